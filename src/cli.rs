@@ -1,0 +1,279 @@
+//! The command line as text: clap types only.
+//!
+//! Nothing here looks at the environment's meaning, the terminal or the disk; [`crate::settings`] does. The doc comments
+//! are the help and the manual.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::duration::{Limit, parse_duration, parse_limit};
+use crate::env;
+
+/// Colours of clap's own messages; `--color` and `NO_COLOR` still decide whether they are used.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Makes sure that exactly one instance of a Telegram bot polls.
+#[derive(Debug, Parser)]
+#[command(name = "solobot", version, styles = STYLES, max_term_width = 100, propagate_version = true)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
+pub struct Cli {
+    /// Options that every subcommand takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Use this configuration file instead of searching for solobot.toml
+    #[arg(short, long, value_name = "FILE", global = true, env = env::CONFIG, hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no refusals: the exit code speaks
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more, and where each setting came from; repeat for the log
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show instances, lock and origin of each bot
+    Status(Status),
+    /// Take the lock and run COMMAND, so that one instance runs
+    Acquire(Acquire),
+    /// End a keeper and give its lock back
+    Release(Release),
+    /// Clear what dead processes left: lock text and owner record
+    CleanStale(CleanStale),
+    /// Say whether it is safe to start: for scripts, cron and systemd
+    Check(Check),
+    /// Hold a lock for another process (started by `acquire --pid`)
+    #[command(hide = true)]
+    Keeper(Keeper),
+}
+
+/// Which bot: the same flags wherever one is needed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Selecting the bot")]
+pub struct Selection {
+    /// The bot's program: a path, a script name or a dotted module
+    #[arg(short, long = "match", value_name = "PROGRAM")]
+    pub program: Option<OsString>,
+    /// The bot's program is this Python module
+    #[arg(long, value_name = "NAME", conflicts_with = "program")]
+    pub module: Option<String>,
+    /// The lock file
+    #[arg(short, long, value_name = "PATH")]
+    pub lock: Option<PathBuf>,
+    /// Read the bot's token from this environment variable
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub token_env: Option<String>,
+    /// Read the bot's token from this file
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    pub token_file: Option<PathBuf>,
+    /// Read the bot's token from this .env file
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    pub env_file: Option<PathBuf>,
+    /// Look for locks on network file systems too, although two hosts may both hold them
+    #[arg(long, hide_short_help = true)]
+    pub allow_network_fs: bool,
+}
+
+/// Show instances, lock and origin of each bot.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Bots of solobot.toml; all of them if none is named
+    #[arg(value_name = "BOT")]
+    pub bots: Vec<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Repeat every SECS seconds
+    #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
+          value_parser = parse_duration)]
+    pub watch: Option<std::time::Duration>,
+}
+
+/// Take the lock and run COMMAND, so that one instance runs.
+#[derive(Debug, Args)]
+pub struct Acquire {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Wait this long for the lock: 30, 500ms, 5m, forever [default: 30s]
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_limit)]
+    pub wait: Option<Limit>,
+    /// Do not wait: the same as --wait 0
+    #[arg(short = 'n', long, conflicts_with = "wait")]
+    pub nonblock: bool,
+    /// Exit with this code instead of 75 if the lock stays held
+    #[arg(short = 'E', long, value_name = "CODE")]
+    pub conflict_exit_code: Option<u8>,
+    /// Become COMMAND instead of staying as its parent
+    #[arg(short = 'F', long)]
+    pub no_fork: bool,
+    /// Do not let COMMAND inherit the lock's descriptor
+    #[arg(short = 'o', long, conflicts_with = "no_fork")]
+    pub close: bool,
+    /// Lock descriptor N of the calling shell
+    #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"])]
+    pub fd: Option<i32>,
+    /// Hold the lock until process PID ends
+    #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
+    pub pid: Option<i32>,
+    /// Stop the present holder first; `=orphan` only one whose own solobot is dead
+    #[arg(long, value_name = "WHOM", num_args = 0..=1, require_equals = true, default_missing_value = "any")]
+    pub takeover: Option<Takeover>,
+    /// What to do if the lock stays held: fail, or run COMMAND with SOLOBOT_POLLING=0
+    #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
+    pub if_held: IfHeld,
+    /// COMMAND takes the very same lock itself: let go just before it starts
+    #[arg(long, conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
+    pub handover: bool,
+    /// Do not look for instances that run without the lock
+    #[arg(long, hide_short_help = true)]
+    pub lock_only: bool,
+    /// Start COMMAND again when it ends, while the lock stays held
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
+    pub restart: Option<Restart>,
+    /// How long a process may take to end before it is killed [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide_short_help = true)]
+    pub grace: Option<std::time::Duration>,
+    /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
+    #[arg(long, hide_short_help = true)]
+    pub no_skip_env: bool,
+    /// The bot's command line, behind `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Whom `--takeover` may stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Takeover {
+    /// Whoever holds the lock
+    Any,
+    /// Only a bot whose own solobot is dead
+    Orphan,
+}
+
+/// What `acquire` does if the lock stays held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IfHeld {
+    /// Exit 75
+    Fail,
+    /// Run COMMAND without the lock and with `SOLOBOT_POLLING=0`
+    Run,
+}
+
+/// When `acquire` starts COMMAND again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Restart {
+    /// After a failure or a signal
+    OnFailure,
+    /// Whenever it ends
+    Always,
+}
+
+/// End a keeper and give its lock back.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Unlock descriptor N of the calling shell
+    #[arg(long, value_name = "N")]
+    pub fd: Option<i32>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Clear what dead processes left: lock text and owner record.
+#[derive(Debug, Args)]
+pub struct CleanStale {
+    /// Bots of solobot.toml, or lock files
+    #[arg(value_name = "BOT|PATH")]
+    pub targets: Vec<OsString>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Remove the lock file itself too, if no process has it open
+    #[arg(long)]
+    pub remove: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Say whether it is safe to start.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Bots of solobot.toml; all of them if none is named
+    #[arg(value_name = "BOT")]
+    pub bots: Vec<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Wait this long for a yes
+    #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
+    pub wait: Option<Limit>,
+}
+
+/// What `acquire --pid` starts; every value comes from it.
+#[derive(Debug, Args)]
+pub struct Keeper {
+    /// The process to hold the lock for
+    #[arg(long)]
+    pub pid: i32,
+    /// Its start time in clock ticks
+    #[arg(long)]
+    pub start_ticks: u64,
+    /// The inherited descriptor that carries the lock
+    #[arg(long)]
+    pub fd: i32,
+    /// The inherited descriptor to report readiness on
+    #[arg(long)]
+    pub ready: i32,
+    /// The lock's path
+    #[arg(long)]
+    pub lock: PathBuf,
+    /// The bot's name for the owner record
+    #[arg(long)]
+    pub name: String,
+}

@@ -1,0 +1,1 @@
+//! Conflict and network errors in logs.

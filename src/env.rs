@@ -1,0 +1,22 @@
+//! Every environment variable that solobot reads or sets.
+
+/// Read: the configuration file, as `--config`.
+pub const CONFIG: &str = "SOLOBOT_CONFIG";
+/// Read: the Bot API's base URL, as `--api-url`.
+pub const API_URL: &str = "SOLOBOT_API_URL";
+/// Read: no colour if set and not empty (<https://no-color.org>).
+pub const NO_COLOR: &str = "NO_COLOR";
+/// Read: where a bot's token is looked for, in this order.
+pub const TOKENS: [&str; 3] = ["TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN"];
+/// Read and set: tells a bot of layout A that its parent holds the lock for it (`skip_env` names another).
+pub const SKIP_LOCK: &str = "SKIP_TELEGRAM_LOCK";
+/// Read: under `sudo`, the uid of the caller.
+pub const SUDO_UID: &str = "SUDO_UID";
+/// Set for COMMAND: the lock's absolute path.
+pub const LOCK: &str = "SOLOBOT_LOCK";
+/// Set for COMMAND: solobot's own PID (COMMAND's with `-F`).
+pub const HOLDER_PID: &str = "SOLOBOT_HOLDER_PID";
+/// Set for COMMAND: the number of the inherited descriptor that carries the lock.
+pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
+/// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
+pub const POLLING: &str = "SOLOBOT_POLLING";

@@ -1,0 +1,108 @@
+//! Expected errors: each names the thing, the reason and the remedy, and has an exit code.
+//!
+//! A module raises its own enum (`lock::Error`, `settings::Error` …); [`Error`] gathers them. The message is lower case
+//! without a full stop; a hint is a sentence of its own, ending in what to type. What nobody expected is
+//! [`Error::Bug`], shown by color-eyre with exit code 70.
+
+use std::io;
+use std::path::Path;
+
+use crate::exit::Exit;
+
+/// What a module's error enum offers to the one place that reports errors.
+pub trait Expected: std::error::Error {
+    /// The exit code it leads to.
+    fn exit(&self) -> Exit;
+    /// A stable word in kebab-case for programs (`error.kind` in JSON).
+    fn kind(&self) -> &'static str;
+    /// What to do about it, most likely remedy first.
+    fn hints(&self) -> Vec<String>;
+}
+
+/// Every expected error, and the unexpected ones.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Wrong usage that clap cannot see.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to type instead.
+        hints: Vec<String>,
+    },
+    /// From a module.
+    #[error("{0}")]
+    Expected(Box<dyn Expected + Send + Sync>),
+    /// A system call failed where no module expected it to.
+    #[error("{action}: {source}")]
+    Io {
+        /// What was attempted, with its object: `read /proc/12/stat`.
+        action: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Cannot happen; if it does, solobot is wrong.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl<E: Expected + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::Expected(Box::new(error))
+    }
+}
+
+impl Error {
+    /// Wrong usage, with one hint.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hints: vec![hint.into()] }
+    }
+
+    /// The exit code this error leads to.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } => Exit::Usage,
+            Self::Expected(error) => error.exit(),
+            Self::Io { source, .. } => exit_of_io(source),
+            Self::Bug(_) => Exit::Bug,
+        }
+    }
+
+    /// A stable word in kebab-case for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage { .. } => "usage",
+            Self::Expected(error) => error.kind(),
+            Self::Io { .. } => "io",
+            Self::Bug(_) => "bug",
+        }
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Usage { hints, .. } => hints.clone(),
+            Self::Expected(error) => error.hints(),
+            Self::Io { .. } => Vec::new(),
+            Self::Bug(_) => vec!["this is a bug in solobot: please report it with the lines above".into()],
+        }
+    }
+}
+
+/// The exit code for a system call's error on a file: 77 for permissions, 73 where it could not be created or written.
+pub fn exit_of_io(error: &io::Error) -> Exit {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+        io::ErrorKind::NotFound
+        | io::ErrorKind::StorageFull
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::NotADirectory => Exit::CantCreate,
+        _ => Exit::Bug,
+    }
+}
+
+/// A path in back quotes, for messages.
+pub fn quoted(path: &Path) -> String {
+    format!("`{}`", path.display())
+}

@@ -1,0 +1,3 @@
+//! The `solobot` command.
+
+fn main() {}

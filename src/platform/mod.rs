@@ -1,0 +1,1 @@
+//! What is Linux's, behind one facade.

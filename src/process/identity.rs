@@ -1,0 +1,149 @@
+//! A process identity: a PID together with its start time.
+//!
+//! A bare PID is never an identity, because the kernel reuses it. The start time is field 22 of `/proc/PID/stat`
+//! (clock ticks since boot, `proc(5)`); it is exact, unlike a start time in whole seconds. Across reboots the pair can
+//! repeat, so whoever stores one stores [`boot_id`] beside it.
+
+use std::fmt;
+use std::fs;
+use std::io;
+
+/// One process: PID and start time in clock ticks since boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The PID in solobot's own PID namespace; always above 0.
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`.
+    pub start_ticks: u64,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pid)
+    }
+}
+
+impl Identity {
+    /// The identity of the process that has `pid` now; `None` if there is none or it is a zombie.
+    pub fn of(pid: i32) -> Option<Self> {
+        let stat = Stat::read(pid)?;
+        stat.is_alive().then_some(Self { pid, start_ticks: stat.start_ticks })
+    }
+
+    /// This very process.
+    ///
+    /// # Errors
+    /// If `/proc` is not mounted or hides us.
+    pub fn own() -> io::Result<Self> {
+        let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+        Self::of(pid).ok_or_else(|| io::Error::other("/proc does not show this process: is /proc mounted?"))
+    }
+
+    /// Whether the process still runs: same start time and no zombie.
+    pub fn is_alive(self) -> bool {
+        Self::of(self.pid) == Some(self)
+    }
+}
+
+/// The fields of `/proc/PID/stat` that solobot needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// `R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I` …
+    pub state: u8,
+    /// Parent PID; 0 for one outside the PID namespace.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// Controlling terminal's device number; 0 for none.
+    pub tty: i32,
+    /// `PF_*` flags of the kernel.
+    pub flags: u64,
+    /// Start time in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+/// `PF_KTHREAD` in the kernel's `include/linux/sched.h`.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+impl Stat {
+    /// Reads and parses `/proc/PID/stat`; `None` if there is no such process.
+    pub fn read(pid: i32) -> Option<Self> {
+        if pid <= 0 {
+            return None;
+        }
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Parses the text of a `stat` file. The command name may hold anything, `)` included: fields start after the
+    /// *last* one.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let end = text.iter().rposition(|&byte| byte == b')')?;
+        let rest = std::str::from_utf8(text.get(end + 1..)?).ok()?;
+        // Field 3 (state) is the first of the rest.
+        let mut fields = rest.split_ascii_whitespace();
+        let state = *fields.next()?.as_bytes().first()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let session = fields.next()?.parse().ok()?;
+        let tty = fields.next()?.parse().ok()?;
+        let flags = fields.nth(1)?.parse().ok()?;
+        let start_ticks = fields.nth(12)?.parse().ok()?;
+        Some(Self { state, parent, group, session, tty, flags, start_ticks })
+    }
+
+    /// Neither a zombie nor dead.
+    pub fn is_alive(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// A thread of the kernel, never a process in our sense.
+    pub fn is_kernel_thread(&self) -> bool {
+        self.flags & PF_KTHREAD != 0
+    }
+}
+
+/// `/proc/sys/kernel/random/boot_id`: another one means another boot, and start ticks of then mean nothing now.
+pub fn boot_id() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim_end().to_owned())
+}
+
+/// The inode number of our PID namespace (`/proc/self/ns/pid`): PIDs of another one mean nothing here.
+pub fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_start_after_the_last_parenthesis() {
+        let text = b"42 (a) S 1 (evil)) S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3\n";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!((stat.state, stat.parent, stat.tty, stat.start_ticks), (b'S', 7, 34816, 98765));
+        assert_eq!(stat.flags, 4_194_304);
+    }
+
+    #[test]
+    fn rubbish_is_no_stat() {
+        for text in [&b""[..], b")", b"1 (x", b"1 (x) S", b"1 (x) S a b c d e f", b"\xff\xfe)\xff"] {
+            assert_eq!(Stat::parse(text), None);
+        }
+    }
+
+    #[test]
+    fn we_are_alive_and_pid_0_is_nobody() {
+        assert!(Identity::own().unwrap().is_alive());
+        assert_eq!(Identity::of(0), None);
+        assert_eq!(Identity::of(-1), None);
+    }
+
+    #[test]
+    fn another_start_time_is_another_process() {
+        let own = Identity::own().unwrap();
+        assert!(!Identity { start_ticks: own.start_ticks + 1, ..own }.is_alive());
+    }
+}

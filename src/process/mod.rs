@@ -1,0 +1,3 @@
+//! Processes: identity, listing, programs, instances, origins, stopping.
+
+pub mod identity;

@@ -1,0 +1,1 @@
+//! Flags, environment and solobot.toml become settings.

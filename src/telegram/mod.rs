@@ -1,0 +1,1 @@
+//! Telegram: tokens and the Bot API's harmless methods.
