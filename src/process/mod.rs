@@ -1,3 +1,4 @@
 //! Processes: identity, listing, programs, instances, origins, stopping.
 
 pub mod identity;
+pub mod program;
