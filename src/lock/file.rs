@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use fs4::{FileExt, TryLockError};
 use super::Error;
 use super::text::Text;
 use crate::platform::filesystem::{self, careful_open};
-use crate::platform::user;
+use crate::platform::{daemon, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
 const LOWEST_FD: RawFd = 64;
@@ -132,11 +132,8 @@ impl LockFile {
     /// # Safety
     /// Nothing else in this process may own `fd`.
     pub unsafe fn inherited(fd: RawFd, path: &Path) -> Result<Self, Error> {
-        if fs::read_link(format!("/proc/self/fd/{fd}")).is_err() {
-            return Err(Error::Descriptor { fd, why: "is not open" });
-        }
-        // SAFETY: open, as just seen, and by the caller's promise ours alone.
-        let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        // SAFETY: the caller's promise is the one that is asked for.
+        let file = File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true })
     }

@@ -82,7 +82,7 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<Settled, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let mut held =
+        let held =
             Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
         let incidents = held.write(process)?;
         if held.lock.is_current() {

@@ -218,25 +218,11 @@ fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
     if pid == 1 {
         return Err(Stale::Elsewhere(1));
     }
-    let reused = match (started_at(present), written) {
+    let reused = match (present.started_at(), written) {
         (Some(started), Some(written)) => started > written + ROUNDING,
         _ => false,
     };
     if reused { Err(Stale::Reused(pid.into())) } else { Ok(present) }
-}
-
-/// When a process started, by the wall clock, to about a second.
-pub fn started_at(process: Identity) -> Option<SystemTime> {
-    let boot: u64 = fs::read_to_string("/proc/stat")
-        .ok()?
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()?;
-    let ticks = procfs::ticks_per_second();
-    let since_boot = Duration::from_millis(process.start_ticks.saturating_mul(1000) / ticks.max(1));
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
 }
 
 #[cfg(test)]

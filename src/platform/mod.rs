@@ -6,6 +6,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("solobot runs on Linux (and WSL2); other platforms need their own src/platform");
 
+pub mod children;
+pub mod daemon;
 pub mod filesystem;
 pub mod pidfd;
 pub mod poll;

@@ -27,6 +27,15 @@ impl Pidfd {
         }
     }
 
+    /// A handle on a child of ours that is not reaped: its PID cannot have been reused, dead or alive.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`.
+    pub fn of_child(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
     /// Sends a signal by number; `Ok(false)` if the process has gone.
     ///
     /// # Errors

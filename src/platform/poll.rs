@@ -41,6 +41,12 @@ pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Re
     Ok((0..list.len()).filter(|&index| list[index].any() == Some(true)).collect())
 }
 
+/// Whether a write of up to 4 KiB would not block now (`PIPE_BUF` of a pipe; always true for a file).
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut list = [PollFd::new(fd, PollFlags::POLLOUT)];
+    poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].any() == Some(true)
+}
+
 /// Rounds up, so that a wait never ends before its deadline.
 fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };

@@ -24,8 +24,8 @@ pub struct Start<'a> {
     pub env: &'a [(&'a str, Option<OsString>)],
     /// The signal mask it starts with.
     pub mask: SigSet,
-    /// A descriptor that it inherits under the same number.
-    pub inherit: Option<BorrowedFd<'a>>,
+    /// Descriptors that it inherits under the same numbers.
+    pub inherit: &'a [BorrowedFd<'a>],
 }
 
 impl Start<'_> {
@@ -40,7 +40,7 @@ impl Start<'_> {
         attr.set_sigmask(&self.mask)?;
         attr.set_sigdefault(&signals::to_default())?;
         let mut actions = PosixSpawnFileActions::init()?;
-        if let Some(fd) = self.inherit {
+        for fd in self.inherit {
             // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
             actions.add_dup2(fd.as_raw_fd(), fd.as_raw_fd())?;
         }
@@ -57,7 +57,7 @@ impl Start<'_> {
 
     fn try_exec(&self) -> io::Result<std::convert::Infallible> {
         let (argv, envp) = (self.argv()?, self.envp()?);
-        if let Some(fd) = self.inherit {
+        for fd in self.inherit {
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
         signals::restore(&self.mask)?;
