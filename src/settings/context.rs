@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
-use nix::unistd::Uid;
 
 use super::error::Error;
 use crate::env::{self, Vars};
+use crate::platform::user;
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Context {
     /// If the current folder is gone or hidden.
     pub fn of_process() -> Result<Self, Error> {
         let vars = Vars::of_process();
-        let uid = Uid::effective();
+        let uid = user::effective_uid();
         let sudo_uid = vars.get(env::SUDO_UID).and_then(|uid| uid.to_str()?.parse().ok());
         let base = etcetera::choose_base_strategy().ok();
         Ok(Self {
@@ -50,7 +50,7 @@ impl Context {
             home: base.as_ref().map(|base| base.home_dir().to_owned()),
             config_home: base.as_ref().map(BaseStrategy::config_dir),
             system_config: PathBuf::from("/etc"),
-            caller: Caller { uid: uid.as_raw(), sudo_uid: sudo_uid.filter(|_| uid.is_root()) },
+            caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0) },
             vars,
         })
     }

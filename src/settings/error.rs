@@ -1,7 +1,7 @@
 //! What can be wrong with flags and solobot.toml, and what to type instead.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::schema::Fault;
 use crate::error::{Expected, exit_of_io, quoted};
@@ -147,13 +147,10 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Cwd { .. } => vec!["change to a folder that exists: cd".into()],
-            Self::Unreadable { .. } => Vec::new(),
-            Self::Untrusted { path, chmod, .. } => {
-                let named = format!("if you trust it, name it: solobot -c {} …", path.display());
-                chmod.iter().cloned().chain([named]).collect()
-            }
+            Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
+            Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
             Self::Text { fault, .. } => fault.hint.iter().cloned().collect(),
-            Self::Withheld { path, .. } => vec![format!("if you trust it, name it: solobot -c {} …", path.display())],
+            Self::Withheld { path, .. } => vec![name_it(path)],
             Self::SharedLock { other, .. } => vec![
                 format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
                 "or, if both use one token, the same `token` table".into(),
@@ -170,6 +167,11 @@ impl Expected for Error {
             Self::Token(error) => error.hints(),
         }
     }
+}
+
+/// A file that was named counts as the caller's own word.
+fn name_it(path: &Path) -> String {
+    format!("if you trust it, name it: solobot -c {} …", shell_words::quote(&path.to_string_lossy()))
 }
 
 fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {

@@ -124,3 +124,75 @@ fn installed(context: &Context) -> impl Iterator<Item = PathBuf> {
     let folders = context.config_home.iter().chain([&context.system_config]);
     folders.map(|folder| folder.join("solobot").join(NAME)).collect::<Vec<_>>().into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Expected;
+    use crate::exit::Exit;
+    use crate::settings::testing::{Place, chmod};
+
+    const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
+
+    fn found(place: &Place) -> Option<PathBuf> {
+        ConfigFile::find(None, &place.context).unwrap().map(|file| file.path)
+    }
+
+    #[test]
+    fn the_first_hit_wins() {
+        let place = Place::new();
+        assert_eq!(found(&place), None);
+        for name in ["etc/solobot/solobot.toml", ".config/solobot/solobot.toml", "solobot.toml", "app/solobot.toml"] {
+            let path = place.write(name, BOT);
+            assert_eq!(found(&place), Some(path));
+        }
+        let named = place.write("other.toml", BOT);
+        let file = ConfigFile::find(Some(Path::new("../other.toml")), &place.context).unwrap().unwrap();
+        assert_eq!(fs::canonicalize(file.path).unwrap(), fs::canonicalize(named).unwrap());
+    }
+
+    #[test]
+    fn the_search_upward_ends_at_home() {
+        let mut place = Place::new();
+        place.write("solobot.toml", BOT);
+        assert_eq!(found(&place), Some(place.path("solobot.toml")), "home itself is searched");
+        place.context.home = Some(place.path("app"));
+        assert_eq!(found(&place), None);
+        std::os::unix::fs::symlink(place.path("app"), place.path("link")).unwrap();
+        place.context.home = Some(place.path("link"));
+        assert_eq!(found(&place), None, "home is known by identity, not by name");
+    }
+
+    #[test]
+    fn the_search_upward_ends_before_another_file_system() {
+        let mut place = Place::new();
+        place.context.cwd = PathBuf::from("/proc/self");
+        let folders: Vec<_> = upward(&place.context).collect();
+        assert_eq!(folders, [PathBuf::from("/proc/self/solobot.toml"), PathBuf::from("/proc/solobot.toml")]);
+    }
+
+    #[test]
+    fn a_planted_file_is_78_and_says_what_to_type() {
+        let place = Place::with_file(BOT);
+        chmod(&place.path("app"), 0o777);
+        let error = ConfigFile::find(None, &place.context).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
+        assert_eq!(error.hints()[0], format!("chmod o-w {}", place.path("app").display()));
+        assert!(error.hints()[1].contains("solobot -c"), "{:?}", error.hints());
+        let named = place.path("app/solobot.toml");
+        assert_eq!(ConfigFile::find(Some(&named), &place.context).unwrap().unwrap().access, Access::Full);
+    }
+
+    #[test]
+    fn a_named_file_must_be_readable_text() {
+        let place = Place::new();
+        std::fs::write(place.path("binary"), [0xff, 0xfe]).unwrap();
+        std::fs::write(place.path("large"), "#".repeat(2 << 20)).unwrap();
+        for name in ["none", "app", "binary", "large"] {
+            let error = ConfigFile::find(Some(&place.path(name)), &place.context).unwrap_err();
+            assert_eq!(error.exit(), Exit::Config, "{error}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

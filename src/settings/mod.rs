@@ -15,6 +15,8 @@ mod paths;
 mod provenance;
 mod schema;
 mod select;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod trust;
 

@@ -253,3 +253,103 @@ impl Visitor<'_> for SkipEnvVisitor {
         if on { Err(E::custom("name the variable, or write false for none")) } else { Ok(SkipEnv::Off) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> (usize, String) {
+        let fault = Schema::parse(text).unwrap_err();
+        (fault.line, format!("{} / {}", fault.message, fault.hint.unwrap_or_default()))
+    }
+
+    #[test]
+    fn the_example_of_the_contract() {
+        let text = r#"
+            journal = "journal.log"
+            [defaults]
+            wait = 30
+            grace = 0.5
+            [bots.main]
+            dir = "/home/bot/app"
+            module = "tg_bot.bot"
+            args = ["--config", "a.toml"]
+            lock = "/tmp/telegram_polling.lock"
+            token = { env = "TELEGRAM_BOT_TOKEN", env_file = ".env" }
+            logs = ["logs/*.log", "unit:bot.service"]
+            command = "venv/bin/python -m 'tg_bot.bot'"
+            skip_env = false
+            wait = "forever"
+        "#;
+        let schema = Schema::parse(text).unwrap();
+        let bot = schema.bots["main"].get_ref();
+        assert_eq!(bot.command.as_ref().unwrap().get_ref().0, ["venv/bin/python", "-m", "tg_bot.bot"]);
+        assert_eq!(*bot.skip_env.as_ref().unwrap().get_ref(), SkipEnv::Off);
+        assert_eq!(bot.wait.as_ref().unwrap().get_ref().0, Limit::Forever);
+        assert_eq!(schema.defaults.grace.unwrap().get_ref().0, Duration::from_millis(500));
+        assert_eq!(line_at(text, bot.lock.as_ref().unwrap().span().start), 10);
+        assert_eq!(line_at(text, schema.bots["main"].span().start), 6);
+    }
+
+    #[test]
+    fn an_unknown_key_has_a_line_and_a_neighbour() {
+        let cases = [
+            ("[bots.main]\nscript = \"a.py\"\nlok = \"x\"\n", 3, "unknown key `lok`", "did you mean `lock`?"),
+            ("[bots.main]\nscirpt = \"a.py\"\n", 2, "`scirpt`", "`script`"),
+            ("[bot.main]\nscript = \"a.py\"\n", 1, "`bot`", "`bots`"),
+            ("[defaults]\n\nwiat = 3\n", 3, "`wiat`", "`wait`"),
+            ("[bots.main]\ntoken = { envfile = \".env\" }\n", 2, "`envfile`", "`env_file`"),
+            ("[bots.main]\nzzzzz = 1\n", 2, "`zzzzz`", "the keys here are dir, script, module"),
+        ];
+        for (text, line, key, hint) in cases {
+            let (at, said) = fault(text);
+            assert_eq!(at, line, "{text}: {said}");
+            assert!(said.contains(key) && said.contains(hint), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_has_a_line_and_a_reason() {
+        let cases = [
+            ("journal = 1", 1, "string"),
+            ("[bots.main]\nscript = 5", 2, "string"),
+            ("[bots.main]\nargs = \"x\"", 2, "sequence"),
+            ("[bots.main]\nwait = \"soon\"", 2, "`soon` is no duration"),
+            ("[bots.main]\nwait = -1", 2, "no duration"),
+            ("[bots.main]\ngrace = \"forever\"", 2, "no duration"),
+            ("[bots.main]\ngrace = true", 2, "a duration such as"),
+            ("[bots.main]\ncommand = []", 2, "names no program"),
+            ("[bots.main]\ncommand = \"a 'b\"", 2, "a quote is missing"),
+            ("[bots.main]\ncommand = 3", 2, "a command line"),
+            ("[bots.main]\nskip_env = true", 2, "name the variable"),
+            ("[bots.main]\nskip_env = \"A B\"", 2, "no name for a variable"),
+            ("[bots.main]\nlocks_itself = \"yes\"", 2, "boolean"),
+            ("[bots.main]\nlock = \"a\"\nlock = \"b\"", 3, "duplicate"),
+            ("[bots.main\n", 1, ""),
+            ("bots = 3", 1, "map"),
+        ];
+        for (text, line, reason) in cases {
+            let (at, said) = fault(text);
+            assert_eq!(at, line, "{text}: {said}");
+            assert!(said.contains(reason), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_file_is_not_repeated() {
+        let token = crate::settings::testing::token();
+        for text in [
+            format!("[bots.main]\ntoken = \"{token}\""),
+            format!("[bots.main]\n\"{token}\" = 1"),
+            format!("[bots.main]\ntoken = {token}"),
+            format!("[bots.main]\nwait = \"{token}\""),
+            format!("[bots.main]\ntoken = {{ \"{token}\" = 1 }}"),
+        ] {
+            let (line, said) = fault(&text);
+            assert_eq!(line, 2, "{said}");
+            assert!(!said.contains("AAAA"), "{said}");
+        }
+        let (_, said) = fault(&format!("[bots.main]\ntoken = \"{token}\""));
+        assert!(said.contains("never the token itself"), "{said}");
+    }
+}

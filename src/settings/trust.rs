@@ -8,17 +8,15 @@
 //! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
 //! Folders further up are not looked at: whoever owns them could only move the whole folder away.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Group, Uid, User};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::context::Caller;
 use crate::error::quoted;
+use crate::platform::ownership::{has_private_group, open_itself};
+use crate::platform::user;
 
 /// How many links in a row are followed.
 const MAX_LINKS: usize = 8;
@@ -70,7 +68,7 @@ pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>,
         access = access.min(judge_owner(&path, &meta, caller)?);
         path = folder.join(fs::read_link(&path).map_err(Refusal::Io)?);
     }
-    Err(Refusal::Io(Errno::ELOOP.into()))
+    Err(Refusal::Io(io::Error::other("too many links in a row")))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -78,9 +76,8 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Opens without following a link or waiting for a FIFO's writer, and judges what was opened.
-fn open_regular(path: &PathBuf, caller: Caller) -> Result<(File, Access), Refusal> {
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(Refusal::Io)?;
+fn open_regular(path: &Path, caller: Caller) -> Result<(File, Access), Refusal> {
+    let file = open_itself(path).map_err(Refusal::Io)?;
     let meta = file.metadata().map_err(Refusal::Io)?;
     if !meta.is_file() {
         return Err(Refusal::Distrust { reason: format!("{} is no regular file", quoted(path)), chmod: None });
@@ -93,7 +90,7 @@ fn open_regular(path: &PathBuf, caller: Caller) -> Result<(File, Access), Refusa
 fn judge(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
     let access = judge_owner(path, meta, caller)?;
     let by_others = meta.mode() & OTHERS_WRITABLE != 0;
-    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !is_private_group(path, meta);
+    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
     let (who, change) = match (by_group, by_others) {
         (false, false) => return Ok(access),
         (true, false) => ("its group", "g-w"),
@@ -114,36 +111,118 @@ fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, R
     if caller.uid == 0 && caller.sudo_uid == Some(owner) {
         return Ok(Access::Looking);
     }
-    let name = user(owner).map_or_else(|| format!("user {owner}"), |user| user.name);
-    Err(Refusal::Distrust { reason: format!("{} belongs to {name}", quoted(path)), chmod: None })
+    let reason = format!("{} belongs to user {}", quoted(path), user::name(owner));
+    Err(Refusal::Distrust { reason, chmod: None })
 }
 
-fn user(uid: u32) -> Option<User> {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten()
-}
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
 
-/// Whether the group is the owner's own and has nobody else in it. An access list hides its entries in the group's
-/// bits, so with one the group proves nothing.
-fn is_private_group(path: &Path, meta: &Metadata) -> bool {
-    let (Some(owner), Ok(Some(group))) = (user(meta.uid()), Group::from_gid(Gid::from_raw(meta.gid()))) else {
-        return false;
-    };
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    owner.gid == group.gid
-        && owner.name == group.name
-        && group.mem.iter().all(|member| *member == owner.name)
-        && !others_with_primary_group(&passwd, &owner.name, group.gid.as_raw())
-        && !has_access_list(path)
-}
+    use super::*;
+    use crate::settings::testing::{Place, chmod};
 
-/// Whether a line of passwd(5) gives this group to another user.
-fn others_with_primary_group(passwd: &str, owner: &str, gid: u32) -> bool {
-    passwd.lines().any(|line| {
-        let mut fields = line.split(':');
-        fields.next().is_some_and(|name| name != owner) && fields.nth(2).is_some_and(|field| field.parse() == Ok(gid))
-    })
-}
+    fn reason(place: &Place, path: &Path) -> (String, Option<String>) {
+        match open_found(path, place.context.caller) {
+            Err(Refusal::Distrust { reason, chmod }) => (reason, chmod),
+            other => panic!("{other:?}"),
+        }
+    }
 
-fn has_access_list(path: &Path) -> bool {
-    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
+    fn access(place: &Place, path: &Path) -> Option<Access> {
+        open_found(path, place.context.caller).unwrap().map(|(_, access)| access)
+    }
+
+    #[test]
+    fn ones_own_file_is_believed_and_one_that_is_not_there_is_no_error() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        assert_eq!(access(&place, &file), Some(Access::Full));
+        assert_eq!(access(&place, &place.path("app/none")), None);
+        assert_eq!(access(&place, &file.join("below")), None);
+        symlink("nowhere", place.path("app/dangling")).unwrap();
+        assert_eq!(access(&place, &place.path("app/dangling")), None);
+    }
+
+    #[test]
+    fn what_every_user_may_write_is_not_believed() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        chmod(&file, 0o646);
+        let (said, mend) = reason(&place, &file);
+        assert!(said.ends_with("app/f` can be written by every user"), "{said}");
+        assert_eq!(mend, Some(format!("chmod o-w {}", file.display())));
+        chmod(&file, 0o644);
+        chmod(&place.path("app"), 0o757);
+        let (said, mend) = reason(&place, &file);
+        assert!(said.ends_with("app` can be written by every user"), "{said}");
+        assert_eq!(mend, Some(format!("chmod o-w {}", place.path("app").display())));
+        chmod(&place.path("app"), 0o1777);
+        assert_eq!(reason(&place, &file).1, None, "nobody shall chmod a folder such as /tmp");
+    }
+
+    #[test]
+    fn a_group_may_write_where_it_is_private() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        for path in [&file, &place.path("app")] {
+            chmod(path, fs::metadata(path).unwrap().mode() | 0o020);
+            let private = has_private_group(path, &fs::metadata(path).unwrap());
+            assert_eq!(open_found(&file, place.context.caller).is_ok(), private, "{}", path.display());
+            chmod(path, fs::metadata(path).unwrap().mode() & !0o020);
+        }
+        if place.context.caller.uid == 0 {
+            chmod(&file, 0o664);
+            std::os::unix::fs::chown(&file, None, Some(4242)).unwrap();
+            let (said, mend) = reason(&place, &file);
+            assert!(said.ends_with("can be written by its group"), "{said}");
+            assert_eq!(mend, Some(format!("chmod g-w {}", file.display())));
+        }
+    }
+
+    #[test]
+    fn somebody_elses_file_or_folder_is_not_believed() {
+        for name in ["app/f", "app"] {
+            let mut place = Place::new();
+            let file = place.write("app/f", "");
+            place.make_foreign(&place.path(name));
+            let (said, _) = reason(&place, &file);
+            assert!(said.contains("belongs to user"), "{said}");
+        }
+    }
+
+    #[test]
+    fn root_takes_the_file_of_the_user_who_called_sudo_for_looking() {
+        for name in ["app/f", "app"] {
+            let mut place = Place::new();
+            let file = place.write("app/f", "");
+            let owner = place.make_foreign(&place.path(name));
+            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner) };
+            assert_eq!(access(&place, &file), Some(Access::Looking), "{name}");
+            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner + 1) };
+            assert!(reason(&place, &file).0.contains("belongs to user"));
+        }
+    }
+
+    #[test]
+    fn a_link_is_as_good_as_what_it_points_to() {
+        let place = Place::new();
+        let file = place.write("dotfiles/f", "");
+        symlink("../dotfiles/f", place.path("app/link")).unwrap();
+        assert_eq!(access(&place, &place.path("app/link")), Some(Access::Full));
+        chmod(&place.path("dotfiles"), 0o777);
+        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` can be written by every user"));
+        chmod(&place.path("dotfiles"), 0o755);
+        chmod(&file, 0o666);
+        assert!(open_found(&place.path("app/link"), place.context.caller).is_err());
+        symlink("loop", place.path("app/loop")).unwrap();
+        assert!(matches!(open_found(&place.path("app/loop"), place.context.caller), Err(Refusal::Io(_))));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let place = Place::new();
+        fs::create_dir(place.path("app/d")).unwrap();
+        assert!(reason(&place, &place.path("app/d")).0.contains("no regular file"));
+    }
 }
