@@ -269,7 +269,7 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             schema: SCHEMA,
             generation: format!("{:x}-{}", now.as_nanos(), std::process::id()),
             acquired_at: jiff::Timestamp::now().to_string(),
-            host: host_name(),
+            host: user::host_name(),
             boot_id: identity::boot_id().unwrap_or_default(),
             pid_namespace: identity::pid_namespace().unwrap_or_default(),
             uid: user::effective_uid(),
@@ -282,10 +282,6 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             took_over: claim.took_over,
         }),
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned()).unwrap_or_default()
 }
 
 /// Clears what a dead holder left. The caller holds the lock on `lock`.

@@ -135,14 +135,7 @@ fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State,
 /// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a
 /// solobot which took the new file after the old one was removed under it.
 fn is_covered(process: Identity, kernel: &Kernel) -> bool {
-    let mut pid = process.pid;
-    while pid > 0 {
-        if kernel.holders.iter().any(|holder| holder.pid == pid) {
-            return true;
-        }
-        pid = identity::Stat::read(pid).map_or(0, |stat| stat.parent);
-    }
-    false
+    identity::lineage(process.pid).any(|pid| kernel.holders.iter().any(|holder| holder.pid == pid))
 }
 
 fn hints(record: &Found) -> Vec<i32> {
@@ -163,8 +156,12 @@ fn is_here(details: &Details) -> bool {
         && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
 }
 
-/// Nobody holds it: free, stale, or claimed by a process that lives without a flock. One living claim is enough.
-fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
+/// What a lock is that nobody else holds: free, stale, or claimed by a process that lives without a flock. One living
+/// claim is enough.
+///
+/// # Errors
+/// The text cannot be read.
+pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
     let claims = [claim_of_text(lock, text), claim_of_record(record)];
     let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());

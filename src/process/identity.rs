@@ -55,6 +55,16 @@ impl Identity {
     }
 }
 
+/// This process and its ancestors, nearest first.
+pub fn ancestry() -> impl Iterator<Item = i32> {
+    lineage(i32::try_from(std::process::id()).unwrap_or(0))
+}
+
+/// A process and its ancestors, nearest first.
+pub fn lineage(pid: i32) -> impl Iterator<Item = i32> {
+    std::iter::successors(Some(pid), |&pid| Stat::read(pid).map(|stat| stat.parent)).take_while(|&pid| pid > 0)
+}
+
 /// The fields of `/proc/PID/stat` that solobot needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
