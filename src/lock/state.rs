@@ -3,7 +3,6 @@
 //! Looking changes nothing: no file is created or written. Only where `/proc/locks` is silent a shared lock is tried for
 //! an instant.
 
-use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -225,7 +224,7 @@ fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::write;
+    use std::fs::{self, write};
 
     fn in_folder(test: impl FnOnce(&Path)) {
         let folder = tempfile::tempdir().unwrap();

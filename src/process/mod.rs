@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod details;
 pub mod find;
+pub mod child;
 pub mod identity;
 pub mod instance;
 pub mod matching;
@@ -10,3 +11,4 @@ pub mod origin;
 pub mod program;
 pub mod same_bot;
 pub mod table;
+pub mod terminate;

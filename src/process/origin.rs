@@ -12,7 +12,8 @@ mod starter;
 
 use std::collections::HashMap;
 
-use super::details::Details;
+use super::details::{Details, Handle};
+use super::identity::{Identity, lineage};
 
 pub use self::facts::{Facts, Link};
 pub use self::judge::judge;
@@ -21,6 +22,15 @@ pub use self::starter::Starter;
 /// The origin of an instance, without asking any manager whether it would respawn it ([`Origin::forecast`] does).
 pub fn of(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Origin {
     judge(&facts::gather(root, ancestors, known))
+}
+
+/// The origin of any one process; `None` if it has gone. No manager is asked.
+pub fn of_process(process: Identity) -> Option<Origin> {
+    let known: HashMap<i32, Details> =
+        lineage(process.pid).filter_map(|pid| Some((pid, Details::read(&Handle::open(pid)?)?))).collect();
+    let root = known.get(&process.pid).filter(|root| root.identity == process)?;
+    let ancestors: Vec<i32> = lineage(process.pid).skip(1).collect();
+    Some(of(root, &ancestors, &known))
 }
 
 /// Who started an instance and would start it again.

@@ -82,7 +82,7 @@ fn write(stream: &mut impl Write, text: &str, colour: bool) -> io::Result<()> {
     if colour {
         stream.write_all(text.as_bytes())?;
     } else {
-        anstream::StripStream::new(&mut *stream).write_all(text.as_bytes())?;
+        stream.write_all(anstream::adapter::strip_str(text).to_string().as_bytes())?;
     }
     stream.flush()
 }

@@ -17,7 +17,7 @@ pub fn holding(path: &Path) -> Holding {
     };
     let kept_for = keeper::among(&holders).map(|(_, target)| ProcessView::of(target));
     let bot = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
-    let origin = holders.first().map(|&holder| origin::of(holder));
+    let origin = holders.first().and_then(|&holder| origin::of_process(holder));
     let mut remedies = Vec::new();
     let lock_option = format!("--lock {}", shell_words::quote(&path.to_string_lossy()));
     if kept_for.is_some() {

@@ -16,7 +16,7 @@ use crate::lock::file::open_to_look;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{holders, keeper};
 use crate::process::identity::{Identity, ancestry};
-use crate::process::origin::{self, OriginKind, Respawns};
+use crate::process::origin::{self, OriginKind};
 use crate::process::terminate::{self, Options};
 
 /// A holder that took over this recently is not taken over from.
@@ -110,16 +110,14 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
 
 /// A manager would start again what is stopped, and the two would fight.
 fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
-    let mut origin = origin::of(target);
-    // Of a solobot, its own origin counts.
-    while origin.kind == OriginKind::Solobot {
-        match origin.above.take() {
-            Some(above) => origin = *above,
-            None => return Ok(()),
-        }
-    }
-    if !origin.kind.is_manager() || origin.respawns == Respawns::No {
+    let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
+    origin.forecast();
+    if !origin.would_respawn() {
         return Ok(());
+    }
+    // Of a solobot, its own origin counts.
+    while let Some(above) = origin.above.take_if(|_| origin.kind == OriginKind::Solobot) {
+        origin = *above;
     }
     let name = origin.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
     let hint = origin.stop.map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
