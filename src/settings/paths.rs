@@ -57,3 +57,41 @@ fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let (word, after) = rest.split_once('}')?;
     Some((before, word, after))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Vars;
+    use crate::settings::testing::token;
+    use crate::telegram::source::Source;
+
+    #[test]
+    fn paths_become_absolute() {
+        let cases = [
+            ("main.py", "/srv/app/main.py"),
+            ("./a//b/./c", "/srv/app/a/b/c"),
+            ("../x", "/srv/app/../x"),
+            ("/tmp/x.lock", "/tmp/x.lock"),
+            ("~/x", "/home/bot/x"),
+            ("~", "/home/bot"),
+            ("~other/x", "/srv/app/~other/x"),
+        ];
+        for (text, path) in cases {
+            assert_eq!(absolute(text, Path::new("/srv/app"), Some(Path::new("/home/bot"))), Path::new(path), "{text}");
+        }
+        assert_eq!(absolute("~/x", Path::new("/srv"), None), Path::new("/srv/~/x"));
+    }
+
+    #[test]
+    fn placeholders_are_filled_in() {
+        let vars: Vars = [("T", token())].into_iter().collect();
+        let tokens = TokenSources::new(vec![Source::Variable("T".into())], false, vars);
+        let hash = tokens.require().unwrap().token.fingerprint().to_owned();
+        let expanded = expand(Path::new("/l/{token_hash}_{bot_id}.lock"), &tokens).unwrap();
+        assert_eq!(expanded, PathBuf::from(format!("/l/{hash}_123456.lock")));
+        let none = TokenSources::default();
+        assert_eq!(expand(Path::new("/l/a}b{.lock"), &none).unwrap(), Path::new("/l/a}b{.lock"));
+        assert!(matches!(expand(Path::new("/l/{token_hash}"), &none), Err(Error::Token(_))));
+        assert!(matches!(expand(Path::new("/l/{hash}"), &tokens), Err(Error::Placeholder { word }) if word == "hash"));
+    }
+}
