@@ -29,7 +29,7 @@ pub use provenance::{Origin, Provenance};
 
 use bots::{Overrides, Workshop};
 use file::ConfigFile;
-use paths::{absolute, has_placeholder};
+use paths::{absolute, has_placeholder, is_same_place};
 use trust::Access;
 
 use crate::cli;
@@ -103,7 +103,7 @@ fn configured_bots(file: &ConfigFile, context: &Context) -> Result<Vec<Bot>, Err
 /// Two bots with one lock never run at the same time: right only if Telegram would not let them either. A lock that is
 /// named after the token differs where the token does.
 fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
-    let clash = others.iter().find(|other| other.lock == bot.lock && !other.token.share(&bot.token));
+    let clash = others.iter().find(|other| is_same_place(&other.lock, &bot.lock) && !other.token.share(&bot.token));
     match clash.filter(|_| !has_placeholder(&bot.lock)) {
         Some(other) => {
             let (one, other) = (other.name.clone(), bot.name.clone());

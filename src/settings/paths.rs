@@ -1,5 +1,7 @@
 //! Paths as a bot's entry writes them: `~`, relative ones, and the placeholders of `lock`.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
@@ -19,6 +21,16 @@ pub fn absolute(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
 /// The path without its `.` components and doubled slashes.
 pub fn without_dots(path: &Path) -> PathBuf {
     path.components().collect()
+}
+
+/// Whether two paths name one directory entry, whether or not there is a file: a link on the way makes no difference.
+pub fn is_same_place(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| {
+        let meta = fs::metadata(path.parent()?).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    one == other
+        || (one.file_name() == other.file_name() && identity(one).is_some_and(|one| Some(one) == identity(other)))
 }
 
 /// Whether a script's name is a pattern.
@@ -80,6 +92,17 @@ mod tests {
             assert_eq!(absolute(text, Path::new("/srv/app"), Some(Path::new("/home/bot"))), Path::new(path), "{text}");
         }
         assert_eq!(absolute("~/x", Path::new("/srv"), None), Path::new("/srv/~/x"));
+    }
+
+    #[test]
+    fn one_place_has_many_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(".", dir.path().join("link")).unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert!(is_same_place(&path("x.lock"), &path("link/x.lock")));
+        assert!(is_same_place(&path("none/x.lock"), &path("none/x.lock")));
+        assert!(!is_same_place(&path("x.lock"), &path("link/y.lock")));
+        assert!(!is_same_place(&path("none/x.lock"), &path("void/x.lock")));
     }
 
     #[test]

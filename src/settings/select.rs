@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use super::Settings;
 use super::bots::{Bot, Overrides, Workshop, finish};
 use super::error::Error;
-use super::paths::without_dots;
+use super::paths::{expand, is_same_place, without_dots};
 use super::provenance::Origin;
 use crate::cli::Selection;
 use crate::process::program::Program;
@@ -60,8 +60,8 @@ impl Settings {
     }
 
     fn only(&self, selection: &Selection, bot: Option<&str>, command: &[OsString]) -> Result<Bot, Error> {
-        let named: Vec<String> = bot.into_iter().map(str::to_owned).collect();
-        let (meant, overrides) = self.meant(selection, &named, command)?;
+        let bots: Vec<String> = bot.into_iter().map(str::to_owned).collect();
+        let (meant, overrides) = self.meant(selection, &bots, command)?;
         match meant {
             Meant::Nobody => return Err(Error::NothingNamed),
             Meant::Entries(names) if names.len() != 1 => return Err(Error::Ambiguous { names }),
@@ -94,7 +94,7 @@ impl Settings {
         }
         let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, Origin::Command)));
         if let Some((program, origin)) = program {
-            let entries = self.entries_of(|bot| bot.program.as_ref().is_some_and(|own| same(own, &program)));
+            let entries = self.entries_of(|bot| bot.program.as_ref().is_some_and(|own| own.is_same(&program)));
             if entries.is_empty() {
                 overrides.program = Some((program, origin));
                 return Ok((Meant::Itself, overrides));
@@ -106,7 +106,8 @@ impl Settings {
         }
         if let Some(lock) = &overrides.lock {
             let lock = without_dots(&cwd.join(lock));
-            let entries = self.entries_of(|bot| bot.lock == lock);
+            let entries =
+                self.entries_of(|bot| expand(&bot.lock, &bot.token).is_ok_and(|own| is_same_place(&own, &lock)));
             return Ok((if entries.is_empty() { Meant::Itself } else { Meant::Entries(entries) }, overrides));
         }
         let all = self.entries_of(|_| true);
@@ -159,15 +160,6 @@ fn program_flag(flags: &Selection, cwd: &std::path::Path) -> Result<Option<(Prog
         (None, Some(name)) => Some((Program::module_option(name, cwd), Origin::Flag("--module"))),
         (None, None) => None,
     })
-}
-
-/// Whether two programs are one; arguments count only where both are known.
-fn same(one: &Program, other: &Program) -> bool {
-    match (one.args(), other.args()) {
-        (None, Some(args)) => one.clone().with_args(args.to_vec()) == *other,
-        (Some(args), None) => other.clone().with_args(args.to_vec()) == *one,
-        _ => one == other,
-    }
 }
 
 #[cfg(test)]

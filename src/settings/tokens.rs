@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn shown(place: &Place, flags: &Selection) -> Vec<String> {
-        bot(place, flags).token.sources().iter().map(|source| source.to_string()).collect()
+        bot(place, flags).token.sources().iter().map(ToString::to_string).collect()
     }
 
     fn flags(file: Option<&str>, env: Option<&str>, env_file: Option<&str>) -> Selection {
