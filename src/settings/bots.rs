@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::file::ConfigFile;
-use super::paths::{absolute, expand, is_glob, without_dots};
+use super::paths::{absolute, absolute_glob, expand, is_glob, without_dots};
 use super::provenance::{Origin, Provenance};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
@@ -207,8 +207,8 @@ impl Workshop<'_> {
             if let Some(grace) = set.value("grace", entry.grace.as_ref().or(defaults.grace.as_ref())) {
                 bot.grace = grace.0;
             }
-            let url = entry.api_url.as_ref().or(defaults.api_url.as_ref());
-            if let Some(url) = set.value("api_url", url).filter(|_| file.access == Access::Full) {
+            let url = entry.api_url.as_ref().or(defaults.api_url.as_ref()).filter(|_| file.access == Access::Full);
+            if let Some(url) = set.value("api_url", url) {
                 bot.api_url.clone_from(url);
             }
         }
@@ -288,12 +288,12 @@ impl Recorder<'_> {
             return Err(self.file.fault(value, format!("`{key}` is empty"), hint));
         }
         self.from.note("program", self.file.origin(value));
-        let path = absolute(value.get_ref(), dir, home);
+        let text = value.get_ref();
         let program = match key {
-            "module" => Program::module(value.get_ref(), dir),
-            "exe" => Program::executable(&path),
-            _ if is_glob(value.get_ref()) => Program::script_glob(&path.to_string_lossy()),
-            _ => Program::script(&path),
+            "module" => Program::module(text, dir),
+            "exe" => Program::executable(&absolute(text, dir, home)),
+            _ if is_glob(text) => Program::script_glob(&absolute_glob(text, dir, home)),
+            _ => Program::script(&absolute(text, dir, home)),
         };
         Ok(match self.value("args", entry.args.as_ref()) {
             Some(args) => program.with_args(args.iter().map(OsString::from).collect()),

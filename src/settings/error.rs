@@ -176,7 +176,7 @@ impl Expected for Error {
                 "name its program: -m app/main.py, or its lock: -l PATH".into(),
                 "see what runs here: solobot status".into(),
             ],
-            Self::Ambiguous { names } => vec![format!("name one: {}", names.first().map_or("BOT", String::as_str))],
+            Self::Ambiguous { names } => vec![format!("name one behind the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
             Self::Token(error) => error.hints(),
         }

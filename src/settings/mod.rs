@@ -77,9 +77,10 @@ impl Settings {
         self.names().any(|known| known == name)
     }
 
-    /// Where solobot records what it did, if the file says so.
+    /// Where solobot records what it did, if the file says so. Root does not write where the file of the user who called
+    /// `sudo` says.
     pub fn journal(&self) -> Option<PathBuf> {
-        let file = self.file.as_ref()?;
+        let file = self.file.as_ref().filter(|file| file.access == Access::Full)?;
         let journal = file.schema.journal.as_deref()?.to_str()?;
         Some(absolute(journal, file.folder(), self.context.home.as_deref()))
     }

@@ -94,7 +94,7 @@ impl Settings {
         }
         let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, Origin::Command)));
         if let Some((program, origin)) = program {
-            let entries = self.entries_of(|bot| bot.program.as_ref().is_some_and(|own| own.is_same(&program)));
+            let entries = self.entries_running(&program);
             if entries.is_empty() {
                 overrides.program = Some((program, origin));
                 return Ok((Meant::Itself, overrides));
@@ -117,6 +117,14 @@ impl Settings {
             (true, false) => Meant::Nobody,
         };
         Ok((meant, overrides))
+    }
+
+    /// The bots that this program is; where one of them names the very arguments, the others do not count.
+    fn entries_running(&self, program: &Program) -> Vec<String> {
+        let runs = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.is_same(program));
+        let args = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.args().is_some());
+        let exact = self.entries_of(|bot| program.args().is_some() && args(bot) && runs(bot));
+        if exact.is_empty() { self.entries_of(runs) } else { exact }
     }
 
     fn entries_of(&self, wanted: impl Fn(&Bot) -> bool) -> Vec<String> {
@@ -275,6 +283,12 @@ mod tests {
         let none = Selection::default();
         assert_eq!(for_command(&place, &none, None, "python m.py --config b").unwrap().name, "b");
         assert_eq!(for_command(&place, &none, None, "python m.py --config c").unwrap().name, "m.py");
+        place.write(
+            "app/solobot.toml",
+            "[bots.a]\nscript = \"m.py\"\nlock = \"a\"\n[bots.b]\nscript = \"m.py\"\nargs = [\"-b\"]\nlock = \"b\"\n",
+        );
+        assert_eq!(for_command(&place, &none, None, "python m.py -b").unwrap().name, "b");
+        assert_eq!(for_command(&place, &none, None, "python m.py -c").unwrap().name, "a");
         assert_eq!(names(&place, &matching("./m.py"), &[]).unwrap(), ["a", "b"]);
         assert!(matches!(place.load().unwrap().select_one(&matching("./m.py"), None), Err(Error::Ambiguous { .. })));
     }
@@ -307,7 +321,7 @@ mod tests {
 
     #[test]
     fn root_acts_on_the_callers_file_only_if_it_is_named() {
-        let text = "[bots.main]\nscript = \"main.py\"\ncommand = \"./run\"\n[bots.exe]\nexe = \"x\"\nlock = \"x\"\n\
+        let text = "journal = \"j\"\n[bots.main]\nscript = \"main.py\"\ncommand = \"./run\"\n[bots.exe]\nexe = \"x\"\nlock = \"x\"\n\
                     [bots.url]\nscript = \"u.py\"\nlock = \"u\"\napi_url = \"http://evil\"\n";
         let mut place = Place::with_file(text);
         let file = place.path("app/solobot.toml");
@@ -330,6 +344,7 @@ mod tests {
         let named = place.load_named(&file).unwrap();
         assert!(named.select_for_command(&none, Some("main"), &[]).unwrap().command.is_some());
         assert!(named.warnings.is_empty());
+        assert_eq!((settings.journal(), named.journal()), (None, Some(place.path("app/j"))));
     }
 
     #[test]

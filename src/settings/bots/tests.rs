@@ -34,7 +34,7 @@ fn relative_paths_start_at_the_bots_folder() {
          \"~/a.log\", \"unit:bot.service\"]\ncommand = [\"venv/bin/python\", \"-m\", \"tg_bot.bot\"]\n",
     );
     let bot = only(&place);
-    let dir = place.path("app/../bot");
+    let dir = place.path("bot");
     assert_eq!(bot.dir, dir);
     assert_eq!(bot.program, Some(Program::module("tg_bot.bot", &dir)));
     assert_eq!(bot.lock, dir.join("run/x.lock"));
