@@ -5,6 +5,7 @@
 //! refuses such patterns with the reason. Not promised: that the script exists ([`Program::missing`] tells).
 
 mod command;
+mod same;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
