@@ -10,3 +10,4 @@ pub mod origin;
 pub mod program;
 pub mod same_bot;
 pub mod table;
+pub mod terminate;
