@@ -88,8 +88,8 @@ check_namespaces() {
         unshare -pf --mount-proc true 2>/dev/null ||
             die "root, but no namespaces here (unshare -pf --mount-proc): allow CAP_SYS_ADMIN, for example docker run --privileged"
     else
-        unshare -Ur -pf --mount-proc true 2>/dev/null ||
-            die "needs root or user namespaces (unshare -Ur -pf --mount-proc), and has neither"
+        unshare --map-root-user --map-auto -pf --mount-proc true 2>/dev/null ||
+            die "needs root, or user namespaces with subordinate users (unshare --map-root-user --map-auto; newuidmap of uidmap, /etc/subuid), and has neither"
     fi
 }
 

@@ -5,3 +5,22 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
+mod holding;
+
+mod acquire;
+mod bad_paths;
+mod bad_records;
+mod check;
+mod clean_stale;
+mod config;
+mod docs;
+mod fd;
+mod interop;
+mod keeper;
+mod orphan;
+mod pid_reuse;
+mod races;
+mod release;
+mod signals;
+mod status;
+mod tree;

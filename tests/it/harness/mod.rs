@@ -10,7 +10,6 @@ mod process;
 mod python;
 mod terminal;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -18,6 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,9 @@ pub use terminal::Terminal;
 
 /// How long a condition may take to come true on a loaded machine; only a failing test ever waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where another user sees the test's folder: `PUBLIC/work`.
+pub const PUBLIC: &str = "/mnt";
 
 /// Set inside the namespace: the test's folder.
 const INSIDE: &str = "SOLOBOT_TEST_FOLDER";
@@ -59,7 +62,8 @@ pub fn alone<F: FnOnce(&Test)>(body: F) {
     }
     let mut unshare = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
-        unshare.arg("-Ur");
+        // Root in a namespace of our own, with other users beside it.
+        unshare.args(["--map-root-user", "--map-auto"]);
     }
     let result = unshare
         .args(["-pf", "--mount-proc", "--kill-child=KILL", "sh", "-c", "\"$@\"; code=$?; exit \"$code\"", "sh"])
@@ -69,8 +73,7 @@ pub fn alone<F: FnOnce(&Test)>(body: F) {
         .stdin(Stdio::null())
         .output()
         .expect("unshare(1) of util-linux");
-    let text =
-        || format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
+    let text = || format!("{}{}", String::from_utf8_lossy(&result.stdout), String::from_utf8_lossy(&result.stderr));
     assert!(result.status.success(), "in its namespace ({}):\n{}", result.status, text());
     assert!(root.path().join("ran").exists(), "the test `{name}` did not run in its namespace:\n{}", text());
 }
@@ -116,7 +119,7 @@ pub fn token() -> String {
 pub struct Test {
     root: PathBuf,
     work: PathBuf,
-    started: Cell<u32>,
+    started: AtomicU32,
 }
 
 /// What a folder's entry looks like, for "nothing was created, truncated or removed".
@@ -134,7 +137,7 @@ pub struct Entry {
 impl Test {
     fn at(root: PathBuf) -> Self {
         let work = root.join("work");
-        Self { root, work, started: Cell::new(0) }
+        Self { root, work, started: AtomicU32::new(0) }
     }
 
     /// The folder in which everything runs.
@@ -193,29 +196,8 @@ impl Test {
     /// Every entry of the folder, recursively.
     pub fn snapshot(&self) -> BTreeMap<PathBuf, Entry> {
         let mut entries = BTreeMap::new();
-        self.collect(&self.work, &mut entries);
+        collect(&self.work, &mut entries);
         entries
-    }
-
-    fn collect(&self, folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
-        let Ok(listing) = fs::read_dir(folder) else { return };
-        for path in listing.map(|entry| entry.expect("an entry").path()) {
-            let meta = path.symlink_metadata().expect("its metadata");
-            if meta.is_dir() {
-                self.collect(&path, entries);
-            }
-            let head = (meta.is_file() && meta.len() < 1 << 20).then(|| fs::read(&path).unwrap_or_default());
-            let entry = Entry {
-                inode: meta.ino(),
-                mode: meta.mode(),
-                owner: meta.uid(),
-                links: meta.nlink(),
-                size: meta.len(),
-                modified: (meta.mtime(), meta.mtime_nsec()),
-                head,
-            };
-            entries.insert(path, entry);
-        }
     }
 
     /// Whether somebody holds the flock on the file, asked of the kernel without solobot's help. It takes the lock for
@@ -283,8 +265,7 @@ impl Test {
     /// Starts a prepared command in the background.
     #[track_caller]
     pub fn start_command(&self, command: Command) -> Background {
-        let number = self.started.get();
-        self.started.set(number + 1);
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
         Background::start(command, &self.root.join("out"), number, Location::caller())
     }
 
@@ -305,6 +286,26 @@ impl Test {
         command
     }
 
+    /// solobot as another user. What that user sees is the test's folder at [`PUBLIC`], because the folders above the
+    /// real one may be closed to others; Python may be as well, so COMMAND is to be a plain program.
+    #[track_caller]
+    pub fn solobot_as(&self, user: u32, line: &str) -> Output {
+        let copy = Path::new(PUBLIC).join("solobot");
+        if !copy.exists() {
+            self.mount("tmpfs", "mode=755,size=256m", PUBLIC);
+            fs::create_dir(Path::new(PUBLIC).join("work")).expect("a mount point");
+            fs::copy(env!("CARGO_BIN_EXE_solobot"), &copy).expect("a copy of solobot");
+            let status = Command::new("mount").arg("--bind").arg(&self.work).arg(format!("{PUBLIC}/work")).status();
+            assert!(status.is_ok_and(|status| status.success()), "mount --bind");
+        }
+        let mut command = Command::new("setpriv");
+        let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
+        command.args([&uid, &gid, "--clear-groups"]).arg(copy).args(words(line));
+        self.settle(&mut command);
+        command.current_dir(format!("{PUBLIC}/work"));
+        self.start_command(command).finish()
+    }
+
     /// Mounts a file system at a name in the folder (the mount namespace is ours alone).
     #[track_caller]
     pub fn mount(&self, kind: &str, options: &str, name: &str) {
@@ -315,5 +316,26 @@ impl Test {
             .status()
             .expect("mount(8)");
         assert!(status.success(), "mount -t {kind} -o {options} at {name}: {status}");
+    }
+}
+
+fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
+    let Ok(listing) = fs::read_dir(folder) else { return };
+    for path in listing.map(|entry| entry.expect("an entry").path()) {
+        let meta = path.symlink_metadata().expect("its metadata");
+        if meta.is_dir() {
+            collect(&path, entries);
+        }
+        let head = (meta.is_file() && meta.len() < 1 << 20).then(|| fs::read(&path).unwrap_or_default());
+        let entry = Entry {
+            inode: meta.ino(),
+            mode: meta.mode(),
+            owner: meta.uid(),
+            links: meta.nlink(),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            head,
+        };
+        entries.insert(path, entry);
     }
 }

@@ -69,7 +69,6 @@ impl<'a> Solobot<'a> {
 
 /// How a process ended and what it wrote. A test says something about the ending, and about each stream that is not
 /// empty; otherwise dropping it panics.
-#[must_use]
 pub struct Output {
     status: ExitStatus,
     stdout: String,
@@ -96,6 +95,30 @@ impl Output {
         self.judged.set(true);
         assert!(self.status.code() == Some(code), "expected exit code {code}, got {}", self.text());
         self
+    }
+
+    /// It ended as solobot ends on purpose: with a code of its table, not by a panic, a bug or a signal.
+    #[track_caller]
+    pub fn settled(self) -> Self {
+        self.judged.set(true);
+        self.stdout_seen.set(true);
+        self.stderr_seen.set(true);
+        let fine = self.status.code().is_some_and(solobot_code) && !self.stderr.contains("panicked");
+        assert!(fine, "expected an ending of the exit-code table, got {}", self.text());
+        self
+    }
+
+    /// It exited with another code than this.
+    #[track_caller]
+    pub fn code_is_not(self, code: i32) {
+        self.judged.set(true);
+        assert!(self.status.code() != Some(code), "did not expect exit code {code}, got {}", self.text());
+    }
+
+    /// The exit code; `None` for a death by signal.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.judged.set(true);
+        self.status.code()
     }
 
     /// It died of this signal.
@@ -165,6 +188,11 @@ impl Output {
         self.stderr_seen.set(true);
         &self.stderr
     }
+}
+
+/// The exit codes that solobot means, without 70.
+fn solobot_code(code: i32) -> bool {
+    matches!(code, 0..=2 | 69 | 73 | 75 | 77 | 78 | 126 | 127)
 }
 
 impl Drop for Output {

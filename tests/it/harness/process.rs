@@ -41,7 +41,8 @@ pub fn thread_stat(pid: i32, field: &str) -> u64 {
     tasks
         .filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok())
         .filter_map(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))?;
+            let line =
+                status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned))?;
             line.split_ascii_whitespace().next()?.parse::<u64>().ok()
         })
         .sum()
