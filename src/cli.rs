@@ -3,6 +3,9 @@
 //! Nothing here looks at the environment's meaning, the terminal or the disk; [`crate::settings`] does. The doc comments
 //! are the help and the manual.
 
+#![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
+#![expect(clippy::doc_markdown, reason = "doc comments are the help: back quotes would be printed")]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 

@@ -1,5 +1,10 @@
 //! Every environment variable that solobot reads or sets.
 
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::sync::Arc;
+
 /// Read: the configuration file, as `--config`.
 pub const CONFIG: &str = "SOLOBOT_CONFIG";
 /// Read: the Bot API's base URL, as `--api-url`.
@@ -20,3 +25,31 @@ pub const HOLDER_PID: &str = "SOLOBOT_HOLDER_PID";
 pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
+
+/// The environment at the start, as a value: tests make their own. `Debug` shows no value, since one may be a token.
+#[derive(Clone, Default)]
+pub struct Vars(Arc<HashMap<OsString, OsString>>);
+
+impl Vars {
+    /// What this process was started with.
+    pub fn of_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// A variable's value; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+}
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Vars {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self(Arc::new(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
+    }
+}
+
+impl fmt::Debug for Vars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vars({} variables)", self.0.len())
+    }
+}

@@ -1,6 +1,23 @@
 //! solobot makes sure that exactly one instance of a Telegram bot polls.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
+//! | [`settings`] | flags, environment and solobot.toml become settings |
+//! | [`commands`] | one file a subcommand: gather facts, decide, act, return an outcome |
+//! | [`report`] | outcomes become bytes: for people, and as JSON |
+//! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
+//! | [`process`] | identities, listing, programs, instances, origins, stopping, running COMMAND |
+//! | [`telegram`] | tokens and the Bot API's harmless methods |
+//! | [`conflicts`] | conflict and network errors in logs |
+//! | [`platform`] | what is Linux's, behind one facade |
+//! | [`error`], [`exit`] | expected errors, and the one exit-code table |
+//!
+//! Data goes one way: arguments → [`cli::Cli`] → settings → facts → plan → effects → outcome → bytes and exit code.
+//! `lock`, `process`, `telegram` and `conflicts` know nothing of clap, settings or colour.
 
 pub mod cli;
+pub mod commands;
 pub mod conflicts;
 pub mod duration;
 pub mod env;
@@ -9,5 +26,30 @@ pub mod exit;
 pub mod lock;
 pub mod platform;
 pub mod process;
+pub mod report;
 pub mod settings;
 pub mod telegram;
+pub mod telemetry;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use cli::Cli;
+use exit::Exit;
+use report::Report;
+
+/// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error, &args),
+    };
+    let mut report = Report::new(&cli.global);
+    telemetry::start(cli.global.verbose, cli.global.json, report.has_colour());
+    match commands::run(cli, &mut report) {
+        Ok(outcome) => report.outcome(&outcome),
+        Err(error) => report.error(&error),
+    }
+}

@@ -1,1 +1,29 @@
 //! The lock: `flock(2)` on a path, and what is known about its holder.
+//!
+//! The kernel's lock is the truth; the PID in the file and the owner record beside it are hints for people and for bots
+//! that look at them. The rules are those of the design's section 4:
+//!
+//! ```text
+//!  open ──► try flock ──► does the path still name this inode? ──► write PID and owner record ──► look again ──► held
+//!    ▲          │ refused              │ no                                                         │ no
+//!    │          ▼                      │                                                            │
+//!    │    wait in flock, looking       │                                                            │
+//!    │    at the path once a second    │                                                            │
+//!    └──────────┴──────────────────────┴────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! What is promised: two programs that take the lock on one path of one host, through `flock(2)` and with that second
+//! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
+//! no lock, or one that never looks whether its inode is still the one the path names.
+
+pub mod error;
+pub mod file;
+pub mod held;
+pub mod holders;
+pub mod keeper;
+pub mod owner;
+pub mod state;
+pub mod text;
+pub mod wait;
+
+pub use error::Error;

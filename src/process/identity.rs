@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::time::{Duration, SystemTime};
 
 /// One process: PID and start time in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,15 @@ impl Identity {
     pub fn own() -> io::Result<Self> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         Self::of(pid).ok_or_else(|| io::Error::other("/proc does not show this process: is /proc mounted?"))
+    }
+
+    /// When the process started, by the wall clock, to about a second.
+    pub fn started_at(self) -> Option<SystemTime> {
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let boot: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        let ticks = procfs::ticks_per_second().max(1);
+        let since_boot = Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks);
+        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
     }
 
     /// Whether the process still runs: same start time and no zombie.

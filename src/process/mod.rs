@@ -1,3 +1,5 @@
 //! Processes: identity, listing, programs, instances, origins, stopping.
 
+pub mod argv;
 pub mod identity;
+pub mod program;

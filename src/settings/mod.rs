@@ -1,1 +1,123 @@
 //! Flags, environment and solobot.toml become settings.
+//!
+//! [`Settings::load`] finds and reads the file once; the `select_…` functions then make [`Bot`]s of flags, the
+//! environment and the file. Reading the file (and, for a lock that is named after it, the token) is all that touches
+//! the disk, besides a look at whether `.env` may be trusted. Flags beat the environment, it beats the file.
+//!
+//! Not promised: that a bot's program or lock exists.
+
+mod bots;
+pub mod context;
+mod error;
+mod file;
+mod nearest;
+mod paths;
+mod provenance;
+mod schema;
+mod select;
+#[cfg(test)]
+mod testing;
+mod tokens;
+mod trust;
+
+use std::path::{Path, PathBuf};
+
+pub use bots::{Bot, LOCK_NAME, Log};
+pub use context::{Caller, Context};
+pub use error::Error;
+pub use provenance::{Origin, Provenance};
+
+use bots::{Overrides, Workshop};
+use file::ConfigFile;
+use paths::{absolute, has_placeholder};
+use trust::Access;
+
+use crate::cli;
+
+/// What holds for a whole run, and what bots are made of.
+#[derive(Debug)]
+pub struct Settings {
+    context: Context,
+    file: Option<ConfigFile>,
+    /// The bots of the file without any flag, in the file's order.
+    bots: Vec<Bot>,
+    /// Whole sentences for the operator.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Finds and reads solobot.toml.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not to be trusted, or is wrong anywhere, the bots that are not wanted included.
+    pub fn load(global: &cli::Global, context: Context) -> Result<Self, Error> {
+        let file = ConfigFile::find(global.config.as_deref(), &context)?;
+        let bots = file.as_ref().map_or_else(|| Ok(Vec::new()), |file| configured_bots(file, &context))?;
+        let warnings = bots.iter().filter_map(|bot| withheld_warning(bot, file.as_ref()?)).collect();
+        Ok(Self { context, file, bots, warnings })
+    }
+
+    /// The configuration file that counts, absolute.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// The surroundings that the settings were made in.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The names of the file's bots, in the file's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.bots.iter().map(|bot| bot.name.as_str())
+    }
+
+    /// Whether the file has a bot of this name; where a path may stand too, the name wins.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names().any(|known| known == name)
+    }
+
+    /// Where solobot records what it did, if the file says so.
+    pub fn journal(&self) -> Option<PathBuf> {
+        let file = self.file.as_ref()?;
+        let journal = file.schema.journal.as_deref()?.to_str()?;
+        Some(absolute(journal, file.folder(), self.context.home.as_deref()))
+    }
+}
+
+/// Every bot of the file as it is without flags, checked against the others.
+fn configured_bots(file: &ConfigFile, context: &Context) -> Result<Vec<Bot>, Error> {
+    let workshop = Workshop { context, file: Some(file) };
+    let mut entries: Vec<_> = file.schema.bots.iter().collect();
+    entries.sort_by_key(|(_, entry)| entry.span().start);
+    let bots = entries
+        .into_iter()
+        .map(|(name, entry)| workshop.configured(name, entry.get_ref(), file, &Overrides::default()))
+        .collect::<Result<Vec<Bot>, Error>>()?;
+    for (index, bot) in bots.iter().enumerate() {
+        refuse_shared_lock(&bots[..index], bot)?;
+    }
+    Ok(bots)
+}
+
+/// Two bots with one lock never run at the same time: right only if Telegram would not let them either. A lock that is
+/// named after the token differs where the token does.
+fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
+    let clash = others.iter().find(|other| other.lock == bot.lock && !other.token.share(&bot.token));
+    match clash.filter(|_| !has_placeholder(&bot.lock)) {
+        Some(other) => {
+            let (one, other) = (other.name.clone(), bot.name.clone());
+            Err(Error::SharedLock { one, other, lock: bot.lock.clone() })
+        }
+        None => Ok(()),
+    }
+}
+
+fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
+    if file.access == Access::Full || bot.withheld.is_empty() {
+        return None;
+    }
+    let keys = bot.withheld.join("`, `");
+    let path = file.path.display();
+    Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: name the file with -c to use it", bot.name))
+}

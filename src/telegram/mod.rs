@@ -1,1 +1,5 @@
 //! Telegram: tokens and the Bot API's harmless methods.
+
+pub mod dotenv;
+pub mod source;
+pub mod token;

@@ -1,0 +1,64 @@
+//! The variables between a holder and its bot: what COMMAND is given, and whether one that we got is to be believed.
+
+use std::ffi::OsString;
+use std::os::fd::AsRawFd;
+
+use super::Request;
+use super::modes::Mode;
+use crate::commands::notice::{Notice, Notify};
+use crate::env;
+use crate::lock::file::open_to_look;
+use crate::lock::held::Held;
+use crate::lock::holders;
+use crate::process::identity::{Identity, Stat};
+
+/// What COMMAND finds in its environment.
+pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {
+    let handover = hands_over(request);
+    let fd = (!request.args.close && !handover).then(|| held.descriptor().as_raw_fd().to_string().into());
+    let mut variables = vec![
+        (env::LOCK, Some(held.path().as_os_str().to_owned())),
+        (env::HOLDER_PID, Some(std::process::id().to_string().into())),
+        (env::LOCK_FD, fd),
+        (env::POLLING, None),
+    ];
+    // A bot that takes the lock itself must not be told to take none; a leaked variable would tell it so.
+    if let Some(name) = &request.bot.skip_env {
+        let skips = !handover && !request.args.no_skip_env;
+        variables.push((name, skips.then(|| "1".into())));
+    }
+    variables
+}
+
+/// Whether COMMAND takes the very same lock itself.
+pub fn hands_over(request: &Request<'_>) -> bool {
+    request.mode == Mode::Run && (request.args.handover || request.bot.locks_itself)
+}
+
+/// Whether our parent says that it holds the lock for us, and does. If it says so and does not, the variable leaked from
+/// another start: that is said, and the lock is taken.
+pub fn is_held_for_us(request: &Request<'_>, notify: &mut dyn Notify) -> bool {
+    let Some(name) = request.bot.skip_env.as_deref() else { return false };
+    if std::env::var_os(name).is_none_or(|value| value != "1") {
+        return false;
+    }
+    let Ok(lock) = open_to_look(&request.bot.lock) else {
+        notify.notice(&leaked(name));
+        return false;
+    };
+    let proved = ancestry().any(|pid| holders::shares(&lock, pid))
+        || holders::look(&lock, &[])
+            .is_ok_and(|kernel| kernel.holders.iter().any(|holder| ancestry().any(|pid| pid == holder.pid)));
+    notify.notice(&if proved { Notice::HeldForUs } else { leaked(name) });
+    proved
+}
+
+fn leaked(name: &str) -> Notice {
+    Notice::Warning(format!("{name}=1 is set, but nobody holds the lock for this process: it is taken all the same"))
+}
+
+/// This process and its ancestors, nearest first.
+fn ancestry() -> impl Iterator<Item = i32> {
+    let own = Identity::own().ok().map(|own| own.pid);
+    std::iter::successors(own, |&pid| Stat::read(pid).map(|stat| stat.parent).filter(|&parent| parent > 0))
+}

@@ -1,0 +1,137 @@
+//! Why `acquire` did not come to hold the lock, or COMMAND to run.
+
+use std::io;
+
+use crate::commands::view::{Holding, ProcessView};
+use crate::duration::Limit;
+use crate::error::Expected;
+use crate::exit::Exit;
+
+/// An expected failure of `acquire`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another holds the lock.
+    #[error("{}", held(.holding, .program, *.waited))]
+    Held {
+        /// Who.
+        holding: Box<Holding>,
+        /// The bot that was to start.
+        program: String,
+        /// How long solobot waited.
+        waited: Limit,
+        /// 75, or what `-E` says.
+        exit: Exit,
+    },
+    /// The lock is free, but instances run without it.
+    #[error("{}", unlocked(.instances))]
+    Unlocked {
+        /// They.
+        instances: Vec<ProcessView>,
+        /// 75, or what `-E` says.
+        exit: Exit,
+    },
+    /// `--takeover` is not allowed to stop the holder.
+    #[error("takeover refused: {why}")]
+    TakeoverRefused {
+        /// Why.
+        why: String,
+        /// What to do instead.
+        hint: String,
+        /// 75, or what `-E` says.
+        exit: Exit,
+    },
+    /// The process for which the lock should be held has ended.
+    #[error("there is no process {pid} to hold the lock for")]
+    TargetGone {
+        /// Its PID.
+        pid: i32,
+    },
+    /// COMMAND was not found.
+    #[error("command `{command}` was not found")]
+    NotFound {
+        /// Its first word.
+        command: String,
+    },
+    /// COMMAND cannot be executed.
+    #[error("cannot execute `{command}`: {source}")]
+    NotExecutable {
+        /// Its first word.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The keeper could not be started.
+    #[error("the keeper did not start: {why}")]
+    Keeper {
+        /// Why.
+        why: String,
+    },
+}
+
+fn held(holding: &Holding, program: &str, waited: Limit) -> String {
+    let waited = match waited {
+        Limit::For(duration) if duration.is_zero() => String::new(),
+        limit => format!(" after {limit}"),
+    };
+    let bot = holding.bot.as_deref().filter(|bot| *bot != program);
+    let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
+    let by = match holding.main_holder() {
+        Some(holder) => format!("PID {}: {}", holder.pid, holder.command),
+        None => "a process outside this PID namespace".into(),
+    };
+    let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
+    format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
+}
+
+fn unlocked(instances: &[ProcessView]) -> String {
+    let list: Vec<String> = instances.iter().map(|one| format!("PID {}: {}", one.pid, one.command)).collect();
+    format!("the lock is free, but the bot runs without it: {}", list.join("; "))
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Held { exit, .. } | Self::Unlocked { exit, .. } | Self::TakeoverRefused { exit, .. } => *exit,
+            Self::TargetGone { .. } => Exit::Usage,
+            Self::NotFound { .. } => Exit::NotFound,
+            Self::NotExecutable { .. } => Exit::NotExecutable,
+            Self::Keeper { .. } => Exit::Bug,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "held",
+            Self::Unlocked { .. } => "runs-unlocked",
+            Self::TakeoverRefused { .. } => "takeover-refused",
+            Self::TargetGone { .. } => "target-gone",
+            Self::NotFound { .. } => "command-not-found",
+            Self::NotExecutable { .. } => "command-not-executable",
+            Self::Keeper { .. } => "keeper",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Held { holding, .. } => holding.remedies.clone(),
+            Self::Unlocked { instances, .. } => {
+                let pids: Vec<String> = instances.iter().map(|one| one.pid.to_string()).collect();
+                vec![
+                    format!("stop it: kill {}", pids.join(" ")),
+                    "or let solobot stop it: solobot acquire --takeover …".into(),
+                    "if it may run beside: --lock-only".into(),
+                ]
+            }
+            Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
+            Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
+            Self::NotFound { command } => {
+                vec![format!("is it installed, and in PATH? `command -v {command}`")]
+            }
+            Self::NotExecutable { command, source } => match source.kind() {
+                io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
+                _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
+            },
+            Self::Keeper { .. } => Vec::new(),
+        }
+    }
+}

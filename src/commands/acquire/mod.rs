@@ -1,0 +1,247 @@
+//! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
+//!
+//! 1. try the lock; 2. refused: say who holds it and wait, or take over; 3. verify, write text and record, verify again;
+//! 4. look for instances that run without the lock, and wait for those too; 5. run COMMAND, become it, leave the lock with
+//! the shell's descriptor, or start a keeper.
+
+mod environment;
+mod error;
+mod modes;
+mod refusal;
+mod run;
+mod takeover;
+mod unlocked;
+
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+pub use self::error::Error as AcquireError;
+use self::modes::Mode;
+use super::notice::{Notice, Notify};
+use crate::cli;
+use crate::duration::Limit;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::file::LockFile;
+use crate::lock::held::{Claim, Held, Settled};
+use crate::lock::wait::{self, Place, Waiting};
+use crate::platform::signals::Signals;
+use crate::process::identity::Identity;
+use crate::settings::{Bot, Settings};
+
+pub use self::refusal::holding;
+
+/// How `acquire` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// COMMAND ended so, or solobot was told to end by a signal.
+    Ended(Exit),
+    /// The shell's descriptor carries the lock now.
+    Descriptor(i32),
+    /// A keeper with this PID holds the lock.
+    Kept(i32),
+    /// The parent holds the lock for us, so there was nothing to take.
+    HeldForUs,
+}
+
+impl Outcome {
+    /// The exit code it leads to.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Ended(exit) => exit,
+            Self::Descriptor(_) | Self::Kept(_) | Self::HeldForUs => Exit::Ok,
+        }
+    }
+}
+
+/// Everything `acquire` was asked, settled.
+struct Request<'a> {
+    bot: Bot,
+    mode: Mode,
+    wait: Limit,
+    grace: Duration,
+    conflict_exit: Exit,
+    args: &'a cli::Acquire,
+    /// The current folder: a program without a folder of its own runs there.
+    cwd: std::path::PathBuf,
+}
+
+impl Request<'_> {
+    fn place(&self) -> Place<'_> {
+        match self.mode {
+            Mode::Descriptor(fd) => Place::Descriptor(fd),
+            Mode::Run | Mode::Become | Mode::Keep(_) => Place::Path(&self.bot.lock),
+        }
+    }
+
+    fn command(&self) -> &[OsString] {
+        self.bot.command.as_deref().unwrap_or_default()
+    }
+}
+
+/// Runs `acquire`.
+///
+/// # Errors
+/// The lock is held by another; COMMAND cannot be run; everything [`crate::lock::Error`] names.
+pub fn run(
+    args: &cli::Acquire,
+    global: &cli::Global,
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    let request = modes::settle(args, global, settings)?;
+    if environment::is_held_for_us(&request, notify) {
+        return run::without_lock(&request, &[]);
+    }
+    let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
+    let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
+    let mut attempt = Attempt { request: &request, signals: &signals, deadline, took_over: false, notify };
+    match attempt.hold()? {
+        Progress::Held(held) => modes::hold(&request, *held, &signals, attempt.notify),
+        Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
+        Progress::Refused if args.if_held == cli::IfHeld::Run => {
+            attempt.notify.notice(&Notice::PollingDisabled);
+            drop(signals);
+            run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
+        }
+        Progress::Refused => Err(attempt.refusal().into()),
+    }
+}
+
+/// One attempt to come to hold the lock alone.
+struct Attempt<'a> {
+    request: &'a Request<'a>,
+    signals: &'a Signals,
+    deadline: Option<Instant>,
+    took_over: bool,
+    notify: &'a mut dyn Notify,
+}
+
+/// How far an attempt came.
+enum Progress {
+    /// The lock is held, and no instance runs without it.
+    Held(Box<Held>),
+    /// Another holds it still.
+    Refused,
+    /// A signal asked solobot to end.
+    Signal(i32),
+}
+
+impl Attempt<'_> {
+    fn hold(&mut self) -> Result<Progress, Error> {
+        let mut progress = self.take(self.first_deadline())?;
+        if matches!(progress, Progress::Refused)
+            && let Some(whom) = self.request.args.takeover
+        {
+            takeover::stop_holders(self.request, whom, self.notify)?;
+            self.took_over = true;
+            progress = self.take(self.takeover_deadline())?;
+        }
+        match progress {
+            Progress::Held(held) => self.exclude_unlocked(*held),
+            other => Ok(other),
+        }
+    }
+
+    /// With `--takeover` the first try does not wait.
+    fn first_deadline(&self) -> Option<Instant> {
+        if self.request.args.takeover.is_some() { Some(Instant::now()) } else { self.deadline }
+    }
+
+    /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
+    fn takeover_deadline(&self) -> Option<Instant> {
+        let moment = Instant::now() + Duration::from_secs(1);
+        Some(self.deadline.map_or(moment, |deadline| deadline.max(moment)))
+    }
+
+    /// Takes the lock, waiting until `deadline`.
+    fn take(&mut self, deadline: Option<Instant>) -> Result<Progress, Error> {
+        loop {
+            let lock = match self.wait(deadline)? {
+                wait::Outcome::Granted(lock) => lock,
+                wait::Outcome::TimedOut => return Ok(Progress::Refused),
+                wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal as i32)),
+            };
+            let (process, holder) = self.request.mode.recorded(&lock)?;
+            match Held::settle(lock, self.claim(), process, holder, self.request.args.selection.allow_network_fs)? {
+                Settled::Moved => {}
+                Settled::Held(held, incidents) => {
+                    run::report(held.path(), incidents, self.notify);
+                    return Ok(Progress::Held(held));
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
+        let start = Instant::now();
+        let wait = self.request.wait;
+        let waits = deadline.is_none_or(|deadline| deadline > start);
+        let mut refused = false;
+        let mut on_wait = |lock: &LockFile| {
+            if !waits {
+                return;
+            }
+            if std::mem::replace(&mut refused, true) {
+                self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
+            } else {
+                let holding = Box::new(refusal::holding(lock.path()));
+                self.notify.notice(&Notice::Refused { holding, wait });
+            }
+        };
+        let mut waiting = Waiting {
+            deadline,
+            allow_network_fs: self.request.args.selection.allow_network_fs,
+            signals: self.signals,
+            on_wait: &mut on_wait,
+        };
+        let outcome = wait::take(self.request.place(), &mut waiting)?;
+        if refused && matches!(outcome, wait::Outcome::Granted(_)) {
+            self.notify.notice(&Notice::Granted { elapsed: start.elapsed() });
+        }
+        Ok(outcome)
+    }
+
+    fn claim(&self) -> Claim {
+        let bot = &self.request.bot;
+        let token = bot.token.resolve().ok().flatten();
+        Claim {
+            app_name: bot.name.clone(),
+            argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            token_fingerprint: token.map(|resolved| resolved.token.fingerprint().to_owned()),
+            took_over: self.took_over,
+        }
+    }
+
+    /// Step 4: instances that run without the lock count as holders too.
+    fn exclude_unlocked(&mut self, held: Held) -> Result<Progress, Error> {
+        if !unlocked::is_looked_for(self.request) {
+            return Ok(Progress::Held(Box::new(held)));
+        }
+        let deadline = self.deadline;
+        match unlocked::wait_for(self.request, &held, self.signals, deadline, self.notify)? {
+            unlocked::End::None => Ok(Progress::Held(Box::new(held))),
+            unlocked::End::Signal(signal) => Ok(Progress::Signal(signal)),
+            unlocked::End::Still(instances) => {
+                held.release();
+                Err(AcquireError::Unlocked { instances, exit: self.request.conflict_exit }.into())
+            }
+        }
+    }
+
+    fn refusal(&self) -> AcquireError {
+        let path = match self.request.place() {
+            Place::Path(path) => path.to_owned(),
+            Place::Descriptor(fd) => std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default(),
+        };
+        let (waited, exit) = (self.request.wait, self.request.conflict_exit);
+        let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
+        let holding = Box::new(refusal::holding(&path));
+        AcquireError::Held { holding, program: self.request.bot.name.clone(), waited, exit }
+    }
+}
+
+/// The identity of this process, which exists.
+fn own() -> Result<Identity, Error> {
+    Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })
+}

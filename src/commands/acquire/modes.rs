@@ -1,0 +1,164 @@
+//! The four ways to hold the lock, and which one was asked for.
+
+use std::time::Duration;
+
+use super::error::Error as AcquireError;
+use super::{Outcome, Request, own, run};
+use crate::cli;
+use crate::commands::keeper;
+use crate::commands::notice::Notify;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::file::LockFile;
+use crate::lock::held::Held;
+use crate::lock::holders;
+use crate::platform::signals::Signals;
+use crate::process::identity::{Identity, Stat};
+use crate::settings::Settings;
+
+/// Until when the lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// COMMAND and every descendant that runs its program have ended.
+    Run,
+    /// COMMAND replaces solobot and inherits the descriptor.
+    Become,
+    /// The shell that opened this descriptor closes it.
+    Descriptor(i32),
+    /// This process ends.
+    Keep(Identity),
+}
+
+impl Mode {
+    /// Whose PID goes into the text, and who holds the lock, while it has just been taken.
+    pub fn recorded(self, lock: &LockFile) -> Result<(Identity, Identity), Error> {
+        let own = own()?;
+        Ok(match self {
+            Self::Run | Self::Become | Self::Keep(_) => (own, own),
+            Self::Descriptor(_) => {
+                let sharer = sharer(lock, own);
+                (sharer, sharer)
+            }
+        })
+    }
+}
+
+/// The shell whose descriptor it is: our parent if it shares the lock, else the lowest PID that does.
+fn sharer(lock: &LockFile, own: Identity) -> Identity {
+    let parent = Stat::read(own.pid).and_then(|stat| Identity::of(stat.parent));
+    if let Some(parent) = parent.filter(|parent| holders::shares(lock, parent.pid)) {
+        return parent;
+    }
+    let all = holders::all_sharers(lock).unwrap_or_default();
+    all.into_iter().find(|sharer| *sharer != own).unwrap_or(own)
+}
+
+/// Settles what was asked: the bot, the mode, the times.
+///
+/// # Errors
+/// Wrong usage: no mode, two modes, modes that exclude each other, a PID that cannot be kept.
+pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Settings) -> Result<Request<'a>, Error> {
+    refuse_misplaced(args, settings)?;
+    let has_descriptor = args.fd.is_some() || args.pid.is_some();
+    if has_descriptor && !args.command.is_empty() {
+        return Err(Error::usage(
+            "a COMMAND cannot be run together with --fd or --pid",
+            "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
+        ));
+    }
+    let bot = match args.fd {
+        Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
+        _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,
+    };
+    let mode = match (args.fd, args.pid) {
+        (Some(fd), _) => Mode::Descriptor(fd),
+        (None, Some(pid)) => Mode::Keep(to_be_kept(pid)?),
+        (None, None) if bot.command.is_none() => return Err(no_mode()),
+        (None, None) if args.no_fork => Mode::Become,
+        (None, None) => Mode::Run,
+    };
+    if global.json && matches!(mode, Mode::Run | Mode::Become) {
+        return Err(Error::usage(
+            "--json cannot be used with a COMMAND: stdout is COMMAND's",
+            "look from outside: solobot status --json",
+        ));
+    }
+    Ok(Request {
+        wait: if args.nonblock { crate::duration::Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
+        grace: args.grace.unwrap_or(bot.grace),
+        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
+        cwd: settings.context().cwd.clone(),
+        bot,
+        mode,
+        args,
+    })
+}
+
+/// Words that are nearly right: a command without `--`, flock's `-c`, an optional value without `=`.
+fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Error> {
+    let Some(bot) = args.bot.as_deref() else { return Ok(()) };
+    if settings.knows(bot) {
+        return Ok(());
+    }
+    if args.takeover.is_some() && (bot == "orphan" || bot == "any") {
+        return Err(Error::usage(
+            format!("`{bot}` was taken for a bot's name"),
+            format!("join it to its option: --takeover={bot}"),
+        ));
+    }
+    Ok(())
+}
+
+/// `acquire --fd N` alone names its lock by the descriptor.
+fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Result<crate::settings::Bot, Error> {
+    let lock = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
+    let selection = cli::Selection { lock: Some(lock.path().to_owned()), ..args.selection.clone() };
+    Ok(settings.select_for_command(&selection, None, &[])?)
+}
+
+fn to_be_kept(pid: i32) -> Result<Identity, Error> {
+    if pid <= 1 {
+        return Err(Error::usage(
+            format!("--pid {pid}: a lock can be held for a process with a PID above 1"),
+            "for the calling shell: solobot acquire --pid $$",
+        ));
+    }
+    Identity::of(pid).ok_or_else(|| AcquireError::TargetGone { pid }.into())
+}
+
+fn no_mode() -> Error {
+    Error::Usage {
+        message: "acquire needs to know how long to hold the lock".into(),
+        hints: vec![
+            "while a command runs: solobot acquire -- COMMAND".into(),
+            "become the command: solobot acquire -F -- COMMAND".into(),
+            "while this script runs: solobot acquire --pid $$".into(),
+            "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
+        ],
+    }
+}
+
+/// Holds the lock as the mode says.
+///
+/// # Errors
+/// COMMAND cannot be run; the keeper cannot be started.
+pub fn hold(
+    request: &Request<'_>,
+    held: Held,
+    signals: &Signals,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    match request.mode {
+        Mode::Run => run::as_child(request, held, signals, notify),
+        Mode::Become => run::in_our_place(request, held, signals),
+        Mode::Descriptor(fd) => {
+            held.leave();
+            Ok(Outcome::Descriptor(fd))
+        }
+        Mode::Keep(target) => {
+            let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
+            held.leave();
+            Ok(Outcome::Kept(keeper))
+        }
+    }
+}

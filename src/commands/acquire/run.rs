@@ -1,0 +1,246 @@
+//! Running COMMAND: as a child under the lock, again and again, in our place, or without the lock.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::error::Error as AcquireError;
+use super::{Outcome, Request, environment, own};
+use crate::cli::Restart;
+use crate::commands::notice::{Notice, Notify};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::held::{Held, Incident};
+use crate::lock::wait::ending_signal;
+use crate::platform::poll;
+use crate::platform::signals::{SigSet, Signals};
+use crate::platform::spawn::Start;
+use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
+use crate::process::identity::Identity;
+
+/// COMMAND that fails sooner than this may have been refused by its own lock.
+const SOON: Duration = Duration::from_secs(60);
+/// The first pause before a restart.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause before a restart, and how long COMMAND must run for the pause to be the first one again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Runs COMMAND under the lock until the bot has ended, restarting it if that was asked for.
+///
+/// # Errors
+/// COMMAND is not found or cannot be executed.
+pub fn as_child(
+    request: &Request<'_>,
+    held: Held,
+    signals: &Signals,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    enter_folder(request)?;
+    let mut pause = FIRST_PAUSE;
+    let mut holding = Holding { held: Some(held), opened: false, notify };
+    loop {
+        let started = Instant::now();
+        let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
+        let failed = ended != Ended::Code(0);
+        if failed && holding.opened && started.elapsed() < SOON {
+            holding.notify.notice(&Notice::PerhapsLocksItself);
+        }
+        let again = match request.args.restart {
+            Some(Restart::Always) => true,
+            Some(Restart::OnFailure) => failed,
+            None => false,
+        };
+        if !again || asked_to_end {
+            holding.release();
+            return Ok(Outcome::Ended(exit_of(ended)));
+        }
+        if started.elapsed() >= LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        holding.notify.notice(&Notice::Restarting { why: how(ended), after: pause });
+        if let Some(signal) = holding.pause(signals, pause)? {
+            holding.release();
+            return Ok(Outcome::Ended(Exit::Signal(signal)));
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whoever hands the lock over holds nothing while COMMAND runs.
+struct Holding<'a> {
+    held: Option<Held>,
+    opened: bool,
+    notify: &'a mut dyn Notify,
+}
+
+fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
+    let handover = environment::hands_over(request);
+    let environment = holding.held.as_ref().map(|held| environment::for_command(request, held)).unwrap_or_default();
+    if handover {
+        holding.release();
+    }
+    let descriptor = holding.held.as_ref().filter(|_| !request.args.close).map(Held::descriptor);
+    let start = Start {
+        argv: request.command(),
+        env: &environment,
+        mask: signals.original_mask(),
+        inherit: descriptor.as_slice(),
+    };
+    let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
+    holding.now_runs(child.identity());
+    holding.watch();
+    let mut supervision =
+        Supervision { signals, program: request.bot.program.as_ref(), grace: request.grace, upkeep: holding };
+    let ended = child::supervise(child, &mut supervision)
+        .map_err(|source| Error::Io { action: "wait for COMMAND".into(), source })?;
+    // Between two runs, the PID in the lock is ours.
+    if request.args.restart.is_some() {
+        holding.now_runs(own()?);
+    }
+    Ok(ended)
+}
+
+impl Holding<'_> {
+    fn now_runs(&mut self, process: Identity) {
+        if let Some(held) = &mut self.held {
+            let incidents = held.set_process(process);
+            report(held.path(), incidents, self.notify);
+        }
+    }
+
+    fn watch(&mut self) {
+        if let Some(held) = self.held.as_mut().filter(|held| held.watch().is_none()) {
+            let incidents = held.start_watching(true);
+            report(held.path(), incidents, self.notify);
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.release();
+        }
+    }
+
+    /// Waits before a restart; a signal that asks to end ends it.
+    fn pause(&mut self, signals: &Signals, pause: Duration) -> Result<Option<i32>, Error> {
+        use std::os::fd::AsFd;
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let fds = [Some(signals.as_fd()), self.descriptor()];
+            let [_, changed] = poll::readable(fds, Some(left))
+                .map_err(|source| Error::Io { action: "wait before the restart".into(), source })?;
+            if let Some(arrived) = ending_signal(signals) {
+                return Ok(Some(arrived.signal as i32));
+            }
+            if changed {
+                self.tend();
+            }
+        }
+    }
+}
+
+impl Upkeep for Holding<'_> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        use std::os::fd::AsFd;
+        Some(self.held.as_ref()?.watch()?.as_fd())
+    }
+
+    fn tend(&mut self) {
+        if let Some(held) = &mut self.held {
+            self.opened |= held.watch().is_some_and(|watch| watch.take().opened);
+            let incidents = held.tend();
+            report(held.path(), incidents, self.notify);
+        }
+    }
+
+    fn passed_on(&mut self, to: Identity) {
+        self.now_runs(to);
+    }
+}
+
+/// Becomes COMMAND, which inherits the locked descriptor: the lock is held as long as it lives.
+///
+/// # Errors
+/// COMMAND is not found or cannot be executed; the lock is given back then.
+pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<Outcome, Error> {
+    enter_folder(request)?;
+    let environment = environment::for_command(request, &held);
+    let start = Start {
+        argv: request.command(),
+        env: &environment,
+        mask: signals.original_mask(),
+        inherit: &[held.descriptor()],
+    };
+    let error = start.exec();
+    held.release();
+    Err(cannot_run(request, error))
+}
+
+/// Becomes COMMAND without any lock.
+///
+/// # Errors
+/// COMMAND is not found or cannot be executed.
+pub fn without_lock(
+    request: &Request<'_>,
+    env: &[(&str, Option<std::ffi::OsString>)],
+) -> Result<Outcome, Error> {
+    if request.command().is_empty() {
+        return Ok(Outcome::HeldForUs);
+    }
+    enter_folder(request)?;
+    let start = Start { argv: request.command(), env, mask: SigSet::empty(), inherit: &[] };
+    let mask = SigSet::thread_get_mask().unwrap_or(SigSet::empty());
+    Err(cannot_run(request, Start { mask, ..start }.exec()))
+}
+
+/// A command of the file runs in its bot's folder; one that was typed runs where it was typed.
+fn enter_folder(request: &Request<'_>) -> Result<(), Error> {
+    if !request.args.command.is_empty() {
+        return Ok(());
+    }
+    let dir = &request.bot.dir;
+    std::env::set_current_dir(dir)
+        .map_err(|source| Error::Io { action: format!("enter the bot's folder `{}`", dir.display()), source })
+}
+
+fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
+    let word = request.command().first().cloned().unwrap_or_default();
+    let command = word.to_string_lossy().into_owned();
+    // ENOENT for a file that is there means its interpreter.
+    let is_there = command.contains('/') && Path::new(&word).exists();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => AcquireError::NotFound { command }.into(),
+        io::ErrorKind::NotFound => {
+            let source = io::Error::other("the interpreter in its first line was not found");
+            AcquireError::NotExecutable { command, source }.into()
+        }
+        _ => AcquireError::NotExecutable { command, source: error }.into(),
+    }
+}
+
+fn exit_of(ended: Ended) -> Exit {
+    match ended {
+        Ended::Code(0) => Exit::Ok,
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(signal) => Exit::Signal(signal),
+    }
+}
+
+fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Code(code) => format!("exit code {code}"),
+        Ended::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+/// Shows what happened to a held lock.
+pub fn report(lock: &Path, incidents: Vec<Incident>, notify: &mut dyn Notify) {
+    for incident in incidents {
+        notify.notice(&Notice::Incident { lock: lock.to_owned(), incident });
+    }
+}

@@ -1,0 +1,79 @@
+//! Starting a keeper, and being one.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::acquire::AcquireError;
+use crate::cli;
+use crate::error::Error;
+use crate::lock::file::LockFile;
+use crate::lock::held::{Claim, Held, Settled};
+use crate::lock::keeper;
+use crate::platform::pidfd::Pidfd;
+use crate::platform::signals::{self, Signals};
+use crate::platform::{daemon, spawn::Start};
+use crate::process::identity::Identity;
+
+/// Starts a keeper that shares the held lock, and returns its PID once it holds it.
+///
+/// # Errors
+/// It could not be started, or `target` ended meanwhile.
+pub fn start(held: &Held, name: &str, target: Identity, signals: &Signals) -> Result<i32, Error> {
+    let failed = |why: String| Error::from(AcquireError::Keeper { why });
+    let (ready, say_ready) = daemon::pipe().map_err(|error| failed(error.to_string()))?;
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let line = keeper::command_line(&program, target, held.path(), name, held.descriptor(), say_ready.as_fd());
+    let start = Start {
+        argv: &line,
+        env: &[],
+        mask: signals.original_mask(),
+        inherit: &[held.descriptor(), say_ready.as_fd()],
+    };
+    let pid = start.spawn().map_err(|error| failed(error.to_string()))?;
+    drop(say_ready);
+    if daemon::is_ready(ready) {
+        return Ok(pid);
+    }
+    if target.is_alive() {
+        return Err(failed("it ended without a word".into()));
+    }
+    Err(AcquireError::TargetGone { pid: target.pid }.into())
+}
+
+/// Is a keeper, until its target ends or a signal comes.
+///
+/// # Errors
+/// The descriptors or the target are not what the command line says.
+pub fn run(args: &cli::Keeper) -> Result<(), Error> {
+    let io = |action: &str| {
+        let action = action.to_owned();
+        move |source| Error::Io { action, source }
+    };
+    daemon::detach().map_err(io("leave the terminal"))?;
+    signals::ignore_terminal().map_err(io("ignore the terminal's signals"))?;
+    let signals = Signals::block().map_err(io("block signals"))?;
+    // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
+    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &args.lock)?, daemon::inherited(args.ready)) };
+    let ready = ready.map_err(io("take over the descriptor to report on"))?;
+    let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
+    let own = Identity::own().map_err(io("read /proc/self/stat"))?;
+    let Some(target) = Pidfd::open(target).map_err(io("open the process to keep the lock for"))? else {
+        lock.unlock();
+        return Ok(());
+    };
+    match Held::settle(lock, claim(&args.name, args.pid), own, own, true)? {
+        // Nobody waits for an answer then: whoever asked will see no readiness.
+        Settled::Moved => Ok(()),
+        Settled::Held(held, _) => {
+            let _ = daemon::say_ready(ready);
+            keeper::keep(*held, &target, &signals).map_err(io("wait for the process to keep the lock for"))
+        }
+    }
+}
+
+fn claim(name: &str, target: i32) -> Claim {
+    let line = std::fs::read(Path::new("/proc").join(target.to_string()).join("cmdline")).unwrap_or_default();
+    let argv = crate::process::argv::split(&line);
+    let argv = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    Claim { app_name: name.to_owned(), argv, ..Claim::default() }
+}

@@ -1,0 +1,71 @@
+//! One file a subcommand: gather facts, decide, act, return an [`Outcome`]. Nothing here prints or exits; what must be
+//! said before the end goes through [`Notify`].
+
+pub mod acquire;
+pub mod check;
+pub mod clean_stale;
+pub mod keeper;
+pub mod notice;
+pub mod release;
+pub mod status;
+pub mod view;
+
+use crate::cli::{Cli, Command};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::settings::{Context, Loaded};
+use notice::Notify;
+
+/// What a subcommand found and did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// `acquire` ended.
+    Acquire(acquire::Outcome),
+    /// `release` ended.
+    Release(release::Outcome),
+    /// `status` looked.
+    Status(status::Outcome),
+    /// `clean-stale` ended.
+    CleanStale(clean_stale::Outcome),
+    /// `check` answered.
+    Check(check::Outcome),
+    /// A keeper has ended: nobody reads what it would say.
+    Keeper,
+}
+
+impl Outcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Acquire(outcome) => outcome.exit(),
+            Self::Release(outcome) => outcome.exit(),
+            Self::Status(_) | Self::Keeper => Exit::Ok,
+            Self::CleanStale(outcome) => outcome.exit(),
+            Self::Check(outcome) => outcome.exit(),
+        }
+    }
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Whatever keeps it from its outcome.
+pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    // A keeper gets everything from its parent and must not depend on a current folder or a file.
+    let command = match cli.command {
+        Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
+        command => command,
+    };
+    let mut settings = Loaded::new(&cli.global, Context::of_process()?)?;
+    for warning in settings.take_warnings() {
+        notify.notice(&notice::Notice::Warning(warning));
+    }
+    match command {
+        Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
+        Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
+        Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
+        Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Keeper(_) => Ok(Outcome::Keeper),
+    }
+}

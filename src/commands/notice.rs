@@ -1,0 +1,73 @@
+//! What has to be said while a subcommand is still at work.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::view::{Holding, ProcessView};
+use crate::duration::Limit;
+use crate::lock::held::Incident;
+
+/// Something to say on stderr.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// Not as it should be, but solobot goes on.
+    Warning(String),
+    /// The lock is refused, and solobot waits.
+    Refused {
+        /// Who holds it.
+        holding: Box<Holding>,
+        /// How long it waits.
+        wait: Limit,
+    },
+    /// Still waiting, this long already.
+    Waiting {
+        /// Since the refusal.
+        elapsed: Duration,
+        /// How long it waits in all.
+        wait: Limit,
+    },
+    /// The wait is over, and the lock is held.
+    Granted {
+        /// After this long.
+        elapsed: Duration,
+    },
+    /// Instances run without the lock.
+    Unlocked {
+        /// They.
+        instances: Vec<ProcessView>,
+        /// How long solobot waits for them.
+        wait: Limit,
+    },
+    /// A holder is about to be stopped.
+    TakingOver(Vec<ProcessView>),
+    /// Something happened to the held lock.
+    Incident {
+        /// The lock.
+        lock: PathBuf,
+        /// What.
+        incident: Incident,
+    },
+    /// COMMAND runs without the lock, as asked.
+    PollingDisabled,
+    /// The parent holds the lock for us.
+    HeldForUs,
+    /// COMMAND has ended and will be started again.
+    Restarting {
+        /// How it ended.
+        why: String,
+        /// When.
+        after: Duration,
+    },
+    /// COMMAND failed soon, and the lock file was opened meanwhile.
+    PerhapsLocksItself,
+}
+
+/// Whoever shows notices and asks questions.
+pub trait Notify {
+    /// Shows it.
+    fn notice(&mut self, notice: &Notice);
+    /// Asks on a terminal; `None` if there is nobody to ask.
+    fn confirm(&mut self, question: &str) -> Option<bool>;
+    /// Shows an interim outcome (`--watch`).
+    fn interim(&mut self, outcome: &super::Outcome);
+}

@@ -1,0 +1,142 @@
+//! `release`: end a keeper, or give back what the calling shell's descriptor carries. A lock that a bot holds is refused:
+//! stopping a bot is another word.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::notice::Notify;
+use super::view::{Holding, ProcessView};
+use super::acquire;
+use crate::cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::file::{LockFile, open_to_look};
+use crate::lock::state::{Facts, State, inspect};
+use crate::lock::{held, holders, keeper};
+use crate::platform::pidfd::Pidfd;
+use crate::platform::signals::Signal;
+use crate::process::identity::{Identity, Stat};
+use crate::settings::Settings;
+
+/// How long a keeper may take to give the lock back.
+const KEEPER_ENDS_IN: Duration = Duration::from_secs(5);
+
+/// What became of the lock.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its path.
+    pub lock: PathBuf,
+    /// Why it was, or was not, released.
+    pub reason: Reason,
+}
+
+/// Why a lock was, or was not, released.
+#[derive(Debug)]
+pub enum Reason {
+    /// A keeper held it, and has ended.
+    KeeperEnded(i32),
+    /// The shell's descriptor carried it.
+    DescriptorUnlocked(i32),
+    /// Nobody held it.
+    NothingToRelease,
+    /// A bot, or another program, holds it.
+    HeldByBot(Box<Holding>),
+    /// The keeper did not end.
+    KeeperSurvived(ProcessView),
+    /// The operator said no.
+    Declined,
+}
+
+impl Outcome {
+    /// Whether the lock is free of what was asked to let it go.
+    pub fn is_released(&self) -> bool {
+        matches!(self.reason, Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_))
+    }
+
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self.reason {
+            Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_) | Reason::NothingToRelease => Exit::Ok,
+            Reason::HeldByBot(_) | Reason::KeeperSurvived(_) | Reason::Declined => Exit::No,
+        }
+    }
+}
+
+/// Runs `release`.
+///
+/// # Errors
+/// No terminal to ask on and no `-y`; the lock cannot be looked at; the keeper is another user's.
+pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    if let Some(fd) = args.fd {
+        return of_descriptor(fd, args.selection.allow_network_fs);
+    }
+    let bot = settings.select_one(&args.selection, args.bot.as_deref())?;
+    let facts = inspect(&bot.lock);
+    let outcome = |reason| Ok(Outcome { lock: bot.lock.clone(), reason });
+    let State::Held { holders, .. } = &facts.state else { return not_held(facts) };
+    let Some((keeper, target)) = keeper::among(holders) else {
+        return outcome(Reason::HeldByBot(Box::new(acquire::holding(&bot.lock))));
+    };
+    if !args.yes && !is_ours(target) {
+        let view = ProcessView::of(target);
+        let question = format!("The lock is held for PID {}: {}. Give it back?", view.pid, view.command);
+        match notify.confirm(&question) {
+            Some(true) => {}
+            Some(false) => return outcome(Reason::Declined),
+            None => {
+                return Err(Error::usage(
+                    format!("the lock is held for PID {}: {}, which is not ours", view.pid, view.command),
+                    "to give it back all the same: solobot release --yes …",
+                ));
+            }
+        }
+    }
+    outcome(end_keeper(&bot.lock, keeper)?)
+}
+
+fn not_held(facts: Facts) -> Result<Outcome, Error> {
+    match facts.state {
+        State::Unreadable { why, not_permitted } => Err(super::status::unreadable(facts.path, why, not_permitted).into()),
+        _ => Ok(Outcome { lock: facts.path, reason: Reason::NothingToRelease }),
+    }
+}
+
+/// From inside the kept process's tree nobody needs to be asked: it is the one that took the lock.
+fn is_ours(target: Identity) -> bool {
+    let mut pid = i32::try_from(std::process::id()).unwrap_or(0);
+    while pid > 0 {
+        if pid == target.pid {
+            return target.is_alive();
+        }
+        pid = Stat::read(pid).map_or(0, |stat| stat.parent);
+    }
+    false
+}
+
+fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error> {
+    let io = |source| Error::Io { action: format!("end the keeper, PID {}", keeper.pid), source };
+    // The holder was found by its descriptor; look once more now, so that nobody else is asked to end.
+    let proved = open_to_look(lock).is_ok_and(|lock| keeper::is_proved(&lock, keeper));
+    let Some(pidfd) = Pidfd::open(keeper).map_err(io)?.filter(|_| proved) else {
+        return Ok(Reason::NothingToRelease);
+    };
+    pidfd.send(Signal::SIGTERM as i32).map_err(io)?;
+    if pidfd.has_ended(KEEPER_ENDS_IN) {
+        return Ok(Reason::KeeperEnded(keeper.pid));
+    }
+    Ok(Reason::KeeperSurvived(ProcessView::of(keeper)))
+}
+
+fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<Outcome, Error> {
+    let lock = LockFile::from_fd(fd, allow_network_fs)?;
+    let path = lock.path().to_owned();
+    let own = Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })?;
+    let reason = if holders::shares(&lock, own.pid) {
+        held::clear_stale(&lock)?;
+        lock.unlock();
+        Reason::DescriptorUnlocked(fd)
+    } else {
+        Reason::NothingToRelease
+    };
+    Ok(Outcome { lock: path, reason })
+}

@@ -1,0 +1,156 @@
+//! Processes and locks as they are shown: in tables, in messages and in JSON.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::lock::owner::Details;
+use crate::lock::state::{Facts, State};
+use crate::platform::user;
+use crate::process::argv;
+use crate::process::identity::Identity;
+use crate::telegram::token::mask;
+
+/// A process as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProcessView {
+    /// Its PID.
+    pub pid: i32,
+    /// When it started.
+    pub start: Option<Timestamp>,
+    /// Whose it is.
+    pub user: String,
+    /// Its command line, token-shaped strings masked.
+    pub command: String,
+    /// How long it has run, in seconds.
+    #[serde(skip)]
+    pub age: Option<Duration>,
+}
+
+impl ProcessView {
+    /// Looks at a process; what cannot be seen is empty.
+    pub fn of(process: Identity) -> Self {
+        let started = process.started_at();
+        Self {
+            pid: process.pid,
+            start: started.and_then(|time| Timestamp::try_from(time).ok()).map(to_seconds),
+            user: owner_of(process.pid).map_or_else(String::new, user::name),
+            command: command_line(process.pid),
+            age: started.and_then(|time| SystemTime::now().duration_since(time).ok()),
+        }
+    }
+}
+
+fn to_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn owner_of(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
+/// The command line of a process in one line, quoted where a shell would need it, tokens masked; the command's name in
+/// brackets where the line is hidden or empty.
+pub fn command_line(pid: i32) -> String {
+    let words = argv::split(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    if words.is_empty() {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        return format!("[{}]", name.trim_end());
+    }
+    in_one_line(words.iter().map(|word| word.to_string_lossy()))
+}
+
+/// Words as a shell would take them, tokens masked.
+pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    mask(&shell_words::join(words)).into_owned()
+}
+
+/// A lock as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockView {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Its state, in one word.
+    pub state: &'static str,
+    /// Why it is stale or unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The solobot that took it is dead, its COMMAND holds it still.
+    pub orphaned: bool,
+    /// Who holds it (for `replaced`: who holds the file that is no more; for `owner-alive-unlocked`: who claims it).
+    pub holders: Vec<ProcessView>,
+    /// Who waits for it.
+    pub waiters: Vec<ProcessView>,
+    /// When it was taken, by its owner record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What is odd about the owner record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_problem: Option<String>,
+}
+
+impl LockView {
+    /// Looks at the processes behind the facts.
+    pub fn of(facts: &Facts) -> Self {
+        let (state, why, holders, orphaned) = match &facts.state {
+            State::Absent => ("absent", None, &[][..], false),
+            State::Free => ("free", None, &[][..], false),
+            State::Held { holders, orphaned } => ("held", None, &holders[..], *orphaned),
+            State::Stale(stale) => ("stale", Some(stale.to_string()), &[][..], false),
+            State::OwnerAliveUnlocked(process) => {
+                ("owner-alive-unlocked", None, std::slice::from_ref(process), false)
+            }
+            State::Replaced { holders } => ("replaced", None, &holders[..], false),
+            State::Unreadable { why, .. } => ("unreadable", Some(why.clone()), &[][..], false),
+        };
+        let held = matches!(facts.state, State::Held { .. });
+        Self {
+            path: facts.path.clone(),
+            state,
+            why,
+            orphaned,
+            holders: holders.iter().copied().map(ProcessView::of).collect(),
+            waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
+            since: facts.record.details().filter(|_| held).and_then(taken_at),
+            record_problem: match &facts.record {
+                crate::lock::owner::Found::Untrusted(why) => Some(why.clone()),
+                crate::lock::owner::Found::Absent | crate::lock::owner::Found::Record(_) => None,
+            },
+        }
+    }
+}
+
+fn taken_at(details: &Details) -> Option<Timestamp> {
+    details.acquired_at.parse().ok().map(to_seconds)
+}
+
+/// Who holds a lock and what would resolve it: what a refusal says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Holding {
+    /// The lock.
+    pub lock: LockView,
+    /// The bot's name in its owner record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+    /// The process that a keeper holds the lock for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<ProcessView>,
+    /// What to type, most likely first.
+    #[serde(skip)]
+    pub remedies: Vec<String>,
+}
+
+impl Holding {
+    /// The process that an operator would call the holder: not the solobot around it, but its COMMAND.
+    pub fn main_holder(&self) -> Option<&ProcessView> {
+        self.kept_for.as_ref().or_else(|| self.lock.holders.iter().max_by_key(|holder| holder.pid))
+    }
+}
+
+/// A path made absolute without touching the disk.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,148 @@
+//! Why a lock cannot be taken, other than being held.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Expected, exit_of_io};
+use crate::exit::Exit;
+use crate::platform::user;
+
+/// An expected failure on a lock path.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The path is something else than a plain file.
+    #[error("lock `{}` is {what}, not a plain file", .path.display())]
+    NotAFile {
+        /// The lock's path.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// The file has other names, so somebody else may mean it.
+    #[error("lock `{}` has {links} hard links", .path.display())]
+    HardLink {
+        /// The lock's path.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// In a folder where anybody may create files, the file belongs to somebody else.
+    #[error("lock `{}` belongs to {}, in a folder that everybody may write to", .path.display(), user::name(*.owner))]
+    ForeignOwner {
+        /// The lock's path.
+        path: PathBuf,
+        /// The owner's uid.
+        owner: u32,
+    },
+    /// The file has content that no lock has.
+    #[error("`{}` has content that is no PID: it is somebody's file, not a lock", .path.display())]
+    ForeignContent {
+        /// The lock's path.
+        path: PathBuf,
+    },
+    /// The lock lies on a file system where another host may hold it too.
+    #[error("lock `{}` is on a network file system ({kind}), where it may not exclude other hosts", .path.display())]
+    NetworkFs {
+        /// The lock's path.
+        path: PathBuf,
+        /// The file system's name.
+        kind: &'static str,
+    },
+    /// The folder that should hold the lock is missing.
+    #[error("cannot create lock `{}`: there is no folder `{}`", .path.display(), parent(.path).display())]
+    NoFolder {
+        /// The lock's path.
+        path: PathBuf,
+    },
+    /// A system call on the path failed.
+    #[error("cannot {action} `{}`: {source}", .path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The lock's path, or its owner record's.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A descriptor given with `--fd` cannot be locked.
+    #[error("descriptor {fd} {why}")]
+    Descriptor {
+        /// Its number.
+        fd: i32,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// A system call's error on a path.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NotAFile { .. }
+            | Self::HardLink { .. }
+            | Self::ForeignOwner { .. }
+            | Self::ForeignContent { .. }
+            | Self::NetworkFs { .. } => Exit::Config,
+            Self::NoFolder { .. } => Exit::CantCreate,
+            Self::Io { source, .. } => exit_of_io(source),
+            Self::Descriptor { .. } => Exit::Usage,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::NotAFile { .. } => "lock-not-a-file",
+            Self::HardLink { .. } => "lock-hard-link",
+            Self::ForeignOwner { .. } => "lock-foreign-owner",
+            Self::ForeignContent { .. } => "lock-foreign-content",
+            Self::NetworkFs { .. } => "lock-network-fs",
+            Self::NoFolder { .. } => "lock-no-folder",
+            Self::Io { .. } => "lock-io",
+            Self::Descriptor { .. } => "lock-descriptor",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotAFile { .. } | Self::HardLink { .. } | Self::ForeignContent { .. } => {
+                vec!["name another file: --lock PATH".into()]
+            }
+            Self::ForeignOwner { owner, .. } => vec![
+                format!("as its owner: sudo -u {} solobot …", user::name(*owner)),
+                "or name a lock in a folder of your own: --lock PATH".into(),
+            ],
+            Self::NetworkFs { .. } => vec![
+                "name a lock on a local disk: --lock PATH".into(),
+                "if only this host ever uses it: --allow-network-fs".into(),
+            ],
+            Self::NoFolder { path } => vec![format!("create it: mkdir -p {}", parent(path).display())],
+            Self::Io { path, source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => vec![owner_hint(path)],
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
+                    vec!["name a lock on a disk that can be written: --lock PATH".into()]
+                }
+                _ => Vec::new(),
+            },
+            Self::Descriptor { fd, .. } => {
+                vec![format!("open it first: exec {fd}<>.solobot.lock; solobot acquire --fd {fd}")]
+            }
+        }
+    }
+}
+
+/// Who may do it, from the owner of the path or of the nearest folder that can be seen.
+fn owner_hint(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let owner = path.ancestors().find_map(|part| part.symlink_metadata().ok()).map_or(0, |meta| meta.uid());
+    format!("as its owner: sudo -u {} solobot …", user::name(owner))
+}

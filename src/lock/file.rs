@@ -1,0 +1,334 @@
+//! Opening a lock file, locking it, and making sure that the path still means what was locked.
+//!
+//! Invariant: no function here creates, truncates or changes anything but an absent lock file, which it creates empty.
+//! fs4 is used in this file alone.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fs4::{FileExt, TryLockError};
+
+use super::Error;
+use super::text::Text;
+use crate::platform::filesystem::{self, careful_open};
+use crate::platform::{daemon, user};
+
+/// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
+const LOWEST_FD: RawFd = 64;
+
+/// Mode bit: others may write.
+const WORLD_WRITABLE: u32 = 0o002;
+/// Mode bit: only owners may remove or rename entries.
+const STICKY: u32 = 0o1000;
+
+/// An open lock file; locked or not is for the holder of the value to know.
+#[derive(Debug)]
+pub struct LockFile {
+    file: File,
+    path: PathBuf,
+    inode: Inode,
+    writable: bool,
+}
+
+/// What identifies a file: device and inode number, as `stat(2)` says them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    /// `st_dev`
+    pub device: u64,
+    /// `st_ino`
+    pub number: u64,
+}
+
+impl From<&Metadata> for Inode {
+    fn from(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), number: meta.ino() }
+    }
+}
+
+/// How an attempt to lock ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The lock is ours.
+    Granted,
+    /// Another holds it.
+    Refused,
+    /// A signal came in between.
+    Interrupted,
+}
+
+impl LockFile {
+    /// Opens the lock file, creating it if it is absent, and refuses whatever must not be a lock.
+    ///
+    /// The file is opened as it is first and created with `O_EXCL` only if it is absent: that is `O_CREAT` without the
+    /// EACCES that `fs.protected_regular` gives to `O_CREAT` on a file of another user, and it tells whether the file is
+    /// new. A file that may only be read is opened for reading: it can be locked all the same.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] but `Descriptor`.
+    pub fn open(path: &Path, allow_network_fs: bool) -> Result<Self, Error> {
+        loop {
+            // Opening a device or a FIFO can have effects, so look first; what is opened is looked at again.
+            match fs::symlink_metadata(path) {
+                Ok(meta) => require_plain(path, &meta)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("look at lock", path, error)),
+            }
+            let (file, writable) = match open_existing(path) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
+                    Ok(file) => (file, true),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                    Err(error) => return Err(creation_error(path, error)),
+                },
+                Err(error) => return Err(Error::io("open lock", path, error)),
+            };
+            let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
+            if meta.nlink() == 0 {
+                // Unlinked between two calls: the path means another file now.
+                continue;
+            }
+            require_plain(path, &meta)?;
+            let lock = Self { inode: Inode::from(&meta), file: high(file, path)?, path: path.to_owned(), writable };
+            lock.require_usable(&meta, allow_network_fs)?;
+            return Ok(lock);
+        }
+    }
+
+    /// Takes a descriptor that the calling shell opened: a duplicate, which shares the open file description, so that a
+    /// lock taken on it is the shell's.
+    ///
+    /// # Errors
+    /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
+    pub fn from_fd(fd: RawFd, allow_network_fs: bool) -> Result<Self, Error> {
+        let wrong = |why| Error::Descriptor { fd, why };
+        let link = fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| wrong("is not open"))?;
+        // SAFETY: the descriptor is open (procfs just showed it) and no Rust value owns it: solobot opened nothing under
+        // a number the user can name. It is only borrowed for the duplication.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let owned = borrowed.try_clone_to_owned().map_err(|_| wrong("is not open"))?;
+        let file = high(File::from(owned), &link)?;
+        let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
+        if !meta.is_file() {
+            return Err(Error::NotAFile { path: link, what: what_is(&meta) });
+        }
+        if meta.nlink() == 0 {
+            return Err(wrong("is open on a file that has been removed"));
+        }
+        require_plain(&link, &meta)?;
+        let writable = filesystem::is_writable(&file);
+        let lock = Self { inode: Inode::from(&meta), file, path: link, writable };
+        lock.require_usable(&meta, allow_network_fs)?;
+        Ok(lock)
+    }
+
+    /// Takes over a descriptor that was inherited for this purpose (a keeper's).
+    ///
+    /// # Errors
+    /// `Descriptor` if it is not open.
+    ///
+    /// # Safety
+    /// Nothing else in this process may own `fd`.
+    pub unsafe fn inherited(fd: RawFd, path: &Path) -> Result<Self, Error> {
+        // SAFETY: the caller's promise is the one that is asked for.
+        let file = File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
+        let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
+        Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true })
+    }
+
+    fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
+        require_owner(&self.path, meta)?;
+        if !allow_network_fs
+            && let Ok(Some(kind)) = filesystem::network_fs(&self.file)
+        {
+            return Err(Error::NetworkFs { path: self.path.clone(), kind });
+        }
+        match Text::read(&self.file) {
+            Ok(Text::Foreign) => Err(Error::ForeignContent { path: self.path.clone() }),
+            Ok(Text::Empty | Text::Pid(_)) => Ok(()),
+            Err(error) => Err(Error::io("read lock", &self.path, error)),
+        }
+    }
+
+    /// The lock's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The inode that is open.
+    pub fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    /// Whether the PID can be written into it.
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Tries to lock without waiting.
+    ///
+    /// # Errors
+    /// Those of `flock(2)`: ENOLCK, or EOPNOTSUPP on odd file systems.
+    pub fn try_lock(&self) -> Result<Attempt, Error> {
+        loop {
+            match FileExt::try_lock(&self.file) {
+                Ok(()) => return Ok(Attempt::Granted),
+                Err(TryLockError::WouldBlock) => return Ok(Attempt::Refused),
+                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &self.path, error)),
+            }
+        }
+    }
+
+    /// Whether somebody holds the lock: tries a shared one for an instant, which two curious programs can both have.
+    ///
+    /// # Errors
+    /// As [`LockFile::try_lock`].
+    pub fn is_held_by_another(&self) -> Result<bool, Error> {
+        match FileExt::try_lock_shared(&self.file) {
+            Ok(()) => {
+                self.unlock();
+                Ok(false)
+            }
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.path, error)),
+        }
+    }
+
+    /// Blocks in the kernel until the lock is granted or a signal comes.
+    ///
+    /// # Errors
+    /// As [`LockFile::try_lock`].
+    pub fn lock(&self) -> Result<Attempt, Error> {
+        match FileExt::lock(&self.file) {
+            Ok(()) => Ok(Attempt::Granted),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Attempt::Interrupted),
+            Err(error) => Err(Error::io("lock", &self.path, error)),
+        }
+    }
+
+    /// Gives the lock back explicitly: closing alone would leave it with every process that inherited the descriptor.
+    pub fn unlock(&self) {
+        if let Err(error) = FileExt::unlock(&self.file) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot unlock");
+        }
+    }
+
+    /// Whether the path still names the inode that is open here.
+    pub fn is_current(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|meta| Inode::from(&meta) == self.inode)
+    }
+}
+
+impl AsFd for LockFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl AsRawFd for LockFile {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+/// Opens an existing lock for looking only: nothing is created, and what is no plain file is refused.
+///
+/// # Errors
+/// As [`LockFile::open`]; `Io` with `NotFound` if the file is absent.
+pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
+    let meta = fs::symlink_metadata(path).map_err(|error| Error::io("look at lock", path, error))?;
+    require_plain(path, &meta)?;
+    let (file, writable) = open_existing(path).map_err(|error| Error::io("open lock", path, error))?;
+    let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
+    Ok(LockFile { inode: Inode::from(&meta), file, path: path.to_owned(), writable })
+}
+
+fn open_existing(path: &Path) -> io::Result<(File, bool)> {
+    match careful_open().read(true).write(true).open(path) {
+        Ok(file) => Ok((file, true)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok((careful_open().read(true).open(path)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let file = careful_open().read(true).write(true).create_new(true).mode(0o644).open(path)?;
+    give_to_folder_owner(&file, path);
+    Ok(file)
+}
+
+/// A file that root creates in a user's own folder is given to that user, who could not use it otherwise.
+pub(super) fn give_to_folder_owner(file: &File, path: &Path) {
+    if user::effective_uid() != 0 {
+        return;
+    }
+    if let Some(Ok(folder)) = path.parent().map(folder_of)
+        && folder.uid() != 0
+        && folder.mode() & STICKY == 0
+    {
+        let _ = std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()));
+    }
+}
+
+fn folder_of(folder: &Path) -> io::Result<Metadata> {
+    fs::metadata(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+}
+
+fn creation_error(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::NoFolder { path: path.to_owned() },
+        _ => Error::io("create lock", path, error),
+    }
+}
+
+fn require_plain(path: &Path, meta: &Metadata) -> Result<(), Error> {
+    if !meta.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned(), what: what_is(meta) });
+    }
+    if meta.nlink() > 1 {
+        return Err(Error::HardLink { path: path.to_owned(), links: meta.nlink() });
+    }
+    Ok(())
+}
+
+fn what_is(meta: &Metadata) -> &'static str {
+    let kind = meta.file_type();
+    if kind.is_dir() {
+        "a folder"
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// In a folder where anybody may create files, a lock must belong to the caller or to root; root accepts any owner.
+fn require_owner(path: &Path, meta: &Metadata) -> Result<(), Error> {
+    let own = user::effective_uid();
+    if own == 0 || meta.uid() == own || meta.uid() == 0 {
+        return Ok(());
+    }
+    match path.parent().map(folder_of) {
+        Some(Ok(folder)) if folder.mode() & WORLD_WRITABLE == 0 => Ok(()),
+        _ => Err(Error::ForeignOwner { path: path.to_owned(), owner: meta.uid() }),
+    }
+}
+
+/// Moves the descriptor to a number that no shell or program uses by itself.
+fn high(file: File, path: &Path) -> Result<File, Error> {
+    filesystem::renumber(file, LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
+}

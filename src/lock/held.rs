@@ -1,0 +1,302 @@
+//! A lock that is held: its text and owner record, kept right while it is held, and cleared when it is released.
+//!
+//! Invariants: only a holder writes; the file is never unlinked; the end of a [`Held`] unlocks explicitly, whoever else
+//! inherited the descriptor. If the path vanishes or comes to name another file, the new one is taken too, or the loss
+//! is reported: it is never passed over in silence.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Error;
+use super::file::{Attempt, LockFile};
+use super::owner::{self, Details, Record, SCHEMA};
+use super::text::{self, Text};
+use super::holders;
+use crate::platform::user;
+use crate::platform::watch::Watch;
+use crate::process::identity::{self, Identity};
+use crate::telegram::token::mask;
+
+/// What the owner record says about a holder, beside times and numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The bot's name, or else the program's file name.
+    pub app_name: String,
+    /// COMMAND.
+    pub argv: Vec<String>,
+    /// Where the token is known.
+    pub token_fingerprint: Option<String>,
+    /// A holder was stopped for it.
+    pub took_over: bool,
+}
+
+/// Something that happened to a held lock, for the caller to report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incident {
+    /// The PID cannot be written, or its record cannot: the lock is held all the same.
+    NotRecorded(String),
+    /// The text was gone and has been written again.
+    Restored,
+    /// The file was removed or replaced, and the new one is held too.
+    TakenAgain,
+    /// The file was removed or replaced, and another holds the new one: two holders.
+    Lost(Vec<Identity>),
+}
+
+/// A held lock.
+#[derive(Debug)]
+pub struct Held {
+    lock: LockFile,
+    /// Files that came to be at the path while the first one was held; the last one is the present one.
+    later: Vec<LockFile>,
+    record: Record,
+    watch: Option<Watch>,
+    allow_network_fs: bool,
+    lost: bool,
+    /// Cleared already, or passed on: dropping does nothing.
+    over: bool,
+}
+
+/// What became of a lock that was just granted.
+#[derive(Debug)]
+pub enum Settled {
+    /// It is held, text and record are written, and the path names it still.
+    Held(Box<Held>, Vec<Incident>),
+    /// The path came to name another file meanwhile: start over.
+    Moved,
+}
+
+impl Held {
+    /// Writes text and owner record into a lock that was just granted, and looks again whether the path names it.
+    /// `process` is the one whose PID goes into the text, `holder` solobot or the keeper.
+    ///
+    /// # Errors
+    /// The text cannot be written although the file is writable (ENOSPC, EIO), or the file is somebody's.
+    pub fn settle(
+        lock: LockFile,
+        claim: Claim,
+        process: Identity,
+        holder: Identity,
+        allow_network_fs: bool,
+    ) -> Result<Settled, Error> {
+        let record = new_record(&lock, claim, process, holder);
+        let held =
+            Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
+        let incidents = held.write(process)?;
+        if held.lock.is_current() {
+            return Ok(Settled::Held(Box::new(held), incidents));
+        }
+        held.release();
+        Ok(Settled::Moved)
+    }
+
+    /// The lock's path.
+    pub fn path(&self) -> &Path {
+        self.lock.path()
+    }
+
+    /// The descriptor for COMMAND to inherit.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
+    }
+
+    /// The file that is locked first.
+    pub fn file(&self) -> &LockFile {
+        &self.lock
+    }
+
+    /// The owner record as it was written last.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Notes another process as the one that the lock is held for.
+    pub fn set_process(&mut self, process: Identity) -> Vec<Incident> {
+        self.record.pid = process.pid.into();
+        if let Some(details) = &mut self.record.details {
+            details.start_ticks = process.start_ticks;
+        }
+        self.write(process).unwrap_or_else(|error| vec![Incident::NotRecorded(error.to_string())])
+    }
+
+    fn present(&self) -> &LockFile {
+        self.later.last().unwrap_or(&self.lock)
+    }
+
+    fn write(&self, process: Identity) -> Result<Vec<Incident>, Error> {
+        let mut incidents = Vec::new();
+        let lock = self.present();
+        if lock.is_writable() {
+            match Text::read(lock.file()) {
+                Ok(Text::Foreign) => return Err(Error::ForeignContent { path: lock.path().to_owned() }),
+                Ok(Text::Empty | Text::Pid(_)) => text::write(lock.file(), process.pid)
+                    .map_err(|error| Error::io("write the PID into", lock.path(), error))?,
+                Err(error) => return Err(Error::io("read lock", lock.path(), error)),
+            }
+        } else {
+            incidents.push(Incident::NotRecorded(format!("{} may only be read", lock.path().display())));
+        }
+        if let Err(error) = owner::write(lock.path(), &self.record) {
+            let record = owner::path_of(lock.path());
+            incidents.push(Incident::NotRecorded(format!("{}: {error}", record.display())));
+        }
+        Ok(incidents)
+    }
+
+    /// Begins to watch the file, so that [`Held::watch`] wakes a poll when it changes; `opens` wakes for opens too.
+    pub fn start_watching(&mut self, opens: bool) -> Vec<Incident> {
+        match Watch::new().and_then(|watch| Self::add(&watch, &self.lock, opens).map(|()| watch)) {
+            Ok(watch) => self.watch = Some(watch),
+            // Without inotify the caller's timer finds what happened, later.
+            Err(error) => tracing::warn!(%error, "cannot watch the lock file"),
+        }
+        // What happened before the watch was there.
+        self.tend()
+    }
+
+    /// By its descriptor, so that the very inode is watched, whatever the path names.
+    fn add(watch: &Watch, lock: &LockFile, opens: bool) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+        watch.add(Path::new(&format!("/proc/self/fd/{}", lock.as_raw_fd())), opens).map(drop)
+    }
+
+    /// What to poll.
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// Makes right what happened to the file: another's truncation, an unlink, a replacement.
+    pub fn tend(&mut self) -> Vec<Incident> {
+        if !self.present().is_current() {
+            return self.take_present();
+        }
+        let lock = self.present();
+        if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| self.is_wrong(text)) {
+            let Ok(pid) = i32::try_from(self.record.pid) else { return Vec::new() };
+            return match text::write(lock.file(), pid) {
+                Ok(()) => vec![Incident::Restored],
+                Err(error) => vec![Incident::NotRecorded(error.to_string())],
+            };
+        }
+        Vec::new()
+    }
+
+    fn is_wrong(&self, text: Text) -> bool {
+        match text {
+            Text::Empty => true,
+            Text::Pid(pid) => i64::try_from(pid) != Ok(self.record.pid),
+            Text::Foreign => false,
+        }
+    }
+
+    /// Takes the file that the path names now, creating it if there is none.
+    fn take_present(&mut self) -> Vec<Incident> {
+        let taken = LockFile::open(self.lock.path(), self.allow_network_fs)
+            .and_then(|lock| Ok((lock.try_lock()? == Attempt::Granted && lock.is_current(), lock)));
+        match taken {
+            Ok((true, lock)) => {
+                if let Some(watch) = &self.watch {
+                    let _ = Self::add(watch, &lock, false);
+                }
+                self.later.push(lock);
+                self.lost = false;
+                let process = Identity {
+                    pid: i32::try_from(self.record.pid).unwrap_or(0),
+                    start_ticks: self.record.details.as_ref().map_or(0, |details| details.start_ticks),
+                };
+                let mut incidents = vec![Incident::TakenAgain];
+                incidents.extend(self.write(process).unwrap_or_default());
+                incidents
+            }
+            Ok((false, lock)) => self.lose(holders::look(&lock, &[]).map(|kernel| kernel.holders).unwrap_or_default()),
+            Err(error) => {
+                tracing::warn!(%error, "cannot take the lock file that replaced ours");
+                self.lose(Vec::new())
+            }
+        }
+    }
+
+    /// Reports the loss once; every later look tries to take the file again.
+    fn lose(&mut self, holders: Vec<Identity>) -> Vec<Incident> {
+        if std::mem::replace(&mut self.lost, true) { Vec::new() } else { vec![Incident::Lost(holders)] }
+    }
+
+    /// Gives the lock back: clears the text, removes the owner record if it is still ours, unlocks.
+    pub fn release(mut self) {
+        self.clear_and_unlock();
+    }
+
+    /// Leaves everything as it is, for the processes that share the descriptor: the lock stays held as long as they do.
+    pub fn leave(mut self) {
+        self.over = true;
+    }
+
+    fn clear_and_unlock(&mut self) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        for lock in self.later.iter().chain([&self.lock]) {
+            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| text != Text::Foreign) {
+                let _ = text::clear(lock.file());
+            }
+        }
+        if !self.lost
+            && let Some(details) = &self.record.details
+        {
+            owner::remove_if_ours(self.lock.path(), &details.generation);
+        }
+        for lock in self.later.iter().chain([&self.lock]) {
+            lock.unlock();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.clear_and_unlock();
+    }
+}
+
+fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> Record {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Record {
+        pid: process.pid.into(),
+        timestamp: now.as_secs_f64(),
+        app_name: claim.app_name,
+        details: Some(Details {
+            schema: SCHEMA,
+            generation: format!("{:x}-{}", now.as_nanos(), std::process::id()),
+            acquired_at: jiff::Timestamp::now().to_string(),
+            host: host_name(),
+            boot_id: identity::boot_id().unwrap_or_default(),
+            pid_namespace: identity::pid_namespace().unwrap_or_default(),
+            uid: user::effective_uid(),
+            inode: lock.inode().number,
+            start_ticks: process.start_ticks,
+            holder_pid: holder.pid,
+            holder_start_ticks: holder.start_ticks,
+            argv: claim.argv.iter().map(|arg| mask(arg).into_owned()).collect(),
+            token_fingerprint: claim.token_fingerprint,
+            took_over: claim.took_over,
+        }),
+    }
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned()).unwrap_or_default()
+}
+
+/// Clears what a dead holder left. The caller holds the lock on `lock`.
+///
+/// # Errors
+/// The text cannot be cleared or the record cannot be removed.
+pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
+    text::clear(lock.file()).map_err(|error| Error::io("clear lock", lock.path(), error))?;
+    let record = owner::path_of(lock.path());
+    match std::fs::remove_file(&record) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &record, error)),
+        _ => Ok(()),
+    }
+}

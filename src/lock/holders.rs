@@ -1,0 +1,236 @@
+//! The kernel's view of a lock: who holds it and who waits for it.
+//!
+//! `/proc/locks` names the PID that *called* flock, which may have exited since; the `lock:` lines in
+//! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace a dead
+//! caller's lock is not listed at all and fdinfo shows PID 0, so silence of `/proc/locks` is settled by a probe.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::file::{Inode, LockFile};
+use crate::platform::filesystem::{KernelKey, kernel_key};
+use crate::process::identity::Identity;
+
+/// Who holds a lock, as far as the kernel shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kernel {
+    /// The lock is held.
+    pub held: bool,
+    /// The processes that share the locked description, lowest PID first. Empty while held: a process outside this PID
+    /// namespace holds it, or one that may not be inspected.
+    pub holders: Vec<Identity>,
+    /// The processes that wait for it.
+    pub waiters: Vec<Identity>,
+}
+
+/// One line of `/proc/locks`, or of fdinfo behind `lock:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Line {
+    key: KernelKey,
+    pid: i32,
+    waits: bool,
+}
+
+impl Line {
+    /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. POSIX locks are none.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let mut word = words.next()?;
+        let waits = word == "->";
+        if waits {
+            word = words.next()?;
+        }
+        if word != "FLOCK" {
+            return None;
+        }
+        let pid = words.nth(2)?.parse().ok()?;
+        let mut file = words.next()?.splitn(3, ':');
+        let major = u32::from_str_radix(file.next()?, 16).ok()?;
+        let minor = u32::from_str_radix(file.next()?, 16).ok()?;
+        let inode = file.next()?.parse().ok()?;
+        Some(Self { key: KernelKey { major, minor, inode }, pid, waits })
+    }
+}
+
+/// Looks who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (the owner record's): they
+/// are asked before every other process is.
+///
+/// # Errors
+/// `/proc/locks` cannot be read, or a probe failed.
+pub fn look(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
+    let io = |action, error| super::Error::io(action, lock.path(), error);
+    let key = kernel_key(lock.file()).map_err(|error| io("look at lock", error))?;
+    let lines = flocks().map_err(|error| io("find the holder of", error))?;
+    let of_ours = |waits: bool| {
+        lines.iter().filter(move |line| line.key == key && line.waits == waits).map(|line| line.pid).collect::<Vec<_>>()
+    };
+    let callers = of_ours(false);
+    // A waiter's PID is that of the thread's process, as for any POSIX call.
+    let mut waiters: Vec<Identity> = of_ours(true).into_iter().filter_map(Identity::of).collect();
+    waiters.sort_unstable();
+    waiters.dedup();
+    if callers.is_empty() && !lock.is_held_by_another()? {
+        return Ok(Kernel { held: false, holders: Vec::new(), waiters });
+    }
+    Ok(Kernel { held: true, holders: sharers(key, &callers, hints), waiters })
+}
+
+/// The processes whose descriptors carry the lock. The likely ones are asked first; only if none of them has it, all.
+fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
+    let mut likely: Vec<i32> = callers.iter().chain(hints).copied().filter(|&pid| pid > 0).collect();
+    likely.sort_unstable();
+    likely.dedup();
+    let mut holders: Vec<Identity> = likely.iter().filter_map(|&pid| carries(pid, key)).collect();
+    if holders.is_empty() {
+        holders = all_pids().into_iter().filter_map(|pid| carries(pid, key)).collect();
+        holders.sort_unstable();
+    }
+    if holders.is_empty() {
+        // Its descriptors are hidden from us, yet the caller lives: it is the best answer there is.
+        holders = callers.iter().filter_map(|&pid| Identity::of(pid)).collect();
+    }
+    holders
+}
+
+/// Every process that carries the lock, however long it takes to ask them all: for whoever means to stop them.
+///
+/// # Errors
+/// The lock's file cannot be looked at.
+pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
+    let key = kernel_key(lock.file())?;
+    let mut holders: Vec<Identity> = all_pids().into_iter().filter_map(|pid| carries(pid, key)).collect();
+    holders.sort_unstable();
+    Ok(holders)
+}
+
+/// Whether the process has a descriptor that carries the lock on the file open in `lock`.
+pub fn shares(lock: &LockFile, pid: i32) -> bool {
+    kernel_key(lock.file()).is_ok_and(|key| carries(pid, key).is_some())
+}
+
+fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
+    let identity = Identity::of(pid)?;
+    let mut text = String::new();
+    let found = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?.filter_map(Result::ok).any(|entry| {
+        text.clear();
+        File::open(entry.path()).and_then(|mut file| file.read_to_string(&mut text)).is_ok() && has_lock(&text, key)
+    });
+    // Read again: what was read must have been this process's.
+    (found && identity.is_alive()).then_some(identity)
+}
+
+fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
+    fdinfo.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(Line::parse).any(|line| line.key == key)
+}
+
+fn flocks() -> io::Result<Vec<Line>> {
+    Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse).collect())
+}
+
+fn all_pids() -> Vec<i32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Processes that hold a flock on a file that was at `path` and is there no more: unlinked, renamed or replaced. For them
+/// the lock is real, and so it is for whoever locks the new file.
+///
+/// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller.
+pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -> Vec<Identity> {
+    let Ok(lines) = flocks() else { return Vec::new() };
+    let mut pids: Vec<i32> = lines.iter().filter(|line| !line.waits).map(|line| line.pid).chain(hints.to_vec()).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    let mut removed = path.as_os_str().to_owned();
+    removed.push(" (deleted)");
+    let removed = PathBuf::from(removed);
+    pids.into_iter().filter(|&pid| pid > 0).filter_map(|pid| locked_elsewhere(pid, path, &removed, present)).collect()
+}
+
+fn locked_elsewhere(pid: i32, path: &Path, removed: &Path, present: Option<Inode>) -> Option<Identity> {
+    let identity = Identity::of(pid)?;
+    let found = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok).any(|entry| {
+        let Ok(link) = fs::read_link(entry.path()) else { return false };
+        if link != removed && link != path {
+            return false;
+        }
+        let another = fs::metadata(entry.path()).is_ok_and(|meta| Some(Inode::from(&meta)) != present);
+        let number = entry.file_name();
+        let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).unwrap_or_default();
+        another && fdinfo.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+    });
+    (found && identity.is_alive()).then_some(identity)
+}
+
+/// Processes that have the inode open, locked or not, and how many processes could not be asked.
+pub fn openers(inode: Inode) -> (Vec<Identity>, usize) {
+    let own = i32::try_from(std::process::id()).ok();
+    let (mut openers, mut uninspected) = (Vec::new(), 0);
+    for pid in all_pids().into_iter().filter(|&pid| Some(pid) != own) {
+        match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(entries) => {
+                let open = entries
+                    .filter_map(Result::ok)
+                    .any(|entry| fs::metadata(entry.path()).is_ok_and(|meta| Inode::from(&meta) == inode));
+                openers.extend(open.then(|| Identity::of(pid)).flatten());
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => uninspected += 1,
+            Err(_) => {}
+        }
+    }
+    (openers, uninspected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_locks() {
+        let key = KernelKey { major: 8, minor: 0x1f, inode: 5678 };
+        let holder = Line::parse("1: FLOCK  ADVISORY  WRITE 1234 08:1f:5678 0 EOF");
+        assert_eq!(holder, Some(Line { key, pid: 1234, waits: false }));
+        let waiter = Line::parse("1: -> FLOCK  ADVISORY  WRITE 99 08:1f:5678 0 EOF");
+        assert_eq!(waiter, Some(Line { key, pid: 99, waits: true }));
+        for other in ["", "1:", "2: POSIX  ADVISORY  WRITE 1 08:1f:5678 0 EOF", "1: FLOCK ADVISORY WRITE x 0:0:0 0 EOF"] {
+            assert_eq!(Line::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn fdinfo_shows_a_lock_even_of_a_caller_outside_the_namespace() {
+        let key = KernelKey { major: 0xfe, minor: 0, inode: 7 };
+        let text = "pos:\t0\nflags:\t02\nmnt_id:\t27\nino:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 0 fe:00:7 0 EOF\n";
+        assert!(has_lock(text, key));
+        assert!(!has_lock(text, KernelKey { inode: 8, ..key }));
+    }
+
+    #[test]
+    fn a_lock_of_ours_is_seen_and_its_release_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile::open(&folder.path().join("l"), false).unwrap();
+        let other = LockFile::open(&folder.path().join("l"), false).unwrap();
+        assert!(!look(&other, &[]).unwrap().held);
+        lock.try_lock().unwrap();
+        let kernel = look(&other, &[]).unwrap();
+        assert_eq!((kernel.held, kernel.holders), (true, vec![Identity::own().unwrap()]));
+        assert!(shares(&other, Identity::own().unwrap().pid));
+        lock.unlock();
+        assert!(!look(&other, &[]).unwrap().held);
+    }
+
+    #[test]
+    fn a_lock_on_a_removed_file_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("l");
+        let lock = LockFile::open(&path, false).unwrap();
+        lock.try_lock().unwrap();
+        assert_eq!(holders_of_replaced(&path, Some(lock.inode()), &[]), []);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(holders_of_replaced(&path, None, &[]), [Identity::own().unwrap()]);
+        let _other = LockFile::open(&path, false).unwrap();
+        let present = Some(Inode::from(&fs::metadata(&path).unwrap()));
+        assert_eq!(holders_of_replaced(&path, present, &[]), [Identity::own().unwrap()]);
+    }
+}

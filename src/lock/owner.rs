@@ -1,0 +1,264 @@
+//! The owner record, `<lock>.info`: who took the lock, for whom, when. A hint for people, for bots of layout B (whose
+//! three fields come first), and for telling a stale lock from one whose owner still lives.
+//!
+//! Invariants: it is written by temp file and rename, so no reader sees half of it; it is read without following links,
+//! 64 KiB at most, and believed only from root, the caller or the lock's owner; it never holds a token.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::file::give_to_folder_owner;
+use crate::platform::filesystem::{careful_open, is_link_refusal};
+use crate::platform::user;
+
+/// The newest layout of the record that this version understands.
+pub const SCHEMA: u32 = 1;
+/// The most that is ever read of a record, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// What the record says. A bot of layout B writes the first three fields alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The PID that is in the lock file's text: COMMAND's while it lives.
+    pub pid: i64,
+    /// When it was written, in seconds since 1970.
+    pub timestamp: f64,
+    /// The bot's name, or its program's file name.
+    pub app_name: String,
+    /// What only solobot writes.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Details>,
+}
+
+/// What only solobot writes into the record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// [`SCHEMA`] of the version that wrote it.
+    pub schema: u32,
+    /// Another one for every time the lock is taken.
+    pub generation: String,
+    /// When the lock was taken, RFC 3339.
+    pub acquired_at: String,
+    /// The host's name.
+    pub host: String,
+    /// The kernel's boot id: start ticks of another boot mean nothing.
+    pub boot_id: String,
+    /// Inode of the PID namespace in which the PIDs are meant.
+    pub pid_namespace: u64,
+    /// Who took it.
+    pub uid: u32,
+    /// The locked inode: another one at the path means that the file was replaced.
+    pub inode: u64,
+    /// Start time of `pid`, in clock ticks since boot.
+    pub start_ticks: u64,
+    /// solobot's own PID, or the keeper's.
+    pub holder_pid: i32,
+    /// Start time of `holder_pid`, in clock ticks since boot.
+    pub holder_start_ticks: u64,
+    /// COMMAND, token-shaped strings masked.
+    pub argv: Vec<String>,
+    /// First 12 hex digits of the token's SHA-256, where the token is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_fingerprint: Option<String>,
+    /// Whether the lock was taken over from a holder that was stopped for it.
+    #[serde(default)]
+    pub took_over: bool,
+}
+
+/// What was found where the record should be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// A record to be believed.
+    Record(Box<Record>),
+    /// Something that is not believed, and why.
+    Untrusted(String),
+}
+
+impl Found {
+    /// The record, if there is one to be believed.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Record(record) => Some(record),
+            Self::Absent | Self::Untrusted(_) => None,
+        }
+    }
+
+    /// The part that only solobot writes.
+    pub fn details(&self) -> Option<&Details> {
+        self.record()?.details.as_ref()
+    }
+}
+
+/// Where the record of a lock lies.
+pub fn path_of(lock: &Path) -> PathBuf {
+    let mut name = lock.as_os_str().to_owned();
+    name.push(".info");
+    name.into()
+}
+
+/// Reads the record of a lock whose file belongs to `lock_owner`.
+pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
+    let path = path_of(lock);
+    let untrusted = |why: String| Found::Untrusted(format!("{}: {why}", path.display()));
+    let file = match careful_open().read(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Absent,
+        Err(error) if is_link_refusal(&error) => return untrusted("is a symbolic link".into()),
+        Err(error) => return untrusted(error.to_string()),
+    };
+    match read_trusted(&file, lock_owner) {
+        Ok(record) => Found::Record(Box::new(record)),
+        Err(why) => untrusted(why),
+    }
+}
+
+fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Record, String> {
+    let meta = file.metadata().map_err(|error| error.to_string())?;
+    if !meta.is_file() {
+        return Err("is not a plain file".into());
+    }
+    let owner = meta.uid();
+    if owner != 0 && owner != user::effective_uid() && Some(owner) != lock_owner {
+        return Err(format!("was written by {}, to whom the lock does not belong", user::name(owner)));
+    }
+    if meta.len() > LARGEST {
+        return Err(format!("has {} bytes, more than any record", meta.len()));
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    parse(&text)
+}
+
+/// Parses a record's JSON. Fields of a newer schema are ignored as long as those of this one are there.
+///
+/// # Errors
+/// Why it cannot be used, in a few words.
+pub fn parse(text: &[u8]) -> Result<Record, String> {
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    let schema = value.get("schema").and_then(serde_json::Value::as_u64);
+    if let Some(schema) = schema
+        && schema > u64::from(SCHEMA)
+    {
+        return Err(format!("has schema {schema}; this solobot knows {SCHEMA}"));
+    }
+    let record: Record = serde_json::from_value(value).map_err(|error| format!("is no owner record: {error}"))?;
+    if schema.is_some() && record.details.is_none() {
+        return Err("lacks fields that its schema has".into());
+    }
+    if i32::try_from(record.pid).is_ok_and(|pid| pid > 0) {
+        Ok(record)
+    } else {
+        Err(format!("names PID {}, which no process can have", record.pid))
+    }
+}
+
+/// Writes the record beside the lock.
+///
+/// # Errors
+/// Those of creating, writing and renaming a file in the lock's folder.
+pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
+    let path = path_of(lock);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let text = serde_json::to_vec(record).map_err(io::Error::other)?;
+    // A leftover of a dead process with our PID, or a planted link: make way, never follow.
+    let _ = fs::remove_file(&temporary);
+    let mut file = careful_open().write(true).create_new(true).mode(0o644).open(&temporary)?;
+    give_to_folder_owner(&file, &temporary);
+    let written = file.write_all(&text).and_then(|()| fs::rename(&temporary, &path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Removes the record if `generation` is still its own.
+pub fn remove_if_ours(lock: &Path, generation: &str) {
+    if read(lock, None).details().is_some_and(|details| details.generation == generation) {
+        let _ = fs::remove_file(path_of(lock));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            pid: 4242,
+            timestamp: 1.5,
+            app_name: "main".into(),
+            details: Some(Details {
+                schema: SCHEMA,
+                generation: "g".into(),
+                acquired_at: "2026-01-01T00:00:00Z".into(),
+                host: "h".into(),
+                boot_id: "b".into(),
+                pid_namespace: 1,
+                uid: 0,
+                inode: 2,
+                start_ticks: 3,
+                holder_pid: 4,
+                holder_start_ticks: 5,
+                argv: vec!["python".into()],
+                token_fingerprint: None,
+                took_over: false,
+            }),
+        }
+    }
+
+    #[test]
+    fn layout_b_finds_its_three_fields_first() {
+        let text = serde_json::to_string(&record()).unwrap();
+        assert!(text.starts_with(r#"{"pid":4242,"timestamp":1.5,"app_name":"main","schema":1,"#), "{text}");
+        assert_eq!(parse(text.as_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn layout_b_alone_is_a_record() {
+        let record = parse(br#"{"pid": 7, "timestamp": 1700000000.25, "app_name": "bot"}"#).unwrap();
+        assert_eq!((record.pid, record.details), (7, None));
+    }
+
+    #[test]
+    fn rubbish_is_refused_with_its_reason() {
+        let cases: &[(&[u8], &str)] = &[
+            (b"", "empty"),
+            (b"{\"pid\": 1", "not JSON"),
+            (b"[]", "no owner record"),
+            (b"{\"schema\": 99}", "schema 99"),
+            (br#"{"pid":7,"timestamp":1.0,"app_name":"x","schema":1}"#, "lacks"),
+            (br#"{"pid":0,"timestamp":1.0,"app_name":"x"}"#, "PID 0"),
+            (br#"{"pid":-1,"timestamp":1.0,"app_name":"x"}"#, "PID -1"),
+            (br#"{"pid":1000000000000,"timestamp":1.0,"app_name":"x"}"#, "PID 1000000000000"),
+            (b"\xff\xfe\x00", "not JSON"),
+        ];
+        for (text, why) in cases {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(why), "{error} lacks {why}");
+        }
+    }
+
+    #[test]
+    fn written_read_and_removed_only_by_its_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("l");
+        write(&lock, &record()).unwrap();
+        assert_eq!(read(&lock, None).record(), Some(&record()));
+        remove_if_ours(&lock, "another");
+        assert!(path_of(&lock).exists());
+        remove_if_ours(&lock, "g");
+        assert_eq!(read(&lock, None), Found::Absent);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
+    }
+}

@@ -1,0 +1,308 @@
+//! What a lock path is right now: one enum, from the kernel's view, the text and the owner record.
+//!
+//! Looking changes nothing: no file is created or written. Only where `/proc/locks` is silent a shared lock is tried for
+//! an instant.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::Error;
+use super::file::{self, LockFile};
+use super::holders::{self, Kernel};
+use super::owner::{self, Details, Found};
+use super::text::Text;
+use crate::process::identity::{self, Identity};
+
+/// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
+/// file times are rounded.
+const ROUNDING: Duration = Duration::from_secs(2);
+
+/// The state of a lock path.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// There is no file.
+    Absent,
+    /// There is a file, and nobody holds or claims it.
+    Free,
+    /// The kernel's lock is held.
+    Held {
+        /// Who shares it; empty if the holder is outside this PID namespace or hidden from us.
+        holders: Vec<Identity>,
+        /// The solobot that took it is dead, and its COMMAND holds it still.
+        orphaned: bool,
+    },
+    /// Nobody holds it, and the process that it names is gone.
+    Stale(Stale),
+    /// Nobody holds it, but the process that it names lives: a bot that records its PID and takes no flock.
+    OwnerAliveUnlocked(Identity),
+    /// Somebody holds a file that was at this path and is no more: whoever locks the present one is a second holder.
+    Replaced {
+        /// Who holds the file that was replaced.
+        holders: Vec<Identity>,
+    },
+    /// It could not be told.
+    Unreadable {
+        /// Why.
+        why: String,
+        /// For lack of permission.
+        not_permitted: bool,
+    },
+}
+
+/// Why a lock is stale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// The recorded process has ended.
+    Gone(i64),
+    /// Another process has the recorded PID now.
+    Reused(i64),
+    /// It was recorded before the last reboot.
+    OtherBoot(i64),
+    /// It was recorded in another PID namespace or on another host, whose PIDs mean nothing here.
+    Elsewhere(i64),
+    /// The number in the file can be no PID.
+    Impossible,
+}
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone(pid) => write!(f, "PID {pid} has ended"),
+            Self::Reused(pid) => write!(f, "PID {pid} is another process now"),
+            Self::OtherBoot(pid) => write!(f, "PID {pid} was recorded before the last reboot"),
+            Self::Elsewhere(pid) => write!(f, "PID {pid} was recorded in another container or on another host"),
+            Self::Impossible => write!(f, "the number in it is no PID"),
+        }
+    }
+}
+
+/// Everything that is known about a lock path.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The path.
+    pub path: PathBuf,
+    /// What it is.
+    pub state: State,
+    /// The owner record.
+    pub record: Found,
+    /// Who waits for the lock.
+    pub waiters: Vec<Identity>,
+}
+
+/// Looks at a lock path.
+pub fn inspect(path: &Path) -> Facts {
+    let unreadable = |record, why: String, not_permitted| Facts {
+        path: path.to_owned(),
+        state: State::Unreadable { why, not_permitted },
+        record,
+        waiters: Vec::new(),
+    };
+    let lock = match file::open_to_look(path) {
+        Ok(lock) => Some(lock),
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let denied = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
+            return unreadable(Found::Absent, error.to_string(), denied);
+        }
+    };
+    let owner = lock.as_ref().and_then(|lock| lock.file().metadata().ok()).map(|meta| meta.uid());
+    let record = owner::read(path, owner);
+    match judge(path, lock.as_ref(), &record) {
+        Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },
+        Err(error) => unreadable(record, error.to_string(), false),
+    }
+}
+
+fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State, Vec<Identity>), Error> {
+    let hints = hints(record);
+    let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    let replaced = holders::holders_of_replaced(path, lock.map(LockFile::inode), &hints);
+    let uncovered: Vec<Identity> = replaced.into_iter().filter(|one| !is_covered(*one, &kernel)).collect();
+    if !uncovered.is_empty() {
+        return Ok((State::Replaced { holders: uncovered }, kernel.waiters));
+    }
+    let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
+    if kernel.held {
+        let orphaned = record.details().is_some_and(|details| is_orphaned(record, details)) && !kernel.holders.is_empty();
+        return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
+    }
+    Ok((unlocked(lock, record)?, kernel.waiters))
+}
+
+/// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a
+/// solobot which took the new file after the old one was removed under it.
+fn is_covered(process: Identity, kernel: &Kernel) -> bool {
+    let mut pid = process.pid;
+    while pid > 0 {
+        if kernel.holders.iter().any(|holder| holder.pid == pid) {
+            return true;
+        }
+        pid = identity::Stat::read(pid).map_or(0, |stat| stat.parent);
+    }
+    false
+}
+
+fn hints(record: &Found) -> Vec<i32> {
+    let pid = record.record().and_then(|record| i32::try_from(record.pid).ok());
+    pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
+}
+
+/// The lock was taken for a COMMAND by a solobot that is dead now.
+fn is_orphaned(record: &Found, details: &Details) -> bool {
+    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
+    let apart = record.record().is_some_and(|record| record.pid != i64::from(details.holder_pid));
+    apart && is_here(details) && !holder.is_alive()
+}
+
+/// Whether the recorded PIDs mean something here: this boot, this PID namespace.
+fn is_here(details: &Details) -> bool {
+    identity::boot_id().is_none_or(|boot| boot == details.boot_id)
+        && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
+}
+
+/// Nobody holds it: free, stale, or claimed by a process that lives without a flock. One living claim is enough.
+fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
+    let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
+    let claims = [claim_of_text(lock, text), claim_of_record(record)];
+    let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());
+    let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
+    Ok(match (living, stale) {
+        (Some(&process), _) => State::OwnerAliveUnlocked(process),
+        (None, Some(stale)) => State::Stale(stale.clone()),
+        (None, None) => State::Free,
+    })
+}
+
+/// A process that claims the lock, or why its claim is void.
+type Claim = Result<Identity, Stale>;
+
+fn claim_of_text(lock: &LockFile, text: Text) -> Option<Claim> {
+    match (text, text.pid()) {
+        (Text::Empty | Text::Foreign, _) => None,
+        (Text::Pid(_), None) => Some(Err(Stale::Impossible)),
+        (Text::Pid(_), Some(pid)) => {
+            let written = lock.file().metadata().and_then(|meta| meta.modified()).ok();
+            Some(judge_bare(pid, written))
+        }
+    }
+}
+
+fn claim_of_record(found: &Found) -> Option<Claim> {
+    let record = found.record()?;
+    let Ok(pid) = i32::try_from(record.pid) else { return Some(Err(Stale::Impossible)) };
+    let Some(details) = &record.details else {
+        let written = Duration::try_from_secs_f64(record.timestamp).ok();
+        return Some(judge_bare(pid, written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))));
+    };
+    if identity::boot_id().is_some_and(|boot| boot != details.boot_id) {
+        return Some(Err(Stale::OtherBoot(record.pid)));
+    }
+    if !is_here(details) {
+        return Some(Err(Stale::Elsewhere(record.pid)));
+    }
+    let recorded = Identity { pid, start_ticks: details.start_ticks };
+    Some(match Identity::of(pid) {
+        None => Err(Stale::Gone(record.pid)),
+        Some(present) if present == recorded => Ok(present),
+        Some(_) => Err(Stale::Reused(record.pid)),
+    })
+}
+
+/// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
+/// PID 1 is the first process of every container and of the host: as a bare number it says nothing.
+fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
+    let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
+    if pid == 1 {
+        return Err(Stale::Elsewhere(1));
+    }
+    let reused = match (present.started_at(), written) {
+        (Some(started), Some(written)) => started > written + ROUNDING,
+        _ => false,
+    };
+    if reused { Err(Stale::Reused(pid.into())) } else { Ok(present) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::write;
+
+    fn in_folder(test: impl FnOnce(&Path)) {
+        let folder = tempfile::tempdir().unwrap();
+        test(&folder.path().canonicalize().unwrap().join("l"));
+    }
+
+    #[test]
+    fn absent_free_and_held() {
+        in_folder(|path| {
+            assert_eq!(inspect(path).state, State::Absent);
+            let lock = LockFile::open(path, false).unwrap();
+            assert_eq!(inspect(path).state, State::Free);
+            lock.try_lock().unwrap();
+            let holders = vec![Identity::own().unwrap()];
+            assert_eq!(inspect(path).state, State::Held { holders, orphaned: false });
+        });
+    }
+
+    #[test]
+    fn a_pid_that_is_gone_or_cannot_be_is_stale() {
+        in_folder(|path| {
+            write(path, "2147483646").unwrap();
+            assert_eq!(inspect(path).state, State::Stale(Stale::Gone(2_147_483_646)));
+            write(path, "99999999999999999999").unwrap();
+            assert_eq!(inspect(path).state, State::Stale(Stale::Impossible));
+            write(path, "0").unwrap();
+            assert_eq!(inspect(path).state, State::Stale(Stale::Impossible));
+        });
+    }
+
+    #[test]
+    fn a_living_pid_without_flock_is_not_stale() {
+        in_folder(|path| {
+            write(path, std::process::id().to_string()).unwrap();
+            assert_eq!(inspect(path).state, State::OwnerAliveUnlocked(Identity::own().unwrap()));
+        });
+    }
+
+    #[test]
+    fn a_pid_noted_before_its_process_started_is_reused() {
+        in_folder(|path| {
+            write(path, std::process::id().to_string()).unwrap();
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)).unwrap();
+            assert_eq!(inspect(path).state, State::Stale(Stale::Reused(std::process::id().into())));
+        });
+    }
+
+    #[test]
+    fn pid_1_as_a_bare_number_says_nothing() {
+        in_folder(|path| {
+            write(path, "1").unwrap();
+            assert_eq!(inspect(path).state, State::Stale(Stale::Elsewhere(1)));
+        });
+    }
+
+    #[test]
+    fn a_removed_file_that_is_held_is_replaced() {
+        in_folder(|path| {
+            let lock = LockFile::open(path, false).unwrap();
+            lock.try_lock().unwrap();
+            fs::remove_file(path).unwrap();
+            let holders = vec![Identity::own().unwrap()];
+            assert_eq!(inspect(path).state, State::Replaced { holders: holders.clone() });
+            write(path, "").unwrap();
+            assert_eq!(inspect(path).state, State::Replaced { holders });
+        });
+    }
+
+    #[test]
+    fn a_folder_is_unreadable() {
+        in_folder(|path| {
+            fs::create_dir(path).unwrap();
+            assert!(matches!(inspect(path).state, State::Unreadable { not_permitted: false, .. }));
+        });
+    }
+}

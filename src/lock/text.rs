@@ -1,0 +1,113 @@
+//! The text of a lock file: a decimal PID without a newline, or nothing.
+//!
+//! Bots of layout A read it and unlink the file if it is empty or names a dead process, so a held lock carries a live
+//! PID. Bots of layout B wipe it while they wait, so nothing relies on it. Only a holder writes, and only into a file
+//! that is empty or carries at most 32 bytes of white space and digits: anything else is somebody's file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// The longest text that can be a lock's, in bytes.
+const LONGEST: usize = 32;
+
+/// What a lock file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// Nothing, or white space.
+    Empty,
+    /// A number; whether it is a PID that lives is another question.
+    Pid(u64),
+    /// Something else: this is no lock file.
+    Foreign,
+}
+
+impl Text {
+    /// Reads it from an open file.
+    ///
+    /// # Errors
+    /// Those of `pread(2)`.
+    pub fn read(file: &File) -> io::Result<Self> {
+        let mut buffer = [0; LONGEST + 1];
+        let mut length = 0;
+        while length < buffer.len() {
+            match file.read_at(&mut buffer[length..], length as u64) {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self::parse(&buffer[..length]))
+    }
+
+    /// Says what `bytes` are.
+    pub fn parse(bytes: &[u8]) -> Self {
+        if bytes.len() > LONGEST || !bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace()) {
+            return Self::Foreign;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let mut words = text.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (None, _) => Self::Empty,
+            // 32 digits do not fit; a number that large is no PID, but the text is a lock's all the same.
+            (Some(word), None) => Self::Pid(word.parse().unwrap_or(u64::MAX)),
+            (Some(_), Some(_)) => Self::Pid(u64::MAX),
+        }
+    }
+
+    /// The PID it names, if it can be one of a process that solobot may look at: above 1.
+    pub fn pid(self) -> Option<i32> {
+        match self {
+            Self::Pid(pid) => i32::try_from(pid).ok().filter(|&pid| pid > 0),
+            Self::Empty | Self::Foreign => None,
+        }
+    }
+}
+
+/// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty.
+///
+/// # Errors
+/// Those of `pwrite(2)` and `ftruncate(2)`.
+pub fn write(file: &File, pid: i32) -> io::Result<()> {
+    let digits = pid.to_string();
+    file.write_all_at(digits.as_bytes(), 0)?;
+    file.set_len(digits.len() as u64)
+}
+
+/// Empties the text.
+///
+/// # Errors
+/// Those of `ftruncate(2)`.
+pub fn clear(file: &File) -> io::Result<()> {
+    file.set_len(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lock_may_say() {
+        assert_eq!(Text::parse(b""), Text::Empty);
+        assert_eq!(Text::parse(b" \n"), Text::Empty);
+        assert_eq!(Text::parse(b"1234"), Text::Pid(1234));
+        assert_eq!(Text::parse(b"1234\n"), Text::Pid(1234));
+        assert_eq!(Text::parse(b"12 34"), Text::Pid(u64::MAX));
+        assert_eq!(Text::parse(&[b'9'; 32]), Text::Pid(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_somebodys_file() {
+        for bytes in [&b"import os"[..], b"12a", b"-1", b"\0", &[b'1'; 33], &[b' '; 33], "٣".as_bytes()] {
+            assert_eq!(Text::parse(bytes), Text::Foreign, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn pids_that_cannot_be() {
+        for text in [Text::Pid(0), Text::Pid(1_000_000_000_000), Text::Empty, Text::Foreign] {
+            assert_eq!(text.pid(), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Waiting for the lock: in the kernel, with a deadline, and never on a file that the path no longer names.
+//!
+//! A helper thread blocks in `flock(2)`; the main thread waits for it, for the deadline, for signals, and looks once a
+//! second whether the path still names the inode that is waited on. To end a wait, the thread is interrupted until it has
+//! ended, and what it was granted meanwhile is given back: with `--fd` the description is shared with the shell, and a
+//! late grant would stay there.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Error;
+use super::file::{Attempt, LockFile};
+use crate::platform::poll::{self, Event};
+use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
+
+/// How often the path is compared with the inode that is waited on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How soon an interruption is repeated: the thread may just have been on its way into the system call.
+const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
+/// The helper thread only makes system calls.
+const STACK: usize = 64 * 1024;
+
+/// Where the lock is taken.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// On a path, which is opened, and opened again when it comes to name another file.
+    Path(&'a Path),
+    /// On a descriptor of the calling shell.
+    Descriptor(i32),
+}
+
+/// How a wait ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The lock is held, and the path names the file that is locked.
+    Granted(LockFile),
+    /// It is still held by another.
+    TimedOut,
+    /// A signal asked solobot to end.
+    Signal(Arrived),
+}
+
+/// What a wait needs beside the place.
+pub struct Waiting<'a> {
+    /// When to give up; `None` for never.
+    pub deadline: Option<Instant>,
+    /// Locks on network file systems are taken too.
+    pub allow_network_fs: bool,
+    /// Signals that end the wait.
+    pub signals: &'a Signals,
+    /// Called when the lock is refused, and then once a second, with the open lock file: to say who holds it.
+    pub on_wait: &'a mut dyn FnMut(&LockFile),
+}
+
+/// How one stretch of waiting, on one inode, ended.
+enum Stretch {
+    Granted,
+    TimedOut,
+    Signal(Arrived),
+    /// The path names another file now.
+    Moved,
+}
+
+/// Takes the lock, waiting for it as long as `waiting` says.
+///
+/// # Errors
+/// Those of opening and locking the file.
+pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Error> {
+    loop {
+        let lock = open(place, waiting.allow_network_fs)?;
+        if lock.try_lock()? == Attempt::Granted {
+            if lock.is_current() {
+                return Ok(Outcome::Granted(lock));
+            }
+            lock.unlock();
+            continue;
+        }
+        (waiting.on_wait)(&lock);
+        if waiting.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Ok(Outcome::TimedOut);
+        }
+        let lock = Arc::new(lock);
+        let stretch = wait_on(&lock, waiting)?;
+        match stretch {
+            Stretch::TimedOut => return Ok(Outcome::TimedOut),
+            Stretch::Signal(signal) => return Ok(Outcome::Signal(signal)),
+            Stretch::Moved => {}
+            Stretch::Granted => {
+                let lock = Arc::into_inner(lock).ok_or_else(|| {
+                    Error::io("wait for", Path::new("the lock"), io::Error::other("its thread has not ended"))
+                })?;
+                if lock.is_current() {
+                    return Ok(Outcome::Granted(lock));
+                }
+                lock.unlock();
+            }
+        }
+    }
+}
+
+fn open(place: Place<'_>, allow_network_fs: bool) -> Result<LockFile, Error> {
+    match place {
+        Place::Path(path) => LockFile::open(path, allow_network_fs),
+        Place::Descriptor(fd) => LockFile::from_fd(fd, allow_network_fs),
+    }
+}
+
+/// Waits on one inode. When it returns, the thread has ended, and the lock is held only with `Granted`.
+fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, Error> {
+    let io = |error| Error::io("wait for", lock.path(), error);
+    let done = Arc::new(Event::new().map_err(io)?);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let interruptible = Interruptible::install().map_err(io)?;
+    let thread = {
+        let (lock, done, cancelled) = (Arc::clone(lock), Arc::clone(&done), Arc::clone(&cancelled));
+        let blocked = move || {
+            let result = block(&lock, &cancelled);
+            // Before the event: whoever is woken by it must find the file without a second owner.
+            drop(lock);
+            done.raise();
+            result
+        };
+        thread::Builder::new().stack_size(STACK).spawn(blocked).map_err(io)?
+    };
+    let stretch = watch(lock, &done, waiting);
+    cancelled.store(true, Ordering::SeqCst);
+    while !thread.is_finished() {
+        interruptible.interrupt(&thread);
+        let _ = poll::readable([Some(done.as_fd())], Some(INTERRUPT_AGAIN));
+    }
+    let granted = thread.join().map_err(|_| io(io::Error::other("its thread panicked")))??;
+    match stretch.map_err(io)? {
+        Stretch::Granted if granted => Ok(Stretch::Granted),
+        // The thread failed to be granted although it ended by itself: try again from the start.
+        Stretch::Granted => Ok(Stretch::Moved),
+        other => {
+            if granted {
+                lock.unlock();
+            }
+            Ok(other)
+        }
+    }
+}
+
+/// The helper thread: whether the lock was granted before the wait was cancelled.
+fn block(lock: &LockFile, cancelled: &AtomicBool) -> Result<bool, Error> {
+    loop {
+        match lock.lock()? {
+            Attempt::Granted => return Ok(true),
+            Attempt::Interrupted | Attempt::Refused if cancelled.load(Ordering::SeqCst) => return Ok(false),
+            Attempt::Interrupted | Attempt::Refused => {}
+        }
+    }
+}
+
+/// The main thread: waits for the helper, the deadline and signals, and looks at the path once a second.
+fn watch(lock: &LockFile, done: &Event, waiting: &mut Waiting<'_>) -> io::Result<Stretch> {
+    loop {
+        let left = waiting.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
+        let [granted, signalled] = poll::readable([Some(done.as_fd()), Some(waiting.signals.as_fd())], Some(timeout))?;
+        if granted {
+            return Ok(Stretch::Granted);
+        }
+        if signalled && let Some(signal) = ending_signal(waiting.signals) {
+            return Ok(Stretch::Signal(signal));
+        }
+        if left.is_some_and(|left| left <= timeout) && waiting.deadline.is_some_and(|at| at <= Instant::now()) {
+            return Ok(Stretch::TimedOut);
+        }
+        if !lock.is_current() {
+            return Ok(Stretch::Moved);
+        }
+        if !signalled {
+            (waiting.on_wait)(lock);
+        }
+    }
+}
+
+/// The first arrived signal that ends a program which waits; a stop stops us here, the rest means nothing yet.
+pub fn ending_signal(signals: &Signals) -> Option<Arrived> {
+    while let Some(arrived) = signals.take() {
+        match arrived.signal {
+            Signal::SIGTSTP => signals.stop_ourselves(),
+            Signal::SIGCHLD | Signal::SIGCONT | Signal::SIGWINCH => {}
+            _ => return Some(arrived),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take_for(path: &Path, time: Duration) -> Outcome {
+        let signals = Signals::block().unwrap();
+        let deadline = Some(Instant::now() + time);
+        let mut waiting =
+            Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut |_: &LockFile| {} };
+        take(Place::Path(path), &mut waiting).unwrap()
+    }
+
+    #[test]
+    fn a_held_lock_times_out_and_stays_with_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let holder = LockFile::open(&path, false).unwrap();
+        holder.try_lock().unwrap();
+        assert!(matches!(take_for(&path, Duration::from_millis(50)), Outcome::TimedOut));
+        holder.unlock();
+        assert!(matches!(take_for(&path, Duration::ZERO), Outcome::Granted(_)));
+    }
+
+    #[test]
+    fn a_release_is_granted_and_a_replaced_file_is_waited_for_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let holder = LockFile::open(&path, false).unwrap();
+        holder.try_lock().unwrap();
+        // The waiter blocks on the old inode; the path then names nothing, so within a second it takes the new one.
+        let waiter = {
+            let path = path.clone();
+            thread::spawn(move || take_for(&path, Duration::from_secs(30)))
+        };
+        std::fs::remove_file(&path).unwrap();
+        match waiter.join().unwrap() {
+            Outcome::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Our children, and those that become ours when their parent ends.
+
+use std::io;
+
+use nix::sys::prctl;
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
+
+use crate::process::child::Ended;
+
+/// What a look at the children found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// This one had ended, and how; it is gone now.
+    Ended(i32, Ended),
+    /// There are children, and none has ended.
+    NoneEnded,
+    /// There are none.
+    NoChildren,
+}
+
+/// Orphans among our descendants become our children (`PR_SET_CHILD_SUBREAPER`).
+///
+/// # Errors
+/// Those of `prctl(2)`.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// Reaps one child that has ended, without waiting.
+///
+/// # Errors
+/// Those of `wait(2)`, ECHILD excepted.
+pub fn reap() -> io::Result<Reaped> {
+    let (pid, status) = match wait(WaitOptions::NOHANG) {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return Ok(Reaped::NoneEnded),
+        Err(Errno::CHILD) => return Ok(Reaped::NoChildren),
+        Err(error) => return Err(error.into()),
+    };
+    let ended = match (status.exit_status(), status.terminating_signal()) {
+        (_, Some(signal)) => Ended::Signal(signal),
+        (code, None) => Ended::Code(u8::try_from(code.unwrap_or(0)).unwrap_or(u8::MAX)),
+    };
+    Ok(Reaped::Ended(pid.as_raw_nonzero().get(), ended))
+}

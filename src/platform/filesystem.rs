@@ -1,0 +1,129 @@
+//! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::statfs::{self, FsType};
+
+/// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
+/// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
+const NETWORK: &[(i64, &str)] = &[
+    (0x6969, "NFS"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB"),
+    (0x517B, "SMB"),
+    (0x0102_1997, "9p"),
+    (0x6573_5546, "FUSE"),
+    (0x5346_414F, "AFS"),
+    (0x6B41_4653, "AFS"),
+    (0x00C3_6400, "Ceph"),
+    (0x7375_7245, "Coda"),
+    (0x0BD0_0BD0, "Lustre"),
+    (0x1983_0326, "BeeGFS"),
+    (0x4750_4653, "GPFS"),
+];
+
+/// The name of the network file system that the open file lies on; `None` for a local one.
+///
+/// # Errors
+/// Those of `fstatfs(2)`.
+pub fn network_fs(file: &File) -> io::Result<Option<&'static str>> {
+    Ok(network_name(statfs::fstatfs(file)?.filesystem_type()))
+}
+
+fn network_name(kind: FsType) -> Option<&'static str> {
+    #[expect(clippy::useless_conversion, reason = "the type of f_type differs between architectures")]
+    let magic = i64::from(kind.0);
+    NETWORK.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+}
+
+/// Options for opening a path that somebody else may have put there: a symbolic link is refused (see
+/// [`is_link_refusal`]), a FIFO does not block, a terminal does not become ours, no child inherits the descriptor.
+pub fn careful_open() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits());
+    options
+}
+
+/// Whether `error` says that a path was not opened because it is a symbolic link.
+pub fn is_link_refusal(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(nix::libc::ELOOP)
+}
+
+/// Moves a file's descriptor to the first free number from `lowest` on.
+///
+/// # Errors
+/// EMFILE, or EINVAL if the limit of descriptors is below `lowest`.
+pub fn renumber(file: File, lowest: RawFd) -> io::Result<File> {
+    let number = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    // SAFETY: fcntl just made this descriptor for us.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// Whether the descriptor was opened for writing.
+pub fn is_writable(file: &File) -> bool {
+    let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
+    flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
+}
+
+/// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KernelKey {
+    /// Major number of the super block's device.
+    pub major: u32,
+    /// Minor number of the super block's device.
+    pub minor: u32,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// The kernel's name for an open file.
+///
+/// `st_dev` differs from the super block's device on btrfs and overlayfs, so the device is that of the mount: `mnt_id`
+/// in the descriptor's fdinfo, looked up in mountinfo. Where that fails, `st_dev` serves. The inode is fdinfo's `ino:`
+/// (Linux 5.14), else `st_ino`.
+///
+/// # Errors
+/// Those of `fstat(2)`.
+pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
+    let meta = file.metadata()?;
+    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+    let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
+    // Only btrfs and overlayfs (and what lies on anonymous devices, major 0) need the mount table, which can be long.
+    let device = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));
+    let mount = (device.0 == 0).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
+    let (major, minor) = mount.unwrap_or(device);
+    Ok(KernelKey { major, minor, inode })
+}
+
+fn field(fdinfo: &str, name: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
+}
+
+fn mount_device(mount: u64) -> Option<(u32, u32)> {
+    let mounts = procfs::process::Process::myself().ok()?.mountinfo().ok()?;
+    let device = mounts.into_iter().find(|entry| u64::try_from(entry.mnt_id) == Ok(mount))?.majmin;
+    let (major, minor) = device.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_their_magic() {
+        assert_eq!(network_name(FsType(0x6969)), Some("NFS"));
+        assert_eq!(network_name(FsType(0xEF53)), None);
+        assert_eq!(network_fs(&File::open("/proc/self/stat").unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn the_kernel_key_has_the_inode() {
+        let file = File::open("/proc/self/exe").unwrap();
+        assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
+    }
+}

@@ -1,0 +1,76 @@
+//! Who may write a file besides its owner, and opening a file without surprises.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::{fs, io};
+
+use nix::fcntl::OFlag;
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// Opens for reading what stands at the path itself: no link is followed, no FIFO's writer waited for.
+///
+/// # Errors
+/// As open(2); ELOOP for a link.
+pub fn open_itself(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Whether the group of a file or folder is its owner's own and has nobody else in it, as Debian makes one for every
+/// user. An access list hides its entries behind the group's mode bits, so with one the group proves nothing.
+pub fn has_private_group(path: &Path, meta: &Metadata) -> bool {
+    let owner = User::from_uid(Uid::from_raw(meta.uid())).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(meta.gid())).ok().flatten();
+    let (Some(owner), Some(group)) = (owner, group) else { return false };
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    owner.gid == group.gid && is_private(&owner.name, &group, &passwd) && !has_access_list(path)
+}
+
+/// Whether a user's primary group is called as the user is, and neither group(5) nor passwd(5) puts another one in it.
+fn is_private(owner: &str, group: &Group, passwd: &str) -> bool {
+    let is_primary_of_another = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next().unwrap_or_default();
+        name != owner && fields.nth(2).is_some_and(|gid| gid.parse() == Ok(group.gid.as_raw()))
+    };
+    group.name == owner && group.mem.iter().all(|member| member == owner) && !passwd.lines().any(is_primary_of_another)
+}
+
+fn has_access_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_private_if_it_has_one_user() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nbot:x:1000:1000::/home/bot:/bin/sh\n";
+        let shared = format!("{passwd}eve:x:1001:1000::/home/eve:/bin/sh\n");
+        let cases: [(&str, &[&str], &str, bool); 6] = [
+            ("bot", &[], passwd, true),
+            ("bot", &["bot"], passwd, true),
+            ("bot", &[], "", true),
+            ("bot", &["eve"], passwd, false),
+            ("users", &[], passwd, false),
+            ("bot", &[], &shared, false),
+        ];
+        for (name, members, passwd, private) in cases {
+            let mem = members.iter().map(|member| (*member).to_owned()).collect();
+            let group = Group { name: name.to_owned(), passwd: c"x".to_owned(), gid: Gid::from_raw(1000), mem };
+            assert_eq!(is_private("bot", &group, passwd), private, "{name} {members:?}");
+        }
+    }
+
+    #[test]
+    fn opens_neither_a_link_nor_waits_for_a_fifo() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, fifo) = (dir.path().join("link"), dir.path().join("fifo"));
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        assert!(open_itself(&link).is_err());
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert!(!open_itself(&fifo).unwrap().metadata().unwrap().is_file());
+    }
+}

@@ -1,0 +1,62 @@
+//! Handles on processes: a [`Pidfd`] never means another process, whatever happens to the PID.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::platform::poll;
+use crate::process::identity::Identity;
+
+/// A handle on one process; readable (for `poll`) once it has ended.
+#[derive(Debug)]
+pub struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    /// Opens the process and then makes sure that it is the one meant: `None` if it has gone.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`, ESRCH and EINVAL (no such process, or a thread) excepted.
+    pub fn open(identity: Identity) -> io::Result<Option<Self>> {
+        let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Ok(identity.is_alive().then_some(Self(fd))),
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A handle on a child of ours that is not reaped: its PID cannot have been reused, dead or alive.
+    ///
+    /// # Errors
+    /// Those of `pidfd_open(2)`.
+    pub fn of_child(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// Sends a signal by number; `Ok(false)` if the process has gone.
+    ///
+    /// # Errors
+    /// EPERM, EINVAL for a number that is no named signal.
+    pub fn send(&self, signal: i32) -> io::Result<bool> {
+        let signal = Signal::from_named_raw(signal).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        match pidfd_send_signal(&self.0, signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the process has ended (a zombie has); waits up to `timeout` for it.
+    pub fn has_ended(&self, timeout: Duration) -> bool {
+        poll::readable([Some(self.as_fd())], Some(timeout)).is_ok_and(|[ended]| ended)
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,82 @@
+//! Waiting for several descriptors at once.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Waits until one of `fds` is readable or `timeout` has passed (`None`: for ever). Says of each whether it is readable
+/// (or broken, so that reading it tells). An interruption by a signal is no wake-up.
+///
+/// # Errors
+/// Those of `poll(2)`, EINTR excepted.
+pub fn readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<Duration>) -> io::Result<[bool; N]> {
+    let present: Vec<(usize, BorrowedFd<'_>)> =
+        fds.iter().enumerate().filter_map(|(index, fd)| fd.map(|fd| (index, fd))).collect();
+    let list: Vec<BorrowedFd<'_>> = present.iter().map(|&(_, fd)| fd).collect();
+    let mut answer = [false; N];
+    for index in any_readable(&list, timeout)? {
+        answer[present[index].0] = true;
+    }
+    Ok(answer)
+}
+
+/// The same for a list of any length: the indices of the readable ones; empty when `timeout` has passed.
+///
+/// # Errors
+/// Those of `poll(2)`, EINTR excepted.
+pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let mut list: Vec<PollFd<'_>> = fds.iter().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    loop {
+        match poll(&mut list, poll_timeout(deadline)) {
+            Ok(_) => break,
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((0..list.len()).filter(|&index| list[index].any() == Some(true)).collect())
+}
+
+/// Whether a write of up to 4 KiB would not block now (`PIPE_BUF` of a pipe; always true for a file).
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    let mut list = [PollFd::new(fd, PollFlags::POLLOUT)];
+    poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].any() == Some(true)
+}
+
+/// Rounds up, so that a wait never ends before its deadline.
+fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let millis = left.as_micros().div_ceil(1000);
+    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
+/// A descriptor that one thread raises and another one polls (`eventfd(2)`).
+#[derive(Debug)]
+pub struct Event(std::os::fd::OwnedFd);
+
+impl Event {
+    /// A new one, not raised.
+    ///
+    /// # Errors
+    /// Those of `eventfd(2)`.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Raises it; it stays raised.
+    pub fn raise(&self) {
+        // It can only fail when the counter is full, and then it is raised.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+impl std::os::fd::AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

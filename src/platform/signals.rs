@@ -1,0 +1,203 @@
+//! Signals: what was ignored at start stays ignored, the rest is read from a descriptor, and at the end solobot dies of
+//! the signal that ended COMMAND.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
+
+use nix::sys::resource::{Resource, setrlimit};
+pub use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigmaskHow, raise, sigaction};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+/// `SI_KERNEL`: the kernel sent the signal, as the terminal does on Ctrl-C (`sigaction(2)`).
+const SI_KERNEL: i32 = 0x80;
+
+/// Signals that ask something of COMMAND; TTIN and TTOU keep their default and stop solobot beside it.
+const ASKING: [Signal; 14] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGVTALRM,
+    Signal::SIGPROF,
+    Signal::SIGWINCH,
+    Signal::SIGIO,
+    Signal::SIGPWR,
+    Signal::SIGCONT,
+    Signal::SIGTSTP,
+];
+
+/// Whether SIGPIPE was ignored when the process started: Rust's runtime ignores it before `main`, so it is noted by a
+/// constructor, which runs earlier.
+static SIGPIPE_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
+
+extern "C" fn note_sigpipe() {
+    let _ = SIGPIPE_WAS_IGNORED.set(is_ignored(Signal::SIGPIPE));
+}
+
+// SAFETY: `.init_array` holds pointers to functions that the C runtime calls once before `main`; the function only makes
+// a system call and stores a bool.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;
+
+/// One signal that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: Signal,
+    /// The terminal sent it: then the whole foreground group has it already.
+    pub from_terminal: bool,
+}
+
+/// Signals blocked and read from a descriptor, until dropped.
+#[derive(Debug)]
+pub struct Signals {
+    fd: SignalFd,
+    before: SigSet,
+}
+
+impl Signals {
+    /// Blocks what asks something of COMMAND, and SIGCHLD. Signals that are ignored now stay ignored (`nohup`), SIGCHLD
+    /// excepted: it becomes default first, since with SIGCHLD ignored nobody could learn how COMMAND ended.
+    ///
+    /// # Errors
+    /// Those of `sigprocmask(2)` and `signalfd(2)`.
+    pub fn block() -> io::Result<Self> {
+        set_handler(Signal::SIGCHLD, SigHandler::SigDfl)?;
+        let mut set = SigSet::empty();
+        set.add(Signal::SIGCHLD);
+        for signal in ASKING {
+            if !is_ignored(signal) {
+                set.add(signal);
+            }
+        }
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { fd, before })
+    }
+
+    /// The next signal that arrived, if any.
+    pub fn take(&self) -> Option<Arrived> {
+        let info = self.fd.read_signal().ok()??;
+        let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;
+        Some(Arrived { signal, from_terminal: info.ssi_code == SI_KERNEL })
+    }
+
+    /// The mask from before, for COMMAND.
+    pub fn original_mask(&self) -> SigSet {
+        self.before
+    }
+
+    /// Gives the terminal's stop its default effect on solobot: it stops here until SIGCONT (or goes on, in an orphaned
+    /// process group, as the kernel decides).
+    pub fn stop_ourselves(&self) {
+        let mut stop = SigSet::empty();
+        stop.add(Signal::SIGTSTP);
+        // Raised while blocked it is pending; unblocked it takes effect at once.
+        let _ = raise(Signal::SIGTSTP);
+        let _ = stop.thread_unblock();
+        let _ = stop.thread_block();
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        let _ = self.before.thread_set_mask();
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Signals that a new program must have at their default although solobot ignores them.
+pub(super) fn to_default() -> SigSet {
+    let mut set = SigSet::empty();
+    if SIGPIPE_WAS_IGNORED.get() == Some(&false) {
+        set.add(Signal::SIGPIPE);
+    }
+    set
+}
+
+/// Restores for ourselves what a program that replaces us must find: the mask, and SIGPIPE's disposition.
+pub(super) fn restore(mask: &SigSet) -> io::Result<()> {
+    for signal in &to_default() {
+        set_handler(signal, SigHandler::SigDfl)?;
+    }
+    Ok(mask.thread_set_mask()?)
+}
+
+/// A thread can be interrupted in a blocking system call while this lives: SIGURG has a handler that does nothing, and no
+/// `SA_RESTART`. SIGURG, because nobody sends it and its default is to be ignored.
+#[derive(Debug)]
+pub struct Interruptible(SigAction);
+
+extern "C" fn interrupt(_: i32) {}
+
+impl Interruptible {
+    /// Installs the handler.
+    ///
+    /// # Errors
+    /// Those of `sigaction(2)`.
+    pub fn install() -> io::Result<Self> {
+        set_handler(Signal::SIGURG, SigHandler::Handler(interrupt)).map(Self)
+    }
+
+    /// Interrupts `thread` once; it may not be in its system call yet, so call it until the thread has ended.
+    pub fn interrupt<T>(&self, thread: &std::thread::JoinHandle<T>) {
+        use std::os::unix::thread::JoinHandleExt;
+        let _ = nix::sys::pthread::pthread_kill(thread.as_pthread_t(), Signal::SIGURG);
+    }
+}
+
+impl Drop for Interruptible {
+    fn drop(&mut self) {
+        // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
+        let _ = unsafe { sigaction(Signal::SIGURG, &self.0) };
+    }
+}
+
+/// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for
+/// PID 1 of a namespace, or a signal whose default is to be ignored.
+pub fn die_of(signal: i32) {
+    let Ok(signal) = Signal::try_from(signal) else { return };
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let _ = set_handler(signal, SigHandler::SigDfl);
+    let mut set = SigSet::empty();
+    set.add(signal);
+    let _ = set.thread_unblock();
+    let _ = raise(signal);
+}
+
+/// Ignores SIGHUP and the terminal's signals, for a keeper, which outlives its terminal.
+///
+/// # Errors
+/// Those of `sigaction(2)`.
+pub fn ignore_terminal() -> io::Result<()> {
+    for signal in [Signal::SIGHUP, Signal::SIGTTIN, Signal::SIGTTOU] {
+        set_handler(signal, SigHandler::SigIgn)?;
+    }
+    Ok(())
+}
+
+fn set_handler(signal: Signal, handler: SigHandler) -> io::Result<SigAction> {
+    // SAFETY: the handlers that are passed are SIG_DFL, SIG_IGN and a function that does nothing.
+    Ok(unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }?)
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
+    // SAFETY: with a null new action the call only writes the present one into `action`, which has its size; zeroed
+    // memory is a valid `sigaction`. nix can only exchange actions, which would leave a gap.
+    unsafe {
+        nix::libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init().sa_sigaction == nix::libc::SIG_IGN
+    }
+}

@@ -1,0 +1,91 @@
+//! Starting programs: as a child (`posix_spawn(3)`, which does not copy our address space) or in our place (`execve(2)`).
+//!
+//! COMMAND finds the signal mask and dispositions that solobot found, and of solobot's descriptors only those passed.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::sys::signal::SigSet;
+use nix::unistd::execvpe;
+
+use super::signals;
+
+/// What to start: command line, environment, descriptors to inherit.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// Program (looked up in PATH if it has no slash) and arguments.
+    pub argv: &'a [OsString],
+    /// Variables to set (or, with `None`, to unset) on top of our own environment.
+    pub env: &'a [(&'a str, Option<OsString>)],
+    /// The signal mask it starts with.
+    pub mask: SigSet,
+    /// Descriptors that it inherits under the same numbers.
+    pub inherit: &'a [BorrowedFd<'a>],
+}
+
+impl Start<'_> {
+    /// Starts it as a child and returns its PID.
+    ///
+    /// # Errors
+    /// Those of `execve(2)`: ENOENT, EACCES, ENOEXEC …; EINVAL for a NUL in an argument.
+    pub fn spawn(&self) -> io::Result<i32> {
+        let (argv, envp) = (self.argv()?, self.envp()?);
+        let mut attr = PosixSpawnAttr::init()?;
+        attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
+        attr.set_sigmask(&self.mask)?;
+        attr.set_sigdefault(&signals::to_default())?;
+        let mut actions = PosixSpawnFileActions::init()?;
+        for fd in self.inherit {
+            // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
+            actions.add_dup2(fd.as_raw_fd(), fd.as_raw_fd())?;
+        }
+        Ok(posix_spawnp(&argv[0], &actions, &attr, &argv, &envp)?.as_raw())
+    }
+
+    /// Becomes it. Returns only if that failed.
+    pub fn exec(&self) -> io::Error {
+        match self.try_exec() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    fn try_exec(&self) -> io::Result<std::convert::Infallible> {
+        let (argv, envp) = (self.argv()?, self.envp()?);
+        for fd in self.inherit {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        signals::restore(&self.mask)?;
+        Ok(execvpe(&argv[0], &argv, &envp)?)
+    }
+
+    fn argv(&self) -> io::Result<Vec<CString>> {
+        if self.argv.is_empty() {
+            return Err(Errno::EINVAL.into());
+        }
+        self.argv.iter().map(|arg| c_string(arg.as_bytes().to_vec())).collect()
+    }
+
+    fn envp(&self) -> io::Result<Vec<CString>> {
+        let is_ours = |key: &OsStr| self.env.iter().any(|(name, _)| *name == key);
+        let kept = std::env::vars_os().filter(|(key, _)| !is_ours(key)).map(|(key, value)| pair(key, &value));
+        let set = self.env.iter().filter_map(|(name, value)| Some(pair((*name).into(), value.as_ref()?)));
+        kept.chain(set).map(c_string).collect()
+    }
+}
+
+fn pair(key: OsString, value: &OsStr) -> Vec<u8> {
+    let mut bytes = key.into_vec();
+    bytes.push(b'=');
+    bytes.extend_from_slice(value.as_bytes());
+    bytes
+}
+
+fn c_string(bytes: Vec<u8>) -> io::Result<CString> {
+    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it has a NUL byte"))
+}

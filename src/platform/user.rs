@@ -1,0 +1,16 @@
+//! Users and names.
+
+use nix::unistd::{Uid, User};
+
+/// Our effective user id.
+pub fn effective_uid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// The name of a user, or its number where there is no name.
+pub fn name(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Being woken when a file changes (`inotify(7)`).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// Watches files; its descriptor is readable when something happened to one of them.
+#[derive(Debug)]
+pub struct Watch(Inotify);
+
+/// One watched file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchId(WatchDescriptor);
+
+/// What happened since the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// Somebody opened the file.
+    pub opened: bool,
+    /// Content, links or name changed (or events were lost, so anything may have).
+    pub changed: bool,
+}
+
+impl Watch {
+    /// A watch on nothing yet.
+    ///
+    /// # Errors
+    /// EMFILE: the user's limit of inotify instances is reached.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
+    }
+
+    /// Watches the inode that `path` names for writes, truncation, unlinking and renaming; for opens too if `opens`.
+    ///
+    /// # Errors
+    /// ENOSPC: the user's limit of watches is reached; those of a path look-up.
+    pub fn add(&self, path: &Path, opens: bool) -> io::Result<WatchId> {
+        let mut flags = AddWatchFlags::IN_MODIFY
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_DELETE_SELF
+            | AddWatchFlags::IN_MOVE_SELF;
+        if opens {
+            flags |= AddWatchFlags::IN_OPEN;
+        }
+        Ok(WatchId(self.0.add_watch(path, flags)?))
+    }
+
+    /// Watches a folder for entries that come, go or are renamed.
+    ///
+    /// # Errors
+    /// As [`Watch::add`].
+    pub fn add_folder(&self, path: &Path) -> io::Result<WatchId> {
+        let flags = AddWatchFlags::IN_CREATE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_MOVED_TO
+            | AddWatchFlags::IN_ONLYDIR;
+        Ok(WatchId(self.0.add_watch(path, flags)?))
+    }
+
+    /// Takes what has happened since the last call; nothing is no error.
+    pub fn take(&self) -> Happened {
+        let mut happened = Happened::default();
+        // One read takes at most 4 KiB of events: read until it is dry.
+        while let Ok(events) = self.0.read_events() {
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                if event.mask.contains(AddWatchFlags::IN_OPEN) {
+                    happened.opened = true;
+                } else {
+                    happened.changed = true;
+                }
+            }
+        }
+        happened
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,204 @@
+//! Running COMMAND: starting it, passing signals on, reaping everything, and knowing when the bot has really ended.
+//!
+//! COMMAND may be a wrapper (`sh -c 'python bot.py; true'`) or leave the bot running behind itself (a daemon). solobot is
+//! a child subreaper, so whatever its COMMAND leaves behind becomes its own child, and it stays until COMMAND *and every
+//! descendant that runs its program* have ended. A descendant that runs something else is not waited for.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::find;
+use super::identity::{Identity, Stat};
+use super::program::Program;
+use crate::platform::children::{self, Reaped};
+use crate::platform::pidfd::Pidfd;
+use crate::platform::poll;
+use crate::platform::signals::{Arrived, Signal, Signals};
+use crate::platform::spawn::Start;
+
+/// How often the upkeep looks by itself, whatever did or did not wake it.
+const UPKEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How COMMAND ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(u8),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// What else has to be done while COMMAND runs.
+pub trait Upkeep {
+    /// A descriptor that becomes readable when there is something to do.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+    /// Does it; also called every ten seconds.
+    fn tend(&mut self);
+    /// COMMAND has ended, and this descendant of it is what runs the program now.
+    fn passed_on(&mut self, to: Identity);
+}
+
+/// A started COMMAND.
+#[derive(Debug)]
+pub struct Child {
+    identity: Identity,
+    pidfd: Pidfd,
+}
+
+impl Child {
+    /// Starts it, as a child of a subreaper.
+    ///
+    /// # Errors
+    /// Those of `execve(2)`.
+    pub fn start(start: &Start<'_>) -> io::Result<Self> {
+        children::adopt_orphans()?;
+        let pid = start.spawn()?;
+        // It is our child and not reaped, so even a dead one still has its PID.
+        let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
+        Ok(Self { identity: Identity { pid, start_ticks }, pidfd: Pidfd::of_child(pid)? })
+    }
+
+    /// Its identity.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+}
+
+/// What supervision needs beside the child.
+pub struct Supervision<'a> {
+    /// Where signals arrive.
+    pub signals: &'a Signals,
+    /// What counts as the bot among the descendants; `None`: COMMAND alone.
+    pub program: Option<&'a Program>,
+    /// How long after a TERM another one means KILL.
+    pub grace: Duration,
+    /// What else there is to do.
+    pub upkeep: &'a mut dyn Upkeep,
+}
+
+/// What is running, and what was asked of it.
+struct Instance {
+    command: Option<Child>,
+    /// Once COMMAND has ended: its descendants that run the program.
+    rest: Vec<(Identity, Pidfd)>,
+    ended: Option<Ended>,
+    term_at: Option<Instant>,
+}
+
+/// Supervises COMMAND until the bot has ended; says how COMMAND ended, and whether solobot was asked to end it.
+///
+/// # Errors
+/// Those of `poll(2)` and `wait(2)`.
+pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
+    let mut instance = Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None };
+    let mut next_upkeep = Instant::now() + UPKEEP_EVERY;
+    loop {
+        let more = instance.reap()?;
+        if let Some(ended) = instance.ended {
+            if !more || !instance.find_rest(supervision) {
+                return Ok((ended, instance.term_at.is_some()));
+            }
+        }
+        let mut fds = vec![supervision.signals.as_fd()];
+        let upkeep = supervision.upkeep.descriptor();
+        fds.extend(upkeep);
+        fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.as_fd()));
+        let ready = poll::any_readable(&fds, Some(next_upkeep.saturating_duration_since(Instant::now())))?;
+        let upkeep_due = (upkeep.is_some() && ready.contains(&1)) || Instant::now() >= next_upkeep;
+        while let Some(arrived) = supervision.signals.take() {
+            instance.pass_on(arrived, supervision);
+        }
+        if upkeep_due {
+            supervision.upkeep.tend();
+            next_upkeep = Instant::now() + UPKEEP_EVERY;
+        }
+    }
+}
+
+impl Instance {
+    /// Reaps every child that has ended; says whether any child is left.
+    fn reap(&mut self) -> io::Result<bool> {
+        loop {
+            match children::reap()? {
+                Reaped::NoChildren => return Ok(false),
+                Reaped::NoneEnded => return Ok(true),
+                Reaped::Ended(pid, ended) => {
+                    if self.command.as_ref().is_some_and(|command| command.identity.pid == pid) {
+                        self.command = None;
+                        self.ended = Some(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// COMMAND has ended: finds the descendants that run its program. A TERM that was meant for the bot is passed on to
+    /// those that it has not reached yet.
+    fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
+        let Some(program) = supervision.program else { return false };
+        let Ok(own) = Identity::own() else { return false };
+        let before = std::mem::take(&mut self.rest);
+        for identity in find::descendants_running(&[own.pid], program) {
+            if let Ok(Some(pidfd)) = Pidfd::open(identity) {
+                if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
+                    let _ = pidfd.send(Signal::SIGTERM as i32);
+                }
+                self.rest.push((identity, pidfd));
+            }
+        }
+        if let Some((first, _)) = self.rest.first()
+            && before.first().map(|(identity, _)| identity) != Some(first)
+        {
+            supervision.upkeep.passed_on(*first);
+        }
+        !self.rest.is_empty()
+    }
+
+    fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {
+        match arrived.signal {
+            Signal::SIGCHLD => {}
+            Signal::SIGTSTP => {
+                self.send_unless_had(arrived);
+                supervision.signals.stop_ourselves();
+            }
+            Signal::SIGTERM => {
+                let again = self.term_at.is_some_and(|at| at.elapsed() >= supervision.grace);
+                self.term_at.get_or_insert_with(Instant::now);
+                if again { self.kill(supervision.program) } else { self.send_unless_had(arrived) }
+            }
+            _ => self.send_unless_had(arrived),
+        }
+    }
+
+    /// Passes a signal on. One from the terminal went to the whole foreground process group already: it is forwarded only
+    /// to a COMMAND that has left our group.
+    fn send_unless_had(&self, arrived: Arrived) {
+        let own_group = Identity::own().ok().and_then(|own| Stat::read(own.pid)).map(|stat| stat.group);
+        let had = |pid| arrived.from_terminal && Stat::read(pid).map(|stat| stat.group) == own_group;
+        for (pid, pidfd) in self.targets() {
+            if !had(pid)
+                && let Err(error) = pidfd.send(arrived.signal as i32)
+            {
+                tracing::warn!(pid, signal = %arrived.signal, %error, "cannot forward the signal");
+            }
+        }
+    }
+
+    fn kill(&self, program: Option<&Program>) {
+        for (_, pidfd) in self.targets() {
+            let _ = pidfd.send(Signal::SIGKILL as i32);
+        }
+        let (Some(program), Ok(own)) = (program, Identity::own()) else { return };
+        for identity in find::descendants_running(&[own.pid], program) {
+            if let Ok(Some(pidfd)) = Pidfd::open(identity) {
+                let _ = pidfd.send(Signal::SIGKILL as i32);
+            }
+        }
+    }
+
+    fn targets(&self) -> impl Iterator<Item = (i32, &Pidfd)> {
+        let command = self.command.iter().map(|child| (child.identity.pid, &child.pidfd));
+        command.chain(self.rest.iter().map(|(identity, pidfd)| (identity.pid, pidfd)))
+    }
+}

@@ -1,0 +1,299 @@
+//! Programs: what makes a process this bot.
+//!
+//! A [`Program`] is what an operator or a command line names; [`super::matching`] decides whether a process runs it.
+//! Invariant: a program never means every process of an interpreter, a shell or a wrapper; [`Program::from_option`]
+//! refuses such patterns with the reason. Not promised: that the script exists ([`Program::missing`] tells).
+
+mod command;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Expected, quoted};
+use crate::exit::Exit;
+
+use super::argv::{Runner, base, has_script_extension, wrapper};
+
+/// What makes a process this bot: a script, a module and its folder, or an executable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    kind: Kind,
+    args: Option<Vec<OsString>>,
+}
+
+/// The forms of a program. Paths are absolute, without `.` and `..`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// That very script, by path or file identity.
+    Script(PathBuf),
+    /// Every script whose path matches the glob pattern.
+    Glob(String),
+    /// A Python module run from a folder; without one, from any.
+    Module {
+        /// Dotted.
+        name: String,
+        /// The folder it runs from.
+        dir: Option<PathBuf>,
+    },
+    /// That very executable.
+    Executable(PathBuf),
+    /// Every script, module or executable of that name.
+    Named(OsString),
+}
+
+/// Why a pattern is no program.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nothing was given.
+    #[error("the program is empty")]
+    Empty,
+    /// It would match every process of an interpreter, a shell or a wrapper.
+    #[error("`{name}` would match every {what} on this machine")]
+    Everything {
+        /// What was given.
+        name: String,
+        /// What it would match.
+        what: &'static str,
+    },
+    /// A folder that cannot be run.
+    #[error("{} is a folder without a __main__.py", quoted(.0))]
+    Folder(PathBuf),
+    /// A word that can be the name of neither a script nor a module.
+    #[error("`{0}` is neither a path, a script name nor a dotted module: it would match nothing")]
+    Nothing(String),
+    /// No such file, and no process runs it.
+    #[error("{} does not exist, and no process runs it", quoted(.0))]
+    Missing(PathBuf),
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Empty => "program-empty",
+            Self::Everything { .. } => "program-too-wide",
+            Self::Folder(_) => "program-folder",
+            Self::Nothing(_) => "program-nothing",
+            Self::Missing(_) => "program-missing",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let forms = "name the script, as in `-m /srv/bot/main.py`, or the module, as in `-m tg_bot.bot`";
+        match self {
+            Self::Missing(path) => vec![format!(
+                "to find every script of that name type `-m {}`",
+                path.file_name().unwrap_or_default().to_string_lossy()
+            )],
+            Self::Folder(path) => vec![format!("name the script in it, as in `-m {}`", path.join("main.py").display())],
+            Self::Empty | Self::Everything { .. } | Self::Nothing(_) => vec![forms.to_owned()],
+        }
+    }
+}
+
+impl Program {
+    /// What `-m PROGRAM` means: a path, a bare script name, or a dotted module (DESIGN §3).
+    ///
+    /// With a slash, or naming a file that exists in `cwd`: that very file. A module that exists in `cwd`: that one.
+    /// Any other bare name: every script, module or executable so named.
+    ///
+    /// # Errors
+    /// Where it would match nothing, or every process of an interpreter, a shell or a wrapper.
+    pub fn from_option(text: &OsStr, cwd: &Path) -> Result<Self, Error> {
+        let bytes = text.as_bytes();
+        if bytes.trim_ascii().is_empty() {
+            return Err(Error::Empty);
+        }
+        refuse_everything(text)?;
+        let path = absolute(cwd, Path::new(text));
+        if path.parent().is_none() {
+            return Err(Error::Everything { name: text.to_string_lossy().into_owned(), what: "process" });
+        }
+        if path.is_dir() {
+            let main = path.join("__main__.py");
+            return if main.is_file() { Ok(Self::script(&main)) } else { Err(Error::Folder(path)) };
+        }
+        if bytes.contains(&b'/') || path.is_file() {
+            return Ok(Self::at(&path));
+        }
+        if has_script_extension(text) {
+            return Ok(Self::of_kind(Kind::Named(text.to_owned())));
+        }
+        let Some(name) = text.to_str().filter(|name| is_dotted(name)) else {
+            let is_file_name = !bytes.iter().any(|byte| byte.is_ascii_control() || b"*?[]".contains(byte));
+            return if is_file_name {
+                Ok(Self::of_kind(Kind::Named(text.to_owned())))
+            } else {
+                Err(Error::Nothing(text.to_string_lossy().into_owned()))
+            };
+        };
+        Ok(Self::module_option(name, cwd))
+    }
+
+    /// What `--module NAME` means: that module of `cwd`; where it does not exist there, of any folder.
+    pub fn module_option(name: &str, cwd: &Path) -> Self {
+        if module_files(name, cwd).iter().any(|file| file.is_file()) {
+            return Self::module(name, cwd);
+        }
+        if name.contains('.') {
+            return Self::of_kind(Kind::Module { name: name.to_owned(), dir: None });
+        }
+        Self::of_kind(Kind::Named(OsString::from(name)))
+    }
+
+    /// That very script. A relative path is relative to the current folder.
+    pub fn script(path: &Path) -> Self {
+        Self::of_kind(Kind::Script(from_here(path)))
+    }
+
+    /// Every script whose absolute path matches the pattern: `/srv/releases/*/main.py`.
+    pub fn script_glob(pattern: &str) -> Self {
+        Self::of_kind(Kind::Glob(pattern.to_owned()))
+    }
+
+    /// A Python module and the folder it runs from.
+    pub fn module(name: &str, dir: &Path) -> Self {
+        Self::of_kind(Kind::Module { name: name.to_owned(), dir: Some(from_here(dir)) })
+    }
+
+    /// That very executable. A relative path is relative to the current folder.
+    pub fn executable(path: &Path) -> Self {
+        Self::of_kind(Kind::Executable(from_here(path)))
+    }
+
+    /// The same program, run with these arguments behind it: with others it is another bot.
+    #[must_use]
+    pub fn with_args(mut self, args: Vec<OsString>) -> Self {
+        self.args = Some(args);
+        self
+    }
+
+    /// The arguments that tell this bot from others of the same program, if they are known.
+    pub fn args(&self) -> Option<&[OsString]> {
+        self.args.as_deref()
+    }
+
+    /// Whether it is a script or a module, rather than an executable that need not be a bot at all.
+    pub fn is_script_or_module(&self) -> bool {
+        match &self.kind {
+            Kind::Script(_) | Kind::Glob(_) | Kind::Module { .. } => true,
+            Kind::Named(name) => has_script_extension(name),
+            Kind::Executable(_) => false,
+        }
+    }
+
+    /// Whether it may mean several bots: a bare name or a pattern.
+    pub fn is_open(&self) -> bool {
+        matches!(&self.kind, Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. })
+    }
+
+    /// The folder of the default lock: the script's; a module's the one it runs from; an executable's `cwd`.
+    pub fn default_lock_dir(&self, cwd: &Path) -> PathBuf {
+        match &self.kind {
+            Kind::Script(path) => path.parent().unwrap_or(cwd).to_path_buf(),
+            Kind::Module { dir: Some(dir), .. } => dir.clone(),
+            Kind::Glob(_) | Kind::Module { dir: None, .. } | Kind::Executable(_) | Kind::Named(_) => cwd.to_path_buf(),
+        }
+    }
+
+    /// A short name: the file name, or the dotted module.
+    pub fn file_name(&self) -> String {
+        match &self.kind {
+            Kind::Script(path) | Kind::Executable(path) => base(path.as_os_str()).to_string_lossy().into_owned(),
+            Kind::Glob(pattern) => base(OsStr::new(pattern)).to_string_lossy().into_owned(),
+            Kind::Module { name, .. } => name.clone(),
+            Kind::Named(name) => name.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The file that it names and that does not exist (any more). A process may still run it; if none does, refuse
+    /// with [`Error::Missing`] rather than call it safe.
+    pub fn missing(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Script(path) | Kind::Executable(path) => (!path.exists()).then_some(path),
+            Kind::Glob(_) | Kind::Module { .. } | Kind::Named(_) => None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    pub(super) fn of_kind(kind: Kind) -> Self {
+        Self { kind, args: None }
+    }
+
+    /// The program that is this file: a script by its extension or its shebang, else an executable.
+    pub(super) fn at(path: &Path) -> Self {
+        let is_script = has_script_extension(path.as_os_str()) || command::shebang(path).is_some();
+        if is_script { Self::script(path) } else { Self::executable(path) }
+    }
+}
+
+impl std::fmt::Display for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.kind {
+            Kind::Script(path) | Kind::Executable(path) => write!(f, "{}", path.display()),
+            Kind::Glob(pattern) => f.write_str(pattern),
+            Kind::Module { name, dir: Some(dir) } => write!(f, "{name} in {}", dir.display()),
+            Kind::Module { name, dir: None } => f.write_str(name),
+            Kind::Named(name) => write!(f, "{}", name.display()),
+        }
+    }
+}
+
+fn refuse_everything(text: &OsStr) -> Result<(), Error> {
+    let name = base(text);
+    let what = match Runner::of_name(name) {
+        Some(Runner::Shell) => "shell",
+        Some(_) => "process of that interpreter",
+        None if name.to_str().is_some_and(wrapper::is_name) => "process that it starts",
+        None if text.as_bytes().iter().all(|byte| b"*?./".contains(byte)) && text.as_bytes().contains(&b'*') => {
+            "process"
+        }
+        None => return Ok(()),
+    };
+    Err(Error::Everything { name: text.to_string_lossy().into_owned(), what })
+}
+
+fn is_dotted(name: &str) -> bool {
+    name.split('.').all(|part| {
+        !part.is_empty()
+            && !part.starts_with(|c: char| c.is_ascii_digit())
+            && part.chars().all(|c| c == '_' || c.is_alphanumeric())
+    })
+}
+
+/// The files that `python -m NAME` may run from that folder.
+pub(super) fn module_files(name: &str, dir: &Path) -> [PathBuf; 2] {
+    let path = name.split('.').fold(dir.to_path_buf(), |path, part| path.join(part));
+    let mut file = path.clone().into_os_string();
+    file.push(".py");
+    [PathBuf::from(file), path.join("__main__.py")]
+}
+
+fn from_here(path: &Path) -> PathBuf {
+    if path.is_absolute() {
+        return absolute(Path::new("/"), path);
+    }
+    absolute(&std::env::current_dir().unwrap_or_default(), path)
+}
+
+/// `path` seen from `cwd`, without `.` and `..`. Symlinks stay: file identity tells whether two paths are one file.
+pub(super) fn absolute(cwd: &Path, path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in cwd.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}

@@ -1,0 +1,121 @@
+//! The program that a command line would run: [`Program::of_command`].
+//!
+//! Wrappers are read through, `PATH` and shebangs are looked up, and `package.json` for `npm start`.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
+use super::{Kind, Program, absolute};
+
+/// Wrappers inside wrappers: nobody nests deeper, and a package script may name itself.
+const DEEPEST: usize = 12;
+
+impl Program {
+    /// The program that COMMAND would run when started in `cwd`; `None` if that cannot be said (`npm run` of an
+    /// unknown script, `python -c`, an interactive shell).
+    pub fn of_command(argv: &[OsString], cwd: &Path) -> Option<Self> {
+        of_command(argv, cwd, DEEPEST)
+    }
+
+    /// The program that a process runs in that folder; `None` for a worker, inline code or standard input.
+    pub fn of_invocation(invocation: &Invocation, exe: Option<&Path>, cwd: &Path) -> Option<Self> {
+        let program = match &invocation.target {
+            Target::Script(path) => Self::of_kind(Kind::Script(runnable(&absolute(cwd, path), invocation.runner))),
+            Target::Module(name) => Self::of_kind(Kind::Module { name: name.clone(), dir: Some(cwd.to_path_buf()) }),
+            Target::Executable(name) => match exe {
+                Some(exe) => Self::of_kind(Kind::Executable(argv::undeleted(exe))),
+                None => Self::at(&which(name, cwd)?),
+            },
+            Target::Inline(_) | Target::Worker | Target::Stdin => return None,
+        };
+        Some(program.with_args(invocation.args.clone()))
+    }
+}
+
+fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program> {
+    if command.is_empty() || depth == 0 {
+        return None;
+    }
+    match argv::read(command, None) {
+        Reading::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
+        Reading::Runs(invocation) => Program::of_invocation(&invocation, None, cwd),
+    }
+}
+
+/// The first inner command that is a script or a module, else the first that is a program at all.
+fn inside(wrapped: &Wrapped, command: &[OsString], cwd: &Path, depth: usize) -> Option<Program> {
+    if wrapped.inner.is_empty() {
+        let line = package_script(command, cwd)?;
+        return first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth);
+    }
+    first_of(&wrapped.inner, cwd, depth)
+}
+
+fn first_of(commands: &[argv::Inner], cwd: &Path, depth: usize) -> Option<Program> {
+    let programs: Vec<Program> = commands
+        .iter()
+        .filter_map(|inner| {
+            let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| absolute(cwd, dir));
+            of_command(&inner.argv, &dir, depth)
+        })
+        .collect();
+    programs.iter().find(|program| program.is_script_or_module()).or(programs.first()).cloned()
+}
+
+/// The command line behind `npm start`, `npm run NAME`, `yarn NAME`: from `package.json` in the current folder.
+fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
+    let words: Vec<&str> =
+        command.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
+    let at =
+        words.iter().position(|word| matches!(argv::base(OsStr::new(word)).to_str(), Some("npm" | "pnpm" | "yarn")))?;
+    let name = match *words.get(at + 1)? {
+        "run" | "run-script" => words.get(at + 2)?,
+        name => name,
+    };
+    let text = fs::read_to_string(cwd.join("package.json")).ok()?;
+    let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(package.get("scripts")?.get(name)?.as_str()?.to_owned())
+}
+
+/// What is run where a script is named: of a folder its main file; Node adds the extension.
+pub fn runnable(path: &Path, runner: Runner) -> PathBuf {
+    let candidates: Vec<PathBuf> = match runner {
+        Runner::Python if path.is_dir() => vec![path.join("__main__.py")],
+        Runner::Node | Runner::Bun if path.is_dir() => {
+            ["index.js", "index.mjs", "index.ts"].iter().map(|name| path.join(name)).collect()
+        }
+        Runner::Node if path.extension().is_none() && !path.exists() => {
+            ["js", "cjs", "mjs"].iter().map(|ext| path.with_extension(ext)).collect()
+        }
+        _ => return path.to_path_buf(),
+    };
+    candidates.into_iter().find(|file| file.is_file()).unwrap_or_else(|| path.to_path_buf())
+}
+
+/// The file that a command name means: by path, else by `PATH`.
+fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
+    if name.is_empty() {
+        return None;
+    }
+    if name.as_bytes().contains(&b'/') {
+        return Some(absolute(cwd, Path::new(name)));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| absolute(cwd, &dir.join(name))).find(|file| file.is_file())
+}
+
+/// The first line of a script, without `#!`; `None` for any other file.
+pub fn shebang(path: &Path) -> Option<Vec<u8>> {
+    // A FIFO would block.
+    if !path.is_file() {
+        return None;
+    }
+    let mut start = [0_u8; 256];
+    let count = fs::File::open(path).ok()?.read(&mut start).ok()?;
+    let line = start.get(..count)?.strip_prefix(b"#!")?;
+    Some(line.split(|&byte| byte == b'\n').next()?.to_vec())
+}

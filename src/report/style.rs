@@ -1,0 +1,75 @@
+//! Colour, decided once, and styles named by meaning. Everything is readable without.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::Color;
+use crate::env;
+use crate::platform::poll;
+
+/// What is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What deserves a look.
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+/// What is well.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// What to type.
+pub const COMMAND: Style = AnsiColor::Cyan.on_default();
+/// What stands out, as a name or a number does.
+pub const NAME: Style = Style::new().bold();
+/// What may be skipped.
+pub const FAINT: Style = Style::new().dimmed();
+
+/// Whether a stream gets colour.
+pub fn has_colour(choice: Color, stream: &impl IsTerminal) -> bool {
+    match choice {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            stream.is_terminal()
+                && std::env::var_os(env::NO_COLOR).is_none_or(|value| value.is_empty())
+                && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+        }
+    }
+}
+
+/// Text in a style.
+pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Writes to stdout, without its colours if it has none.
+///
+/// # Errors
+/// Those of `write(2)`; a reader that has gone is none.
+pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
+    let result = write(&mut io::stdout().lock(), text, colour);
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes to stderr. Where nobody reads it, nothing is lost but the message.
+pub fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a notice to stderr only if that does not block: a full pipe that nobody reads must not keep a bot from its
+/// start.
+pub fn notice(text: &str, colour: bool) {
+    if poll::is_writable(io::stderr().as_fd()) {
+        let _ = write(&mut io::stderr().lock(), text, colour);
+    }
+}
+
+fn write(stream: &mut impl Write, text: &str, colour: bool) -> io::Result<()> {
+    if colour {
+        stream.write_all(text.as_bytes())?;
+    } else {
+        anstream::StripStream::new(&mut *stream).write_all(text.as_bytes())?;
+    }
+    stream.flush()
+}

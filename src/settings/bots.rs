@@ -1,0 +1,330 @@
+//! One bot: its entry in solobot.toml, the flags that override it, and what holds where neither says anything.
+//!
+//! In an entry, `dir` is relative to the file, and every other relative path (`script`, `exe`, `lock`, `logs`, the
+//! token's files, the first word of `command`) is relative to `dir`; without `dir` that is the file's folder. `~` is the
+//! home folder in all of them. In flags, relative paths start at the current folder and the shell expands `~`.
+//!
+//! A token given by flags or by the entry's `token` table stands alone: the usual variables and `.env` are looked at only
+//! where neither names a source, since they may belong to another bot.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::context::Context;
+use super::error::Error;
+use super::file::ConfigFile;
+use super::paths::{absolute, expand, is_glob, without_dots};
+use super::provenance::{Origin, Provenance};
+use super::schema::{Entry, SkipEnv};
+use super::tokens;
+use super::trust::Access;
+use crate::duration::Limit;
+use crate::env;
+use crate::process::program::Program;
+use crate::telegram::source::TokenSources;
+use crate::telegram::token::mask;
+
+/// How long `acquire` waits unless told.
+const WAIT: Limit = Limit::For(Duration::from_secs(30));
+/// How long a process may take to end unless told.
+const GRACE: Duration = Duration::from_secs(10);
+/// Telegram's own Bot API.
+const API_URL: &str = "https://api.telegram.org";
+/// The default lock's name.
+pub const LOCK_NAME: &str = ".solobot.lock";
+
+/// A bot that a subcommand works on.
+#[derive(Debug, Clone)]
+pub struct Bot {
+    /// Its name in the file, or else its program's.
+    pub name: String,
+    /// Whether it has an entry in the file.
+    pub configured: bool,
+    /// What makes a process this bot; `None` if only a lock or a token was named.
+    pub program: Option<Program>,
+    /// Its folder: where its `command` runs. The current folder for a bot without an entry.
+    pub dir: PathBuf,
+    /// The lock, absolute.
+    pub lock: PathBuf,
+    /// Where its token is looked for.
+    pub token: TokenSources,
+    /// Where its log is.
+    pub logs: Vec<Log>,
+    /// What `acquire` runs; a relative program's path is made absolute.
+    pub command: Option<Vec<OsString>>,
+    /// The Bot API's base URL, without a slash at the end.
+    pub api_url: String,
+    /// The variable that tells the bot to take no lock itself.
+    pub skip_env: Option<String>,
+    /// Whether the bot takes the very same lock itself.
+    pub locks_itself: bool,
+    /// How long `acquire` waits for the lock.
+    pub wait: Limit,
+    /// How long a process may take to end before it is killed.
+    pub grace: Duration,
+    /// Where each setting came from.
+    pub provenance: Provenance,
+    /// The keys that root does not take from the file of the user who called `sudo`.
+    pub(super) withheld: Vec<&'static str>,
+}
+
+/// One place of a bot's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Log {
+    /// Files: an absolute path, or a pattern of such paths.
+    Files(PathBuf),
+    /// The journal of a systemd unit.
+    Unit(String),
+}
+
+/// What flags say instead of the file.
+#[derive(Debug, Default)]
+pub(super) struct Overrides {
+    pub program: Option<(Program, Origin)>,
+    pub lock: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub token_env: Option<String>,
+    pub env_file: Option<PathBuf>,
+    pub command: Option<Vec<OsString>>,
+}
+
+impl Overrides {
+    /// Whether they say anything.
+    pub fn any(&self) -> bool {
+        let Self { program, lock, token_file, token_env, env_file, command } = self;
+        let token = token_file.is_some() || token_env.is_some() || env_file.is_some();
+        program.is_some() || lock.is_some() || token || command.is_some()
+    }
+}
+
+/// Makes bots out of one run's surroundings. Their locks' placeholders are filled in at the end, by [`finish`]: a bot
+/// that is not selected needs no token.
+#[derive(Clone, Copy)]
+pub(super) struct Workshop<'a> {
+    pub context: &'a Context,
+    pub file: Option<&'a ConfigFile>,
+}
+
+/// Fills in the lock's placeholders.
+///
+/// # Errors
+/// As [`expand`].
+pub(super) fn finish(mut bot: Bot) -> Result<Bot, Error> {
+    bot.lock = expand(&bot.lock, &bot.token)?;
+    Ok(bot)
+}
+
+impl Workshop<'_> {
+    /// A bot of the file.
+    pub fn configured(self, name: &str, entry: &Entry, file: &ConfigFile, flags: &Overrides) -> Result<Bot, Error> {
+        let home = self.context.home.as_deref();
+        let mut from = Provenance::default();
+        let mut set = Recorder { file, from: &mut from };
+        let dir = match set.value("dir", entry.dir.as_ref()) {
+            Some(dir) => absolute(dir, file.folder(), home),
+            None => without_dots(file.folder()),
+        };
+        let program = set.program(name, entry, &dir, home)?;
+        let lock = match set.value("lock", entry.lock.as_ref()) {
+            Some(lock) => absolute(lock, &dir, home),
+            None => program.default_lock_dir(&dir).join(LOCK_NAME),
+        };
+        let logs = set.value("logs", entry.logs.as_ref()).map(Vec::as_slice).unwrap_or_default();
+        let table = set.value("token", entry.token.as_ref());
+        let bot = Bot {
+            name: name.to_owned(),
+            configured: true,
+            logs: logs.iter().map(|log| Log::parse(log, &dir, home)).collect(),
+            command: set.value("command", entry.command.as_ref()).map(|words| command(&words.0, &dir, home)),
+            skip_env: match set.value("skip_env", entry.skip_env.as_ref()) {
+                Some(SkipEnv::Name(name)) => Some(name.clone()),
+                Some(SkipEnv::Off) => None,
+                None => Some(env::SKIP_LOCK.to_owned()),
+            },
+            locks_itself: set.value("locks_itself", entry.locks_itself.as_ref()).copied().unwrap_or_default(),
+            token: match table {
+                Some(table) => tokens::of_table(table, &dir, self.context),
+                None => tokens::usual(&dir, self.context),
+            },
+            lock,
+            program: Some(program),
+            provenance: from,
+            ..self.bare(dir)
+        };
+        let bot = self.with_defaults(bot, entry)?;
+        Ok(self.with_flags(withhold(bot, file, entry), flags, table.and_then(|table| table.env.as_deref())))
+    }
+
+    /// A bot that flags or COMMAND name.
+    pub fn ad_hoc(self, flags: &Overrides) -> Result<Bot, Error> {
+        let cwd = &self.context.cwd;
+        let file_name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let by_program = flags.program.as_ref().map(|(program, _)| program.file_name());
+        let by_command = || file_name(Path::new(flags.command.as_ref()?.first()?));
+        let by_lock = || flags.lock.as_deref().and_then(file_name);
+        let bot = Bot {
+            name: by_program.or_else(by_command).or_else(by_lock).unwrap_or_else(|| "bot".into()),
+            token: tokens::usual(cwd, self.context),
+            ..self.bare(without_dots(cwd))
+        };
+        Ok(self.with_flags(self.with_defaults(bot, &Entry::default())?, flags, None))
+    }
+
+    /// A bot of which nothing is said.
+    fn bare(self, dir: PathBuf) -> Bot {
+        Bot {
+            name: String::new(),
+            configured: false,
+            program: None,
+            lock: dir.join(LOCK_NAME),
+            dir,
+            token: TokenSources::default(),
+            logs: Vec::new(),
+            command: None,
+            api_url: API_URL.to_owned(),
+            skip_env: Some(env::SKIP_LOCK.to_owned()),
+            locks_itself: false,
+            wait: WAIT,
+            grace: GRACE,
+            provenance: Provenance::default(),
+            withheld: Vec::new(),
+        }
+    }
+
+    /// What the environment, the entry and `[defaults]` say, in this order.
+    fn with_defaults(self, mut bot: Bot, entry: &Entry) -> Result<Bot, Error> {
+        if let Some(file) = self.file {
+            let defaults = &file.schema.defaults;
+            let mut set = Recorder { file, from: &mut bot.provenance };
+            if let Some(wait) = set.value("wait", entry.wait.as_ref().or(defaults.wait.as_ref())) {
+                bot.wait = wait.0;
+            }
+            if let Some(grace) = set.value("grace", entry.grace.as_ref().or(defaults.grace.as_ref())) {
+                bot.grace = grace.0;
+            }
+            let url = entry.api_url.as_ref().or(defaults.api_url.as_ref());
+            if let Some(url) = set.value("api_url", url).filter(|_| file.access == Access::Full) {
+                bot.api_url.clone_from(url);
+            }
+        }
+        if let Some(url) = self.context.vars.get(env::API_URL) {
+            bot.api_url = url.to_string_lossy().into_owned();
+            bot.provenance.note("api_url", Origin::Variable(env::API_URL));
+        }
+        bot.api_url = base_url(&bot.api_url, bot.provenance.of("api_url"))?;
+        Ok(bot)
+    }
+
+    /// What the flags say instead; `token_name` is the name of the token's variable in the entry.
+    fn with_flags(self, mut bot: Bot, flags: &Overrides, token_name: Option<&str>) -> Bot {
+        if let Some((program, origin)) = &flags.program {
+            bot.program = Some(program.clone());
+            bot.provenance.note("program", origin.clone());
+            if *bot.provenance.of("lock") == Origin::Default {
+                bot.lock = program.default_lock_dir(&self.context.cwd).join(LOCK_NAME);
+            }
+        }
+        if let Some(lock) = &flags.lock {
+            bot.lock = without_dots(&self.context.cwd.join(lock));
+            bot.provenance.note("lock", Origin::Flag("--lock"));
+        }
+        if let Some((token, origin)) = tokens::of_flags(flags, token_name, self.context) {
+            bot.token = token;
+            bot.provenance.note("token", origin);
+        }
+        if let Some(command) = &flags.command {
+            bot.command = Some(command.clone());
+            bot.provenance.note("command", Origin::Command);
+        }
+        bot
+    }
+}
+
+/// Root does not take these keys from the file of the user who called `sudo`.
+fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
+    if file.access == Access::Full {
+        return bot;
+    }
+    bot.command = None;
+    let api_url = *bot.provenance.of("api_url") != Origin::Variable(env::API_URL)
+        && (entry.api_url.is_some() || file.schema.defaults.api_url.is_some());
+    let keys = [("exe", entry.exe.is_some()), ("api_url", api_url), ("command", entry.command.is_some())];
+    bot.withheld = keys.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
+    bot
+}
+
+/// Takes values out of an entry and records where they stand.
+struct Recorder<'a> {
+    file: &'a ConfigFile,
+    from: &'a mut Provenance,
+}
+
+impl Recorder<'_> {
+    fn value<'v, T>(&mut self, setting: &'static str, value: Option<&'v Spanned<T>>) -> Option<&'v T> {
+        let value = value?;
+        self.from.note(setting, self.file.origin(value));
+        Some(value.get_ref())
+    }
+
+    /// The entry's program: exactly one key must name it.
+    fn program(&mut self, name: &str, entry: &Entry, dir: &Path, home: Option<&Path>) -> Result<Program, Error> {
+        let keys = [("script", &entry.script), ("module", &entry.module), ("exe", &entry.exe)];
+        let given: Vec<_> = keys.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?))).collect();
+        let hint = "write one of script = \"main.py\", module = \"tg_bot.bot\" or exe = \"/usr/bin/mybot\"";
+        let (key, value) = match given[..] {
+            [only] => only,
+            [] => return Err(self.file.fault_of_bot(name, format!("bot `{name}` has no program"), hint)),
+            [(one, _), (other, value), ..] => {
+                let message = format!("bot `{name}` has `{other}` beside `{one}`");
+                return Err(self.file.fault(value, message, hint));
+            }
+        };
+        if value.get_ref().is_empty() {
+            return Err(self.file.fault(value, format!("`{key}` is empty"), hint));
+        }
+        self.from.note("program", self.file.origin(value));
+        let path = absolute(value.get_ref(), dir, home);
+        let program = match key {
+            "module" => Program::module(value.get_ref(), dir),
+            "exe" => Program::executable(&path),
+            _ if is_glob(value.get_ref()) => Program::script_glob(&path.to_string_lossy()),
+            _ => Program::script(&path),
+        };
+        Ok(match self.value("args", entry.args.as_ref()) {
+            Some(args) => program.with_args(args.iter().map(OsString::from).collect()),
+            None => program,
+        })
+    }
+}
+
+impl Log {
+    fn parse(text: &str, dir: &Path, home: Option<&Path>) -> Self {
+        match text.strip_prefix("unit:") {
+            Some(unit) => Self::Unit(unit.to_owned()),
+            None => Self::Files(absolute(text, dir, home)),
+        }
+    }
+}
+
+/// The entry's command: where its program is a path, it is the bot's and not the current folder's.
+fn command(words: &[String], dir: &Path, home: Option<&Path>) -> Vec<OsString> {
+    let mut command: Vec<OsString> = words.iter().map(OsString::from).collect();
+    if let Some(program) = command.first_mut()
+        && words[0].contains('/')
+    {
+        *program = absolute(&words[0], dir, home).into_os_string();
+    }
+    command
+}
+
+fn base_url(text: &str, origin: &Origin) -> Result<String, Error> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '?' | '#');
+    if host.is_none_or(|host| host.is_empty() || host.starts_with('/') || !host.chars().all(plain)) {
+        return Err(Error::ApiUrl { url: mask(text).into_owned(), place: origin.to_string() });
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}

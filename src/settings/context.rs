@@ -1,0 +1,57 @@
+//! What settings depend on besides the flags: who calls, from where, with which environment.
+
+use std::io;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use super::error::Error;
+use crate::env::{self, Vars};
+use crate::platform::user;
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The effective user.
+    pub uid: u32,
+    /// For root under `sudo`: the user who called it.
+    pub sudo_uid: Option<u32>,
+}
+
+/// The surroundings of one run, as a value: tests make their own.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The current folder, absolute.
+    pub cwd: PathBuf,
+    /// The home folder, known without `HOME` too.
+    pub home: Option<PathBuf>,
+    /// The user's configuration folder: `~/.config`.
+    pub config_home: Option<PathBuf>,
+    /// The machine's configuration folder: `/etc`.
+    pub system_config: PathBuf,
+    /// Who calls.
+    pub caller: Caller,
+    /// The environment.
+    pub vars: Vars,
+}
+
+impl Context {
+    /// The surroundings of this process.
+    ///
+    /// # Errors
+    /// If the current folder is gone or hidden.
+    pub fn of_process() -> Result<Self, Error> {
+        let vars = Vars::of_process();
+        let uid = user::effective_uid();
+        let sudo_uid = vars.get(env::SUDO_UID).and_then(|uid| uid.to_str()?.parse().ok());
+        let base = etcetera::choose_base_strategy().ok();
+        Ok(Self {
+            cwd: std::env::current_dir().map_err(|source: io::Error| Error::Cwd { source })?,
+            home: base.as_ref().map(|base| base.home_dir().to_owned()),
+            config_home: base.as_ref().map(BaseStrategy::config_dir),
+            system_config: PathBuf::from("/etc"),
+            caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0) },
+            vars,
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! What can be wrong with flags and solobot.toml, and what to type instead.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::schema::Fault;
+use crate::error::{Expected, exit_of_io, quoted};
+use crate::exit::Exit;
+use crate::process::program;
+use crate::telegram::source;
+
+/// An expected error of the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The current folder is gone.
+    #[error("cannot tell the current folder: {source}")]
+    Cwd {
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration file cannot be read.
+    #[error("cannot read {}: {source}", quoted(.path))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration file was found, and somebody else may have written it.
+    #[error("{} was found but is not trusted: {reason}", quoted(.path))]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Who, naming the file or folder.
+        reason: String,
+        /// What mends it, where a `chmod` does.
+        chmod: Option<String>,
+    },
+    /// The configuration file's text is wrong.
+    #[error("{} line {}: {}", quoted(.path), .fault.line, .fault.message)]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        fault: Fault,
+    },
+    /// The caller of `sudo` wrote this setting; root must say that it wants it.
+    #[error("bot `{bot}`: root does not take `{setting}` from {}, which another user wrote", quoted(.path))]
+    Withheld {
+        /// The bot.
+        bot: String,
+        /// The key.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two bots with one lock but two tokens would wait for each other.
+    #[error("bots `{one}` and `{other}` have the same lock {} but no token source in common", quoted(.lock))]
+    SharedLock {
+        /// The one.
+        one: String,
+        /// The other.
+        other: String,
+        /// The lock.
+        lock: PathBuf,
+    },
+    /// `{word}` in a lock's path means nothing.
+    #[error("`{{{word}}}` in the lock's path means nothing")]
+    Placeholder {
+        /// The word between the braces.
+        word: String,
+    },
+    /// A base URL that is none.
+    #[error("`{url}` ({place}) is no base URL")]
+    ApiUrl {
+        /// The text.
+        url: String,
+        /// Where it stands.
+        place: String,
+    },
+    /// The file has no bot of this name.
+    #[error("no bot `{name}`{}", .file.as_ref().map_or_else(
+        || ": no solobot.toml found".to_owned(), |file| format!(" in {}", quoted(file))))]
+    UnknownBot {
+        /// What was named.
+        name: String,
+        /// Whether a file of that name exists.
+        is_file: bool,
+        /// The bots there are.
+        known: Vec<String>,
+        /// The file, if there is one.
+        file: Option<PathBuf>,
+    },
+    /// Nothing says which bot is meant.
+    #[error("which bot? no solobot.toml with a bot found, and no flag names one")]
+    NothingNamed,
+    /// Several bots could be meant.
+    #[error("which bot? it could be {}", .names.join(", "))]
+    Ambiguous {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The text behind `-m` names no program.
+    #[error(transparent)]
+    Program(#[from] program::Error),
+    /// The token that the lock's path needs.
+    #[error(transparent)]
+    Token(#[from] source::Error),
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cwd { source } => exit_of_io(source),
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            Self::Unreadable { .. }
+            | Self::Untrusted { .. }
+            | Self::Text { .. }
+            | Self::Withheld { .. }
+            | Self::SharedLock { .. }
+            | Self::Placeholder { .. }
+            | Self::ApiUrl { .. } => Exit::Config,
+            Self::UnknownBot { .. } | Self::NothingNamed | Self::Ambiguous { .. } => Exit::Usage,
+            Self::Program(error) => error.exit(),
+            Self::Token(error) => error.exit(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Cwd { .. } => "current-folder",
+            Self::Unreadable { .. } => "config-unreadable",
+            Self::Untrusted { .. } => "config-untrusted",
+            Self::Text { .. } => "config-invalid",
+            Self::Withheld { .. } => "config-withheld",
+            Self::SharedLock { .. } => "shared-lock",
+            Self::Placeholder { .. } => "lock-placeholder",
+            Self::ApiUrl { .. } => "api-url",
+            Self::UnknownBot { .. } => "unknown-bot",
+            Self::NothingNamed => "no-bot",
+            Self::Ambiguous { .. } => "ambiguous-bot",
+            Self::Program(error) => error.kind(),
+            Self::Token(error) => error.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Cwd { .. } => vec!["change to a folder that exists: cd".into()],
+            Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
+            Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
+            Self::Text { fault, .. } => fault.hint.iter().cloned().collect(),
+            Self::Withheld { path, .. } => vec![name_it(path)],
+            Self::SharedLock { other, .. } => vec![
+                format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
+                "or, if both use one token, the same `token` table".into(),
+            ],
+            Self::Placeholder { .. } => vec!["`{token_hash}` and `{bot_id}` are known".into()],
+            Self::ApiUrl { .. } => vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org".into()],
+            Self::UnknownBot { name, is_file, known, .. } => unknown_bot_hints(name, *is_file, known),
+            Self::NothingNamed => vec![
+                "name its program: -m app/main.py, or its lock: -l PATH".into(),
+                "see what runs here: solobot status".into(),
+            ],
+            Self::Ambiguous { names } => vec![format!("name one: {}", names.first().map_or("BOT", String::as_str))],
+            Self::Program(error) => error.hints(),
+            Self::Token(error) => error.hints(),
+        }
+    }
+}
+
+/// A file that was named counts as the caller's own word.
+fn name_it(path: &Path) -> String {
+    format!("if you trust it, name it: solobot -c {} …", shell_words::quote(&path.to_string_lossy()))
+}
+
+fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {
+    let mut hints = Vec::new();
+    if is_file {
+        hints.push(format!("use -m {}", shell_words::quote(name)));
+    }
+    if let Some(near) = super::nearest::nearest(name, known.iter().map(String::as_str)) {
+        hints.push(format!("did you mean `{near}`?"));
+    }
+    if !known.is_empty() {
+        hints.push(format!("the bots are {}", known.join(", ")));
+    } else if !is_file {
+        hints.push("without a file, name the program: -m app/main.py".into());
+    }
+    hints
+}

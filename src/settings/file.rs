@@ -1,0 +1,198 @@
+//! Finding and reading solobot.toml: the only part of the settings that reads the disk for it.
+//!
+//! `--config` or `SOLOBOT_CONFIG`, else the current folder and up, `~/.config/solobot/`, `/etc/solobot/`. The first hit
+//! wins, nothing is merged. The search upward ends at the home folder and before another file system; it costs two
+//! system calls a folder.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::context::Context;
+use super::error::Error;
+use super::provenance::Origin;
+use super::schema::{Fault, Schema, line_at};
+use super::trust::{Access, Refusal, open_found};
+
+/// The file's name in each folder.
+pub const NAME: &str = "solobot.toml";
+/// No configuration is longer.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// A solobot.toml that was read.
+#[derive(Debug)]
+pub struct ConfigFile {
+    /// Its path, absolute.
+    pub path: PathBuf,
+    /// What it says.
+    pub schema: Schema,
+    /// What it may be used for.
+    pub access: Access,
+    text: String,
+}
+
+impl ConfigFile {
+    /// The file that counts for this run, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not to be trusted, or is wrong.
+    pub fn find(named: Option<&Path>, context: &Context) -> Result<Option<Self>, Error> {
+        if let Some(path) = named {
+            let path = context.cwd.join(path);
+            let file = File::open(&path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
+            return Self::read(path, file, Access::Full).map(Some);
+        }
+        for path in upward(context).chain(installed(context)) {
+            match open_found(&path, context.caller) {
+                Ok(None) => {}
+                Ok(Some((file, access))) => return Self::read(path, file, access).map(Some),
+                Err(Refusal::Distrust { reason, chmod }) => return Err(Error::Untrusted { path, reason, chmod }),
+                Err(Refusal::Io(source)) => return Err(Error::Unreadable { path, source }),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The folder that relative paths start from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Where a value stands.
+    pub fn origin<T>(&self, value: &Spanned<T>) -> Origin {
+        Origin::File { path: self.path.clone(), line: self.line(value) }
+    }
+
+    /// An error about a value.
+    pub fn fault<T>(&self, value: &Spanned<T>, message: String, hint: impl Into<String>) -> Error {
+        let fault = Fault { line: self.line(value), message, hint: Some(hint.into()) };
+        Error::Text { path: self.path.clone(), fault }
+    }
+
+    /// An error about a bot as a whole.
+    pub fn fault_of_bot(&self, name: &str, message: String, hint: impl Into<String>) -> Error {
+        match self.schema.bots.get(name) {
+            Some(entry) => self.fault(entry, message, hint),
+            None => Error::Text { path: self.path.clone(), fault: Fault { line: 1, message, hint: Some(hint.into()) } },
+        }
+    }
+
+    fn line<T>(&self, value: &Spanned<T>) -> usize {
+        line_at(&self.text, value.span().start)
+    }
+
+    fn read(path: PathBuf, file: File, access: Access) -> Result<Self, Error> {
+        match read_text(file) {
+            Ok(text) => match Schema::parse(&text) {
+                Ok(schema) => Ok(Self { path, schema, access, text }),
+                Err(fault) => Err(Error::Text { path, fault }),
+            },
+            Err(source) => Err(Error::Unreadable { path, source }),
+        }
+    }
+}
+
+fn read_text(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// solobot.toml in the current folder and the ones above it.
+fn upward(context: &Context) -> impl Iterator<Item = PathBuf> {
+    let identity = |meta: &Metadata| (meta.dev(), meta.ino());
+    let home = context.home.as_deref().and_then(|home| fs::metadata(home).ok()).as_ref().map(identity);
+    let mut next = fs::metadata(&context.cwd).ok().map(|meta| (context.cwd.clone(), meta));
+    std::iter::from_fn(move || {
+        let (folder, meta) = next.take()?;
+        if Some(identity(&meta)) != home {
+            next = folder.parent().and_then(|above| Some((above.to_owned(), fs::metadata(above).ok()?)));
+            next = next.take().filter(|(_, above)| above.dev() == meta.dev());
+        }
+        Some(folder.join(NAME))
+    })
+}
+
+/// The user's file and the machine's.
+fn installed(context: &Context) -> impl Iterator<Item = PathBuf> {
+    let folders = context.config_home.iter().chain([&context.system_config]);
+    folders.map(|folder| folder.join("solobot").join(NAME)).collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Expected;
+    use crate::exit::Exit;
+    use crate::settings::testing::{Place, chmod};
+
+    const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
+
+    fn found(place: &Place) -> Option<PathBuf> {
+        ConfigFile::find(None, &place.context).unwrap().map(|file| file.path)
+    }
+
+    #[test]
+    fn the_first_hit_wins() {
+        let place = Place::new();
+        assert_eq!(found(&place), None);
+        for name in ["etc/solobot/solobot.toml", ".config/solobot/solobot.toml", "solobot.toml", "app/solobot.toml"] {
+            let path = place.write(name, BOT);
+            assert_eq!(found(&place), Some(path));
+        }
+        let named = place.write("other.toml", BOT);
+        let file = ConfigFile::find(Some(Path::new("../other.toml")), &place.context).unwrap().unwrap();
+        assert_eq!(fs::canonicalize(file.path).unwrap(), fs::canonicalize(named).unwrap());
+    }
+
+    #[test]
+    fn the_search_upward_ends_at_home() {
+        let mut place = Place::new();
+        place.write("solobot.toml", BOT);
+        assert_eq!(found(&place), Some(place.path("solobot.toml")), "home itself is searched");
+        place.context.home = Some(place.path("app"));
+        assert_eq!(found(&place), None);
+        std::os::unix::fs::symlink(place.path("app"), place.path("link")).unwrap();
+        place.context.home = Some(place.path("link"));
+        assert_eq!(found(&place), None, "home is known by identity, not by name");
+    }
+
+    #[test]
+    fn the_search_upward_ends_before_another_file_system() {
+        let mut place = Place::new();
+        place.context.cwd = PathBuf::from("/proc/self");
+        let folders: Vec<_> = upward(&place.context).collect();
+        assert_eq!(folders, [PathBuf::from("/proc/self/solobot.toml"), PathBuf::from("/proc/solobot.toml")]);
+    }
+
+    #[test]
+    fn a_planted_file_is_78_and_says_what_to_type() {
+        let place = Place::with_file(BOT);
+        chmod(&place.path("app"), 0o777);
+        let error = ConfigFile::find(None, &place.context).unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+        assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
+        assert_eq!(error.hints()[0], format!("chmod o-w {}", place.path("app").display()));
+        assert!(error.hints()[1].contains("solobot -c"), "{:?}", error.hints());
+        let named = place.path("app/solobot.toml");
+        assert_eq!(ConfigFile::find(Some(&named), &place.context).unwrap().unwrap().access, Access::Full);
+    }
+
+    #[test]
+    fn a_named_file_must_be_readable_text() {
+        let place = Place::new();
+        std::fs::write(place.path("binary"), [0xff, 0xfe]).unwrap();
+        std::fs::write(place.path("large"), "#".repeat(2 << 20)).unwrap();
+        for name in ["none", "app", "binary", "large"] {
+            let error = ConfigFile::find(Some(&place.path(name)), &place.context).unwrap_err();
+            assert_eq!(error.exit(), Exit::Config, "{error}");
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Whether a file that was found, rather than named, may be believed.
+//!
+//! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted one would be somebody
+//! else's code or somebody else's server. The rule: the file and its folder belong to the caller or to root, and nobody
+//! else may write them. A group may where it is the owner's private one, as Debian's umask 0002 makes it. Root believes
+//! root's files, and the files of the user who called `sudo` only for looking.
+//!
+//! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
+//! Folders further up are not looked at: whoever owns them could only move the whole folder away.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::context::Caller;
+use crate::error::quoted;
+use crate::platform::ownership::{has_private_group, open_itself};
+use crate::platform::user;
+
+/// How many links in a row are followed.
+const MAX_LINKS: usize = 8;
+const GROUP_WRITABLE: u32 = 0o020;
+const OTHERS_WRITABLE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+
+/// What a file may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// For looking: its `command`, `exe` and `api_url` are not used.
+    Looking,
+    /// For everything.
+    Full,
+}
+
+/// Why a file is not opened.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Somebody else may have written it.
+    Distrust {
+        /// Who, as a clause that names the file or folder.
+        reason: String,
+        /// The `chmod` that mends it, where one does.
+        chmod: Option<String>,
+    },
+    /// A system call failed.
+    Io(io::Error),
+}
+
+/// Opens a file that was found, if it is there and may be believed. One that cannot even be looked at is not there.
+///
+/// # Errors
+/// [`Refusal`], if the file is there.
+pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>, Refusal> {
+    let mut path = path.to_owned();
+    let mut access = Access::Full;
+    for _ in 0..MAX_LINKS {
+        let meta = match fs::symlink_metadata(&path) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            meta => meta.map_err(Refusal::Io)?,
+        };
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        access = access.min(judge(folder, &fs::metadata(folder).map_err(Refusal::Io)?, caller)?);
+        if !meta.is_symlink() {
+            let (file, own) = open_regular(&path, caller)?;
+            return Ok(Some((file, access.min(own))));
+        }
+        access = access.min(judge_owner(&path, &meta, caller)?);
+        path = folder.join(fs::read_link(&path).map_err(Refusal::Io)?);
+    }
+    Err(Refusal::Io(io::Error::other("too many links in a row")))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
+}
+
+/// Opens without following a link or waiting for a FIFO's writer, and judges what was opened.
+fn open_regular(path: &Path, caller: Caller) -> Result<(File, Access), Refusal> {
+    let file = open_itself(path).map_err(Refusal::Io)?;
+    let meta = file.metadata().map_err(Refusal::Io)?;
+    if !meta.is_file() {
+        return Err(Refusal::Distrust { reason: format!("{} is no regular file", quoted(path)), chmod: None });
+    }
+    let access = judge(path, &meta, caller)?;
+    Ok((file, access))
+}
+
+/// Judges who owns a file or folder and who may write it.
+fn judge(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
+    let access = judge_owner(path, meta, caller)?;
+    let by_others = meta.mode() & OTHERS_WRITABLE != 0;
+    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
+    let (who, change) = match (by_group, by_others) {
+        (false, false) => return Ok(access),
+        (true, false) => ("its group", "g-w"),
+        (false, true) => ("every user", "o-w"),
+        (true, true) => ("its group and every user", "go-w"),
+    };
+    // Nobody should be told to take /tmp from the others.
+    let mends = meta.mode() & STICKY == 0;
+    let chmod = mends.then(|| format!("chmod {change} {}", shell_words::quote(&path.to_string_lossy())));
+    Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
+}
+
+fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
+    let owner = meta.uid();
+    if owner == caller.uid || owner == 0 {
+        return Ok(Access::Full);
+    }
+    if caller.uid == 0 && caller.sudo_uid == Some(owner) {
+        return Ok(Access::Looking);
+    }
+    let reason = format!("{} belongs to user {}", quoted(path), user::name(owner));
+    Err(Refusal::Distrust { reason, chmod: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::settings::testing::{Place, chmod};
+
+    fn reason(place: &Place, path: &Path) -> (String, Option<String>) {
+        match open_found(path, place.context.caller) {
+            Err(Refusal::Distrust { reason, chmod }) => (reason, chmod),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn access(place: &Place, path: &Path) -> Option<Access> {
+        open_found(path, place.context.caller).unwrap().map(|(_, access)| access)
+    }
+
+    #[test]
+    fn ones_own_file_is_believed_and_one_that_is_not_there_is_no_error() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        assert_eq!(access(&place, &file), Some(Access::Full));
+        assert_eq!(access(&place, &place.path("app/none")), None);
+        assert_eq!(access(&place, &file.join("below")), None);
+        symlink("nowhere", place.path("app/dangling")).unwrap();
+        assert_eq!(access(&place, &place.path("app/dangling")), None);
+    }
+
+    #[test]
+    fn what_every_user_may_write_is_not_believed() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        chmod(&file, 0o646);
+        let (said, mend) = reason(&place, &file);
+        assert!(said.ends_with("app/f` can be written by every user"), "{said}");
+        assert_eq!(mend, Some(format!("chmod o-w {}", file.display())));
+        chmod(&file, 0o644);
+        chmod(&place.path("app"), 0o757);
+        let (said, mend) = reason(&place, &file);
+        assert!(said.ends_with("app` can be written by every user"), "{said}");
+        assert_eq!(mend, Some(format!("chmod o-w {}", place.path("app").display())));
+        chmod(&place.path("app"), 0o1777);
+        assert_eq!(reason(&place, &file).1, None, "nobody shall chmod a folder such as /tmp");
+    }
+
+    #[test]
+    fn a_group_may_write_where_it_is_private() {
+        let place = Place::new();
+        let file = place.write("app/f", "");
+        for path in [&file, &place.path("app")] {
+            chmod(path, fs::metadata(path).unwrap().mode() | 0o020);
+            let private = has_private_group(path, &fs::metadata(path).unwrap());
+            assert_eq!(open_found(&file, place.context.caller).is_ok(), private, "{}", path.display());
+            chmod(path, fs::metadata(path).unwrap().mode() & !0o020);
+        }
+        if place.context.caller.uid == 0 {
+            chmod(&file, 0o664);
+            std::os::unix::fs::chown(&file, None, Some(4242)).unwrap();
+            let (said, mend) = reason(&place, &file);
+            assert!(said.ends_with("can be written by its group"), "{said}");
+            assert_eq!(mend, Some(format!("chmod g-w {}", file.display())));
+        }
+    }
+
+    #[test]
+    fn somebody_elses_file_or_folder_is_not_believed() {
+        for name in ["app/f", "app"] {
+            let mut place = Place::new();
+            let file = place.write("app/f", "");
+            place.make_foreign(&place.path(name));
+            let (said, _) = reason(&place, &file);
+            assert!(said.contains("belongs to user"), "{said}");
+        }
+    }
+
+    #[test]
+    fn root_takes_the_file_of_the_user_who_called_sudo_for_looking() {
+        for name in ["app/f", "app"] {
+            let mut place = Place::new();
+            let file = place.write("app/f", "");
+            let owner = place.make_foreign(&place.path(name));
+            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner) };
+            assert_eq!(access(&place, &file), Some(Access::Looking), "{name}");
+            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner + 1) };
+            assert!(reason(&place, &file).0.contains("belongs to user"));
+        }
+    }
+
+    #[test]
+    fn a_link_is_as_good_as_what_it_points_to() {
+        let place = Place::new();
+        let file = place.write("dotfiles/f", "");
+        symlink("../dotfiles/f", place.path("app/link")).unwrap();
+        assert_eq!(access(&place, &place.path("app/link")), Some(Access::Full));
+        chmod(&place.path("dotfiles"), 0o777);
+        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` can be written by every user"));
+        chmod(&place.path("dotfiles"), 0o755);
+        chmod(&file, 0o666);
+        assert!(open_found(&place.path("app/link"), place.context.caller).is_err());
+        symlink("loop", place.path("app/loop")).unwrap();
+        assert!(matches!(open_found(&place.path("app/loop"), place.context.caller), Err(Refusal::Io(_))));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let place = Place::new();
+        fs::create_dir(place.path("app/d")).unwrap();
+        assert!(reason(&place, &place.path("app/d")).0.contains("no regular file"));
+    }
+}

@@ -1,0 +1,298 @@
+//! Where a bot's token comes from: variables, files, `.env` files.
+//!
+//! A list of places, the first hit wins. Invariant: no error, warning or `Debug` shows what a place holds. Which places a
+//! bot has, and whether a file that was merely found may be trusted, is decided in [`crate::settings`].
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::dotenv::DotEnv;
+use super::token::Token;
+use crate::env::Vars;
+use crate::error::{Expected, quoted};
+use crate::exit::Exit;
+
+/// No token file is longer; what is longer is something else, named by mistake.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// One place to look for a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An environment variable.
+    Variable(String),
+    /// A file that holds the token and nothing else, such as a systemd credential.
+    File(PathBuf),
+    /// A `.env` file, and the names to look for in it, in their order.
+    EnvFile {
+        /// The file.
+        path: PathBuf,
+        /// The names.
+        names: Vec<String>,
+    },
+    /// A `.env` file that was found, but that others may have written.
+    Untrusted {
+        /// What is wrong with which file.
+        reason: String,
+        /// What to type.
+        remedy: String,
+    },
+}
+
+impl Source {
+    /// Whether both can give the same token.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::EnvFile { path, names }, Self::EnvFile { path: other_path, names: other_names }) => {
+                path == other_path && names.iter().any(|name| other_names.contains(name))
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "variable `{name}`"),
+            Self::File(path) => write!(f, "file {}", quoted(path)),
+            Self::EnvFile { path, names } => write!(f, "`{}` in {}", names.join("` or `"), quoted(path)),
+            Self::Untrusted { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+/// Where a bot's token is looked for.
+#[derive(Debug, Clone, Default)]
+pub struct TokenSources {
+    sources: Vec<Source>,
+    /// Named by flags: a file that is not there, or no token at all, is an error.
+    required: bool,
+    vars: Vars,
+    found: OnceLock<Option<Resolved>>,
+}
+
+/// A token and where it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The token.
+    pub token: Token,
+    /// The place, with the one name that hit; it displays as ``variable `BOT_TOKEN` ``.
+    pub source: Source,
+    /// What may go wrong with this token, in whole sentences.
+    pub warnings: Vec<String>,
+}
+
+impl TokenSources {
+    /// Places to look at, in their order; `required` if the caller named them for this very run.
+    pub fn new(sources: Vec<Source>, required: bool, vars: Vars) -> Self {
+        Self { sources, required, vars, found: OnceLock::new() }
+    }
+
+    /// The places, in their order.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Whether one place is common to both.
+    pub fn share(&self, other: &Self) -> bool {
+        self.sources.iter().any(|source| other.sources.iter().any(|theirs| source.overlaps(theirs)))
+    }
+
+    /// The token of the first place that has one; `None` if none has. The places are read once (one may be a pipe).
+    ///
+    /// # Errors
+    /// For what is found but is no token, a file that may not be read, or places named by flags that have no token.
+    pub fn resolve(&self) -> Result<Option<&Resolved>, Error> {
+        if let Some(found) = self.found.get() {
+            return Ok(found.as_ref());
+        }
+        let found = self.look()?;
+        if found.is_none() && self.required {
+            return Err(self.missing());
+        }
+        Ok(self.found.get_or_init(|| found).as_ref())
+    }
+
+    /// The token, where there is no going on without one.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and [`Error::Missing`].
+    pub fn require(&self) -> Result<&Resolved, Error> {
+        self.resolve()?.ok_or_else(|| self.missing())
+    }
+
+    fn missing(&self) -> Error {
+        Error::Missing { looked: self.sources.iter().map(Source::to_string).collect() }
+    }
+
+    fn look(&self) -> Result<Option<Resolved>, Error> {
+        for source in &self.sources {
+            if let Some(resolved) = self.look_at(source)? {
+                return Ok(Some(resolved));
+            }
+        }
+        Ok(None)
+    }
+
+    fn look_at(&self, source: &Source) -> Result<Option<Resolved>, Error> {
+        match source {
+            Source::Variable(name) => {
+                let Some(value) = self.vars.get(name) else { return Ok(None) };
+                resolved(&value.to_string_lossy(), source.clone(), Vec::new()).map(Some)
+            }
+            Source::File(path) => {
+                let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
+                resolved(&text, source.clone(), warnings).map(Some)
+            }
+            Source::EnvFile { path, names } => {
+                let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
+                let file = DotEnv::parse(&text);
+                let hit = names.iter().find_map(|name| Some((name, file.get(name).filter(|value| !value.is_empty())?)));
+                let Some((name, value)) = hit else { return Ok(None) };
+                let source = Source::EnvFile { path: path.clone(), names: vec![name.clone()] };
+                resolved(value, source, warnings).map(Some)
+            }
+            Source::Untrusted { reason, remedy } => {
+                Err(Error::Untrusted { reason: reason.clone(), remedy: remedy.clone() })
+            }
+        }
+    }
+
+    /// A file's text; `None` if it is not there and need not be: a bot's credential exists only while its unit runs.
+    fn read(&self, path: &Path) -> Result<Option<Content>, Error> {
+        match read_bounded(path) {
+            Err(Error::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound && !self.required => {
+                Ok(None)
+            }
+            content => content.map(Some),
+        }
+    }
+}
+
+struct Content {
+    text: String,
+    warnings: Vec<String>,
+}
+
+/// Reads a file, or a pipe such as `--token-file <(pass bot)`.
+fn read_bounded(path: &Path) -> Result<Content, Error> {
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Error::TooLarge { path: path.to_owned() });
+    }
+    let mut warnings = Vec::new();
+    if meta.is_file() && meta.mode() & 0o004 != 0 {
+        let chmod = shell_words::quote(&path.to_string_lossy()).into_owned();
+        warnings.push(format!("{} can be read by every user of this machine: chmod o-r {chmod}", quoted(path)));
+    }
+    Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
+}
+
+fn resolved(raw: &str, source: Source, mut warnings: Vec<String>) -> Result<Resolved, Error> {
+    let text = raw.trim_start_matches('\u{feff}');
+    let token = Token::parse(text).map_err(|_| Error::Malformed { quoted: is_quoted(text), place: source.clone() })?;
+    if raw != token.secret() {
+        warnings.push(format!(
+            "the token of {source} has white space around it: a program that does not strip it derives another lock \
+             from it"
+        ));
+    }
+    Ok(Resolved { token, source, warnings })
+}
+
+fn is_quoted(text: &str) -> bool {
+    text.trim().starts_with(['"', '\''])
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What stands there is no token.
+    #[error("{place} holds no bot token")]
+    Malformed {
+        /// Where it stands.
+        place: Source,
+        /// Whether it stands in quotes.
+        quoted: bool,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = quoted(.path))]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{path} is longer than 64 KiB: that is no token", path = quoted(.path))]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// None of the places has one.
+    #[error("no token found; looked for {}", .looked.join(", "))]
+    Missing {
+        /// The places.
+        looked: Vec<String>,
+    },
+    /// A file that was found rather than named, and that others may write.
+    #[error("{reason}")]
+    Untrusted {
+        /// What is wrong with which file.
+        reason: String,
+        /// What to type.
+        remedy: String,
+    },
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            Self::Unreadable { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::Missing { .. }
+            | Self::Untrusted { .. } => Exit::Config,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "token-malformed",
+            Self::Unreadable { .. } => "token-unreadable",
+            Self::TooLarge { .. } => "token-too-large",
+            Self::Missing { .. } => "token-missing",
+            Self::Untrusted { .. } => "token-untrusted",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Malformed { quoted: true, .. } => vec!["write the token without quotes".into()],
+            Self::Malformed { place: Source::File(path), .. } => vec![
+                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
+                format!("if it has lines such as BOT_TOKEN=…: --env-file {}", path.display()),
+            ],
+            Self::Malformed { .. } => {
+                vec!["a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into()]
+            }
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                vec!["run solobot as the user of the bot: sudo -u USER solobot …".into()]
+            }
+            Self::Unreadable { .. } => Vec::new(),
+            Self::TooLarge { .. } | Self::Missing { .. } => {
+                vec!["say where the token is: --token-env NAME, --token-file PATH or --env-file PATH".into()]
+            }
+            Self::Untrusted { remedy, .. } => vec![remedy.clone()],
+        }
+    }
+}
