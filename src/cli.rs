@@ -90,7 +90,7 @@ pub enum Command {
 #[command(next_help_heading = "Selecting the bot")]
 pub struct Selection {
     /// The bot's program: a path, a script name or a dotted module
-    #[arg(short, long = "match", value_name = "PROGRAM")]
+    #[arg(short = 'm', long = "match", value_name = "PROGRAM")]
     pub program: Option<OsString>,
     /// The bot's program is this Python module
     #[arg(long, value_name = "NAME", conflicts_with = "program")]

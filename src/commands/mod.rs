@@ -13,7 +13,7 @@ pub mod view;
 use crate::cli::{Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::settings::{Context, Loaded};
+use crate::settings::{Context, Settings};
 use notice::Notify;
 
 /// What a subcommand found and did.
@@ -56,9 +56,9 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
         command => command,
     };
-    let mut settings = Loaded::new(&cli.global, Context::of_process()?)?;
-    for warning in settings.take_warnings() {
-        notify.notice(&notice::Notice::Warning(warning));
+    let settings = Settings::load(&cli.global, Context::of_process()?)?;
+    for warning in &settings.warnings {
+        notify.notice(&notice::Notice::Warning(warning.clone()));
     }
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),

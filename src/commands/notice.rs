@@ -68,6 +68,6 @@ pub trait Notify {
     fn notice(&mut self, notice: &Notice);
     /// Asks on a terminal; `None` if there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;
-    /// Shows an interim outcome (`--watch`).
-    fn interim(&mut self, outcome: &super::Outcome);
+    /// Shows an interim outcome (`--watch`); whether anybody still reads it.
+    fn interim(&mut self, outcome: &super::Outcome) -> bool;
 }

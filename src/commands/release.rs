@@ -15,7 +15,7 @@ use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{held, holders, keeper};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
-use crate::process::identity::{Identity, Stat};
+use crate::process::identity::{Identity, ancestry};
 use crate::settings::Settings;
 
 /// How long a keeper may take to give the lock back.
@@ -103,14 +103,7 @@ fn not_held(facts: Facts) -> Result<Outcome, Error> {
 
 /// From inside the kept process's tree nobody needs to be asked: it is the one that took the lock.
 fn is_ours(target: Identity) -> bool {
-    let mut pid = i32::try_from(std::process::id()).unwrap_or(0);
-    while pid > 0 {
-        if pid == target.pid {
-            return target.is_alive();
-        }
-        pid = Stat::read(pid).map_or(0, |stat| stat.parent);
-    }
-    false
+    ancestry().any(|pid| pid == target.pid) && target.is_alive()
 }
 
 fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error> {

@@ -138,6 +138,9 @@ pub struct Holding {
     /// The process that a keeper holds the lock for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_for: Option<ProcessView>,
+    /// Who started the holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<super::status::OriginView>,
     /// What to type, most likely first.
     #[serde(skip)]
     pub remedies: Vec<String>,

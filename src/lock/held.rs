@@ -112,13 +112,25 @@ impl Held {
         &self.record
     }
 
-    /// Notes another process as the one that the lock is held for.
+    /// Puts another process's PID into the text: the one that the lock is held for from now on. The owner record
+    /// follows with [`Held::write_record`].
     pub fn set_process(&mut self, process: Identity) -> Vec<Incident> {
         self.record.pid = process.pid.into();
         if let Some(details) = &mut self.record.details {
             details.start_ticks = process.start_ticks;
         }
-        self.write(process).unwrap_or_else(|error| vec![Incident::NotRecorded(error.to_string())])
+        let lock = self.present();
+        if !lock.is_writable() {
+            return Vec::new();
+        }
+        text::write(lock.file(), process.pid).err().map(not_recorded).into_iter().collect()
+    }
+
+    /// Writes the owner record as it is now.
+    pub fn write_record(&self) -> Vec<Incident> {
+        let lock = self.present().path();
+        let failed = |error| Incident::NotRecorded(format!("{}: {error}", owner::path_of(lock).display()));
+        owner::write(lock, &self.record).err().map(failed).into_iter().collect()
     }
 
     fn present(&self) -> &LockFile {
@@ -138,10 +150,7 @@ impl Held {
         } else {
             incidents.push(Incident::NotRecorded(format!("{} may only be read", lock.path().display())));
         }
-        if let Err(error) = owner::write(lock.path(), &self.record) {
-            let record = owner::path_of(lock.path());
-            incidents.push(Incident::NotRecorded(format!("{}: {error}", record.display())));
-        }
+        incidents.extend(self.write_record());
         Ok(incidents)
     }
 
@@ -177,7 +186,7 @@ impl Held {
             let Ok(pid) = i32::try_from(self.record.pid) else { return Vec::new() };
             return match text::write(lock.file(), pid) {
                 Ok(()) => vec![Incident::Restored],
-                Err(error) => vec![Incident::NotRecorded(error.to_string())],
+                Err(error) => vec![not_recorded(error)],
             };
         }
         Vec::new()
@@ -259,6 +268,11 @@ impl Drop for Held {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what map calls")]
+fn not_recorded(error: io::Error) -> Incident {
+    Incident::NotRecorded(error.to_string())
+}
+
 fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> Record {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Record {
@@ -269,7 +283,7 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             schema: SCHEMA,
             generation: format!("{:x}-{}", now.as_nanos(), std::process::id()),
             acquired_at: jiff::Timestamp::now().to_string(),
-            host: host_name(),
+            host: user::host_name(),
             boot_id: identity::boot_id().unwrap_or_default(),
             pid_namespace: identity::pid_namespace().unwrap_or_default(),
             uid: user::effective_uid(),
@@ -282,10 +296,6 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             took_over: claim.took_over,
         }),
     }
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned()).unwrap_or_default()
 }
 
 /// Clears what a dead holder left. The caller holds the lock on `lock`.

@@ -3,7 +3,6 @@
 //! Looking changes nothing: no file is created or written. Only where `/proc/locks` is silent a shared lock is tried for
 //! an instant.
 
-use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -135,14 +134,7 @@ fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State,
 /// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a
 /// solobot which took the new file after the old one was removed under it.
 fn is_covered(process: Identity, kernel: &Kernel) -> bool {
-    let mut pid = process.pid;
-    while pid > 0 {
-        if kernel.holders.iter().any(|holder| holder.pid == pid) {
-            return true;
-        }
-        pid = identity::Stat::read(pid).map_or(0, |stat| stat.parent);
-    }
-    false
+    identity::lineage(process.pid).any(|pid| kernel.holders.iter().any(|holder| holder.pid == pid))
 }
 
 fn hints(record: &Found) -> Vec<i32> {
@@ -163,8 +155,12 @@ fn is_here(details: &Details) -> bool {
         && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
 }
 
-/// Nobody holds it: free, stale, or claimed by a process that lives without a flock. One living claim is enough.
-fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
+/// What a lock is that nobody else holds: free, stale, or claimed by a process that lives without a flock. One living
+/// claim is enough.
+///
+/// # Errors
+/// The text cannot be read.
+pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
     let claims = [claim_of_text(lock, text), claim_of_record(record)];
     let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());
@@ -228,7 +224,7 @@ fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::write;
+    use std::fs::{self, write};
 
     fn in_folder(test: impl FnOnce(&Path)) {
         let folder = tempfile::tempdir().unwrap();

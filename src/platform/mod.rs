@@ -14,5 +14,6 @@ pub mod pidfd;
 pub mod poll;
 pub mod signals;
 pub mod spawn;
+pub mod terminal;
 pub mod user;
 pub mod watch;

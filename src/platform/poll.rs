@@ -47,6 +47,13 @@ pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
     poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].any() == Some(true)
 }
 
+/// Whether the other end of a pipe or socket has gone.
+pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
+    let mut list = [PollFd::new(fd, PollFlags::empty())];
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].revents().is_some_and(|events| events.intersects(gone))
+}
+
 /// Rounds up, so that a wait never ends before its deadline.
 fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let Some(deadline) = deadline else { return PollTimeout::NONE };

@@ -14,3 +14,8 @@ pub fn name(uid: u32) -> String {
         _ => uid.to_string(),
     }
 }
+
+/// This host's name, as the kernel has it.
+pub fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned()).unwrap_or_default()
+}

@@ -91,7 +91,7 @@ pub enum Target {
     Worker,
     /// The script comes from standard input; also an interactive interpreter.
     Stdin,
-    /// `argv[0]` of a native executable.
+    /// `argv[0]` of a native executable; behind an interpreter, the name in a title of the program's own.
     Executable(OsString),
 }
 
@@ -150,9 +150,22 @@ pub fn read(argv: &[OsString], exe: Option<&Path>) -> Reading {
     {
         let words: Vec<OsString> =
             title.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(os).collect();
-        return read_words(&words, exe);
+        return read_title(&words, exe);
     }
     read_words(argv, exe)
+}
+
+/// A title that begins with no command (`mybot: polling`) tells a name at most.
+fn read_title(words: &[OsString], exe: Option<&Path>) -> Reading {
+    if let Some(first) = words.first()
+        && let Some(runner) = exe.and_then(Path::file_name).and_then(Runner::of_name)
+        && Runner::of_name(base(first)).is_none()
+        && !base(first).to_str().is_some_and(wrapper::is_name)
+    {
+        let name = first.as_bytes().strip_suffix(b":").unwrap_or(first.as_bytes());
+        return Reading::Runs(Invocation { runner, target: Target::Executable(os(name)), args: words[1..].to_vec() });
+    }
+    read_words(words, exe)
 }
 
 fn read_words(argv: &[OsString], exe: Option<&Path>) -> Reading {

@@ -1,5 +1,14 @@
 //! Processes: identity, listing, programs, instances, origins, stopping.
 
 pub mod argv;
+pub mod details;
+pub mod find;
+pub mod child;
 pub mod identity;
+pub mod instance;
+pub mod matching;
+pub mod origin;
 pub mod program;
+pub mod same_bot;
+pub mod table;
+pub mod terminate;

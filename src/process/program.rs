@@ -5,6 +5,7 @@
 //! refuses such patterns with the reason. Not promised: that the script exists ([`Program::missing`] tells).
 
 mod command;
+mod same;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -20,6 +21,7 @@ use super::argv::{Runner, base, has_script_extension, wrapper};
 pub struct Program {
     kind: Kind,
     args: Option<Vec<OsString>>,
+    folder: Option<PathBuf>,
 }
 
 /// The forms of a program. Paths are absolute, without `.` and `..`.
@@ -177,6 +179,18 @@ impl Program {
         self.args.as_deref()
     }
 
+    /// The same program, started in this working folder: from another one it is the same bot only if the token says so.
+    #[must_use]
+    pub fn with_folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(from_here(folder));
+        self
+    }
+
+    /// The working folder that this bot is started in, if it is known.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Whether it is a script or a module, rather than an executable that need not be a bot at all.
     pub fn is_script_or_module(&self) -> bool {
         match &self.kind {
@@ -224,7 +238,7 @@ impl Program {
     }
 
     pub(super) fn of_kind(kind: Kind) -> Self {
-        Self { kind, args: None }
+        Self { kind, args: None, folder: None }
     }
 
     /// The program that is this file: a script by its extension or its shebang, else an executable.

@@ -52,6 +52,19 @@ pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
     }
 }
 
+/// Writes control sequences to stdout as they are.
+///
+/// # Errors
+/// Those of `write(2)`.
+pub fn write_raw(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// Whether somebody still reads stdout: `--watch` ends when its reader has gone.
+pub fn is_read() -> bool {
+    !poll::is_broken(io::stdout().as_fd())
+}
+
 /// Writes to stderr. Where nobody reads it, nothing is lost but the message.
 pub fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -69,7 +82,7 @@ fn write(stream: &mut impl Write, text: &str, colour: bool) -> io::Result<()> {
     if colour {
         stream.write_all(text.as_bytes())?;
     } else {
-        anstream::StripStream::new(&mut *stream).write_all(text.as_bytes())?;
+        stream.write_all(anstream::adapter::strip_str(text).to_string().as_bytes())?;
     }
     stream.flush()
 }

@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::file::ConfigFile;
-use super::paths::{absolute, expand, is_glob, without_dots};
+use super::paths::{absolute, absolute_glob, expand, is_glob, without_dots};
 use super::provenance::{Origin, Provenance};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
@@ -69,6 +69,29 @@ pub struct Bot {
     pub provenance: Provenance,
     /// The keys that root does not take from the file of the user who called `sudo`.
     pub(super) withheld: Vec<&'static str>,
+}
+
+impl Bot {
+    /// A bot of which nothing is said.
+    fn bare(dir: PathBuf) -> Self {
+        Self {
+            name: String::new(),
+            configured: false,
+            program: None,
+            lock: dir.join(LOCK_NAME),
+            dir,
+            token: TokenSources::default(),
+            logs: Vec::new(),
+            command: None,
+            api_url: API_URL.to_owned(),
+            skip_env: Some(env::SKIP_LOCK.to_owned()),
+            locks_itself: false,
+            wait: WAIT,
+            grace: GRACE,
+            provenance: Provenance::default(),
+            withheld: Vec::new(),
+        }
+    }
 }
 
 /// One place of a bot's log.
@@ -152,7 +175,7 @@ impl Workshop<'_> {
             lock,
             program: Some(program),
             provenance: from,
-            ..self.bare(dir)
+            ..Bot::bare(dir)
         };
         let bot = self.with_defaults(bot, entry)?;
         Ok(self.with_flags(withhold(bot, file, entry), flags, table.and_then(|table| table.env.as_deref())))
@@ -168,30 +191,9 @@ impl Workshop<'_> {
         let bot = Bot {
             name: by_program.or_else(by_command).or_else(by_lock).unwrap_or_else(|| "bot".into()),
             token: tokens::usual(cwd, self.context),
-            ..self.bare(without_dots(cwd))
+            ..Bot::bare(without_dots(cwd))
         };
         Ok(self.with_flags(self.with_defaults(bot, &Entry::default())?, flags, None))
-    }
-
-    /// A bot of which nothing is said.
-    fn bare(self, dir: PathBuf) -> Bot {
-        Bot {
-            name: String::new(),
-            configured: false,
-            program: None,
-            lock: dir.join(LOCK_NAME),
-            dir,
-            token: TokenSources::default(),
-            logs: Vec::new(),
-            command: None,
-            api_url: API_URL.to_owned(),
-            skip_env: Some(env::SKIP_LOCK.to_owned()),
-            locks_itself: false,
-            wait: WAIT,
-            grace: GRACE,
-            provenance: Provenance::default(),
-            withheld: Vec::new(),
-        }
     }
 
     /// What the environment, the entry and `[defaults]` say, in this order.
@@ -205,8 +207,8 @@ impl Workshop<'_> {
             if let Some(grace) = set.value("grace", entry.grace.as_ref().or(defaults.grace.as_ref())) {
                 bot.grace = grace.0;
             }
-            let url = entry.api_url.as_ref().or(defaults.api_url.as_ref());
-            if let Some(url) = set.value("api_url", url).filter(|_| file.access == Access::Full) {
+            let url = entry.api_url.as_ref().or(defaults.api_url.as_ref()).filter(|_| file.access == Access::Full);
+            if let Some(url) = set.value("api_url", url) {
                 bot.api_url.clone_from(url);
             }
         }
@@ -286,12 +288,12 @@ impl Recorder<'_> {
             return Err(self.file.fault(value, format!("`{key}` is empty"), hint));
         }
         self.from.note("program", self.file.origin(value));
-        let path = absolute(value.get_ref(), dir, home);
+        let text = value.get_ref();
         let program = match key {
-            "module" => Program::module(value.get_ref(), dir),
-            "exe" => Program::executable(&path),
-            _ if is_glob(value.get_ref()) => Program::script_glob(&path.to_string_lossy()),
-            _ => Program::script(&path),
+            "module" => Program::module(text, dir),
+            "exe" => Program::executable(&absolute(text, dir, home)),
+            _ if is_glob(text) => Program::script_glob(&absolute_glob(text, dir, home)),
+            _ => Program::script(&absolute(text, dir, home)),
         };
         Ok(match self.value("args", entry.args.as_ref()) {
             Some(args) => program.with_args(args.iter().map(OsString::from).collect()),
@@ -328,3 +330,6 @@ fn base_url(text: &str, origin: &Origin) -> Result<String, Error> {
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,11 +47,25 @@ impl Context {
         let base = etcetera::choose_base_strategy().ok();
         Ok(Self {
             cwd: std::env::current_dir().map_err(|source: io::Error| Error::Cwd { source })?,
-            home: base.as_ref().map(|base| base.home_dir().to_owned()),
-            config_home: base.as_ref().map(BaseStrategy::config_dir),
+            home: base.as_ref().map(|base| base.home_dir().to_owned()).filter(|home| home.is_absolute()),
+            config_home: base.as_ref().map(BaseStrategy::config_dir).filter(|folder| folder.is_absolute()),
             system_config: PathBuf::from("/etc"),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0) },
             vars,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surroundings_of_this_process() {
+        let context = Context::of_process().unwrap();
+        assert_eq!(context.cwd, std::env::current_dir().unwrap());
+        assert_eq!(context.caller.uid, user::effective_uid());
+        assert!(context.caller.uid == 0 || context.caller.sudo_uid.is_none());
+        assert!(context.home.is_none_or(|home| home.is_absolute()));
     }
 }

@@ -18,6 +18,13 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The configuration file that was named does not exist. For `acquire`, whose users may mean flock's `-c`, this is
+    /// wrong usage.
+    #[error("no configuration file {}", quoted(.path))]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+    },
     /// The configuration file cannot be read.
     #[error("cannot read {}: {source}", quoted(.path))]
     Unreadable {
@@ -113,7 +120,8 @@ impl Expected for Error {
         match self {
             Self::Cwd { source } => exit_of_io(source),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-            Self::Unreadable { .. }
+            Self::NoFile { .. }
+            | Self::Unreadable { .. }
             | Self::Untrusted { .. }
             | Self::Text { .. }
             | Self::Withheld { .. }
@@ -129,6 +137,7 @@ impl Expected for Error {
     fn kind(&self) -> &'static str {
         match self {
             Self::Cwd { .. } => "current-folder",
+            Self::NoFile { .. } => "config-missing",
             Self::Unreadable { .. } => "config-unreadable",
             Self::Untrusted { .. } => "config-untrusted",
             Self::Text { .. } => "config-invalid",
@@ -147,6 +156,11 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Cwd { .. } => vec!["change to a folder that exists: cd".into()],
+            Self::NoFile { .. } => vec![
+                "name a file that exists: solobot -c FILE …".into(),
+                "flock's -c is no option here: a command stands behind `--`, as in `solobot acquire -- python main.py`"
+                    .into(),
+            ],
             Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
             Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
             Self::Text { fault, .. } => fault.hint.iter().cloned().collect(),
@@ -162,7 +176,7 @@ impl Expected for Error {
                 "name its program: -m app/main.py, or its lock: -l PATH".into(),
                 "see what runs here: solobot status".into(),
             ],
-            Self::Ambiguous { names } => vec![format!("name one: {}", names.first().map_or("BOT", String::as_str))],
+            Self::Ambiguous { names } => vec![format!("name one behind the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
             Self::Token(error) => error.hints(),
         }

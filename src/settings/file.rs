@@ -42,8 +42,11 @@ impl ConfigFile {
     pub fn find(named: Option<&Path>, context: &Context) -> Result<Option<Self>, Error> {
         if let Some(path) = named {
             let path = context.cwd.join(path);
-            let file = File::open(&path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-            return Self::read(path, file, Access::Full).map(Some);
+            return match File::open(&path) {
+                Ok(file) => Self::read(path, file, Access::Full).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoFile { path }),
+                Err(source) => Err(Error::Unreadable { path, source }),
+            };
         }
         for path in upward(context).chain(installed(context)) {
             match open_found(&path, context.caller) {
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn a_planted_file_is_78_and_says_what_to_type() {
         let place = Place::with_file(BOT);
-        chmod(&place.path("app"), 0o777);
+        chmod(&place.path("app"), 0o757);
         let error = ConfigFile::find(None, &place.context).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
         assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
@@ -189,9 +192,15 @@ mod tests {
         let place = Place::new();
         std::fs::write(place.path("binary"), [0xff, 0xfe]).unwrap();
         std::fs::write(place.path("large"), "#".repeat(2 << 20)).unwrap();
-        for name in ["none", "app", "binary", "large"] {
+        let kinds = [
+            ("none", "config-missing"),
+            ("app", "config-unreadable"),
+            ("binary", "config-unreadable"),
+            ("large", "config-unreadable"),
+        ];
+        for (name, kind) in kinds {
             let error = ConfigFile::find(Some(&place.path(name)), &place.context).unwrap_err();
-            assert_eq!(error.exit(), Exit::Config, "{error}");
+            assert_eq!((error.exit(), error.kind()), (Exit::Config, kind), "{error}");
             assert!(error.to_string().contains(name), "{error}");
         }
     }

@@ -29,7 +29,7 @@ pub use provenance::{Origin, Provenance};
 
 use bots::{Overrides, Workshop};
 use file::ConfigFile;
-use paths::{absolute, has_placeholder};
+use paths::{absolute, has_placeholder, is_same_place};
 use trust::Access;
 
 use crate::cli;
@@ -77,9 +77,10 @@ impl Settings {
         self.names().any(|known| known == name)
     }
 
-    /// Where solobot records what it did, if the file says so.
+    /// Where solobot records what it did, if the file says so. Root does not write where the file of the user who called
+    /// `sudo` says.
     pub fn journal(&self) -> Option<PathBuf> {
-        let file = self.file.as_ref()?;
+        let file = self.file.as_ref().filter(|file| file.access == Access::Full)?;
         let journal = file.schema.journal.as_deref()?.to_str()?;
         Some(absolute(journal, file.folder(), self.context.home.as_deref()))
     }
@@ -103,7 +104,7 @@ fn configured_bots(file: &ConfigFile, context: &Context) -> Result<Vec<Bot>, Err
 /// Two bots with one lock never run at the same time: right only if Telegram would not let them either. A lock that is
 /// named after the token differs where the token does.
 fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
-    let clash = others.iter().find(|other| other.lock == bot.lock && !other.token.share(&bot.token));
+    let clash = others.iter().find(|other| is_same_place(&other.lock, &bot.lock) && !other.token.share(&bot.token));
     match clash.filter(|_| !has_placeholder(&bot.lock)) {
         Some(other) => {
             let (one, other) = (other.name.clone(), bot.name.clone());

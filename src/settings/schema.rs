@@ -31,7 +31,7 @@ pub struct Schema {
 
 /// What holds for every bot that does not say otherwise.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [defaults]")]
 pub struct Defaults {
     /// How long `acquire` waits for the lock.
     pub wait: Option<Spanned<Wait>>,
@@ -43,7 +43,7 @@ pub struct Defaults {
 
 /// One bot.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [bots.NAME]")]
 pub struct Entry {
     /// The bot's folder; its other relative paths start there.
     pub dir: Option<Spanned<String>>,
@@ -127,10 +127,11 @@ impl Schema {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
-            unknown_key(error.message(), line).unwrap_or_else(|| Fault {
-                line,
-                message: mask(error.message().lines().collect::<Vec<_>>().join(", ").trim()).into_owned(),
-                hint: None,
+            unknown_key(error.message(), line).unwrap_or_else(|| {
+                let message = error.message().lines().collect::<Vec<_>>().join(", ");
+                // serde's words for TOML's arrays and tables.
+                let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
+                Fault { line, message: mask(&message).into_owned(), hint: None }
             })
         })
     }
@@ -313,7 +314,7 @@ mod tests {
         let cases = [
             ("journal = 1", 1, "string"),
             ("[bots.main]\nscript = 5", 2, "string"),
-            ("[bots.main]\nargs = \"x\"", 2, "sequence"),
+            ("[bots.main]\nargs = \"x\"", 2, "expected an array"),
             ("[bots.main]\nwait = \"soon\"", 2, "`soon` is no duration"),
             ("[bots.main]\nwait = -1", 2, "no duration"),
             ("[bots.main]\ngrace = \"forever\"", 2, "no duration"),
@@ -326,7 +327,8 @@ mod tests {
             ("[bots.main]\nlocks_itself = \"yes\"", 2, "boolean"),
             ("[bots.main]\nlock = \"a\"\nlock = \"b\"", 3, "duplicate"),
             ("[bots.main\n", 1, ""),
-            ("bots = 3", 1, "map"),
+            ("bots = 3", 1, "expected a table"),
+            ("[bots]\nmain = 3", 2, "expected a table [bots.NAME]"),
         ];
         for (text, line, reason) in cases {
             let (at, said) = fault(text);

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use super::Settings;
 use super::bots::{Bot, Overrides, Workshop, finish};
 use super::error::Error;
-use super::paths::without_dots;
+use super::paths::{expand, is_same_place, without_dots};
 use super::provenance::Origin;
 use crate::cli::Selection;
 use crate::process::program::Program;
@@ -60,8 +60,8 @@ impl Settings {
     }
 
     fn only(&self, selection: &Selection, bot: Option<&str>, command: &[OsString]) -> Result<Bot, Error> {
-        let named: Vec<String> = bot.into_iter().map(str::to_owned).collect();
-        let (meant, overrides) = self.meant(selection, &named, command)?;
+        let bots: Vec<String> = bot.into_iter().map(str::to_owned).collect();
+        let (meant, overrides) = self.meant(selection, &bots, command)?;
         match meant {
             Meant::Nobody => return Err(Error::NothingNamed),
             Meant::Entries(names) if names.len() != 1 => return Err(Error::Ambiguous { names }),
@@ -94,7 +94,7 @@ impl Settings {
         }
         let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, Origin::Command)));
         if let Some((program, origin)) = program {
-            let entries = self.entries_of(|bot| bot.program.as_ref().is_some_and(|own| same(own, &program)));
+            let entries = self.entries_running(&program);
             if entries.is_empty() {
                 overrides.program = Some((program, origin));
                 return Ok((Meant::Itself, overrides));
@@ -106,7 +106,8 @@ impl Settings {
         }
         if let Some(lock) = &overrides.lock {
             let lock = without_dots(&cwd.join(lock));
-            let entries = self.entries_of(|bot| bot.lock == lock);
+            let entries =
+                self.entries_of(|bot| expand(&bot.lock, &bot.token).is_ok_and(|own| is_same_place(&own, &lock)));
             return Ok((if entries.is_empty() { Meant::Itself } else { Meant::Entries(entries) }, overrides));
         }
         let all = self.entries_of(|_| true);
@@ -116,6 +117,14 @@ impl Settings {
             (true, false) => Meant::Nobody,
         };
         Ok((meant, overrides))
+    }
+
+    /// The bots that this program is; where one of them names the very arguments, the others do not count.
+    fn entries_running(&self, program: &Program) -> Vec<String> {
+        let runs = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.is_same(program));
+        let args = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.args().is_some());
+        let exact = self.entries_of(|bot| program.args().is_some() && args(bot) && runs(bot));
+        if exact.is_empty() { self.entries_of(runs) } else { exact }
     }
 
     fn entries_of(&self, wanted: impl Fn(&Bot) -> bool) -> Vec<String> {
@@ -161,11 +170,189 @@ fn program_flag(flags: &Selection, cwd: &std::path::Path) -> Result<Option<(Prog
     })
 }
 
-/// Whether two programs are one; arguments count only where both are known.
-fn same(one: &Program, other: &Program) -> bool {
-    match (one.args(), other.args()) {
-        (None, Some(args)) => one.clone().with_args(args.to_vec()) == *other,
-        (Some(args), None) => other.clone().with_args(args.to_vec()) == *one,
-        _ => one == other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Expected;
+    use crate::exit::Exit;
+    use crate::settings::testing::{Place, matching, token};
+
+    const ONE: &str = "[bots.main]\nscript = \"main.py\"\nlock = \"main.lock\"\ncommand = \"./run -x\"\n";
+    const TWO: &str = "[bots.main]\nscript = \"main.py\"\n[bots.aux]\nscript = \"aux/bot.py\"\n";
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn names(place: &Place, flags: &Selection, bots: &[&str]) -> Result<Vec<String>, Error> {
+        let bots: Vec<String> = bots.iter().map(|bot| (*bot).to_owned()).collect();
+        Ok(place.load()?.select_many(flags, &bots)?.into_iter().map(|bot| bot.name).collect())
+    }
+
+    fn for_command(place: &Place, flags: &Selection, bot: Option<&str>, line: &str) -> Result<Bot, Error> {
+        place.load()?.select_for_command(flags, bot, &words(line))
+    }
+
+    #[test]
+    fn looking_means_every_bot_in_the_files_order() {
+        let place = Place::with_file(TWO);
+        let none = Selection::default();
+        assert_eq!(names(&place, &none, &[]).unwrap(), ["main", "aux"]);
+        assert_eq!(names(&place, &none, &["aux", "main", "aux"]).unwrap(), ["aux", "main"]);
+        assert_eq!(names(&Place::new(), &none, &[]).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn acting_means_one() {
+        let none = Selection::default();
+        let one = Place::with_file(ONE).load().unwrap();
+        assert_eq!(one.select_one(&none, None).unwrap().name, "main");
+        let error = Place::with_file(TWO).load().unwrap().select_one(&none, None).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert_eq!(error.to_string(), "which bot? it could be main, aux");
+        let error = Place::new().load().unwrap().select_one(&none, None).unwrap_err();
+        assert_eq!((error.exit(), error.kind()), (Exit::Usage, "no-bot"));
+    }
+
+    #[test]
+    fn an_unknown_bot_says_what_could_be_meant() {
+        let place = Place::with_file(TWO);
+        place.write("app/other.py", "");
+        let error = |name: &str| names(&place, &Selection::default(), &[name]).unwrap_err();
+        assert_eq!(error("mian").exit(), Exit::Usage);
+        assert_eq!(error("mian").hints(), ["did you mean `main`?", "the bots are main, aux"]);
+        assert_eq!(error("other.py").hints()[0], "use -m other.py");
+        let error = names(&Place::new(), &Selection::default(), &["main"]).unwrap_err();
+        assert_eq!(error.to_string(), "no bot `main`: no solobot.toml found");
+    }
+
+    #[test]
+    fn a_program_or_a_lock_finds_its_entry_or_stands_for_itself() {
+        let place = Place::with_file(ONE);
+        let lock = |path: &str| Selection { lock: Some(path.into()), ..Selection::default() };
+        let cases = [
+            (matching("./main.py"), "main", true, "app/main.lock"),
+            (matching("../other/x.py"), "x.py", false, "other/.solobot.lock"),
+            (lock("main.lock"), "main", true, "app/main.lock"),
+            (lock("/tmp/x.lock"), "x.lock", false, "/tmp/x.lock"),
+            (Selection { module: Some("a.b".into()), ..Selection::default() }, "a.b", false, "app/.solobot.lock"),
+            (Selection { lock: Some("l".into()), ..matching("./main.py") }, "main", true, "app/l"),
+        ];
+        for (flags, name, configured, lock) in cases {
+            let bot = place.load().unwrap().select_one(&flags, None).unwrap();
+            assert_eq!((bot.name.as_str(), bot.configured), (name, configured));
+            assert_eq!(bot.lock, place.path(lock), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn flags_for_one_bot_do_not_change_several() {
+        let flags = Selection { token_env: Some("T".into()), ..Selection::default() };
+        let error = names(&Place::with_file(TWO), &flags, &[]).unwrap_err();
+        assert_eq!((error.exit(), error.kind()), (Exit::Usage, "ambiguous-bot"));
+        assert_eq!(names(&Place::with_file(TWO), &flags, &["aux"]).unwrap(), ["aux"]);
+        assert_eq!(names(&Place::new(), &flags, &[]).unwrap(), ["bot"]);
+    }
+
+    #[test]
+    fn command_finds_its_bot_or_stands_for_itself() {
+        let place = Place::with_file(ONE);
+        let none = Selection::default();
+        let bot = for_command(&place, &none, None, "python3 main.py").unwrap();
+        assert_eq!((bot.name.as_str(), bot.configured), ("main", true));
+        assert_eq!(bot.command, Some(words("python3 main.py")));
+        assert_eq!(bot.provenance.of("command"), &Origin::Command);
+
+        let bot = for_command(&place, &none, None, "python3 ../o/other.py --x").unwrap();
+        assert_eq!((bot.name.as_str(), bot.configured), ("other.py", false));
+        assert_eq!(bot.lock, place.path("o/.solobot.lock"));
+
+        let bot = for_command(&place, &none, Some("main"), "./else").unwrap();
+        assert_eq!((bot.name.as_str(), bot.command), ("main", Some(words("./else"))));
+        let bot = for_command(&place, &none, None, "").unwrap();
+        assert_eq!(bot.command, Some(vec![place.path("app/run").into(), "-x".into()]));
+        assert!(matches!(for_command(&Place::new(), &none, None, ""), Err(Error::NothingNamed)));
+    }
+
+    #[test]
+    fn command_of_a_bot_with_arguments_is_told_apart() {
+        let place = Place::with_file(
+            "[bots.a]\nscript = \"m.py\"\nargs = [\"--config\", \"a\"]\nlock = \"a\"\n[bots.b]\nscript = \"m.py\"\n\
+             args = [\"--config\", \"b\"]\nlock = \"b\"\n",
+        );
+        let none = Selection::default();
+        assert_eq!(for_command(&place, &none, None, "python m.py --config b").unwrap().name, "b");
+        assert_eq!(for_command(&place, &none, None, "python m.py --config c").unwrap().name, "m.py");
+        place.write(
+            "app/solobot.toml",
+            "[bots.a]\nscript = \"m.py\"\nlock = \"a\"\n[bots.b]\nscript = \"m.py\"\nargs = [\"-b\"]\nlock = \"b\"\n",
+        );
+        assert_eq!(for_command(&place, &none, None, "python m.py -b").unwrap().name, "b");
+        assert_eq!(for_command(&place, &none, None, "python m.py -c").unwrap().name, "a");
+        assert_eq!(names(&place, &matching("./m.py"), &[]).unwrap(), ["a", "b"]);
+        assert!(matches!(place.load().unwrap().select_one(&matching("./m.py"), None), Err(Error::Ambiguous { .. })));
+    }
+
+    #[test]
+    fn one_lock_needs_one_token() {
+        let bots = |a: &str, b: &str| {
+            format!(
+                "[bots.a]\nscript = \"a.py\"\nlock = \"l\"\n{a}\n[bots.b]\nscript = \"b.py\"\nlock = \"./l\"\n{b}\n"
+            )
+        };
+        let shared = [
+            ("", ""),
+            ("token = { env = \"A\" }", "token = { env = \"A\" }"),
+            ("token = { env = \"A\", env_file = \".env\" }", "token = { env = \"A\" }"),
+            ("token = { file = \"t\" }", "token = { file = \"./t\" }"),
+            ("", "token = { env = \"BOT_TOKEN\" }"),
+        ];
+        for (a, b) in shared {
+            assert!(Place::with_file(&bots(a, b)).load().is_ok(), "{a} {b}");
+        }
+        let error = Place::with_file(&bots("token = { env = \"A\" }", "token = { env = \"B\" }")).load().unwrap_err();
+        assert_eq!((error.exit(), error.kind()), (Exit::Config, "shared-lock"));
+        assert!(error.to_string().starts_with("bots `a` and `b` have the same lock `/"), "{error}");
+        let hashed = bots("token = { env = \"A\" }", "token = { env = \"B\" }")
+            .replace("\"l\"", "\"{token_hash}\"")
+            .replace("\"./l\"", "\"{token_hash}\"");
+        assert!(Place::with_file(&hashed).load().is_ok());
+    }
+
+    #[test]
+    fn root_acts_on_the_callers_file_only_if_it_is_named() {
+        let text = "journal = \"j\"\n[bots.main]\nscript = \"main.py\"\ncommand = \"./run\"\n[bots.exe]\nexe = \"x\"\nlock = \"x\"\n\
+                    [bots.url]\nscript = \"u.py\"\nlock = \"u\"\napi_url = \"http://evil\"\n";
+        let mut place = Place::with_file(text);
+        let file = place.path("app/solobot.toml");
+        let owner = place.make_foreign(&file);
+        place.context.caller = crate::settings::Caller { uid: 0, sudo_uid: Some(owner) };
+        let none = Selection::default();
+        let settings = place.load().unwrap();
+        let looked = settings.select_many(&none, &[]).unwrap();
+        assert_eq!(looked.len(), 3);
+        assert!(looked.iter().all(|bot| bot.command.is_none() && bot.api_url == "https://api.telegram.org"));
+        assert_eq!(settings.warnings.len(), 3, "{:?}", settings.warnings);
+        assert!(settings.select_one(&none, Some("main")).is_ok());
+        assert!(for_command(&place, &none, Some("main"), "./mine").is_ok());
+        for (bot, setting) in [("main", "command"), ("exe", "exe"), ("url", "api_url")] {
+            let error = for_command(&place, &none, Some(bot), "").unwrap_err();
+            assert_eq!(error.exit(), Exit::Config);
+            assert!(error.to_string().contains(&format!("`{setting}`")), "{error}");
+            assert!(error.hints()[0].contains(&format!("solobot -c {}", file.display())), "{:?}", error.hints());
+        }
+        let named = place.load_named(&file).unwrap();
+        assert!(named.select_for_command(&none, Some("main"), &[]).unwrap().command.is_some());
+        assert!(named.warnings.is_empty());
+        assert_eq!((settings.journal(), named.journal()), (None, Some(place.path("app/j"))));
+    }
+
+    #[test]
+    fn no_token_in_any_debug_output() {
+        let place = Place::with_file(ONE).vars(&[("BOT_TOKEN", &token())]);
+        let settings = place.load().unwrap();
+        let bot = settings.select_one(&Selection::default(), None).unwrap();
+        assert_eq!(bot.token.require().unwrap().token.bot_id(), "123456");
+        assert!(!format!("{settings:?} {bot:?} {:?}", bot.token).contains("AAAA"));
     }
 }

@@ -64,3 +64,72 @@ fn names(only: Option<&str>) -> Vec<String> {
         None => env::TOKENS.iter().map(|name| (*name).to_owned()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Selection;
+    use crate::error::Expected;
+    use crate::exit::Exit;
+    use crate::settings::Bot;
+    use crate::settings::testing::{Place, chmod, token};
+
+    fn bot(place: &Place, flags: &Selection) -> Bot {
+        place.load().unwrap().select_one(flags, None).unwrap()
+    }
+
+    fn shown(place: &Place, flags: &Selection) -> Vec<String> {
+        bot(place, flags).token.sources().iter().map(ToString::to_string).collect()
+    }
+
+    fn flags(file: Option<&str>, env: Option<&str>, env_file: Option<&str>) -> Selection {
+        Selection {
+            token_file: file.map(Into::into),
+            token_env: env.map(Into::into),
+            env_file: env_file.map(Into::into),
+            ..Selection::default()
+        }
+    }
+
+    #[test]
+    fn flags_then_the_table_then_the_usual_places() {
+        let place = Place::with_file(
+            "[bots.main]\nscript = \"m.py\"\ntoken = { env_file = \"~/e\", env = \"T\", file = \"t\" }\n",
+        );
+        let (home, app) = (place.path("e"), place.path("app"));
+        let (home, app) = (home.display(), app.display());
+        let table = ["variable `T`".to_owned(), format!("file `{app}/t`"), format!("`T` in `{home}`")];
+        assert_eq!(shown(&place, &Selection::default()), table);
+        let all = [format!("file `{app}/f`"), "variable `V`".to_owned(), format!("`V` in `{app}/e`")];
+        assert_eq!(shown(&place, &flags(Some("f"), Some("V"), Some("e"))), all);
+        assert_eq!(shown(&place, &flags(None, None, Some("e"))), [format!("`T` in `{app}/e`")]);
+
+        let place = Place::with_file("[bots.main]\nscript = \"m.py\"\n");
+        place.write("app/.env", "");
+        let app = place.path("app");
+        let usual = [
+            "variable `TELEGRAM_BOT_TOKEN`".to_owned(),
+            "variable `BOT_TOKEN`".to_owned(),
+            "variable `TELEGRAM_TOKEN`".to_owned(),
+            format!("`TELEGRAM_BOT_TOKEN` or `BOT_TOKEN` or `TELEGRAM_TOKEN` in `{}/.env`", app.display()),
+        ];
+        assert_eq!(shown(&place, &Selection::default()), usual);
+        let bot = bot(&place, &flags(None, Some("V"), None));
+        assert_eq!(bot.provenance.of("token"), &Origin::Flag("--token-env"));
+    }
+
+    #[test]
+    fn env_is_believed_as_solobot_toml_is() {
+        let place = Place::with_file("[bots.main]\nscript = \"m.py\"\n");
+        let path = place.write("app/.env", &format!("BOT_TOKEN={}\n", token()));
+        let none = Selection::default();
+        assert_eq!(bot(&place, &none).token.require().unwrap().token.bot_id(), "123456");
+        chmod(&path, 0o646);
+        let bot = bot(&place, &none);
+        let error = bot.token.resolve().unwrap_err();
+        assert_eq!(error.exit(), Exit::Config);
+        assert_eq!(error.hints(), [format!("chmod o-w {}", path.display())]);
+        let named = flags(None, None, Some(".env"));
+        assert!(place.load().unwrap().select_one(&named, None).unwrap().token.require().is_ok());
+    }
+}

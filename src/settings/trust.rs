@@ -210,7 +210,7 @@ mod tests {
         let file = place.write("dotfiles/f", "");
         symlink("../dotfiles/f", place.path("app/link")).unwrap();
         assert_eq!(access(&place, &place.path("app/link")), Some(Access::Full));
-        chmod(&place.path("dotfiles"), 0o777);
+        chmod(&place.path("dotfiles"), 0o757);
         assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` can be written by every user"));
         chmod(&place.path("dotfiles"), 0o755);
         chmod(&file, 0o666);

@@ -6,7 +6,7 @@
 
 /// The variables of a `.env` file in their order; where a name stands twice, the later one counts.
 #[derive(Clone, Default)]
-pub struct DotEnv(Vec<(String, String)>);
+pub struct DotEnv(Vec<(String, Option<String>)>);
 
 impl DotEnv {
     /// Reads the text; there is no text that it refuses.
@@ -19,8 +19,7 @@ impl DotEnv {
                 return Self(variables);
             }
             match reader.binding() {
-                Some((key, Some(value))) => variables.push((key, value)),
-                Some((_, None)) => {}
+                Some(binding) => variables.push(binding),
                 None => reader.skip_line(),
             }
         }
@@ -28,7 +27,7 @@ impl DotEnv {
 
     /// The value of a variable; `None` if the file does not give it one.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0.iter().rev().find(|(key, _)| key == name)?.1.as_deref()
     }
 }
 
@@ -213,6 +212,8 @@ mod tests {
             ("T='a\\'", Some("a\\")),
             ("\n\n  # c\n\nT=a", Some("a")),
             ("T='a'# comment", Some("a")),
+            ("T='a\\\\'", Some("a\\")),
+            ("T=a\nT", None),
             ("TT=a", None),
             ("", None),
         ];

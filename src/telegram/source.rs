@@ -296,3 +296,6 @@ impl Expected for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

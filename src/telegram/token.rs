@@ -1,6 +1,6 @@
 //! A bot's token, and the one place that keeps it out of sight.
 //!
-//! Invariant: the secret leaves a [`Token`] only through [`Token::secret`], for the HTTP client. `Debug` and `Display`
+//! Invariant: the secret leaves a [`Token`] only through `Token::secret`, for the HTTP client. `Debug` and `Display`
 //! show the bot id and a fingerprint, by which two hosts can be compared; foreign text goes through [`mask`].
 
 use std::borrow::Cow;

@@ -10,7 +10,7 @@ use crate::env;
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
 use crate::lock::holders;
-use crate::process::identity::{Identity, Stat};
+use crate::process::identity::ancestry;
 
 /// What COMMAND finds in its environment.
 pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {
@@ -55,10 +55,4 @@ pub fn is_held_for_us(request: &Request<'_>, notify: &mut dyn Notify) -> bool {
 
 fn leaked(name: &str) -> Notice {
     Notice::Warning(format!("{name}=1 is set, but nobody holds the lock for this process: it is taken all the same"))
-}
-
-/// This process and its ancestors, nearest first.
-fn ancestry() -> impl Iterator<Item = i32> {
-    let own = Identity::own().ok().map(|own| own.pid);
-    std::iter::successors(own, |&pid| Stat::read(pid).map(|stat| stat.parent).filter(|&parent| parent > 0))
 }

@@ -61,10 +61,7 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
                     dir = Some(dir.map_or_else(|| PathBuf::from(target), |dir| dir.join(target)));
                 }
             }
-            Some(
-                "true" | "false" | ":" | "done" | "fi" | "esac" | "sleep" | "echo" | "export" | "set" | "wait" | "."
-                | "source" | "trap" | "ulimit" | "umask" | "exit" | "[" | "test" | "read" | "for" | "case" | "}" | ")",
-            ) => {}
+            _ if is_builtin(first) => {}
             _ => found.push(Inner { argv: without_input(words), dir: dir.clone() }),
         }
     }
@@ -92,15 +89,79 @@ fn is_assignment(word: &OsStr) -> bool {
     super::python::is_identifier(name)
 }
 
-/// Whether a command line loops: `while`, `until` or `for` where a command may stand.
-pub fn has_loop(line: &OsStr) -> bool {
-    simple_commands(line.as_bytes())
-        .iter()
-        .any(|words| words.iter().take_while(|word| is_prefix(word) || is_loop(word)).any(|word| is_loop(word)))
+/// Whether a command line or script starts something again and again: a `while`, `until` or `for` whose condition or
+/// body holds a command that may be a bot (`until ./bot; do sleep 5; done`). Waiting for a port or reading lines is no
+/// such loop.
+pub fn has_loop(script: &OsStr) -> bool {
+    let mut depth = 0_usize;
+    for words in simple_commands(script.as_bytes()) {
+        if words.first().is_some_and(|word| word == "done") {
+            depth = depth.saturating_sub(1);
+            continue;
+        }
+        let prefix = words.iter().take_while(|word| is_prefix(word) || is_loop(word)).count();
+        let (before, command) = words.split_at(prefix);
+        let is_for = before.last().is_some_and(|word| word == "for");
+        depth += before.iter().filter(|word| is_loop(word)).count();
+        let may_be_bot = command.first().is_some_and(|word| !is_builtin(word) && !is_errand(word));
+        if depth > 0 && may_be_bot && !is_for {
+            return true;
+        }
+    }
+    false
 }
 
 fn is_loop(word: &OsStr) -> bool {
     matches!(word.as_bytes(), b"while" | b"until" | b"for")
+}
+
+/// Commands of the shell itself, and ends of its constructs.
+const BUILTINS: [&str; 31] = [
+    "true", "false", ":", "done", "fi", "esac", "sleep", "echo", "printf", "export", "set", "unset", "wait", ".",
+    "source", "trap", "ulimit", "umask", "exit", "return", "break", "continue", "[", "[[", "test", "read", "for",
+    "case", "}", "shift", "local",
+];
+
+fn is_builtin(word: &OsStr) -> bool {
+    BUILTINS.iter().any(|builtin| word == OsStr::new(builtin))
+}
+
+/// Commands that scripts repeat while they wait or tidy up.
+const ERRANDS: [&str; 30] = [
+    "nc",
+    "curl",
+    "wget",
+    "ping",
+    "pg_isready",
+    "mysqladmin",
+    "redis-cli",
+    "psql",
+    "grep",
+    "ps",
+    "pgrep",
+    "kill",
+    "systemctl",
+    "docker",
+    "mkdir",
+    "rm",
+    "cp",
+    "mv",
+    "ln",
+    "chmod",
+    "chown",
+    "touch",
+    "cat",
+    "tail",
+    "date",
+    "cd",
+    "tee",
+    "logger",
+    "getopts",
+    "cut",
+];
+
+fn is_errand(word: &OsStr) -> bool {
+    ERRANDS.iter().any(|errand| base(word) == OsStr::new(errand))
 }
 
 /// The words of one command, quotes resolved, redirections left out.

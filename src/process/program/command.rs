@@ -32,7 +32,7 @@ impl Program {
             },
             Target::Inline(_) | Target::Worker | Target::Stdin => return None,
         };
-        Some(program.with_args(invocation.args.clone()))
+        Some(program.with_args(invocation.args.clone()).with_folder(cwd))
     }
 }
 

@@ -1,0 +1,129 @@
+//! `--takeover`: stop the holder, if that can be proved to be right, and take its place.
+//!
+//! It stops only processes whose fdinfo shows this very lock, a verified keeper's target, and the instances of step 4.
+//! It refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
+//! ago: two of those would stop each other for ever.
+
+use std::time::Duration;
+
+use super::Request;
+use super::error::Error as AcquireError;
+use crate::cli::Takeover;
+use crate::commands::notice::{Notice, Notify};
+use crate::commands::view::ProcessView;
+use crate::error::Error;
+use crate::lock::file::open_to_look;
+use crate::lock::state::{Facts, State, inspect};
+use crate::lock::{holders, keeper};
+use crate::process::identity::{Identity, ancestry};
+use crate::process::origin::{self, OriginKind};
+use crate::process::terminate::{self, Options};
+
+/// A holder that took over this recently is not taken over from.
+const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Stops whoever holds the lock now.
+///
+/// # Errors
+/// The takeover is refused, or the holder cannot be stopped.
+pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<(), Error> {
+    let facts = inspect(&request.bot.lock);
+    let State::Held { orphaned, .. } = facts.state else { return Ok(()) };
+    if whom == Takeover::Orphan && !orphaned {
+        return Err(refused(
+            request,
+            "the holder's solobot lives, or it never had one: it is no orphan".into(),
+            "to stop it all the same: --takeover".into(),
+        ));
+    }
+    refuse_recent(request, &facts)?;
+    let lock = open_to_look(&request.bot.lock)?;
+    let sharers = holders::all_sharers(&lock)
+        .map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
+    if sharers.is_empty() {
+        return Err(refused(
+            request,
+            "the holder cannot be seen from here: it is in another PID namespace, or may not be inspected".into(),
+            "stop it where it runs: solobot status there, or with sudo".into(),
+        ));
+    }
+    let mut targets = sharers;
+    if let Some((_, target)) = keeper::among(&targets) {
+        targets.push(target);
+    }
+    stop(request, &in_order(targets, &facts), notify)
+}
+
+/// Stops instances that run without the lock, which we hold by now.
+///
+/// # Errors
+/// As [`stop_holders`].
+pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
+    stop(request, instances, notify)
+}
+
+/// The holding solobot first: it is the loop that would start the bot again, and it passes TERM on. Then the rest.
+fn in_order(mut targets: Vec<Identity>, facts: &Facts) -> Vec<Identity> {
+    let first = facts.record.details().map(|details| details.holder_pid);
+    targets.sort_by_key(|target| (Some(target.pid) != first, target.pid));
+    targets
+}
+
+fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
+    let Some(details) = facts.record.details().filter(|details| details.took_over) else { return Ok(()) };
+    let Ok(since) = details.acquired_at.parse::<jiff::Timestamp>() else { return Ok(()) };
+    let age = jiff::Timestamp::now().duration_since(since).unsigned_abs();
+    if age >= SETTLED_AFTER {
+        return Ok(());
+    }
+    Err(refused(
+        request,
+        format!("the holder itself took over {} ago: two that do so stop each other for ever", crate::duration::show(age)),
+        "find out who starts it: solobot status".into(),
+    ))
+}
+
+fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
+    for &target in targets {
+        if ancestry().any(|pid| pid == target.pid) {
+            return Err(refused(
+                request,
+                format!("PID {} is an ancestor of this solobot: stopping it would end us too", target.pid),
+                "start from another terminal".into(),
+            ));
+        }
+        refuse_managed(request, target)?;
+    }
+    notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
+    let options = Options { grace: request.grace, ..Options::default() };
+    let results = terminate::stop(targets, &options)
+        .map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
+    match results.iter().find(|result| !result.has_ended()) {
+        None => Ok(()),
+        Some(survivor) => Err(refused(
+            request,
+            format!("PID {} did not end: {survivor}", survivor.pid()),
+            "look what it hangs on: solobot status".into(),
+        )),
+    }
+}
+
+/// A manager would start again what is stopped, and the two would fight.
+fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
+    let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
+    origin.forecast();
+    if !origin.would_respawn() {
+        return Ok(());
+    }
+    // Of a solobot, its own origin counts.
+    while let Some(above) = origin.above.take_if(|_| origin.kind == OriginKind::Solobot) {
+        origin = *above;
+    }
+    let name = origin.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
+    let hint = origin.stop.map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
+    Err(refused(request, format!("PID {} would be started again by {}{name}", target.pid, origin.kind.word()), hint))
+}
+
+fn refused(request: &Request<'_>, why: String, hint: String) -> Error {
+    AcquireError::TakeoverRefused { why, hint, exit: request.conflict_exit }.into()
+}

@@ -1,0 +1,161 @@
+//! `check`: is it safe to start? One line a bot, fast: for cron, scripts and systemd conditions.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::notice::Notify;
+use super::status::{self, Covered};
+use super::view::command_line;
+use crate::cli;
+use crate::duration::Limit;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::state::{Facts, State, inspect};
+use crate::platform::pidfd::Pidfd;
+use crate::platform::poll;
+use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::settings::{Bot, Settings};
+
+/// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// Every bot's.
+    pub ok: bool,
+    /// Why not, each with its bot's name.
+    pub reasons: Vec<String>,
+    /// One by one.
+    pub bots: Vec<Answer>,
+    /// It could not be told.
+    #[serde(skip)]
+    unknown: Option<Exit>,
+}
+
+/// The answer for one bot.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// Its name.
+    pub name: String,
+    /// Whether it is safe to start.
+    pub ok: bool,
+    /// Why not.
+    pub reasons: Vec<String>,
+    #[serde(skip)]
+    unknown: Option<Exit>,
+    /// Whose end may turn a no into a yes.
+    #[serde(skip)]
+    in_the_way: Vec<Identity>,
+}
+
+impl Outcome {
+    fn of(bots: Vec<Answer>) -> Self {
+        let reasons = bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| format!("{}: {reason}", bot.name)));
+        Self {
+            ok: bots.iter().all(|bot| bot.ok),
+            reasons: reasons.collect(),
+            unknown: bots.iter().find_map(|bot| bot.unknown),
+            bots,
+        }
+    }
+
+    /// The exit code it leads to: "could not tell" is neither yes nor no.
+    pub fn exit(&self) -> Exit {
+        match (self.ok, self.unknown) {
+            (true, _) => Exit::Ok,
+            (false, Some(exit)) if self.bots.iter().all(|bot| bot.ok || bot.unknown.is_some()) => exit,
+            (false, _) => Exit::No,
+        }
+    }
+}
+
+/// Runs `check`.
+///
+/// # Errors
+/// Nothing says which bot; `/proc` cannot be read.
+pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    let bots = settings.select_many(&args.selection, &args.bots)?;
+    if bots.is_empty() {
+        return Err(Error::usage(
+            "no bot is named, and there is no solobot.toml",
+            "solobot check -m main.py, or --lock PATH",
+        ));
+    }
+    let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
+    loop {
+        let outcome = Outcome::of(bots.iter().map(answer).collect::<Result<_, _>>()?);
+        if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Ok(outcome);
+        }
+        wait_for_change(&outcome, deadline)?;
+    }
+}
+
+/// Wakes when one of those in the way has ended; else after a second, or at the deadline.
+fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), Error> {
+    let io = |source| Error::Io { action: "wait".into(), source };
+    let processes = outcome.bots.iter().flat_map(|bot| &bot.in_the_way);
+    let pidfds: Vec<Pidfd> = processes.filter_map(|&process| Pidfd::open(process).ok().flatten()).collect();
+    let fds: Vec<_> = pidfds.iter().map(AsFd::as_fd).collect();
+    let left = deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
+    poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
+}
+
+fn answer(bot: &Bot) -> Result<Answer, Error> {
+    let facts = inspect(&bot.lock);
+    let instances = match &bot.program {
+        Some(program) => {
+            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let found = find::find(&Search::new(program).with_token(token))
+                .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+            found.instances
+        }
+        None => Vec::new(),
+    };
+    Ok(judge(bot, &facts, &instances))
+}
+
+fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
+    let lock = facts.path.display();
+    let mut reasons = Vec::new();
+    let mut unknown = None;
+    let mut in_the_way: Vec<Identity> = instances.iter().map(|instance| instance.root).collect();
+    for instance in instances {
+        reasons.push(format!("it runs: PID {} ({})", instance.root.pid, instance.command));
+    }
+    match &facts.state {
+        State::Absent | State::Free | State::Stale(_) => {}
+        State::Held { holders, orphaned } => {
+            in_the_way.extend(holders);
+            let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
+            let by = holders.first().map_or_else(
+                || "a process outside this PID namespace".to_owned(),
+                |holder| format!("PID {} ({})", holder.pid, command_line(holder.pid)),
+            );
+            let orphaned = if *orphaned { ", orphaned" } else { "" };
+            if !covered || !orphaned.is_empty() {
+                reasons.push(format!("lock {lock} is held by {by}{orphaned}"));
+            }
+        }
+        State::OwnerAliveUnlocked(process) => {
+            in_the_way.push(*process);
+            reasons.push(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid));
+        }
+        State::Replaced { holders } => {
+            in_the_way.extend(holders);
+            let pids: Vec<String> = holders.iter().map(|holder| holder.pid.to_string()).collect();
+            reasons.push(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
+        }
+        State::Unreadable { why, not_permitted } => {
+            reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
+            unknown = Some(if *not_permitted { Exit::NotPermitted } else { Exit::Config });
+        }
+    }
+    let unknown = unknown.filter(|_| instances.is_empty());
+    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }
+}

@@ -1,0 +1,194 @@
+//! `clean-stale`: clear what dead processes left. A held lock is never touched; the file itself stays, because Python's
+//! lockers and `flock(1)` do not look again at the inode, and an unlink makes two holders. `--remove` unlinks where no
+//! process has the file open and every process could be asked.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::file::{Attempt, LockFile, open_to_look};
+use crate::lock::state::{Facts, State, inspect};
+use crate::lock::text::Text;
+use crate::lock::{held, holders, owner};
+use crate::settings::Settings;
+
+/// What became of every file.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// One by one.
+    pub files: Vec<Cleaned>,
+    /// Nothing was done, only said.
+    pub dry_run: bool,
+    /// `--remove` was refused for one of them.
+    #[serde(skip)]
+    pub refused: bool,
+}
+
+/// What became of one lock file.
+#[derive(Debug, Serialize)]
+pub struct Cleaned {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// What was done (with `--dry-run`: would be).
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+}
+
+/// What was done to a lock file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Nothing.
+    Kept,
+    /// Its text and owner record were cleared.
+    Cleaned,
+    /// It was unlinked, and its owner record with it.
+    Removed,
+}
+
+impl Outcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        if self.refused { Exit::No } else { Exit::Ok }
+    }
+}
+
+/// Runs `clean-stale`.
+///
+/// # Errors
+/// Nothing says which lock is meant; a file cannot be changed.
+pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error> {
+    let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: false };
+    for path in paths(args, settings)? {
+        let (cleaned, refused) = clean(&path, args)?;
+        outcome.files.push(cleaned);
+        outcome.refused |= refused;
+    }
+    Ok(outcome)
+}
+
+/// The locks that are meant: bots by name, else paths; none named: the flags', or all of the file.
+fn paths(args: &cli::CleanStale, settings: &Settings) -> Result<Vec<PathBuf>, Error> {
+    if args.targets.is_empty() {
+        let bots = settings.select_many(&args.selection, &[])?;
+        if bots.is_empty() {
+            return Err(Error::usage("no lock is named, and there is no solobot.toml", "solobot clean-stale PATH"));
+        }
+        return Ok(bots.into_iter().map(|bot| bot.lock).collect());
+    }
+    args.targets.iter().map(|target| path_of(target, args, settings)).collect()
+}
+
+fn path_of(target: &OsString, args: &cli::CleanStale, settings: &Settings) -> Result<PathBuf, Error> {
+    match target.to_str().filter(|name| settings.knows(name)) {
+        Some(name) => Ok(settings.select_one(&args.selection, Some(name))?.lock),
+        None => Ok(settings.context().cwd.join(Path::new(target))),
+    }
+}
+
+/// Cleans one lock file; says too whether `--remove` was refused.
+fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, bool), Error> {
+    let facts = inspect(path);
+    let say = |action, reason: String| (Cleaned { path: path.to_owned(), action, reason }, false);
+    if let Some(why) = keep(&facts) {
+        let refused = args.remove && !matches!(facts.state, State::Absent);
+        return Ok((Cleaned { path: path.to_owned(), action: Action::Kept, reason: why }, refused));
+    }
+    let why = match &facts.state {
+        State::Stale(stale) => format!("stale: {stale}"),
+        _ => "free".to_owned(),
+    };
+    if !args.remove && matches!(facts.state, State::Free) {
+        return Ok(say(Action::Kept, "nothing to clean: it is free, and an empty file does no harm".into()));
+    }
+    if args.remove
+        && let Some(why) = removal_refused(path)?
+    {
+        return Ok((Cleaned { path: path.to_owned(), action: Action::Kept, reason: why }, true));
+    }
+    let action = if args.remove { Action::Removed } else { Action::Cleaned };
+    if args.dry_run {
+        return Ok(say(action, why));
+    }
+    // Everything was judged without the lock: judge again while nobody else can take it.
+    let lock = LockFile::open(path, args.selection.allow_network_fs)?;
+    if lock.try_lock()? != Attempt::Granted {
+        return Ok(say(Action::Kept, "it has just been taken".into()));
+    }
+    let done = finish(&lock, args.remove);
+    lock.unlock();
+    match done? {
+        Some(why_not) => Ok(say(Action::Kept, why_not)),
+        None => Ok(say(action, why)),
+    }
+}
+
+/// Under the lock: makes sure of everything once more, then clears, then unlinks if asked. `Some` says why not.
+fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
+    if !lock.is_current() {
+        return Ok(Some("it has just been replaced".into()));
+    }
+    let owner = lock.file().metadata().ok().map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+    let record = owner::read(lock.path(), owner);
+    match crate::lock::state::unlocked(lock, &record)? {
+        State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
+        State::Free if !remove => return Ok(Some("it has just been cleaned".into())),
+        _ => {}
+    }
+    if remove && let Some(why) = removal_refused(lock.path())? {
+        return Ok(Some(why));
+    }
+    held::clear_stale(lock)?;
+    if remove {
+        std::fs::remove_file(lock.path())
+            .map_err(|error| crate::lock::Error::io("remove", lock.path(), error))?;
+    }
+    Ok(None)
+}
+
+/// Why a file is left alone, whatever was asked.
+fn keep(facts: &Facts) -> Option<String> {
+    match &facts.state {
+        State::Absent if facts.record.record().is_some() => {
+            Some("there is no such file, but an owner record: the next acquire replaces it".into())
+        }
+        State::Absent => Some("there is no such file".into()),
+        State::Held { holders, .. } => Some(match holders.first() {
+            Some(holder) => format!("it is held by PID {}", holder.pid),
+            None => "it is held by a process outside this PID namespace".into(),
+        }),
+        State::OwnerAliveUnlocked(process) => Some(alive(process.pid)),
+        State::Replaced { holders } => {
+            let pid = holders.first().map_or(0, |holder| holder.pid);
+            Some(format!("PID {pid} holds a file that was at this path: stop it first"))
+        }
+        State::Unreadable { why, .. } => Some(why.clone()),
+        State::Free | State::Stale(_) => foreign(&facts.path),
+    }
+}
+
+fn alive(pid: i32) -> String {
+    format!("PID {pid}, which it names, is alive (but holds no lock)")
+}
+
+fn foreign(path: &Path) -> Option<String> {
+    let lock = open_to_look(path).ok()?;
+    let is_foreign = Text::read(lock.file()).ok()? == Text::Foreign;
+    is_foreign.then(|| "its content is neither empty nor a PID: it is not a lock".to_owned())
+}
+
+/// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds.
+fn removal_refused(path: &Path) -> Result<Option<String>, Error> {
+    let (openers, uninspected) = holders::openers(open_to_look(path)?.inode());
+    if let Some(opener) = openers.first() {
+        return Ok(Some(format!("PID {} has it open: removing it would make two holders", opener.pid)));
+    }
+    Ok((uninspected > 0).then(|| {
+        format!("{uninspected} processes cannot be inspected, and one may have it open: try again with sudo")
+    }))
+}

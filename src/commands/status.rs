@@ -1,0 +1,280 @@
+//! `status`: instances, lock, origin and polling of each bot.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::notice::Notify;
+use super::view::LockView;
+use crate::cli;
+use crate::error::{Error, Expected};
+use crate::exit::Exit;
+use crate::lock::state::{Facts, State, inspect};
+use crate::platform::{poll, user};
+use crate::process::find::{self, Search};
+use crate::process::instance::Instance;
+use crate::process::origin::Origin;
+use crate::settings::{Bot, Settings};
+
+/// What was seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// This host's name.
+    pub host: String,
+    /// Who looks.
+    pub user: String,
+    /// When, to a second.
+    pub time: Timestamp,
+    /// Each bot.
+    pub bots: Vec<BotView>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be inspected.
+    pub uninspected: usize,
+    /// Nothing is configured, and no flag says which bot: these are the likely ones.
+    #[serde(skip)]
+    pub guessed: bool,
+    /// The configuration file that counts.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// Where each bot's settings came from, for `-v`: name of the bot, setting, source.
+    #[serde(skip)]
+    pub provenance: Vec<(String, &'static str, String)>,
+}
+
+/// One bot.
+#[derive(Debug, Clone, Serialize)]
+pub struct BotView {
+    /// Its name.
+    pub name: String,
+    /// Its lock; `null` where nobody says which it is.
+    pub lock: Option<LockView>,
+    /// Its instances, oldest first.
+    pub instances: Vec<InstanceView>,
+    /// Its token, as far as it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenView>,
+}
+
+/// A token, as far as it may be shown: enough to compare two hosts.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenView {
+    /// The bot's id at Telegram: the part before the colon.
+    pub bot_id: String,
+    /// First 12 hex digits of its SHA-256.
+    pub fingerprint: String,
+}
+
+/// One instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceView {
+    /// Its topmost process.
+    pub pid: i32,
+    /// When that started.
+    pub start: Timestamp,
+    /// Whose it is.
+    pub user: String,
+    /// Who started it.
+    pub origin: OriginView,
+    /// How it stands to the lock.
+    pub lock: Covered,
+    /// Whether it is connected to Telegram.
+    pub polling: Polling,
+    /// How sure it is that this is the bot.
+    pub confidence: &'static str,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// All its processes.
+    pub pids: Vec<i32>,
+}
+
+/// Who started an instance, and what stops it for good.
+#[derive(Debug, Clone, Serialize)]
+pub struct OriginView {
+    /// In one word.
+    pub kind: &'static str,
+    /// Its name for the instance.
+    pub name: Option<String>,
+    /// The command that stops it for good.
+    pub stop: Option<String>,
+    /// Whether it starts again what was killed.
+    pub respawns: &'static str,
+}
+
+impl OriginView {
+    /// As it is shown.
+    pub fn of(origin: &Origin) -> Self {
+        Self {
+            kind: origin.kind.word(),
+            name: origin.name.clone(),
+            stop: origin.stop.clone(),
+            respawns: origin.respawns.word(),
+        }
+    }
+}
+
+/// How an instance stands to its bot's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Covered {
+    /// One of its processes holds it.
+    Holder,
+    /// An ancestor holds it.
+    Covered,
+    /// It runs without.
+    Unlocked,
+    /// The holder cannot be seen.
+    Unknown,
+}
+
+/// Whether an instance is connected to Telegram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polling {
+    /// It could not be told.
+    Unknown,
+}
+
+/// A lock that cannot be looked at, where a subcommand needs to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot tell the state of lock `{}`: {why}", .path.display())]
+pub struct Unreadable {
+    path: PathBuf,
+    why: String,
+    not_permitted: bool,
+}
+
+/// The error for it.
+pub fn unreadable(path: PathBuf, why: String, not_permitted: bool) -> Unreadable {
+    Unreadable { path, why, not_permitted }
+}
+
+impl Expected for Unreadable {
+    fn exit(&self) -> Exit {
+        if self.not_permitted { Exit::NotPermitted } else { Exit::Config }
+    }
+
+    fn kind(&self) -> &'static str {
+        "lock-unreadable"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        if self.not_permitted { vec!["with more rights: sudo solobot …".into()] } else { Vec::new() }
+    }
+}
+
+/// Runs `status`, once or again and again.
+///
+/// # Errors
+/// For an unknown BOT, and if `/proc` cannot be read.
+pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    if let Some(number) = args.bots.iter().find(|bot| args.watch.is_some() && bot.parse::<f64>().is_ok()) {
+        return Err(Error::usage(
+            format!("`{number}` was taken for a bot's name"),
+            format!("join it to its option: --watch={number}"),
+        ));
+    }
+    loop {
+        let outcome = super::Outcome::Status(look(args, settings)?);
+        let Some(every) = args.watch else { return into_status(outcome) };
+        if !notify.interim(&outcome) {
+            return into_status(outcome);
+        }
+        pause(every)?;
+    }
+}
+
+fn into_status(outcome: super::Outcome) -> Result<Outcome, Error> {
+    match outcome {
+        super::Outcome::Status(status) => Ok(status),
+        _ => Err(Error::Bug("status made another outcome".into())),
+    }
+}
+
+fn pause(every: Duration) -> Result<(), Error> {
+    poll::any_readable(&[], Some(every.max(Duration::from_millis(100))))
+        .map(drop)
+        .map_err(|source| Error::Io { action: "wait".into(), source })
+}
+
+fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
+    let bots = settings.select_many(&args.selection, &args.bots)?;
+    let guessed = bots.is_empty();
+    let mut outcome = Outcome {
+        host: user::host_name(),
+        user: user::name(user::effective_uid()),
+        time: Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default(),
+        bots: Vec::new(),
+        processes: 0,
+        uninspected: 0,
+        guessed,
+        file: settings.file().map(Path::to_owned),
+        provenance: Vec::new(),
+    };
+    for bot in &bots {
+        let view = look_at(bot, settings, &mut outcome)?;
+        outcome.bots.push(view);
+        let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
+        outcome.provenance.extend(sources);
+    }
+    Ok(outcome)
+}
+
+fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
+    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+    let facts = inspect(&bot.lock);
+    let mut instances = Vec::new();
+    if let Some(program) = &bot.program {
+        let found = find::find(&Search::new(program).with_token(token))
+            .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        outcome.processes = found.total;
+        outcome.uninspected = outcome.uninspected.max(found.uninspected);
+        instances = found.instances.iter().map(|one| InstanceView::of(one, &facts)).collect();
+    }
+    instances.sort_by_key(|one| (one.start, one.pid));
+    Ok(BotView {
+        name: bot.name.clone(),
+        lock: Some(LockView::of(&facts)),
+        instances,
+        token: token.map(|token| TokenView {
+            bot_id: token.bot_id().to_owned(),
+            fingerprint: token.fingerprint().to_owned(),
+        }),
+    })
+}
+
+impl InstanceView {
+    fn of(instance: &Instance, lock: &Facts) -> Self {
+        Self {
+            pid: instance.root.pid,
+            start: instance.started,
+            user: instance.user.clone(),
+            origin: OriginView::of(&instance.origin),
+            lock: covered(instance, lock),
+            polling: Polling::Unknown,
+            confidence: instance.confidence.word(),
+            command: instance.command.clone(),
+            pids: instance.pids(),
+        }
+    }
+}
+
+/// How an instance stands to its bot's lock.
+pub fn covered(instance: &Instance, lock: &Facts) -> Covered {
+    let holders = match &lock.state {
+        State::Held { holders, .. } | State::Replaced { holders } => holders,
+        State::Unreadable { .. } => return Covered::Unknown,
+        State::Absent | State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => return Covered::Unlocked,
+    };
+    if holders.is_empty() {
+        Covered::Unknown
+    } else if holders.iter().any(|holder| instance.members.contains(holder)) {
+        Covered::Holder
+    } else if holders.iter().any(|holder| instance.descends_from(holder.pid)) {
+        Covered::Covered
+    } else {
+        Covered::Unlocked
+    }
+}

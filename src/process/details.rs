@@ -1,0 +1,151 @@
+//! What is known of one process beyond its command line: read for candidates and their ancestors alone.
+//!
+//! `/proc/PID` is opened once and everything is read relative to that descriptor, so that all of it belongs to one
+//! process even if the PID is reused meanwhile (the kernel answers ESRCH then).
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use super::argv;
+use super::identity::{Identity, Stat};
+use super::matching::FileId;
+
+/// `/proc/PID`, opened.
+pub struct Handle {
+    /// Its PID.
+    pub pid: i32,
+    dir: OwnedFd,
+}
+
+impl Handle {
+    /// Opens `/proc/PID`; `None` if there is no such process.
+    pub fn open(pid: i32) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
+        Some(Self { pid, dir })
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        use std::io::Read as _;
+        let file =
+            rustix::fs::openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+        let mut bytes = Vec::with_capacity(1024);
+        std::fs::File::from(file).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Where a link leads: `exe`, `cwd`, `root`, `fd/0`.
+    pub fn link(&self, name: &str) -> Option<PathBuf> {
+        let target = rustix::fs::readlinkat(&self.dir, name, Vec::with_capacity(256)).ok()?;
+        Some(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    /// The identity of what a link leads to.
+    pub fn id_of(&self, name: &str) -> Option<FileId> {
+        let stat = rustix::fs::statat(&self.dir, name, AtFlags::empty()).ok()?;
+        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// The identity of an absolute path as the process sees it, in its own root.
+    pub fn id_inside(&self, path: &Path) -> Option<FileId> {
+        let inside = Path::new("root").join(path.strip_prefix("/").unwrap_or(path));
+        let stat = rustix::fs::statat(&self.dir, inside, AtFlags::empty()).ok()?;
+        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
+    pub fn stat(&self) -> Option<Stat> {
+        let stat = Stat::parse(&self.read("stat").ok()?)?;
+        (stat.is_alive() && !stat.is_kernel_thread()).then_some(stat)
+    }
+
+    /// Its arguments.
+    pub fn argv(&self) -> Vec<OsString> {
+        self.read("cmdline").map(|bytes| argv::split(&bytes)).unwrap_or_default()
+    }
+}
+
+/// One process, as far as the caller may see it.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// PID and start time.
+    pub identity: Identity,
+    /// Parent, session, terminal, state.
+    pub stat: Stat,
+    /// Its arguments.
+    pub argv: Vec<OsString>,
+    /// What the kernel executes; `None` for another user's process.
+    pub exe: Option<PathBuf>,
+}
+
+impl Details {
+    /// Reads the details of the process that has that PID now.
+    pub fn read(handle: &Handle) -> Option<Self> {
+        let stat = handle.stat()?;
+        let identity = Identity { pid: handle.pid, start_ticks: stat.start_ticks };
+        Some(Self { identity, stat, argv: handle.argv(), exe: handle.link("exe") })
+    }
+}
+
+/// The value of a variable in an environment block.
+pub fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    environ.split(|&byte| byte == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The folders of a `PYTHONPATH`, relative to the process's working folder.
+pub fn python_path(environ: &[u8], cwd: Option<&Path>) -> Vec<PathBuf> {
+    let Some(value) = variable(environ, "PYTHONPATH") else { return vec![] };
+    value
+        .split(|&byte| byte == b':')
+        .filter(|dir| !dir.is_empty())
+        .map(|dir| super::program::absolute(cwd.unwrap_or(Path::new("/")), Path::new(std::ffi::OsStr::from_bytes(dir))))
+        .collect()
+}
+
+/// What sysinfo adds for the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Real user id.
+    pub uid: u32,
+    /// Seconds since 1970 at which it started.
+    pub started: i64,
+    /// Resident memory in bytes.
+    pub memory: u64,
+    /// Milliseconds of CPU time it has used.
+    pub cpu_time: u64,
+}
+
+/// User, start, memory and CPU time of these processes; those that are gone are left out.
+pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
+    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+    let Ok(mut system) = System::new() else { return HashMap::new() };
+    if pids.is_empty() {
+        return HashMap::new();
+    }
+    let wanted: Vec<Pid> = pids.iter().filter_map(|&pid| Some(Pid::from_u32(u32::try_from(pid).ok()?))).collect();
+    let kind = ProcessRefreshKind::nothing().with_user(UpdateKind::Always).with_memory().with_cpu().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&wanted), true, kind);
+    system
+        .processes()
+        .iter()
+        .filter_map(|(pid, process)| {
+            let usage = Usage {
+                uid: **process.user_id()?,
+                started: i64::try_from(process.start_time()).ok()?,
+                memory: process.memory(),
+                cpu_time: process.accumulated_cpu_time(),
+            };
+            Some((i32::try_from(pid.as_u32()).ok()?, usage))
+        })
+        .collect()
+}

@@ -1,0 +1,264 @@
+//! Finding every instance of a bot: the facade that the commands use.
+//!
+//! The listing is filtered on raw bytes; details are read for what is left and for its ancestors. Invariant: solobot
+//! itself is never found, and what cannot be inspected is counted. Not promised: that what was found still runs when
+//! the caller looks at it; whoever acts checks the [`Identity`] again (`process::terminate`).
+
+mod candidate;
+mod likely;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use crate::telegram::token::{Token, mask};
+
+use self::candidate::{Candidate, Tree};
+pub use self::likely::likely_bots;
+use super::argv;
+use super::details::{self, Handle, Usage};
+use super::identity::Identity;
+use super::instance::{self, Instance};
+use super::matching::{Confidence, Doubt, Matcher};
+use super::origin;
+use super::program::{self, Program};
+use super::same_bot::{self, Traits, Verdict, Wanted};
+use super::table;
+
+/// What to look for.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// Its bot's token, where it is known: a process with another one is another bot.
+    pub token: Option<&'a Token>,
+    /// Environment variables that may carry the token, besides the usual ones.
+    pub token_names: &'a [&'a str],
+}
+
+impl<'a> Search<'a> {
+    /// Every instance of that program, whatever its token.
+    pub fn new(program: &'a Program) -> Self {
+        Self { program, token: None, token_names: &[] }
+    }
+
+    /// The instances with that token, and those whose token cannot be seen.
+    #[must_use]
+    pub fn with_token(self, token: Option<&'a Token>) -> Self {
+        Self { token, ..self }
+    }
+}
+
+/// What was found, oldest first.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The instances of the bot; of each distinct bot, if a bare name or differing tokens mean several.
+    pub instances: Vec<Instance>,
+    /// What may be an instance of it: reported, never killed by default.
+    pub probable: Vec<Instance>,
+    /// Instances of the same program that are certainly another bot.
+    pub others: Vec<Instance>,
+    /// How many processes could not be inspected.
+    pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes, so that there may be more than were listed.
+    pub hidden: bool,
+    /// How many processes were looked at.
+    pub total: usize,
+}
+
+impl Found {
+    /// The instances of each distinct bot. More than one: a subcommand that acts must ask which (DESIGN §3).
+    pub fn bots(&self) -> Vec<Vec<&Instance>> {
+        let mut bots: Vec<Vec<&Instance>> = Vec::new();
+        for instance in &self.instances {
+            match bots.iter_mut().find(|bot| bot[0].bot == instance.bot) {
+                Some(bot) => bot.push(instance),
+                None => bots.push(vec![instance]),
+            }
+        }
+        bots
+    }
+
+    /// Whether everything could be looked at: only then "one instance" means one.
+    pub fn saw_everything(&self) -> bool {
+        self.uninspected == 0 && !self.hidden
+    }
+
+    /// Refuses a program that names no file and that nothing runs: a typing error must not read "safe to start".
+    ///
+    /// # Errors
+    /// [`program::Error::Missing`].
+    pub fn refuse_nothing(&self, program: &Program) -> Result<(), program::Error> {
+        let is_empty = self.instances.is_empty() && self.probable.is_empty() && self.others.is_empty();
+        match program.missing() {
+            Some(path) if is_empty => Err(program::Error::Missing(path.to_path_buf())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Finds every instance.
+///
+/// # Errors
+/// If the process table cannot be read.
+pub fn find(search: &Search<'_>) -> io::Result<Found> {
+    let matcher = Matcher::new(search.program);
+    let by_name = |cmdline: &[u8]| matcher.may_run(cmdline);
+    let listing = if matcher.by_executable() {
+        table::list_by_executable(&|exe| matcher.may_be_executable(exe), &by_name)?
+    } else {
+        table::list(&by_name)?
+    };
+    let mut tree = Tree::new(search.token_names);
+    let mut uninspected = listing.unreadable;
+    for hit in &listing.hits {
+        uninspected += usize::from(!tree.add(hit, &matcher));
+    }
+    let mut found = sort(tree.instances(), search);
+    found.uninspected = uninspected;
+    found.total = listing.total;
+    found.hidden = !rustix::process::getuid().is_root() && table::hides_others();
+    Ok(found)
+}
+
+/// The living descendants of these processes that run the program, whatever their token and arguments. Cheap: only the
+/// descendants are looked at.
+pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
+    let matcher = Matcher::new(program);
+    let below = table::descendants(roots).unwrap_or_default();
+    below
+        .into_iter()
+        .filter_map(|pid| {
+            let handle = Handle::open(pid)?;
+            let cmdline = handle.read("cmdline").ok()?;
+            let candidate = Candidate::read(&handle, &cmdline, &matcher, &[])?;
+            candidate.found.is_some().then_some(candidate.details.identity)
+        })
+        .collect()
+}
+
+/// Puts each instance where it belongs (DESIGN §5, "the same bot").
+fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
+    let mut found = Found::default();
+    let wanted = Wanted {
+        token: search.token.map(|token| token.fingerprint().to_owned()),
+        args: search.program.args().map(<[_]>::to_vec),
+        cwd: search.program.folder().map(Path::to_path_buf),
+        open: search.program.is_open(),
+    };
+    let (sure, doubtful): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(is_sure);
+    let traits: Vec<Traits> = sure.iter().map(traits).collect();
+    for (mut instance, verdict) in sure.into_iter().zip(same_bot::sort(&traits, &wanted)) {
+        match verdict {
+            Verdict::Bot(number) => {
+                instance.bot = number;
+                if instance.token.is_some() {
+                    (instance.confidence, instance.doubt) = (Confidence::Token, None);
+                }
+                found.instances.push(instance);
+            }
+            Verdict::Probable(doubt) => {
+                (instance.confidence, instance.doubt) = (Confidence::Probable, Some(doubt));
+                found.probable.push(instance);
+            }
+            Verdict::Other => found.others.push(instance),
+        }
+    }
+    for instance in doubtful {
+        let is_other = wanted.token.is_some() && instance.token.is_some() && instance.token != wanted.token;
+        if is_other { found.others.push(instance) } else { found.probable.push(instance) }
+    }
+    found
+}
+
+/// Whether the program is certain. The same path in another root with a visible token is as good as a file.
+fn is_sure(instance: &Instance) -> bool {
+    instance.confidence > Confidence::Probable || (instance.doubt == Some(Doubt::OtherRoot) && instance.token.is_some())
+}
+
+fn traits(instance: &Instance) -> Traits {
+    Traits {
+        file: instance.program.as_ref().map(|program| program.to_string().into()),
+        token: instance.token.clone(),
+        args: instance.args.clone(),
+        cwd: instance.cwd.clone(),
+    }
+}
+
+impl Tree {
+    /// Folds what was added into instances.
+    fn instances(mut self) -> Vec<Instance> {
+        let nodes = self.nodes();
+        let trees = instance::fold(&nodes);
+        let pids: Vec<i32> = trees.iter().flat_map(|tree| tree.members.iter().copied()).collect();
+        let usage = details::usage(&pids);
+        let mut users = HashMap::new();
+        trees.iter().filter_map(|tree| self.instance(tree, &nodes, &usage, &mut users)).collect()
+    }
+
+    fn instance(
+        &mut self,
+        tree: &instance::Tree,
+        nodes: &HashMap<i32, instance::Node>,
+        usage: &HashMap<i32, Usage>,
+        users: &mut HashMap<u32, String>,
+    ) -> Option<Instance> {
+        let identities =
+            |pids: &[i32]| pids.iter().filter_map(|pid| Some(nodes.get(pid)?.identity)).collect::<Vec<_>>();
+        let root = self.candidates.get(&tree.root())?;
+        // Gone between two reads: it is no instance any more.
+        let used = usage.get(&tree.root())?;
+        let found = root.found.as_ref()?;
+        let token = root
+            .token
+            .as_ref()
+            .or_else(|| tree.members.iter().find_map(|pid| self.candidates.get(pid)?.token.as_ref()));
+        let origin = origin::of(&root.details, &tree.ancestors, &self.ancestors);
+        Some(Instance {
+            root: root.details.identity,
+            members: identities(&tree.members),
+            wrappers: identities(&tree.wrappers),
+            ancestors: identities(&tree.ancestors),
+            uid: used.uid,
+            user: users.entry(used.uid).or_insert_with(|| user_name(used.uid)).clone(),
+            started: jiff::Timestamp::from_second(used.started).unwrap_or_default(),
+            command: command_line(&root.details.argv),
+            cwd: root.cwd.clone(),
+            args: root.args().to_vec(),
+            program: root.program(),
+            confidence: found.confidence,
+            doubt: found.doubt,
+            origin,
+            state: root.details.stat.state,
+            token: token.map(|token| token.fingerprint().to_owned()),
+            bot_id: token.map(|token| token.bot_id().to_string()),
+            memory: tree.members.iter().filter_map(|pid| Some(usage.get(pid)?.memory)).sum(),
+            bot: 0,
+        })
+    }
+}
+
+/// A command line for people: quoted where it must be, tokens masked.
+pub fn command_line(argv: &[std::ffi::OsString]) -> String {
+    let words: Vec<String> = argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let line = match words.as_slice() {
+        // A title is one string by intention.
+        [title] => title.clone(),
+        words => shell_words::join(words),
+    };
+    mask(&line).into_owned()
+}
+
+/// The name of a user; the number where there is none.
+pub fn user_name(uid: u32) -> String {
+    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}
+
+/// What a command line runs, for messages about a process that is no instance.
+pub fn reading_of(pid: i32) -> Option<argv::Reading> {
+    let handle = Handle::open(pid)?;
+    Some(argv::read(&handle.argv(), handle.link("exe").as_deref()))
+}

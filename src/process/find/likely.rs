@@ -1,0 +1,145 @@
+//! Likely bots: what carries a token in its environment, for `status` with nothing configured.
+
+use std::io;
+
+use crate::telegram::token;
+
+use super::super::argv::{self, Reading, Runner, Target};
+use super::super::details::{Details, Handle};
+use super::super::matching::{Confidence, Match};
+use super::super::origin::Starter;
+use super::super::table;
+use super::Found;
+use super::candidate::{Candidate, Tree};
+
+/// Every process tree that carries a bot's token in its environment and may poll with it, oldest first. Shells,
+/// managers, ssh, tmux and wrappers that merely hand it on are none.
+///
+/// # Errors
+/// If the process table cannot be read.
+pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
+    let listing = table::list(&|cmdline| !is_tool(cmdline))?;
+    let mut tree = Tree::new(token_names);
+    let mut uninspected = listing.unreadable;
+    for hit in &listing.hits {
+        let Some(handle) = Handle::open(hit.pid) else { continue };
+        let environ = match handle.read("environ") {
+            Ok(environ) => environ,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                uninspected += 1;
+                continue;
+            }
+            Err(_) => continue,
+        };
+        let Some(token) = token::find_in_environ(&environ, token_names) else { continue };
+        if let Some(candidate) = candidate(&handle, token) {
+            tree.insert(candidate);
+        }
+    }
+    let mut instances = tree.instances();
+    let mut tokens: Vec<Option<String>> = Vec::new();
+    for instance in &mut instances {
+        instance.bot = tokens.iter().position(|token| *token == instance.token).unwrap_or_else(|| {
+            tokens.push(instance.token.clone());
+            tokens.len() - 1
+        });
+    }
+    Ok(Found {
+        instances,
+        uninspected,
+        total: listing.total,
+        hidden: !rustix::process::getuid().is_root() && table::hides_others(),
+        ..Found::default()
+    })
+}
+
+fn candidate(handle: &Handle, token: token::Token) -> Option<Candidate> {
+    let details = Details::read(handle)?;
+    let reading = argv::read(&details.argv, details.exe.as_deref());
+    let Reading::Runs(invocation) = &reading else { return None };
+    if invocation.runner == Runner::Shell || Starter::of(&details).is_carrier() || details.identity.pid == own() {
+        return None;
+    }
+    let confidence = match invocation.target {
+        Target::Worker | Target::Inline(_) | Target::Stdin => Confidence::Probable,
+        Target::Script(_) | Target::Module(_) | Target::Executable(_) => Confidence::Token,
+    };
+    let found = Some(Match { confidence, doubt: None, file: None });
+    Some(Candidate { cwd: handle.link("cwd"), token: Some(token), found, is_blind: false, details, reading })
+}
+
+fn own() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or_default()
+}
+
+/// Programs that inherit a shell's variables and never poll.
+const TOOLS: [&[u8]; 62] = [
+    b"sleep",
+    b"tail",
+    b"head",
+    b"cat",
+    b"less",
+    b"more",
+    b"grep",
+    b"egrep",
+    b"rg",
+    b"awk",
+    b"gawk",
+    b"mawk",
+    b"sed",
+    b"vi",
+    b"vim",
+    b"nvim",
+    b"nano",
+    b"emacs",
+    b"micro",
+    b"helix",
+    b"hx",
+    b"man",
+    b"git",
+    b"ssh",
+    b"scp",
+    b"sftp",
+    b"rsync",
+    b"curl",
+    b"wget",
+    b"docker",
+    b"podman",
+    b"kubectl",
+    b"top",
+    b"htop",
+    b"btop",
+    b"watch",
+    b"ps",
+    b"pgrep",
+    b"journalctl",
+    b"systemctl",
+    b"ssh-agent",
+    b"gpg-agent",
+    b"dbus-daemon",
+    b"tee",
+    b"tr",
+    b"sort",
+    b"cut",
+    b"xargs",
+    b"find",
+    b"ls",
+    b"make",
+    b"cargo",
+    b"rustc",
+    b"gcc",
+    b"ld",
+    b"psql",
+    b"redis-cli",
+    b"sqlite3",
+    b"screen",
+    b"tmux",
+    b"solobot",
+    b"ffmpeg",
+];
+
+fn is_tool(cmdline: &[u8]) -> bool {
+    let end = cmdline.iter().position(|&byte| byte == 0).unwrap_or(cmdline.len());
+    let name = cmdline[..end].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    TOOLS.contains(&name)
+}

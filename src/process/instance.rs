@@ -1,0 +1,192 @@
+//! Instances: process trees that run the program once.
+//!
+//! Pure. Every match is folded into its topmost matching ancestor; workers below and wrappers above are attached.
+//! Invariant: a process that neither matches, nor descends from a match, nor wraps one, changes nothing. Copies that a
+//! manager starts side by side (pm2's cluster, supervisord's `numprocs`) have no matching ancestor: each is an instance
+//! of its own, which is the fault to report. So is a fork that has outlived its killed root.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::identity::Identity;
+use super::matching::{Confidence, Doubt};
+use super::origin::Origin;
+use super::program::Program;
+
+/// A process tree that runs the program once.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The topmost matching process.
+    pub root: Identity,
+    /// Root first, then its forks and workers.
+    pub members: Vec<Identity>,
+    /// The wrappers above the root, nearest first, as far as they wrap nothing else.
+    pub wrappers: Vec<Identity>,
+    /// Every ancestor of the root, nearest first, wrappers included.
+    pub ancestors: Vec<Identity>,
+    /// Real user id of the root.
+    pub uid: u32,
+    /// Its name; the number where there is none.
+    pub user: String,
+    /// When the root started.
+    pub started: jiff::Timestamp,
+    /// The root's command line, tokens masked.
+    pub command: String,
+    /// The root's working folder, where it can be read.
+    pub cwd: Option<PathBuf>,
+    /// The arguments behind the program.
+    pub args: Vec<OsString>,
+    /// What the root runs, as its command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    pub program: Option<Program>,
+    /// How sure it is that this is the bot.
+    pub confidence: Confidence,
+    /// Why it is no surer.
+    pub doubt: Option<Doubt>,
+    /// Who started it.
+    pub origin: Origin,
+    /// The root's state as `/proc/PID/stat` has it: `R`, `S`, `D`, `T` …
+    pub state: u8,
+    /// The fingerprint of the token in its environment, where one can be seen.
+    pub token: Option<String>,
+    /// The bot id of that token.
+    pub bot_id: Option<String>,
+    /// Resident memory of all members in bytes.
+    pub memory: u64,
+    /// Which of several distinct bots it belongs to (DESIGN §5, "the same bot").
+    pub bot: usize,
+}
+
+impl Instance {
+    /// Whether the root is stopped (SIGSTOP, a debugger): it serves nobody and sits on TERM until CONT.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, b'T' | b't')
+    }
+
+    /// The PIDs of root, forks and workers.
+    pub fn pids(&self) -> Vec<i32> {
+        self.members.iter().map(|member| member.pid).collect()
+    }
+
+    /// Whether that process is an ancestor of the root.
+    pub fn descends_from(&self, pid: i32) -> bool {
+        self.ancestors.iter().any(|ancestor| ancestor.pid == pid)
+    }
+}
+
+/// What one process is to the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// It runs the program, with this token where one can be seen.
+    Match(Option<String>),
+    /// A helper of a runtime: it belongs to whatever instance is above it.
+    Worker,
+    /// It starts another command and stays.
+    Wrapper,
+    /// Anything else.
+    Other,
+}
+
+/// One process of the part of the tree that matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its parent's PID.
+    pub parent: i32,
+    /// What it is.
+    pub role: Role,
+}
+
+/// The PIDs of one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// Root first, then forks and workers by age.
+    pub members: Vec<i32>,
+    /// Wrappers above, nearest first.
+    pub wrappers: Vec<i32>,
+    /// Every ancestor, nearest first.
+    pub ancestors: Vec<i32>,
+}
+
+impl Tree {
+    /// The topmost matching process.
+    pub fn root(&self) -> i32 {
+        self.members[0]
+    }
+}
+
+/// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors.
+pub fn fold(nodes: &HashMap<i32, Node>) -> Vec<Tree> {
+    let by_age = |pids: &mut Vec<i32>| pids.sort_by_key(|pid| nodes.get(pid).map(|node| node.identity));
+    let age = |pid: &i32| nodes.get(pid).map(|node| (node.identity.start_ticks, node.identity.pid));
+    let mut members: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (&pid, node) in nodes {
+        if let Some(root) = root_of(pid, node, nodes) {
+            members.entry(root).or_default().push(pid);
+        }
+    }
+    let mut roots: Vec<i32> = members.keys().copied().collect();
+    roots.sort_by_key(age);
+    let shared = shared_wrappers(&roots, nodes);
+    roots
+        .into_iter()
+        .map(|root| {
+            let mut below: Vec<i32> = members[&root].iter().copied().filter(|&pid| pid != root).collect();
+            by_age(&mut below);
+            below.sort_by_key(age);
+            let ancestors = ancestors(root, nodes);
+            let is_wrapper = |pid: &&i32| nodes.get(pid).is_some_and(|node| node.role == Role::Wrapper);
+            let wrappers =
+                ancestors.iter().take_while(is_wrapper).filter(|pid| !shared.contains(pid)).copied().collect();
+            Tree { members: std::iter::once(root).chain(below).collect(), wrappers, ancestors }
+        })
+        .collect()
+}
+
+/// The root of the instance that a process belongs to.
+fn root_of(pid: i32, node: &Node, nodes: &HashMap<i32, Node>) -> Option<i32> {
+    let matches = |pid: i32| match nodes.get(&pid).map(|node| &node.role) {
+        Some(Role::Match(token)) => Some(token.as_ref()),
+        _ => None,
+    };
+    match &node.role {
+        // One that was given another token is another bot, whoever started it.
+        Role::Match(token) => {
+            let fits = |above: Option<&String>| above.is_none() || token.is_none() || above == token.as_ref();
+            let above = ancestors(pid, nodes);
+            Some(above.into_iter().rev().find(|&pid| matches(pid).is_some_and(fits)).unwrap_or(pid))
+        }
+        Role::Worker => {
+            let nearest = ancestors(pid, nodes).into_iter().find(|&pid| matches(pid).is_some())?;
+            root_of(nearest, nodes.get(&nearest)?, nodes)
+        }
+        Role::Wrapper | Role::Other => None,
+    }
+}
+
+/// Wrappers with more than one instance below: `sh -c 'python main.py & python main.py & wait'`.
+fn shared_wrappers(roots: &[i32], nodes: &HashMap<i32, Node>) -> HashSet<i32> {
+    let mut seen = HashSet::new();
+    let mut shared = HashSet::new();
+    for &root in roots {
+        for pid in ancestors(root, nodes) {
+            if !seen.insert(pid) {
+                shared.insert(pid);
+            }
+        }
+    }
+    shared
+}
+
+/// The ancestors of a process, nearest first. A cycle, which a listing that is no snapshot may show, ends it.
+pub fn ancestors(pid: i32, nodes: &HashMap<i32, Node>) -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut next = nodes.get(&pid).map(|node| node.parent);
+    while let Some(pid_above) = next.filter(|&above| above > 0 && above != pid && !found.contains(&above)) {
+        let Some(node) = nodes.get(&pid_above) else { break };
+        found.push(pid_above);
+        next = Some(node.parent);
+    }
+    found
+}

@@ -1,0 +1,379 @@
+//! Whether a process runs a program, and how sure that is.
+//!
+//! Pure but for the file identities that the caller looks up. Invariant: a name in an argument proves nothing; only
+//! what the interpreter would run counts, as a path, a file or a module. What cannot be decided is
+//! [`Confidence::Probable`], with the [`Doubt`] that makes it so.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+use memchr::memmem::Finder;
+
+use super::argv::{self, Invocation, Runner, Target};
+use super::program::{Kind, Program, absolute, module_files};
+
+/// How sure it is that a process is this bot; the later, the surer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// It cannot be decided: reported, never killed by default.
+    Probable,
+    /// The same module and folder.
+    Module,
+    /// The same file, by path or by device and inode.
+    File,
+    /// The same program and the same token.
+    Token,
+}
+
+impl Confidence {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Probable => "probable",
+            Self::Module => "module",
+            Self::File => "file",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// Why a match is only probable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Doubt {
+    /// `python -c 'import main'`: what the code does cannot be told.
+    Inline,
+    /// The process's working folder cannot be read, and its script's path is relative.
+    UnknownFolder,
+    /// The same path inside another root folder (a container), where it is another file.
+    OtherRoot,
+    /// The process has given itself a title that only resembles the program's name.
+    Title,
+    /// The same program with other arguments, the token unseen.
+    OtherArguments,
+    /// The same program in another working folder, the token unseen.
+    OtherFolder,
+    /// A token is visible in other instances of the program but not in this one.
+    TokenUnseen,
+}
+
+impl Doubt {
+    /// The reason in words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Inline => "it runs code from its command line",
+            Self::UnknownFolder => "its working folder cannot be read",
+            Self::OtherRoot => "it runs that path in another root folder, as in a container",
+            Self::Title => "it has replaced its command line by a title",
+            Self::OtherArguments => "other arguments, token unknown",
+            Self::OtherFolder => "another working folder, token unknown",
+            Self::TokenUnseen => "token unknown",
+        }
+    }
+}
+
+/// Device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+impl FileId {
+    /// The identity of the file at that path, symlinks followed.
+    pub fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let meta = std::fs::metadata(path).ok()?;
+        Some(Self { device: meta.dev(), inode: meta.ino() })
+    }
+}
+
+/// What the decision needs to know of one process.
+pub struct Sighting<'a> {
+    /// Its command line, read.
+    pub invocation: &'a Invocation,
+    /// What the kernel executes.
+    pub exe: Option<&'a Path>,
+    /// Its working folder.
+    pub cwd: Option<&'a Path>,
+    /// What its descriptor 0 is.
+    pub stdin: Option<&'a Path>,
+    /// The folders of its `PYTHONPATH`.
+    pub python_path: &'a [PathBuf],
+    /// Its root folder is another one than ours.
+    pub other_root: bool,
+    /// The identity of a file as the process sees it.
+    pub identify: &'a dyn Fn(&Path) -> Option<FileId>,
+}
+
+/// A process that runs the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// How sure that is; never [`Confidence::Token`] here.
+    pub confidence: Confidence,
+    /// Why it is no surer.
+    pub doubt: Option<Doubt>,
+    /// The file that it runs, as far as that is known.
+    pub file: Option<PathBuf>,
+}
+
+impl Match {
+    fn sure(confidence: Confidence, file: &Path) -> Self {
+        Self { confidence, doubt: None, file: Some(file.to_path_buf()) }
+    }
+
+    fn probable(doubt: Doubt, file: Option<&Path>) -> Self {
+        Self { confidence: Confidence::Probable, doubt: Some(doubt), file: file.map(Path::to_path_buf) }
+    }
+}
+
+/// A program made ready to be compared with many processes.
+pub struct Matcher<'a> {
+    program: &'a Program,
+    files: Vec<PathBuf>,
+    ids: Vec<FileId>,
+    glob: Option<GlobMatcher>,
+    needles: Vec<Finder<'static>>,
+}
+
+impl<'a> Matcher<'a> {
+    /// Looks up the program's files once.
+    pub fn new(program: &'a Program) -> Self {
+        let files = match program.kind() {
+            Kind::Script(path) | Kind::Executable(path) => vec![path.clone()],
+            Kind::Module { name, dir: Some(dir) } => module_files(name, dir).to_vec(),
+            Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. } => vec![],
+        };
+        let ids = files.iter().filter_map(|file| FileId::of(file)).collect();
+        let glob = match program.kind() {
+            Kind::Glob(pattern) => {
+                GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
+            }
+            _ => None,
+        };
+        let needles = needles(program).iter().map(|needle| Finder::new(needle).into_owned()).collect();
+        Self { program, files, ids, glob, needles }
+    }
+
+    /// Whether the executable's path decides, so that it is read first.
+    pub fn by_executable(&self) -> bool {
+        matches!(self.program.kind(), Kind::Executable(_))
+    }
+
+    /// The filter on an executable's path: the name of the program's file, symlinks followed.
+    pub fn may_be_executable(&self, exe: &[u8]) -> bool {
+        let name = argv::base(OsStr::from_bytes(exe.strip_suffix(b" (deleted)").unwrap_or(exe))).to_owned();
+        self.files.iter().any(|file| {
+            file.file_name() == Some(&name) || file.canonicalize().is_ok_and(|real| real.file_name() == Some(&name))
+        })
+    }
+
+    /// The filter on the raw bytes of a command line: it runs under an interpreter, or the program's name occurs in it.
+    pub fn may_run(&self, cmdline: &[u8]) -> bool {
+        starts_interpreter(cmdline) || self.needles.iter().any(|needle| needle.find(cmdline).is_some())
+    }
+
+    /// Whether that process runs the program.
+    pub fn judge(&self, seen: &Sighting<'_>) -> Option<Match> {
+        match &seen.invocation.target {
+            Target::Worker => None,
+            Target::Inline(code) => self.inline(code, seen),
+            Target::Executable(name) if seen.invocation.runner != Runner::Native => self.title(name),
+            Target::Script(script) => self.script(script, seen),
+            Target::Module(name) => self.module(name, seen),
+            Target::Stdin => self.file(seen.stdin?, Confidence::File, seen),
+            Target::Executable(name) => self.executable(name, seen),
+        }
+    }
+
+    fn script(&self, script: &Path, seen: &Sighting<'_>) -> Option<Match> {
+        let Some(path) = resolve(script, seen.cwd) else { return self.suffix(script) };
+        variants(&path, seen.invocation.runner).iter().find_map(|file| self.file(file, Confidence::File, seen))
+    }
+
+    fn executable(&self, name: &OsStr, seen: &Sighting<'_>) -> Option<Match> {
+        if let Some(exe) = seen.exe {
+            return self.file(&argv::undeleted(exe), Confidence::File, seen);
+        }
+        // Another user's process: its `exe` cannot be read, so argv[0] must do.
+        if !name.as_bytes().contains(&b'/') {
+            return self.suffix(Path::new(name));
+        }
+        match resolve(Path::new(name), seen.cwd) {
+            Some(path) => self.file(&path, Confidence::File, seen),
+            None => self.suffix(Path::new(name)),
+        }
+    }
+
+    fn module(&self, name: &str, seen: &Sighting<'_>) -> Option<Match> {
+        let folders = || seen.cwd.into_iter().chain(seen.python_path.iter().map(PathBuf::as_path));
+        if let Some(found) = folders()
+            .flat_map(|dir| module_files(name, dir))
+            .find_map(|file| self.file(&file, Confidence::Module, seen))
+        {
+            return Some(found);
+        }
+        match self.program.kind() {
+            Kind::Module { name: ours, dir } if ours == name => {
+                let exists = |dir: &Path| module_files(name, dir).iter().any(|file| (seen.identify)(file).is_some());
+                let Some(dir) = dir else {
+                    return Some(Match {
+                        confidence: Confidence::Module,
+                        doubt: None,
+                        file: seen.cwd.map(Path::to_path_buf),
+                    });
+                };
+                match seen.cwd {
+                    None => Some(Match::probable(Doubt::UnknownFolder, None)),
+                    // The module lies elsewhere (installed): the folders tell nothing.
+                    Some(cwd) if !exists(cwd) && !exists(dir) => Some(Match::probable(Doubt::OtherFolder, Some(cwd))),
+                    Some(_) => None,
+                }
+            }
+            Kind::Named(ours) if *ours == *name => {
+                Some(Match { confidence: Confidence::Module, doubt: None, file: seen.cwd.map(Path::to_path_buf) })
+            }
+            Kind::Script(_) if seen.cwd.is_none() => {
+                let path = module_files(name, Path::new(""))[0].clone();
+                self.suffix(&path)
+            }
+            _ => None,
+        }
+    }
+
+    /// Compares one file that the process runs.
+    fn file(&self, file: &Path, confidence: Confidence, seen: &Sighting<'_>) -> Option<Match> {
+        let named = || match self.program.kind() {
+            Kind::Named(name) => file.file_name() == Some(name),
+            Kind::Glob(_) => self.glob.as_ref().is_some_and(|glob| glob.is_match(file)),
+            Kind::Module { name, dir: None } => {
+                module_files(name, Path::new("")).iter().any(|suffix| file.ends_with(suffix))
+            }
+            _ => false,
+        };
+        let confidence = match self.program.kind() {
+            Kind::Module { .. } => Confidence::Module,
+            _ => confidence,
+        };
+        let same_path = self.files.iter().any(|ours| ours == file);
+        if named() || (same_path && !seen.other_root) {
+            return Some(Match::sure(confidence, file));
+        }
+        if (same_path || !self.ids.is_empty()) && (seen.identify)(file).is_some_and(|id| self.ids.contains(&id)) {
+            return Some(Match::sure(confidence, self.files.first().map_or(file, PathBuf::as_path)));
+        }
+        same_path.then(|| Match::probable(Doubt::OtherRoot, Some(file)))
+    }
+
+    /// The working folder is unknown: the end of the path must do.
+    fn suffix(&self, script: &Path) -> Option<Match> {
+        let suffix: PathBuf = script.components().filter(|part| *part != Component::CurDir).collect();
+        if suffix.as_os_str().is_empty() || suffix.components().any(|part| part == Component::ParentDir) {
+            return None;
+        }
+        let is_named = match self.program.kind() {
+            Kind::Named(name) => suffix.file_name() == Some(name),
+            _ => false,
+        };
+        (is_named || self.files.iter().any(|file| file.ends_with(&suffix)))
+            .then(|| Match::probable(Doubt::UnknownFolder, None))
+    }
+
+    fn title(&self, name: &OsStr) -> Option<Match> {
+        let title = argv::base(name);
+        let same = |file: &Path| file.file_name() == Some(title) || file.file_stem() == Some(title);
+        let is_ours = match self.program.kind() {
+            Kind::Named(name) => same(Path::new(name)),
+            Kind::Module { name, .. } => title == OsStr::new(name),
+            _ => self.files.iter().any(|file| same(file)),
+        };
+        is_ours.then(|| Match::probable(Doubt::Title, None))
+    }
+
+    /// `python -c 'import main'` in the script's folder, `node -e "require('./bot.js')"`.
+    fn inline(&self, code: &str, seen: &Sighting<'_>) -> Option<Match> {
+        let file_name = match self.program.kind() {
+            Kind::Script(path) => PathBuf::from(path.file_name()?),
+            Kind::Named(name) => PathBuf::from(name),
+            Kind::Module { name, .. } => PathBuf::from(format!("{name}.py")),
+            Kind::Glob(_) | Kind::Executable(_) => return None,
+        };
+        let here = |dir: &Path| match self.program.kind() {
+            Kind::Script(path) => path.parent() == Some(dir),
+            Kind::Module { dir: Some(ours), .. } => ours == dir,
+            _ => true,
+        };
+        let reachable = seen.cwd.is_none_or(here) || seen.python_path.iter().any(|dir| here(dir));
+        let mentions = imports(code, &file_name);
+        (reachable && mentions).then(|| Match::probable(Doubt::Inline, None))
+    }
+}
+
+/// Whether code imports the module of that file, or names the file.
+fn imports(code: &str, file: &Path) -> bool {
+    let (Some(name), Some(stem)) = (file.to_str(), file.file_stem().and_then(OsStr::to_str)) else { return false };
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let words: Vec<&str> = code.split(|c: char| !is_part(c)).filter(|word| !word.is_empty()).collect();
+    let is_module = |word: &str| word == stem || word.strip_prefix(stem).is_some_and(|rest| rest.starts_with('.'));
+    words.iter().any(|word| word.trim_start_matches('.') == name)
+        || (words
+            .iter()
+            .any(|word| matches!(*word, "import" | "from" | "require" | "run_module" | "import_module" | "__import__"))
+            && words.iter().any(|word| is_module(word.trim_start_matches('.'))))
+}
+
+/// The files that a script operand may mean, itself first.
+fn variants(path: &Path, runner: Runner) -> Vec<PathBuf> {
+    let mut files = vec![path.to_path_buf()];
+    match runner {
+        Runner::Python => files.push(path.join("__main__.py")),
+        Runner::Node | Runner::Bun => {
+            files.extend(["index.js", "index.mjs", "index.cjs", "index.ts"].iter().map(|name| path.join(name)));
+            if path.extension().is_none() {
+                files.extend(["js", "mjs", "cjs", "ts"].iter().map(|ext| path.with_extension(ext)));
+            }
+        }
+        _ => {}
+    }
+    files
+}
+
+fn resolve(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return Some(absolute(Path::new("/"), path));
+    }
+    Some(absolute(cwd?, path))
+}
+
+/// What must occur in a command line that runs the program under no known interpreter.
+fn needles(program: &Program) -> Vec<Vec<u8>> {
+    let name: OsString = match program.kind() {
+        Kind::Script(path) | Kind::Executable(path) => path.file_stem().unwrap_or_default().to_owned(),
+        Kind::Named(name) => Path::new(name).file_stem().unwrap_or_default().to_owned(),
+        Kind::Glob(pattern) => {
+            // A stem with wildcards cannot be searched for: every command line is read.
+            let stem = Path::new(pattern).file_stem().unwrap_or_default().to_owned();
+            if stem.as_bytes().iter().any(|byte| b"*?[{".contains(byte)) { OsString::new() } else { stem }
+        }
+        Kind::Module { name, .. } => name.rsplit('.').next().unwrap_or(name).into(),
+    };
+    vec![name.into_encoded_bytes()]
+}
+
+/// Names of interpreters by their beginnings; a few processes too many cost little.
+const INTERPRETERS: [&[u8]; 14] = [
+    b"python", b"pypy", b"Python", b"node", b"bun", b"deno", b"ruby", b"php", b"perl", b"lua", b"java", b"dotnet",
+    b"jruby", b"Rscript",
+];
+
+/// Whether `argv[0]`, or the first word of a title, names an interpreter.
+pub fn starts_interpreter(cmdline: &[u8]) -> bool {
+    let end = cmdline.iter().position(|&byte| byte == 0 || byte == b' ').unwrap_or(cmdline.len());
+    let first = &cmdline[..end];
+    let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    INTERPRETERS.iter().any(|start| name.starts_with(start))
+}

@@ -1,0 +1,195 @@
+//! Origins: who started an instance, how to stop it for good, and whether it would come back.
+//!
+//! The nearest manager among the ancestors wins; environment and cgroup give its name for the instance, and count alone
+//! only where no ancestor says otherwise, because both leak to descendants. [`judge`] is pure over [`Facts`]; [`facts`]
+//! gathers them, [`forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
+
+mod cgroup;
+mod facts;
+mod forecast;
+mod judge;
+mod starter;
+
+use std::collections::HashMap;
+
+use super::details::{Details, Handle};
+use super::identity::{Identity, lineage};
+
+pub use self::facts::{Facts, Link};
+pub use self::judge::judge;
+pub use self::starter::Starter;
+
+/// The origin of an instance, without asking any manager whether it would respawn it ([`Origin::forecast`] does).
+pub fn of(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Origin {
+    judge(&facts::gather(root, ancestors, known))
+}
+
+/// The origin of any one process; `None` if it has gone. No manager is asked.
+pub fn of_process(process: Identity) -> Option<Origin> {
+    let known: HashMap<i32, Details> =
+        lineage(process.pid).filter_map(|pid| Some((pid, Details::read(&Handle::open(pid)?)?))).collect();
+    let root = known.get(&process.pid).filter(|root| root.identity == process)?;
+    let ancestors: Vec<i32> = lineage(process.pid).skip(1).collect();
+    Some(of(root, &ancestors, &known))
+}
+
+/// Who started an instance and would start it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What kind of starter.
+    pub kind: OriginKind,
+    /// Its name for the instance: unit, container, pm2 name, script of the parent.
+    pub name: Option<String>,
+    /// What was seen.
+    pub evidence: String,
+    /// The exact command that stops the instance for good; `None` where a signal does.
+    pub stop: Option<String>,
+    /// Whether a killed instance comes back.
+    pub respawns: Respawns,
+    /// The process that would start it again, where it is one that can be named.
+    pub pid: Option<i32>,
+    /// Of `solobot` and `loop`, `parent`: who started that one in turn.
+    pub above: Option<Box<Origin>>,
+}
+
+/// The kinds of origin (DESIGN §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OriginKind {
+    /// A container.
+    Container,
+    /// pm2.
+    Pm2,
+    /// supervisord.
+    Supervisord,
+    /// runit.
+    Runit,
+    /// s6.
+    S6,
+    /// A systemd unit.
+    Systemd,
+    /// cron.
+    Cron,
+    /// A tmux pane.
+    Tmux,
+    /// A screen window.
+    Screen,
+    /// An IDE.
+    Ide,
+    /// A shell loop.
+    Loop,
+    /// An ssh session.
+    Ssh,
+    /// A terminal.
+    Terminal,
+    /// A home-made supervisor.
+    Parent,
+    /// solobot itself.
+    Solobot,
+    /// Nobody any more.
+    Detached,
+}
+
+impl OriginKind {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Pm2 => "pm2",
+            Self::Supervisord => "supervisord",
+            Self::Runit => "runit",
+            Self::S6 => "s6",
+            Self::Systemd => "systemd",
+            Self::Cron => "cron",
+            Self::Tmux => "tmux",
+            Self::Screen => "screen",
+            Self::Ide => "ide",
+            Self::Loop => "loop",
+            Self::Ssh => "ssh",
+            Self::Terminal => "terminal",
+            Self::Parent => "parent",
+            Self::Solobot => "solobot",
+            Self::Detached => "detached",
+        }
+    }
+}
+
+impl Origin {
+    /// Asks the manager, for at most 200 ms, whether it would start the instance again.
+    pub fn forecast(&mut self) {
+        forecast::fill(self);
+    }
+
+    /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told
+    /// counts as yes. One that solobot holds is judged by who started that solobot.
+    pub fn would_respawn(&self) -> bool {
+        let is_manager = match self.kind {
+            OriginKind::Container
+            | OriginKind::Pm2
+            | OriginKind::Supervisord
+            | OriginKind::Runit
+            | OriginKind::S6
+            | OriginKind::Systemd
+            | OriginKind::Loop
+            | OriginKind::Parent => true,
+            OriginKind::Solobot => return self.above.as_ref().is_some_and(|above| above.would_respawn()),
+            OriginKind::Cron
+            | OriginKind::Tmux
+            | OriginKind::Screen
+            | OriginKind::Ide
+            | OriginKind::Ssh
+            | OriginKind::Terminal
+            | OriginKind::Detached => false,
+        };
+        is_manager && matches!(self.respawns, Respawns::Yes | Respawns::AfterKill | Respawns::Unknown)
+    }
+
+    /// Whether a service manager keeps it: the instance to keep if none holds the lock.
+    pub fn is_managed(&self) -> bool {
+        match self.kind {
+            OriginKind::Container
+            | OriginKind::Pm2
+            | OriginKind::Supervisord
+            | OriginKind::Runit
+            | OriginKind::S6
+            | OriginKind::Systemd => true,
+            OriginKind::Solobot | OriginKind::Parent | OriginKind::Loop => {
+                self.above.as_ref().is_some_and(|above| above.is_managed())
+            }
+            OriginKind::Cron
+            | OriginKind::Tmux
+            | OriginKind::Screen
+            | OriginKind::Ide
+            | OriginKind::Ssh
+            | OriginKind::Terminal
+            | OriginKind::Detached => false,
+        }
+    }
+}
+
+/// Whether a killed instance comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Respawns {
+    /// It does.
+    Yes,
+    /// Not after TERM, but after KILL: systemd's `Restart=on-failure`.
+    AfterKill,
+    /// It does not.
+    No,
+    /// Not at once, but at its next time: cron, a timer, the next save in an IDE.
+    Later,
+    /// It cannot be told; to be taken for yes.
+    Unknown,
+}
+
+impl Respawns {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::AfterKill => "after-kill",
+            Self::No => "no",
+            Self::Later => "later",
+            Self::Unknown => "unknown",
+        }
+    }
+}

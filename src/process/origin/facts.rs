@@ -1,0 +1,170 @@
+//! The facts that an origin is judged by, gathered from `/proc`.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::super::argv;
+use super::super::details::{Details, Handle};
+use super::super::identity::Stat;
+use super::cgroup;
+use super::starter::Starter;
+
+/// One ancestor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its PID.
+    pub pid: i32,
+    /// Its parent.
+    pub parent: i32,
+    /// Its session.
+    pub session: i32,
+    /// What it is.
+    pub starter: Starter,
+    /// Its arguments.
+    pub argv: Vec<OsString>,
+    /// Its working folder, where it can be read.
+    pub cwd: Option<PathBuf>,
+    /// Whether solobot descends from it too.
+    pub is_ours: bool,
+}
+
+/// Everything that [`super::judge`] looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The instance's root.
+    pub pid: i32,
+    /// Its real uid, where it can be read.
+    pub uid: Option<u32>,
+    /// solobot's uid.
+    pub own_uid: u32,
+    /// The root's parent.
+    pub parent: i32,
+    /// The root's session.
+    pub session: i32,
+    /// Whether it has a controlling terminal.
+    pub has_terminal: bool,
+    /// Whether it ignores SIGHUP, as under nohup.
+    pub ignores_hangup: bool,
+    /// Whether it is PID 1 of a PID namespace of its own.
+    pub is_namespace_init: bool,
+    /// Its environment block; `None` where it cannot be read.
+    pub environ: Option<Vec<u8>>,
+    /// Its `cgroup` file.
+    pub cgroup: String,
+    /// The id of solobot's own container.
+    pub own_container: Option<String>,
+    /// Its ancestors, nearest first.
+    pub chain: Vec<Link>,
+}
+
+/// Gathers the facts about one process.
+pub fn gather(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Facts {
+    let pid = root.identity.pid;
+    let handle = Handle::open(pid);
+    let read = |name: &str| handle.as_ref().and_then(|handle| handle.read(name).ok());
+    let status = read("status").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    Facts {
+        pid,
+        uid: field(&status, "Uid:").and_then(|uid| uid.parse().ok()),
+        own_uid: rustix::process::getuid().as_raw(),
+        parent: root.stat.parent,
+        session: root.stat.session,
+        has_terminal: root.stat.tty != 0,
+        ignores_hangup: ignores_hangup(&status),
+        is_namespace_init: is_namespace_init(&status),
+        environ: read("environ"),
+        cgroup: read("cgroup").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+        own_container: own().container.clone(),
+        chain: ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect(),
+    }
+}
+
+fn link(process: &Details) -> Link {
+    let pid = process.identity.pid;
+    let mut starter = Starter::of(process);
+    let cwd = || Handle::open(pid).and_then(|handle| handle.link("cwd"));
+    if starter == Starter::Shell && script_loops(process, cwd().as_deref()) {
+        starter = Starter::Loop;
+    }
+    Link {
+        pid,
+        parent: process.stat.parent,
+        session: process.stat.session,
+        cwd: if matches!(starter, Starter::Runsv | Starter::S6) { cwd() } else { None },
+        starter,
+        argv: process.argv.clone(),
+        is_ours: own().ancestors.contains(&pid),
+    }
+}
+
+/// Whether the shell script that this process runs starts something again and again.
+fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
+    use std::io::Read as _;
+    let argv::Reading::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) =
+        argv::read(&process.argv, process.exe.as_deref())
+    else {
+        return false;
+    };
+    let path = cwd.unwrap_or(Path::new("/")).join(script);
+    if !path.is_file() {
+        return false;
+    }
+    let mut text = Vec::new();
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    let _ = file.take(64 * 1024).read_to_end(&mut text);
+    use std::os::unix::ffi::OsStrExt as _;
+    argv::shell::has_loop(OsStr::from_bytes(&text))
+}
+
+/// solobot's own ancestors and container.
+struct Own {
+    ancestors: HashSet<i32>,
+    container: Option<String>,
+}
+
+fn own() -> &'static Own {
+    static OWN: OnceLock<Own> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let mut ancestors = HashSet::new();
+        let mut next = i32::try_from(std::process::id()).ok();
+        while let Some(parent) = next.and_then(Stat::read).map(|stat| stat.parent).filter(|&parent| parent > 0) {
+            if !ancestors.insert(parent) {
+                break;
+            }
+            next = Some(parent);
+        }
+        let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Own { ancestors, container: cgroup::container(&text).map(|container| container.id) }
+    })
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()
+}
+
+/// `SigIgn` is a mask in hexadecimal; SIGHUP is its lowest bit.
+fn ignores_hangup(status: &str) -> bool {
+    field(status, "SigIgn:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 != 0)
+}
+
+/// `NSpid` has one number for each namespace, the innermost last.
+fn is_namespace_init(status: &str) -> bool {
+    let Some(line) = status.lines().find_map(|line| line.strip_prefix("NSpid:")) else { return false };
+    let pids: Vec<&str> = line.split_ascii_whitespace().collect();
+    pids.len() > 1 && pids.last() == Some(&"1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_fields() {
+        let status = "Name:\tpython3\nUid:\t1000\t1000\t1000\t1000\nNSpid:\t4711\t1\nSigIgn:\t0000000001001001\n";
+        assert_eq!(field(status, "Uid:"), Some("1000"));
+        assert!(ignores_hangup(status) && is_namespace_init(status));
+        assert!(!is_namespace_init("NSpid:\t1\n") && !ignores_hangup("SigIgn:\t0000000000001000\n"));
+    }
+}

@@ -1,0 +1,220 @@
+//! Outcomes, errors and notices as text for people. Pure: plain values in, text out.
+
+use std::fmt::Write;
+
+use super::sanitize;
+use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
+use crate::commands::clean_stale::{self, Action};
+use crate::commands::notice::Notice;
+use crate::commands::view::{Holding, ProcessView};
+use crate::commands::{acquire, check, release};
+use crate::duration::{Limit, show};
+use crate::lock::held::Incident;
+
+/// A label of a line under a message.
+fn detail(label: &str, text: &str) -> String {
+    format!("  {:<9} {text}\n", paint(FAINT, format!("{label:<9}")).trim_end_matches(' '))
+}
+
+/// An error with its hints.
+pub fn error(message: &str, hints: &[String]) -> String {
+    let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
+    text.push_str(&hint_lines(hints));
+    text
+}
+
+/// A line a hint.
+pub fn hint_lines(hints: &[String]) -> String {
+    hints.iter().fold(String::new(), |mut text, hint| {
+        let _ = writeln!(text, "  {} {}", paint(COMMAND, "hint:"), sanitize::line(hint));
+        text
+    })
+}
+
+/// A process in a sentence: `PID 4242: python main.py`.
+fn process(view: &ProcessView) -> String {
+    format!("PID {}: {}", paint(NAME, view.pid), sanitize::line(&view.command))
+}
+
+/// Since when and by whom a process runs.
+fn circumstances(view: &ProcessView) -> String {
+    let since = view.start.map_or_else(String::new, |start| {
+        let local = start.to_zoned(jiff::tz::TimeZone::system());
+        let age = view.age.map_or_else(String::new, |age| format!(" ({})", show(age)));
+        format!("{}{age}", local.strftime("%Y-%m-%d %H:%M:%S"))
+    });
+    if view.user.is_empty() { since } else { format!("{since}, user {}", view.user) }
+}
+
+/// Something to say before the end.
+pub fn notice(notice: &Notice) -> String {
+    match notice {
+        Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
+        Notice::Refused { holding, wait } => refused(holding, *wait),
+        Notice::Waiting { elapsed, wait } => format!("solobot: {}\n", waiting(*elapsed, *wait)),
+        Notice::Granted { elapsed } => format!("solobot: the lock is ours after {}\n", show(*elapsed)),
+        Notice::Unlocked { instances, wait } => unlocked(instances, *wait),
+        Notice::TakingOver(targets) => {
+            targets.iter().fold("solobot: taking over, stopping\n".to_owned(), |text, one| {
+                text + &format!("  {}\n", process(one))
+            })
+        }
+        Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
+        Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
+                                    with SOLOBOT_POLLING=0\n"
+            .into(),
+        Notice::HeldForUs => "solobot: the lock is held for us by our parent: none is taken\n".into(),
+        Notice::Restarting { why, after } => {
+            format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
+        }
+        Notice::PerhapsLocksItself => format!(
+            "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
+             itself: solobot acquire --handover …\n",
+            paint(WARNING, "warning:"),
+            paint(COMMAND, "hint:")
+        ),
+    }
+}
+
+fn refused(holding: &Holding, wait: Limit) -> String {
+    let lock = sanitize::line(&holding.lock.path.display().to_string());
+    let mut text = match holding.main_holder() {
+        Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
+        None => format!("solobot: lock {lock} is held by a process outside this PID namespace\n"),
+    };
+    if let Some(holder) = holding.main_holder() {
+        text.push_str(&detail("since", &circumstances(holder)));
+    }
+    for other in holding.lock.holders.iter().filter(|one| holding.main_holder().is_none_or(|main| main.pid != one.pid)) {
+        text.push_str(&detail("with", &process(other)));
+    }
+    if let Some(origin) = &holding.origin {
+        let name = origin.name.as_ref().map_or_else(String::new, |name| format!(" {}", sanitize::line(name)));
+        text.push_str(&detail("from", &format!("{}{name}", origin.kind)));
+    }
+    if holding.lock.orphaned {
+        text.push_str(&detail("orphaned", "its solobot is dead; the bot holds the lock still"));
+    }
+    text.push_str(&hint_lines(&holding.remedies));
+    let limit = match wait {
+        Limit::Forever => "until it ends".to_owned(),
+        limit @ Limit::For(_) => format!("up to {limit} for it to end"),
+    };
+    let _ = writeln!(text, "solobot: waiting {limit}");
+    text
+}
+
+/// The progress of a wait, in a line.
+pub fn waiting(elapsed: std::time::Duration, wait: Limit) -> String {
+    match wait {
+        Limit::Forever => format!("still waiting for the lock, {}", show(elapsed)),
+        limit @ Limit::For(_) => format!("still waiting for the lock, {} of {limit}", show(elapsed)),
+    }
+}
+
+fn unlocked(instances: &[ProcessView], wait: Limit) -> String {
+    let mut text = String::from("solobot: the lock is free, but the bot runs without it\n");
+    for one in instances {
+        let _ = writeln!(text, "  {}", process(one));
+        text.push_str(&detail("since", &circumstances(one)));
+    }
+    let _ = writeln!(text, "solobot: waiting {wait} at most for it to end");
+    text
+}
+
+fn incident(lock: &str, incident: &Incident) -> String {
+    let lock = sanitize::line(lock);
+    match incident {
+        Incident::NotRecorded(why) => {
+            format!("solobot: {} the lock is held, but no PID recorded: {why}\n", paint(WARNING, "warning:"))
+        }
+        Incident::Restored => format!("solobot: somebody emptied lock {lock}; our PID is in it again\n"),
+        Incident::TakenAgain => format!(
+            "solobot: {} lock {lock} was removed or replaced; the new file is held too\n",
+            paint(WARNING, "warning:")
+        ),
+        Incident::Lost(holders) => {
+            let by = match holders.first() {
+                Some(holder) => format!("PID {} holds the new file", holder.pid),
+                None => "another holds the new file".to_owned(),
+            };
+            format!(
+                "solobot: {} lock {lock} is lost: it was removed or replaced, and {by}: two instances may run now\n  \
+                 {} find out who removes it: solobot status\n",
+                paint(BAD, "error:"),
+                paint(COMMAND, "hint:")
+            )
+        }
+    }
+}
+
+/// What `acquire` says at its end; nothing if COMMAND ran.
+pub fn acquire(outcome: acquire::Outcome) -> String {
+    match outcome {
+        acquire::Outcome::Ended(_) | acquire::Outcome::HeldForUs => String::new(),
+        acquire::Outcome::Descriptor(fd) => format!("the lock is held by descriptor {fd} until it is closed\n"),
+        acquire::Outcome::Kept(pid) => format!("the lock is held by a keeper, PID {pid}\n"),
+    }
+}
+
+/// What `release` did, in a sentence.
+pub fn release(outcome: &release::Outcome) -> String {
+    let hints = match &outcome.reason {
+        release::Reason::HeldByBot(holding) => hint_lines(&holding.remedies),
+        _ => String::new(),
+    };
+    format!("{}\n{hints}", sanitize::line(&release_reason(outcome)))
+}
+
+/// Why a lock was, or was not, released.
+pub fn release_reason(outcome: &release::Outcome) -> String {
+    let lock = outcome.lock.display();
+    match &outcome.reason {
+        release::Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
+        release::Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
+        release::Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
+        release::Reason::HeldByBot(holding) => {
+            let by = holding.main_holder().map_or_else(
+                || "a process outside this PID namespace".to_owned(),
+                |holder| format!("PID {}: {}", holder.pid, holder.command),
+            );
+            format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
+        }
+        release::Reason::KeeperSurvived(keeper) => {
+            format!("not released: the keeper, PID {}, does not end", keeper.pid)
+        }
+        release::Reason::Declined => format!("not released: {lock} stays as it is"),
+    }
+}
+
+/// What `clean-stale` did to each file.
+pub fn clean_stale(outcome: &clean_stale::Outcome) -> String {
+    let mut text = String::new();
+    for file in &outcome.files {
+        let word = match file.action {
+            Action::Kept => "kept",
+            Action::Cleaned if outcome.dry_run => "would clean",
+            Action::Cleaned => "cleaned",
+            Action::Removed if outcome.dry_run => "would remove",
+            Action::Removed => "removed",
+        };
+        let path = sanitize::line(&file.path.display().to_string());
+        let _ = writeln!(text, "{} {path}: {}", paint(NAME, word), sanitize::line(&file.reason));
+    }
+    text
+}
+
+/// One line a bot, and a line a reason.
+pub fn check(outcome: &check::Outcome) -> String {
+    let mut text = String::new();
+    for bot in &outcome.bots {
+        let name = paint(NAME, sanitize::line(&bot.name));
+        if bot.ok {
+            let _ = writeln!(text, "{name}: {}", paint(GOOD, "safe to start"));
+        } else {
+            let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
+            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, "not safe to start"), reasons.join("; "));
+        }
+    }
+    text
+}

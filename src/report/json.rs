@@ -1,0 +1,55 @@
+//! Outcomes and errors as one JSON object: `"schema": 1`, field names from the design's vocabulary.
+
+use serde_json::{Map, Value, json};
+
+use crate::commands::{Outcome, acquire, release};
+use crate::error::Error;
+
+/// The layout of everything printed with `--json`.
+const SCHEMA: u32 = 1;
+
+/// An outcome as an object; `None` for one that says nothing.
+pub fn outcome(outcome: &Outcome) -> Option<Value> {
+    let value = match outcome {
+        Outcome::Status(status) => serde_json::to_value(status).ok()?,
+        Outcome::Check(check) => serde_json::to_value(check).ok()?,
+        Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
+        Outcome::Release(released) => release(released),
+        Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
+        Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
+        Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
+        Outcome::Acquire(acquire::Outcome::Ended(_)) | Outcome::Keeper => return None,
+    };
+    Some(with_schema(value))
+}
+
+fn release(outcome: &release::Outcome) -> Value {
+    let holding = match &outcome.reason {
+        release::Reason::HeldByBot(holding) => serde_json::to_value(holding).ok(),
+        _ => None,
+    };
+    let reason = super::human::release_reason(outcome);
+    let mut value = json!({ "lock": outcome.lock, "released": outcome.is_released(), "reason": reason });
+    if let (Some(holding), Some(fields)) = (holding, value.as_object_mut()) {
+        fields.insert("holding".into(), holding);
+    }
+    value
+}
+
+/// An error as an object.
+pub fn error(error: &Error) -> Value {
+    usage_or_error(error.exit().code(), error.kind(), &error.to_string(), &error.hints())
+}
+
+/// The same from its parts.
+pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> Value {
+    with_schema(json!({ "error": { "code": code, "kind": kind, "message": message, "hints": hints } }))
+}
+
+fn with_schema(value: Value) -> Value {
+    let mut object = Map::from_iter([("schema".to_owned(), Value::from(SCHEMA))]);
+    if let Value::Object(fields) = value {
+        object.extend(fields);
+    }
+    Value::Object(object)
+}

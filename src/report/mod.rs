@@ -1,0 +1,176 @@
+//! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
+//! error.
+
+pub mod human;
+pub mod json;
+pub mod progress;
+pub mod sanitize;
+pub mod status;
+pub mod style;
+pub mod table;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use clap::error::ErrorKind;
+
+use crate::cli::Global;
+use crate::commands::Outcome;
+use crate::commands::notice::{Notice, Notify};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::platform::terminal;
+use progress::Progress;
+
+/// Where and how to print.
+#[derive(Debug)]
+pub struct Report {
+    global: Global,
+    progress: Progress,
+    /// What `--watch --json` printed last, but for its time: only a change is printed again.
+    last: Option<serde_json::Value>,
+}
+
+impl Report {
+    /// For these options.
+    pub fn new(global: &Global) -> Self {
+        Self { global: global.clone(), progress: Progress::default(), last: None }
+    }
+
+    /// Whether stderr gets colour.
+    pub fn has_colour(&self) -> bool {
+        style::has_colour(self.global.color, &io::stderr())
+    }
+
+    /// Prints an outcome and says with which code solobot ends.
+    pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
+        self.progress.clear();
+        match self.print(outcome) {
+            Ok(()) => outcome.exit(),
+            Err(error) => {
+                let message = format!("cannot write to stdout: {error}");
+                style::notice(&human::error(&message, &[]), self.has_colour());
+                Exit::CantCreate
+            }
+        }
+    }
+
+    fn print(&self, outcome: &Outcome) -> io::Result<()> {
+        if self.global.json {
+            return json::outcome(outcome).map_or(Ok(()), |value| style::to_stdout(&format!("{value}\n"), false));
+        }
+        let speaks = !self.global.quiet;
+        let text = match outcome {
+            Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
+            Outcome::Check(check) if speaks => human::check(check),
+            Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
+            Outcome::Release(released) if speaks => human::release(released),
+            Outcome::Acquire(acquired) => {
+                // Its stdout may be captured by the shell that holds the lock; what it says is no data.
+                let text = human::acquire(*acquired);
+                if speaks && !text.is_empty() {
+                    style::notice(&text, self.has_colour());
+                }
+                return Ok(());
+            }
+            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Release(_) | Outcome::Keeper => return Ok(()),
+        };
+        style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
+    }
+
+    /// Prints an error and says with which code solobot ends.
+    pub fn error(&mut self, error: &Error) -> Exit {
+        self.progress.clear();
+        if self.global.json {
+            let _ = style::to_stdout(&format!("{}\n", json::error(error)), false);
+        } else if let Error::Bug(message) = error {
+            style::to_stderr(&format!("{}\n", crate::telemetry::bug_report(message)));
+        } else if !(self.global.quiet && is_refusal(error)) {
+            style::notice(&human::error(&error.to_string(), &error.hints()), self.has_colour());
+        }
+        error.exit()
+    }
+}
+
+/// What `-q` keeps silent: the exit code says it.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), "held" | "runs-unlocked" | "takeover-refused")
+}
+
+impl Notify for Report {
+    fn notice(&mut self, notice: &Notice) {
+        let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
+        if self.global.quiet && !is_warning {
+            return;
+        }
+        if let Notice::Waiting { elapsed, wait } = notice {
+            self.progress.waiting(*elapsed, *wait);
+            return;
+        }
+        self.progress.clear();
+        style::notice(&human::notice(notice), self.has_colour());
+    }
+
+    fn confirm(&mut self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return None;
+        }
+        let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question)).default(false);
+        // Ctrl-C or a closed terminal is a no.
+        Some(prompt.interact().unwrap_or(false))
+    }
+
+    fn interim(&mut self, outcome: &Outcome) -> bool {
+        if !self.global.json {
+            let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
+            return style::write_raw(clear).and_then(|()| self.print(outcome)).is_ok() && style::is_read();
+        }
+        let Some(mut value) = json::outcome(outcome) else { return true };
+        let line = format!("{value}\n");
+        if let Some(fields) = value.as_object_mut() {
+            for volatile in ["time", "processes"] {
+                fields.remove(volatile);
+            }
+        }
+        if self.last.as_ref() == Some(&value) {
+            return style::is_read();
+        }
+        self.last = Some(value);
+        style::to_stdout(&line, false).is_ok() && style::is_read()
+    }
+}
+
+/// Prints clap's message about the command line: help and version on stdout, errors on stderr, with what to type.
+pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = style::to_stdout(&error.render().ansi().to_string(), io::stdout().is_terminal() && no_colour_unset());
+        return Exit::Ok;
+    }
+    let hints = usage_hints(error, args);
+    if args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json") {
+        let message = error.render().to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
+        let _ = style::to_stdout(&format!("{value}\n"), false);
+    } else {
+        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
+    }
+    Exit::Usage
+}
+
+fn no_colour_unset() -> bool {
+    style::has_colour(crate::cli::Color::Auto, &io::stderr())
+}
+
+/// What to type instead, for mistakes that clap cannot explain: `acquire python main.py` without `--`.
+fn usage_hints(error: &clap::Error, args: &[OsString]) -> Vec<String> {
+    let forgot_dashes = error.kind() == ErrorKind::UnknownArgument
+        && args.iter().any(|arg| arg == "acquire")
+        && !args.iter().any(|arg| arg == "--");
+    if forgot_dashes {
+        vec!["the bot's command line goes behind two dashes: solobot acquire -- python main.py".into()]
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,76 @@
+//! The progress of a wait: on a terminal a line that redraws, elsewhere a line now and then. indicatif is used here alone.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::human;
+use super::style;
+use crate::duration::Limit;
+
+/// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
+const FIRST: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
+/// See [`FIRST`].
+const LATER: Duration = Duration::from_secs(600);
+
+/// The progress that is shown.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    /// How many lines were printed.
+    lines: u32,
+}
+
+impl Progress {
+    /// Shows how long the wait has lasted. Called about once a second.
+    pub fn waiting(&mut self, elapsed: Duration, wait: Limit) {
+        let text = human::waiting(elapsed, wait);
+        if std::io::stderr().is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| {
+                let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner());
+                ProgressBar::new_spinner().with_style(style)
+            });
+            bar.set_message(text);
+            bar.tick();
+        } else if elapsed >= due(self.lines) {
+            self.lines = lines_after(elapsed);
+            style::notice(&format!("solobot: {text}\n"), false);
+        }
+    }
+
+    /// Takes the redrawn line away, before something else is printed.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// When the line after `lines` printed ones is due.
+fn due(lines: u32) -> Duration {
+    match FIRST.get(lines as usize) {
+        Some(&due) => due,
+        None => LATER * (lines + 1 - u32::try_from(FIRST.len()).unwrap_or(0)),
+    }
+}
+
+/// How many lines should have been printed after `elapsed`.
+fn lines_after(elapsed: Duration) -> u32 {
+    (0..).find(|&lines| due(lines) > elapsed).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_at_1_5_15_and_60_seconds_then_every_10_minutes() {
+        let at: Vec<u64> = (0..7).map(|lines| due(lines).as_secs()).collect();
+        assert_eq!(at, [1, 5, 15, 60, 600, 1200, 1800]);
+        assert_eq!(lines_after(Duration::from_millis(900)), 0);
+        assert_eq!(lines_after(Duration::from_secs(7)), 2);
+        assert_eq!(lines_after(Duration::from_secs(1300)), 6);
+    }
+}

@@ -1,0 +1,190 @@
+//! `status` as text: a first line about the host, then each bot with its lock in a sentence and its instances in a table.
+
+use std::fmt::Write;
+
+use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
+use super::{sanitize, table};
+use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
+use crate::commands::view::{LockView, ProcessView};
+use crate::duration::show;
+
+/// Narrower terminals get a block an instance instead of a table.
+const NARROW: usize = 72;
+
+/// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
+pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
+    let mut text = first_line(outcome);
+    if outcome.bots.is_empty() {
+        text.push_str("\nno bot is configured, and none is named\n");
+        let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
+    }
+    for bot in &outcome.bots {
+        text.push('\n');
+        text.push_str(&one(bot, outcome, width));
+    }
+    if verbose {
+        text.push_str(&provenance(outcome));
+    }
+    text
+}
+
+fn first_line(outcome: &Outcome) -> String {
+    let mut line = format!("host {}, user {}", sanitize::line(&outcome.host), sanitize::line(&outcome.user));
+    if outcome.processes > 0 {
+        let _ = write!(line, ", {} processes", outcome.processes);
+    }
+    if outcome.uninspected > 0 {
+        let _ = write!(line, ", {} not inspected", outcome.uninspected);
+        let sudo = if outcome.user == "root" { "" } else { " (sudo would show them)" };
+        line.push_str(sudo);
+        line = paint(WARNING, line);
+    }
+    line + "\n"
+}
+
+fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
+    let count = match bot.instances.len() {
+        0 => "no instance".to_owned(),
+        1 => "one instance".to_owned(),
+        many => format!("{many} instances"),
+    };
+    let count = match bot.instances.len() {
+        0 | 1 if outcome.uninspected > 0 => format!("{count} seen"),
+        0 => paint(FAINT, count),
+        1 => paint(GOOD, count),
+        _ => paint(BAD, count),
+    };
+    let mut text = format!("{}: {count}", paint(NAME, sanitize::line(&bot.name)));
+    if let Some(token) = &bot.token {
+        let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
+    }
+    text.push('\n');
+    if let Some(lock) = &bot.lock {
+        text.push_str(&self::lock(lock));
+    }
+    text.push_str(&instances(&bot.instances, width));
+    text
+}
+
+fn process(view: &ProcessView) -> String {
+    let age = view.age.map_or_else(String::new, |age| format!(", for {}", show(age)));
+    format!("PID {} ({}{age})", view.pid, sanitize::line(&view.command))
+}
+
+fn list(views: &[ProcessView]) -> String {
+    views.iter().map(process).collect::<Vec<_>>().join(", ")
+}
+
+/// The lock's state in a sentence.
+fn lock(lock: &LockView) -> String {
+    let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
+    let state = match lock.state {
+        "held" if lock.holders.is_empty() => "held by a process outside this PID namespace".to_owned(),
+        "held" if lock.orphaned => paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders))),
+        "held" => format!("held by {}", list(&lock.holders)),
+        "stale" => paint(WARNING, format!("stale: {why}; `solobot clean-stale` clears it")),
+        "owner-alive-unlocked" => {
+            paint(WARNING, format!("not held, but it names {}, which lives and takes no lock", list(&lock.holders)))
+        }
+        "replaced" => paint(BAD, format!("replaced: {} holds a file that is no more", list(&lock.holders))),
+        "unreadable" => paint(WARNING, format!("cannot be told: {why}")),
+        other => other.to_owned(),
+    };
+    let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
+    if let Some(since) = lock.since {
+        let local = since.to_zoned(jiff::tz::TimeZone::system());
+        let _ = writeln!(text, "  taken {}", local.strftime("%Y-%m-%d %H:%M:%S"));
+    }
+    if !lock.waiters.is_empty() {
+        let _ = writeln!(text, "  waiting: {}", list(&lock.waiters));
+    }
+    if let Some(problem) = &lock.record_problem {
+        let _ = writeln!(text, "  {}", paint(WARNING, format!("owner record not believed: {}", sanitize::line(problem))));
+    }
+    text
+}
+
+fn instances(instances: &[InstanceView], width: Option<usize>) -> String {
+    if instances.is_empty() {
+        return String::new();
+    }
+    if width.is_some_and(|width| width < NARROW) {
+        return instances.iter().map(|one| block(one, width)).collect();
+    }
+    let rows: Vec<Vec<String>> = instances.iter().map(row).collect();
+    let header = ["PID", "AGE", "USER", "ORIGIN", "POLLING", "LOCK", "COMMAND"];
+    let lines = table::lines(&header, &rows, width.map(|width| width.saturating_sub(2)));
+    lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
+        let line = match index.checked_sub(1).and_then(|row| instances.get(row)) {
+            None => paint(FAINT, line),
+            Some(one) if one.lock == Covered::Unlocked => paint(WARNING, line),
+            Some(_) => line.clone(),
+        };
+        let _ = writeln!(text, "  {line}");
+        text
+    })
+}
+
+fn row(one: &InstanceView) -> Vec<String> {
+    vec![
+        one.pid.to_string(),
+        age(one),
+        sanitize::line(&one.user),
+        origin(one),
+        polling(one.polling).to_owned(),
+        covered(one.lock).to_owned(),
+        sanitize::line(&one.command),
+    ]
+}
+
+fn block(one: &InstanceView, width: Option<usize>) -> String {
+    let command = sanitize::line(&one.command);
+    let head = format!("  PID {}  ", one.pid);
+    let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
+    format!(
+        "{head}{}\n    {}, user {}, from {}\n    lock {}, polling {}\n",
+        sanitize::cut(&command, left),
+        age(one),
+        sanitize::line(&one.user),
+        origin(one),
+        covered(one.lock),
+        polling(one.polling)
+    )
+}
+
+fn age(one: &InstanceView) -> String {
+    show(jiff::Timestamp::now().duration_since(one.start).unsigned_abs())
+}
+
+fn origin(one: &InstanceView) -> String {
+    match &one.origin.name {
+        Some(name) => format!("{} {}", one.origin.kind, sanitize::cut(&sanitize::line(name), 20)),
+        None => one.origin.kind.to_owned(),
+    }
+}
+
+fn covered(covered: Covered) -> &'static str {
+    match covered {
+        Covered::Holder => "holder",
+        Covered::Covered => "covered",
+        Covered::Unlocked => "unlocked",
+        Covered::Unknown => "unknown",
+    }
+}
+
+fn polling(polling: Polling) -> &'static str {
+    match polling {
+        Polling::Unknown => "unknown",
+    }
+}
+
+fn provenance(outcome: &Outcome) -> String {
+    let mut text = match &outcome.file {
+        Some(file) => format!("\nconfiguration: {}\n", sanitize::line(&file.display().to_string())),
+        None => "\nconfiguration: no solobot.toml\n".to_owned(),
+    };
+    for (bot, setting, source) in &outcome.provenance {
+        let _ = writeln!(text, "  {}: {setting} from {}", sanitize::line(bot), sanitize::line(source));
+    }
+    text
+}
