@@ -78,7 +78,10 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
     }
     Err(refused(
         request,
-        format!("the holder itself took over {} ago: two that do so stop each other for ever", crate::duration::show(age)),
+        format!(
+            "the holder itself took over {} ago: two that do so stop each other for ever",
+            crate::duration::show(age)
+        ),
         "find out who starts it: solobot status".into(),
     ))
 }
@@ -96,8 +99,8 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
     }
     notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
-    let results = terminate::stop(targets, &options)
-        .map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
+    let results =
+        terminate::stop(targets, &options).map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
     match results.iter().find(|result| !result.has_ended()) {
         None => Ok(()),
         Some(survivor) => Err(refused(
