@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use super::file::{Attempt, LockFile};
+use super::holders;
 use super::owner::{self, Details, Record, SCHEMA};
 use super::text::{self, Text};
-use super::holders;
 use crate::platform::user;
 use crate::platform::watch::Watch;
 use crate::process::identity::{self, Identity};
@@ -82,8 +82,7 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<Settled, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let held =
-            Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
+        let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
         let incidents = held.write(process)?;
         if held.lock.is_current() {
             return Ok(Settled::Held(Box::new(held), incidents));

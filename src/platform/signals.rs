@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, setrlimit};
-pub use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigmaskHow, raise, sigaction};
+pub use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// `SI_KERNEL`: the kernel sent the signal, as the terminal does on Ctrl-C (`sigaction(2)`).

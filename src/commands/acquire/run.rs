@@ -187,10 +187,7 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed.
-pub fn without_lock(
-    request: &Request<'_>,
-    env: &[(&str, Option<std::ffi::OsString>)],
-) -> Result<Outcome, Error> {
+pub fn without_lock(request: &Request<'_>, env: &[(&str, Option<std::ffi::OsString>)]) -> Result<Outcome, Error> {
     if request.command().is_empty() {
         return Ok(Outcome::HeldForUs);
     }
@@ -216,7 +213,9 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
     // ENOENT for a file that is there means its interpreter.
     let is_there = command.contains('/') && Path::new(&word).exists();
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => AcquireError::NotFound { command }.into(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => {
+            AcquireError::NotFound { command }.into()
+        }
         io::ErrorKind::NotFound => {
             let source = io::Error::other("the interpreter in its first line was not found");
             AcquireError::NotExecutable { command, source }.into()
