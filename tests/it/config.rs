@@ -70,7 +70,7 @@ fn status_and_check_take_every_bot() {
         test.solobot("status").run().code(0).stdout_has(&["main.lock", "second.lock"]);
         let output = test.solobot("check").run().code(0);
         assert_eq!(output.stdout().lines().count(), 2, "one line a bot");
-        let by_hand = test.start("python3 other.py --pid-file hand.pid");
+        let by_hand = test.by_hand("other.py", "--pid-file hand.pid");
         test.wait_for_pid("hand.pid");
         test.solobot("check").run().code(1).stdout_has(&["main", "second"]);
         test.solobot("check main").run().code(0).stdout_has(&["main"]);
@@ -95,7 +95,7 @@ fn unknown_keys_name_line_and_nearest_key() {
         ];
         for (text, line, nearest) in cases {
             test.write("solobot.toml", &text);
-            let wanted = format!("{}:{line}", test.name("solobot.toml"));
+            let wanted = format!("{}` line {line}", test.name("solobot.toml"));
             test.solobot("status").run().code(78).stderr_has(&[&wanted, nearest]);
             let output = test.solobot("status --json").run().code(78);
             assert!(output.json()["error"]["code"] == 78);
@@ -141,8 +141,8 @@ fn a_token_in_the_file_is_never_repeated() {
 #[test]
 fn a_named_file_that_is_not_there() {
     alone(|test| {
-        test.solobot("status -c missing.toml").run().code(2).stderr_has(&["missing.toml"]);
-        test.solobot("status").env("SOLOBOT_CONFIG", "missing.toml").run().code(2).stderr_has(&["missing.toml"]);
+        test.solobot("status -c missing.toml").run().code(78).stderr_has(&["missing.toml"]);
+        test.solobot("status").env("SOLOBOT_CONFIG", "missing.toml").run().code(78).stderr_has(&["missing.toml"]);
     });
 }
 
@@ -174,7 +174,8 @@ fn under_sudo_the_callers_file_is_only_for_looking() {
         test.write("solobot.toml", format!("{PLAIN}command = [\"touch\", \"ran\"]\n"));
         chown(test.path("solobot.toml"), Some(65534), Some(65534)).unwrap();
         chown(test.dir(), Some(65534), Some(65534)).unwrap();
-        test.solobot("status").env("SUDO_UID", "65534").run().code(0).stdout_has(&["main.lock"]);
+        let status = test.solobot("status").env("SUDO_UID", "65534").run();
+        status.code(0).stdout_has(&["main.lock"]).stderr_has(&["-c"]);
         test.solobot("acquire main").env("SUDO_UID", "65534").run().code(78).stderr_has(&["-c"]);
         assert!(!test.has("ran"), "root ran a user's command");
     });

@@ -9,7 +9,7 @@ use crate::holding::holding;
 fn the_lock_is_free_at_once_when_the_process_ends() {
     alone(|test| {
         let kept = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0).stderr_has(&["keeper"]);
         assert!(test.is_locked("bot.lock"), "acquire returns once the keeper is ready");
         let keeper: i32 = test.read("bot.lock").parse().unwrap();
         assert!(alive(keeper) && keeper != kept.pid(), "the text is the keeper's PID");
@@ -31,7 +31,7 @@ fn the_lock_is_free_at_once_when_the_process_ends() {
 fn a_killed_keeper_frees_the_lock_and_leaves_it_stale() {
     alone(|test| {
         let mut kept = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0).stderr_has(&["keeper"]);
         let keeper: i32 = test.read("bot.lock").parse().unwrap();
         send(keeper, Signal::KILL);
         wait_until("free", || !test.is_locked("bot.lock"));
@@ -83,13 +83,14 @@ fn a_command_substitution_does_not_hang() {
         // A keeper that kept the pipe open would hang the shell until its own end, which it waits for.
         let exe = env!("CARGO_BIN_EXE_solobot");
         let script = format!(
-            "out=$({exe} acquire --pid $$ -l bot.lock 2>&1); echo \"code $? [$out]\"; \
+            "out=$({exe} acquire --pid $$ -l bot.lock); echo \"code $? [$out]\"; \
                               flock -n bot.lock true; echo $?"
         );
         test.start(&format!("sh -c '{script}'"))
             .finish_within(Duration::from_secs(20))
             .code(0)
-            .stdout_is("code 0 []\n1\n");
+            .stdout_is("code 0 []\n1\n")
+            .stderr_has(&["keeper"]);
         wait_until("free once the shell has ended", || !test.is_locked("bot.lock"));
     });
 }
@@ -99,7 +100,7 @@ fn the_keeper_survives_what_ends_the_shell_session() {
     alone(|test| {
         // HUP to the group and a changed folder concern the kept process, not the keeper.
         let kept = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0).stderr_has(&["keeper"]);
         let keeper: i32 = test.read("bot.lock").parse().unwrap();
         send(keeper, Signal::HUP);
         send(keeper, Signal::INT);
@@ -120,7 +121,7 @@ fn the_keeper_survives_what_ends_the_shell_session() {
 fn the_keeper_sleeps() {
     alone(|test| {
         let kept = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0).stderr_has(&["keeper"]);
         let keeper: i32 = test.read("bot.lock").parse().unwrap();
         let switches = || crate::harness::thread_stat(keeper, "voluntary_ctxt_switches");
         let before = switches();
