@@ -76,10 +76,7 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
     }
     Err(refused(
         request,
-        format!(
-            "the holder itself took over {} ago: two that do so stop each other for ever",
-            crate::duration::show(age)
-        ),
+        format!("the holder itself took over {} ago: two that do so stop each other for ever", crate::duration::show(age)),
         "find out who starts it: solobot status".into(),
     ))
 }
@@ -97,7 +94,6 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
     }
     notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
-<<<<<<< HEAD
     let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
     let results = terminate::stop(&targets, &options);
     let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
@@ -118,18 +114,6 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
         Outcome::Terminated | Outcome::Killed | Outcome::Gone => return Ok(()),
     };
     Err(refused(request, why, hint))
-=======
-    let results =
-        terminate::stop(targets, &options).map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
-    match results.iter().find(|result| !result.has_ended()) {
-        None => Ok(()),
-        Some(survivor) => Err(refused(
-            request,
-            format!("PID {} did not end: {survivor}", survivor.pid()),
-            "look what it hangs on: solobot status".into(),
-        )),
-    }
->>>>>>> tests
 }
 
 /// A manager would start again what is stopped, and the two would fight.
