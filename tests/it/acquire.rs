@@ -446,10 +446,7 @@ fn takeover_stops_the_holder() {
         assert!(!test.record("bot.lock")["took_over"].is_null());
         assert!(!second.has_ended());
         // Bots that take over from each other for ever are the field's worst case: the second one is refused.
-        test.solobot("acquire --takeover -w 1 -l bot.lock -- true")
-            .run()
-            .code(75)
-            .stderr_has(&[&second_bot.to_string()]);
+        test.solobot("acquire --takeover -w 1 -l bot.lock -- true").run().code(75).stderr_has(&["took over"]);
         assert!(alive(second_bot));
         second.signal(Signal::TERM);
         second.finish().code(0).stderr_has(&[]);
@@ -464,7 +461,7 @@ fn takeover_kills_a_holder_that_ignores_term_after_the_grace() {
             .run()
             .code(0)
             .stdout_is("ran\n")
-            .stderr_has(&[&bot.to_string()]);
+            .stderr_has(&[&solobot.pid().to_string(), "bot.py"]);
         assert!(!alive(bot));
         drop(solobot);
     });
