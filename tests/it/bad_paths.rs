@@ -69,10 +69,10 @@ fn a_symlink_also_a_dangling_one() {
     alone(|test| {
         test.write("target", "");
         symlink("target", test.path("bot.lock")).unwrap();
-        refused(test, "bot.lock", 78, &["symbolic link"]);
+        refused(test, "bot.lock", 78, &["symlink"]);
         assert_eq!(test.read("target"), "");
         symlink("nowhere", test.path("dangling.lock")).unwrap();
-        refused(test, "dangling.lock", 78, &["symbolic link"]);
+        refused(test, "dangling.lock", 78, &["symlink"]);
         assert!(!test.has("nowhere"), "created through a dangling symlink");
     });
 }
