@@ -103,12 +103,7 @@ impl Found {
 /// If the process table cannot be read.
 pub fn find(search: &Search<'_>) -> io::Result<Found> {
     let matcher = Matcher::new(search.program);
-    let by_name = |cmdline: &[u8]| matcher.may_run(cmdline);
-    let listing = if matcher.by_executable() {
-        table::list_by_executable(&|exe| matcher.may_be_executable(exe), &by_name)?
-    } else {
-        table::list(&by_name)?
-    };
+    let listing = table::list_by_executable(&|exe| matcher.may_be_run_by(exe), &|cmdline| matcher.may_run(cmdline))?;
     let mut tree = Tree::new(search.token_names);
     let mut uninspected = listing.unreadable;
     for hit in &listing.hits {
