@@ -79,6 +79,12 @@ impl Found {
         bots
     }
 
+    /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
+    pub fn forecast(&mut self) {
+        let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
+        all.for_each(|instance| instance.origin.forecast());
+    }
+
     /// Whether everything could be looked at: only then "one instance" means one.
     pub fn saw_everything(&self) -> bool {
         self.uninspected == 0 && !self.hidden

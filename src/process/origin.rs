@@ -18,8 +18,11 @@ pub use self::facts::{Facts, Link};
 pub use self::judge::judge;
 pub use self::starter::Starter;
 
+/// The processes whose details have been read, by PID.
+pub type Known = HashMap<i32, Details>;
+
 /// The origin of an instance, without asking any manager whether it would respawn it ([`Origin::forecast`] does).
-pub fn of(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Origin {
+pub fn of(root: &Details, ancestors: &[i32], known: &Known) -> Origin {
     judge(&facts::gather(root, ancestors, known))
 }
 
