@@ -20,28 +20,28 @@ pub fn fill(origin: &mut Origin) {
         }
     }
     if origin.kind == OriginKind::Systemd
-        && let (Some(unit), Some(stop)) = (&origin.name, &origin.stop)
+        && let Some(stop) = &origin.stop
     {
-        let answer = cached(unit, stop.contains("--user"));
+        let answer = cached(stop);
         apply_systemd(origin, &answer);
     }
 }
 
 /// One question a unit, however many instances it has.
-fn cached(unit: &str, of_user: bool) -> HashMap<String, String> {
-    type Answers = Mutex<HashMap<(String, bool), HashMap<String, String>>>;
-    static ANSWERS: OnceLock<Answers> = OnceLock::new();
+fn cached(stop: &str) -> HashMap<String, String> {
+    static ANSWERS: OnceLock<Mutex<HashMap<String, HashMap<String, String>>>> = OnceLock::new();
     let Ok(mut answers) = ANSWERS.get_or_init(Mutex::default).lock() else { return HashMap::new() };
-    answers.entry((unit.to_owned(), of_user)).or_insert_with(|| ask_systemd(unit, of_user)).clone()
+    answers.entry(stop.to_owned()).or_insert_with(|| ask_systemd(stop).unwrap_or_default()).clone()
 }
 
-fn ask_systemd(unit: &str, of_user: bool) -> HashMap<String, String> {
-    let mut command = Command::new("systemctl");
-    if of_user {
-        command.arg("--user");
-    }
-    command.args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
-    output(command).map(|text| properties(&text)).unwrap_or_default()
+/// Asks the very manager, about the very unit, that the stop command names: `systemctl [--user] show … UNIT`.
+fn ask_systemd(stop: &str) -> Option<HashMap<String, String>> {
+    let words = shell_words::split(stop).ok()?;
+    let at = words.iter().position(|word| word == "stop")?;
+    let (manager, unit) = (words.get(1..at)?, words.get(at + 1)?);
+    let mut command = Command::new(words.first()?);
+    command.args(manager).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
+    Some(properties(&output(command)?))
 }
 
 fn properties(text: &str) -> HashMap<String, String> {

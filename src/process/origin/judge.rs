@@ -61,7 +61,7 @@ fn without_manager(facts: &Facts, chain: &[Link]) -> Origin {
         return origin;
     }
     if let Some(unit) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
-        return systemd(&unit);
+        return systemd(&unit, facts.own_uid);
     }
     if facts.has_terminal {
         return Origin::new(OriginKind::Terminal, "it has a controlling terminal".into());
@@ -185,8 +185,9 @@ fn service(origin: Origin, link: &Link, facts: &Facts, command: &str) -> Origin 
     Origin { name, ..origin.stopped_by(stop) }
 }
 
-fn systemd(unit: &cgroup::Unit) -> Origin {
+fn systemd(unit: &cgroup::Unit, own_uid: u32) -> Origin {
     let stop = match unit.user {
+        Some(uid) if uid != own_uid => format!("systemctl --user --machine={uid}@.host stop {}", quote(&unit.name)),
         Some(_) => format!("systemctl --user stop {}", quote(&unit.name)),
         None => format!("systemctl stop {}", quote(&unit.name)),
     };

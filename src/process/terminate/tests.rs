@@ -68,7 +68,7 @@ fn the_whole_takes_as_long_as_the_slowest() {
     let targets: Vec<Target> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
     assert!(outcomes(&targets, &options(400)).iter().all(|word| *word == "killed"));
-    assert!(begin.elapsed() < Duration::from_millis(400 * 5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
 
 #[test]

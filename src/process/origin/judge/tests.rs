@@ -142,6 +142,8 @@ fn systemd() {
     let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n";
     let user = Facts { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
     assert_eq!(judge(&user).stop.unwrap(), "systemctl --user stop bot.service");
+    let seen_by_root = Facts { own_uid: 0, ..user };
+    assert_eq!(judge(&seen_by_root).stop.unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
     // What ssh or cron left behind is not theirs.
     let left = Facts { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&left).0, "detached");
