@@ -82,7 +82,8 @@ impl Found {
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
     pub fn forecast(&mut self) {
         let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
-        all.for_each(|instance| instance.origin.forecast());
+        let mut answers = origin::Answers::default();
+        all.for_each(|instance| instance.origin.forecast(&mut answers));
     }
 
     /// Whether everything could be looked at: only then "one instance" means one.

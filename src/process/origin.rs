@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use super::details::Details;
 
 pub use self::facts::{Facts, Link};
+pub use self::forecast::Answers;
 pub use self::judge::judge;
 pub use self::starter::Starter;
 
@@ -108,8 +109,8 @@ impl OriginKind {
 
 impl Origin {
     /// Asks the manager, for at most 200 ms, whether it would start the instance again.
-    pub fn forecast(&mut self) {
-        forecast::fill(self);
+    pub fn forecast(&mut self, answers: &mut Answers) {
+        forecast::fill(self, answers);
     }
 
     /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told

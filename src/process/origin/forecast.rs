@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::{Origin, OriginKind, Respawns};
@@ -11,27 +10,24 @@ use super::{Origin, OriginKind, Respawns};
 /// How long a manager may take to answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// What the managers have said, by stop command: one question a unit, however many instances it has.
+#[derive(Debug, Default)]
+pub struct Answers(HashMap<String, HashMap<String, String>>);
+
 /// Fills in what the manager says; a silent one leaves `Unknown`.
-pub fn fill(origin: &mut Origin) {
+pub fn fill(origin: &mut Origin, answers: &mut Answers) {
     if let Some(above) = origin.above.as_mut() {
-        fill(above);
+        fill(above, answers);
         if origin.kind == OriginKind::Solobot {
             origin.respawns = above.respawns;
         }
     }
     if origin.kind == OriginKind::Systemd
-        && let Some(stop) = &origin.stop
+        && let Some(stop) = origin.stop.clone()
     {
-        let answer = cached(stop);
-        apply_systemd(origin, &answer);
+        let answer = answers.0.entry(stop).or_insert_with_key(|stop| ask_systemd(stop).unwrap_or_default());
+        apply_systemd(origin, answer);
     }
-}
-
-/// One question a unit, however many instances it has.
-fn cached(stop: &str) -> HashMap<String, String> {
-    static ANSWERS: OnceLock<Mutex<HashMap<String, HashMap<String, String>>>> = OnceLock::new();
-    let Ok(mut answers) = ANSWERS.get_or_init(Mutex::default).lock() else { return HashMap::new() };
-    answers.entry(stop.to_owned()).or_insert_with(|| ask_systemd(stop).unwrap_or_default()).clone()
 }
 
 /// Asks the very manager, about the very unit, that the stop command names: `systemctl [--user] show … UNIT`.
