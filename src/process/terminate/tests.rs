@@ -67,8 +67,8 @@ fn the_whole_takes_as_long_as_the_slowest() {
     let started: Vec<Started> = (0..8).map(|_| Started::shell(IGNORES_TERM)).collect();
     let targets: Vec<Target> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
-    assert!(outcomes(&targets, &options(400)).iter().all(|word| *word == "killed"));
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(outcomes(&targets, &options(1000)).iter().all(|word| *word == "killed"));
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
 #[test]

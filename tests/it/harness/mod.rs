@@ -131,7 +131,6 @@ pub struct Entry {
     owner: u32,
     links: u64,
     size: u64,
-    modified: (i64, i64),
     head: Option<Vec<u8>>,
 }
 
@@ -345,7 +344,6 @@ fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
             owner: meta.uid(),
             links: meta.nlink(),
             size: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
             head,
         };
         entries.insert(path, entry);
