@@ -156,6 +156,11 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
             unknown = Some(if *not_permitted { Exit::NotPermitted } else { Exit::Config });
         }
     }
+    if let [one] = instances
+        && status::covered(one, facts) != Covered::Unlocked
+    {
+        reasons.push("that is one healthy instance: to ask whether it runs well, check --running".into());
+    }
     let unknown = unknown.filter(|_| instances.is_empty());
     Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }
 }

@@ -231,7 +231,8 @@ fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<Bot
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
-        instances = found.instances.iter().map(|one| InstanceView::of(one, &facts)).collect();
+        let shown = found.instances.iter().chain(&found.probable);
+        instances = shown.map(|one| InstanceView::of(one, &facts)).collect();
     }
     instances.sort_by_key(|one| (one.start, one.pid));
     Ok(BotView {

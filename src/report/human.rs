@@ -76,14 +76,14 @@ pub fn notice(notice: &Notice) -> String {
 
 fn refused(holding: &Holding, wait: Limit) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
-    let mut text = match holding.main_holder() {
+    let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
         None => format!("solobot: lock {lock} is held by a process outside this PID namespace\n"),
     };
-    if let Some(holder) = holding.main_holder() {
+    if let Some(holder) = holding.main.as_ref() {
         text.push_str(&detail("since", &circumstances(holder)));
     }
-    for other in holding.lock.holders.iter().filter(|one| holding.main_holder().is_none_or(|main| main.pid != one.pid))
+    for other in holding.lock.holders.iter().filter(|one| holding.main.as_ref().is_none_or(|main| main.pid != one.pid))
     {
         text.push_str(&detail("with", &process(other)));
     }
@@ -173,7 +173,7 @@ pub fn release_reason(outcome: &release::Outcome) -> String {
         release::Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
         release::Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
         release::Reason::HeldByBot(holding) => {
-            let by = holding.main_holder().map_or_else(
+            let by = holding.main.as_ref().map_or_else(
                 || "a process outside this PID namespace".to_owned(),
                 |holder| format!("PID {}: {}", holder.pid, holder.command),
             );

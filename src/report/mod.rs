@@ -17,6 +17,7 @@ use clap::error::ErrorKind;
 use crate::cli::Global;
 use crate::commands::Outcome;
 use crate::commands::notice::{Notice, Notify};
+use crate::lock::held::Incident;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::platform::terminal;
@@ -64,16 +65,21 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
-            Outcome::Release(released) if speaks => human::release(released),
+            Outcome::Release(released) => {
+                if speaks {
+                    style::notice(&format!("solobot: {}", human::release(released)), self.has_colour());
+                }
+                return Ok(());
+            }
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
-                if speaks && !text.is_empty() {
+                if self.global.verbose > 0 && !text.is_empty() {
                     style::notice(&text, self.has_colour());
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Release(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -100,7 +106,8 @@ fn is_refusal(error: &Error) -> bool {
 impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
-        if self.global.quiet && !is_warning {
+        let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
+        if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {

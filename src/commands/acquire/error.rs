@@ -1,10 +1,11 @@
 //! Why `acquire` did not come to hold the lock, or COMMAND to run.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::commands::view::{Holding, ProcessView};
 use crate::duration::Limit;
-use crate::error::Expected;
+use crate::error::{Expected, plain};
 use crate::exit::Exit;
 
 /// An expected failure of `acquire`.
@@ -31,8 +32,10 @@ pub enum Error {
         exit: Exit,
     },
     /// `--takeover` is not allowed to stop the holder.
-    #[error("takeover refused: {why}")]
+    #[error("takeover of lock `{}` refused: {why}", .lock.display())]
     TakeoverRefused {
+        /// The lock.
+        lock: PathBuf,
         /// Why.
         why: String,
         /// What to do instead.
@@ -53,7 +56,7 @@ pub enum Error {
         command: String,
     },
     /// COMMAND cannot be executed.
-    #[error("cannot execute `{command}`: {source}")]
+    #[error("cannot execute `{command}`: {}", plain(.source))]
     NotExecutable {
         /// Its first word.
         command: String,
@@ -75,7 +78,7 @@ fn held(holding: &Holding, program: &str, waited: Limit) -> String {
     };
     let bot = holding.bot.as_deref().filter(|bot| *bot != program);
     let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
-    let by = match holding.main_holder() {
+    let by = match holding.main.as_ref() {
         Some(holder) => format!("PID {}: {}", holder.pid, holder.command),
         None => "a process outside this PID namespace".into(),
     };

@@ -177,6 +177,7 @@ impl Attempt<'_> {
         let start = Instant::now();
         let wait = self.request.wait;
         let waits = deadline.is_none_or(|deadline| deadline > start);
+        let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
             if !waits {
@@ -185,7 +186,7 @@ impl Attempt<'_> {
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock.path()));
+                let holding = Box::new(refusal::holding(lock.path(), Some(bot)));
                 self.notify.notice(&Notice::Refused { holding, wait });
             }
         };
@@ -236,7 +237,7 @@ impl Attempt<'_> {
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
-        let holding = Box::new(refusal::holding(&path));
+        let holding = Box::new(refusal::holding(&path, Some(&self.request.bot)));
         AcquireError::Held { holding, program: self.request.bot.name.clone(), waited, exit }
     }
 }

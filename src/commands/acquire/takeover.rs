@@ -48,8 +48,12 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
         ));
     }
     let mut targets = topmost(&sharers);
-    targets.extend(keeper::among(&sharers).map(|(_, target)| target));
-    stop(request, &targets, notify)
+    let mut all = sharers;
+    if let Some((_, target)) = keeper::among(&all) {
+        targets.push(target);
+        all.push(target);
+    }
+    stop(request, &targets, &all, notify)
 }
 
 /// Stops instances that run without the lock, which we hold by now.
@@ -57,7 +61,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
 /// # Errors
 /// As [`stop_holders`].
 pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
-    stop(request, instances, notify)
+    stop(request, instances, instances, notify)
 }
 
 /// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
@@ -81,7 +85,13 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
     ))
 }
 
-fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
+/// Stops the targets and what they started; `shown` are the processes to be named.
+fn stop(
+    request: &Request<'_>,
+    targets: &[Identity],
+    shown: &[Identity],
+    notify: &mut dyn Notify,
+) -> Result<(), Error> {
     for &target in targets {
         if ancestry().any(|pid| pid == target.pid) {
             return Err(refused(
@@ -92,7 +102,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
         }
         refuse_managed(request, target)?;
     }
-    notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
+    notify.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
     let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
     let results = terminate::stop(&targets, &options);
@@ -133,5 +143,5 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
 }
 
 fn refused(request: &Request<'_>, why: String, hint: String) -> Error {
-    AcquireError::TakeoverRefused { why, hint, exit: request.conflict_exit }.into()
+    AcquireError::TakeoverRefused { lock: request.bot.lock.clone(), why, hint, exit: request.conflict_exit }.into()
 }

@@ -18,6 +18,7 @@ use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::find::{self, Search};
 use crate::process::identity::{Identity, ancestry};
+use crate::process::instance::Instance;
 
 /// The lock of layout B, in a bot's own folder.
 const LAYOUT_B: &str = ".bot_instance.lock";
@@ -52,8 +53,17 @@ pub fn wait_for(
 ) -> Result<End, Error> {
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
     let mut said = false;
+    let mut warned = false;
     loop {
-        let instances = running(request, held).map_err(io)?;
+        let (instances, probable) = running(request, held).map_err(io)?;
+        if !std::mem::replace(&mut warned, true) {
+            for one in probable {
+                notify.notice(&Notice::Warning(format!(
+                    "PID {} ({}) may be the same bot, without the lock: same program, other arguments or folder",
+                    one.root.pid, one.command
+                )));
+            }
+        }
         if instances.is_empty() {
             return Ok(End::None);
         }
@@ -95,8 +105,8 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Inst
 
 /// The roots of the instances that run without the lock: of the same program, or holding layout B's lock in its folder.
 /// What belongs to our own tree is none: we hold the lock for it, or it started us.
-fn running(request: &Request<'_>, held: &Held) -> std::io::Result<Vec<Identity>> {
-    let Some(program) = &request.bot.program else { return Ok(Vec::new()) };
+fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>, Vec<Instance>)> {
+    let Some(program) = &request.bot.program else { return Ok((Vec::new(), Vec::new())) };
     let token = request.bot.token.resolve().ok().flatten().map(|resolved| &resolved.token);
     let found = find::find(&Search::new(program).with_token(token))?;
     let mut roots: Vec<Identity> = found
@@ -113,7 +123,7 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<Vec<Identity>>
     }
     roots.sort_unstable();
     roots.dedup();
-    Ok(roots)
+    Ok((roots, found.probable.into_iter().filter(|instance| !is_ours(instance.root, held)).collect()))
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).
