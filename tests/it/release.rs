@@ -6,10 +6,10 @@ use crate::holding::{Holding, holding};
 #[test]
 fn nothing_to_release_is_success_with_a_word() {
     alone(|test| {
-        test.solobot("release -l bot.lock").run().code(0).stdout_has(&["bot.lock"]);
+        test.solobot("release -l bot.lock").run().code(0).stderr_has(&["bot.lock"]);
         assert!(!test.has("bot.lock"), "release creates nothing");
         test.write("bot.lock", "");
-        test.solobot("release -l bot.lock").run().code(0).stdout_has(&["bot.lock"]);
+        test.solobot("release -l bot.lock").run().code(0).stderr_has(&["bot.lock"]);
         assert!(test.has("bot.lock"), "release never unlinks");
         let json = test.solobot("release --json -l bot.lock").run().code(0).json();
         assert_eq!(json["released"], false);
@@ -22,7 +22,7 @@ fn nothing_to_release_is_success_with_a_word() {
 fn a_bots_lock_is_not_released_under_it() {
     alone(|test| {
         let Holding { solobot, bot } = &holding(test);
-        test.solobot("release -y -l bot.lock").run().code(1).stdout_has(&[&bot.to_string()]);
+        test.solobot("release -y -l bot.lock").run().code(1).stderr_has(&[&bot.to_string(), "solobot stop"]);
         assert!(alive(*bot) && alive(solobot.pid()));
         assert!(test.is_locked("bot.lock"));
     });
@@ -32,7 +32,7 @@ fn a_bots_lock_is_not_released_under_it() {
 fn from_outside_it_asks_and_without_a_terminal_it_is_wrong_usage() {
     alone(|test| {
         let mut sheltered = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", sheltered.pid())).run().code(0).stderr_has(&["keeper"]);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", sheltered.pid())).run().code(0);
         assert!(test.is_locked("bot.lock"));
         test.solobot("release -l bot.lock").run().code(2).stderr_has(&["-y"]);
         assert!(test.is_locked("bot.lock"), "not released without a yes");
@@ -78,7 +78,7 @@ fn a_shells_descriptor_is_unlocked() {
 fn a_keeper_ended_by_release_is_gone() {
     alone(|test| {
         let sheltered = test.start("tail -f /dev/null");
-        test.solobot(&format!("acquire --pid {} -l bot.lock", sheltered.pid())).run().code(0).stderr_has(&["keeper"]);
+        test.solobot(&format!("acquire --pid {} -l bot.lock", sheltered.pid())).run().code(0);
         let keeper: i32 = test.read("bot.lock").parse().unwrap();
         assert!(alive(keeper));
         test.solobot("release -q -y -l bot.lock").run().code(0);
