@@ -227,8 +227,9 @@ fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<Bot
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
-        let found = find::find(&Search::new(program).with_token(token))
+        let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
         let shown = found.instances.iter().chain(&found.probable);

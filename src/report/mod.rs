@@ -3,6 +3,7 @@
 
 pub mod human;
 pub mod json;
+pub mod plan;
 pub mod progress;
 pub mod sanitize;
 pub mod status;
@@ -63,6 +64,7 @@ impl Report {
         let speaks = !self.global.quiet;
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
+            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
@@ -79,7 +81,7 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -118,8 +120,12 @@ impl Notify for Report {
         style::notice(&human::notice(notice), self.has_colour());
     }
 
+    fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     fn confirm(&mut self, question: &str) -> Option<bool> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question)).default(false);

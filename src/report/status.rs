@@ -160,7 +160,7 @@ fn age(one: &InstanceView) -> String {
 }
 
 fn origin(one: &InstanceView) -> String {
-    match &one.origin.name {
+    match one.origin.name.as_deref().filter(|name| *name != one.origin.kind) {
         Some(name) => format!("{} {}", one.origin.kind, sanitize::cut(&sanitize::line(name), 20)),
         None => one.origin.kind.to_owned(),
     }

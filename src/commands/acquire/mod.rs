@@ -30,6 +30,7 @@ use crate::process::identity::Identity;
 use crate::settings::{Bot, Settings};
 
 pub use self::refusal::holding;
+pub use self::takeover::{hidden_holder, topmost};
 
 /// How `acquire` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -123,7 +123,11 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>
     }
     roots.sort_unstable();
     roots.dedup();
-    Ok((roots, found.probable.into_iter().filter(|instance| !is_ours(instance.root, held)).collect()))
+    // Other arguments than COMMAND's may mean another bot, or a start by hand with `--debug`: that is for people to judge.
+    // Where the file says which arguments make the bot, it is another one.
+    let elsewhere = found.others.into_iter().filter(|one| one.token.is_none() && !request.bot.configured);
+    let doubtful = found.probable.into_iter().chain(elsewhere);
+    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held)).collect()))
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).
