@@ -15,7 +15,7 @@ const NARROW: usize = 72;
 pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
-        text.push_str("\nno bot is configured, and none is named\n");
+        text.push_str("\nno solobot.toml, no flag, and no process that looks like a Telegram bot\n");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
     }
     for bot in &outcome.bots {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
+use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::process::identity::{Identity, lineage};
 use crate::process::origin::{self, Respawns};
-use crate::settings::{Bot, LOCK_NAME};
+use crate::settings::Bot;
 
 /// Describes the holder of a lock; `bot` is the one that wants it.
 pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
@@ -28,7 +29,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         .or_else(|| lock.holders.iter().max_by_key(|holder| holder.pid).cloned());
     let mut remedies = Vec::new();
     if let (Some(held_for), Some(bot)) = (&held_for, bot)
-        && bot.lock.file_name() == Some(LOCK_NAME.as_ref())
+        && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
         && *held_for != bot.name
     {
         let own = format!(".solobot-{}.lock", bot.name.split('.').next().unwrap_or_default());

@@ -29,8 +29,7 @@ pub fn carry_out(
     again: &dyn Fn() -> Result<Vec<Instance>, Error>,
 ) -> Result<Vec<ResultView>, Error> {
     let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
-    let known: HashSet<Identity> =
-        plan.steps.iter().flat_map(|step| &step.candidate.members).copied().collect();
+    let known: HashSet<Identity> = plan.steps.iter().flat_map(|step| &step.candidate.members).copied().collect();
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
     let (targets, owners) = targets(&candidates);
     let stopped = terminate::stop(&targets, &options);

@@ -185,9 +185,7 @@ impl Plan {
             .into_iter()
             .enumerate()
             .map(|(at, candidate)| match &kept {
-                Some((kept, why)) if *kept == at => {
-                    Step { candidate, action: Action::Keep, reason: (*why).to_owned() }
-                }
+                Some((kept, why)) if *kept == at => Step { candidate, action: Action::Keep, reason: (*why).to_owned() },
                 _ => {
                     let (action, reason) = fate(&candidate, wishes, &kept_ancestors);
                     Step { candidate, action, reason }
