@@ -68,10 +68,19 @@ pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String 
     mask(&shell_words::join(words)).into_owned()
 }
 
+/// A path for JSON, which is UTF-8: what is none is replaced.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// A lock as it is shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct LockView {
     /// Its absolute path.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Its state, in one word.
     pub state: &'static str,

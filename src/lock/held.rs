@@ -252,7 +252,7 @@ impl Held {
             return;
         }
         for lock in self.later.iter().chain([&self.lock]) {
-            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| text != Text::Foreign) {
+            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| matches!(text, Text::Pid(_))) {
                 let _ = text::clear(lock.file());
             }
         }

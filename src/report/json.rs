@@ -29,7 +29,8 @@ fn release(outcome: &release::Outcome) -> Value {
         _ => None,
     };
     let reason = super::human::release_reason(outcome);
-    let mut value = json!({ "lock": outcome.lock, "released": outcome.is_released(), "reason": reason });
+    let mut value =
+        json!({ "lock": outcome.lock.to_string_lossy(), "released": outcome.is_released(), "reason": reason });
     if let (Some(holding), Some(fields)) = (holding, value.as_object_mut()) {
         fields.insert("holding".into(), holding);
     }

@@ -17,9 +17,9 @@ use clap::error::ErrorKind;
 use crate::cli::Global;
 use crate::commands::Outcome;
 use crate::commands::notice::{Notice, Notify};
-use crate::lock::held::Incident;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::held::Incident;
 use crate::platform::terminal;
 use progress::Progress;
 

@@ -95,7 +95,11 @@ fn unknown_keys_name_line_and_nearest_key() {
         ];
         for (text, line, nearest) in cases {
             test.write("solobot.toml", &text);
+<<<<<<< HEAD
             let wanted = format!("{}:{line}", test.name("solobot.toml"));
+=======
+            let wanted = format!("{}:{line}: ", test.name("solobot.toml"));
+>>>>>>> main
             test.solobot("status").run().code(78).stderr_has(&[&wanted, nearest]);
             let output = test.solobot("status --json").run().code(78);
             assert!(output.json()["error"]["code"] == 78);
@@ -154,8 +158,11 @@ fn a_planted_file_is_not_followed() {
         fs::set_permissions(test.path("solobot.toml"), Permissions::from_mode(0o666)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&[&test.name("solobot.toml"), "chmod"]);
         fs::set_permissions(test.path("solobot.toml"), Permissions::from_mode(0o644)).unwrap();
-        fs::set_permissions(test.dir(), Permissions::from_mode(0o1777)).unwrap();
+        fs::set_permissions(test.dir(), Permissions::from_mode(0o777)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&["chmod"]);
+        // Nobody is told to take a folder like /tmp from the others.
+        fs::set_permissions(test.dir(), Permissions::from_mode(0o1777)).unwrap();
+        test.solobot("acquire main").run().code(78).stderr_has(&["-c"]).nowhere("chmod");
         fs::set_permissions(test.dir(), Permissions::from_mode(0o755)).unwrap();
         chown(test.path("solobot.toml"), Some(65534), Some(65534)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&[&test.name("solobot.toml")]);
@@ -173,8 +180,12 @@ fn under_sudo_the_callers_file_is_only_for_looking() {
         test.write("solobot.toml", format!("{PLAIN}command = [\"touch\", \"ran\"]\n"));
         chown(test.path("solobot.toml"), Some(65534), Some(65534)).unwrap();
         chown(test.dir(), Some(65534), Some(65534)).unwrap();
+<<<<<<< HEAD
         let status = test.solobot("status").env("SUDO_UID", "65534").run();
         status.code(0).stdout_has(&["main.lock"]);
+=======
+        test.solobot("status").env("SUDO_UID", "65534").run().code(0).stdout_has(&["main.lock"]);
+>>>>>>> main
         test.solobot("acquire main").env("SUDO_UID", "65534").run().code(78).stderr_has(&["-c"]);
         assert!(!test.has("ran"), "root ran a user's command");
     });

@@ -60,7 +60,14 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     if !orphaned && !holders.is_empty() {
         remedies.push("to stop it and take its place: --takeover".into());
     }
-    Holding { lock, bot: held_for, main, kept_for, origin: origin.as_ref().map(crate::commands::status::OriginView::of), remedies }
+    Holding {
+        lock,
+        bot: held_for,
+        main,
+        kept_for,
+        origin: origin.as_ref().map(crate::commands::status::OriginView::of),
+        remedies,
+    }
 }
 
 /// Whether one of the holders is an ancestor of the process: the bot of a solobot that does not let it inherit the lock.

@@ -80,18 +80,16 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
     }
     Err(refused(
         request,
-        format!("the holder itself took over {} ago: two that do so stop each other for ever", crate::duration::show(age)),
+        format!(
+            "the holder itself took over {} ago: two that do so stop each other for ever",
+            crate::duration::show(age)
+        ),
         "find out who starts it: solobot status".into(),
     ))
 }
 
 /// Stops the targets and what they started; `shown` are the processes to be named.
-fn stop(
-    request: &Request<'_>,
-    targets: &[Identity],
-    shown: &[Identity],
-    notify: &mut dyn Notify,
-) -> Result<(), Error> {
+fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
     for &target in targets {
         if ancestry().any(|pid| pid == target.pid) {
             return Err(refused(
