@@ -131,11 +131,6 @@ pub struct Entry {
     owner: u32,
     links: u64,
     size: u64,
-<<<<<<< HEAD
-    /// Where the content is not compared byte by byte.
-    modified: Option<(i64, i64)>,
-=======
->>>>>>> main
     head: Option<Vec<u8>>,
 }
 
@@ -349,10 +344,6 @@ fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
             owner: meta.uid(),
             links: meta.nlink(),
             size: meta.len(),
-<<<<<<< HEAD
-            modified: head.is_none().then(|| (meta.mtime(), meta.mtime_nsec())),
-=======
->>>>>>> main
             head,
         };
         entries.insert(path, entry);
