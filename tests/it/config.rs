@@ -108,18 +108,18 @@ fn wrong_types_and_values() {
     alone(|test| {
         for (line, why) in [
             ("wait = \"soon\"", "soon"),
-            ("grace = []", "grace"),
-            ("command = 3", "command"),
-            ("args = [1]", "args"),
-            ("lock = 7", "lock"),
+            ("grace = []", "duration"),
+            ("command = 3", "expected"),
+            ("args = [1]", "expected"),
+            ("lock = 7", "expected"),
             ("module = \"a.b\"", "script"),
             ("token = \"123\"", "token"),
-            ("logs = \"a.log\"", "logs"),
-            ("skip_env = true", "skip_env"),
+            ("logs = \"a.log\"", "expected"),
+            ("skip_env = true", "false"),
             ("= 3", "solobot.toml"),
         ] {
             test.write("solobot.toml", format!("[bots.main]\nscript = \"bot.py\"\n{line}\n"));
-            test.solobot("status").run().code(78).stderr_has(&[&test.name("solobot.toml"), why]).nowhere("panicked");
+            test.solobot("status").run().code(78).stderr_has(&[&format!("{}:3", test.name("solobot.toml")), why]);
         }
         test.write("solobot.toml", [0xff, 0xfe]);
         test.solobot("status").run().code(78).stderr_has(&[&test.name("solobot.toml")]);

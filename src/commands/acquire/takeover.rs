@@ -127,7 +127,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify:
 /// A manager would start again what is stopped, and the two would fight.
 fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
     let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
-    origin.forecast();
+    origin.forecast(&mut origin::Answers::default());
     if !origin.would_respawn() {
         return Ok(());
     }

@@ -131,6 +131,8 @@ pub struct Entry {
     owner: u32,
     links: u64,
     size: u64,
+    /// Where the content is not compared byte by byte.
+    modified: Option<(i64, i64)>,
     head: Option<Vec<u8>>,
 }
 
@@ -344,6 +346,7 @@ fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
             owner: meta.uid(),
             links: meta.nlink(),
             size: meta.len(),
+            modified: head.is_none().then(|| (meta.mtime(), meta.mtime_nsec())),
             head,
         };
         entries.insert(path, entry);
