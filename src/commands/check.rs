@@ -137,11 +137,10 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
         [] if bot.program.is_none() => reasons.extend(holds_alone(facts)),
         [] => reasons.push("no instance runs".into()),
         [one] => match status::covered(one, facts) {
-            Covered::Holder | Covered::Covered | Covered::Unknown => {}
             Covered::Unlocked if has_lock => {
                 reasons.push(format!("PID {} ({}) runs without lock {lock}", one.root.pid, one.command));
             }
-            Covered::Unlocked => {}
+            Covered::Unlocked | Covered::Holder | Covered::Covered | Covered::Unknown => {}
         },
         many => {
             in_the_way.extend(many.iter().map(|one| one.root));

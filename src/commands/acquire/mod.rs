@@ -1,8 +1,10 @@
 //! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
 //!
-//! 1. try the lock; 2. refused: say who holds it and wait, or take over; 3. verify, write text and record, verify again;
-//! 4. look for instances that run without the lock, and wait for those too; 5. run COMMAND, become it, leave the lock with
-//! the shell's descriptor, or start a keeper.
+//! 1. try the lock;
+//! 2. refused: say who holds it and wait, or take over;
+//! 3. verify, write text and record, verify again;
+//! 4. look for instances that run without the lock, and wait for those too;
+//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
@@ -136,7 +138,7 @@ impl Attempt<'_> {
         {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
-            progress = self.take(self.takeover_deadline())?;
+            progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
             Progress::Held(held) => self.exclude_unlocked(*held),
@@ -150,9 +152,9 @@ impl Attempt<'_> {
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
-    fn takeover_deadline(&self) -> Option<Instant> {
+    fn takeover_deadline(&self) -> Instant {
         let moment = Instant::now() + Duration::from_secs(1);
-        Some(self.deadline.map_or(moment, |deadline| deadline.max(moment)))
+        self.deadline.map_or(moment, |deadline| deadline.max(moment))
     }
 
     /// Takes the lock, waiting until `deadline`.

@@ -21,7 +21,7 @@ use crate::process::origin::{self, OriginKind};
 use crate::process::terminate::{self, Options, Outcome, Target};
 
 /// A holder that took over this recently is not taken over from.
-const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
+const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
 /// Stops whoever holds the lock now.
 ///

@@ -50,11 +50,11 @@ pub fn carry_out(
 fn targets(candidates: &[&Candidate]) -> (Vec<Target>, Vec<usize>) {
     let mut list: Vec<(Target, usize, usize)> = Vec::new();
     for (owner, candidate) in candidates.iter().enumerate() {
-        let of_one = candidate.targets();
-        let last = of_one.len() - 1;
-        for (at, target) in of_one.into_iter().enumerate() {
+        for target in candidate.targets() {
             if !list.iter().any(|(known, _, _)| known.root == target.root) {
-                list.push((target, owner, usize::from(at == last)));
+                // The bot, or the solobot around it, comes after every loop and supervisor.
+                let is_bot = target.members.contains(&candidate.root);
+                list.push((target, owner, usize::from(is_bot)));
             }
         }
     }

@@ -248,9 +248,10 @@ fn choose(candidates: &[Candidate], keep: Keep) -> Result<Option<(usize, &'stati
 
 fn no_such_instance(candidates: &[Candidate], pid: i32) -> Error {
     let there: Vec<String> = candidates.iter().map(|one| one.root.pid.to_string()).collect();
-    let hint = match there.is_empty() {
-        true => "there is none: solobot status".to_owned(),
-        false => format!("there are: {}", there.join(", ")),
+    let hint = if there.is_empty() {
+        "there is none: solobot status".to_owned()
+    } else {
+        format!("there are: {}", there.join(", "))
     };
     Error::usage(format!("PID {pid} belongs to no instance of this bot"), hint)
 }
