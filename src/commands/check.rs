@@ -82,7 +82,7 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
@@ -92,7 +92,7 @@ pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> 
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     loop {
-        let answers = bots.iter().map(|bot| answer(bot, args.running));
+        let answers = bots.iter().map(|bot| answer(bot, args.running, notify));
         let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
@@ -111,11 +111,11 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &Bot, running: bool) -> Result<Answer, Error> {
+fn answer(bot: &Bot, running: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
     let found = match &bot.program {
         Some(program) => {
-            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             found.refuse_nothing(program)?;

@@ -178,7 +178,7 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(args, settings)?);
+        let outcome = super::Outcome::Status(look(args, settings, notify)?);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -200,7 +200,7 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
+fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
@@ -218,7 +218,7 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, settings, &mut outcome)?;
+        let view = look_at(bot, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
@@ -258,8 +258,8 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
     instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
 }
 
-fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {

@@ -10,6 +10,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -31,12 +32,14 @@ pub struct Report {
     progress: Progress,
     /// What `--watch --json` printed last, but for its time: only a change is printed again.
     last: Option<serde_json::Value>,
+    /// Warnings that were shown: each once, also with `--watch`.
+    shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None }
+        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
     }
 
     /// Whether stderr gets colour.
@@ -110,6 +113,11 @@ impl Notify for Report {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
+            return;
+        }
+        if let Notice::Warning(text) = notice
+            && !self.shown.insert(text.clone())
+        {
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {
