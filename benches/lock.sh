@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# How fast solobot is beside its peers, as ratios within one run: start, hand-off, memory, wake-ups.
+#
+#   bash benches/lock.sh [--quick]
+#
+# Builds solobot as usual and static (as the release does), then runs benches/lock.py, which prints one table. A
+# measurement for people, not a test: nothing fails when it is slow. On a busy machine the ratios scatter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+TARGET=${CARGO_TARGET_DIR:-target}
+HOST=$(rustc -vV | sed -n 's/^host: //p')
+
+for needed in flock python3; do
+    command -v "$needed" >/dev/null || { echo "benches/lock.sh: $needed is missing" >&2; exit 1; }
+done
+echo "==> cargo build --release" >&2
+cargo build --quiet --release
+echo "==> cargo build --release, static and non-PIE" >&2
+# With --target, so that the flags do not reach build scripts and macros.
+RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+    cargo build --quiet --release --target "$HOST" --target-dir "$TARGET/static"
+
+venv=$TARGET/venv-filelock-old
+if [[ ! -x $venv/bin/python3 ]]; then
+    echo "==> python venv with filelock 3.13.1" >&2
+    python3 -m venv "$venv"
+    "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check filelock==3.13.1
+fi
+
+exec "$(python3 -c 'import sys; print(sys.executable)')" benches/lock.py \
+    --usual "$TARGET/release/solobot" \
+    --static "$TARGET/static/$HOST/release/solobot" \
+    --filelock-python "$venv/bin/python3" \
+    "$@"

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""An example bot that pretends to poll Telegram. Standard library only; it talks to nobody.
+
+    python3 bot.py [--name NAME] [--seconds N]
+
+Like many bots in the field it has a lock of its own, and leaves it alone when SKIP_TELEGRAM_LOCK=1 says that somebody
+(here: solobot) already holds one for it.
+"""
+
+import argparse
+import fcntl
+import os
+import pathlib
+import signal
+import sys
+import threading
+
+parser = argparse.ArgumentParser(description="Pretends to poll Telegram.")
+parser.add_argument("--name", default="bot")
+parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds (default: at SIGTERM)")
+options = parser.parse_args()
+
+stop = threading.Event()
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: stop.set())
+
+
+def say(text):
+    print(f"[{options.name}, PID {os.getpid()}] {text}", flush=True)
+
+
+lock = None
+if os.environ.get("SKIP_TELEGRAM_LOCK") == "1":
+    say(f"{os.environ.get('SOLOBOT_LOCK', 'the lock')} is held for me, I poll")
+else:
+    path = pathlib.Path(__file__).resolve().parent / "telegram_polling.lock"
+    lock = open(path, "a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"{path} is held by another, I give up")
+        sys.exit(1)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    say(f"I took {path} myself, I poll")
+
+waited = 0.0
+while not stop.wait(0.1):
+    # Here a real bot would ask getUpdates.
+    waited += 0.1
+    if options.seconds is not None and waited >= options.seconds:
+        break
+if lock is not None:
+    lock.truncate(0)
+say("I stop polling")

@@ -1,0 +1,609 @@
+//! `acquire -- COMMAND`: the lock, COMMAND, and what becomes of both.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Signal, alive, alone, holds_descriptor, holds_for, send, token, wait_until};
+use crate::holding::{Holding, holding, holding_with};
+
+#[test]
+fn passes_output_and_exit_code_on() {
+    alone(|test| {
+        test.solobot("acquire -l bot.lock -- sh -c 'echo out; echo err >&2; exit 7'")
+            .run()
+            .code(7)
+            .stdout_is("out\n")
+            .stderr_has(&["err\n"]);
+        test.solobot("acquire -l bot.lock -- true").run().code(0);
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn dies_of_the_signal_that_its_command_died_of() {
+    alone(|test| {
+        for (name, signal) in [("TERM", Signal::TERM), ("KILL", Signal::KILL), ("SEGV", Signal::SEGV)] {
+            test.solobot(&format!("acquire -l bot.lock -- sh -c 'kill -{name} $$'")).run().signal(signal);
+        }
+    });
+}
+
+#[test]
+fn command_missing_or_not_executable() {
+    alone(|test| {
+        test.write("no-program.txt", "not a program");
+        for mode in ["", "-F"] {
+            let line = format!("acquire {mode} -l bot.lock -- no-such-command");
+            test.solobot(&line).run().code(127).stderr_has(&["no-such-command"]);
+            let line = format!("acquire {mode} -l bot.lock -- ./no-program.txt");
+            test.solobot(&line).run().code(126).stderr_has(&["no-program.txt"]);
+            assert!(!test.is_locked("bot.lock"), "the lock is given back ({mode})");
+            assert_eq!(test.read("bot.lock"), "", "and its text cleared ({mode})");
+            assert!(!test.has("bot.lock.info"), "and its record removed ({mode})");
+        }
+    });
+}
+
+#[test]
+fn a_second_start_is_refused_and_told_by_whom() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        test.solobot("acquire -n -l bot.lock -- python3 bot.py").run().code(75).stderr_has(&[
+            &test.name("bot.lock"),
+            &bot.to_string(),
+            "bot.py",
+        ]);
+        assert!(alive(bot), "a refusal harms nobody");
+        drop(solobot);
+    });
+}
+
+#[test]
+fn the_code_of_a_refusal_can_be_chosen_and_its_words_left_out() {
+    alone(|test| {
+        let _holding = holding(test);
+        test.solobot("acquire -q -n -E 9 -l bot.lock -- true").run().code(9);
+        test.solobot("acquire -q -n -l bot.lock -- true").run().code(75);
+        test.solobot("acquire -q -w 0.2 -l bot.lock -- true").run().code(75);
+    });
+}
+
+#[test]
+fn a_wait_ends_at_its_deadline() {
+    alone(|test| {
+        let _holding = holding(test);
+        let start = Instant::now();
+        test.solobot("acquire -w 1.5 -l bot.lock -- true").run().code(75).stderr_has(&["bot.lock"]);
+        assert!(start.elapsed() >= Duration::from_millis(1500), "it waited {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(20), "it waited {:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_wait_ends_with_the_lock() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        let mut second = test.solobot("acquire -w forever -l bot.lock -- python3 bot.py --pid-file second.pid").start();
+        second.wait_for_stderr(&bot.to_string());
+        assert!(!test.has("second.pid"), "two bots ran");
+        solobot.signal(Signal::TERM);
+        let second_bot = test.wait_for_pid("second.pid");
+        assert!(!alive(bot));
+        assert_eq!(test.read("bot.lock"), second_bot.to_string());
+        solobot.finish().code(0);
+        second.signal(Signal::TERM);
+        second.finish().code(0).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn waiting_says_after_a_second_that_it_still_waits() {
+    alone(|test| {
+        let _holding = holding(test);
+        let mut second = test.solobot("acquire -w forever -l bot.lock -- true").start();
+        second.wait_for_stderr("bot.lock");
+        let first = second.stderr().lines().count();
+        wait_until("a line of progress", || second.stderr().lines().count() > first);
+        second.signal(Signal::TERM);
+        second.finish().signal(Signal::TERM).stderr_has(&[]);
+        assert!(test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn text_and_record_while_held_and_after() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        assert_eq!(test.read("bot.lock"), bot.to_string(), "the PID of COMMAND, no newline");
+        let record = test.record("bot.lock");
+        let text = test.read("bot.lock.info");
+        let position = |key: &str| text.find(&format!("\"{key}\"")).unwrap_or_else(|| panic!("no {key} in {text}"));
+        assert!(position("pid") < position("timestamp") && position("timestamp") < position("app_name"));
+        for key in ["schema", "generation", "acquired_at", "host", "boot_id", "pid_namespace", "uid", "holder_pid"] {
+            assert!(position("app_name") < position(key), "{key}: layout B's fields come first");
+        }
+        assert_eq!(record["pid"], bot);
+        assert_eq!(record["holder_pid"], solobot.pid());
+        assert_eq!(record["start_ticks"], crate::harness::start_ticks(bot).unwrap());
+        assert_eq!(record["holder_start_ticks"], crate::harness::start_ticks(solobot.pid()).unwrap());
+        assert_eq!(record["app_name"], "bot.py");
+        assert_eq!(record["inode"], test.inode("bot.lock"));
+        assert!(record["timestamp"].is_f64(), "{record}");
+        assert_eq!(record["boot_id"], fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim_end());
+        assert_eq!(test.path("bot.lock").metadata().unwrap().mode() & 0o777, 0o644);
+
+        let inode = test.inode("bot.lock");
+        solobot.signal(Signal::TERM);
+        solobot.finish().code(0);
+        assert_eq!(test.read("bot.lock"), "", "released: the text is truncated");
+        assert!(!test.has("bot.lock.info"), "released: the record is removed");
+        assert_eq!(test.inode("bot.lock"), inode, "released: never unlinked");
+    });
+}
+
+#[test]
+fn a_token_in_the_command_line_is_masked_everywhere() {
+    alone(|test| {
+        let token = token();
+        let Holding { solobot, .. } = holding_with(test, "", &format!("--say {token}"));
+        assert!(!test.read("bot.lock.info").contains(&token), "masked in the owner record");
+        test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&["bot.py"]).nowhere(&token);
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&["bot.lock"]).nowhere(&token);
+        test.solobot("status --json -l bot.lock").run().code(0).stdout_has(&["bot.lock"]).nowhere(&token);
+        drop(solobot);
+    });
+}
+
+#[test]
+fn a_text_that_was_emptied_comes_back() {
+    alone(|test| {
+        let Holding { bot, .. } = &holding(test);
+        test.write("bot.lock", "");
+        wait_until("the text is back", || test.read("bot.lock") == bot.to_string());
+    });
+}
+
+#[test]
+fn a_lock_that_was_unlinked_is_made_and_held_anew() {
+    alone(|test| {
+        let Holding { bot, .. } = &holding(test);
+        let inode = test.inode("bot.lock");
+        fs::remove_file(test.path("bot.lock")).unwrap();
+        wait_until("the lock exists again and is held", || test.has("bot.lock") && test.is_locked("bot.lock"));
+        wait_until("the text is there", || test.read("bot.lock") == bot.to_string());
+        assert_ne!(test.inode("bot.lock"), inode);
+        test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&[&bot.to_string()]);
+    });
+}
+
+#[test]
+fn what_the_child_gets() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding_with(test, "", "--env-file env.json");
+        let env: serde_json::Value = serde_json::from_str(&test.read("env.json")).unwrap();
+        assert_eq!(env["SKIP_TELEGRAM_LOCK"], "1");
+        assert_eq!(env["SOLOBOT_LOCK"], test.name("bot.lock"));
+        assert_eq!(env["SOLOBOT_HOLDER_PID"], solobot.pid().to_string());
+        let fd: i32 = env["SOLOBOT_LOCK_FD"].as_str().unwrap().parse().unwrap();
+        assert!(fd >= 64, "descriptor {fd}");
+        assert_eq!(fs::read_link(format!("/proc/{bot}/fd/{fd}")).unwrap(), test.path("bot.lock"));
+        let open: Vec<i32> = fs::read_dir(format!("/proc/{bot}/fd"))
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+            .filter(|&open| open > 2 && open != fd)
+            .collect();
+        assert_eq!(open, [0; 0], "nothing else leaks into the bot");
+        let status = fs::read_to_string(format!("/proc/{bot}/status")).unwrap();
+        let blocked = status.lines().find(|line| line.starts_with("SigBlk:")).unwrap();
+        assert!(blocked.ends_with("0000000000000000"), "the signal mask is restored: {blocked}");
+    });
+}
+
+#[test]
+fn sigpipe_ends_command_as_it_would_without_solobot() {
+    alone(|test| {
+        for mode in ["", "-F"] {
+            let line = format!("acquire {mode} -l bot.lock -- grep SigIgn /proc/self/status");
+            let output = test.solobot(&line).run().code(0);
+            let mask = u64::from_str_radix(output.stdout().split_whitespace().last().unwrap(), 16).unwrap();
+            assert_eq!(mask & (1 << 12), 0, "SIGPIPE is ignored in COMMAND ({mode})");
+        }
+    });
+}
+
+#[test]
+fn limits_are_the_callers() {
+    alone(|test| {
+        let line = format!(
+            "sh -c 'ulimit -Sn 200; exec {} acquire -l bot.lock -- sh -c \"ulimit -Sn\"'",
+            env!("CARGO_BIN_EXE_solobot")
+        );
+        test.run(&line).code(0).stdout_is("200\n");
+    });
+}
+
+#[test]
+fn no_skip_env_leaves_the_variable_out() {
+    alone(|test| {
+        test.solobot("acquire --no-skip-env -l bot.lock -- sh -c 'echo \"[$SKIP_TELEGRAM_LOCK]\"'")
+            .run()
+            .code(0)
+            .stdout_is("[]\n");
+    });
+}
+
+#[test]
+fn a_nested_acquire_of_the_same_lock_takes_none_and_runs() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        test.solobot(&format!("acquire -l bot.lock -- {exe} acquire -n -l bot.lock -- echo ran"))
+            .run()
+            .code(0)
+            .stdout_is("ran\n");
+        // Through a shell, so that the variable and not the parent tells.
+        test.solobot(&format!("acquire -l bot.lock -- sh -c '{exe} acquire -n -l bot.lock -- echo ran; true'"))
+            .run()
+            .code(0)
+            .stdout_is("ran\n");
+    });
+}
+
+#[test]
+fn a_leaked_skip_variable_is_seen_through() {
+    alone(|test| {
+        test.solobot("acquire -l bot.lock -- cat bot.lock")
+            .env("SKIP_TELEGRAM_LOCK", "1")
+            .run()
+            .code(0)
+            .stdout_has(&[])
+            .stderr_has(&["SKIP_TELEGRAM_LOCK"]);
+        let Holding { bot, .. } = &holding(test);
+        test.solobot("acquire -n -l bot.lock -- true")
+            .env("SKIP_TELEGRAM_LOCK", "1")
+            .run()
+            .code(75)
+            .stderr_has(&["SKIP_TELEGRAM_LOCK", &bot.to_string()]);
+        // Anything but exactly 1 means nothing.
+        test.solobot("acquire -n -l other.lock -- true").env("SKIP_TELEGRAM_LOCK", "true").run().code(0);
+    });
+}
+
+#[test]
+fn no_fork_becomes_the_command() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding_with(test, "-F", "--env-file env.json");
+        assert_eq!(bot, solobot.pid());
+        assert!(test.is_locked("bot.lock"));
+        assert_eq!(test.read("bot.lock"), bot.to_string());
+        assert_eq!(test.record("bot.lock")["holder_pid"], bot);
+        let env: serde_json::Value = serde_json::from_str(&test.read("env.json")).unwrap();
+        assert_eq!(env["SOLOBOT_HOLDER_PID"], bot.to_string());
+        test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&[&bot.to_string()]);
+        solobot.signal(Signal::TERM);
+        solobot.finish().code(0);
+        assert!(!test.is_locked("bot.lock"));
+        // Nobody was left to tidy up: the record is stale, and the next start does not mind.
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+        assert!(!test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn close_keeps_the_descriptor_from_the_command() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding_with(test, "-o", "");
+        assert!(!holds_descriptor(bot, &test.path("bot.lock")));
+        assert!(test.is_locked("bot.lock"));
+        solobot.signal(Signal::TERM);
+        solobot.finish().code(0);
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn modes_that_exclude_each_other() {
+    alone(|test| {
+        for modes in ["-F -o", "-F --restart always", "-F --pid 1", "--fd 9 --pid 7", "-n -w 3", "-F --handover"] {
+            test.solobot(&format!("acquire {modes} -l bot.lock -- true")).run().code(2).stderr_has(&["cannot be used"]);
+        }
+        assert!(!test.has("bot.lock"));
+    });
+}
+
+#[test]
+fn no_command_is_told_the_four_forms() {
+    alone(|test| {
+        test.solobot("acquire -l bot.lock").run().code(2).stderr_has(&["-- COMMAND", "-F", "--fd", "--pid"]);
+        assert!(!test.has("bot.lock"));
+    });
+}
+
+#[test]
+fn a_forgotten_separator_and_flocks_c_are_explained() {
+    alone(|test| {
+        test.bot("main.py");
+        test.solobot("acquire python main.py").run().code(2).stderr_has(&["--"]);
+        test.solobot("acquire -l bot.lock -c 'echo hi'").run().code(2).stderr_has(&["-- "]);
+        test.solobot("acquire main.py").run().code(2).stderr_has(&["-m"]);
+        assert!(!test.has("bot.lock"));
+    });
+}
+
+#[test]
+fn optional_values_need_an_equals_sign() {
+    alone(|test| {
+        test.solobot("status --watch 5").run().code(2).stderr_has(&["--watch=5"]);
+        test.solobot("acquire --takeover orphan -l bot.lock -- true").run().code(2).stderr_has(&["--takeover=orphan"]);
+    });
+}
+
+#[test]
+fn a_number_after_the_wait_that_is_none() {
+    alone(|test| {
+        test.solobot("acquire -w soon -l bot.lock -- true").run().code(2).stderr_has(&["soon", "forever"]);
+    });
+}
+
+#[test]
+fn the_default_lock_is_the_scripts_not_the_callers() {
+    alone(|test| {
+        test.bot("app/main.py");
+        fs::create_dir(test.path("elsewhere")).unwrap();
+        let script = test.name("app/main.py");
+        let first = test.solobot(&format!("acquire -- python3 {script} --pid-file bot.pid")).in_dir("elsewhere");
+        let first = first.start();
+        wait_until("the bot runs", || test.has("elsewhere/bot.pid"));
+        assert!(test.is_locked("app/.solobot.lock"));
+        test.solobot("acquire -n -- python3 main.py").in_dir("app").run().code(75).stderr_has(&["main.py"]);
+        test.solobot("acquire -n -- python3 -m main").in_dir("app").run().code(75).stderr_has(&["main.py"]);
+        drop(first);
+    });
+}
+
+#[test]
+fn another_program_on_the_shared_default_lock_is_offered_its_own() {
+    alone(|test| {
+        test.bot("main.py");
+        test.bot("other.py");
+        let first = test.solobot("acquire -- python3 main.py --pid-file bot.pid").start();
+        test.wait_for_pid("bot.pid");
+        test.solobot("acquire -n -- python3 other.py").run().code(75).stderr_has(&["main.py", "--lock .solobot-"]);
+        drop(first);
+    });
+}
+
+#[test]
+fn a_bot_started_by_hand_is_a_holder_too() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.start("python3 bot.py --pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid");
+        test.solobot("acquire -n -l bot.lock -- python3 bot.py")
+            .run()
+            .code(75)
+            .stderr_has(&[&pid.to_string(), "bot.py"]);
+        assert!(!test.is_locked("bot.lock"), "refused: the lock is given back");
+        assert_eq!(test.read("bot.lock"), "");
+        // The same with a wait that is too short, and without the scan.
+        test.solobot("acquire -w 0.3 -l bot.lock -- python3 bot.py").run().code(75).stderr_has(&[&pid.to_string()]);
+        test.solobot("acquire -n --lock-only -l bot.lock -- python3 bot.py --until hand.pid").run().code(0);
+        // A program that is no script is not looked for.
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+
+        let mut second = test.solobot("acquire -l bot.lock -- python3 bot.py --until hand.pid").start();
+        second.wait_for_stderr(&pid.to_string());
+        holds_for(Duration::from_millis(300), "it waits for the one started by hand", || !second.has_ended());
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        second.finish().code(0).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn another_folders_bot_of_that_name_is_another_bot() {
+    alone(|test| {
+        test.bot("one/main.py");
+        test.bot("two/main.py");
+        let one = test.start("python3 one/main.py --pid-file one.pid");
+        test.wait_for_pid("one.pid");
+        test.solobot("acquire -n -- python3 two/main.py --until one.pid").run().code(0);
+        drop(one);
+    });
+}
+
+#[test]
+fn decoys_are_no_bots() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("domain.py", "");
+        let _tail = test.start("tail -f domain.py bot.py");
+        let _shell = test.start("sh -c 'tail -f /dev/null; :' bot.py");
+        test.write("up", "");
+        test.solobot("acquire -n -- python3 bot.py --until up").run().code(0);
+    });
+}
+
+#[test]
+fn takeover_stops_the_holder() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        let mut second = test.solobot("acquire --takeover -l bot.lock -- python3 bot.py --pid-file second.pid").start();
+        let second_bot = test.wait_for_pid("second.pid");
+        assert!(!alive(bot), "the first bot was stopped");
+        solobot.finish().code(0).stderr_has(&[]);
+        assert_eq!(test.read("bot.lock"), second_bot.to_string());
+        assert!(!test.record("bot.lock")["took_over"].is_null());
+        assert!(!second.has_ended());
+        // Bots that take over from each other for ever are the field's worst case: the second one is refused.
+        test.solobot("acquire --takeover -w 1 -l bot.lock -- true")
+            .run()
+            .code(75)
+            .stderr_has(&[&second_bot.to_string()]);
+        assert!(alive(second_bot));
+        second.signal(Signal::TERM);
+        second.finish().code(0).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn takeover_kills_a_holder_that_ignores_term_after_the_grace() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding_with(test, "", "--ignore-term");
+        test.solobot("acquire --takeover --grace 500ms -l bot.lock -- echo ran")
+            .run()
+            .code(0)
+            .stdout_is("ran\n")
+            .stderr_has(&[&bot.to_string()]);
+        assert!(!alive(bot));
+        drop(solobot);
+    });
+}
+
+#[test]
+fn takeover_stops_a_bot_started_by_hand() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.start("python3 bot.py --pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid");
+        test.solobot("acquire --takeover -l bot.lock -- python3 bot.py --until hand.pid")
+            .run()
+            .code(0)
+            .stderr_has(&[&pid.to_string()]);
+        by_hand.finish().code(0);
+    });
+}
+
+#[test]
+fn takeover_refuses_its_own_ancestor() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let line = format!(
+            "acquire -l bot.lock -- sh -c 'unset SKIP_TELEGRAM_LOCK; exec 3>&-; \
+             {exe} acquire --takeover -w 1 -l bot.lock -- true; echo code $?'"
+        );
+        test.solobot(&line).run().code(0).stdout_is("code 75\n").stderr_has(&["bot.lock"]);
+    });
+}
+
+#[test]
+fn takeover_orphan_leaves_a_healthy_holder_alone() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        test.solobot("acquire --takeover=orphan -w 1 -l bot.lock -- true").run().code(75).stderr_has(&["bot.lock"]);
+        assert!(alive(bot) && alive(solobot.pid()));
+    });
+}
+
+#[test]
+fn if_held_run_goes_on_without_polling() {
+    alone(|test| {
+        let line = "acquire -n --if-held run -l bot.lock -- sh -c 'echo [$SOLOBOT_POLLING] $SOLOBOT_LOCK_FD; exit 3'";
+        let holder = holding(test);
+        test.solobot(line).run().code(3).stdout_is("[0]\n").stderr_has(&["polling disabled"]);
+        assert!(alive(holder.bot));
+        drop(holder);
+        wait_until("the lock is free", || !test.is_locked("bot.lock"));
+        // With the lock it is an acquire like any other.
+        test.solobot(line).run().code(3).stdout_has(&["[]"]);
+    });
+}
+
+#[test]
+fn restart_on_failure_keeps_the_lock_between() {
+    alone(|test| {
+        test.write("run.sh", "echo run >>runs\n[ $(wc -l <runs) -ge 2 ]\n");
+        let mut solobot = test.solobot("acquire --restart on-failure -l bot.lock -- sh run.sh").start();
+        wait_until("the first run has ended", || test.has("runs") && solobot.descendants().is_empty());
+        wait_until("the text is solobot's own", || test.read("bot.lock") == solobot.pid().to_string());
+        holds_for(Duration::from_secs(2), "the lock stays held, the first restart comes after 10 s", || {
+            test.is_locked("bot.lock") && test.read("runs") == "run\n" && !solobot.has_ended()
+        });
+        solobot.finish().code(0).stderr_has(&[]);
+        assert_eq!(test.read("runs"), "run\nrun\n");
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn term_ends_a_restarting_solobot_while_it_waits() {
+    alone(|test| {
+        let mut solobot = test.solobot("acquire --restart always -l bot.lock -- sh -c 'echo run >>runs'").start();
+        wait_until("the first run has ended", || test.has("runs") && solobot.descendants().is_empty());
+        wait_until("the text is solobot's own", || test.read("bot.lock") == solobot.pid().to_string());
+        assert!(!solobot.has_ended());
+        solobot.signal(Signal::TERM);
+        solobot.finish().signal(Signal::TERM).stderr_has(&[]);
+        assert_eq!(test.read("runs"), "run\n");
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn no_home_no_streams_no_room() {
+    alone(|test| {
+        test.solobot("acquire -l bot.lock -- true").without_env("HOME").run().code(0);
+        test.solobot("acquire -l bot.lock -- true").without_env("PATH").run().code(0);
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+            let line = format!("sh -c '{exe} acquire -l bot.lock -- sh -c \"echo ran >>ran\" {closed}'");
+            test.run(&line).code(0);
+        }
+        assert_eq!(test.read("ran"), "ran\n".repeat(4));
+        for closed in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
+            let _holding = holding(test);
+            test.run(&format!("sh -c '{exe} acquire -n -q -l bot.lock -- true {closed}'")).code(75);
+            test.run(&format!("sh -c '{exe} check -q -l bot.lock {closed}'")).code(1);
+        }
+        // The lock must not end on descriptor 0, 1 or 2 because these were closed.
+        let line = format!("sh -c '{exe} acquire -l bot.lock -- sh -c \"ls -l /proc/self/fd >fds\" <&- >&- 2>&-'");
+        test.run(&line).code(0);
+        for stream in 0..3 {
+            assert!(!test.read("fds").contains(&format!(" {stream} -> {}", test.name("bot.lock"))));
+        }
+    });
+}
+
+#[test]
+fn a_full_stdout_pipe_blocks_nobody_but_its_writer() {
+    alone(|test| {
+        let _holding = holding(test);
+        // Nobody reads, then the reader goes away: a broken pipe is no error.
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        test.run(&format!("bash -c 'set -o pipefail; {exe} status -l bot.lock | true'")).code(0);
+        test.run(&format!("bash -c 'set -o pipefail; {exe} status --json -l bot.lock | true'")).code(0);
+        // /dev/full: there it is an error, but no panic.
+        let output = test.run(&format!("sh -c '{exe} status -l bot.lock >/dev/full'"));
+        let output = output.stderr_has(&[]).nowhere("panicked");
+        output.code(73);
+    });
+}
+
+#[test]
+fn a_running_bot_does_not_block_on_solobots_output() {
+    alone(|test| {
+        // stdout and stderr are pipes that nobody reads and that are full: COMMAND still gets its signals and ends.
+        test.bot("bot.py");
+        let (reader, writer) = std::io::pipe().unwrap();
+        let filler = writer.try_clone().unwrap();
+        fill(filler);
+        let mut command = test.solobot("acquire -l bot.lock -- python3 bot.py --pid-file bot.pid").into_command();
+        command.stdout(Stdio::from(writer.try_clone().unwrap())).stderr(Stdio::from(writer));
+        let mut child = command.spawn().unwrap();
+        test.wait_for_pid("bot.pid");
+        send(i32::try_from(child.id()).unwrap(), Signal::TERM);
+        wait_until("solobot ends", || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        drop(reader);
+    });
+}
+
+/// Writes to a pipe until it is full.
+fn fill(pipe: std::io::PipeWriter) {
+    use std::io::Write;
+    let mut file = fs::File::from(std::os::fd::OwnedFd::from(pipe));
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while file.write(&[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty()).unwrap();
+}

@@ -1,0 +1,115 @@
+//! `clean-stale`: clears what dead processes left, and nothing else.
+
+use crate::harness::{alone, wait_until};
+use crate::holding::{Holding, holding, orphan, stale};
+
+#[test]
+fn text_and_record_go_the_file_stays() {
+    alone(|test| {
+        stale(test);
+        let inode = test.inode("bot.lock");
+        let before = test.snapshot();
+        let json = test.solobot("clean-stale --dry-run --json bot.lock").run().code(0).json();
+        assert_eq!(json["files"][0]["path"], test.name("bot.lock"));
+        assert_eq!(test.snapshot(), before, "a dry run touches nothing");
+        let json = test.solobot("clean-stale --json bot.lock").run().code(0).json();
+        assert_eq!(json["files"][0]["action"], "cleaned", "{json}");
+        assert!(json["files"][0]["reason"].is_string(), "{json}");
+        assert_eq!(test.read("bot.lock"), "");
+        assert!(!test.has("bot.lock.info"));
+        assert_eq!(test.inode("bot.lock"), inode, "the file stays: others may wait on this inode");
+        test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["bot.lock"]);
+    });
+}
+
+#[test]
+fn by_option_as_by_path() {
+    alone(|test| {
+        stale(test);
+        test.solobot("clean-stale -l bot.lock").run().code(0).stdout_has(&[&test.name("bot.lock")]);
+        assert_eq!(test.read("bot.lock"), "");
+    });
+}
+
+#[test]
+fn a_held_lock_is_never_touched() {
+    alone(|test| {
+        let Holding { solobot, bot } = holding(test);
+        let before = test.snapshot();
+        for options in ["", "--remove"] {
+            let line = format!("clean-stale --json {options} bot.lock");
+            let json = test.solobot(&line).run().code(i32::from(options == "--remove")).json();
+            assert_eq!(json["files"][0]["action"], "kept", "{json}");
+        }
+        assert_eq!(test.snapshot(), before);
+        assert_eq!(test.read("bot.lock"), bot.to_string());
+        drop(solobot);
+    });
+}
+
+#[test]
+fn an_orphans_lock_is_never_touched() {
+    alone(|test| {
+        let bot = orphan(test);
+        test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["bot.lock"]);
+        assert_eq!(test.read("bot.lock"), bot.to_string());
+        assert!(test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn a_living_owner_without_a_flock_is_not_stale() {
+    alone(|test| {
+        let other = test.start("tail -f /dev/null");
+        test.write("bot.lock", other.pid().to_string());
+        let json = test.solobot("clean-stale --json bot.lock").run().code(0).json();
+        assert_eq!(json["files"][0]["action"], "kept", "{json}");
+        assert_eq!(test.read("bot.lock"), other.pid().to_string());
+    });
+}
+
+#[test]
+fn what_is_no_lock_is_kept() {
+    alone(|test| {
+        test.write("notes.txt", "remember the milk\n");
+        test.write("main.py", "print('hi')\n");
+        test.write("number", "123456789012345678901234567890123456789012345678901234567890\n");
+        for name in ["notes.txt", "main.py", "number"] {
+            let before = test.snapshot();
+            for options in ["", "--remove"] {
+                let output = test.solobot(&format!("clean-stale --json {options} {name}")).run();
+                let json = output.code(i32::from(options == "--remove")).json();
+                assert_eq!(json["files"][0]["action"], "kept", "{name}: {json}");
+            }
+            assert_eq!(test.snapshot(), before, "{name}");
+        }
+    });
+}
+
+#[test]
+fn remove_unlinks_only_what_nobody_has_open() {
+    alone(|test| {
+        stale(test);
+        let open = test.start("tail -f bot.lock");
+        wait_until("it has the file open", || crate::harness::holds_descriptor(open.pid(), &test.path("bot.lock")));
+        let pid = open.pid().to_string();
+        let output = test.solobot("clean-stale --remove bot.lock").run().code(1).stdout_has(&[]).stderr_has(&[]);
+        assert!(format!("{}{}", output.stdout(), output.stderr()).contains(&pid), "names who has it open");
+        assert!(test.has("bot.lock"));
+        drop(open);
+        drop(output);
+        let json = test.solobot("clean-stale --remove --json bot.lock").run().code(0).json();
+        assert_eq!(json["files"][0]["action"], "removed", "{json}");
+        assert!(!test.has("bot.lock") && !test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn nothing_there_is_nothing_to_do() {
+    alone(|test| {
+        let output = test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&[]).stderr_has(&[]);
+        assert!(format!("{}{}", output.stdout(), output.stderr()).contains("bot.lock"));
+        drop(output);
+        assert!(!test.has("bot.lock"), "cleaning creates nothing");
+    });
+}

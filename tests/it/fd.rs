@@ -1,0 +1,133 @@
+//! `acquire --fd`: the lock belongs to the calling shell's descriptor.
+
+use crate::harness::{Signal, alone, wait_until};
+use crate::holding::holding;
+
+const EXE: &str = env!("CARGO_BIN_EXE_solobot");
+
+#[test]
+fn the_shell_holds_until_it_closes_the_descriptor() {
+    alone(|test| {
+        let script = format!(
+            "exec 9<>bot.lock; {EXE} acquire -n --fd 9; echo code $?; flock -n bot.lock true; echo held $?; \
+             cat bot.lock; echo; echo $$; exec 9<&-; flock -n bot.lock true; echo free $?"
+        );
+        let output = test.run(&format!("sh -c '{script}'")).code(0);
+        let lines: Vec<&str> = output.stdout().lines().collect();
+        assert_eq!(lines.len(), 5, "{lines:?}");
+        assert_eq!((lines[0], lines[1], lines[4]), ("code 0", "held 1", "free 0"));
+        assert_eq!(lines[2], lines[3], "the text is the PID of the parent, which has the descriptor");
+    });
+}
+
+#[test]
+fn the_shells_end_is_the_locks_end() {
+    alone(|test| {
+        test.run(&format!("sh -c 'exec 9<>bot.lock; {EXE} acquire -n --fd 9'")).code(0);
+        assert!(!test.is_locked("bot.lock"));
+        // Nobody could tidy up: stale, and the next one does not mind.
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+    });
+}
+
+#[test]
+fn a_held_lock_is_refused_and_the_shell_has_nothing() {
+    alone(|test| {
+        let holder = holding(test);
+        let script = format!("exec 9<>bot.lock; {EXE} acquire -n --fd 9; echo code $?");
+        test.run(&format!("sh -c '{script}'"))
+            .code(0)
+            .stdout_is("code 75\n")
+            .stderr_has(&[&holder.bot.to_string(), &test.name("bot.lock")]);
+        assert_eq!(test.read("bot.lock"), holder.bot.to_string(), "untouched");
+    });
+}
+
+#[test]
+fn a_timeout_that_meets_a_late_grant_gives_it_back() {
+    alone(|test| {
+        // The holder lets go around the very moment at which the wait ends. Whatever solobot says must be true: with
+        // 75 the shell, which keeps the descriptor open, must not hold the lock; with 0 it must.
+        late_grants(test);
+    });
+}
+
+/// Sixty rounds, each: somebody holds, a shell waits 50 ms with `--fd`, the holder lets go about then.
+fn late_grants(test: &crate::harness::Test) {
+    use rustix::fs::{FlockOperation, flock};
+    use std::time::{Duration, Instant};
+    test.write("bot.lock", "");
+    let holder = std::fs::File::open(test.path("bot.lock")).unwrap();
+    let script = format!("exec 9<>bot.lock; {EXE} acquire -q -w 0.05 --fd 9; echo $? >code; read -r end <gate");
+    let (mut refused, mut granted) = (0, 0);
+    for round in 0..60_u64 {
+        let _ = std::fs::remove_file(test.path("code"));
+        let _ = std::fs::remove_file(test.path("gate"));
+        test.run("mkfifo gate").code(0);
+        flock(&holder, FlockOperation::LockExclusive).unwrap();
+        let shell = test.start(&format!("sh -c '{script}'"));
+        // From "waits" (visible as `->` in /proc/locks) on, the deadline is 50 ms away: release around it.
+        wait_until("it waits, or has given up", || {
+            test.has("code") || std::fs::read_to_string("/proc/locks").unwrap().contains("->")
+        });
+        let release = Instant::now() + Duration::from_millis(35) + Duration::from_micros(500 * round);
+        while Instant::now() < release {
+            std::hint::spin_loop();
+        }
+        flock(&holder, FlockOperation::Unlock).unwrap();
+        wait_until("solobot ended", || test.has("code") && test.read("code").ends_with('\n'));
+        // The shell lives and has descriptor 9 open still.
+        match test.read("code").trim() {
+            "0" => {
+                granted += 1;
+                assert!(test.is_locked("bot.lock"), "round {round}: 0, but the shell does not hold the lock");
+            }
+            "75" => {
+                refused += 1;
+                assert!(!test.is_locked("bot.lock"), "round {round}: 75, but the shell holds the lock");
+                assert_eq!(test.read("bot.lock"), "", "round {round}: 75, but a text");
+            }
+            other => panic!("round {round}: code {other}"),
+        }
+        test.write("gate", "\n");
+        shell.finish().code(0);
+    }
+    assert!(refused > 0 && granted > 0, "the moment was never met: {refused} refused, {granted} granted");
+}
+
+#[test]
+fn descriptors_that_are_none_or_no_file() {
+    alone(|test| {
+        test.solobot("acquire --fd 99").run().code(2).stderr_has(&["99", "exec 99<>"]);
+        test.solobot("acquire --fd=-1").run().code(2).stderr_has(&["-1"]);
+        test.run(&format!("sh -c '{EXE} acquire -n --fd 9 9</dev/null'")).code(78).stderr_has(&["/dev/null"]);
+        test.run(&format!("sh -c '{EXE} acquire -n --fd 9 9<.'")).code(78).stderr_has(&["folder"]);
+        test.write("main.py", "print()\n");
+        test.run(&format!("sh -c '{EXE} acquire -n --fd 9 9<>main.py'")).code(78).stderr_has(&["main.py"]);
+        assert_eq!(test.read("main.py"), "print()\n");
+        test.solobot("release --fd 99").run().settled().code_is_not(0);
+    });
+}
+
+#[test]
+fn a_descriptor_on_a_file_that_was_replaced() {
+    alone(|test| {
+        let script = format!("exec 9<>bot.lock; rm bot.lock; {EXE} acquire -n --fd 9 -l bot.lock");
+        let output = test.run(&format!("sh -c '{script}'"));
+        output.stderr_has(&["bot.lock"]).code_is_not(0);
+    });
+}
+
+#[test]
+fn two_shells_one_lock() {
+    alone(|test| {
+        let first = test
+            .start(&format!("sh -c 'exec 9<>bot.lock; {EXE} acquire -n --fd 9 && touch up && exec tail -f /dev/null'"));
+        wait_until("the first one holds", || test.has("up"));
+        let script = format!("exec 9<>bot.lock; {EXE} acquire -w 30 --fd 9 && echo mine");
+        let mut second = test.start(&format!("sh -c '{script}'"));
+        second.wait_for_stderr(&first.pid().to_string());
+        first.signal(Signal::TERM);
+        second.finish().code(0).stdout_is("mine\n").stderr_has(&[]);
+    });
+}

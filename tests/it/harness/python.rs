@@ -1,0 +1,85 @@
+//! The programs beside solobot: the Python interpreter, the venvs that `tests/run.sh` makes, the peers' scripts.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A venv of `tests/run.sh`.
+#[derive(Debug, Clone, Copy)]
+pub enum Venv {
+    /// filelock 3.13.1, as layout B's bots have it: truncates the file on every attempt.
+    OldFilelock,
+    /// The newest filelock.
+    NewFilelock,
+    /// No venv: the standard library.
+    None,
+}
+
+impl Venv {
+    /// Its interpreter; panics with the command that makes it.
+    pub fn interpreter(self) -> PathBuf {
+        let name = match self {
+            Self::OldFilelock => "venv-filelock-old",
+            Self::NewFilelock => "venv",
+            Self::None => return interpreter(),
+        };
+        let path = target().join(name).join("bin/python3");
+        assert!(path.exists(), "{} is missing: run `bash tests/run.sh --setup` once", path.display());
+        path
+    }
+}
+
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder")
+}
+
+/// A folder with one entry, `python3`: the true interpreter rather than a version manager's shell script, whose own
+/// start would take longer than what it starts.
+fn programs() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bin");
+    let link = folder.join("python3");
+    if !link.exists() {
+        let output = Command::new("python3")
+            .args(["-c", "import os, sys; print(os.path.realpath(sys.executable), end='')"])
+            .output()
+            .expect("python3");
+        let python = String::from_utf8(output.stdout).expect("a path");
+        let fresh = folder.join(format!("python3.{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder for programs");
+        std::os::unix::fs::symlink(python, &fresh).expect("a link to python3");
+        fs::rename(&fresh, &link).expect("put the link in place");
+    }
+    folder
+}
+
+/// The interpreter that `python3` means in a test.
+pub fn interpreter() -> PathBuf {
+    programs().join("python3")
+}
+
+/// `PATH` for everything that a test starts.
+pub fn search_path() -> OsString {
+    let mut path = programs().into_os_string();
+    path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    path
+}
+
+/// The witness program, an example of this package.
+pub fn witness() -> PathBuf {
+    let exe = std::env::current_exe().expect("our own path");
+    let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples/witness");
+    assert!(path.exists(), "{} is missing: run `cargo build --examples` once", path.display());
+    path
+}
+
+/// The text of a peer's script.
+pub fn peer(name: &str) -> &'static str {
+    match name {
+        "bot.py" => include_str!("../peers/bot.py"),
+        "contender.py" => include_str!("../peers/contender.py"),
+        "layout_a.py" => include_str!("../peers/layout_a.py"),
+        "layout_b.py" => include_str!("../peers/layout_b.py"),
+        _ => panic!("no peer `{name}`"),
+    }
+}

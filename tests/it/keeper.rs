@@ -1,0 +1,135 @@
+//! `acquire --pid`: a keeper holds the lock for another process.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Signal, alive, alone, holds_for, send, wait_until};
+use crate::holding::holding;
+
+#[test]
+fn the_lock_is_free_at_once_when_the_process_ends() {
+    alone(|test| {
+        let kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        assert!(test.is_locked("bot.lock"), "acquire returns once the keeper is ready");
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        assert!(alive(keeper) && keeper != kept.pid(), "the text is the keeper's PID");
+        let record = test.record("bot.lock");
+        assert_eq!(record["holder_pid"], keeper);
+        test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&[&kept.pid().to_string()]);
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&["held", &kept.pid().to_string()]);
+        kept.kill();
+        let start = Instant::now();
+        wait_until("free", || !test.is_locked("bot.lock"));
+        assert!(start.elapsed() < Duration::from_secs(1), "at once, not after {:?}", start.elapsed());
+        wait_until("the keeper has ended", || !alive(keeper));
+        assert_eq!(test.read("bot.lock"), "");
+        assert!(!test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn a_killed_keeper_frees_the_lock_and_leaves_it_stale() {
+    alone(|test| {
+        let mut kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        send(keeper, Signal::KILL);
+        wait_until("free", || !test.is_locked("bot.lock"));
+        assert!(!kept.has_ended());
+        let json = test.solobot("status --json -l bot.lock").run().code(0).json();
+        assert_eq!(json["bots"][0]["lock"]["state"], "stale", "{json}");
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+    });
+}
+
+#[test]
+fn a_process_that_is_gone_already() {
+    alone(|test| {
+        let gone = test.start("true");
+        let pid = gone.pid();
+        gone.finish().code(0);
+        test.solobot(&format!("acquire --pid {pid} -l bot.lock")).run().code(2).stderr_has(&[&pid.to_string()]);
+        assert!(!test.is_locked("bot.lock"));
+        assert!(!test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn pids_that_cannot_be_kept() {
+    alone(|test| {
+        for pid in ["0", "-1", "1", "2147483647", "99999999999"] {
+            test.solobot(&format!("acquire --pid={pid} -l bot.lock")).run().code(2).stderr_has(&[pid]);
+        }
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn a_held_lock_is_not_kept_for_a_second_one() {
+    alone(|test| {
+        let holder = holding(test);
+        let other = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire -n --pid {} -l bot.lock", other.pid()))
+            .run()
+            .code(75)
+            .stderr_has(&[&holder.bot.to_string()]);
+        assert!(crate::harness::children(1).iter().all(|&pid| pid != other.pid()));
+    });
+}
+
+#[test]
+fn a_command_substitution_does_not_hang() {
+    alone(|test| {
+        // A keeper that kept the pipe open would hang the shell until its own end, which it waits for.
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let script = format!(
+            "out=$({exe} acquire --pid $$ -l bot.lock 2>&1); echo \"code $? [$out]\"; \
+                              flock -n bot.lock true; echo $?"
+        );
+        test.start(&format!("sh -c '{script}'"))
+            .finish_within(Duration::from_secs(20))
+            .code(0)
+            .stdout_is("code 0 []\n1\n");
+        wait_until("free once the shell has ended", || !test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn the_keeper_survives_what_ends_the_shell_session() {
+    alone(|test| {
+        // HUP to the group and a changed folder concern the kept process, not the keeper.
+        let kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        send(keeper, Signal::HUP);
+        send(keeper, Signal::INT);
+        holds_for(Duration::from_millis(500), "the keeper keeps", || alive(keeper) && test.is_locked("bot.lock"));
+        let stat = std::fs::read_to_string(format!("/proc/{keeper}/stat")).unwrap();
+        let session = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
+        assert_eq!(session, keeper.to_string(), "a session of its own");
+        let folder = std::fs::read_link(format!("/proc/{keeper}/cwd")).unwrap();
+        assert_eq!(folder, std::path::Path::new("/"), "it keeps no folder busy");
+        for stream in 0..3 {
+            let target = std::fs::read_link(format!("/proc/{keeper}/fd/{stream}")).unwrap();
+            assert_eq!(target, std::path::Path::new("/dev/null"));
+        }
+    });
+}
+
+#[test]
+fn the_keeper_sleeps() {
+    alone(|test| {
+        let kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        let switches = || crate::harness::thread_stat(keeper, "voluntary_ctxt_switches");
+        let before = switches();
+        let start = Instant::now();
+        holds_for(Duration::from_secs(3), "the keeper keeps", || alive(keeper));
+        let (woken, seconds) = (switches() - before, start.elapsed().as_secs_f64());
+        // Once a second, and a wake-up is a switch or two; the limit only tells sleeping from polling.
+        #[expect(clippy::cast_precision_loss, reason = "a small count")]
+        let rate = woken as f64 / seconds;
+        assert!(rate < 5.0, "{woken} wake-ups in {seconds} s");
+    });
+}

@@ -1,0 +1,84 @@
+//! solobot dies, the bot lives on: nobody else may start, and there is a way out.
+
+use crate::harness::{Signal, alive, alone, send, wait_until};
+use crate::holding::orphan;
+
+#[test]
+fn a_second_start_is_refused_names_the_bot_and_says_orphaned() {
+    alone(|test| {
+        let bot = orphan(test);
+        test.solobot("acquire -n -l bot.lock -- python3 bot.py").run().code(75).stderr_has(&[
+            &bot.to_string(),
+            "orphaned",
+            "--wait forever",
+            "solobot stop",
+            "--takeover=orphan",
+        ]);
+        test.solobot("check -l bot.lock").run().code(1).stdout_has(&[&bot.to_string()]);
+        assert!(alive(bot));
+    });
+}
+
+#[test]
+fn takeover_orphan_mends_it() {
+    alone(|test| {
+        let bot = orphan(test);
+        let second = "acquire --takeover=orphan -l bot.lock -- python3 bot.py --pid-file second.pid";
+        let second = test.solobot(second).start();
+        let other = test.wait_for_pid("second.pid");
+        assert!(!alive(bot), "the orphan was stopped");
+        assert_eq!(test.read("bot.lock"), other.to_string());
+        second.signal(Signal::TERM);
+        second.finish().code(0).stderr_has(&[&bot.to_string()]);
+    });
+}
+
+#[test]
+fn the_bots_death_frees_it_and_the_waiters_command_starts() {
+    alone(|test| {
+        let bot = orphan(test);
+        let mut waiting = test.solobot("acquire -w forever -l bot.lock -- echo mine").start();
+        waiting.wait_for_stderr(&bot.to_string());
+        send(bot, Signal::KILL);
+        waiting.finish().code(0).stdout_is("mine\n").stderr_has(&[]);
+    });
+}
+
+#[test]
+fn the_orphans_own_start_over_is_seen_through() {
+    alone(|test| {
+        // The orphan's environment says that the lock is held for it, by a holder that is dead.
+        let bot = orphan(test);
+        let env = std::fs::read(format!("/proc/{bot}/environ")).unwrap();
+        assert!(String::from_utf8_lossy(&env).contains("SKIP_TELEGRAM_LOCK=1"));
+        test.solobot("acquire -n -l bot.lock -- true")
+            .env("SKIP_TELEGRAM_LOCK", "1")
+            .run()
+            .code(75)
+            .stderr_has(&[&bot.to_string()]);
+    });
+}
+
+#[test]
+fn a_killed_waiter_takes_nothing_with_it() {
+    alone(|test| {
+        let holder = crate::holding::holding(test);
+        let mut waiting = test.solobot("acquire -w forever -l bot.lock -- touch ran").start();
+        waiting.wait_for_stderr("bot.lock");
+        waiting.kill_alone();
+        drop(holder);
+        wait_until("free", || !test.is_locked("bot.lock"));
+        assert!(!test.has("ran"));
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+    });
+}
+
+#[test]
+fn solobot_and_the_bot_both_killed_leave_a_stale_lock_that_the_next_start_takes() {
+    alone(|test| {
+        crate::holding::stale(test);
+        test.solobot("acquire -n -l bot.lock -- cat bot.lock").run().code(0).stdout_has(&[]);
+        assert_eq!(test.read("bot.lock"), "");
+        assert!(!test.has("bot.lock.info"));
+    });
+}

@@ -1,0 +1,185 @@
+//! `status`: what is, whoever looks; 0 whenever it could look.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Signal, Test, alone, wait_until};
+use crate::holding::{Holding, holding, orphan, stale};
+
+/// The one bot of `status --json -l bot.lock`.
+#[track_caller]
+fn look(test: &Test) -> Value {
+    let json = test.solobot("status --json -l bot.lock").run().code(0).json();
+    assert_eq!(json["bots"].as_array().map(Vec::len), Some(1), "{json}");
+    assert!(json["uninspected"].is_u64(), "{json}");
+    json["bots"][0].clone()
+}
+
+#[track_caller]
+fn state(test: &Test) -> String {
+    let bot = look(test);
+    assert_eq!(bot["lock"]["path"], test.name("bot.lock"));
+    bot["lock"]["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn absent_and_free() {
+    alone(|test| {
+        assert_eq!(state(test), "absent");
+        assert!(!test.has("bot.lock"), "looking creates nothing");
+        test.write("bot.lock", "");
+        assert_eq!(state(test), "free");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&[&test.name("bot.lock"), "free"]);
+    });
+}
+
+#[test]
+fn held_by_whom_since_when_with_what_command() {
+    alone(|test| {
+        let Holding { solobot, bot } = &holding(test);
+        let seen = look(test);
+        assert_eq!(seen["lock"]["state"], "held");
+        assert_eq!(seen["lock"]["orphaned"], false);
+        let holders = seen["lock"]["holders"].as_array().unwrap();
+        let pids: Vec<i64> = holders.iter().map(|holder| holder["pid"].as_i64().unwrap()).collect();
+        assert!(pids.contains(&i64::from(*bot)) && pids.contains(&i64::from(solobot.pid())), "{seen}");
+        assert!(holders.iter().all(|holder| !holder["start"].is_null() && holder["command"].is_string()), "{seen}");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&[
+            &bot.to_string(),
+            "bot.py",
+            &test.name("bot.lock"),
+        ]);
+    });
+}
+
+#[test]
+fn the_instance_and_its_part_in_the_lock() {
+    alone(|test| {
+        let Holding { bot, .. } = &holding(test);
+        let json = test.solobot("status --json -m bot.py -l bot.lock").run().code(0).json();
+        let instances = json["bots"][0]["instances"].as_array().unwrap();
+        assert_eq!(instances.len(), 1, "{json}");
+        assert_eq!(instances[0]["pid"], *bot);
+        assert!(matches!(instances[0]["lock"].as_str(), Some("holder" | "covered")), "{json}");
+        let by_hand = test.start("python3 bot.py --pid-file hand.pid");
+        let hand = test.wait_for_pid("hand.pid");
+        let json = test.solobot("status --json -m bot.py -l bot.lock").run().code(0).json();
+        let instances = json["bots"][0]["instances"].as_array().unwrap();
+        assert_eq!(instances.len(), 2, "{json}");
+        let second = instances.iter().find(|instance| instance["pid"] == hand).unwrap();
+        assert_eq!(second["lock"], "unlocked");
+        drop(by_hand);
+    });
+}
+
+#[test]
+fn those_who_wait() {
+    alone(|test| {
+        let _holding = holding(test);
+        let mut waiting = test.solobot("acquire -w forever -l bot.lock -- true").start();
+        waiting.wait_for_stderr("bot.lock");
+        wait_until("the waiting one is listed", || {
+            let waiters = look(test)["lock"]["waiters"].as_array().unwrap().clone();
+            waiters.iter().any(|waiter| *waiter == waiting.pid() || waiter["pid"] == waiting.pid())
+        });
+        waiting.signal(Signal::TERM);
+        waiting.finish().signal(Signal::TERM).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn orphaned() {
+    alone(|test| {
+        let bot = orphan(test);
+        let seen = look(test);
+        assert_eq!((&seen["lock"]["state"], &seen["lock"]["orphaned"]), (&"held".into(), &true.into()), "{seen}");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&["orphaned", &bot.to_string()]);
+    });
+}
+
+#[test]
+fn stale_is_what_a_killed_holder_left() {
+    alone(|test| {
+        let pid = stale(test);
+        assert_eq!(state(test), "stale");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&["stale", &pid.to_string()]);
+    });
+}
+
+#[test]
+fn a_zombie_is_dead() {
+    alone(|test| {
+        // The shell starts a process that ends at once and never reaps it: `exec` made it another program.
+        let parent = test.start("sh -c 'true & echo $! >zombie.pid; exec tail -f /dev/null'");
+        wait_until("the PID is there", || test.has("zombie.pid") && !test.read("zombie.pid").is_empty());
+        let zombie: i32 = test.read("zombie.pid").trim().parse().unwrap();
+        wait_until("it is a zombie", || {
+            fs::read_to_string(format!("/proc/{zombie}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+        });
+        test.write("bot.lock", zombie.to_string());
+        assert_eq!(state(test), "stale");
+        drop(parent);
+    });
+}
+
+#[test]
+fn an_owner_that_lives_without_a_flock_is_not_stale() {
+    alone(|test| {
+        let other = test.start("tail -f /dev/null");
+        test.write("bot.lock", other.pid().to_string());
+        assert_eq!(state(test), "owner-alive-unlocked");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&[&other.pid().to_string()]);
+    });
+}
+
+#[test]
+fn replaced_while_held() {
+    alone(|test| {
+        let mut holder = holding(test);
+        // Another one has the new inode before solobot can: two holders, and solobot says so.
+        test.write("new.lock", "");
+        let squatter = test.start("flock new.lock tail -f /dev/null");
+        wait_until("the squatter holds", || test.is_locked("new.lock"));
+        fs::rename(test.path("new.lock"), test.path("bot.lock")).unwrap();
+        holder.solobot.wait_for_stderr("bot.lock");
+        assert_eq!(state(test), "replaced");
+        test.solobot("check -l bot.lock").run().code(1).stdout_has(&["bot.lock"]);
+        drop(squatter);
+    });
+}
+
+#[test]
+fn unreadable_is_said_and_not_a_failure() {
+    alone(|test| {
+        fs::create_dir(test.path("bot.lock")).unwrap();
+        assert_eq!(state(test), "unreadable");
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&[&test.name("bot.lock")]);
+    });
+}
+
+#[test]
+fn a_status_that_looks_holds_nothing_up() {
+    alone(|test| {
+        let _holding = holding(test);
+        let inode = test.inode("bot.lock");
+        let before = test.snapshot();
+        test.solobot("status -l bot.lock").run().code(0).stdout_has(&["held"]);
+        assert_eq!(test.snapshot(), before);
+        assert_eq!(test.inode("bot.lock"), inode);
+    });
+}
+
+#[test]
+fn watch_repeats_until_it_is_told_to_stop() {
+    alone(|test| {
+        let watching = test.solobot("status --watch=0.1 -l bot.lock").start();
+        let count = |text: &str| watching.stdout().matches(text).count();
+        wait_until("two looks", || count("bot.lock") >= 2);
+        test.write("bot.lock", "");
+        wait_until("what is new is seen", || watching.stdout().contains("free"));
+        watching.signal(Signal::INT);
+        let output = watching.finish().stdout_has(&["bot.lock"]);
+        output.signal(Signal::INT);
+    });
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Every check of the project, in the order of what fails fastest; the last lines are the test runner's own summary.
+#
+#   bash tests/run.sh            set up, check, test
+#   bash tests/run.sh --setup    set up only; then `cargo nextest run FILTER` or `cargo test FILTER` runs single tests
+#
+# Nothing is skipped in silence: what cannot run ends the script with one line that says what is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Tests compare times and messages: neither may depend on who runs them.
+export LC_ALL=C.UTF-8 TZ=UTC
+unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRAM_LOCK SOLOBOT_CONFIG SOLOBOT_API_URL
+
+readonly TARGET="${CARGO_TARGET_DIR:-target}"
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'tests/run.sh: %s\n' "$*" >&2; exit 1; }
+
+# Command, Debian package: what the tests call.
+readonly NEEDED=(
+    'shellcheck shellcheck'
+    'flock util-linux'
+    'unshare util-linux'
+    'nsenter util-linux'
+    'setpriv util-linux'
+    'setsid util-linux'
+    'ps procps'
+    'tmux tmux'
+    'sudo sudo'
+    'python3 python3-venv'
+)
+
+missing_packages() {
+    local entry
+    for entry in "${NEEDED[@]}"; do
+        command -v "${entry%% *}" >/dev/null || printf '%s\n' "${entry##* }"
+    done | sort -u
+}
+
+install_packages() {
+    local -a packages
+    mapfile -t packages < <(missing_packages)
+    ((${#packages[@]})) || return 0
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die "missing: ${packages[*]}; install them, for example: sudo apt-get install ${packages[*]}"
+    fi
+    say "apt-get install ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq || die "apt-get update failed; needed: ${packages[*]}"
+    apt-get install -y -qq --no-install-recommends "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
+        die "apt-get install ${packages[*]} failed: see $TARGET/apt.log"
+    mapfile -t packages < <(missing_packages)
+    ((${#packages[@]} == 0)) || die "still missing after apt-get install: ${packages[*]}"
+}
+
+# A venv with the given requirements; the stamp holds their text, so that another text builds it anew. The newest of
+# something stays what it was when the venv was made: remove the folder for a newer one.
+make_venv() {
+    local folder=$1
+    shift
+    local stamp="$folder/requirements.stamp"
+    if [[ -f $stamp && $(<"$stamp") == "$*" ]] && "$folder/bin/python3" -c '' 2>/dev/null; then
+        return 0
+    fi
+    say "python venv $folder: $*"
+    rm -rf "$folder"
+    if ! python3 -m venv "$folder" >"$TARGET/venv.log" 2>&1; then
+        if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+            apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >>"$TARGET/venv.log" 2>&1
+            python3 -m venv --clear "$folder" >>"$TARGET/venv.log" 2>&1 || die "python3 -m venv failed: see $TARGET/venv.log"
+        else
+            die "python3 -m venv failed: install python3-venv (see $TARGET/venv.log)"
+        fi
+    fi
+    "$folder/bin/python3" -m pip install --quiet --disable-pip-version-check "$@" ||
+        die "pip could not install $* (is PyPI reachable?)"
+    printf '%s' "$*" >"$stamp"
+}
+
+check_python() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "python3 is older than 3.9"
+}
+
+# Tests that look at all processes, mount things or set a sysctl do it in namespaces of their own.
+check_namespaces() {
+    if [[ $(id -u) -eq 0 ]]; then
+        unshare -pf --mount-proc true 2>/dev/null ||
+            die "root, but no namespaces here (unshare -pf --mount-proc): allow CAP_SYS_ADMIN, for example docker run --privileged"
+    else
+        unshare --map-root-user --map-auto -pf --mount-proc true 2>/dev/null ||
+            die "needs root, or user namespaces with subordinate users (unshare --map-root-user --map-auto; newuidmap of uidmap, /etc/subuid), and has neither"
+    fi
+}
+
+shell_scripts() {
+    local file
+    git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+        [[ -f $file ]] || continue
+        case $file in
+            # Written by clap, not by people.
+            completions/*) ;;
+            *.sh | *.bash) printf '%s\0' "$file" ;;
+            *) if head -c 64 "$file" | head -n 1 | grep -aqE '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\0' "$file"; fi ;;
+        esac
+    done
+}
+
+run_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        say "cargo test --doc"
+        cargo test --quiet --doc
+        say "cargo nextest run"
+        cargo nextest run --all-targets --no-fail-fast
+    else
+        say "cargo test (cargo-nextest is not installed)"
+        # Tests measure nothing, but they wait with deadlines: not more of them at once than processors.
+        RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(nproc)}" cargo test --all-targets --no-fail-fast
+        cargo test --doc
+    fi
+}
+
+mkdir -p "$TARGET"
+check_namespaces
+install_packages
+check_python
+make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
+make_venv "$TARGET/venv" filelock psutil
+if [[ ${1:-} == --setup ]]; then
+    say "set up; run single tests with: cargo nextest run FILTER"
+    exit 0
+fi
+(($# == 0)) || die "unknown argument: $1 (only --setup)"
+
+say "shellcheck"
+shell_scripts | xargs -0 shellcheck
+say "cargo fmt --check"
+cargo fmt --check
+say "cargo clippy"
+cargo clippy --quiet --all-targets -- -D warnings
+say "cargo doc"
+RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
+run_tests
