@@ -47,7 +47,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return report::usage(&error, &args),
     };
     let mut report = Report::new(&cli.global);
-    telemetry::start(cli.global.verbose, cli.global.json, report.has_colour());
+    telemetry::start(&cli.global, &report);
     match commands::run(cli, &mut report) {
         Ok(outcome) => report.outcome(&outcome),
         Err(error) => report.error(&error),

@@ -8,11 +8,12 @@ use std::panic::PanicHookInfo;
 use color_eyre::config::HookBuilder;
 use tracing_subscriber::EnvFilter;
 
-use crate::report::style;
+use crate::cli::Global;
+use crate::report::{Report, style};
 
 /// Starts the log: `-vv` shows what solobot does, `-vvv` every step. As JSON lines with `--json`.
-pub fn start(verbose: u8, json: bool, colour: bool) {
-    let level = match verbose {
+pub fn start(global: &Global, report: &Report) {
+    let level = match global.verbose {
         0 | 1 => return,
         2 => "solobot=debug",
         _ => "solobot=trace",
@@ -20,9 +21,9 @@ pub fn start(verbose: u8, json: bool, colour: bool) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
-        .with_ansi(colour)
+        .with_ansi(report.has_colour())
         .with_target(false);
-    if json { log.json().init() } else { log.init() }
+    if global.json { log.json().init() } else { log.init() }
 }
 
 /// Lets a panic be shown by color-eyre, which is set up only then.

@@ -107,16 +107,17 @@ shell_scripts() {
 }
 
 run_tests() {
+    # Plain, not as test targets: the tests start them.
+    cargo build --quiet --examples
     if cargo nextest --version >/dev/null 2>&1; then
         say "cargo test --doc"
         cargo test --quiet --doc
         say "cargo nextest run"
-        cargo nextest run --all-targets --no-fail-fast
+        cargo nextest run --no-fail-fast
     else
         say "cargo test (cargo-nextest is not installed)"
         # Tests measure nothing, but they wait with deadlines: not more of them at once than processors.
-        RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(nproc)}" cargo test --all-targets --no-fail-fast
-        cargo test --doc
+        RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(nproc)}" cargo test --no-fail-fast
     fi
 }
 

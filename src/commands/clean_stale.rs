@@ -145,8 +145,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     }
     held::clear_stale(lock)?;
     if remove {
-        std::fs::remove_file(lock.path())
-            .map_err(|error| crate::lock::Error::io("remove", lock.path(), error))?;
+        std::fs::remove_file(lock.path()).map_err(|error| crate::lock::Error::io("remove", lock.path(), error))?;
     }
     Ok(None)
 }
@@ -188,7 +187,6 @@ fn removal_refused(path: &Path) -> Result<Option<String>, Error> {
     if let Some(opener) = openers.first() {
         return Ok(Some(format!("PID {} has it open: removing it would make two holders", opener.pid)));
     }
-    Ok((uninspected > 0).then(|| {
-        format!("{uninspected} processes cannot be inspected, and one may have it open: try again with sudo")
-    }))
+    Ok((uninspected > 0)
+        .then(|| format!("{uninspected} processes cannot be inspected, and one may have it open: try again with sudo")))
 }

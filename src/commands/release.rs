@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::acquire;
 use super::notice::Notify;
 use super::view::{Holding, ProcessView};
-use super::acquire;
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -96,7 +96,9 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
 
 fn not_held(facts: Facts) -> Result<Outcome, Error> {
     match facts.state {
-        State::Unreadable { why, not_permitted } => Err(super::status::unreadable(facts.path, why, not_permitted).into()),
+        State::Unreadable { why, not_permitted } => {
+            Err(super::status::unreadable(facts.path, why, not_permitted).into())
+        }
         _ => Ok(Outcome { lock: facts.path, reason: Reason::NothingToRelease }),
     }
 }

@@ -238,10 +238,8 @@ fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<Bot
         name: bot.name.clone(),
         lock: Some(LockView::of(&facts)),
         instances,
-        token: token.map(|token| TokenView {
-            bot_id: token.bot_id().to_owned(),
-            fingerprint: token.fingerprint().to_owned(),
-        }),
+        token: token
+            .map(|token| TokenView { bot_id: token.bot_id().to_owned(), fingerprint: token.fingerprint().to_owned() }),
     })
 }
 

@@ -100,9 +100,7 @@ impl LockView {
             State::Free => ("free", None, &[][..], false),
             State::Held { holders, orphaned } => ("held", None, &holders[..], *orphaned),
             State::Stale(stale) => ("stale", Some(stale.to_string()), &[][..], false),
-            State::OwnerAliveUnlocked(process) => {
-                ("owner-alive-unlocked", None, std::slice::from_ref(process), false)
-            }
+            State::OwnerAliveUnlocked(process) => ("owner-alive-unlocked", None, std::slice::from_ref(process), false),
             State::Replaced { holders } => ("replaced", None, &holders[..], false),
             State::Unreadable { why, .. } => ("unreadable", Some(why.clone()), &[][..], false),
         };

@@ -133,16 +133,15 @@ impl LockFile {
     /// Nothing else in this process may own `fd`.
     pub unsafe fn inherited(fd: RawFd, path: &Path) -> Result<Self, Error> {
         // SAFETY: the caller's promise is the one that is asked for.
-        let file = File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
+        let file =
+            File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true })
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
         require_owner(&self.path, meta)?;
-        if !allow_network_fs
-            && let Ok(Some(kind)) = filesystem::network_fs(&self.file)
-        {
+        if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
             return Err(Error::NetworkFs { path: self.path.clone(), kind });
         }
         match Text::read(&self.file) {

@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use super::file::{Attempt, LockFile};
+use super::holders;
 use super::owner::{self, Details, Record, SCHEMA};
 use super::text::{self, Text};
-use super::holders;
 use crate::platform::user;
 use crate::platform::watch::Watch;
 use crate::process::identity::{self, Identity};
@@ -82,8 +82,7 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<Settled, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let held =
-            Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
+        let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
         let incidents = held.write(process)?;
         if held.lock.is_current() {
             return Ok(Settled::Held(Box::new(held), incidents));
@@ -112,13 +111,25 @@ impl Held {
         &self.record
     }
 
-    /// Notes another process as the one that the lock is held for.
+    /// Puts another process's PID into the text: the one that the lock is held for from now on. The owner record
+    /// follows with [`Held::write_record`].
     pub fn set_process(&mut self, process: Identity) -> Vec<Incident> {
         self.record.pid = process.pid.into();
         if let Some(details) = &mut self.record.details {
             details.start_ticks = process.start_ticks;
         }
-        self.write(process).unwrap_or_else(|error| vec![Incident::NotRecorded(error.to_string())])
+        let lock = self.present();
+        if !lock.is_writable() {
+            return Vec::new();
+        }
+        text::write(lock.file(), process.pid).err().map(not_recorded).into_iter().collect()
+    }
+
+    /// Writes the owner record as it is now.
+    pub fn write_record(&self) -> Vec<Incident> {
+        let lock = self.present().path();
+        let failed = |error| Incident::NotRecorded(format!("{}: {error}", owner::path_of(lock).display()));
+        owner::write(lock, &self.record).err().map(failed).into_iter().collect()
     }
 
     fn present(&self) -> &LockFile {
@@ -138,10 +149,7 @@ impl Held {
         } else {
             incidents.push(Incident::NotRecorded(format!("{} may only be read", lock.path().display())));
         }
-        if let Err(error) = owner::write(lock.path(), &self.record) {
-            let record = owner::path_of(lock.path());
-            incidents.push(Incident::NotRecorded(format!("{}: {error}", record.display())));
-        }
+        incidents.extend(self.write_record());
         Ok(incidents)
     }
 
@@ -177,7 +185,7 @@ impl Held {
             let Ok(pid) = i32::try_from(self.record.pid) else { return Vec::new() };
             return match text::write(lock.file(), pid) {
                 Ok(()) => vec![Incident::Restored],
-                Err(error) => vec![Incident::NotRecorded(error.to_string())],
+                Err(error) => vec![not_recorded(error)],
             };
         }
         Vec::new()
@@ -257,6 +265,11 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.clear_and_unlock();
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map calls")]
+fn not_recorded(error: io::Error) -> Incident {
+    Incident::NotRecorded(error.to_string())
 }
 
 fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> Record {

@@ -139,7 +139,8 @@ fn all_pids() -> Vec<i32> {
 /// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller.
 pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -> Vec<Identity> {
     let Ok(lines) = flocks() else { return Vec::new() };
-    let mut pids: Vec<i32> = lines.iter().filter(|line| !line.waits).map(|line| line.pid).chain(hints.to_vec()).collect();
+    let mut pids: Vec<i32> =
+        lines.iter().filter(|line| !line.waits).map(|line| line.pid).chain(hints.to_vec()).collect();
     pids.sort_unstable();
     pids.dedup();
     let mut removed = path.as_os_str().to_owned();
@@ -193,7 +194,8 @@ mod tests {
         assert_eq!(holder, Some(Line { key, pid: 1234, waits: false }));
         let waiter = Line::parse("1: -> FLOCK  ADVISORY  WRITE 99 08:1f:5678 0 EOF");
         assert_eq!(waiter, Some(Line { key, pid: 99, waits: true }));
-        for other in ["", "1:", "2: POSIX  ADVISORY  WRITE 1 08:1f:5678 0 EOF", "1: FLOCK ADVISORY WRITE x 0:0:0 0 EOF"] {
+        for other in ["", "1:", "2: POSIX  ADVISORY  WRITE 1 08:1f:5678 0 EOF", "1: FLOCK ADVISORY WRITE x 0:0:0 0 EOF"]
+        {
             assert_eq!(Line::parse(other), None, "{other}");
         }
     }

@@ -130,7 +130,7 @@ fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Record, String> 
     if meta.len() > LARGEST {
         return Err(format!("has {} bytes, more than any record", meta.len()));
     }
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(2048);
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
     parse(&text)
 }

@@ -125,7 +125,8 @@ fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State,
     }
     let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
     if kernel.held {
-        let orphaned = record.details().is_some_and(|details| is_orphaned(record, details)) && !kernel.holders.is_empty();
+        let orphaned =
+            record.details().is_some_and(|details| is_orphaned(record, details)) && !kernel.holders.is_empty();
         return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
     }
     Ok((unlocked(lock, record)?, kernel.waiters))

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, setrlimit};
-pub use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigmaskHow, raise, sigaction};
+pub use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// `SI_KERNEL`: the kernel sent the signal, as the terminal does on Ctrl-C (`sigaction(2)`).
@@ -31,19 +31,14 @@ const ASKING: [Signal; 14] = [
     Signal::SIGTSTP,
 ];
 
-/// Whether SIGPIPE was ignored when the process started: Rust's runtime ignores it before `main`, so it is noted by a
-/// constructor, which runs earlier.
+/// Whether SIGPIPE was ignored when the process started.
 static SIGPIPE_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
 
-extern "C" fn note_sigpipe() {
+/// A write to a pipe whose reader has gone becomes an error instead of our end. COMMAND finds SIGPIPE as it was.
+pub fn ignore_broken_pipes() {
     let _ = SIGPIPE_WAS_IGNORED.set(is_ignored(Signal::SIGPIPE));
+    let _ = set_handler(Signal::SIGPIPE, SigHandler::SigIgn);
 }
-
-// SAFETY: `.init_array` holds pointers to functions that the C runtime calls once before `main`; the function only makes
-// a system call and stores a bool.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;
 
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

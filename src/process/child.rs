@@ -19,6 +19,8 @@ use crate::platform::spawn::Start;
 
 /// How often the upkeep looks by itself, whatever did or did not wake it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
+/// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
+const UPKEEP_AFTER: Duration = Duration::from_millis(20);
 
 /// How COMMAND ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub enum Ended {
 pub trait Upkeep {
     /// A descriptor that becomes readable when there is something to do.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
-    /// Does it; also called every ten seconds.
+    /// Does it; called first after 20 ms, and then also every ten seconds.
     fn tend(&mut self);
     /// COMMAND has ended, and this descendant of it is what runs the program now.
     fn passed_on(&mut self, to: Identity);
@@ -92,7 +94,7 @@ struct Instance {
 /// Those of `poll(2)` and `wait(2)`.
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
     let mut instance = Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None };
-    let mut next_upkeep = Instant::now() + UPKEEP_EVERY;
+    let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
         if let Some(ended) = instance.ended {

@@ -262,3 +262,6 @@ pub fn reading_of(pid: i32) -> Option<argv::Reading> {
     let handle = Handle::open(pid)?;
     Some(argv::read(&handle.argv(), handle.link("exe").as_deref()))
 }
+
+#[cfg(test)]
+mod tests;

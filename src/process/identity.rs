@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
 /// One process: PID and start time in clock ticks since boot.
@@ -93,7 +93,10 @@ impl Stat {
         if pid <= 0 {
             return None;
         }
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        // One read gives the whole of it: some 50 numbers and a name of at most 64 bytes.
+        let mut text = [0; 2048];
+        let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+        Self::parse(&text[..length])
     }
 
     /// Parses the text of a `stat` file. The command name may hold anything, `)` included: fields start after the

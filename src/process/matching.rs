@@ -377,3 +377,6 @@ pub fn starts_interpreter(cmdline: &[u8]) -> bool {
     let name = name.strip_prefix(b"-").unwrap_or(name);
     INTERPRETERS.iter().any(|start| name.starts_with(start))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Processes: identity, listing, programs, instances, origins, stopping.
 
 pub mod argv;
+pub mod child;
 pub mod details;
 pub mod find;
-pub mod child;
 pub mod identity;
 pub mod instance;
 pub mod matching;

@@ -54,11 +54,9 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Waiting { elapsed, wait } => format!("solobot: {}\n", waiting(*elapsed, *wait)),
         Notice::Granted { elapsed } => format!("solobot: the lock is ours after {}\n", show(*elapsed)),
         Notice::Unlocked { instances, wait } => unlocked(instances, *wait),
-        Notice::TakingOver(targets) => {
-            targets.iter().fold("solobot: taking over, stopping\n".to_owned(), |text, one| {
-                text + &format!("  {}\n", process(one))
-            })
-        }
+        Notice::TakingOver(targets) => targets
+            .iter()
+            .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
         Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
                                     with SOLOBOT_POLLING=0\n"
@@ -85,7 +83,8 @@ fn refused(holding: &Holding, wait: Limit) -> String {
     if let Some(holder) = holding.main_holder() {
         text.push_str(&detail("since", &circumstances(holder)));
     }
-    for other in holding.lock.holders.iter().filter(|one| holding.main_holder().is_none_or(|main| main.pid != one.pid)) {
+    for other in holding.lock.holders.iter().filter(|one| holding.main_holder().is_none_or(|main| main.pid != one.pid))
+    {
         text.push_str(&detail("with", &process(other)));
     }
     if let Some(origin) = &holding.origin {

@@ -67,8 +67,9 @@ impl Report {
             Outcome::Release(released) if speaks => human::release(released),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
-                if speaks {
-                    style::notice(&human::acquire(*acquired), self.has_colour());
+                let text = human::acquire(*acquired);
+                if speaks && !text.is_empty() {
+                    style::notice(&text, self.has_colour());
                 }
                 return Ok(());
             }

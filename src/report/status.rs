@@ -80,7 +80,9 @@ fn lock(lock: &LockView) -> String {
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
         "held" if lock.holders.is_empty() => "held by a process outside this PID namespace".to_owned(),
-        "held" if lock.orphaned => paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders))),
+        "held" if lock.orphaned => {
+            paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders)))
+        }
         "held" => format!("held by {}", list(&lock.holders)),
         "stale" => paint(WARNING, format!("stale: {why}; `solobot clean-stale` clears it")),
         "owner-alive-unlocked" => {
@@ -99,7 +101,8 @@ fn lock(lock: &LockView) -> String {
         let _ = writeln!(text, "  waiting: {}", list(&lock.waiters));
     }
     if let Some(problem) = &lock.record_problem {
-        let _ = writeln!(text, "  {}", paint(WARNING, format!("owner record not believed: {}", sanitize::line(problem))));
+        let _ =
+            writeln!(text, "  {}", paint(WARNING, format!("owner record not believed: {}", sanitize::line(problem))));
     }
     text
 }

@@ -69,6 +69,7 @@ fn sixty_four_contenders_two_thousand_hand_offs_under_fire() {
         let pollers = [Venv::OldFilelock, Venv::NewFilelock]
             .map(|venv| test.start_command(test.python(venv, "contender.py", "bot.lock 5 witness")));
         thread::scope(|scope| {
+            let ending = StopAtEnd(&stop);
             let contenders: Vec<_> = (0..64)
                 .map(|number| {
                     let command = match number % 8 {
@@ -99,7 +100,7 @@ fn sixty_four_contenders_two_thousand_hand_offs_under_fire() {
             for contender in contenders {
                 contender.join().unwrap();
             }
-            stop.store(true, Ordering::Release);
+            drop(ending);
             shots = shooter.join().unwrap();
             cleaner.join().unwrap();
         });
@@ -115,6 +116,15 @@ fn sixty_four_contenders_two_thousand_hand_offs_under_fire() {
     });
 }
 
+/// Sets the flag when it goes, also when a contender's panic unwinds: the scope would wait for ever otherwise.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Contenders with pauses, so that Python's 50 ms polling wins its share too.
 #[track_caller]
 fn beside_filelock(test: &Test, venv: Venv) {
@@ -123,6 +133,7 @@ fn beside_filelock(test: &Test, venv: Venv) {
     let pollers: Vec<_> =
         (0..4).map(|_| test.start_command(test.python(venv, "contender.py", "bot.lock 40 witness"))).collect();
     thread::scope(|scope| {
+        let _ending = StopAtEnd(&stop);
         for who in ["solobot", "solobot", "solobot", "flock"] {
             let mut command = match who {
                 "flock" => test.command("flock bot.lock witness witness flock 1000"),
@@ -141,7 +152,6 @@ fn beside_filelock(test: &Test, venv: Venv) {
         for poller in pollers {
             poller.finish_within(Duration::from_mins(2)).code(0);
         }
-        stop.store(true, Ordering::Release);
     });
     let entries = entries(test);
     assert_eq!(count(&entries, "filelock"), 160);

@@ -142,12 +142,7 @@ fn no_mode() -> Error {
 ///
 /// # Errors
 /// COMMAND cannot be run; the keeper cannot be started.
-pub fn hold(
-    request: &Request<'_>,
-    held: Held,
-    signals: &Signals,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     match request.mode {
         Mode::Run => run::as_child(request, held, signals, notify),
         Mode::Become => run::in_our_place(request, held, signals),

@@ -38,7 +38,7 @@ pub fn as_child(
 ) -> Result<Outcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let mut holding = Holding { held: Some(held), opened: false, notify };
+    let mut holding = Holding { held: Some(held), record_is_old: false, opened: false, notify };
     loop {
         let started = Instant::now();
         let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
@@ -70,6 +70,7 @@ pub fn as_child(
 /// Whoever hands the lock over holds nothing while COMMAND runs.
 struct Holding<'a> {
     held: Option<Held>,
+    record_is_old: bool,
     opened: bool,
     notify: &'a mut dyn Notify,
 }
@@ -89,7 +90,6 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     };
     let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
-    holding.watch();
     let mut supervision =
         Supervision { signals, program: request.bot.program.as_ref(), grace: request.grace, upkeep: holding };
     let ended = child::supervise(child, &mut supervision)
@@ -102,17 +102,12 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
 }
 
 impl Holding<'_> {
+    /// The text is changed at once, the record with the next upkeep: a COMMAND like `true` has ended by then.
     fn now_runs(&mut self, process: Identity) {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
             report(held.path(), incidents, self.notify);
-        }
-    }
-
-    fn watch(&mut self) {
-        if let Some(held) = self.held.as_mut().filter(|held| held.watch().is_none()) {
-            let incidents = held.start_watching(true);
-            report(held.path(), incidents, self.notify);
+            self.record_is_old = true;
         }
     }
 
@@ -151,11 +146,18 @@ impl Upkeep for Holding<'_> {
     }
 
     fn tend(&mut self) {
-        if let Some(held) = &mut self.held {
-            self.opened |= held.watch().is_some_and(|watch| watch.take().opened);
-            let incidents = held.tend();
-            report(held.path(), incidents, self.notify);
+        let Some(held) = &mut self.held else { return };
+        let mut incidents = Vec::new();
+        if std::mem::take(&mut self.record_is_old) {
+            incidents.extend(held.write_record());
         }
+        match held.watch() {
+            Some(watch) => self.opened |= watch.take().opened,
+            // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
+            None => incidents.extend(held.start_watching(true)),
+        }
+        incidents.extend(held.tend());
+        report(held.path(), incidents, self.notify);
     }
 
     fn passed_on(&mut self, to: Identity) {
@@ -185,10 +187,7 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed.
-pub fn without_lock(
-    request: &Request<'_>,
-    env: &[(&str, Option<std::ffi::OsString>)],
-) -> Result<Outcome, Error> {
+pub fn without_lock(request: &Request<'_>, env: &[(&str, Option<std::ffi::OsString>)]) -> Result<Outcome, Error> {
     if request.command().is_empty() {
         return Ok(Outcome::HeldForUs);
     }
@@ -214,7 +213,9 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
     // ENOENT for a file that is there means its interpreter.
     let is_there = command.contains('/') && Path::new(&word).exists();
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => AcquireError::NotFound { command }.into(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => {
+            AcquireError::NotFound { command }.into()
+        }
         io::ErrorKind::NotFound => {
             let source = io::Error::other("the interpreter in its first line was not found");
             AcquireError::NotExecutable { command, source }.into()

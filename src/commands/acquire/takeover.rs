@@ -15,9 +15,9 @@ use crate::error::Error;
 use crate::lock::file::open_to_look;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{holders, keeper};
-use crate::process::identity::{Identity, ancestry};
+use crate::process::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
-use crate::process::terminate::{self, Options};
+use crate::process::terminate::{self, Options, Outcome, Target};
 
 /// A holder that took over this recently is not taken over from.
 const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -47,11 +47,9 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
             "stop it where it runs: solobot status there, or with sudo".into(),
         ));
     }
-    let mut targets = sharers;
-    if let Some((_, target)) = keeper::among(&targets) {
-        targets.push(target);
-    }
-    stop(request, &in_order(targets, &facts), notify)
+    let mut targets = topmost(&sharers);
+    targets.extend(keeper::among(&sharers).map(|(_, target)| target));
+    stop(request, &targets, notify)
 }
 
 /// Stops instances that run without the lock, which we hold by now.
@@ -62,11 +60,11 @@ pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut
     stop(request, instances, notify)
 }
 
-/// The holding solobot first: it is the loop that would start the bot again, and it passes TERM on. Then the rest.
-fn in_order(mut targets: Vec<Identity>, facts: &Facts) -> Vec<Identity> {
-    let first = facts.record.details().map(|details| details.holder_pid);
-    targets.sort_by_key(|target| (Some(target.pid) != first, target.pid));
-    targets
+/// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
+/// start the bot again, and it passes TERM on.
+fn topmost(sharers: &[Identity]) -> Vec<Identity> {
+    let is_sharer = |pid: i32| sharers.iter().any(|sharer| sharer.pid == pid);
+    sharers.iter().copied().filter(|sharer| !lineage(sharer.pid).skip(1).any(is_sharer)).collect()
 }
 
 fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
@@ -96,16 +94,26 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
     }
     notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
-    let results = terminate::stop(targets, &options)
-        .map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
-    match results.iter().find(|result| !result.has_ended()) {
-        None => Ok(()),
-        Some(survivor) => Err(refused(
-            request,
-            format!("PID {} did not end: {survivor}", survivor.pid()),
-            "look what it hangs on: solobot status".into(),
-        )),
-    }
+    let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
+    let results = terminate::stop(&targets, &options);
+    let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
+    let pid = left.root.pid;
+    let (why, hint) = match left.outcome {
+        Outcome::NotPermitted { user } => {
+            (format!("PID {pid} belongs to {user}"), format!("as that user: sudo -u {user} solobot acquire …"))
+        }
+        Outcome::Survived { pid, state, wait_channel } => (
+            format!(
+                "PID {pid} outlives SIGKILL, in state {}, waiting in {}",
+                char::from(state),
+                wait_channel.as_deref().unwrap_or("an unknown place of the kernel")
+            ),
+            "only what it waits for can end it: a disk, a network file system, a debugger".into(),
+        ),
+        Outcome::Refused(refusal) => (format!("PID {pid} {}", refusal.reason()), "start from another terminal".into()),
+        Outcome::Terminated | Outcome::Killed | Outcome::Gone => return Ok(()),
+    };
+    Err(refused(request, why, hint))
 }
 
 /// A manager would start again what is stopped, and the two would fight.

@@ -76,11 +76,7 @@ pub fn wait_for(
 }
 
 /// Waits until all of them have ended, the deadline, or a signal that asks to end.
-fn wait_for_end(
-    instances: &[Identity],
-    signals: &Signals,
-    deadline: Option<Instant>,
-) -> std::io::Result<Option<i32>> {
+fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Instant>) -> std::io::Result<Option<i32>> {
     for &instance in instances {
         let Some(pidfd) = Pidfd::open(instance)? else { continue };
         loop {

@@ -117,8 +117,10 @@ fn environment<'a>(facts: &'a Facts, name: &str) -> Option<Cow<'a, str>> {
     (!value.is_empty()).then(|| String::from_utf8_lossy(value))
 }
 
+/// Quoted for a shell where it must be.
 fn quote(word: &str) -> Cow<'_, str> {
-    shell_words::quote(word)
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:%=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { Cow::Borrowed(word) } else { shell_words::quote(word) }
 }
 
 /// A command that must be given as the instance's user, or inside its container.
@@ -238,3 +240,6 @@ fn name_of(link: &Link) -> String {
     };
     crate::telegram::token::mask(&name).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,12 +115,6 @@ impl Output {
         assert!(self.status.code() != Some(code), "did not expect exit code {code}, got {}", self.text());
     }
 
-    /// The exit code; `None` for a death by signal.
-    pub fn exit_code(&self) -> Option<i32> {
-        self.judged.set(true);
-        self.status.code()
-    }
-
     /// It died of this signal.
     #[track_caller]
     pub fn signal(self, signal: Signal) -> Self {

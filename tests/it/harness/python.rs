@@ -61,6 +61,8 @@ pub fn interpreter() -> PathBuf {
 /// `PATH` for everything that a test starts.
 pub fn search_path() -> OsString {
     let mut path = programs().into_os_string();
+    path.push(":");
+    path.push(witness().parent().expect("examples/"));
     path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     path
 }
