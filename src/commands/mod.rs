@@ -6,6 +6,7 @@ pub mod check;
 pub mod clean_stale;
 pub mod keeper;
 pub mod notice;
+pub mod polling;
 pub mod release;
 pub mod status;
 pub mod view;

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
-use crate::process::find::{self, Search};
+use crate::process::connections::{self, Evidence};
+use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::origin::Origin;
 use crate::settings::{Bot, Settings};
@@ -133,8 +135,22 @@ pub enum Covered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
     /// It could not be told.
     Unknown,
+}
+
+impl From<connections::Polling> for Polling {
+    fn from(polling: connections::Polling) -> Self {
+        match polling {
+            connections::Polling::Yes => Self::Yes,
+            connections::Polling::No => Self::No,
+            connections::Polling::Unknown(_) => Self::Unknown,
+        }
+    }
 }
 
 /// A lock that cannot be looked at, where a subcommand needs to.
@@ -213,45 +229,65 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
     };
-    for bot in &bots {
-        let view = look_at(bot, settings, &mut outcome)?;
-        outcome.bots.push(view);
+    let seen = bots.iter().map(Seen::of).collect::<Result<Vec<_>, _>>()?;
+    let subjects: Vec<(&Bot, &[Instance])> =
+        bots.iter().zip(&seen).map(|(bot, seen)| (bot, seen.found.instances.as_slice())).collect();
+    let evidence = polling::evidence(&subjects);
+    for ((bot, seen), evidence) in bots.iter().zip(&seen).zip(evidence) {
+        outcome.processes = outcome.processes.max(seen.found.total);
+        outcome.uninspected = outcome.uninspected.max(seen.found.uninspected);
+        outcome.bots.push(seen.view(bot, &evidence)?);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
     }
     Ok(outcome)
 }
 
-fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    let facts = inspect(&bot.lock);
-    let mut instances = Vec::new();
-    if let Some(program) = &bot.program {
-        let found = find::find(&Search::new(program).with_token(token))
-            .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-        outcome.processes = found.total;
-        outcome.uninspected = outcome.uninspected.max(found.uninspected);
-        instances = found.instances.iter().map(|one| InstanceView::of(one, &facts)).collect();
+/// What was seen of one bot.
+struct Seen {
+    lock: Facts,
+    found: Found,
+}
+
+impl Seen {
+    fn of(bot: &Bot) -> Result<Self, Error> {
+        let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+        let lock = inspect(&bot.lock);
+        let found = match &bot.program {
+            Some(program) => find::find(&Search::new(program).with_token(token))
+                .map_err(|source| Error::Io { action: "list processes".into(), source })?,
+            None => Found::default(),
+        };
+        Ok(Self { lock, found })
     }
-    instances.sort_by_key(|one| (one.start, one.pid));
-    Ok(BotView {
-        name: bot.name.clone(),
-        lock: Some(LockView::of(&facts)),
-        instances,
-        token: token
-            .map(|token| TokenView { bot_id: token.bot_id().to_owned(), fingerprint: token.fingerprint().to_owned() }),
-    })
+
+    fn view(&self, bot: &Bot, evidence: &[Evidence]) -> Result<BotView, Error> {
+        let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+        let seen = self.found.instances.iter().zip(evidence);
+        let mut instances: Vec<InstanceView> =
+            seen.map(|(one, evidence)| InstanceView::of(one, &self.lock, evidence.polling.into())).collect();
+        instances.sort_by_key(|one| (one.start, one.pid));
+        Ok(BotView {
+            name: bot.name.clone(),
+            lock: Some(LockView::of(&self.lock)),
+            instances,
+            token: token.map(|token| TokenView {
+                bot_id: token.bot_id().to_owned(),
+                fingerprint: token.fingerprint().to_owned(),
+            }),
+        })
+    }
 }
 
 impl InstanceView {
-    fn of(instance: &Instance, lock: &Facts) -> Self {
+    fn of(instance: &Instance, lock: &Facts, polling: Polling) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,
             user: instance.user.clone(),
             origin: OriginView::of(&instance.origin),
             lock: covered(instance, lock),
-            polling: Polling::Unknown,
+            polling,
             confidence: instance.confidence.word(),
             command: instance.command.clone(),
             pids: instance.pids(),

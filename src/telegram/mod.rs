@@ -1,5 +1,6 @@
 //! Telegram: tokens and the Bot API's harmless methods.
 
+pub mod addresses;
 pub mod api;
 pub mod base_url;
 pub mod dotenv;
