@@ -4,6 +4,7 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod delete_webhook;
 pub mod keeper;
 pub mod notice;
 pub mod polling;
@@ -28,6 +29,8 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `delete-webhook` ended.
+    DeleteWebhook(delete_webhook::Outcome),
     /// `check` answered.
     Check(check::Outcome),
     /// A keeper has ended: nobody reads what it would say.
@@ -42,6 +45,7 @@ impl Outcome {
             Self::Release(outcome) => outcome.exit(),
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
         }
     }
@@ -66,6 +70,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
         Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, notify).map(Outcome::DeleteWebhook),
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }

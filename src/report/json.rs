@@ -14,6 +14,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Status(status) => serde_json::to_value(status).ok()?,
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
+        Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::Release(released) => release(released),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),

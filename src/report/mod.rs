@@ -65,6 +65,7 @@ impl Report {
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) if speaks => human::release(released),
+            Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
@@ -73,7 +74,11 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Release(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_)
+            | Outcome::CleanStale(_)
+            | Outcome::Release(_)
+            | Outcome::DeleteWebhook(_)
+            | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }

@@ -155,6 +155,11 @@ impl<'a> Client<'a> {
         &self.server
     }
 
+    /// The bot's id: the public half of its token.
+    pub fn bot_id(&self) -> &str {
+        self.token.bot_id()
+    }
+
     /// The proxy on the way, for messages.
     pub fn proxy(&self) -> Option<String> {
         self.http.proxy.as_ref().map(ToString::to_string)
