@@ -253,6 +253,10 @@ impl<'a> Client<'a> {
             })
         };
         match envelope {
+            // serde would take an empty list for a struct whose fields may all be absent.
+            Ok(envelope) if envelope.ok && envelope.result.is_array() => {
+                no_bot_api(format!("the result of {} is not as documented: a list", method.name()))
+            }
             Ok(envelope) if envelope.ok && answer.status < 400 => match serde_json::from_value(envelope.result) {
                 Ok(result) => Ok(result),
                 Err(error) => no_bot_api(format!("the result of {} is not as documented: {error}", method.name())),
@@ -388,6 +392,7 @@ mod tests {
             (200, "[]".into(), "no-bot-api"),
             (200, r#"{"ok":true,"result":true}"#.into(), "no-bot-api"),
             (200, r#"{"ok":true,"result":{"url":7}}"#.into(), "no-bot-api"),
+            (200, r#"{"ok":true,"result":[]}"#.into(), "no-bot-api"),
             (200, refusal(401, "Unauthorized"), "token-invalid"),
         ];
         for (status, body, kind) in cases {
