@@ -307,12 +307,16 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
         Step::Proxy => vec![format!("is the proxy right? to do without it: NO_PROXY={host} solobot …")],
         Step::Tcp if server.is_public() => vec![format!("does a firewall block it? curl -v {server}")],
         Step::Tcp => vec![format!("does the Bot API server run? curl -v {server}")],
-        Step::Tls if why.contains("expired") || why.contains("NotValidYet") || why.contains("not valid yet") => {
-            vec!["is this machine's clock right? date -u".into()]
-        }
+        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? date -u".into()],
         Step::Tls => vec!["if it has a certificate of your own: --ca-file CA.pem".into()],
         Step::Http => vec!["try again, with more patience: --timeout 30s".into()],
     }
+}
+
+/// Whether a certificate is refused for the time of day: it has expired, or is not valid yet.
+fn is_about_time(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["expired", "notvalidyet", "not valid yet"].iter().any(|words| why.contains(words))
 }
 
 #[cfg(test)]

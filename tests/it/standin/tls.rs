@@ -15,9 +15,9 @@ pub struct Authority {
     folder: PathBuf,
 }
 
-/// Makes one in `folder` of the test; its server certificate ends after so many days (0: it has ended).
+/// Makes one in `folder` of the test; its server certificate ends after so many days (-1: it has ended).
 #[track_caller]
-pub fn make_authority(test: &Test, folder: &str, days: u32) -> Authority {
+pub fn make_authority(test: &Test, folder: &str, days: i32) -> Authority {
     let folder = test.path(folder);
     std::fs::create_dir(&folder).expect("a folder for certificates");
     std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").expect("the names");
