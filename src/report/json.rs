@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::{Outcome, acquire, release};
 use crate::error::Error;
+use crate::telegram::token::mask;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
@@ -44,7 +45,8 @@ pub fn error(error: &Error) -> Value {
 
 /// The same from its parts.
 pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> Value {
-    with_schema(json!({ "error": { "code": code, "kind": kind, "message": message, "hints": hints } }))
+    let hints: Vec<_> = hints.iter().map(|hint| mask(hint)).collect();
+    with_schema(json!({ "error": { "code": code, "kind": kind, "message": mask(message), "hints": hints } }))
 }
 
 fn with_schema(value: Value) -> Value {

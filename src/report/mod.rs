@@ -20,6 +20,7 @@ use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::platform::terminal;
+use crate::telegram::token::mask;
 use progress::Progress;
 
 /// Where and how to print.
@@ -158,7 +159,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
         let _ = style::to_stdout(&format!("{value}\n"), false);
     } else {
-        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        let text = format!("{}{}", mask(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

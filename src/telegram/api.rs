@@ -220,16 +220,16 @@ impl<'a> Client<'a> {
 
     fn once<T: DeserializeOwned>(&self, method: Method, parameters: &impl Serialize) -> Result<Reply<T>, Error> {
         let url = format!("{}/bot{}/{}", self.server, self.token.secret(), method.name());
-        let answer = self.http.post(&url, parameters).map_err(|failure| self.unreachable(failure))?;
+        let answer = self.http.post(&url, parameters).map_err(|failure| self.unreachable(&failure))?;
         let clock_ahead = answer.clock_ahead;
-        Ok(Reply { result: self.result(method, answer)?, clock_ahead })
+        Ok(Reply { result: self.result(method, &answer)?, clock_ahead })
     }
 
     fn scrubber(&self) -> Scrubber<'a> {
         Scrubber::new(self.token)
     }
 
-    fn unreachable(&self, failure: Failure) -> Error {
+    fn unreachable(&self, failure: &Failure) -> Error {
         Error::Unreachable {
             server: self.server.clone(),
             step: failure.step,
@@ -239,7 +239,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn result<T: DeserializeOwned>(&self, method: Method, answer: Answer) -> Result<T, Error> {
+    fn result<T: DeserializeOwned>(&self, method: Method, answer: &Answer) -> Result<T, Error> {
         let server = self.server.clone();
         if (300..400).contains(&answer.status) {
             return Err(Error::Redirected { server, to: answer.location.as_deref().and_then(|to| self.place(to)) });
@@ -261,7 +261,7 @@ impl<'a> Client<'a> {
                 Ok(result) => Ok(result),
                 Err(error) => no_bot_api(format!("the result of {} is not as documented: {error}", method.name())),
             },
-            Ok(envelope) if !envelope.ok => Err(self.refusal(method, &answer, envelope)),
+            Ok(envelope) if !envelope.ok => Err(self.refusal(method, answer, envelope)),
             _ if answer.status >= 500 => {
                 Err(Error::Server { server, status: answer.status, description: String::new() })
             }
@@ -346,7 +346,7 @@ mod tests {
 
     fn judged(status: u16, body: &str) -> Result<WebhookInfo, Error> {
         let answer = Answer { status, body: body.into(), clock_ahead: None, location: None, retry_after: Some(7) };
-        client(&token()).result(Method::GetWebhookInfo, answer)
+        client(&token()).result(Method::GetWebhookInfo, &answer)
     }
 
     #[test]

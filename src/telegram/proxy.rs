@@ -17,7 +17,7 @@ pub enum Protocol {
     Https,
     /// SOCKS4: the name is looked up here.
     Socks4,
-    /// SOCKS4a: the proxy looks the name up.
+    /// SOCKS4 with names: the proxy looks the name up.
     Socks4a,
     /// SOCKS5: the name is looked up here.
     Socks5,
@@ -186,14 +186,11 @@ fn excepted(vars: &Vars, target: Target<'_>) -> bool {
         if port.is_some_and(|port| port != target.port) {
             return false;
         }
-        match address {
-            Some(address) => is_in(entry, address),
-            None => {
-                let domain = entry.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.');
-                !domain.is_empty()
-                    && host.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
-            }
+        if let Some(address) = address {
+            return is_in(entry, address);
         }
+        let domain = entry.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.');
+        !domain.is_empty() && host.strip_suffix(domain).is_some_and(|above| above.is_empty() || above.ends_with('.'))
     })
 }
 
@@ -247,6 +244,8 @@ mod tests {
     const PUBLIC: Target<'static> = Target { is_https: true, host: "api.telegram.org", port: 443 };
     const LOCAL: Target<'static> = Target { is_https: false, host: "127.0.0.1", port: 8081 };
 
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
     fn chosen(vars: &[(&str, &str)], target: Target<'_>) -> Result<Option<String>, Malformed> {
         let vars: Vars = vars.iter().copied().collect();
         Ok(choose(&vars, target)?.map(|proxy| proxy.to_string()))
@@ -255,7 +254,7 @@ mod tests {
     #[test]
     fn the_schemes_own_variable_then_the_one_for_all() {
         let all = ("ALL_PROXY", "socks5h://a:1");
-        let cases: [(&[(&str, &str)], Target<'_>, Option<&str>); 8] = [
+        let cases: [(Variables<'_>, Target<'_>, Option<&str>); 8] = [
             (&[], PUBLIC, None),
             (&[all], PUBLIC, Some("a:1 (ALL_PROXY)")),
             (&[all, ("https_proxy", "b")], PUBLIC, Some("b:80 (https_proxy)")),

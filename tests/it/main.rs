@@ -28,6 +28,7 @@ mod telegram_acquire;
 mod telegram_bots;
 mod telegram_errors;
 mod telegram_polling;
+mod telegram_probes;
 mod telegram_routes;
 mod telegram_secrets;
 mod telegram_webhook;

@@ -45,7 +45,10 @@ fn a_refused_lock_asks_nobody() {
         server.rules().set_webhook(URL);
         let _flock = test.start("flock bot.lock tail -f /dev/null");
         wait_until("held", || test.is_locked("bot.lock"));
-        asking(test, &server, "acquire -n --delete-webhook -l bot.lock -- true").run().code(75).stderr_has(&["bot.lock"]);
+        asking(test, &server, "acquire -n --delete-webhook -l bot.lock -- true")
+            .run()
+            .code(75)
+            .stderr_has(&["bot.lock"]);
         let line = "acquire -n --if-held run --delete-webhook -l bot.lock -- true";
         asking(test, &server, line).run().code(0).stderr_has(&["polling disabled"]);
         assert_eq!((server.connections(), server.rules().webhook().as_str()), (0, URL));
@@ -57,9 +60,16 @@ fn telegram_out_of_reach_is_a_warning_or_an_error() {
     alone(|test| {
         let server = Standin::start();
         server.always(Fault::Says(500, "Internal Server Error"));
-        let line = |options: &str| format!("acquire --delete-webhook {options} --timeout 300ms -l bot.lock -- touch ran");
+        let line =
+            |options: &str| format!("acquire --delete-webhook {options} --timeout 300ms -l bot.lock -- touch ran");
         let output = asking(test, &server, &line("")).run().code(0);
-        output.stderr_has(&["trying again", "warning:", "the webhook was not cleared", "error 500", "starting all the same"]);
+        output.stderr_has(&[
+            "trying again",
+            "warning:",
+            "the webhook was not cleared",
+            "error 500",
+            "starting all the same",
+        ]);
         assert!(test.has("ran"));
         std::fs::remove_file(test.path("ran")).unwrap();
         let output = asking(test, &server, &line("--require-telegram")).run().code(69);
@@ -120,7 +130,8 @@ fn with_a_descriptor_and_with_a_keeper() {
         server.rules().set_webhook(URL);
         server.always(Fault::Says(500, "x"));
         let sleeper = test.start("tail -f /dev/null");
-        let line = format!("acquire --pid {} --delete-webhook --require-telegram --timeout 1s -l k.lock", sleeper.pid());
+        let line =
+            format!("acquire --pid {} --delete-webhook --require-telegram --timeout 1s -l k.lock", sleeper.pid());
         asking(test, &server, &line).run().code(69).stderr_has(&["error 500"]);
         assert!(!test.is_locked("k.lock"));
         server.recover();

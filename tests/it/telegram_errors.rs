@@ -30,8 +30,8 @@ fn error(test: &Test, server: &Standin, code: i32) -> (String, String) {
     let json = output.json();
     assert_eq!(json["error"]["code"], code);
     assert!(json["error"]["hints"].is_array(), "{json}");
-    let text = |name: &str| json["error"][name].as_str().unwrap().to_owned();
-    (text("kind"), text("message"))
+    let field = |name: &str| json["error"][name].as_str().unwrap().to_owned();
+    (field("kind"), field("message"))
 }
 
 #[test]
@@ -71,7 +71,8 @@ fn a_token_with_a_line_break_and_a_file_for_all() {
     alone(|test| {
         let server = Standin::start();
         test.write("t", format!("  {}\r\n", token()));
-        let run = || test.solobot(&format!("{LINE} --token-file t")).env("SOLOBOT_API_URL", &server.url()).run().code(0);
+        let run =
+            || test.solobot(&format!("{LINE} --token-file t")).env("SOLOBOT_API_URL", &server.url()).run().code(0);
         run().stdout_has(&["no webhook"]).stderr_has(&["white space", "chmod o-r"]).nowhere(&token());
         chmod(test, "t");
         run().stdout_has(&["no webhook"]).stderr_has(&["white space"]).nowhere("chmod");
@@ -104,7 +105,11 @@ fn base_urls_that_are_none() {
                 test.solobot(LINE).arg("--api-url").arg(wrong).env("BOT_TOKEN", &token()).run(),
                 test.solobot(LINE).env("SOLOBOT_API_URL", wrong).env("BOT_TOKEN", &token()).run(),
             ] {
-                output.code(78).stderr_has(&["is no base URL", "http://127.0.0.1:8081"]).nowhere("pa55word").nowhere(&token());
+                output
+                    .code(78)
+                    .stderr_has(&["is no base URL", "http://127.0.0.1:8081"])
+                    .nowhere("pa55word")
+                    .nowhere(&token());
             }
         }
         assert_eq!(server.connections(), 0);

@@ -25,8 +25,9 @@ fn listening(proxy: Background, port: u16) -> Background {
 fn http_proxy(test: &Test, extra: &str) -> (Background, u16) {
     let port = free_port();
     let log = test.name("tinyproxy.log");
-    let text = format!("Port {port}\nListen 127.0.0.1\nMaxClients 5\nTimeout 5\nLogLevel Connect\nLogFile \"{log}\"\n{extra}");
-    test.write("tinyproxy.conf", text);
+    let text =
+        format!("Port {port}\nListen 127.0.0.1\nMaxClients 5\nTimeout 5\nLogLevel Connect\nLogFile \"{log}\"\n{extra}");
+    test.write("tinyproxy.conf", settings);
     (listening(test.start("tinyproxy -d -c tinyproxy.conf"), port), port)
 }
 
@@ -162,7 +163,13 @@ fn certificates_that_cannot_be_used() {
         test.write("empty", "");
         test.write("text", "no certificate\n");
         test.write("broken", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
-        for (file, text) in [("missing", "No such file"), (".", "directory"), ("empty", "no certificate"), ("text", "no certificate"), ("broken", "no PEM")] {
+        for (file, text) in [
+            ("missing", "No such file"),
+            (".", "directory"),
+            ("empty", "no certificate"),
+            ("text", "no certificate"),
+            ("broken", "no PEM"),
+        ] {
             let output = asking(test, &server, &format!("{LINE} --ca-file {file}")).run().code(78);
             output.stderr_has(&["for TLS", text, "--ca-file"]);
         }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ impl<S: Read + Write + Send> Stream for S {}
 pub struct Connection {
     reader: BufReader<Box<dyn Stream>>,
     socket: TcpStream,
-    port: u16,
 }
 
 /// A request, read to its end.
@@ -42,14 +41,8 @@ pub struct Reply {
 
 impl Request {
     /// As it is remembered.
-    pub fn asked(&self, port: u16) -> Asked {
-        Asked {
-            method: self.method.clone(),
-            at: Instant::now(),
-            verb: self.verb.clone(),
-            port,
-            parameters: self.parameters.clone(),
-        }
+    pub fn asked(&self) -> Asked {
+        Asked { method: self.method.clone(), verb: self.verb.clone(), parameters: self.parameters.clone() }
     }
 }
 
@@ -87,6 +80,7 @@ impl Reply {
     }
 
     fn head(&self) -> String {
+        use std::fmt::Write as _;
         let date = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(self.clock_ahead);
         let date = date.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut head = format!(
@@ -96,7 +90,7 @@ impl Reply {
             self.body.len()
         );
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         head + "\r\n"
     }
@@ -105,17 +99,12 @@ impl Reply {
 impl Connection {
     pub fn new(socket: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Self> {
         socket.set_nodelay(true)?;
-        let port = socket.peer_addr()?.port();
         let own = socket.try_clone()?;
         let stream: Box<dyn Stream> = match tls {
             Some(config) => Box::new(StreamOwned::new(ServerConnection::new(config).map_err(io::Error::other)?, own)),
             None => Box::new(own),
         };
-        Ok(Self { reader: BufReader::new(stream), socket, port })
-    }
-
-    pub fn port(&self) -> u16 {
-        self.port
+        Ok(Self { reader: BufReader::new(stream), socket })
     }
 
     /// The next request; `None` when the client has closed.
@@ -130,7 +119,7 @@ impl Connection {
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
                 "transfer-encoding" => chunked = value.contains("chunked"),
-                "content-type" => kind = value.trim().to_owned(),
+                "content-type" => value.trim().clone_into(&mut kind),
                 _ => {}
             }
         }
@@ -141,7 +130,7 @@ impl Connection {
         let method = parts.next().unwrap_or_default().to_owned();
         let mut parameters = form(query);
         parameters.extend(if kind.contains("json") { fields(&body) } else { form(&String::from_utf8_lossy(&body)) });
-        Ok(Some(Request { verb, token, method, parameters, path }))
+        Ok(Some(Request { verb, path, token, method, parameters }))
     }
 
     fn line(&mut self) -> io::Result<Option<String>> {

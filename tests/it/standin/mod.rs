@@ -10,7 +10,7 @@ mod tls;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Connection, Reply};
 pub use rules::Rules;
@@ -21,12 +21,8 @@ pub use tls::{Authority, make_authority};
 pub struct Asked {
     /// The last part of the path: `getMe`.
     pub method: String,
-    /// When.
-    pub at: Instant,
     /// `POST` or whatever it was.
     pub verb: String,
-    /// The other end's port: one a connection.
-    pub port: u16,
     /// Body and query, decoded.
     pub parameters: Vec<(String, String)>,
 }
@@ -167,7 +163,7 @@ fn converse(
 ) -> std::io::Result<()> {
     let mut connection = Connection::new(stream, tls)?;
     while let Some(request) = connection.read()? {
-        let asked = request.asked(connection.port());
+        let asked = request.asked();
         let fault = {
             let mut shared = shared.lock().expect("the state");
             shared.asked.push(asked.clone());
