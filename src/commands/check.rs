@@ -3,9 +3,11 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::status::{self, Covered};
 use super::view::command_line;
 use crate::cli;
@@ -15,13 +17,17 @@ use crate::exit::Exit;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::process::find::{self, Search};
+use crate::process::connections::{self, Polling, Subject};
+use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
-use crate::settings::{Bot, Settings};
+use crate::settings::{Bot, Origin, Settings};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a bot may take to start before it has to be connected.
+const STARTS_IN: Duration = Duration::from_mins(1);
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -32,6 +38,9 @@ pub struct Outcome {
     pub reasons: Vec<String>,
     /// One by one.
     pub bots: Vec<Answer>,
+    /// The question was whether one runs, not whether one may start.
+    #[serde(skip)]
+    pub running: bool,
     /// It could not be told.
     #[serde(skip)]
     unknown: Option<Exit>,
@@ -54,13 +63,14 @@ pub struct Answer {
 }
 
 impl Outcome {
-    fn of(bots: Vec<Answer>) -> Self {
+    fn of(running: bool, bots: Vec<Answer>) -> Self {
         let reasons = bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| format!("{}: {reason}", bot.name)));
         Self {
             ok: bots.iter().all(|bot| bot.ok),
             reasons: reasons.collect(),
             unknown: bots.iter().find_map(|bot| bot.unknown),
             bots,
+            running,
         }
     }
 
@@ -78,7 +88,7 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
@@ -88,7 +98,8 @@ pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> 
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     loop {
-        let outcome = Outcome::of(bots.iter().map(answer).collect::<Result<_, _>>()?);
+        let answers = bots.iter().map(|bot| answer(bot, args.running, notify));
+        let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
@@ -106,18 +117,69 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &Bot) -> Result<Answer, Error> {
+fn answer(bot: &Bot, running: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
-    let instances = match &bot.program {
+    let found = match &bot.program {
         Some(program) => {
-            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-            found.instances
+            found.refuse_nothing(program)?;
+            found
         }
-        None => Vec::new(),
+        None => Found::default(),
     };
-    Ok(judge(bot, &facts, &instances))
+    Ok(if running { judge_running(bot, &facts, &found) } else { judge(bot, &facts, &found.instances) })
+}
+
+/// Whether exactly one instance runs, and under its lock if it has one. What cannot be seen fails only where something
+/// speaks against it: a health check must not restart a healthy bot.
+fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
+    let lock = facts.path.display();
+    let mut reasons = Vec::new();
+    let mut in_the_way = Vec::new();
+    let has_lock = *bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
+    match found.instances.as_slice() {
+        [] if bot.program.is_none() => reasons.extend(holds_alone(facts)),
+        [] => reasons.push("no instance runs".into()),
+        [one] => {
+            if has_lock && status::covered(one, facts) == Covered::Unlocked {
+                reasons.push(format!("PID {} ({}) runs without lock {lock}", one.root.pid, one.command));
+            }
+            if is_unconnected(bot, one) {
+                reasons.push(format!("PID {} ({}) has no connection to Telegram", one.root.pid, one.command));
+            }
+        }
+        many => {
+            in_the_way.extend(many.iter().map(|one| one.root));
+            let pids: Vec<String> = many.iter().map(|one| one.root.pid.to_string()).collect();
+            reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
+        }
+    }
+    if let State::Replaced { holders } = &facts.state {
+        in_the_way.extend(holders);
+        reasons.push(format!("the file at {lock} is not the one that is held"));
+    }
+    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown: None, in_the_way }
+}
+
+/// Whether an instance has been up long enough to be connected, and is not.
+fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
+    let age = Timestamp::now().duration_since(instance.started).unsigned_abs();
+    if age < STARTS_IN {
+        return false;
+    }
+    let servers = polling::servers(bot);
+    let seen = connections::look(&[Subject { members: &instance.members, servers: &servers }]);
+    seen.iter().any(|evidence| evidence.polling == Polling::No)
+}
+
+/// Where only a lock says what the bot is: that it is held is all there is to ask.
+fn holds_alone(facts: &Facts) -> Option<String> {
+    match &facts.state {
+        State::Held { .. } => None,
+        _ => Some(format!("nobody holds lock {}", facts.path.display())),
+    }
 }
 
 fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
@@ -155,6 +217,11 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
             reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
             unknown = Some(if *not_permitted { Exit::NotPermitted } else { Exit::Config });
         }
+    }
+    if let [one] = instances
+        && status::covered(one, facts) != Covered::Unlocked
+    {
+        reasons.push("that is one healthy instance: to ask whether it runs well, check --running".into());
     }
     let unknown = unknown.filter(|_| instances.is_empty());
     Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }

@@ -12,10 +12,12 @@ use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
+use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
-use crate::process::connections::{self, Evidence};
-use crate::process::find::{self, Found, Search};
+use crate::process::connections::{self, Servers, Subject};
+use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::Origin;
 use crate::settings::{Bot, Settings};
@@ -90,6 +92,9 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
+    /// The same with their start times.
+    #[serde(skip)]
+    pub members: Vec<Identity>,
 }
 
 /// Who started an instance, and what stops it for good.
@@ -193,7 +198,7 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(args, settings)?);
+        let outcome = super::Outcome::Status(look(args, settings, notify)?);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -215,7 +220,7 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
+fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
@@ -229,68 +234,110 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
     };
-    let seen = bots.iter().map(Seen::of).collect::<Result<Vec<_>, _>>()?;
-    let subjects: Vec<(&Bot, &[Instance])> =
-        bots.iter().zip(&seen).map(|(bot, seen)| (bot, seen.found.instances.as_slice())).collect();
-    let evidence = polling::evidence(&subjects);
-    for ((bot, seen), evidence) in bots.iter().zip(&seen).zip(evidence) {
-        outcome.processes = outcome.processes.max(seen.found.total);
-        outcome.uninspected = outcome.uninspected.max(seen.found.uninspected);
-        outcome.bots.push(seen.view(bot, &evidence)?);
+    if guessed {
+        guess(settings, &mut outcome)?;
+    }
+    for bot in &bots {
+        let view = look_at(bot, &mut outcome, notify)?;
+        outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
     }
+    look_at_connections(&bots, settings, &mut outcome);
     Ok(outcome)
 }
 
-/// What was seen of one bot.
-struct Seen {
-    lock: Facts,
-    found: Found,
+/// Looks at the connections of all instances at the same time.
+fn look_at_connections(bots: &[Bot], settings: &Settings, outcome: &mut Outcome) {
+    let servers: Vec<Servers> = if outcome.guessed {
+        vec![polling::servers_of_all(settings); outcome.bots.len()]
+    } else {
+        // A name is looked up only for somebody.
+        let of_bot = |(bot, seen): (&Bot, &BotView)| match seen.instances[..] {
+            [] => Servers::default(),
+            [_, ..] => polling::servers(bot),
+        };
+        bots.iter().zip(&outcome.bots).map(of_bot).collect()
+    };
+    let of_bot = |(bot, servers): (&BotView, _)| vec![servers; bot.instances.len()];
+    let servers: Vec<&Servers> = outcome.bots.iter().zip(&servers).flat_map(of_bot).collect();
+    let mut instances: Vec<&mut InstanceView> = outcome.bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
+    let subjects: Vec<Subject<'_>> =
+        instances.iter().zip(servers).map(|(one, servers)| Subject { members: &one.members, servers }).collect();
+    let seen = connections::look(&subjects);
+    for (instance, evidence) in instances.iter_mut().zip(seen) {
+        instance.polling = evidence.polling.into();
+    }
 }
 
-impl Seen {
-    fn of(bot: &Bot) -> Result<Self, Error> {
-        let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-        let lock = inspect(&bot.lock);
-        let found = match &bot.program {
-            Some(program) => find::find(&Search::new(program).with_token(token))
-                .map_err(|source| Error::Io { action: "list processes".into(), source })?,
-            None => Found::default(),
-        };
-        Ok(Self { lock, found })
+/// With nothing configured: every likely bot on this machine, and the lock that it may have.
+fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    found.forecast();
+    outcome.processes = found.total;
+    outcome.uninspected = found.uninspected;
+    for instances in found.bots() {
+        let Some(first) = instances.first() else { continue };
+        let folder = folder_of(first);
+        let state = settings.context().home.as_ref().map(|home| home.join(".local/state"));
+        let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
+        let facts = locks.into_iter().flatten().map(|lock| inspect(&lock)).find(|facts| facts.state != State::Absent);
+        let views = instances.iter().map(|one| InstanceView::of(one, facts.as_ref()));
+        let token = first.token.clone().zip(first.bot_id.clone());
+        outcome.bots.push(BotView {
+            name: first
+                .program
+                .as_ref()
+                .map_or_else(|| first.command.clone(), crate::process::program::Program::file_name),
+            lock: facts.as_ref().map(LockView::of),
+            instances: views.collect(),
+            token: token.map(|(fingerprint, bot_id)| TokenView { bot_id, fingerprint }),
+        });
     }
+    Ok(())
+}
 
-    fn view(&self, bot: &Bot, evidence: &[Evidence]) -> Result<BotView, Error> {
-        let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-        let seen = self.found.instances.iter().zip(evidence);
-        let mut instances: Vec<InstanceView> =
-            seen.map(|(one, evidence)| InstanceView::of(one, &self.lock, evidence.polling.into())).collect();
-        instances.sort_by_key(|one| (one.start, one.pid));
-        Ok(BotView {
-            name: bot.name.clone(),
-            lock: Some(LockView::of(&self.lock)),
-            instances,
-            token: token.map(|token| TokenView {
-                bot_id: token.bot_id().to_owned(),
-                fingerprint: token.fingerprint().to_owned(),
-            }),
-        })
+fn folder_of(instance: &Instance) -> Option<PathBuf> {
+    let cwd = instance.cwd.clone().unwrap_or_default();
+    instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
+}
+
+fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    let token = super::token_of(bot, notify);
+    let facts = inspect(&bot.lock);
+    let mut instances = Vec::new();
+    if let Some(program) = &bot.program {
+        let mut found = find::find(&Search::new(program).with_token(token))
+            .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        found.forecast();
+        outcome.processes = found.total;
+        outcome.uninspected = outcome.uninspected.max(found.uninspected);
+        let shown = found.instances.iter().chain(&found.probable);
+        instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }
+    instances.sort_by_key(|one| (one.start, one.pid));
+    Ok(BotView {
+        name: bot.name.clone(),
+        lock: Some(LockView::of(&facts)),
+        instances,
+        token: token
+            .map(|token| TokenView { bot_id: token.bot_id().to_owned(), fingerprint: token.fingerprint().to_owned() }),
+    })
 }
 
 impl InstanceView {
-    fn of(instance: &Instance, lock: &Facts, polling: Polling) -> Self {
+    fn of(instance: &Instance, lock: Option<&Facts>) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,
             user: instance.user.clone(),
             origin: OriginView::of(&instance.origin),
-            lock: covered(instance, lock),
-            polling,
+            lock: lock.map_or(Covered::Unlocked, |lock| covered(instance, lock)),
+            polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             command: instance.command.clone(),
             pids: instance.pids(),
+            members: instance.members.clone(),
         }
     }
 }

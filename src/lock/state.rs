@@ -4,7 +4,6 @@
 //! an instant.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +12,7 @@ use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
 use super::owner::{self, Details, Found};
 use super::text::Text;
+use crate::platform::user;
 use crate::process::identity::{self, Identity};
 
 /// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
@@ -107,7 +107,7 @@ pub fn inspect(path: &Path) -> Facts {
             return unreadable(Found::Absent, error.to_string(), denied);
         }
     };
-    let owner = lock.as_ref().and_then(|lock| lock.file().metadata().ok()).map(|meta| meta.uid());
+    let owner = lock.as_ref().and_then(LockFile::owner);
     let record = owner::read(path, owner);
     match judge(path, lock.as_ref(), &record) {
         Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },
@@ -150,9 +150,10 @@ fn is_orphaned(record: &Found, details: &Details) -> bool {
     apart && is_here(details) && !holder.is_alive()
 }
 
-/// Whether the recorded PIDs mean something here: this boot, this PID namespace.
+/// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.
 fn is_here(details: &Details) -> bool {
     identity::boot_id().is_none_or(|boot| boot == details.boot_id)
+        && details.host == user::host_name()
         && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
 }
 
@@ -163,7 +164,10 @@ fn is_here(details: &Details) -> bool {
 /// The text cannot be read.
 pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
-    let claims = [claim_of_text(lock, text), claim_of_record(record)];
+    let recorded = claim_of_record(record);
+    // A text that repeats the record adds nothing: the record knows the start time, a bare PID may be anybody's.
+    let repeats = record.record().is_some_and(|record| text.pid().map(i64::from) == Some(record.pid));
+    let claims = [if repeats { None } else { claim_of_text(lock, text) }, recorded];
     let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
@@ -209,10 +213,10 @@ fn claim_of_record(found: &Found) -> Option<Claim> {
 }
 
 /// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
-/// PID 1 is the first process of every container and of the host: as a bare number it says nothing.
+/// PID 1 of the host is no bot: the number was noted in a container, where it may be one.
 fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
     let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
-    if pid == 1 {
+    if pid == 1 && identity::is_initial_pid_namespace() {
         return Err(Stale::Elsewhere(1));
     }
     let reused = match (present.started_at(), written) {
@@ -275,8 +279,12 @@ mod tests {
     }
 
     #[test]
-    fn pid_1_as_a_bare_number_says_nothing() {
+    fn pid_1_of_the_host_is_no_bot() {
+        assert_eq!(judge_bare(1, None).is_err(), identity::is_initial_pid_namespace());
         in_folder(|path| {
+            if !identity::is_initial_pid_namespace() {
+                return;
+            }
             write(path, "1").unwrap();
             assert_eq!(inspect(path).state, State::Stale(Stale::Elsewhere(1)));
         });

@@ -117,6 +117,7 @@ pub fn hides_others() -> bool {
 mod tests {
     use std::process::{Child, Command};
 
+    use super::super::identity::Identity;
     use super::*;
 
     /// A child that is ended, by its handle, when the test ends.
@@ -178,7 +179,7 @@ mod tests {
     fn totals_count_processes_and_not_zombies() {
         let mut dead = Command::new("true").spawn().unwrap();
         let pid = i32::try_from(dead.id()).unwrap();
-        until(|| (!super::super::identity::Identity::of(pid).is_some_and(|it| it.is_alive())).then_some(()));
+        until(|| (!Identity::of(pid).is_some_and(Identity::is_alive)).then_some(()));
         let listing = list(&|_| true).unwrap();
         assert!(listing.hits.iter().all(|hit| hit.pid != pid));
         assert_eq!(listing.total, listing.hits.len() + listing.unreadable);

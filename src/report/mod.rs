@@ -3,12 +3,14 @@
 
 pub mod human;
 pub mod json;
+pub mod plan;
 pub mod progress;
 pub mod sanitize;
 pub mod status;
 pub mod style;
 pub mod table;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -19,6 +21,7 @@ use crate::commands::Outcome;
 use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::held::Incident;
 use crate::platform::terminal;
 use crate::telegram::token::mask;
 use progress::Progress;
@@ -30,12 +33,14 @@ pub struct Report {
     progress: Progress,
     /// What `--watch --json` printed last, but for its time: only a change is printed again.
     last: Option<serde_json::Value>,
+    /// Warnings that were shown: each once, also with `--watch`.
+    shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None }
+        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
     }
 
     /// Whether stderr gets colour.
@@ -63,21 +68,27 @@ impl Report {
         let speaks = !self.global.quiet;
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
+            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
-            Outcome::Release(released) if speaks => human::release(released),
+            Outcome::Release(released) => {
+                if speaks {
+                    style::notice(&format!("solobot: {}", human::release(released)), self.has_colour());
+                }
+                return Ok(());
+            }
             Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
-                if speaks && !text.is_empty() {
+                if self.global.verbose > 0 && !text.is_empty() {
                     style::notice(&text, self.has_colour());
                 }
                 return Ok(());
             }
             Outcome::Check(_)
             | Outcome::CleanStale(_)
-            | Outcome::Release(_)
+            | Outcome::KillDuplicates(_)
             | Outcome::DeleteWebhook(_)
             | Outcome::Keeper => return Ok(()),
         };
@@ -106,7 +117,13 @@ fn is_refusal(error: &Error) -> bool {
 impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
-        if self.global.quiet && !is_warning {
+        let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
+        if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
+            return;
+        }
+        if let Notice::Warning(text) = notice
+            && !self.shown.insert(text.clone())
+        {
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {
@@ -117,8 +134,12 @@ impl Notify for Report {
         style::notice(&human::notice(notice), self.has_colour());
     }
 
+    fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     fn confirm(&mut self, question: &str) -> Option<bool> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question)).default(false);

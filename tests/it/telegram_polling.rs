@@ -151,7 +151,8 @@ fn many_bots_are_looked_at_together() {
         let mut bots = Vec::new();
         for number in 0..6 {
             test.bot(&format!("b{number}.py"));
-            text += &format!("[bots.b{number}]\nscript = \"b{number}.py\"\nlock = \"b{number}.lock\"\n");
+            let table = format!("[bots.b{number}]\nscript = \"b{number}.py\"\nlock = \"b{number}.lock\"\n");
+            text.push_str(&table);
             bots.push(test.start(&format!("python3 b{number}.py --pid-file p{number}")));
         }
         for number in 0..6 {

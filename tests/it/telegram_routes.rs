@@ -25,7 +25,7 @@ fn listening(proxy: Background, port: u16) -> Background {
 fn http_proxy(test: &Test, extra: &str) -> (Background, u16) {
     let port = free_port();
     let log = test.name("tinyproxy.log");
-    let text =
+    let settings =
         format!("Port {port}\nListen 127.0.0.1\nMaxClients 5\nTimeout 5\nLogLevel Connect\nLogFile \"{log}\"\n{extra}");
     test.write("tinyproxy.conf", settings);
     (listening(test.start("tinyproxy -d -c tinyproxy.conf"), port), port)

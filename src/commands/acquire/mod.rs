@@ -1,7 +1,10 @@
 //! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
 //!
-//! 1. try the lock; 2. refused: say who holds it and wait, or take over; 3. verify, write text and record, verify again;
-//! 4. look for instances that run without the lock, and wait for those too; 5. clear the webhook, if that is asked for;
+//! 1. try the lock;
+//! 2. refused: say who holds it and wait, or take over;
+//! 3. verify, write text and record, verify again;
+//! 4. look for instances that run without the lock, and wait for those too;
+//! 5. clear the webhook, if that is asked for;
 //! 6. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
@@ -31,6 +34,7 @@ use crate::process::identity::Identity;
 use crate::settings::{Bot, Settings};
 
 pub use self::refusal::holding;
+pub use self::takeover::{hidden_holder, topmost};
 
 /// How `acquire` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +154,7 @@ impl Attempt<'_> {
         {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
-            progress = self.take(self.takeover_deadline())?;
+            progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
             Progress::Held(held) => self.exclude_unlocked(*held),
@@ -164,9 +168,9 @@ impl Attempt<'_> {
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
-    fn takeover_deadline(&self) -> Option<Instant> {
+    fn takeover_deadline(&self) -> Instant {
         let moment = Instant::now() + Duration::from_secs(1);
-        Some(self.deadline.map_or(moment, |deadline| deadline.max(moment)))
+        self.deadline.map_or(moment, |deadline| deadline.max(moment))
     }
 
     /// Takes the lock, waiting until `deadline`.
@@ -191,16 +195,13 @@ impl Attempt<'_> {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
-        let waits = deadline.is_none_or(|deadline| deadline > start);
+        let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
-            if !waits {
-                return;
-            }
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock.path()));
+                let holding = Box::new(refusal::holding(lock.path(), Some(bot)));
                 self.notify.notice(&Notice::Refused { holding, wait });
             }
         };
@@ -217,13 +218,13 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&mut self) -> Claim {
         let bot = &self.request.bot;
-        let token = bot.token.resolve().ok().flatten();
+        let token = super::token_of(bot, self.notify);
         Claim {
             app_name: bot.name.clone(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            token_fingerprint: token.map(|resolved| resolved.token.fingerprint().to_owned()),
+            token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
     }
@@ -251,7 +252,7 @@ impl Attempt<'_> {
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
-        let holding = Box::new(refusal::holding(&path));
+        let holding = Box::new(refusal::holding(&path, Some(&self.request.bot)));
         AcquireError::Held { holding, program: self.request.bot.name.clone(), waited, exit }
     }
 }

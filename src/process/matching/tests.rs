@@ -389,7 +389,7 @@ proptest! {
     #[test]
     fn a_name_in_an_argument_is_no_instance(tool in "[a-z]{2,8}", before in "[a-z]{0,6}", flag in "-[a-z]{1,3}") {
         let is_known = Runner::of_name(OsStr::new(&tool)).is_some() || argv::wrapper::is_name(&tool);
-        prop_assume!(!is_known && !starts_interpreter(tool.as_bytes()));
+        prop_assume!(!is_known && !is_interpreter(tool.as_bytes()));
         let program = Program::script(Path::new("/srv/bot/main.py"));
         let argv = [tool, flag, before, "main.py".into(), "/srv/bot/main.py".into()].map(OsString::from).to_vec();
         prop_assert_eq!(judge(&program, &Process { argv, exe: None, cwd: Some("/srv/bot") }, &|_| None), None);

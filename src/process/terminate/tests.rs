@@ -67,8 +67,8 @@ fn the_whole_takes_as_long_as_the_slowest() {
     let started: Vec<Started> = (0..8).map(|_| Started::shell(IGNORES_TERM)).collect();
     let targets: Vec<Target> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
-    assert!(outcomes(&targets, &options(400)).iter().all(|word| *word == "killed"));
-    assert!(begin.elapsed() < Duration::from_millis(400 * 3), "{:?}", begin.elapsed());
+    assert!(outcomes(&targets, &options(1000)).iter().all(|word| *word == "killed"));
+    assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
 #[test]
@@ -122,9 +122,8 @@ fn mistake_12_fork_workers_go_with_their_root() {
 #[test]
 fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
     let sleeper = Started::shell(OBEYS);
-    let victim = match Victim::open(sleeper.identity(), &Guard::new(&[])) {
-        Opened::Ready(victim) => victim,
-        _ => panic!("our child cannot be opened"),
+    let Opened::Ready(victim) = Victim::open(sleeper.identity(), &Guard::new(&[])) else {
+        panic!("our child cannot be opened")
     };
     victim.send(Signal::STOP).unwrap();
     assert_eq!(outcomes(&[sleeper.target()], &options(5000)), ["terminated"]);

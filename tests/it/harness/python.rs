@@ -82,7 +82,6 @@ pub fn witness() -> PathBuf {
 pub fn peer(name: &str) -> &'static str {
     match name {
         "aiogram_bot.py" => include_str!("../peers/aiogram_bot.py"),
-        "bot.py" => include_str!("../peers/bot.py"),
         "connected.py" => include_str!("../peers/connected.py"),
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),

@@ -51,10 +51,12 @@ fn facts(lines: &[&str]) -> Facts {
         environ: None,
         cgroup: "0::/user.slice/user-1000.slice/session-1.scope\n".into(),
         own_container: None,
+        pm2_dump: None,
         chain,
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a field of Facts is filled with it")]
 fn environ(pairs: &[&str]) -> Option<Vec<u8>> {
     Some(pairs.iter().flat_map(|pair| pair.bytes().chain([0])).collect())
 }
@@ -103,6 +105,8 @@ fn pm2() {
     assert_eq!(judge(&cluster).stop.unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 4");
     let of_root = Facts { own_uid: 0, ..fork.clone() };
     assert_eq!(judge(&of_root).stop.unwrap(), "sudo -u '#1000' env PM2_HOME=/home/bot/.pm2 pm2 stop 3");
+    let dump = r#"[{"name":"tg-bot","autorestart":false}]"#;
+    assert_eq!(summary(&Facts { pm2_dump: Some(dump.into()), ..fork.clone() }).3, "no");
     assert_eq!(summary(&Facts { environ: None, ..fork }), row("pm2", None, None, "yes"));
 }
 
@@ -138,6 +142,8 @@ fn systemd() {
     let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n";
     let user = Facts { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
     assert_eq!(judge(&user).stop.unwrap(), "systemctl --user stop bot.service");
+    let seen_by_root = Facts { own_uid: 0, ..user };
+    assert_eq!(judge(&seen_by_root).stop.unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
     // What ssh or cron left behind is not theirs.
     let left = Facts { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&left).0, "detached");
