@@ -14,6 +14,7 @@ use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -195,10 +196,13 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
         State::Held { holders, orphaned } => {
             in_the_way.extend(holders);
             let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
-            let by = holders.first().map_or_else(
-                || "a process outside this PID namespace".to_owned(),
-                |holder| format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-            );
+            let by = match (keeper::among(holders), holders.first()) {
+                (Some((keeper, target)), _) => {
+                    format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
+                }
+                (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
+                (None, None) => "a process outside this PID namespace".to_owned(),
+            };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
                 reasons.push(format!("lock {lock} is held by {by}{orphaned}"));
