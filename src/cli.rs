@@ -59,7 +59,8 @@ impl Cli {
     /// Clap's, help and version among them.
     pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
         if args.get(1).is_some_and(|word| word == "acquire")
-            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) = AcquireCli::try_parse_from(args)
+            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
+                AcquireCli::try_parse_from(args)
         {
             return Ok(Self { global, command: Command::Acquire(acquire) });
         }

@@ -114,6 +114,28 @@ pub fn look(subjects: &[Subject<'_>]) -> Vec<Evidence> {
     seen.into_iter().map(|evidence| evidence.unwrap_or_else(none)).collect()
 }
 
+/// Every process that is connected to Telegram now, whatever it is: for finding bots that carry no token in their
+/// environment. Processes whose descriptors cannot be read are left out. Cheap where nobody is connected: descriptors are
+/// only read in network namespaces that have such a connection.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
+    let mut namespaces = Namespaces::default();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(process) = Identity::of(pid) else { continue };
+        if !namespaces.of(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
+            continue;
+        }
+        let Ok(sockets) = Sockets::of(process, &mut namespaces) else { continue };
+        let to = sockets.established.iter().map(|&(_, to)| to).find(|&to| servers.has(to));
+        found.extend(to.map(|to| (process, to)));
+    }
+    Ok(found)
+}
+
 /// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
 fn sight(subject: Subject<'_>, namespaces: &mut Namespaces) -> Option<Evidence> {
     let Subject { members, servers } = subject;
@@ -294,7 +316,9 @@ mod tests {
         let evidence = look_at(own, &servers);
         assert_eq!((evidence.polling, evidence.connections.len()), (Polling::Yes, 1), "{evidence:?}");
         assert_eq!(evidence.connections[0], Connection { pid: own.pid, to: address });
+        assert!(connected(&servers).unwrap().contains(&(own, address)));
         drop((client, accepted));
+        assert!(!connected(&servers).unwrap().contains(&(own, address)));
         let evidence = look_at(own, &servers);
         assert!(evidence.connections.is_empty() && evidence.polling != Polling::Yes, "{evidence:?}");
     }

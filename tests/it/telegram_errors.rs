@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Output, Test, alone, token};
 use crate::standin::{Fault, Standin};
-use crate::telegram_webhook::{asking, chmod};
+use crate::telegram_webhook::{asking, chmod, without_dns};
 
 const LINE: &str = "delete-webhook -m bot.py --timeout 300ms";
 
@@ -258,6 +258,7 @@ fn servers_that_do_not_answer() {
 #[test]
 fn the_step_that_failed() {
     alone(|test| {
+        without_dns(test);
         let step = |url: &str| {
             let output = test.solobot(&format!("--json {LINE} --api-url {url}")).env("BOT_TOKEN", &token()).run();
             let json = output.code(69).stderr_has(&[]).json();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Background, Test, alone, peer, token};
 use crate::standin::Standin;
+use crate::telegram_webhook::without_dns;
 
 /// Telegram's own, brought up on a loopback of the test's own.
 const TELEGRAM: &str = "149.154.167.220";
@@ -83,8 +84,13 @@ fn behind_a_proxy_it_cannot_be_told() {
 fn a_server_whose_address_nobody_knows() {
     alone(|test| {
         let server = Standin::start();
+        without_dns(test);
         let _bot = connected(test, "", &format!("127.0.0.1 {}", server.port()), &[]);
-        assert_eq!(polling(test, "http://no-such-host.invalid:8081"), "unknown");
+        let url = "http://no-such-host.invalid:8081";
+        assert_eq!(polling(test, url), "unknown");
+        // With a token the name may be looked up, and nobody knows it.
+        let solobot = test.solobot("status -m connected.py").env("SOLOBOT_API_URL", url).env("BOT_TOKEN", &token());
+        solobot.run().code(0).stdout_has(&[" unknown "]);
     });
 }
 

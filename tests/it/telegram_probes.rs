@@ -9,8 +9,9 @@ use solobot::telegram::api::{Client, Route};
 use solobot::telegram::errors::{Error, Step};
 use solobot::telegram::token::Token;
 
-use crate::harness::token;
+use crate::harness::{alone, token};
 use crate::standin::{Fault, Standin};
+use crate::telegram_webhook::without_dns;
 
 /// Environment variables.
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -30,25 +31,28 @@ fn ask(url: &str, variables: Variables<'_>) -> (Result<i64, Error>, Option<i64>)
 
 #[test]
 fn the_step_that_failed() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Standin::start();
-    let proxy = format!("socks5h://{closed}");
-    let cases: [(String, Variables<'_>, Step); 5] = [
-        ("http://no-such-host.invalid".into(), &[], Step::Dns),
-        (format!("http://{closed}"), &[], Step::Tcp),
-        (server.url().replace("http:", "https:"), &[], Step::Tls),
-        (server.url(), &[("ALL_PROXY", &proxy)], Step::Proxy),
-        ("http://no-such-host.invalid".into(), &[("ALL_PROXY", &proxy)], Step::Proxy),
-    ];
-    for (url, variables, step) in cases {
-        let error = ask(&url, variables).0.unwrap_err();
-        assert_eq!(error.step(), Some(step), "{url}: {error}");
-        assert!(error.is_unavailable() && error.kind() == format!("telegram-{}", step.word()), "{error}");
-    }
-    server.fail(1, Fault::Hang);
-    assert_eq!(ask(&server.url(), &[]).0.unwrap_err().step(), Some(Step::Http));
-    server.fail(1, Fault::Reset);
-    assert_eq!(ask(&server.url(), &[]).0.unwrap_err().step(), Some(Step::Http));
+    alone(|test| {
+        without_dns(test);
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = Standin::start();
+        let proxy = format!("socks5h://{closed}");
+        let cases: [(String, Variables<'_>, Step); 5] = [
+            ("http://no-such-host.invalid".into(), &[], Step::Dns),
+            (format!("http://{closed}"), &[], Step::Tcp),
+            (server.url().replace("http:", "https:"), &[], Step::Tls),
+            (server.url(), &[("ALL_PROXY", &proxy)], Step::Proxy),
+            ("http://no-such-host.invalid".into(), &[("ALL_PROXY", &proxy)], Step::Proxy),
+        ];
+        for (url, variables, step) in cases {
+            let error = ask(&url, variables).0.unwrap_err();
+            assert_eq!(error.step(), Some(step), "{url}: {error}");
+            assert!(error.is_unavailable() && error.kind() == format!("telegram-{}", step.word()), "{error}");
+        }
+        server.fail(1, Fault::Hang);
+        assert_eq!(ask(&server.url(), &[]).0.unwrap_err().step(), Some(Step::Http));
+        server.fail(1, Fault::Reset);
+        assert_eq!(ask(&server.url(), &[]).0.unwrap_err().step(), Some(Step::Http));
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::harness::{Test, alone, holds_for, token, wait_until};
 use crate::standin::{Fault, Standin};
-use crate::telegram_webhook::asking;
+use crate::telegram_webhook::{asking, without_dns};
 
 /// The secret half of the token.
 fn secret() -> String {
@@ -46,6 +46,7 @@ fn in_no_command_line() {
 #[test]
 fn in_no_error_at_any_verbosity() {
     alone(|test| {
+        without_dns(test);
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let says = format!("{{\"ok\":false,\"error_code\":400,\"description\":\"{}\"}}", token());
         let faults = [

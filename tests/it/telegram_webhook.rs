@@ -173,6 +173,13 @@ fn the_server_of_flag_environment_and_file() {
     });
 }
 
+/// Names are asked for on the loopback alone, where nobody knows any.
+pub fn without_dns(test: &Test) {
+    test.write("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+    let mount = test.start("mount --bind resolv.conf /etc/resolv.conf");
+    mount.finish().code(0);
+}
+
 /// A token file that others may read draws a warning.
 pub fn chmod(test: &Test, name: &str) {
     use std::os::unix::fs::PermissionsExt;

@@ -40,7 +40,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         remedies.push(format!("to give it back: solobot release {lock_option}"));
     }
     if orphaned {
-        remedies.push("its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into());
+        remedies.push(
+            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
+        );
     }
     let managed = origin.as_ref().filter(|origin| origin.would_respawn());
     if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {
