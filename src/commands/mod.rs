@@ -4,9 +4,11 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod delete_webhook;
 pub mod keeper;
 pub mod kill_duplicates;
 pub mod notice;
+pub mod polling;
 pub mod release;
 pub mod status;
 pub mod view;
@@ -29,6 +31,8 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `delete-webhook` ended.
+    DeleteWebhook(delete_webhook::Outcome),
     /// `kill-duplicates` or `stop` ended.
     KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
@@ -45,6 +49,7 @@ impl Outcome {
             Self::Release(outcome) => outcome.exit(),
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
         }
@@ -87,6 +92,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
         Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, notify).map(Outcome::DeleteWebhook),
         Command::KillDuplicates(args) => {
             kill_duplicates::run(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
@@ -14,7 +15,9 @@ use crate::exit::Exit;
 use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
+use crate::process::connections::{self, Servers, Subject};
 use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::Origin;
 use crate::settings::{Bot, Settings};
@@ -89,6 +92,9 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
+    /// The same with their start times.
+    #[serde(skip)]
+    pub members: Vec<Identity>,
 }
 
 /// Who started an instance, and what stops it for good.
@@ -134,8 +140,22 @@ pub enum Covered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
     /// It could not be told.
     Unknown,
+}
+
+impl From<connections::Polling> for Polling {
+    fn from(polling: connections::Polling) -> Self {
+        match polling {
+            connections::Polling::Yes => Self::Yes,
+            connections::Polling::No => Self::No,
+            connections::Polling::Unknown(_) => Self::Unknown,
+        }
+    }
 }
 
 /// A lock that cannot be looked at, where a subcommand needs to.
@@ -223,7 +243,31 @@ fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Res
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
     }
+    look_at_connections(&bots, settings, &mut outcome);
     Ok(outcome)
+}
+
+/// Looks at the connections of all instances at the same time.
+fn look_at_connections(bots: &[Bot], settings: &Settings, outcome: &mut Outcome) {
+    let servers: Vec<Servers> = if outcome.guessed {
+        vec![polling::servers_of_all(settings); outcome.bots.len()]
+    } else {
+        // A name is looked up only for somebody.
+        let of_bot = |(bot, seen): (&Bot, &BotView)| match seen.instances[..] {
+            [] => Servers::default(),
+            [_, ..] => polling::servers(bot),
+        };
+        bots.iter().zip(&outcome.bots).map(of_bot).collect()
+    };
+    let of_bot = |(bot, servers): (&BotView, _)| vec![servers; bot.instances.len()];
+    let servers: Vec<&Servers> = outcome.bots.iter().zip(&servers).flat_map(of_bot).collect();
+    let mut instances: Vec<&mut InstanceView> = outcome.bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
+    let subjects: Vec<Subject<'_>> =
+        instances.iter().zip(servers).map(|(one, servers)| Subject { members: &one.members, servers }).collect();
+    let seen = connections::look(&subjects);
+    for (instance, evidence) in instances.iter_mut().zip(seen) {
+        instance.polling = evidence.polling.into();
+    }
 }
 
 /// With nothing configured: every likely bot on this machine, and the lock that it may have.
@@ -293,6 +337,7 @@ impl InstanceView {
             confidence: instance.confidence.word(),
             command: instance.command.clone(),
             pids: instance.pids(),
+            members: instance.members.clone(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::lock::held::Incident;
 use crate::platform::terminal;
+use crate::telegram::token::mask;
 use progress::Progress;
 
 /// Where and how to print.
@@ -76,6 +77,7 @@ impl Report {
                 }
                 return Ok(());
             }
+            Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
@@ -84,7 +86,11 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_)
+            | Outcome::CleanStale(_)
+            | Outcome::KillDuplicates(_)
+            | Outcome::DeleteWebhook(_)
+            | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -174,7 +180,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
         let _ = style::to_stdout(&format!("{value}\n"), false);
     } else {
-        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        let text = format!("{}{}", mask(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

@@ -177,6 +177,8 @@ fn covered(covered: Covered) -> &'static str {
 
 fn polling(polling: Polling) -> &'static str {
     match polling {
+        Polling::Yes => "yes",
+        Polling::No => "no",
         Polling::Unknown => "unknown",
     }
 }

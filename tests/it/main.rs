@@ -6,6 +6,7 @@
 
 mod harness;
 mod holding;
+mod standin;
 
 mod acquire;
 mod bad_paths;
@@ -23,4 +24,12 @@ mod races;
 mod release;
 mod signals;
 mod status;
+mod telegram_acquire;
+mod telegram_bots;
+mod telegram_errors;
+mod telegram_polling;
+mod telegram_probes;
+mod telegram_routes;
+mod telegram_secrets;
+mod telegram_webhook;
 mod tree;
