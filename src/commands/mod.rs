@@ -4,6 +4,7 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod conflicts;
 pub mod keeper;
 pub mod notice;
 pub mod release;
@@ -29,6 +30,8 @@ pub enum Outcome {
     CleanStale(clean_stale::Outcome),
     /// `check` answered.
     Check(check::Outcome),
+    /// `conflicts` counted.
+    Conflicts(Box<conflicts::Outcome>),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -42,6 +45,7 @@ impl Outcome {
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
+            Self::Conflicts(outcome) => outcome.exit(),
         }
     }
 }
@@ -63,9 +67,13 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
-        Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
+        Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Conflicts(args) => {
+            conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
+        }
+        Command::Metrics(_) => Ok(Outcome::Keeper),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

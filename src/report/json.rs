@@ -15,6 +15,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
         Outcome::Release(released) => release(released),
+        Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),

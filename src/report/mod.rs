@@ -1,6 +1,7 @@
 //! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
 //! error.
 
+pub mod conflicts;
 pub mod human;
 pub mod json;
 pub mod progress;
@@ -63,6 +64,11 @@ impl Report {
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
+            Outcome::Conflicts(counted) => {
+                style::notice(&conflicts::incomplete(counted), self.has_colour());
+                return Ok(());
+            }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) if speaks => human::release(released),
             Outcome::Acquire(acquired) => {
@@ -101,6 +107,10 @@ impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         if self.global.quiet && !is_warning {
+            return;
+        }
+        if let Notice::Reading { done, total } = notice {
+            self.progress.reading(*done, *total);
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {
