@@ -13,7 +13,6 @@ echo "==> cargo build --release"
 cargo build --quiet --release
 SOLOBOT=$(realpath "${CARGO_TARGET_DIR:-target}/release/solobot")
 BOT=$(realpath examples/bot.py)
-# The interpreter itself rather than a version manager's shell script around it.
 PYTHON=$(python3 -c 'import sys; print(sys.executable)')
 
 FOLDER=$(mktemp -d)
@@ -29,6 +28,10 @@ finish() {
 trap finish EXIT
 cd "$FOLDER"
 cp "$BOT" bot.py
+# The interpreter itself rather than a version manager's shell script around it.
+mkdir bin
+ln -s "$PYTHON" bin/python3
+PATH=$FOLDER/bin:$PATH
 unset SKIP_TELEGRAM_LOCK SOLOBOT_CONFIG
 
 fail() {
@@ -42,7 +45,7 @@ run() {
     local wanted=$1 code=0
     shift
     printf '$ solobot %s\n' "$*"
-    "$SOLOBOT" "$@" || code=$?
+    "$SOLOBOT" "$@" 2>&1 || code=$?
     [[ $code -eq $wanted ]] || fail "exit code $wanted from: solobot $* (it was $code)"
     printf '(exit code %d)\n' "$code"
 }
@@ -63,7 +66,7 @@ bot_of() { sed -n 's/.*PID \([0-9]*\)\] .*I poll$/\1/p' "$1.log"; }
 step "1. The first start takes the lock and runs the bot."
 run 0 check -m bot.py -l bot.lock
 printf '$ solobot acquire -l bot.lock -- python3 bot.py --name first &\n'
-"$SOLOBOT" acquire -l bot.lock -- "$PYTHON" bot.py --name first >first.log 2>&1 &
+"$SOLOBOT" acquire -l bot.lock -- python3 bot.py --name first >first.log 2>&1 &
 first=$!
 STARTED+=("$first")
 until_so "the first bot polls" polls first
@@ -73,9 +76,9 @@ cat first.log
 [[ $(<bot.lock) == "$first_bot" ]] || fail "the lock's text is the bot's PID"
 
 step "2. A second start does not run a second bot: it waits, and says for whom."
-run 75 acquire -n -l bot.lock -- "$PYTHON" bot.py --name impatient
+run 75 acquire -n -l bot.lock -- python3 bot.py --name impatient
 printf '$ solobot acquire --wait forever -l bot.lock -- python3 bot.py --name second &\n'
-"$SOLOBOT" acquire --wait forever -l bot.lock -- "$PYTHON" bot.py --name second >second.log 2>&1 &
+"$SOLOBOT" acquire --wait forever -l bot.lock -- python3 bot.py --name second >second.log 2>&1 &
 second=$!
 STARTED+=("$second")
 until_so "the second one says that it waits for PID $first_bot" grep -qs "$first_bot" second.log
@@ -85,7 +88,7 @@ polls second && fail "only one bot polls"
 step "3. solobot is killed with SIGKILL. Its bot lives on, and still nobody else can start."
 kill -KILL "$first"
 wait "$first" 2>/dev/null || true
-run 75 acquire -n -l bot.lock -- "$PYTHON" bot.py --name impatient
+run 75 acquire -n -l bot.lock -- python3 bot.py --name impatient
 kill -0 "$first_bot" || fail "the bot outlives its solobot"
 polls second && fail "only one bot polls"
 
@@ -117,7 +120,7 @@ run 0 release -l bot.lock
 run 0 check -l bot.lock
 
 step "8. What a crash leaves is stale, never a lock: the next start does not mind, and clean-stale clears it."
-"$SOLOBOT" acquire -F -l bot.lock -- "$PYTHON" bot.py --name third >third.log 2>&1 &
+"$SOLOBOT" acquire -F -l bot.lock -- python3 bot.py --name third >third.log 2>&1 &
 third=$!
 STARTED+=("$third")
 until_so "the third bot polls" polls third

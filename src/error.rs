@@ -34,7 +34,7 @@ pub enum Error {
     #[error("{0}")]
     Expected(Box<dyn Expected + Send + Sync>),
     /// A system call failed where no module expected it to.
-    #[error("{action}: {source}")]
+    #[error("cannot {action}: {}", plain(.source))]
     Io {
         /// What was attempted, with its object: `read /proc/12/stat`.
         action: String,
@@ -97,9 +97,18 @@ pub fn exit_of_io(error: &io::Error) -> Exit {
         | io::ErrorKind::StorageFull
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::NotADirectory => Exit::CantCreate,
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidFilename => Exit::CantCreate,
         _ => Exit::Bug,
     }
+}
+
+/// A system call's error in the style of our messages: lower case, without its number.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" (os error ").map_or(text.as_str(), |(text, _)| text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// A path in back quotes, for messages.

@@ -33,6 +33,7 @@ pub struct Outcome {
 #[derive(Debug, Serialize)]
 pub struct Cleaned {
     /// Its absolute path.
+    #[serde(serialize_with = "super::view::lossy")]
     pub path: PathBuf,
     /// What was done (with `--dry-run`: would be).
     pub action: Action,

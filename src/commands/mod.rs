@@ -6,6 +6,7 @@ pub mod check;
 pub mod clean_stale;
 pub mod conflicts;
 pub mod keeper;
+pub mod kill_duplicates;
 pub mod notice;
 pub mod release;
 pub mod status;
@@ -28,6 +29,8 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `kill-duplicates` or `stop` ended.
+    KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
     Check(check::Outcome),
     /// `conflicts` counted.
@@ -44,6 +47,7 @@ impl Outcome {
             Self::Release(outcome) => outcome.exit(),
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
             Self::Conflicts(outcome) => outcome.exit(),
         }
@@ -69,6 +73,12 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
         Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::KillDuplicates(args) => {
+            kill_duplicates::run(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
+        }
+        Command::Stop(args) => {
+            kill_duplicates::stop(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
+        }
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
         Command::Conflicts(args) => {
             conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))

@@ -12,6 +12,7 @@ use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::journal::{Event, Journal};
+use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
 use crate::process::find::{self, Search};
@@ -230,6 +231,9 @@ fn look(args: &cli::Status, verbose: bool, settings: &Settings) -> Result<Outcom
         outcome.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
         outcome.broken_events = journal.broken;
     }
+    if guessed {
+        guess(settings, &mut outcome)?;
+    }
     for bot in &bots {
         let view = look_at(bot, settings, &mut outcome)?;
         outcome.bots.push(view);
@@ -239,16 +243,50 @@ fn look(args: &cli::Status, verbose: bool, settings: &Settings) -> Result<Outcom
     Ok(outcome)
 }
 
+/// With nothing configured: every likely bot on this machine, and the lock that it may have.
+fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    found.forecast();
+    outcome.processes = found.total;
+    outcome.uninspected = found.uninspected;
+    for instances in found.bots() {
+        let Some(first) = instances.first() else { continue };
+        let folder = folder_of(first);
+        let state = settings.context().home.as_ref().map(|home| home.join(".local/state"));
+        let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
+        let facts = locks.into_iter().flatten().map(|lock| inspect(&lock)).find(|facts| facts.state != State::Absent);
+        let views = instances.iter().map(|one| InstanceView::of(one, facts.as_ref()));
+        let token = first.token.clone().zip(first.bot_id.clone());
+        outcome.bots.push(BotView {
+            name: first
+                .program
+                .as_ref()
+                .map_or_else(|| first.command.clone(), crate::process::program::Program::file_name),
+            lock: facts.as_ref().map(LockView::of),
+            instances: views.collect(),
+            token: token.map(|(fingerprint, bot_id)| TokenView { bot_id, fingerprint }),
+        });
+    }
+    Ok(())
+}
+
+fn folder_of(instance: &Instance) -> Option<PathBuf> {
+    let cwd = instance.cwd.clone().unwrap_or_default();
+    instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
+}
+
 fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
-        let found = find::find(&Search::new(program).with_token(token))
+        let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
-        instances = found.instances.iter().map(|one| InstanceView::of(one, &facts)).collect();
+        let shown = found.instances.iter().chain(&found.probable);
+        instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }
     instances.sort_by_key(|one| (one.start, one.pid));
     Ok(BotView {
@@ -261,13 +299,13 @@ fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<Bot
 }
 
 impl InstanceView {
-    fn of(instance: &Instance, lock: &Facts) -> Self {
+    fn of(instance: &Instance, lock: Option<&Facts>) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,
             user: instance.user.clone(),
             origin: OriginView::of(&instance.origin),
-            lock: covered(instance, lock),
+            lock: lock.map_or(Covered::Unlocked, |lock| covered(instance, lock)),
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             command: instance.command.clone(),

@@ -68,10 +68,19 @@ pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String 
     mask(&shell_words::join(words)).into_owned()
 }
 
+/// A path for JSON, which is UTF-8: what is none is replaced.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
 /// A lock as it is shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct LockView {
     /// Its absolute path.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Its state, in one word.
     pub state: &'static str,
@@ -133,6 +142,9 @@ pub struct Holding {
     /// The bot's name in its owner record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot: Option<String>,
+    /// The process that an operator would call the holder: COMMAND rather than the solobot around it.
+    #[serde(skip)]
+    pub main: Option<ProcessView>,
     /// The process that a keeper holds the lock for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_for: Option<ProcessView>,
@@ -142,13 +154,6 @@ pub struct Holding {
     /// What to type, most likely first.
     #[serde(skip)]
     pub remedies: Vec<String>,
-}
-
-impl Holding {
-    /// The process that an operator would call the holder: not the solobot around it, but its COMMAND.
-    pub fn main_holder(&self) -> Option<&ProcessView> {
-        self.kept_for.as_ref().or_else(|| self.lock.holders.iter().max_by_key(|holder| holder.pid))
-    }
 }
 
 /// A path made absolute without touching the disk.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Expected, exit_of_io};
+use crate::error::{Expected, exit_of_io, plain};
 use crate::exit::Exit;
 use crate::platform::user;
 
@@ -55,7 +55,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A system call on the path failed.
-    #[error("cannot {action} `{}`: {source}", .path.display())]
+    #[error("cannot {action} `{}`: {}", .path.display(), plain(.source))]
     Io {
         /// What was attempted.
         action: &'static str,

@@ -31,6 +31,7 @@ pub struct LockFile {
     path: PathBuf,
     inode: Inode,
     writable: bool,
+    created: bool,
 }
 
 /// What identifies a file: device and inode number, as `stat(2)` says them.
@@ -76,10 +77,10 @@ impl LockFile {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("look at lock", path, error)),
             }
-            let (file, writable) = match open_existing(path) {
-                Ok(opened) => opened,
+            let (file, writable, created) = match open_existing(path) {
+                Ok((file, writable)) => (file, writable, false),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
-                    Ok(file) => (file, true),
+                    Ok(file) => (file, true, true),
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     Err(error) => return Err(creation_error(path, error)),
                 },
@@ -91,7 +92,8 @@ impl LockFile {
                 continue;
             }
             require_plain(path, &meta)?;
-            let lock = Self { inode: Inode::from(&meta), file: high(file, path)?, path: path.to_owned(), writable };
+            let (inode, file) = (Inode::from(&meta), high(&file, path)?);
+            let lock = Self { inode, file, path: path.to_owned(), writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
         }
@@ -109,7 +111,7 @@ impl LockFile {
         // a number the user can name. It is only borrowed for the duplication.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let owned = borrowed.try_clone_to_owned().map_err(|_| wrong("is not open"))?;
-        let file = high(File::from(owned), &link)?;
+        let file = high(&File::from(owned), &link)?;
         let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(&meta) });
@@ -119,7 +121,7 @@ impl LockFile {
         }
         require_plain(&link, &meta)?;
         let writable = filesystem::is_writable(&file);
-        let lock = Self { inode: Inode::from(&meta), file, path: link, writable };
+        let lock = Self { inode: Inode::from(&meta), file, path: link, writable, created: false };
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
     }
@@ -136,7 +138,7 @@ impl LockFile {
         let file =
             File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-        Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true })
+        Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true, created: false })
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
@@ -164,6 +166,15 @@ impl LockFile {
     /// The inode that is open.
     pub fn inode(&self) -> Inode {
         self.inode
+    }
+
+    /// Takes back a file that [`LockFile::open`] created and nobody can have come to wait for: where the disk is full,
+    /// nothing is left behind. The caller holds the lock.
+    pub fn uncreate(&self) {
+        let is_waited_for = super::holders::look(self, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
+        if self.created && !is_waited_for && self.is_current() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 
     /// Whether the PID can be written into it.
@@ -247,7 +258,7 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     require_plain(path, &meta)?;
     let (file, writable) = open_existing(path).map_err(|error| Error::io("open lock", path, error))?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: Inode::from(&meta), file, path: path.to_owned(), writable })
+    Ok(LockFile { inode: Inode::from(&meta), file, path: path.to_owned(), writable, created: false })
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
@@ -305,7 +316,7 @@ fn what_is(meta: &Metadata) -> &'static str {
     if kind.is_dir() {
         "a folder"
     } else if kind.is_symlink() {
-        "a symbolic link"
+        "a symlink"
     } else if kind.is_fifo() {
         "a FIFO"
     } else if kind.is_socket() {
@@ -328,6 +339,6 @@ fn require_owner(path: &Path, meta: &Metadata) -> Result<(), Error> {
 }
 
 /// Moves the descriptor to a number that no shell or program uses by itself.
-fn high(file: File, path: &Path) -> Result<File, Error> {
+fn high(file: &File, path: &Path) -> Result<File, Error> {
     filesystem::renumber(file, LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
 }

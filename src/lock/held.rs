@@ -83,7 +83,13 @@ impl Held {
     ) -> Result<Settled, Error> {
         let record = new_record(&lock, claim, process, holder);
         let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
-        let incidents = held.write(process)?;
+        let incidents = match held.write(process) {
+            Ok(incidents) => incidents,
+            Err(error) => {
+                held.lock.uncreate();
+                return Err(error);
+            }
+        };
         if held.lock.is_current() {
             return Ok(Settled::Held(Box::new(held), incidents));
         }
@@ -246,7 +252,7 @@ impl Held {
             return;
         }
         for lock in self.later.iter().chain([&self.lock]) {
-            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| text != Text::Foreign) {
+            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| matches!(text, Text::Pid(_))) {
                 let _ = text::clear(lock.file());
             }
         }

@@ -21,6 +21,7 @@ pub mod file;
 pub mod held;
 pub mod holders;
 pub mod keeper;
+pub mod layouts;
 pub mod owner;
 pub mod state;
 pub mod text;

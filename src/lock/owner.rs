@@ -109,7 +109,7 @@ pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
     let file = match careful_open().read(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Absent,
-        Err(error) if is_link_refusal(&error) => return untrusted("is a symbolic link".into()),
+        Err(error) if is_link_refusal(&error) => return untrusted("is a symlink".into()),
         Err(error) => return untrusted(error.to_string()),
     };
     match read_trusted(&file, lock_owner) {

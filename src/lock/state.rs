@@ -13,6 +13,7 @@ use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
 use super::owner::{self, Details, Found};
 use super::text::Text;
+use crate::platform::user;
 use crate::process::identity::{self, Identity};
 
 /// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
@@ -150,9 +151,10 @@ fn is_orphaned(record: &Found, details: &Details) -> bool {
     apart && is_here(details) && !holder.is_alive()
 }
 
-/// Whether the recorded PIDs mean something here: this boot, this PID namespace.
+/// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.
 fn is_here(details: &Details) -> bool {
     identity::boot_id().is_none_or(|boot| boot == details.boot_id)
+        && details.host == user::host_name()
         && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
 }
 
@@ -163,7 +165,10 @@ fn is_here(details: &Details) -> bool {
 /// The text cannot be read.
 pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
-    let claims = [claim_of_text(lock, text), claim_of_record(record)];
+    let recorded = claim_of_record(record);
+    // A text that repeats the record adds nothing: the record knows the start time, a bare PID may be anybody's.
+    let repeats = record.record().is_some_and(|record| text.pid().map(i64::from) == Some(record.pid));
+    let claims = [if repeats { None } else { claim_of_text(lock, text) }, recorded];
     let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
@@ -209,10 +214,10 @@ fn claim_of_record(found: &Found) -> Option<Claim> {
 }
 
 /// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
-/// PID 1 is the first process of every container and of the host: as a bare number it says nothing.
+/// PID 1 of the host is no bot: the number was noted in a container, where it may be one.
 fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
     let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
-    if pid == 1 {
+    if pid == 1 && identity::is_initial_pid_namespace() {
         return Err(Stale::Elsewhere(1));
     }
     let reused = match (present.started_at(), written) {
@@ -275,8 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn pid_1_as_a_bare_number_says_nothing() {
+    fn pid_1_of_the_host_is_no_bot() {
+        assert_eq!(judge_bare(1, None).is_err(), identity::is_initial_pid_namespace());
         in_folder(|path| {
+            if !identity::is_initial_pid_namespace() {
+                return;
+            }
             write(path, "1").unwrap();
             assert_eq!(inspect(path).state, State::Stale(Stale::Elsewhere(1)));
         });

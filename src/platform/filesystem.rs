@@ -57,8 +57,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// EMFILE, or EINVAL if the limit of descriptors is below `lowest`.
-pub fn renumber(file: File, lowest: RawFd) -> io::Result<File> {
-    let number = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
+    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     // SAFETY: fcntl just made this descriptor for us.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }

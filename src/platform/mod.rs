@@ -14,6 +14,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod signals;
 pub mod spawn;
+pub mod stdio;
 pub mod terminal;
 pub mod user;
 pub mod watch;

@@ -31,19 +31,14 @@ const ASKING: [Signal; 14] = [
     Signal::SIGTSTP,
 ];
 
-/// Whether SIGPIPE was ignored when the process started: Rust's runtime ignores it before `main`, so it is noted by a
-/// constructor, which runs earlier.
+/// Whether SIGPIPE was ignored when the process started.
 static SIGPIPE_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
 
-extern "C" fn note_sigpipe() {
+/// A write to a pipe whose reader has gone becomes an error instead of our end. COMMAND finds SIGPIPE as it was.
+pub fn ignore_broken_pipes() {
     let _ = SIGPIPE_WAS_IGNORED.set(is_ignored(Signal::SIGPIPE));
+    let _ = set_handler(Signal::SIGPIPE, SigHandler::SigIgn);
 }
-
-// SAFETY: `.init_array` holds pointers to functions that the C runtime calls once before `main`; the function only makes
-// a system call and stores a bool.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static NOTE_SIGPIPE: extern "C" fn() = note_sigpipe;
 
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +157,21 @@ impl Drop for Interruptible {
         // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
         let _ = unsafe { sigaction(Signal::SIGURG, &self.0) };
     }
+}
+
+/// Parses a signal's name or number: `TERM`, `SIGTERM`, `15`.
+///
+/// # Errors
+/// A sentence that names the forms.
+pub fn parse_signal(text: &str) -> Result<i32, String> {
+    let name = text.trim().to_ascii_uppercase();
+    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    let by_number = || Signal::try_from(text.trim().parse::<i32>().ok()?).ok();
+    name.parse::<Signal>()
+        .ok()
+        .or_else(by_number)
+        .map(|signal| signal as i32)
+        .ok_or_else(|| format!("`{text}` is no signal: use TERM, INT, HUP, or a number from 1 to 31"))
 }
 
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for

@@ -97,10 +97,10 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
-        if let Some(ended) = instance.ended {
-            if !more || !instance.find_rest(supervision) {
-                return Ok((ended, instance.term_at.is_some()));
-            }
+        if let Some(ended) = instance.ended
+            && (!more || !instance.find_rest(supervision))
+        {
+            return Ok((ended, instance.term_at.is_some()));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();
@@ -174,10 +174,13 @@ impl Instance {
     }
 
     /// Passes a signal on. One from the terminal went to the whole foreground process group already: it is forwarded only
-    /// to a COMMAND that has left our group.
+    /// to a COMMAND that has left our group. A hangup goes to the session's leader alone; if that is us, nobody else has
+    /// it.
     fn send_unless_had(&self, arrived: Arrived) {
-        let own_group = Identity::own().ok().and_then(|own| Stat::read(own.pid)).map(|stat| stat.group);
-        let had = |pid| arrived.from_terminal && Stat::read(pid).map(|stat| stat.group) == own_group;
+        let own = Identity::own().ok().and_then(|own| Some((own.pid, Stat::read(own.pid)?)));
+        let alone = own.is_some_and(|(pid, stat)| arrived.signal == Signal::SIGHUP && stat.session == pid);
+        let own_group = own.map(|(_, stat)| stat.group);
+        let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).map(|stat| stat.group) == own_group;
         for (pid, pidfd) in self.targets() {
             if !had(pid)
                 && let Err(error) = pidfd.send(arrived.signal as i32)

@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 
 use super::argv;
 use super::identity::{Identity, Stat};
@@ -56,10 +56,13 @@ impl Handle {
         Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
-    /// The identity of an absolute path as the process sees it, in its own root.
+    /// The identity of an absolute path as the process sees it, in its own root: there symlinks start too.
     pub fn id_inside(&self, path: &Path) -> Option<FileId> {
-        let inside = Path::new("root").join(path.strip_prefix("/").unwrap_or(path));
-        let stat = rustix::fs::statat(&self.dir, inside, AtFlags::empty()).ok()?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&self.dir, "root", flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let file = rustix::fs::openat2(root, inside, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+        let stat = rustix::fs::fstat(file).ok()?;
         Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
@@ -91,9 +94,14 @@ pub struct Details {
 impl Details {
     /// Reads the details of the process that has that PID now.
     pub fn read(handle: &Handle) -> Option<Self> {
+        Self::with_argv(handle, handle.argv())
+    }
+
+    /// As [`Details::read`], for a process whose command line is known already.
+    pub fn with_argv(handle: &Handle, argv: Vec<OsString>) -> Option<Self> {
         let stat = handle.stat()?;
         let identity = Identity { pid: handle.pid, start_ticks: stat.start_ticks };
-        Some(Self { identity, stat, argv: handle.argv(), exe: handle.link("exe") })
+        Some(Self { identity, stat, argv, exe: handle.link("exe") })
     }
 }
 
@@ -121,11 +129,9 @@ pub struct Usage {
     pub started: i64,
     /// Resident memory in bytes.
     pub memory: u64,
-    /// Milliseconds of CPU time it has used.
-    pub cpu_time: u64,
 }
 
-/// User, start, memory and CPU time of these processes; those that are gone are left out.
+/// User, start and memory of these processes; those that are gone are left out.
 pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
     let Ok(mut system) = System::new() else { return HashMap::new() };
@@ -133,7 +139,7 @@ pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
         return HashMap::new();
     }
     let wanted: Vec<Pid> = pids.iter().filter_map(|&pid| Some(Pid::from_u32(u32::try_from(pid).ok()?))).collect();
-    let kind = ProcessRefreshKind::nothing().with_user(UpdateKind::Always).with_memory().with_cpu().without_tasks();
+    let kind = ProcessRefreshKind::nothing().with_user(UpdateKind::Always).with_memory().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&wanted), true, kind);
     system
         .processes()
@@ -143,7 +149,6 @@ pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
                 uid: **process.user_id()?,
                 started: i64::try_from(process.start_time()).ok()?,
                 memory: process.memory(),
-                cpu_time: process.accumulated_cpu_time(),
             };
             Some((i32::try_from(pid.as_u32()).ok()?, usage))
         })

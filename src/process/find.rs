@@ -79,6 +79,13 @@ impl Found {
         bots
     }
 
+    /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
+    pub fn forecast(&mut self) {
+        let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
+        let mut answers = origin::Answers::default();
+        all.for_each(|instance| instance.origin.forecast(&mut answers));
+    }
+
     /// Whether everything could be looked at: only then "one instance" means one.
     pub fn saw_everything(&self) -> bool {
         self.uninspected == 0 && !self.hidden
@@ -103,12 +110,7 @@ impl Found {
 /// If the process table cannot be read.
 pub fn find(search: &Search<'_>) -> io::Result<Found> {
     let matcher = Matcher::new(search.program);
-    let by_name = |cmdline: &[u8]| matcher.may_run(cmdline);
-    let listing = if matcher.by_executable() {
-        table::list_by_executable(&|exe| matcher.may_be_executable(exe), &by_name)?
-    } else {
-        table::list(&by_name)?
-    };
+    let listing = table::list_by_executable(&|exe| matcher.may_be_run_by(exe), &|cmdline| matcher.may_run(cmdline))?;
     let mut tree = Tree::new(search.token_names);
     let mut uninspected = listing.unreadable;
     for hit in &listing.hits {
@@ -262,3 +264,6 @@ pub fn reading_of(pid: i32) -> Option<argv::Reading> {
     let handle = Handle::open(pid)?;
     Some(argv::read(&handle.argv(), handle.link("exe").as_deref()))
 }
+
+#[cfg(test)]
+mod tests;

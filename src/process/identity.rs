@@ -138,6 +138,11 @@ pub fn pid_namespace() -> Option<u64> {
     fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino())
 }
 
+/// Whether we are in the host's own PID namespace (`PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`).
+pub fn is_initial_pid_namespace() -> bool {
+    pid_namespace() == Some(0xEFFF_FFFC)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

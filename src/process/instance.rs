@@ -117,15 +117,9 @@ impl Tree {
 }
 
 /// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors.
-pub fn fold(nodes: &HashMap<i32, Node>) -> Vec<Tree> {
-    let by_age = |pids: &mut Vec<i32>| pids.sort_by_key(|pid| nodes.get(pid).map(|node| node.identity));
+pub fn fold(nodes: &Nodes) -> Vec<Tree> {
     let age = |pid: &i32| nodes.get(pid).map(|node| (node.identity.start_ticks, node.identity.pid));
-    let mut members: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (&pid, node) in nodes {
-        if let Some(root) = root_of(pid, node, nodes) {
-            members.entry(root).or_default().push(pid);
-        }
-    }
+    let members = members_by_root(nodes);
     let mut roots: Vec<i32> = members.keys().copied().collect();
     roots.sort_by_key(age);
     let shared = shared_wrappers(&roots, nodes);
@@ -133,7 +127,6 @@ pub fn fold(nodes: &HashMap<i32, Node>) -> Vec<Tree> {
         .into_iter()
         .map(|root| {
             let mut below: Vec<i32> = members[&root].iter().copied().filter(|&pid| pid != root).collect();
-            by_age(&mut below);
             below.sort_by_key(age);
             let ancestors = ancestors(root, nodes);
             let is_wrapper = |pid: &&i32| nodes.get(pid).is_some_and(|node| node.role == Role::Wrapper);
@@ -144,29 +137,46 @@ pub fn fold(nodes: &HashMap<i32, Node>) -> Vec<Tree> {
         .collect()
 }
 
-/// The root of the instance that a process belongs to.
-fn root_of(pid: i32, node: &Node, nodes: &HashMap<i32, Node>) -> Option<i32> {
-    let matches = |pid: i32| match nodes.get(&pid).map(|node| &node.role) {
-        Some(Role::Match(token)) => Some(token.as_ref()),
-        _ => None,
-    };
-    match &node.role {
+/// The candidates and all their ancestors, by PID.
+pub type Nodes = HashMap<i32, Node>;
+
+/// Which root each match and each worker belongs to. Matches are taken from the top down, so that a root is known
+/// before anything is folded into it.
+fn members_by_root(nodes: &Nodes) -> HashMap<i32, Vec<i32>> {
+    let mut matches: Vec<(usize, Identity, Option<&String>)> = nodes
+        .values()
+        .filter_map(|node| match &node.role {
+            Role::Match(token) => Some((ancestors(node.identity.pid, nodes).len(), node.identity, token.as_ref())),
+            Role::Worker | Role::Wrapper | Role::Other => None,
+        })
+        .collect();
+    matches.sort_unstable();
+    let mut roots: HashMap<i32, Option<&String>> = HashMap::new();
+    let mut root_of: HashMap<i32, i32> = HashMap::new();
+    for (_, Identity { pid, .. }, token) in matches {
         // One that was given another token is another bot, whoever started it.
-        Role::Match(token) => {
-            let fits = |above: Option<&String>| above.is_none() || token.is_none() || above == token.as_ref();
-            let above = ancestors(pid, nodes);
-            Some(above.into_iter().rev().find(|&pid| matches(pid).is_some_and(fits)).unwrap_or(pid))
+        let fits = |above: &i32| {
+            roots.get(above).is_some_and(|theirs| theirs.is_none() || token.is_none() || *theirs == token)
+        };
+        let root = ancestors(pid, nodes).into_iter().rev().find(fits).unwrap_or(pid);
+        if root == pid {
+            roots.insert(pid, token);
         }
-        Role::Worker => {
-            let nearest = ancestors(pid, nodes).into_iter().find(|&pid| matches(pid).is_some())?;
-            root_of(nearest, nodes.get(&nearest)?, nodes)
-        }
-        Role::Wrapper | Role::Other => None,
+        root_of.insert(pid, root);
     }
+    let workers = nodes.iter().filter(|(_, node)| node.role == Role::Worker).filter_map(|(&pid, _)| {
+        let nearest = ancestors(pid, nodes).into_iter().find_map(|above| root_of.get(&above).copied())?;
+        Some((pid, nearest))
+    });
+    let mut members: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (pid, root) in workers.chain(root_of.iter().map(|(&pid, &root)| (pid, root))) {
+        members.entry(root).or_default().push(pid);
+    }
+    members
 }
 
 /// Wrappers with more than one instance below: `sh -c 'python main.py & python main.py & wait'`.
-fn shared_wrappers(roots: &[i32], nodes: &HashMap<i32, Node>) -> HashSet<i32> {
+fn shared_wrappers(roots: &[i32], nodes: &Nodes) -> HashSet<i32> {
     let mut seen = HashSet::new();
     let mut shared = HashSet::new();
     for &root in roots {
@@ -180,7 +190,7 @@ fn shared_wrappers(roots: &[i32], nodes: &HashMap<i32, Node>) -> HashSet<i32> {
 }
 
 /// The ancestors of a process, nearest first. A cycle, which a listing that is no snapshot may show, ends it.
-pub fn ancestors(pid: i32, nodes: &HashMap<i32, Node>) -> Vec<i32> {
+pub fn ancestors(pid: i32, nodes: &Nodes) -> Vec<i32> {
     let mut found = Vec::new();
     let mut next = nodes.get(&pid).map(|node| node.parent);
     while let Some(pid_above) = next.filter(|&above| above > 0 && above != pid && !found.contains(&above)) {
@@ -190,3 +200,6 @@ pub fn ancestors(pid: i32, nodes: &HashMap<i32, Node>) -> Vec<i32> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

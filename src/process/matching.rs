@@ -136,7 +136,10 @@ pub struct Matcher<'a> {
     files: Vec<PathBuf>,
     ids: Vec<FileId>,
     glob: Option<GlobMatcher>,
-    needles: Vec<Finder<'static>>,
+    /// What an executable that is the program may be called, symlinks followed.
+    names: Vec<OsString>,
+    /// What occurs in every command line that runs the program under no known interpreter.
+    needle: Finder<'static>,
 }
 
 impl<'a> Matcher<'a> {
@@ -154,26 +157,35 @@ impl<'a> Matcher<'a> {
             }
             _ => None,
         };
-        let needles = needles(program).iter().map(|needle| Finder::new(needle).into_owned()).collect();
-        Self { program, files, ids, glob, needles }
+        let real = files.iter().filter_map(|file| file.canonicalize().ok());
+        let mut names: Vec<OsString> =
+            files.iter().cloned().chain(real).filter_map(|file| Some(file.file_name()?.to_owned())).collect();
+        if let Kind::Named(name) = program.kind() {
+            names.push(name.clone());
+        }
+        let needle = Finder::new(&needle(program)).into_owned();
+        Self { program, files, ids, glob, names, needle }
     }
 
-    /// Whether the executable's path decides, so that it is read first.
-    pub fn by_executable(&self) -> bool {
-        matches!(self.program.kind(), Kind::Executable(_))
+    /// The filter on an executable's path: an interpreter, or a file called as the program's. One system call for each
+    /// process is all that most cost.
+    pub fn may_be_run_by(&self, exe: &[u8]) -> bool {
+        let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
+        let name = exe.rsplit(|&byte| byte == b'/').next().unwrap_or(exe);
+        let is_interpreter = || match self.program.kind() {
+            Kind::Executable(_) => false,
+            _ => is_interpreter(name) || is_shell(name),
+        };
+        is_interpreter() || self.names.iter().any(|ours| ours.as_bytes() == name)
     }
 
-    /// The filter on an executable's path: the name of the program's file, symlinks followed.
-    pub fn may_be_executable(&self, exe: &[u8]) -> bool {
-        let name = argv::base(OsStr::from_bytes(exe.strip_suffix(b" (deleted)").unwrap_or(exe))).to_owned();
-        self.files.iter().any(|file| {
-            file.file_name() == Some(&name) || file.canonicalize().is_ok_and(|real| real.file_name() == Some(&name))
-        })
-    }
-
-    /// The filter on the raw bytes of a command line: it runs under an interpreter, or the program's name occurs in it.
+    /// The filter on the raw bytes of a command line, where the executable cannot be read: it runs under an
+    /// interpreter, or the program's name occurs in it.
     pub fn may_run(&self, cmdline: &[u8]) -> bool {
-        starts_interpreter(cmdline) || self.needles.iter().any(|needle| needle.find(cmdline).is_some())
+        let end = cmdline.iter().position(|&byte| byte == 0 || byte == b' ').unwrap_or(cmdline.len());
+        let first = &cmdline[..end];
+        let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
+        is_interpreter(name.strip_prefix(b"-").unwrap_or(name)) || self.needle.find(cmdline).is_some()
     }
 
     /// Whether that process runs the program.
@@ -349,7 +361,7 @@ fn resolve(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// What must occur in a command line that runs the program under no known interpreter.
-fn needles(program: &Program) -> Vec<Vec<u8>> {
+fn needle(program: &Program) -> Vec<u8> {
     let name: OsString = match program.kind() {
         Kind::Script(path) | Kind::Executable(path) => path.file_stem().unwrap_or_default().to_owned(),
         Kind::Named(name) => Path::new(name).file_stem().unwrap_or_default().to_owned(),
@@ -360,20 +372,23 @@ fn needles(program: &Program) -> Vec<Vec<u8>> {
         }
         Kind::Module { name, .. } => name.rsplit('.').next().unwrap_or(name).into(),
     };
-    vec![name.into_encoded_bytes()]
+    name.into_encoded_bytes()
 }
 
 /// Names of interpreters by their beginnings; a few processes too many cost little.
-const INTERPRETERS: [&[u8]; 14] = [
+const INTERPRETERS: [&[u8]; 18] = [
     b"python", b"pypy", b"Python", b"node", b"bun", b"deno", b"ruby", b"php", b"perl", b"lua", b"java", b"dotnet",
-    b"jruby", b"Rscript",
+    b"jruby", b"Rscript", b"mono", b"tclsh", b"guile", b"julia",
 ];
 
-/// Whether `argv[0]`, or the first word of a title, names an interpreter.
-pub fn starts_interpreter(cmdline: &[u8]) -> bool {
-    let end = cmdline.iter().position(|&byte| byte == 0 || byte == b' ').unwrap_or(cmdline.len());
-    let first = &cmdline[..end];
-    let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
-    let name = name.strip_prefix(b"-").unwrap_or(name);
-    INTERPRETERS.iter().any(|start| name.starts_with(start))
+fn is_interpreter(name: &[u8]) -> bool {
+    INTERPRETERS.iter().any(|start| name.starts_with(start)) || name == b"escript" || name == b"truffleruby"
 }
+
+/// Shells run scripts too, and so do binaries that are many commands in one.
+fn is_shell(name: &[u8]) -> bool {
+    name.ends_with(b"sh") || name == b"busybox" || name == b"toybox"
+}
+
+#[cfg(test)]
+mod tests;

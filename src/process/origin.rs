@@ -1,8 +1,8 @@
 //! Origins: who started an instance, how to stop it for good, and whether it would come back.
 //!
 //! The nearest manager among the ancestors wins; environment and cgroup give its name for the instance, and count alone
-//! only where no ancestor says otherwise, because both leak to descendants. [`judge`] is pure over [`Facts`]; [`facts`]
-//! gathers them, [`forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
+//! only where no ancestor says otherwise, because both leak to descendants. [`judge`] is pure over [`Facts`], which
+//! [`of`] gathers; [`Origin::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
 mod cgroup;
 mod facts;
@@ -16,11 +16,15 @@ use super::details::{Details, Handle};
 use super::identity::{Identity, lineage};
 
 pub use self::facts::{Facts, Link};
+pub use self::forecast::Answers;
 pub use self::judge::judge;
 pub use self::starter::Starter;
 
+/// The processes whose details have been read, by PID.
+pub type Known = HashMap<i32, Details>;
+
 /// The origin of an instance, without asking any manager whether it would respawn it ([`Origin::forecast`] does).
-pub fn of(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Origin {
+pub fn of(root: &Details, ancestors: &[i32], known: &Known) -> Origin {
     judge(&facts::gather(root, ancestors, known))
 }
 
@@ -113,10 +117,34 @@ impl OriginKind {
     }
 }
 
+impl std::fmt::Display for Origin {
+    /// Kind and name: `systemd bot.service`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind.word())?;
+        match self.name.as_deref().filter(|name| *name != self.kind.word()) {
+            Some(name) => write!(f, " {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Origin {
+    /// Of a process that has gone before anybody could look.
+    pub fn unknown() -> Self {
+        Self {
+            kind: OriginKind::Detached,
+            name: None,
+            evidence: "nothing is known of its start".into(),
+            stop: None,
+            respawns: Respawns::No,
+            pid: None,
+            above: None,
+        }
+    }
+
     /// Asks the manager, for at most 200 ms, whether it would start the instance again.
-    pub fn forecast(&mut self) {
-        forecast::fill(self);
+    pub fn forecast(&mut self, answers: &mut Answers) {
+        forecast::fill(self, answers);
     }
 
     /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told

@@ -311,3 +311,6 @@ pub(super) fn absolute(cwd: &Path, path: &Path) -> PathBuf {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,3 +158,6 @@ fn without_tokens(
 fn is_alike(one: &Traits, other: &Traits) -> bool {
     one.args == other.args && one.cwd == other.cwd
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ pub fn descendants(roots: &[i32]) -> io::Result<Vec<i32>> {
 }
 
 /// The descendants in a table of parents, nearest first.
-fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
+pub(super) fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for (&pid, &parent) in parents {
         children.entry(parent).or_default().push(pid);
@@ -117,6 +117,7 @@ pub fn hides_others() -> bool {
 mod tests {
     use std::process::{Child, Command};
 
+    use super::super::identity::Identity;
     use super::*;
 
     /// A child that is ended, by its handle, when the test ends.
@@ -178,7 +179,7 @@ mod tests {
     fn totals_count_processes_and_not_zombies() {
         let mut dead = Command::new("true").spawn().unwrap();
         let pid = i32::try_from(dead.id()).unwrap();
-        until(|| (!super::super::identity::Identity::of(pid).is_some_and(|it| it.is_alive())).then_some(()));
+        until(|| (!Identity::of(pid).is_some_and(Identity::is_alive)).then_some(()));
         let listing = list(&|_| true).unwrap();
         assert!(listing.hits.iter().all(|hit| hit.pid != pid));
         assert_eq!(listing.total, listing.hits.len() + listing.unreadable);

@@ -1,34 +1,346 @@
-//! stub
-#![allow(missing_docs)]
-use super::identity::Identity;
-#[derive(Default)]
+//! Stopping instances: safely, all in parallel, and with a result for each.
+//!
+//! Invariant: a signal only ever goes through a pidfd whose process was identified after the pidfd was opened; so never
+//! to a reused PID, a process group, PID 1 or below, a kernel thread, solobot itself or one of its ancestors
+//! ([`Guard`] is the one place that says so). Not promised: that nothing starts the instance again.
+//!
+//! TERM and CONT go to the root of each instance; whatever of it and of its descendants is left after the grace gets
+//! KILL. The whole takes as long as the slowest instance, not their sum.
+
+mod guard;
+mod victim;
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, Signal};
+
+use super::find::user_name;
+use super::identity::{Identity, Stat};
+use super::instance::Instance;
+use super::table;
+
+pub use self::guard::{Guard, Refusal};
+use self::victim::{Opened, Victim, wait};
+
+/// How long the kernel may take to end a process after KILL.
+const AFTER_KILL: Duration = Duration::from_secs(2);
+/// Descriptors that are left to everything else.
+const SPARE: usize = 64;
+
+/// What to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The process that gets the signal.
+    pub root: Identity,
+    /// Processes that belong to it, whether or not they still descend from it.
+    pub members: Vec<Identity>,
+}
+
+impl Target {
+    /// A single process and its descendants: a wrapper, a keeper, a holding solobot.
+    pub fn single(root: Identity) -> Self {
+        Self { root, members: vec![] }
+    }
+}
+
+impl From<&Instance> for Target {
+    fn from(instance: &Instance) -> Self {
+        Self { root: instance.root, members: instance.members.clone() }
+    }
+}
+
+/// How to stop it.
+#[derive(Debug, Clone)]
 pub struct Options {
-    pub grace: std::time::Duration,
+    /// The signal's number: SIGTERM unless told otherwise.
+    pub signal: i32,
+    /// How long an instance may take to end before it is killed.
+    pub grace: Duration,
+    /// KILL at once.
+    pub force: bool,
+    /// Processes that must not be touched, nor their descendants: those of the instance that is kept.
+    pub protected: Vec<i32>,
 }
-pub struct R(Identity);
-impl R {
-    pub fn has_ended(&self) -> bool {
-        !self.0.is_alive()
-    }
-    pub fn pid(&self) -> i32 {
-        self.0.pid
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { signal: Signal::TERM.as_raw(), grace: Duration::from_secs(10), force: false, protected: vec![] }
     }
 }
-impl std::fmt::Display for R {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "?")
-    }
+
+/// What became of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopResult {
+    /// The target's root.
+    pub root: Identity,
+    /// What became of it.
+    pub outcome: Outcome,
 }
-pub fn stop(t: &[Identity], o: &Options) -> std::io::Result<Vec<R>> {
-    let fds: Vec<_> = t.iter().filter_map(|&i| crate::platform::pidfd::Pidfd::open(i).ok().flatten()).collect();
-    for f in &fds {
-        let _ = f.send(15);
-    }
-    for f in &fds {
-        if !f.has_ended(o.grace) {
-            let _ = f.send(9);
-            f.has_ended(o.grace);
+
+/// What became of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its root ended by itself after the signal; descendants left over, if any, were killed.
+    Terminated,
+    /// Its root had to be killed.
+    Killed,
+    /// It had ended before.
+    Gone,
+    /// It, or one of its descendants, outlived KILL.
+    Survived {
+        /// Which process.
+        pid: i32,
+        /// Its state: `D`, `T` …
+        state: u8,
+        /// The kernel function that it hangs in, where it can be read.
+        wait_channel: Option<String>,
+    },
+    /// The kernel does not allow it to this user.
+    NotPermitted {
+        /// Whose process it is: the user to become.
+        user: String,
+    },
+    /// It must never be signalled.
+    Refused(Refusal),
+}
+
+impl Outcome {
+    /// The word for it, as in JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Terminated => "terminated",
+            Self::Killed => "killed",
+            Self::Gone => "gone",
+            Self::Survived { .. } => "survived",
+            Self::NotPermitted { .. } => "not-permitted",
+            Self::Refused(_) => "blocked",
         }
     }
-    Ok(t.iter().map(|&i| R(i)).collect())
+
+    /// Whether the instance is no more.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Terminated | Self::Killed | Self::Gone)
+    }
 }
+
+/// Stops all targets in parallel; one result for each, in their order.
+pub fn stop(targets: &[Target], options: &Options) -> Vec<StopResult> {
+    let limit = DescriptorLimit::raise();
+    let guard = Guard::new(&options.protected);
+    stop_within(targets, options, &guard, limit.room())
+}
+
+/// As many at once as there is room for; usually all.
+fn stop_within(targets: &[Target], options: &Options, guard: &Guard, room: usize) -> Vec<StopResult> {
+    let parents = table::parents().unwrap_or_default();
+    let mut attempts: Vec<Attempt> = Vec::with_capacity(targets.len());
+    let mut used = 0;
+    for target in targets {
+        let attempt = Attempt::open(target, &parents, guard);
+        if attempt.has_no_room && !attempts.is_empty() {
+            break;
+        }
+        used += attempt.family.len() + 1;
+        attempts.push(attempt);
+        if used >= room {
+            break;
+        }
+    }
+    let (now, later) = targets.split_at(attempts.len());
+    run(&mut attempts, options, guard);
+    let mut results: Vec<StopResult> = now
+        .iter()
+        .zip(attempts)
+        .map(|(target, attempt)| StopResult { root: target.root, outcome: attempt.outcome() })
+        .collect();
+    if !later.is_empty() {
+        results.extend(stop_within(later, options, guard, room));
+    }
+    results
+}
+
+fn run(attempts: &mut [Attempt], options: &Options, guard: &Guard) {
+    let signal = Signal::from_named_raw(options.signal).unwrap_or(Signal::TERM);
+    if !options.force {
+        for attempt in &mut *attempts {
+            attempt.ask(signal);
+        }
+        wait(living(attempts), Instant::now() + options.grace);
+    }
+    if living(attempts).is_empty() {
+        return;
+    }
+    // What was started since the snapshot descends from what still lives.
+    let parents = table::parents().unwrap_or_default();
+    for attempt in &mut *attempts {
+        attempt.kill(&parents, guard);
+    }
+    wait(living(attempts), Instant::now() + AFTER_KILL);
+}
+
+fn living(attempts: &mut [Attempt]) -> Vec<&mut Victim> {
+    attempts
+        .iter_mut()
+        .filter(|attempt| attempt.verdict.is_none())
+        .flat_map(|attempt| attempt.root.iter_mut().chain(attempt.family.iter_mut()))
+        .filter(|victim| victim.is_alive)
+        .collect()
+}
+
+/// The stopping of one target.
+#[derive(Default)]
+struct Attempt {
+    root: Option<Victim>,
+    /// Descendants and members.
+    family: Vec<Victim>,
+    /// Decided without waiting.
+    verdict: Option<Outcome>,
+    /// The root was alive when KILL was sent.
+    was_killed: bool,
+    /// The root could not be opened for want of descriptors.
+    has_no_room: bool,
+}
+
+impl Attempt {
+    /// Opens the root and everything below it, before any signal is sent.
+    fn open(target: &Target, parents: &HashMap<i32, i32>, guard: &Guard) -> Self {
+        let decided = |verdict| Self { verdict: Some(verdict), ..Self::default() };
+        if let Some(refusal) = guard.refusal(target.root.pid) {
+            return decided(Outcome::Refused(refusal));
+        }
+        let root = match Victim::open(target.root, guard) {
+            Opened::Ready(victim) => victim,
+            Opened::Gone => return decided(Outcome::Gone),
+            Opened::Refused(refusal) => return decided(Outcome::Refused(refusal)),
+            Opened::NoRoom => {
+                let outcome = survived(target.root.pid).unwrap_or(Outcome::Gone);
+                return Self { has_no_room: true, verdict: Some(outcome), ..Self::default() };
+            }
+        };
+        let mut attempt = Self { root: Some(root), ..Self::default() };
+        for &member in &target.members {
+            attempt.adopt(member, guard);
+        }
+        attempt.adopt_descendants(&[target.root.pid], parents, guard);
+        attempt
+    }
+
+    fn adopt(&mut self, identity: Identity, guard: &Guard) {
+        let is_known = self.root.iter().chain(&self.family).any(|victim| victim.identity == identity);
+        if !is_known && let Opened::Ready(victim) = Victim::open(identity, guard) {
+            self.family.push(victim);
+        }
+    }
+
+    /// Adds what descends from these processes. A PID that was reused since the table was read has another parent.
+    fn adopt_descendants(&mut self, of: &[i32], parents: &HashMap<i32, i32>, guard: &Guard) {
+        let mut known: HashSet<i32> = of.iter().copied().collect();
+        for pid in table::below(of, parents) {
+            let Some(parent) = parents.get(&pid) else { continue };
+            let Some(stat) = Stat::read(pid).filter(|stat| stat.parent == *parent && known.contains(parent)) else {
+                continue;
+            };
+            if guard.refusal(pid).is_none() {
+                known.insert(pid);
+                self.adopt(Identity { pid, start_ticks: stat.start_ticks }, guard);
+            }
+        }
+    }
+
+    /// Asks the root to end. A stopped process sees nothing until CONT.
+    fn ask(&mut self, signal: Signal) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let Some(root) = &mut self.root else { return };
+        match root.send(signal) {
+            Ok(()) => {
+                let _ = root.send(Signal::CONT);
+            }
+            Err(Errno::SRCH) => root.is_alive = false,
+            Err(_) => self.verdict = Some(not_permitted(root.identity)),
+        }
+    }
+
+    /// Kills what is left.
+    fn kill(&mut self, parents: &HashMap<i32, i32>, guard: &Guard) {
+        if self.verdict.is_some() {
+            return;
+        }
+        let alive: Vec<i32> = self
+            .root
+            .iter()
+            .chain(&self.family)
+            .filter(|victim| victim.is_alive)
+            .map(|victim| victim.identity.pid)
+            .collect();
+        self.adopt_descendants(&alive, parents, guard);
+        if let Some(root) = self.root.iter().find(|root| root.is_alive) {
+            self.was_killed = root.send(Signal::KILL).is_ok();
+        }
+        for victim in self.root.iter_mut().chain(&mut self.family).filter(|victim| victim.is_alive) {
+            match victim.send(Signal::KILL) {
+                Ok(()) => {}
+                Err(Errno::SRCH) => victim.is_alive = false,
+                Err(_) => self.verdict = Some(not_permitted(victim.identity)),
+            }
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        if let Some(verdict) = self.verdict {
+            return verdict;
+        }
+        let survivor = self.root.iter().chain(&self.family).find(|victim| victim.is_alive);
+        match survivor.and_then(|victim| survived(victim.identity.pid)) {
+            Some(outcome) => outcome,
+            None if self.was_killed => Outcome::Killed,
+            None => Outcome::Terminated,
+        }
+    }
+}
+
+fn survived(pid: i32) -> Option<Outcome> {
+    let stat = Stat::read(pid).filter(Stat::is_alive)?;
+    Some(Outcome::Survived { pid, state: stat.state, wait_channel: wait_channel(pid) })
+}
+
+fn not_permitted(identity: Identity) -> Outcome {
+    use std::os::unix::fs::MetadataExt as _;
+    let uid = std::fs::metadata(format!("/proc/{}", identity.pid)).map(|meta| meta.uid());
+    Outcome::NotPermitted { user: uid.map_or_else(|_| "its user".to_owned(), user_name) }
+}
+
+/// The kernel function that a process sleeps in; `0` means none.
+fn wait_channel(pid: i32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
+    (!text.is_empty() && text != "0").then_some(text)
+}
+
+/// The soft limit of descriptors, raised for as long as this lives.
+struct DescriptorLimit(Rlimit);
+
+impl DescriptorLimit {
+    fn raise() -> Self {
+        let before = rustix::process::getrlimit(Resource::Nofile);
+        // Not raised: fewer are stopped at once.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
+        Self(before)
+    }
+
+    fn room(&self) -> usize {
+        let now = rustix::process::getrlimit(Resource::Nofile).current.or(self.0.current);
+        now.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1024).saturating_sub(SPARE).max(1)
+    }
+}
+
+impl Drop for DescriptorLimit {
+    fn drop(&mut self) {
+        let _ = rustix::process::setrlimit(Resource::Nofile, self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::TakingOver(targets) => targets
             .iter()
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
+        Notice::Plan(plan) => super::plan::table(plan, None),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
         Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
                                     with SOLOBOT_POLLING=0\n"
@@ -77,14 +78,14 @@ pub fn notice(notice: &Notice) -> String {
 
 fn refused(holding: &Holding, wait: Limit) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
-    let mut text = match holding.main_holder() {
+    let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
         None => format!("solobot: lock {lock} is held by a process outside this PID namespace\n"),
     };
-    if let Some(holder) = holding.main_holder() {
+    if let Some(holder) = holding.main.as_ref() {
         text.push_str(&detail("since", &circumstances(holder)));
     }
-    for other in holding.lock.holders.iter().filter(|one| holding.main_holder().is_none_or(|main| main.pid != one.pid))
+    for other in holding.lock.holders.iter().filter(|one| holding.main.as_ref().is_none_or(|main| main.pid != one.pid))
     {
         text.push_str(&detail("with", &process(other)));
     }
@@ -174,7 +175,7 @@ pub fn release_reason(outcome: &release::Outcome) -> String {
         release::Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
         release::Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
         release::Reason::HeldByBot(holding) => {
-            let by = holding.main_holder().map_or_else(
+            let by = holding.main.as_ref().map_or_else(
                 || "a process outside this PID namespace".to_owned(),
                 |holder| format!("PID {}: {}", holder.pid, holder.command),
             );
@@ -209,11 +210,13 @@ pub fn check(outcome: &check::Outcome) -> String {
     let mut text = String::new();
     for bot in &outcome.bots {
         let name = paint(NAME, sanitize::line(&bot.name));
+        let (yes, no) =
+            if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
         if bot.ok {
-            let _ = writeln!(text, "{name}: {}", paint(GOOD, "safe to start"));
+            let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
         } else {
             let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
-            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, "not safe to start"), reasons.join("; "));
+            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, no), reasons.join("; "));
         }
     }
     text

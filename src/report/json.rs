@@ -14,6 +14,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Status(status) => serde_json::to_value(status).ok()?,
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
+        Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
         Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
@@ -30,7 +31,8 @@ fn release(outcome: &release::Outcome) -> Value {
         _ => None,
     };
     let reason = super::human::release_reason(outcome);
-    let mut value = json!({ "lock": outcome.lock, "released": outcome.is_released(), "reason": reason });
+    let mut value =
+        json!({ "lock": outcome.lock.to_string_lossy(), "released": outcome.is_released(), "reason": reason });
     if let (Some(holding), Some(fields)) = (holding, value.as_object_mut()) {
         fields.insert("holding".into(), holding);
     }

@@ -4,6 +4,7 @@
 pub mod conflicts;
 pub mod human;
 pub mod json;
+pub mod plan;
 pub mod progress;
 pub mod sanitize;
 pub mod status;
@@ -20,6 +21,7 @@ use crate::commands::Outcome;
 use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::held::Incident;
 use crate::platform::terminal;
 use progress::Progress;
 
@@ -63,6 +65,7 @@ impl Report {
         let speaks = !self.global.quiet;
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
+            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
             Outcome::Conflicts(counted) => {
@@ -70,16 +73,21 @@ impl Report {
                 return Ok(());
             }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
-            Outcome::Release(released) if speaks => human::release(released),
+            Outcome::Release(released) => {
+                if speaks {
+                    style::notice(&format!("solobot: {}", human::release(released)), self.has_colour());
+                }
+                return Ok(());
+            }
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
-                if speaks && !text.is_empty() {
+                if self.global.verbose > 0 && !text.is_empty() {
                     style::notice(&text, self.has_colour());
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Release(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -106,7 +114,8 @@ fn is_refusal(error: &Error) -> bool {
 impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
-        if self.global.quiet && !is_warning {
+        let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
+        if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
             return;
         }
         if let Notice::Reading { done, total } = notice {
@@ -121,8 +130,12 @@ impl Notify for Report {
         style::notice(&human::notice(notice), self.has_colour());
     }
 
+    fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     fn confirm(&mut self, question: &str) -> Option<bool> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question)).default(false);

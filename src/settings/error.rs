@@ -18,8 +18,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The configuration file that was named does not exist. For `acquire`, whose users may mean flock's `-c`, this is
-    /// wrong usage.
+    /// The configuration file that was named does not exist: wrong usage, and perhaps flock's `-c` was meant.
     #[error("no configuration file {}", quoted(.path))]
     NoFile {
         /// The file.
@@ -44,7 +43,7 @@ pub enum Error {
         chmod: Option<String>,
     },
     /// The configuration file's text is wrong.
-    #[error("{} line {}: {}", quoted(.path), .fault.line, .fault.message)]
+    #[error("{}:{}: {}", .path.display(), .fault.line, .fault.message)]
     Text {
         /// The file.
         path: PathBuf,
@@ -120,15 +119,14 @@ impl Expected for Error {
         match self {
             Self::Cwd { source } => exit_of_io(source),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-            Self::NoFile { .. }
-            | Self::Unreadable { .. }
+            Self::Unreadable { .. }
             | Self::Untrusted { .. }
             | Self::Text { .. }
             | Self::Withheld { .. }
             | Self::SharedLock { .. }
             | Self::Placeholder { .. }
             | Self::ApiUrl { .. } => Exit::Config,
-            Self::UnknownBot { .. } | Self::NothingNamed | Self::Ambiguous { .. } => Exit::Usage,
+            Self::NoFile { .. } | Self::UnknownBot { .. } | Self::NothingNamed | Self::Ambiguous { .. } => Exit::Usage,
             Self::Program(error) => error.exit(),
             Self::Token(error) => error.exit(),
         }

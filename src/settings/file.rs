@@ -192,12 +192,9 @@ mod tests {
         let place = Place::new();
         std::fs::write(place.path("binary"), [0xff, 0xfe]).unwrap();
         std::fs::write(place.path("large"), "#".repeat(2 << 20)).unwrap();
-        let kinds = [
-            ("none", "config-missing"),
-            ("app", "config-unreadable"),
-            ("binary", "config-unreadable"),
-            ("large", "config-unreadable"),
-        ];
+        let missing = ConfigFile::find(Some(&place.path("none")), &place.context).unwrap_err();
+        assert_eq!((missing.exit(), missing.kind()), (Exit::Usage, "config-missing"), "{missing}");
+        let kinds = [("app", "config-unreadable"), ("binary", "config-unreadable"), ("large", "config-unreadable")];
         for (name, kind) in kinds {
             let error = ConfigFile::find(Some(&place.path(name)), &place.context).unwrap_err();
             assert_eq!((error.exit(), error.kind()), (Exit::Config, kind), "{error}");

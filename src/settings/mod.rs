@@ -22,7 +22,7 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 
-pub use bots::{Bot, LOCK_NAME, Log};
+pub use bots::{Bot, Log};
 pub use context::{Caller, Context};
 pub use error::Error;
 pub use provenance::{Origin, Provenance};
@@ -120,10 +120,12 @@ fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
 }
 
 fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
-    if file.access == Access::Full || bot.withheld.is_empty() {
+    // Where a `command` is needed, its lack is an error; whoever only looks does not need it.
+    let missed: Vec<&str> = bot.withheld.iter().copied().filter(|key| *key != "command").collect();
+    if file.access == Access::Full || missed.is_empty() {
         return None;
     }
-    let keys = bot.withheld.join("`, `");
+    let keys = missed.join("`, `");
     let path = file.path.display();
     Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: name the file with -c to use it", bot.name))
 }

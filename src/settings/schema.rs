@@ -131,6 +131,8 @@ impl Schema {
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 // serde's words for TOML's arrays and tables.
                 let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
+                let key = key_in(text, line).filter(|key| !message.contains(*key));
+                let message = key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 Fault { line, message: mask(&message).into_owned(), hint: None }
             })
         })
@@ -140,6 +142,12 @@ impl Schema {
 /// The line of a byte offset, counted from 1.
 pub fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// The key that a line sets: serde's words do not name it.
+fn key_in(text: &str, line: usize) -> Option<&str> {
+    let key = text.lines().nth(line - 1)?.split_once('=')?.0.trim();
+    (!key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))).then_some(key)
 }
 
 /// Reads serde's sentence on an unknown key, which alone knows the keys of each table:

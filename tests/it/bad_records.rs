@@ -77,7 +77,7 @@ fn rubbish_is_reported() {
     alone(|test| {
         test.write("bot.lock", "");
         test.write("bot.lock.info", "not json");
-        test.solobot("status -v -l bot.lock").run().code(0).stdout_has(&["bot.lock"]).stderr_has(&["bot.lock.info"]);
+        test.solobot("status -v -l bot.lock").run().code(0).stdout_has(&["bot.lock.info", "JSON"]);
     });
 }
 
@@ -204,9 +204,9 @@ fn pids_that_are_none() {
         bent["holder_pid"] = json!(1);
         test.write("bot.lock.info", bent.to_string());
         harmless(test, "PID 1 of another time");
-        // PID 1 as the text alone: it lives, so it is not stale; and nobody signals it.
+        // PID 1 as the text alone says nothing: every container has one. Nobody signals it.
         test.write("bot.lock", "1");
-        assert_eq!(state(test), "owner-alive-unlocked");
+        assert_ne!(state(test), "held");
         test.solobot("acquire -n --takeover -l bot.lock -- true").run().settled();
     });
 }
@@ -217,7 +217,7 @@ fn of_another_host_or_boot() {
         let record = honest_record(test);
         let stranger = stranger(test);
         for (key, value) in [
-            ("host", json!("some-other-host")),
+            // Another host always has another boot; the name alone may change while a machine runs.
             ("boot_id", json!("00000000-0000-0000-0000-000000000000")),
             ("pid_namespace", json!(1)),
             ("start_ticks", json!(start_ticks(stranger.pid()).unwrap() + 1)),
@@ -225,6 +225,9 @@ fn of_another_host_or_boot() {
             let mut bent = record.clone();
             bent["pid"] = json!(stranger.pid());
             bent["start_ticks"] = json!(start_ticks(stranger.pid()).unwrap());
+            if key == "boot_id" {
+                bent["host"] = json!("some-other-host");
+            }
             bent[key] = value;
             test.write("bot.lock", "");
             test.write("bot.lock.info", bent.to_string());

@@ -39,7 +39,7 @@ fn a_stale_lock_is_no_hindrance() {
 fn no_while_held_with_the_reason() {
     alone(|test| {
         let Holding { bot, .. } = &holding(test);
-        test.solobot("check -m bot.py -l bot.lock").run().code(1).stdout_has(&[&bot.to_string(), "--running"]);
+        test.solobot("check -m bot.py -l bot.lock").run().code(1).stdout_has(&[&bot.to_string()]);
         let json = test.solobot("check --json -l bot.lock").run().code(1).json();
         assert_eq!(json["ok"], false);
         assert!(json["reasons"].as_array().is_some_and(|reasons| !reasons.is_empty()), "{json}");
@@ -50,7 +50,7 @@ fn no_while_held_with_the_reason() {
 fn no_for_an_instance_without_the_lock() {
     alone(|test| {
         test.bot("bot.py");
-        let by_hand = test.start("python3 bot.py --pid-file hand.pid");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
         let pid = test.wait_for_pid("hand.pid");
         test.solobot("check -m bot.py -l bot.lock").run().code(1).stdout_has(&[&pid.to_string()]);
         drop(by_hand);
@@ -73,7 +73,7 @@ fn could_not_tell() {
         let output = test.solobot("check -l bot.lock").run();
         let output = output.stdout_has(&[]).stderr_has(&[]);
         assert!(format!("{}{}", output.stdout(), output.stderr()).contains(&test.name("bot.lock")));
-        output.code(77);
+        output.code(78);
     });
 }
 

@@ -70,7 +70,7 @@ fn status_and_check_take_every_bot() {
         test.solobot("status").run().code(0).stdout_has(&["main.lock", "second.lock"]);
         let output = test.solobot("check").run().code(0);
         assert_eq!(output.stdout().lines().count(), 2, "one line a bot");
-        let by_hand = test.start("python3 other.py --pid-file hand.pid");
+        let by_hand = test.by_hand("other.py", "--pid-file hand.pid");
         test.wait_for_pid("hand.pid");
         test.solobot("check").run().code(1).stdout_has(&["main", "second"]);
         test.solobot("check main").run().code(0).stdout_has(&["main"]);
@@ -95,7 +95,7 @@ fn unknown_keys_name_line_and_nearest_key() {
         ];
         for (text, line, nearest) in cases {
             test.write("solobot.toml", &text);
-            let wanted = format!("{}:{line}", test.name("solobot.toml"));
+            let wanted = format!("{}:{line}: ", test.name("solobot.toml"));
             test.solobot("status").run().code(78).stderr_has(&[&wanted, nearest]);
             let output = test.solobot("status --json").run().code(78);
             assert!(output.json()["error"]["code"] == 78);
@@ -107,20 +107,19 @@ fn unknown_keys_name_line_and_nearest_key() {
 fn wrong_types_and_values() {
     alone(|test| {
         for (line, why) in [
-            ("wait = 30", "wait"),
             ("wait = \"soon\"", "soon"),
-            ("grace = []", "grace"),
-            ("command = \"python bot.py\"", "command"),
-            ("args = [1]", "args"),
-            ("lock = 7", "lock"),
+            ("grace = []", "duration"),
+            ("command = 3", "expected"),
+            ("args = [1]", "expected"),
+            ("lock = 7", "expected"),
             ("module = \"a.b\"", "script"),
             ("token = \"123\"", "token"),
-            ("logs = \"a.log\"", "logs"),
-            ("skip_env = true", "skip_env"),
+            ("logs = \"a.log\"", "expected"),
+            ("skip_env = true", "false"),
             ("= 3", "solobot.toml"),
         ] {
             test.write("solobot.toml", format!("[bots.main]\nscript = \"bot.py\"\n{line}\n"));
-            test.solobot("status").run().code(78).stderr_has(&[&test.name("solobot.toml"), why]).nowhere("panicked");
+            test.solobot("status").run().code(78).stderr_has(&[&format!("{}:3", test.name("solobot.toml")), why]);
         }
         test.write("solobot.toml", [0xff, 0xfe]);
         test.solobot("status").run().code(78).stderr_has(&[&test.name("solobot.toml")]);
@@ -155,8 +154,11 @@ fn a_planted_file_is_not_followed() {
         fs::set_permissions(test.path("solobot.toml"), Permissions::from_mode(0o666)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&[&test.name("solobot.toml"), "chmod"]);
         fs::set_permissions(test.path("solobot.toml"), Permissions::from_mode(0o644)).unwrap();
-        fs::set_permissions(test.dir(), Permissions::from_mode(0o1777)).unwrap();
+        fs::set_permissions(test.dir(), Permissions::from_mode(0o777)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&["chmod"]);
+        // Nobody is told to take a folder like /tmp from the others.
+        fs::set_permissions(test.dir(), Permissions::from_mode(0o1777)).unwrap();
+        test.solobot("acquire main").run().code(78).stderr_has(&["-c"]).nowhere("chmod");
         fs::set_permissions(test.dir(), Permissions::from_mode(0o755)).unwrap();
         chown(test.path("solobot.toml"), Some(65534), Some(65534)).unwrap();
         test.solobot("acquire main").run().code(78).stderr_has(&[&test.name("solobot.toml")]);

@@ -44,7 +44,7 @@ pub fn stale(test: &Test) -> i32 {
     let record = test.read("bot.lock.info");
     solobot.kill_alone();
     send(bot, Signal::KILL);
-    wait_until("the lock is free", || !test.is_locked("bot.lock"));
+    wait_until("dead and free", || !alive(bot) && !test.is_locked("bot.lock"));
     assert_eq!(test.read("bot.lock"), bot.to_string(), "a killed holder leaves its text");
     assert_eq!(test.read("bot.lock.info"), record, "a killed holder leaves its record");
     bot

@@ -11,7 +11,6 @@ fn a_second_start_is_refused_names_the_bot_and_says_orphaned() {
             &bot.to_string(),
             "orphaned",
             "--wait forever",
-            "solobot stop",
             "--takeover=orphan",
         ]);
         test.solobot("check -l bot.lock").run().code(1).stdout_has(&[&bot.to_string()]);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Signal, Test, Venv, alive, alone, parent, send_to, wait_until};
+use crate::harness::{Signal, Test, Venv, alive, alone, holds_descriptor, parent, send_to, wait_until};
 use crate::holding::{Holding, holding};
 
 /// Who entered, in order; panics at the first overlap.
@@ -48,7 +48,10 @@ fn shoot(test: &Test, stop: &AtomicBool) -> usize {
             continue;
         };
         // Every other time the solobot above, so that its COMMAND holds the lock alone for the rest of its stay.
-        let target = if shots % 2 == 0 { Some(inside) } else { parent(inside).filter(|&pid| pid > 1) };
+        // Only where COMMAND inherited the lock, of course: under `-o` it dies with solobot.
+        let inherited = holds_descriptor(inside, &test.path("bot.lock"));
+        let above = parent(inside).filter(|&pid| pid > 1 && inherited);
+        let target = if shots % 2 == 0 { Some(inside) } else { above };
         let Some(target) = target else { continue };
         let name = fs::read_to_string(format!("/proc/{target}/comm")).unwrap_or_default();
         if matches!(name.trim_end(), "witness" | "solobot") && send_to(target, Signal::KILL) {
@@ -155,7 +158,7 @@ fn beside_filelock(test: &Test, venv: Venv) {
     });
     let entries = entries(test);
     assert_eq!(count(&entries, "filelock"), 160);
-    assert!(count(&entries, "solobot") > 20 && count(&entries, "flock") > 5, "{} entries", entries.len());
+    assert!(count(&entries, "solobot") > 10 && count(&entries, "flock") > 2, "{} entries", entries.len());
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn ctrl_z_and_fg_in_a_shell() {
         terminal.keys(&format!("{exe} acquire -l bot.lock -- python3 bot.py --pid-file bot.pid --heartbeat beats\n"));
         let bot = test.wait_for_pid("bot.pid");
         let solobot = parent(bot).unwrap();
+        wait_until("it beats", || test.has("beats"));
         terminal.keys("\u{1a}");
         wait_until("both are stopped", || is_stopped(bot) && is_stopped(solobot));
         assert!(test.is_locked("bot.lock"), "a stopped bot holds its lock");

@@ -56,20 +56,23 @@ fn held_by_whom_since_when_with_what_command() {
 #[test]
 fn the_instance_and_its_part_in_the_lock() {
     alone(|test| {
-        let Holding { bot, .. } = &holding(test);
+        test.bot("bot.py");
+        let held =
+            test.solobot("acquire -l bot.lock -- python3 bot.py").env("BOT_OPTIONS", "--pid-file bot.pid").start();
+        let bot = test.wait_for_pid("bot.pid");
         let json = test.solobot("status --json -m bot.py -l bot.lock").run().code(0).json();
         let instances = json["bots"][0]["instances"].as_array().unwrap();
         assert_eq!(instances.len(), 1, "{json}");
-        assert_eq!(instances[0]["pid"], *bot);
+        assert_eq!(instances[0]["pid"], bot);
         assert!(matches!(instances[0]["lock"].as_str(), Some("holder" | "covered")), "{json}");
-        let by_hand = test.start("python3 bot.py --pid-file hand.pid");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
         let hand = test.wait_for_pid("hand.pid");
         let json = test.solobot("status --json -m bot.py -l bot.lock").run().code(0).json();
         let instances = json["bots"][0]["instances"].as_array().unwrap();
         assert_eq!(instances.len(), 2, "{json}");
         let second = instances.iter().find(|instance| instance["pid"] == hand).unwrap();
         assert_eq!(second["lock"], "unlocked");
-        drop(by_hand);
+        drop((by_hand, held));
     });
 }
 
@@ -110,8 +113,11 @@ fn stale_is_what_a_killed_holder_left() {
 #[test]
 fn a_zombie_is_dead() {
     alone(|test| {
-        // The shell starts a process that ends at once and never reaps it: `exec` made it another program.
-        let parent = test.start("sh -c 'true & echo $! >zombie.pid; exec tail -f /dev/null'");
+        // Its parent never reaps it.
+        let script = "import os, signal\npid = os.fork()\nif pid == 0:\n    os._exit(0)\n\
+                      open('zombie.pid', 'w').write(str(pid))\nsignal.pause()\n";
+        test.write("parent.py", script);
+        let parent = test.start("python3 parent.py");
         wait_until("the PID is there", || test.has("zombie.pid") && !test.read("zombie.pid").is_empty());
         let zombie: i32 = test.read("zombie.pid").trim().parse().unwrap();
         wait_until("it is a zombie", || {

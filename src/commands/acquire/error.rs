@@ -1,10 +1,11 @@
 //! Why `acquire` did not come to hold the lock, or COMMAND to run.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::commands::view::{Holding, ProcessView};
 use crate::duration::Limit;
-use crate::error::Expected;
+use crate::error::{Expected, plain};
 use crate::exit::Exit;
 
 /// An expected failure of `acquire`.
@@ -31,14 +32,22 @@ pub enum Error {
         exit: Exit,
     },
     /// `--takeover` is not allowed to stop the holder.
-    #[error("takeover refused: {why}")]
+    #[error("takeover of lock `{}` refused: {why}", .lock.display())]
     TakeoverRefused {
+        /// The lock.
+        lock: PathBuf,
         /// Why.
         why: String,
         /// What to do instead.
         hint: String,
         /// 75, or what `-E` says.
         exit: Exit,
+    },
+    /// The holder cannot be seen, so it cannot be stopped.
+    #[error("the holder of lock `{}` cannot be seen from here", .lock.display())]
+    Hidden {
+        /// The lock.
+        lock: PathBuf,
     },
     /// The process for which the lock should be held has ended.
     #[error("there is no process {pid} to hold the lock for")]
@@ -53,7 +62,7 @@ pub enum Error {
         command: String,
     },
     /// COMMAND cannot be executed.
-    #[error("cannot execute `{command}`: {source}")]
+    #[error("cannot execute `{command}`: {}", plain(.source))]
     NotExecutable {
         /// Its first word.
         command: String,
@@ -75,7 +84,7 @@ fn held(holding: &Holding, program: &str, waited: Limit) -> String {
     };
     let bot = holding.bot.as_deref().filter(|bot| *bot != program);
     let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
-    let by = match holding.main_holder() {
+    let by = match holding.main.as_ref() {
         Some(holder) => format!("PID {}: {}", holder.pid, holder.command),
         None => "a process outside this PID namespace".into(),
     };
@@ -92,6 +101,7 @@ impl Expected for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Held { exit, .. } | Self::Unlocked { exit, .. } | Self::TakeoverRefused { exit, .. } => *exit,
+            Self::Hidden { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
@@ -104,6 +114,7 @@ impl Expected for Error {
             Self::Held { .. } => "held",
             Self::Unlocked { .. } => "runs-unlocked",
             Self::TakeoverRefused { .. } => "takeover-refused",
+            Self::Hidden { .. } => "holder-hidden",
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
             Self::NotExecutable { .. } => "command-not-executable",
@@ -123,6 +134,10 @@ impl Expected for Error {
                 ]
             }
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
+            Self::Hidden { .. } => vec![
+                "it is another user's: sudo solobot status".into(),
+                "or it runs in a container, or on the host outside of ours: solobot status there".into(),
+            ],
             Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
             Self::NotFound { command } => {
                 vec![format!("is it installed, and in PATH? `command -v {command}`")]

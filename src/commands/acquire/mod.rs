@@ -1,8 +1,10 @@
 //! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
 //!
-//! 1. try the lock; 2. refused: say who holds it and wait, or take over; 3. verify, write text and record, verify again;
-//! 4. look for instances that run without the lock, and wait for those too; 5. run COMMAND, become it, leave the lock with
-//! the shell's descriptor, or start a keeper.
+//! 1. try the lock;
+//! 2. refused: say who holds it and wait, or take over;
+//! 3. verify, write text and record, verify again;
+//! 4. look for instances that run without the lock, and wait for those too;
+//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
@@ -31,6 +33,7 @@ use crate::process::identity::Identity;
 use crate::settings::{Bot, Settings};
 
 pub use self::refusal::holding;
+pub use self::takeover::{hidden_holder, topmost};
 
 /// How `acquire` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +148,7 @@ impl Attempt<'_> {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
             self.request.story.took_over();
-            progress = self.take(self.takeover_deadline())?;
+            progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
             Progress::Held(held) => self.exclude_unlocked(*held),
@@ -159,9 +162,9 @@ impl Attempt<'_> {
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
-    fn takeover_deadline(&self) -> Option<Instant> {
+    fn takeover_deadline(&self) -> Instant {
         let moment = Instant::now() + Duration::from_secs(1);
-        Some(self.deadline.map_or(moment, |deadline| deadline.max(moment)))
+        self.deadline.map_or(moment, |deadline| deadline.max(moment))
     }
 
     /// Takes the lock, waiting until `deadline`.
@@ -187,6 +190,7 @@ impl Attempt<'_> {
         let start = Instant::now();
         let wait = self.request.wait;
         let waits = deadline.is_none_or(|deadline| deadline > start);
+        let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
             if !waits {
@@ -195,7 +199,7 @@ impl Attempt<'_> {
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock.path()));
+                let holding = Box::new(refusal::holding(lock.path(), Some(bot)));
                 self.notify.notice(&Notice::Refused { holding, wait });
             }
         };
@@ -247,7 +251,7 @@ impl Attempt<'_> {
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
-        let holding = Box::new(refusal::holding(&path));
+        let holding = Box::new(refusal::holding(&path, Some(&self.request.bot)));
         AcquireError::Held { holding, program: self.request.bot.name.clone(), waited, exit }
     }
 }

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
+use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::process::identity::{Identity, lineage};
 use crate::process::origin::{self, Respawns};
+use crate::settings::Bot;
 
-/// Describes the holder of a lock.
-pub fn holding(path: &Path) -> Holding {
+/// Describes the holder of a lock; `bot` is the one that wants it.
+pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     let facts = inspect(path);
     let lock = LockView::of(&facts);
     let (holders, orphaned) = match &facts.state {
@@ -16,29 +19,59 @@ pub fn holding(path: &Path) -> Holding {
         _ => (Vec::new(), false),
     };
     let kept_for = keeper::among(&holders).map(|(_, target)| ProcessView::of(target));
-    let bot = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
+    let held_for = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
     let origin = holders.first().and_then(|&holder| origin::of_process(holder));
+    let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
+    let main = kept_for
+        .clone()
+        .or_else(|| lock.holders.iter().find(|holder| Some(holder.pid) == named).cloned())
+        .or_else(|| named.filter(|&pid| is_below(pid, &holders)).and_then(Identity::of).map(ProcessView::of))
+        .or_else(|| lock.holders.iter().max_by_key(|holder| holder.pid).cloned());
     let mut remedies = Vec::new();
+    if let (Some(held_for), Some(bot)) = (&held_for, bot)
+        && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
+        && *held_for != bot.name
+    {
+        let own = format!(".solobot-{}.lock", bot.name.split('.').next().unwrap_or_default());
+        remedies.push(format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}"));
+    }
     let lock_option = format!("--lock {}", shell_words::quote(&path.to_string_lossy()));
-    if kept_for.is_some() {
+    if kept_for.is_some() && !holders.is_empty() {
         remedies.push(format!("to give it back: solobot release {lock_option}"));
     }
     if orphaned {
         remedies.push("its solobot is dead: `--takeover=orphan` stops the orphan and takes its place".into());
     }
-    if let Some(stop) = origin.as_ref().and_then(|origin| origin.stop.as_ref()) {
+    let managed = origin.as_ref().filter(|origin| origin.would_respawn());
+    if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {
         let again = if origin.as_ref().is_some_and(|origin| origin.respawns == Respawns::Yes) {
             " (whatever ends it otherwise, it is started again)"
         } else {
             ""
         };
         remedies.push(format!("to stop it: {stop}{again}"));
-    } else if holders.is_empty() {
+    }
+    if !holders.is_empty() && kept_for.is_none() {
+        remedies.push(format!("to stop it: solobot stop {lock_option}"));
+    }
+    if holders.is_empty() {
         remedies.push("look on the host, or in the other container: solobot status".into());
     }
     remedies.push("to wait until it ends: --wait forever".into());
     if !orphaned && !holders.is_empty() {
         remedies.push("to stop it and take its place: --takeover".into());
     }
-    Holding { lock, bot, kept_for, origin: origin.as_ref().map(crate::commands::status::OriginView::of), remedies }
+    Holding {
+        lock,
+        bot: held_for,
+        main,
+        kept_for,
+        origin: origin.as_ref().map(crate::commands::status::OriginView::of),
+        remedies,
+    }
+}
+
+/// Whether one of the holders is an ancestor of the process: the bot of a solobot that does not let it inherit the lock.
+fn is_below(pid: i32, holders: &[Identity]) -> bool {
+    lineage(pid).any(|pid| holders.iter().any(|holder| holder.pid == pid))
 }

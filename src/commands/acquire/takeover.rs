@@ -4,6 +4,7 @@
 //! It refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
 //! ago: two of those would stop each other for ever.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Request;
@@ -15,12 +16,12 @@ use crate::error::Error;
 use crate::lock::file::open_to_look;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{holders, keeper};
-use crate::process::identity::{Identity, ancestry};
+use crate::process::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
-use crate::process::terminate::{self, Options};
+use crate::process::terminate::{self, Options, Outcome, Target};
 
 /// A holder that took over this recently is not taken over from.
-const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
+const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
 /// Stops whoever holds the lock now.
 ///
@@ -41,17 +42,15 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     let sharers = holders::all_sharers(&lock)
         .map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
     if sharers.is_empty() {
-        return Err(refused(
-            request,
-            "the holder cannot be seen from here: it is in another PID namespace, or may not be inspected".into(),
-            "stop it where it runs: solobot status there, or with sudo".into(),
-        ));
+        return Err(hidden_holder(&request.bot.lock));
     }
-    let mut targets = sharers;
-    if let Some((_, target)) = keeper::among(&targets) {
+    let mut targets = topmost(&sharers);
+    let mut all = sharers;
+    if let Some((_, target)) = keeper::among(&all) {
         targets.push(target);
+        all.push(target);
     }
-    stop(request, &in_order(targets, &facts), notify)
+    stop(request, &targets, &all, notify)
 }
 
 /// Stops instances that run without the lock, which we hold by now.
@@ -59,14 +58,19 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
 /// # Errors
 /// As [`stop_holders`].
 pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
-    stop(request, instances, notify)
+    stop(request, instances, instances, notify)
 }
 
-/// The holding solobot first: it is the loop that would start the bot again, and it passes TERM on. Then the rest.
-fn in_order(mut targets: Vec<Identity>, facts: &Facts) -> Vec<Identity> {
-    let first = facts.record.details().map(|details| details.holder_pid);
-    targets.sort_by_key(|target| (Some(target.pid) != first, target.pid));
-    targets
+/// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
+/// start the bot again, and it passes TERM on.
+pub fn topmost(sharers: &[Identity]) -> Vec<Identity> {
+    let is_sharer = |pid: i32| sharers.iter().any(|sharer| sharer.pid == pid);
+    sharers.iter().copied().filter(|sharer| !lineage(sharer.pid).skip(1).any(is_sharer)).collect()
+}
+
+/// The holder is in another PID namespace, or hidden from this user.
+pub fn hidden_holder(lock: &Path) -> Error {
+    AcquireError::Hidden { lock: lock.to_owned() }.into()
 }
 
 fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
@@ -86,7 +90,8 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
     ))
 }
 
-fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
+/// Stops the targets and what they started; `shown` are the processes to be named.
+fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
     for &target in targets {
         if ancestry().any(|pid| pid == target.pid) {
             return Err(refused(
@@ -97,24 +102,34 @@ fn stop(request: &Request<'_>, targets: &[Identity], notify: &mut dyn Notify) ->
         }
         refuse_managed(request, target)?;
     }
-    notify.notice(&Notice::TakingOver(targets.iter().copied().map(ProcessView::of).collect()));
+    notify.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
-    let results =
-        terminate::stop(targets, &options).map_err(|source| Error::Io { action: "stop the holder".into(), source })?;
-    match results.iter().find(|result| !result.has_ended()) {
-        None => Ok(()),
-        Some(survivor) => Err(refused(
-            request,
-            format!("PID {} did not end: {survivor}", survivor.pid()),
-            "look what it hangs on: solobot status".into(),
-        )),
-    }
+    let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
+    let results = terminate::stop(&targets, &options);
+    let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
+    let pid = left.root.pid;
+    let (why, hint) = match left.outcome {
+        Outcome::NotPermitted { user } => {
+            (format!("PID {pid} belongs to {user}"), format!("as that user: sudo -u {user} solobot acquire …"))
+        }
+        Outcome::Survived { pid, state, wait_channel } => (
+            format!(
+                "PID {pid} outlives SIGKILL, in state {}, waiting in {}",
+                char::from(state),
+                wait_channel.as_deref().unwrap_or("an unknown place of the kernel")
+            ),
+            "only what it waits for can end it: a disk, a network file system, a debugger".into(),
+        ),
+        Outcome::Refused(refusal) => (format!("PID {pid} {}", refusal.reason()), "start from another terminal".into()),
+        Outcome::Terminated | Outcome::Killed | Outcome::Gone => return Ok(()),
+    };
+    Err(refused(request, why, hint))
 }
 
 /// A manager would start again what is stopped, and the two would fight.
 fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
     let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
-    origin.forecast();
+    origin.forecast(&mut origin::Answers::default());
     if !origin.would_respawn() {
         return Ok(());
     }
@@ -122,11 +137,11 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
     while let Some(above) = origin.above.take_if(|_| origin.kind == OriginKind::Solobot) {
         origin = *above;
     }
-    let name = origin.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
+    let why = format!("PID {} would be started again by {origin}", target.pid);
     let hint = origin.stop.map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
-    Err(refused(request, format!("PID {} would be started again by {}{name}", target.pid, origin.kind.word()), hint))
+    Err(refused(request, why, hint))
 }
 
 fn refused(request: &Request<'_>, why: String, hint: String) -> Error {
-    AcquireError::TakeoverRefused { why, hint, exit: request.conflict_exit }.into()
+    AcquireError::TakeoverRefused { lock: request.bot.lock.clone(), why, hint, exit: request.conflict_exit }.into()
 }

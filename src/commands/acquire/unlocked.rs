@@ -10,17 +10,15 @@ use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::ProcessView;
 use crate::error::Error;
 use crate::lock::held::Held;
-use crate::lock::holders;
 use crate::lock::state::{State, inspect};
 use crate::lock::wait::ending_signal;
+use crate::lock::{holders, layouts};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::find::{self, Search};
 use crate::process::identity::{Identity, ancestry};
-
-/// The lock of layout B, in a bot's own folder.
-const LAYOUT_B: &str = ".bot_instance.lock";
+use crate::process::instance::Instance;
 
 /// How the wait for them ended.
 pub enum End {
@@ -52,8 +50,17 @@ pub fn wait_for(
 ) -> Result<End, Error> {
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
     let mut said = false;
+    let mut warned = false;
     loop {
-        let instances = running(request, held).map_err(io)?;
+        let (instances, probable) = running(request, held).map_err(io)?;
+        if !std::mem::replace(&mut warned, true) {
+            for one in probable {
+                notify.notice(&Notice::Warning(format!(
+                    "PID {} ({}) may be the same bot, without the lock: same program, other arguments or folder",
+                    one.root.pid, one.command
+                )));
+            }
+        }
         if instances.is_empty() {
             return Ok(End::None);
         }
@@ -95,8 +102,8 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Inst
 
 /// The roots of the instances that run without the lock: of the same program, or holding layout B's lock in its folder.
 /// What belongs to our own tree is none: we hold the lock for it, or it started us.
-fn running(request: &Request<'_>, held: &Held) -> std::io::Result<Vec<Identity>> {
-    let Some(program) = &request.bot.program else { return Ok(Vec::new()) };
+fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>, Vec<Instance>)> {
+    let Some(program) = &request.bot.program else { return Ok((Vec::new(), Vec::new())) };
     let token = request.bot.token.resolve().ok().flatten().map(|resolved| &resolved.token);
     let found = find::find(&Search::new(program).with_token(token))?;
     let mut roots: Vec<Identity> = found
@@ -105,7 +112,7 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<Vec<Identity>>
         .filter(|instance| !instance.members.iter().chain(&instance.wrappers).any(|&member| is_ours(member, held)))
         .map(|instance| instance.root)
         .collect();
-    let layout_b = program.default_lock_dir(&request.cwd).join(LAYOUT_B);
+    let layout_b = program.default_lock_dir(&request.cwd).join(layouts::LAYOUT_B);
     if layout_b != held.path()
         && let State::Held { holders, .. } = inspect(&layout_b).state
     {
@@ -113,7 +120,11 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<Vec<Identity>>
     }
     roots.sort_unstable();
     roots.dedup();
-    Ok(roots)
+    // Other arguments than COMMAND's may mean another bot, or a start by hand with `--debug`: that is for people to judge.
+    // Where the file says which arguments make the bot, it is another one.
+    let elsewhere = found.others.into_iter().filter(|one| one.token.is_none() && !request.bot.configured);
+    let doubtful = found.probable.into_iter().chain(elsewhere);
+    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held)).collect()))
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).

@@ -154,10 +154,7 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
         if has(rules.inline, arg) {
             let code = rest.first().map(|code| code.to_string_lossy().into_owned()).unwrap_or_default();
             return runs(Target::Inline(code), rest.get(1..).unwrap_or_default());
-        } else if has(rules.script, arg) {
-            at += 1;
-            break;
-        } else if arg == "--" {
+        } else if has(rules.script, arg) || arg == "--" {
             at += 1;
             break;
         } else if has(rules.takes_next, arg) {

@@ -13,12 +13,14 @@ use super::{Inner, Invocation, Reading, Runner, Target, Wrapped, base, os};
 const TAKES_NEXT: [&str; 6] = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"];
 
 /// Reads a shell's command line.
-pub fn read(argv: &[OsString]) -> Reading {
-    let name = argv.first().map(|first| base(first).to_string_lossy().into_owned()).unwrap_or_default();
-    let args = argv.get(1..).unwrap_or_default();
+pub fn read(words: &[OsString]) -> Reading {
+    let (name, rest) = match words.split_first() {
+        Some((first, rest)) => (base(first).to_string_lossy().into_owned(), rest),
+        None => (String::new(), words),
+    };
     let mut is_string = false;
     let mut at = 0;
-    while let Some(arg) = args.get(at) {
+    while let Some(arg) = rest.get(at) {
         let bytes = arg.as_bytes();
         if arg == "--" || arg == "-" {
             at += 1;
@@ -32,10 +34,9 @@ pub fn read(argv: &[OsString]) -> Reading {
             break;
         }
     }
-    let rest = args.get(at..).unwrap_or_default();
     let runs =
         |target, args: &[OsString]| Reading::Runs(Invocation { runner: Runner::Shell, target, args: args.to_vec() });
-    match rest.split_first() {
+    match rest.get(at..).and_then(<[OsString]>::split_first) {
         Some((line, _)) if is_string => Reading::Wraps(Wrapped { name, inner: commands(line) }),
         Some((script, rest)) => runs(Target::Script(PathBuf::from(script)), rest),
         None => runs(Target::Stdin, &[]),
@@ -186,7 +187,6 @@ fn simple_commands(line: &[u8]) -> Vec<Vec<OsString>> {
                     }
                 }
             }
-            (Some(_), _) => splitter.push(byte),
             (None, b'\'' | b'"') => {
                 splitter.quote = Some(byte);
                 splitter.in_word = true;
@@ -196,10 +196,11 @@ fn simple_commands(line: &[u8]) -> Vec<Vec<OsString>> {
             }
             (None, b' ' | b'\t' | b'\r') => splitter.end_word(),
             // `2>&1` and `&>log` are redirections, no ends.
-            (None, b'&') if splitter.redirects || line.get(at) == Some(&b'>') => splitter.push(byte),
+            (None, b'&') if splitter.redirects => splitter.push(byte),
+            (None, b'&') if line.get(at) == Some(&b'>') => {}
             (None, b';' | b'&' | b'|' | b'\n' | b'(' | b')') => splitter.end_command(),
             (None, b'>' | b'<') => splitter.redirect(byte),
-            (None, _) => splitter.push(byte),
+            _ => splitter.push(byte),
         }
     }
     splitter.end_command();

@@ -28,7 +28,7 @@ pub struct Candidate {
 impl Candidate {
     /// Reads the details of a process and judges it; `None` if it is gone, a zombie or a kernel thread.
     pub fn read(handle: &Handle, cmdline: &[u8], matcher: &Matcher<'_>, token_names: &[&str]) -> Option<Self> {
-        let details = Details { argv: argv::split(cmdline), ..Details::read(handle)? };
+        let details = Details::with_argv(handle, argv::split(cmdline))?;
         let reading = argv::read(&details.argv, details.exe.as_deref());
         let mut candidate =
             Self { details, reading, cwd: handle.link("cwd"), token: None, found: None, is_blind: false };

@@ -18,7 +18,7 @@ use super::candidate::{Candidate, Tree};
 /// # Errors
 /// If the process table cannot be read.
 pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
-    let listing = table::list(&|cmdline| !is_tool(cmdline))?;
+    let listing = table::list_by_executable(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut tree = Tree::new(token_names);
     let mut uninspected = listing.unreadable;
     for hit in &listing.hits {
@@ -138,8 +138,9 @@ const TOOLS: [&[u8]; 62] = [
     b"ffmpeg",
 ];
 
-fn is_tool(cmdline: &[u8]) -> bool {
-    let end = cmdline.iter().position(|&byte| byte == 0).unwrap_or(cmdline.len());
-    let name = cmdline[..end].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+/// Whether a path, or the first argument of a command line, names such a program.
+fn is_tool(text: &[u8]) -> bool {
+    let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+    let name = text[..end].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     TOOLS.contains(&name)
 }

@@ -57,7 +57,7 @@ pub fn unit(text: &str) -> Option<Unit> {
             found = None;
         } else if part.ends_with(".service") {
             found = Some(part);
-        } else if part.ends_with(".scope") {
+        } else if part.strip_suffix(".scope").is_some() {
             found = None;
         }
     }

@@ -1,15 +1,19 @@
 //! The facts that an origin is judged by, gathered from `/proc`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::super::argv;
 use super::super::details::{Details, Handle};
 use super::super::identity::Stat;
-use super::cgroup;
 use super::starter::Starter;
+use super::{Known, cgroup};
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +61,17 @@ pub struct Facts {
     pub own_container: Option<String>,
     /// Its ancestors, nearest first.
     pub chain: Vec<Link>,
+    /// pm2's dump of its processes (`HOME/dump.pm2`), where a pm2 is among the ancestors.
+    pub pm2_dump: Option<String>,
 }
 
 /// Gathers the facts about one process.
-pub fn gather(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) -> Facts {
+pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
     let pid = root.identity.pid;
     let handle = Handle::open(pid);
     let read = |name: &str| handle.as_ref().and_then(|handle| handle.read(name).ok());
     let status = read("status").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let chain: Vec<Link> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
     Facts {
         pid,
         uid: field(&status, "Uid:").and_then(|uid| uid.parse().ok()),
@@ -77,8 +84,18 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &HashMap<i32, Details>) 
         environ: read("environ"),
         cgroup: read("cgroup").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
         own_container: own().container.clone(),
-        chain: ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect(),
+        pm2_dump: pm2_dump(&chain),
+        chain,
     }
+}
+
+/// pm2 writes it on `pm2 save`; a stale one says nothing about a process that is not in it.
+fn pm2_dump(chain: &[Link]) -> Option<String> {
+    let home = chain.iter().find_map(|link| match &link.starter {
+        Starter::Pm2 { home } => Some(home),
+        _ => None,
+    })?;
+    String::from_utf8(read_head(&Path::new(home).join("dump.pm2"), 4 * 1024 * 1024)?).ok()
 }
 
 fn link(process: &Details) -> Link {
@@ -101,21 +118,25 @@ fn link(process: &Details) -> Link {
 
 /// Whether the shell script that this process runs starts something again and again.
 fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
-    use std::io::Read as _;
     let argv::Reading::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) =
         argv::read(&process.argv, process.exe.as_deref())
     else {
         return false;
     };
     let path = cwd.unwrap_or(Path::new("/")).join(script);
-    if !path.is_file() {
-        return false;
+    read_head(&path, 64 * 1024).is_some_and(|text| argv::shell::has_loop(OsStr::from_bytes(&text)))
+}
+
+/// The beginning of a file that somebody else has named: a FIFO there must not block.
+fn read_head(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
     }
     let mut text = Vec::new();
-    let Ok(file) = std::fs::File::open(path) else { return false };
-    let _ = file.take(64 * 1024).read_to_end(&mut text);
-    use std::os::unix::ffi::OsStrExt as _;
-    argv::shell::has_loop(OsStr::from_bytes(&text))
+    file.take(limit).read_to_end(&mut text).ok()?;
+    Some(text)
 }
 
 /// solobot's own ancestors and container.

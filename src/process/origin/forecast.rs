@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::{Origin, OriginKind, Respawns};
@@ -11,37 +10,34 @@ use super::{Origin, OriginKind, Respawns};
 /// How long a manager may take to answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// What the managers have said, by stop command: one question a unit, however many instances it has.
+#[derive(Debug, Default)]
+pub struct Answers(HashMap<String, HashMap<String, String>>);
+
 /// Fills in what the manager says; a silent one leaves `Unknown`.
-pub fn fill(origin: &mut Origin) {
+pub fn fill(origin: &mut Origin, answers: &mut Answers) {
     if let Some(above) = origin.above.as_mut() {
-        fill(above);
+        fill(above, answers);
         if origin.kind == OriginKind::Solobot {
             origin.respawns = above.respawns;
         }
     }
     if origin.kind == OriginKind::Systemd
-        && let (Some(unit), Some(stop)) = (&origin.name, &origin.stop)
+        && let Some(stop) = origin.stop.clone()
     {
-        let answer = cached(unit, stop.contains("--user"));
-        apply_systemd(origin, &answer);
+        let answer = answers.0.entry(stop).or_insert_with_key(|stop| ask_systemd(stop).unwrap_or_default());
+        apply_systemd(origin, answer);
     }
 }
 
-/// One question a unit, however many instances it has.
-fn cached(unit: &str, of_user: bool) -> HashMap<String, String> {
-    type Answers = Mutex<HashMap<(String, bool), HashMap<String, String>>>;
-    static ANSWERS: OnceLock<Answers> = OnceLock::new();
-    let Ok(mut answers) = ANSWERS.get_or_init(Mutex::default).lock() else { return HashMap::new() };
-    answers.entry((unit.to_owned(), of_user)).or_insert_with(|| ask_systemd(unit, of_user)).clone()
-}
-
-fn ask_systemd(unit: &str, of_user: bool) -> HashMap<String, String> {
-    let mut command = Command::new("systemctl");
-    if of_user {
-        command.arg("--user");
-    }
-    command.args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
-    output(command).map(|text| properties(&text)).unwrap_or_default()
+/// Asks the very manager, about the very unit, that the stop command names: `systemctl [--user] show … UNIT`.
+fn ask_systemd(stop: &str) -> Option<HashMap<String, String>> {
+    let words = shell_words::split(stop).ok()?;
+    let at = words.iter().position(|word| word == "stop")?;
+    let (manager, unit) = (words.get(1..at)?, words.get(at + 1)?);
+    let mut command = Command::new(words.first()?);
+    command.args(manager).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
+    Some(properties(&output(command)?))
 }
 
 fn properties(text: &str) -> HashMap<String, String> {

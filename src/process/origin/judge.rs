@@ -61,7 +61,7 @@ fn without_manager(facts: &Facts, chain: &[Link]) -> Origin {
         return origin;
     }
     if let Some(unit) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
-        return systemd(&unit);
+        return systemd(&unit, facts.own_uid);
     }
     if facts.has_terminal {
         return Origin::new(OriginKind::Terminal, "it has a controlling terminal".into());
@@ -117,8 +117,10 @@ fn environment<'a>(facts: &'a Facts, name: &str) -> Option<Cow<'a, str>> {
     (!value.is_empty()).then(|| String::from_utf8_lossy(value))
 }
 
+/// Quoted for a shell where it must be.
 fn quote(word: &str) -> Cow<'_, str> {
-    shell_words::quote(word)
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:%=@,+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { Cow::Borrowed(word) } else { shell_words::quote(word) }
 }
 
 /// A command that must be given as the instance's user, or inside its container.
@@ -148,8 +150,18 @@ fn pm2(origin: Origin, home: &str, facts: &Facts) -> Origin {
         let env = if user.is_empty() { "" } else { "env " };
         there(facts, format!("{user}{env}PM2_HOME={} pm2 stop {}", quote(home), quote(target)))
     });
-    let respawns = if of("autorestart").as_deref() == Some("false") { Respawns::No } else { Respawns::Yes };
+    let is_off = of("autorestart").is_some_and(|value| value == "false") || is_off_in_dump(facts, name.as_deref());
+    let respawns = if is_off { Respawns::No } else { Respawns::Yes };
     Origin { name: name.or(id), stop, evidence, ..origin.respawning(respawns) }
+}
+
+/// Whether pm2's dump says `autorestart: false` for the process of that name.
+fn is_off_in_dump(facts: &Facts, name: Option<&str>) -> bool {
+    let dump: Option<serde_json::Value> = facts.pm2_dump.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let entries = dump.as_ref().and_then(serde_json::Value::as_array);
+    let is_named = |entry: &&serde_json::Value| name.is_some() && entry.get("name").and_then(|it| it.as_str()) == name;
+    let entry = entries.and_then(|entries| entries.iter().find(is_named));
+    entry.and_then(|entry| entry.get("autorestart")?.as_bool()) == Some(false)
 }
 
 fn supervisord(origin: Origin, facts: &Facts) -> Origin {
@@ -173,8 +185,9 @@ fn service(origin: Origin, link: &Link, facts: &Facts, command: &str) -> Origin 
     Origin { name, ..origin.stopped_by(stop) }
 }
 
-fn systemd(unit: &cgroup::Unit) -> Origin {
+fn systemd(unit: &cgroup::Unit, own_uid: u32) -> Origin {
     let stop = match unit.user {
+        Some(uid) if uid != own_uid => format!("systemctl --user --machine={uid}@.host stop {}", quote(&unit.name)),
         Some(_) => format!("systemctl --user stop {}", quote(&unit.name)),
         None => format!("systemctl stop {}", quote(&unit.name)),
     };
@@ -238,3 +251,6 @@ fn name_of(link: &Link) -> String {
     };
     crate::telegram::token::mask(&name).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

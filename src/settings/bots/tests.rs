@@ -93,7 +93,7 @@ fn exactly_one_key_names_the_program() {
         let error = Place::with_file(text).load().unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
         assert!(error.to_string().contains(reason), "{error}");
-        assert!(error.to_string().contains(&format!("solobot.toml` line {line}: ")), "{error}");
+        assert!(error.to_string().contains(&format!("solobot.toml:{line}: ")), "{error}");
     }
 }
 

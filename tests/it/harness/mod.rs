@@ -70,6 +70,7 @@ pub fn alone<F: FnOnce(&Test)>(body: F) {
         .arg(std::env::current_exe().expect("our own path"))
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, root.path())
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .output()
         .expect("unshare(1) of util-linux");
@@ -130,7 +131,8 @@ pub struct Entry {
     owner: u32,
     links: u64,
     size: u64,
-    modified: (i64, i64),
+    /// Where the content is not compared byte by byte.
+    modified: Option<(i64, i64)>,
     head: Option<Vec<u8>>,
 }
 
@@ -262,6 +264,14 @@ impl Test {
         self.start_command(self.command(line))
     }
 
+    /// Starts the test bot by hand, as a bare `python3 NAME` without any lock, with options in its environment.
+    #[track_caller]
+    pub fn by_hand(&self, name: &str, options: &str) -> Background {
+        let mut command = self.command(&format!("python3 {name}"));
+        command.env("BOT_OPTIONS", options);
+        self.start_command(command)
+    }
+
     /// Starts a prepared command in the background.
     #[track_caller]
     pub fn start_command(&self, command: Command) -> Background {
@@ -279,7 +289,10 @@ impl Test {
     #[track_caller]
     pub fn python(&self, venv: Venv, script: &str, args: &str) -> Command {
         let path = self.root.join(script);
-        fs::write(&path, python::peer(script)).expect("put the script there");
+        // Once: another one may be reading it already.
+        if !path.exists() {
+            fs::write(&path, python::peer(script)).expect("put the script there");
+        }
         let mut command = Command::new(venv.interpreter());
         command.arg(path).args(words(args));
         self.settle(&mut command);
@@ -333,7 +346,7 @@ fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
             owner: meta.uid(),
             links: meta.nlink(),
             size: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
+            modified: head.is_none().then(|| (meta.mtime(), meta.mtime_nsec())),
             head,
         };
         entries.insert(path, entry);

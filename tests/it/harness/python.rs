@@ -78,7 +78,6 @@ pub fn witness() -> PathBuf {
 /// The text of a peer's script.
 pub fn peer(name: &str) -> &'static str {
     match name {
-        "bot.py" => include_str!("../peers/bot.py"),
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),

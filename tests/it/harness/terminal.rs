@@ -29,6 +29,10 @@ impl Terminal {
     #[track_caller]
     pub fn start(test: &Test, line: &str) -> Self {
         let pty = nix::pty::openpty(None, None).expect("a pty");
+        // openpty(3) sets no such flag, and a program that inherited the other end would keep the terminal alive.
+        for end in [&pty.master, &pty.slave] {
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC).expect("close on exec");
+        }
         let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&pty.slave, size).expect("set the window size");
         let inner = test.command(line);

@@ -1,8 +1,12 @@
-"""A bot for tests: runs until it is told to stop, and misbehaves on request. Standard library only."""
+"""A bot for tests: runs until it is told to stop, and misbehaves on request. Standard library only.
+
+Options come from the command line and from BOT_OPTIONS: two processes are the same bot only if their command lines agree.
+"""
 
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +24,7 @@ parser.add_argument("--daemonise", action="store_true", help="fork twice and let
 parser.add_argument("--worker", action="store_true", help="fork a worker that runs the same command line")
 parser.add_argument("--grandchild", help="start a background process that is no bot; write its PID here")
 parser.add_argument("--say", help="print this and flush")
-options = parser.parse_args()
+options = parser.parse_args(shlex.split(os.environ.get("BOT_OPTIONS", "")) + sys.argv[1:])
 
 stop = threading.Event()
 

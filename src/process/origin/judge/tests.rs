@@ -1,0 +1,248 @@
+//! Facts written by hand from the formats, one row of the table of origins each.
+
+use super::super::super::details::Details;
+use super::super::super::identity::{Identity, Stat};
+use super::*;
+
+fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
+    let stat = Stat { state: b'S', parent, group: pid, session: 1, tty: 0, flags: 0, start_ticks: 1 };
+    let argv = argv.iter().map(std::ffi::OsString::from).collect();
+    Details { identity: Identity { pid, start_ticks: 1 }, stat, argv, exe: None }
+}
+
+/// A chain of ancestors from command lines, nearest first; a line with a `:` or `(` stays one title.
+fn chain(lines: &[&str]) -> Vec<Link> {
+    let count = i32::try_from(lines.len()).unwrap();
+    lines
+        .iter()
+        .zip(0..)
+        .map(|(line, at)| {
+            let pid = (count - at) * 10;
+            let pid = if line.starts_with("/sbin/init") { 1 } else { pid };
+            let parent = if at + 2 == count && lines.last().unwrap().starts_with("/sbin/init") { 1 } else { pid - 10 };
+            let is_title = line.contains("God Daemon") || line.starts_with("sshd:") || line.starts_with("tmux:");
+            let words = if is_title { vec![(*line).to_owned()] } else { shell_words::split(line).unwrap() };
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let details = process(pid, parent.max(0), &words);
+            Link {
+                pid,
+                parent: if pid == 1 { 0 } else { parent.max(0) },
+                session: 1,
+                starter: Starter::of(&details),
+                argv: details.argv,
+                cwd: Some("/etc/service/bot".into()),
+                is_ours: false,
+            }
+        })
+        .collect()
+}
+
+fn facts(lines: &[&str]) -> Facts {
+    let chain = chain(lines);
+    Facts {
+        pid: 4711,
+        uid: Some(1000),
+        own_uid: 1000,
+        parent: chain.first().map_or(1, |link| link.pid),
+        session: 4711,
+        has_terminal: false,
+        ignores_hangup: false,
+        is_namespace_init: false,
+        environ: None,
+        cgroup: "0::/user.slice/user-1000.slice/session-1.scope\n".into(),
+        own_container: None,
+        pm2_dump: None,
+        chain,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a field of Facts is filled with it")]
+fn environ(pairs: &[&str]) -> Option<Vec<u8>> {
+    Some(pairs.iter().flat_map(|pair| pair.bytes().chain([0])).collect())
+}
+
+fn summary(facts: &Facts) -> (&'static str, Option<String>, Option<String>, &'static str) {
+    let origin = judge(facts);
+    (origin.kind.word(), origin.name, origin.stop, origin.respawns.word())
+}
+
+fn row(
+    kind: &'static str,
+    name: Option<&str>,
+    stop: Option<&str>,
+    respawns: &'static str,
+) -> (&'static str, Option<String>, Option<String>, &'static str) {
+    (kind, name.map(str::to_owned), stop.map(str::to_owned), respawns)
+}
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[test]
+fn containers() {
+    let docker = Facts {
+        cgroup: format!("0::/system.slice/docker-{ID}.scope\n"),
+        ..facts(&["containerd-shim-runc-v2 -id x", "/sbin/init"])
+    };
+    assert_eq!(summary(&docker), row("container", Some(&ID[..12]), Some("docker stop 0123456789ab"), "unknown"));
+    let inside = Facts { own_container: Some(ID.into()), ..docker.clone() };
+    assert_eq!(summary(&inside).0, "detached");
+    let supervised = Facts {
+        cgroup: docker.cgroup.clone(),
+        ..facts(&["python /usr/bin/supervisord -n", "containerd-shim", "/sbin/init"])
+    };
+    let supervised = Facts { environ: environ(&["SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=bot"]), ..supervised };
+    let stop = "docker exec 0123456789ab supervisorctl stop bot";
+    assert_eq!(summary(&supervised), row("supervisord", Some("bot"), Some(stop), "yes"));
+}
+
+#[test]
+fn pm2() {
+    let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
+    let fork = Facts { environ: environ(&["pm_id=3", "name=tg-bot"]), ..facts(&[god, "/sbin/init"]) };
+    let stop = "PM2_HOME=/home/bot/.pm2 pm2 stop 3";
+    assert_eq!(summary(&fork), row("pm2", Some("tg-bot"), Some(stop), "yes"));
+    let cluster = Facts { environ: environ(&[r#"pm2_env={"pm_id":4,"name":"tg-bot"}"#]), ..fork.clone() };
+    assert_eq!(judge(&cluster).stop.unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 4");
+    let of_root = Facts { own_uid: 0, ..fork.clone() };
+    assert_eq!(judge(&of_root).stop.unwrap(), "sudo -u '#1000' env PM2_HOME=/home/bot/.pm2 pm2 stop 3");
+    let dump = r#"[{"name":"tg-bot","autorestart":false}]"#;
+    assert_eq!(summary(&Facts { pm2_dump: Some(dump.into()), ..fork.clone() }).3, "no");
+    assert_eq!(summary(&Facts { environ: None, ..fork }), row("pm2", None, None, "yes"));
+}
+
+#[test]
+fn supervisord() {
+    let env = environ(&[
+        "SUPERVISOR_ENABLED=1",
+        "SUPERVISOR_PROCESS_NAME=bot_00",
+        "SUPERVISOR_GROUP_NAME=bot",
+        "SUPERVISOR_SERVER_URL=unix:///run/supervisor.sock",
+    ]);
+    let stop = "supervisorctl -s unix:///run/supervisor.sock stop bot:bot_00";
+    let wanted = row("supervisord", Some("bot:bot_00"), Some(stop), "yes");
+    for line in ["python3 /usr/bin/supervisord -c x", "supervisord -n", "python -m supervisor.supervisord"] {
+        assert_eq!(summary(&Facts { environ: env.clone(), ..facts(&[line, "/sbin/init"]) }), wanted, "{line}");
+    }
+    // The variable alone leaks: no ancestor, no supervisord.
+    assert_eq!(summary(&Facts { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
+}
+
+#[test]
+fn runit_and_s6() {
+    let wanted = row("runit", Some("bot"), Some("sv stop /etc/service/bot"), "yes");
+    assert_eq!(summary(&facts(&["runsv bot", "runsvdir -P /etc/service", "/sbin/init"])), wanted);
+    let wanted = row("s6", Some("bot"), Some("s6-svc -d /etc/service/bot"), "yes");
+    assert_eq!(summary(&facts(&["s6-supervise bot", "s6-svscan /etc/service"])), wanted);
+}
+
+#[test]
+fn systemd() {
+    let system = Facts { cgroup: "0::/system.slice/bot.service\n".into(), ..facts(&["/sbin/init"]) };
+    assert_eq!(summary(&system), row("systemd", Some("bot.service"), Some("systemctl stop bot.service"), "unknown"));
+    let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n";
+    let user = Facts { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
+    assert_eq!(judge(&user).stop.unwrap(), "systemctl --user stop bot.service");
+    let seen_by_root = Facts { own_uid: 0, ..user };
+    assert_eq!(judge(&seen_by_root).stop.unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
+    // What ssh or cron left behind is not theirs.
+    let left = Facts { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
+    assert_eq!(summary(&left).0, "detached");
+}
+
+#[test]
+fn cron() {
+    let cron = facts(&["/bin/sh -c 'python main.py'", "/usr/sbin/CRON -f", "/usr/sbin/cron -f", "/sbin/init"]);
+    assert_eq!(summary(&cron), row("cron", None, Some("crontab -e"), "later"));
+    assert!(!judge(&cron).would_respawn());
+}
+
+#[test]
+fn tmux_and_screen() {
+    let env = environ(&["TMUX=/tmp/tmux-1000/default,123,0", "TMUX_PANE=%4"]);
+    let tmux =
+        Facts { environ: env.clone(), has_terminal: true, ..facts(&["-bash", "tmux new-session -d", "/sbin/init"]) };
+    let stop = "tmux -S /tmp/tmux-1000/default kill-pane -t %4";
+    assert_eq!(summary(&tmux), row("tmux", Some("%4"), Some(stop), "no"));
+    // The pane is gone, the variable stayed.
+    assert_eq!(summary(&Facts { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
+    let screen = Facts { environ: environ(&["STY=123.bot"]), ..facts(&["bash", "SCREEN -S bot", "/sbin/init"]) };
+    assert_eq!(summary(&screen), row("screen", Some("123.bot"), Some("screen -S 123.bot -X quit"), "no"));
+}
+
+#[test]
+fn ides() {
+    for (line, ide) in [
+        ("/usr/share/code/code --type=utility", "VS Code"),
+        ("/home/bot/.vscode-server/cli/servers/x/server/node out/server-main.js", "VS Code"),
+        ("/opt/pycharm-2024.1/jbr/bin/java -cp x", "PyCharm"),
+        ("/opt/pycharm/bin/pycharm", "PyCharm"),
+        ("cursor --no-sandbox", "Cursor"),
+    ] {
+        assert_eq!(summary(&facts(&["bash", line, "/sbin/init"])), row("ide", Some(ide), None, "later"), "{line}");
+    }
+}
+
+#[test]
+fn loops() {
+    for line in ["sh -c 'while true; do python main.py; sleep 1; done'", "bash -c 'until ./main.py; do sleep 5; done'"]
+    {
+        let found = summary(&facts(&[line, "/sbin/init"]));
+        assert_eq!((found.0, found.2.as_deref(), found.3), ("loop", Some("kill 20"), "yes"), "{line}");
+    }
+    let waits = "sh -c 'while ! nc -z db 5432; do sleep 1; done; python main.py'";
+    assert_eq!(summary(&facts(&[waits, "/sbin/init"])).0, "detached");
+}
+
+#[test]
+fn ssh_and_terminals() {
+    assert_eq!(summary(&facts(&["-bash", "sshd: bot@pts/0", "/usr/sbin/sshd -D", "/sbin/init"])).0, "ssh");
+    assert_eq!(summary(&facts(&["sh -c x", "/usr/lib/openssh/sshd-session", "/sbin/init"])).0, "ssh");
+    let terminal = Facts {
+        has_terminal: true,
+        ..facts(&["bash", "gnome-terminal-server", "/usr/lib/systemd/systemd --user", "/sbin/init"])
+    };
+    assert_eq!(summary(&terminal), row("terminal", None, None, "no"));
+}
+
+#[test]
+fn a_program_of_ones_own_is_a_parent() {
+    let parent = facts(&["python supervisor.py", "-bash", "sshd: bot@pts/0", "/sbin/init"]);
+    assert_eq!(summary(&parent), row("parent", Some("supervisor.py"), Some("kill 40"), "yes"));
+    let managed =
+        Facts { cgroup: "0::/system.slice/bots.service\n".into(), ..facts(&["python supervisor.py", "/sbin/init"]) };
+    assert_eq!(judge(&managed).stop.unwrap(), "systemctl stop bots.service");
+    assert!(judge(&managed).would_respawn() && judge(&managed).is_managed());
+    // What started solobot too is no supervisor.
+    let mut common = facts(&["python run_tests.py", "-bash", "/sbin/init"]);
+    common.chain[0].is_ours = true;
+    assert_eq!(summary(&common).0, "detached");
+}
+
+#[test]
+fn solobot_is_judged_by_its_own_origin() {
+    let by_hand = Facts { has_terminal: true, ..facts(&["solobot acquire -- python main.py", "-bash", "/sbin/init"]) };
+    assert_eq!(summary(&by_hand), row("solobot", Some("solobot"), Some("kill 30"), "no"));
+    assert!(!judge(&by_hand).would_respawn());
+    let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
+    let managed =
+        Facts { environ: environ(&["pm_id=3"]), ..facts(&["solobot acquire -- python main.py", god, "/sbin/init"]) };
+    assert_eq!(judge(&managed).stop.unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 3");
+    assert!(judge(&managed).would_respawn());
+}
+
+#[test]
+fn nobody_any_more() {
+    let detached = Facts { ignores_hangup: true, ..facts(&["/sbin/init"]) };
+    assert_eq!(summary(&detached), row("detached", None, None, "no"));
+    assert!(judge(&detached).evidence.contains("nohup"));
+    // Its ancestors are hidden: who knows.
+    assert!(judge(&Facts { parent: 500, ..facts(&[]) }).would_respawn());
+}
+
+#[test]
+fn the_nearest_manager_wins() {
+    let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
+    let cgroup = "0::/system.slice/pm2-bot.service\n";
+    assert_eq!(summary(&Facts { cgroup: cgroup.into(), ..facts(&[god, "/sbin/init"]) }).0, "pm2");
+    assert_eq!(summary(&facts(&["bash", "tmux: server", "sshd: bot", "/sbin/init"])).0, "tmux");
+}

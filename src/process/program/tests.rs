@@ -1,0 +1,105 @@
+use super::*;
+
+fn option(text: &str, cwd: &Path) -> Result<Program, Error> {
+    Program::from_option(OsStr::new(text), cwd)
+}
+
+fn command(line: &str, cwd: &Path) -> Option<Program> {
+    let words: Vec<OsString> = shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
+    Program::of_command(&words, cwd)
+}
+
+#[test]
+fn what_would_match_everything_or_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, kind) in [
+        ("", "program-empty"),
+        ("  ", "program-empty"),
+        ("/", "program-too-wide"),
+        ("python", "program-too-wide"),
+        ("python3.11", "program-too-wide"),
+        ("/usr/bin/python3", "program-too-wide"),
+        ("node", "program-too-wide"),
+        ("sh", "program-too-wide"),
+        ("/bin/bash", "program-too-wide"),
+        ("sudo", "program-too-wide"),
+        ("uv", "program-too-wide"),
+        ("solobot", "program-too-wide"),
+        ("*", "program-too-wide"),
+        (".", "program-folder"),
+        ("a?b", "program-nothing"),
+        ("..", "program-folder"),
+    ] {
+        let refused = option(text, dir.path()).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{text}");
+        assert_eq!(refused.exit(), Exit::Usage);
+        assert!(refused.hints()[0].contains('`'));
+    }
+}
+
+#[test]
+fn the_forms_of_a_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    std::fs::create_dir(here.join("tg_bot")).unwrap();
+    for file in ["main.py", "tg_bot/bot.py", "tg_bot/__main__.py", "plain"] {
+        std::fs::write(here.join(file), "").unwrap();
+    }
+    std::fs::write(here.join("runs"), "#!/usr/bin/env python3\n").unwrap();
+    let script = |name: &str| Kind::Script(here.join(name));
+    for (text, kind) in [
+        ("main.py", script("main.py")),
+        ("./main.py", script("main.py")),
+        ("tg_bot/bot.py", script("tg_bot/bot.py")),
+        ("tg_bot", script("tg_bot/__main__.py")),
+        ("runs", script("runs")),
+        ("plain", Kind::Executable(here.join("plain"))),
+        ("tg_bot.bot", Kind::Module { name: "tg_bot.bot".into(), dir: Some(here.into()) }),
+        ("other.bot", Kind::Module { name: "other.bot".into(), dir: None }),
+        ("other.py", Kind::Named("other.py".into())),
+        ("mybot", Kind::Named("mybot".into())),
+        ("/nowhere/main.py", Kind::Script("/nowhere/main.py".into())),
+    ] {
+        assert_eq!(*option(text, here).unwrap().kind(), kind, "{text}");
+    }
+    assert_eq!(option("/nowhere/main.py", here).unwrap().missing(), Some(Path::new("/nowhere/main.py")));
+}
+
+#[test]
+fn the_default_lock_lies_beside_the_script() {
+    let cwd = Path::new("/cwd");
+    for (line, folder) in [
+        ("python /srv/bot/main.py", "/srv/bot"),
+        ("sh -c 'cd /srv && python app/main.py'", "/srv/app"),
+        ("python -m tg_bot.bot", "/cwd"),
+        ("env -C /srv python -m tg_bot.bot", "/srv"),
+        ("/usr/bin/mybot", "/cwd"),
+    ] {
+        assert_eq!(command(line, cwd).unwrap().default_lock_dir(cwd), Path::new(folder), "{line}");
+    }
+}
+
+#[test]
+fn arguments_and_folder_come_from_the_command() {
+    let program = command("timeout 5 python -u manage.py runbot --fast", Path::new("/srv")).unwrap();
+    assert_eq!(program.args().unwrap(), ["runbot", "--fast"]);
+    assert_eq!((program.folder(), program.file_name().as_str()), (Some(Path::new("/srv")), "manage.py"));
+    assert!(program.is_script_or_module());
+    assert!(!command("sleep 60", Path::new("/srv")).unwrap().is_script_or_module());
+    for line in ["python", "python -c 'import main'", "sh -c true", "bash", "", "uv pip install x"] {
+        assert!(!command(line, Path::new("/srv")).is_some_and(|it| it.is_script_or_module()), "{line}");
+    }
+}
+
+#[test]
+fn package_scripts_are_looked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = r#"{"scripts": {"start": "NODE_ENV=production node bot.js", "dev": "nodemon bot.js", "again": "npm run again"}}"#;
+    std::fs::write(dir.path().join("package.json"), package).unwrap();
+    let bot = Kind::Script(dir.path().join("bot.js"));
+    for line in ["npm start", "npm run dev", "yarn start", "node /usr/bin/npm run start", "timeout 5 npm start"] {
+        assert_eq!(command(line, dir.path()).map(|it| it.kind), Some(bot.clone()), "{line}");
+    }
+    assert_eq!(command("npm run again", dir.path()), None);
+    assert_eq!(command("npm test", dir.path()), None);
+}

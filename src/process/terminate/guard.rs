@@ -1,0 +1,114 @@
+//! Who must never be signalled: the one place that says so.
+
+use std::collections::HashSet;
+
+use super::super::identity::Stat;
+
+/// Why a process must not be signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// PID 1, or no PID at all.
+    Init,
+    /// solobot itself.
+    Own,
+    /// An ancestor of solobot: it would take solobot with it.
+    Ancestor,
+    /// A thread of the kernel.
+    KernelThread,
+    /// It belongs to the instance that is kept.
+    Kept,
+}
+
+impl Refusal {
+    /// The reason in words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Init => "it is PID 1",
+            Self::Own => "it is this solobot",
+            Self::Ancestor => "this solobot runs inside it",
+            Self::KernelThread => "it is a thread of the kernel",
+            Self::Kept => "it belongs to the instance that is kept",
+        }
+    }
+}
+
+/// Knows who must never be signalled.
+#[derive(Debug)]
+pub struct Guard {
+    own: i32,
+    ancestors: HashSet<i32>,
+    kept: HashSet<i32>,
+}
+
+impl Guard {
+    /// Looks up solobot's ancestors.
+    pub fn new(kept: &[i32]) -> Self {
+        let own = i32::try_from(std::process::id()).unwrap_or_default();
+        let mut ancestors = HashSet::new();
+        let mut next = own;
+        while let Some(parent) = Stat::read(next).map(|stat| stat.parent).filter(|&parent| parent > 0) {
+            if !ancestors.insert(parent) {
+                break;
+            }
+            next = parent;
+        }
+        Self { own, ancestors, kept: kept.iter().copied().collect() }
+    }
+
+    /// Why that PID must not be signalled; `None` if it may.
+    pub fn refusal(&self, pid: i32) -> Option<Refusal> {
+        if pid <= 1 {
+            Some(Refusal::Init)
+        } else if pid == self.own {
+            Some(Refusal::Own)
+        } else if self.ancestors.contains(&pid) {
+            Some(Refusal::Ancestor)
+        } else if self.kept.contains(&pid) {
+            Some(Refusal::Kept)
+        } else {
+            None
+        }
+    }
+
+    /// As [`Guard::refusal`], for a process whose `stat` has been read.
+    pub fn refusal_of(&self, pid: i32, stat: &Stat) -> Option<Refusal> {
+        self.refusal(pid).or_else(|| stat.is_kernel_thread().then_some(Refusal::KernelThread))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn stat(flags: u64) -> Stat {
+        Stat { state: b'S', parent: 1, group: 1, session: 1, tty: 0, flags, start_ticks: 1 }
+    }
+
+    proptest! {
+        #[test]
+        fn self_ancestors_init_and_kernel_threads_are_never_signalled(pid in any::<i32>(), kernel: bool, kept in any::<i32>()) {
+            let guard = Guard::new(&[kept]);
+            let forbidden = pid <= 1
+                || pid == guard.own
+                || guard.ancestors.contains(&pid)
+                || pid == kept
+                || kernel;
+            let flags = if kernel { 0x0020_0000 } else { 0 };
+            prop_assert_eq!(guard.refusal_of(pid, &stat(flags)).is_some(), forbidden);
+        }
+    }
+
+    #[test]
+    fn our_own_line_is_refused() {
+        let guard = Guard::new(&[]);
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(guard.refusal(own), Some(Refusal::Own));
+        let parent = Stat::read(own).unwrap().parent;
+        assert!(guard.refusal(parent).is_some());
+        for pid in [i32::MIN, -1, 0, 1] {
+            assert_eq!(guard.refusal(pid), Some(Refusal::Init));
+        }
+    }
+}
