@@ -3,6 +3,7 @@
 
     conflicts.py make PATH --lines 8000000    write the log; says on stdout how many conflicts are in it
     conflicts.py loop PATH                    the loop that a Python programmer would write; prints its counts
+    conflicts.py compare PATH --solobot EXE   run all of them in turn, and print one table
 
 The log: nine days of an ordinary bot, about 130 bytes a line. One line in a hundred has a conflict's text; 15% of those
 are the undated tail of a traceback. Nothing is random but for a fixed seed: two runs write the same bytes.
@@ -11,9 +12,14 @@ are the undated tail of a traceback. Nothing is random but for a fixed seed: two
 import argparse
 import collections
 import datetime
+import json
+import os
 import random
 import re
+import subprocess
 import sys
+import tempfile
+import time
 
 GET_UPDATES = (
     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -109,13 +115,89 @@ def loop(path):
         print(day, dict(counts))
 
 
+LITERALS = [
+    "terminated by other getUpdates request",
+    "terminated by setWebhook request",
+    "terminated by other long poll or webhook",
+    "can't use getUpdates method while webhook is active",
+    "TerminatedByOtherGetUpdates",
+]
+
+
+def run(command, out):
+    """Runs a command with its output in a file: GNU grep stops at its first match when that is /dev/null."""
+    out.seek(0)
+    out.truncate()
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=out, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    _, status, usage = os.wait4(process.pid, 0)
+    elapsed = time.perf_counter() - start
+    if os.waitstatus_to_exitcode(status) != 0:
+        sys.exit(f"failed: {command}")
+    out.seek(0)
+    return elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, out.read()
+
+
+def compare(path, solobot, expected):
+    """All peers in turn, several rounds: whatever else the machine does meets them alike."""
+    words = tempfile.NamedTemporaryFile("w", suffix=".txt")
+    words.write("\n".join(LITERALS) + "\n")
+    words.flush()
+    conflicts = [solobot, "conflicts", "--json", "--tz", "UTC"]
+    # Name, command, rounds.
+    peers = [
+        ("solobot conflicts", [*conflicts, path], 9),
+        ("rg -c, five literals", ["rg", "-c", "-F", "-f", words.name, path], 9),
+        ("rg -c -i, five literals", ["rg", "-c", "-i", "-F", "-f", words.name, path], 9),
+        ("grep -c -F -f", ["grep", "-c", "-F", "-f", words.name, path], 3),
+        ("grep -c -i -F -f", ["grep", "-c", "-i", "-F", "-f", words.name, path], 2),
+        ("python loop", [sys.executable, __file__, "loop", path], 1),
+        ("solobot conflicts --since", [*conflicts, "--since", "2026-01-09 23:00", path], 9),
+    ]
+    best = {}
+    with open(path, "rb") as log:
+        while log.read(1 << 22):
+            pass
+    with tempfile.TemporaryFile("w+") as out:
+        for round_ in range(max(rounds for _, _, rounds in peers)):
+            for name, command, rounds in peers:
+                if round_ < rounds:
+                    elapsed, cpu, memory, text = run(command, out)
+                    old = best.get(name, (elapsed, cpu, memory))
+                    best[name] = (min(old[0], elapsed), min(old[1], cpu), max(old[2], memory))
+                    if name == "solobot conflicts" and round_ == 0:
+                        found = json.loads(text)["totals"]["conflicts"]
+    own = best["solobot conflicts"]
+    size = os.path.getsize(path)
+    print(f"{size / 1e9:.2f} GB, {found} conflicts found of {expected}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+    print(f"{'':28}{'best wall':>10}{'best CPU':>10}{'x solobot':>11}{'peak memory':>14}")
+    for name, _, _ in peers:
+        elapsed, cpu, memory = best[name]
+        print(f"{name:28}{elapsed:>8.3f} s{cpu:>8.2f} s{elapsed / own[0]:>11.2f}{memory / 1024:>10.1f} MiB")
+    half = tempfile.NamedTemporaryFile(suffix=".log")
+    with open(path, "rb") as log:
+        left = size // 4
+        while left > 0:
+            half.write(log.read(min(left, 1 << 22)))
+            left -= 1 << 22
+    half.flush()
+    with tempfile.TemporaryFile("w+") as out:
+        quarter = min(run([*conflicts, half.name], out)[0] for _ in range(5))
+    print(f"a quarter of the log: {quarter:.3f} s, {quarter / own[0]:.2f} of the whole")
+    return 0 if found == expected else 1
+
+
 def main():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["make", "loop"])
+    parser.add_argument("action", choices=["make", "loop", "compare"])
     parser.add_argument("path")
     parser.add_argument("--lines", type=int, default=8_000_000)
+    parser.add_argument("--solobot")
+    parser.add_argument("--expected", type=int)
     args = parser.parse_args()
+    if args.action == "compare":
+        return compare(args.path, args.solobot, args.expected)
     if args.action == "make":
         make(args.path, args.lines)
     else:

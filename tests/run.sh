@@ -29,6 +29,7 @@ readonly NEEDED=(
     'tmux tmux'
     'sudo sudo'
     'python3 python3-venv'
+    'promtool prometheus'
 )
 
 missing_packages() {

@@ -7,6 +7,7 @@ pub mod clean_stale;
 pub mod conflicts;
 pub mod keeper;
 pub mod kill_duplicates;
+pub mod metrics;
 pub mod notice;
 pub mod release;
 pub mod status;
@@ -35,6 +36,8 @@ pub enum Outcome {
     Check(check::Outcome),
     /// `conflicts` counted.
     Conflicts(Box<conflicts::Outcome>),
+    /// `metrics` measured.
+    Metrics(metrics::Outcome),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -45,7 +48,7 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Keeper => Exit::Ok,
+            Self::Status(_) | Self::Metrics(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
@@ -83,7 +86,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Conflicts(args) => {
             conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
-        Command::Metrics(_) => Ok(Outcome::Keeper),
+        Command::Metrics(args) => metrics::run(&args, &settings).map(Outcome::Metrics),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

@@ -188,7 +188,7 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(args, verbose, settings)?);
+        let outcome = super::Outcome::Status(look(&args.selection, &args.bots, verbose, settings)?);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -210,8 +210,12 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, verbose: bool, settings: &Settings) -> Result<Outcome, Error> {
-    let bots = settings.select_many(&args.selection, &args.bots)?;
+/// Looks once; with `verbose` at the journal too.
+///
+/// # Errors
+/// For an unknown BOT, and if `/proc` cannot be read.
+pub fn look(selection: &cli::Selection, bots: &[String], verbose: bool, settings: &Settings) -> Result<Outcome, Error> {
+    let bots = settings.select_many(selection, bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
         host: user::host_name(),

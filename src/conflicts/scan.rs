@@ -8,7 +8,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memrchr};
 
 use super::line::{Level, Line, Shape, dissect};
-use super::patterns::{ANCHORS, Anchor, Match, classify};
+use super::patterns::{ANCHORS, Anchor, Match, classify, names_an_exception};
 use super::time::{Clock, Time};
 
 /// Of a longer line only this much is looked at, around what was found.
@@ -132,7 +132,8 @@ impl Anchors {
 struct Hit {
     start: usize,
     end: usize,
-    conflict: bool,
+    /// Where the first anchor of a conflict is.
+    conflict: Option<usize>,
     is_start: bool,
 }
 
@@ -152,7 +153,7 @@ impl Scanner {
             if let Some(hit) = &mut current
                 && at < hit.end
             {
-                hit.conflict |= anchor == Anchor::Conflict;
+                hit.conflict = hit.conflict.or((anchor == Anchor::Conflict).then_some(at));
                 return;
             }
             if let Some(hit) = current.take() {
@@ -160,7 +161,8 @@ impl Scanner {
             }
             let start = memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
             let end = memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline + 1);
-            let (conflict, is_start) = (anchor == Anchor::Conflict, anchor == Anchor::Start);
+            let conflict = (anchor == Anchor::Conflict).then_some(at);
+            let is_start = anchor == Anchor::Start;
             current = Some(Hit { start, end, conflict, is_start });
         });
         if let Some(hit) = current {
@@ -200,7 +202,7 @@ impl Scanner {
             let mut around = line.head.clone();
             around.extend_from_slice(&text[at.saturating_sub(AROUND)..(at + AROUND).min(text.len())]);
             let seen = dissect(&around, &mut self.clock);
-            let new = says(&seen, anchor == Anchor::Conflict, anchor == Anchor::Start);
+            let new = says(&seen, (anchor == Anchor::Conflict).then_some(seen.text), anchor == Anchor::Start);
             let is_better = |new: Says| match (line.found, new) {
                 (Some(Says::Error(old)), Says::Error(new)) => new.kind.is_conflict() && !old.kind.is_conflict(),
                 (Some(_), Says::Start) => false,
@@ -245,7 +247,8 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn line(&mut self, hit: &Hit) {
         let line = dissect(&self.text[hit.start..hit.end], self.clock);
-        let Some(says) = says(&line, hit.conflict, hit.is_start) else { return };
+        let near = hit.conflict.map(|at| &self.text[at.saturating_sub(NEAR).max(hit.start)..(at + NEAR).min(hit.end)]);
+        let Some(says) = says(&line, near, hit.is_start) else { return };
         let gap = match line.shape {
             Shape::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
             _ => self.gap(hit.start, line.time != Time::UNKNOWN),
@@ -271,17 +274,22 @@ impl Pass<'_> {
     fn gap(&mut self, end: usize, knows_time: bool) -> Gap {
         let mut gap = Gap::NONE;
         let mut end = end;
+        // The line below names an exception: behind an indented line it ends a traceback, and begins nothing.
+        let mut is_tail = false;
         while end > self.floor {
             let above = &self.text[self.floor..end - 1];
             let start = memrchr(b'\n', above).map_or(self.floor, |newline| self.floor + newline + 1);
             let line = &self.text[start..end];
             end = start;
             if is_plainly_inner(line) {
+                is_tail = false;
                 continue;
             }
+            gap.head |= std::mem::take(&mut is_tail);
             let line = dissect(line, self.clock);
             gap.time = gap.time.or(line.time);
             match line.shape {
+                Shape::Plain if names_an_exception(line.text) => is_tail = true,
                 Shape::Head | Shape::Plain => gap.head = true,
                 Shape::Traceback if !gap.head => gap.traceback = true,
                 Shape::Chain if !gap.head => gap.chained = true,
@@ -292,10 +300,13 @@ impl Pass<'_> {
                 break;
             }
         }
+        gap.head |= is_tail;
         gap
     }
 }
 
+/// The words of a conflict are this near to its anchor.
+const NEAR: usize = 64;
 /// How much of a long line is looked at around an anchor.
 const AROUND: usize = 256;
 
@@ -307,9 +318,9 @@ pub struct LongLine {
     found: Option<Says>,
 }
 
-fn says(line: &Line<'_>, conflict: bool, is_start: bool) -> Option<Says> {
+fn says(line: &Line<'_>, near: Option<&[u8]>, is_start: bool) -> Option<Says> {
     let text = &line.text[..line.text.len().min(LONGEST)];
-    match classify(text, line.level, line.shape, conflict) {
+    match classify(text, line.level, line.shape, near) {
         Some(found) => Some(Says::Error(found)),
         None if is_start && matches!(line.level, None | Some(Level::Info)) && line.shape != Shape::Inner => {
             Some(Says::Start)

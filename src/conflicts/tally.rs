@@ -126,6 +126,7 @@ pub struct Tally {
     buckets: BTreeMap<i64, (i64, Counts)>,
     /// The bucket of the latest event.
     cached: (i64, i64),
+    /// Stretches without a longer pause between two conflicts: their end, and how many were another poller's.
     bursts: BTreeMap<i64, (i64, u64)>,
     conflicts: VecDeque<i64>,
     starts: VecDeque<i64>,
@@ -245,29 +246,29 @@ impl Tally {
         if kind == Kind::OtherPoller {
             keep(&mut self.conflicts, millis);
         }
-        self.burst(millis);
+        self.burst(millis, u64::from(kind == Kind::OtherPoller));
     }
 
     /// Puts a conflict into its burst, and bursts that meet together.
-    fn burst(&mut self, millis: i64) {
+    fn burst(&mut self, millis: i64, one: u64) {
         let near = self.bursts.range(..=millis.saturating_add(APART)).next_back();
         let (start, end, count) = match near {
             Some((&start, &(end, count))) if millis <= end.saturating_add(APART) => (start, end, count),
             _ => {
-                self.bursts.insert(millis, (millis, 1));
+                self.bursts.insert(millis, (millis, one));
                 return;
             }
         };
         if (start..=end.max(millis)).contains(&millis) {
-            self.bursts.insert(start, (end.max(millis), count + 1));
+            self.bursts.insert(start, (end.max(millis), count + one));
             return;
         }
         // Before all others of its burst: a clock that went back.
         self.bursts.remove(&start);
         let before = self.bursts.range(..millis).next_back().map(|(&start, &(end, count))| (start, end, count));
         match before.filter(|(_, end, _)| millis <= end.saturating_add(APART)) {
-            Some((first, _, more)) => self.bursts.insert(first, (end, count + more + 1)),
-            None => self.bursts.insert(millis, (end, count + 1)),
+            Some((first, _, more)) => self.bursts.insert(first, (end, count + more + one)),
+            None => self.bursts.insert(millis, (end, count + one)),
         };
     }
 
@@ -286,8 +287,8 @@ impl Tally {
             std::mem::take(times)
         };
         let (conflicts, starts) = (sorted(&mut self.conflicts), sorted(&mut self.starts));
-        let bursts: Vec<Burst> =
-            self.bursts.iter().map(|(&start, &(end, count))| Burst { start, end, count }).collect();
+        let all: Vec<Burst> = self.bursts.iter().map(|(&start, &(end, count))| Burst { start, end, count }).collect();
+        let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
         let clients: Vec<(Client, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
         let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Client::Unknown));
         let pattern = pattern::recognise(&Facts {
@@ -306,7 +307,7 @@ impl Tally {
             buckets: filled(&self.buckets, &self.limits),
             first: self.first.and_then(instant),
             last: self.last.and_then(instant),
-            quiet: self.quiet(&bursts),
+            quiet: self.quiet(&all),
             pattern,
         }
     }

@@ -4,6 +4,7 @@
 pub mod conflicts;
 pub mod human;
 pub mod json;
+pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
@@ -18,6 +19,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::Global;
 use crate::commands::Outcome;
+use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -48,6 +50,14 @@ impl Report {
     /// Prints an outcome and says with which code solobot ends.
     pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
         self.progress.clear();
+        if let Outcome::Metrics(measured) = outcome
+            && let Some(path) = &measured.output
+        {
+            return match metrics::write(path, &metrics::text(measured)) {
+                Ok(()) => outcome.exit(),
+                Err(source) => self.error(&NotWritten { path: path.clone(), source }.into()),
+            };
+        }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
             Err(error) => {
@@ -67,6 +77,7 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Metrics(measured) => metrics::text(measured),
             Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
             Outcome::Conflicts(counted) => {
                 style::notice(&conflicts::incomplete(counted), self.has_colour());
