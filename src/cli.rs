@@ -38,6 +38,37 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock.
+#[derive(Debug, Parser)]
+#[command(name = "solobot")]
+struct AcquireCli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: AcquireCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AcquireCommand {
+    Acquire(Acquire),
+}
+
+impl Cli {
+    /// Parses the command line. Help and every error come from the whole of it.
+    ///
+    /// # Errors
+    /// Clap's, help and version among them.
+    pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
+        if args.get(1).is_some_and(|word| word == "acquire")
+            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
+                AcquireCli::try_parse_from(args)
+        {
+            return Ok(Self { global, command: Command::Acquire(acquire) });
+        }
+        Self::try_parse_from(args)
+    }
+}
+
 /// Options that every subcommand takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]

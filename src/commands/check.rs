@@ -12,6 +12,7 @@ use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -82,7 +83,7 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
@@ -92,7 +93,7 @@ pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> 
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     loop {
-        let answers = bots.iter().map(|bot| answer(bot, args.running));
+        let answers = bots.iter().map(|bot| answer(bot, args.running, notify));
         let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
@@ -111,11 +112,11 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &Bot, running: bool) -> Result<Answer, Error> {
+fn answer(bot: &Bot, running: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
     let found = match &bot.program {
         Some(program) => {
-            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             found.refuse_nothing(program)?;
@@ -176,10 +177,13 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
         State::Held { holders, orphaned } => {
             in_the_way.extend(holders);
             let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
-            let by = holders.first().map_or_else(
-                || "a process outside this PID namespace".to_owned(),
-                |holder| format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-            );
+            let by = match (keeper::among(holders), holders.first()) {
+                (Some((keeper, target)), _) => {
+                    format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
+                }
+                (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
+                (None, None) => "a process outside this PID namespace".to_owned(),
+            };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
                 reasons.push(format!("lock {lock} is held by {by}{orphaned}"));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::notice::Notify;
 use super::{conflicts, status};
 use crate::cli;
 use crate::conflicts::tally::Counts;
@@ -87,8 +88,8 @@ impl Expected for NotWritten {
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
-pub fn run(args: &cli::Metrics, settings: &Settings) -> Result<Outcome, Error> {
-    let seen = status::look(&args.selection, &args.bots, false, settings)?;
+pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    let seen = status::look(&args.selection, &args.bots, settings, notify)?;
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let journal = Journal::at(settings.journal()).read();
     let time = Timestamp::now();

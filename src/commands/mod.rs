@@ -16,8 +16,9 @@ pub mod view;
 use crate::cli::{Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::settings::{Context, Settings};
-use notice::Notify;
+use crate::settings::{Bot, Context, Settings};
+use crate::telegram::token::Token;
+use notice::{Notice, Notify};
 
 /// What a subcommand found and did.
 #[derive(Debug)]
@@ -57,6 +58,23 @@ impl Outcome {
     }
 }
 
+/// A bot's token, if it can be told; what is odd about it is said, and no more: whoever only looks goes on without.
+pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
+    match bot.token.resolve() {
+        Ok(Some(resolved)) => {
+            for warning in &resolved.warnings {
+                notify.notice(&Notice::Warning(warning.clone()));
+            }
+            Some(&resolved.token)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
+            None
+        }
+    }
+}
+
 /// Runs the subcommand.
 ///
 /// # Errors
@@ -69,7 +87,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     };
     let settings = Settings::load(&cli.global, Context::of_process()?)?;
     for warning in &settings.warnings {
-        notify.notice(&notice::Notice::Warning(warning.clone()));
+        notify.notice(&Notice::Warning(warning.clone()));
     }
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
@@ -86,7 +104,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Conflicts(args) => {
             conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
-        Command::Metrics(args) => metrics::run(&args, &settings).map(Outcome::Metrics),
+        Command::Metrics(args) => metrics::run(&args, &settings, notify).map(Outcome::Metrics),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

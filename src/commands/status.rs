@@ -188,7 +188,13 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(&args.selection, &args.bots, verbose, settings)?);
+        let mut status = look(&args.selection, &args.bots, settings, notify)?;
+        if verbose {
+            let mut journal = Journal::at(settings.journal()).read();
+            status.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
+            status.broken_events = journal.broken;
+        }
+        let outcome = super::Outcome::Status(status);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -210,11 +216,16 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-/// Looks once; with `verbose` at the journal too.
+/// Looks once.
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
-pub fn look(selection: &cli::Selection, bots: &[String], verbose: bool, settings: &Settings) -> Result<Outcome, Error> {
+pub fn look(
+    selection: &cli::Selection,
+    bots: &[String],
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
     let bots = settings.select_many(selection, bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
@@ -230,16 +241,11 @@ pub fn look(selection: &cli::Selection, bots: &[String], verbose: bool, settings
         events: Vec::new(),
         broken_events: 0,
     };
-    if verbose {
-        let mut journal = Journal::at(settings.journal()).read();
-        outcome.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
-        outcome.broken_events = journal.broken;
-    }
     if guessed {
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, settings, &mut outcome)?;
+        let view = look_at(bot, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
@@ -279,8 +285,8 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
     instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
 }
 
-fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {

@@ -177,6 +177,11 @@ impl LockFile {
         }
     }
 
+    /// Whose file it is.
+    pub fn owner(&self) -> Option<u32> {
+        self.file.metadata().ok().map(|meta| meta.uid())
+    }
+
     /// Whether the PID can be written into it.
     pub fn is_writable(&self) -> bool {
         self.writable

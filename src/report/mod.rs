@@ -12,6 +12,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -34,12 +35,14 @@ pub struct Report {
     progress: Progress,
     /// What `--watch --json` printed last, but for its time: only a change is printed again.
     last: Option<serde_json::Value>,
+    /// Warnings that were shown: each once, also with `--watch`.
+    shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None }
+        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
     }
 
     /// Whether stderr gets colour.
@@ -131,6 +134,11 @@ impl Notify for Report {
         }
         if let Notice::Reading { done, total } = notice {
             self.progress.reading(*done, *total);
+            return;
+        }
+        if let Notice::Warning(text) = notice
+            && !self.shown.insert(text.clone())
+        {
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {

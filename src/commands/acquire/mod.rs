@@ -189,13 +189,9 @@ impl Attempt<'_> {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
-        let waits = deadline.is_none_or(|deadline| deadline > start);
         let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
-            if !waits {
-                return;
-            }
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
@@ -217,13 +213,13 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&mut self) -> Claim {
         let bot = &self.request.bot;
-        let token = bot.token.resolve().ok().flatten();
+        let token = super::token_of(bot, self.notify);
         Claim {
             app_name: bot.name.clone(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            token_fingerprint: token.map(|resolved| resolved.token.fingerprint().to_owned()),
+            token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
     }
