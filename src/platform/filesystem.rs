@@ -63,8 +63,12 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// # Errors
 /// Those of `renameat2(2)` and `rename(2)`.
 pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
-    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::remove_file(new),
+    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+    match exchange() {
+        // What was there is no file (a folder): back with it.
+        Ok(()) => fs::remove_file(new).inspect_err(|_| {
+            let _ = exchange();
+        }),
         // Absent, or a file system that cannot exchange.
         Err(_) => fs::rename(new, old),
     }
