@@ -13,6 +13,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
+use crate::conflicts::time::{Moment, parse_zone};
 use crate::duration::{Limit, parse_duration, parse_limit, parse_positive};
 use crate::env;
 use crate::platform::signals::parse_signal;
@@ -119,6 +120,10 @@ pub enum Command {
     DeleteWebhook(DeleteWebhook),
     /// Say whether it is safe to start: for scripts, cron and systemd
     Check(Check),
+    /// Count conflict and network errors in logs, per day
+    Conflicts(Conflicts),
+    /// Print OpenMetrics text for node_exporter's textfile collector
+    Metrics(Metrics),
     /// Hold a lock for another process (started by `acquire --pid`)
     #[command(hide = true)]
     Keeper(Keeper),
@@ -402,6 +407,62 @@ pub struct Check {
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,
+}
+
+/// Count conflict and network errors in logs.
+#[derive(Debug, Args)]
+pub struct Conflicts {
+    /// A bot of solobot.toml, log files or patterns of them, unit:NAME, or - for standard input; all bots' logs if none is
+    /// named
+    ///
+    /// A bot's name wins over a file's. A bot's logs include what was rotated away beside them (bot.log.1, bot.log.2.gz);
+    /// a FILE is that file alone. gzip and Zstandard are unpacked, whatever the name. unit:NAME is a systemd unit's journal.
+    #[arg(value_name = "BOT|FILE")]
+    pub inputs: Vec<OsString>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Count per day or per hour
+    #[arg(long, value_name = "WHAT", default_value = "day")]
+    pub by: By,
+    /// Only what happened since then: 1h, 3d, 2026-01-10, 2026-01-10 15:27
+    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
+    pub since: Option<Moment>,
+    /// Only what happened before then
+    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
+    pub until: Option<Moment>,
+    /// Only the last N lines of each log
+    #[arg(long, value_name = "N")]
+    pub last_lines: Option<u64>,
+    /// Exit with 1 if there are more than N conflicts
+    #[arg(long, value_name = "N")]
+    pub max: Option<u64>,
+    /// The zone of times that name none, and of the days: Europe/Berlin, UTC, +02:00 [default: the local one]
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    pub tz: Option<jiff::tz::TimeZone>,
+}
+
+/// What `conflicts` counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Hours of the wall clock
+    Hour,
+    /// Days of the wall clock
+    Day,
+}
+
+/// Print OpenMetrics text.
+#[derive(Debug, Args)]
+pub struct Metrics {
+    /// Bots of solobot.toml; all of them if none is named
+    #[arg(value_name = "BOT")]
+    pub bots: Vec<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write to this file instead, in one step: a reader sees the old text or the new one
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// What `acquire --pid` starts; every value comes from it.

@@ -34,6 +34,7 @@ readonly NEEDED=(
     'strace strace'
     'tinyproxy tinyproxy-bin'
     'microsocks microsocks'
+    'promtool prometheus'
 )
 
 missing_packages() {

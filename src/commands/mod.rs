@@ -4,9 +4,11 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod conflicts;
 pub mod delete_webhook;
 pub mod keeper;
 pub mod kill_duplicates;
+pub mod metrics;
 pub mod notice;
 pub mod polling;
 pub mod release;
@@ -37,6 +39,10 @@ pub enum Outcome {
     KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
     Check(check::Outcome),
+    /// `conflicts` counted.
+    Conflicts(Box<conflicts::Outcome>),
+    /// `metrics` measured.
+    Metrics(metrics::Outcome),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -47,11 +53,12 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Keeper => Exit::Ok,
+            Self::Status(_) | Self::Metrics(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
+            Self::Conflicts(outcome) => outcome.exit(),
         }
     }
 }
@@ -90,7 +97,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
-        Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
+        Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
         Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, notify).map(Outcome::DeleteWebhook),
         Command::KillDuplicates(args) => {
@@ -100,6 +107,10 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
             kill_duplicates::stop(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Conflicts(args) => {
+            conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
+        }
+        Command::Metrics(args) => metrics::run(&args, &settings, notify).map(Outcome::Metrics),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

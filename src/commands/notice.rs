@@ -74,6 +74,13 @@ pub enum Notice {
         /// When.
         after: Duration,
     },
+    /// Logs are being read.
+    Reading {
+        /// So many bytes so far.
+        done: u64,
+        /// Of so many, if that is known.
+        total: Option<u64>,
+    },
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself,
 }

@@ -12,6 +12,7 @@ use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
+use crate::journal::{Event, Journal};
 use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
@@ -21,6 +22,9 @@ use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::Origin;
 use crate::settings::{Bot, Settings};
+
+/// `-v` shows so many of the journal's events.
+const LAST_EVENTS: usize = 10;
 
 /// What was seen.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +47,12 @@ pub struct Outcome {
     /// The configuration file that counts.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// The journal's last events, for `-v`.
+    #[serde(skip)]
+    pub events: Vec<Event>,
+    /// So many of the journal's lines were not understood.
+    #[serde(skip)]
+    pub broken_events: u64,
     /// Where each bot's settings came from, for `-v`: name of the bot, setting, source.
     #[serde(skip)]
     pub provenance: Vec<(String, &'static str, String)>,
@@ -190,7 +200,7 @@ impl Expected for Unreadable {
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
-pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     if let Some(number) = args.bots.iter().find(|bot| args.watch.is_some() && bot.parse::<f64>().is_ok()) {
         return Err(Error::usage(
             format!("`{number}` was taken for a bot's name"),
@@ -198,7 +208,13 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(args, settings, notify)?);
+        let mut status = look(&args.selection, &args.bots, settings, notify)?;
+        if verbose {
+            let mut journal = Journal::at(settings.journal()).read();
+            status.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
+            status.broken_events = journal.broken;
+        }
+        let outcome = super::Outcome::Status(status);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -220,8 +236,17 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let bots = settings.select_many(&args.selection, &args.bots)?;
+/// Looks once.
+///
+/// # Errors
+/// For an unknown BOT, and if `/proc` cannot be read.
+pub fn look(
+    selection: &cli::Selection,
+    bots: &[String],
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    let bots = settings.select_many(selection, bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
         host: user::host_name(),
@@ -233,6 +258,8 @@ fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Res
         guessed,
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
+        events: Vec::new(),
+        broken_events: 0,
     };
     if guessed {
         guess(settings, &mut outcome)?;

@@ -74,6 +74,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::Restarting { why, after } => {
             format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
         }
+        Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
         Notice::PerhapsLocksItself => format!(
             "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
              itself: solobot acquire --handover …\n",

@@ -18,6 +18,8 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
+        Outcome::Metrics(measured) => serde_json::to_value(measured).ok()?,
+        Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),

@@ -1,8 +1,10 @@
 //! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
 //! error.
 
+pub mod conflicts;
 pub mod human;
 pub mod json;
+pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
@@ -18,6 +20,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::Global;
 use crate::commands::Outcome;
+use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -51,6 +54,14 @@ impl Report {
     /// Prints an outcome and says with which code solobot ends.
     pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
         self.progress.clear();
+        if let Outcome::Metrics(measured) = outcome
+            && let Some(path) = &measured.output
+        {
+            return match metrics::write(path, &metrics::text(measured)) {
+                Ok(()) => outcome.exit(),
+                Err(source) => self.error(&NotWritten { path: path.clone(), source }.into()),
+            };
+        }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
             Err(error) => {
@@ -70,6 +81,12 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Metrics(measured) => metrics::text(measured),
+            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
+            Outcome::Conflicts(counted) => {
+                style::notice(&conflicts::incomplete(counted), self.has_colour());
+                return Ok(());
+            }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
@@ -119,6 +136,10 @@ impl Notify for Report {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
+            return;
+        }
+        if let Notice::Reading { done, total } = notice {
+            self.progress.reading(*done, *total);
             return;
         }
         if let Notice::Warning(text) = notice

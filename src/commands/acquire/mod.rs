@@ -12,6 +12,7 @@ mod error;
 mod modes;
 mod refusal;
 mod run;
+mod story;
 mod takeover;
 mod unlocked;
 mod webhook;
@@ -67,6 +68,8 @@ struct Request<'a> {
     grace: Duration,
     conflict_exit: Exit,
     args: &'a cli::Acquire,
+    /// What the journal is told.
+    story: story::Story,
     /// The current folder: a program without a folder of its own runs there.
     cwd: std::path::PathBuf,
 }
@@ -123,7 +126,13 @@ pub fn run(
             drop(signals);
             run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
         }
-        Progress::Refused => Err(attempt.refusal().into()),
+        Progress::Refused => {
+            let refusal = attempt.refusal();
+            if let Limit::For(after) = request.wait {
+                request.story.timed_out(after);
+            }
+            Err(refusal.into())
+        }
     }
 }
 
@@ -154,6 +163,7 @@ impl Attempt<'_> {
         {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
+            self.request.story.took_over();
             progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
@@ -213,6 +223,7 @@ impl Attempt<'_> {
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
         if refused && matches!(outcome, wait::Outcome::Granted(_)) {
+            self.request.story.waited(start.elapsed());
             self.notify.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
         Ok(outcome)

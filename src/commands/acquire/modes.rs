@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::Error as AcquireError;
+use super::story::Story;
 use super::{Outcome, Request, own, run};
 use crate::cli;
 use crate::commands::keeper;
@@ -99,6 +100,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
         cwd: settings.context().cwd.clone(),
+        story: Story::of(&bot, settings),
         bot,
         mode,
         args,
@@ -159,11 +161,15 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
         Mode::Become => run::in_our_place(request, held, signals),
         Mode::Descriptor(fd) => {
             held.leave();
+            request.story.taken(own()?.pid);
+            request.story.tell();
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
             let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
             held.leave();
+            request.story.taken(target.pid);
+            request.story.tell();
             Ok(Outcome::Kept(keeper))
         }
     }
