@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -273,6 +274,13 @@ impl Resolver for MarkingResolver {
         // Once a connector runs with a proxy, the name to look up is the proxy's.
         let is_proxy = before == Step::Proxy || self.steps.is_to_proxy(config);
         self.steps.set(if is_proxy { Step::Proxy } else { Step::Dns });
+        // An address needs no resolver, and not the thread that bounds its wait.
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        if let (Ok(ip), Some(port)) = (host.parse::<IpAddr>(), uri.port_u16()) {
+            let mut addresses = self.empty();
+            addresses.push(SocketAddr::new(ip, port));
+            return Ok(addresses);
+        }
         self.inner.resolve(uri, config, timeout)
     }
 }
