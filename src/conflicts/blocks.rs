@@ -21,8 +21,10 @@ pub const BLOCK: usize = 256 * 1024;
 const BEHIND: usize = 4 * 1024;
 /// Smaller files are read by one thread.
 const FEW: u64 = 4 * BLOCK as u64;
-/// How far ahead of the slowest block the others may be.
-const AHEAD: u64 = 4;
+/// How far ahead of the slowest block the others may be: a thread that the kernel has put aside stops nobody.
+const AHEAD: u64 = 512;
+/// So many marks may wait to be consumed.
+const MARKS: usize = 50_000;
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy)]
@@ -53,44 +55,71 @@ pub fn file(
         }
         return Ok(());
     }
-    let queue = Queue { state: Mutex::default(), changed: Condvar::new(), blocks };
+    let queue = Queue { state: Mutex::default(), room: Condvar::new(), done: Condvar::new(), blocks };
+    let marks_of = |number, scanner: &mut Scanner, buffer: &mut Vec<u8>| reader(number).scan(scanner, buffer);
     thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(2);
-        for _ in 0..threads {
+        if thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
             scope.spawn(|| {
                 let (mut scanner, mut buffer) = (new_scanner(), Vec::new());
-                while let Some(number) = queue.next() {
-                    let marks = reader(number).scan(&mut scanner, &mut buffer);
-                    queue.put(number, marks);
+                while let Some(number) = queue.take_when_there_is_room() {
+                    queue.put(number, marks_of(number, &mut scanner, &mut buffer));
                 }
             });
         }
-        for number in 0..blocks {
-            match queue.take(number) {
-                Ok(marks) => consume(&marks, reader(number).end() - span.start),
-                Err(error) => {
+        let (mut scanner, mut buffer) = (new_scanner(), Vec::new());
+        loop {
+            match queue.turn() {
+                Turn::Consume(number, Ok(marks)) => consume(&marks, reader(number).end() - span.start),
+                Turn::Consume(_, Err(error)) => {
                     queue.stop();
                     return Err(error);
                 }
+                Turn::Scan(number) => queue.put(number, marks_of(number, &mut scanner, &mut buffer)),
+                Turn::End => return Ok(()),
             }
         }
-        Ok(())
     })
 }
 
-/// Hands out numbers and takes results back in order.
+/// Hands out blocks, and takes their marks back in order. The caller's thread scans and consumes; the other one scans, and
+/// waits only where it is too far ahead. So neither has to be woken for every block.
 struct Queue {
     state: Mutex<State>,
-    changed: Condvar,
+    /// Something was consumed.
+    room: Condvar,
+    /// Something was scanned.
+    done: Condvar,
     blocks: u64,
 }
 
 #[derive(Default)]
 struct State {
+    /// The next block to scan.
     next: u64,
+    /// The next block to consume.
     consumed: u64,
     ready: BTreeMap<u64, io::Result<Marks>>,
+    /// How many marks those have.
+    marks: usize,
     stopped: bool,
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.next < self.consumed + AHEAD && self.marks < MARKS
+    }
+
+    fn take(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
+/// What the caller's thread does next.
+enum Turn {
+    Consume(u64, io::Result<Marks>),
+    Scan(u64),
+    End,
 }
 
 impl Queue {
@@ -98,36 +127,47 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<u64> {
+    fn take_when_there_is_room(&self) -> Option<u64> {
         let mut state = self.lock();
-        while !state.stopped && state.next >= state.consumed + AHEAD && state.next < self.blocks {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while !state.stopped && state.next < self.blocks && !state.has_room() {
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let number = state.next;
-        state.next += 1;
-        (!state.stopped && number < self.blocks).then_some(number)
+        (!state.stopped && state.next < self.blocks).then(|| state.take())
     }
 
     fn put(&self, number: u64, marks: io::Result<Marks>) {
-        self.lock().ready.insert(number, marks);
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.marks += marks.as_ref().map_or(0, |marks| marks.marks.len());
+        state.ready.insert(number, marks);
+        drop(state);
+        self.done.notify_one();
     }
 
-    fn take(&self, number: u64) -> io::Result<Marks> {
+    /// Blocks are taken in order: the one to be consumed is ready, or is being scanned, or is the next to be scanned.
+    fn turn(&self) -> Turn {
         let mut state = self.lock();
         loop {
-            if let Some(marks) = state.ready.remove(&number) {
-                state.consumed = number + 1;
-                self.changed.notify_all();
-                return marks;
+            let number = state.consumed;
+            if number == self.blocks {
+                return Turn::End;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if let Some(marks) = state.ready.remove(&number) {
+                state.marks -= marks.as_ref().map_or(0, |marks| marks.marks.len());
+                state.consumed += 1;
+                drop(state);
+                self.room.notify_one();
+                return Turn::Consume(number, marks);
+            }
+            if state.next < self.blocks && state.has_room() {
+                return Turn::Scan(state.take());
+            }
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn stop(&self) {
         self.lock().stopped = true;
-        self.changed.notify_all();
+        self.room.notify_all();
     }
 }
 

@@ -5,7 +5,7 @@
 //! collects the output may put a stamp of his own before every line (Docker, syslog, journald, pm2): such an *outer* stamp
 //! says when, but not that a record begins; the line inside does.
 
-use super::time::{self, Clock, Time};
+use super::time::{self, Clock, Time, Written};
 
 /// How much of a line is looked at for prefixes, times and levels.
 const HEAD: usize = 1024;
@@ -57,7 +57,7 @@ pub struct Line<'a> {
 
 /// Takes a line apart; it may end in a newline.
 pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
-    let mut outer = Outer { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false };
+    let mut outer = Outer { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
     // Docker's JSON around a syslog line is the deepest nesting that was seen.
     for _ in 0..3 {
         if !outer.strip(clock) {
@@ -71,7 +71,10 @@ pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
         start += 1;
     }
     let first = level_word(&text[start.min(text.len())..]);
-    let (inner, behind) = inner_time(text, start, first, clock);
+    let (inner, behind) = match outer.read.filter(|_| start == 0) {
+        Some((written, length)) => (Time::at(clock.instant(&written)), length),
+        None => inner_time(text, start, first, clock),
+    };
     let time = if outer.is_absolute { outer.time } else { inner.or(outer.time) };
     let is_dated = inner != Time::UNKNOWN;
     let json = text.first() == Some(&b'{');
@@ -113,6 +116,8 @@ struct Outer<'a> {
     text: &'a [u8],
     time: Time,
     is_absolute: bool,
+    /// The time that `text` begins with, if it was looked at and is the line's own.
+    read: Option<(Written, usize)>,
 }
 
 impl Outer<'_> {
@@ -182,6 +187,7 @@ impl Outer<'_> {
     fn strip_syslog(&mut self, clock: &mut Clock) -> bool {
         let text = &self.text[..self.text.len().min(HEAD)];
         let Some((written, length)) = time::read(text) else { return false };
+        self.read = Some((written, length));
         let Some(rest) = text[length..].strip_prefix(b" ") else { return false };
         let mut words = rest.splitn(3, |&byte| byte == b' ');
         let (Some(host), Some(tag)) = (words.next(), words.next()) else { return false };
@@ -192,6 +198,7 @@ impl Outer<'_> {
             return false;
         }
         (self.time, self.is_absolute) = (Time::at(clock.instant(&written)), written.is_absolute());
+        self.read = None;
         self.text = &self.text[(length + 1 + host.len() + 1 + tag.len() + 1).min(self.text.len())..];
         true
     }

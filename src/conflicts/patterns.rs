@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem::FinderRev;
 use serde::Serialize;
 
 use super::line::{Level, Shape};
@@ -319,6 +320,7 @@ const NAMES: [&[u8]; 9] = [
 static CONFLICT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CONFLICTS.map(|(word, _)| word)));
 static REFUSAL_WORDS: LazyLock<Words> =
     LazyLock::new(|| Words::new(&["while webhook is active", "another webhook is active"]));
+static SERVER_WORDS: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("onflict: "));
 static ERROR_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&ERRORS.map(|(word, _)| word)));
 static CLIENT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CLIENTS.map(|(word, _)| word)));
 static TWICE_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&TWICE));
@@ -336,9 +338,17 @@ pub fn conflict(text: &[u8]) -> Option<Kind> {
 pub fn classify(text: &[u8], level: Option<Level>, shape: Shape, near: Option<&[u8]>) -> Option<Match> {
     let named = near.and_then(|near| conflict(near).or_else(|| conflict(text)));
     let kind = named.or_else(|| error(text, level, shape))?;
-    let client = CLIENT_WORDS.first(text).map_or(Client::Unknown, |index| CLIENTS[index].1);
+    let client = CLIENT_WORDS.first(before(text, named)).map_or(Client::Unknown, |index| CLIENTS[index].1);
     let comes_again = matches!(client, Client::Ptb | Client::Telebot) && TWICE_WORDS.is_in(text);
     Some(Match { kind, client, comes_again })
+}
+
+/// What a client says stands before the server's own words, which are most of a conflict's line.
+fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
+    match named.and_then(|_| SERVER_WORDS.rfind(text)) {
+        Some(at) => &text[..at],
+        None => text,
+    }
 }
 
 /// Any other error: whoever logs at a level below a warning reports none, and an indented line is a piece of one.
