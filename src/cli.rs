@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::doctor::Code;
 use crate::duration::{Limit, parse_duration, parse_limit};
 use crate::env;
 
@@ -80,6 +81,8 @@ pub enum Command {
     CleanStale(CleanStale),
     /// Say whether it is safe to start: for scripts, cron and systemd
     Check(Check),
+    /// Say why there are conflicts, and what to do
+    Doctor(Doctor),
     /// Hold a lock for another process (started by `acquire --pid`)
     #[command(hide = true)]
     Keeper(Keeper),
@@ -256,6 +259,20 @@ pub struct Check {
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,
+}
+
+/// Say why there are conflicts, and what to do.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A bot of solobot.toml; all of them, or else every likely bot on this machine, if none is named
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Explain a finding: its cause, how to be sure, what mends it
+    #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
+    pub explain: Option<Code>,
 }
 
 /// What `acquire --pid` starts; every value comes from it.

@@ -4,13 +4,14 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod doctor;
 pub mod keeper;
 pub mod notice;
 pub mod release;
 pub mod status;
 pub mod view;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::{Context, Settings};
@@ -29,6 +30,8 @@ pub enum Outcome {
     CleanStale(clean_stale::Outcome),
     /// `check` answered.
     Check(check::Outcome),
+    /// `doctor` looked.
+    Doctor(doctor::Outcome),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -42,6 +45,7 @@ impl Outcome {
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
+            Self::Doctor(outcome) => outcome.exit(),
         }
     }
 }
@@ -54,6 +58,8 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     // A keeper gets everything from its parent and must not depend on a current folder or a file.
     let command = match cli.command {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
+        // An explanation is wanted all the more where solobot.toml is wrong.
+        Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
         command => command,
     };
     let settings = Settings::load(&cli.global, Context::of_process()?)?;
@@ -66,6 +72,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, notify).map(Outcome::Doctor),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

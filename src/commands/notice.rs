@@ -47,6 +47,13 @@ pub enum Notice {
         /// What.
         incident: Incident,
     },
+    /// Starts are watched, because a young instance may be one of many.
+    Watching {
+        /// The bot.
+        bot: String,
+        /// How long that takes at most.
+        span: Duration,
+    },
     /// COMMAND runs without the lock, as asked.
     PollingDisabled,
     /// The parent holds the lock for us.

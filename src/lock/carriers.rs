@@ -46,9 +46,9 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     let unseen = table.lines().filter_map(Line::parse).filter(|line| {
         line.kind == Kind::Posix && line.key == key && !line.waits && line.pid > 0 && !seen.contains(&line.pid)
     });
-    found.extend(unseen.filter_map(|line| {
-        Some(Carrier { process: Identity::of(line.pid)?, kind: line.kind, caller: line.pid })
-    }));
+    found.extend(
+        unseen.filter_map(|line| Some(Carrier { process: Identity::of(line.pid)?, kind: line.kind, caller: line.pid })),
+    );
     found.sort_unstable_by_key(|carrier| carrier.process);
     Ok(found)
 }

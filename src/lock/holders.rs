@@ -93,7 +93,11 @@ fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
 }
 
 fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
-    fdinfo.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(Line::parse_flock).any(|line| line.key == key)
+    fdinfo
+        .lines()
+        .filter_map(|line| line.strip_prefix("lock:"))
+        .filter_map(Line::parse_flock)
+        .any(|line| line.key == key)
 }
 
 fn flocks() -> io::Result<Vec<Line>> {

@@ -58,6 +58,11 @@ pub fn notice(notice: &Notice) -> String {
             .iter()
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
+        Notice::Watching { bot, span } => format!(
+            "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
+            sanitize::line(bot),
+            show(*span)
+        ),
         Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
                                     with SOLOBOT_POLLING=0\n"
             .into(),

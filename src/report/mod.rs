@@ -1,6 +1,7 @@
 //! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
 //! error.
 
+pub mod doctor;
 pub mod human;
 pub mod json;
 pub mod progress;
@@ -64,6 +65,7 @@ impl Report {
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Doctor(outcome) => doctor::doctor(outcome, terminal::width(&io::stdout())),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
