@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
 use crate::doctor::Code;
 use crate::duration::{Limit, parse_duration, parse_limit};
 use crate::env;
+use crate::platform::signals::parse_signal;
 
 /// Colours of clap's own messages; `--color` and `NO_COLOR` still decide whether they are used.
 const STYLES: Styles = Styles::styled()
@@ -34,6 +36,37 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock.
+#[derive(Debug, Parser)]
+#[command(name = "solobot")]
+struct AcquireCli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: AcquireCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AcquireCommand {
+    Acquire(Acquire),
+}
+
+impl Cli {
+    /// Parses the command line. Help and every error come from the whole of it.
+    ///
+    /// # Errors
+    /// Clap's, help and version among them.
+    pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
+        if args.get(1).is_some_and(|word| word == "acquire")
+            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
+                AcquireCli::try_parse_from(args)
+        {
+            return Ok(Self { global, command: Command::Acquire(acquire) });
+        }
+        Self::try_parse_from(args)
+    }
 }
 
 /// Options that every subcommand takes.
@@ -77,6 +110,10 @@ pub enum Command {
     Acquire(Acquire),
     /// End a keeper and give its lock back
     Release(Release),
+    /// Stop every instance of a bot but one
+    KillDuplicates(KillDuplicates),
+    /// Stop every instance of a bot
+    Stop(Stop),
     /// Clear what dead processes left: lock text and owner record
     CleanStale(CleanStale),
     /// Say whether it is safe to start: for scripts, cron and systemd
@@ -230,6 +267,63 @@ pub struct Release {
     pub yes: bool,
 }
 
+/// Stop every instance of a bot but one.
+#[derive(Debug, Args)]
+pub struct KillDuplicates {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which instance to keep: holder, managed, oldest, newest, none or a PID
+    #[arg(long, value_name = "WHICH", default_value = "holder", value_parser = parse_keep)]
+    pub keep: Keep,
+    /// How to stop the others.
+    #[command(flatten)]
+    pub stopping: Stopping,
+}
+
+/// Stop every instance of a bot.
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// How to stop them.
+    #[command(flatten)]
+    pub stopping: Stopping,
+}
+
+/// How to stop instances.
+#[derive(Debug, Args)]
+pub struct Stopping {
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long an instance may take to end before it is killed [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub grace: Option<std::time::Duration>,
+    /// The signal that asks an instance to end
+    #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = parse_signal, hide_short_help = true)]
+    pub signal: i32,
+    /// Kill at once, without a grace
+    #[arg(long, conflicts_with = "grace")]
+    pub force: bool,
+    /// Stop instances that are only probably this bot too
+    #[arg(long, hide_short_help = true)]
+    pub include_probable: bool,
+    /// Stop instances that a manager would start again too
+    #[arg(long, hide_short_help = true)]
+    pub include_managed: bool,
+    /// If the name means several bots: all of them
+    #[arg(long, hide_short_help = true)]
+    pub all: bool,
+}
+
 /// Clear what dead processes left: lock text and owner record.
 #[derive(Debug, Args)]
 pub struct CleanStale {
@@ -256,6 +350,9 @@ pub struct Check {
     /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
+    /// Ask the other question: is exactly one running, and well?
+    #[arg(long)]
+    pub running: bool,
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,

@@ -34,8 +34,6 @@ pub mod telemetry;
 
 use std::ffi::OsString;
 
-use clap::Parser;
-
 use cli::Cli;
 use exit::Exit;
 use report::Report;
@@ -43,7 +41,7 @@ use report::Report;
 /// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::of_args(&args) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error, &args),
     };

@@ -12,13 +12,14 @@ use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::process::find::{self, Search};
+use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
-use crate::settings::{Bot, Settings};
+use crate::settings::{Bot, Origin, Settings};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +33,9 @@ pub struct Outcome {
     pub reasons: Vec<String>,
     /// One by one.
     pub bots: Vec<Answer>,
+    /// The question was whether one runs, not whether one may start.
+    #[serde(skip)]
+    pub running: bool,
     /// It could not be told.
     #[serde(skip)]
     unknown: Option<Exit>,
@@ -54,13 +58,14 @@ pub struct Answer {
 }
 
 impl Outcome {
-    fn of(bots: Vec<Answer>) -> Self {
+    fn of(running: bool, bots: Vec<Answer>) -> Self {
         let reasons = bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| format!("{}: {reason}", bot.name)));
         Self {
             ok: bots.iter().all(|bot| bot.ok),
             reasons: reasons.collect(),
             unknown: bots.iter().find_map(|bot| bot.unknown),
             bots,
+            running,
         }
     }
 
@@ -78,7 +83,7 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
@@ -88,7 +93,8 @@ pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> 
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     loop {
-        let outcome = Outcome::of(bots.iter().map(answer).collect::<Result<_, _>>()?);
+        let answers = bots.iter().map(|bot| answer(bot, args.running, notify));
+        let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
@@ -106,18 +112,56 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &Bot) -> Result<Answer, Error> {
+fn answer(bot: &Bot, running: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
-    let instances = match &bot.program {
+    let found = match &bot.program {
         Some(program) => {
-            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-            found.instances
+            found.refuse_nothing(program)?;
+            found
         }
-        None => Vec::new(),
+        None => Found::default(),
     };
-    Ok(judge(bot, &facts, &instances))
+    Ok(if running { judge_running(bot, &facts, &found) } else { judge(bot, &facts, &found.instances) })
+}
+
+/// Whether exactly one instance runs, and under its lock if it has one. What cannot be seen fails only where something
+/// speaks against it: a health check must not restart a healthy bot.
+fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
+    let lock = facts.path.display();
+    let mut reasons = Vec::new();
+    let mut in_the_way = Vec::new();
+    let has_lock = *bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
+    match found.instances.as_slice() {
+        [] if bot.program.is_none() => reasons.extend(holds_alone(facts)),
+        [] => reasons.push("no instance runs".into()),
+        [one] => match status::covered(one, facts) {
+            Covered::Unlocked if has_lock => {
+                reasons.push(format!("PID {} ({}) runs without lock {lock}", one.root.pid, one.command));
+            }
+            Covered::Unlocked | Covered::Holder | Covered::Covered | Covered::Unknown => {}
+        },
+        many => {
+            in_the_way.extend(many.iter().map(|one| one.root));
+            let pids: Vec<String> = many.iter().map(|one| one.root.pid.to_string()).collect();
+            reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
+        }
+    }
+    if let State::Replaced { holders } = &facts.state {
+        in_the_way.extend(holders);
+        reasons.push(format!("the file at {lock} is not the one that is held"));
+    }
+    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown: None, in_the_way }
+}
+
+/// Where only a lock says what the bot is: that it is held is all there is to ask.
+fn holds_alone(facts: &Facts) -> Option<String> {
+    match &facts.state {
+        State::Held { .. } => None,
+        _ => Some(format!("nobody holds lock {}", facts.path.display())),
+    }
 }
 
 fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
@@ -133,10 +177,13 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
         State::Held { holders, orphaned } => {
             in_the_way.extend(holders);
             let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
-            let by = holders.first().map_or_else(
-                || "a process outside this PID namespace".to_owned(),
-                |holder| format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-            );
+            let by = match (keeper::among(holders), holders.first()) {
+                (Some((keeper, target)), _) => {
+                    format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
+                }
+                (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
+                (None, None) => "a process outside this PID namespace".to_owned(),
+            };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
                 reasons.push(format!("lock {lock} is held by {by}{orphaned}"));

@@ -134,8 +134,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     if !lock.is_current() {
         return Ok(Some("it has just been replaced".into()));
     }
-    let owner = lock.file().metadata().ok().map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-    let record = owner::read(lock.path(), owner);
+    let record = owner::read(lock.path(), lock.owner());
     match crate::lock::state::unlocked(lock, &record)? {
         State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
         State::Free if !remove => return Ok(Some("it has just been cleaned".into())),

@@ -6,6 +6,7 @@ pub mod check;
 pub mod clean_stale;
 pub mod doctor;
 pub mod keeper;
+pub mod kill_duplicates;
 pub mod notice;
 pub mod release;
 pub mod status;
@@ -14,8 +15,9 @@ pub mod view;
 use crate::cli::{self, Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::settings::{Context, Settings};
-use notice::Notify;
+use crate::settings::{Bot, Context, Settings};
+use crate::telegram::token::Token;
+use notice::{Notice, Notify};
 
 /// What a subcommand found and did.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `kill-duplicates` or `stop` ended.
+    KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
     Check(check::Outcome),
     /// `doctor` looked.
@@ -44,8 +48,26 @@ impl Outcome {
             Self::Release(outcome) => outcome.exit(),
             Self::Status(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
             Self::Doctor(outcome) => outcome.exit(),
+        }
+    }
+}
+
+/// A bot's token, if it can be told; what is odd about it is said, and no more: whoever only looks goes on without.
+pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
+    match bot.token.resolve() {
+        Ok(Some(resolved)) => {
+            for warning in &resolved.warnings {
+                notify.notice(&Notice::Warning(warning.clone()));
+            }
+            Some(&resolved.token)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
+            None
         }
     }
 }
@@ -64,13 +86,19 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     };
     let settings = Settings::load(&cli.global, Context::of_process()?)?;
     for warning in &settings.warnings {
-        notify.notice(&notice::Notice::Warning(warning.clone()));
+        notify.notice(&Notice::Warning(warning.clone()));
     }
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
         Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::KillDuplicates(args) => {
+            kill_duplicates::run(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
+        }
+        Command::Stop(args) => {
+            kill_duplicates::stop(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
+        }
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, notify).map(Outcome::Doctor),
         Command::Keeper(_) => Ok(Outcome::Keeper),

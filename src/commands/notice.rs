@@ -40,6 +40,8 @@ pub enum Notice {
     },
     /// A holder is about to be stopped.
     TakingOver(Vec<ProcessView>),
+    /// What is about to be done, before the question whether it may be.
+    Plan(Vec<super::kill_duplicates::PlanView>),
     /// Something happened to the held lock.
     Incident {
         /// The lock.
@@ -73,6 +75,8 @@ pub enum Notice {
 pub trait Notify {
     /// Shows it.
     fn notice(&mut self, notice: &Notice);
+    /// Whether there is a terminal to ask on.
+    fn can_ask(&self) -> bool;
     /// Asks on a terminal; `None` if there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;
     /// Shows an interim outcome (`--watch`); whether anybody still reads it.

@@ -11,6 +11,7 @@ use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
+use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
 use crate::process::find::{self, Search};
@@ -177,7 +178,7 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
         ));
     }
     loop {
-        let outcome = super::Outcome::Status(look(args, settings)?);
+        let outcome = super::Outcome::Status(look(args, settings, notify)?);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -199,7 +200,7 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
+fn look(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
@@ -213,8 +214,11 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
     };
+    if guessed {
+        guess(settings, &mut outcome)?;
+    }
     for bot in &bots {
-        let view = look_at(bot, settings, &mut outcome)?;
+        let view = look_at(bot, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
@@ -222,17 +226,50 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
     Ok(outcome)
 }
 
-fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+/// With nothing configured: every likely bot on this machine, and the lock that it may have.
+fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    found.forecast();
+    outcome.processes = found.total;
+    outcome.uninspected = found.uninspected;
+    for instances in found.bots() {
+        let Some(first) = instances.first() else { continue };
+        let folder = folder_of(first);
+        let state = settings.context().home.as_ref().map(|home| home.join(".local/state"));
+        let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
+        let facts = locks.into_iter().flatten().map(|lock| inspect(&lock)).find(|facts| facts.state != State::Absent);
+        let views = instances.iter().map(|one| InstanceView::of(one, facts.as_ref()));
+        let token = first.token.clone().zip(first.bot_id.clone());
+        outcome.bots.push(BotView {
+            name: first
+                .program
+                .as_ref()
+                .map_or_else(|| first.command.clone(), crate::process::program::Program::file_name),
+            lock: facts.as_ref().map(LockView::of),
+            instances: views.collect(),
+            token: token.map(|(fingerprint, bot_id)| TokenView { bot_id, fingerprint }),
+        });
+    }
+    Ok(())
+}
+
+fn folder_of(instance: &Instance) -> Option<PathBuf> {
+    let cwd = instance.cwd.clone().unwrap_or_default();
+    instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
+}
+
+fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
-        let found = find::find(&Search::new(program).with_token(token))
+        let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
         let shown = found.instances.iter().chain(&found.probable);
-        instances = shown.map(|one| InstanceView::of(one, &facts)).collect();
+        instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }
     instances.sort_by_key(|one| (one.start, one.pid));
     Ok(BotView {
@@ -245,13 +282,13 @@ fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<Bot
 }
 
 impl InstanceView {
-    fn of(instance: &Instance, lock: &Facts) -> Self {
+    fn of(instance: &Instance, lock: Option<&Facts>) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,
             user: instance.user.clone(),
             origin: OriginView::of(&instance.origin),
-            lock: covered(instance, lock),
+            lock: lock.map_or(Covered::Unlocked, |lock| covered(instance, lock)),
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             command: instance.command.clone(),

@@ -92,7 +92,7 @@ impl LockFile {
                 continue;
             }
             require_plain(path, &meta)?;
-            let (inode, file) = (Inode::from(&meta), high(file, path)?);
+            let (inode, file) = (Inode::from(&meta), high(&file, path)?);
             let lock = Self { inode, file, path: path.to_owned(), writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
@@ -111,7 +111,7 @@ impl LockFile {
         // a number the user can name. It is only borrowed for the duplication.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
         let owned = borrowed.try_clone_to_owned().map_err(|_| wrong("is not open"))?;
-        let file = high(File::from(owned), &link)?;
+        let file = high(&File::from(owned), &link)?;
         let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(&meta) });
@@ -175,6 +175,11 @@ impl LockFile {
         if self.created && !is_waited_for && self.is_current() {
             let _ = fs::remove_file(&self.path);
         }
+    }
+
+    /// Whose file it is.
+    pub fn owner(&self) -> Option<u32> {
+        self.file.metadata().ok().map(|meta| meta.uid())
     }
 
     /// Whether the PID can be written into it.
@@ -339,6 +344,6 @@ fn require_owner(path: &Path, meta: &Metadata) -> Result<(), Error> {
 }
 
 /// Moves the descriptor to a number that no shell or program uses by itself.
-fn high(file: File, path: &Path) -> Result<File, Error> {
+fn high(file: &File, path: &Path) -> Result<File, Error> {
     filesystem::renumber(file, LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
 }

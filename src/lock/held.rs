@@ -259,7 +259,7 @@ impl Held {
         if !self.lost
             && let Some(details) = &self.record.details
         {
-            owner::remove_if_ours(self.lock.path(), &details.generation);
+            owner::remove_if_ours(self.lock.path(), self.lock.owner(), &details.generation);
         }
         for lock in self.later.iter().chain([&self.lock]) {
             lock.unlock();

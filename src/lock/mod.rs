@@ -22,6 +22,7 @@ pub mod file;
 pub mod held;
 pub mod holders;
 pub mod keeper;
+pub mod layouts;
 pub mod line;
 pub mod owner;
 pub mod state;

@@ -182,9 +182,9 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
     written
 }
 
-/// Removes the record if `generation` is still its own.
-pub fn remove_if_ours(lock: &Path, generation: &str) {
-    if read(lock, None).details().is_some_and(|details| details.generation == generation) {
+/// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own.
+pub fn remove_if_ours(lock: &Path, lock_owner: Option<u32>, generation: &str) {
+    if read(lock, lock_owner).details().is_some_and(|details| details.generation == generation) {
         let _ = fs::remove_file(path_of(lock));
     }
 }
@@ -255,9 +255,9 @@ mod tests {
         let lock = folder.path().join("l");
         write(&lock, &record()).unwrap();
         assert_eq!(read(&lock, None).record(), Some(&record()));
-        remove_if_ours(&lock, "another");
+        remove_if_ours(&lock, None, "another");
         assert!(path_of(&lock).exists());
-        remove_if_ours(&lock, "g");
+        remove_if_ours(&lock, None, "g");
         assert_eq!(read(&lock, None), Found::Absent);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
     }

@@ -57,8 +57,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// EMFILE, or EINVAL if the limit of descriptors is below `lowest`.
-pub fn renumber(file: File, lowest: RawFd) -> io::Result<File> {
-    let number = fcntl(&file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
+    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     // SAFETY: fcntl just made this descriptor for us.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
@@ -92,9 +92,10 @@ pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
     let meta = file.metadata()?;
     let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
     let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
-    // Only btrfs and overlayfs (and what lies on anonymous devices, major 0) need the mount table, which can be long.
+    // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
     let device = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));
-    let mount = (device.0 == 0).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
+    let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
+    let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
     let (major, minor) = mount.unwrap_or(device);
     Ok(KernelKey { major, minor, inode })
 }

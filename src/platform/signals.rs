@@ -159,6 +159,21 @@ impl Drop for Interruptible {
     }
 }
 
+/// Parses a signal's name or number: `TERM`, `SIGTERM`, `15`.
+///
+/// # Errors
+/// A sentence that names the forms.
+pub fn parse_signal(text: &str) -> Result<i32, String> {
+    let name = text.trim().to_ascii_uppercase();
+    let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
+    let by_number = || Signal::try_from(text.trim().parse::<i32>().ok()?).ok();
+    name.parse::<Signal>()
+        .ok()
+        .or_else(by_number)
+        .map(|signal| signal as i32)
+        .ok_or_else(|| format!("`{text}` is no signal: use TERM, INT, HUP, or a number from 1 to 31"))
+}
+
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for
 /// PID 1 of a namespace, or a signal whose default is to be ignored.
 pub fn die_of(signal: i32) {

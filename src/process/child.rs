@@ -97,10 +97,10 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
-        if let Some(ended) = instance.ended {
-            if !more || !instance.find_rest(supervision) {
-                return Ok((ended, instance.term_at.is_some()));
-            }
+        if let Some(ended) = instance.ended
+            && (!more || !instance.find_rest(supervision))
+        {
+            return Ok((ended, instance.term_at.is_some()));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();

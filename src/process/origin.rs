@@ -117,7 +117,31 @@ impl OriginKind {
     }
 }
 
+impl std::fmt::Display for Origin {
+    /// Kind and name: `systemd bot.service`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind.word())?;
+        match self.name.as_deref().filter(|name| *name != self.kind.word()) {
+            Some(name) => write!(f, " {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Origin {
+    /// Of a process that has gone before anybody could look.
+    pub fn unknown() -> Self {
+        Self {
+            kind: OriginKind::Detached,
+            name: None,
+            evidence: "nothing is known of its start".into(),
+            stop: None,
+            respawns: Respawns::No,
+            pid: None,
+            above: None,
+        }
+    }
+
     /// Asks the manager, for at most 200 ms, whether it would start the instance again.
     pub fn forecast(&mut self, answers: &mut Answers) {
         forecast::fill(self, answers);

@@ -57,6 +57,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::TakingOver(targets) => targets
             .iter()
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
+        Notice::Plan(plan) => super::plan::table(plan, None),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
         Notice::Watching { bot, span } => format!(
             "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
@@ -213,11 +214,13 @@ pub fn check(outcome: &check::Outcome) -> String {
     let mut text = String::new();
     for bot in &outcome.bots {
         let name = paint(NAME, sanitize::line(&bot.name));
+        let (yes, no) =
+            if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
         if bot.ok {
-            let _ = writeln!(text, "{name}: {}", paint(GOOD, "safe to start"));
+            let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
         } else {
             let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
-            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, "not safe to start"), reasons.join("; "));
+            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, no), reasons.join("; "));
         }
     }
     text

@@ -20,6 +20,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
             value
         }
         Outcome::Doctor(doctor::Outcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
+        Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),

@@ -4,12 +4,14 @@
 pub mod doctor;
 pub mod human;
 pub mod json;
+pub mod plan;
 pub mod progress;
 pub mod sanitize;
 pub mod status;
 pub mod style;
 pub mod table;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -31,12 +33,14 @@ pub struct Report {
     progress: Progress,
     /// What `--watch --json` printed last, but for its time: only a change is printed again.
     last: Option<serde_json::Value>,
+    /// Warnings that were shown: each once, also with `--watch`.
+    shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None }
+        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
     }
 
     /// Whether stderr gets colour.
@@ -64,6 +68,7 @@ impl Report {
         let speaks = !self.global.quiet;
         let text = match outcome {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
+            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::Doctor(outcome) => doctor::doctor(outcome, terminal::width(&io::stdout())),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
@@ -81,7 +86,7 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -112,6 +117,11 @@ impl Notify for Report {
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
             return;
         }
+        if let Notice::Warning(text) = notice
+            && !self.shown.insert(text.clone())
+        {
+            return;
+        }
         if let Notice::Waiting { elapsed, wait } = notice {
             self.progress.waiting(*elapsed, *wait);
             return;
@@ -120,8 +130,12 @@ impl Notify for Report {
         style::notice(&human::notice(notice), self.has_colour());
     }
 
+    fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     fn confirm(&mut self, question: &str) -> Option<bool> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
         let prompt = dialoguer::Confirm::new().with_prompt(sanitize::line(question)).default(false);

@@ -11,9 +11,9 @@ use crate::duration::Limit;
 
 /// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
 const FIRST: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(15), Duration::from_mins(1)];
 /// See [`FIRST`].
-const LATER: Duration = Duration::from_secs(600);
+const LATER: Duration = Duration::from_mins(10);
 
 /// The progress that is shown.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ fn due(lines: u32) -> Duration {
 
 /// How many lines should have been printed after `elapsed`.
 fn lines_after(elapsed: Duration) -> u32 {
-    (0..).find(|&lines| due(lines) > elapsed).unwrap_or(u32::MAX)
+    (0..u32::MAX).find(|&lines| due(lines) > elapsed).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

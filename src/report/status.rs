@@ -15,7 +15,7 @@ const NARROW: usize = 72;
 pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
-        text.push_str("\nno bot is configured, and none is named\n");
+        text.push_str("\nno solobot.toml, no flag, and no process that looks like a Telegram bot\n");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
     }
     for bot in &outcome.bots {
@@ -160,7 +160,7 @@ fn age(one: &InstanceView) -> String {
 }
 
 fn origin(one: &InstanceView) -> String {
-    match &one.origin.name {
+    match one.origin.name.as_deref().filter(|name| *name != one.origin.kind) {
         Some(name) => format!("{} {}", one.origin.kind, sanitize::cut(&sanitize::line(name), 20)),
         None => one.origin.kind.to_owned(),
     }

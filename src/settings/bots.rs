@@ -23,6 +23,7 @@ use super::tokens;
 use super::trust::Access;
 use crate::duration::Limit;
 use crate::env;
+use crate::lock::layouts;
 use crate::process::program::Program;
 use crate::telegram::source::TokenSources;
 use crate::telegram::token::mask;
@@ -33,8 +34,6 @@ const WAIT: Limit = Limit::For(Duration::from_secs(30));
 const GRACE: Duration = Duration::from_secs(10);
 /// Telegram's own Bot API.
 const API_URL: &str = "https://api.telegram.org";
-/// The default lock's name.
-pub const LOCK_NAME: &str = ".solobot.lock";
 
 /// A bot that a subcommand works on.
 #[derive(Debug, Clone)]
@@ -78,7 +77,7 @@ impl Bot {
             name: String::new(),
             configured: false,
             program: None,
-            lock: dir.join(LOCK_NAME),
+            lock: dir.join(layouts::SOLOBOT),
             dir,
             token: TokenSources::default(),
             logs: Vec::new(),
@@ -153,7 +152,7 @@ impl Workshop<'_> {
         let program = set.program(name, entry, &dir, home)?;
         let lock = match set.value("lock", entry.lock.as_ref()) {
             Some(lock) => absolute(lock, &dir, home),
-            None => program.default_lock_dir(&dir).join(LOCK_NAME),
+            None => program.default_lock_dir(&dir).join(layouts::SOLOBOT),
         };
         let logs = set.value("logs", entry.logs.as_ref()).map(Vec::as_slice).unwrap_or_default();
         let table = set.value("token", entry.token.as_ref());
@@ -226,7 +225,7 @@ impl Workshop<'_> {
             bot.program = Some(program.clone());
             bot.provenance.note("program", origin.clone());
             if *bot.provenance.of("lock") == Origin::Default {
-                bot.lock = program.default_lock_dir(&self.context.cwd).join(LOCK_NAME);
+                bot.lock = program.default_lock_dir(&self.context.cwd).join(layouts::SOLOBOT);
             }
         }
         if let Some(lock) = &flags.lock {

@@ -22,7 +22,7 @@ mod trust;
 
 use std::path::{Path, PathBuf};
 
-pub use bots::{Bot, LOCK_NAME, Log};
+pub use bots::{Bot, Log};
 pub use context::{Caller, Context};
 pub use error::Error;
 pub use provenance::{Origin, Provenance};

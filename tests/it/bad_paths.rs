@@ -133,7 +133,7 @@ fn a_full_file_system() {
         // No inode left to create it with.
         test.mount("tmpfs", "size=64k,nr_inodes=2", "few");
         fs::write(test.path("few/ballast"), "").unwrap();
-        refused(test, "few/new.lock", 73, &["full"]);
+        refused(test, "few/new.lock", 73, &["no space"]);
     });
 }
 

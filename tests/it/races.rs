@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Signal, Test, Venv, alive, alone, parent, send_to, wait_until};
+use crate::harness::{Signal, Test, Venv, alive, alone, holds_descriptor, parent, send_to, wait_until};
 use crate::holding::{Holding, holding};
 
 /// Who entered, in order; panics at the first overlap.
@@ -48,7 +48,10 @@ fn shoot(test: &Test, stop: &AtomicBool) -> usize {
             continue;
         };
         // Every other time the solobot above, so that its COMMAND holds the lock alone for the rest of its stay.
-        let target = if shots % 2 == 0 { Some(inside) } else { parent(inside).filter(|&pid| pid > 1) };
+        // Only where COMMAND inherited the lock, of course: under `-o` it dies with solobot.
+        let inherited = holds_descriptor(inside, &test.path("bot.lock"));
+        let above = parent(inside).filter(|&pid| pid > 1 && inherited);
+        let target = if shots % 2 == 0 { Some(inside) } else { above };
         let Some(target) = target else { continue };
         let name = fs::read_to_string(format!("/proc/{target}/comm")).unwrap_or_default();
         if matches!(name.trim_end(), "witness" | "solobot") && send_to(target, Signal::KILL) {
@@ -73,15 +76,15 @@ fn sixty_four_contenders_two_thousand_hand_offs_under_fire() {
             let contenders: Vec<_> = (0..64)
                 .map(|number| {
                     let command = match number % 8 {
-                        0 => test.command("flock bot.lock witness witness flock 300"),
+                        0 => test.command("flock bot.lock witness witness flock 2000"),
                         1 => test.command(
-                            "solobot acquire -F -w forever --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -F -w forever --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                         2 => test.command(
-                            "solobot acquire -o -w 300 --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -o -w 300 --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                         _ => test.command(
-                            "solobot acquire -w forever --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -w forever --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                     };
                     let rounds = &rounds;

@@ -43,6 +43,12 @@ pub enum Error {
         /// 75, or what `-E` says.
         exit: Exit,
     },
+    /// The holder cannot be seen, so it cannot be stopped.
+    #[error("the holder of lock `{}` cannot be seen from here", .lock.display())]
+    Hidden {
+        /// The lock.
+        lock: PathBuf,
+    },
     /// The process for which the lock should be held has ended.
     #[error("there is no process {pid} to hold the lock for")]
     TargetGone {
@@ -95,6 +101,7 @@ impl Expected for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Held { exit, .. } | Self::Unlocked { exit, .. } | Self::TakeoverRefused { exit, .. } => *exit,
+            Self::Hidden { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
@@ -107,6 +114,7 @@ impl Expected for Error {
             Self::Held { .. } => "held",
             Self::Unlocked { .. } => "runs-unlocked",
             Self::TakeoverRefused { .. } => "takeover-refused",
+            Self::Hidden { .. } => "holder-hidden",
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
             Self::NotExecutable { .. } => "command-not-executable",
@@ -120,12 +128,16 @@ impl Expected for Error {
             Self::Unlocked { instances, .. } => {
                 let pids: Vec<String> = instances.iter().map(|one| one.pid.to_string()).collect();
                 vec![
-                    format!("stop it: kill {}", pids.join(" ")),
+                    format!("look at it: solobot status; stop it: kill {}", pids.join(" ")),
                     "or let solobot stop it: solobot acquire --takeover …".into(),
-                    "if it may run beside: --lock-only".into(),
+                    "if it may run beside: solobot acquire --lock-only …".into(),
                 ]
             }
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
+            Self::Hidden { .. } => vec![
+                "it is another user's: sudo solobot status".into(),
+                "or it runs in a container, or on the host outside of ours: solobot status there".into(),
+            ],
             Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
             Self::NotFound { command } => {
                 vec![format!("is it installed, and in PATH? `command -v {command}`")]

@@ -1,8 +1,10 @@
 //! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
 //!
-//! 1. try the lock; 2. refused: say who holds it and wait, or take over; 3. verify, write text and record, verify again;
-//! 4. look for instances that run without the lock, and wait for those too; 5. run COMMAND, become it, leave the lock with
-//! the shell's descriptor, or start a keeper.
+//! 1. try the lock;
+//! 2. refused: say who holds it and wait, or take over;
+//! 3. verify, write text and record, verify again;
+//! 4. look for instances that run without the lock, and wait for those too;
+//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
@@ -30,6 +32,7 @@ use crate::process::identity::Identity;
 use crate::settings::{Bot, Settings};
 
 pub use self::refusal::holding;
+pub use self::takeover::{hidden_holder, topmost};
 
 /// How `acquire` ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +138,7 @@ impl Attempt<'_> {
         {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
-            progress = self.take(self.takeover_deadline())?;
+            progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
             Progress::Held(held) => self.exclude_unlocked(*held),
@@ -149,9 +152,9 @@ impl Attempt<'_> {
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
-    fn takeover_deadline(&self) -> Option<Instant> {
+    fn takeover_deadline(&self) -> Instant {
         let moment = Instant::now() + Duration::from_secs(1);
-        Some(self.deadline.map_or(moment, |deadline| deadline.max(moment)))
+        self.deadline.map_or(moment, |deadline| deadline.max(moment))
     }
 
     /// Takes the lock, waiting until `deadline`.
@@ -176,13 +179,9 @@ impl Attempt<'_> {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
-        let waits = deadline.is_none_or(|deadline| deadline > start);
         let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
-            if !waits {
-                return;
-            }
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
@@ -203,13 +202,13 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&mut self) -> Claim {
         let bot = &self.request.bot;
-        let token = bot.token.resolve().ok().flatten();
+        let token = super::token_of(bot, self.notify);
         Claim {
             app_name: bot.name.clone(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            token_fingerprint: token.map(|resolved| resolved.token.fingerprint().to_owned()),
+            token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
     }

@@ -77,6 +77,14 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         (None, None) if args.no_fork => Mode::Become,
         (None, None) => Mode::Run,
     };
+    let locks_itself = bot.locks_itself || args.handover;
+    if locks_itself && (args.restart.is_some() || mode == Mode::Become) {
+        let option = if mode == Mode::Become { "-F" } else { "--restart" };
+        return Err(Error::usage(
+            format!("{option} cannot be used with a bot that takes this lock itself (--handover, locks_itself)"),
+            "let a service manager restart it: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
+        ));
+    }
     if global.json && matches!(mode, Mode::Run | Mode::Become) {
         return Err(Error::usage(
             "--json cannot be used with a COMMAND: stdout is COMMAND's",

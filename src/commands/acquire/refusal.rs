@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
+use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::process::identity::{Identity, lineage};
 use crate::process::origin::{self, Respawns};
-use crate::settings::{Bot, LOCK_NAME};
+use crate::settings::Bot;
 
 /// Describes the holder of a lock; `bot` is the one that wants it.
 pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
@@ -28,7 +29,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         .or_else(|| lock.holders.iter().max_by_key(|holder| holder.pid).cloned());
     let mut remedies = Vec::new();
     if let (Some(held_for), Some(bot)) = (&held_for, bot)
-        && bot.lock.file_name() == Some(LOCK_NAME.as_ref())
+        && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
         && *held_for != bot.name
     {
         let own = format!(".solobot-{}.lock", bot.name.split('.').next().unwrap_or_default());
@@ -39,7 +40,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         remedies.push(format!("to give it back: solobot release {lock_option}"));
     }
     if orphaned {
-        remedies.push("its solobot is dead: `--takeover=orphan` stops the orphan and takes its place".into());
+        remedies.push(
+            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
+        );
     }
     let managed = origin.as_ref().filter(|origin| origin.would_respawn());
     if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {
@@ -56,9 +59,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     if holders.is_empty() {
         remedies.push("look on the host, or in the other container: solobot status".into());
     }
-    remedies.push("to wait until it ends: --wait forever".into());
+    remedies.push("to wait until it ends: solobot acquire --wait forever …".into());
     if !orphaned && !holders.is_empty() {
-        remedies.push("to stop it and take its place: --takeover".into());
+        remedies.push("to stop it and take its place: solobot acquire --takeover …".into());
     }
     Holding {
         lock,

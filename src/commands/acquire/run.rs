@@ -20,11 +20,11 @@ use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
 use crate::process::identity::Identity;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The first pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause before a restart, and how long COMMAND must run for the pause to be the first one again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Runs COMMAND under the lock until the bot has ended, restarting it if that was asked for.
 ///

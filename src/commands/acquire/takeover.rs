@@ -4,6 +4,7 @@
 //! It refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
 //! ago: two of those would stop each other for ever.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Request;
@@ -20,7 +21,7 @@ use crate::process::origin::{self, OriginKind};
 use crate::process::terminate::{self, Options, Outcome, Target};
 
 /// A holder that took over this recently is not taken over from.
-const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
+const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
 /// Stops whoever holds the lock now.
 ///
@@ -41,11 +42,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     let sharers = holders::all_sharers(&lock)
         .map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
     if sharers.is_empty() {
-        return Err(refused(
-            request,
-            "the holder cannot be seen from here: it is in another PID namespace, or may not be inspected".into(),
-            "stop it where it runs: solobot status there, or with sudo".into(),
-        ));
+        return Err(hidden_holder(&request.bot.lock));
     }
     let mut targets = topmost(&sharers);
     let mut all = sharers;
@@ -66,9 +63,14 @@ pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut
 
 /// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
 /// start the bot again, and it passes TERM on.
-fn topmost(sharers: &[Identity]) -> Vec<Identity> {
+pub fn topmost(sharers: &[Identity]) -> Vec<Identity> {
     let is_sharer = |pid: i32| sharers.iter().any(|sharer| sharer.pid == pid);
     sharers.iter().copied().filter(|sharer| !lineage(sharer.pid).skip(1).any(is_sharer)).collect()
+}
+
+/// The holder is in another PID namespace, or hidden from this user.
+pub fn hidden_holder(lock: &Path) -> Error {
+    AcquireError::Hidden { lock: lock.to_owned() }.into()
 }
 
 fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
@@ -135,9 +137,9 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
     while let Some(above) = origin.above.take_if(|_| origin.kind == OriginKind::Solobot) {
         origin = *above;
     }
-    let name = origin.name.as_deref().map_or_else(String::new, |name| format!(" ({name})"));
+    let why = format!("PID {} would be started again by {origin}", target.pid);
     let hint = origin.stop.map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
-    Err(refused(request, format!("PID {} would be started again by {}{name}", target.pid, origin.kind.word()), hint))
+    Err(refused(request, why, hint))
 }
 
 fn refused(request: &Request<'_>, why: String, hint: String) -> Error {

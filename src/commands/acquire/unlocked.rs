@@ -10,18 +10,15 @@ use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::ProcessView;
 use crate::error::Error;
 use crate::lock::held::Held;
-use crate::lock::holders;
 use crate::lock::state::{State, inspect};
 use crate::lock::wait::ending_signal;
+use crate::lock::{holders, layouts};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::find::{self, Search};
 use crate::process::identity::{Identity, ancestry};
 use crate::process::instance::Instance;
-
-/// The lock of layout B, in a bot's own folder.
-const LAYOUT_B: &str = ".bot_instance.lock";
 
 /// How the wait for them ended.
 pub enum End {
@@ -115,7 +112,7 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>
         .filter(|instance| !instance.members.iter().chain(&instance.wrappers).any(|&member| is_ours(member, held)))
         .map(|instance| instance.root)
         .collect();
-    let layout_b = program.default_lock_dir(&request.cwd).join(LAYOUT_B);
+    let layout_b = program.default_lock_dir(&request.cwd).join(layouts::LAYOUT_B);
     if layout_b != held.path()
         && let State::Held { holders, .. } = inspect(&layout_b).state
     {
@@ -123,7 +120,11 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>
     }
     roots.sort_unstable();
     roots.dedup();
-    Ok((roots, found.probable.into_iter().filter(|instance| !is_ours(instance.root, held)).collect()))
+    // Other arguments than COMMAND's may mean another bot, or a start by hand with `--debug`: that is for people to judge.
+    // Where the file says which arguments make the bot, it is another one.
+    let elsewhere = found.others.into_iter().filter(|one| one.token.is_none() && !request.bot.configured);
+    let doubtful = found.probable.into_iter().chain(elsewhere);
+    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held)).collect()))
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).

@@ -1,0 +1,143 @@
+//! Carrying the plan out, and looking again afterwards.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::ResultView;
+use super::plan::{Candidate, Plan};
+use crate::cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::platform::poll;
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::terminate::{self, Options, Outcome, Target};
+
+/// How long after the last one has ended a new instance counts as started again.
+const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
+/// How often it is looked for meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Stops what is to be stopped; then the wrappers that are left over; then looks for what was started again.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn carry_out(
+    plan: &Plan,
+    args: &cli::Stopping,
+    grace: Duration,
+    again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+) -> Result<Vec<ResultView>, Error> {
+    let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
+    let known: HashSet<Identity> = plan.steps.iter().flat_map(|step| &step.candidate.members).copied().collect();
+    let candidates: Vec<&Candidate> = plan.to_stop().collect();
+    let (targets, owners) = targets(&candidates);
+    let stopped = terminate::stop(&targets, &options);
+    let mut results: Vec<ResultView> = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let own = owners.iter().zip(&stopped).filter(|(owner, _)| **owner == index).map(|(_, result)| &result.outcome);
+        // Of a loop and its bot, the worse outcome is the one to be told.
+        if let Some(worst) = own.max_by_key(|outcome| severity(outcome)) {
+            results.push(ResultView { pid: candidate.root.pid, result: worst.word(), detail: detail(worst) });
+        }
+    }
+    stop_wrappers(&candidates, &options);
+    results.extend(respawned(&known, again)?);
+    Ok(results)
+}
+
+/// The targets, each once, and for each the candidate that it belongs to. Loops and supervisors come before every bot.
+fn targets(candidates: &[&Candidate]) -> (Vec<Target>, Vec<usize>) {
+    let mut list: Vec<(Target, usize, usize)> = Vec::new();
+    for (owner, candidate) in candidates.iter().enumerate() {
+        for target in candidate.targets() {
+            if !list.iter().any(|(known, _, _)| known.root == target.root) {
+                // The bot, or the solobot around it, comes after every loop and supervisor.
+                let is_bot = target.members.contains(&candidate.root);
+                list.push((target, owner, usize::from(is_bot)));
+            }
+        }
+    }
+    list.sort_by_key(|(_, _, order)| *order);
+    list.into_iter().map(|(target, owner, _)| (target, owner)).unzip()
+}
+
+fn severity(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Gone => 0,
+        Outcome::Terminated => 1,
+        Outcome::Killed => 2,
+        Outcome::Refused(_) => 3,
+        Outcome::NotPermitted { .. } => 4,
+        Outcome::Survived { .. } => 5,
+    }
+}
+
+fn detail(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Survived { pid, state, wait_channel } => {
+            let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
+            Some(format!("PID {pid} outlives SIGKILL in state {}{place}", char::from(*state)))
+        }
+        Outcome::NotPermitted { user } => Some(format!("it belongs to {user}: sudo -u {user} solobot …")),
+        Outcome::Refused(refusal) => Some(refusal.reason().to_owned()),
+        Outcome::Terminated | Outcome::Killed | Outcome::Gone => None,
+    }
+}
+
+/// A wrapper that has nothing left to wrap ends by itself; one that lives all the same is asked to.
+fn stop_wrappers(candidates: &[&Candidate], options: &Options) {
+    let is_left = |wrapper: &&Identity| wrapper.is_alive() && !ends_soon(**wrapper);
+    let left: Vec<Target> = candidates
+        .iter()
+        .flat_map(|candidate| &candidate.wrappers)
+        .filter(is_left)
+        .map(|&wrapper| Target::single(wrapper))
+        .collect();
+    if !left.is_empty() {
+        terminate::stop(&left, options);
+    }
+}
+
+fn ends_soon(process: Identity) -> bool {
+    use crate::platform::pidfd::Pidfd;
+    match Pidfd::open(process) {
+        Ok(Some(pidfd)) => pidfd.has_ended(Duration::from_millis(100)),
+        _ => true,
+    }
+}
+
+/// Instances that nobody knew before, seen while looking again for three seconds; by whom they were started.
+fn respawned(
+    known: &HashSet<Identity>,
+    again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+) -> Result<Vec<ResultView>, Error> {
+    let until = Instant::now() + LOOK_AGAIN_FOR;
+    let mut seen: HashSet<Identity> = HashSet::new();
+    let mut results = Vec::new();
+    loop {
+        for instance in again()? {
+            if !instance.members.iter().any(|member| known.contains(member)) && seen.insert(instance.root) {
+                let origin = &instance.origin;
+                let stop = origin.stop.as_ref().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
+                let detail = format!("started again by {origin}{stop}");
+                results.push(ResultView { pid: instance.root.pid, result: "respawned", detail: Some(detail) });
+            }
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(results);
+        }
+        poll::any_readable(&[], Some(left.min(LOOK_EVERY)))
+            .map_err(|source| Error::Io { action: "wait".into(), source })?;
+    }
+}
+
+/// The exit code: 0 if nothing surplus is left; 77 if nothing at all could be done for lack of permission.
+pub fn exit(plan: &Plan, results: &[ResultView]) -> Exit {
+    let is_well = |result: &ResultView| matches!(result.result, "terminated" | "killed" | "gone");
+    if results.iter().all(is_well) {
+        return if plan.is_blocked() { Exit::No } else { Exit::Ok };
+    }
+    if results.iter().all(|result| result.result == "not-permitted") { Exit::NotPermitted } else { Exit::No }
+}

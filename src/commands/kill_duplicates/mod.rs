@@ -1,0 +1,229 @@
+//! `kill-duplicates` and `stop`: plan first, then act. The plan is a value: `--dry-run` prints the very plan that would
+//! run, a terminal is asked before it does.
+
+mod act;
+pub mod plan;
+
+use serde::Serialize;
+
+use self::plan::{Action, Candidate, Keep, Plan, Wishes};
+use super::acquire;
+use super::notice::{Notice, Notify};
+use crate::cli;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::file::open_to_look;
+use crate::lock::holders;
+use crate::lock::state::{Facts, State, inspect};
+use crate::process::find::{self, Found, Search};
+use crate::process::instance::Instance;
+use crate::process::terminate::Guard;
+use crate::settings::{Bot, Settings};
+
+/// What was planned and done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The plan.
+    pub plan: Vec<PlanView>,
+    /// What became of it; empty with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<ResultView>>,
+    /// How many processes could not be inspected: more instances may run.
+    pub uninspected: usize,
+    #[serde(skip)]
+    exit: Exit,
+}
+
+/// A line of the plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanView {
+    /// The instance's topmost process.
+    pub pid: i32,
+    /// What is to be done.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// Who started it.
+    pub origin: String,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// What stops it for good, where solobot does not touch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<String>,
+}
+
+/// What became of an instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultView {
+    /// Its topmost process.
+    pub pid: i32,
+    /// In one word.
+    pub result: &'static str,
+    /// More, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Outcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+/// Runs `kill-duplicates`.
+///
+/// # Errors
+/// Nothing says which bot, or several are meant; `--keep PID` names no instance.
+pub fn run(
+    args: &cli::KillDuplicates,
+    global: &cli::Global,
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    Stopping { bot: args.bot.as_deref(), keep: args.keep, options: &args.stopping, json: global.json }
+        .run(settings, notify)
+}
+
+/// Runs `stop`: every instance.
+///
+/// # Errors
+/// As [`run`].
+pub fn stop(
+    args: &cli::Stop,
+    global: &cli::Global,
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    Stopping { bot: args.bot.as_deref(), keep: Keep::None, options: &args.stopping, json: global.json }
+        .run(settings, notify)
+}
+
+struct Stopping<'a> {
+    bot: Option<&'a str>,
+    keep: Keep,
+    options: &'a cli::Stopping,
+    json: bool,
+}
+
+impl Stopping<'_> {
+    fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+        let bot = settings.select_one(&self.options.selection, self.bot)?;
+        let facts = inspect(&bot.lock);
+        let mut found = match &bot.program {
+            Some(_) => look(&bot)?,
+            None => Found::default(),
+        };
+        found.forecast();
+        let candidates = match &bot.program {
+            Some(_) => self.of_one_bot(&found, &facts, notify)?,
+            None => holders_of(&bot, &facts)?,
+        };
+        let plan = Plan::make(candidates, &self.wishes())?;
+        let mut outcome = Outcome {
+            plan: plan.steps.iter().map(PlanView::of).collect(),
+            results: None,
+            uninspected: found.uninspected,
+            exit: plan.exit(),
+        };
+        if self.options.dry_run || !plan.stops_any() {
+            return Ok(outcome);
+        }
+        if !self.options.yes && !self.json && notify.can_ask() {
+            notify.notice(&Notice::Plan(outcome.plan.clone()));
+            if notify.confirm("Stop them?") == Some(false) {
+                outcome.exit = Exit::No;
+                return Ok(outcome);
+            }
+        }
+        let again = || if bot.program.is_some() { look(&bot).map(|found| found.instances) } else { Ok(Vec::new()) };
+        let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &again)?;
+        outcome.exit = act::exit(&plan, &results);
+        outcome.results = Some(results);
+        Ok(outcome)
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            keep: self.keep,
+            include_probable: self.options.include_probable,
+            include_managed: self.options.include_managed,
+        }
+    }
+
+    /// The instances of one bot. A bare name can mean several: each is asked for on a terminal, a script is told.
+    fn of_one_bot(&self, found: &Found, facts: &Facts, notify: &mut dyn Notify) -> Result<Vec<Candidate>, Error> {
+        let bots = found.bots();
+        let needing = |bot: &&Vec<&Instance>| self.keep == Keep::None || bot.len() > 1;
+        let several = bots.iter().filter(needing).count() > 1 && !self.options.all;
+        let mut candidates = Vec::new();
+        for bot in bots.iter().filter(needing) {
+            let question = format!("Several bots are meant. This one? {}", describe(bot));
+            match several.then(|| notify.confirm(&question)) {
+                None | Some(Some(true)) => candidates.extend(bot.iter().map(|one| Candidate::of(one, facts, false))),
+                Some(Some(false)) => {}
+                Some(None) => return Err(several_meant(&bots)),
+            }
+        }
+        // With nothing surplus the plan still says what is kept.
+        if candidates.is_empty() && bots.len() == 1 {
+            candidates.extend(bots[0].iter().map(|one| Candidate::of(one, facts, false)));
+        }
+        candidates.extend(found.probable.iter().map(|one| Candidate::of(one, facts, true)));
+        Ok(candidates)
+    }
+}
+
+fn look(bot: &Bot) -> Result<Found, Error> {
+    let io = |source| Error::Io { action: "list processes".into(), source };
+    let Some(program) = &bot.program else { return Ok(Found::default()) };
+    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+    let found = find::find(&Search::new(program).with_token(token)).map_err(io)?;
+    found.refuse_nothing(program)?;
+    Ok(found)
+}
+
+fn describe(bot: &[&Instance]) -> String {
+    let list: Vec<String> = bot.iter().map(|one| format!("PID {} ({})", one.root.pid, one.command)).collect();
+    list.join(", ")
+}
+
+fn several_meant(bots: &[Vec<&Instance>]) -> Error {
+    let list: Vec<String> = bots.iter().map(|bot| describe(bot)).collect();
+    Error::Usage {
+        message: format!("several bots are meant: {}", list.join("; ")),
+        hints: vec!["name one by its path: -m /srv/bot/main.py".into(), "or all of them: --all".into()],
+    }
+}
+
+/// Where only a lock says which bot is meant, its holders are the instances.
+fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
+    let State::Held { .. } = facts.state else { return Ok(Vec::new()) };
+    let lock = open_to_look(&bot.lock)?;
+    let sharers = holders::all_sharers(&lock)
+        .map_err(|source| Error::Io { action: "find the holders of the lock".into(), source })?;
+    if sharers.is_empty() {
+        return Err(acquire::hidden_holder(&bot.lock));
+    }
+    Ok(acquire::topmost(&sharers).into_iter().map(Candidate::of_holder).collect())
+}
+
+impl PlanView {
+    fn of(step: &plan::Step) -> Self {
+        let origin = &step.candidate.origin;
+        Self {
+            pid: step.candidate.root.pid,
+            action: step.action,
+            reason: step.reason.clone(),
+            origin: origin.to_string(),
+            command: step.candidate.command.clone(),
+            stop: origin.stop.clone().filter(|_| step.action == Action::Blocked),
+        }
+    }
+}
+
+/// Processes that may not be signalled, and so neither may an instance that has one of them: solobot and its ancestors.
+fn is_around_us(candidate: &Candidate) -> bool {
+    let guard = Guard::new(&[]);
+    candidate.members.iter().chain([&candidate.root]).any(|member| guard.refusal(member.pid).is_some())
+}

@@ -1,0 +1,374 @@
+//! The plan: which instance stays, which go, which solobot leaves to somebody else. Pure.
+
+use serde::Serialize;
+
+use super::is_around_us;
+use crate::commands::status::{self, Covered};
+use crate::commands::view::command_line;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::lock::state::Facts;
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::origin::{self, Origin, OriginKind};
+use crate::process::terminate::Target;
+
+/// Which instance to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The one that holds the lock.
+    Holder,
+    /// The one that a service manager keeps.
+    Managed,
+    /// The one that started first.
+    Oldest,
+    /// The one that started last.
+    Newest,
+    /// None.
+    None,
+    /// The one that has this process.
+    Pid(i32),
+}
+
+/// Parses `--keep`.
+///
+/// # Errors
+/// A sentence that names the forms.
+pub fn parse_keep(text: &str) -> Result<Keep, String> {
+    match text {
+        "holder" => Ok(Keep::Holder),
+        "managed" => Ok(Keep::Managed),
+        "oldest" => Ok(Keep::Oldest),
+        "newest" => Ok(Keep::Newest),
+        "none" => Ok(Keep::None),
+        number => match number.parse() {
+            Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
+            _ => Err(format!("`{text}` is none of holder, managed, oldest, newest, none and a PID")),
+        },
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// Which instance stays.
+    pub keep: Keep,
+    /// Instances that are only probably the bot go too.
+    pub include_probable: bool,
+    /// Instances that a manager would start again go too.
+    pub include_managed: bool,
+}
+
+/// An instance, as far as the plan needs it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its topmost process.
+    pub root: Identity,
+    /// All its processes, the root first.
+    pub members: Vec<Identity>,
+    /// What wraps it.
+    pub wrappers: Vec<Identity>,
+    /// Its ancestors' PIDs.
+    pub ancestors: Vec<i32>,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// Who started it.
+    pub origin: Origin,
+    /// It holds the lock, or an ancestor does.
+    pub holds: bool,
+    /// Stopped (SIGSTOP): it serves nobody.
+    pub is_stopped: bool,
+    /// Why it may be another bot.
+    pub doubt: Option<String>,
+    /// It runs around solobot itself, or is one of its ancestors.
+    pub is_around_us: bool,
+}
+
+impl Candidate {
+    /// An instance that was found by its program.
+    pub fn of(instance: &Instance, lock: &Facts, probable: bool) -> Self {
+        let doubt = instance.doubt.as_ref().map(|doubt| doubt.reason().to_owned());
+        let mut candidate = Self {
+            root: instance.root,
+            members: instance.members.clone(),
+            wrappers: instance.wrappers.clone(),
+            ancestors: instance.ancestors.iter().map(|ancestor| ancestor.pid).collect(),
+            command: instance.command.clone(),
+            origin: instance.origin.clone(),
+            holds: matches!(status::covered(instance, lock), Covered::Holder | Covered::Covered),
+            is_stopped: instance.is_stopped(),
+            doubt: probable.then(|| doubt.unwrap_or_else(|| "it cannot be told which bot it is".into())),
+            is_around_us: false,
+        };
+        candidate.is_around_us = is_around_us(&candidate);
+        candidate
+    }
+
+    /// A process that holds the lock, where no program says what the bot is.
+    pub fn of_holder(holder: Identity) -> Self {
+        let origin = origin::of_process(holder).unwrap_or_else(Origin::unknown);
+        let mut candidate = Self {
+            root: holder,
+            members: vec![holder],
+            wrappers: Vec::new(),
+            ancestors: Vec::new(),
+            command: command_line(holder.pid),
+            origin,
+            holds: true,
+            is_stopped: false,
+            doubt: None,
+            is_around_us: false,
+        };
+        candidate.is_around_us = is_around_us(&candidate);
+        candidate
+    }
+
+    fn has(&self, pid: i32) -> bool {
+        self.members.iter().chain(&self.wrappers).any(|member| member.pid == pid)
+    }
+
+    /// What to stop, first to last: a loop or a home-made supervisor before its bot; a solobot instead of it, since it
+    /// passes TERM on and would count a second one as impatience.
+    pub fn targets(&self) -> Vec<Target> {
+        let starter = self.origin.pid.and_then(Identity::of);
+        match (self.origin.kind, starter) {
+            (OriginKind::Solobot, Some(solobot)) => vec![Target { root: solobot, members: self.members.clone() }],
+            (OriginKind::Loop | OriginKind::Parent, Some(starter)) => vec![Target::single(starter), self.target()],
+            _ => vec![self.target()],
+        }
+    }
+
+    fn target(&self) -> Target {
+        Target { root: self.root, members: self.members.clone() }
+    }
+}
+
+/// What is to be done with an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Stop,
+    /// It should go, but not by solobot's hand.
+    Blocked,
+}
+
+/// One line of the plan.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The instance.
+    pub candidate: Candidate,
+    /// What is to be done with it.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The kept one first.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Makes it. The candidates come oldest first.
+    ///
+    /// # Errors
+    /// `--keep PID` names a process of no instance.
+    pub fn make(candidates: Vec<Candidate>, wishes: &Wishes) -> Result<Self, Error> {
+        let kept = choose(&candidates, wishes.keep)?;
+        let kept_ancestors = kept.as_ref().map(|(at, _)| candidates[*at].ancestors.clone()).unwrap_or_default();
+        let mut steps: Vec<Step> = candidates
+            .into_iter()
+            .enumerate()
+            .map(|(at, candidate)| match &kept {
+                Some((kept, why)) if *kept == at => Step { candidate, action: Action::Keep, reason: (*why).to_owned() },
+                _ => {
+                    let (action, reason) = fate(&candidate, wishes, &kept_ancestors);
+                    Step { candidate, action, reason }
+                }
+            })
+            .collect();
+        steps.sort_by_key(|step| step.action != Action::Keep);
+        Ok(Self { steps })
+    }
+
+    /// Whether anything is to be stopped.
+    pub fn stops_any(&self) -> bool {
+        self.to_stop().next().is_some()
+    }
+
+    /// What is to be stopped.
+    pub fn to_stop(&self) -> impl Iterator<Item = &Candidate> {
+        self.steps.iter().filter(|step| step.action == Action::Stop).map(|step| &step.candidate)
+    }
+
+    /// Every process of what stays.
+    pub fn protected(&self) -> Vec<i32> {
+        let kept = self.steps.iter().filter(|step| step.action == Action::Keep).map(|step| &step.candidate);
+        kept.flat_map(|one| one.members.iter().chain(&one.wrappers)).map(|member| member.pid).collect()
+    }
+
+    /// An instance that certainly should go stays because solobot may not touch it.
+    pub fn is_blocked(&self) -> bool {
+        self.steps.iter().any(|step| step.action == Action::Blocked && step.candidate.doubt.is_none())
+    }
+
+    /// The exit code of the plan alone: a negative answer if anything would be stopped, or is blocked.
+    pub fn exit(&self) -> Exit {
+        if self.stops_any() || self.is_blocked() { Exit::No } else { Exit::Ok }
+    }
+}
+
+/// The one that stays, and why. The one we run inside of stays in any case: we could not stop it and live.
+fn choose(candidates: &[Candidate], keep: Keep) -> Result<Option<(usize, &'static str)>, Error> {
+    let first = |test: &dyn Fn(&Candidate) -> bool, why| candidates.iter().position(test).map(|at| (at, why));
+    let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
+    let sure = |one: &Candidate| one.doubt.is_none() && !one.is_stopped;
+    let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
+    let managed = || first(&|one| sure(one) && one.origin.is_managed(), "a service manager keeps it");
+    let oldest = || first(&sure, "it is the oldest");
+    let newest = || candidates.iter().rposition(sure).map(|at| (at, "it is the newest"));
+    Ok(match keep {
+        _ if ours.is_some() => ours,
+        Keep::None => None,
+        Keep::Holder => holder().or_else(managed).or_else(oldest),
+        Keep::Managed => managed().or_else(holder).or_else(oldest),
+        Keep::Oldest => oldest(),
+        Keep::Newest => newest(),
+        Keep::Pid(pid) => match first(&|one| one.has(pid), "it was named") {
+            Some(named) => Some(named),
+            None => return Err(no_such_instance(candidates, pid)),
+        },
+    })
+}
+
+fn no_such_instance(candidates: &[Candidate], pid: i32) -> Error {
+    let there: Vec<String> = candidates.iter().map(|one| one.root.pid.to_string()).collect();
+    let hint = if there.is_empty() {
+        "there is none: solobot status".to_owned()
+    } else {
+        format!("there are: {}", there.join(", "))
+    };
+    Error::usage(format!("PID {pid} belongs to no instance of this bot"), hint)
+}
+
+/// What happens to one that does not stay.
+fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
+    if let Some(doubt) = candidate.doubt.as_ref().filter(|_| !wishes.include_probable) {
+        return (Action::Blocked, format!("only probably this bot: {doubt}; --include-probable stops it"));
+    }
+    if candidate.is_around_us {
+        return (Action::Blocked, "this solobot runs inside it".into());
+    }
+    let origin = &candidate.origin;
+    let shares_starter = origin.pid.is_some_and(|starter| kept_ancestors.contains(&starter));
+    if shares_starter && matches!(origin.kind, OriginKind::Loop | OriginKind::Parent | OriginKind::Solobot) {
+        let pid = origin.pid.unwrap_or_default();
+        return (Action::Blocked, format!("PID {pid}, which started it, runs the kept one too"));
+    }
+    if origin.would_respawn() && !wishes.include_managed {
+        return (Action::Blocked, format!("{origin} would start it again; --include-managed stops it all the same"));
+    }
+    (Action::Stop, if wishes.keep == Keep::None { "all are to stop" } else { "surplus" }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::origin::Respawns;
+
+    fn candidate(pid: i32) -> Candidate {
+        let root = Identity { pid, start_ticks: 1 };
+        Candidate {
+            root,
+            members: vec![root],
+            wrappers: Vec::new(),
+            ancestors: Vec::new(),
+            command: String::new(),
+            origin: Origin::unknown(),
+            holds: false,
+            is_stopped: false,
+            doubt: None,
+            is_around_us: false,
+        }
+    }
+
+    fn managed(pid: i32, kind: OriginKind, respawns: Respawns) -> Candidate {
+        let origin = Origin { kind, respawns, ..Origin::unknown() };
+        Candidate { origin, ..candidate(pid) }
+    }
+
+    const WISHES: Wishes = Wishes { keep: Keep::Holder, include_probable: false, include_managed: false };
+
+    fn plan(candidates: &[Candidate], wishes: Wishes) -> Vec<(i32, Action)> {
+        let plan = Plan::make(candidates.to_vec(), &wishes).unwrap();
+        plan.steps.iter().map(|step| (step.candidate.root.pid, step.action)).collect()
+    }
+
+    #[test]
+    fn the_holder_stays_else_the_managed_else_the_oldest() {
+        let (a, b, c) = (candidate(11), candidate(12), candidate(13));
+        let holder = Candidate { holds: true, ..b.clone() };
+        let service = managed(13, OriginKind::Systemd, Respawns::Yes);
+        let kept = |candidates: &[Candidate]| plan(candidates, WISHES)[0];
+        assert_eq!(kept(&[a.clone(), holder, service.clone()]), (12, Action::Keep));
+        assert_eq!(kept(&[a.clone(), b.clone(), service]), (13, Action::Keep));
+        assert_eq!(kept(&[a, b, c]), (11, Action::Keep));
+    }
+
+    #[test]
+    fn a_stopped_one_never_stays_and_keep_none_keeps_none() {
+        let stopped = Candidate { is_stopped: true, ..candidate(11) };
+        assert_eq!(plan(&[stopped, candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Stop)]);
+        let none = Wishes { keep: Keep::None, ..WISHES };
+        assert_eq!(plan(&[candidate(11)], none), [(11, Action::Stop)]);
+    }
+
+    #[test]
+    fn the_one_we_run_inside_of_stays_whatever_is_asked() {
+        let ours = Candidate { is_around_us: true, ..candidate(12) };
+        for keep in [Keep::None, Keep::Oldest, Keep::Pid(11)] {
+            let steps = plan(&[candidate(11), ours.clone()], Wishes { keep, ..WISHES });
+            assert_eq!(steps, [(12, Action::Keep), (11, Action::Stop)], "{keep:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_manager_would_start_again_is_left_to_it() {
+        for (kind, respawns, action) in [
+            (OriginKind::Systemd, Respawns::Yes, Action::Blocked),
+            (OriginKind::Systemd, Respawns::Unknown, Action::Blocked),
+            (OriginKind::Systemd, Respawns::No, Action::Stop),
+            (OriginKind::Parent, Respawns::Unknown, Action::Blocked),
+            (OriginKind::Terminal, Respawns::No, Action::Stop),
+        ] {
+            let holder = Candidate { holds: true, ..candidate(11) };
+            let steps = plan(&[holder, managed(12, kind, respawns)], WISHES);
+            assert_eq!(steps[1].1, action, "{kind:?} {respawns:?}");
+            let forced = Wishes { include_managed: true, ..WISHES };
+            let holder = Candidate { holds: true, ..candidate(11) };
+            assert_eq!(plan(&[holder, managed(12, kind, respawns)], forced)[1].1, Action::Stop);
+        }
+    }
+
+    #[test]
+    fn a_probable_one_is_neither_kept_nor_stopped_unless_asked() {
+        let doubtful = Candidate { doubt: Some("why".into()), ..candidate(11) };
+        assert_eq!(plan(&[doubtful.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Blocked)]);
+        let all = Wishes { include_probable: true, ..WISHES };
+        assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
+        let alone = Plan::make(vec![doubtful], &WISHES).unwrap();
+        assert_eq!(alone.exit(), Exit::Ok, "nobody says that it is surplus");
+    }
+
+    #[test]
+    fn keep_a_pid_that_is_no_instances_is_wrong_usage() {
+        let error = Plan::make(vec![candidate(11)], &Wishes { keep: Keep::Pid(99), ..WISHES }).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert!(error.hints()[0].contains("11"));
+    }
+}

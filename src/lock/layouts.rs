@@ -1,0 +1,43 @@
+//! Where bots keep their locks when nobody says otherwise: solobot's own default, and the two layouts found in the field
+//! (the design's section 1).
+
+use std::path::{Path, PathBuf};
+
+/// solobot's default, in the folder of the program.
+pub const SOLOBOT: &str = ".solobot.lock";
+/// Layout B, in the project folder.
+pub const LAYOUT_B: &str = ".bot_instance.lock";
+/// Layout A, where the lock is not named after the token.
+const LAYOUT_A: [&str; 2] = ["/tmp/telegram_polling.lock", "/tmp/jarvis_bot.lock"];
+
+/// The locks that a bot may have whose program lies in `folder`: nearest first, whether or not they exist. Layout A names
+/// its lock after the token, in `state` (`$XDG_STATE_HOME`).
+pub fn of_bot(folder: &Path, fingerprint: Option<&str>, state: Option<&Path>) -> Vec<PathBuf> {
+    let mut paths = vec![folder.join(SOLOBOT), folder.join(LAYOUT_B)];
+    if let (Some(fingerprint), Some(state)) = (fingerprint, state) {
+        paths.push(state.join("jarvis/locks").join(format!("telegram_polling_{fingerprint}.lock")));
+    }
+    paths.extend(LAYOUT_A.iter().map(PathBuf::from));
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_places_of_the_field() {
+        let paths = of_bot(Path::new("/srv/bot"), Some("0123456789ab"), Some(Path::new("/home/b/.local/state")));
+        let paths: Vec<&str> = paths.iter().filter_map(|path| path.to_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "/srv/bot/.solobot.lock",
+                "/srv/bot/.bot_instance.lock",
+                "/home/b/.local/state/jarvis/locks/telegram_polling_0123456789ab.lock",
+                "/tmp/telegram_polling.lock",
+                "/tmp/jarvis_bot.lock",
+            ]
+        );
+    }
+}
