@@ -137,7 +137,18 @@ fn locked_elsewhere(pid: i32, path: &Path, removed: &Path, present: Option<Inode
         let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).unwrap_or_default();
         another && fdinfo.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
     });
-    (found && identity.is_alive()).then_some(identity)
+    (found && sees_our_folder(pid, path) && identity.is_alive()).then_some(identity)
+}
+
+/// Whether the lock's folder is the same one for that process: with `PrivateTmp=`, or in a container, the same path means
+/// another file from the beginning, and nothing was replaced.
+fn sees_our_folder(pid: i32, path: &Path) -> bool {
+    let Some(folder) = path.parent() else { return true };
+    let inside = Path::new("/proc").join(pid.to_string()).join("root").join(folder.strip_prefix("/").unwrap_or(folder));
+    match (fs::metadata(inside), fs::metadata(folder)) {
+        (Ok(theirs), Ok(ours)) => Inode::from(&theirs) == Inode::from(&ours),
+        _ => true,
+    }
 }
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
