@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::notice::{Notice, Notify};
 use super::view::{LockView, absolute, lossy};
 use crate::cli;
-use crate::doctor::facts::{Bot as BotFacts, Facts};
+use crate::doctor::facts::{Bot as BotFacts, Facts, Seen};
 use crate::doctor::gather::{self, Surroundings, Target};
 use crate::doctor::{Code, Finding, Level, diagnose};
 use crate::error::Error;
@@ -99,25 +99,28 @@ pub fn run(
     let bots = settings.select_many(&args.selection, &named)?;
     let guessed = bots.is_empty();
     let mut on_watch = |bot: &str, span| notify.notice(&Notice::Watching { bot: bot.to_owned(), span });
+    let surroundings = surroundings(settings);
     let gathered = if guessed {
-        gather::of_machine(&surroundings(settings), &mut on_watch)
+        gather::of_machine(&surroundings, &mut on_watch)
     } else {
-        look_at(&bots, args, global, &mut on_watch)
+        look_at(&bots, args, global, &surroundings, &mut on_watch)
     };
     let facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
-    Ok(Outcome::Diagnosed(diagnosis(facts, guessed)))
+    Ok(Outcome::Diagnosed(diagnosis(&facts, guessed)))
 }
 
 fn surroundings(settings: &Settings) -> Surroundings {
     let context = settings.context();
-    let state_home = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
-    Surroundings { cwd: context.cwd.clone(), home: context.home.clone(), state_home }
+    let named = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
+    let usual = || context.home.as_ref().map(|home| home.join(".local/state"));
+    Surroundings { cwd: context.cwd.clone(), state: named.or_else(usual) }
 }
 
 fn look_at(
     bots: &[Bot],
     args: &cli::Doctor,
     global: &cli::Global,
+    surroundings: &Surroundings,
     on_watch: &mut gather::OnWatch<'_>,
 ) -> std::io::Result<Facts> {
     let mut unseen = Vec::new();
@@ -141,7 +144,7 @@ fn look_at(
             }
         })
         .collect();
-    let mut facts = gather::of_targets(&targets, on_watch)?;
+    let mut facts = gather::of_targets(&targets, surroundings, on_watch)?;
     facts.unseen = unseen;
     Ok(facts)
 }
@@ -166,7 +169,7 @@ fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> String {
     words.join(" ")
 }
 
-fn diagnosis(facts: Facts, guessed: bool) -> Diagnosis {
+fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     let mut unseen = facts.unseen.clone();
     let is_root = user::effective_uid() == 0;
     let sudo = if is_root { "" } else { "; sudo would show more" };
@@ -185,7 +188,7 @@ fn diagnosis(facts: Facts, guessed: bool) -> Diagnosis {
         host: user::host_name(),
         user: user::name(user::effective_uid()),
         time: Timestamp::from_second(facts.now.as_second()).unwrap_or_default(),
-        findings: diagnose(&facts),
+        findings: diagnose(facts),
         bots: facts.bots.iter().map(looked).collect(),
         processes: facts.processes,
         uninspected: facts.uninspected,
@@ -197,7 +200,7 @@ fn diagnosis(facts: Facts, guessed: bool) -> Diagnosis {
 fn looked(bot: &BotFacts) -> Looked {
     Looked {
         name: bot.name.clone(),
-        instances: bot.instances.iter().map(|seen| seen.pid()).collect(),
+        instances: bot.instances.iter().map(Seen::pid).collect(),
         locks: bot
             .locks
             .iter()

@@ -223,7 +223,7 @@ impl Bot {
         };
         let doubt = instance.doubt.map_or_else(String::new, |doubt| format!(", only probable: {}", doubt.reason()));
         let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
-        let origin = name_of(&instance.origin);
+        let origin = &instance.origin;
         format!(
             "PID {}, user {}, for {age}, from {origin}{lock}{stopped}{doubt}: {}",
             seen.pid(),
@@ -253,13 +253,5 @@ impl Seen {
             origin = above;
         }
         origin
-    }
-}
-
-/// An origin in words: `systemd bot.service`.
-pub fn name_of(origin: &Origin) -> String {
-    match &origin.name {
-        Some(name) => format!("{} {name}", origin.kind.word()),
-        None => origin.kind.word().to_owned(),
     }
 }

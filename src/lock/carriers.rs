@@ -34,6 +34,15 @@ pub struct LockedFile {
     pub caller: i32,
 }
 
+impl LockedFile {
+    /// Whether it is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
+    pub fn is_named_like_a_lock(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let is_pid_file = self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
+        (is_pid_file || name.contains("lock")) && !name.ends_with(" (deleted)")
+    }
+}
+
 /// Every process that carries any lock on the file, by PID. All of `/proc` is asked.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ mod check;
 mod clean_stale;
 mod config;
 mod docs;
+mod doctor;
 mod fd;
 mod interop;
 mod keeper;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Bot, Facts, Seen, name_of};
+use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
 use super::each;
 use crate::process::origin::OriginKind;
@@ -11,7 +11,7 @@ use crate::process::origin::OriginKind;
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
     each(facts, |bot| {
         let inside: Vec<&Seen> = bot.all().filter(|seen| is_contained(seen)).collect();
-        let containers: BTreeSet<String> = inside.iter().map(|seen| name_of(seen.origin())).collect();
+        let containers: BTreeSet<String> = inside.iter().map(|seen| seen.origin().to_string()).collect();
         if containers.len() < 2 {
             return None;
         }

@@ -31,13 +31,9 @@ fn is_leaked(bot: &Bot, seen: &Seen) -> bool {
     seen.skips_lock == Some(true) && bot.covered(seen) == Covered::Unlocked && other_lock(seen).is_none()
 }
 
-/// A lock that the instance or an ancestor holds, whatever the bot's own is. Programs lock other files too: databases,
-/// logs; a lock has a name like one.
+/// A lock that the instance or an ancestor holds, whatever the bot's own is.
 fn other_lock(seen: &Seen) -> Option<&LockedFile> {
-    seen.flocks.iter().find(|file| {
-        let name = file.path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        name.ends_with(".pid") || (name.contains("lock") && !name.ends_with(" (deleted)"))
-    })
+    seen.flocks.iter().find(|file| file.is_named_like_a_lock())
 }
 
 /// An instance runs without the lock, for no reason that another finding names.

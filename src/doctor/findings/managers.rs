@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::facts::{Bot, Facts, Seen, name_of};
+use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
 use super::each;
 use crate::process::origin::{Origin, OriginKind};
@@ -15,9 +15,9 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
         .map(|(bot, seen)| {
             let origin = &seen.instance.origin;
             let kept = bot.to_keep().map_or_else(String::new, |kept| {
-                format!("to be kept is PID {}, from {}", kept.pid(), name_of(&kept.instance.origin))
+                format!("to be kept is PID {}, from {}", kept.pid(), kept.instance.origin)
             });
-            let summary = format!("killing PID {} is in vain: {} would start it again", seen.pid(), name_of(origin));
+            let summary = format!("killing PID {} is in vain: {origin} would start it again", seen.pid());
             Finding::new(Code::Respawner, Level::Warning, summary)
                 .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence), kept])
                 .about([seen.pid()])
@@ -76,7 +76,7 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
         if services.len() < 2 {
             return None;
         }
-        let names: Vec<String> = services.values().map(|seen| name_of(seen[0].origin())).collect();
+        let names: Vec<String> = services.values().map(|seen| seen[0].origin().to_string()).collect();
         let keep = bot.to_keep().map(Seen::pid);
         let others = services.values().filter(|seen| seen.iter().all(|one| Some(one.pid()) != keep));
         let leave: Vec<String> = others.filter_map(|seen| for_good(seen[0].origin())).collect();

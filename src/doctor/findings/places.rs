@@ -122,11 +122,11 @@ mod tests {
     #[test]
     fn a_cleaner() {
         let cleaner = Cleaner { name: "systemd-tmpfiles", source: "tmp.conf: q /tmp".into(), age: "10d".into() };
-        let cleaned = |state| Lock { cleaner: Some(cleaner.clone()), ..lock("/tmp/l", state) };
+        let in_tmp = |state| Lock { cleaner: Some(cleaner.clone()), ..lock("/tmp/l", state) };
         let exclude = Some("echo 'x /tmp/l*' >/etc/tmpfiles.d/solobot.conf".to_owned());
-        let said = say(tmp_cleaner, with_lock(vec![], cleaned(State::Free)));
+        let said = say(tmp_cleaner, with_lock(vec![], in_tmp(State::Free)));
         assert_eq!(said, [(Level::Warning, vec![], exclude)]);
-        assert_eq!(say(tmp_cleaner, with_lock(vec![], cleaned(State::Absent))), []);
+        assert_eq!(say(tmp_cleaner, with_lock(vec![], in_tmp(State::Absent))), []);
         assert_eq!(say(tmp_cleaner, with_lock(vec![], lock("/tmp/l", State::Free))), []);
     }
 }

@@ -10,7 +10,7 @@ use crate::duration::show;
 use crate::process::origin::{Origin, OriginKind};
 
 /// An instance that ends within this time of its start has not run well.
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_mins(1);
 
 /// A new release runs beside the old one.
 pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {

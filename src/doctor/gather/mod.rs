@@ -2,12 +2,12 @@
 
 mod lock;
 mod machine;
+mod places;
 mod starts;
 mod tmpfiles;
 mod traces;
 mod view;
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,17 +16,22 @@ use jiff::Timestamp;
 
 use super::facts::{Bot, Facts, Seen, Trace};
 use crate::lock::carriers::{self, LockedFile};
-use crate::lock::state::State;
 use crate::process::details::{Handle, variable};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::program::Program;
 use crate::telegram::token::Token;
 
-pub use machine::{Surroundings, of_machine};
+pub use machine::of_machine;
 
-/// The default lock's name, and layout B's.
-const LOCK_NAMES: [&str; 2] = [".solobot.lock", ".bot_instance.lock"];
+/// Where locks may lie besides the bots' own folders.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The current folder.
+    pub cwd: PathBuf,
+    /// `$XDG_STATE_HOME`, or what stands for it.
+    pub state: Option<PathBuf>,
+}
 
 /// A bot to look at.
 #[derive(Debug)]
@@ -56,23 +61,38 @@ pub type OnWatch<'a> = dyn FnMut(&str, Duration) + 'a;
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub fn of_targets(targets: &[Target<'_>], on_watch: &mut OnWatch<'_>) -> io::Result<Facts> {
+pub fn of_targets(
+    targets: &[Target<'_>],
+    surroundings: &Surroundings,
+    on_watch: &mut OnWatch<'_>,
+) -> io::Result<Facts> {
     let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
     for target in targets {
         let bots = match target.program {
-            Some(program) => running(program, target, &mut facts, on_watch)?,
-            None => vec![bot_of(target)],
+            Some(program) => {
+                let mut found = find::find(&Search::new(program).with_token(target.token))?;
+                found.forecast();
+                count(&mut facts, &found);
+                distinct(&found, target)
+            }
+            None => vec![empty(target)],
         };
-        facts.bots.extend(bots);
+        for mut bot in bots {
+            bot.locks = if target.lock_is_named || target.program.is_none() {
+                vec![lock::look(target.lock, bot.all(), target.network_allowed)]
+            } else {
+                places::locks_of(&bot, Some(target.lock), surroundings, target.network_allowed)
+            };
+            if let Some(program) = target.program {
+                watch(&mut bot, program, on_watch);
+            }
+            facts.bots.push(bot);
+        }
     }
     Ok(facts)
 }
 
-/// A bot without instances, with its lock.
-fn bot_of(target: &Target<'_>) -> Bot {
-    Bot { locks: vec![lock::look(target.lock, std::iter::empty(), target.network_allowed)], ..empty(target) }
-}
-
+/// A bot of which nothing has been seen yet.
 fn empty(target: &Target<'_>) -> Bot {
     Bot {
         name: target.name.clone(),
@@ -84,30 +104,18 @@ fn empty(target: &Target<'_>) -> Bot {
     }
 }
 
-/// The distinct bots that a program is: one, unless a bare name or tokens make several.
-fn running(
-    program: &Program,
-    target: &Target<'_>,
-    facts: &mut Facts,
-    on_watch: &mut OnWatch<'_>,
-) -> io::Result<Vec<Bot>> {
-    let mut found = find::find(&Search::new(program).with_token(target.token))?;
-    found.forecast();
-    count(facts, &found);
-    let groups: Vec<Vec<Seen>> = found
-        .bots()
-        .into_iter()
-        .map(|group| group.into_iter().map(|instance| look_closer(instance, target.skip_env)).collect())
-        .collect();
-    let probable: Vec<Seen> = found.probable.iter().map(|instance| look_closer(instance, target.skip_env)).collect();
-    let several = groups.len() > 1;
+/// The distinct bots that were found: one, unless a bare name or tokens make several.
+fn distinct(found: &Found, target: &Target<'_>) -> Vec<Bot> {
+    let groups = found.bots();
+    let is_several = groups.len() > 1;
+    let closer = |instance: &Instance| look_closer(instance, target.skip_env);
     let mut bots: Vec<Bot> = groups
         .into_iter()
-        .map(|instances| {
-            let own = instances[0].instance.program.clone().filter(|_| several);
-            let bot = Bot { instances, ..empty(target) };
+        .map(|group| {
+            let own = group[0].program.as_ref().filter(|_| is_several);
+            let bot = Bot { instances: group.into_iter().map(closer).collect(), ..empty(target) };
             match own {
-                Some(own) => Bot { name: own.to_string(), select: select(&own), ..bot },
+                Some(own) => Bot { name: own.to_string(), select: select(own), ..bot },
                 None => bot,
             }
         })
@@ -115,14 +123,8 @@ fn running(
     if bots.is_empty() {
         bots.push(empty(target));
     }
-    bots[0].probable = probable;
-    for bot in &mut bots {
-        let paths = lock_paths(bot, target);
-        let looked = paths.iter().map(|path| lock::look(path, bot.all(), target.network_allowed));
-        bot.locks = drop_absent(looked.collect());
-        watch(bot, program, on_watch);
-    }
-    Ok(bots)
+    bots[0].probable = found.probable.iter().map(closer).collect();
+    bots
 }
 
 fn count(facts: &mut Facts, found: &Found) {
@@ -170,46 +172,6 @@ fn traces_of(instance: &Instance, environ: Option<&[u8]>) -> Vec<Trace> {
     };
     let ancestors = instance.ancestors.iter().filter_map(|ancestor| of_ancestor(ancestor.pid));
     ancestors.chain(environ.and_then(traces::of_environ)).collect()
-}
-
-/// Where the bot's lock may be. One that is named is the only one; else the default lock, layout B's, and whatever an
-/// instance holds.
-fn lock_paths(bot: &Bot, target: &Target<'_>) -> Vec<PathBuf> {
-    if target.lock_is_named {
-        return vec![target.lock.to_owned()];
-    }
-    let own = bot.instances.first().and_then(|seen| folder_of(&seen.instance));
-    let folder = own.or_else(|| target.lock.parent().map(Path::to_owned)).unwrap_or_default();
-    let mut paths: Vec<PathBuf> = LOCK_NAMES.iter().map(|name| folder.join(name)).collect();
-    paths.extend(held_by(bot));
-    paths.dedup();
-    paths
-}
-
-/// The folder of an instance's default lock.
-fn folder_of(instance: &Instance) -> Option<PathBuf> {
-    Some(instance.program.as_ref()?.default_lock_dir(instance.cwd.as_deref()?))
-}
-
-/// The files named like a lock that its instances themselves hold, and that are still there.
-fn held_by(bot: &Bot) -> Vec<PathBuf> {
-    let is_lock = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        (name.contains("lock") || name.ends_with(".pid")) && path.is_file()
-    };
-    let files = bot.instances.iter().flat_map(|seen| &seen.flocks).map(|file| file.path.clone());
-    let known = |path: &PathBuf| LOCK_NAMES.iter().any(|name| path.file_name() == Some(OsStr::new(name)));
-    files.filter(|path| is_lock(path) && !known(path)).collect()
-}
-
-/// Of the places where a lock might be, those where one is; if there is none, the first.
-fn drop_absent(locks: Vec<super::facts::Lock>) -> Vec<super::facts::Lock> {
-    let is_there = |lock: &super::facts::Lock| lock.facts.state != State::Absent;
-    if locks.iter().any(is_there) {
-        locks.into_iter().filter(is_there).collect()
-    } else {
-        locks.into_iter().take(1).collect()
-    }
 }
 
 /// What means a program behind a subcommand, wherever it is typed. A module is named by its file: `-m NAME` means it only

@@ -27,7 +27,7 @@ const RUNNERS: [&str; 13] = [
     "cirrus",
     "concourse",
 ];
-/// Jenkins and TeamCity run on Java: their archives.
+/// What Jenkins runs on Java: its archives.
 const ARCHIVES: [&str; 4] = ["agent.jar", "remoting.jar", "slave.jar", "jenkins.war"];
 /// Variables of CI jobs, and the value they have there; an empty one is any.
 const VARIABLES: [(&str, &str); 9] = [

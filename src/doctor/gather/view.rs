@@ -22,7 +22,7 @@ pub fn elsewhere(pid: i32, lock: &Path) -> Option<Elsewhere> {
 }
 
 /// What is mounted at, or nearest above, that folder: the root of the mount within its file system, which names
-/// systemd's private folder, or else the kind of file system (proc_pid_mountinfo(5)).
+/// systemd's private folder, or else the kind of file system (`proc_pid_mountinfo(5)`).
 fn mount_at(mountinfo: &str, folder: &Path) -> Option<String> {
     let mount = |line: &str| -> Option<(PathBuf, String)> {
         let (before, behind) = line.split_once(" - ")?;
