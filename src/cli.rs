@@ -364,12 +364,12 @@ pub struct Doctor {
     /// A bot of solobot.toml; all of them, or else every likely bot on this machine, if none is named
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
-    /// Which bot, without a file.
-    #[command(flatten)]
-    pub selection: Selection,
     /// Explain a finding: its cause, how to be sure, what mends it
     #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
     pub explain: Option<Code>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// What `acquire --pid` starts; every value comes from it.

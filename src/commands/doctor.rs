@@ -1,6 +1,6 @@
 //! `doctor`: why are there conflicts, and what to do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -135,6 +135,7 @@ fn look_at(
             Target {
                 name: bot.name.clone(),
                 select: select(bot, args, global),
+                lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", quote(lock))),
                 program: bot.program.as_ref(),
                 token: token.map(|resolved| &resolved.token),
                 lock: &bot.lock,
@@ -149,24 +150,19 @@ fn look_at(
     Ok(facts)
 }
 
-/// What the operator types behind another subcommand to mean the same bot, from any folder.
-fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> String {
-    let quote = |path: &std::path::Path| shell_words::quote(&absolute(path).to_string_lossy()).into_owned();
-    let mut words = Vec::new();
-    if let Some(config) = global.config.as_ref().filter(|_| bot.configured) {
-        words.push(format!("-c {}", quote(config)));
-    }
+/// What the operator types behind another subcommand to mean the same bot, from any folder; `None` if only a lock does.
+fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
     if bot.configured {
-        words.push(shell_words::quote(&bot.name).into_owned());
-    } else if let Some(program) = &bot.program {
-        let typed = args.selection.program.as_ref().map(|text| text.to_string_lossy().into_owned());
-        let typed = typed.map(|text| format!("-m {}", shell_words::quote(&text)));
-        words.extend(gather::select(program).or(typed));
+        let file = global.config.as_deref().map(|file| format!("-c {} ", quote(file)));
+        return Some(file.unwrap_or_default() + &shell_words::quote(&bot.name));
     }
-    if let Some(lock) = &args.selection.lock {
-        words.push(format!("-l {}", quote(lock)));
-    }
-    words.join(" ")
+    let typed = || Some(format!("-m {}", shell_words::quote(&args.selection.program.as_ref()?.to_string_lossy())));
+    gather::select(bot.program.as_ref()?).or_else(typed)
+}
+
+/// An absolute path as a shell takes it.
+fn quote(path: &Path) -> String {
+    shell_words::quote(&absolute(path).to_string_lossy()).into_owned()
 }
 
 fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {

@@ -37,6 +37,8 @@ pub struct Bot {
     pub name: String,
     /// What means this bot behind a subcommand: its name, or flags; `None` if nothing does.
     pub select: Option<String>,
+    /// The flag that names its lock, where the operator gave one.
+    pub lock_flag: Option<String>,
     /// Whether a program is known: else nobody can be told from the bot.
     pub has_program: bool,
     /// Whether flags or the file name its lock: an instance is to hold that very one.
@@ -208,7 +210,9 @@ impl Bot {
 
     /// A subcommand for this bot: `solobot stop main`.
     pub fn solobot(&self, subcommand: &str) -> Option<String> {
-        Some(format!("solobot {subcommand} {}", self.select.as_ref()?))
+        let words = [Some(subcommand), self.select.as_deref(), self.lock_flag.as_deref()];
+        let is_named = self.select.is_some() || self.lock_flag.is_some();
+        is_named.then(|| format!("solobot {}", words.into_iter().flatten().collect::<Vec<_>>().join(" ")))
     }
 
     /// An instance in a line: PID, user, age, origin, lock, and the command last, which may be cut.
@@ -225,7 +229,7 @@ impl Bot {
         let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
         let origin = &instance.origin;
         format!(
-            "PID {}, user {}, for {age}, from {origin}{lock}{stopped}{doubt}: {}",
+            "PID {}, user {}, for {age}, origin {origin}{lock}{stopped}{doubt}: {}",
             seen.pid(),
             instance.user,
             instance.command

@@ -10,6 +10,8 @@ use crate::doctor::{Code, Finding, Level};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
+/// More lines of evidence convince nobody; `--json` has them all.
+const MOST: usize = 12;
 /// What stands before each line of evidence.
 const INDENT: &str = "  ";
 
@@ -70,8 +72,11 @@ fn finding(finding: &Finding, width: Option<usize>) -> String {
     };
     let head = format!("{} {}:", paint(style, finding.level.word()), paint(NAME, finding.code.word()));
     let mut text = format!("{head} {}\n", sanitize::line(&finding.summary));
-    for line in finding.evidence.iter().filter(|line| !line.is_empty()) {
+    for line in finding.evidence.iter().take(MOST) {
         let _ = writeln!(text, "{INDENT}{}", cut(&sanitize::line(line), width.map(|width| width.saturating_sub(2))));
+    }
+    if finding.evidence.len() > MOST {
+        let _ = writeln!(text, "{INDENT}… and {} more: --json shows them", finding.evidence.len() - MOST);
     }
     if let Some(command) = &finding.command {
         let _ = writeln!(text, "{INDENT}{} {}", paint(COMMAND, "mend:"), sanitize::line(command));

@@ -70,7 +70,7 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
-            Outcome::Doctor(outcome) => doctor::doctor(outcome, terminal::width(&io::stdout())),
+            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, terminal::width(&io::stdout())),
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
@@ -86,7 +86,11 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_)
+            | Outcome::Doctor(_)
+            | Outcome::CleanStale(_)
+            | Outcome::KillDuplicates(_)
+            | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }

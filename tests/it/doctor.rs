@@ -132,8 +132,7 @@ fn a_lock_that_the_bot_holds_elsewhere_is_found() {
         // Where another one is configured, that is the fault.
         let seen = diagnose(test, "-m bot.py -l bot.lock", 0);
         let found = finding(&seen, "unlocked-instance");
-        assert!(found["command"].as_str().unwrap().contains("locks/other.lock"), "{found}");
-        assert!(alive(pid));
+        mend(test, found).code(0).stdout_has(&["locks/other.lock: held by PID", &pid.to_string()]);
     });
 }
 

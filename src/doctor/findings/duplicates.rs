@@ -15,7 +15,7 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let (level, summary, command) = if sure > 1 {
-        let summary = format!("{sure} instances of {} run, where one may", bot.name);
+        let summary = format!("{sure} instances of {} run instead of one", bot.name);
         (Level::Error, summary, bot.solobot("kill-duplicates"))
     } else {
         let summary = format!("{} may run more than once: whether these are one bot cannot be told", bot.name);

@@ -2,29 +2,38 @@
 
 use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::{Code, Finding, Level};
-use super::{instances, locks, quote};
+use super::{each, locks, quote};
 use crate::commands::status::Covered;
 use crate::lock::carriers::LockedFile;
 use crate::lock::state::State;
 
-/// An instance believes that a lock is held for it, and none is.
+/// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
-    instances(facts)
-        .filter(|(bot, seen)| is_leaked(bot, seen))
-        .map(|(bot, seen)| {
-            let name = bot.skip_env.as_deref().unwrap_or_default();
-            let pid = seen.pid();
-            let summary = format!("PID {pid} takes no lock because {name}=1 leaked into its environment");
+    each(facts, |bot| {
+        let leaked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
+        let pid = leaked.first()?.pid();
+        let name = bot.skip_env.as_deref().unwrap_or_default();
+        let summary = format!("{} of {} takes no lock: {name}=1 leaked into its environment", pids(&leaked), bot.name);
+        Some(
             Finding::new(Code::LeakedSkipVariable, Level::Error, summary)
+                .shown_by(bot.describe_all(leaked.iter().copied(), facts.now))
                 .shown_by([
-                    bot.describe(seen, facts.now),
                     format!("{name}=1 says that an ancestor holds the lock; neither it nor an ancestor does"),
                     "start it without the variable: look for it in exports, `.env` and Environment=".to_owned(),
                 ])
-                .about([pid])
-                .mended_by(format!("tr '\\0' '\\n' </proc/{pid}/environ | grep '^{name}='"))
-        })
-        .collect()
+                .about(leaked.iter().map(|seen| seen.pid()))
+                .mended_by(format!("tr '\\0' '\\n' </proc/{pid}/environ | grep '^{name}='")),
+        )
+    })
+}
+
+/// `PID 7`, `PIDs 7, 9`.
+fn pids(seen: &[&Seen]) -> String {
+    match seen {
+        [one] => format!("PID {}", one.pid()),
+        [one, other] => format!("PIDs {}, {}", one.pid(), other.pid()),
+        many => format!("{} instances", many.len()),
+    }
 }
 
 fn is_leaked(bot: &Bot, seen: &Seen) -> bool {
@@ -36,12 +45,12 @@ fn other_lock(seen: &Seen) -> Option<&LockedFile> {
     seen.flocks.iter().find(|file| file.is_named_like_a_lock())
 }
 
-/// An instance runs without the lock, for no reason that another finding names.
+/// Instances run without the lock, for no reason that another finding names.
 pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
-    instances(facts)
-        .filter(|(bot, seen)| is_unlocked(bot, seen))
-        .map(|(bot, seen)| unlocked(bot, seen, facts))
-        .collect()
+    each(facts, |bot| {
+        let unlocked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
+        (!unlocked.is_empty()).then(|| self::unlocked(bot, &unlocked, facts))
+    })
 }
 
 fn is_unlocked(bot: &Bot, seen: &Seen) -> bool {
@@ -57,25 +66,31 @@ fn is_unlocked(bot: &Bot, seen: &Seen) -> bool {
         && !bot.locks.iter().any(is_explained)
 }
 
-fn unlocked(bot: &Bot, seen: &Seen, facts: &Facts) -> Finding {
-    let pid = seen.pid();
+fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
+    let first = seen[0];
     let lock = bot.locks.first();
     let exists = lock.is_some_and(|lock| lock.facts.state != State::Absent);
+    let verb = if seen.len() > 1 { "run" } else { "runs" };
     let (level, summary) = if bot.lock_is_named || exists {
-        (Level::Warning, format!("PID {pid} runs without the lock: a second start would not be refused"))
+        (Level::Warning, format!("{} {verb} without the lock: a second start would not be refused", pids(seen)))
     } else {
-        (Level::Info, format!("PID {pid} runs without any lock: nothing would refuse a second start"))
+        (Level::Info, format!("{} {verb} without any lock: nothing would refuse a second start", pids(seen)))
     };
     let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
-    let other = other_lock(seen).map(|file| format!("it holds another lock: {}", file.path.display()));
-    let command = match (other_lock(seen), &bot.select) {
+    let other = other_lock(first);
+    let advice = match other {
+        Some(file) => format!("it holds another lock, {}: name that one", file.path.display()),
+        None => "stop it, and start it again under the lock".to_owned(),
+    };
+    let command = match (other, &bot.select) {
         (Some(file), Some(select)) => Some(format!("solobot status {select} --lock {}", quote(&file.path))),
-        (None, Some(select)) => Some(format!("solobot acquire {select} -- {}", seen.instance.command)),
-        (_, None) => None,
+        _ => bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command)),
     };
     Finding::new(Code::UnlockedInstance, level, summary)
-        .shown_by([Some(bot.describe(seen, facts.now)), state, other].into_iter().flatten())
-        .about([pid])
+        .shown_by(bot.describe_all(seen.iter().copied(), facts.now))
+        .shown_by(state)
+        .shown_by([advice])
+        .about(seen.iter().map(|seen| seen.pid()))
         .mended_by(command)
 }
 

@@ -14,12 +14,11 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
         .filter(|(_, seen)| seen.instance.origin.would_respawn())
         .map(|(bot, seen)| {
             let origin = &seen.instance.origin;
-            let kept = bot.to_keep().map_or_else(String::new, |kept| {
-                format!("to be kept is PID {}, from {}", kept.pid(), kept.instance.origin)
-            });
+            let kept = bot.to_keep().map(|kept| format!("to be kept is PID {}, {}", kept.pid(), kept.instance.origin));
             let summary = format!("killing PID {} is in vain: {origin} would start it again", seen.pid());
             Finding::new(Code::Respawner, Level::Warning, summary)
-                .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence), kept])
+                .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence)])
+                .shown_by(kept)
                 .about([seen.pid()])
                 .mended_by(origin.stop.clone().or_else(|| bot.solobot("status")))
         })

@@ -70,6 +70,6 @@ fn bot_of(instances: Vec<Seen>) -> Bot {
 
 fn lock_alone(lock: Lock) -> Bot {
     let path = lock.facts.path.display().to_string();
-    let select = format!("-l {}", shell_words::quote(&path));
-    Bot { name: path, select: Some(select), locks: vec![lock], ..Bot::default() }
+    let flag = format!("-l {}", shell_words::quote(&path));
+    Bot { name: path, lock_flag: Some(flag), locks: vec![lock], ..Bot::default() }
 }

@@ -39,7 +39,9 @@ pub struct Target<'a> {
     /// Its name.
     pub name: String,
     /// What means it behind a subcommand.
-    pub select: String,
+    pub select: Option<String>,
+    /// The flag that names its lock.
+    pub lock_flag: Option<String>,
     /// Its program.
     pub program: Option<&'a Program>,
     /// Its token.
@@ -96,7 +98,8 @@ pub fn of_targets(
 fn empty(target: &Target<'_>) -> Bot {
     Bot {
         name: target.name.clone(),
-        select: Some(target.select.clone()),
+        select: target.select.clone(),
+        lock_flag: target.lock_flag.clone(),
         has_program: target.program.is_some(),
         lock_is_named: target.lock_is_named,
         skip_env: target.skip_env.map(str::to_owned),
