@@ -16,7 +16,7 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
     }
     let (level, summary, command) = if sure > 1 {
         let summary = format!("{sure} instances of {} run instead of one", bot.name);
-        (Level::Error, summary, bot.solobot("kill-duplicates"))
+        (Level::Error, summary, stop_surplus(bot))
     } else {
         let summary = format!("{} may run more than once: whether these are one bot cannot be told", bot.name);
         (Level::Warning, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
@@ -26,6 +26,15 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
         .about(shown.iter().map(|seen| seen.pid()));
     Some(finding.mended_by(command))
+}
+
+/// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
+fn stop_surplus(bot: &Bot) -> Option<String> {
+    let origins = || bot.surplus().into_iter().map(|seen| &seen.instance.origin);
+    let mut stops: Vec<&str> = origins().filter_map(|origin| origin.stop.as_deref()).collect();
+    stops.dedup();
+    let is_theirs = origins().all(|origin| origin.would_respawn() && origin.stop.is_some());
+    if is_theirs { Some(stops.join(" && ")) } else { bot.solobot("kill-duplicates") }
 }
 
 /// Several processes that are one instance: no duplicates.
@@ -49,9 +58,10 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, identity, say, seen};
+    use super::super::super::testing::{bot, from, identity, say, seen};
     use super::*;
     use crate::process::matching::{Confidence, Doubt};
+    use crate::process::origin::OriginKind;
 
     #[test]
     fn two_instances_are_duplicates_and_one_is_not() {
@@ -60,6 +70,14 @@ mod tests {
         assert_eq!(say(duplicate_instances, two), [(Level::Error, vec![10, 20], kill)]);
         assert_eq!(say(duplicate_instances, bot("main", vec![seen(10)])), []);
         assert_eq!(say(duplicate_instances, bot("main", vec![])), []);
+    }
+
+    #[test]
+    fn what_solobot_would_not_touch_is_left_to_its_manager() {
+        let copy = |pid| from(pid, OriginKind::Pm2, Some("bot"));
+        let command = |bot| say(duplicate_instances, bot).remove(0).2.unwrap();
+        assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "pm2 stop bot");
+        assert_eq!(command(bot("main", vec![copy(10), copy(20), seen(30)])), "solobot kill-duplicates main");
     }
 
     #[test]

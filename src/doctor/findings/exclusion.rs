@@ -80,6 +80,7 @@ fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
     let other = other_lock(first);
     let advice = match other {
         Some(file) => format!("it holds another lock, {}: name that one", file.path.display()),
+        None if first.origin().is_managed() => format!("let {} start it by this command", first.origin()),
         None => "stop it, and start it again under the lock".to_owned(),
     };
     let command = match (other, &bot.select) {
