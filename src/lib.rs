@@ -10,6 +10,7 @@
 //! | [`process`] | identities, listing, programs, instances, origins, stopping, running COMMAND |
 //! | [`telegram`] | tokens and the Bot API's harmless methods |
 //! | [`conflicts`] | conflict and network errors in logs |
+//! | [`journal`] | what solobot did, appended |
 //! | [`platform`] | what is Linux's, behind one facade |
 //! | [`error`], [`exit`] | expected errors, and the one exit-code table |
 //!
@@ -24,6 +25,7 @@ pub mod duration;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod journal;
 pub mod lock;
 pub mod platform;
 pub mod process;

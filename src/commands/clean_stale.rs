@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::text::Text;
@@ -65,8 +66,13 @@ impl Outcome {
 /// Nothing says which lock is meant; a file cannot be changed.
 pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error> {
     let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: false };
+    let journal = Journal::at(settings.journal());
     for path in paths(args, settings)? {
         let (cleaned, refused) = clean(&path, args)?;
+        if cleaned.action != Action::Kept && !args.dry_run {
+            let bot = settings.bot_of_lock(&path).unwrap_or_default();
+            journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
+        }
         outcome.files.push(cleaned);
         outcome.refused |= refused;
     }

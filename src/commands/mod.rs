@@ -4,10 +4,14 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod conflicts;
+pub mod delete_webhook;
 pub mod doctor;
 pub mod keeper;
 pub mod kill_duplicates;
+pub mod metrics;
 pub mod notice;
+pub mod polling;
 pub mod release;
 pub mod status;
 pub mod view;
@@ -30,12 +34,18 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `delete-webhook` ended.
+    DeleteWebhook(delete_webhook::Outcome),
     /// `kill-duplicates` or `stop` ended.
     KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
     Check(check::Outcome),
     /// `doctor` looked.
     Doctor(doctor::Outcome),
+    /// `conflicts` counted.
+    Conflicts(Box<conflicts::Outcome>),
+    /// `metrics` measured.
+    Metrics(metrics::Outcome),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -46,11 +56,13 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Keeper => Exit::Ok,
+            Self::Status(_) | Self::Metrics(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
             Self::Doctor(outcome) => outcome.exit(),
+            Self::Conflicts(outcome) => outcome.exit(),
         }
     }
 }
@@ -91,8 +103,9 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
-        Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
+        Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, notify).map(Outcome::DeleteWebhook),
         Command::KillDuplicates(args) => {
             kill_duplicates::run(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }
@@ -101,6 +114,10 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         }
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, notify).map(Outcome::Doctor),
+        Command::Conflicts(args) => {
+            conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
+        }
+        Command::Metrics(args) => metrics::run(&args, &settings, notify).map(Outcome::Metrics),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

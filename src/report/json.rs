@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::{Outcome, acquire, doctor, release};
 use crate::error::Error;
+use crate::telegram::token::mask;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
@@ -20,8 +21,11 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
             value
         }
         Outcome::Doctor(doctor::Outcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
+        Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
+        Outcome::Metrics(measured) => serde_json::to_value(measured).ok()?,
+        Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
@@ -51,7 +55,8 @@ pub fn error(error: &Error) -> Value {
 
 /// The same from its parts.
 pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> Value {
-    with_schema(json!({ "error": { "code": code, "kind": kind, "message": message, "hints": hints } }))
+    let hints: Vec<_> = hints.iter().map(|hint| mask(hint)).collect();
+    with_schema(json!({ "error": { "code": code, "kind": kind, "message": mask(message), "hints": hints } }))
 }
 
 fn with_schema(value: Value) -> Value {

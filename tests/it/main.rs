@@ -6,6 +6,7 @@
 
 mod harness;
 mod holding;
+mod standin;
 
 mod acquire;
 mod bad_paths;
@@ -13,15 +14,26 @@ mod bad_records;
 mod check;
 mod clean_stale;
 mod config;
+mod conflicts;
 mod docs;
 mod doctor;
 mod fd;
 mod interop;
+mod journal;
 mod keeper;
+mod metrics;
 mod orphan;
 mod pid_reuse;
 mod races;
 mod release;
 mod signals;
 mod status;
+mod telegram_acquire;
+mod telegram_bots;
+mod telegram_errors;
+mod telegram_polling;
+mod telegram_probes;
+mod telegram_routes;
+mod telegram_secrets;
+mod telegram_webhook;
 mod tree;

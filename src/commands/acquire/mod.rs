@@ -4,15 +4,18 @@
 //! 2. refused: say who holds it and wait, or take over;
 //! 3. verify, write text and record, verify again;
 //! 4. look for instances that run without the lock, and wait for those too;
-//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
+//! 5. clear the webhook, if that is asked for;
+//! 6. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
 mod modes;
 mod refusal;
 mod run;
+mod story;
 mod takeover;
 mod unlocked;
+mod webhook;
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -65,6 +68,8 @@ struct Request<'a> {
     grace: Duration,
     conflict_exit: Exit,
     args: &'a cli::Acquire,
+    /// What the journal is told.
+    story: story::Story,
     /// The current folder: a program without a folder of its own runs there.
     cwd: std::path::PathBuf,
 }
@@ -93,21 +98,41 @@ pub fn run(
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
     let request = modes::settle(args, global, settings)?;
+    let errand = webhook::prepare(&request, settings, notify)?;
     if environment::is_held_for_us(&request, notify) {
+        if let Some(errand) = errand {
+            errand.run(None, notify)?;
+        }
         return run::without_lock(&request, &[]);
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     let mut attempt = Attempt { request: &request, signals: &signals, deadline, took_over: false, notify };
     match attempt.hold()? {
-        Progress::Held(held) => modes::hold(&request, *held, &signals, attempt.notify),
+        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.notify)) {
+            None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.notify),
+            Some(Ok(webhook::End::Signal(signal))) => {
+                held.release();
+                Ok(Outcome::Ended(Exit::Signal(signal)))
+            }
+            Some(Err(error)) => {
+                held.release();
+                Err(error)
+            }
+        },
         Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
         Progress::Refused if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);
             drop(signals);
             run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
         }
-        Progress::Refused => Err(attempt.refusal().into()),
+        Progress::Refused => {
+            let refusal = attempt.refusal();
+            if let Limit::For(after) = request.wait {
+                request.story.timed_out(after);
+            }
+            Err(refusal.into())
+        }
     }
 }
 
@@ -138,6 +163,7 @@ impl Attempt<'_> {
         {
             takeover::stop_holders(self.request, whom, self.notify)?;
             self.took_over = true;
+            self.request.story.took_over();
             progress = self.take(Some(self.takeover_deadline()))?;
         }
         match progress {
@@ -197,6 +223,7 @@ impl Attempt<'_> {
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
         if refused && matches!(outcome, wait::Outcome::Granted(_)) {
+            self.request.story.waited(start.elapsed());
             self.notify.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
         Ok(outcome)

@@ -12,6 +12,7 @@ use super::notice::{Notice, Notify};
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::state::{Facts, State, inspect};
@@ -99,6 +100,23 @@ pub fn stop(
         .run(settings, notify)
 }
 
+/// Writes down which duplicates there were, and what became of them.
+fn tell(journal: &Journal, bot: &Bot, plan: &[PlanView], results: &[ResultView]) {
+    let event = |what, pid| Event::new(what, &bot.name).lock(&bot.lock).pid(pid);
+    for duplicate in plan.iter().filter(|line| line.action != Action::Keep) {
+        journal.append(&event(What::DuplicateFound, duplicate.pid).detail(&duplicate.origin));
+    }
+    for result in results {
+        let what = match result.result {
+            "terminated" | "killed" | "gone" => What::DuplicateStopped,
+            "survived" | "not-permitted" => What::DuplicateSurvived,
+            "respawned" => What::DuplicateRespawned,
+            _ => continue,
+        };
+        journal.append(&event(what, result.pid).detail(result.result));
+    }
+}
+
 struct Stopping<'a> {
     bot: Option<&'a str>,
     keep: Keep,
@@ -139,6 +157,9 @@ impl Stopping<'_> {
         let again = || if bot.program.is_some() { look(&bot).map(|found| found.instances) } else { Ok(Vec::new()) };
         let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &again)?;
         outcome.exit = act::exit(&plan, &results);
+        if self.keep != Keep::None {
+            tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);
+        }
         outcome.results = Some(results);
         Ok(outcome)
     }
