@@ -14,6 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
 use crate::conflicts::time::{Moment, parse_zone};
+use crate::doctor::Code;
 use crate::duration::{Limit, parse_duration, parse_limit, parse_positive};
 use crate::env;
 use crate::platform::signals::parse_signal;
@@ -120,6 +121,8 @@ pub enum Command {
     DeleteWebhook(DeleteWebhook),
     /// Say whether it is safe to start: for scripts, cron and systemd
     Check(Check),
+    /// Say why there are conflicts, and what to do
+    Doctor(Doctor),
     /// Count conflict and network errors in logs, per day
     Conflicts(Conflicts),
     /// Print OpenMetrics text for node_exporter's textfile collector
@@ -407,6 +410,20 @@ pub struct Check {
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,
+}
+
+/// Say why there are conflicts, and what to do.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A bot of solobot.toml; all of them, or else every likely bot on this machine, if none is named
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Explain a finding: its cause, how to be sure, what mends it
+    #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
+    pub explain: Option<Code>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// Count conflict and network errors in logs.

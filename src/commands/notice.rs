@@ -49,6 +49,13 @@ pub enum Notice {
         /// What.
         incident: Incident,
     },
+    /// Starts are watched, because a young instance may be one of many.
+    Watching {
+        /// The bot.
+        bot: String,
+        /// How long that takes at most.
+        span: Duration,
+    },
     /// Telegram could not be asked, and will be asked again.
     Retrying {
         /// Why it could not.

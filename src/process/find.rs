@@ -146,7 +146,8 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
         token: search.token.map(|token| token.fingerprint().to_owned()),
         args: search.program.args().map(<[_]>::to_vec),
         cwd: search.program.folder().map(Path::to_path_buf),
-        open: search.program.is_open(),
+        // A pattern in solobot.toml stands for one bot's release folders, a bare name for whatever is called so.
+        open: search.program.is_open() && !search.program.is_pattern(),
     };
     let (sure, doubtful): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(is_sure);
     let traits: Vec<Traits> = sure.iter().map(traits).collect();

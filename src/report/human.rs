@@ -61,6 +61,11 @@ pub fn notice(notice: &Notice) -> String {
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Plan(plan) => super::plan::table(plan, None),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
+        Notice::Watching { bot, span } => format!(
+            "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
+            sanitize::line(bot),
+            show(*span)
+        ),
         Notice::Retrying { why, after } => {
             format!("solobot: {}; trying again in {}\n", sanitize::line(why), show(*after))
         }

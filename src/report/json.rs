@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::{Outcome, acquire, release};
+use crate::commands::{Outcome, acquire, doctor, release};
 use crate::error::Error;
 use crate::telegram::token::mask;
 
@@ -15,6 +15,12 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Status(status) => serde_json::to_value(status).ok()?,
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
+        Outcome::Doctor(doctor::Outcome::Explained(code)) => {
+            let mut value = serde_json::to_value(code.explanation()).ok()?;
+            value.as_object_mut()?.insert("code".into(), code.word().into());
+            value
+        }
+        Outcome::Doctor(doctor::Outcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
         Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),

@@ -2,6 +2,7 @@
 //! error.
 
 pub mod conflicts;
+pub mod doctor;
 pub mod human;
 pub mod json;
 pub mod metrics;
@@ -81,6 +82,7 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, terminal::width(&io::stdout())),
             Outcome::Metrics(measured) => metrics::text(measured),
             Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
             Outcome::Conflicts(counted) => {
@@ -104,6 +106,7 @@ impl Report {
                 return Ok(());
             }
             Outcome::Check(_)
+            | Outcome::Doctor(_)
             | Outcome::CleanStale(_)
             | Outcome::KillDuplicates(_)
             | Outcome::DeleteWebhook(_)

@@ -16,6 +16,7 @@ mod clean_stale;
 mod config;
 mod conflicts;
 mod docs;
+mod doctor;
 mod fd;
 mod interop;
 mod journal;
