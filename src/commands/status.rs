@@ -16,8 +16,8 @@ use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
 use crate::process::find::{self, Search};
 use crate::process::instance::Instance;
-use crate::process::origin::Origin;
-use crate::settings::{Bot, Settings};
+use crate::process::origin;
+use crate::settings::{Bot, Origin, Settings};
 
 /// What was seen.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +34,8 @@ pub struct Outcome {
     pub processes: usize,
     /// How many of them could not be inspected.
     pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes (`hidepid=`): there may be more than were counted.
+    pub hidden: bool,
     /// Nothing is configured, and no flag says which bot: these are the likely ones.
     #[serde(skip)]
     pub guessed: bool,
@@ -106,7 +108,7 @@ pub struct OriginView {
 
 impl OriginView {
     /// As it is shown.
-    pub fn of(origin: &Origin) -> Self {
+    pub fn of(origin: &origin::Origin) -> Self {
         Self {
             kind: origin.kind.word(),
             name: origin.name.clone(),
@@ -177,13 +179,15 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
             format!("join it to its option: --watch={number}"),
         ));
     }
+    let mut is_first = true;
     loop {
-        let outcome = super::Outcome::Status(look(args, settings)?);
+        let outcome = super::Outcome::Status(look(args, settings, is_first)?);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
         }
         pause(every)?;
+        is_first = false;
     }
 }
 
@@ -200,7 +204,7 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
+fn look(args: &cli::Status, settings: &Settings, is_first: bool) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
@@ -210,6 +214,7 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         bots: Vec::new(),
         processes: 0,
         uninspected: 0,
+        hidden: false,
         guessed,
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
@@ -218,7 +223,7 @@ fn look(args: &cli::Status, settings: &Settings) -> Result<Outcome, Error> {
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, settings, &mut outcome)?;
+        let view = look_at(bot, is_first, &mut outcome)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
@@ -232,6 +237,7 @@ fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
     found.forecast();
     outcome.processes = found.total;
     outcome.uninspected = found.uninspected;
+    outcome.hidden = found.hidden;
     for instances in found.bots() {
         let Some(first) = instances.first() else { continue };
         let folder = folder_of(first);
@@ -258,16 +264,22 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
     instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
 }
 
-fn look_at(bot: &Bot, _settings: &Settings, outcome: &mut Outcome) -> Result<BotView, Error> {
+/// A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an earlier
+/// look has seen may go.
+fn look_at(bot: &Bot, is_first: bool, outcome: &mut Outcome) -> Result<BotView, Error> {
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
         let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        if is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
+            found.refuse_nothing(program)?;
+        }
         found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
+        outcome.hidden = found.hidden;
         let shown = found.instances.iter().chain(&found.probable);
         instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }
