@@ -6,6 +6,7 @@
 
 mod harness;
 mod holding;
+mod scenes;
 
 mod acquire;
 mod bad_paths;
@@ -14,9 +15,13 @@ mod check;
 mod clean_stale;
 mod config;
 mod docs;
+mod duplicates;
 mod fd;
 mod interop;
 mod keeper;
+mod mistakes;
+mod odd_processes;
+mod origins;
 mod orphan;
 mod pid_reuse;
 mod races;
