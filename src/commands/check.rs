@@ -98,13 +98,15 @@ pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> R
         ));
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
+    let mut is_first = true;
     loop {
-        let answers = bots.iter().map(|bot| answer(bot, args.running, notify));
+        let answers = bots.iter().map(|bot| answer(bot, args.running, is_first, notify));
         let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
         wait_for_change(&outcome, deadline)?;
+        is_first = false;
     }
 }
 
@@ -118,14 +120,17 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &Bot, running: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
+/// A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
+fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
     let found = match &bot.program {
         Some(program) => {
             let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-            found.refuse_nothing(program)?;
+            if is_first {
+                found.refuse_nothing(program)?;
+            }
             found
         }
         None => Found::default(),

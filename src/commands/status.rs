@@ -20,8 +20,8 @@ use crate::process::connections::{self, Servers, Subject};
 use crate::process::find::{self, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::origin::Origin;
-use crate::settings::{Bot, Settings};
+use crate::process::origin;
+use crate::settings::{Bot, Origin, Settings};
 
 /// `-v` shows so many of the journal's events.
 const LAST_EVENTS: usize = 10;
@@ -41,6 +41,8 @@ pub struct Outcome {
     pub processes: usize,
     /// How many of them could not be inspected.
     pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes (`hidepid=`): there may be more than were counted.
+    pub hidden: bool,
     /// Nothing is configured, and no flag says which bot: these are the likely ones.
     #[serde(skip)]
     pub guessed: bool,
@@ -122,7 +124,7 @@ pub struct OriginView {
 
 impl OriginView {
     /// As it is shown.
-    pub fn of(origin: &Origin) -> Self {
+    pub fn of(origin: &origin::Origin) -> Self {
         Self {
             kind: origin.kind.word(),
             name: origin.name.clone(),
@@ -207,8 +209,9 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
             format!("join it to its option: --watch={number}"),
         ));
     }
+    let mut is_first = true;
     loop {
-        let mut status = look(&args.selection, &args.bots, settings, notify)?;
+        let mut status = look(&args.selection, &args.bots, is_first, settings, notify)?;
         if verbose {
             let mut journal = Journal::at(settings.journal()).read();
             status.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
@@ -220,6 +223,7 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
             return into_status(outcome);
         }
         pause(every)?;
+        is_first = false;
     }
 }
 
@@ -236,13 +240,14 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-/// Looks once.
+/// Looks once; the first look of a run refuses a program that names nothing.
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn look(
     selection: &cli::Selection,
     bots: &[String],
+    is_first: bool,
     settings: &Settings,
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
@@ -255,6 +260,7 @@ pub fn look(
         bots: Vec::new(),
         processes: 0,
         uninspected: 0,
+        hidden: false,
         guessed,
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
@@ -265,7 +271,7 @@ pub fn look(
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, &mut outcome, notify)?;
+        let view = look_at(bot, is_first, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
@@ -303,6 +309,7 @@ fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
     found.forecast();
     outcome.processes = found.total;
     outcome.uninspected = found.uninspected;
+    outcome.hidden = found.hidden;
     for instances in found.bots() {
         let Some(first) = instances.first() else { continue };
         let folder = folder_of(first);
@@ -329,16 +336,22 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
     instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
 }
 
-fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+/// A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an earlier
+/// look has seen may go.
+fn look_at(bot: &Bot, is_first: bool, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
     let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
         let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        if is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
+            found.refuse_nothing(program)?;
+        }
         found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
+        outcome.hidden = found.hidden;
         let shown = found.instances.iter().chain(&found.probable);
         instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }

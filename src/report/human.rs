@@ -48,8 +48,8 @@ fn circumstances(view: &ProcessView) -> String {
     if view.user.is_empty() { since } else { format!("{since}, user {}", view.user) }
 }
 
-/// Something to say before the end.
-pub fn notice(notice: &Notice) -> String {
+/// Something to say before the end, on a terminal of `width` columns.
+pub fn notice(notice: &Notice, width: Option<usize>) -> String {
     match notice {
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
         Notice::Refused { holding, wait } => refused(holding, *wait),
@@ -59,7 +59,7 @@ pub fn notice(notice: &Notice) -> String {
         Notice::TakingOver(targets) => targets
             .iter()
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
-        Notice::Plan(plan) => super::plan::table(plan, None),
+        Notice::Plan(plan) => super::plan::table(plan, width),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
         Notice::Watching { bot, span } => format!(
             "solobot: {} was started a moment ago: watching for {} whether it is started again\n",

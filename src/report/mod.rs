@@ -155,7 +155,7 @@ impl Notify for Report {
             return;
         }
         self.progress.clear();
-        style::notice(&human::notice(notice), self.has_colour());
+        style::notice(&human::notice(notice, terminal::width(&io::stderr())), self.has_colour());
     }
 
     fn can_ask(&self) -> bool {

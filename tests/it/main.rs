@@ -6,6 +6,7 @@
 
 mod harness;
 mod holding;
+mod scenes;
 mod standin;
 
 mod acquire;
@@ -17,11 +18,15 @@ mod config;
 mod conflicts;
 mod docs;
 mod doctor;
+mod duplicates;
 mod fd;
 mod interop;
 mod journal;
 mod keeper;
 mod metrics;
+mod mistakes;
+mod odd_processes;
+mod origins;
 mod orphan;
 mod pid_reuse;
 mod races;

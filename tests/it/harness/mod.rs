@@ -28,7 +28,7 @@ pub use output::{Output, Solobot};
 pub use process::{
     alive, children, descendants, holds_descriptor, is_stopped, parent, send, send_to, start_ticks, thread_stat,
 };
-pub use python::{Venv, peer};
+pub use python::{Venv, installed, peer, sleeper};
 pub use rustix::process::Signal;
 pub use terminal::Terminal;
 
@@ -249,6 +249,7 @@ impl Test {
             Some("solobot") => OsString::from(env!("CARGO_BIN_EXE_solobot")),
             Some("python3") => python::interpreter().into_os_string(),
             Some("witness") => python::witness().into_os_string(),
+            Some("sleeper") => python::sleeper().into_os_string(),
             _ => program.clone(),
         };
         let mut command = Command::new(program);

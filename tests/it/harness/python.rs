@@ -72,10 +72,26 @@ pub fn search_path() -> OsString {
 
 /// The witness program, an example of this package.
 pub fn witness() -> PathBuf {
+    example("witness")
+}
+
+/// The cheap native bot, another one.
+pub fn sleeper() -> PathBuf {
+    example("sleeper")
+}
+
+fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("our own path");
-    let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples/witness");
+    let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --examples` once", path.display());
     path
+}
+
+/// A program that `tests/run.sh` has put below `target`: `venv/bin/supervisord`, `npm/node_modules/.bin/pm2`.
+pub fn installed(name: &str) -> String {
+    let path = target().join(name);
+    assert!(path.exists(), "{} is missing: run `bash tests/run.sh --setup` once", path.display());
+    path.to_str().expect("UTF-8").to_owned()
 }
 
 /// The text of a peer's script.
