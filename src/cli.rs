@@ -14,7 +14,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
 use crate::conflicts::time::{Moment, parse_zone};
-use crate::duration::{Limit, parse_duration, parse_limit};
+use crate::doctor::Code;
+use crate::duration::{Limit, parse_duration, parse_limit, parse_positive};
 use crate::env;
 use crate::platform::signals::parse_signal;
 
@@ -116,8 +117,12 @@ pub enum Command {
     Stop(Stop),
     /// Clear what dead processes left: lock text and owner record
     CleanStale(CleanStale),
+    /// Clear the webhook that keeps a bot from polling
+    DeleteWebhook(DeleteWebhook),
     /// Say whether it is safe to start: for scripts, cron and systemd
     Check(Check),
+    /// Say why there are conflicts, and what to do
+    Doctor(Doctor),
     /// Count conflict and network errors in logs, per day
     Conflicts(Conflicts),
     /// Print OpenMetrics text for node_exporter's textfile collector
@@ -152,6 +157,21 @@ pub struct Selection {
     /// Look for locks on network file systems too, although two hosts may both hold them
     #[arg(long, hide_short_help = true)]
     pub allow_network_fs: bool,
+}
+
+/// How to reach Telegram: the same flags wherever solobot asks it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reaching Telegram")]
+pub struct Api {
+    /// The Bot API's base URL, for a self-hosted server [env: SOLOBOT_API_URL]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub api_url: Option<String>,
+    /// How long each request may take; there are up to four tries [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive, hide_short_help = true)]
+    pub timeout: Option<std::time::Duration>,
+    /// Trust the certificates of this PEM file instead of Mozilla's
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Show instances, lock and origin of each bot.
@@ -220,6 +240,15 @@ pub struct Acquire {
     /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
     #[arg(long, hide_short_help = true)]
     pub no_skip_env: bool,
+    /// Clear the bot's webhook once the lock is held, before COMMAND starts
+    #[arg(long)]
+    pub delete_webhook: bool,
+    /// With --delete-webhook: exit 69 if Telegram cannot be reached, instead of going on with a warning
+    #[arg(long, requires = "delete_webhook", hide_short_help = true)]
+    pub require_telegram: bool,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
     /// The bot's command line, behind `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -343,6 +372,29 @@ pub struct CleanStale {
     pub dry_run: bool,
 }
 
+/// Clear the webhook that keeps a bot from polling.
+#[derive(Debug, Args)]
+pub struct DeleteWebhook {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
+    /// Throw away the updates that wait at Telegram, too
+    #[arg(long)]
+    pub drop_pending_updates: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 /// Say whether it is safe to start.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -358,6 +410,20 @@ pub struct Check {
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,
+}
+
+/// Say why there are conflicts, and what to do.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A bot of solobot.toml; all of them, or else every likely bot on this machine, if none is named
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Explain a finding: its cause, how to be sure, what mends it
+    #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
+    pub explain: Option<Code>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// Count conflict and network errors in logs.

@@ -20,6 +20,7 @@
 pub mod cli;
 pub mod commands;
 pub mod conflicts;
+pub mod doctor;
 pub mod duration;
 pub mod env;
 pub mod error;

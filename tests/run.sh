@@ -29,7 +29,16 @@ readonly NEEDED=(
     'tmux tmux'
     'sudo sudo'
     'python3 python3-venv'
+    'ip iproute2'
+    'openssl openssl'
+    'strace strace'
+    'tinyproxy tinyproxy-bin'
+    'microsocks microsocks'
     'promtool prometheus'
+    'runsv runit'
+    'cron cron'
+    'node nodejs'
+    'npm npm'
 )
 
 missing_packages() {
@@ -49,7 +58,7 @@ install_packages() {
     say "apt-get install ${packages[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq || die "apt-get update failed; needed: ${packages[*]}"
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
         die "apt-get install ${packages[*]} failed: see $TARGET/apt.log"
     mapfile -t packages < <(missing_packages)
     ((${#packages[@]} == 0)) || die "still missing after apt-get install: ${packages[*]}"
@@ -77,6 +86,16 @@ make_venv() {
     "$folder/bin/python3" -m pip install --quiet --disable-pip-version-check "$@" ||
         die "pip could not install $* (is PyPI reachable?)"
     printf '%s' "$*" >"$stamp"
+}
+
+# pm2, with all that it needs, in a folder of its own. The newest one stays what it was when the folder was made.
+install_pm2() {
+    local folder=$TARGET/npm
+    [[ -x $folder/node_modules/.bin/pm2 ]] && return 0
+    say "npm install pm2"
+    mkdir -p "$folder"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 >"$TARGET/npm.log" 2>&1 ||
+        die "npm could not install pm2 (is the npm registry reachable?): see $TARGET/npm.log"
 }
 
 check_python() {
@@ -127,7 +146,9 @@ check_namespaces
 install_packages
 check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
-make_venv "$TARGET/venv" filelock psutil
+make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
+make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
+install_pm2
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"
     exit 0

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
@@ -15,10 +16,12 @@ use crate::journal::{Event, Journal};
 use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
+use crate::process::connections::{self, Servers, Subject};
 use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::origin::Origin;
-use crate::settings::{Bot, Settings};
+use crate::process::origin;
+use crate::settings::{Bot, Origin, Settings};
 
 /// `-v` shows so many of the journal's events.
 const LAST_EVENTS: usize = 10;
@@ -38,6 +41,8 @@ pub struct Outcome {
     pub processes: usize,
     /// How many of them could not be inspected.
     pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes (`hidepid=`): there may be more than were counted.
+    pub hidden: bool,
     /// Nothing is configured, and no flag says which bot: these are the likely ones.
     #[serde(skip)]
     pub guessed: bool,
@@ -99,6 +104,9 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
+    /// The same with their start times.
+    #[serde(skip)]
+    pub members: Vec<Identity>,
 }
 
 /// Who started an instance, and what stops it for good.
@@ -116,7 +124,7 @@ pub struct OriginView {
 
 impl OriginView {
     /// As it is shown.
-    pub fn of(origin: &Origin) -> Self {
+    pub fn of(origin: &origin::Origin) -> Self {
         Self {
             kind: origin.kind.word(),
             name: origin.name.clone(),
@@ -144,8 +152,22 @@ pub enum Covered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
     /// It could not be told.
     Unknown,
+}
+
+impl From<connections::Polling> for Polling {
+    fn from(polling: connections::Polling) -> Self {
+        match polling {
+            connections::Polling::Yes => Self::Yes,
+            connections::Polling::No => Self::No,
+            connections::Polling::Unknown(_) => Self::Unknown,
+        }
+    }
 }
 
 /// A lock that cannot be looked at, where a subcommand needs to.
@@ -187,8 +209,9 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
             format!("join it to its option: --watch={number}"),
         ));
     }
+    let mut is_first = true;
     loop {
-        let mut status = look(&args.selection, &args.bots, settings, notify)?;
+        let mut status = look(&args.selection, &args.bots, is_first, settings, notify)?;
         if verbose {
             let mut journal = Journal::at(settings.journal()).read();
             status.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
@@ -200,6 +223,7 @@ pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut 
             return into_status(outcome);
         }
         pause(every)?;
+        is_first = false;
     }
 }
 
@@ -216,13 +240,14 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-/// Looks once.
+/// Looks once; the first look of a run refuses a program that names nothing.
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn look(
     selection: &cli::Selection,
     bots: &[String],
+    is_first: bool,
     settings: &Settings,
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
@@ -235,6 +260,7 @@ pub fn look(
         bots: Vec::new(),
         processes: 0,
         uninspected: 0,
+        hidden: false,
         guessed,
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
@@ -245,12 +271,36 @@ pub fn look(
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, &mut outcome, notify)?;
+        let view = look_at(bot, is_first, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
     }
+    look_at_connections(&bots, settings, &mut outcome);
     Ok(outcome)
+}
+
+/// Looks at the connections of all instances at the same time.
+fn look_at_connections(bots: &[Bot], settings: &Settings, outcome: &mut Outcome) {
+    let servers: Vec<Servers> = if outcome.guessed {
+        vec![polling::servers_of_all(settings); outcome.bots.len()]
+    } else {
+        // A name is looked up only for somebody.
+        let of_bot = |(bot, seen): (&Bot, &BotView)| match seen.instances[..] {
+            [] => Servers::default(),
+            [_, ..] => polling::servers(bot),
+        };
+        bots.iter().zip(&outcome.bots).map(of_bot).collect()
+    };
+    let of_bot = |(bot, servers): (&BotView, _)| vec![servers; bot.instances.len()];
+    let servers: Vec<&Servers> = outcome.bots.iter().zip(&servers).flat_map(of_bot).collect();
+    let mut instances: Vec<&mut InstanceView> = outcome.bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
+    let subjects: Vec<Subject<'_>> =
+        instances.iter().zip(servers).map(|(one, servers)| Subject { members: &one.members, servers }).collect();
+    let seen = connections::look(&subjects);
+    for (instance, evidence) in instances.iter_mut().zip(seen) {
+        instance.polling = evidence.polling.into();
+    }
 }
 
 /// With nothing configured: every likely bot on this machine, and the lock that it may have.
@@ -259,6 +309,7 @@ fn guess(settings: &Settings, outcome: &mut Outcome) -> Result<(), Error> {
     found.forecast();
     outcome.processes = found.total;
     outcome.uninspected = found.uninspected;
+    outcome.hidden = found.hidden;
     for instances in found.bots() {
         let Some(first) = instances.first() else { continue };
         let folder = folder_of(first);
@@ -285,16 +336,22 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
     instance.program.as_ref().map(|program| program.default_lock_dir(&cwd)).or(instance.cwd.clone())
 }
 
-fn look_at(bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+/// A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an earlier
+/// look has seen may go.
+fn look_at(bot: &Bot, is_first: bool, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
     let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
         let mut found = find::find(&Search::new(program).with_token(token))
             .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        if is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
+            found.refuse_nothing(program)?;
+        }
         found.forecast();
         outcome.processes = found.total;
         outcome.uninspected = outcome.uninspected.max(found.uninspected);
+        outcome.hidden = found.hidden;
         let shown = found.instances.iter().chain(&found.probable);
         instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
     }
@@ -320,6 +377,7 @@ impl InstanceView {
             confidence: instance.confidence.word(),
             command: instance.command.clone(),
             pids: instance.pids(),
+            members: instance.members.clone(),
         }
     }
 }

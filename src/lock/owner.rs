@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::give_to_folder_owner;
-use crate::platform::filesystem::{careful_open, is_link_refusal};
+use crate::platform::filesystem::{self, careful_open, is_link_refusal};
 use crate::platform::user;
 
 /// The newest layout of the record that this version understands.
@@ -175,7 +175,7 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
     let _ = fs::remove_file(&temporary);
     let mut file = careful_open().write(true).create_new(true).mode(0o644).open(&temporary)?;
     give_to_folder_owner(&file, &temporary);
-    let written = file.write_all(&text).and_then(|()| fs::rename(&temporary, &path));
+    let written = file.write_all(&text).and_then(|()| filesystem::replace(&temporary, &path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }

@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::statfs::{self, FsType};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
@@ -51,6 +53,25 @@ pub fn careful_open() -> OpenOptions {
 /// Whether `error` says that a path was not opened because it is a symbolic link.
 pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::ELOOP)
+}
+
+/// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
+///
+/// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
+/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock.
+///
+/// # Errors
+/// Those of `renameat2(2)` and `rename(2)`.
+pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+    match exchange() {
+        // What was there is no file (a folder): back with it.
+        Ok(()) => fs::remove_file(new).inspect_err(|_| {
+            let _ = exchange();
+        }),
+        // Absent, or a file system that cannot exchange.
+        Err(_) => fs::rename(new, old),
+    }
 }
 
 /// Moves a file's descriptor to the first free number from `lowest` on.

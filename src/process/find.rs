@@ -16,7 +16,7 @@ use crate::telegram::token::{Token, mask};
 use self::candidate::{Candidate, Tree};
 pub use self::likely::likely_bots;
 use super::argv;
-use super::details::{self, Handle, Usage};
+use super::details::{self, Details, Handle, Usage};
 use super::identity::Identity;
 use super::instance::{self, Instance};
 use super::matching::{Confidence, Doubt, Matcher};
@@ -146,7 +146,8 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
         token: search.token.map(|token| token.fingerprint().to_owned()),
         args: search.program.args().map(<[_]>::to_vec),
         cwd: search.program.folder().map(Path::to_path_buf),
-        open: search.program.is_open(),
+        // A pattern in solobot.toml stands for one bot's release folders, a bare name for whatever is called so.
+        open: search.program.is_open() && !search.program.is_pattern(),
     };
     let (sure, doubtful): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(is_sure);
     let traits: Vec<Traits> = sure.iter().map(traits).collect();
@@ -224,7 +225,7 @@ impl Tree {
             uid: used.uid,
             user: users.entry(used.uid).or_insert_with(|| user_name(used.uid)).clone(),
             started: jiff::Timestamp::from_second(used.started).unwrap_or_default(),
-            command: command_line(&root.details.argv),
+            command: command_of(&root.details),
             cwd: root.cwd.clone(),
             args: root.args().to_vec(),
             program: root.program(),
@@ -238,6 +239,15 @@ impl Tree {
             bot: 0,
         })
     }
+}
+
+/// The command line of a process; the name of its executable in brackets where it shows none.
+fn command_of(details: &Details) -> String {
+    if details.argv.iter().any(|arg| !arg.is_empty()) {
+        return command_line(&details.argv);
+    }
+    let exe = details.exe.as_deref().and_then(Path::file_name).unwrap_or_default();
+    format!("[{}]", exe.display())
 }
 
 /// A command line for people: quoted where it must be, tokens masked.

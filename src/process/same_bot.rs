@@ -126,9 +126,10 @@ fn without_tokens(
     first: usize,
     verdicts: &mut [Option<Verdict>],
 ) -> usize {
-    // Clusters of those started alike, the oldest member first.
+    // Clusters of those started alike, the oldest member first; whose folder is hidden joins the others at the end.
     let mut clusters: Vec<Vec<usize>> = Vec::new();
-    for &at in unseen {
+    let (known, hidden): (Vec<usize>, Vec<usize>) = unseen.iter().partition(|&&at| all[at].cwd.is_some());
+    for at in known.into_iter().chain(hidden) {
         match clusters.iter_mut().find(|cluster| is_alike(&all[cluster[0]], &all[at])) {
             Some(cluster) => cluster.push(at),
             None => clusters.push(vec![at]),
@@ -155,8 +156,10 @@ fn without_tokens(
     if wanted.open { clusters.len() } else { usize::from(stands_for_bot) }
 }
 
+/// Started with the same arguments in the same folder, as far as that can be seen: another user's folder is hidden from
+/// all but root, and that instance must count all the same.
 fn is_alike(one: &Traits, other: &Traits) -> bool {
-    one.args == other.args && one.cwd == other.cwd
+    one.args == other.args && (one.cwd == other.cwd || one.cwd.is_none() || other.cwd.is_none())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! error.
 
 pub mod conflicts;
+pub mod doctor;
 pub mod human;
 pub mod json;
 pub mod metrics;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::lock::held::Incident;
 use crate::platform::terminal;
+use crate::telegram::token::mask;
 use progress::Progress;
 
 /// Where and how to print.
@@ -80,6 +82,7 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, terminal::width(&io::stdout())),
             Outcome::Metrics(measured) => metrics::text(measured),
             Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
             Outcome::Conflicts(counted) => {
@@ -93,6 +96,7 @@ impl Report {
                 }
                 return Ok(());
             }
+            Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
@@ -101,7 +105,12 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_)
+            | Outcome::Doctor(_)
+            | Outcome::CleanStale(_)
+            | Outcome::KillDuplicates(_)
+            | Outcome::DeleteWebhook(_)
+            | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -146,7 +155,7 @@ impl Notify for Report {
             return;
         }
         self.progress.clear();
-        style::notice(&human::notice(notice), self.has_colour());
+        style::notice(&human::notice(notice, terminal::width(&io::stderr())), self.has_colour());
     }
 
     fn can_ask(&self) -> bool {
@@ -195,7 +204,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
         let _ = style::to_stdout(&format!("{value}\n"), false);
     } else {
-        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        let text = format!("{}{}", mask(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

@@ -7,11 +7,15 @@ use super::{sanitize, table};
 use crate::commands::kill_duplicates::plan::Action;
 use crate::commands::kill_duplicates::{Outcome, PlanView, ResultView};
 
-/// The plan, then the results.
+/// The plan, then the results. On a terminal that has just shown it, the plan is not shown twice.
 pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
     let mut text = match (outcome.plan.is_empty(), outcome.uninspected) {
+        (true, _) if outcome.hidden => {
+            "no instance seen; other users' processes are hidden (sudo would show them)\n".to_owned()
+        }
         (true, 0) => "no instance runs\n".to_owned(),
         (true, many) => format!("no instance seen; {many} processes could not be inspected (sudo would show them)\n"),
+        (false, _) if outcome.shown && width.is_some() => String::new(),
         (false, _) => table(&outcome.plan, width),
     };
     match &outcome.results {

@@ -38,9 +38,16 @@ fn first_line(outcome: &Outcome) -> String {
         let _ = write!(line, ", {} not inspected", outcome.uninspected);
         let sudo = if outcome.user == "root" { "" } else { " (sudo would show them)" };
         line.push_str(sudo);
-        line = paint(WARNING, line);
     }
-    line + "\n"
+    if outcome.hidden {
+        line.push_str(", other users' processes are hidden (sudo would show them)");
+    }
+    if is_blind(outcome) { paint(WARNING, line) + "\n" } else { line + "\n" }
+}
+
+/// There may be more than was seen.
+fn is_blind(outcome: &Outcome) -> bool {
+    outcome.uninspected > 0 || outcome.hidden
 }
 
 fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
@@ -50,7 +57,7 @@ fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
         many => format!("{many} instances"),
     };
     let count = match bot.instances.len() {
-        0 | 1 if outcome.uninspected > 0 => format!("{count} seen"),
+        0 | 1 if is_blind(outcome) => format!("{count} seen"),
         0 => paint(FAINT, count),
         1 => paint(GOOD, count),
         _ => paint(BAD, count),
@@ -178,6 +185,8 @@ fn covered(covered: Covered) -> &'static str {
 
 fn polling(polling: Polling) -> &'static str {
     match polling {
+        Polling::Yes => "yes",
+        Polling::No => "no",
         Polling::Unknown => "unknown",
     }
 }

@@ -147,7 +147,7 @@ fn text_and_record_while_held_and_after() {
 fn a_token_in_the_command_line_is_masked_everywhere() {
     alone(|test| {
         let token = token();
-        let Holding { solobot, .. } = holding_with(test, "", &format!("--say {token}"));
+        let Holding { solobot, .. } = holding_with(test, "", &format!("--until {token}"));
         assert!(!test.read("bot.lock.info").contains(&token), "masked in the owner record");
         test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&["bot.py"]).nowhere(&token);
         test.solobot("status -l bot.lock").run().code(0).stdout_has(&["bot.lock"]).nowhere(&token);

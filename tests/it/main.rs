@@ -6,6 +6,8 @@
 
 mod harness;
 mod holding;
+mod scenes;
+mod standin;
 
 mod acquire;
 mod bad_paths;
@@ -15,15 +17,28 @@ mod clean_stale;
 mod config;
 mod conflicts;
 mod docs;
+mod doctor;
+mod duplicates;
 mod fd;
 mod interop;
 mod journal;
 mod keeper;
 mod metrics;
+mod mistakes;
+mod odd_processes;
+mod origins;
 mod orphan;
 mod pid_reuse;
 mod races;
 mod release;
 mod signals;
 mod status;
+mod telegram_acquire;
+mod telegram_bots;
+mod telegram_errors;
+mod telegram_polling;
+mod telegram_probes;
+mod telegram_routes;
+mod telegram_secrets;
+mod telegram_webhook;
 mod tree;

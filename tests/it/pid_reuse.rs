@@ -10,7 +10,7 @@ use crate::holding::stale;
 /// Starts `tail -f /dev/null` as process `pid`, which must be free. Panics loudly if the kernel does not let us: these
 /// tests would show nothing then.
 #[track_caller]
-fn reuse(test: &Test, pid: i32) -> Background {
+pub fn reuse(test: &Test, pid: i32) -> Background {
     const NEXT: &str = "/proc/sys/kernel/ns_last_pid";
     for _ in 0..200 {
         fs::write(NEXT, (pid - 1).to_string())

@@ -4,7 +4,8 @@
 //! 2. refused: say who holds it and wait, or take over;
 //! 3. verify, write text and record, verify again;
 //! 4. look for instances that run without the lock, and wait for those too;
-//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
+//! 5. clear the webhook, if that is asked for;
+//! 6. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
@@ -14,6 +15,7 @@ mod run;
 mod story;
 mod takeover;
 mod unlocked;
+mod webhook;
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -96,14 +98,28 @@ pub fn run(
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
     let request = modes::settle(args, global, settings)?;
+    let errand = webhook::prepare(&request, settings, notify)?;
     if environment::is_held_for_us(&request, notify) {
+        if let Some(errand) = errand {
+            errand.run(None, notify)?;
+        }
         return run::without_lock(&request, &[]);
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     let mut attempt = Attempt { request: &request, signals: &signals, deadline, took_over: false, notify };
     match attempt.hold()? {
-        Progress::Held(held) => modes::hold(&request, *held, &signals, attempt.notify),
+        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.notify)) {
+            None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.notify),
+            Some(Ok(webhook::End::Signal(signal))) => {
+                held.release();
+                Ok(Outcome::Ended(Exit::Signal(signal)))
+            }
+            Some(Err(error)) => {
+                held.release();
+                Err(error)
+            }
+        },
         Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
         Progress::Refused if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);

@@ -67,10 +67,13 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
             "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
         ));
     }
-    let bot = match args.fd {
+    let mut bot = match args.fd {
         Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
         _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,
     };
+    if let Some(url) = &args.api.api_url {
+        bot.set_api_url(url)?;
+    }
     let mode = match (args.fd, args.pid) {
         (Some(fd), _) => Mode::Descriptor(fd),
         (None, Some(pid)) => Mode::Keep(to_be_kept(pid)?),

@@ -9,6 +9,7 @@ use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::platform::poll;
+use crate::process::find::Found;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::terminate::{self, Options, Outcome, Target};
@@ -18,7 +19,8 @@ const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
 /// How often it is looked for meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Stops what is to be stopped; then the wrappers that are left over; then looks for what was started again.
+/// Stops what is to be stopped; then the wrappers that are left over; then looks for what was started again, which is
+/// what was not there `before`.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -26,10 +28,12 @@ pub fn carry_out(
     plan: &Plan,
     args: &cli::Stopping,
     grace: Duration,
+    before: &Found,
     again: &dyn Fn() -> Result<Vec<Instance>, Error>,
 ) -> Result<Vec<ResultView>, Error> {
     let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
-    let known: HashSet<Identity> = plan.steps.iter().flat_map(|step| &step.candidate.members).copied().collect();
+    let seen = before.instances.iter().chain(&before.probable).chain(&before.others);
+    let known: HashSet<Identity> = seen.flat_map(|instance| &instance.members).copied().collect();
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
     let (targets, owners) = targets(&candidates);
     let stopped = terminate::stop(&targets, &options);

@@ -31,6 +31,11 @@ pub struct Outcome {
     pub results: Option<Vec<ResultView>>,
     /// How many processes could not be inspected: more instances may run.
     pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes: the same.
+    pub hidden: bool,
+    /// The plan was shown before the question.
+    #[serde(skip)]
+    pub shown: bool,
     #[serde(skip)]
     exit: Exit,
 }
@@ -128,20 +133,22 @@ impl Stopping<'_> {
     fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         let bot = settings.select_one(&self.options.selection, self.bot)?;
         let facts = inspect(&bot.lock);
-        let mut found = match &bot.program {
-            Some(_) => look(&bot)?,
-            None => Found::default(),
-        };
+        let mut found = look(&bot)?;
+        if let Some(program) = &bot.program {
+            found.refuse_nothing(program)?;
+        }
         found.forecast();
-        let candidates = match &bot.program {
-            Some(_) => self.of_one_bot(&found, &facts, notify)?,
-            None => holders_of(&bot, &facts)?,
+        let bots = match &bot.program {
+            Some(_) => self.meant(&found, &facts, notify)?,
+            None => vec![holders_of(&bot, &facts)?],
         };
-        let plan = Plan::make(candidates, &self.wishes())?;
+        let plan = Plan::make(bots, &self.wishes())?;
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
             results: None,
             uninspected: found.uninspected,
+            hidden: found.hidden,
+            shown: false,
             exit: plan.exit(),
         };
         if self.options.dry_run || !plan.stops_any() {
@@ -149,13 +156,14 @@ impl Stopping<'_> {
         }
         if !self.options.yes && !self.json && notify.can_ask() {
             notify.notice(&Notice::Plan(outcome.plan.clone()));
+            outcome.shown = true;
             if notify.confirm("Stop them?") == Some(false) {
                 outcome.exit = Exit::No;
                 return Ok(outcome);
             }
         }
-        let again = || if bot.program.is_some() { look(&bot).map(|found| found.instances) } else { Ok(Vec::new()) };
-        let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &again)?;
+        let again = || look(&bot).map(|found| found.instances);
+        let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &found, &again)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
             tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);
@@ -172,26 +180,33 @@ impl Stopping<'_> {
         }
     }
 
-    /// The instances of one bot. A bare name can mean several: each is asked for on a terminal, a script is told.
-    fn of_one_bot(&self, found: &Found, facts: &Facts, notify: &mut dyn Notify) -> Result<Vec<Candidate>, Error> {
+    /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
+    /// is told.
+    fn meant(&self, found: &Found, facts: &Facts, notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
         let bots = found.bots();
         let needing = |bot: &&Vec<&Instance>| self.keep == Keep::None || bot.len() > 1;
         let several = bots.iter().filter(needing).count() > 1 && !self.options.all;
-        let mut candidates = Vec::new();
+        let candidates = |bot: &Vec<&Instance>| bot.iter().map(|one| Candidate::of(one, facts, false)).collect();
+        let mut meant: Vec<Vec<Candidate>> = Vec::new();
         for bot in bots.iter().filter(needing) {
             let question = format!("Several bots are meant. This one? {}", describe(bot));
             match several.then(|| notify.confirm(&question)) {
-                None | Some(Some(true)) => candidates.extend(bot.iter().map(|one| Candidate::of(one, facts, false))),
+                None | Some(Some(true)) => meant.push(candidates(bot)),
                 Some(Some(false)) => {}
                 Some(None) => return Err(several_meant(&bots)),
             }
         }
         // With nothing surplus the plan still says what is kept.
-        if candidates.is_empty() && bots.len() == 1 {
-            candidates.extend(bots[0].iter().map(|one| Candidate::of(one, facts, false)));
+        if meant.is_empty() && bots.len() == 1 {
+            meant.push(candidates(&bots[0]));
         }
-        candidates.extend(found.probable.iter().map(|one| Candidate::of(one, facts, true)));
-        Ok(candidates)
+        // Of several bots none can be said to be theirs.
+        let probable = found.probable.iter().map(|one| Candidate::of(one, facts, true));
+        match meant.as_mut_slice() {
+            [only] => only.extend(probable),
+            _ => meant.push(probable.collect()),
+        }
+        Ok(meant)
     }
 }
 
@@ -199,9 +214,7 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     let io = |source| Error::Io { action: "list processes".into(), source };
     let Some(program) = &bot.program else { return Ok(Found::default()) };
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    let found = find::find(&Search::new(program).with_token(token)).map_err(io)?;
-    found.refuse_nothing(program)?;
-    Ok(found)
+    find::find(&Search::new(program).with_token(token)).map_err(io)
 }
 
 fn describe(bot: &[&Instance]) -> String {

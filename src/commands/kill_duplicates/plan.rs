@@ -174,24 +174,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Makes it. The candidates come oldest first.
+    /// Makes it. The candidates of each bot come oldest first, and of each bot one stays.
     ///
     /// # Errors
     /// `--keep PID` names a process of no instance.
-    pub fn make(candidates: Vec<Candidate>, wishes: &Wishes) -> Result<Self, Error> {
-        let kept = choose(&candidates, wishes.keep)?;
-        let kept_ancestors = kept.as_ref().map(|(at, _)| candidates[*at].ancestors.clone()).unwrap_or_default();
-        let mut steps: Vec<Step> = candidates
-            .into_iter()
-            .enumerate()
-            .map(|(at, candidate)| match &kept {
-                Some((kept, why)) if *kept == at => Step { candidate, action: Action::Keep, reason: (*why).to_owned() },
-                _ => {
-                    let (action, reason) = fate(&candidate, wishes, &kept_ancestors);
-                    Step { candidate, action, reason }
-                }
-            })
-            .collect();
+    pub fn make(bots: Vec<Vec<Candidate>>, wishes: &Wishes) -> Result<Self, Error> {
+        if let Keep::Pid(pid) = wishes.keep
+            && !bots.iter().flatten().any(|one| one.has(pid))
+        {
+            return Err(no_such_instance(bots.iter().flatten(), pid));
+        }
+        let mut steps: Vec<Step> = bots.into_iter().flat_map(|candidates| steps_of(candidates, wishes)).collect();
         steps.sort_by_key(|step| step.action != Action::Keep);
         Ok(Self { steps })
     }
@@ -223,31 +216,47 @@ impl Plan {
     }
 }
 
-/// The one that stays, and why. The one we run inside of stays in any case: we could not stop it and live.
-fn choose(candidates: &[Candidate], keep: Keep) -> Result<Option<(usize, &'static str)>, Error> {
+/// What is to be done with the instances of one bot.
+fn steps_of(candidates: Vec<Candidate>, wishes: &Wishes) -> Vec<Step> {
+    let kept = choose(&candidates, wishes);
+    let kept_ancestors = kept.as_ref().map(|(at, _)| candidates[*at].ancestors.clone()).unwrap_or_default();
+    let step = |(at, candidate): (usize, Candidate)| match &kept {
+        Some((kept, why)) if *kept == at => Step { candidate, action: Action::Keep, reason: (*why).to_owned() },
+        _ => {
+            let (action, reason) = fate(&candidate, wishes, &kept_ancestors);
+            Step { candidate, action, reason }
+        }
+    };
+    candidates.into_iter().enumerate().map(step).collect()
+}
+
+/// The one that stays, and why. The one we run inside of stays in any case: we could not stop it and live. What is only
+/// probably the bot stays at most where the others of its kind are to go and nothing surer is there.
+fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static str)> {
     let first = |test: &dyn Fn(&Candidate) -> bool, why| candidates.iter().position(test).map(|at| (at, why));
     let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
-    let sure = |one: &Candidate| one.doubt.is_none() && !one.is_stopped;
+    let takes_probable = wishes.include_probable && candidates.iter().all(|one| one.doubt.is_some());
+    let counts = |one: &Candidate| one.doubt.is_none() || takes_probable;
+    let sure = |one: &Candidate| counts(one) && !one.is_stopped;
+    let is_only = candidates.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
     let managed = || first(&|one| sure(one) && one.origin.is_managed(), "a service manager keeps it");
     let oldest = || first(&sure, "it is the oldest");
     let newest = || candidates.iter().rposition(sure).map(|at| (at, "it is the newest"));
-    Ok(match keep {
+    match wishes.keep {
         _ if ours.is_some() => ours,
         Keep::None => None,
-        Keep::Holder => holder().or_else(managed).or_else(oldest),
+        Keep::Pid(pid) if candidates.iter().any(|one| one.has(pid)) => first(&|one| one.has(pid), "it was named"),
+        _ if is_only => first(&counts, "it is the only one"),
+        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(oldest),
         Keep::Managed => managed().or_else(holder).or_else(oldest),
         Keep::Oldest => oldest(),
         Keep::Newest => newest(),
-        Keep::Pid(pid) => match first(&|one| one.has(pid), "it was named") {
-            Some(named) => Some(named),
-            None => return Err(no_such_instance(candidates, pid)),
-        },
-    })
+    }
 }
 
-fn no_such_instance(candidates: &[Candidate], pid: i32) -> Error {
-    let there: Vec<String> = candidates.iter().map(|one| one.root.pid.to_string()).collect();
+fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a Candidate>, pid: i32) -> Error {
+    let there: Vec<String> = candidates.map(|one| one.root.pid.to_string()).collect();
     let hint = if there.is_empty() {
         "there is none: solobot status".to_owned()
     } else {
@@ -305,7 +314,7 @@ mod tests {
     const WISHES: Wishes = Wishes { keep: Keep::Holder, include_probable: false, include_managed: false };
 
     fn plan(candidates: &[Candidate], wishes: Wishes) -> Vec<(i32, Action)> {
-        let plan = Plan::make(candidates.to_vec(), &wishes).unwrap();
+        let plan = Plan::make(vec![candidates.to_vec()], &wishes).unwrap();
         plan.steps.iter().map(|step| (step.candidate.root.pid, step.action)).collect()
     }
 
@@ -324,6 +333,11 @@ mod tests {
     fn a_stopped_one_never_stays_and_keep_none_keeps_none() {
         let stopped = Candidate { is_stopped: true, ..candidate(11) };
         assert_eq!(plan(&[stopped, candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Stop)]);
+        assert_eq!(
+            plan(&[Candidate { is_stopped: true, ..candidate(11) }], WISHES),
+            [(11, Action::Keep)],
+            "no duplicate"
+        );
         let none = Wishes { keep: Keep::None, ..WISHES };
         assert_eq!(plan(&[candidate(11)], none), [(11, Action::Stop)]);
     }
@@ -361,13 +375,30 @@ mod tests {
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Blocked)]);
         let all = Wishes { include_probable: true, ..WISHES };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
-        let alone = Plan::make(vec![doubtful], &WISHES).unwrap();
+        let alone = Plan::make(vec![vec![doubtful.clone()]], &WISHES).unwrap();
         assert_eq!(alone.exit(), Exit::Ok, "nobody says that it is surplus");
+        assert_eq!(plan(std::slice::from_ref(&doubtful), all), [(11, Action::Keep)], "the only one is no duplicate");
+        let second = Candidate { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
+        assert_eq!(plan(&[doubtful, second], all), [(11, Action::Keep), (12, Action::Stop)]);
+    }
+
+    #[test]
+    fn of_each_bot_one_stays() {
+        let bots = vec![vec![candidate(11), candidate(12)], vec![candidate(21), candidate(22)], vec![candidate(31)]];
+        let kept = |keep| {
+            let plan = Plan::make(bots.clone(), &Wishes { keep, ..WISHES }).unwrap();
+            let kept = plan.steps.iter().filter(|step| step.action == Action::Keep);
+            kept.map(|step| step.candidate.root.pid).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(Keep::Holder), [11, 21, 31]);
+        assert_eq!(kept(Keep::Newest), [12, 22, 31]);
+        assert_eq!(kept(Keep::Pid(22)), [11, 22, 31]);
+        assert!(kept(Keep::None).is_empty());
     }
 
     #[test]
     fn keep_a_pid_that_is_no_instances_is_wrong_usage() {
-        let error = Plan::make(vec![candidate(11)], &Wishes { keep: Keep::Pid(99), ..WISHES }).unwrap_err();
+        let error = Plan::make(vec![vec![candidate(11)]], &Wishes { keep: Keep::Pid(99), ..WISHES }).unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
         assert!(error.hints()[0].contains("11"));
     }

@@ -34,7 +34,7 @@ pub struct Link {
     pub is_ours: bool,
 }
 
-/// Everything that [`super::judge`] looks at.
+/// Everything that [`judge()`](super::judge()) looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The instance's root.
@@ -109,7 +109,7 @@ fn link(process: &Details) -> Link {
         pid,
         parent: process.stat.parent,
         session: process.stat.session,
-        cwd: if matches!(starter, Starter::Runsv | Starter::S6) { cwd() } else { None },
+        cwd: if matches!(starter, Starter::Runsv | Starter::S6 | Starter::Tmux) { cwd() } else { None },
         starter,
         argv: process.argv.clone(),
         is_ours: own().ancestors.contains(&pid),

@@ -48,7 +48,7 @@ fn by_ancestor(facts: &Facts, link: &Link, above: &[Link]) -> Option<Origin> {
             let stop = if whose.is_empty() { "crontab -e".to_owned() } else { format!("sudo {whose}crontab -e") };
             origin(OriginKind::Cron).stopped_by(stop).respawning(Respawns::Later)
         }
-        Starter::Tmux => tmux(origin(OriginKind::Tmux), facts),
+        Starter::Tmux => tmux(origin(OriginKind::Tmux), link, facts),
         Starter::Screen => screen(origin(OriginKind::Screen), facts),
         Starter::Ide(name) => origin(OriginKind::Ide).named(*name).respawning(Respawns::Later),
         Starter::Ssh => origin(OriginKind::Ssh),
@@ -198,9 +198,14 @@ fn systemd(unit: &cgroup::Unit, own_uid: u32) -> Origin {
         .respawning(Respawns::Unknown)
 }
 
-fn tmux(origin: Origin, facts: &Facts) -> Origin {
+fn tmux(origin: Origin, server: &Link, facts: &Facts) -> Origin {
     let Some(pane) = environment(facts, "TMUX_PANE") else { return origin };
-    let socket = environment(facts, "TMUX").and_then(|value| Some(value.split(',').next()?.to_owned()));
+    // As it was given to `-S`: perhaps relative to the folder that the server was started in.
+    let absolute = |socket: &str| match &server.cwd {
+        Some(cwd) => cwd.join(socket).to_string_lossy().into_owned(),
+        None => socket.to_owned(),
+    };
+    let socket = environment(facts, "TMUX").and_then(|value| Some(absolute(value.split(',').next()?)));
     let socket = socket.map(|socket| format!("-S {} ", quote(&socket))).unwrap_or_default();
     let stop = format!("tmux {socket}kill-pane -t {}", quote(&pane));
     origin.named(pane.clone()).stopped_by(stop)

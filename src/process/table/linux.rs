@@ -47,7 +47,8 @@ pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<List
             Err(_) => false,
         };
         match reader.file(pid, b"cmdline") {
-            Ok([]) => None,
+            // Nor has one a command line, unless it has wiped it.
+            Ok([]) if !kept => None,
             Ok(text) => Some((kept || cmdline(text)).then(|| Hit { pid, cmdline: text.to_vec() }).into()),
             Err(errno) => unreadable(errno),
         }
@@ -117,8 +118,16 @@ fn gather(chunks: Vec<Vec<Seen>>) -> Listing {
     listing
 }
 
+/// Opens `/proc`, which must show us by our own PID: unmounted, or of another PID namespace, it would say that nothing
+/// runs, or name strangers.
 fn open_proc() -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open("/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+    let proc = rustix::fs::open("/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let own = rustix::fs::readlinkat(&proc, "self", Vec::with_capacity(16)).ok();
+    let shown = own.and_then(|own| own.to_str().ok()?.parse::<u32>().ok());
+    if shown == Some(std::process::id()) {
+        return Ok(proc);
+    }
+    Err(io::Error::other("/proc does not show this process: it is not mounted, or belongs to another PID namespace"))
 }
 
 /// Every PID in `/proc`; the threads of a process are not listed there.

@@ -12,6 +12,8 @@ pub enum Venv {
     OldFilelock,
     /// The newest filelock.
     NewFilelock,
+    /// Real bots: aiogram 3 and python-telegram-bot 22.
+    Bots,
     /// No venv: the standard library.
     None,
 }
@@ -22,6 +24,7 @@ impl Venv {
         let name = match self {
             Self::OldFilelock => "venv-filelock-old",
             Self::NewFilelock => "venv",
+            Self::Bots => "venv-bots",
             Self::None => return interpreter(),
         };
         let path = target().join(name).join("bin/python3");
@@ -69,18 +72,37 @@ pub fn search_path() -> OsString {
 
 /// The witness program, an example of this package.
 pub fn witness() -> PathBuf {
+    example("witness")
+}
+
+/// The cheap native bot, another one.
+pub fn sleeper() -> PathBuf {
+    example("sleeper")
+}
+
+fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("our own path");
-    let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples/witness");
+    let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --examples` once", path.display());
     path
+}
+
+/// A program that `tests/run.sh` has put below `target`: `venv/bin/supervisord`, `npm/node_modules/.bin/pm2`.
+pub fn installed(name: &str) -> String {
+    let path = target().join(name);
+    assert!(path.exists(), "{} is missing: run `bash tests/run.sh --setup` once", path.display());
+    path.to_str().expect("UTF-8").to_owned()
 }
 
 /// The text of a peer's script.
 pub fn peer(name: &str) -> &'static str {
     match name {
+        "aiogram_bot.py" => include_str!("../peers/aiogram_bot.py"),
+        "connected.py" => include_str!("../peers/connected.py"),
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
+        "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
     }
 }

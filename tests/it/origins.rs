@@ -1,0 +1,545 @@
+//! Origins: real managers start the bot, solobot names them, and what it says stops the bot does stop it for good.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Background, Terminal, Test, alive, alone, holds_for, installed, parent, wait_until};
+use crate::scenes::{by_pid, instances, launch, only, pid, roots, script, wait_for_end_of, with};
+
+/// A command as an operator would type it, whose programs may be those that `tests/run.sh` has installed.
+fn typed(test: &Test, line: &str) -> Command {
+    let mut command = test.command("sh -c");
+    let mut path = command
+        .get_envs()
+        .find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()))
+        .expect("a clean PATH");
+    for program in ["venv/bin/supervisorctl", "npm/node_modules/.bin/pm2"] {
+        path.push(":");
+        path.push(Path::new(&installed(program)).parent().unwrap());
+    }
+    command.arg(line).env("PATH", path);
+    command
+}
+
+/// The origin of the one instance.
+#[track_caller]
+fn origin(test: &Test, selection: &str, root: i32) -> Value {
+    only(test, selection, root)["origin"].clone()
+}
+
+/// solobot leaves the instance to its manager and says what to type; that, typed, ends it for good.
+#[track_caller]
+fn left_to_its_manager_whose_command_works(test: &Test, bot: i32, stop: &str) {
+    let answer = test.solobot("stop --json -m bot.py").run().code(1).json();
+    assert_eq!(by_pid(&answer, "plan"), [(bot, "blocked".to_owned())].into(), "{answer}");
+    assert_eq!(answer["plan"][0]["stop"], stop, "{answer}");
+    test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", stop]);
+    assert!(alive(bot), "blocked means untouched");
+    let output = test.start_command(typed(test, stop)).finish();
+    let _ = (output.stdout(), output.stderr());
+    output.code(0);
+    wait_for_end_of(&[bot]);
+    holds_for(Duration::from_millis(1500), "it stays down", || instances(test, "-m bot.py").is_empty());
+}
+
+/// Told to stop it all the same, solobot does, sees that it comes back, and says by whom.
+#[track_caller]
+fn comes_back_and_that_is_said(test: &Test, bot: i32, by: &str) -> i32 {
+    let answer = test.solobot("stop --json --include-managed -m bot.py").run().code(1).json();
+    let results = by_pid(&answer, "results");
+    assert_eq!(results[&bot], "terminated", "{answer}");
+    let again = with(&answer, "results", "respawned");
+    assert!(!again.is_empty(), "{answer}");
+    let detail = answer["results"].as_array().unwrap().iter().find(|one| one["result"] == "respawned").unwrap();
+    assert!(detail["detail"].as_str().unwrap().contains(by), "{answer}");
+    wait_until("it is back", || instances(test, "-m bot.py").len() == 1);
+    pid(&instances(test, "-m bot.py")[0])
+}
+
+/// A supervisord in the folder, with one program.
+fn supervisord(test: &Test, program: &str) -> Background {
+    test.write(
+        "supervisord.conf",
+        format!(
+            "[supervisord]\nnodaemon=true\nlogfile=%(here)s/s.log\npidfile=%(here)s/s.pid\nchildlogdir=%(here)s\n\
+             [unix_http_server]\nfile=%(here)s/s.sock\n[rpcinterface:supervisor]\n\
+             supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+             [supervisorctl]\nserverurl=unix://%(here)s/s.sock\n\
+             [program:tgbot]\ndirectory=%(here)s\nstartsecs=0\nautorestart=true\n{program}\n"
+        ),
+    );
+    test.start(&format!("{} -c supervisord.conf", installed("venv/bin/supervisord")))
+}
+
+#[test]
+fn supervisord_restarts_what_is_killed() {
+    alone(|test| {
+        test.bot("bot.py");
+        let manager = supervisord(test, "command=python3 bot.py --pid-file sv.pid");
+        let bot = test.wait_for_pid("sv.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"]), (&"supervisord".into(), &"tgbot:tgbot".into()), "{seen}");
+        assert_eq!(seen["respawns"], "yes");
+        let bot = comes_back_and_that_is_said(test, bot, "supervisord tgbot:tgbot");
+        let stop = format!("supervisorctl -s unix://{} stop tgbot:tgbot", test.name("s.sock"));
+        left_to_its_manager_whose_command_works(test, bot, &stop);
+        assert!(alive(manager.pid()), "supervisord itself is nobody's business");
+    });
+}
+
+#[test]
+fn supervisord_with_numprocs_is_several_instances() {
+    alone(|test| {
+        test.bot("bot.py");
+        let program = "numprocs=3\nprocess_name=%(program_name)s_%(process_num)d\n\
+                       command=python3 bot.py\nenvironment=BOT_OPTIONS=\"--pid-file sv%(process_num)d.pid\"";
+        let manager = supervisord(test, program);
+        let mut bots = ["sv0.pid", "sv1.pid", "sv2.pid"].map(|name| test.wait_for_pid(name));
+        bots.sort_unstable();
+        assert_eq!(roots(test, "-m bot.py"), bots);
+        let answer = test.solobot("kill-duplicates --json -m bot.py").run().code(1).json();
+        assert_eq!(with(&answer, "plan", "keep").len(), 1, "{answer}");
+        assert_eq!(with(&answer, "plan", "blocked").len(), 2, "{answer}");
+        for one in answer["plan"].as_array().unwrap().iter().filter(|one| one["action"] == "blocked") {
+            let stop = one["stop"].as_str().unwrap();
+            let output = test.start_command(typed(test, stop)).finish();
+            let _ = output.stdout();
+            output.code(0);
+        }
+        wait_until("one is left", || instances(test, "-m bot.py").len() == 1);
+        test.solobot("kill-duplicates -m bot.py").run().code(0).stdout_has(&["keep", "nothing to stop"]);
+        drop(manager);
+    });
+}
+
+/// pm2 with its own home in the folder; its daemon ends with the namespace.
+#[track_caller]
+fn pm2(test: &Test, line: &str) {
+    let mut command = typed(test, &format!("pm2 {line}"));
+    command.env("PM2_HOME", test.path("pm2home"));
+    let output = test.start_command(command).finish();
+    let _ = (output.stdout(), output.stderr());
+    output.code(0);
+}
+
+#[test]
+fn pm2_in_fork_mode_restarts_what_is_killed() {
+    alone(|test| {
+        test.bot("bot.py");
+        pm2(test, "start bot.py --name tgbot --interpreter python3 -- --pid-file pm.pid");
+        let bot = test.wait_for_pid("pm.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"], &seen["respawns"]), (&"pm2".into(), &"tgbot".into(), &"yes".into()));
+        let bot = comes_back_and_that_is_said(test, bot, "pm2 tgbot");
+        let stop = format!("PM2_HOME={} pm2 stop 0", test.name("pm2home"));
+        left_to_its_manager_whose_command_works(test, bot, &stop);
+    });
+}
+
+#[test]
+fn pm2_that_does_not_restart_is_no_hindrance() {
+    alone(|test| {
+        test.bot("bot.py");
+        pm2(test, "start bot.py --name tgbot --no-autorestart --interpreter python3 -- --pid-file pm.pid");
+        let bot = test.wait_for_pid("pm.pid");
+        assert_eq!(origin(test, "-m bot.py", bot)["respawns"], "no");
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
+    });
+}
+
+#[test]
+fn pm2_in_cluster_mode_is_several_instances() {
+    alone(|test| {
+        test.write("bot.js", "require('fs').writeFileSync(`js.${process.pid}`, '');\nsetInterval(() => {}, 1000);\n");
+        pm2(test, "start bot.js --name tgbot -i 2");
+        wait_until("both run", || {
+            let names = std::fs::read_dir(test.dir())
+                .unwrap()
+                .filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+            names.filter(|name| name.starts_with("js.")).count() == 2
+        });
+        wait_until("both are seen", || instances(test, "-m bot.js").len() == 2);
+        let all = instances(test, "-m bot.js");
+        assert!(all.iter().all(|one| one["origin"]["kind"] == "pm2" && one["origin"]["name"] == "tgbot"), "{all:#?}");
+        let stops: Vec<&str> = all.iter().map(|one| one["origin"]["stop"].as_str().unwrap()).collect();
+        let stop = |id| format!("PM2_HOME={} pm2 stop {id}", test.name("pm2home"));
+        assert!(stops.contains(&stop(0).as_str()) && stops.contains(&stop(1).as_str()), "{stops:?}");
+        let answer = test.solobot("kill-duplicates --json -m bot.js").run().code(1).json();
+        assert_eq!(with(&answer, "plan", "blocked").len(), 1, "{answer}");
+    });
+}
+
+#[test]
+fn runit_restarts_what_is_killed() {
+    alone(|test| {
+        test.bot("bot.py");
+        std::fs::create_dir_all(test.path("service/tgbot")).unwrap();
+        let run = format!("#!/bin/sh\ncd {}\nexec python3 bot.py --pid-file sv.pid\n", test.dir().display());
+        script(test, "service/tgbot/run", &run);
+        let manager = test.start("runsv service/tgbot");
+        let bot = test.wait_for_pid("sv.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["respawns"]), (&"runit".into(), &"yes".into()), "{seen}");
+        let bot = comes_back_and_that_is_said(test, bot, "runit");
+        left_to_its_manager_whose_command_works(test, bot, &format!("sv stop {}", test.name("service/tgbot")));
+        assert!(alive(manager.pid()));
+    });
+}
+
+#[test]
+fn cron_is_no_respawner_but_its_line_is_named() {
+    alone(|test| {
+        test.bot("bot.py");
+        // A spool, a configuration and a /run of our own: the machine's jobs must not run a second time.
+        for folder in ["/run", "/var/spool/cron", "/etc/cron.d"] {
+            test.mount("tmpfs", "mode=755,size=1m", folder);
+        }
+        test.write("empty", "");
+        test.run(&format!("mount --bind {} /etc/crontab", test.name("empty"))).code(0);
+        std::fs::create_dir("/var/spool/cron/crontabs").unwrap();
+        let python = test.command("python3").get_program().to_str().unwrap().to_owned();
+        let line = format!("@reboot cd {} && exec {python} bot.py --pid-file cron.pid\n", test.dir().display());
+        std::fs::write("/var/spool/cron/crontabs/root", line).unwrap();
+        std::process::Command::new("chmod").args(["600", "/var/spool/cron/crontabs/root"]).status().unwrap();
+        let cron = test.start("cron -f");
+        let bot = test.wait_for_pid("cron.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["respawns"]), (&"cron".into(), &"later".into()), "{seen}");
+        assert_eq!(seen["stop"], "crontab -e");
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
+        assert!(alive(cron.pid()));
+    });
+}
+
+#[test]
+fn a_tmux_pane() {
+    alone(|test| {
+        test.bot("bot.py");
+        let server = test.start("tmux -D -f /dev/null -S t.sock");
+        wait_until("the server listens", || test.has("t.sock"));
+        test.run("tmux -S t.sock new-session -d 'python3 bot.py --pid-file tmux.pid'").code(0);
+        let bot = test.wait_for_pid("tmux.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"], &seen["respawns"]), (&"tmux".into(), &"%0".into(), &"no".into()));
+        let stop = format!("tmux -S {} kill-pane -t %0", test.name("t.sock"));
+        assert_eq!(seen["stop"], stop.as_str());
+        test.start_command(typed(test, &stop)).finish().code(0);
+        wait_for_end_of(&[bot]);
+        drop(server);
+    });
+}
+
+#[test]
+fn a_terminal() {
+    alone(|test| {
+        test.bot("bot.py");
+        let mut terminal = Terminal::start(test, "sh -c 'python3 bot.py --pid-file tty.pid; exit 0'");
+        let bot = test.wait_for_pid("tty.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["stop"], &seen["respawns"]), (&"terminal".into(), &Value::Null, &"no".into()));
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
+        assert_eq!(terminal.ended().code(), Some(0));
+    });
+}
+
+#[test]
+fn detached_with_nohup_and_setsid() {
+    alone(|test| {
+        test.bot("bot.py");
+        let line = "setsid -f nohup python3 bot.py --pid-file detached.pid";
+        test.run(line).code(0);
+        let bot = test.wait_for_pid("detached.pid");
+        wait_until("its parent is PID 1", || parent(bot) == Some(1));
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["respawns"]), (&"detached".into(), &"no".into()), "{seen}");
+        test.solobot("stop -m bot.py").run().code(0).stdout_has(&["terminated"]);
+        assert!(!alive(bot));
+    });
+}
+
+#[test]
+fn a_shell_loop_is_stopped_first() {
+    alone(|test| {
+        test.bot("bot.py");
+        script(test, "loop.sh", "#!/bin/sh\nuntil false; do\n  python3 bot.py --pid-file loop.pid\ndone\n");
+        for line in ["sh -c 'while :; do python3 bot.py --pid-file loop.pid; done'", "./loop.sh", "bash loop.sh"] {
+            let _ = std::fs::remove_file(test.path("loop.pid"));
+            let mut launcher = test.start(line);
+            let bot = test.wait_for_pid("loop.pid");
+            let seen = origin(test, "-m bot.py", bot);
+            assert_eq!((&seen["kind"], &seen["respawns"]), (&"loop".into(), &"yes".into()), "{line}: {seen}");
+            test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", &format!("kill {}", launcher.pid())]);
+            assert!(alive(bot));
+            let answer = test.solobot("stop --json --include-managed -m bot.py").run().code(0).json();
+            assert_eq!(by_pid(&answer, "results"), [(bot, "terminated".to_owned())].into(), "{line}: {answer}");
+            assert!(launcher.has_ended(), "{line}: the loop goes on");
+        }
+    });
+}
+
+#[test]
+fn a_home_made_supervisor_is_stopped_first() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write(
+            "supervisor.py",
+            "import subprocess, sys, time\nwhile True:\n    \
+             subprocess.call([sys.executable, 'bot.py', '--pid-file', 'child.pid'])\n    time.sleep(0.1)\n",
+        );
+        let mut supervisor = test.start("python3 supervisor.py");
+        let bot = test.wait_for_pid("child.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"]), (&"parent".into(), &"supervisor.py".into()), "{seen}");
+        assert_eq!(seen["stop"], format!("kill {}", supervisor.pid()));
+        let answer = test.solobot("stop --json -m bot.py").run().code(1).json();
+        assert_eq!(by_pid(&answer, "plan"), [(bot, "blocked".to_owned())].into(), "{answer}");
+        test.solobot("stop --include-managed -m bot.py").run().code(0).stdout_has(&["terminated"]);
+        assert!(!alive(bot) && supervisor.has_ended());
+    });
+}
+
+#[test]
+fn solobot_is_judged_by_its_own_origin() {
+    alone(|test| {
+        test.bot("bot.py");
+        let held = test.solobot("acquire -- python3 bot.py --pid-file held.pid").start();
+        let bot = test.wait_for_pid("held.pid");
+        let seen = only(test, "-m bot.py", bot);
+        assert_eq!((&seen["origin"]["kind"], &seen["origin"]["respawns"]), (&"solobot".into(), &"no".into()), "{seen}");
+        assert!(matches!(seen["lock"].as_str(), Some("holder" | "covered")), "{seen}");
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
+        assert!(!test.is_locked(".solobot.lock"));
+        // It ended its bot in order, as after a TERM of its own.
+        held.finish().code(0);
+
+        let loop_line = format!(
+            "sh -c 'while :; do {} acquire -- python3 bot.py --pid-file held.pid; done'",
+            env!("CARGO_BIN_EXE_solobot")
+        );
+        std::fs::remove_file(test.path("held.pid")).unwrap();
+        let looping = test.start(&loop_line);
+        let bot = test.wait_for_pid("held.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["respawns"]), (&"solobot".into(), &"yes".into()), "{seen}");
+        test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", &format!("kill {}", looping.pid())]);
+        assert!(alive(bot));
+    });
+}
+
+#[test]
+fn wrappers_are_no_instances_and_end_with_their_bot() {
+    alone(|test| {
+        test.bot("bot.py");
+        let python = test.command("python3").get_program().to_str().unwrap().to_owned();
+        let uv = installed("venv/bin/uv");
+        let lines = [
+            "timeout 600 python3 bot.py",
+            "nohup python3 bot.py",
+            "setsid python3 bot.py",
+            "nice -n 5 python3 -u bot.py",
+            "stdbuf -oL python3 ./bot.py",
+            "env A=b python3 bot.py",
+            "flock other.lock python3 bot.py",
+            "sh -c 'python3 bot.py; exit 0'",
+            "sh -c 'cd .. && cd work && python3 bot.py; exit 0'",
+            "bash -c 'exec python3 bot.py'",
+            "sudo -n BOT_ENV PYTHON bot.py",
+            "UV run --quiet --offline --no-project --no-config --python PYTHON bot.py",
+            "setpriv --no-new-privs python3 -m bot",
+            "timeout 600 nohup sh -c 'python3 bot.py; exit 0'",
+        ];
+        let mut launchers = Vec::new();
+        let mut bots = Vec::new();
+        for (number, line) in lines.iter().enumerate() {
+            let file = format!("wrapped.{number}.pid");
+            let line = line
+                .replace("PYTHON", &python)
+                .replace("UV", &uv)
+                .replace("BOT_ENV", &format!("BOT_OPTIONS='--pid-file {file}'"));
+            let mut command = test.command(&line);
+            command.env("BOT_OPTIONS", format!("--pid-file {file}"));
+            launchers.push(test.start_command(command));
+            bots.push(test.wait_for_pid(&file));
+        }
+        bots.sort_unstable();
+        assert_eq!(roots(test, "-m bot.py"), bots, "one instance a launcher, and it is the bot");
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), bots, "{answer}");
+        for (line, launcher) in lines.iter().zip(&mut launchers) {
+            wait_until(&format!("`{line}` ends with its bot"), || launcher.has_ended());
+        }
+    });
+}
+
+/// A bot with workers of `multiprocessing`, by start method.
+const POOL: &str = "
+import multiprocessing, os, signal, sys, threading
+def work(ready):
+    ready.set()
+    threading.Event().wait()
+if __name__ == '__main__':
+    context = multiprocessing.get_context(sys.argv[1])
+    events = [context.Event() for _ in range(2)]
+    for event in events:
+        context.Process(target=work, args=(event,), daemon=True).start()
+    for event in events:
+        event.wait()
+    with open('pool.tmp', 'w') as file:
+        file.write(str(os.getpid()))
+    os.rename('pool.tmp', 'pool.pid')
+    signal.pause()
+";
+
+#[test]
+fn workers_of_multiprocessing_are_one_instance() {
+    alone(|test| {
+        test.write("pool.py", POOL);
+        for (method, least) in [("fork", 3), ("spawn", 4), ("forkserver", 5)] {
+            let _ = std::fs::remove_file(test.path("pool.pid"));
+            let bot = test.start(&format!("python3 pool.py {method}"));
+            let root = test.wait_for_pid("pool.pid");
+            assert_eq!(root, bot.pid());
+            let seen = only(test, "-m pool.py", root);
+            let pids: Vec<i32> =
+                seen["pids"].as_array().unwrap().iter().map(|pid| pid.as_i64().unwrap().try_into().unwrap()).collect();
+            assert!(pids.len() >= least && pids[0] == root, "{method}: {seen}");
+            test.solobot("check --running -m pool.py").run().code(0).stdout_has(&["one runs"]);
+            test.solobot("stop --grace 1 -m pool.py").run().code(0).stdout_has(&["terminated"]);
+            assert!(!pids.iter().any(|&pid| alive(pid)), "{method}: workers are left");
+        }
+    });
+}
+
+#[test]
+fn a_reloader_and_its_server_are_one_instance() {
+    alone(|test| {
+        let app = "import os\nasync def app(scope, receive, send):\n    pass\n\
+                   open('app.tmp', 'w').write(str(os.getpid()))\nos.rename('app.tmp', 'app.pid')\n";
+        test.write("app.py", app);
+        let reloader = test.start(&format!("{} app:app --reload --port 0", installed("venv/bin/uvicorn")));
+        let server = test.wait_for_pid("app.pid");
+        assert_ne!(server, reloader.pid());
+        let seen = only(test, "-m app.py", reloader.pid());
+        assert!(seen["pids"].as_array().unwrap().contains(&server.into()), "{seen}");
+        test.solobot("stop -m app.py").run().code(0).stdout_has(&["terminated"]);
+        assert!(!alive(server) && !alive(reloader.pid()));
+    });
+}
+
+#[test]
+fn a_title_of_its_own() {
+    alone(|test| {
+        let titled = "import os, setproctitle, signal, sys\nsetproctitle.setproctitle(sys.argv[1])\n\
+                      open('t.tmp', 'w').write(str(os.getpid()))\nos.rename('t.tmp', 'titled.pid')\nsignal.pause()\n";
+        test.write("bot.py", titled);
+        for (title, confidence) in [("python3 bot.py", "file"), ("bot: polling", "probable")] {
+            let _ = std::fs::remove_file(test.path("titled.pid"));
+            let bot = test.start(&format!("{} bot.py '{title}'", installed("venv/bin/python3")));
+            test.wait_for_pid("titled.pid");
+            let seen = only(test, "-m bot.py", bot.pid());
+            assert_eq!(seen["confidence"], confidence, "{title}: {seen}");
+            let answer = test.solobot("stop --json -m bot.py").run();
+            let (code, action) = if confidence == "file" { (0, "stop") } else { (0, "blocked") };
+            let answer = answer.code(code).json();
+            assert_eq!(by_pid(&answer, "plan"), [(bot.pid(), action.to_owned())].into(), "{answer}");
+            if action == "blocked" {
+                assert!(alive(bot.pid()), "a probable one is never stopped by default");
+                test.solobot("stop --include-probable -m bot.py").run().code(0).stdout_has(&["terminated"]);
+            }
+            assert!(!alive(bot.pid()));
+        }
+    });
+}
+
+/// Shows the process another cgroup, as a container's runtime would: /proc is ours alone here.
+#[track_caller]
+fn pretend_cgroup(test: &Test, pid: i32, cgroup: &str) {
+    let name = format!("cgroup.{pid}");
+    test.write(&name, format!("0::{cgroup}\n"));
+    test.run(&format!("mount --bind {} /proc/{pid}/cgroup", test.name(&name))).code(0);
+}
+
+#[test]
+fn containers_by_their_cgroup() {
+    alone(|test| {
+        test.bot("bot.py");
+        let id = "0123456789abcdef".repeat(4);
+        let (_launcher, bot) = launch(test, "setsid python3 bot.py", "");
+        for (cgroup, stop) in [
+            (format!("/system.slice/docker-{id}.scope"), "docker stop 0123456789ab"),
+            (format!("/docker/{id}"), "docker stop 0123456789ab"),
+            (format!("/machine.slice/libpod-{id}.scope/container"), "podman stop 0123456789ab"),
+        ] {
+            pretend_cgroup(test, bot, &cgroup);
+            let seen = origin(test, "-m bot.py", bot);
+            assert_eq!((&seen["kind"], &seen["stop"]), (&"container".into(), &stop.into()), "{cgroup}: {seen}");
+            assert_eq!(seen["respawns"], "unknown", "a restart policy cannot be seen");
+            test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", stop]);
+            assert!(alive(bot));
+        }
+    });
+}
+
+#[test]
+fn a_unit_by_its_cgroup_is_taken_for_a_respawner() {
+    alone(|test| {
+        test.bot("bot.py");
+        let (_launcher, bot) = launch(test, "setsid python3 bot.py", "");
+        pretend_cgroup(test, bot, "/system.slice/tgbot.service");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"]), (&"systemd".into(), &"tgbot.service".into()), "{seen}");
+        test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", "systemctl stop tgbot.service"]);
+        assert!(alive(bot));
+    });
+}
+
+#[test]
+fn the_same_path_in_another_root_is_only_probable() {
+    alone(|test| {
+        test.bot("bot.py");
+        let mine = test.by_hand("bot.py", "--pid-file mine.pid");
+        test.wait_for_pid("mine.pid");
+        // A container: a root of its own, with everything of ours but the bot's folder: there lies another bot under the same path.
+        test.mount("tmpfs", "mode=755,size=16m", "/mnt");
+        let work = test.dir().display();
+        let there = format!(
+            "for entry in /*; do\n\
+               case $entry in /mnt|/proc|/sys|/dev) continue ;; esac\n\
+               if [ -L $entry ]; then cp -P $entry /mnt; elif [ -d $entry ]; then mkdir /mnt$entry; mount --rbind $entry /mnt$entry; fi\n\
+             done\n\
+             mkdir /mnt/dev; touch /mnt/dev/null; mount --bind /dev/null /mnt/dev/null\n\
+             mount -t tmpfs none /mnt{work}; cp {work}/bot.py /mnt{work}/"
+        );
+        test.start_command({
+            let mut command = test.command("sh -ec");
+            command.arg(&there);
+            command
+        })
+        .finish()
+        .code(0);
+        let python = test.command("python3").get_program().to_str().unwrap().to_owned();
+        let enter = format!(
+            "mkdir /mnt/old; cd /mnt; pivot_root . old; umount -l /old; cd {work}; exec {python} bot.py --pid-file theirs.pid"
+        );
+        let mut theirs = test.command("unshare -m sh -ec");
+        theirs.arg(enter);
+        let theirs = test.start_command(theirs);
+        wait_until("the other one runs", || {
+            std::fs::read_to_string(format!("/mnt{work}/theirs.pid")).is_ok_and(|text| !text.is_empty())
+        });
+        let all = instances(test, "-m bot.py");
+        let confidence = |pid| all.iter().find(|one| one["pid"] == pid).map(|one| one["confidence"].clone());
+        assert_eq!(confidence(mine.pid()), Some("file".into()), "{all:#?}");
+        assert_eq!(confidence(theirs.pid()), Some("probable".into()), "{all:#?}");
+        let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [mine.pid()], "{answer}");
+        assert!(alive(theirs.pid()));
+    });
+}
