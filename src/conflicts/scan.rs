@@ -247,7 +247,8 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn line(&mut self, hit: &Hit) {
         let line = dissect(&self.text[hit.start..hit.end], self.clock);
-        let near = hit.conflict.map(|at| &self.text[at.saturating_sub(NEAR).max(hit.start)..(at + NEAR).min(hit.end)]);
+        let near =
+            hit.conflict.map(|at| &self.text[at.saturating_sub(NEAR / 2).max(hit.start)..(at + NEAR).min(hit.end)]);
         let Some(says) = says(&line, near, hit.is_start) else { return };
         let gap = match line.shape {
             Shape::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
@@ -305,8 +306,8 @@ impl Pass<'_> {
     }
 }
 
-/// The words of a conflict are this near to its anchor.
-const NEAR: usize = 64;
+/// The words of a conflict end this near behind its anchor, and begin in half the distance before it.
+const NEAR: usize = 48;
 /// How much of a long line is looked at around an anchor.
 const AROUND: usize = 256;
 
