@@ -89,6 +89,18 @@ pub fn is_writable(file: &File) -> bool {
     let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
     flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
 }
+/// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
+/// where that is all that is allowed. Says whether it can be written.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn reopen(file: &File) -> io::Result<(File, bool)> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match OpenOptions::new().read(true).write(true).open(&link) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((File::open(&link)?, false)),
+    }
+}
 
 /// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,6 +158,22 @@ mod tests {
     #[test]
     fn the_kernel_key_has_the_inode() {
         let file = File::open("/proc/self/exe").unwrap();
+        #[test]
+        fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
+            let folder = tempfile::tempdir().unwrap();
+            let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+            for text in ["first", "second"] {
+                fs::write(&new, text).unwrap();
+                replace(&new, &old).unwrap();
+                assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
+            }
+            fs::write(&new, "third").unwrap();
+            fs::remove_file(&old).unwrap();
+            fs::create_dir(&old).unwrap();
+            replace(&new, &old).unwrap_err();
+            assert!(old.is_dir() && new.is_file());
+        }
+
         assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
     }
 }
