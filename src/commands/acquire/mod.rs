@@ -105,7 +105,7 @@ pub fn run(
         Progress::Refused if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);
             drop(signals);
-            run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
+            run::without_lock(&request, &environment::without_polling(&request))
         }
         Progress::Refused => Err(attempt.refusal().into()),
     }
@@ -144,6 +144,7 @@ impl Attempt<'_> {
             }
             progress = self.take(self.deadline)?;
         }
+        Ok(progress)
     }
 
     /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
