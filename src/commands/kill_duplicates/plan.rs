@@ -61,6 +61,7 @@ pub struct Wishes {
 
 /// An instance, as far as the plan needs it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
 pub struct Candidate {
     /// Its topmost process.
     pub root: Identity,
