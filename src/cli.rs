@@ -13,7 +13,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
-use crate::duration::{Limit, parse_duration, parse_limit};
+use crate::conflicts::time::{Moment, parse_zone};
+use crate::doctor::Code;
+use crate::duration::{Limit, parse_duration, parse_limit, parse_positive};
 use crate::env;
 use crate::platform::signals::parse_signal;
 
@@ -35,6 +37,37 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock.
+#[derive(Debug, Parser)]
+#[command(name = "solobot")]
+struct AcquireCli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: AcquireCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AcquireCommand {
+    Acquire(Acquire),
+}
+
+impl Cli {
+    /// Parses the command line. Help and every error come from the whole of it.
+    ///
+    /// # Errors
+    /// Clap's, help and version among them.
+    pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
+        if args.get(1).is_some_and(|word| word == "acquire")
+            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
+                AcquireCli::try_parse_from(args)
+        {
+            return Ok(Self { global, command: Command::Acquire(acquire) });
+        }
+        Self::try_parse_from(args)
+    }
 }
 
 /// Options that every subcommand takes.
@@ -84,8 +117,16 @@ pub enum Command {
     Stop(Stop),
     /// Clear what dead processes left: lock text and owner record
     CleanStale(CleanStale),
+    /// Clear the webhook that keeps a bot from polling
+    DeleteWebhook(DeleteWebhook),
     /// Say whether it is safe to start: for scripts, cron and systemd
     Check(Check),
+    /// Say why there are conflicts, and what to do
+    Doctor(Doctor),
+    /// Count conflict and network errors in logs, per day
+    Conflicts(Conflicts),
+    /// Print OpenMetrics text for node_exporter's textfile collector
+    Metrics(Metrics),
     /// Hold a lock for another process (started by `acquire --pid`)
     #[command(hide = true)]
     Keeper(Keeper),
@@ -116,6 +157,21 @@ pub struct Selection {
     /// Look for locks on network file systems too, although two hosts may both hold them
     #[arg(long, hide_short_help = true)]
     pub allow_network_fs: bool,
+}
+
+/// How to reach Telegram: the same flags wherever solobot asks it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reaching Telegram")]
+pub struct Api {
+    /// The Bot API's base URL, for a self-hosted server [env: SOLOBOT_API_URL]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub api_url: Option<String>,
+    /// How long each request may take; there are up to four tries [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive, hide_short_help = true)]
+    pub timeout: Option<std::time::Duration>,
+    /// Trust the certificates of this PEM file instead of Mozilla's
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Show instances, lock and origin of each bot.
@@ -184,6 +240,15 @@ pub struct Acquire {
     /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
     #[arg(long, hide_short_help = true)]
     pub no_skip_env: bool,
+    /// Clear the bot's webhook once the lock is held, before COMMAND starts
+    #[arg(long)]
+    pub delete_webhook: bool,
+    /// With --delete-webhook: exit 69 if Telegram cannot be reached, instead of going on with a warning
+    #[arg(long, requires = "delete_webhook", hide_short_help = true)]
+    pub require_telegram: bool,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
     /// The bot's command line, behind `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -307,6 +372,29 @@ pub struct CleanStale {
     pub dry_run: bool,
 }
 
+/// Clear the webhook that keeps a bot from polling.
+#[derive(Debug, Args)]
+pub struct DeleteWebhook {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
+    /// Throw away the updates that wait at Telegram, too
+    #[arg(long)]
+    pub drop_pending_updates: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 /// Say whether it is safe to start.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -322,6 +410,76 @@ pub struct Check {
     /// Wait this long for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
     pub wait: Option<Limit>,
+}
+
+/// Say why there are conflicts, and what to do.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// A bot of solobot.toml; all of them, or else every likely bot on this machine, if none is named
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Explain a finding: its cause, how to be sure, what mends it
+    #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
+    pub explain: Option<Code>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// Count conflict and network errors in logs.
+#[derive(Debug, Args)]
+pub struct Conflicts {
+    /// A bot of solobot.toml, log files or patterns of them, unit:NAME, or - for standard input; all bots' logs if none is
+    /// named
+    ///
+    /// A bot's name wins over a file's. A bot's logs include what was rotated away beside them (bot.log.1, bot.log.2.gz);
+    /// a FILE is that file alone. gzip and Zstandard are unpacked, whatever the name. unit:NAME is a systemd unit's journal.
+    #[arg(value_name = "BOT|FILE")]
+    pub inputs: Vec<OsString>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Count per day or per hour
+    #[arg(long, value_name = "WHAT", default_value = "day")]
+    pub by: By,
+    /// Only what happened since then: 1h, 3d, 2026-01-10, 2026-01-10 15:27
+    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
+    pub since: Option<Moment>,
+    /// Only what happened before then
+    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
+    pub until: Option<Moment>,
+    /// Only the last N lines of each log
+    #[arg(long, value_name = "N")]
+    pub last_lines: Option<u64>,
+    /// Exit with 1 if there are more than N conflicts
+    #[arg(long, value_name = "N")]
+    pub max: Option<u64>,
+    /// The zone of times that name none, and of the days: Europe/Berlin, UTC, +02:00 [default: the local one]
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    pub tz: Option<jiff::tz::TimeZone>,
+}
+
+/// What `conflicts` counts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// Hours of the wall clock
+    Hour,
+    /// Days of the wall clock
+    Day,
+}
+
+/// Print OpenMetrics text.
+#[derive(Debug, Args)]
+pub struct Metrics {
+    /// Bots of solobot.toml; all of them if none is named
+    #[arg(value_name = "BOT")]
+    pub bots: Vec<String>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Write to this file instead, in one step: a reader sees the old text or the new one
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// What `acquire --pid` starts; every value comes from it.

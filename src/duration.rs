@@ -62,6 +62,15 @@ pub fn parse_limit(text: &str) -> Result<Limit, String> {
     parse_duration(text).map(Limit::For).map_err(|message| format!("{message}, or forever"))
 }
 
+/// As [`parse_duration`], but not 0.
+///
+/// # Errors
+/// A sentence with the right forms.
+pub fn parse_positive(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .and_then(|duration| if duration.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(duration) })
+}
+
 fn form(text: &str) -> String {
     format!("`{text}` is no duration: use 30, 0.5, 500ms, 30s, 5m or 1h")
 }

@@ -15,6 +15,25 @@ pub const NO_COLOR: &str = "NO_COLOR";
 pub const TOKENS: [&str; 3] = ["TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN"];
 /// Read and set: tells a bot of layout A that its parent holds the lock for it (`skip_env` names another).
 pub const SKIP_LOCK: &str = "SKIP_TELEGRAM_LOCK";
+/// The proxy's variables; of each list the first that is set counts.
+#[derive(Debug)]
+pub struct Proxies {
+    /// For `https` URLs.
+    pub https: [&'static str; 2],
+    /// For `http` URLs.
+    pub http: [&'static str; 2],
+    /// For both.
+    pub all: [&'static str; 2],
+    /// Hosts that are reached without one.
+    pub none: [&'static str; 2],
+}
+/// Read: the way to the Bot API.
+pub const PROXIES: Proxies = Proxies {
+    https: ["https_proxy", "HTTPS_PROXY"],
+    http: ["http_proxy", "HTTP_PROXY"],
+    all: ["all_proxy", "ALL_PROXY"],
+    none: ["no_proxy", "NO_PROXY"],
+};
 /// Read: under `sudo`, the uid of the caller.
 pub const SUDO_UID: &str = "SUDO_UID";
 /// Set for COMMAND: the lock's absolute path.

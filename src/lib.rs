@@ -10,6 +10,7 @@
 //! | [`process`] | identities, listing, programs, instances, origins, stopping, running COMMAND |
 //! | [`telegram`] | tokens and the Bot API's harmless methods |
 //! | [`conflicts`] | conflict and network errors in logs |
+//! | [`journal`] | what solobot did, appended |
 //! | [`platform`] | what is Linux's, behind one facade |
 //! | [`error`], [`exit`] | expected errors, and the one exit-code table |
 //!
@@ -19,10 +20,12 @@
 pub mod cli;
 pub mod commands;
 pub mod conflicts;
+pub mod doctor;
 pub mod duration;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod journal;
 pub mod lock;
 pub mod platform;
 pub mod process;
@@ -33,8 +36,6 @@ pub mod telemetry;
 
 use std::ffi::OsString;
 
-use clap::Parser;
-
 use cli::Cli;
 use exit::Exit;
 use report::Report;
@@ -42,7 +43,7 @@ use report::Report;
 /// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match Cli::of_args(&args) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error, &args),
     };

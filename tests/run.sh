@@ -29,6 +29,12 @@ readonly NEEDED=(
     'tmux tmux'
     'sudo sudo'
     'python3 python3-venv'
+    'ip iproute2'
+    'openssl openssl'
+    'strace strace'
+    'tinyproxy tinyproxy-bin'
+    'microsocks microsocks'
+    'promtool prometheus'
     'runsv runit'
     'cron cron'
     'node nodejs'
@@ -141,6 +147,7 @@ install_packages
 check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
+make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
 install_pm2
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"

@@ -3,18 +3,22 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::status::{self, Covered};
 use super::view::command_line;
 use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
+use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
@@ -22,6 +26,9 @@ use crate::settings::{Bot, Origin, Settings};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a bot may take to start before it has to be connected.
+const STARTS_IN: Duration = Duration::from_mins(1);
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -82,7 +89,7 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
@@ -93,7 +100,7 @@ pub fn run(args: &cli::Check, settings: &Settings, _notify: &mut dyn Notify) -> 
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     let mut is_first = true;
     loop {
-        let answers = bots.iter().map(|bot| answer(bot, args.running, is_first));
+        let answers = bots.iter().map(|bot| answer(bot, args.running, is_first, notify));
         let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
@@ -114,11 +121,11 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
 }
 
 /// A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
-fn answer(bot: &Bot, running: bool, is_first: bool) -> Result<Answer, Error> {
+fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
     let facts = inspect(&bot.lock);
     let found = match &bot.program {
         Some(program) => {
-            let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+            let token = super::token_of(bot, notify);
             let found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if is_first {
@@ -141,12 +148,14 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
     match found.instances.as_slice() {
         [] if bot.program.is_none() => reasons.extend(holds_alone(facts)),
         [] => reasons.push("no instance runs".into()),
-        [one] => match status::covered(one, facts) {
-            Covered::Unlocked if has_lock => {
+        [one] => {
+            if has_lock && status::covered(one, facts) == Covered::Unlocked {
                 reasons.push(format!("PID {} ({}) runs without lock {lock}", one.root.pid, one.command));
             }
-            Covered::Unlocked | Covered::Holder | Covered::Covered | Covered::Unknown => {}
-        },
+            if is_unconnected(bot, one) {
+                reasons.push(format!("PID {} ({}) has no connection to Telegram", one.root.pid, one.command));
+            }
+        }
         many => {
             in_the_way.extend(many.iter().map(|one| one.root));
             let pids: Vec<String> = many.iter().map(|one| one.root.pid.to_string()).collect();
@@ -158,6 +167,17 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
         reasons.push(format!("the file at {lock} is not the one that is held"));
     }
     Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown: None, in_the_way }
+}
+
+/// Whether an instance has been up long enough to be connected, and is not.
+fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
+    let age = Timestamp::now().duration_since(instance.started).unsigned_abs();
+    if age < STARTS_IN {
+        return false;
+    }
+    let servers = polling::servers(bot);
+    let seen = connections::look(&[Subject { members: &instance.members, servers: &servers }]);
+    seen.iter().any(|evidence| evidence.polling == Polling::No)
 }
 
 /// Where only a lock says what the bot is: that it is held is all there is to ask.
@@ -181,10 +201,13 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
         State::Held { holders, orphaned } => {
             in_the_way.extend(holders);
             let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
-            let by = holders.first().map_or_else(
-                || "a process outside this PID namespace".to_owned(),
-                |holder| format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-            );
+            let by = match (keeper::among(holders), holders.first()) {
+                (Some((keeper, target)), _) => {
+                    format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
+                }
+                (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
+                (None, None) => "a process outside this PID namespace".to_owned(),
+            };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
                 reasons.push(format!("lock {lock} is held by {by}{orphaned}"));

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::text::Text;
@@ -65,8 +66,13 @@ impl Outcome {
 /// Nothing says which lock is meant; a file cannot be changed.
 pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error> {
     let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: false };
+    let journal = Journal::at(settings.journal());
     for path in paths(args, settings)? {
         let (cleaned, refused) = clean(&path, args)?;
+        if cleaned.action != Action::Kept && !args.dry_run {
+            let bot = settings.bot_of_lock(&path).unwrap_or_default();
+            journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
+        }
         outcome.files.push(cleaned);
         outcome.refused |= refused;
     }
@@ -134,8 +140,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     if !lock.is_current() {
         return Ok(Some("it has just been replaced".into()));
     }
-    let owner = lock.file().metadata().ok().map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-    let record = owner::read(lock.path(), owner);
+    let record = owner::read(lock.path(), lock.owner());
     match crate::lock::state::unlocked(lock, &record)? {
         State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
         State::Free if !remove => return Ok(Some("it has just been cleaned".into())),

@@ -4,18 +4,24 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod conflicts;
+pub mod delete_webhook;
+pub mod doctor;
 pub mod keeper;
 pub mod kill_duplicates;
+pub mod metrics;
 pub mod notice;
+pub mod polling;
 pub mod release;
 pub mod status;
 pub mod view;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::settings::{Context, Settings};
-use notice::Notify;
+use crate::settings::{Bot, Context, Settings};
+use crate::telegram::token::Token;
+use notice::{Notice, Notify};
 
 /// What a subcommand found and did.
 #[derive(Debug)]
@@ -28,10 +34,18 @@ pub enum Outcome {
     Status(status::Outcome),
     /// `clean-stale` ended.
     CleanStale(clean_stale::Outcome),
+    /// `delete-webhook` ended.
+    DeleteWebhook(delete_webhook::Outcome),
     /// `kill-duplicates` or `stop` ended.
     KillDuplicates(kill_duplicates::Outcome),
     /// `check` answered.
     Check(check::Outcome),
+    /// `doctor` looked.
+    Doctor(doctor::Outcome),
+    /// `conflicts` counted.
+    Conflicts(Box<conflicts::Outcome>),
+    /// `metrics` measured.
+    Metrics(metrics::Outcome),
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -42,10 +56,30 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Keeper => Exit::Ok,
+            Self::Status(_) | Self::Metrics(_) | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
+            Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
             Self::Check(outcome) => outcome.exit(),
+            Self::Doctor(outcome) => outcome.exit(),
+            Self::Conflicts(outcome) => outcome.exit(),
+        }
+    }
+}
+
+/// A bot's token, if it can be told; what is odd about it is said, and no more: whoever only looks goes on without.
+pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
+    match bot.token.resolve() {
+        Ok(Some(resolved)) => {
+            for warning in &resolved.warnings {
+                notify.notice(&Notice::Warning(warning.clone()));
+            }
+            Some(&resolved.token)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
+            None
         }
     }
 }
@@ -58,17 +92,20 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     // A keeper gets everything from its parent and must not depend on a current folder or a file.
     let command = match cli.command {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
+        // An explanation is wanted all the more where solobot.toml is wrong.
+        Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
         command => command,
     };
     let settings = Settings::load(&cli.global, Context::of_process()?)?;
     for warning in &settings.warnings {
-        notify.notice(&notice::Notice::Warning(warning.clone()));
+        notify.notice(&Notice::Warning(warning.clone()));
     }
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, notify).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, notify).map(Outcome::Release),
-        Command::Status(args) => status::run(&args, &settings, notify).map(Outcome::Status),
+        Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
+        Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, notify).map(Outcome::DeleteWebhook),
         Command::KillDuplicates(args) => {
             kill_duplicates::run(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }
@@ -76,6 +113,11 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
             kill_duplicates::stop(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }
         Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, notify).map(Outcome::Doctor),
+        Command::Conflicts(args) => {
+            conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
+        }
+        Command::Metrics(args) => metrics::run(&args, &settings, notify).map(Outcome::Metrics),
         Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

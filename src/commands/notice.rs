@@ -49,6 +49,27 @@ pub enum Notice {
         /// What.
         incident: Incident,
     },
+    /// Starts are watched, because a young instance may be one of many.
+    Watching {
+        /// The bot.
+        bot: String,
+        /// How long that takes at most.
+        span: Duration,
+    },
+    /// Telegram could not be asked, and will be asked again.
+    Retrying {
+        /// Why it could not.
+        why: String,
+        /// When.
+        after: Duration,
+    },
+    /// The bot's webhook was removed before COMMAND starts.
+    WebhookRemoved {
+        /// Where updates were sent.
+        url: String,
+        /// How many wait for the bot now.
+        pending: u64,
+    },
     /// COMMAND runs without the lock, as asked.
     PollingDisabled,
     /// The parent holds the lock for us.
@@ -59,6 +80,13 @@ pub enum Notice {
         why: String,
         /// When.
         after: Duration,
+    },
+    /// Logs are being read.
+    Reading {
+        /// So many bytes so far.
+        done: u64,
+        /// Of so many, if that is known.
+        total: Option<u64>,
     },
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself,

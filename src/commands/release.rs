@@ -10,6 +10,7 @@ use super::view::{Holding, ProcessView};
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{held, holders, keeper};
@@ -67,8 +68,12 @@ impl Outcome {
 /// # Errors
 /// No terminal to ask on and no `-y`; the lock cannot be looked at; the keeper is another user's.
 pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    let journal = Journal::at(settings.journal());
     if let Some(fd) = args.fd {
-        return of_descriptor(fd, args.selection.allow_network_fs);
+        let outcome = of_descriptor(fd, args.selection.allow_network_fs)?;
+        let bot = args.bot.as_deref().unwrap_or_default();
+        tell(&journal, bot, &outcome);
+        return Ok(outcome);
     }
     let bot = settings.select_one(&args.selection, args.bot.as_deref())?;
     let facts = inspect(&bot.lock);
@@ -91,7 +96,15 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
             }
         }
     }
-    outcome(end_keeper(&bot.lock, keeper)?)
+    let outcome = Outcome { lock: bot.lock.clone(), reason: end_keeper(&bot.lock, keeper)? };
+    tell(&journal, &bot.name, &outcome);
+    Ok(outcome)
+}
+
+fn tell(journal: &Journal, bot: &str, outcome: &Outcome) {
+    if outcome.is_released() {
+        journal.append(&Event::new(What::LockReleased, bot).lock(&outcome.lock));
+    }
 }
 
 fn not_held(facts: Facts) -> Result<Outcome, Error> {
@@ -127,8 +140,10 @@ fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<Outcome, Error> {
     let path = lock.path().to_owned();
     let own = Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })?;
     let reason = if holders::shares(&lock, own.pid) {
-        held::clear_stale(&lock)?;
+        // What cannot be cleared is no reason to keep the lock.
+        let cleared = if lock.is_writable() { held::clear_stale(&lock) } else { Ok(()) };
         lock.unlock();
+        cleared?;
         Reason::DescriptorUnlocked(fd)
     } else {
         Reason::NothingToRelease

@@ -7,17 +7,24 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::Notify;
+use super::polling;
 use super::view::LockView;
 use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
+use crate::journal::{Event, Journal};
 use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::{poll, user};
+use crate::process::connections::{self, Servers, Subject};
 use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin;
 use crate::settings::{Bot, Origin, Settings};
+
+/// `-v` shows so many of the journal's events.
+const LAST_EVENTS: usize = 10;
 
 /// What was seen.
 #[derive(Debug, Clone, Serialize)]
@@ -42,6 +49,12 @@ pub struct Outcome {
     /// The configuration file that counts.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// The journal's last events, for `-v`.
+    #[serde(skip)]
+    pub events: Vec<Event>,
+    /// So many of the journal's lines were not understood.
+    #[serde(skip)]
+    pub broken_events: u64,
     /// Where each bot's settings came from, for `-v`: name of the bot, setting, source.
     #[serde(skip)]
     pub provenance: Vec<(String, &'static str, String)>,
@@ -91,6 +104,9 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
+    /// The same with their start times.
+    #[serde(skip)]
+    pub members: Vec<Identity>,
 }
 
 /// Who started an instance, and what stops it for good.
@@ -136,8 +152,22 @@ pub enum Covered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
     /// It could not be told.
     Unknown,
+}
+
+impl From<connections::Polling> for Polling {
+    fn from(polling: connections::Polling) -> Self {
+        match polling {
+            connections::Polling::Yes => Self::Yes,
+            connections::Polling::No => Self::No,
+            connections::Polling::Unknown(_) => Self::Unknown,
+        }
+    }
 }
 
 /// A lock that cannot be looked at, where a subcommand needs to.
@@ -172,7 +202,7 @@ impl Expected for Unreadable {
 ///
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
-pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Status, verbose: bool, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     if let Some(number) = args.bots.iter().find(|bot| args.watch.is_some() && bot.parse::<f64>().is_ok()) {
         return Err(Error::usage(
             format!("`{number}` was taken for a bot's name"),
@@ -181,7 +211,13 @@ pub fn run(args: &cli::Status, settings: &Settings, notify: &mut dyn Notify) -> 
     }
     let mut is_first = true;
     loop {
-        let outcome = super::Outcome::Status(look(args, settings, is_first)?);
+        let mut status = look(&args.selection, &args.bots, is_first, settings, notify)?;
+        if verbose {
+            let mut journal = Journal::at(settings.journal()).read();
+            status.events = journal.events.split_off(journal.events.len().saturating_sub(LAST_EVENTS));
+            status.broken_events = journal.broken;
+        }
+        let outcome = super::Outcome::Status(status);
         let Some(every) = args.watch else { return into_status(outcome) };
         if !notify.interim(&outcome) {
             return into_status(outcome);
@@ -204,8 +240,18 @@ fn pause(every: Duration) -> Result<(), Error> {
         .map_err(|source| Error::Io { action: "wait".into(), source })
 }
 
-fn look(args: &cli::Status, settings: &Settings, is_first: bool) -> Result<Outcome, Error> {
-    let bots = settings.select_many(&args.selection, &args.bots)?;
+/// Looks once; the first look of a run refuses a program that names nothing.
+///
+/// # Errors
+/// For an unknown BOT, and if `/proc` cannot be read.
+pub fn look(
+    selection: &cli::Selection,
+    bots: &[String],
+    is_first: bool,
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    let bots = settings.select_many(selection, bots)?;
     let guessed = bots.is_empty();
     let mut outcome = Outcome {
         host: user::host_name(),
@@ -218,17 +264,43 @@ fn look(args: &cli::Status, settings: &Settings, is_first: bool) -> Result<Outco
         guessed,
         file: settings.file().map(Path::to_owned),
         provenance: Vec::new(),
+        events: Vec::new(),
+        broken_events: 0,
     };
     if guessed {
         guess(settings, &mut outcome)?;
     }
     for bot in &bots {
-        let view = look_at(bot, is_first, &mut outcome)?;
+        let view = look_at(bot, is_first, &mut outcome, notify)?;
         outcome.bots.push(view);
         let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
         outcome.provenance.extend(sources);
     }
+    look_at_connections(&bots, settings, &mut outcome);
     Ok(outcome)
+}
+
+/// Looks at the connections of all instances at the same time.
+fn look_at_connections(bots: &[Bot], settings: &Settings, outcome: &mut Outcome) {
+    let servers: Vec<Servers> = if outcome.guessed {
+        vec![polling::servers_of_all(settings); outcome.bots.len()]
+    } else {
+        // A name is looked up only for somebody.
+        let of_bot = |(bot, seen): (&Bot, &BotView)| match seen.instances[..] {
+            [] => Servers::default(),
+            [_, ..] => polling::servers(bot),
+        };
+        bots.iter().zip(&outcome.bots).map(of_bot).collect()
+    };
+    let of_bot = |(bot, servers): (&BotView, _)| vec![servers; bot.instances.len()];
+    let servers: Vec<&Servers> = outcome.bots.iter().zip(&servers).flat_map(of_bot).collect();
+    let mut instances: Vec<&mut InstanceView> = outcome.bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
+    let subjects: Vec<Subject<'_>> =
+        instances.iter().zip(servers).map(|(one, servers)| Subject { members: &one.members, servers }).collect();
+    let seen = connections::look(&subjects);
+    for (instance, evidence) in instances.iter_mut().zip(seen) {
+        instance.polling = evidence.polling.into();
+    }
 }
 
 /// With nothing configured: every likely bot on this machine, and the lock that it may have.
@@ -266,8 +338,8 @@ fn folder_of(instance: &Instance) -> Option<PathBuf> {
 
 /// A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an earlier
 /// look has seen may go.
-fn look_at(bot: &Bot, is_first: bool, outcome: &mut Outcome) -> Result<BotView, Error> {
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
+fn look_at(bot: &Bot, is_first: bool, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    let token = super::token_of(bot, notify);
     let facts = inspect(&bot.lock);
     let mut instances = Vec::new();
     if let Some(program) = &bot.program {
@@ -305,6 +377,7 @@ impl InstanceView {
             confidence: instance.confidence.word(),
             command: instance.command.clone(),
             pids: instance.pids(),
+            members: instance.members.clone(),
         }
     }
 }

@@ -1,1 +1,196 @@
-//! Conflict and network errors in logs.
+//! Conflict and network errors in logs of any size: found, put together, counted.
+//!
+//! Bytes go one way: [`input`] → [`blocks`] (files by two threads, streams by one) → [`scan`] (lines with an anchor become
+//! marks) → [`records`] (marks of one 409 become one event) → [`tally`] → [`tally::Summary`]. [`read`] drives it.
+//!
+//! Not promised: to find conflicts that a bot logs in words of its own, and to tell two 409s apart of which the log shows
+//! only one line.
+
+pub mod blocks;
+mod decompress;
+pub mod input;
+pub mod line;
+pub mod pattern;
+pub mod patterns;
+pub mod records;
+pub mod scan;
+pub mod seek;
+pub mod tally;
+pub mod time;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+
+use jiff::Timestamp;
+
+use blocks::Span;
+use decompress::Packing;
+use input::{Input, Journal};
+use records::{Event, Records};
+use scan::{Marks, Scanner};
+use tally::{Limits, Summary, Tally};
+use time::Clock;
+
+/// Of a stream's last lines, at most this many events are remembered.
+const REMEMBERED: usize = 200_000;
+
+/// What to read, and how.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// What to count.
+    pub limits: Limits,
+    /// Only this many lines at the end of each input.
+    pub last_lines: Option<u64>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What became of one input.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// How many bytes were read of it (unpacked, if it was packed).
+    pub bytes: u64,
+    /// Why it could not be read, or not to its end.
+    pub error: Option<io::Error>,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Findings {
+    /// Counted.
+    pub summary: Summary,
+    /// From where. An input that is named twice is there once.
+    pub sources: Vec<Source>,
+}
+
+/// Reads all inputs. One that cannot be read keeps none of the others from being read. `progress` gets the bytes read so
+/// far now and then.
+pub fn read(inputs: &[Input], query: &Query, progress: &mut dyn FnMut(u64)) -> Findings {
+    let mut reading = Reading {
+        query,
+        clock: Clock::new(query.limits.zone.clone(), query.now),
+        tally: Tally::new(query.limits.clone()),
+        seen: BTreeSet::new(),
+        before: 0,
+        progress,
+    };
+    let mut sources = Vec::new();
+    for input in inputs {
+        let mut bytes = 0;
+        let error = match reading.input(input, &mut bytes) {
+            Ok(true) => None,
+            Ok(false) => continue,
+            Err(error) => Some(error),
+        };
+        reading.before += bytes;
+        sources.push(Source { name: input.name(), bytes, error });
+    }
+    Findings { summary: reading.tally.finish(), sources }
+}
+
+struct Reading<'a> {
+    query: &'a Query,
+    clock: Clock,
+    tally: Tally,
+    /// Device and inode of the files that were read.
+    seen: BTreeSet<(u64, u64)>,
+    /// Bytes of the inputs before.
+    before: u64,
+    progress: &'a mut dyn FnMut(u64),
+}
+
+impl Reading<'_> {
+    /// Reads one input; `false` if it was read before.
+    fn input(&mut self, input: &Input, bytes: &mut u64) -> io::Result<bool> {
+        match input {
+            Input::Stdin => self.stream(decompress::unpack(io::stdin().lock())?, bytes)?,
+            Input::Unit(unit) => {
+                let limits = &self.query.limits;
+                self.stream(Box::new(Journal::open(unit, limits.since, limits.until)?), bytes)?;
+            }
+            Input::File(path) => {
+                let (file, meta) = input::open(path)?;
+                if !self.seen.insert((meta.dev(), meta.ino())) {
+                    return Ok(false);
+                }
+                let mut magic = [0; decompress::MAGIC];
+                let is_plain = meta.is_file() && {
+                    let got = blocks::read_at(&file, &mut magic, 0)?;
+                    Packing::of(&magic[..got]) == Packing::Plain
+                };
+                if is_plain {
+                    self.file(&file, meta.len(), bytes)?;
+                } else {
+                    self.stream(decompress::unpack(file)?, bytes)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn file(&mut self, file: &std::fs::File, size: u64, bytes: &mut u64) -> io::Result<()> {
+        let mut start = 0;
+        if let Some(since) = self.query.limits.since {
+            start = seek::since(file, size, since, &mut self.clock)?;
+        }
+        if let Some(lines) = self.query.last_lines {
+            start = start.max(seek::last_lines(file, size, lines)?);
+        }
+        let clock = self.clock.clone();
+        let new_scanner = move || Scanner::new(clock.clone(), false);
+        let Self { tally, progress, before, .. } = self;
+        let mut records = Records::default();
+        let result = blocks::file(file, Span { start, end: size }, &new_scanner, &mut |marks, done| {
+            records.push(marks, &mut |event| tally.add(&event));
+            *bytes = done;
+            progress(*before + done);
+        });
+        let (end, _) = records.finish(&mut |event| tally.add(&event));
+        tally.end_log(end);
+        result
+    }
+
+    fn stream(&mut self, mut reader: Box<dyn Read + '_>, bytes: &mut u64) -> io::Result<()> {
+        let mut scanner = Scanner::new(self.clock.clone(), self.query.last_lines.is_some());
+        let mut records = Records::default();
+        let mut latest = Latest { lines: self.query.last_lines, events: VecDeque::new() };
+        let Self { tally, progress, before, .. } = self;
+        let result = blocks::stream(&mut *reader, &mut scanner, &mut |marks: &Marks, done| {
+            records.push(marks, &mut |event| latest.take(event, tally));
+            *bytes = done;
+            progress(*before + done);
+        });
+        let (end, lines) = records.finish(&mut |event| latest.take(event, tally));
+        latest.finish(lines, tally);
+        tally.end_log(end);
+        result
+    }
+}
+
+/// Holds events back until it is known whether they are among the last lines.
+struct Latest {
+    lines: Option<u64>,
+    events: VecDeque<Event>,
+}
+
+impl Latest {
+    fn take(&mut self, event: Event, tally: &mut Tally) {
+        let Some(lines) = self.lines else { return tally.add(&event) };
+        let is_old = |old: &Event| old.line + lines <= event.line;
+        while self.events.front().is_some_and(is_old) || self.events.len() >= REMEMBERED {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    fn finish(self, all: u64, tally: &mut Tally) {
+        let lines = self.lines.unwrap_or(0);
+        self.events.iter().filter(|event| event.line + lines > all).for_each(|event| tally.add(event));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::file::{Inode, LockFile};
+use super::line::Line;
 use crate::platform::filesystem::{KernelKey, kernel_key};
 use crate::process::identity::Identity;
 
@@ -22,35 +23,6 @@ pub struct Kernel {
     pub holders: Vec<Identity>,
     /// The processes that wait for it.
     pub waiters: Vec<Identity>,
-}
-
-/// One line of `/proc/locks`, or of fdinfo behind `lock:`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Line {
-    key: KernelKey,
-    pid: i32,
-    waits: bool,
-}
-
-impl Line {
-    /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. POSIX locks are none.
-    fn parse(line: &str) -> Option<Self> {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let mut word = words.next()?;
-        let waits = word == "->";
-        if waits {
-            word = words.next()?;
-        }
-        if word != "FLOCK" {
-            return None;
-        }
-        let pid = words.nth(2)?.parse().ok()?;
-        let mut file = words.next()?.splitn(3, ':');
-        let major = u32::from_str_radix(file.next()?, 16).ok()?;
-        let minor = u32::from_str_radix(file.next()?, 16).ok()?;
-        let inode = file.next()?.parse().ok()?;
-        Some(Self { key: KernelKey { major, minor, inode }, pid, waits })
-    }
 }
 
 /// Looks who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (the owner record's): they
@@ -121,11 +93,15 @@ fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
 }
 
 fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
-    fdinfo.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(Line::parse).any(|line| line.key == key)
+    fdinfo
+        .lines()
+        .filter_map(|line| line.strip_prefix("lock:"))
+        .filter_map(Line::parse_flock)
+        .any(|line| line.key == key)
 }
 
 fn flocks() -> io::Result<Vec<Line>> {
-    Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse).collect())
+    Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse_flock).collect())
 }
 
 fn all_pids() -> Vec<i32> {
@@ -161,7 +137,18 @@ fn locked_elsewhere(pid: i32, path: &Path, removed: &Path, present: Option<Inode
         let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).unwrap_or_default();
         another && fdinfo.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
     });
-    (found && identity.is_alive()).then_some(identity)
+    (found && sees_our_folder(pid, path) && identity.is_alive()).then_some(identity)
+}
+
+/// Whether the lock's folder is the same one for that process: with `PrivateTmp=`, or in a container, the same path means
+/// another file from the beginning, and nothing was replaced.
+fn sees_our_folder(pid: i32, path: &Path) -> bool {
+    let Some(folder) = path.parent() else { return true };
+    let inside = Path::new("/proc").join(pid.to_string()).join("root").join(folder.strip_prefix("/").unwrap_or(folder));
+    match (fs::metadata(inside), fs::metadata(folder)) {
+        (Ok(theirs), Ok(ours)) => Inode::from(&theirs) == Inode::from(&ours),
+        _ => true,
+    }
 }
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
@@ -186,19 +173,6 @@ pub fn openers(inode: Inode) -> (Vec<Identity>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_of_proc_locks() {
-        let key = KernelKey { major: 8, minor: 0x1f, inode: 5678 };
-        let holder = Line::parse("1: FLOCK  ADVISORY  WRITE 1234 08:1f:5678 0 EOF");
-        assert_eq!(holder, Some(Line { key, pid: 1234, waits: false }));
-        let waiter = Line::parse("1: -> FLOCK  ADVISORY  WRITE 99 08:1f:5678 0 EOF");
-        assert_eq!(waiter, Some(Line { key, pid: 99, waits: true }));
-        for other in ["", "1:", "2: POSIX  ADVISORY  WRITE 1 08:1f:5678 0 EOF", "1: FLOCK ADVISORY WRITE x 0:0:0 0 EOF"]
-        {
-            assert_eq!(Line::parse(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn fdinfo_shows_a_lock_even_of_a_caller_outside_the_namespace() {

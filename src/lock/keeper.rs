@@ -8,7 +8,6 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,8 +56,7 @@ fn joined(option: &str, value: &std::ffi::OsStr) -> OsString {
 pub fn target(pid: i32) -> Option<Identity> {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
-    let program = Path::new(std::ffi::OsStr::from_bytes(words.first()?)).file_name()?;
-    if program != "solobot" || words.get(1) != Some(&SUBCOMMAND.as_bytes()) {
+    if words.get(1) != Some(&SUBCOMMAND.as_bytes()) {
         return None;
     }
     let value = |name: &str| {

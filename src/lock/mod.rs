@@ -16,12 +16,14 @@
 //! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
 //! no lock, or one that never looks whether its inode is still the one the path names.
 
+pub mod carriers;
 pub mod error;
 pub mod file;
 pub mod held;
 pub mod holders;
 pub mod keeper;
 pub mod layouts;
+pub mod line;
 pub mod owner;
 pub mod state;
 pub mod text;

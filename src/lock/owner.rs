@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::file::give_to_folder_owner;
-use crate::platform::filesystem::{careful_open, is_link_refusal};
+use crate::platform::filesystem::{self, careful_open, is_link_refusal};
 use crate::platform::user;
 
 /// The newest layout of the record that this version understands.
@@ -175,16 +175,16 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
     let _ = fs::remove_file(&temporary);
     let mut file = careful_open().write(true).create_new(true).mode(0o644).open(&temporary)?;
     give_to_folder_owner(&file, &temporary);
-    let written = file.write_all(&text).and_then(|()| fs::rename(&temporary, &path));
+    let written = file.write_all(&text).and_then(|()| filesystem::replace(&temporary, &path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Removes the record if `generation` is still its own.
-pub fn remove_if_ours(lock: &Path, generation: &str) {
-    if read(lock, None).details().is_some_and(|details| details.generation == generation) {
+/// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own.
+pub fn remove_if_ours(lock: &Path, lock_owner: Option<u32>, generation: &str) {
+    if read(lock, lock_owner).details().is_some_and(|details| details.generation == generation) {
         let _ = fs::remove_file(path_of(lock));
     }
 }
@@ -255,9 +255,9 @@ mod tests {
         let lock = folder.path().join("l");
         write(&lock, &record()).unwrap();
         assert_eq!(read(&lock, None).record(), Some(&record()));
-        remove_if_ours(&lock, "another");
+        remove_if_ours(&lock, None, "another");
         assert!(path_of(&lock).exists());
-        remove_if_ours(&lock, "g");
+        remove_if_ours(&lock, None, "g");
         assert_eq!(read(&lock, None), Found::Absent);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
     }

@@ -4,7 +4,6 @@
 //! an instant.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -108,7 +107,7 @@ pub fn inspect(path: &Path) -> Facts {
             return unreadable(Found::Absent, error.to_string(), denied);
         }
     };
-    let owner = lock.as_ref().and_then(|lock| lock.file().metadata().ok()).map(|meta| meta.uid());
+    let owner = lock.as_ref().and_then(LockFile::owner);
     let record = owner::read(path, owner);
     match judge(path, lock.as_ref(), &record) {
         Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },

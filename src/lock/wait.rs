@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Error;
 use super::file::{Attempt, LockFile};
+use super::{Error, holders};
 use crate::platform::poll::{self, Event};
 use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
 
@@ -22,6 +22,8 @@ use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How soon an interruption is repeated: the thread may just have been on its way into the system call.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
+/// How often a lock that was refused and is free at the next look is tried again, where there is no time to wait.
+const MOST_LOOKS: u32 = 10;
 /// The helper thread only makes system calls.
 const STACK: usize = 64 * 1024;
 
@@ -71,6 +73,7 @@ enum Stretch {
 /// # Errors
 /// Those of opening and locking the file.
 pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Error> {
+    let mut looks = 0;
     loop {
         let lock = open(place, waiting.allow_network_fs)?;
         if lock.try_lock()? == Attempt::Granted {
@@ -80,10 +83,15 @@ pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Erro
             lock.unlock();
             continue;
         }
-        (waiting.on_wait)(&lock);
         if waiting.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            // A look at the lock (`solobot check`, see `is_held_by_another`) refuses us for an instant too.
+            if looks < MOST_LOOKS && !holders::look(&lock, &[])?.held {
+                looks += 1;
+                continue;
+            }
             return Ok(Outcome::TimedOut);
         }
+        (waiting.on_wait)(&lock);
         let lock = Arc::new(lock);
         let stretch = wait_on(&lock, waiting)?;
         match stretch {

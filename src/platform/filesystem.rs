@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::statfs::{self, FsType};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
@@ -53,6 +55,25 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::ELOOP)
 }
 
+/// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
+///
+/// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
+/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock.
+///
+/// # Errors
+/// Those of `renameat2(2)` and `rename(2)`.
+pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+    match exchange() {
+        // What was there is no file (a folder): back with it.
+        Ok(()) => fs::remove_file(new).inspect_err(|_| {
+            let _ = exchange();
+        }),
+        // Absent, or a file system that cannot exchange.
+        Err(_) => fs::rename(new, old),
+    }
+}
+
 /// Moves a file's descriptor to the first free number from `lowest` on.
 ///
 /// # Errors
@@ -67,6 +88,18 @@ pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
 pub fn is_writable(file: &File) -> bool {
     let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
     flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
+}
+/// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
+/// where that is all that is allowed. Says whether it can be written.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn reopen(file: &File) -> io::Result<(File, bool)> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match OpenOptions::new().read(true).write(true).open(&link) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((File::open(&link)?, false)),
+    }
 }
 
 /// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
@@ -92,9 +125,10 @@ pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
     let meta = file.metadata()?;
     let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
     let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
-    // Only btrfs and overlayfs (and what lies on anonymous devices, major 0) need the mount table, which can be long.
+    // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
     let device = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));
-    let mount = (device.0 == 0).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
+    let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
+    let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
     let (major, minor) = mount.unwrap_or(device);
     Ok(KernelKey { major, minor, inode })
 }
@@ -124,6 +158,22 @@ mod tests {
     #[test]
     fn the_kernel_key_has_the_inode() {
         let file = File::open("/proc/self/exe").unwrap();
+        #[test]
+        fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
+            let folder = tempfile::tempdir().unwrap();
+            let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+            for text in ["first", "second"] {
+                fs::write(&new, text).unwrap();
+                replace(&new, &old).unwrap();
+                assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
+            }
+            fs::write(&new, "third").unwrap();
+            fs::remove_file(&old).unwrap();
+            fs::create_dir(&old).unwrap();
+            replace(&new, &old).unwrap_err();
+            assert!(old.is_dir() && new.is_file());
+        }
+
         assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
     }
 }

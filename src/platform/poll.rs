@@ -80,6 +80,12 @@ impl Event {
         // It can only fail when the counter is full, and then it is raised.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
+
+    /// Lowers it, raised or not.
+    pub fn lower(&self) {
+        // It fails when it is not raised.
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
 }
 
 impl std::os::fd::AsFd for Event {

@@ -17,5 +17,5 @@ pub fn name(uid: u32) -> String {
 
 /// This host's name, as the kernel has it.
 pub fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim_end().to_owned()).unwrap_or_default()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

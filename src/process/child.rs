@@ -135,13 +135,15 @@ impl Instance {
         }
     }
 
-    /// COMMAND has ended: finds the descendants that run its program. A TERM that was meant for the bot is passed on to
-    /// those that it has not reached yet.
+    /// COMMAND has ended: finds the descendants that run its program, and says whether there were any. A TERM that was
+    /// meant for the bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can
+    /// be had of, counts too: its own child may run the program now, so the next look decides.
     fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
         let Some(program) = supervision.program else { return false };
         let Ok(own) = Identity::own() else { return false };
         let before = std::mem::take(&mut self.rest);
-        for identity in find::descendants_running(&[own.pid], program) {
+        let running = find::descendants_running(&[own.pid], program);
+        for &identity in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
                     let _ = pidfd.send(Signal::SIGTERM as i32);
@@ -154,7 +156,7 @@ impl Instance {
         {
             supervision.upkeep.passed_on(*first);
         }
-        !self.rest.is_empty()
+        !running.is_empty()
     }
 
     fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {

@@ -49,6 +49,14 @@ impl Identity {
         Some(SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
     }
 
+    /// How long ago the process started, to a clock tick, whether or not it still runs.
+    pub fn age(self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime = Duration::try_from_secs_f64(uptime.split_ascii_whitespace().next()?.parse().ok()?).ok()?;
+        let ticks = procfs::ticks_per_second().max(1);
+        Some(uptime.saturating_sub(Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks)))
+    }
+
     /// Whether the process still runs: same start time and no zombie.
     pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)

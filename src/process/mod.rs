@@ -2,6 +2,7 @@
 
 pub mod argv;
 pub mod child;
+pub mod connections;
 pub mod details;
 pub mod find;
 pub mod identity;

@@ -1,7 +1,7 @@
 //! Origins: who started an instance, how to stop it for good, and whether it would come back.
 //!
 //! The nearest manager among the ancestors wins; environment and cgroup give its name for the instance, and count alone
-//! only where no ancestor says otherwise, because both leak to descendants. [`judge`] is pure over [`Facts`], which
+//! only where no ancestor says otherwise, because both leak to descendants. [`judge()`] is pure over [`Facts`], which
 //! [`of`] gathers; [`Origin::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
 mod cgroup;

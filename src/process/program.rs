@@ -205,6 +205,11 @@ impl Program {
         matches!(&self.kind, Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. })
     }
 
+    /// Whether it is a pattern of paths.
+    pub fn is_pattern(&self) -> bool {
+        matches!(&self.kind, Kind::Glob(_))
+    }
+
     /// The folder of the default lock: the script's; a module's the one it runs from; an executable's `cwd`.
     pub fn default_lock_dir(&self, cwd: &Path) -> PathBuf {
         match &self.kind {

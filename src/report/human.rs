@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
-use crate::commands::clean_stale::{self, Action};
+use crate::commands::clean_stale;
+use crate::commands::delete_webhook::{self, Action};
 use crate::commands::notice::Notice;
 use crate::commands::view::{Holding, ProcessView};
 use crate::commands::{acquire, check, release};
 use crate::duration::{Limit, show};
+use crate::exit::Exit;
 use crate::lock::held::Incident;
 
 /// A label of a line under a message.
@@ -59,6 +61,17 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Plan(plan) => super::plan::table(plan, width),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
+        Notice::Watching { bot, span } => format!(
+            "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
+            sanitize::line(bot),
+            show(*span)
+        ),
+        Notice::Retrying { why, after } => {
+            format!("solobot: {}; trying again in {}\n", sanitize::line(why), show(*after))
+        }
+        Notice::WebhookRemoved { url, pending } => {
+            format!("solobot: webhook {} removed; {}\n", sanitize::line(url), waiting_updates(*pending))
+        }
         Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
                                     with SOLOBOT_POLLING=0\n"
             .into(),
@@ -66,6 +79,7 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
         Notice::Restarting { why, after } => {
             format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
         }
+        Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
         Notice::PerhapsLocksItself => format!(
             "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
              itself: solobot acquire --handover …\n",
@@ -192,15 +206,68 @@ pub fn clean_stale(outcome: &clean_stale::Outcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
         let word = match file.action {
-            Action::Kept => "kept",
-            Action::Cleaned if outcome.dry_run => "would clean",
-            Action::Cleaned => "cleaned",
-            Action::Removed if outcome.dry_run => "would remove",
-            Action::Removed => "removed",
+            clean_stale::Action::Kept => "kept",
+            clean_stale::Action::Cleaned if outcome.dry_run => "would clean",
+            clean_stale::Action::Cleaned => "cleaned",
+            clean_stale::Action::Removed if outcome.dry_run => "would remove",
+            clean_stale::Action::Removed => "removed",
         };
         let path = sanitize::line(&file.path.display().to_string());
         let _ = writeln!(text, "{} {path}: {}", paint(NAME, word), sanitize::line(&file.reason));
     }
+    text
+}
+
+fn updates(count: u64) -> String {
+    match count {
+        0 => "no update".to_owned(),
+        1 => "one update".to_owned(),
+        many => format!("{many} updates"),
+    }
+}
+
+fn waiting_updates(count: u64) -> String {
+    let wait = if count < 2 { "waits" } else { "wait" };
+    format!("{} {wait} for the bot's next poll", updates(count))
+}
+
+/// What `delete-webhook` found and did, and what that means for a bot that polls.
+pub fn delete_webhook(outcome: &delete_webhook::Outcome) -> String {
+    let name = paint(NAME, sanitize::line(&outcome.name));
+    let Some(webhook) = &outcome.webhook else {
+        let waiting = waiting_updates(outcome.pending_updates);
+        let mut text = format!("{name}: {}; {waiting}\n", paint(GOOD, "no webhook is set"));
+        if outcome.drop_asked && outcome.pending_updates > 0 {
+            text.push_str("  nothing was thrown away: updates are dropped only together with a webhook\n");
+        }
+        return text;
+    };
+    let mut text = format!("{name}: webhook {}\n", sanitize::line(&webhook.info.url));
+    text.push_str(&detail("pending", &updates(webhook.info.pending_update_count)));
+    if let Some(error) = &webhook.last_error {
+        let since = error.time.map_or_else(String::new, |time| {
+            let local = time.to_zoned(jiff::tz::TimeZone::system());
+            format!(", {}", local.strftime("%Y-%m-%d %H:%M:%S"))
+        });
+        text.push_str(&detail("failed", &format!("{}{since}", sanitize::line(&error.message))));
+    }
+    text.push_str(&detail("meaning", "while it is set, each poll of the bot fails with 409 and gets no update"));
+    let result = match outcome.action {
+        Action::Deleted if outcome.dropped_updates > 0 => {
+            format!("removed; {} thrown away that a poll would have got", updates(outcome.dropped_updates))
+        }
+        Action::Deleted => format!("removed; {}", waiting_updates(outcome.pending_updates)),
+        Action::WouldDelete if outcome.drop_asked => {
+            format!("would be removed, and {} thrown away", updates(outcome.pending_updates))
+        }
+        Action::WouldDelete => format!("would be removed; {}", waiting_updates(outcome.pending_updates)),
+        Action::SetAgain => {
+            "was removed, but somebody has set one again: another program runs this bot with webhooks".into()
+        }
+        Action::Declined | Action::None => "stays as it is".into(),
+    };
+    let style = if outcome.exit() == Exit::Ok { GOOD } else { BAD };
+    let _ = writeln!(text, "  {}", paint(style, result));
     text
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::{Outcome, acquire, release};
+use crate::commands::{Outcome, acquire, doctor, release};
 use crate::error::Error;
+use crate::telegram::token::mask;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
@@ -14,8 +15,17 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Status(status) => serde_json::to_value(status).ok()?,
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
+        Outcome::Doctor(doctor::Outcome::Explained(code)) => {
+            let mut value = serde_json::to_value(code.explanation()).ok()?;
+            value.as_object_mut()?.insert("code".into(), code.word().into());
+            value
+        }
+        Outcome::Doctor(doctor::Outcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
+        Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
+        Outcome::Metrics(measured) => serde_json::to_value(measured).ok()?,
+        Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
@@ -45,7 +55,8 @@ pub fn error(error: &Error) -> Value {
 
 /// The same from its parts.
 pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> Value {
-    with_schema(json!({ "error": { "code": code, "kind": kind, "message": message, "hints": hints } }))
+    let hints: Vec<_> = hints.iter().map(|hint| mask(hint)).collect();
+    with_schema(json!({ "error": { "code": code, "kind": kind, "message": mask(message), "hints": hints } }))
 }
 
 fn with_schema(value: Value) -> Value {

@@ -1,8 +1,11 @@
 //! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
 //! error.
 
+pub mod conflicts;
+pub mod doctor;
 pub mod human;
 pub mod json;
+pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
@@ -10,6 +13,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
@@ -17,11 +21,13 @@ use clap::error::ErrorKind;
 
 use crate::cli::Global;
 use crate::commands::Outcome;
+use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::lock::held::Incident;
 use crate::platform::terminal;
+use crate::telegram::token::mask;
 use progress::Progress;
 
 /// Where and how to print.
@@ -31,12 +37,14 @@ pub struct Report {
     progress: Progress,
     /// What `--watch --json` printed last, but for its time: only a change is printed again.
     last: Option<serde_json::Value>,
+    /// Warnings that were shown: each once, also with `--watch`.
+    shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None }
+        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
     }
 
     /// Whether stderr gets colour.
@@ -47,6 +55,14 @@ impl Report {
     /// Prints an outcome and says with which code solobot ends.
     pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
         self.progress.clear();
+        if let Outcome::Metrics(measured) = outcome
+            && let Some(path) = &measured.output
+        {
+            return match metrics::write(path, &metrics::text(measured)) {
+                Ok(()) => outcome.exit(),
+                Err(source) => self.error(&NotWritten { path: path.clone(), source }.into()),
+            };
+        }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
             Err(error) => {
@@ -66,6 +82,13 @@ impl Report {
             Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, terminal::width(&io::stdout())),
+            Outcome::Metrics(measured) => metrics::text(measured),
+            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
+            Outcome::Conflicts(counted) => {
+                style::notice(&conflicts::incomplete(counted), self.has_colour());
+                return Ok(());
+            }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
@@ -73,6 +96,7 @@ impl Report {
                 }
                 return Ok(());
             }
+            Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
@@ -81,7 +105,12 @@ impl Report {
                 }
                 return Ok(());
             }
-            Outcome::Check(_) | Outcome::CleanStale(_) | Outcome::KillDuplicates(_) | Outcome::Keeper => return Ok(()),
+            Outcome::Check(_)
+            | Outcome::Doctor(_)
+            | Outcome::CleanStale(_)
+            | Outcome::KillDuplicates(_)
+            | Outcome::DeleteWebhook(_)
+            | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
     }
@@ -110,6 +139,15 @@ impl Notify for Report {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
+            return;
+        }
+        if let Notice::Reading { done, total } = notice {
+            self.progress.reading(*done, *total);
+            return;
+        }
+        if let Notice::Warning(text) = notice
+            && !self.shown.insert(text.clone())
+        {
             return;
         }
         if let Notice::Waiting { elapsed, wait } = notice {
@@ -166,7 +204,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
         let _ = style::to_stdout(&format!("{value}\n"), false);
     } else {
-        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        let text = format!("{}{}", mask(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

@@ -1,12 +1,12 @@
 //! The progress of a wait: on a terminal a line that redraws, elsewhere a line now and then. indicatif is used here alone.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::human;
 use super::style;
+use super::{conflicts, human};
 use crate::duration::Limit;
 
 /// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
@@ -21,23 +21,44 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     /// How many lines were printed.
     lines: u32,
+    /// When reading began, and when it was shown last.
+    reading: Option<(Instant, Instant)>,
 }
+
+/// Work that takes no longer shows no progress.
+const SHORT: Duration = Duration::from_secs(1);
+/// How often a line is redrawn.
+const REDRAWN: Duration = Duration::from_millis(100);
 
 impl Progress {
     /// Shows how long the wait has lasted. Called about once a second.
     pub fn waiting(&mut self, elapsed: Duration, wait: Limit) {
         let text = human::waiting(elapsed, wait);
         if std::io::stderr().is_terminal() {
-            let bar = self.bar.get_or_insert_with(|| {
-                let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner());
-                ProgressBar::new_spinner().with_style(style)
-            });
-            bar.set_message(text);
-            bar.tick();
+            self.redraw(text);
         } else if elapsed >= due(self.lines) {
             self.lines = lines_after(elapsed);
             style::notice(&format!("solobot: {text}\n"), false);
         }
+    }
+
+    /// Shows on a terminal how far reading is. Called often; work of less than a second shows nothing.
+    pub fn reading(&mut self, done: u64, total: Option<u64>) {
+        let now = Instant::now();
+        let (began, shown) = *self.reading.get_or_insert((now, now));
+        if now - began >= SHORT && now - shown >= REDRAWN && std::io::stderr().is_terminal() {
+            self.reading = Some((began, now));
+            self.redraw(conflicts::reading(done, total));
+        }
+    }
+
+    fn redraw(&mut self, text: String) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner());
+            ProgressBar::new_spinner().with_style(style)
+        });
+        bar.set_message(text);
+        bar.tick();
     }
 
     /// Takes the redrawn line away, before something else is printed.

@@ -24,6 +24,7 @@ pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String 
     }
     if verbose {
         text.push_str(&provenance(outcome));
+        text.push_str(&events(outcome));
     }
     text
 }
@@ -184,8 +185,44 @@ fn covered(covered: Covered) -> &'static str {
 
 fn polling(polling: Polling) -> &'static str {
     match polling {
+        Polling::Yes => "yes",
+        Polling::No => "no",
         Polling::Unknown => "unknown",
     }
+}
+
+/// What solobot did last.
+fn events(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    if !outcome.events.is_empty() {
+        text.push_str("\nlast events\n");
+    }
+    for event in &outcome.events {
+        let local = event.time.to_zoned(jiff::tz::TimeZone::system());
+        let _ = write!(text, "  {} {}", local.strftime("%Y-%m-%d %H:%M:%S"), paint(NAME, event.event.word()));
+        if !event.bot.is_empty() {
+            let _ = write!(text, " {}", sanitize::line(&event.bot));
+        }
+        if let Some(pid) = event.pid {
+            let _ = write!(text, ", PID {pid}");
+        }
+        if let Some(seconds) = event.seconds {
+            let _ =
+                write!(text, ", after {}", show(std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default()));
+        }
+        if let Some(detail) = &event.detail {
+            let _ = write!(text, ": {}", sanitize::line(detail));
+        }
+        text.push('\n');
+    }
+    if outcome.broken_events > 0 {
+        let _ = writeln!(
+            text,
+            "  {}",
+            paint(WARNING, format!("{} broken lines of the journal were skipped", outcome.broken_events))
+        );
+    }
+    text
 }
 
 fn provenance(outcome: &Outcome) -> String {

@@ -25,15 +25,13 @@ use crate::duration::Limit;
 use crate::env;
 use crate::lock::layouts;
 use crate::process::program::Program;
+use crate::telegram::base_url::{self, BaseUrl};
 use crate::telegram::source::TokenSources;
-use crate::telegram::token::mask;
 
 /// How long `acquire` waits unless told.
 const WAIT: Limit = Limit::For(Duration::from_secs(30));
 /// How long a process may take to end unless told.
 const GRACE: Duration = Duration::from_secs(10);
-/// Telegram's own Bot API.
-const API_URL: &str = "https://api.telegram.org";
 
 /// A bot that a subcommand works on.
 #[derive(Debug, Clone)]
@@ -82,7 +80,7 @@ impl Bot {
             token: TokenSources::default(),
             logs: Vec::new(),
             command: None,
-            api_url: API_URL.to_owned(),
+            api_url: base_url::PUBLIC.to_owned(),
             skip_env: Some(env::SKIP_LOCK.to_owned()),
             locks_itself: false,
             wait: WAIT,
@@ -90,6 +88,18 @@ impl Bot {
             provenance: Provenance::default(),
             withheld: Vec::new(),
         }
+    }
+}
+
+impl Bot {
+    /// `--api-url`, which beats environment and file.
+    ///
+    /// # Errors
+    /// If it is no base URL.
+    pub fn set_api_url(&mut self, url: &str) -> Result<(), Error> {
+        self.provenance.note("api_url", Origin::Flag("--api-url"));
+        self.api_url = base_url(url, self.provenance.of("api_url"))?;
+        Ok(())
     }
 }
 
@@ -322,12 +332,10 @@ fn command(words: &[String], dir: &Path, home: Option<&Path>) -> Vec<OsString> {
 }
 
 fn base_url(text: &str, origin: &Origin) -> Result<String, Error> {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '?' | '#');
-    if host.is_none_or(|host| host.is_empty() || host.starts_with('/') || !host.chars().all(plain)) {
-        return Err(Error::ApiUrl { url: mask(text).into_owned(), place: origin.to_string() });
+    match BaseUrl::parse(text) {
+        Ok(url) => Ok(url.to_string()),
+        Err(why) => Err(Error::ApiUrl { url: base_url::shown(text).into_owned(), place: origin.to_string(), why }),
     }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]

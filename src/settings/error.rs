@@ -7,7 +7,7 @@ use super::schema::Fault;
 use crate::error::{Expected, exit_of_io, quoted};
 use crate::exit::Exit;
 use crate::process::program;
-use crate::telegram::source;
+use crate::telegram::{base_url, source};
 
 /// An expected error of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +77,14 @@ pub enum Error {
         word: String,
     },
     /// A base URL that is none.
-    #[error("`{url}` ({place}) is no base URL")]
+    #[error("`{url}` ({place}) is no base URL of a Bot API: {why}")]
     ApiUrl {
-        /// The text.
+        /// The text, without login and token.
         url: String,
         /// Where it stands.
         place: String,
+        /// What is wrong with it.
+        why: base_url::Malformed,
     },
     /// The file has no bot of this name.
     #[error("no bot `{name}`{}", .file.as_ref().map_or_else(

@@ -77,6 +77,11 @@ impl Settings {
         self.names().any(|known| known == name)
     }
 
+    /// The name of the bot whose lock this is. One that is named after its token is not looked for.
+    pub fn bot_of_lock(&self, lock: &Path) -> Option<&str> {
+        self.bots.iter().find(|bot| is_same_place(&bot.lock, lock)).map(|bot| bot.name.as_str())
+    }
+
     /// Where solobot records what it did, if the file says so. Root does not write where the file of the user who called
     /// `sudo` says.
     pub fn journal(&self) -> Option<PathBuf> {

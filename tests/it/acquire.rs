@@ -147,7 +147,7 @@ fn text_and_record_while_held_and_after() {
 fn a_token_in_the_command_line_is_masked_everywhere() {
     alone(|test| {
         let token = token();
-        let Holding { solobot, .. } = holding_with(test, "", &format!("--say {token}"));
+        let Holding { solobot, .. } = holding_with(test, "", &format!("--until {token}"));
         assert!(!test.read("bot.lock.info").contains(&token), "masked in the owner record");
         test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&["bot.py"]).nowhere(&token);
         test.solobot("status -l bot.lock").run().code(0).stdout_has(&["bot.lock"]).nowhere(&token);
@@ -405,6 +405,28 @@ fn a_bot_started_by_hand_is_a_holder_too() {
         by_hand.signal(Signal::TERM);
         by_hand.finish().code(0);
         second.finish().code(0).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid").to_string();
+        let start = || {
+            let mut solobot = test.solobot("acquire -w forever -- python3 bot.py").start();
+            solobot.wait_for_stderr(&format!("PID {pid}"));
+            solobot
+        };
+        let first = start();
+        std::fs::remove_file(test.path(".solobot.lock")).unwrap();
+        let second = start();
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        let bots = || first.descendants().len() + second.descendants().len();
+        wait_until("one of them runs the bot", || bots() > 0);
+        holds_for(Duration::from_secs(2), "one bot alone", || bots() == 1);
     });
 }
 

@@ -76,15 +76,15 @@ fn sixty_four_contenders_two_thousand_hand_offs_under_fire() {
             let contenders: Vec<_> = (0..64)
                 .map(|number| {
                     let command = match number % 8 {
-                        0 => test.command("flock bot.lock witness witness flock 300"),
+                        0 => test.command("flock bot.lock witness witness flock 2000"),
                         1 => test.command(
-                            "solobot acquire -F -w forever --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -F -w forever --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                         2 => test.command(
-                            "solobot acquire -o -w 300 --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -o -w 300 --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                         _ => test.command(
-                            "solobot acquire -w forever --lock-only -l bot.lock -- witness witness solobot 300",
+                            "solobot acquire -w forever --lock-only -l bot.lock -- witness witness solobot 2000",
                         ),
                     };
                     let rounds = &rounds;

@@ -128,9 +128,9 @@ impl Expected for Error {
             Self::Unlocked { instances, .. } => {
                 let pids: Vec<String> = instances.iter().map(|one| one.pid.to_string()).collect();
                 vec![
-                    format!("stop it: kill {}", pids.join(" ")),
+                    format!("look at it: solobot status; stop it: kill {}", pids.join(" ")),
                     "or let solobot stop it: solobot acquire --takeover …".into(),
-                    "if it may run beside: --lock-only".into(),
+                    "if it may run beside: solobot acquire --lock-only …".into(),
                 ]
             }
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],

@@ -4,15 +4,18 @@
 //! 2. refused: say who holds it and wait, or take over;
 //! 3. verify, write text and record, verify again;
 //! 4. look for instances that run without the lock, and wait for those too;
-//! 5. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
+//! 5. clear the webhook, if that is asked for;
+//! 6. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
 
 mod environment;
 mod error;
 mod modes;
 mod refusal;
 mod run;
+mod story;
 mod takeover;
 mod unlocked;
+mod webhook;
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -65,6 +68,8 @@ struct Request<'a> {
     grace: Duration,
     conflict_exit: Exit,
     args: &'a cli::Acquire,
+    /// What the journal is told.
+    story: story::Story,
     /// The current folder: a program without a folder of its own runs there.
     cwd: std::path::PathBuf,
 }
@@ -93,21 +98,41 @@ pub fn run(
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
     let request = modes::settle(args, global, settings)?;
+    let errand = webhook::prepare(&request, settings, notify)?;
     if environment::is_held_for_us(&request, notify) {
+        if let Some(errand) = errand {
+            errand.run(None, notify)?;
+        }
         return run::without_lock(&request, &[]);
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     let mut attempt = Attempt { request: &request, signals: &signals, deadline, took_over: false, notify };
     match attempt.hold()? {
-        Progress::Held(held) => modes::hold(&request, *held, &signals, attempt.notify),
+        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.notify)) {
+            None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.notify),
+            Some(Ok(webhook::End::Signal(signal))) => {
+                held.release();
+                Ok(Outcome::Ended(Exit::Signal(signal)))
+            }
+            Some(Err(error)) => {
+                held.release();
+                Err(error)
+            }
+        },
         Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
         Progress::Refused if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);
             drop(signals);
             run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
         }
-        Progress::Refused => Err(attempt.refusal().into()),
+        Progress::Refused => {
+            let refusal = attempt.refusal();
+            if let Limit::For(after) = request.wait {
+                request.story.timed_out(after);
+            }
+            Err(refusal.into())
+        }
     }
 }
 
@@ -132,23 +157,33 @@ enum Progress {
 
 impl Attempt<'_> {
     fn hold(&mut self) -> Result<Progress, Error> {
-        let mut progress = self.take(self.first_deadline())?;
-        if matches!(progress, Progress::Refused)
-            && let Some(whom) = self.request.args.takeover
-        {
-            takeover::stop_holders(self.request, whom, self.notify)?;
-            self.took_over = true;
-            progress = self.take(Some(self.takeover_deadline()))?;
+        let mut progress = match self.request.args.takeover {
+            Some(whom) => self.take_over(whom)?,
+            None => self.take(self.deadline)?,
+        };
+        while let Progress::Held(held) = progress {
+            match self.exclude_unlocked(*held)? {
+                // Its file was removed while an instance without the lock was waited for: another may hold the new one.
+                Progress::Held(held) if !held.file().is_current() => held.release(),
+                settled => return Ok(settled),
+            }
+            progress = self.take(self.deadline)?;
         }
-        match progress {
-            Progress::Held(held) => self.exclude_unlocked(*held),
-            other => Ok(other),
-        }
+        Ok(progress)
     }
 
-    /// With `--takeover` the first try does not wait.
-    fn first_deadline(&self) -> Option<Instant> {
-        if self.request.args.takeover.is_some() { Some(Instant::now()) } else { self.deadline }
+    /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
+    fn take_over(&mut self, whom: cli::Takeover) -> Result<Progress, Error> {
+        match self.take(Some(Instant::now()))? {
+            Progress::Refused => {
+                self.took_over = takeover::stop_holders(self.request, whom, self.notify)?;
+                if self.took_over {
+                    self.request.story.took_over();
+                }
+                self.take(Some(self.takeover_deadline()))
+            }
+            other => Ok(other),
+        }
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.
@@ -179,13 +214,9 @@ impl Attempt<'_> {
     fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
-        let waits = deadline.is_none_or(|deadline| deadline > start);
         let bot = &self.request.bot;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
-            if !waits {
-                return;
-            }
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
@@ -201,18 +232,19 @@ impl Attempt<'_> {
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
         if refused && matches!(outcome, wait::Outcome::Granted(_)) {
+            self.request.story.waited(start.elapsed());
             self.notify.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
         Ok(outcome)
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&mut self) -> Claim {
         let bot = &self.request.bot;
-        let token = bot.token.resolve().ok().flatten();
+        let token = super::token_of(bot, self.notify);
         Claim {
             app_name: bot.name.clone(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
-            token_fingerprint: token.map(|resolved| resolved.token.fingerprint().to_owned()),
+            token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
     }

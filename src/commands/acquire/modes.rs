@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::Error as AcquireError;
+use super::story::Story;
 use super::{Outcome, Request, own, run};
 use crate::cli;
 use crate::commands::keeper;
@@ -66,10 +67,13 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
             "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
         ));
     }
-    let bot = match args.fd {
+    let mut bot = match args.fd {
         Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
         _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,
     };
+    if let Some(url) = &args.api.api_url {
+        bot.set_api_url(url)?;
+    }
     let mode = match (args.fd, args.pid) {
         (Some(fd), _) => Mode::Descriptor(fd),
         (None, Some(pid)) => Mode::Keep(to_be_kept(pid)?),
@@ -77,6 +81,14 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         (None, None) if args.no_fork => Mode::Become,
         (None, None) => Mode::Run,
     };
+    let locks_itself = bot.locks_itself || args.handover;
+    if locks_itself && (args.restart.is_some() || mode == Mode::Become) {
+        let option = if mode == Mode::Become { "-F" } else { "--restart" };
+        return Err(Error::usage(
+            format!("{option} cannot be used with a bot that takes this lock itself (--handover, locks_itself)"),
+            "let a service manager restart it: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
+        ));
+    }
     if global.json && matches!(mode, Mode::Run | Mode::Become) {
         return Err(Error::usage(
             "--json cannot be used with a COMMAND: stdout is COMMAND's",
@@ -88,6 +100,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
         cwd: settings.context().cwd.clone(),
+        story: Story::of(&bot, settings),
         bot,
         mode,
         args,
@@ -148,11 +161,15 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
         Mode::Become => run::in_our_place(request, held, signals),
         Mode::Descriptor(fd) => {
             held.leave();
+            request.story.taken(own()?.pid);
+            request.story.tell();
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
             let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
             held.leave();
+            request.story.taken(target.pid);
+            request.story.tell();
             Ok(Outcome::Kept(keeper))
         }
     }

@@ -40,7 +40,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         remedies.push(format!("to give it back: solobot release {lock_option}"));
     }
     if orphaned {
-        remedies.push("its solobot is dead: `--takeover=orphan` stops the orphan and takes its place".into());
+        remedies.push(
+            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
+        );
     }
     let managed = origin.as_ref().filter(|origin| origin.would_respawn());
     if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {
@@ -57,9 +59,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     if holders.is_empty() {
         remedies.push("look on the host, or in the other container: solobot status".into());
     }
-    remedies.push("to wait until it ends: --wait forever".into());
+    remedies.push("to wait until it ends: solobot acquire --wait forever …".into());
     if !orphaned && !holders.is_empty() {
-        remedies.push("to stop it and take its place: --takeover".into());
+        remedies.push("to stop it and take its place: solobot acquire --takeover …".into());
     }
     Holding {
         lock,

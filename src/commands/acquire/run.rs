@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
+use super::story::Story;
 use super::{Outcome, Request, environment, own};
 use crate::cli::Restart;
 use crate::commands::notice::{Notice, Notify};
@@ -38,7 +39,8 @@ pub fn as_child(
 ) -> Result<Outcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let mut holding = Holding { held: Some(held), record_is_old: false, opened: false, notify };
+    let story = &request.story;
+    let mut holding = Holding { held: Some(held), record_is_old: false, opened: false, story, notify };
     loop {
         let started = Instant::now();
         let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
@@ -52,7 +54,7 @@ pub fn as_child(
             None => false,
         };
         if !again || asked_to_end {
-            holding.release();
+            holding.end();
             return Ok(Outcome::Ended(exit_of(ended)));
         }
         if started.elapsed() >= LONGEST_PAUSE {
@@ -60,7 +62,7 @@ pub fn as_child(
         }
         holding.notify.notice(&Notice::Restarting { why: how(ended), after: pause });
         if let Some(signal) = holding.pause(signals, pause)? {
-            holding.release();
+            holding.end();
             return Ok(Outcome::Ended(Exit::Signal(signal)));
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -72,6 +74,7 @@ struct Holding<'a> {
     held: Option<Held>,
     record_is_old: bool,
     opened: bool,
+    story: &'a Story,
     notify: &'a mut dyn Notify,
 }
 
@@ -90,6 +93,7 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     };
     let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
+    request.story.taken(child.identity().pid);
     let mut supervision =
         Supervision { signals, program: request.bot.program.as_ref(), grace: request.grace, upkeep: holding };
     let ended = child::supervise(child, &mut supervision)
@@ -106,6 +110,7 @@ impl Holding<'_> {
     fn now_runs(&mut self, process: Identity) {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
+            self.story.incidents(&incidents);
             report(held.path(), incidents, self.notify);
             self.record_is_old = true;
         }
@@ -115,6 +120,13 @@ impl Holding<'_> {
         if let Some(held) = self.held.take() {
             held.release();
         }
+    }
+
+    /// Gives the lock back for good.
+    fn end(&mut self) {
+        let handed_over = self.held.is_none();
+        self.release();
+        if handed_over { self.story.tell() } else { self.story.released() }
     }
 
     /// Waits before a restart; a signal that asks to end ends it.
@@ -146,6 +158,7 @@ impl Upkeep for Holding<'_> {
     }
 
     fn tend(&mut self) {
+        self.story.tell();
         let Some(held) = &mut self.held else { return };
         let mut incidents = Vec::new();
         if std::mem::take(&mut self.record_is_old) {
@@ -157,6 +170,7 @@ impl Upkeep for Holding<'_> {
             None => incidents.extend(held.start_watching(true)),
         }
         incidents.extend(held.tend());
+        self.story.incidents(&incidents);
         report(held.path(), incidents, self.notify);
     }
 
@@ -178,8 +192,12 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
         mask: signals.original_mask(),
         inherit: &[held.descriptor()],
     };
+    // Behind the exec nobody is left to write it down; the lock is held already.
+    request.story.taken(own()?.pid);
+    request.story.tell();
     let error = start.exec();
     held.release();
+    request.story.released();
     Err(cannot_run(request, error))
 }
 

@@ -9,12 +9,15 @@ use serde::Serialize;
 use self::plan::{Action, Candidate, Keep, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
+use super::polling;
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::state::{Facts, State, inspect};
+use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::terminate::Guard;
@@ -104,6 +107,23 @@ pub fn stop(
         .run(settings, notify)
 }
 
+/// Writes down which duplicates there were, and what became of them.
+fn tell(journal: &Journal, bot: &Bot, plan: &[PlanView], results: &[ResultView]) {
+    let event = |what, pid| Event::new(what, &bot.name).lock(&bot.lock).pid(pid);
+    for duplicate in plan.iter().filter(|line| line.action != Action::Keep) {
+        journal.append(&event(What::DuplicateFound, duplicate.pid).detail(&duplicate.origin));
+    }
+    for result in results {
+        let what = match result.result {
+            "terminated" | "killed" | "gone" => What::DuplicateStopped,
+            "survived" | "not-permitted" => What::DuplicateSurvived,
+            "respawned" => What::DuplicateRespawned,
+            _ => continue,
+        };
+        journal.append(&event(what, result.pid).detail(result.result));
+    }
+}
+
 struct Stopping<'a> {
     bot: Option<&'a str>,
     keep: Keep,
@@ -120,10 +140,13 @@ impl Stopping<'_> {
             found.refuse_nothing(program)?;
         }
         found.forecast();
-        let bots = match &bot.program {
+        let mut bots = match &bot.program {
             Some(_) => self.meant(&found, &facts, notify)?,
             None => vec![holders_of(&bot, &facts)?],
         };
+        if matches!(self.keep, Keep::Holder | Keep::Managed) {
+            bots.iter_mut().for_each(|candidates| see_who_polls(candidates, &bot));
+        }
         let plan = Plan::make(bots, &self.wishes())?;
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
@@ -147,6 +170,9 @@ impl Stopping<'_> {
         let again = || look(&bot).map(|found| found.instances);
         let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &found, &again)?;
         outcome.exit = act::exit(&plan, &results);
+        if self.keep != Keep::None {
+            tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);
+        }
         outcome.results = Some(results);
         Ok(outcome)
     }
@@ -206,6 +232,20 @@ fn several_meant(bots: &[Vec<&Instance>]) -> Error {
     Error::Usage {
         message: format!("several bots are meant: {}", list.join("; ")),
         hints: vec!["name one by its path: -m /srv/bot/main.py".into(), "or all of them: --all".into()],
+    }
+}
+
+/// Where several run and neither the lock nor a manager says which one counts, the one that is connected does.
+fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
+    if candidates.len() < 2 || candidates.iter().any(|one| one.holds || one.origin.is_managed()) {
+        return;
+    }
+    let servers = polling::servers(bot);
+    let subjects: Vec<Subject<'_>> =
+        candidates.iter().map(|one| Subject { members: &one.members, servers: &servers }).collect();
+    let seen = connections::look(&subjects);
+    for (candidate, evidence) in candidates.iter_mut().zip(seen) {
+        candidate.polls = evidence.polling == Polling::Yes;
     }
 }
 

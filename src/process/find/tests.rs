@@ -234,6 +234,23 @@ fn a_bare_name_means_every_script_so_named() {
 }
 
 #[test]
+fn a_pattern_means_one_bot_whatever_its_release() {
+    let mut bot = Folder::new();
+    let token = format!("{}:{}", 123_456, "D".repeat(35));
+    for release in ["releases/1", "releases/2"] {
+        bot.write(&format!("{release}/main.py"), BOT);
+    }
+    let start = |bot: &mut Folder, line: &str, token: Option<&str>| {
+        bot.start_with(line, &token.map(|token| ("BOT_TOKEN", token)).into_iter().collect::<Vec<_>>())
+    };
+    let old = start(&mut bot, "python3 releases/1/main.py", Some(&token));
+    let new = start(&mut bot, "python3 releases/2/main.py", Some(&token));
+    let program = Program::script_glob(&format!("{}/releases/*/main.py", bot.path().display()));
+    let found = find(&Search::new(&program)).unwrap();
+    assert_eq!((found.bots().len(), roots(&found.instances)), (1, sorted(vec![old, new])));
+}
+
+#[test]
 fn loops_and_supervisors_of_ones_own_are_origins() {
     let mut bot = Folder::new();
     let shell = bot.start("sh -c 'while true; do python3 main.py; sleep 1; done'");

@@ -34,7 +34,7 @@ pub struct Link {
     pub is_ours: bool,
 }
 
-/// Everything that [`super::judge`] looks at.
+/// Everything that [`judge()`](super::judge()) looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The instance's root.

@@ -83,7 +83,6 @@ pub fn descendants_by_children_files(roots: &[i32]) -> Option<Vec<i32>> {
             }
         }
     }
-    found.retain(|&pid| Stat::read(pid).is_some_and(|stat| stat.is_alive()));
     Some(found)
 }
 

@@ -99,7 +99,8 @@ fn exactly_one_key_names_the_program() {
 
 #[test]
 fn a_base_url_must_be_one() {
-    for url in ["", "localhost:8081", "ftp://x", "http://", "https:///x", "http://a b", "http://a/?x=1"] {
+    for url in ["", "localhost:8081", "ftp://x", "http://", "https:///x", "http://a b", "http://a/?x=1", "http://u:p@a"]
+    {
         let text = format!("[bots.main]\nscript = \"m.py\"\napi_url = \"{url}\"\n");
         let error = Place::with_file(&text).load().unwrap_err();
         assert_eq!((error.exit(), error.kind()), (Exit::Config, "api-url"), "{url}");
@@ -108,6 +109,18 @@ fn a_base_url_must_be_one() {
     let url = format!("ftp://host/bot{}", token());
     let error = Place::with_file("[bots.main]\nscript = \"m.py\"\n").vars(&[("SOLOBOT_API_URL", &url)]);
     assert!(!error.load().unwrap_err().to_string().contains("AAAA"));
+    let error =
+        Place::with_file("[bots.main]\nscript = \"m.py\"\n").vars(&[("SOLOBOT_API_URL", "http://me:pa55@host")]);
+    assert!(!error.load().unwrap_err().to_string().contains("pa55"));
+}
+
+#[test]
+fn a_flag_for_the_base_url_beats_the_environment() {
+    let place = Place::with_file("[bots.main]\nscript = \"m.py\"\n").vars(&[("SOLOBOT_API_URL", "http://b:8081")]);
+    let mut bot = only(&place);
+    bot.set_api_url("http://c:8081/").unwrap();
+    assert_eq!((bot.api_url.as_str(), bot.provenance.of("api_url")), ("http://c:8081", &Origin::Flag("--api-url")));
+    assert_eq!(bot.set_api_url("c").unwrap_err().exit(), Exit::Config);
 }
 
 #[test]

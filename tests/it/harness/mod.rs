@@ -28,7 +28,7 @@ pub use output::{Output, Solobot};
 pub use process::{
     alive, children, descendants, holds_descriptor, is_stopped, parent, send, send_to, start_ticks, thread_stat,
 };
-pub use python::{Venv, installed, sleeper};
+pub use python::{Venv, installed, peer, sleeper};
 pub use rustix::process::Signal;
 pub use terminal::Terminal;
 
@@ -51,6 +51,7 @@ pub fn alone<F: FnOnce(&Test)>(body: F) {
         let test = Test::at(PathBuf::from(folder));
         fs::write(test.root.join("ran"), "").expect("write the mark");
         body(&test);
+        test.shows_no_token();
         return;
     }
     let name = std::any::type_name::<F>();
@@ -140,6 +141,22 @@ impl Test {
     fn at(root: PathBuf) -> Self {
         let work = root.join("work");
         Self { root, work, started: AtomicU32::new(0) }
+    }
+
+    /// Whatever was printed in this test, by whomever, holds no token; nor does a lock, an owner record or a file's name.
+    fn shows_no_token(&self) {
+        let secret = &token()[10..40];
+        let mut files = BTreeMap::new();
+        collect(&self.root, &mut files);
+        for path in files.keys() {
+            let name = path.to_str().unwrap_or_default();
+            assert!(!name.contains(secret), "a token in a file's name: {name}");
+            let is_ours = path.starts_with(self.root.join("out"))
+                || path.extension().is_some_and(|kind| kind == "info" || kind == "lock");
+            let content = if is_ours && path.is_file() { fs::read(path).unwrap_or_default() } else { continue };
+            let content = String::from_utf8_lossy(&content);
+            assert!(!content.contains(secret), "a token in {name}:\n{content}");
+        }
     }
 
     /// The folder in which everything runs.

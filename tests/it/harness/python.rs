@@ -12,6 +12,8 @@ pub enum Venv {
     OldFilelock,
     /// The newest filelock.
     NewFilelock,
+    /// Real bots: aiogram 3 and python-telegram-bot 22.
+    Bots,
     /// No venv: the standard library.
     None,
 }
@@ -22,6 +24,7 @@ impl Venv {
         let name = match self {
             Self::OldFilelock => "venv-filelock-old",
             Self::NewFilelock => "venv",
+            Self::Bots => "venv-bots",
             Self::None => return interpreter(),
         };
         let path = target().join(name).join("bin/python3");
@@ -94,9 +97,12 @@ pub fn installed(name: &str) -> String {
 /// The text of a peer's script.
 pub fn peer(name: &str) -> &'static str {
     match name {
+        "aiogram_bot.py" => include_str!("../peers/aiogram_bot.py"),
+        "connected.py" => include_str!("../peers/connected.py"),
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
+        "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
     }
 }

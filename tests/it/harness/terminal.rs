@@ -118,6 +118,9 @@ impl Drop for Terminal {
             send_to(pid, Signal::KILL);
         }
         self.hang_up();
+        if !thread::panicking() {
+            assert!(!self.screen().contains(&super::token()[10..40]), "a token on the terminal: {}", self.screen());
+        }
     }
 }
 

@@ -19,7 +19,8 @@ def start_ticks(pid):
             fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else fields[19]
+    # PF_EXITING: a killed process gives its locks up a moment before it becomes a zombie.
+    return None if fields[0] in "ZX" or int(fields[6]) & 4 else fields[19]
 
 
 def enter():

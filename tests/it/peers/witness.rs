@@ -65,12 +65,18 @@ fn enter(mine: &Path, inside: &Path) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
-/// Field 22 of `/proc/PID/stat`; `None` for a process that is gone or a zombie.
+/// `PF_EXITING` of the kernel's `include/linux/sched.h`.
+const EXITING: u32 = 4;
+
+/// Field 22 of `/proc/PID/stat`; `None` for a process that is gone, a zombie, or on its way out: a killed process gives
+/// its locks up a moment before it becomes a zombie, and on a busy machine that moment can be long.
 fn start_ticks(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X") { None } else { fields.nth(18).map(str::to_owned) }
+    let flags: u32 = fields.nth(5)?.parse().ok()?;
+    let gone = matches!(state, "Z" | "X") || flags & EXITING != 0;
+    if gone { None } else { fields.nth(12).map(str::to_owned) }
 }
 
 fn append(folder: &Path, line: &str) -> io::Result<()> {

@@ -1,0 +1,96 @@
+//! What `acquire` tells the journal. The path to the lock is never slowed: what happens before COMMAND runs is only noted,
+//! and written down once it does.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::journal::{Event, Journal, What};
+use crate::lock::held::Incident;
+use crate::settings::{Bot, Settings};
+
+/// The story of one lock.
+pub struct Story {
+    journal: Journal,
+    bot: String,
+    lock: PathBuf,
+    waited: Cell<Option<Duration>>,
+    took_over: Cell<bool>,
+    /// Whom the lock is held for, and whether that was written down.
+    taken: Cell<Option<i32>>,
+    is_told: Cell<bool>,
+}
+
+impl Story {
+    /// Of this bot's lock.
+    pub fn of(bot: &Bot, settings: &Settings) -> Self {
+        Self {
+            journal: Journal::at(settings.journal()),
+            bot: bot.name.clone(),
+            lock: bot.lock.clone(),
+            waited: Cell::new(None),
+            took_over: Cell::new(false),
+            taken: Cell::new(None),
+            is_told: Cell::new(false),
+        }
+    }
+
+    fn event(&self, what: What) -> Event {
+        Event::new(what, &self.bot).lock(&self.lock)
+    }
+
+    /// The lock was granted after a wait; noted, not written.
+    pub fn waited(&self, time: Duration) {
+        self.waited.set(Some(time));
+    }
+
+    /// Its holder was stopped; noted, not written.
+    pub fn took_over(&self) {
+        self.took_over.set(true);
+    }
+
+    /// The lock is held for this process; noted, not written.
+    pub fn taken(&self, pid: i32) {
+        self.taken.set(Some(pid));
+    }
+
+    /// Writes down that the lock is held. A restart of COMMAND is no second event.
+    pub fn tell(&self) {
+        let Some(pid) = self.taken.get().filter(|_| !self.is_told.replace(true)) else { return };
+        let event = match (self.took_over.get(), self.waited.get()) {
+            (true, _) => self.event(What::LockTakenOver),
+            (false, Some(time)) => self.event(What::LockWaited).took(time),
+            (false, None) => self.event(What::LockTaken),
+        };
+        self.journal.append(&event.pid(pid));
+    }
+
+    /// The wait was over before the lock was free. Not to have waited at all is no event: cron tries every minute.
+    pub fn timed_out(&self, after: Duration) {
+        if !after.is_zero() {
+            self.journal.append(&self.event(What::LockTimedOut).took(after));
+        }
+    }
+
+    /// The lock was given back. A COMMAND like `true` has ended before anything was written down.
+    pub fn released(&self) {
+        self.tell();
+        if self.is_told.get() {
+            self.journal.append(&self.event(What::LockReleased));
+        }
+    }
+
+    /// Something happened to the held lock: its loss is written down.
+    pub fn incidents(&self, incidents: &[Incident]) {
+        for incident in incidents {
+            if let Incident::Lost(holders) = incident {
+                let event = self.event(What::LockLost);
+                let event = match holders.first() {
+                    Some(holder) => event.pid(holder.pid),
+                    None => event,
+                };
+                self.journal.append(&event);
+            }
+        }
+    }
+}

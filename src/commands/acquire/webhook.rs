@@ -1,0 +1,170 @@
+//! `acquire --delete-webhook`: once the lock is held, before COMMAND starts, the bot's webhook is removed.
+//!
+//! What can be wrong with token, URL, proxy and certificates is an error before the lock is touched. Telegram out of
+//! reach is a warning, or with `--require-telegram` an error. Telegram is asked by a thread of its own, so that a signal
+//! ends `acquire` at once and not only after the last time-out.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use super::Request;
+use crate::commands::delete_webhook::{self, client};
+use crate::commands::notice::{Notice, Notify};
+use crate::env::Vars;
+use crate::error::{Error, Expected};
+use crate::lock::wait::ending_signal;
+use crate::platform::poll::{self, Event};
+use crate::platform::signals::Signals;
+use crate::settings::Settings;
+use crate::telegram::api::{Client, Route, TIMEOUT};
+use crate::telegram::errors;
+use crate::telegram::token::Token;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// COMMAND may start.
+    Done,
+    /// A signal asked solobot to end.
+    Signal(i32),
+}
+
+/// Everything that the thread needs.
+pub struct Errand {
+    token: Token,
+    api_url: String,
+    timeout: Duration,
+    ca_file: Option<PathBuf>,
+    vars: Vars,
+    required: bool,
+}
+
+/// What the thread has to say.
+enum Word {
+    /// It tries again.
+    Retry(errors::Error, Duration),
+    /// It has ended.
+    End(Result<Found, errors::Error>),
+}
+
+/// What became of the webhook.
+enum Found {
+    /// None was set.
+    Nothing,
+    /// This one was removed; so many updates wait.
+    Removed(String, u64),
+    /// This one was set again meanwhile.
+    SetAgain(String),
+}
+
+/// Prepares it; nothing is sent, and the lock is not touched.
+///
+/// # Errors
+/// No token; a base URL, proxy or certificates that cannot be used.
+pub fn prepare(request: &Request<'_>, settings: &Settings, notify: &mut dyn Notify) -> Result<Option<Errand>, Error> {
+    let (args, bot) = (request.args, &request.bot);
+    if !args.delete_webhook {
+        return Ok(None);
+    }
+    client(bot, &args.api, settings)?;
+    let resolved = bot.token.require()?;
+    for warning in &resolved.warnings {
+        notify.notice(&Notice::Warning(warning.clone()));
+    }
+    Ok(Some(Errand {
+        token: resolved.token.clone(),
+        api_url: bot.api_url.clone(),
+        timeout: args.api.timeout.unwrap_or(TIMEOUT),
+        ca_file: args.api.ca_file.clone(),
+        vars: settings.context().vars.clone(),
+        required: args.require_telegram,
+    }))
+}
+
+impl Errand {
+    /// Removes the webhook. Without `signals` nobody but the kernel watches them.
+    ///
+    /// # Errors
+    /// Telegram cannot be reached and is required; it does not know the token.
+    pub fn run(self, signals: Option<&Signals>, notify: &mut dyn Notify) -> Result<End, Error> {
+        let io = |source| Error::Io { action: "wait for Telegram".into(), source };
+        let required = self.required;
+        let event = Arc::new(Event::new().map_err(io)?);
+        let (send, words) = mpsc::channel();
+        let raised = Arc::clone(&event);
+        thread::Builder::new()
+            .name("telegram".into())
+            .spawn(move || {
+                let end = self.ask(&send, &raised);
+                tell(&send, &raised, Word::End(end));
+            })
+            .map_err(io)?;
+        let result = loop {
+            let [signalled, _] = poll::readable([signals.map(AsFd::as_fd), Some(event.as_fd())], None).map_err(io)?;
+            if signalled && let Some(arrived) = signals.and_then(ending_signal) {
+                return Ok(End::Signal(arrived.signal as i32));
+            }
+            event.lower();
+            if let Some(result) = listen(&words, notify) {
+                break result;
+            }
+        };
+        judge(result, required, notify)
+    }
+
+    fn ask(&self, send: &Sender<Word>, event: &Event) -> Result<Found, errors::Error> {
+        let route = Route { timeout: self.timeout, ca_file: self.ca_file.as_deref(), vars: &self.vars };
+        let client = Client::new(&self.api_url, &self.token, route)?;
+        let on_retry = &mut |error: &errors::Error, after| tell(send, event, Word::Retry(error.clone(), after));
+        let before = client.webhook(on_retry)?.result;
+        if !before.is_set() {
+            return Ok(Found::Nothing);
+        }
+        let after = delete_webhook::remove(&client, false, on_retry)?;
+        Ok(if after.is_set() {
+            Found::SetAgain(after.url)
+        } else {
+            Found::Removed(before.url, after.pending_update_count)
+        })
+    }
+}
+
+fn tell(send: &Sender<Word>, event: &Event, word: Word) {
+    // A signal has ended the wait: nobody listens any more.
+    let _ = send.send(word);
+    event.raise();
+}
+
+/// Passes on what was said so far; the result, if it was among it.
+fn listen(words: &Receiver<Word>, notify: &mut dyn Notify) -> Option<Result<Found, errors::Error>> {
+    for word in words.try_iter() {
+        match word {
+            Word::Retry(error, after) => delete_webhook::retry(notify, &error, after),
+            Word::End(result) => return Some(result),
+        }
+    }
+    None
+}
+
+fn judge(result: Result<Found, errors::Error>, required: bool, notify: &mut dyn Notify) -> Result<End, Error> {
+    match result {
+        Ok(Found::Nothing) => {}
+        Ok(Found::Removed(url, pending)) => notify.notice(&Notice::WebhookRemoved { url, pending }),
+        Ok(Found::SetAgain(url)) => notify.notice(&Notice::Warning(format!(
+            "somebody has set the webhook {url} again: another program runs this bot with webhooks"
+        ))),
+        Err(error) if error.is_unavailable() && !required => {
+            let why = format!("the webhook was not cleared: {error}; starting all the same");
+            notify.notice(&Notice::Warning(why));
+        }
+        Err(error) => {
+            tracing::debug!(kind = error.kind(), "the webhook was not cleared");
+            return Err(error.into());
+        }
+    }
+    Ok(End::Done)
+}

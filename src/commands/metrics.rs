@@ -1,0 +1,124 @@
+//! `metrics`: what a monitoring system wants to know, as OpenMetrics text.
+
+use std::io;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::notice::Notify;
+use super::{conflicts, status};
+use crate::cli;
+use crate::conflicts::tally::Counts;
+use crate::error::{Error, Expected};
+use crate::exit::Exit;
+use crate::journal::{Contents, Journal, What};
+use crate::settings::{Bot, Settings};
+
+/// Errors of the logs are counted for this long.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// When.
+    pub time: Timestamp,
+    /// How many processes could not be inspected.
+    pub uninspected: usize,
+    /// Each bot.
+    pub bots: Vec<BotMetrics>,
+    /// So many lines of the journal were not understood.
+    pub broken_events: u64,
+    /// Where it is to be written; stdout unless told.
+    #[serde(skip)]
+    pub output: Option<PathBuf>,
+}
+
+/// One bot.
+#[derive(Debug, Serialize)]
+pub struct BotMetrics {
+    /// Its name.
+    pub name: String,
+    /// How many instances run.
+    pub instances: usize,
+    /// Its lock's state, in one word; `null` where nobody says which lock it is.
+    pub lock_state: Option<&'static str>,
+    /// How long the lock has been held, in seconds.
+    pub lock_age: Option<u64>,
+    /// How many processes wait for it.
+    pub waiters: usize,
+    /// What its logs say of the last 24 hours; `null` if it has none.
+    pub errors: Option<Counts>,
+    /// The last conflict in them.
+    pub last_conflict: Option<Timestamp>,
+    /// Whether all of its logs could be read.
+    pub logs_readable: bool,
+    /// What the journal says, and how often.
+    pub events: Vec<(&'static str, u64)>,
+}
+
+/// The file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`: {source}", .path.display())]
+pub struct NotWritten {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Expected for NotWritten {
+    fn exit(&self) -> Exit {
+        match self.source.kind() {
+            io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::CantCreate,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "not-written"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["the folder must be there, and the caller must be allowed to write in it".into()]
+    }
+}
+
+/// Runs `metrics`.
+///
+/// # Errors
+/// For an unknown BOT, and if `/proc` cannot be read.
+pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    let seen = status::look(&args.selection, &args.bots, true, settings, notify)?;
+    let bots = settings.select_many(&args.selection, &args.bots)?;
+    let journal = Journal::at(settings.journal()).read();
+    let time = Timestamp::now();
+    let all = seen.bots.iter().map(|view| {
+        let bot = bots.iter().find(|bot| bot.name == view.name);
+        of_bot(view, bot, &journal, time)
+    });
+    Ok(Outcome {
+        time,
+        uninspected: seen.uninspected,
+        bots: all.collect(),
+        broken_events: journal.broken,
+        output: args.output.clone(),
+    })
+}
+
+fn of_bot(view: &status::BotView, bot: Option<&Bot>, journal: &Contents, now: Timestamp) -> BotMetrics {
+    let lock = view.lock.as_ref();
+    let logs = bot.filter(|bot| !bot.logs.is_empty()).map(|bot| conflicts::summary_of(bot, Some(now - WINDOW)));
+    let age = lock.and_then(|lock| lock.since).map(|since| now.duration_since(since).as_secs());
+    BotMetrics {
+        name: view.name.clone(),
+        instances: view.instances.len(),
+        lock_state: lock.map(|lock| lock.state),
+        lock_age: age.and_then(|age| u64::try_from(age).ok()),
+        waiters: lock.map_or(0, |lock| lock.waiters.len()),
+        errors: logs.as_ref().map(|(summary, _)| summary.totals),
+        last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),
+        logs_readable: logs.is_none_or(|(_, sources)| sources.iter().all(|source| source.error.is_none())),
+        events: What::ALL.iter().map(|what| (what.word(), journal.count(*what, &view.name))).collect(),
+    }
+}

@@ -1,0 +1,34 @@
+//! What counts as Telegram for a bot: its networks, and the server of the bot's settings.
+
+use std::time::Duration;
+
+use crate::env;
+use crate::process::connections::Servers;
+use crate::settings::{Bot, Settings};
+use crate::telegram::addresses;
+use crate::telegram::base_url::BaseUrl;
+
+/// How long a self-hosted server's name may be looked up.
+const LOOKUP: Duration = Duration::from_secs(1);
+
+/// The servers of one bot. Without a token nothing is sent, not even a DNS query: it is then unknown whether an instance
+/// is connected to a server whose address is written down nowhere.
+pub fn servers(bot: &Bot) -> Servers {
+    let has_token = bot.token.resolve().is_ok_and(|token| token.is_some());
+    of_url(&bot.api_url, has_token)
+}
+
+/// The servers where nothing says which bot: those of the environment. Nothing is sent.
+pub fn servers_of_all(settings: &Settings) -> Servers {
+    settings.context().vars.get(env::API_URL).map_or_else(Servers::default, |url| of_url(&url.to_string_lossy(), false))
+}
+
+fn of_url(url: &str, may_ask: bool) -> Servers {
+    let server = match BaseUrl::parse(url) {
+        Ok(server) if !server.is_public() => server,
+        Ok(_) | Err(_) => return Servers::default(),
+    };
+    let asked = || may_ask.then(|| addresses::looked_up(&server, LOOKUP)).flatten();
+    let addresses = addresses::known(&server).or_else(asked);
+    Servers { is_unknown: addresses.is_none(), addresses: addresses.unwrap_or_default() }
+}

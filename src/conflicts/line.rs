@@ -1,0 +1,439 @@
+//! What a log line is before its words are looked at: when, at which level, and whether it begins a record or goes on
+//! with the one before.
+//!
+//! A *record* is what one call of a logger (or one uncaught exception) wrote: a head, and lines that belong to it. Whoever
+//! collects the output may put a stamp of his own before every line (Docker, syslog, journald, pm2): such an *outer* stamp
+//! says when, but not that a record begins; the line inside does.
+
+use super::time::{self, Clock, Time, Written};
+
+/// How much of a line is looked at for prefixes, times and levels.
+const HEAD: usize = 1024;
+/// The level stands within this many bytes behind the time.
+const LEVEL_WITHIN: usize = 160;
+/// Marks a line whose time solobot read from a journal: `\x1e1768058834901\x1f` before the message.
+pub const STAMP_START: u8 = 0x1e;
+/// Ends that mark.
+pub const STAMP_END: u8 = 0x1f;
+
+/// A logging level, in the order of severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// DEBUG, INFO and everything else below a warning.
+    Info,
+    /// WARNING.
+    Warning,
+    /// ERROR, CRITICAL, FATAL.
+    Error,
+}
+
+/// What a line looks like within its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// A logger's line: it has a time or a level of its own.
+    Head,
+    /// Begins in the first column, without a time or a level.
+    Plain,
+    /// `Traceback (most recent call last):`
+    Traceback,
+    /// `During handling of the above exception …`
+    Chain,
+    /// Indented, empty, or a closing bracket: it goes on with whatever is above.
+    Inner,
+}
+
+/// A line taken apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// When, as far as this line says.
+    pub time: Time,
+    /// At which level, if it says so.
+    pub level: Option<Level>,
+    /// What it looks like.
+    pub shape: Shape,
+    /// Its words, without what a collector put before them.
+    pub text: &'a [u8],
+}
+
+/// Takes a line apart; it may end in a newline.
+pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
+    let mut outer = Outer { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
+    // Docker's JSON around a syslog line is the deepest nesting that was seen.
+    for _ in 0..3 {
+        if !outer.strip(clock) {
+            break;
+        }
+    }
+    let text = outer.text;
+    let mut start = skip_colour(text, 0);
+    let is_indented = text.get(start).is_none_or(u8::is_ascii_whitespace) || text[start..].starts_with(b"\\t");
+    while text.get(start).is_some_and(|byte| matches!(byte, b' ' | b'[' | b'(' | b'<')) {
+        start += 1;
+    }
+    let first = level_word(&text[start.min(text.len())..]);
+    let (inner, behind) = match outer.read.filter(|_| start == 0) {
+        Some((written, length)) => (Time::at(clock.instant(&written)), length),
+        None => inner_time(text, start, first, clock),
+    };
+    let time = if outer.is_absolute { outer.time } else { inner.or(outer.time) };
+    let is_dated = inner != Time::UNKNOWN;
+    let json = text.first() == Some(&b'{');
+    let level = match first {
+        Some((level, _)) if !is_indented || is_dated => Some(level),
+        _ if is_dated && json => json_level(text),
+        _ if is_dated || outer.time != Time::UNKNOWN => level_within(&text[behind.min(text.len())..]),
+        _ => None,
+    };
+    let shape = if is_dated || (first.is_some() && !is_indented) {
+        Shape::Head
+    } else if is_indented || is_closer(text) {
+        Shape::Inner
+    } else {
+        shape_of_plain(&text[start.min(text.len())..])
+    };
+    Line { time, level, shape, text }
+}
+
+/// The line's own time: at `start`, or behind the level that stands there.
+fn inner_time(text: &[u8], start: usize, first: Option<(Level, usize)>, clock: &mut Clock) -> (Time, usize) {
+    if text.first() == Some(&b'{') {
+        return (json_time(text, clock), 0);
+    }
+    let mut at = start;
+    if let Some((_, length)) = first {
+        at += length;
+        while text.get(at).is_some_and(|byte| matches!(byte, b' ' | b'[' | b']' | b':' | b'|' | b'-' | b'\t' | b'(')) {
+            at += 1;
+        }
+    }
+    match time::read(&text[at.min(text.len())..]) {
+        Some((written, length)) => (Time::at(clock.instant(&written)), at + length),
+        None => (Time::UNKNOWN, at),
+    }
+}
+
+struct Outer<'a> {
+    text: &'a [u8],
+    time: Time,
+    is_absolute: bool,
+    /// The time that `text` begins with, if it was looked at and is the line's own.
+    read: Option<(Written, usize)>,
+}
+
+impl Outer<'_> {
+    /// Strips one prefix; whether there was one.
+    fn strip(&mut self, clock: &mut Clock) -> bool {
+        match self.text.first() {
+            Some(&STAMP_START) => self.strip_mark(),
+            Some(b'{') => self.strip_docker(clock),
+            Some(_) => self.strip_name() || self.strip_syslog(clock),
+            None => false,
+        }
+    }
+
+    fn strip_mark(&mut self) -> bool {
+        let Some(end) = self.text.iter().take(24).position(|&byte| byte == STAMP_END) else { return false };
+        let digits = &self.text[1..end];
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        let millis =
+            digits.iter().fold(0i64, |sum, byte| sum.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
+        (self.time, self.is_absolute, self.text) = (Time::at(millis), true, &self.text[end + 1..]);
+        true
+    }
+
+    /// Docker's json-file driver: `{"log":"…\n","stream":"stderr","time":"…Z"}`.
+    fn strip_docker(&mut self, clock: &mut Clock) -> bool {
+        let Some(message) = self.text.strip_prefix(b"{\"log\":\"") else { return false };
+        let tail = &message[message.len().saturating_sub(256)..];
+        if let Some(at) = memchr::memmem::rfind(tail, b"\"time\":\"")
+            && let Some((written, _)) = time::read(&tail[at + 8..])
+        {
+            (self.time, self.is_absolute) = (Time::at(clock.instant(&written)), written.is_absolute());
+        }
+        let end = memchr::memmem::rfind(message, b"\",\"stream\":\"").unwrap_or(message.len());
+        let message = &message[..end];
+        self.text = message.strip_suffix(b"\\n").unwrap_or(message);
+        true
+    }
+
+    /// `0|bot  | `, `bot-1  | `: pm2 and docker compose.
+    fn strip_name(&mut self) -> bool {
+        let head = &self.text[..self.text.len().min(64)];
+        let Some(bar) = memchr::memchr(b'|', head) else { return false };
+        let name = head[..bar].trim_ascii();
+        let is_number = !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+        let end = if is_number {
+            // pm2: the number, the name.
+            match memchr::memchr(b'|', &head[bar + 1..]) {
+                Some(second) => bar + 1 + second,
+                None => return false,
+            }
+        } else {
+            let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+            if name.is_empty() || !name.iter().all(is_name) || level_word(name).is_some() || bar == name.len() {
+                return false;
+            }
+            bar
+        };
+        let rest = &self.text[end + 1..];
+        self.text = rest.strip_prefix(b" ").unwrap_or(rest);
+        true
+    }
+
+    /// `Jan 10 15:27:14 host bot[12]: `, and the same with an ISO time. Without a PID only behind the traditional time,
+    /// since `2026-01-10 15:27:14 INFO main: ` is a logger's line.
+    fn strip_syslog(&mut self, clock: &mut Clock) -> bool {
+        let text = &self.text[..self.text.len().min(HEAD)];
+        let Some((written, length)) = time::read(text) else { return false };
+        self.read = Some((written, length));
+        let Some(rest) = text[length..].strip_prefix(b" ") else { return false };
+        let mut words = rest.splitn(3, |&byte| byte == b' ');
+        let (Some(host), Some(tag)) = (words.next(), words.next()) else { return false };
+        let Some(name) = tag.strip_suffix(b":") else { return false };
+        let is_traditional = text[0].is_ascii_alphabetic();
+        let has_pid = name.last() == Some(&b']') && name.contains(&b'[');
+        if host.is_empty() || name.is_empty() || !(has_pid || is_traditional) || level_word(host).is_some() {
+            return false;
+        }
+        (self.time, self.is_absolute) = (Time::at(clock.instant(&written)), written.is_absolute());
+        self.read = None;
+        self.text = &self.text[(length + 1 + host.len() + 1 + tag.len() + 1).min(self.text.len())..];
+        true
+    }
+}
+
+/// Escape sequences for colour at `at`.
+fn skip_colour(text: &[u8], mut at: usize) -> usize {
+    while text[at.min(text.len())..].starts_with(b"\x1b[") {
+        let Some(end) = text[at..].iter().take(24).position(u8::is_ascii_alphabetic) else { break };
+        at += end + 1;
+    }
+    at
+}
+
+fn is_closer(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'}' | b')' | b']' | b'^' | b'~' | b',' | b';' | b'"' | b'\''))
+}
+
+fn shape_of_plain(text: &[u8]) -> Shape {
+    const CHAINS: [&[u8]; 2] = [b"During handling of the above exception", b"The above exception was the direct cause"];
+    if text.starts_with(b"Traceback (most recent call last)") {
+        Shape::Traceback
+    } else if CHAINS.iter().any(|chain| text.starts_with(chain)) {
+        Shape::Chain
+    } else {
+        Shape::Plain
+    }
+}
+
+const WORDS: [(&[u8], Level); 11] = [
+    (b"CRITICAL", Level::Error),
+    (b"WARNING", Level::Warning),
+    (b"NOTICE", Level::Info),
+    (b"ERROR", Level::Error),
+    (b"FATAL", Level::Error),
+    (b"DEBUG", Level::Info),
+    (b"TRACE", Level::Info),
+    (b"WARN", Level::Warning),
+    (b"INFO", Level::Info),
+    (b"SEVERE", Level::Error),
+    (b"ALERT", Level::Error),
+];
+
+/// A level at the very start: `ERROR`, or `error:` and `error]` as Node's loggers write it. With its length.
+fn level_word(text: &[u8]) -> Option<(Level, usize)> {
+    let first = text.first()?;
+    if !first.is_ascii_alphabetic() {
+        return None;
+    }
+    let is_lower = first.is_ascii_lowercase();
+    let (word, level) = WORDS.iter().find(|(word, _)| {
+        text.len() >= word.len()
+            && if is_lower { word.eq_ignore_ascii_case(&text[..word.len()]) } else { text.starts_with(word) }
+    })?;
+    let next = text.get(word.len());
+    let ends = match next {
+        None => true,
+        Some(byte) if is_lower => matches!(byte, b':' | b']' | b'\x1b'),
+        Some(byte) => !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'.' | b'/'),
+    };
+    ends.then_some((*level, word.len()))
+}
+
+/// The first level among the words behind the time.
+fn level_within(text: &[u8]) -> Option<Level> {
+    let text = &text[..text.len().min(LEVEL_WITHIN)];
+    let begins = text.iter().position(u8::is_ascii_alphabetic)?;
+    // Lower case counts only as the first word: `2026-… error: …`.
+    if let Some((level, _)) = level_word(&text[begins..]) {
+        return Some(level);
+    }
+    if let Some(at) = memchr::memmem::find(text, b"level=") {
+        return named_level(&text[at + 6..]);
+    }
+    let mut at = begins;
+    while at < text.len() {
+        if text[at].is_ascii_uppercase()
+            && let Some((level, _)) = level_word(&text[at..])
+        {
+            return Some(level);
+        }
+        while at < text.len() && is_word(text[at]) {
+            at += 1;
+        }
+        while at < text.len() && !is_word(text[at]) {
+            // Behind a colour the word begins with the sequence's last letter: `\x1b[31mERROR`.
+            let behind = skip_colour(text, at);
+            at = if behind > at { behind } else { at + 1 };
+        }
+    }
+    None
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn named_level(text: &[u8]) -> Option<Level> {
+    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    WORDS.iter().find_map(|(word, level)| {
+        text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)).then_some(*level)
+    })
+}
+
+/// The value behind a key of a JSON line, from its first byte on.
+fn json_value<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let text = &text[..text.len().min(HEAD)];
+    let at = memchr::memmem::find(text, format!("\"{key}\":").as_bytes())? + key.len() + 3;
+    Some(text[at..].trim_ascii_start())
+}
+
+fn json_time(text: &[u8], clock: &mut Clock) -> Time {
+    const KEYS: [&str; 6] = ["time", "timestamp", "ts", "@timestamp", "asctime", "datetime"];
+    KEYS.iter()
+        .find_map(|key| {
+            let value = json_value(text, key)?;
+            match value.strip_prefix(b"\"") {
+                Some(quoted) => time::read(quoted).map(|(written, _)| Time::at(clock.instant(&written))),
+                None => time::read_epoch(value).map(|(millis, _)| Time::at(millis)),
+            }
+        })
+        .unwrap_or(Time::UNKNOWN)
+}
+
+fn json_level(text: &[u8]) -> Option<Level> {
+    const KEYS: [&str; 4] = ["level", "levelname", "severity", "lvl"];
+    let value = KEYS.iter().find_map(|key| json_value(text, key))?;
+    match value.first()? {
+        // pino: 30 info, 40 warn, 50 error, 60 fatal.
+        b'5' | b'6' => Some(Level::Error),
+        b'4' => Some(Level::Warning),
+        b'1'..=b'3' => Some(Level::Info),
+        _ => named_level(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+
+    fn seen(line: &str) -> (Option<i64>, Option<Level>, Shape, String) {
+        let mut clock = Clock::new(TimeZone::UTC, "2026-02-01T00:00:00Z".parse().unwrap());
+        let line = dissect(line.as_bytes(), &mut clock);
+        (line.time.millis(), line.level, line.shape, String::from_utf8_lossy(line.text).into_owned())
+    }
+
+    const AT: i64 = 1_768_058_834_000;
+
+    #[test]
+    fn loggers_lines_are_heads() {
+        use Level::{Error, Info, Warning};
+        let cases = [
+            ("2026-01-10 15:27:14,901 - aiogram.dispatcher - ERROR - Failed", Some(AT + 901), Some(Error)),
+            ("2026-01-10 15:27:14.901 | WARNING  | app:main:12 - x", Some(AT + 901), Some(Warning)),
+            (" 2026-01-10T15:27:14.901Z ERROR teloxide::error_handlers > An", Some(AT + 901), Some(Error)),
+            ("[2026-01-10 15:27:14,901] [INFO] x", Some(AT + 901), Some(Info)),
+            ("[10/Jan/2026 15:27:14] ERROR [app:12] x", Some(AT), Some(Error)),
+            ("ERROR 2026-01-10 15:27:14,901 app x", Some(AT + 901), Some(Error)),
+            ("[ERROR] 2026-01-10 15:27:14,901 app x", Some(AT + 901), Some(Error)),
+            ("2026-01-10 15:27:14,901 (__init__.py:652 MainThread) ERROR - TeleBot: \"A", Some(AT + 901), Some(Error)),
+            ("ERROR:aiogram.dispatcher.dispatcher:Cause exception", None, Some(Error)),
+            ("error: [polling_error] {}", None, Some(Error)),
+            ("2026-01-10T15:27:14.901Z error: x", Some(AT + 901), Some(Error)),
+            ("2026-01-10T15:27:14: PM2 log: App", Some(AT), None),
+            ("\x1b[32m2026-01-10 15:27:14.901\x1b[0m | \x1b[31mERROR   \x1b[0m | x", Some(AT + 901), Some(Error)),
+            ("time=\"2026\" level=error", None, None),
+            ("{\"level\":50,\"time\":1768058834901,\"msg\":\"x\"}", Some(AT + 901), Some(Error)),
+            ("{\"timestamp\": \"2026-01-10T15:27:14Z\", \"level\": \"warning\"}", Some(AT), Some(Warning)),
+            ("2026-01-10 15:27:14 level=warn msg=x", Some(AT), Some(Warning)),
+        ];
+        for (line, time, level) in cases {
+            let (seen_time, seen_level, shape, _) = seen(line);
+            assert_eq!((seen_time, seen_level), (time, level), "{line}");
+            if time.is_some() || level.is_some() {
+                assert_eq!(shape, Shape::Head, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_collectors_stamp_is_no_head() {
+        let cases = [
+            (
+                "Jan 10 15:27:14 host bot[12]: Traceback (most recent call last):",
+                Shape::Traceback,
+                "Traceback (most recent call last):",
+            ),
+            ("Jan 10 15:27:14 host bot[12]:   File \"x\"", Shape::Inner, "  File \"x\""),
+            ("Jan 10 15:27:14 host bot: plain", Shape::Plain, "plain"),
+            ("2026-01-10T15:27:14+0000 host bot[12]: ERROR:x:y", Shape::Head, "ERROR:x:y"),
+            (
+                "{\"log\":\"    at async\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.0Z\"}",
+                Shape::Inner,
+                "    at async",
+            ),
+            (
+                "{\"log\":\"\\tat x\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.0Z\"}",
+                Shape::Inner,
+                "\\tat x",
+            ),
+            ("\x1e1768058834000\x1fplain", Shape::Plain, "plain"),
+        ];
+        for (line, shape, text) in cases {
+            let (time, _, seen_shape, seen_text) = seen(line);
+            assert_eq!((time, seen_shape, seen_text.as_str()), (Some(AT), shape, text), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_before_a_bar_are_stripped() {
+        for line in ["0|bot  | error: x", "bot-1  | error: x", "12|my bot | error: x"] {
+            assert_eq!(seen(line), (None, Some(Level::Error), Shape::Head, "error: x".into()), "{line}");
+        }
+        for line in ["WARNING | x", "a b | x", "| x", "text|x"] {
+            assert_eq!(seen(line).3, line);
+        }
+    }
+
+    #[test]
+    fn dockers_own_time_wins_over_one_without_a_zone() {
+        let line = "{\"log\":\"2026-01-10 16:27:14 - ERROR - x\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.9Z\"}";
+        assert_eq!(seen(line).0, Some(AT + 900));
+        assert_eq!(seen(line).2, Shape::Head);
+        assert_eq!(seen("Jan 10 15:27:13 host bot[1]: 2026-01-10 15:27:14 ERROR x").0, Some(AT));
+    }
+
+    #[test]
+    fn continuations() {
+        for line in ["", "  File \"x\", line 1", "\tat x", "}", "})", "   ^^^^", "    raise ERROR"] {
+            assert_eq!(seen(line).2, Shape::Inner, "{line:?}");
+        }
+        assert_eq!(seen("The above exception was the direct cause of the following exception:").2, Shape::Chain);
+        assert_eq!(seen("telegram.error.Conflict: Conflict: x").2, Shape::Plain);
+        assert_eq!(seen("Error: connect ETIMEDOUT").2, Shape::Plain);
+        assert_eq!(seen("ERRORS were found").2, Shape::Plain);
+    }
+}

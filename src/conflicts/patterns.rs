@@ -1,0 +1,534 @@
+//! The words of conflicts and errors, by client library.
+//!
+//! A scan looks for [`ANCHORS`] alone: short strings of which every interesting line has one. Only lines with an anchor are
+//! taken apart and classified by the full patterns. Case does not count in the patterns; an anchor stands there as it is
+//! written and, where somebody may shout, in upper case.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memmem::FinderRev;
+use serde::Serialize;
+
+use super::line::{Level, Shape};
+
+/// What a line or a record reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// 409: another poller ended our poll.
+    OtherPoller,
+    /// 409: a webhook is set.
+    Webhook,
+    /// 429.
+    RateLimit,
+    /// No answer in time.
+    Timeout,
+    /// DNS, TCP, TLS, a proxy.
+    Network,
+    /// 5xx.
+    Server,
+    /// Any other error.
+    Other,
+}
+
+impl Kind {
+    /// All of them, in the order of the report.
+    pub const ALL: [Self; 7] =
+        [Self::OtherPoller, Self::Webhook, Self::RateLimit, Self::Timeout, Self::Network, Self::Server, Self::Other];
+
+    /// Whether it is a 409.
+    pub fn is_conflict(self) -> bool {
+        matches!(self, Self::OtherPoller | Self::Webhook)
+    }
+
+    /// Its name in JSON and in metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::OtherPoller => "other_poller",
+            Self::Webhook => "webhook",
+            Self::RateLimit => "rate_limit",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Server => "server",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The library that wrote a line, where it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Client {
+    /// aiogram 2.
+    #[serde(rename = "aiogram 2")]
+    Aiogram2,
+    /// aiogram 3.
+    #[serde(rename = "aiogram 3")]
+    Aiogram3,
+    /// python-telegram-bot, 13 to 22.
+    #[serde(rename = "python-telegram-bot")]
+    Ptb,
+    /// pyTelegramBotAPI, 3 and 4.
+    #[serde(rename = "pyTelegramBotAPI")]
+    Telebot,
+    /// telegraf.
+    #[serde(rename = "telegraf")]
+    Telegraf,
+    /// grammY.
+    #[serde(rename = "grammY")]
+    Grammy,
+    /// node-telegram-bot-api, 0.x and 2.
+    #[serde(rename = "node-telegram-bot-api")]
+    NodeTelegramBotApi,
+    /// teloxide.
+    #[serde(rename = "teloxide")]
+    Teloxide,
+    /// The server's own text, in words of nobody known.
+    #[serde(rename = "unknown")]
+    Unknown,
+}
+
+impl Client {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Aiogram2,
+        Self::Aiogram3,
+        Self::Ptb,
+        Self::Telebot,
+        Self::Telegraf,
+        Self::Grammy,
+        Self::NodeTelegramBotApi,
+        Self::Teloxide,
+        Self::Unknown,
+    ];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Aiogram2 => "aiogram 2",
+            Self::Aiogram3 => "aiogram 3",
+            Self::Ptb => "python-telegram-bot",
+            Self::Telebot => "pyTelegramBotAPI",
+            Self::Telegraf => "telegraf",
+            Self::Grammy => "grammY",
+            Self::NodeTelegramBotApi => "node-telegram-bot-api",
+            Self::Teloxide => "teloxide",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether the process ends on a 409, so that each further one means a new start.
+    pub fn dies_of_a_conflict(self) -> bool {
+        matches!(self, Self::Telegraf | Self::Grammy)
+    }
+}
+
+/// Which lines an anchor is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// A 409.
+    Conflict,
+    /// Perhaps an error.
+    Error,
+    /// A bot's start.
+    Start,
+}
+
+/// Strings of which every interesting line has one. With more than sixteen, or with shorter ones, the search takes twice
+/// the time. What has none is worth that: a time-out that a traceback ends with in one bare word, below a line that counts
+/// as an error by itself.
+pub const ANCHORS: [(&str, Anchor); 15] = [
+    ("erminated", Anchor::Conflict),
+    ("ERMINATED", Anchor::Conflict),
+    ("ebhook is active", Anchor::Conflict),
+    ("EBHOOK IS ACTIVE", Anchor::Conflict),
+    ("rror", Anchor::Error),
+    ("RROR", Anchor::Error),
+    ("RITICAL", Anchor::Error),
+    ("WARN", Anchor::Error),
+    ("xception:", Anchor::Error),
+    ("imed out", Anchor::Error),
+    ("RetryAfter", Anchor::Error),
+    ("oo Many Requests", Anchor::Error),
+    ("tart polling", Anchor::Start),
+    ("tarted polling", Anchor::Start),
+    ("pplication started", Anchor::Start),
+];
+
+/// What a line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Match {
+    /// Of which kind.
+    pub kind: Kind,
+    /// Which library, if it can be told.
+    pub client: Client,
+    /// The same error will be logged once more with its traceback.
+    pub comes_again: bool,
+}
+
+/// A set of patterns, in lower case: the first hit's index is the answer.
+struct Words {
+    automaton: AhoCorasick,
+}
+
+impl Words {
+    fn new(words: &[&str]) -> Self {
+        let automaton = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::LeftmostFirst)
+            .build(words)
+            .expect("a short list of literals");
+        Self { automaton }
+    }
+
+    /// The lowest index of all words that occur.
+    fn lowest(&self, text: &[u8]) -> Option<usize> {
+        let mut lowest: Option<usize> = None;
+        for found in self.automaton.find_iter(text) {
+            let index = found.pattern().as_usize();
+            lowest = Some(lowest.map_or(index, |lowest| lowest.min(index)));
+            if lowest == Some(0) {
+                break;
+            }
+        }
+        lowest
+    }
+
+    /// The index of the first word of the text.
+    fn first(&self, text: &[u8]) -> Option<usize> {
+        self.automaton.find(text).map(|found| found.pattern().as_usize())
+    }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        self.automaton.is_match(text)
+    }
+}
+
+/// The server's words for a 409, and the names that clients gave them.
+const CONFLICTS: [(&str, Kind); 6] = [
+    ("terminated by other getupdates", Kind::OtherPoller),
+    ("terminated by other long poll or webhook", Kind::OtherPoller),
+    ("terminatedbyothergetupdates", Kind::OtherPoller),
+    ("terminated by setwebhook", Kind::Webhook),
+    ("terminated by other setwebhook", Kind::Webhook),
+    ("webhook is active", Kind::Webhook),
+];
+
+/// Words of other errors: the first one of the list that a line has decides.
+const ERRORS: [(&str, Kind); 56] = [
+    ("retryafter", Kind::RateLimit),
+    ("retry after", Kind::RateLimit),
+    ("too many requests", Kind::RateLimit),
+    ("flood control", Kind::RateLimit),
+    ("error code: 429", Kind::RateLimit),
+    ("bad gateway", Kind::Server),
+    ("gateway timeout", Kind::Server),
+    ("gateway time-out", Kind::Server),
+    ("internal server error", Kind::Server),
+    ("service unavailable", Kind::Server),
+    ("telegramservererror", Kind::Server),
+    ("restartingtelegram", Kind::Server),
+    ("error code: 50", Kind::Server),
+    ("status code 50", Kind::Server),
+    ("etelegram: 50", Kind::Server),
+    ("etimedout", Kind::Network),
+    ("winerror 121", Kind::Network),
+    ("clientconnector", Kind::Network),
+    ("timed out", Kind::Timeout),
+    ("timedout", Kind::Timeout),
+    ("timeout", Kind::Timeout),
+    ("networkerror", Kind::Network),
+    ("connectionerror", Kind::Network),
+    ("connecterror", Kind::Network),
+    ("connection reset", Kind::Network),
+    ("connection refused", Kind::Network),
+    ("connection aborted", Kind::Network),
+    ("connection closed", Kind::Network),
+    ("connectionreset", Kind::Network),
+    ("connectionrefused", Kind::Network),
+    ("econnreset", Kind::Network),
+    ("econnrefused", Kind::Network),
+    ("econnaborted", Kind::Network),
+    ("enotfound", Kind::Network),
+    ("eai_again", Kind::Network),
+    ("enetunreach", Kind::Network),
+    ("ehostunreach", Kind::Network),
+    ("name resolution", Kind::Network),
+    ("name or service not known", Kind::Network),
+    ("nodename nor servname", Kind::Network),
+    ("getaddrinfo", Kind::Network),
+    ("no route to host", Kind::Network),
+    ("network is unreachable", Kind::Network),
+    ("network request for", Kind::Network),
+    ("remotedisconnected", Kind::Network),
+    ("remoteprotocolerror", Kind::Network),
+    ("server disconnected", Kind::Network),
+    ("serverdisconnected", Kind::Network),
+    ("socket hang up", Kind::Network),
+    ("cannot connect to", Kind::Network),
+    ("max retries exceeded", Kind::Network),
+    ("fetch failed", Kind::Network),
+    ("sslerror", Kind::Network),
+    ("proxyerror", Kind::Network),
+    ("clientoserror", Kind::Network),
+    ("readerror", Kind::Network),
+];
+
+/// Who writes so: the first one in the line decides, of those that begin at one place the first one of the list.
+const CLIENTS: [(&str, Client); 22] = [
+    ("aiogram.dispatcher.dispatcher", Client::Aiogram2),
+    ("aiogram.utils.exceptions", Client::Aiogram2),
+    ("aiogram.exceptions", Client::Aiogram3),
+    ("telegram server says", Client::Aiogram3),
+    ("telegramconflicterror", Client::Aiogram3),
+    ("telegramnetworkerror", Client::Aiogram3),
+    ("telegramretryafter", Client::Aiogram3),
+    ("telegramservererror", Client::Aiogram3),
+    ("aiogram", Client::Aiogram3),
+    ("telegram.error.", Client::Ptb),
+    ("telegram.ext.", Client::Ptb),
+    ("error while getting updates", Client::Ptb),
+    ("exception happened while polling for updates", Client::Ptb),
+    ("telebot", Client::Telebot),
+    ("error code: 409", Client::Telebot),
+    ("grammyerror", Client::Grammy),
+    ("call to 'getupdates' failed", Client::Grammy),
+    ("etelegram", Client::NodeTelegramBotApi),
+    ("[polling_error]", Client::NodeTelegramBotApi),
+    ("telegramapierror", Client::NodeTelegramBotApi),
+    ("telegramerror: ", Client::Telegraf),
+    ("teloxide", Client::Teloxide),
+];
+
+/// What libraries write when they will log the same error again with its traceback.
+const TWICE: [&str; 3] =
+    ["error while getting updates", "olling exception", "a request to the telegram api was unsuccessful"];
+
+/// Names of exceptions that do not end in `Error` or `Exception`.
+const NAMES: [&[u8]; 9] = [
+    b"TimedOut",
+    b"RetryAfter",
+    b"Conflict",
+    b"Forbidden",
+    b"BadRequest",
+    b"InvalidToken",
+    b"Timeout",
+    b"ChatMigrated",
+    b"Unauthorized",
+];
+
+static CONFLICT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CONFLICTS.map(|(word, _)| word)));
+static REFUSAL_WORDS: LazyLock<Words> =
+    LazyLock::new(|| Words::new(&["while webhook is active", "another webhook is active"]));
+static SERVER_WORDS: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("onflict: "));
+static ERROR_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&ERRORS.map(|(word, _)| word)));
+static CLIENT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CLIENTS.map(|(word, _)| word)));
+static TWICE_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&TWICE));
+
+/// The conflict that a text names.
+pub fn conflict(text: &[u8]) -> Option<Kind> {
+    let (words, kind) = CONFLICT_WORDS.lowest(text).map(|index| CONFLICTS[index])?;
+    // A bot that says "the webhook is active" is content; the server says so only as a refusal.
+    let is_refusal = words != "webhook is active" || REFUSAL_WORDS.is_in(text);
+    is_refusal.then_some(kind)
+}
+
+/// What a line says, of the shape and at the level it has; `near` is the text around the anchor of a conflict, if the line
+/// has one.
+pub fn classify(text: &[u8], level: Option<Level>, shape: Shape, near: Option<&[u8]>) -> Option<Match> {
+    let named = near.and_then(|near| conflict(near).or_else(|| conflict(text)));
+    let kind = named.or_else(|| error(text, level, shape))?;
+    let client = CLIENT_WORDS.first(before(text, named)).map_or(Client::Unknown, |index| CLIENTS[index].1);
+    let comes_again = matches!(client, Client::Ptb | Client::Telebot) && TWICE_WORDS.is_in(text);
+    Some(Match { kind, client, comes_again })
+}
+
+/// What a client says stands before the server's own words, which are most of a conflict's line.
+fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
+    match named.and_then(|_| SERVER_WORDS.rfind(text)) {
+        Some(at) => &text[..at],
+        None => text,
+    }
+}
+
+/// Any other error: whoever logs at a level below a warning reports none, and an indented line is a piece of one.
+fn error(text: &[u8], level: Option<Level>, shape: Shape) -> Option<Kind> {
+    let words = || ERROR_WORDS.lowest(text).map(|index| ERRORS[index].1);
+    match (shape, level) {
+        (Shape::Inner | Shape::Traceback | Shape::Chain, _) | (_, Some(Level::Info)) => None,
+        (_, Some(Level::Warning)) => words(),
+        (_, Some(Level::Error)) => Some(words().unwrap_or(Kind::Other)),
+        (Shape::Plain | Shape::Head, None) if names_an_exception(text) => Some(words().unwrap_or(Kind::Other)),
+        (Shape::Plain | Shape::Head, None) => None,
+    }
+}
+
+/// `telegram.error.TimedOut: Timed out`, `Error: connect ETIMEDOUT`, `Unhandled rejection Error: x`.
+pub fn names_an_exception(text: &[u8]) -> bool {
+    const BEFORE: [&[u8]; 4] = [b"Uncaught ", b"Unhandled rejection ", b"Unhandled ", b"Fatal "];
+    let text = BEFORE.iter().find_map(|before| text.strip_prefix(*before)).unwrap_or(text);
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let length = text.iter().take(120).take_while(is_name).count();
+    let (name, rest) = text.split_at(length);
+    if length == 0 || !name[0].is_ascii_alphabetic() || !(rest.is_empty() || rest[0] == b':') {
+        return false;
+    }
+    let is_error = [&b"Error"[..], b"Exception"].iter().any(|end| name.ends_with(end));
+    is_error || NAMES.iter().any(|end| name.ends_with(end)) || memchr::memmem::find(name, b".exceptions.").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conflicts::line::dissect;
+    use crate::conflicts::time::Clock;
+    use jiff::tz::TimeZone;
+
+    fn of(line: &str) -> Option<(Kind, Client)> {
+        let mut clock = Clock::new(TimeZone::UTC, "2026-02-01T00:00:00Z".parse().unwrap());
+        let seen = dissect(line.as_bytes(), &mut clock);
+        classify(seen.text, seen.level, seen.shape, Some(seen.text)).map(|found| (found.kind, found.client))
+    }
+
+    /// Every line that is classified must have an anchor, or a scan would never look at it.
+    #[track_caller]
+    fn is_anchored(line: &str) {
+        assert!(ANCHORS.iter().any(|(anchor, _)| line.contains(anchor)), "no anchor: {line}");
+    }
+
+    const GET: &str =
+        "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
+    const HOOK: &str =
+        "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first";
+
+    #[test]
+    fn conflicts_by_client() {
+        use Client::{Aiogram2, Aiogram3, Grammy, NodeTelegramBotApi, Ptb, Telebot, Telegraf, Teloxide, Unknown};
+        use Kind::{OtherPoller, Webhook};
+        let cases = [
+            (
+                "2026-01-10 15:27:14,901 - aiogram.dispatcher - ERROR - Failed to fetch updates - TelegramConflictError: Telegram server says - {}",
+                Aiogram3,
+            ),
+            ("aiogram.exceptions.TelegramConflictError: Telegram server says - {}", Aiogram3),
+            ("aiogram.utils.exceptions.ConflictError: {}", Aiogram2),
+            ("2026-01-10 15:27:14,901 - telegram.ext.Updater - ERROR - Error while getting Updates: {}", Ptb),
+            ("2026-01-10 15:27:14,901 - telegram.ext.updater - ERROR - Error while getting Updates: {}", Ptb),
+            ("Error while getting Updates: {}", Ptb),
+            ("telegram.error.Conflict: {}", Ptb),
+            (
+                "2026-01-10 15:27:14,695 (__init__.py:652 MainThread) ERROR - TeleBot: \"A request to the Telegram API was unsuccessful. Error code: 409. Description: {}\"",
+                Telebot,
+            ),
+            (
+                "2026-01-10 15:27:14,695 (__init__.py:1083 MainThread) ERROR - TeleBot: \"Threaded polling exception: A request to the Telegram API was unsuccessful. Error code: 409. Description: {}\"",
+                Telebot,
+            ),
+            (
+                "telebot.apihelper.ApiTelegramException: A request to the Telegram API was unsuccessful. Error code: 409. Description: {}",
+                Telebot,
+            ),
+            ("TelegramError: 409: {}", Telegraf),
+            ("GrammyError: Call to 'getUpdates' failed! (409: {})", Grammy),
+            ("error: [polling_error] {\"code\":\"ETELEGRAM\",\"message\":\"ETELEGRAM: 409 {}\"}", NodeTelegramBotApi),
+            ("TelegramApiError: 409: {}", NodeTelegramBotApi),
+            (
+                " 2026-01-10T15:27:14.901Z ERROR teloxide::error_handlers > An error from the update listener: Api(Unknown(\"{}\"))",
+                Teloxide,
+            ),
+            ("{\"ok\":false,\"error_code\":409,\"description\":\"{}\"}", Unknown),
+            ("{}", Unknown),
+        ];
+        for (line, client) in cases {
+            for (text, kind) in [(GET, OtherPoller), (HOOK, Webhook)] {
+                let line = line.replacen("{}", text, 1);
+                assert_eq!(of(&line), Some((kind, client)), "{line}");
+                is_anchored(&line);
+                assert_eq!(of(&line.to_uppercase()).map(|found| found.0), Some(kind), "{line}");
+                is_anchored(&line.to_uppercase());
+                is_anchored(&line.to_lowercase());
+            }
+        }
+    }
+
+    #[test]
+    fn the_servers_other_words() {
+        use Kind::{OtherPoller, Webhook};
+        let cases = [
+            ("Conflict: terminated by setWebhook request", Webhook),
+            ("Conflict: terminated by other setWebhook", Webhook),
+            ("Conflict: terminated by other long poll or webhook", OtherPoller),
+            ("Conflict: another webhook is active", Webhook),
+            (
+                "aiogram.utils.exceptions.TerminatedByOtherGetUpdates: Terminated by other getupdates request; make sure",
+                OtherPoller,
+            ),
+            ("An error from the update listener: Api(TerminatedByOtherGetUpdates)", OtherPoller),
+            ("    description: 'Conflict: terminated by other getUpdates request'", OtherPoller),
+            ("2026-01-10 15:27:14 INFO still: conflict: terminated by other getupdates request", OtherPoller),
+        ];
+        for (line, kind) in cases {
+            assert_eq!(of(line).map(|found| found.0), Some(kind), "{line}");
+            is_anchored(line);
+        }
+    }
+
+    #[test]
+    fn other_kinds() {
+        use Kind::{Network, Other, RateLimit, Server, Timeout};
+        let cases = [
+            ("telegram.error.RetryAfter: Flood control exceeded. Retry in 5 seconds", RateLimit),
+            ("2026-01-10 15:27:14 - WARNING - TelegramRetryAfter: Flood control exceeded", RateLimit),
+            (
+                "2026-01-10 15:27:14 ERROR TeleBot: \"A request … Error code: 429. Description: Too Many Requests: retry after 5",
+                RateLimit,
+            ),
+            ("telegram.error.TimedOut: Timed out", Timeout),
+            ("asyncio.exceptions.TimeoutError", Timeout),
+            (
+                "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='api.telegram.org', port=443): Read timed out.",
+                Timeout,
+            ),
+            (
+                "telegram.error.NetworkError: httpx.ConnectError: [Errno -3] Temporary failure in name resolution",
+                Network,
+            ),
+            (
+                "2026-01-10 15:27:14 - aiogram - ERROR - TelegramNetworkError: HTTP Client says - ClientConnectorError: Cannot connect",
+                Network,
+            ),
+            (
+                "error: [polling_error] {\"code\":\"EFATAL\",\"message\":\"EFATAL: Error: connect ETIMEDOUT 1.2.3.4:443\"}",
+                Network,
+            ),
+            ("Error: getaddrinfo EAI_AGAIN api.telegram.org", Network),
+            ("OSError: [WinError 121] The semaphore timeout period has expired", Network),
+            ("telegram.error.NetworkError: Bad Gateway", Server),
+            ("2026-01-10 15:27:14 ERROR error code: 502. Description: Bad Gateway", Server),
+            ("2026-01-10 15:27:14 CRITICAL the disk is full", Other),
+            ("ValueError: invalid literal", Other),
+            ("TypeError: Cannot read properties of undefined", Other),
+        ];
+        for (line, kind) in cases {
+            assert_eq!(of(line).map(|found| found.0), Some(kind), "{line}");
+            is_anchored(&format!("{line}\n"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_error() {
+        let cases = [
+            "2026-01-10 15:27:14 INFO error handling is on, timeout 30",
+            "2026-01-10 15:27:14 DEBUG NetworkError was handled",
+            "2026-01-10 15:27:14 WARNING - Sleep for 1.000000 seconds and try again... (tryings = 0, bot id = 7)",
+            "    raise NetworkError(\"x\")",
+            "the webhook is active at https://example.org",
+            "2026-01-10 15:27:14 INFO process terminated by user",
+            "errors: 0",
+            "no error",
+        ];
+        for line in cases {
+            assert_eq!(of(line), None, "{line}");
+        }
+    }
+}

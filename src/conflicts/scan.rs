@@ -1,0 +1,343 @@
+//! Whole lines in memory become marks: the lines that say something, and what stands between them as far as it matters.
+//!
+//! Nothing is looked at but the lines with an anchor, and for those without a time of their own the lines above, up to the
+//! head of their record. That look upwards ends at the mark before, so that all of them together read nothing twice.
+
+use aho_corasick::packed::{self, Searcher};
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::{memchr, memrchr};
+
+use super::line::{Level, Line, Shape, dissect};
+use super::patterns::{ANCHORS, Anchor, Match, classify, names_an_exception};
+use super::time::{Clock, Time};
+
+/// Of a longer line only this much is looked at, around what was found.
+pub const LONGEST: usize = 64 * 1024;
+
+/// What a line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// An error of this kind.
+    Error(Match),
+    /// A bot has started to poll.
+    Start,
+}
+
+/// A line that says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its own time.
+    pub time: Time,
+    /// What it says.
+    pub says: Says,
+    /// What it looks like.
+    pub shape: Shape,
+    /// What stands between the mark before and this one.
+    pub gap: Gap,
+    /// The lines up to this one, where lines are counted.
+    pub line: u64,
+}
+
+/// What stands between two marks, seen from the lower one upwards: only as far as the head of its record.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The nearest time above.
+    pub time: Time,
+    /// There is the head of a record.
+    pub head: bool,
+    /// There is the beginning of a traceback.
+    pub traceback: bool,
+    /// That traceback goes on with one above.
+    pub chained: bool,
+    /// The upper end was reached without a time: what stands above it counts too.
+    pub open: bool,
+}
+
+impl Gap {
+    /// Nothing in between, and nothing known of what is above.
+    pub const NONE: Self = Self { time: Time::UNKNOWN, head: false, traceback: false, chained: false, open: true };
+
+    /// This gap, and above it the other.
+    #[must_use]
+    pub fn below(self, upper: Self) -> Self {
+        if !self.open {
+            return self;
+        }
+        // Below the nearest head only what is below counts.
+        let upper_counts = !self.head;
+        Self {
+            time: self.time.or(upper.time),
+            head: self.head || upper.head,
+            traceback: self.traceback || (upper_counts && upper.traceback),
+            chained: self.chained || (upper_counts && upper.chained),
+            open: upper.open,
+        }
+    }
+}
+
+/// The marks of some lines.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    /// In the order of the lines.
+    pub marks: Vec<Mark>,
+    /// What stands below the last mark.
+    pub rest: Option<Gap>,
+    /// How many lines there were, where lines are counted.
+    pub lines: u64,
+}
+
+/// Finds marks. Every thread has its own.
+pub struct Scanner {
+    anchors: Anchors,
+    clock: Clock,
+    counts_lines: bool,
+}
+
+enum Anchors {
+    /// SIMD, where the processor has it.
+    Packed(Searcher),
+    /// Everywhere else.
+    Automaton(AhoCorasick),
+}
+
+impl Anchors {
+    fn new() -> Self {
+        let words = ANCHORS.map(|(word, _)| word);
+        match packed::Config::new().builder().extend(words).build() {
+            Some(searcher) => Self::Packed(searcher),
+            None => Self::Automaton(
+                AhoCorasick::builder()
+                    .match_kind(MatchKind::LeftmostFirst)
+                    .build(words)
+                    .expect("a short list of literals"),
+            ),
+        }
+    }
+
+    /// Calls `found` for each anchor with its position.
+    fn each(&self, text: &[u8], mut found: impl FnMut(usize, Anchor)) {
+        match self {
+            Self::Packed(searcher) => {
+                searcher.find_iter(text).for_each(|hit| found(hit.start(), ANCHORS[hit.pattern().as_usize()].1));
+            }
+            Self::Automaton(automaton) => {
+                automaton.find_iter(text).for_each(|hit| found(hit.start(), ANCHORS[hit.pattern().as_usize()].1));
+            }
+        }
+    }
+}
+
+/// A line that has anchors.
+struct Hit {
+    start: usize,
+    end: usize,
+    /// Where the first anchor of a conflict is.
+    conflict: Option<usize>,
+    is_start: bool,
+}
+
+impl Scanner {
+    /// Times without a zone are the clock's; counting lines costs time and is for `--last-lines`.
+    pub fn new(clock: Clock, counts_lines: bool) -> Self {
+        Self { anchors: Anchors::new(), clock, counts_lines }
+    }
+
+    /// The marks of whole lines; the last one may lack its newline.
+    pub fn scan(&mut self, text: &[u8]) -> Marks {
+        let Self { anchors, clock, counts_lines } = self;
+        let mut pass =
+            Pass { text, clock, counts_lines: *counts_lines, floor: 0, counted: 0, result: Marks::default() };
+        let mut current: Option<Hit> = None;
+        anchors.each(text, |at, anchor| {
+            if let Some(hit) = &mut current
+                && at < hit.end
+            {
+                hit.conflict = hit.conflict.or((anchor == Anchor::Conflict).then_some(at));
+                return;
+            }
+            if let Some(hit) = current.take() {
+                pass.line(&hit);
+            }
+            let start = memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+            let end = memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline + 1);
+            let conflict = (anchor == Anchor::Conflict).then_some(at);
+            let is_start = anchor == Anchor::Start;
+            current = Some(Hit { start, end, conflict, is_start });
+        });
+        if let Some(hit) = current {
+            pass.line(&hit);
+        }
+        pass.finish()
+    }
+
+    /// A line that is too long to be kept: pieces of it come one after the other.
+    pub fn long_line(&self, head: &[u8]) -> LongLine {
+        LongLine { head: head[..head.len().min(1024)].to_vec(), overlap: Vec::new(), found: None }
+    }
+
+    /// Looks at the next piece of a long line.
+    pub fn piece(&mut self, line: &mut LongLine, piece: &[u8]) {
+        let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
+        if !line.found.is_some_and(|found| matches!(found, Says::Error(found) if found.kind.is_conflict())) {
+            // What lies across the border of two pieces.
+            let mut border = std::mem::take(&mut line.overlap);
+            border.extend_from_slice(&piece[..piece.len().min(AROUND)]);
+            self.look_into(line, &border);
+            self.look_into(line, piece);
+        }
+        line.overlap.clear();
+        line.overlap.extend_from_slice(&piece[piece.len().saturating_sub(AROUND)..]);
+    }
+
+    fn look_into(&mut self, line: &mut LongLine, text: &[u8]) {
+        let mut hits: Vec<(usize, Anchor)> = Vec::new();
+        self.anchors.each(text, |at, anchor| {
+            // One of each kind is enough, except that an anchor of a conflict may deceive.
+            if anchor == Anchor::Conflict && hits.len() < 64 || hits.iter().all(|(_, other)| *other != anchor) {
+                hits.push((at, anchor));
+            }
+        });
+        for (at, anchor) in hits {
+            let mut around = line.head.clone();
+            around.extend_from_slice(&text[at.saturating_sub(AROUND)..(at + AROUND).min(text.len())]);
+            let seen = dissect(&around, &mut self.clock);
+            let new = says(&seen, (anchor == Anchor::Conflict).then_some(seen.text), anchor == Anchor::Start);
+            let is_better = |new: Says| match (line.found, new) {
+                (Some(Says::Error(old)), Says::Error(new)) => new.kind.is_conflict() && !old.kind.is_conflict(),
+                (Some(_), Says::Start) => false,
+                (None, _) | (Some(Says::Start), Says::Error(_)) => true,
+            };
+            if let Some(new) = new.filter(|new| is_better(*new)) {
+                line.found = Some(new);
+            }
+        }
+    }
+
+    /// The mark of a long line whose last piece has come; `above` is what stands between it and the mark before.
+    pub fn finish(&mut self, line: &LongLine, above: Gap) -> Marks {
+        let seen = dissect(&line.head, &mut self.clock);
+        let is_dated_head = seen.shape == Shape::Head && seen.time != Time::UNKNOWN;
+        let gap = if is_dated_head { Gap { open: false, ..Gap::NONE } } else { above };
+        let mark = line.found.map(|says| Mark { time: seen.time, says, shape: seen.shape, gap, line: 1 });
+        let own = Gap {
+            time: seen.time,
+            head: matches!(seen.shape, Shape::Head | Shape::Plain),
+            traceback: seen.shape == Shape::Traceback,
+            chained: seen.shape == Shape::Chain,
+            open: !is_dated_head,
+        };
+        let rest = if mark.is_some() { Gap::NONE } else { own.below(above) };
+        Marks { marks: mark.into_iter().collect(), rest: Some(rest), lines: u64::from(self.counts_lines) }
+    }
+}
+
+/// One pass over some lines.
+struct Pass<'a> {
+    text: &'a [u8],
+    clock: &'a mut Clock,
+    counts_lines: bool,
+    /// The end of the last mark's line.
+    floor: usize,
+    /// Lines are counted up to here.
+    counted: usize,
+    result: Marks,
+}
+
+impl Pass<'_> {
+    fn line(&mut self, hit: &Hit) {
+        let line = dissect(&self.text[hit.start..hit.end], self.clock);
+        let near =
+            hit.conflict.map(|at| &self.text[at.saturating_sub(NEAR / 2).max(hit.start)..(at + NEAR).min(hit.end)]);
+        let Some(says) = says(&line, near, hit.is_start) else { return };
+        let gap = match line.shape {
+            Shape::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
+            _ => self.gap(hit.start, line.time != Time::UNKNOWN),
+        };
+        if self.counts_lines {
+            self.result.lines += count_lines(&self.text[self.counted..hit.end]);
+            self.counted = hit.end;
+        }
+        self.floor = hit.end;
+        self.result.marks.push(Mark { time: line.time, says, shape: line.shape, gap, line: self.result.lines });
+    }
+
+    fn finish(mut self) -> Marks {
+        if self.counts_lines {
+            self.result.lines += count_lines(&self.text[self.counted..]);
+        }
+        self.result.rest = Some(self.gap(self.text.len(), false));
+        self.result
+    }
+
+    /// Looks upwards from `end`, no further than the last mark: to the next time, or, where the time is known already,
+    /// to the head of the record.
+    fn gap(&mut self, end: usize, knows_time: bool) -> Gap {
+        let mut gap = Gap::NONE;
+        let mut end = end;
+        // The line below names an exception: behind an indented line it ends a traceback, and begins nothing.
+        let mut is_tail = false;
+        while end > self.floor {
+            let above = &self.text[self.floor..end - 1];
+            let start = memrchr(b'\n', above).map_or(self.floor, |newline| self.floor + newline + 1);
+            let line = &self.text[start..end];
+            end = start;
+            if is_plainly_inner(line) {
+                is_tail = false;
+                continue;
+            }
+            gap.head |= std::mem::take(&mut is_tail);
+            let line = dissect(line, self.clock);
+            gap.time = gap.time.or(line.time);
+            match line.shape {
+                Shape::Plain if names_an_exception(line.text) => is_tail = true,
+                Shape::Head | Shape::Plain => gap.head = true,
+                Shape::Traceback if !gap.head => gap.traceback = true,
+                Shape::Chain if !gap.head => gap.chained = true,
+                Shape::Traceback | Shape::Chain | Shape::Inner => {}
+            }
+            if gap.head && (knows_time || gap.time != Time::UNKNOWN) {
+                gap.open = false;
+                break;
+            }
+        }
+        gap.head |= is_tail;
+        gap
+    }
+}
+
+/// The words of a conflict end this near behind its anchor, and begin in half the distance before it.
+const NEAR: usize = 48;
+/// How much of a long line is looked at around an anchor.
+const AROUND: usize = 256;
+
+/// A line of which only the head and what was found in it are kept.
+#[derive(Debug)]
+pub struct LongLine {
+    head: Vec<u8>,
+    overlap: Vec<u8>,
+    found: Option<Says>,
+}
+
+fn says(line: &Line<'_>, near: Option<&[u8]>, is_start: bool) -> Option<Says> {
+    let text = &line.text[..line.text.len().min(LONGEST)];
+    match classify(text, line.level, line.shape, near) {
+        Some(found) => Some(Says::Error(found)),
+        None if is_start && matches!(line.level, None | Some(Level::Info)) && line.shape != Shape::Inner => {
+            Some(Says::Start)
+        }
+        None => None,
+    }
+}
+
+/// The lines of a traceback are most of what is looked at on the way up: two spaces and no digit behind them. A date may
+/// stand behind one space.
+fn is_plainly_inner(line: &[u8]) -> bool {
+    line.starts_with(b"  ") && line.get(2).is_none_or(|byte| !byte.is_ascii_digit() && *byte != b'[')
+}
+
+/// How many lines; the last one may lack its newline.
+pub fn count_lines(text: &[u8]) -> u64 {
+    let newlines = memchr::memchr_iter(b'\n', text).count() as u64;
+    newlines + u64::from(text.last().is_some_and(|last| *last != b'\n'))
+}

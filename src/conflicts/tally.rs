@@ -1,0 +1,453 @@
+//! Events are counted: in total, by day or hour, by client; and what is kept of their times is bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::Timestamp;
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::pattern::{self, APART, Burst, Facts, Pattern};
+use super::patterns::{Client, Kind};
+use super::records::{Event, What};
+use super::time::Time;
+
+/// So many times are kept to tell a pattern.
+const KEPT: usize = 4096;
+/// Two lines of one start (`Application started`, `Scheduler started`) are this near to each other.
+const ONE_START: i64 = 2000;
+
+/// What the buckets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Days of the wall clock.
+    Day,
+    /// Hours of the wall clock.
+    Hour,
+}
+
+/// How often each kind was seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Every 409: another poller, or a webhook.
+    pub conflicts: u64,
+    /// 409s because of another poller.
+    pub other_poller: u64,
+    /// 409s because of a webhook.
+    pub webhook: u64,
+    /// 429s.
+    pub rate_limit: u64,
+    /// No answer in time.
+    pub timeout: u64,
+    /// DNS, TCP, TLS, a proxy.
+    pub network: u64,
+    /// 5xx.
+    pub server: u64,
+    /// Any other error.
+    pub other: u64,
+}
+
+impl Counts {
+    fn add(&mut self, kind: Kind) {
+        self.conflicts += u64::from(kind.is_conflict());
+        *match kind {
+            Kind::OtherPoller => &mut self.other_poller,
+            Kind::Webhook => &mut self.webhook,
+            Kind::RateLimit => &mut self.rate_limit,
+            Kind::Timeout => &mut self.timeout,
+            Kind::Network => &mut self.network,
+            Kind::Server => &mut self.server,
+            Kind::Other => &mut self.other,
+        } += 1;
+    }
+
+    /// How often this kind was seen.
+    pub fn of(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::OtherPoller => self.other_poller,
+            Kind::Webhook => self.webhook,
+            Kind::RateLimit => self.rate_limit,
+            Kind::Timeout => self.timeout,
+            Kind::Network => self.network,
+            Kind::Server => self.server,
+            Kind::Other => self.other,
+        }
+    }
+
+    /// All events together.
+    pub fn errors(&self) -> u64 {
+        Kind::ALL.iter().map(|kind| self.of(*kind)).sum()
+    }
+}
+
+/// A stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stretch {
+    /// How long, in seconds.
+    pub seconds: u64,
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+}
+
+/// A day or an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bucket {
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends.
+    #[serde(skip)]
+    pub end: Timestamp,
+    /// What happened in it.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// What is counted.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Buckets.
+    pub by: By,
+    /// Days and hours are those of this zone.
+    pub zone: TimeZone,
+    /// Nothing before, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Nothing from here on.
+    pub until: Option<i64>,
+}
+
+/// Counts events.
+#[derive(Debug)]
+pub struct Tally {
+    limits: Limits,
+    totals: Counts,
+    clients: BTreeMap<Client, u64>,
+    buckets: BTreeMap<i64, (i64, Counts)>,
+    /// The bucket of the latest event.
+    cached: (i64, i64),
+    /// Stretches without a longer pause between two conflicts: their end, and how many were another poller's.
+    bursts: BTreeMap<i64, (i64, u64)>,
+    conflicts: VecDeque<i64>,
+    starts: VecDeque<i64>,
+    /// The last conflict of the log that is being read, and the longest step to the next one.
+    previous: Option<i64>,
+    longest: Option<(i64, i64)>,
+    first: Option<i64>,
+    last: Option<i64>,
+    log_ends: Option<i64>,
+    undated: u64,
+    undated_conflicts: u64,
+}
+
+/// The result.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Of everything that was counted.
+    pub totals: Counts,
+    /// Errors without a time; left out where `--since` or `--until` asks for times.
+    pub undated: u64,
+    /// The 409s among them.
+    pub undated_conflicts: u64,
+    /// Conflicts by client library.
+    pub clients: Vec<(Client, u64)>,
+    /// Days or hours in order, quiet ones in between included.
+    pub buckets: Vec<Bucket>,
+    /// The first conflict.
+    pub first: Option<Timestamp>,
+    /// The last conflict.
+    pub last: Option<Timestamp>,
+    /// The longest time without a conflict, up to the last line of the log.
+    pub quiet: Option<Stretch>,
+    /// What the conflicts look like.
+    pub pattern: Pattern,
+}
+
+impl Tally {
+    /// Of nothing yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            totals: Counts::default(),
+            clients: BTreeMap::new(),
+            buckets: BTreeMap::new(),
+            cached: (0, 0),
+            bursts: BTreeMap::new(),
+            conflicts: VecDeque::new(),
+            starts: VecDeque::new(),
+            previous: None,
+            longest: None,
+            first: None,
+            last: None,
+            log_ends: None,
+            undated: 0,
+            undated_conflicts: 0,
+        }
+    }
+
+    /// Counts one event.
+    pub fn add(&mut self, event: &Event) {
+        let millis = event.time.millis();
+        match (event.what, millis) {
+            (What::Start, Some(millis)) if self.wants(millis) => self.start(millis),
+            (What::Error(kind, client), Some(millis)) if self.wants(millis) => {
+                self.count(kind, client);
+                self.bucket(millis).add(kind);
+                if kind.is_conflict() {
+                    self.conflict(millis, kind);
+                }
+            }
+            (What::Start, _) | (What::Error(..), Some(_)) => {}
+            (What::Error(kind, client), None) => {
+                self.undated += 1;
+                self.undated_conflicts += u64::from(kind.is_conflict());
+                if self.limits.since.is_none() && self.limits.until.is_none() {
+                    self.count(kind, client);
+                }
+            }
+        }
+    }
+
+    /// A log has been read to its end, where the latest time was this one.
+    pub fn end_log(&mut self, latest: Time) {
+        self.previous = None;
+        if let Some(latest) = latest.millis() {
+            let latest = self.limits.until.map_or(latest, |until| latest.min(until));
+            self.log_ends = self.log_ends.max(Some(latest));
+        }
+    }
+
+    fn wants(&self, millis: i64) -> bool {
+        self.limits.since.is_none_or(|since| millis >= since) && self.limits.until.is_none_or(|until| millis < until)
+    }
+
+    fn count(&mut self, kind: Kind, client: Client) {
+        self.totals.add(kind);
+        if kind.is_conflict() {
+            *self.clients.entry(client).or_default() += 1;
+        }
+    }
+
+    fn start(&mut self, millis: i64) {
+        if self.starts.back().is_some_and(|last| (millis - last).abs() <= ONE_START) {
+            return;
+        }
+        keep(&mut self.starts, millis);
+    }
+
+    fn conflict(&mut self, millis: i64, kind: Kind) {
+        self.first = Some(self.first.map_or(millis, |first| first.min(millis)));
+        self.last = self.last.max(Some(millis));
+        if let Some(previous) = self.previous.replace(millis)
+            && self.longest.is_none_or(|(from, until)| millis - previous > until - from)
+        {
+            self.longest = Some((previous, millis));
+        }
+        if kind == Kind::OtherPoller {
+            keep(&mut self.conflicts, millis);
+        }
+        self.burst(millis, u64::from(kind == Kind::OtherPoller));
+    }
+
+    /// Puts a conflict into its burst, and bursts that meet together.
+    fn burst(&mut self, millis: i64, one: u64) {
+        let near = self.bursts.range(..=millis.saturating_add(APART)).next_back();
+        let (start, end, count) = match near {
+            Some((&start, &(end, count))) if millis <= end.saturating_add(APART) => (start, end, count),
+            _ => {
+                self.bursts.insert(millis, (millis, one));
+                return;
+            }
+        };
+        if (start..=end.max(millis)).contains(&millis) {
+            self.bursts.insert(start, (end.max(millis), count + one));
+            return;
+        }
+        // Before all others of its burst: a clock that went back.
+        self.bursts.remove(&start);
+        let before = self.bursts.range(..millis).next_back().map(|(&start, &(end, count))| (start, end, count));
+        match before.filter(|(_, end, _)| millis <= end.saturating_add(APART)) {
+            Some((first, _, more)) => self.bursts.insert(first, (end, count + more + one)),
+            None => self.bursts.insert(millis, (end, count + one)),
+        };
+    }
+
+    fn bucket(&mut self, millis: i64) -> &mut Counts {
+        if !(self.cached.0..self.cached.1).contains(&millis) {
+            self.cached = bounds(millis, &self.limits);
+        }
+        let (start, end) = self.cached;
+        &mut self.buckets.entry(start).or_insert((end, Counts::default())).1
+    }
+
+    /// The result.
+    pub fn finish(mut self) -> Summary {
+        let sorted = |times: &mut VecDeque<i64>| {
+            times.make_contiguous().sort_unstable();
+            std::mem::take(times)
+        };
+        let (conflicts, starts) = (sorted(&mut self.conflicts), sorted(&mut self.starts));
+        let all: Vec<Burst> = self.bursts.iter().map(|(&start, &(end, count))| Burst { start, end, count }).collect();
+        let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
+        let clients: Vec<(Client, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
+        let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Client::Unknown));
+        let pattern = pattern::recognise(&Facts {
+            other_poller: self.totals.other_poller,
+            webhook: self.totals.webhook,
+            bursts: &bursts,
+            conflicts: conflicts.as_slices().0,
+            starts: starts.as_slices().0,
+            client: main.map_or(Client::Unknown, |(client, _)| *client),
+        });
+        Summary {
+            totals: self.totals,
+            undated: self.undated,
+            undated_conflicts: self.undated_conflicts,
+            clients,
+            buckets: filled(&self.buckets, &self.limits),
+            first: self.first.and_then(instant),
+            last: self.last.and_then(instant),
+            quiet: self.quiet(&all),
+            pattern,
+        }
+    }
+
+    fn quiet(&self, bursts: &[Burst]) -> Option<Stretch> {
+        let between = bursts.windows(2).map(|pair| (pair[0].end, pair[1].start));
+        let since = self.last.zip(self.log_ends.filter(|end| Some(*end) > self.last));
+        // Within a burst nothing is longer than the longest step; between logs it would be no step at all.
+        let within = self.longest.filter(|(from, until)| until - from <= APART);
+        let (from, until) = between.chain(since).chain(within).max_by_key(|(from, until)| until - from)?;
+        let seconds = u64::try_from((until - from) / 1000).ok()?;
+        Some(Stretch { seconds, from: instant(from)?, until: instant(until)? })
+    }
+}
+
+fn keep(times: &mut VecDeque<i64>, millis: i64) {
+    if times.len() == KEPT {
+        times.pop_front();
+    }
+    times.push_back(millis);
+}
+
+fn instant(millis: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(millis).ok()
+}
+
+/// The day or the hour that an instant is in.
+fn bounds(millis: i64, limits: &Limits) -> (i64, i64) {
+    let bounds = instant(millis).and_then(|instant| {
+        let now = instant.to_zoned(limits.zone.clone());
+        let day = now.start_of_day().ok()?;
+        match limits.by {
+            By::Day => Some((day.timestamp(), day.tomorrow().ok()?.start_of_day().ok()?.timestamp())),
+            By::Hour => {
+                // Full hours of the wall clock: half an hour off UTC in India.
+                let into =
+                    i64::from(now.minute()) * 60_000 + i64::from(now.second()) * 1000 + i64::from(now.millisecond());
+                let start = Timestamp::from_millisecond(millis - into).ok()?;
+                Some((start, start.checked_add(1.hour()).ok()?))
+            }
+        }
+    });
+    bounds.map_or((millis, millis + 1), |(start, end)| (start.as_millisecond(), end.as_millisecond()))
+}
+
+/// Quiet days between two others are shown, but not the years between a clock of 1970 and ours.
+const LONGEST_FILL: usize = 366;
+
+fn filled(buckets: &BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> Vec<Bucket> {
+    let mut all: Vec<Bucket> = Vec::new();
+    let bucket = |start: i64, end: i64, counts| Some(Bucket { start: instant(start)?, end: instant(end)?, counts });
+    for (&start, &(end, counts)) in buckets {
+        let mut missing = Vec::new();
+        let mut at = all.last().map_or(start, |last| last.end.as_millisecond());
+        while at < start && missing.len() <= LONGEST_FILL {
+            let (from, until) = bounds(at, limits);
+            missing.extend(bucket(from, until, Counts::default()));
+            at = until;
+        }
+        if missing.len() <= LONGEST_FILL {
+            all.append(&mut missing);
+        }
+        all.extend(bucket(start, end, counts));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+    const START: i64 = 1_768_003_200_000; // 2026-01-10 00:00 UTC
+
+    fn limits(by: By) -> Limits {
+        Limits { by, zone: TimeZone::UTC, since: None, until: None }
+    }
+
+    fn at(millis: i64, kind: Kind) -> Event {
+        Event { time: Time::at(millis), what: What::Error(kind, Client::Aiogram3), line: 0 }
+    }
+
+    fn tally(limits: Limits, events: &[Event]) -> Summary {
+        let mut tally = Tally::new(limits);
+        for event in events {
+            tally.add(event);
+        }
+        tally.finish()
+    }
+
+    #[test]
+    fn days_with_quiet_ones_in_between() {
+        let events =
+            [at(START + 1, Kind::OtherPoller), at(START + DAY - 1, Kind::Webhook), at(START + 3 * DAY, Kind::Timeout)];
+        let summary = tally(limits(By::Day), &events);
+        let days: Vec<(String, u64, u64)> = summary
+            .buckets
+            .iter()
+            .map(|day| (day.start.to_string(), day.counts.conflicts, day.counts.timeout))
+            .collect();
+        let expected = [("10", 2, 0), ("11", 0, 0), ("12", 0, 0), ("13", 0, 1)];
+        let expected: Vec<_> = expected.map(|(day, a, b)| (format!("2026-01-{day}T00:00:00Z"), a, b)).into();
+        assert_eq!(days, expected);
+        assert_eq!((summary.totals.conflicts, summary.totals.errors()), (2, 3));
+        assert_eq!(summary.quiet.unwrap().seconds, 86_399);
+    }
+
+    #[test]
+    fn hours_of_a_zone_with_half_an_hour() {
+        let zone = super::super::time::parse_zone("+05:30").unwrap();
+        let summary = tally(Limits { zone, ..limits(By::Hour) }, &[at(START, Kind::OtherPoller)]);
+        assert_eq!(summary.buckets[0].start.to_string(), "2026-01-09T23:30:00Z");
+    }
+
+    #[test]
+    fn a_clock_of_another_decade_makes_no_endless_table() {
+        let summary = tally(limits(By::Day), &[at(0, Kind::Other), at(START, Kind::Other)]);
+        assert_eq!(summary.buckets.len(), 2);
+    }
+
+    #[test]
+    fn since_and_until() {
+        let wanted = Limits { since: Some(START), until: Some(START + DAY), ..limits(By::Day) };
+        let undated = Event { time: Time::UNKNOWN, ..at(0, Kind::OtherPoller) };
+        let events = [at(START - 1, Kind::Webhook), at(START, Kind::Webhook), at(START + DAY, Kind::Webhook), undated];
+        let summary = tally(wanted, &events);
+        assert_eq!((summary.totals.conflicts, summary.undated, summary.undated_conflicts), (1, 1, 1));
+        assert_eq!(tally(limits(By::Day), &events).totals.conflicts, 4);
+    }
+
+    #[test]
+    fn bursts_meet_whatever_the_order() {
+        let minute = 60_000;
+        let mut tally = Tally::new(limits(By::Day));
+        for time in [30, 15, 22, 0, 60, 8] {
+            tally.add(&at(START + time * minute, Kind::OtherPoller));
+        }
+        let bursts: Vec<_> = tally.bursts.values().map(|(_, count)| *count).collect();
+        assert_eq!(bursts, [5, 1]);
+        tally.end_log(Time::at(START + 200 * minute));
+        assert_eq!(tally.finish().quiet.unwrap().seconds, 140 * 60);
+    }
+}

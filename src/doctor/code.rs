@@ -1,0 +1,127 @@
+//! The codes of findings: stable words, for scripts and for `--explain`.
+
+use serde::{Serialize, Serializer};
+
+use super::explain::{self, Explanation};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What a finding is about; in the order in which findings of one level are shown.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word for it; it never changes.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// More than one instance runs.
+    DuplicateInstances = "duplicate-instances",
+    /// A surplus instance would be started again.
+    Respawner = "respawner",
+    /// pm2 runs several copies.
+    Pm2Cluster = "pm2-cluster",
+    /// supervisord runs several copies.
+    SupervisordNumprocs = "supervisord-numprocs",
+    /// Two services start the bot.
+    SecondManager = "second-manager",
+    /// It runs in two containers.
+    TwoContainers = "two-containers",
+    /// It runs in a container and on the host.
+    ContainerAndHost = "container-and-host",
+    /// A new release runs beside the old one.
+    DeployOverlap = "deploy-overlap",
+    /// CI or a git hook started another one.
+    CiOverlap = "ci-overlap",
+    /// An IDE started it.
+    IdeAutorun = "ide-autorun",
+    /// It is started again and again.
+    RespawnLoop = "respawn-loop",
+    /// It believes that a lock is held for it, and none is.
+    LeakedSkipVariable = "leaked-skip-variable",
+    /// It runs without the lock.
+    UnlockedInstance = "unlocked-instance",
+    /// The locked file is no more at its path.
+    ReplacedLock = "replaced-lock",
+    /// A PID file without a flock.
+    PidfileOnly = "pidfile-only",
+    /// An fcntl lock instead of a flock.
+    FcntlLock = "fcntl-lock",
+    /// A stranger holds the lock by inheritance.
+    InheritedLock = "inherited-lock",
+    /// The instance sees another folder at the lock's path.
+    PrivateTmp = "private-tmp",
+    /// The lock lies on a network file system.
+    NetworkFs = "network-fs",
+    /// A cleaner will remove the lock file.
+    TmpCleaner = "tmp-cleaner",
+    /// The lock names a process that is gone.
+    StaleLock = "stale-lock",
+    /// Several processes are one instance.
+    FoldedInstance = "folded-instance",
+}
+
+impl Code {
+    /// The code that this word means.
+    ///
+    /// # Errors
+    /// A sentence with the nearest word, or with all of them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let word = text.trim().to_ascii_lowercase();
+        if let Some(&code) = Self::ALL.iter().find(|code| code.word() == word) {
+            return Ok(code);
+        }
+        let nearest = Self::ALL.iter().map(|code| (strsim::damerau_levenshtein(code.word(), &word), code.word())).min();
+        Err(match nearest {
+            Some((distance, near)) if distance <= near.len() / 3 => {
+                format!("there is no finding `{text}`; the nearest one is `{near}`")
+            }
+            _ => {
+                let all: Vec<&str> = Self::ALL.iter().map(|code| code.word()).collect();
+                format!("there is no finding `{text}`; there are {}", all.join(", "))
+            }
+        })
+    }
+
+    /// Its cause, how to be sure of it, and what mends it.
+    pub fn explanation(self) -> Explanation {
+        explain::of(self)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_kebab_case_and_means_its_code() {
+        for &code in Code::ALL {
+            assert_eq!(Code::parse(code.word()), Ok(code));
+            assert!(code.word().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
+        }
+    }
+
+    #[test]
+    fn a_typing_error_is_told_the_nearest_word() {
+        assert!(Code::parse("stale-lok").unwrap_err().contains("`stale-lock`"));
+        assert!(Code::parse("what").unwrap_err().contains("duplicate-instances, respawner"));
+    }
+}

@@ -1,0 +1,261 @@
+//! What a diagnosis is made from: a plain value, gathered once ([`super::gather`]), or written by hand in tests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::commands::status::{Covered, covered};
+use crate::duration::show;
+use crate::lock::carriers::LockedFile;
+use crate::lock::state;
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::origin::{Origin, OriginKind};
+
+/// Everything that was looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// When.
+    pub now: Timestamp,
+    /// Each distinct bot; where nothing was named: each likely one, and locks that belong to none of them.
+    pub bots: Vec<Bot>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be inspected.
+    pub uninspected: usize,
+    /// `/proc` hides other users' processes.
+    pub hidden: bool,
+    /// What else could not be seen, in whole sentences.
+    pub unseen: Vec<String>,
+}
+
+/// One bot.
+#[derive(Debug, Clone, Default)]
+pub struct Bot {
+    /// Its name.
+    pub name: String,
+    /// What means this bot behind a subcommand: its name, or flags; `None` if nothing does.
+    pub select: Option<String>,
+    /// The flag that names its lock, where the operator gave one.
+    pub lock_flag: Option<String>,
+    /// Whether a program is known: else nobody can be told from the bot.
+    pub has_program: bool,
+    /// Whether flags or the file name its lock: an instance is to hold that very one.
+    pub lock_is_named: bool,
+    /// The variable that tells the bot that a lock is held for it.
+    pub skip_env: Option<String>,
+    /// Its locks, its own first.
+    pub locks: Vec<Lock>,
+    /// Its instances, oldest first.
+    pub instances: Vec<Seen>,
+    /// What may be an instance of it.
+    pub probable: Vec<Seen>,
+    /// The starts that were seen: those that ran at first, and those that came while watching.
+    pub starts: Vec<Start>,
+    /// How long starts were watched.
+    pub watched: Duration,
+    /// Who was seen to start it while nothing of it ran: a shell loop.
+    pub starter: Option<Named>,
+}
+
+/// An instance, and what doctor alone asks about it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether its environment has the skip variable, set to `1`; `None` where it cannot be read.
+    pub skips_lock: Option<bool>,
+    /// The files that it, or an ancestor of it, has locked with `flock(2)`, whatever they are.
+    pub flocks: Vec<LockedFile>,
+    /// Traces of a CI job, a git hook or a deploy script that started it.
+    pub traces: Vec<Trace>,
+    /// Its working folder has been deleted.
+    pub folder_is_gone: bool,
+}
+
+/// A sign of what started an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Of what.
+    pub of: Starter,
+    /// What was seen.
+    pub evidence: String,
+}
+
+/// What starts bots besides managers and people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starter {
+    /// A runner of continuous integration.
+    Ci,
+    /// A git hook.
+    GitHook,
+    /// A deploy script.
+    Deploy,
+}
+
+/// One start of the bot's program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The process.
+    pub process: Identity,
+    /// How long it lived, if it ended while it was watched.
+    pub lived: Option<Duration>,
+}
+
+/// A lock's path.
+#[derive(Debug, Clone)]
+pub struct Lock {
+    /// State, record and waiters.
+    pub facts: state::Facts,
+    /// Every process that was seen to share the flock.
+    pub sharers: Vec<Sharer>,
+    /// The processes that hold an fcntl lock on the file.
+    pub fcntl: Vec<Named>,
+    /// The living process that claims it without a flock.
+    pub claimant: Option<Named>,
+    /// The PIDs that text and owner record name.
+    pub named: Vec<i32>,
+    /// The network file system that it lies on.
+    pub network: Option<String>,
+    /// solobot was told to use it all the same.
+    pub network_allowed: bool,
+    /// What will remove it.
+    pub cleaner: Option<Cleaner>,
+    /// Instances that see another folder at its path.
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// A process with its command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The process.
+    pub process: Identity,
+    /// Its command line, tokens masked.
+    pub command: String,
+}
+
+/// A process whose descriptor carries the flock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharer {
+    /// The process.
+    pub who: Named,
+    /// Who called flock; not itself if it inherited the descriptor.
+    pub caller: i32,
+    /// It is a program that holds locks for others: solobot, flock(1), a shell with the descriptor open.
+    pub is_keeper: bool,
+}
+
+/// What removes old files from a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaner {
+    /// Its name.
+    pub name: &'static str,
+    /// Where that is configured, and the line.
+    pub source: String,
+    /// The age at which a file is removed, as it is written there.
+    pub age: String,
+}
+
+/// An instance that sees another folder at the lock's path than solobot does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its root process.
+    pub pid: i32,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The mount there, in the words of its mountinfo.
+    pub mount: Option<String>,
+}
+
+impl Bot {
+    /// Its instances, the sure and the probable ones.
+    pub fn all(&self) -> impl Iterator<Item = &Seen> {
+        self.instances.iter().chain(&self.probable)
+    }
+
+    /// How an instance stands to the bot's locks: the best that any of them says.
+    pub fn covered(&self, seen: &Seen) -> Covered {
+        let each = || self.locks.iter().map(|lock| covered(&seen.instance, &lock.facts));
+        [Covered::Holder, Covered::Covered, Covered::Unknown]
+            .into_iter()
+            .find(|&state| each().any(|one| one == state))
+            .unwrap_or(Covered::Unlocked)
+    }
+
+    /// The instance to keep: the lock's holder, else a managed one, else the oldest; never one that is stopped unless
+    /// all are.
+    pub fn to_keep(&self) -> Option<&Seen> {
+        let rank = |seen: &&Seen| {
+            let holds = matches!(self.covered(seen), Covered::Holder | Covered::Covered);
+            (seen.instance.is_stopped(), !holds, !seen.instance.origin.is_managed(), seen.instance.root.start_ticks)
+        };
+        self.instances.iter().min_by_key(rank)
+    }
+
+    /// Every sure instance but the one to keep.
+    pub fn surplus(&self) -> Vec<&Seen> {
+        let keep = self.to_keep().map(Seen::pid);
+        self.instances.iter().filter(|seen| Some(seen.pid()) != keep).collect()
+    }
+
+    /// Whether a process is one of its instances', or an ancestor of one.
+    pub fn has_process(&self, process: Identity) -> bool {
+        self.all().any(|seen| {
+            seen.instance.members.contains(&process)
+                || seen.instance.ancestors.contains(&process)
+                || seen.instance.wrappers.contains(&process)
+        })
+    }
+
+    /// A subcommand for this bot: `solobot stop main`.
+    pub fn solobot(&self, subcommand: &str) -> Option<String> {
+        let words = [Some(subcommand), self.select.as_deref(), self.lock_flag.as_deref()];
+        let is_named = self.select.is_some() || self.lock_flag.is_some();
+        is_named.then(|| format!("solobot {}", words.into_iter().flatten().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// An instance in a line: PID, user, age, origin, lock, and the command last, which may be cut.
+    pub fn describe(&self, seen: &Seen, now: Timestamp) -> String {
+        let instance = &seen.instance;
+        let age = show(now.duration_since(instance.started).unsigned_abs());
+        let lock = match self.covered(seen) {
+            Covered::Holder => ", holds the lock",
+            Covered::Covered => ", its ancestor holds the lock",
+            Covered::Unlocked => ", without the lock",
+            Covered::Unknown => "",
+        };
+        let doubt = instance.doubt.map_or_else(String::new, |doubt| format!(", only probable: {}", doubt.reason()));
+        let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
+        let origin = &instance.origin;
+        format!(
+            "PID {}, user {}, for {age}, origin {origin}{lock}{stopped}{doubt}: {}",
+            seen.pid(),
+            instance.user,
+            instance.command
+        )
+    }
+
+    /// The same for several.
+    pub fn describe_all<'a>(&self, seen: impl IntoIterator<Item = &'a Seen>, now: Timestamp) -> Vec<String> {
+        seen.into_iter().map(|one| self.describe(one, now)).collect()
+    }
+}
+
+impl Seen {
+    /// The root's PID.
+    pub fn pid(&self) -> i32 {
+        self.instance.root.pid
+    }
+
+    /// The origin that decides: solobot's own where solobot started it, and the service's around a loop or supervisor.
+    pub fn origin(&self) -> &Origin {
+        let mut origin = &self.instance.origin;
+        while let Some(above) = &origin.above
+            && (origin.kind == OriginKind::Solobot || above.is_managed())
+        {
+            origin = above;
+        }
+        origin
+    }
+}

@@ -1,0 +1,104 @@
+//! More than one instance, and what only looks like it.
+
+use super::super::facts::{Bot, Facts, Seen};
+use super::super::{Code, Finding, Level};
+use super::{each, instances};
+
+/// More than one instance of one bot. Whatever the cause, it is found as this too.
+pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| duplicates_of(bot, facts))
+}
+
+fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
+    let (sure, probable) = (bot.instances.len(), bot.probable.len());
+    if sure + probable < 2 {
+        return None;
+    }
+    let (level, summary, command) = if sure > 1 {
+        let summary = format!("{sure} instances of {} run instead of one", bot.name);
+        (Level::Error, summary, stop_surplus(bot))
+    } else {
+        let summary = format!("{} may run more than once: whether these are one bot cannot be told", bot.name);
+        (Level::Warning, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
+    };
+    let shown: Vec<&Seen> = bot.all().collect();
+    let finding = Finding::new(Code::DuplicateInstances, level, summary)
+        .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
+        .about(shown.iter().map(|seen| seen.pid()));
+    Some(finding.mended_by(command))
+}
+
+/// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
+fn stop_surplus(bot: &Bot) -> Option<String> {
+    let origins = || bot.surplus().into_iter().map(|seen| &seen.instance.origin);
+    let mut stops: Vec<&str> = origins().filter_map(|origin| origin.stop.as_deref()).collect();
+    stops.dedup();
+    let is_theirs = origins().all(|origin| origin.would_respawn() && origin.stop.is_some());
+    if is_theirs { Some(stops.join(" && ")) } else { bot.solobot("kill-duplicates") }
+}
+
+/// Several processes that are one instance: no duplicates.
+pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
+    instances(facts)
+        .filter(|(_, seen)| seen.instance.members.len() > 1)
+        .map(|(bot, seen)| {
+            let pids = seen.instance.pids();
+            let list: Vec<String> = pids.iter().map(i32::to_string).collect();
+            let summary = format!("{} processes are one instance of {}: no duplicates", pids.len(), bot.name);
+            Finding::new(Code::FoldedInstance, Level::Info, summary)
+                .shown_by([
+                    bot.describe(seen, facts.now),
+                    format!("PIDs {} were started by PID {}, and belong to it", list[1..].join(", "), list[0]),
+                ])
+                .about(pids)
+                .mended_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{bot, from, identity, say, seen};
+    use super::*;
+    use crate::process::matching::{Confidence, Doubt};
+    use crate::process::origin::OriginKind;
+
+    #[test]
+    fn two_instances_are_duplicates_and_one_is_not() {
+        let kill = Some("solobot kill-duplicates main".to_owned());
+        let two = bot("main", vec![seen(10), seen(20)]);
+        assert_eq!(say(duplicate_instances, two), [(Level::Error, vec![10, 20], kill)]);
+        assert_eq!(say(duplicate_instances, bot("main", vec![seen(10)])), []);
+        assert_eq!(say(duplicate_instances, bot("main", vec![])), []);
+    }
+
+    #[test]
+    fn what_solobot_would_not_touch_is_left_to_its_manager() {
+        let copy = |pid| from(pid, OriginKind::Pm2, Some("bot"));
+        let command = |bot| say(duplicate_instances, bot).remove(0).2.unwrap();
+        assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "pm2 stop bot");
+        assert_eq!(command(bot("main", vec![copy(10), copy(20), seen(30)])), "solobot kill-duplicates main");
+    }
+
+    #[test]
+    fn a_probable_one_warns() {
+        let mut one = bot("main", vec![seen(10)]);
+        let mut other = seen(20);
+        (other.instance.confidence, other.instance.doubt) = (Confidence::Probable, Some(Doubt::OtherArguments));
+        one.probable.push(other);
+        let said = say(duplicate_instances, one.clone());
+        assert_eq!((said[0].0, &said[0].1), (Level::Warning, &vec![10, 20]));
+        one.instances.clear();
+        assert_eq!(say(duplicate_instances, one), []);
+    }
+
+    #[test]
+    fn workers_fold_into_their_instance() {
+        let mut forked = seen(10);
+        forked.instance.members.extend([identity(11), identity(12)]);
+        let said = say(folded_instance, bot("main", vec![forked, seen(20)]));
+        assert_eq!(said.len(), 1);
+        assert_eq!((said[0].0, &said[0].1), (Level::Info, &vec![10, 11, 12]));
+        assert_eq!(say(folded_instance, bot("main", vec![seen(10), seen(20)])), []);
+    }
+}

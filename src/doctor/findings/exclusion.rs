@@ -1,0 +1,263 @@
+//! Instances that nothing excludes, and locks that exclude nobody.
+
+use super::super::facts::{Bot, Facts, Lock, Seen};
+use super::super::{Code, Finding, Level};
+use super::{each, locks, quote};
+use crate::commands::status::Covered;
+use crate::lock::carriers::LockedFile;
+use crate::lock::state::State;
+
+/// Instances believe that a lock is held for them, and none is.
+pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let leaked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
+        let pid = leaked.first()?.pid();
+        let name = bot.skip_env.as_deref().unwrap_or_default();
+        let summary = format!("{} of {} takes no lock: {name}=1 leaked into its environment", pids(&leaked), bot.name);
+        Some(
+            Finding::new(Code::LeakedSkipVariable, Level::Error, summary)
+                .shown_by(bot.describe_all(leaked.iter().copied(), facts.now))
+                .shown_by([
+                    format!("{name}=1 says that an ancestor holds the lock; neither it nor an ancestor does"),
+                    "start it without the variable: look for it in exports, `.env` and Environment=".to_owned(),
+                ])
+                .about(leaked.iter().map(|seen| seen.pid()))
+                .mended_by(format!("tr '\\0' '\\n' </proc/{pid}/environ | grep '^{name}='")),
+        )
+    })
+}
+
+/// `PID 7`, `PIDs 7, 9`.
+fn pids(seen: &[&Seen]) -> String {
+    match seen {
+        [one] => format!("PID {}", one.pid()),
+        [one, other] => format!("PIDs {}, {}", one.pid(), other.pid()),
+        many => format!("{} instances", many.len()),
+    }
+}
+
+fn is_leaked(bot: &Bot, seen: &Seen) -> bool {
+    seen.skips_lock == Some(true) && bot.covered(seen) == Covered::Unlocked && other_lock(seen).is_none()
+}
+
+/// A lock that the instance or an ancestor holds, whatever the bot's own is.
+fn other_lock(seen: &Seen) -> Option<&LockedFile> {
+    seen.flocks.iter().find(|file| file.is_named_like_a_lock())
+}
+
+/// Instances run without the lock, for no reason that another finding names.
+pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let unlocked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
+        (!unlocked.is_empty()).then(|| self::unlocked(bot, &unlocked, facts))
+    })
+}
+
+fn is_unlocked(bot: &Bot, seen: &Seen) -> bool {
+    let is_explained = |lock: &Lock| {
+        let locks_otherwise = lock.fcntl.iter().any(|one| seen.instance.members.contains(&one.process));
+        let claims = lock.claimant.as_ref().is_some_and(|one| seen.instance.members.contains(&one.process));
+        locks_otherwise || claims || lock.elsewhere.iter().any(|one| one.pid == seen.pid())
+    };
+    let is_protected = !bot.lock_is_named && other_lock(seen).is_some();
+    bot.covered(seen) == Covered::Unlocked
+        && !is_leaked(bot, seen)
+        && !is_protected
+        && !bot.locks.iter().any(is_explained)
+}
+
+fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
+    let first = seen[0];
+    let lock = bot.locks.first();
+    let exists = lock.is_some_and(|lock| lock.facts.state != State::Absent);
+    let verb = if seen.len() > 1 { "run" } else { "runs" };
+    let (level, summary) = if bot.lock_is_named || exists {
+        (Level::Warning, format!("{} {verb} without the lock: a second start would not be refused", pids(seen)))
+    } else {
+        (Level::Info, format!("{} {verb} without any lock: nothing would refuse a second start", pids(seen)))
+    };
+    let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
+    let other = other_lock(first);
+    let advice = match other {
+        Some(file) => format!("it holds another lock, {}: name that one", file.path.display()),
+        None if first.origin().is_managed() => format!("let {} start it by this command", first.origin()),
+        None => "stop it, and start it again under the lock".to_owned(),
+    };
+    let command = match (other, &bot.select) {
+        (Some(file), Some(select)) => Some(format!("solobot status {select} --lock {}", quote(&file.path))),
+        _ => bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command)),
+    };
+    Finding::new(Code::UnlockedInstance, level, summary)
+        .shown_by(bot.describe_all(seen.iter().copied(), facts.now))
+        .shown_by(state)
+        .shown_by([advice])
+        .about(seen.iter().map(|seen| seen.pid()))
+        .mended_by(command)
+}
+
+/// Who holds a lock, in words.
+fn holder_of(lock: &Lock) -> String {
+    match &lock.facts.state {
+        State::Held { holders, .. } | State::Replaced { holders } => match holders.as_slice() {
+            [] => "held by a process that cannot be seen".into(),
+            holders => {
+                let pids: Vec<String> = holders.iter().map(|holder| format!("PID {}", holder.pid)).collect();
+                format!("held by {}", pids.join(", "))
+            }
+        },
+        State::Absent => "there is no such file".into(),
+        State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => "nobody holds it".into(),
+        State::Unreadable { why, .. } => format!("cannot be told: {why}"),
+    }
+}
+
+/// A living process is named in the lock file and holds no flock: a PID file.
+pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter_map(|(bot, lock)| {
+            let claimant = lock.claimant.as_ref()?;
+            let pid = claimant.process.pid;
+            if lock.fcntl.iter().any(|one| one.process == claimant.process) {
+                return None;
+            }
+            let path = lock.facts.path.display();
+            let is_stranger = bot.has_program && !bot.has_process(claimant.process);
+            let summary = if is_stranger {
+                format!("{path} names PID {pid}, which is another program: a PID file whose PID was reused")
+            } else {
+                format!("{path} is a PID file: it names PID {pid}, which holds no flock")
+            };
+            let look = if is_stranger { Some(format!("ps -o pid,lstart,args -p {pid}")) } else { None };
+            let acquire = || Some(format!("{} -- {}", bot.solobot("acquire")?, claimant.command));
+            Some(
+                Finding::new(Code::PidfileOnly, Level::Warning, summary)
+                    .shown_by([
+                        format!("PID {pid}: {}", claimant.command),
+                        "neither /proc/locks nor any descriptor shows a flock on the file".to_owned(),
+                    ])
+                    .about([pid])
+                    .mended_by(look.or_else(acquire)),
+            )
+        })
+        .collect()
+}
+
+/// The lock file is locked with `fcntl(2)`, which does not exclude `flock(2)`.
+pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter(|(_, lock)| !lock.fcntl.is_empty())
+        .map(|(bot, lock)| {
+            let also: Vec<String> = lock
+                .sharers
+                .iter()
+                .filter(|sharer| lock.fcntl.iter().all(|one| one.process != sharer.who.process))
+                .map(|sharer| format!("PID {} holds a flock on it: {}", sharer.who.process.pid, sharer.who.command))
+                .collect();
+            let level = if also.is_empty() { Level::Warning } else { Level::Error };
+            let path = lock.facts.path.display();
+            let summary = format!("{path} is locked with fcntl, which excludes no program that uses flock");
+            let first = &lock.fcntl[0].command;
+            Finding::new(Code::FcntlLock, level, summary)
+                .shown_by(
+                    lock.fcntl.iter().map(|one| {
+                        format!("/proc/locks shows a POSIX lock of PID {}: {}", one.process.pid, one.command)
+                    }),
+                )
+                .shown_by(also)
+                .about(lock.fcntl.iter().map(|one| one.process.pid))
+                .mended_by(bot.solobot("acquire").map(|acquire| format!("{acquire} -- {first}")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{bot, held_by, identity, lock, named, say, seen, sharer};
+    use super::*;
+
+    fn with_lock(mut bot: Bot, lock: Lock) -> Bot {
+        bot.locks.push(lock);
+        bot
+    }
+
+    fn skipping(pid: i32) -> Seen {
+        Seen { skips_lock: Some(true), ..seen(pid) }
+    }
+
+    fn locked(path: &str) -> LockedFile {
+        LockedFile { path: path.into(), caller: 10 }
+    }
+
+    #[test]
+    fn the_variable_without_a_lock() {
+        let free = || lock("/l", State::Free);
+        let said = say(leaked_skip_variable, with_lock(bot("main", vec![skipping(10), seen(20)]), free()));
+        assert_eq!((said.len(), said[0].0, &said[0].1), (1, Level::Error, &vec![10]));
+        // Its ancestor, PID 1, holds it; it holds it itself; an ancestor holds another lock; unreadable.
+        assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![skipping(10)]), held_by("/l", &[1]))), []);
+        assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![skipping(10)]), held_by("/l", &[10]))), []);
+        let mut elsewhere = skipping(10);
+        elsewhere.flocks.push(locked("/tmp/telegram_polling.lock"));
+        assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![elsewhere]), free())), []);
+        let unread = Seen { skips_lock: None, ..seen(10) };
+        assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![unread]), free())), []);
+        // A database is no lock.
+        let mut database = skipping(10);
+        database.flocks.push(locked("/srv/app/bot.db"));
+        assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![database]), free())).len(), 1);
+    }
+
+    #[test]
+    fn without_the_lock() {
+        let held_by_other = || held_by("/l", &[10]);
+        let said = say(unlocked_instance, with_lock(bot("main", vec![seen(10), seen(20)]), held_by_other()));
+        let acquire = Some("solobot acquire main -- python main.py".to_owned());
+        assert_eq!(said, [(Level::Warning, vec![20], acquire)]);
+        // Nothing is configured, and there is no lock anywhere.
+        assert_eq!(say(unlocked_instance, bot("main", vec![seen(10)]))[0].0, Level::Info);
+        let named = Bot { lock_is_named: true, ..bot("main", vec![seen(10)]) };
+        let said = say(unlocked_instance, with_lock(named, lock("/l", State::Absent)));
+        assert_eq!(said[0].0, Level::Warning);
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), held_by_other())), []);
+        let unreadable = State::Unreadable { why: "a folder".into(), not_permitted: false };
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), lock("/l", unreadable))), []);
+    }
+
+    #[test]
+    fn what_another_finding_explains_is_not_said_twice() {
+        let free = || lock("/l", State::Free);
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![skipping(10)]), free())), []);
+        let posix = Lock { fcntl: vec![named(10)], ..free() };
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), posix)), []);
+        let pidfile = Lock { claimant: Some(named(10)), ..free() };
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), pidfile)), []);
+        let mut other = seen(10);
+        other.flocks.push(locked("/run/bot.lock"));
+        assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![other.clone()]), free())), []);
+        let named = Bot { lock_is_named: true, ..bot("main", vec![other]) };
+        let said = say(unlocked_instance, with_lock(named, free()));
+        assert_eq!(said[0].2.as_deref(), Some("solobot status main --lock /run/bot.lock"));
+    }
+
+    #[test]
+    fn a_pid_file() {
+        let claimed = |pid| Lock { claimant: Some(named(pid)), ..lock("/l", State::OwnerAliveUnlocked(identity(pid))) };
+        let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), claimed(10)));
+        let acquire = Some("solobot acquire main -- command 10".to_owned());
+        assert_eq!(said, [(Level::Warning, vec![10], acquire)]);
+        let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), claimed(99)));
+        assert_eq!(said[0].2.as_deref(), Some("ps -o pid,lstart,args -p 99"));
+        let posix = Lock { fcntl: vec![named(10)], ..claimed(10) };
+        assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), posix)), []);
+        assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);
+    }
+
+    #[test]
+    fn fcntl_excludes_nobody() {
+        let posix = Lock { fcntl: vec![named(10)], ..lock("/l", State::Free) };
+        assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), posix.clone()))[0].0, Level::Warning);
+        let twice = Lock { sharers: vec![sharer(20, 20)], ..posix };
+        assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), twice))[0].0, Level::Error);
+        assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);
+    }
+}

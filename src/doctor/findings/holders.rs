@@ -1,0 +1,137 @@
+//! Locks that the wrong one holds: a deleted file, a helper that inherited it, a process that is gone.
+
+use super::super::facts::{Bot, Facts, Lock, Sharer};
+use super::super::{Code, Finding, Level};
+use super::{locks, quote};
+use crate::lock::state::State;
+
+/// Somebody holds a file that is no more at the lock's path.
+pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter_map(|(bot, lock)| {
+            let State::Replaced { holders } = &lock.facts.state else { return None };
+            let path = lock.facts.path.display();
+            let pids: Vec<i32> = holders.iter().map(|holder| holder.pid).collect();
+            let present = lock.sharers.iter().map(|sharer| {
+                format!("PID {} holds the file that is there now: {}", sharer.who.process.pid, sharer.who.command)
+            });
+            let summary = format!("the lock file {path} was removed or replaced while it was held");
+            let shown = bot.all().filter(|seen| seen.instance.members.iter().any(|one| holders.contains(one)));
+            Some(
+                Finding::new(Code::ReplacedLock, Level::Error, summary)
+                    .shown_by(pids.iter().map(|pid| {
+                        format!("PID {pid} holds a file that nobody else can open: a second start would be granted")
+                    }))
+                    .shown_by(present)
+                    .shown_by(bot.describe_all(shown, facts.now))
+                    .shown_by(["once it is stopped, start it again, and find what removes the file".to_owned()])
+                    .about(pids.iter().copied())
+                    .mended_by(bot.solobot("stop").or_else(|| Some(format!("ls -l /proc/{}/fd", pids.first()?)))),
+            )
+        })
+        .collect()
+}
+
+/// A helper that inherited the descriptor holds the lock, and is no bot.
+pub fn inherited_lock(facts: &Facts) -> Vec<Finding> {
+    locks(facts).filter_map(|(bot, lock)| inherited(bot, lock)).collect()
+}
+
+fn inherited(bot: &Bot, lock: &Lock) -> Option<Finding> {
+    let is_heir = |sharer: &&Sharer| {
+        let process = sharer.who.process;
+        !sharer.is_keeper
+            && sharer.caller != process.pid
+            && !lock.named.contains(&process.pid)
+            && !bot.has_process(process)
+    };
+    let heirs: Vec<&Sharer> = lock.sharers.iter().filter(is_heir).collect();
+    let first = heirs.first()?;
+    let rightful: Vec<&Sharer> = lock.sharers.iter().filter(|sharer| !is_heir(sharer)).collect();
+    // solobot and flock(1) give the lock back by an explicit unlock, whoever else has the descriptor.
+    if rightful.iter().any(|sharer| sharer.is_keeper) {
+        return None;
+    }
+    let path = lock.facts.path.display();
+    let (level, summary) = if rightful.is_empty() {
+        (Level::Error, format!("{path} is held by a process that merely inherited it: no bot can start"))
+    } else {
+        (Level::Warning, format!("{path} will stay held when the bot ends: a helper inherited it"))
+    };
+    let pids = heirs.iter().map(|heir| heir.who.process.pid);
+    let kill: Vec<String> = pids.clone().map(|pid| pid.to_string()).collect();
+    let called = match first.caller {
+        caller if caller > 0 => format!("the lock was taken by PID {caller}"),
+        _ => "the lock was taken by a process that cannot be seen any more".into(),
+    };
+    Some(
+        Finding::new(Code::InheritedLock, level, summary)
+            .shown_by(heirs.iter().map(|heir| format!("PID {}: {}", heir.who.process.pid, heir.who.command)))
+            .shown_by([called])
+            .shown_by(rightful.iter().map(|one| format!("PID {} holds it by right", one.who.process.pid)))
+            .about(pids)
+            .mended_by(format!("kill {}", kill.join(" "))),
+    )
+}
+
+/// The lock names a process that is gone.
+pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter_map(|(_, lock)| {
+            let State::Stale(why) = &lock.facts.state else { return None };
+            let path = &lock.facts.path;
+            let summary = format!("{} is stale: {why}", path.display());
+            Some(
+                Finding::new(Code::StaleLock, Level::Warning, summary)
+                    .shown_by([
+                        "nobody holds it; who takes a flock gets it, who looks at the PID alone may not".to_owned()
+                    ])
+                    .about(None)
+                    .mended_by(format!("solobot clean-stale {}", quote(path))),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{bot, held_by, identity, lock, say, seen, sharer};
+    use super::*;
+    use crate::lock::state::Stale;
+
+    fn with_lock(lock: Lock) -> Bot {
+        Bot { locks: vec![lock], ..bot("main", vec![seen(10)]) }
+    }
+
+    #[test]
+    fn replaced_while_held() {
+        let replaced = lock("/l", State::Replaced { holders: vec![identity(10)] });
+        let stop = Some("solobot stop main".to_owned());
+        assert_eq!(say(replaced_lock, with_lock(replaced)), [(Level::Error, vec![10], stop)]);
+        assert_eq!(say(replaced_lock, with_lock(held_by("/l", &[10]))), []);
+    }
+
+    #[test]
+    fn a_helper_that_outlived_the_bot() {
+        let heir = |sharers| Lock { sharers, ..held_by("/l", &[30]) };
+        let kill = Some("kill 30".to_owned());
+        let alone = heir(vec![sharer(30, 9)]);
+        assert_eq!(say(inherited_lock, with_lock(alone.clone())), [(Level::Error, vec![30], kill.clone())]);
+        // The bot has it too; so has solobot, which unlocks explicitly; a supervisor took it itself; the record knows it.
+        let both = heir(vec![sharer(10, 10), sharer(30, 10)]);
+        assert_eq!(say(inherited_lock, with_lock(both)), [(Level::Warning, vec![30], kill)]);
+        let keeper = Sharer { is_keeper: true, ..sharer(5, 5) };
+        assert_eq!(say(inherited_lock, with_lock(heir(vec![keeper, sharer(30, 5)]))), []);
+        assert_eq!(say(inherited_lock, with_lock(heir(vec![sharer(30, 30)]))), []);
+        assert_eq!(say(inherited_lock, with_lock(Lock { named: vec![30], ..alone })), []);
+        assert_eq!(say(inherited_lock, with_lock(heir(vec![sharer(10, 9)]))), []);
+    }
+
+    #[test]
+    fn stale() {
+        let clean = Some("solobot clean-stale '/a b'".to_owned());
+        let gone = lock("/a b", State::Stale(Stale::Gone(7)));
+        assert_eq!(say(stale_lock, with_lock(gone)), [(Level::Warning, vec![], clean)]);
+        assert_eq!(say(stale_lock, with_lock(lock("/l", State::Free))), []);
+    }
+}

@@ -1,0 +1,194 @@
+//! Managers that start the bot more than once, or again.
+
+use std::collections::BTreeMap;
+
+use super::super::facts::{Bot, Facts, Seen};
+use super::super::{Code, Finding, Level};
+use super::each;
+use crate::process::origin::{Origin, OriginKind};
+
+/// A surplus instance that its manager would start again: killing it is in vain.
+pub fn respawner(facts: &Facts) -> Vec<Finding> {
+    let surplus = facts.bots.iter().flat_map(|bot| bot.surplus().into_iter().map(move |seen| (bot, seen)));
+    surplus
+        .filter(|(_, seen)| seen.instance.origin.would_respawn())
+        .map(|(bot, seen)| {
+            let origin = &seen.instance.origin;
+            let kept = bot.to_keep().map(|kept| format!("to be kept is PID {}, {}", kept.pid(), kept.instance.origin));
+            let summary = format!("killing PID {} is in vain: {origin} would start it again", seen.pid());
+            Finding::new(Code::Respawner, Level::Warning, summary)
+                .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence)])
+                .shown_by(kept)
+                .about([seen.pid()])
+                .mended_by(origin.stop.clone().or_else(|| bot.solobot("status")))
+        })
+        .collect()
+}
+
+/// pm2 runs one entry several times: `instances` above 1.
+pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
+    let hint = "its ecosystem file is to say `instances: 1` and `exec_mode: \"fork\"`; then: pm2 save";
+    copies(facts, OriginKind::Pm2, |name, count, bot| {
+        let summary = format!("pm2 runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
+        Finding::new(Code::Pm2Cluster, Level::Error, summary).shown_by([hint.to_owned()])
+    })
+}
+
+/// supervisord runs one program several times: `numprocs` above 1.
+pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
+    let hint = "its section is to say numprocs=1; then: supervisorctl reread && supervisorctl update";
+    copies(facts, OriginKind::Supervisord, |name, count, bot| {
+        let summary = format!("supervisord runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
+        Finding::new(Code::SupervisordNumprocs, Level::Error, summary).shown_by([hint.to_owned()])
+    })
+}
+
+/// Several instances of one entry of one manager of that kind.
+fn copies(facts: &Facts, kind: OriginKind, say: impl Fn(&str, usize, &Bot) -> Finding) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for bot in &facts.bots {
+        for (service, copies) in services(bot).into_iter().filter(|(service, _)| service.kind == kind.word()) {
+            if copies.len() < 2 {
+                continue;
+            }
+            let keep = bot.to_keep().map(Seen::pid);
+            let stop: Vec<&str> = copies
+                .iter()
+                // If the one to keep is none of them, all are surplus.
+                .filter(|seen| Some(seen.pid()) != keep)
+                .filter_map(|seen| seen.origin().stop.as_deref())
+                .collect();
+            let mut finding = say(&service.name, copies.len(), bot)
+                .about(copies.iter().map(|seen| seen.pid()))
+                .mended_by((!stop.is_empty()).then(|| stop.join(" && ")));
+            finding.evidence.splice(0..0, bot.describe_all(copies.iter().copied(), facts.now));
+            found.push(finding);
+        }
+    }
+    found
+}
+
+/// Two services, loops or supervisors each start the bot.
+pub fn second_manager(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let services = services(bot);
+        if services.len() < 2 {
+            return None;
+        }
+        let names: Vec<String> = services.values().map(|seen| seen[0].origin().to_string()).collect();
+        let keep = bot.to_keep().map(Seen::pid);
+        let others = services.values().filter(|seen| seen.iter().all(|one| Some(one.pid()) != keep));
+        let leave: Vec<String> = others.filter_map(|seen| for_good(seen[0].origin())).collect();
+        let summary = format!("{} managers start {}: {}", services.len(), bot.name, names.join(", "));
+        let shown = services.values().flatten().copied();
+        let finding = Finding::new(Code::SecondManager, Level::Error, summary)
+            .shown_by(bot.describe_all(shown.clone(), facts.now))
+            .about(shown.map(Seen::pid));
+        Some(finding.mended_by((!leave.is_empty()).then(|| leave.join(" && "))))
+    })
+}
+
+/// What stops the instance now and at the next boot.
+fn for_good(origin: &Origin) -> Option<String> {
+    let stop = origin.stop.as_ref()?;
+    Some(match origin.kind {
+        OriginKind::Systemd => stop.replacen(" stop ", " disable --now ", 1),
+        OriginKind::Pm2 => stop.replacen("pm2 stop ", "pm2 delete ", 1),
+        _ => stop.clone(),
+    })
+}
+
+/// One entry of one manager.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Service {
+    kind: &'static str,
+    name: String,
+    /// The manager's process, where there may be several of the kind.
+    manager: Option<i32>,
+}
+
+/// The sure instances of each entry of each manager; containers are another matter.
+fn services(bot: &Bot) -> BTreeMap<Service, Vec<&Seen>> {
+    let mut services: BTreeMap<Service, Vec<&Seen>> = BTreeMap::new();
+    for seen in &bot.instances {
+        if let Some(service) = service(seen.origin()) {
+            services.entry(service).or_default().push(seen);
+        }
+    }
+    services
+}
+
+fn service(origin: &Origin) -> Option<Service> {
+    let is_manager = origin.is_managed() || origin.would_respawn() || origin.kind == OriginKind::Cron;
+    if !is_manager || origin.kind == OriginKind::Container {
+        return None;
+    }
+    let name = origin.name.clone().unwrap_or_default();
+    let name = match origin.kind {
+        // GROUP:PROCESS: the group is the section's name.
+        OriginKind::Supervisord => name.split(':').next().unwrap_or_default().to_owned(),
+        _ => name,
+    };
+    let manager = match origin.kind {
+        OriginKind::Systemd | OriginKind::Cron => None,
+        _ => origin.pid,
+    };
+    Some(Service { kind: origin.kind.word(), name, manager })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{bot, from, held_by, say, seen};
+    use super::*;
+
+    #[test]
+    fn a_surplus_instance_that_would_come_back() {
+        // The managed one is kept.
+        let managed = bot("main", vec![seen(10), from(20, OriginKind::Systemd, Some("bot.service"))]);
+        assert_eq!(say(respawner, managed.clone()), []);
+        // The hand-started one holds the lock and is kept.
+        let mut locked = managed.clone();
+        locked.locks.push(held_by("/l", &[10]));
+        let stop = Some("systemd stop bot.service".to_owned());
+        assert_eq!(say(respawner, locked), [(Level::Warning, vec![20], stop)]);
+        assert_eq!(say(respawner, bot("main", vec![from(20, OriginKind::Pm2, Some("bot"))])), []);
+    }
+
+    #[test]
+    fn copies_of_one_pm2_entry() {
+        let copy = |pid, name| from(pid, OriginKind::Pm2, Some(name));
+        let said = say(pm2_cluster, bot("main", vec![copy(10, "bot"), copy(20, "bot")]));
+        assert_eq!(said, [(Level::Error, vec![10, 20], Some("pm2 stop bot".to_owned()))]);
+        assert_eq!(say(pm2_cluster, bot("main", vec![copy(10, "bot")])), []);
+        assert_eq!(say(pm2_cluster, bot("main", vec![copy(10, "bot"), copy(20, "old")])), []);
+        assert_eq!(say(supervisord_numprocs, bot("main", vec![copy(10, "bot"), copy(20, "bot")])), []);
+    }
+
+    #[test]
+    fn copies_of_one_supervisord_section() {
+        let copy = |pid, name| from(pid, OriginKind::Supervisord, Some(name));
+        let two = bot("main", vec![copy(10, "bot:bot_00"), copy(20, "bot:bot_01")]);
+        let stop = Some("supervisord stop bot:bot_01".to_owned());
+        assert_eq!(say(supervisord_numprocs, two.clone()), [(Level::Error, vec![10, 20], stop)]);
+        assert_eq!(say(second_manager, two), []);
+        let apart = bot("main", vec![copy(10, "bot:bot_00"), copy(20, "old:old")]);
+        assert_eq!(say(supervisord_numprocs, apart.clone()), []);
+        assert_eq!(say(second_manager, apart).len(), 1);
+    }
+
+    #[test]
+    fn two_managers() {
+        let systemd = |pid| from(pid, OriginKind::Systemd, Some("bot.service"));
+        let pm2 = |pid| from(pid, OriginKind::Pm2, Some("bot"));
+        let said = say(second_manager, bot("main", vec![pm2(10), systemd(20)]));
+        let leave = Some("systemd disable --now bot.service".to_owned());
+        assert_eq!((said[0].0, &said[0].2), (Level::Error, &leave));
+        assert_eq!(say(second_manager, bot("main", vec![systemd(10), systemd(20), seen(30)])), []);
+        // A supervisor of one's own inside the unit is the unit's, and so is solobot.
+        for kind in [OriginKind::Parent, OriginKind::Solobot] {
+            let mut inner = from(30, kind, Some("supervisor.py"));
+            inner.instance.origin.above = Some(Box::new(systemd(1).instance.origin));
+            assert_eq!(say(second_manager, bot("main", vec![systemd(10), inner])), [], "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Places where a lock does not do its work.
+
+use super::super::facts::Facts;
+use super::super::{Code, Finding, Level};
+use super::{locks, quote};
+use crate::lock::state::State;
+use crate::process::origin::OriginKind;
+
+/// An instance sees another folder at the lock's path.
+pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter(|(_, lock)| !lock.elsewhere.is_empty())
+        .map(|(bot, lock)| {
+            let pids: Vec<i32> = lock.elsewhere.iter().map(|one| one.pid).collect();
+            let others = bot.instances.iter().any(|seen| !pids.contains(&seen.pid()));
+            let level = if others { Level::Error } else { Level::Warning };
+            let path = lock.facts.path.display();
+            let list: Vec<String> = pids.iter().map(|pid| format!("PID {pid}")).collect();
+            let summary = format!("{} has another file at {path} than the rest of this host", list.join(", "));
+            let unit = bot.all().find(|seen| pids.contains(&seen.pid()) && seen.origin().kind == OriginKind::Systemd);
+            let unit = unit.and_then(|seen| seen.origin().name.clone());
+            let edit = unit.map(|unit| format!("systemctl edit {unit}"));
+            let advice = if edit.is_some() {
+                "[Service] PrivateTmp=no mends it, and so does a lock outside of that folder"
+            } else {
+                "a lock outside of that folder mends it: /run/lock, or the bot's own folder"
+            };
+            Finding::new(Code::PrivateTmp, level, summary)
+                .shown_by(lock.elsewhere.iter().map(|one| {
+                    let mount = one.mount.as_ref().map_or_else(String::new, |mount| format!(", a mount of {mount}"));
+                    format!("PID {} sees another folder at {}{mount}", one.pid, one.folder.display())
+                }))
+                .shown_by([advice.to_owned()])
+                .about(pids.iter().copied())
+                .mended_by(
+                    edit.unwrap_or_else(|| format!("nsenter -t {} -m ls -li {}", pids[0], quote(&lock.facts.path))),
+                )
+        })
+        .collect()
+}
+
+/// The lock lies on a network file system.
+pub fn network_fs(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter_map(|(_, lock)| {
+            let network = lock.network.as_ref()?;
+            let path = &lock.facts.path;
+            let level = if lock.network_allowed { Level::Warning } else { Level::Error };
+            let summary = format!("{} lies on {network}: two hosts may both hold it", path.display());
+            Some(
+                Finding::new(Code::NetworkFs, level, summary)
+                    .shown_by(["put it on a local disk, as in lock = \"/run/lock/NAME.lock\"".to_owned()])
+                    .mended_by(format!("findmnt -T {}", quote(path))),
+            )
+        })
+        .collect()
+}
+
+/// A cleaner will remove the lock file once it is old.
+pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
+    locks(facts)
+        .filter(|(bot, lock)| bot.lock_is_named || lock.facts.state != State::Absent)
+        .filter_map(|(_, lock)| {
+            let cleaner = lock.cleaner.as_ref()?;
+            let path = &lock.facts.path;
+            let summary = format!("{} removes {} once it is older than {}", cleaner.name, path.display(), cleaner.age);
+            let command = match cleaner.name {
+                "systemd-tmpfiles" => {
+                    format!(
+                        "echo {} >/etc/tmpfiles.d/solobot.conf",
+                        shell_words::quote(&format!("x {}*", path.display()))
+                    )
+                }
+                _ => "solobot doctor --explain tmp-cleaner".to_owned(),
+            };
+            Some(
+                Finding::new(Code::TmpCleaner, Level::Warning, summary)
+                    .shown_by([
+                        cleaner.source.clone(),
+                        "a lock that is held for longer than that may be removed under its holder".to_owned(),
+                    ])
+                    .mended_by(command),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::facts::{Bot, Cleaner, Elsewhere, Lock, Seen};
+    use super::super::super::testing::{bot, from, lock, say, seen};
+    use super::*;
+
+    fn with_lock(instances: Vec<Seen>, lock: Lock) -> Bot {
+        Bot { locks: vec![lock], ..bot("main", instances) }
+    }
+
+    #[test]
+    fn a_tmp_of_its_own() {
+        let elsewhere =
+            vec![Elsewhere { pid: 10, folder: "/tmp".into(), mount: Some("/tmp/systemd-private-x/tmp".into()) }];
+        let hidden = || Lock { elsewhere: elsewhere.clone(), ..lock("/tmp/l", State::Absent) };
+        let unit = || from(10, OriginKind::Systemd, Some("bot.service"));
+        let edit = Some("systemctl edit bot.service".to_owned());
+        let said = say(private_tmp, with_lock(vec![unit()], hidden()));
+        assert_eq!(said, [(Level::Warning, vec![10], edit.clone())]);
+        let said = say(private_tmp, with_lock(vec![unit(), seen(20)], hidden()));
+        assert_eq!(said, [(Level::Error, vec![10], edit)]);
+        assert_eq!(say(private_tmp, with_lock(vec![seen(10)], lock("/tmp/l", State::Free))), []);
+    }
+
+    #[test]
+    fn a_network_file_system() {
+        let nfs =
+            |allowed| Lock { network: Some("NFS".into()), network_allowed: allowed, ..lock("/mnt/l", State::Free) };
+        let look = Some("findmnt -T /mnt/l".to_owned());
+        assert_eq!(say(network_fs, with_lock(vec![], nfs(false))), [(Level::Error, vec![], look.clone())]);
+        assert_eq!(say(network_fs, with_lock(vec![], nfs(true))), [(Level::Warning, vec![], look)]);
+        assert_eq!(say(network_fs, with_lock(vec![], lock("/mnt/l", State::Free))), []);
+    }
+
+    #[test]
+    fn a_cleaner() {
+        let cleaner = Cleaner { name: "systemd-tmpfiles", source: "tmp.conf: q /tmp".into(), age: "10d".into() };
+        let in_tmp = |state| Lock { cleaner: Some(cleaner.clone()), ..lock("/tmp/l", state) };
+        let exclude = Some("echo 'x /tmp/l*' >/etc/tmpfiles.d/solobot.conf".to_owned());
+        let said = say(tmp_cleaner, with_lock(vec![], in_tmp(State::Free)));
+        assert_eq!(said, [(Level::Warning, vec![], exclude)]);
+        assert_eq!(say(tmp_cleaner, with_lock(vec![], in_tmp(State::Absent))), []);
+        assert_eq!(say(tmp_cleaner, with_lock(vec![], lock("/tmp/l", State::Free))), []);
+    }
+}

@@ -1,0 +1,247 @@
+//! Starts that should not have been: beside the old release, by CI, by an IDE, again and again.
+
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use super::super::facts::{Bot, Facts, Seen, Start, Starter};
+use super::super::{Code, Finding, Level};
+use super::each;
+use crate::duration::show;
+use crate::process::origin::{Origin, OriginKind};
+
+/// An instance that ends within this time of its start has not run well.
+const SHORT: Duration = Duration::from_mins(1);
+
+/// A new release runs beside the old one.
+pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let mut shown: Vec<&Seen> = bot.all().collect();
+        shown.sort_by_key(|seen| seen.instance.root.start_ticks);
+        let (newest, older) = shown.split_last()?;
+        let signs: Vec<(&Seen, String)> =
+            older.iter().filter_map(|old| Some((*old, sign_of_deploy(old, newest)?))).collect();
+        let (oldest, _) = signs.first()?;
+        let summary = format!("a new release of {} was started before the old one had ended", bot.name);
+        let stop = oldest.origin().stop.clone().filter(|_| oldest.origin() != newest.origin());
+        Some(
+            Finding::new(Code::DeployOverlap, level_of(bot), summary)
+                .shown_by(signs.iter().map(|(old, sign)| format!("PID {}: {sign}", old.pid())))
+                .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
+                .about(shown.iter().map(|seen| seen.pid()))
+                .mended_by(stop.or_else(|| bot.solobot("kill-duplicates --keep newest"))),
+        )
+    })
+}
+
+/// Why the older instance looks like one of an older release.
+fn sign_of_deploy(old: &Seen, new: &Seen) -> Option<String> {
+    if old.folder_is_gone && !new.folder_is_gone {
+        return Some("its working folder has been deleted".into());
+    }
+    let path = |seen: &Seen| seen.instance.program.as_ref().map(ToString::to_string);
+    let by_program = || releases(Path::new(&path(old)?), Path::new(&path(new)?));
+    let by_folder = || releases(old.instance.cwd.as_deref()?, new.instance.cwd.as_deref()?);
+    if let Some((ours, theirs)) = by_program().or_else(by_folder) {
+        return Some(format!("it runs release {ours}; PID {}, started later, runs {theirs}", new.pid()));
+    }
+    let trace = new.traces.iter().find(|trace| trace.of == Starter::Deploy)?;
+    Some(format!("PID {}, started later, comes from a deploy: {}", new.pid(), trace.evidence))
+}
+
+/// The one component in which two paths of one layout differ, if releases are kept side by side there.
+fn releases(one: &Path, other: &Path) -> Option<(String, String)> {
+    let parts = |path: &Path| -> Vec<String> {
+        path.components()
+            .filter_map(|part| match part {
+                Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+                _ => None,
+            })
+            .collect()
+    };
+    let (one, other) = (parts(one), parts(other));
+    let differing: Vec<usize> = (0..one.len()).filter(|&at| one.get(at) != other.get(at)).collect();
+    let &[at] = differing.as_slice() else { return None };
+    let parent = at.checked_sub(1).and_then(|above| one.get(above));
+    let is_shelf = parent.is_some_and(|name| {
+        matches!(name.as_str(), "releases" | "release" | "versions" | "deploys" | "deployments" | "builds")
+    });
+    let both = is_shelf || (is_version(&one[at]) && is_version(other.get(at)?));
+    (one.len() == other.len() && both).then(|| (one[at].clone(), other[at].clone()))
+}
+
+/// `20250110152714`, `v1.2.3`, `1.2-rc1`, a commit's hash.
+fn is_version(name: &str) -> bool {
+    let number = name.strip_prefix('v').unwrap_or(name);
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_hash = name.len() >= 7 && digits > 0 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash || (number.starts_with(|c: char| c.is_ascii_digit()) && (number.contains('.') || digits >= 8))
+}
+
+/// A CI job or a git hook started one instance beside another.
+pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let shown: Vec<&Seen> = bot.all().collect();
+        let traced: Vec<(&Seen, &str, &str)> = shown
+            .iter()
+            .filter_map(|seen| {
+                let trace = seen.traces.iter().find(|trace| trace.of != Starter::Deploy)?;
+                let what = if trace.of == Starter::Ci { "a CI job" } else { "a git hook" };
+                Some((*seen, what, trace.evidence.as_str()))
+            })
+            .collect();
+        let &(_, what, _) = traced.first().filter(|_| shown.len() > 1)?;
+        let summary = format!("{what} started an instance of {} beside another one", bot.name);
+        Some(
+            Finding::new(Code::CiOverlap, level_of(bot), summary)
+                .shown_by(traced.iter().map(|(seen, what, evidence)| format!("PID {}: {what}: {evidence}", seen.pid())))
+                .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
+                .about(traced.iter().map(|(seen, ..)| seen.pid()))
+                .mended_by(bot.solobot("kill-duplicates")),
+        )
+    })
+}
+
+/// An IDE started an instance.
+pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let by_ide: Vec<(&Seen, &Origin)> =
+            bot.instances.iter().filter_map(|seen| Some((seen, ide(&seen.instance.origin)?))).collect();
+        let (_, origin) = by_ide.first()?;
+        let name = origin.name.as_deref().unwrap_or("an IDE");
+        let (level, command) = if bot.instances.len() > 1 {
+            (Level::Error, bot.solobot("kill-duplicates"))
+        } else {
+            (Level::Info, bot.solobot("stop"))
+        };
+        let summary = format!("{name} started {}, and may start it at every save or opening", bot.name);
+        Some(
+            Finding::new(Code::IdeAutorun, level, summary)
+                .shown_by(by_ide.iter().map(|(seen, origin)| format!("PID {}: {}", seen.pid(), origin.evidence)))
+                .shown_by(bot.describe_all(by_ide.iter().map(|(seen, _)| *seen), facts.now))
+                .about(by_ide.iter().map(|(seen, _)| seen.pid()))
+                .mended_by(command),
+        )
+    })
+}
+
+fn ide(origin: &Origin) -> Option<&Origin> {
+    std::iter::successors(Some(origin), |origin| origin.above.as_deref()).find(|one| one.kind == OriginKind::Ide)
+}
+
+/// The bot ended soon after its start and was started again, while it was watched.
+pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let ended: Vec<&Start> = bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
+        if ended.is_empty() || bot.starts.len() < 2 {
+            return None;
+        }
+        let level = if bot.starts.len() > 2 { Level::Error } else { Level::Warning };
+        let origin = bot.instances.iter().map(|seen| &seen.instance.origin).find(|origin| origin.would_respawn());
+        let by = match (origin, &bot.starter) {
+            (Some(origin), _) => format!("started by {}", origin.evidence),
+            (None, Some(starter)) => format!("started by PID {}: {}", starter.process.pid, starter.command),
+            (None, None) => "who starts it was not seen".to_owned(),
+        };
+        let stop = origin.and_then(|origin| origin.stop.clone());
+        let kill = || bot.starter.as_ref().map(|starter| format!("kill {}", starter.process.pid));
+        let summary =
+            format!("{} is started again and again: {} starts in {}", bot.name, bot.starts.len(), show(bot.watched));
+        Some(
+            Finding::new(Code::RespawnLoop, level, summary)
+                .shown_by([by])
+                .shown_by(bot.starts.iter().map(|start| match start.lived {
+                    Some(lived) => format!("PID {} ended after {}", start.process.pid, show(lived)),
+                    None => format!("PID {} runs", start.process.pid),
+                }))
+                .about(bot.starts.iter().map(|start| start.process.pid))
+                .mended_by(stop.or_else(kill).or_else(|| bot.solobot("status"))),
+        )
+    })
+}
+
+/// What is certain is an error.
+fn level_of(bot: &Bot) -> Level {
+    if bot.instances.len() > 1 { Level::Error } else { Level::Warning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::facts::Trace;
+    use super::super::super::testing::{bot, from, identity, named, say, seen};
+    use super::*;
+    use crate::process::program::Program;
+
+    fn release(pid: i32, path: &str) -> Seen {
+        let mut one = seen(pid);
+        one.instance.program = Some(Program::script(Path::new(path)));
+        one
+    }
+
+    fn traced(pid: i32, of: Starter) -> Seen {
+        let mut one = seen(pid);
+        one.traces.push(Trace { of, evidence: "an ancestor".into() });
+        one
+    }
+
+    #[test]
+    fn releases_side_by_side() {
+        let differ = |one: &str, other: &str| releases(Path::new(one), Path::new(other)).is_some();
+        assert!(differ("/srv/releases/a/main.py", "/srv/releases/b/main.py"));
+        assert!(differ("/srv/20250110152714/main.py", "/srv/20250111152714/main.py"));
+        assert!(differ("/srv/app-x/v1.2/main.py", "/srv/app-x/v1.3/main.py"));
+        assert!(!differ("/srv/alice/main.py", "/srv/bob/main.py"));
+        assert!(!differ("/srv/releases/a/main.py", "/srv/releases/a/main.py"));
+        assert!(!differ("/srv/releases/a/main.py", "/srv/releases/b/lib/main.py"));
+        assert!(!differ("/srv/bot1/main.py", "/srv/bot2/main.py"));
+    }
+
+    #[test]
+    fn an_old_release_beside_the_new_one() {
+        let keep = Some("solobot kill-duplicates --keep newest main".to_owned());
+        let two = vec![release(10, "/srv/releases/1/main.py"), release(20, "/srv/releases/2/main.py")];
+        assert_eq!(say(deploy_overlap, bot("main", two)), [(Level::Error, vec![10, 20], keep)]);
+        let mut gone = seen(10);
+        gone.folder_is_gone = true;
+        assert_eq!(say(deploy_overlap, bot("main", vec![gone.clone(), seen(20)])).len(), 1);
+        assert_eq!(say(deploy_overlap, bot("main", vec![gone])), []);
+        assert_eq!(say(deploy_overlap, bot("main", vec![seen(10), traced(20, Starter::Deploy)])).len(), 1);
+        // The older one came from a deploy: the newer one did not.
+        assert_eq!(say(deploy_overlap, bot("main", vec![traced(10, Starter::Deploy), seen(20)])), []);
+        assert_eq!(say(deploy_overlap, bot("main", vec![seen(10), seen(20)])), []);
+    }
+
+    #[test]
+    fn ci_and_hooks() {
+        for starter in [Starter::Ci, Starter::GitHook] {
+            let said = say(ci_overlap, bot("main", vec![seen(10), traced(20, starter)]));
+            assert_eq!((said[0].0, &said[0].1), (Level::Error, &vec![20]));
+        }
+        assert_eq!(say(ci_overlap, bot("main", vec![traced(20, Starter::Ci)])), []);
+        assert_eq!(say(ci_overlap, bot("main", vec![seen(10), traced(20, Starter::Deploy)])), []);
+    }
+
+    #[test]
+    fn an_ide() {
+        let ide = |pid| from(pid, OriginKind::Ide, Some("VS Code"));
+        assert_eq!(say(ide_autorun, bot("main", vec![ide(10)]))[0].0, Level::Info);
+        let said = say(ide_autorun, bot("main", vec![seen(5), ide(10)]));
+        assert_eq!((said[0].0, &said[0].1), (Level::Error, &vec![10]));
+        assert_eq!(say(ide_autorun, bot("main", vec![seen(5), seen(10)])), []);
+    }
+
+    #[test]
+    fn several_short_lives_are_a_loop() {
+        let start = |pid, lived: Option<u64>| Start { process: identity(pid), lived: lived.map(Duration::from_secs) };
+        let watched = |starts: Vec<Start>| {
+            let starter = Some(named(5));
+            Bot { starts, starter, watched: Duration::from_secs(3), ..bot("main", vec![]) }
+        };
+        let said = say(respawn_loop, watched(vec![start(10, Some(1)), start(20, Some(1)), start(30, None)]));
+        assert_eq!(said, [(Level::Error, vec![10, 20, 30], Some("kill 5".to_owned()))]);
+        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(1)), start(20, None)]))[0].0, Level::Warning);
+        // A restart of one that had run well, one that runs, and one that ended for good.
+        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(3600)), start(20, None)])), []);
+        assert_eq!(say(respawn_loop, watched(vec![start(10, None)])), []);
+        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(1))])), []);
+    }
+}

@@ -1,0 +1,75 @@
+//! One lock's facts.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::super::facts::{Lock, Named, Seen, Sharer};
+use super::{tmpfiles, view};
+use crate::lock::carriers::{self, Carrier};
+use crate::lock::file::open_to_look;
+use crate::lock::line::Kind;
+use crate::lock::state::{State, inspect};
+use crate::lock::text::Text;
+use crate::platform::filesystem;
+use crate::process::argv;
+use crate::process::details::{Details, Handle};
+use crate::process::find::command_line;
+use crate::process::identity::Identity;
+use crate::process::origin::Starter;
+
+/// Looks at a lock's path, also as these instances see it.
+pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
+    let facts = inspect(path);
+    let file = open_to_look(path).ok();
+    let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
+    let text = file.as_ref().and_then(|file| Text::read(file.file()).ok()).and_then(Text::pid);
+    let record = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
+    let holder = facts.record.details().map(|details| details.holder_pid);
+    let network = match &file {
+        Some(file) => network_of(file.file()),
+        None => path.parent().and_then(|folder| network_of(&File::open(folder).ok()?)),
+    };
+    Lock {
+        sharers: carried.iter().filter(|carrier| carrier.kind == Kind::Flock).filter_map(sharer).collect(),
+        fcntl: carried
+            .iter()
+            .filter(|carrier| carrier.kind != Kind::Flock)
+            .filter_map(|it| named(it.process))
+            .collect(),
+        claimant: match &facts.state {
+            State::OwnerAliveUnlocked(process) => named(*process),
+            _ => None,
+        },
+        named: [text, record, holder].into_iter().flatten().collect(),
+        network: network.map(str::to_owned),
+        network_allowed,
+        cleaner: tmpfiles::cleaner_of(path),
+        elsewhere: instances.filter_map(|seen| view::elsewhere(seen.pid(), path)).collect(),
+        facts,
+    }
+}
+
+fn network_of(file: &File) -> Option<&'static str> {
+    filesystem::network_fs(file).ok().flatten()
+}
+
+/// A process with its command line; `None` if it has gone.
+pub fn named(process: Identity) -> Option<Named> {
+    let details = Details::read(&Handle::open(process.pid)?).filter(|details| details.identity == process)?;
+    Some(Named { process, command: command_line(&details.argv) })
+}
+
+fn sharer(carrier: &Carrier) -> Option<Sharer> {
+    let details = Details::read(&Handle::open(carrier.process.pid)?)?;
+    let is_keeper = match Starter::of(&details) {
+        Starter::Solobot | Starter::Shell | Starter::Loop => true,
+        // flock(1), and a shell that runs a line: both hold it on purpose, other wrappers by inheritance.
+        Starter::Wrapper => {
+            let name = details.argv.first().map(|first| argv::base(first).to_owned()).unwrap_or_default();
+            name == "flock" || argv::Runner::of_name(&name) == Some(argv::Runner::Shell)
+        }
+        _ => false,
+    };
+    let who = Named { process: carrier.process, command: command_line(&details.argv) };
+    Some(Sharer { who, caller: carrier.caller, is_keeper })
+}

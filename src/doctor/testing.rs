@@ -1,0 +1,121 @@
+//! Facts written by hand, for the findings' tests.
+
+use jiff::Timestamp;
+
+use super::facts::{Bot, Facts, Lock, Named, Seen, Sharer};
+use super::{Finding, Level};
+use crate::lock::owner::Found;
+use crate::lock::state::{self, State};
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::matching::Confidence;
+use crate::process::origin::{Origin, OriginKind, Respawns};
+
+/// When everything is looked at; an instance's PID is how many seconds it started after 1,000 s before that.
+const NOW: i64 = 1_700_001_000;
+
+/// A process that started with the PID as its start time.
+pub fn identity(pid: i32) -> Identity {
+    Identity { pid, start_ticks: u64::try_from(pid).unwrap() }
+}
+
+/// These bots, with nothing unseen.
+pub fn facts(bots: Vec<Bot>) -> Facts {
+    Facts { now: Timestamp::from_second(NOW).unwrap(), bots, processes: 100, ..Facts::default() }
+}
+
+/// A bot that `solobot … NAME` means.
+pub fn bot(name: &str, instances: Vec<Seen>) -> Bot {
+    Bot {
+        name: name.into(),
+        select: Some(name.into()),
+        has_program: true,
+        skip_env: Some("SKIP_TELEGRAM_LOCK".into()),
+        instances,
+        ..Bot::default()
+    }
+}
+
+/// A detached instance of `/srv/app/main.py`.
+pub fn seen(pid: i32) -> Seen {
+    let instance = Instance {
+        root: identity(pid),
+        members: vec![identity(pid)],
+        wrappers: vec![],
+        ancestors: vec![identity(1)],
+        uid: 1000,
+        user: "bot".into(),
+        started: Timestamp::from_second(NOW - 1000 + i64::from(pid)).unwrap(),
+        command: "python main.py".into(),
+        cwd: Some("/srv/app".into()),
+        args: vec![],
+        program: Some(crate::process::program::Program::script("/srv/app/main.py".as_ref())),
+        confidence: Confidence::File,
+        doubt: None,
+        origin: origin(OriginKind::Detached, None),
+        state: b'S',
+        token: None,
+        bot_id: None,
+        memory: 0,
+        bot: 0,
+    };
+    Seen { instance, skips_lock: Some(false), flocks: vec![], traces: vec![], folder_is_gone: false }
+}
+
+/// An origin with a stop command if it is a manager.
+pub fn origin(kind: OriginKind, name: Option<&str>) -> Origin {
+    let respawns = match kind {
+        OriginKind::Detached | OriginKind::Terminal | OriginKind::Ssh | OriginKind::Solobot => Respawns::No,
+        OriginKind::Cron | OriginKind::Ide => Respawns::Later,
+        _ => Respawns::Yes,
+    };
+    let stop = name.map(|name| format!("{} stop {name}", kind.word()));
+    Origin { kind, name: name.map(str::to_owned), evidence: String::new(), stop, respawns, pid: None, above: None }
+}
+
+/// An instance of that origin.
+pub fn from(pid: i32, kind: OriginKind, name: Option<&str>) -> Seen {
+    let mut one = seen(pid);
+    one.instance.origin = origin(kind, name);
+    one
+}
+
+/// A lock in that state.
+pub fn lock(path: &str, state: State) -> Lock {
+    Lock {
+        facts: state::Facts { path: path.into(), state, record: Found::Absent, waiters: vec![] },
+        sharers: vec![],
+        fcntl: vec![],
+        claimant: None,
+        named: vec![],
+        network: None,
+        network_allowed: false,
+        cleaner: None,
+        elsewhere: vec![],
+    }
+}
+
+/// A lock that these processes hold by their own calls.
+pub fn held_by(path: &str, pids: &[i32]) -> Lock {
+    let holders = pids.iter().map(|&pid| identity(pid)).collect();
+    let mut lock = lock(path, State::Held { holders, orphaned: false });
+    lock.sharers = pids.iter().map(|&pid| sharer(pid, pid)).collect();
+    lock
+}
+
+/// A sharer of a lock that `caller` took.
+pub fn sharer(pid: i32, caller: i32) -> Sharer {
+    Sharer { who: named(pid), caller, is_keeper: false }
+}
+
+/// A process with a command.
+pub fn named(pid: i32) -> Named {
+    Named { process: identity(pid), command: format!("command {pid}") }
+}
+
+/// What one finding says about one bot: level, PIDs, command.
+pub fn say(finding: fn(&Facts) -> Vec<Finding>, bot: Bot) -> Vec<(Level, Vec<i32>, Option<String>)> {
+    let found = finding(&facts(vec![bot]));
+    assert!(found.iter().all(|one| !one.evidence.is_empty() && !one.summary.is_empty()), "{found:?}");
+    found.into_iter().map(|one| (one.level, one.pids, one.command)).collect()
+}

@@ -1,0 +1,387 @@
+//! What solobot did, appended: one JSON object a line.
+//!
+//! Each line is one `write(2)` to a descriptor with `O_APPEND`, so that many writers never mix their lines. A journal that
+//! has grown too long is renamed to `….1`, where it takes the place of an older one: two files are the most. Nothing here
+//! ever fails a command, and nothing here waits: a journal that cannot be written is not written.
+//!
+//! It holds no token and no environment: command lines do not go into it, and free text is masked.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::telegram::token::mask;
+
+/// The layout of a line.
+const SCHEMA: u32 = 1;
+/// A journal of this size is rotated.
+const LONGEST: u64 = 1024 * 1024;
+/// A longer line is none of ours.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// The lock was taken.
+    LockTaken,
+    /// It was taken after a wait.
+    LockWaited,
+    /// It was not taken, since the wait was over.
+    LockTimedOut,
+    /// It was taken after its holder had been stopped.
+    LockTakenOver,
+    /// It was given back.
+    LockReleased,
+    /// It was removed or replaced, and another has it.
+    LockLost,
+    /// An instance too many was found.
+    DuplicateFound,
+    /// It was stopped.
+    DuplicateStopped,
+    /// It did not end.
+    DuplicateSurvived,
+    /// It was started again.
+    DuplicateRespawned,
+    /// A stale lock was cleaned.
+    StaleCleaned,
+    /// The webhook was deleted.
+    WebhookDeleted,
+}
+
+impl What {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::LockTaken,
+        Self::LockWaited,
+        Self::LockTimedOut,
+        Self::LockTakenOver,
+        Self::LockReleased,
+        Self::LockLost,
+        Self::DuplicateFound,
+        Self::DuplicateStopped,
+        Self::DuplicateSurvived,
+        Self::DuplicateRespawned,
+        Self::StaleCleaned,
+        Self::WebhookDeleted,
+    ];
+
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::LockTaken => "lock-taken",
+            Self::LockWaited => "lock-waited",
+            Self::LockTimedOut => "lock-timed-out",
+            Self::LockTakenOver => "lock-taken-over",
+            Self::LockReleased => "lock-released",
+            Self::LockLost => "lock-lost",
+            Self::DuplicateFound => "duplicate-found",
+            Self::DuplicateStopped => "duplicate-stopped",
+            Self::DuplicateSurvived => "duplicate-survived",
+            Self::DuplicateRespawned => "duplicate-respawned",
+            Self::StaleCleaned => "stale-cleaned",
+            Self::WebhookDeleted => "webhook-deleted",
+        }
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    schema: u32,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub event: What,
+    /// Which bot.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bot: String,
+    /// Which lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PathBuf>,
+    /// Which process it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// How long it took, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Anything else, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Event {
+    /// Now, of this bot.
+    pub fn new(event: What, bot: &str) -> Self {
+        let bot = mask(bot).into_owned();
+        Self { schema: SCHEMA, time: Timestamp::now(), event, bot, lock: None, pid: None, seconds: None, detail: None }
+    }
+
+    /// Of this lock.
+    #[must_use]
+    pub fn lock(self, lock: &Path) -> Self {
+        let lock = mask(&lock.to_string_lossy()).into_owned().into();
+        Self { lock: Some(lock), ..self }
+    }
+
+    /// Of this process.
+    #[must_use]
+    pub fn pid(self, pid: i32) -> Self {
+        Self { pid: Some(pid), ..self }
+    }
+
+    /// It took so long.
+    #[must_use]
+    pub fn took(self, duration: std::time::Duration) -> Self {
+        // Milliseconds are more than anybody wants to know.
+        let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        Self { seconds: Some(f64::from(millis) / 1000.0), ..self }
+    }
+
+    /// In a few words; they are cut and masked.
+    #[must_use]
+    pub fn detail(self, detail: &str) -> Self {
+        let short: String = detail.chars().take(200).collect();
+        Self { detail: Some(mask(&short).into_owned()), ..self }
+    }
+}
+
+/// What a journal says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contents {
+    /// Its events, the oldest first.
+    pub events: Vec<Event>,
+    /// So many lines were not understood, and skipped.
+    pub broken: u64,
+}
+
+impl Contents {
+    /// How often something happened to this bot.
+    pub fn count(&self, what: What, bot: &str) -> u64 {
+        self.events.iter().filter(|event| event.event == what && event.bot == bot).count() as u64
+    }
+}
+
+/// Where solobot writes down what it did.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    path: Option<PathBuf>,
+}
+
+impl Journal {
+    /// At this place; or else in the user's state folder.
+    pub fn at(configured: Option<PathBuf>) -> Self {
+        let default = || {
+            let folder = etcetera::choose_base_strategy().ok()?.state_dir()?;
+            Some(folder.join("solobot").join("journal.jsonl")).filter(|path| path.is_absolute())
+        };
+        Self { path: configured.or_else(default) }
+    }
+
+    /// Its path, if there is any place for one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Writes one event down. That it could not is told to the log (`-vv`) alone.
+    pub fn append(&self, event: &Event) {
+        let Some(path) = &self.path else { return };
+        if let Err(error) = append(path, event) {
+            tracing::debug!("cannot write the journal {}: {error}", path.display());
+        }
+    }
+
+    /// Everything that is still there, the older file first. One that cannot be read is empty.
+    pub fn read(&self) -> Contents {
+        let mut contents = Contents::default();
+        let Some(path) = &self.path else { return contents };
+        for path in [older(path), path.clone()] {
+            if let Ok(file) = open(&path, OpenOptions::new().read(true)) {
+                read_into(&mut contents, file);
+            }
+        }
+        contents
+    }
+}
+
+fn append(path: &Path, event: &Event) -> io::Result<()> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o644);
+    let file = match open(path, &options) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+            open(path, &options)?
+        }
+        other => other?,
+    };
+    let mut file = if file.metadata()?.len() >= LONGEST {
+        rotate(path, &file)?;
+        open(path, &options)?
+    } else {
+        file
+    };
+    // One write: a shorter one than asked for (a full disk) leaves a broken line, which readers skip.
+    file.write(&line).map(drop)
+}
+
+/// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted.
+fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = options.clone().custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who
+/// find it too long one does it, and a fresh journal never takes the place of the older one.
+fn rotate(path: &Path, file: &File) -> io::Result<()> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    let (own, named) = (file.metadata()?, path.symlink_metadata()?);
+    if (own.dev(), own.ino()) == (named.dev(), named.ino()) {
+        std::fs::rename(path, older(path))?;
+    }
+    Ok(())
+}
+
+fn older(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".1");
+    name.into()
+}
+
+fn read_into(contents: &mut Contents, file: File) {
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        match serde_json::from_slice(&line) {
+            Ok(event) => contents.events.push(event),
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(_) => contents.broken += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn journal(folder: &tempfile::TempDir) -> Journal {
+        Journal::at(Some(folder.path().join("deep/er/j.jsonl")))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder);
+        let event = Event::new(What::LockWaited, "main")
+            .lock(Path::new("/tmp/x.lock"))
+            .pid(42)
+            .took(Duration::from_millis(1500))
+            .detail("after a wait");
+        journal.append(&event);
+        journal.append(&Event::new(What::LockReleased, "main"));
+        let contents = journal.read();
+        assert_eq!(contents.broken, 0);
+        assert_eq!(contents.events[0], event);
+        assert_eq!((contents.count(What::LockReleased, "main"), contents.count(What::LockReleased, "aux")), (1, 0));
+        let text = std::fs::read_to_string(journal.path().unwrap()).unwrap();
+        assert!(text.starts_with("{\"schema\":1,\"time\":\"20"), "{text}");
+        assert!(
+            text.contains(
+                "\"event\":\"lock-waited\",\"bot\":\"main\",\"lock\":\"/tmp/x.lock\",\"pid\":42,\"seconds\":1.5"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn words_are_the_serialised_ones() {
+        for what in What::ALL {
+            assert_eq!(serde_json::json!(what), what.word());
+        }
+    }
+
+    #[test]
+    fn no_token_gets_in() {
+        let token = format!("{}:{}", 123_456_789, "A".repeat(35));
+        let event = Event::new(What::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
+        assert!(!serde_json::to_string(&event).unwrap().contains("AAAA"));
+    }
+
+    #[test]
+    fn broken_lines_are_skipped_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder);
+        journal.append(&Event::new(What::LockTaken, "a"));
+        let path = journal.path().unwrap();
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(b"{\"schema\":1,\"ti\nnot json\n\n{\"event\":\"unheard-of\"}\n\xff\xfe\n").unwrap();
+        journal.append(&Event::new(What::LockReleased, "a"));
+        let contents = journal.read();
+        assert_eq!((contents.events.len(), contents.broken), (2, 4));
+    }
+
+    #[test]
+    fn its_size_is_bounded_and_many_writers_lose_nothing_but_the_oldest() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder);
+        let detail = "x".repeat(200);
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let (journal, detail) = (&journal, &detail);
+                scope.spawn(move || {
+                    for number in 0..1500 {
+                        journal.append(&Event::new(What::LockTaken, "a").pid(writer * 10_000 + number).detail(detail));
+                    }
+                });
+            }
+        });
+        let path = journal.path().unwrap();
+        let (new, old) = (path.metadata().unwrap().len(), older(path).metadata().unwrap().len());
+        assert!(new < LONGEST + 4096 && (LONGEST..LONGEST + 4096).contains(&old), "{new} {old}");
+        let contents = journal.read();
+        assert_eq!(contents.broken, 0);
+        // Each writer's events are there without a gap up to its last one.
+        for writer in 0..4 {
+            let own: Vec<i32> =
+                contents.events.iter().filter_map(|event| event.pid).filter(|pid| pid / 10_000 == writer).collect();
+            assert_eq!(own.last(), Some(&(writer * 10_000 + 1499)));
+            assert!(own.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_no_file_is_written_to_or_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = Event::new(What::LockTaken, "a");
+        std::fs::write(folder.path().join("target"), "").unwrap();
+        std::os::unix::fs::symlink("target", folder.path().join("link")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        for name in ["link", "fifo", ".", "target/below"] {
+            let journal = Journal::at(Some(folder.path().join(name)));
+            journal.append(&event);
+            assert_eq!(journal.read(), Contents::default(), "{name}");
+        }
+        assert_eq!(std::fs::read(folder.path().join("target")).unwrap(), b"");
+    }
+}

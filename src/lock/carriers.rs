@@ -1,0 +1,122 @@
+//! Which processes carry which lock, and who called for it: for `doctor`, which must tell a holder from a process that
+//! merely inherited a descriptor, and `flock(2)` from `fcntl(2)`.
+//!
+//! Not promised: processes whose descriptors may not be read. Of those only a POSIX lock's caller is known.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::file::LockFile;
+use super::line::{Kind, Line};
+use crate::platform::filesystem::{KernelKey, kernel_key};
+use crate::process::identity::Identity;
+
+/// A process with a descriptor that carries a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carrier {
+    /// The process.
+    pub process: Identity,
+    /// Which kind of lock.
+    pub kind: Kind,
+    /// The PID that called for it: another one than the process's own if the descriptor was inherited; 0 or -1 where
+    /// nobody can say.
+    pub caller: i32,
+}
+
+/// A file that a process has locked with `flock(2)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedFile {
+    /// Its path, as the kernel shows it (`… (deleted)` after an unlink).
+    pub path: PathBuf,
+    /// The PID that called for the lock.
+    pub caller: i32,
+}
+
+impl LockedFile {
+    /// Whether it is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
+    pub fn is_named_like_a_lock(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let is_pid_file = self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
+        (is_pid_file || name.contains("lock")) && !name.ends_with(" (deleted)")
+    }
+}
+
+/// Every process that carries any lock on the file, by PID. All of `/proc` is asked.
+///
+/// # Errors
+/// The file or `/proc/locks` cannot be looked at.
+pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
+    let key = kernel_key(lock.file())?;
+    let mut found: Vec<Carrier> = all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
+    let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
+    let table = fs::read_to_string("/proc/locks")?;
+    let unseen = table.lines().filter_map(Line::parse).filter(|line| {
+        line.kind == Kind::Posix && line.key == key && !line.waits && line.pid > 0 && !seen.contains(&line.pid)
+    });
+    found.extend(
+        unseen.filter_map(|line| Some(Carrier { process: Identity::of(line.pid)?, kind: line.kind, caller: line.pid })),
+    );
+    found.sort_unstable_by_key(|carrier| carrier.process);
+    Ok(found)
+}
+
+fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
+    let Some(process) = Identity::of(pid) else { return Vec::new() };
+    let mut found: Vec<Carrier> = Vec::new();
+    for (_, line) in locks_of(pid).into_iter().filter(|(_, line)| line.key == key) {
+        if !found.iter().any(|carrier| carrier.kind == line.kind) {
+            found.push(Carrier { process, kind: line.kind, caller: line.pid });
+        }
+    }
+    // Read again: what was read must have been this process's.
+    if process.is_alive() { found } else { Vec::new() }
+}
+
+/// The files that a process has locked with `flock(2)`, its own calls and inherited descriptors alike; empty where its
+/// descriptors cannot be read.
+pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
+    let flocks = locks_of(pid).into_iter().filter(|(_, line)| line.kind == Kind::Flock);
+    flocks
+        .filter_map(|(descriptor, line)| {
+            let path = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+            Some(LockedFile { path, caller: line.pid })
+        })
+        .collect()
+}
+
+/// Every lock that a process's descriptors carry, with the descriptor's number.
+fn locks_of(pid: i32) -> Vec<(String, Line)> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Vec::new() };
+    entries
+        .flatten()
+        .flat_map(|entry| {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            let number = entry.file_name().to_string_lossy().into_owned();
+            let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
+            lines.into_iter().map(move |line| (number.clone(), line))
+        })
+        .collect()
+}
+
+fn all_pids() -> io::Result<Vec<i32>> {
+    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flock_of_ours_has_us_as_its_caller() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("l");
+        let lock = LockFile::open(&path, false).unwrap();
+        assert_eq!(of(&lock).unwrap(), []);
+        lock.try_lock().unwrap();
+        let own = Identity::own().unwrap();
+        assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: Kind::Flock, caller: own.pid }]);
+        assert!(flocks_of(own.pid).contains(&LockedFile { path, caller: own.pid }));
+    }
+}

@@ -1,0 +1,333 @@
+//! Polling evidence: whether an instance has an established TCP connection to Telegram.
+//!
+//! The descriptors of its processes (`/proc/PID/fd`) give socket inodes, `/proc/PID/net/tcp{,6}` of their network
+//! namespace gives the sockets' other ends. A connection is evidence, not proof of polling. Invariant: nothing is sent
+//! and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
+//! without keep-alive is unconnected between two polls; behind a proxy it is never said.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::identity::Identity;
+use crate::telegram::{networks, proxy};
+
+/// How often an instance is looked at before "no".
+pub const SAMPLES: u32 = 3;
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Ports on which proxies and self-hosted Bot API servers listen: a connection to one of them may lead to Telegram.
+const GO_BETWEENS: [u16; 14] = [1080, 1081, 3128, 7890, 7891, 8081, 8080, 8118, 8443, 8888, 8889, 9050, 9051, 9150];
+/// `TCP_ESTABLISHED` in the kernel's `include/net/tcp_states.h`.
+const ESTABLISHED: &str = "01";
+
+/// Whether an instance is connected to Telegram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not, nor was it a moment ago.
+    No,
+    /// It cannot be told.
+    Unknown(Blind),
+}
+
+/// Why it cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blind {
+    /// Its descriptors, or its network namespace, are not ours to see.
+    NotPermitted,
+    /// It may reach Telegram through a proxy or a self-hosted server that solobot knows nothing of.
+    Proxy,
+    /// The address of its own Bot API server is not known.
+    Address,
+    /// It has ended meanwhile.
+    Gone,
+    /// This platform does not show other processes' sockets.
+    Platform,
+}
+
+/// What is known of an instance's connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The answer.
+    pub polling: Polling,
+    /// The connections to Telegram, one a socket, whichever of its processes share it.
+    pub connections: Vec<Connection>,
+}
+
+/// An established connection to Telegram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// The process, the first in the instance's order if several share the socket.
+    pub pid: i32,
+    /// The other end.
+    pub to: SocketAddr,
+}
+
+/// What counts as Telegram besides its networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Servers {
+    /// The addresses and ports of a self-hosted server.
+    pub addresses: Vec<SocketAddr>,
+    /// There is such a server, but its addresses are not known.
+    pub is_unknown: bool,
+}
+
+impl Servers {
+    fn has(&self, other: SocketAddr) -> bool {
+        let other = SocketAddr::new(other.ip().to_canonical(), other.port());
+        networks::is_telegram(other.ip()) || self.addresses.contains(&other)
+    }
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The processes of an instance.
+    pub members: &'a [Identity],
+    /// What counts as Telegram for it.
+    pub servers: &'a Servers,
+}
+
+/// Looks at instances, all at the same time. Those that are connected are seen at once; if any is not, it takes half a
+/// second in all.
+pub fn look(subjects: &[Subject<'_>]) -> Vec<Evidence> {
+    let mut seen: Vec<Option<Evidence>> = vec![None; subjects.len()];
+    for sample in 0..SAMPLES {
+        if sample > 0 {
+            thread::sleep(PAUSE);
+        }
+        let mut namespaces = Namespaces::default();
+        for (subject, seen) in subjects.iter().zip(&mut seen).filter(|(_, seen)| seen.is_none()) {
+            *seen = sight(*subject, &mut namespaces);
+        }
+        if seen.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let none = || Evidence { polling: Polling::No, connections: Vec::new() };
+    seen.into_iter().map(|evidence| evidence.unwrap_or_else(none)).collect()
+}
+
+/// Every process that is connected to Telegram now, whatever it is: for finding bots that carry no token in their
+/// environment. Processes whose descriptors cannot be read are left out. Cheap where nobody is connected: descriptors are
+/// only read in network namespaces that have such a connection.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
+    let mut namespaces = Namespaces::default();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Some(process) = Identity::of(pid) else { continue };
+        if !namespaces.of(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
+            continue;
+        }
+        let Ok(sockets) = Sockets::of(process, &mut namespaces) else { continue };
+        let to = sockets.established.iter().map(|&(_, to)| to).find(|&to| servers.has(to));
+        found.extend(to.map(|to| (process, to)));
+    }
+    Ok(found)
+}
+
+/// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
+fn sight(subject: Subject<'_>, namespaces: &mut Namespaces) -> Option<Evidence> {
+    let Subject { members, servers } = subject;
+    let mut connections = Vec::new();
+    let mut shared = HashSet::new();
+    let mut blind = None;
+    let mut living = 0;
+    for &member in members {
+        let process = match Sockets::of(member, namespaces) {
+            Ok(process) => process,
+            Err(_) if !member.is_alive() => continue,
+            Err(_) => {
+                living += 1;
+                blind = blind.or(Some(if cfg!(target_os = "linux") { Blind::NotPermitted } else { Blind::Platform }));
+                continue;
+            }
+        };
+        living += 1;
+        for &(inode, to) in &process.established {
+            if servers.has(to) {
+                if shared.insert(inode) {
+                    connections.push(Connection { pid: member.pid, to });
+                }
+            } else if GO_BETWEENS.contains(&to.port()) {
+                blind = blind.or(Some(Blind::Proxy));
+            }
+        }
+        if process.has_proxy {
+            blind = blind.or(Some(Blind::Proxy));
+        }
+    }
+    if servers.is_unknown {
+        blind = blind.or(Some(Blind::Address));
+    }
+    if living == 0 {
+        blind = Some(Blind::Gone);
+    }
+    let polling = match (connections.is_empty(), blind) {
+        (false, _) => Polling::Yes,
+        (true, Some(why)) => Polling::Unknown(why),
+        (true, None) => return None,
+    };
+    Some(Evidence { polling, connections })
+}
+
+/// The established connections of one process.
+struct Sockets {
+    established: Vec<(u64, SocketAddr)>,
+    has_proxy: bool,
+}
+
+impl Sockets {
+    /// Reads them; the PID must still be the same process's at the end.
+    fn of(process: Identity, namespaces: &mut Namespaces) -> io::Result<Self> {
+        let pid = process.pid;
+        let mut inodes = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+            // One that was closed meanwhile is no reason to give up.
+            let Ok(target) = fs::read_link(entry?.path()) else { continue };
+            inodes.extend(socket_inode(&target.to_string_lossy()));
+        }
+        let has_proxy = proxy::is_set(&fs::read(format!("/proc/{pid}/environ"))?);
+        let mut established = Vec::new();
+        if !inodes.is_empty() {
+            let table = namespaces.of(pid)?;
+            established.extend(inodes.iter().filter_map(|inode| Some((*inode, *table.get(inode)?))));
+        }
+        if !process.is_alive() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Self { established, has_proxy })
+    }
+}
+
+fn socket_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The established sockets of a network namespace: inode and other end.
+type Table = HashMap<u64, SocketAddr>;
+
+/// The tables of one look, each namespace read once.
+#[derive(Default)]
+struct Namespaces(HashMap<PathBuf, Table>);
+
+impl Namespaces {
+    fn of(&mut self, pid: i32) -> io::Result<&Table> {
+        let name = fs::read_link(format!("/proc/{pid}/ns/net"))?;
+        if !self.0.contains_key(&name) {
+            let mut table = Table::new();
+            for file in ["tcp", "tcp6"] {
+                match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
+                    Ok(text) => table.extend(text.lines().skip(1).filter_map(established)),
+                    // A kernel without IPv6.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && file == "tcp6" => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.0.insert(name.clone(), table);
+        }
+        Ok(&self.0[&name])
+    }
+}
+
+/// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
+fn established(line: &str) -> Option<(u64, SocketAddr)> {
+    let mut fields = line.split_ascii_whitespace();
+    let remote = fields.nth(2)?;
+    if fields.next()? != ESTABLISHED {
+        return None;
+    }
+    let inode: u64 = fields.nth(5)?.parse().ok()?;
+    Some((inode, address(remote)?))
+}
+
+/// `0100007F:1F90`: the address as the kernel's 32-bit words in its own byte order, the port as a number.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    let ip = match address.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(index * 8)?);
+            }
+            IpAddr::V6(Ipv6Addr::from(bytes))
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip.to_canonical(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernel() {
+        let line =
+            "   1: 0100007F:A3E4 DCA79A95:01BB 01 00000000:00000000 02:00000B50 00000000  1000        0 98765 2 0";
+        assert_eq!(established(line), Some((98765, "149.154.167.220:443".parse().unwrap())));
+        let six = "   0: 00000000000000000000000001000000:1F91 0000000000000000FFFF0000DCA79A95:01BB 01 00000000:00000000 \
+                   00:00000000 00000000     0        0 4242 1 0000";
+        assert_eq!(established(six), Some((4242, "149.154.167.220:443".parse().unwrap())));
+        let real =
+            "   0: 00000000000000000000000001000000:1F91 B80D0120000000000000000001000000:0050 01 0:0 0:0 0 0 0 7";
+        assert_eq!(established(real), Some((7, "[2001:db8::1]:80".parse().unwrap())));
+        for other in [
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+            "   1: 0100007F:A3E4 DCA79A95:01BB 06 00000000:00000000 03:00000B50 00000000     0        0 0 3 0",
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0",
+            "   0: zz zz 01 0 0 0 0 0 5",
+            "   0: 0:0 0100007F:1F90 01",
+            "",
+        ] {
+            assert_eq!(established(other), None, "{other}");
+        }
+        assert_eq!(socket_inode("socket:[77]"), Some(77));
+        assert_eq!(socket_inode("/dev/null"), None);
+    }
+
+    fn look_at(process: Identity, servers: &Servers) -> Evidence {
+        look(&[Subject { members: &[process], servers }]).remove(0)
+    }
+
+    #[test]
+    fn our_own_connection_counts_and_a_listening_socket_does_not() {
+        let own = Identity::own().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let servers = Servers { addresses: vec![address], is_unknown: false };
+        let client = TcpStream::connect(address).unwrap();
+        let accepted = listener.accept().unwrap();
+        let evidence = look_at(own, &servers);
+        assert_eq!((evidence.polling, evidence.connections.len()), (Polling::Yes, 1), "{evidence:?}");
+        assert_eq!(evidence.connections[0], Connection { pid: own.pid, to: address });
+        assert!(connected(&servers).unwrap().contains(&(own, address)));
+        drop((client, accepted));
+        assert!(!connected(&servers).unwrap().contains(&(own, address)));
+        let evidence = look_at(own, &servers);
+        assert!(evidence.connections.is_empty() && evidence.polling != Polling::Yes, "{evidence:?}");
+    }
+
+    #[test]
+    fn one_that_is_gone_is_unknown() {
+        let own = Identity::own().unwrap();
+        let gone = Identity { start_ticks: own.start_ticks + 1, ..own };
+        let evidence = look_at(gone, &Servers::default());
+        assert_eq!(evidence.polling, Polling::Unknown(Blind::Gone));
+    }
+}

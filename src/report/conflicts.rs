@@ -1,0 +1,270 @@
+//! `conflicts` as text and as JSON.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
+use super::{human, sanitize, table};
+use crate::commands::conflicts::Outcome;
+use crate::conflicts::pattern::Shape;
+use crate::conflicts::patterns::{Client, Kind};
+use crate::conflicts::tally::{Bucket, By, Counts};
+use crate::duration::show;
+
+/// A full bar has this many columns.
+const BAR: u64 = 24;
+
+/// The table and what it says, for a terminal of `width` columns.
+pub fn text(outcome: &Outcome, width: Option<usize>) -> String {
+    let mut text = sources(outcome);
+    let totals = &outcome.summary.totals;
+    if totals.errors() == 0 {
+        let _ = writeln!(text, "{}", paint(GOOD, "no conflict and no other error"));
+    } else {
+        text.push_str(&days(outcome, width));
+        text.push_str(&facts(outcome));
+    }
+    if outcome.only_dated && outcome.summary.undated > 0 {
+        let _ = writeln!(
+            text,
+            "left out: {} errors without a time ({} conflicts)",
+            outcome.summary.undated, outcome.summary.undated_conflicts
+        );
+    } else if outcome.summary.undated > 0 {
+        let _ = writeln!(text, "without a time, in the total alone: {}", outcome.summary.undated);
+    }
+    if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
+        let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));
+    }
+    text
+}
+
+fn sources(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let read: Vec<_> = outcome.sources.iter().filter(|source| source.error.is_none() || source.bytes > 0).collect();
+    let bytes: u64 = read.iter().map(|source| source.bytes).sum();
+    let of = if outcome.bots.is_empty() { String::new() } else { format!(" of {}", outcome.bots.join(", ")) };
+    let what = match read[..] {
+        [one] => one.name.clone(),
+        _ => format!("{} logs", read.len()),
+    };
+    let _ = writeln!(text, "{}{}, {}", sanitize::line(&what), sanitize::line(&of), size(bytes));
+    for source in &outcome.sources {
+        if let Some(error) = &source.error {
+            let how = if source.bytes > 0 { "read in part" } else { "not read" };
+            let _ = writeln!(
+                text,
+                "{}",
+                paint(
+                    WARNING,
+                    format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&error.to_string()))
+                )
+            );
+        }
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+fn days(outcome: &Outcome, width: Option<usize>) -> String {
+    let summary = &outcome.summary;
+    let shown: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| summary.totals.of(*kind) > 0).collect();
+    let mut header = vec![if outcome.by == By::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
+    header.extend(shown.iter().map(|kind| heading(*kind)));
+    header.extend(["PER HOUR", ""]);
+    let most = summary.buckets.iter().map(|bucket| measure(&bucket.counts, &summary.totals)).max().unwrap_or(0);
+    let cells = |first: String, counts: &Counts, rate: String, bar: String| {
+        let mut row = vec![first, counts.conflicts.to_string()];
+        row.extend(shown.iter().map(|kind| counts.of(*kind).to_string()));
+        row.extend([rate, bar]);
+        row
+    };
+    let mut rows: Vec<Vec<String>> = summary
+        .buckets
+        .iter()
+        .map(|bucket| {
+            let bar = bar(measure(&bucket.counts, &summary.totals), most);
+            cells(label(bucket, outcome), &bucket.counts, rate(bucket, outcome.now), bar)
+        })
+        .collect();
+    rows.push(cells("total".into(), &summary.totals, String::new(), String::new()));
+    align(&header, &mut rows);
+    let lines = table::lines(&header, &rows, width);
+    lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
+        let line = match index.checked_sub(1).map(|row| summary.buckets.get(row)) {
+            None => paint(FAINT, line),
+            Some(Some(bucket)) if bucket.counts.errors() == 0 => paint(FAINT, line),
+            Some(Some(_)) => line.clone(),
+            Some(None) => paint(NAME, line),
+        };
+        text.push_str(&line);
+        text.push('\n');
+        text
+    })
+}
+
+/// Numbers stand at the right of their column.
+fn align(header: &[&str], rows: &mut [Vec<String>]) {
+    for column in 1..header.len().saturating_sub(1) {
+        let widest = rows.iter().map(|row| row[column].len()).chain([header[column].len()]).max().unwrap_or(0);
+        for row in rows.iter_mut() {
+            row[column] = format!("{:>widest$}", row[column]);
+        }
+    }
+}
+
+/// What a bar shows: conflicts, or all errors where there is no conflict.
+fn measure(counts: &Counts, totals: &Counts) -> u64 {
+    if totals.conflicts > 0 { counts.conflicts } else { counts.errors() }
+}
+
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::OtherPoller => "OTHER POLLER",
+        Kind::Webhook => "WEBHOOK",
+        Kind::RateLimit => "RATE LIMIT",
+        Kind::Timeout => "TIMEOUT",
+        Kind::Network => "NETWORK",
+        Kind::Server => "SERVER",
+        Kind::Other => "OTHER",
+    }
+}
+
+fn label(bucket: &Bucket, outcome: &Outcome) -> String {
+    let form = if outcome.by == By::Day { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M" };
+    bucket.start.to_zoned(outcome.zone.clone()).strftime(form).to_string()
+}
+
+/// Conflicts an hour; of the hours that have passed, where the bucket has not ended.
+fn rate(bucket: &Bucket, now: Timestamp) -> String {
+    let end = if (bucket.start..bucket.end).contains(&now) { now } else { bucket.end };
+    let tenths_of_hours = u64::try_from(end.duration_since(bucket.start).as_secs() / 360).unwrap_or(0).max(1);
+    let tenths = bucket.counts.conflicts * 100 / tenths_of_hours;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn bar(value: u64, most: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    if value == 0 || most == 0 {
+        return String::new();
+    }
+    let eighths = (u128::from(value) * u128::from(BAR) * 8).div_ceil(u128::from(most));
+    let eighths = usize::try_from(eighths).unwrap_or(0);
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+fn facts(outcome: &Outcome) -> String {
+    let summary = &outcome.summary;
+    let time = |instant: Timestamp| instant.to_zoned(outcome.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let mut text = String::new();
+    if let (Some(first), Some(last)) = (summary.first, summary.last) {
+        let ago = show(outcome.now.duration_since(last).unsigned_abs());
+        let when = if last > outcome.now { "ahead of our clock" } else { "ago" };
+        let _ = writeln!(text, "first conflict {}, last {} ({ago} {when})", time(first), time(last));
+    }
+    if let Some(quiet) = &summary.quiet {
+        let long = show(std::time::Duration::from_secs(quiet.seconds));
+        let _ = writeln!(text, "longest quiet stretch {long}, {} to {}", time(quiet.from), time(quiet.until));
+    }
+    let clients: Vec<String> = summary
+        .clients
+        .iter()
+        .filter(|(client, _)| *client != Client::Unknown)
+        .map(|(client, count)| format!("{} {count}", client.word()))
+        .collect();
+    if !clients.is_empty() {
+        let _ = writeln!(text, "logged by {}", clients.join(", "));
+    }
+    if summary.pattern.kind != Shape::None {
+        let _ = writeln!(text, "pattern: {}: {}", paint(NAME, words(summary.pattern.kind)), summary.pattern.evidence);
+        let _ = writeln!(text, "  {} {}", paint(COMMAND, "hint:"), summary.pattern.suggestion);
+    }
+    text
+}
+
+fn words(shape: Shape) -> &'static str {
+    match shape {
+        Shape::None => "none",
+        Shape::Isolated => "isolated",
+        Shape::Webhook => "webhook",
+        Shape::Steady => "steady",
+        Shape::Bursts => "bursts, as deploys make them",
+        Shape::PingPong => "ping-pong of two pollers",
+        Shape::RespawnLoop => "respawn loop",
+        Shape::Undated => "unknown",
+    }
+}
+
+/// The object that `--json` prints, without its schema.
+pub fn json(outcome: &Outcome) -> Value {
+    let summary = &outcome.summary;
+    let buckets = if outcome.by == By::Day { "days" } else { "hours" };
+    let clients: Map<String, Value> =
+        summary.clients.iter().map(|(client, count)| (client.word().to_owned(), json!(count))).collect();
+    let inputs: Vec<Value> = outcome
+        .sources
+        .iter()
+        .map(|source| json!({ "name": source.name, "bytes": source.bytes, "error": source.error.as_ref().map(ToString::to_string) }))
+        .collect();
+    json!({
+        "ok": outcome.is_within() && outcome.is_complete(),
+        "totals": summary.totals,
+        buckets: summary.buckets,
+        "first": summary.first,
+        "last": summary.last,
+        "quiet": summary.quiet,
+        "pattern": summary.pattern,
+        "clients": clients,
+        "undated": summary.undated,
+        "undated_conflicts": summary.undated_conflicts,
+        "max": outcome.max,
+        "bots": outcome.bots,
+        "inputs": inputs,
+    })
+}
+
+/// How far reading is, for a line that redraws.
+pub fn reading(done: u64, total: Option<u64>) -> String {
+    match total.filter(|total| *total > 0) {
+        Some(total) => format!("reading, {}% of {}", (done.min(total)) * 100 / total, size(total)),
+        None => format!("reading, {}", size(done)),
+    }
+}
+
+/// The warning for inputs that were not read; for `-q`, where the report is not printed.
+pub fn incomplete(outcome: &Outcome) -> String {
+    outcome
+        .sources
+        .iter()
+        .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
+        .map(|(name, error)| human::error(&format!("cannot read {name}: {error}"), &[]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars() {
+        assert_eq!(bar(0, 10), "");
+        assert_eq!(bar(10, 10).chars().count(), 24);
+        assert_eq!(bar(1, 1_000_000), "▏");
+        assert_eq!(bar(5, 10), "█".repeat(12));
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!([size(5), size(1536), size(3 << 30)], ["5 bytes", "1.5 KiB", "3.0 GiB"]);
+        assert_eq!(reading(1 << 20, Some(4 << 20)), "reading, 25% of 4.0 MiB");
+    }
+}

@@ -1,0 +1,216 @@
+//! `doctor` as text: what was looked at, then each finding with its evidence and what mends it. Evidence is cut to the
+//! terminal's width; a command to type never is.
+
+use std::fmt::Write;
+
+use super::sanitize;
+use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
+use crate::commands::doctor::{Diagnosis, Looked, Outcome};
+use crate::doctor::{Code, Finding, Level};
+
+/// Longer lines are hard to read, whatever the terminal's width is.
+const WIDEST: usize = 100;
+/// More lines of evidence convince nobody; `--json` has them all.
+const MOST: usize = 12;
+/// What stands before each line of evidence.
+const INDENT: &str = "  ";
+
+/// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
+pub fn doctor(outcome: &Outcome, width: Option<usize>) -> String {
+    match outcome {
+        Outcome::Explained(code) => explanation(*code, width),
+        Outcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis, width),
+    }
+}
+
+fn diagnosis(diagnosis: &Diagnosis, width: Option<usize>) -> String {
+    let mut text = format!("host {}, user {}", sanitize::line(&diagnosis.host), sanitize::line(&diagnosis.user));
+    if diagnosis.processes > 0 {
+        let _ = write!(text, ", {} processes", diagnosis.processes);
+    }
+    text.push('\n');
+    if diagnosis.bots.is_empty() {
+        text.push_str("looked for processes with a bot's token in their environment, and for the usual locks: none\n");
+    }
+    for bot in &diagnosis.bots {
+        let _ = writeln!(text, "{}", cut(&looked(bot), width));
+    }
+    for unseen in &diagnosis.unseen {
+        let _ = writeln!(text, "{} {}", paint(WARNING, "not seen:"), sanitize::line(unseen));
+    }
+    for finding in &diagnosis.findings {
+        text.push('\n');
+        text.push_str(&self::finding(finding, width));
+    }
+    text.push('\n');
+    text.push_str(&summary(diagnosis));
+    text
+}
+
+/// What was looked at for one bot, whether or not something was found.
+fn looked(bot: &Looked) -> String {
+    let count = match bot.instances.len() {
+        0 => "no instance".to_owned(),
+        1 => "one instance".to_owned(),
+        many => format!("{many} instances"),
+    };
+    let locks: Vec<String> =
+        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state)).collect();
+    let name = sanitize::line(&bot.name);
+    match (locks.is_empty(), bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name)) {
+        (true, _) => format!("looked at {name}: {count}"),
+        (false, true) => format!("looked at {}", sanitize::line(&locks.join(", "))),
+        (false, false) => format!("looked at {name}: {count}, {}", sanitize::line(&locks.join(", "))),
+    }
+}
+
+fn finding(finding: &Finding, width: Option<usize>) -> String {
+    let style = match finding.level {
+        Level::Error => BAD,
+        Level::Warning => WARNING,
+        Level::Info => FAINT,
+    };
+    let head = format!("{} {}:", paint(style, finding.level.word()), paint(NAME, finding.code.word()));
+    let mut text = format!("{head} {}\n", sanitize::line(&finding.summary));
+    for line in finding.evidence.iter().take(MOST) {
+        let _ = writeln!(text, "{INDENT}{}", cut(&sanitize::line(line), width.map(|width| width.saturating_sub(2))));
+    }
+    if finding.evidence.len() > MOST {
+        let _ = writeln!(text, "{INDENT}… and {} more: --json shows them", finding.evidence.len() - MOST);
+    }
+    if let Some(command) = &finding.command {
+        let _ = writeln!(text, "{INDENT}{} {}", paint(COMMAND, "mend:"), sanitize::line(command));
+    }
+    text
+}
+
+fn cut(line: &str, width: Option<usize>) -> String {
+    width.map_or_else(|| line.to_owned(), |width| sanitize::cut(line, width.max(20)))
+}
+
+/// The last line: how many findings, and what to type next.
+fn summary(diagnosis: &Diagnosis) -> String {
+    let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count();
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let counts = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Info, "note")];
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|&(level, word)| (count(level), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| plural(count, word))
+        .collect();
+    if parts.is_empty() {
+        let blind = if diagnosis.unseen.is_empty() { "" } else { " in what could be seen" };
+        let more = if diagnosis.guessed { "; to look at one bot: solobot doctor -m main.py" } else { "" };
+        return format!("{}{blind}{more}\n", paint(GOOD, "no findings"));
+    }
+    let example = diagnosis.findings[0].code.word();
+    format!("{}; more about one: solobot doctor --explain {example}\n", parts.join(", "))
+}
+
+fn explanation(code: Code, width: Option<usize>) -> String {
+    let explanation = code.explanation();
+    let mut text = format!("{}\n", paint(NAME, code.word()));
+    for (label, body) in
+        [("cause", explanation.cause), ("to be sure", explanation.check), ("to mend", explanation.mend)]
+    {
+        let _ = writeln!(text, "\n{}", paint(FAINT, label));
+        let columns = width.unwrap_or(WIDEST).min(WIDEST).saturating_sub(INDENT.len()).max(20);
+        for line in wrap(body, columns) {
+            let _ = writeln!(text, "{INDENT}{line}");
+        }
+    }
+    text
+}
+
+/// Lines of at most `columns` characters, broken between words but not inside back quotes.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in words(text) {
+        let line = &mut lines[0..];
+        let last = line.len() - 1;
+        let used = line[last].chars().count();
+        if used > 0 && used + 1 + word.chars().count() > columns {
+            lines.push(word);
+        } else {
+            if used > 0 {
+                line[last].push(' ');
+            }
+            line[last].push_str(&word);
+        }
+    }
+    lines
+}
+
+/// Words, where a command in back quotes is one.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut is_open = false;
+    for word in text.split(' ') {
+        match words.last_mut().filter(|_| is_open) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            None => words.push(word.to_owned()),
+        }
+        is_open ^= word.matches('`').count() % 2 == 1;
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::LookedLock;
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    fn diagnosed(findings: Vec<Finding>, unseen: &[&str]) -> Diagnosis {
+        let lock = LookedLock { path: "/run/lock/x.lock".into(), state: "held" };
+        Diagnosis {
+            host: "vps".into(),
+            user: "bot".into(),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            findings,
+            bots: vec![Looked { name: "main".into(), instances: vec![7], locks: vec![lock] }],
+            processes: 100,
+            uninspected: 0,
+            unseen: unseen.iter().map(|&text| text.to_owned()).collect(),
+            guessed: false,
+        }
+    }
+
+    #[test]
+    fn no_findings_are_said_with_what_was_looked_at() {
+        let looked = "host vps, user bot, 100 processes\n\
+                      looked at main: one instance, lock /run/lock/x.lock is held\n";
+        let text = doctor(&Outcome::Diagnosed(diagnosed(vec![], &[])), None);
+        assert_eq!(plain(&text), format!("{looked}\nno findings\n"));
+        let text = doctor(&Outcome::Diagnosed(diagnosed(vec![], &["3 processes"])), None);
+        assert_eq!(plain(&text), format!("{looked}not seen: 3 processes\n\nno findings in what could be seen\n"));
+    }
+
+    #[test]
+    fn evidence_is_cut_and_harmless_and_a_command_whole() {
+        let finding = Finding::new(Code::StaleLock, Level::Warning, "it is stale")
+            .shown_by(["a\x1b[31m line that is too long for the terminal".to_owned()])
+            .mended_by("solobot clean-stale /a/path/that/is/longer/than/the/terminal".to_owned());
+        let text = plain(&doctor(&Outcome::Diagnosed(diagnosed(vec![finding], &[])), Some(30)));
+        assert!(text.contains("warning stale-lock: it is stale\n  a\\u{1b}[31m line that is to…\n"), "{text}");
+        assert!(text.contains("  mend: solobot clean-stale /a/path/that/is/longer/than/the/terminal\n"), "{text}");
+        assert!(text.ends_with("1 warning; more about one: solobot doctor --explain stale-lock\n"), "{text}");
+    }
+
+    #[test]
+    fn explanations_are_wrapped_between_words() {
+        assert_eq!(wrap("one two `a b c` four", 9), ["one two", "`a b c`", "four"]);
+        for &code in Code::ALL {
+            let text = plain(&doctor(&Outcome::Explained(code), Some(80)));
+            assert!(text.starts_with(code.word()) && text.contains("to mend\n"), "{text}");
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `metrics` as OpenMetrics text.
+//!
+//! `node_exporter`'s textfile collector and `promtool` read the older Prometheus text, where a counter's name must end in
+//! `_total` with its TYPE line, in OpenMetrics it must not there. Every family is a gauge, which is written the same way in
+//! both; and what is counted in logs and in a journal that are rotated away does go down.
+
+use std::fmt::{Display, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::commands::metrics::{BotMetrics, Outcome};
+use crate::conflicts::patterns::Kind;
+
+/// The lock's states, in the order of the design.
+const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
+
+/// All families, each with its samples together, and the end mark.
+pub fn text(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let bots = &outcome.bots;
+    let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
+        bots.iter().filter_map(|bot| Some((label("bot", &bot.name), value(bot)?))).collect()
+    };
+    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state? == "stale"));
+    let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
+    let count = |count: usize| u64::try_from(count).ok();
+    family(&mut text, "instances", "Instances of the bot that run.", &each(&|bot| count(bot.instances)));
+    family(&mut text, "lock_state", "1 for the state that the lock is in.", &states(bots));
+    family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
+    family(&mut text, "lock_waiters", "Processes that wait for the lock.", &each(&|bot| count(bot.waiters)));
+    family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
+    family(&mut text, "log_errors", "Errors in the bot's logs in the last 24 hours.", &errors(bots));
+    family(
+        &mut text,
+        "last_conflict_timestamp_seconds",
+        "When the logs show the last conflict of the last 24 hours.",
+        &each(&last),
+    );
+    family(
+        &mut text,
+        "logs_readable",
+        "1 if all of the bot's logs could be read.",
+        &each(&|bot| Some(u64::from(bot.logs_readable))),
+    );
+    family(&mut text, "journal_events", "What solobot did, as far back as its journal goes.", &events(bots));
+    family(
+        &mut text,
+        "processes_uninspected",
+        "Processes that solobot was not allowed to inspect.",
+        &[(String::new(), count(outcome.uninspected).unwrap_or(0))],
+    );
+    let now = u64::try_from(outcome.time.as_second()).unwrap_or(0);
+    family(&mut text, "last_check_timestamp_seconds", "When solobot looked.", &[(String::new(), now)]);
+    text.push_str("# EOF\n");
+    text
+}
+
+/// Writes a file in one step: beside it, then renamed over it: a reader sees the old text or the new one.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| io::Error::other("it is a folder"))?;
+    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn states(bots: &[BotMetrics]) -> Vec<(String, u64)> {
+    let of = |bot: &BotMetrics| {
+        let bot_label = label("bot", &bot.name);
+        let seen = bot.lock_state;
+        let samples =
+            STATES.map(|state| (format!("{bot_label},{}", label("state", state)), u64::from(seen == Some(state))));
+        samples.into_iter().filter(|_| seen.is_some()).collect::<Vec<_>>()
+    };
+    bots.iter().flat_map(of).collect()
+}
+
+fn errors(bots: &[BotMetrics]) -> Vec<(String, u64)> {
+    let of = |bot: &BotMetrics| {
+        let bot_label = label("bot", &bot.name);
+        let counts = bot.errors;
+        Kind::ALL
+            .iter()
+            .filter_map(|kind| Some((format!("{bot_label},{}", label("kind", kind.word())), counts?.of(*kind))))
+            .collect::<Vec<_>>()
+    };
+    bots.iter().flat_map(of).collect()
+}
+
+fn events(bots: &[BotMetrics]) -> Vec<(String, u64)> {
+    let of = |bot: &BotMetrics| {
+        let bot_label = label("bot", &bot.name);
+        bot.events
+            .iter()
+            .map(|(event, count)| (format!("{bot_label},{}", label("event", event)), *count))
+            .collect::<Vec<_>>()
+    };
+    bots.iter().flat_map(of).collect()
+}
+
+fn family(text: &mut String, name: &str, help: &str, samples: &[(String, impl Display)]) {
+    let _ = writeln!(text, "# HELP solobot_{name} {help}\n# TYPE solobot_{name} gauge");
+    for (labels, value) in samples {
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+        let _ = writeln!(text, "solobot_{name}{labels} {value}");
+    }
+}
+
+fn label(name: &str, value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("{name}=\"{value}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conflicts::tally::Counts;
+
+    #[test]
+    fn the_text_of_one_bot() {
+        let bot = BotMetrics {
+            name: "a \"b\"\\\n".into(),
+            instances: 2,
+            lock_state: Some("stale"),
+            lock_age: None,
+            waiters: 1,
+            errors: Some(Counts { other_poller: 3, conflicts: 3, ..Counts::default() }),
+            last_conflict: Some("2026-01-10T15:27:14.9Z".parse().unwrap()),
+            logs_readable: true,
+            events: vec![("lock-taken", 4)],
+        };
+        let time = "2026-01-10T15:30:00Z".parse().unwrap();
+        let text = text(&Outcome { time, uninspected: 7, bots: vec![bot], broken_events: 0, output: None });
+        let name = "bot=\"a \\\"b\\\"\\\\\\n\"";
+        for line in [
+            format!("solobot_instances{{{name}}} 2"),
+            format!("solobot_lock_state{{{name},state=\"stale\"}} 1"),
+            format!("solobot_lock_state{{{name},state=\"held\"}} 0"),
+            format!("solobot_lock_stale{{{name}}} 1"),
+            format!("solobot_log_errors{{{name},kind=\"other_poller\"}} 3"),
+            format!("solobot_last_conflict_timestamp_seconds{{{name}}} 1768058834"),
+            format!("solobot_journal_events{{{name},event=\"lock-taken\"}} 4"),
+            "solobot_processes_uninspected 7".into(),
+        ] {
+            assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("\n# EOF\n"));
+        assert!(!text.contains("lock_age_seconds{"));
+    }
+}

@@ -1,0 +1,362 @@
+//! What can go wrong between solobot and the Bot API, and at which step.
+//!
+//! Invariant: whatever text of others gets into an [`Error`] (a library's message carries the URL, a server's answer may
+//! repeat it) goes through [`Scrubber`], so that no token leaves by an error.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::base_url::{self, BaseUrl};
+use super::proxy;
+use super::token::{Token, mask};
+use crate::error::{Expected, quoted};
+use crate::exit::Exit;
+
+/// How much of a foreign text an error repeats, in characters.
+const LONGEST: usize = 300;
+
+/// A step on the way to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The host's name is looked up.
+    Dns,
+    /// The proxy is reached and asked.
+    Proxy,
+    /// The connection is made.
+    Tcp,
+    /// The server proves who it is.
+    Tls,
+    /// The request is sent and answered.
+    Http,
+}
+
+impl Step {
+    /// In a word, as in doctor's codes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Proxy => "proxy",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// As part of a sentence: `… failed at this step`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "DNS lookup",
+            Self::Proxy => "proxy",
+            Self::Tcp => "TCP connection",
+            Self::Tls => "TLS handshake",
+            Self::Http => "HTTP request",
+        })
+    }
+}
+
+/// Takes a token out of foreign text.
+#[derive(Clone, Copy)]
+pub struct Scrubber<'a>(&'a Token);
+
+impl<'a> Scrubber<'a> {
+    /// For this token.
+    pub fn new(token: &'a Token) -> Self {
+        Self(token)
+    }
+
+    /// The text without this token, without its secret half however it is written, and without any other token; cut to
+    /// a length that fits a message.
+    pub fn clean(self, text: &str) -> String {
+        let whole = self.0.secret();
+        let secret = &whole[self.0.bot_id().len() + 1..];
+        let text = text.replace(secret, "…");
+        let text = mask(&text);
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text.into_owned(),
+        }
+    }
+}
+
+/// Why there is no answer, or not the one that was asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A proxy variable that cannot be understood.
+    #[error(transparent)]
+    Proxy(#[from] proxy::Malformed),
+    /// A base URL that is none.
+    #[error("no base URL of a Bot API: {0}")]
+    BaseUrl(#[from] base_url::Malformed),
+    /// `--ca-file` cannot be used.
+    #[error("cannot use {} for TLS: {why}", quoted(.path))]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The way to the server is broken.
+    #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
+    Unreachable {
+        /// The server.
+        server: BaseUrl,
+        /// Where it broke.
+        step: Step,
+        /// How.
+        why: String,
+        /// Whether it is worth another try.
+        transient: bool,
+        /// The proxy on the way.
+        proxy: Option<String>,
+    },
+    /// The server has trouble of its own: 5xx.
+    #[error("{server} answers with error {status}{}", colon(.description))]
+    Server {
+        /// The server.
+        server: BaseUrl,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        description: String,
+    },
+    /// 429.
+    #[error("{server} limits the rate{}", after(*.retry_after))]
+    RateLimited {
+        /// The server.
+        server: BaseUrl,
+        /// When to ask again, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// 401, or 404 with the Bot API's own words: this token is none.
+    #[error("{server} does not know the token of bot {bot_id}: {code} {description}")]
+    TokenRejected {
+        /// The server.
+        server: BaseUrl,
+        /// The bot's id.
+        bot_id: String,
+        /// 401 or 404.
+        code: u16,
+        /// What it says.
+        description: String,
+    },
+    /// 421: a self-hosted server that serves other bots.
+    #[error("{server} does not serve bot {bot_id}: 421 {description}")]
+    NotServed {
+        /// The server.
+        server: BaseUrl,
+        /// The bot's id.
+        bot_id: String,
+        /// What it says.
+        description: String,
+    },
+    /// 400 because the bot was moved between servers.
+    #[error("bot {bot_id} is not at {server}: 400 {description}")]
+    LoggedOut {
+        /// The server.
+        server: BaseUrl,
+        /// The bot's id.
+        bot_id: String,
+        /// What it says.
+        description: String,
+    },
+    /// Another refusal in the Bot API's words.
+    #[error("{server} refuses {method}: {code} {description}")]
+    Refused {
+        /// The server.
+        server: BaseUrl,
+        /// What was asked.
+        method: &'static str,
+        /// The code.
+        code: u16,
+        /// What it says.
+        description: String,
+    },
+    /// The server sends the request elsewhere; solobot does not follow, since the URL carries the token.
+    #[error("{server} redirects{}; that is not followed: the request carries the token", elsewhere(.to.as_deref()))]
+    Redirected {
+        /// The server.
+        server: BaseUrl,
+        /// Where to, without path.
+        to: Option<String>,
+    },
+    /// The answer is none of a Bot API.
+    #[error("{server} gives no answer of a Bot API (HTTP request, status {status}): {why}")]
+    NoBotApi {
+        /// The server.
+        server: BaseUrl,
+        /// The HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn unreachable(server: &BaseUrl, step: Step, why: &str, proxy: Option<&str>) -> String {
+    let through = proxy.map_or_else(String::new, |proxy| format!(" through proxy {proxy}"));
+    format!("cannot reach {server}{through}: {step} failed: {why}")
+}
+
+fn colon(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
+
+fn after(seconds: Option<u64>) -> String {
+    seconds.map_or_else(String::new, |seconds| format!(": ask again in {seconds} s"))
+}
+
+fn elsewhere(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!(" to {place}"))
+}
+
+impl Error {
+    /// Where the way broke; `None` if the server was reached, or nothing was tried.
+    pub fn step(&self) -> Option<Step> {
+        match self {
+            Self::Unreachable { step, .. } => Some(*step),
+            _ => None,
+        }
+    }
+
+    /// Whether Telegram could not be asked, rather than that it was asked the wrong thing.
+    pub fn is_unavailable(&self) -> bool {
+        self.exit() == Exit::Unavailable
+    }
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Server { .. }
+            | Self::RateLimited { .. }
+            | Self::Refused { .. }
+            | Self::Redirected { .. }
+            | Self::NoBotApi { .. } => Exit::Unavailable,
+            Self::Proxy(_)
+            | Self::BaseUrl(_)
+            | Self::CaFile { .. }
+            | Self::TokenRejected { .. }
+            | Self::NotServed { .. }
+            | Self::LoggedOut { .. } => Exit::Config,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Proxy(_) => "proxy-invalid",
+            Self::BaseUrl(_) => "api-url",
+            Self::CaFile { .. } => "ca-file",
+            Self::Unreachable { step, .. } => match step {
+                Step::Dns => "telegram-dns",
+                Step::Proxy => "telegram-proxy",
+                Step::Tcp => "telegram-tcp",
+                Step::Tls => "telegram-tls",
+                Step::Http => "telegram-http",
+            },
+            Self::Server { .. } => "telegram-down",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::TokenRejected { .. } => "token-invalid",
+            Self::NotServed { .. } => "token-not-served",
+            Self::LoggedOut { .. } => "logged-out",
+            Self::Refused { .. } => "telegram-refused",
+            Self::Redirected { .. } => "telegram-redirected",
+            Self::NoBotApi { .. } => "no-bot-api",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Proxy(error) => vec![
+                format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
+                format!("or do without: env -u {} solobot …", error.variable),
+            ],
+            Self::BaseUrl(_) => vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org".into()],
+            Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
+            Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
+            Self::Server { .. } => vec!["wait a minute and try again".into()],
+            Self::RateLimited { retry_after, .. } => {
+                vec![format!("try again in {} s", retry_after.unwrap_or(60))]
+            }
+            Self::TokenRejected { .. } => vec![
+                "compare it with what @BotFather shows under /mybots; a revoked token never works again".into(),
+                "see where it came from: solobot status -v".into(),
+            ],
+            Self::NotServed { .. } => {
+                vec!["this server serves other bots: name the right one with --api-url or `api_url`".into()]
+            }
+            Self::LoggedOut { server, .. } if server.is_public() => {
+                vec!["the bot was moved to a self-hosted server: name that one with --api-url or `api_url`".into()]
+            }
+            Self::LoggedOut { .. } => {
+                vec!["the bot was moved to another server: name that one with --api-url or `api_url`".into()]
+            }
+            Self::Refused { .. } => Vec::new(),
+            Self::Redirected { .. } | Self::NoBotApi { .. } => {
+                vec!["is something else in between or at this address? check the proxy, and --api-url".into()]
+            }
+        }
+    }
+}
+
+fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
+    let host = server.host();
+    match step {
+        Step::Dns => vec![format!("can this machine look up names? getent hosts {host}")],
+        Step::Proxy => vec![format!("is the proxy right? to do without it: NO_PROXY={host} solobot …")],
+        Step::Tcp if server.is_public() => vec![format!("does a firewall block it? curl -v {server}")],
+        Step::Tcp => vec![format!("does the Bot API server run? curl -v {server}")],
+        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? date -u".into()],
+        Step::Tls => vec!["if it has a certificate of your own: --ca-file CA.pem".into()],
+        Step::Http => vec!["try again, with more patience: --timeout 30s".into()],
+    }
+}
+
+/// Whether a certificate is refused for the time of day: it has expired, or is not valid yet.
+fn is_about_time(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["expired", "notvalidyet", "not valid yet"].iter().any(|words| why.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_survives_in_whatever_spelling() {
+        let secret = format!("A_-{}", "b".repeat(32));
+        let token = Token::parse(&format!("123456:{secret}")).unwrap();
+        let other = format!("654321:{}", "c".repeat(35));
+        let scrubber = Scrubber::new(&token);
+        for text in [
+            format!("POST http://h/bot123456:{secret}/getMe: reset"),
+            format!("bot123456%3A{secret}"),
+            format!("bot123456&#58;{secret}"),
+            format!("<{secret}>"),
+            format!("{other} {secret}"),
+        ] {
+            let clean = scrubber.clean(&text);
+            assert!(!clean.contains("bbbb") && !clean.contains("cccc"), "{clean}");
+        }
+        assert_eq!(scrubber.clean("plain"), "plain");
+        assert_eq!(scrubber.clean(&"é".repeat(1000)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn the_message_names_the_step() {
+        let server = BaseUrl::parse("http://h:81").unwrap();
+        let error = Error::Unreachable {
+            server,
+            step: Step::Proxy,
+            why: "refused".into(),
+            transient: true,
+            proxy: Some("p:1 (ALL_PROXY)".into()),
+        };
+        let text = "cannot reach http://h:81 through proxy p:1 (ALL_PROXY): proxy failed: refused";
+        assert_eq!(
+            (error.to_string().as_str(), error.exit(), error.step()),
+            (text, Exit::Unavailable, Some(Step::Proxy))
+        );
+    }
+}

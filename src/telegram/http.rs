@@ -1,0 +1,286 @@
+//! One POST to the Bot API: the only file that knows the HTTP library.
+//!
+//! Invariants: every wait is bounded; no redirect is followed; an answer is read up to [`MAX_ANSWER`] bytes; a proxy is
+//! the one of [`proxy::choose`] or none. The library's connectors are chained by ourselves with a mark between each two,
+//! because its errors do not tell a TLS handshake that was cut off from a request that was.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use ureq::config::Config;
+use ureq::http::{Uri, header};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
+    Transport,
+};
+use ureq::{Agent, ProxyProtocol};
+
+use super::base_url::BaseUrl;
+use super::errors::{Error, Step};
+use super::proxy::{self, Protocol, Proxy};
+use crate::env::Vars;
+
+/// No answer to what solobot asks is nearly as long.
+const MAX_ANSWER: u64 = 1024 * 1024;
+/// No file of certificates is longer.
+const MAX_CERTIFICATES: u64 = 16 * 1024 * 1024;
+
+/// How to reach the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// How long one request may take, from the DNS lookup to the last byte of the answer.
+    pub timeout: Duration,
+    /// Certificates to trust instead of Mozilla's.
+    pub ca_file: Option<&'a Path>,
+    /// Where the proxy's variables are.
+    pub vars: &'a Vars,
+}
+
+/// A way to one server. It keeps its connection between requests.
+pub struct Http {
+    agent: Agent,
+    steps: Steps,
+    timeout: Duration,
+    /// The proxy on the way.
+    pub proxy: Option<Proxy>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Http({:?}, {:?})", self.proxy, self.timeout)
+    }
+}
+
+/// An answer, of whatever status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How far the server's clock is ahead of ours, to about a second, if it sends a date.
+    pub clock_ahead: Option<SignedDuration>,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
+}
+
+/// No answer. `why` may carry the URL: it is for the scrubber.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where it broke.
+    pub step: Step,
+    /// How.
+    pub why: String,
+    /// Whether it may go well the next time.
+    pub transient: bool,
+}
+
+impl Http {
+    /// Prepares the way; nothing is sent, and no name is looked up.
+    ///
+    /// # Errors
+    /// For a proxy variable that cannot be understood, and for certificates that cannot be used.
+    pub fn new(server: &BaseUrl, route: Route<'_>) -> Result<Self, Error> {
+        let target = proxy::Target { is_https: server.is_https(), host: server.host(), port: server.port() };
+        let proxy = proxy::choose(route.vars, target)?;
+        let steps = Steps::new(proxy.is_some());
+        let through = proxy.as_ref().map(convert).transpose()?;
+        let roots = match route.ca_file {
+            Some(path) => certificates(path).map_err(|why| Error::CaFile { path: path.to_owned(), why })?,
+            None => RootCerts::WebPki,
+        };
+        let config = Agent::config_builder()
+            .proxy(through)
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .timeout_per_call(Some(route.timeout))
+            .max_response_header_size(64 * 1024)
+            .user_agent(concat!("solobot/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let mark = |place| Mark { steps: steps.clone(), place };
+        let connector =
+            ().chain(mark(Place::Start))
+                .chain(SocksConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(mark(Place::Connected))
+                .chain(RustlsConnector::default())
+                .chain(mark(Place::Secured));
+        let resolver = MarkingResolver { steps: steps.clone(), inner: DefaultResolver::default() };
+        Ok(Self { agent: Agent::with_parts(config, connector, resolver), steps, timeout: route.timeout, proxy })
+    }
+
+    /// Sends a body as JSON.
+    ///
+    /// # Errors
+    /// [`Failure`], if no whole answer came.
+    pub fn post(&self, url: &str, body: &impl Serialize) -> Result<Answer, Failure> {
+        self.steps.set(Step::Http);
+        let failed = |error| self.failure(error);
+        let mut response = self.agent.post(url).send_json(body).map_err(failed)?;
+        let now = Timestamp::now();
+        let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let date =
+            text(header::DATE).and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+        let answer = Answer {
+            status: response.status().as_u16(),
+            clock_ahead: date.map(|date| date.duration_since(now)),
+            location: text(header::LOCATION).map(str::to_owned),
+            retry_after: text(header::RETRY_AFTER).and_then(|seconds| seconds.trim().parse().ok()),
+            body: Vec::new(),
+        };
+        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
+        Ok(Answer { body, ..answer })
+    }
+
+    fn failure(&self, error: ureq::Error) -> Failure {
+        let step = self.steps.get();
+        let (why, transient) = match error {
+            ureq::Error::Timeout(_) => (format!("no answer within {}", crate::duration::show(self.timeout)), true),
+            ureq::Error::HostNotFound => ("the name has no address".to_owned(), true),
+            ureq::Error::Io(error) => {
+                let is_certificate = step == Step::Tls && error.kind() == io::ErrorKind::InvalidData;
+                (error.to_string(), !is_certificate)
+            }
+            ureq::Error::ConnectProxyFailed(why) => (why, false),
+            ureq::Error::BodyExceedsLimit(_) => ("the answer is longer than 1 MiB".to_owned(), false),
+            other => (other.to_string(), false),
+        };
+        Failure { step, why, transient }
+    }
+}
+
+fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::Malformed> {
+    let protocol = match proxy.protocol {
+        Protocol::Http => ProxyProtocol::Http,
+        Protocol::Https => ProxyProtocol::Https,
+        Protocol::Socks4 => ProxyProtocol::Socks4,
+        Protocol::Socks4a => ProxyProtocol::Socks4A,
+        Protocol::Socks5 => ProxyProtocol::Socks5,
+        Protocol::Socks5h => ProxyProtocol::Socks5h,
+    };
+    let mut builder = ureq::Proxy::builder(protocol).host(&proxy.host).port(proxy.port);
+    if let Some((user, password)) = &proxy.login {
+        builder = builder.username(user).password(password);
+    }
+    builder.build().map_err(|_| proxy::Malformed { variable: proxy.variable, why: "it cannot be used" })
+}
+
+fn certificates(path: &Path) -> Result<RootCerts, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_CERTIFICATES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let mut found = Vec::new();
+    for item in parse_pem(&bytes) {
+        match item {
+            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
+            Ok(_) => {}
+            Err(_) => return Err("it is no PEM file".into()),
+        }
+    }
+    if found.is_empty() { Err("it holds no certificate in PEM".into()) } else { Ok(found.into()) }
+}
+
+/// The step that a request is at. Shared with the marks in the chain of connectors.
+#[derive(Clone)]
+struct Steps {
+    now: Arc<AtomicU8>,
+    through_proxy: bool,
+}
+
+const STEPS: [Step; 5] = [Step::Dns, Step::Proxy, Step::Tcp, Step::Tls, Step::Http];
+
+impl Steps {
+    fn new(through_proxy: bool) -> Self {
+        Self { now: Arc::new(AtomicU8::new(0)), through_proxy }
+    }
+
+    fn set(&self, step: Step) {
+        let index = STEPS.iter().position(|one| *one == step).unwrap_or(0);
+        self.now.store(u8::try_from(index).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Step {
+        STEPS[usize::from(self.now.load(Ordering::Relaxed)) % STEPS.len()]
+    }
+
+    /// Whether this connection is the one to the proxy itself: the library makes it with the proxy taken out.
+    fn is_to_proxy(&self, config: &Config) -> bool {
+        self.through_proxy && config.proxy().is_none()
+    }
+}
+
+impl fmt::Debug for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get().word())
+    }
+}
+
+/// A place in the chain of connectors.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Start,
+    Connected,
+    Secured,
+}
+
+/// Changes no connection; notes how far it has come.
+#[derive(Debug)]
+struct Mark {
+    steps: Steps,
+    place: Place,
+}
+
+impl<In: Transport> Connector<In> for Mark {
+    type Out = In;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        let step = match self.place {
+            _ if self.steps.is_to_proxy(details.config) => Step::Proxy,
+            Place::Start if self.steps.through_proxy => Step::Proxy,
+            Place::Start => Step::Tcp,
+            Place::Connected if details.needs_tls() => Step::Tls,
+            Place::Connected | Place::Secured => Step::Http,
+        };
+        self.steps.set(step);
+        Ok(chained)
+    }
+}
+
+/// Looks names up as usual, and notes that it does.
+#[derive(Debug)]
+struct MarkingResolver {
+    steps: Steps,
+    inner: DefaultResolver,
+}
+
+impl Resolver for MarkingResolver {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let before = self.steps.get();
+        // Once a connector runs with a proxy, the name to look up is the proxy's.
+        let is_proxy = before == Step::Proxy || self.steps.is_to_proxy(config);
+        self.steps.set(if is_proxy { Step::Proxy } else { Step::Dns });
+        // An address needs no resolver, and not the thread that bounds its wait.
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        if let (Ok(ip), Some(port)) = (host.parse::<IpAddr>(), uri.port_u16()) {
+            let mut addresses = self.empty();
+            addresses.push(SocketAddr::new(ip, port));
+            return Ok(addresses);
+        }
+        self.inner.resolve(uri, config, timeout)
+    }
+}

@@ -1,0 +1,318 @@
+//! `conflicts`: counts, inputs, limits, bad input.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Test, alone};
+
+const TEXT: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
+const HOOK: &str =
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first";
+
+fn line(time: &str, text: &str) -> String {
+    format!(
+        "{time} - aiogram.dispatcher - ERROR - Failed to fetch updates - TelegramConflictError: Telegram server says - {text}\n"
+    )
+}
+
+/// `count` conflicts from `hour`:00 on, every `step` seconds.
+fn series(day: u32, hour: u32, count: u32, step: u32) -> String {
+    (0..count)
+        .map(|index| {
+            let second = index * step;
+            let time =
+                format!("2026-01-{day:02} {:02}:{:02}:{:02},000", hour + second / 3600, second / 60 % 60, second % 60);
+            line(&time, TEXT)
+        })
+        .collect()
+}
+
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[track_caller]
+fn json(test: &Test, arguments: &str) -> Value {
+    test.solobot(&format!("conflicts --json {arguments}")).run().code(0).json()
+}
+
+#[track_caller]
+fn conflicts(test: &Test, arguments: &str) -> u64 {
+    json(test, arguments)["totals"]["conflicts"].as_u64().unwrap()
+}
+
+#[test]
+fn every_log_of_the_corpus_is_counted_as_a_perfect_reader_would() {
+    alone(|test| {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+        let manifest = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).unwrap();
+        for row in manifest.lines().skip(1) {
+            let fields: Vec<&str> = row.split('\t').collect();
+            test.write(fields[0], std::fs::read(corpus.join(fields[0])).unwrap());
+            let totals = json(test, fields[0])["totals"].clone();
+            let own = if fields[2] == "webhook" { "webhook" } else { "other_poller" };
+            let expected: u64 = fields[4].parse().unwrap();
+            assert_eq!((totals["conflicts"].as_u64(), totals[own].as_u64()), (Some(expected), Some(expected)), "{row}");
+        }
+        assert_eq!(conflicts(test, "'*.log'"), 31);
+    });
+}
+
+#[test]
+fn a_table_a_day_and_what_it_suggests() {
+    alone(|test| {
+        test.write("bot.log", format!("{}{}", series(10, 9, 40, 5), line("2026-01-12 00:00:00,000", HOOK)));
+        test.solobot("conflicts bot.log").run().code(0).stdout_has(&[
+            "DAY",
+            "WEBHOOK",
+            "2026-01-10",
+            "2026-01-11",
+            "2026-01-12",
+            "total",
+            "█",
+            "first conflict 2026-01-10 09:00:00",
+            "longest quiet stretch",
+            "logged by aiogram 3 41",
+            "ping-pong",
+            "hint:",
+            "kill-duplicates",
+        ]);
+        let seen = json(test, "bot.log");
+        let days: Vec<(&str, u64)> = seen["days"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|day| (day["start"].as_str().unwrap(), day["conflicts"].as_u64().unwrap()))
+            .collect();
+        assert_eq!(days, [("2026-01-10T00:00:00Z", 40), ("2026-01-11T00:00:00Z", 0), ("2026-01-12T00:00:00Z", 1)]);
+        assert_eq!(seen["totals"]["webhook"], 1);
+        assert_eq!(seen["pattern"]["kind"], "ping-pong");
+        assert_eq!(seen["first"], "2026-01-10T09:00:00Z");
+        assert!(seen.get("hours").is_none());
+        let seen = json(test, "--by hour bot.log");
+        assert_eq!(seen["hours"].as_array().unwrap().len(), 40);
+        assert_eq!(seen["hours"][0]["start"], "2026-01-10T09:00:00Z");
+    });
+}
+
+#[test]
+fn patterns_of_the_field() {
+    alone(|test| {
+        let deploys: String = (1..6).map(|day| series(day, 12, 3, 6)).collect();
+        for (name, text, kind) in [
+            ("respawn", series(10, 9, 60, 10), "respawn-loop"),
+            ("bursts", deploys, "bursts"),
+            ("isolated", series(10, 9, 1, 1), "isolated"),
+            ("none", String::new(), "none"),
+            ("webhook", line("2026-01-10 09:00:00", HOOK).repeat(3), "webhook"),
+            ("undated", format!("{TEXT}\n").repeat(5), "undated"),
+        ] {
+            test.write(name, text);
+            assert_eq!(json(test, name)["pattern"]["kind"], kind, "{name}");
+        }
+        assert_eq!(json(test, "respawn")["pattern"]["every"], 10.0);
+    });
+}
+
+#[test]
+fn the_zone_moves_the_days() {
+    alone(|test| {
+        test.write("bot.log", line("2026-01-10 23:30:00,000", TEXT) + &line("2026-01-10T23:30:00Z", TEXT));
+        let starts = |zone: &str| {
+            let seen = json(test, &format!("--tz {zone} bot.log"));
+            let days = seen["days"].as_array().unwrap().clone();
+            days.iter().map(|day| day["start"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(starts("UTC"), ["2026-01-10T00:00:00Z"]);
+        assert_eq!(starts("+02:00"), ["2026-01-09T22:00:00Z", "2026-01-10T22:00:00Z"]);
+        let said = test.solobot("conflicts --tz Mars/Olympus bot.log").run().code(2);
+        said.stderr_has(&["Mars/Olympus", "Europe/Berlin"]);
+    });
+}
+
+#[test]
+fn since_until_and_the_last_lines() {
+    alone(|test| {
+        test.write("bot.log", series(10, 9, 100, 30));
+        assert_eq!(conflicts(test, "--since '2026-01-10 09:10' bot.log"), 80);
+        assert_eq!(conflicts(test, "--since 2026-01-10T09:10:00Z --until 2026-01-10T09:20:00Z bot.log"), 20);
+        assert_eq!(conflicts(test, "--since 1h bot.log"), 0);
+        assert_eq!(conflicts(test, "--last-lines 7 bot.log"), 7);
+        assert_eq!(conflicts(test, "--last-lines 0 bot.log"), 0);
+        test.solobot("conflicts --since yesterday bot.log").run().code(2).stderr_has(&["yesterday", "2026-01-10"]);
+        test.write("undated.log", format!("{TEXT}\n"));
+        let said = test.solobot("conflicts --since 1h undated.log").run().code(0);
+        said.stdout_has(&["left out: 1 errors without a time (1 conflicts)"]);
+    });
+}
+
+#[test]
+fn more_than_max_is_a_no() {
+    alone(|test| {
+        test.write("bot.log", series(10, 9, 5, 30));
+        test.solobot("conflicts --max 5 bot.log").run().code(0).stdout_has(&["total"]);
+        test.solobot("conflicts --max 4 bot.log").run().code(1).stdout_has(&["more than 4 conflicts"]);
+        test.solobot("conflicts -q --max 4 bot.log").run().code(1);
+        let seen = test.solobot("conflicts --json --max 4 bot.log").run().code(1).json();
+        assert_eq!((&seen["ok"], &seen["max"]), (&Value::Bool(false), &Value::from(4)));
+    });
+}
+
+#[test]
+fn packed_rotated_and_piped() {
+    alone(|test| {
+        let text = series(10, 9, 5, 30);
+        test.write("bot.log", &text);
+        test.write("bot.log.1", &text);
+        test.write("bot.log.2.gz", gzipped(&text));
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        test.write("bot.log.3.zst", ruzstd::encoding::compress_to_vec(text.as_bytes(), level));
+        test.write("bot.log.bak", &text);
+        assert_eq!(conflicts(test, "bot.log"), 5, "a file is that file alone");
+        assert_eq!(conflicts(test, "bot.log bot.log.1 bot.log.2.gz bot.log.3.zst"), 20);
+        assert_eq!(conflicts(test, "'bot.log*' bot.log"), 25, "each once");
+        test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\nlogs = [\"bot.log\"]\n");
+        let seen = json(test, "main");
+        assert_eq!(seen["totals"]["conflicts"], 20, "a bot's log is what was rotated away, too");
+        assert_eq!(json(test, ""), seen, "no name means all bots");
+        for name in ["bot.log", "bot.log.2.gz", "bot.log.3.zst"] {
+            let mut command = test.solobot("conflicts --json -").into_command();
+            command.stdin(std::fs::File::open(test.path(name)).unwrap());
+            assert_eq!(test.start_command(command).finish().code(0).json()["totals"]["conflicts"], 5, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_bots_name_wins_over_a_file() {
+    alone(|test| {
+        test.write(
+            "solobot.toml",
+            "[bots.main]\nscript = \"main.py\"\nlogs = [\"bot.log\"]\n[bots.aux]\nscript = \"aux.py\"\n",
+        );
+        test.write("bot.log", series(10, 9, 3, 30));
+        test.write("main", series(10, 9, 9, 30));
+        assert_eq!(conflicts(test, "main"), 3);
+        assert_eq!(conflicts(test, "./main"), 9);
+        test.solobot("conflicts aux").run().code(2).stderr_has(&["no bot has a log", "aux"]);
+        test.solobot("conflicts mian")
+            .run()
+            .code(2)
+            .stderr_has(&["neither a bot nor a file", "the bots are main, aux"]);
+        test.solobot("conflicts 'x*.log'").run().code(2).stderr_has(&["no file is named like"]);
+    });
+}
+
+#[test]
+fn nothing_named_and_nothing_configured() {
+    alone(|test| {
+        test.solobot("conflicts").run().code(2).stderr_has(&["no log is named", "solobot conflicts bot.log"]);
+    });
+}
+
+#[test]
+fn a_units_journal() {
+    alone(|test| {
+        let script = format!(
+            "#!/bin/sh\nprintf '%s ' \"$@\" >>asked\ncase \"$*\" in *--unit=none.service*) echo 'No such unit' >&2; exit 1;; esac\n\
+             printf '%s\\n' '{{\"__REALTIME_TIMESTAMP\":\"1768058834901234\",\"MESSAGE\":\"ERROR:x:failed\"}}'\n\
+             printf '%s\\n' '{{\"__REALTIME_TIMESTAMP\":\"1768058834901235\",\"MESSAGE\":\"Traceback (most recent call last):\"}}'\n\
+             printf '%s\\n' '{{\"__REALTIME_TIMESTAMP\":\"1768058834901236\",\"MESSAGE\":\"telegram.error.Conflict: {TEXT}\"}}'\n\
+             echo 'no json'\n\
+             printf '%s\\n' '{{\"__REALTIME_TIMESTAMP\":\"1768058839901236\",\"MESSAGE\":[67,255]}}'\n\
+             printf '%s\\n' '{{\"__REALTIME_TIMESTAMP\":\"1768058840901236\",\"MESSAGE\":\"ERROR {TEXT}\\nmore\"}}'\n"
+        );
+        test.write("journalctl", script);
+        std::fs::set_permissions(test.path("journalctl"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", test.dir().display());
+        let run = |line: &str| test.solobot(line).env("PATH", &path).run();
+        let seen = run("conflicts --json unit:bot.service").code(0).json();
+        assert_eq!(
+            (&seen["totals"]["conflicts"], &seen["first"]),
+            (&Value::from(2), &Value::from("2026-01-10T15:27:14.901Z"))
+        );
+        assert!(test.read("asked").contains("--output=json") && test.read("asked").contains("--unit=bot.service"));
+        run("conflicts --json --since 2026-01-10T15:00:00Z unit:bot.service").code(0).json();
+        assert!(test.read("asked").contains("--since=@1768057199"), "{}", test.read("asked"));
+        run("conflicts unit:none.service").code(2).stderr_has(&["No such unit"]);
+        let empty = test.name("empty");
+        test.solobot("conflicts unit:x").env("PATH", &empty).run().code(2).stderr_has(&["journalctl is not installed"]);
+    });
+}
+
+#[test]
+fn unreadable_files_among_readable_ones() {
+    alone(|test| {
+        test.write("good.log", series(10, 9, 3, 30));
+        test.write("secret.log", "");
+        std::fs::set_permissions(test.path("secret.log"), std::fs::Permissions::from_mode(0o000)).unwrap();
+        let said = test.solobot_as(65534, "conflicts good.log secret.log");
+        said.code(1).stdout_has(&["not read: secret.log", "Permission denied", "total"]);
+        let said = test.solobot_as(65534, "conflicts -q good.log secret.log");
+        said.code(1).stderr_has(&["secret.log"]);
+        test.solobot_as(65534, "conflicts secret.log").code(77).stderr_has(&["secret.log"]);
+        let said = test.solobot("conflicts good.log .").run().code(1);
+        said.stdout_has(&["not read: .: it is a folder", "total"]);
+    });
+}
+
+#[test]
+fn a_cut_archive_counts_as_far_as_it_goes() {
+    alone(|test| {
+        let gz = gzipped(&series(10, 0, 2000, 30));
+        test.write("cut.gz", &gz[..gz.len() / 2]);
+        let said = test.solobot("conflicts cut.gz").run().code(1).stdout_has(&["read in part: cut.gz", "total"]);
+        drop(said);
+        let seen = test.solobot("conflicts --json cut.gz").run().code(1).json();
+        assert!(
+            seen["inputs"][0]["error"].is_string() && seen["totals"]["conflicts"].as_u64().unwrap() > 100,
+            "{seen}"
+        );
+    });
+}
+
+#[test]
+fn what_a_terminal_must_not_see_is_not_shown() {
+    alone(|test| {
+        let name = "a\x1b[31mb.log";
+        test.write(name, series(10, 9, 3, 30));
+        let said = test.solobot("conflicts").arg(name).run().code(0);
+        said.stdout_has(&["a\\u{1b}[31mb.log"]).nowhere("\x1b");
+    });
+}
+
+#[test]
+fn memory_stays_small_whatever_the_log() {
+    alone(|test| {
+        // A line of 100 MB, and a hundred thousand short ones that each count.
+        let mut file = std::fs::File::create(test.path("huge.log")).unwrap();
+        let piece = vec![b'x'; 1 << 20];
+        file.write_all(b"2026-01-10 15:27:14 ERROR ").unwrap();
+        (0..100).for_each(|_| file.write_all(&piece).unwrap());
+        file.write_all(format!("{TEXT}\n").as_bytes()).unwrap();
+        file.write_all("ERROR\n".repeat(1_000_000).as_bytes()).unwrap();
+        drop(file);
+        let out = test.name("peak");
+        let mut command = std::process::Command::new("/usr/bin/env");
+        command.args(["python3", "-c"]).arg(
+            "import resource, subprocess, sys\n\
+             r = subprocess.run(sys.argv[2:])\n\
+             open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n\
+             sys.exit(r.returncode)",
+        );
+        command.arg(&out).arg(env!("CARGO_BIN_EXE_solobot")).args(["conflicts", "--json"]).arg(test.path("huge.log"));
+        let seen = test.start_command(command).finish().code(0).json();
+        assert_eq!(
+            (&seen["totals"]["conflicts"], &seen["totals"]["other"]),
+            (&Value::from(1), &Value::from(1_000_000))
+        );
+        let peak: u64 = test.read("peak").parse().unwrap();
+        // A debug build's own pages are more than a release's.
+        assert!(peak < 32 * 1024, "{peak} KiB");
+    });
+}

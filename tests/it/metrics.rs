@@ -1,0 +1,93 @@
+//! `metrics`: valid text, written in one step.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Test, alone};
+
+/// What `promtool check metrics` says of a text: nothing, if it is well formed and well named.
+#[track_caller]
+fn is_valid(text: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool of the Debian package prometheus");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}\n{text}", String::from_utf8_lossy(&said));
+}
+
+fn configure(test: &Test) {
+    test.bot("main.py");
+    let settings = "journal = \"j.jsonl\"\n[bots.main]\nscript = \"main.py\"\nlock = \"bot.lock\"\nlogs = [\"bot.log\"]\n\
+                [bots.\"a \\\"b\\\\\"]\nscript = \"other.py\"\nlock = \"other.lock\"\n";
+    test.write("solobot.toml", settings);
+}
+
+#[test]
+fn promtool_accepts_it() {
+    alone(|test| {
+        configure(test);
+        test.write("bot.log", "ERROR Conflict: terminated by other getUpdates request\n");
+        let holder = test.solobot("acquire main -- sleep 100").start();
+        crate::harness::wait_until("the lock is held", || test.is_locked("bot.lock"));
+        let output = test.solobot("metrics").run().code(0).stdout_has(&[
+            "solobot_lock_state{bot=\"main\",state=\"held\"} 1",
+            "solobot_lock_state{bot=\"main\",state=\"free\"} 0",
+            "solobot_lock_waiters{bot=\"main\"} 0",
+            "solobot_lock_age_seconds{bot=\"main\"}",
+            "solobot_log_errors{bot=\"main\",kind=\"other_poller\"} 0",
+            "solobot_journal_events{bot=\"main\",event=\"lock-taken\"}",
+            "solobot_instances{bot=\"a \\\"b\\\\\"} 0",
+            "# EOF\n",
+        ]);
+        is_valid(output.stdout());
+        let seen = test.solobot("metrics --json main").run().code(0).json();
+        assert_eq!(seen["bots"][0]["lock_state"], "held");
+        drop(holder);
+        is_valid(test.solobot("metrics").in_dir("..").run().code(0).stdout());
+    });
+}
+
+#[test]
+fn a_file_is_replaced_in_one_step() {
+    alone(|test| {
+        configure(test);
+        test.write("solobot.prom", "old");
+        let inode = test.inode("solobot.prom");
+        test.solobot("metrics --output solobot.prom").run().code(0);
+        is_valid(&test.read("solobot.prom"));
+        assert_ne!(test.inode("solobot.prom"), inode, "renamed over, not written into");
+        let names: Vec<_> = std::fs::read_dir(test.dir()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{names:?}");
+        test.solobot("metrics -o missing/solobot.prom").run().code(73).stderr_has(&["missing/solobot.prom"]);
+    });
+}
+
+#[test]
+fn the_examples_are_valid() {
+    alone(|test| {
+        let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let output =
+            Command::new("promtool").args(["check", "rules"]).arg(examples.join("alerts.yml")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let dashboard = std::fs::read_to_string(examples.join("grafana.json")).unwrap();
+        let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+        assert!(dashboard["panels"].as_array().unwrap().len() >= 6);
+        // Every metric that the examples ask for exists.
+        configure(test);
+        let output = test.solobot("metrics").run().code(0);
+        let rules = std::fs::read_to_string(examples.join("alerts.yml")).unwrap();
+        for text in [dashboard.to_string(), rules] {
+            for word in
+                text.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).filter(|word| word.starts_with("solobot_"))
+            {
+                assert!(output.stdout().contains(&format!("# TYPE {word} gauge")), "{word}");
+            }
+        }
+    });
+}
