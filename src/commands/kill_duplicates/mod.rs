@@ -145,7 +145,9 @@ impl Stopping<'_> {
             None => vec![holders_of(&bot, &facts)?],
         };
         if matches!(self.keep, Keep::Holder | Keep::Managed) {
-            bots.iter_mut().for_each(|candidates| see_who_polls(candidates, &bot));
+            for candidates in &mut bots {
+                see_who_polls(candidates, &bot);
+            }
         }
         let plan = Plan::make(bots, &self.wishes())?;
         let mut outcome = Outcome {

@@ -61,6 +61,7 @@ pub struct Wishes {
 
 /// An instance, as far as the plan needs it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Candidate {
     /// Its topmost process.
     pub root: Identity,
