@@ -2,7 +2,8 @@
 
 Method: what is compared runs in turn (A B C … A B C …), each round gives one ratio for each pair, and the median of the
 ratios is shown, so that a machine that slows down slows all. Processes are started with posix_spawn (vfork underneath),
-so that this interpreter's size is not measured.
+so that this interpreter's size is not measured. Beside the ratio of wall times stands that of processor times
+("processor"), which a busy machine disturbs less.
 """
 
 import argparse
@@ -29,7 +30,9 @@ PSUTIL = os.path.abspath(sys.executable) if not os.path.islink(sys.executable) e
 ENV = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
 BOT = "bot.py"
 ITER = "import psutil\nfor p in psutil.process_iter(['pid', 'cmdline']): 'bot.py' in (p.info['cmdline'] or ())"
-TIMED = f"import time, psutil\nb = time.perf_counter()\n{ITER}\nprint(time.perf_counter() - b)"
+TIMED = f"import time, psutil\nb, c = time.perf_counter(), time.process_time()\n{ITER}\n" + (
+    "print(time.perf_counter() - b, time.process_time() - c)"
+)
 
 folder = tempfile.TemporaryDirectory(prefix="solobot-bench.")
 os.chdir(folder.name)
@@ -43,20 +46,21 @@ def row(what, value, goal="", note=""):
 
 
 def run(argv):
-    """Wall time of one process from its start to its end, in seconds."""
+    """Wall and processor time of one process (and of what it waited for) from its start to its end, in seconds."""
     actions = [(os.POSIX_SPAWN_DUP2, NULL, 1)]
     begin = time.perf_counter()
     pid = os.posix_spawn(argv[0], argv, ENV, file_actions=actions)
-    _, status = os.waitpid(pid, 0)
+    _, status, usage = os.wait4(pid, 0)
     end = time.perf_counter()
     # 1 is an answer for pgrep, grep and check alike.
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         sys.exit(f"{' '.join(argv)} ended with status {status}")
-    return end - begin
+    return end - begin, usage.ru_utime + usage.ru_stime
 
 
 def psutil_loop():
-    return float(subprocess.run([PSUTIL, "-c", TIMED], check=True, capture_output=True, text=True).stdout)
+    words = subprocess.run([PSUTIL, "-c", TIMED], check=True, capture_output=True, text=True).stdout.split()
+    return float(words[0]), float(words[1])
 
 
 def compare(count, rounds):
@@ -80,15 +84,17 @@ def compare(count, rounds):
         names = list(contenders)
         for name in names[number % len(names):] + names[: number % len(names)]:
             times[name].append(contenders[name]())
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    medians = {name: statistics.median(wall for wall, _ in taken) for name, taken in times.items()}
     goals = {"pgrep -f": "at most 0.3" if count < 1000 else "at most 0.12"}
     for ours in ("check", "status"):
         for theirs in contenders:
             if theirs in ("check", "status"):
                 continue
-            ratio = statistics.median(mine / other for mine, other in zip(times[ours], times[theirs]))
+            pairs = list(zip(times[ours], times[theirs]))
+            ratio = statistics.median(mine[0] / other[0] for mine, other in pairs)
+            busy = statistics.median(mine[1] / max(other[1], 1e-6) for mine, other in pairs)
             goal = goals.get(theirs, "at most 1.3" if theirs.startswith("bare") else "")
-            note = f"{medians[ours] * 1000:.1f} ms to {medians[theirs] * 1000:.1f} ms, {rounds} rounds"
+            note = f"processor {busy:.2f}; {medians[ours] * 1000:.1f} ms to {medians[theirs] * 1000:.1f} ms, {rounds} rounds"
             row(f"{count} processes: {ours} / {theirs}", f"{ratio:.2f} times", goal, note)
     if not PROCS:
         row(f"{count} processes: procs", "MISSING")

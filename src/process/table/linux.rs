@@ -17,7 +17,7 @@ use super::super::identity::Stat;
 use super::{Hit, Keep, Listing};
 
 /// Up to here one thread is faster than starting a second.
-const ALONE: usize = 100;
+const ALONE: usize = 300;
 /// How many PIDs a thread takes at once.
 const CHUNK: usize = 64;
 /// The kernel's limit for `getdents` to be worth one call a thousand processes.
