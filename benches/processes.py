@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -63,7 +64,17 @@ def psutil_loop():
     return float(words[0]), float(words[1])
 
 
+def see():
+    """solobot must see the one bot, and that it polls: else the figures would be of something else."""
+    command = [SOLOBOT, "status", "--json", "-m", BOT]
+    answer = json.loads(subprocess.run(command, env=ENV, check=True, capture_output=True, text=True).stdout)
+    seen = [(one["pid"], one["polling"]) for one in answer["bots"][0]["instances"]]
+    if seen != [(instance.pid, "yes")]:
+        sys.exit(f"status sees {seen}, not the bot {instance.pid}")
+
+
 def compare(count, rounds):
+    see()
     # Each finds the one bot there is.
     contenders = {
         "check": lambda: run([SOLOBOT, "check", "-m", BOT]),
@@ -98,6 +109,7 @@ def compare(count, rounds):
             row(f"{count} processes: {ours} / {theirs}", f"{ratio:.2f} times", goal, note)
     if not PROCS:
         row(f"{count} processes: procs", "MISSING")
+    see()
 
 
 def memory(count):
@@ -110,6 +122,7 @@ class Crowd:
     """So many sleeping processes, gone with this object."""
 
     def __init__(self, count):
+        self.count = count
         self.leader = subprocess.Popen([SLEEPER, "--crowd", str(count)], stdout=subprocess.PIPE, env=ENV)
         if self.leader.stdout.readline() != b"ready\n":
             sys.exit(f"no crowd of {count} here")
@@ -120,21 +133,9 @@ class Crowd:
     def __exit__(self, *_):
         self.leader.kill()
         self.leader.wait()
-        # Its children end with it and are ours to reap, since we are PID 1.
-        try:
-            while True:
-                os.waitpid(-1, 0) if len(os.listdir("/proc")) > 100 else os.waitpid(-1, os.WNOHANG)
-                if not any(is_sleeper(pid) for pid in os.listdir("/proc") if pid.isdigit()):
-                    return
-        except ChildProcessError:
-            return
-
-
-def is_sleeper(pid):
-    try:
-        return os.readlink(f"/proc/{pid}/exe") == SLEEPER
-    except OSError:
-        return False
+        # Its children end with it, and are ours to reap, since we are PID 1.
+        for _ in range(self.count):
+            os.waitpid(-1, 0)
 
 
 def stop(count, bot_options, arguments, expected):
@@ -180,8 +181,13 @@ def stops():
 # We are PID 1 of the namespace: what Ctrl-C sends must end us all the same.
 signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 with open(BOT, "w", encoding="utf-8") as bot:
-    bot.write("import signal\nsignal.pause()\n")
-instance = subprocess.Popen([shutil.which("python3", path="/usr/bin:/bin") or sys.executable, BOT], env=ENV)
+    bot.write("import signal, socket, sys\nkept = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\nsignal.pause()\n")
+# A bot that polls is connected; of one that is not, status takes three samples to say so.
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+ENV["SOLOBOT_API_URL"] = f"http://127.0.0.1:{port}"
+instance = subprocess.Popen([shutil.which("python3", path="/usr/bin:/bin") or sys.executable, BOT, str(port)], env=ENV)
+connection, _ = server.accept()
 rounds = 20 if options.quick else 100
 for others in (150, 10_000):
     with Crowd(others):
