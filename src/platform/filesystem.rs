@@ -58,30 +58,44 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
 ///
 /// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
-/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock.
+/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock. What cannot
+/// be removed (a folder) gets its name back.
 ///
 /// # Errors
 /// Those of `renameat2(2)` and `rename(2)`.
 pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
-    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
-    match exchange() {
-        // What was there is no file (a folder): back with it.
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
         Ok(()) => fs::remove_file(new).inspect_err(|_| {
-            let _ = exchange();
+            let _ = renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
         }),
         // Absent, or a file system that cannot exchange.
         Err(_) => fs::rename(new, old),
     }
 }
 
-/// Moves a file's descriptor to the first free number from `lowest` on.
+/// Moves a file's descriptor to the first free number from `lowest` on, or behind the standard streams where the limit of
+/// descriptors (`ulimit -n`) ends below that.
 ///
 /// # Errors
-/// EMFILE, or EINVAL if the limit of descriptors is below `lowest`.
+/// EMFILE.
 pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
-    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    let above = |lowest| fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest));
+    let number = above(lowest).or_else(|_| above(3))?;
     // SAFETY: fcntl just made this descriptor for us.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
+/// where that is all that is allowed. Says whether it can be written.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn reopen(file: &File) -> io::Result<(File, bool)> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match OpenOptions::new().read(true).write(true).open(&link) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((File::open(&link)?, false)),
+    }
 }
 
 /// Whether the descriptor was opened for writing.
@@ -141,6 +155,22 @@ mod tests {
         assert_eq!(network_name(FsType(0x6969)), Some("NFS"));
         assert_eq!(network_name(FsType(0xEF53)), None);
         assert_eq!(network_fs(&File::open("/proc/self/stat").unwrap()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+        for text in ["first", "second"] {
+            fs::write(&new, text).unwrap();
+            replace(&new, &old).unwrap();
+            assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
+        }
+        fs::write(&new, "third").unwrap();
+        fs::remove_file(&old).unwrap();
+        fs::create_dir(&old).unwrap();
+        replace(&new, &old).unwrap_err();
+        assert!(old.is_dir() && new.is_file());
     }
 
     #[test]

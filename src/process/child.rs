@@ -58,7 +58,9 @@ impl Child {
         let pid = start.spawn()?;
         // It is our child and not reaped, so even a dead one still has its PID.
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
-        Ok(Self { identity: Identity { pid, start_ticks }, pidfd: Pidfd::of_child(pid)? })
+        // Without a handle (no descriptor left, a seccomp filter) it could not be supervised: it must not run on alone.
+        let pidfd = Pidfd::of_child(pid).inspect_err(|_| children::put_down(pid))?;
+        Ok(Self { identity: Identity { pid, start_ticks }, pidfd })
     }
 
     /// Its identity.
@@ -86,6 +88,7 @@ struct Instance {
     rest: Vec<(Identity, Pidfd)>,
     ended: Option<Ended>,
     term_at: Option<Instant>,
+    asked_to_end: bool,
 }
 
 /// Supervises COMMAND until the bot has ended; says how COMMAND ended, and whether solobot was asked to end it.
@@ -93,14 +96,15 @@ struct Instance {
 /// # Errors
 /// Those of `poll(2)` and `wait(2)`.
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
-    let mut instance = Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None };
+    let mut instance =
+        Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None, asked_to_end: false };
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
         if let Some(ended) = instance.ended
             && (!more || !instance.find_rest(supervision))
         {
-            return Ok((ended, instance.term_at.is_some()));
+            return Ok((ended, instance.asked_to_end));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();
@@ -135,13 +139,15 @@ impl Instance {
         }
     }
 
-    /// COMMAND has ended: finds the descendants that run its program. A TERM that was meant for the bot is passed on to
-    /// those that it has not reached yet.
+    /// COMMAND has ended: finds the descendants that run its program, and says whether there were any. A TERM that was
+    /// meant for the bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can
+    /// be had of, counts too: its own child may run the program now, so the next look decides.
     fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
         let Some(program) = supervision.program else { return false };
         let Ok(own) = Identity::own() else { return false };
         let before = std::mem::take(&mut self.rest);
-        for identity in find::descendants_running(&[own.pid], program) {
+        let running = find::descendants_running(&[own.pid], program);
+        for &identity in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
                     let _ = pidfd.send(Signal::SIGTERM as i32);
@@ -154,10 +160,11 @@ impl Instance {
         {
             supervision.upkeep.passed_on(*first);
         }
-        !self.rest.is_empty()
+        !running.is_empty()
     }
 
     fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {
+        self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
         match arrived.signal {
             Signal::SIGCHLD => {}
             Signal::SIGTSTP => {

@@ -36,11 +36,14 @@ impl Handle {
     /// # Errors
     /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        use std::io::Read as _;
-        let file =
-            rustix::fs::openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
-        let mut bytes = Vec::with_capacity(1024);
-        std::fs::File::from(file).read_to_end(&mut bytes)?;
+        use rustix::buffer::spare_capacity;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty())?;
+        // `File::read_to_end` would ask for a size that is always 0, and probe with small reads.
+        let mut bytes = Vec::with_capacity(4096);
+        while rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
+            bytes.reserve(1024);
+        }
         Ok(bytes)
     }
 

@@ -25,6 +25,9 @@ use super::program::{self, Program};
 use super::same_bot::{self, Traits, Verdict, Wanted};
 use super::table;
 
+/// How often descendants that come and go are looked at before none of them counts as the program.
+const MOST_LOOKS: u32 = 1000;
+
 /// What to look for.
 #[derive(Debug, Clone, Copy)]
 pub struct Search<'a> {
@@ -125,18 +128,29 @@ pub fn find(search: &Search<'_>) -> io::Result<Found> {
 
 /// The living descendants of these processes that run the program, whatever their token and arguments. Cheap: only the
 /// descendants are looked at.
+///
+/// "None" is the answer of a moment in which the descendants stood still: one that forks and ends while they are looked at
+/// (a daemon on its way into the background) would hide its child from a single look.
 pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
     let matcher = Matcher::new(program);
-    let below = table::descendants(roots).unwrap_or_default();
-    below
-        .into_iter()
-        .filter_map(|pid| {
-            let handle = Handle::open(pid)?;
-            let cmdline = handle.read("cmdline").ok()?;
-            let candidate = Candidate::read(&handle, &cmdline, &matcher, &[])?;
-            candidate.found.is_some().then_some(candidate.details.identity)
-        })
-        .collect()
+    let list = || table::descendants(roots).unwrap_or_default();
+    let mut below = list();
+    for _ in 0..MOST_LOOKS {
+        let running: Vec<Identity> = below.iter().filter_map(|&pid| runs(pid, &matcher)).collect();
+        // Twice: a process can pass from one parent to the next between the reading of the one and of the other.
+        let seen = std::mem::replace(&mut below, list());
+        if !running.is_empty() || (seen == below && seen == list()) {
+            return running;
+        }
+    }
+    Vec::new()
+}
+
+fn runs(pid: i32, matcher: &Matcher) -> Option<Identity> {
+    let handle = Handle::open(pid)?;
+    let cmdline = handle.read("cmdline").ok()?;
+    let candidate = Candidate::read(&handle, &cmdline, matcher, &[])?;
+    candidate.found.is_some().then_some(candidate.details.identity)
 }
 
 /// Puts each instance where it belongs (DESIGN §5, "the same bot").

@@ -69,7 +69,8 @@ pub fn parents() -> io::Result<HashMap<i32, i32>> {
     portable::parents()
 }
 
-/// Every living descendant of these processes, nearest first, themselves left out.
+/// Every descendant of these processes, themselves left out. One that has ended and is not reaped yet is still listed: what
+/// it started has got another parent just then, so a list with it in it may lack something.
 ///
 /// # Errors
 /// As [`list`].

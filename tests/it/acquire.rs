@@ -409,6 +409,28 @@ fn a_bot_started_by_hand_is_a_holder_too() {
 }
 
 #[test]
+fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid").to_string();
+        let start = || {
+            let mut solobot = test.solobot("acquire -w forever -- python3 bot.py").start();
+            solobot.wait_for_stderr(&format!("PID {pid}"));
+            solobot
+        };
+        let first = start();
+        std::fs::remove_file(test.path(".solobot.lock")).unwrap();
+        let second = start();
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        let bots = || first.descendants().len() + second.descendants().len();
+        wait_until("one of them runs the bot", || bots() > 0);
+        holds_for(Duration::from_secs(2), "one bot alone", || bots() == 1);
+    });
+}
+
+#[test]
 fn another_folders_bot_of_that_name_is_another_bot() {
     alone(|test| {
         test.bot("one/main.py");
@@ -515,6 +537,74 @@ fn if_held_run_goes_on_without_polling() {
         wait_until("the lock is free", || !test.is_locked("bot.lock"));
         // With the lock it is an acquire like any other.
         test.solobot(line).run().code(3).stdout_has(&["[]"]);
+    });
+}
+
+#[test]
+fn if_held_run_passes_no_leaked_claim_on() {
+    alone(|test| {
+        let holder = holding(test);
+        let line = "acquire -n --if-held run -l bot.lock -- sh -c 'echo [$SKIP_TELEGRAM_LOCK] [$SOLOBOT_LOCK]'";
+        let solobot = test.solobot(line).env("SKIP_TELEGRAM_LOCK", "1").env("SOLOBOT_LOCK", "other");
+        solobot.run().code(0).stdout_is("[] []\n").stderr_has(&["taken all the same"]);
+        // Without a COMMAND there is nothing to go on with: that of the file is not meant.
+        let target = test.start("tail -f /dev/null");
+        let lock = test.name("bot.lock");
+        test.write(
+            "solobot.toml",
+            format!("[bots.main]\nexe = \"/bin/echo\"\ncommand = [\"/bin/echo\"]\nlock = \"{lock}\"\n"),
+        );
+        let line = format!("acquire -n --if-held run --pid {} main", target.pid());
+        test.solobot(&line).run().code(2).stderr_has(&["--if-held"]);
+        drop(holder);
+    });
+}
+
+#[test]
+fn a_lock_that_is_held_for_us_is_not_kept_again() {
+    alone(|test| {
+        test.write(
+            "solobot.toml",
+            "[bots.main]\nexe = \"/bin/echo\"\ncommand = [\"/bin/echo\", \"ran\"]\nlock = \"bot.lock\"\n",
+        );
+        let nested = format!("{} acquire main --pid $$", env!("CARGO_BIN_EXE_solobot"));
+        test.solobot("acquire main -- sh -c").arg(nested).run().code(0);
+    });
+}
+
+#[test]
+fn few_descriptors() {
+    alone(|test| {
+        // However few there are: COMMAND runs under the lock to its end, or solobot fails and leaves nothing running.
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let late = |limit| test.has(&format!("late.{limit}"));
+        let limits = 3..20;
+        for limit in limits.clone() {
+            let command = format!("sleep 0.2; touch late.{limit}");
+            let line = format!("sh -c 'ulimit -n {limit}; exec {exe} acquire -l bot.lock -- sh -c \"{command}\"'");
+            let output = test.run(&line);
+            let _ = output.stderr();
+            if late(limit) {
+                drop(output.code(0));
+            } else {
+                output.code_is_not(0);
+            }
+            assert!(!test.is_locked("bot.lock"), "{limit}");
+        }
+        let ran = limits.clone().filter(|&limit| late(limit)).count();
+        assert!(ran > 8, "a dozen descriptors are enough: {ran}");
+        holds_for(Duration::from_millis(500), "no COMMAND goes on by itself", || {
+            limits.clone().filter(|&limit| late(limit)).count() == ran
+        });
+    });
+}
+
+#[test]
+fn a_proc_of_another_pid_namespace_is_refused() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let output = test.run(&format!("unshare -pf {exe} acquire -n -l bot.lock -- echo ran"));
+        output.stderr_has(&["/proc shows another PID namespace"]).code_is_not(0);
     });
 }
 

@@ -199,7 +199,8 @@ fn arguments_of_nothing_but_nul() {
     alone(|test| {
         sleeper(test, "mybot");
         let bot = with_argv(test, "['', '', '']");
-        assert_eq!(fs::read(format!("/proc/{}/cmdline", bot.pid())).unwrap(), b"\0\0\0");
+        let line = || fs::read(format!("/proc/{}/cmdline", bot.pid())).unwrap_or_default();
+        wait_until("it has become the bot", || line() == b"\0\0\0");
         let seen = only(test, "-m ./mybot", bot.pid());
         assert_eq!(seen["command"], "[mybot]", "{seen}");
         test.solobot("stop -m ./mybot").run().code(0).stdout_has(&["[mybot]", "terminated"]);

@@ -525,9 +525,8 @@ fn the_same_path_in_another_root_is_only_probable() {
         .finish()
         .code(0);
         let python = test.command("python3").get_program().to_str().unwrap().to_owned();
-        let enter = format!(
-            "mkdir /mnt/old; cd /mnt; pivot_root . old; umount -l /old; cd {work}; exec {python} bot.py --pid-file theirs.pid"
-        );
+        let enter =
+            format!("mkdir /mnt/old; cd /mnt; pivot_root . old; cd {work}; exec {python} bot.py --pid-file theirs.pid");
         let mut theirs = test.command("unshare -m sh -ec");
         theirs.arg(enter);
         let theirs = test.start_command(theirs);

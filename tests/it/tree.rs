@@ -138,3 +138,18 @@ fn zombies_of_the_tree_are_reaped() {
         wait_until("no zombie is left", || zombies().count() == 0);
     });
 }
+
+#[test]
+fn a_daemon_that_is_seldom_the_same_process_for_long() {
+    alone(|test| {
+        // Each link of the chain forks and ends at once: whoever lists the descendants meets one on its way out.
+        let chain = "import os, time\nend = time.monotonic() + 1\nwhile time.monotonic() < end:\n    \
+                     if os.fork(): os._exit(0)\nopen('done', 'w').close()\n";
+        test.write("chain.py", chain);
+        for _ in 0..3 {
+            let _ = std::fs::remove_file(test.path("done"));
+            test.solobot("acquire -n --lock-only -l bot.lock -- python3 chain.py").run().code(0);
+            assert!(test.has("done"), "the lock was held to the end");
+        }
+    });
+}

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::holders;
+use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
 use crate::process::identity::{Identity, Stat};
 use crate::settings::Settings;
@@ -65,6 +66,12 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         return Err(Error::usage(
             "a COMMAND cannot be run together with --fd or --pid",
             "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
+        ));
+    }
+    if has_descriptor && args.if_held == cli::IfHeld::Run {
+        return Err(Error::usage(
+            "--if-held run starts a COMMAND, and with --fd or --pid there is none",
+            "ask for the code in the script: solobot acquire --pid $$ || [ $? = 75 ]",
         ));
     }
     let mut bot = match args.fd {
@@ -136,7 +143,9 @@ fn to_be_kept(pid: i32) -> Result<Identity, Error> {
             "for the calling shell: solobot acquire --pid $$",
         ));
     }
-    Identity::of(pid).ok_or_else(|| AcquireError::TargetGone { pid }.into())
+    // A thread has a folder in /proc too, but nobody could wait for its end.
+    let is_process = |target: &Identity| Pidfd::open(*target).is_ok_and(|pidfd| pidfd.is_some());
+    Identity::of(pid).filter(is_process).ok_or_else(|| AcquireError::TargetGone { pid }.into())
 }
 
 fn no_mode() -> Error {

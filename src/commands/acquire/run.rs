@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
+use super::modes::Mode;
 use super::story::Story;
 use super::{Outcome, Request, environment, own};
 use crate::cli::Restart;
@@ -45,7 +46,7 @@ pub fn as_child(
         let started = Instant::now();
         let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
         let failed = ended != Ended::Code(0);
-        if failed && holding.opened && started.elapsed() < SOON {
+        if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
             holding.notify.notice(&Notice::PerhapsLocksItself);
         }
         let again = match request.args.restart {
@@ -201,12 +202,12 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
     Err(cannot_run(request, error))
 }
 
-/// Becomes COMMAND without any lock.
+/// Becomes COMMAND without any lock; without a COMMAND to be run, there is nothing to do.
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed.
 pub fn without_lock(request: &Request<'_>, env: &[(&str, Option<std::ffi::OsString>)]) -> Result<Outcome, Error> {
-    if request.command().is_empty() {
+    if !matches!(request.mode, Mode::Run | Mode::Become) {
         return Ok(Outcome::HeldForUs);
     }
     enter_folder(request)?;

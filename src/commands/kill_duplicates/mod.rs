@@ -9,6 +9,7 @@ use serde::Serialize;
 use self::plan::{Action, Candidate, Keep, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
+use super::polling;
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -16,6 +17,7 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::state::{Facts, State, inspect};
+use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::terminate::Guard;
@@ -138,10 +140,15 @@ impl Stopping<'_> {
             found.refuse_nothing(program)?;
         }
         found.forecast();
-        let bots = match &bot.program {
+        let mut bots = match &bot.program {
             Some(_) => self.meant(&found, &facts, notify)?,
             None => vec![holders_of(&bot, &facts)?],
         };
+        if matches!(self.keep, Keep::Holder | Keep::Managed) {
+            for candidates in &mut bots {
+                see_who_polls(candidates, &bot);
+            }
+        }
         let plan = Plan::make(bots, &self.wishes())?;
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
@@ -227,6 +234,20 @@ fn several_meant(bots: &[Vec<&Instance>]) -> Error {
     Error::Usage {
         message: format!("several bots are meant: {}", list.join("; ")),
         hints: vec!["name one by its path: -m /srv/bot/main.py".into(), "or all of them: --all".into()],
+    }
+}
+
+/// Where several run and neither the lock nor a manager says which one counts, the one that is connected does.
+fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
+    if candidates.len() < 2 || candidates.iter().any(|one| one.holds || one.origin.is_managed()) {
+        return;
+    }
+    let servers = polling::servers(bot);
+    let subjects: Vec<Subject<'_>> =
+        candidates.iter().map(|one| Subject { members: &one.members, servers: &servers }).collect();
+    let seen = connections::look(&subjects);
+    for (candidate, evidence) in candidates.iter_mut().zip(seen) {
+        candidate.polls = evidence.polling == Polling::Yes;
     }
 }
 

@@ -61,6 +61,7 @@ pub struct Wishes {
 
 /// An instance, as far as the plan needs it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
 pub struct Candidate {
     /// Its topmost process.
     pub root: Identity,
@@ -76,6 +77,8 @@ pub struct Candidate {
     pub origin: Origin,
     /// It holds the lock, or an ancestor does.
     pub holds: bool,
+    /// It is connected to Telegram, as far as that was looked at.
+    pub polls: bool,
     /// Stopped (SIGSTOP): it serves nobody.
     pub is_stopped: bool,
     /// Why it may be another bot.
@@ -96,6 +99,7 @@ impl Candidate {
             command: instance.command.clone(),
             origin: instance.origin.clone(),
             holds: matches!(status::covered(instance, lock), Covered::Holder | Covered::Covered),
+            polls: false,
             is_stopped: instance.is_stopped(),
             doubt: probable.then(|| doubt.unwrap_or_else(|| "it cannot be told which bot it is".into())),
             is_around_us: false,
@@ -115,6 +119,7 @@ impl Candidate {
             command: command_line(holder.pid),
             origin,
             holds: true,
+            polls: false,
             is_stopped: false,
             doubt: None,
             is_around_us: false,
@@ -241,6 +246,7 @@ fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static 
     let is_only = candidates.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
     let managed = || first(&|one| sure(one) && one.origin.is_managed(), "a service manager keeps it");
+    let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
     let oldest = || first(&sure, "it is the oldest");
     let newest = || candidates.iter().rposition(sure).map(|at| (at, "it is the newest"));
     match wishes.keep {
@@ -248,8 +254,8 @@ fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static 
         Keep::None => None,
         Keep::Pid(pid) if candidates.iter().any(|one| one.has(pid)) => first(&|one| one.has(pid), "it was named"),
         _ if is_only => first(&counts, "it is the only one"),
-        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(oldest),
-        Keep::Managed => managed().or_else(holder).or_else(oldest),
+        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(oldest),
+        Keep::Managed => managed().or_else(holder).or_else(polling).or_else(oldest),
         Keep::Oldest => oldest(),
         Keep::Newest => newest(),
     }
@@ -300,6 +306,7 @@ mod tests {
             command: String::new(),
             origin: Origin::unknown(),
             holds: false,
+            polls: false,
             is_stopped: false,
             doubt: None,
             is_around_us: false,
@@ -319,13 +326,15 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_stays_else_the_managed_else_the_oldest() {
+    fn the_holder_stays_else_the_managed_else_the_polling_else_the_oldest() {
         let (a, b, c) = (candidate(11), candidate(12), candidate(13));
         let holder = Candidate { holds: true, ..b.clone() };
         let service = managed(13, OriginKind::Systemd, Respawns::Yes);
         let kept = |candidates: &[Candidate]| plan(candidates, WISHES)[0];
         assert_eq!(kept(&[a.clone(), holder, service.clone()]), (12, Action::Keep));
         assert_eq!(kept(&[a.clone(), b.clone(), service]), (13, Action::Keep));
+        let polls = Candidate { polls: true, ..c.clone() };
+        assert_eq!(kept(&[a.clone(), b.clone(), polls]), (13, Action::Keep));
         assert_eq!(kept(&[a, b, c]), (11, Action::Keep));
     }
 

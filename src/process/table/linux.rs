@@ -17,7 +17,7 @@ use super::super::identity::Stat;
 use super::{Hit, Keep, Listing};
 
 /// Up to here one thread is faster than starting a second.
-const ALONE: usize = 100;
+const ALONE: usize = 300;
 /// How many PIDs a thread takes at once.
 const CHUNK: usize = 64;
 /// The kernel's limit for `getdents` to be worth one call a thousand processes.
@@ -83,7 +83,6 @@ pub fn descendants_by_children_files(roots: &[i32]) -> Option<Vec<i32>> {
             }
         }
     }
-    found.retain(|&pid| Stat::read(pid).is_some_and(|stat| stat.is_alive()));
     Some(found)
 }
 

@@ -33,7 +33,7 @@ pub use rustix::process::Signal;
 pub use terminal::Terminal;
 
 /// How long a condition may take to come true on a loaded machine; only a failing test ever waits that long.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Where another user sees the test's folder: `PUBLIC/work`.
 pub const PUBLIC: &str = "/mnt";

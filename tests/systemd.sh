@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# A real systemd starts the bot: origin, stop command and respawn against real units, where systemd-nspawn works.
+#
+#   bash tests/systemd.sh
+#
+# Boots this machine's own file system in a container, under an overlay that is thrown away: nothing is downloaded but
+# systemd-container, nothing of the machine is changed. Needs root. Its last line is `systemd: N checks passed`.
+set -euo pipefail
+
+die() { printf 'tests/systemd.sh: %s\n' "$*" >&2; exit 1; }
+
+# ---------------------------------------------------------------------------------------------------- in the container
+
+checks=0
+
+# Says what was checked; the first that fails ends it all.
+check() {
+    local what=$1
+    shift
+    "$@" || { printf 'FAILED: %s\n' "$what"; exit 1; }
+    checks=$((checks + 1))
+    printf 'ok: %s\n' "$what"
+}
+
+is() { [[ $1 == "$2" ]] || { printf '  expected %s, got %s\n' "$2" "$1"; return 1; }; }
+isnt() { [[ $1 != "$2" ]] || { printf '  did not expect %s\n' "$1"; return 1; }; }
+
+# A value of solobot's JSON: json KEY… reads stdin.
+json() {
+    python3 -c 'import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1:]:
+    value = value[int(key) if key.isdigit() else key]
+print(value)' "$@"
+}
+
+instances() { solobot status --json -m /srv/bot/main.py | json bots 0 instances; }
+origin() { solobot status --json -m /srv/bot/main.py | json bots 0 instances 0 origin "$1"; }
+main_pid() { systemctl show -p MainPID --value "$1"; }
+
+wait_until() {
+    local deadline=$((SECONDS + 30))
+    until "$@"; do
+        ((SECONDS < deadline)) || { printf '  not within 30 s: %s\n' "$*"; return 1; }
+        sleep 0.05
+    done
+}
+
+runs() { [[ $(main_pid "$1") -gt 0 && $(instances) != '[]' ]]; }
+none_runs() { [[ $(instances) == '[]' ]]; }
+is_inactive() { [[ $(systemctl show -p ActiveState --value "$1") =~ ^(inactive|failed)$ ]]; }
+
+# Writes a unit: unit NAME LINES…
+unit() {
+    local name=$1
+    shift
+    { printf '[Unit]\nDefaultDependencies=no\nStartLimitIntervalSec=0\n[Service]\n'; printf '%s\n' "$@"; } >"/run/systemd/system/$name"
+    systemctl daemon-reload
+}
+
+inside() {
+    local bot='ExecStart=/usr/bin/python3 /srv/bot/main.py' pid code answer
+    unit tgbot.service "$bot" Restart=always RestartSec=100ms
+    unit once.service "$bot" Restart=no
+    unit onfailure.service "$bot" Restart=on-failure RestartSec=100ms
+    unit leaves.service Type=oneshot KillMode=process "ExecStart=/bin/sh -c 'setsid /usr/bin/python3 /srv/bot/main.py & sleep 0.2'"
+
+    systemctl start tgbot.service
+    check 'the bot of a Restart=always unit runs' wait_until runs tgbot.service
+    pid=$(main_pid tgbot.service)
+    check 'its origin is systemd' is "$(origin kind)" systemd
+    check 'with the name of the unit' is "$(origin name)" tgbot.service
+    check 'and the command that stops it' is "$(origin stop)" 'systemctl stop tgbot.service'
+    check 'it would respawn' is "$(origin respawns)" yes
+
+    code=0
+    answer=$(solobot stop --json -m /srv/bot/main.py) || code=$?
+    check 'stop leaves it to systemd' is "$code $(json plan 0 action <<<"$answer")" '1 blocked'
+    check 'and does not touch it' is "$(main_pid tgbot.service)" "$pid"
+
+    code=0
+    answer=$(solobot stop --json --include-managed -m /srv/bot/main.py) || code=$?
+    check 'stopped all the same, it comes back, and that is said' is "$code $(json results 0 result <<<"$answer") $(json results 1 result <<<"$answer")" '1 terminated respawned'
+    check 'the bot runs again' wait_until runs tgbot.service
+    check 'as another process' isnt "$(main_pid tgbot.service)" "$pid"
+
+    # What solobot says is typed.
+    eval "$(origin stop)"
+    check 'the command that solobot named stops it' none_runs
+    check 'and the unit is down' is_inactive tgbot.service
+
+    systemctl start once.service
+    check 'the bot of a Restart=no unit runs' wait_until runs once.service
+    check 'it would not respawn' is "$(origin respawns)" no
+    check 'so stop stops it' solobot stop -y -m /srv/bot/main.py
+    check 'and nothing runs' none_runs
+
+    systemctl start onfailure.service
+    check 'the bot of a Restart=on-failure unit runs' wait_until runs onfailure.service
+    check 'it would come back after KILL' is "$(origin respawns)" after-kill
+    systemctl stop onfailure.service
+
+    systemctl start leaves.service
+    check 'a unit with KillMode=process has left its bot behind' is "$(systemctl show -p ActiveState --value leaves.service) $(origin kind)" 'inactive systemd'
+    check 'stopping that unit would do nothing: no command is named' is "$(origin stop)" None
+    check 'and it does not respawn' is "$(origin respawns)" no
+    check 'so stop signals it' solobot stop -y -m /srv/bot/main.py
+    check 'and nothing runs in the end' none_runs
+    printf 'systemd: %s checks passed\n' "$checks"
+}
+
+if [[ ${1:-} == --inside ]]; then
+    inside
+    exit 0
+fi
+
+# ------------------------------------------------------------------------------------------------------ on the machine
+
+(($# == 0)) || die "unknown argument: $1"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly TARGET="${CARGO_TARGET_DIR:-target}"
+[[ $(id -u) -eq 0 ]] || die 'needs root'
+mkdir -p "$TARGET"
+if ! command -v systemd-nspawn >/dev/null || [[ ! -x /lib/systemd/systemd ]]; then
+    command -v apt-get >/dev/null || die 'missing: systemd, systemd-container'
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 systemd systemd-container >"$TARGET/apt.log" 2>&1 ||
+        die "apt-get install systemd-container failed: see $TARGET/apt.log"
+fi
+cargo build --quiet
+
+# A mount namespace of our own: what is mounted here ends with this script.
+if [[ ${SOLOBOT_SYSTEMD_TEST:-} != mounted ]]; then
+    exec env SOLOBOT_SYSTEMD_TEST=mounted unshare -m "$BASH" tests/systemd.sh
+fi
+folder=$(mktemp -d)
+trap 'umount -R "$folder" 2>/dev/null || true; rmdir "$folder"' EXIT
+mount -t tmpfs none "$folder"
+mkdir "$folder"/{upper,work,root}
+mount -t overlay overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" "$folder/root" ||
+    die 'no overlay of / here'
+root=$folder/root
+mkdir -p "$root/srv/bot"
+cp "$TARGET/debug/solobot" "$root/usr/local/bin/solobot"
+cp tests/systemd.sh "$root/srv/check.sh"
+printf 'import signal\nsignal.pause()\n' >"$root/srv/bot/main.py"
+cat >"$root/etc/systemd/system/check.service" <<'UNIT'
+[Unit]
+DefaultDependencies=no
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=oneshot
+Environment=HOME=/root LC_ALL=C.UTF-8
+ExecStart=/bin/bash /srv/check.sh --inside
+StandardOutput=file:/srv/result
+StandardError=file:/srv/result
+UNIT
+timeout 300 systemd-nspawn --quiet --register=no --keep-unit --private-network --directory="$root" --boot -- \
+    --unit=check.service --show-status=no >"$TARGET/nspawn.log" 2>&1 || true
+[[ -s $root/srv/result ]] || die "systemd-nspawn does not boot here: see $TARGET/nspawn.log"
+cat "$root/srv/result"
+tail -n 1 "$root/srv/result" | grep -q '^systemd: [0-9]* checks passed$' || die 'failed'
