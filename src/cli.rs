@@ -480,6 +480,9 @@ pub struct Metrics {
     /// Write to this file instead, in one step: a reader sees the old text or the new one
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
 }
 
 /// What `acquire --pid` starts; every value comes from it.

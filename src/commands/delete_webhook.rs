@@ -10,6 +10,7 @@ use super::notice::{Notice, Notify};
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::{Event, Journal, What};
 use crate::settings::{Bot, Settings};
 use crate::telegram::api::{Client, OnRetry, Route, TIMEOUT, WebhookInfo};
 use crate::telegram::errors;
@@ -152,6 +153,7 @@ pub fn run(args: &cli::DeleteWebhook, settings: &Settings, notify: &mut dyn Noti
     }
     let after = remove(&client, args.drop_pending_updates, &mut |error, after| retry(notify, error, after))?;
     let action = if after.is_set() { Action::SetAgain } else { Action::Deleted };
+    Journal::at(settings.journal()).append(&Event::new(What::WebhookDeleted, &bot.name));
     let dropped = if drops { pending } else { 0 };
     Ok(outcome(action, after.pending_update_count, dropped))
 }

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::notice::Notify;
-use super::{conflicts, status};
+use super::{conflicts, delete_webhook, status};
 use crate::cli;
 use crate::conflicts::tally::Counts;
 use crate::error::{Error, Expected};
@@ -17,6 +18,8 @@ use crate::settings::{Bot, Settings};
 
 /// Errors of the logs are counted for this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// How long Telegram may take to answer unless told: a collector must not hang.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -47,6 +50,8 @@ pub struct BotMetrics {
     pub lock_age: Option<u64>,
     /// How many processes wait for it.
     pub waiters: usize,
+    /// Whether a webhook is set; `null` where Telegram was not asked or did not answer.
+    pub webhook_set: Option<bool>,
     /// What its logs say of the last 24 hours; `null` if it has none.
     pub errors: Option<Counts>,
     /// The last conflict in them.
@@ -95,7 +100,8 @@ pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) ->
     let time = Timestamp::now();
     let all = seen.bots.iter().map(|view| {
         let bot = bots.iter().find(|bot| bot.name == view.name);
-        of_bot(view, bot, &journal, time)
+        let webhook_set = bot.and_then(|bot| webhook_set(bot, &args.api, settings));
+        BotMetrics { webhook_set, ..of_bot(view, bot, &journal, time) }
     });
     Ok(Outcome {
         time,
@@ -104,6 +110,18 @@ pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) ->
         broken_events: journal.broken,
         output: args.output.clone(),
     })
+}
+
+/// Asks Telegram once, without another try: whoever collects metrics asks again in a minute. The question disturbs no poll.
+fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
+    bot.token.resolve().ok()??;
+    let api = cli::Api { timeout: Some(api.timeout.unwrap_or(PATIENCE)), ..api.clone() };
+    let mut bot = bot.clone();
+    if let Some(url) = &api.api_url {
+        bot.set_api_url(url).ok()?;
+    }
+    let client = delete_webhook::client(&bot, &api, settings).ok()?.without_retries();
+    Some(client.webhook(&mut |_, _| {}).ok()?.result.is_set())
 }
 
 fn of_bot(view: &status::BotView, bot: Option<&Bot>, journal: &Contents, now: Timestamp) -> BotMetrics {
@@ -115,6 +133,7 @@ fn of_bot(view: &status::BotView, bot: Option<&Bot>, journal: &Contents, now: Ti
         instances: view.instances.len(),
         lock_state: lock.map(|lock| lock.state),
         lock_age: age.and_then(|age| u64::try_from(age).ok()),
+        webhook_set: None,
         waiters: lock.map_or(0, |lock| lock.waiters.len()),
         errors: logs.as_ref().map(|(summary, _)| summary.totals),
         last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),

@@ -31,6 +31,13 @@ pub fn text(outcome: &Outcome) -> String {
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
     family(&mut text, "lock_waiters", "Processes that wait for the lock.", &each(&|bot| count(bot.waiters)));
     family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
+    let webhook = |bot: &BotMetrics| bot.webhook_set.map(u64::from);
+    family(
+        &mut text,
+        "webhook_set",
+        "1 if a webhook is set at Telegram, which keeps the bot from polling.",
+        &each(&webhook),
+    );
     family(&mut text, "log_errors", "Errors in the bot's logs in the last 24 hours.", &errors(bots));
     family(
         &mut text,
@@ -138,6 +145,7 @@ mod tests {
             lock_state: Some("stale"),
             lock_age: None,
             waiters: 1,
+            webhook_set: Some(false),
             errors: Some(Counts { other_poller: 3, conflicts: 3, ..Counts::default() }),
             last_conflict: Some("2026-01-10T15:27:14.9Z".parse().unwrap()),
             logs_readable: true,
@@ -151,6 +159,7 @@ mod tests {
             format!("solobot_lock_state{{{name},state=\"stale\"}} 1"),
             format!("solobot_lock_state{{{name},state=\"held\"}} 0"),
             format!("solobot_lock_stale{{{name}}} 1"),
+            format!("solobot_webhook_set{{{name}}} 0"),
             format!("solobot_log_errors{{{name},kind=\"other_poller\"}} 3"),
             format!("solobot_last_conflict_timestamp_seconds{{{name}}} 1768058834"),
             format!("solobot_journal_events{{{name},event=\"lock-taken\"}} 4"),

@@ -88,3 +88,21 @@ fn it_never_fails_a_command() {
         assert!(test.read("state/solobot/journal.jsonl").contains("lock-taken"));
     });
 }
+
+#[test]
+fn duplicates_and_what_became_of_them() {
+    alone(|test| {
+        configure(test);
+        let bots: Vec<_> =
+            ["a", "b"].map(|name| test.start(&format!("setsid python3 main.py --pid-file {name}"))).into();
+        test.wait_for_pid("a");
+        test.wait_for_pid("b");
+        test.solobot("kill-duplicates -y --include-probable main").run().code(0).stdout_has(&["terminated"]);
+        assert_eq!(words(test), ["duplicate-found", "duplicate-stopped"]);
+        test.solobot("stop -y --include-probable main").run().code(0).stdout_has(&["terminated"]);
+        assert_eq!(words(test).len(), 2, "to stop a bot is not to stop a duplicate");
+        for bot in bots {
+            bot.finish().settled();
+        }
+    });
+}

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Test, alone};
+use crate::harness::{Test, alone, token};
+use crate::standin::Standin;
+use crate::telegram_webhook::asking;
 
 /// What `promtool check metrics` says of a text: nothing, if it is well formed and well named.
 #[track_caller]
@@ -89,5 +91,23 @@ fn the_examples_are_valid() {
                 assert!(output.stdout().contains(&format!("# TYPE {word} gauge")), "{word}");
             }
         }
+    });
+}
+
+#[test]
+fn a_webhook_shows_until_it_is_deleted() {
+    alone(|test| {
+        configure(test);
+        let server = Standin::start();
+        server.rules().set_webhook("https://example.org/hook");
+        let metrics = || asking(test, &server, "metrics main").run().code(0);
+        let output = metrics().stdout_has(&["solobot_webhook_set{bot=\"main\"} 1"]);
+        is_valid(output.stdout());
+        assert_eq!(server.methods(), ["getWebhookInfo"], "one question, and a harmless one");
+        asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["removed"]);
+        assert!(test.read("j.jsonl").contains("\"event\":\"webhook-deleted\",\"bot\":\"main\""));
+        metrics().stdout_has(&["solobot_webhook_set{bot=\"main\"} 0", "event=\"webhook-deleted\"} 1"]);
+        let unreachable = test.solobot("metrics --api-url http://127.0.0.1:9 main").env("BOT_TOKEN", &token()).run();
+        unreachable.code(0).stdout_has(&["# EOF"]).nowhere("solobot_webhook_set{");
     });
 }
