@@ -409,6 +409,28 @@ fn a_bot_started_by_hand_is_a_holder_too() {
 }
 
 #[test]
+fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid").to_string();
+        let start = || {
+            let mut solobot = test.solobot("acquire -w forever -- python3 bot.py").start();
+            solobot.wait_for_stderr(&format!("PID {pid}"));
+            solobot
+        };
+        let first = start();
+        std::fs::remove_file(test.path(".solobot.lock")).unwrap();
+        let second = start();
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        let bots = || first.descendants().len() + second.descendants().len();
+        wait_until("one of them runs the bot", || bots() > 0);
+        holds_for(Duration::from_secs(2), "one bot alone", || bots() == 1);
+    });
+}
+
+#[test]
 fn another_folders_bot_of_that_name_is_another_bot() {
     alone(|test| {
         test.bot("one/main.py");

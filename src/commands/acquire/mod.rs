@@ -132,23 +132,30 @@ enum Progress {
 
 impl Attempt<'_> {
     fn hold(&mut self) -> Result<Progress, Error> {
-        let mut progress = self.take(self.first_deadline())?;
-        if matches!(progress, Progress::Refused)
-            && let Some(whom) = self.request.args.takeover
-        {
-            takeover::stop_holders(self.request, whom, self.notify)?;
-            self.took_over = true;
-            progress = self.take(Some(self.takeover_deadline()))?;
+        let mut progress = match self.request.args.takeover {
+            Some(whom) => self.take_over(whom)?,
+            None => self.take(self.deadline)?,
+        };
+        while let Progress::Held(held) = progress {
+            match self.exclude_unlocked(*held)? {
+                // Its file was removed while an instance without the lock was waited for: another may hold the new one.
+                Progress::Held(held) if !held.file().is_current() => held.release(),
+                settled => return Ok(settled),
+            }
+            progress = self.take(self.deadline)?;
         }
-        match progress {
-            Progress::Held(held) => self.exclude_unlocked(*held),
-            other => Ok(other),
-        }
+        Ok(progress)
     }
 
-    /// With `--takeover` the first try does not wait.
-    fn first_deadline(&self) -> Option<Instant> {
-        if self.request.args.takeover.is_some() { Some(Instant::now()) } else { self.deadline }
+    /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
+    fn take_over(&mut self, whom: cli::Takeover) -> Result<Progress, Error> {
+        match self.take(Some(Instant::now()))? {
+            Progress::Refused => {
+                self.took_over = takeover::stop_holders(self.request, whom, self.notify)?;
+                self.take(Some(self.takeover_deadline()))
+            }
+            other => Ok(other),
+        }
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.

@@ -23,13 +23,13 @@ use crate::process::terminate::{self, Options, Outcome, Target};
 /// A holder that took over this recently is not taken over from.
 const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
-/// Stops whoever holds the lock now.
+/// Stops whoever holds the lock now; says whether there was anybody.
 ///
 /// # Errors
 /// The takeover is refused, or the holder cannot be stopped.
-pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<(), Error> {
+pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<bool, Error> {
     let facts = inspect(&request.bot.lock);
-    let State::Held { orphaned, .. } = facts.state else { return Ok(()) };
+    let State::Held { orphaned, .. } = facts.state else { return Ok(false) };
     if whom == Takeover::Orphan && !orphaned {
         return Err(refused(
             request,
@@ -50,7 +50,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
         targets.push(target);
         all.push(target);
     }
-    stop(request, &targets, &all, notify)
+    stop(request, &targets, &all, notify).map(|()| true)
 }
 
 /// Stops instances that run without the lock, which we hold by now.
