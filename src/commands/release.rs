@@ -127,8 +127,10 @@ fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<Outcome, Error> {
     let path = lock.path().to_owned();
     let own = Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })?;
     let reason = if holders::shares(&lock, own.pid) {
-        held::clear_stale(&lock)?;
+        // What cannot be cleared is no reason to keep the lock.
+        let cleared = if lock.is_writable() { held::clear_stale(&lock) } else { Ok(()) };
         lock.unlock();
+        cleared?;
         Reason::DescriptorUnlocked(fd)
     } else {
         Reason::NothingToRelease

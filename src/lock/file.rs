@@ -28,6 +28,8 @@ const STICKY: u32 = 0o1000;
 #[derive(Debug)]
 pub struct LockFile {
     file: File,
+    /// For the text, where `file` is a shell's: opened for writing alone, for appending, for reading alone.
+    text: Option<File>,
     path: PathBuf,
     inode: Inode,
     writable: bool,
@@ -93,14 +95,15 @@ impl LockFile {
             }
             require_plain(path, &meta)?;
             let (inode, file) = (Inode::from(&meta), high(&file, path)?);
-            let lock = Self { inode, file, path: path.to_owned(), writable, created };
+            let lock = Self { inode, file, text: None, path: path.to_owned(), writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
         }
     }
 
     /// Takes a descriptor that the calling shell opened: a duplicate, which shares the open file description, so that a
-    /// lock taken on it is the shell's.
+    /// lock taken on it is the shell's. However the shell opened it (`9>`, `9>>`, `9<`, `9<>`), the text is read and
+    /// written through a description of our own.
     ///
     /// # Errors
     /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
@@ -120,8 +123,11 @@ impl LockFile {
             return Err(wrong("is open on a file that has been removed"));
         }
         require_plain(&link, &meta)?;
-        let writable = filesystem::is_writable(&file);
-        let lock = Self { inode: Inode::from(&meta), file, path: link, writable, created: false };
+        let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
+        let lock = Self { inode: Inode::from(&meta), file, text: Some(text), path: link, writable, created: false };
+        if !lock.is_current() {
+            return Err(wrong("is open on a file that cannot be reached by its path any more"));
+        }
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
     }
@@ -138,7 +144,8 @@ impl LockFile {
         let file =
             File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-        Ok(Self { inode: Inode::from(&meta), file, path: path.to_owned(), writable: true, created: false })
+        let writable = filesystem::is_writable(&file);
+        Ok(Self { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
@@ -158,9 +165,10 @@ impl LockFile {
         &self.path
     }
 
-    /// The open file.
+    /// The open file, for its text and metadata. The lock may be on another description of it: that is for
+    /// [`AsFd`].
     pub fn file(&self) -> &File {
-        &self.file
+        self.text.as_ref().unwrap_or(&self.file)
     }
 
     /// The inode that is open.
@@ -263,7 +271,7 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     require_plain(path, &meta)?;
     let (file, writable) = open_existing(path).map_err(|error| Error::io("open lock", path, error))?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: Inode::from(&meta), file, path: path.to_owned(), writable, created: false })
+    Ok(LockFile { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {

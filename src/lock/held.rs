@@ -308,6 +308,9 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
 /// # Errors
 /// The text cannot be cleared or the record cannot be removed.
 pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
+    if !lock.is_writable() {
+        return Err(Error::io("clear lock", lock.path(), io::ErrorKind::PermissionDenied.into()));
+    }
     text::clear(lock.file()).map_err(|error| Error::io("clear lock", lock.path(), error))?;
     let record = owner::path_of(lock.path());
     match std::fs::remove_file(&record) {

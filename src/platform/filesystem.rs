@@ -85,6 +85,19 @@ pub fn is_writable(file: &File) -> bool {
     let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
     flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
 }
+/// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
+/// where that is all that is allowed. Says whether it can be written.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn reopen(file: &File) -> io::Result<(File, bool)> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match OpenOptions::new().read(true).write(true).open(&link) {
+        Ok(file) => Ok((file, true)),
+        Err(_) => Ok((File::open(&link)?, false)),
+    }
+}
+
 
 /// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

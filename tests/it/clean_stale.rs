@@ -113,3 +113,12 @@ fn nothing_there_is_nothing_to_do() {
         assert!(!test.has("bot.lock"), "cleaning creates nothing");
     });
 }
+
+#[test]
+fn a_lock_that_may_only_be_read_is_another_users_to_clean() {
+    alone(|test| {
+        test.write("bot.lock", "99999999");
+        test.solobot_as(65534, "clean-stale bot.lock").code(77).stderr_has(&["permission denied", "sudo -u root"]);
+        assert_eq!(test.read("bot.lock"), "99999999");
+    });
+}

@@ -133,3 +133,48 @@ fn two_shells_one_lock() {
         second.finish().code(0).stdout_is("mine\n").stderr_has(&[]);
     });
 }
+
+#[test]
+fn however_the_shell_opened_it() {
+    alone(|test| {
+        for open in ["9>", "9>>", "9<", "9<>"] {
+            test.write("bot.lock", "99999999");
+            let script = format!(
+                "exec {open}bot.lock; {EXE} acquire -n --fd 9; echo code $?; flock -n bot.lock true; echo held $?; \
+                 [ $(cat bot.lock) = $$ ]; echo text $?; {EXE} release -q --fd 9; echo code $?; \
+                 flock -n bot.lock true; echo free $?; cat bot.lock"
+            );
+            let output = test.run(&format!("sh -c '{script}'"));
+            output.code(0).stdout_is("code 0\nheld 1\ntext 0\ncode 0\nfree 0\n");
+        }
+    });
+}
+
+#[test]
+fn a_file_that_may_only_be_read_is_unlocked_all_the_same() {
+    alone(|test| {
+        test.write("bot.lock", "");
+        // solobot as nobody, on a descriptor of root's shell.
+        let nobody = format!("setpriv --reuid=65534 --regid=65534 --clear-groups {}", "/mnt/solobot");
+        test.solobot_as(65534, "--version").code(0).stdout_has(&["solobot"]);
+        let script = format!(
+            "exec 9<bot.lock; {nobody} acquire -q -n --fd 9; echo $?; flock -n bot.lock true; echo $?; \
+             {nobody} release -q --fd 9; echo $?; flock -n bot.lock true; echo $?"
+        );
+        let output = test.run(&format!("sh -c 'cd /mnt/work; {script}'"));
+        output.code(0).stdout_is("0\n1\n0\n0\n").stderr_has(&["no PID recorded"]);
+    });
+}
+
+#[test]
+fn a_file_whose_path_leads_elsewhere() {
+    alone(|test| {
+        std::fs::create_dir(test.path("folder")).unwrap();
+        // Mounted over: the file has a name still, and the name means another one, for ever.
+        let script = format!(
+            "exec 9<>folder/bot.lock; mount -t tmpfs none folder; touch folder/bot.lock; {EXE} acquire -w 1 --fd 9"
+        );
+        let shell = test.start(&format!("sh -c '{script}'"));
+        shell.finish_within(std::time::Duration::from_secs(20)).code(2).stderr_has(&["by its path"]);
+    });
+}
