@@ -64,7 +64,9 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// Those of `renameat2(2)` and `rename(2)`.
 pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
     match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::remove_file(new),
+        Ok(()) => fs::remove_file(new).inspect_err(|_| {
+            let _ = renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+        }),
         // Absent, or a file system that cannot exchange.
         Err(_) => fs::rename(new, old),
     }
@@ -155,6 +157,22 @@ mod tests {
     #[test]
     fn the_kernel_key_has_the_inode() {
         let file = File::open("/proc/self/exe").unwrap();
+    #[test]
+    fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+        for text in ["first", "second"] {
+            fs::write(&new, text).unwrap();
+            replace(&new, &old).unwrap();
+            assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
+        }
+        fs::write(&new, "third").unwrap();
+        fs::remove_file(&old).unwrap();
+        fs::create_dir(&old).unwrap();
+        replace(&new, &old).unwrap_err();
+        assert!(old.is_dir() && new.is_file());
+    }
+
         assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
     }
 }

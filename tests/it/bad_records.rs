@@ -257,3 +257,15 @@ fn a_record_that_changes_while_it_is_read() {
         scribbler.finish().code(0);
     });
 }
+
+#[test]
+fn a_folder_in_the_records_place_stays_there() {
+    alone(|test| {
+        std::fs::create_dir(test.path("bot.lock.info")).unwrap();
+        test.write("bot.lock.info/precious", "");
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0).stderr_has(&["no PID recorded"]);
+        assert!(test.has("bot.lock.info/precious"));
+        let entries = std::fs::read_dir(test.dir()).unwrap().count();
+        assert_eq!(entries, 2, "the lock and the folder, no temporary file");
+    });
+}
