@@ -204,9 +204,15 @@ pub fn ending_signal(signals: &Signals) -> Option<Arrived> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
+    /// A process waits once at a time: the end of one wait takes SIGURG's handler away from another.
+    static WAITING: Mutex<()> = Mutex::new(());
+
     fn take_for(path: &Path, time: Duration) -> Outcome {
+        let _alone = WAITING.lock().unwrap();
         let signals = Signals::block().unwrap();
         let deadline = Some(Instant::now() + time);
         let mut waiting =
