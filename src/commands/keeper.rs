@@ -8,7 +8,7 @@ use crate::cli;
 use crate::error::Error;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
-use crate::lock::keeper;
+use crate::lock::{keeper, owner};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{daemon, spawn::Start};
@@ -50,6 +50,8 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         move |source| Error::Io { action, source }
     };
     daemon::detach().map_err(io("leave the terminal"))?;
+    // SAFETY: nothing here has opened a descriptor yet.
+    unsafe { daemon::close_others(&[args.fd, args.ready]) }.map_err(io("close what the caller had open"))?;
     signals::ignore_terminal().map_err(io("ignore the terminal's signals"))?;
     let signals = Signals::block().map_err(io("block signals"))?;
     // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
@@ -61,7 +63,8 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         lock.unlock();
         return Ok(());
     };
-    match Held::settle(lock, claim(&args.name, args.pid), own, own, true)? {
+    let claim = claim(&args.name, args.pid, &lock);
+    match Held::settle(lock, claim, own, own, true)? {
         // Nobody waits for an answer then: whoever asked will see no readiness.
         Settled::Moved => Ok(()),
         Settled::Held(held, _) => {
@@ -71,9 +74,18 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     }
 }
 
-fn claim(name: &str, target: i32) -> Claim {
+/// What the record is to say: the command line of the kept process, and what the solobot that started us has written.
+fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
+    let record = owner::read(lock.path(), lock.owner());
+    let parent = i32::try_from(std::os::unix::process::parent_id());
+    let written = record.details().filter(|details| Ok(details.holder_pid) == parent);
     let line = std::fs::read(Path::new("/proc").join(target.to_string()).join("cmdline")).unwrap_or_default();
     let argv = crate::process::argv::split(&line);
     let argv = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    Claim { app_name: name.to_owned(), argv, ..Claim::default() }
+    Claim {
+        app_name: name.to_owned(),
+        argv,
+        token_fingerprint: written.and_then(|details| details.token_fingerprint.clone()),
+        took_over: written.is_some_and(|details| details.took_over),
+    }
 }

@@ -153,7 +153,7 @@ impl LockFile {
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
             return Err(Error::NetworkFs { path: self.path.clone(), kind });
         }
-        match Text::read(&self.file) {
+        match Text::read(self.file()) {
             Ok(Text::Foreign) => Err(Error::ForeignContent { path: self.path.clone() }),
             Ok(Text::Empty | Text::Pid(_)) => Ok(()),
             Err(error) => Err(Error::io("read lock", &self.path, error)),

@@ -22,6 +22,26 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// Closes every descriptor but the standard streams and those in `keep`: what a script had open when it started us (a pipe
+/// that somebody reads to its end, another lock) is not for a background process to keep.
+///
+/// # Errors
+/// `/proc/self/fd` cannot be read.
+///
+/// # Safety
+/// Nothing in this process may own another descriptor.
+pub unsafe fn close_others(keep: &[RawFd]) -> io::Result<()> {
+    // Collected first, so that the folder's own descriptor is closed before its number is met.
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|fd| *fd > 2 && !keep.contains(fd))
+        .collect();
+    for fd in open {
+        let _ = nix::unistd::close(fd);
+    }
+    Ok(())
+}
+
 /// A pipe: the end to read from, the end to write to.
 ///
 /// # Errors

@@ -17,12 +17,12 @@ impl Pidfd {
     /// Opens the process and then makes sure that it is the one meant: `None` if it has gone.
     ///
     /// # Errors
-    /// Those of `pidfd_open(2)`, ESRCH and EINVAL (no such process, or a thread) excepted.
+    /// Those of `pidfd_open(2)`, ESRCH, EINVAL and ENOENT (no such process, or a thread) excepted.
     pub fn open(identity: Identity) -> io::Result<Option<Self>> {
         let Some(pid) = Pid::from_raw(identity.pid) else { return Ok(None) };
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => Ok(identity.is_alive().then_some(Self(fd))),
-            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => Ok(None),
+            Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -131,3 +131,62 @@ fn the_keeper_sleeps() {
         assert!(rate < 5.0, "{woken} wake-ups in {seconds} s");
     });
 }
+
+#[test]
+fn the_keeper_keeps_nothing_else_of_its_caller() {
+    alone(|test| {
+        // A pipe under another number, as `3>&1` makes one, and the descriptor of another lock.
+        let kept = test.start("tail -f /dev/null");
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let line = format!("{exe} acquire --pid {} -l bot.lock 3>&1 8<>other.lock", kept.pid());
+        test.start(&format!("sh -c 'out=$({line}); echo \"[$out]\"'"))
+            .finish_within(Duration::from_secs(20))
+            .code(0)
+            .stdout_is("[]\n");
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        let open = std::fs::read_dir(format!("/proc/{keeper}/fd")).unwrap();
+        let open: Vec<_> = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect();
+        assert!(!open.contains(&test.path("other.lock")), "{open:?}");
+    });
+}
+
+#[test]
+fn a_keeper_that_took_over_is_not_taken_over_from() {
+    alone(|test| {
+        let [first, second, third] = [(); 3].map(|()| test.start("tail -f /dev/null"));
+        let line = |kept: i32, options: &str| format!("acquire {options} --pid {kept} -l bot.lock");
+        test.solobot(&line(first.pid(), "")).run().code(0);
+        let token = crate::harness::token();
+        let taking = test.solobot(&line(second.pid(), "--takeover --token-env T")).env("T", &token);
+        taking.run().code(0).stderr_has(&[&first.pid().to_string()]);
+        let record = test.record("bot.lock");
+        assert_eq!(record["took_over"], true, "{record}");
+        assert!(record["token_fingerprint"].is_string(), "{record}");
+        test.solobot(&line(third.pid(), "--takeover")).run().code(75).stderr_has(&["itself took over"]);
+        assert!(alive(second.pid()));
+    });
+}
+
+#[test]
+fn a_lock_that_may_only_be_read_is_kept_too() {
+    alone(|test| {
+        test.write("bot.lock", "");
+        let kept = test.start("setpriv --reuid=65534 --regid=65534 --clear-groups tail -f /dev/null");
+        let output = test.solobot_as(65534, &format!("acquire -n --pid {} -l bot.lock", kept.pid()));
+        output.code(0).stderr_has(&["no PID recorded"]);
+        assert!(test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
+fn a_thread_cannot_be_kept() {
+    alone(|test| {
+        let script = "import threading, time; t = threading.Thread(target=time.sleep, args=(600,)); t.start(); \
+                      open('tid', 'w').write(str(t.native_id))";
+        let mut command = test.command("python3 -c");
+        command.arg(script);
+        let _process = test.start_command(command);
+        let thread = test.wait_for_pid("tid");
+        test.solobot(&format!("acquire --pid {thread} -l bot.lock")).run().code(2).stderr_has(&[&thread.to_string()]);
+    });
+}

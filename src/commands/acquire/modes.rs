@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::holders;
+use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
 use crate::process::identity::{Identity, Stat};
 use crate::settings::Settings;
@@ -131,7 +132,9 @@ fn to_be_kept(pid: i32) -> Result<Identity, Error> {
             "for the calling shell: solobot acquire --pid $$",
         ));
     }
-    Identity::of(pid).ok_or_else(|| AcquireError::TargetGone { pid }.into())
+    // A thread has a folder in /proc too, but nobody could wait for its end.
+    let is_process = |target: &Identity| Pidfd::open(*target).is_ok_and(|pidfd| pidfd.is_some());
+    Identity::of(pid).filter(is_process).ok_or_else(|| AcquireError::TargetGone { pid }.into())
 }
 
 fn no_mode() -> Error {
