@@ -27,6 +27,14 @@ pub fn adopt_orphans() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
 }
 
+/// Kills a child that is not reaped yet (its PID is its own), and reaps it.
+#[expect(clippy::disallowed_methods, reason = "this is for want of a pidfd, and an unreaped child keeps its PID")]
+pub fn put_down(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    let _ = nix::sys::wait::waitpid(pid, None);
+}
+
 /// Reaps one child that has ended, without waiting.
 ///
 /// # Errors

@@ -58,7 +58,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
 ///
 /// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
-/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock.
+/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock. What cannot
+/// be removed (a folder) gets its name back.
 ///
 /// # Errors
 /// Those of `renameat2(2)` and `rename(2)`.
@@ -72,21 +73,18 @@ pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves a file's descriptor to the first free number from `lowest` on.
+/// Moves a file's descriptor to the first free number from `lowest` on, or behind the standard streams where the limit of
+/// descriptors (`ulimit -n`) ends below that.
 ///
 /// # Errors
-/// EMFILE, or EINVAL if the limit of descriptors is below `lowest`.
+/// EMFILE.
 pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
-    let number = fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
+    let above = |lowest| fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest));
+    let number = above(lowest).or_else(|_| above(3))?;
     // SAFETY: fcntl just made this descriptor for us.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
-/// Whether the descriptor was opened for writing.
-pub fn is_writable(file: &File) -> bool {
-    let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
-    flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
-}
 /// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
 /// where that is all that is allowed. Says whether it can be written.
 ///
@@ -100,6 +98,11 @@ pub fn reopen(file: &File) -> io::Result<(File, bool)> {
     }
 }
 
+/// Whether the descriptor was opened for writing.
+pub fn is_writable(file: &File) -> bool {
+    let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
+    flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
+}
 
 /// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,9 +158,6 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_key_has_the_inode() {
-        let file = File::open("/proc/self/exe").unwrap();
-    #[test]
     fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let (new, old) = (folder.path().join("new"), folder.path().join("old"));
@@ -173,6 +173,9 @@ mod tests {
         assert!(old.is_dir() && new.is_file());
     }
 
+    #[test]
+    fn the_kernel_key_has_the_inode() {
+        let file = File::open("/proc/self/exe").unwrap();
         assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
     }
 }

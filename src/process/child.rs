@@ -58,7 +58,9 @@ impl Child {
         let pid = start.spawn()?;
         // It is our child and not reaped, so even a dead one still has its PID.
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
-        Ok(Self { identity: Identity { pid, start_ticks }, pidfd: Pidfd::of_child(pid)? })
+        // Without a handle (no descriptor left, a seccomp filter) it could not be supervised: it must not run on alone.
+        let pidfd = Pidfd::of_child(pid).inspect_err(|_| children::put_down(pid))?;
+        Ok(Self { identity: Identity { pid, start_ticks }, pidfd })
     }
 
     /// Its identity.

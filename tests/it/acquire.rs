@@ -541,6 +541,33 @@ fn if_held_run_goes_on_without_polling() {
 }
 
 #[test]
+fn few_descriptors() {
+    alone(|test| {
+        // However few there are: COMMAND runs under the lock to its end, or solobot fails and leaves nothing running.
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let late = |limit| test.has(&format!("late.{limit}"));
+        let limits = 3..20;
+        for limit in limits.clone() {
+            let command = format!("sleep 0.2; touch late.{limit}");
+            let line = format!("sh -c 'ulimit -n {limit}; exec {exe} acquire -l bot.lock -- sh -c \"{command}\"'");
+            let output = test.run(&line);
+            let _ = output.stderr();
+            if late(limit) {
+                drop(output.code(0));
+            } else {
+                output.code_is_not(0);
+            }
+            assert!(!test.is_locked("bot.lock"), "{limit}");
+        }
+        let ran = limits.clone().filter(|&limit| late(limit)).count();
+        assert!(ran > 8, "a dozen descriptors are enough: {ran}");
+        holds_for(Duration::from_millis(500), "no COMMAND goes on by itself", || {
+            limits.clone().filter(|&limit| late(limit)).count() == ran
+        });
+    });
+}
+
+#[test]
 fn restart_on_failure_keeps_the_lock_between() {
     alone(|test| {
         test.write("run.sh", "echo run >>runs\n[ $(wc -l <runs) -ge 2 ]\n");
