@@ -88,6 +88,7 @@ struct Instance {
     rest: Vec<(Identity, Pidfd)>,
     ended: Option<Ended>,
     term_at: Option<Instant>,
+    asked_to_end: bool,
 }
 
 /// Supervises COMMAND until the bot has ended; says how COMMAND ended, and whether solobot was asked to end it.
@@ -95,14 +96,15 @@ struct Instance {
 /// # Errors
 /// Those of `poll(2)` and `wait(2)`.
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
-    let mut instance = Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None };
+    let mut instance =
+        Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None, asked_to_end: false };
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
         if let Some(ended) = instance.ended
             && (!more || !instance.find_rest(supervision))
         {
-            return Ok((ended, instance.term_at.is_some()));
+            return Ok((ended, instance.asked_to_end));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();
@@ -162,6 +164,7 @@ impl Instance {
     }
 
     fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {
+        self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
         match arrived.signal {
             Signal::SIGCHLD => {}
             Signal::SIGTSTP => {

@@ -101,6 +101,20 @@ fn ctrl_c_in_a_terminal_reaches_the_bot_once() {
 }
 
 #[test]
+fn ctrl_c_ends_a_restarting_solobot() {
+    alone(|test| {
+        test.bot("bot.py");
+        let line = "solobot acquire --restart always -l bot.lock -- python3 bot.py --pid-file bot.pid";
+        let mut terminal = Terminal::start(test, line);
+        let bot = test.wait_for_pid("bot.pid");
+        terminal.keys("\u{3}");
+        assert_eq!(terminal.ended().code(), Some(0));
+        assert!(!alive(bot));
+        assert!(!test.is_locked("bot.lock"));
+    });
+}
+
+#[test]
 fn ctrl_c_reaches_a_bot_that_left_the_process_group() {
     alone(|test| {
         test.bot("bot.py");

@@ -43,7 +43,7 @@ pub fn as_child(
         let started = Instant::now();
         let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
         let failed = ended != Ended::Code(0);
-        if failed && holding.opened && started.elapsed() < SOON {
+        if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
             holding.notify.notice(&Notice::PerhapsLocksItself);
         }
         let again = match request.args.restart {
