@@ -34,9 +34,14 @@ impl Identity {
     /// This very process.
     ///
     /// # Errors
-    /// If `/proc` is not mounted or hides us.
+    /// If `/proc` is not mounted, hides us, or shows another PID namespace, where our PIDs are other processes.
     pub fn own() -> io::Result<Self> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+        if fs::read_link("/proc/self").is_ok_and(|link| link.to_str() != Some(&pid.to_string())) {
+            return Err(io::Error::other(
+                "/proc shows another PID namespace: mount ours, as `unshare --mount-proc` does",
+            ));
+        }
         Self::of(pid).ok_or_else(|| io::Error::other("/proc does not show this process: is /proc mounted?"))
     }
 

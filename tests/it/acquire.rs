@@ -568,6 +568,15 @@ fn few_descriptors() {
 }
 
 #[test]
+fn a_proc_of_another_pid_namespace_is_refused() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let output = test.run(&format!("unshare -pf {exe} acquire -n -l bot.lock -- echo ran"));
+        output.stderr_has(&["/proc shows another PID namespace"]).code_is_not(0);
+    });
+}
+
+#[test]
 fn restart_on_failure_keeps_the_lock_between() {
     alone(|test| {
         test.write("run.sh", "echo run >>runs\n[ $(wc -l <runs) -ge 2 ]\n");
