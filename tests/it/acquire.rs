@@ -541,6 +541,38 @@ fn if_held_run_goes_on_without_polling() {
 }
 
 #[test]
+fn if_held_run_passes_no_leaked_claim_on() {
+    alone(|test| {
+        let holder = holding(test);
+        let line = "acquire -n --if-held run -l bot.lock -- sh -c 'echo [$SKIP_TELEGRAM_LOCK] [$SOLOBOT_LOCK]'";
+        let solobot = test.solobot(line).env("SKIP_TELEGRAM_LOCK", "1").env("SOLOBOT_LOCK", "other");
+        solobot.run().code(0).stdout_is("[] []\n").stderr_has(&["taken all the same"]);
+        // Without a COMMAND there is nothing to go on with: that of the file is not meant.
+        let target = test.start("tail -f /dev/null");
+        let lock = test.name("bot.lock");
+        test.write(
+            "solobot.toml",
+            format!("[bots.main]\nexe = \"/bin/echo\"\ncommand = [\"/bin/echo\"]\nlock = \"{lock}\"\n"),
+        );
+        let line = format!("acquire -n --if-held run --pid {} main", target.pid());
+        test.solobot(&line).run().code(2).stderr_has(&["--if-held"]);
+        drop(holder);
+    });
+}
+
+#[test]
+fn a_lock_that_is_held_for_us_is_not_kept_again() {
+    alone(|test| {
+        test.write(
+            "solobot.toml",
+            "[bots.main]\nexe = \"/bin/echo\"\ncommand = [\"/bin/echo\", \"ran\"]\nlock = \"bot.lock\"\n",
+        );
+        let nested = format!("{} acquire main --pid $$", env!("CARGO_BIN_EXE_solobot"));
+        test.solobot("acquire main -- sh -c").arg(nested).run().code(0);
+    });
+}
+
+#[test]
 fn few_descriptors() {
     alone(|test| {
         // However few there are: COMMAND runs under the lock to its end, or solobot fails and leaves nothing running.

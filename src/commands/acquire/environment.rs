@@ -30,6 +30,14 @@ pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, O
     variables
 }
 
+/// What a COMMAND finds that runs although another holds the lock: nothing that says it were held for it.
+pub fn without_polling<'a>(request: &'a Request<'_>) -> Vec<(&'a str, Option<OsString>)> {
+    let mut variables =
+        vec![(env::POLLING, Some("0".into())), (env::LOCK, None), (env::HOLDER_PID, None), (env::LOCK_FD, None)];
+    variables.extend(request.bot.skip_env.as_deref().map(|name| (name, None)));
+    variables
+}
+
 /// Whether COMMAND takes the very same lock itself.
 pub fn hands_over(request: &Request<'_>) -> bool {
     request.mode == Mode::Run && (request.args.handover || request.bot.locks_itself)

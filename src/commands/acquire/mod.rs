@@ -105,7 +105,7 @@ pub fn run(
         Progress::Refused if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);
             drop(signals);
-            run::without_lock(&request, &[(crate::env::POLLING, Some("0".into()))])
+            run::without_lock(&request, &environment::without_polling(&request))
         }
         Progress::Refused => Err(attempt.refusal().into()),
     }

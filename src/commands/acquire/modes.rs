@@ -67,6 +67,12 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
             "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
         ));
     }
+    if has_descriptor && args.if_held == cli::IfHeld::Run {
+        return Err(Error::usage(
+            "--if-held run starts a COMMAND, and with --fd or --pid there is none",
+            "ask for the code in the script: solobot acquire --pid $$ || [ $? = 75 ]",
+        ));
+    }
     let bot = match args.fd {
         Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
         _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,

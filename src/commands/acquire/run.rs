@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
+use super::modes::Mode;
 use super::{Outcome, Request, environment, own};
 use crate::cli::Restart;
 use crate::commands::notice::{Notice, Notify};
@@ -183,12 +184,12 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
     Err(cannot_run(request, error))
 }
 
-/// Becomes COMMAND without any lock.
+/// Becomes COMMAND without any lock; without a COMMAND to be run, there is nothing to do.
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed.
 pub fn without_lock(request: &Request<'_>, env: &[(&str, Option<std::ffi::OsString>)]) -> Result<Outcome, Error> {
-    if request.command().is_empty() {
+    if !matches!(request.mode, Mode::Run | Mode::Become) {
         return Ok(Outcome::HeldForUs);
     }
     enter_folder(request)?;
