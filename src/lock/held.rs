@@ -318,3 +318,26 @@ pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_removed_between_grant_and_record_is_not_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let own = Identity::own().unwrap();
+        let settle = |remove: bool| {
+            let lock = LockFile::open(&path, false).unwrap();
+            assert_eq!(lock.try_lock().unwrap(), Attempt::Granted);
+            if remove {
+                std::fs::remove_file(&path).unwrap();
+            }
+            Held::settle(lock, Claim::default(), own, own, false).unwrap()
+        };
+        assert!(matches!(settle(true), Settled::Moved));
+        assert!(!owner::path_of(&path).exists(), "its record went with it");
+        assert!(matches!(settle(false), Settled::Held(..)));
+    }
+}

@@ -125,8 +125,7 @@ fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State,
     }
     let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
     if kernel.held {
-        let orphaned =
-            record.details().is_some_and(|details| is_orphaned(record, details)) && !kernel.holders.is_empty();
+        let orphaned = record.details().is_some_and(|details| is_orphaned(lock, record, details, &kernel.holders));
         return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
     }
     Ok((unlocked(lock, record)?, kernel.waiters))
@@ -143,11 +142,14 @@ fn hints(record: &Found) -> Vec<i32> {
     pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
 }
 
-/// The lock was taken for a COMMAND by a solobot that is dead now.
-fn is_orphaned(record: &Found, details: &Details) -> bool {
+/// The lock was taken for a COMMAND by a solobot that is dead now. COMMAND's PID is in the text before it is in the record.
+fn is_orphaned(lock: &LockFile, record: &Found, details: &Details, holders: &[Identity]) -> bool {
     let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
-    let apart = record.record().is_some_and(|record| record.pid != i64::from(details.holder_pid));
-    apart && is_here(details) && !holder.is_alive()
+    let is_apart = |pid: i64| pid != i64::from(details.holder_pid);
+    let named = Text::read(lock.file()).ok().and_then(Text::pid);
+    let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
+    let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
+    apart && !holders.is_empty() && is_here(details) && !holder.is_alive()
 }
 
 /// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.

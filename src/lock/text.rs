@@ -98,6 +98,25 @@ mod tests {
     }
 
     #[test]
+    fn no_reader_finds_it_empty_while_it_is_written() {
+        let file = tempfile::tempfile().unwrap();
+        write(&file, 1).unwrap();
+        let reader = file.try_clone().unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..20_000 {
+                    write(&file, if round % 2 == 0 { 1_234_567 } else { 89 }).unwrap();
+                }
+                stop.store(true, std::sync::atomic::Ordering::SeqCst);
+            });
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                assert_ne!(Text::read(&reader).unwrap(), Text::Empty);
+            }
+        });
+    }
+
+    #[test]
     fn what_is_somebodys_file() {
         for bytes in [&b"import os"[..], b"12a", b"-1", b"\0", &[b'1'; 33], &[b' '; 33], "٣".as_bytes()] {
             assert_eq!(Text::parse(bytes), Text::Foreign, "{bytes:?}");

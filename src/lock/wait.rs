@@ -242,6 +242,9 @@ mod tests {
             let path = path.clone();
             thread::spawn(move || take_for(&path, Duration::from_secs(30)))
         };
+        while holders::look(&holder, &[]).unwrap().waiters.is_empty() {
+            thread::yield_now();
+        }
         std::fs::remove_file(&path).unwrap();
         match waiter.join().unwrap() {
             Outcome::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),

@@ -158,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        assert!(is_link_refusal(&careful_open().read(true).open(&link).unwrap_err()));
+    }
+
+    #[test]
     fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let (new, old) = (folder.path().join("new"), folder.path().join("old"));

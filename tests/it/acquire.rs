@@ -61,6 +61,17 @@ fn a_second_start_is_refused_and_told_by_whom() {
 }
 
 #[test]
+fn a_holder_whose_lock_was_taken_by_a_program_that_has_ended_is_named() {
+    alone(|test| {
+        // /proc/locks names flock(1), which is dead; only its fdinfo shows who shares the descriptor.
+        let script = "exec 9>bot.lock; flock 9; touch up; exec tail -f /dev/null";
+        let holder = test.start(&format!("sh -c '{script}'"));
+        wait_until("it holds", || test.has("up"));
+        test.solobot("acquire -n -l bot.lock -- true").run().code(75).stderr_has(&[&format!("PID {}", holder.pid())]);
+    });
+}
+
+#[test]
 fn the_code_of_a_refusal_can_be_chosen_and_its_words_left_out() {
     alone(|test| {
         let _holding = holding(test);

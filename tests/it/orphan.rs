@@ -33,6 +33,20 @@ fn takeover_orphan_mends_it() {
 }
 
 #[test]
+fn a_solobot_killed_as_soon_as_its_bot_runs() {
+    alone(|test| {
+        // By then COMMAND's PID is in the text and not yet in the record, which names solobot twice.
+        let bot = orphan(test);
+        let mut record = test.record("bot.lock");
+        record["pid"] = record["holder_pid"].clone();
+        record["start_ticks"] = record["holder_start_ticks"].clone();
+        test.write("bot.lock.info", record.to_string());
+        let taking = test.solobot("acquire --takeover=orphan -l bot.lock -- echo mine");
+        taking.run().code(0).stdout_is("mine\n").stderr_has(&["taking over", &bot.to_string()]);
+    });
+}
+
+#[test]
 fn the_bots_death_frees_it_and_the_waiters_command_starts() {
     alone(|test| {
         let bot = orphan(test);
