@@ -83,25 +83,35 @@ impl Error {
         match self {
             Self::Usage { hints, .. } => hints.clone(),
             Self::Expected(error) => error.hints(),
-            Self::Io { .. } => Vec::new(),
+            Self::Io { source, .. } => hints_of_io(source),
             Self::Bug(_) => vec!["this is a bug in solobot: please report it with the lines above".into()],
         }
     }
 }
 
-/// The exit code for a system call's error on a file: 77 for permissions, 73 where it could not be created or written.
+/// The exit code for a system call's error: 77 for permissions, 70 for a call that only a bug can have made, else 73: what
+/// was asked could not be opened, created or written (no such folder, disk full, too many open files, no `/proc` …).
 pub fn exit_of_io(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-        io::ErrorKind::NotFound
-        | io::ErrorKind::StorageFull
-        | io::ErrorKind::ReadOnlyFilesystem
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::InvalidFilename => Exit::CantCreate,
-        _ => Exit::Bug,
+        io::ErrorKind::InvalidInput => Exit::Bug,
+        _ if error.raw_os_error() == Some(EBADF) => Exit::Bug,
+        _ => Exit::CantCreate,
     }
 }
+
+/// What to do about a system call's error, where the error alone says it.
+pub fn hints_of_io(error: &io::Error) -> Vec<String> {
+    match error.raw_os_error() {
+        Some(EMFILE) => vec!["raise the limit of open files: ulimit -n 1024".into()],
+        _ => Vec::new(),
+    }
+}
+
+/// A descriptor that is not open: `EBADF`, the same on every Linux.
+const EBADF: i32 = 9;
+/// Too many open files: `EMFILE`, the same on every Linux.
+const EMFILE: i32 = 24;
 
 /// A system call's error in the style of our messages: lower case, without its number.
 pub fn plain(error: &io::Error) -> String {

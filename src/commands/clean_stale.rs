@@ -15,6 +15,10 @@ use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::text::Text;
 use crate::lock::{held, holders, owner};
+use crate::platform::filesystem::is_open_elsewhere;
+use crate::platform::user;
+use crate::process::identity;
+use crate::process::table::hides_others;
 use crate::settings::Settings;
 
 /// What became of every file.
@@ -114,7 +118,7 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, bool), Error> 
         return Ok(say(Action::Kept, "nothing to clean: it is free, and an empty file does no harm".into()));
     }
     if args.remove
-        && let Some(why) = removal_refused(path)?
+        && let Some(why) = removal_refused(&open_to_look(path)?)
     {
         return Ok((Cleaned { path: path.to_owned(), action: Action::Kept, reason: why }, true));
     }
@@ -146,7 +150,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
         State::Free if !remove => return Ok(Some("it has just been cleaned".into())),
         _ => {}
     }
-    if remove && let Some(why) = removal_refused(lock.path())? {
+    if remove && let Some(why) = removal_refused(lock) {
         return Ok(Some(why));
     }
     held::clear_stale(lock)?;
@@ -187,12 +191,27 @@ fn foreign(path: &Path) -> Option<String> {
     is_foreign.then(|| "its content is neither empty nor a PID: it is not a lock".to_owned())
 }
 
-/// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds.
-fn removal_refused(path: &Path) -> Result<Option<String>, Error> {
-    let (openers, uninspected) = holders::openers(open_to_look(path)?.inode());
+/// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds. The
+/// processes that can be seen are asked first, since they have names; then the kernel is, which knows of all.
+fn removal_refused(lock: &LockFile) -> Option<String> {
+    let (openers, uninspected) = holders::openers(lock.inode());
     if let Some(opener) = openers.first() {
-        return Ok(Some(format!("PID {} has it open: removing it would make two holders", opener.pid)));
+        return Some(format!("PID {} has it open: removing it would make two holders", opener.pid));
     }
-    Ok((uninspected > 0)
-        .then(|| format!("{uninspected} processes cannot be inspected, and one may have it open: try again with sudo")))
+    if uninspected > 0 {
+        return Some(format!(
+            "{uninspected} processes cannot be inspected, and one may have it open: try again with sudo"
+        ));
+    }
+    if user::effective_uid() != 0 && hides_others() {
+        return Some("other users' processes are hidden, and one may have it open: try again with sudo".into());
+    }
+    match is_open_elsewhere(lock.file()) {
+        Ok(true) => Some("a process that cannot be seen from here has it open: look on the host".into()),
+        // Where the kernel does not tell, everybody must have been seen.
+        Err(_) if !identity::is_initial_pid_namespace() => {
+            Some("a process outside this container may have it open: try again on the host".into())
+        }
+        Ok(false) | Err(_) => None,
+    }
 }

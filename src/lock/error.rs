@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Expected, exit_of_io, plain};
+use crate::error::{Expected, exit_of_io, hints_of_io, plain};
 use crate::exit::Exit;
 use crate::platform::user;
 
@@ -125,13 +125,16 @@ impl Expected for Error {
                 "name a lock on a local disk: --lock PATH".into(),
                 "if only this host ever uses it: --allow-network-fs".into(),
             ],
+            Self::NoFolder { path } if parent(path).to_string_lossy().ends_with(" (deleted)") => {
+                vec!["the current folder has been removed; change to one that exists: cd".into()]
+            }
             Self::NoFolder { path } => vec![format!("create it: mkdir -p {}", parent(path).display())],
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => vec![owner_hint(path)],
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
                     vec!["name a lock on a disk that can be written: --lock PATH".into()]
                 }
-                _ => Vec::new(),
+                _ => hints_of_io(source),
             },
             Self::Descriptor { fd, .. } => {
                 vec![format!("open it first: exec {fd}<>.solobot.lock; solobot acquire --fd {fd}")]

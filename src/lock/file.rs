@@ -8,6 +8,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use fs4::{FileExt, TryLockError};
 
@@ -185,6 +187,11 @@ impl LockFile {
         }
     }
 
+    /// Whether [`LockFile::open`] created it.
+    pub fn is_new(&self) -> bool {
+        self.created
+    }
+
     /// Whose file it is.
     pub fn owner(&self) -> Option<u32> {
         self.file.metadata().ok().map(|meta| meta.uid())
@@ -275,12 +282,16 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
-    match careful_open().read(true).write(true).open(path) {
-        Ok(file) => Ok((file, true)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Ok((careful_open().read(true).open(path)?, false))
+    loop {
+        match careful_open().read(true).write(true).open(path) {
+            Ok(file) => return Ok((file, true)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok((careful_open().read(true).open(path)?, false));
+            }
+            // Under a lease, as `clean-stale --remove` takes one for an instant.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -171,9 +171,15 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
     temporary.push(format!(".{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
     let text = serde_json::to_vec(record).map_err(io::Error::other)?;
-    // A leftover of a dead process with our PID, or a planted link: make way, never follow.
-    let _ = fs::remove_file(&temporary);
-    let mut file = careful_open().write(true).create_new(true).mode(0o644).open(&temporary)?;
+    let create = || careful_open().write(true).create_new(true).mode(0o644).open(&temporary);
+    let mut file = match create() {
+        // A leftover of a dead process with our PID, or a planted link: make way, never follow.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&temporary)?;
+            create()?
+        }
+        created => created?,
+    };
     give_to_folder_owner(&file, &temporary);
     let written = file.write_all(&text).and_then(|()| filesystem::replace(&temporary, &path));
     if written.is_err() {

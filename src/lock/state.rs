@@ -137,7 +137,8 @@ fn is_covered(process: Identity, kernel: &Kernel) -> bool {
     identity::lineage(process.pid).any(|pid| kernel.holders.iter().any(|holder| holder.pid == pid))
 }
 
-fn hints(record: &Found) -> Vec<i32> {
+/// The PIDs that a record names: they probably share the lock.
+pub fn hints(record: &Found) -> Vec<i32> {
     let pid = record.record().and_then(|record| i32::try_from(record.pid).ok());
     pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
 }
@@ -150,6 +151,14 @@ fn is_orphaned(lock: &LockFile, record: &Found, details: &Details, holders: &[Id
     let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
     let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
     apart && !holders.is_empty() && is_here(details) && !holder.is_alive()
+}
+
+/// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one.
+pub fn abandoned(record: &Found) -> Option<Identity> {
+    let details = record.details()?;
+    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
+    let command = Identity { pid: i32::try_from(record.record()?.pid).ok()?, start_ticks: details.start_ticks };
+    (is_here(details) && !holder.is_alive() && command.is_alive()).then_some(command)
 }
 
 /// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.

@@ -65,14 +65,16 @@ impl Text {
     }
 }
 
-/// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty.
+/// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty. A length that is
+/// right already is left alone: to set it again costs more than all the rest.
 ///
 /// # Errors
-/// Those of `pwrite(2)` and `ftruncate(2)`.
+/// Those of `pwrite(2)`, `fstat(2)` and `ftruncate(2)`.
 pub fn write(file: &File, pid: i32) -> io::Result<()> {
     let digits = pid.to_string();
     file.write_all_at(digits.as_bytes(), 0)?;
-    file.set_len(digits.len() as u64)
+    let length = digits.len() as u64;
+    if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
 }
 
 /// Empties the text.

@@ -7,8 +7,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::sys::statfs::{self, FsType};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::signals::{Ignored, Signal};
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
@@ -52,7 +55,7 @@ pub fn careful_open() -> OpenOptions {
 
 /// Whether `error` says that a path was not opened because it is a symbolic link.
 pub fn is_link_refusal(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(nix::libc::ELOOP)
+    error.raw_os_error() == Some(libc::ELOOP)
 }
 
 /// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
@@ -64,11 +67,15 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// # Errors
 /// Those of `renameat2(2)` and `rename(2)`.
 pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
-    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+    if renameat_with(CWD, new, CWD, old, RenameFlags::NOREPLACE).is_ok() {
+        return Ok(());
+    }
+    match exchange() {
         Ok(()) => fs::remove_file(new).inspect_err(|_| {
-            let _ = renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
+            let _ = exchange();
         }),
-        // Absent, or a file system that cannot exchange.
+        // Removed meanwhile, or a file system that knows no such flags.
         Err(_) => fs::rename(new, old),
     }
 }
@@ -104,6 +111,27 @@ pub fn is_writable(file: &File) -> bool {
     flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
 }
 
+/// Whether anybody has the file open beside `file` itself, in whatever PID namespace and however well hidden: the kernel
+/// grants a write lease only where nobody has (`F_SETLEASE` in `fcntl(2)`, counting readers since Linux 5.3). The lease is
+/// given back at once; an open that comes in between waits for it, or fails with EWOULDBLOCK where it may not wait.
+///
+/// # Errors
+/// Those of `fcntl(2)`: EACCES for a file of another user, EINVAL on a file system without leases.
+pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
+    // Whoever breaks the lease has SIGIO sent to us, which would be our end.
+    let _ignored = Ignored::signal(Signal::SIGIO)?;
+    // SAFETY: F_SETLEASE takes a plain number and touches no memory of ours; `file` is open.
+    let lease = |kind: libc::c_int| match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    };
+    match lease(libc::F_WRLCK) {
+        Ok(()) => lease(libc::F_UNLCK).map(|()| false),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KernelKey {
@@ -128,7 +156,7 @@ pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
     let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
     let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
     // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
-    let device = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));
+    let device = (libc::major(meta.dev()), libc::minor(meta.dev()));
     let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
     let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
     let (major, minor) = mount.unwrap_or(device);
@@ -179,6 +207,18 @@ mod tests {
         fs::create_dir(&old).unwrap();
         replace(&new, &old).unwrap_err();
         assert!(old.is_dir() && new.is_file());
+    }
+
+    #[test]
+    fn whoever_has_it_open_is_noticed_also_for_reading_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        assert!(!is_open_elsewhere(&file).unwrap());
+        let reader = File::open(&path).unwrap();
+        assert!(is_open_elsewhere(&file).unwrap());
+        drop(reader);
+        assert!(!is_open_elsewhere(&file).unwrap());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Signals: what was ignored at start stays ignored, the rest is read from a descriptor, and at the end solobot dies of
 //! the signal that ended COMMAND.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
@@ -54,6 +55,7 @@ pub struct Arrived {
 pub struct Signals {
     fd: SignalFd,
     before: SigSet,
+    stay_blocked: Cell<bool>,
 }
 
 impl Signals {
@@ -73,7 +75,7 @@ impl Signals {
         }
         let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { fd, before })
+        Ok(Self { fd, before, stay_blocked: Cell::new(false) })
     }
 
     /// The next signal that arrived, if any.
@@ -86,6 +88,11 @@ impl Signals {
     /// The mask from before, for COMMAND.
     pub fn original_mask(&self) -> SigSet {
         self.before
+    }
+
+    /// Leaves them blocked when this is dropped: the process ends now, and how has been decided.
+    pub fn keep_blocked(&self) {
+        self.stay_blocked.set(true);
     }
 
     /// Gives the terminal's stop its default effect on solobot: it stops here until SIGCONT (or goes on, in an orphaned
@@ -102,7 +109,9 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        let _ = self.before.thread_set_mask();
+        if !self.stay_blocked.get() {
+            let _ = self.before.thread_set_mask();
+        }
     }
 }
 
@@ -156,6 +165,27 @@ impl Drop for Interruptible {
     fn drop(&mut self) {
         // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
         let _ = unsafe { sigaction(Signal::SIGURG, &self.0) };
+    }
+}
+
+/// A signal that is ignored while this lives.
+#[derive(Debug)]
+pub struct Ignored(Signal, SigAction);
+
+impl Ignored {
+    /// Begins to ignore it.
+    ///
+    /// # Errors
+    /// Those of `sigaction(2)`.
+    pub fn signal(signal: Signal) -> io::Result<Self> {
+        Ok(Self(signal, set_handler(signal, SigHandler::SigIgn)?))
+    }
+}
+
+impl Drop for Ignored {
+    fn drop(&mut self) {
+        // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
+        let _ = unsafe { sigaction(self.0, &self.1) };
     }
 }
 

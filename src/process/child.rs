@@ -89,6 +89,7 @@ struct Instance {
     ended: Option<Ended>,
     term_at: Option<Instant>,
     asked_to_end: bool,
+    hung_up: bool,
 }
 
 /// Supervises COMMAND until the bot has ended; says how COMMAND ended, and whether solobot was asked to end it.
@@ -96,15 +97,16 @@ struct Instance {
 /// # Errors
 /// Those of `poll(2)` and `wait(2)`.
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
-    let mut instance =
-        Instance { command: Some(child), rest: Vec::new(), ended: None, term_at: None, asked_to_end: false };
+    let mut instance = Instance::of(child);
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
         if let Some(ended) = instance.ended
             && (!more || !instance.find_rest(supervision))
         {
-            return Ok((ended, instance.asked_to_end));
+            // A hangup asks many a program to read its files again; one that dies of it was asked to end.
+            let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP as i32);
+            return Ok((ended, instance.asked_to_end || hung_up));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();
@@ -123,6 +125,11 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
 }
 
 impl Instance {
+    fn of(command: Child) -> Self {
+        let rest = Vec::new();
+        Self { command: Some(command), rest, ended: None, term_at: None, asked_to_end: false, hung_up: false }
+    }
+
     /// Reaps every child that has ended; says whether any child is left.
     fn reap(&mut self) -> io::Result<bool> {
         loop {
@@ -165,6 +172,9 @@ impl Instance {
 
     fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {
         self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
+        // Whose terminal has gone is not started again in the dark.
+        self.asked_to_end |= arrived.signal == Signal::SIGHUP && arrived.from_terminal;
+        self.hung_up |= arrived.signal == Signal::SIGHUP;
         match arrived.signal {
             Signal::SIGCHLD => {}
             Signal::SIGTSTP => {

@@ -37,12 +37,14 @@ impl Identity {
     /// If `/proc` is not mounted, hides us, or shows another PID namespace, where our PIDs are other processes.
     pub fn own() -> io::Result<Self> {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
-        if fs::read_link("/proc/self").is_ok_and(|link| link.to_str() != Some(&pid.to_string())) {
-            return Err(io::Error::other(
-                "/proc shows another PID namespace: mount ours, as `unshare --mount-proc` does",
-            ));
-        }
-        Self::of(pid).ok_or_else(|| io::Error::other("/proc does not show this process: is /proc mounted?"))
+        let mut buffer = [0; STAT];
+        let text = read_stat("self", &mut buffer).ok_or_else(|| {
+            io::Error::other("/proc does not show this process: mount it, `mount -t proc proc /proc`")
+        })?;
+        let stat = Stat::parse(text).filter(|_| text.starts_with(format!("{pid} ").as_bytes())).ok_or_else(|| {
+            io::Error::other("/proc shows another PID namespace: mount ours, as `unshare --mount-proc` does")
+        })?;
+        Ok(Self { pid, start_ticks: stat.start_ticks })
     }
 
     /// When the process started, by the wall clock, to about a second.
@@ -97,6 +99,15 @@ pub struct Stat {
     pub start_ticks: u64,
 }
 
+/// Room for a `stat` file, in bytes: some 50 numbers and a name of at most 64 bytes. One read gives the whole of it.
+const STAT: usize = 2048;
+
+/// The text of `/proc/WHO/stat`.
+fn read_stat<'a>(who: &str, buffer: &'a mut [u8; STAT]) -> Option<&'a [u8]> {
+    let length = fs::File::open(format!("/proc/{who}/stat")).ok()?.read(buffer).ok()?;
+    Some(&buffer[..length])
+}
+
 /// `PF_KTHREAD` in the kernel's `include/linux/sched.h`.
 const PF_KTHREAD: u64 = 0x0020_0000;
 
@@ -106,10 +117,7 @@ impl Stat {
         if pid <= 0 {
             return None;
         }
-        // One read gives the whole of it: some 50 numbers and a name of at most 64 bytes.
-        let mut text = [0; 2048];
-        let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
-        Self::parse(&text[..length])
+        Self::parse(read_stat(&pid.to_string(), &mut [0; STAT])?)
     }
 
     /// Parses the text of a `stat` file. The command name may hold anything, `)` included: fields start after the

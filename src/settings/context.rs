@@ -39,20 +39,29 @@ impl Context {
     /// The surroundings of this process.
     ///
     /// # Errors
-    /// If the current folder is gone or hidden.
+    /// If the current folder is hidden.
     pub fn of_process() -> Result<Self, Error> {
         let vars = Vars::of_process();
         let uid = user::effective_uid();
         let sudo_uid = vars.get(env::SUDO_UID).and_then(|uid| uid.to_str()?.parse().ok());
         let base = etcetera::choose_base_strategy().ok();
         Ok(Self {
-            cwd: std::env::current_dir().map_err(|source: io::Error| Error::Cwd { source })?,
+            cwd: current_dir().map_err(|source| Error::Cwd { source })?,
             home: base.as_ref().map(|base| base.home_dir().to_owned()).filter(|home| home.is_absolute()),
             config_home: base.as_ref().map(BaseStrategy::config_dir).filter(|folder| folder.is_absolute()),
             system_config: PathBuf::from("/etc"),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0) },
             vars,
         })
+    }
+}
+
+/// The current folder. One that has been removed has a name all the same, under which nothing is found any more: whoever
+/// names everything by absolute paths does not need it, a deploy that replaced the folder under a shell for one.
+fn current_dir() -> io::Result<PathBuf> {
+    match std::env::current_dir() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::read_link("/proc/self/cwd"),
+        found => found,
     }
 }
 

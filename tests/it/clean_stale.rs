@@ -122,3 +122,34 @@ fn a_lock_that_may_only_be_read_is_another_users_to_clean() {
         assert_eq!(test.read("bot.lock"), "99999999");
     });
 }
+
+#[test]
+fn an_opener_that_cannot_be_seen_keeps_the_file() {
+    alone(|test| {
+        stale(test);
+        // From within a container, the processes outside are not to be seen at all.
+        let open = test.start("tail -f bot.lock");
+        wait_until("it has the file open", || crate::harness::holds_descriptor(open.pid(), &test.path("bot.lock")));
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let remove = || test.run(&format!("unshare -pf --mount-proc {exe} clean-stale --remove bot.lock"));
+        let _ = remove().code(1).stdout_has(&["cannot be seen from here"]);
+        assert!(test.has("bot.lock"));
+        drop(open);
+        let _ = remove().code(0).stdout_has(&[]);
+        assert!(!test.has("bot.lock"));
+    });
+}
+
+#[test]
+fn where_other_users_processes_are_hidden_nothing_is_removed() {
+    alone(|test| {
+        test.write("bot.lock", "99999999");
+        std::os::unix::fs::chown(test.path("bot.lock"), Some(65534), Some(65534)).unwrap();
+        std::os::unix::fs::chown(test.dir(), Some(65534), Some(65534)).unwrap();
+        test.run("mount -o remount,hidepid=2 /proc").code(0);
+        let _ = test.solobot_as(65534, "clean-stale --remove bot.lock").code(1).stdout_has(&["hidden", "sudo"]);
+        assert!(test.has("bot.lock"));
+        let _ = test.solobot("clean-stale --remove bot.lock").run().code(0).stdout_has(&[]);
+        assert!(!test.has("bot.lock"), "root sees all of them");
+    });
+}

@@ -1,6 +1,6 @@
 //! `acquire --fd`: the lock belongs to the calling shell's descriptor.
 
-use crate::harness::{Signal, alone, wait_until};
+use crate::harness::{Signal, alone, send_to, wait_until};
 use crate::holding::holding;
 
 const EXE: &str = env!("CARGO_BIN_EXE_solobot");
@@ -176,5 +176,30 @@ fn a_file_whose_path_leads_elsewhere() {
         );
         let shell = test.start(&format!("sh -c '{script}'"));
         shell.finish_within(std::time::Duration::from_secs(20)).code(2).stderr_has(&["by its path"]);
+    });
+}
+
+#[test]
+fn a_signal_after_the_grant_does_not_contradict_the_answer() {
+    alone(|test| {
+        // strace holds solobot up on its very last call; by then the shell has the lock.
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let script = format!(
+            "exec 9<>bot.lock; strace -qq -o trace -e inject=exit_group:delay_enter=2000000 {exe} acquire --fd 9 & \
+             wait $!; echo $? >code; sleep 600"
+        );
+        let mut shell = test.command("sh -c");
+        shell.arg(script);
+        let shell = test.start_command(shell);
+        let journal = test.dir().parent().unwrap().join("home/.local/state/solobot/journal.jsonl");
+        wait_until("it was granted", || journal.exists());
+        let traced =
+            |&pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "solobot\n");
+        if let Some(solobot) = shell.descendants().into_iter().find(traced) {
+            send_to(solobot, Signal::TERM);
+        }
+        wait_until("the shell has its answer", || test.has("code"));
+        assert_eq!(test.read("code"), "0\n");
+        assert!(test.is_locked("bot.lock"));
     });
 }

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 pub use self::error::Error as AcquireError;
 use self::modes::Mode;
 use super::notice::{Notice, Notify};
+use super::view::ProcessView;
 use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
@@ -121,11 +122,12 @@ pub fn run(
             }
         },
         Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
-        Progress::Refused if args.if_held == cli::IfHeld::Run => {
+        Progress::Refused | Progress::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
             attempt.notify.notice(&Notice::PollingDisabled);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }
+        Progress::Unlocked(instances) => Err(AcquireError::Unlocked { instances, exit: request.conflict_exit }.into()),
         Progress::Refused => {
             let refusal = attempt.refusal();
             if let Limit::For(after) = request.wait {
@@ -151,6 +153,8 @@ enum Progress {
     Held(Box<Held>),
     /// Another holds it still.
     Refused,
+    /// Nobody else holds it, but these instances run without it.
+    Unlocked(Vec<ProcessView>),
     /// A signal asked solobot to end.
     Signal(i32),
 }
@@ -200,6 +204,12 @@ impl Attempt<'_> {
                 wait::Outcome::TimedOut => return Ok(Progress::Refused),
                 wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal as i32)),
             };
+            let (request, deadline) = (self.request, self.deadline);
+            if let Some(end) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.notify)? {
+                lock.uncreate();
+                lock.unlock();
+                return Ok(end);
+            }
             let (process, holder) = self.request.mode.recorded(&lock)?;
             match Held::settle(lock, self.claim(), process, holder, self.request.args.selection.allow_network_fs)? {
                 Settled::Moved => {}
@@ -256,11 +266,10 @@ impl Attempt<'_> {
         }
         let deadline = self.deadline;
         match unlocked::wait_for(self.request, &held, self.signals, deadline, self.notify)? {
-            unlocked::End::None => Ok(Progress::Held(Box::new(held))),
-            unlocked::End::Signal(signal) => Ok(Progress::Signal(signal)),
-            unlocked::End::Still(instances) => {
+            None => Ok(Progress::Held(Box::new(held))),
+            Some(end) => {
                 held.release();
-                Err(AcquireError::Unlocked { instances, exit: self.request.conflict_exit }.into())
+                Ok(end)
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::holders;
+use crate::lock::wait::ending_signal;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
 use crate::process::identity::{Identity, Stat};
@@ -169,6 +170,12 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
         Mode::Run => run::as_child(request, held, signals, notify),
         Mode::Become => run::in_our_place(request, held, signals),
         Mode::Descriptor(fd) => {
+            if let Some(arrived) = ending_signal(signals) {
+                held.release();
+                return Ok(Outcome::Ended(Exit::Signal(arrived.signal as i32)));
+            }
+            // From here on the shell holds it and is told so: no signal may make the answer another one.
+            signals.keep_blocked();
             held.leave();
             request.story.taken(own()?.pid);
             request.story.tell();
@@ -176,6 +183,7 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
         }
         Mode::Keep(target) => {
             let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
+            signals.keep_blocked();
             held.leave();
             request.story.taken(target.pid);
             request.story.tell();

@@ -42,9 +42,18 @@ pub fn as_child(
     let mut pause = FIRST_PAUSE;
     let story = &request.story;
     let mut holding = Holding { held: Some(held), record_is_old: false, opened: false, story, notify };
+    let mut has_run = false;
     loop {
         let started = Instant::now();
-        let (ended, asked_to_end) = run_once(request, &mut holding, signals)?;
+        let ran_before = std::mem::replace(&mut has_run, true);
+        let (ended, asked_to_end) = match run_once(request, &mut holding, signals) {
+            // It ran before, so a deploy may just be at it: that is a failure like any other.
+            Err(Error::Expected(error)) if ran_before => {
+                holding.notify.notice(&Notice::Warning(error.to_string()));
+                (Ended::Code(error.exit().code()), false)
+            }
+            run => run?,
+        };
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
             holding.notify.notice(&Notice::PerhapsLocksItself);

@@ -1,18 +1,25 @@
 //! Step 4: instances that run without the lock (a hand start, a bot that knows no lock) count as holders. They are waited
 //! for on their pidfds, until the same deadline.
+//!
+//! So do two kinds of processes from before, which are looked for as soon as the lock is granted and before anything is
+//! written into it: whoever holds a lock file that was at this path and has been removed, and COMMAND of a solobot that
+//! was killed, if it does not share the lock (`acquire -o`, or a file that was replaced). Nobody asked for these by a
+//! program, so `--lock-only` does not skip them.
 
+use std::io;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Request;
 use super::takeover;
+use super::{Progress, Request};
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::ProcessView;
 use crate::error::Error;
+use crate::lock::file::LockFile;
 use crate::lock::held::Held;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{State, abandoned, hints, inspect};
 use crate::lock::wait::ending_signal;
-use crate::lock::{holders, layouts};
+use crate::lock::{holders, layouts, owner};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
@@ -20,15 +27,8 @@ use crate::process::find::{self, Search};
 use crate::process::identity::{Identity, ancestry};
 use crate::process::instance::Instance;
 
-/// How the wait for them ended.
-pub enum End {
-    /// None runs without the lock.
-    None,
-    /// These still do.
-    Still(Vec<ProcessView>),
-    /// A signal asked solobot to end.
-    Signal(i32),
-}
+/// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether they are looked for at all: a COMMAND like `true` is no bot, and looking costs time.
 pub fn is_looked_for(request: &Request<'_>) -> bool {
@@ -37,7 +37,7 @@ pub fn is_looked_for(request: &Request<'_>) -> bool {
     !request.args.lock_only && is_bot
 }
 
-/// Waits until none is left.
+/// Waits until none is left beside the lock that is held; says how far that came if one is.
 ///
 /// # Errors
 /// `/proc` cannot be read; a takeover is refused.
@@ -47,12 +47,10 @@ pub fn wait_for(
     signals: &Signals,
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
-) -> Result<End, Error> {
-    let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
-    let mut said = false;
+) -> Result<Option<Progress>, Error> {
     let mut warned = false;
-    loop {
-        let (instances, probable) = running(request, held).map_err(io)?;
+    let find = |notify: &mut dyn Notify| {
+        let (instances, probable) = running(request, held)?;
         if !std::mem::replace(&mut warned, true) {
             for one in probable {
                 notify.notice(&Notice::Warning(format!(
@@ -61,8 +59,53 @@ pub fn wait_for(
                 )));
             }
         }
+        Ok(instances)
+    };
+    wait_until_none(request, find, None, signals, deadline, notify)
+}
+
+/// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
+///
+/// # Errors
+/// As [`wait_for`].
+pub fn wait_for_predecessors(
+    request: &Request<'_>,
+    lock: &LockFile,
+    signals: &Signals,
+    deadline: Option<Instant>,
+    notify: &mut dyn Notify,
+) -> Result<Option<Progress>, Error> {
+    wait_until_none(request, |_| Ok(predecessors(lock)), Some(LOOK_EVERY), signals, deadline, notify)
+}
+
+fn predecessors(lock: &LockFile) -> Vec<Identity> {
+    let record = owner::read(lock.path(), lock.owner());
+    let mut found: Vec<Identity> = abandoned(&record).into_iter().collect();
+    // Whoever finds a file there is not the first one after its removal; and to ask the kernel for all locks is slow.
+    if lock.is_new() {
+        found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &hints(&record)));
+    }
+    found.retain(|&process| !is_ours(process, lock));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Waits until `find` finds nobody: for the end of whom it found, and looking again `every` so often.
+fn wait_until_none(
+    request: &Request<'_>,
+    mut find: impl FnMut(&mut dyn Notify) -> io::Result<Vec<Identity>>,
+    every: Option<Duration>,
+    signals: &Signals,
+    deadline: Option<Instant>,
+    notify: &mut dyn Notify,
+) -> Result<Option<Progress>, Error> {
+    let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
+    let mut said = false;
+    loop {
+        let instances = find(notify).map_err(io)?;
         if instances.is_empty() {
-            return Ok(End::None);
+            return Ok(None);
         }
         if request.args.takeover == Some(crate::cli::Takeover::Any) && !said {
             said = true;
@@ -71,19 +114,21 @@ pub fn wait_for(
         }
         let views = || instances.iter().copied().map(ProcessView::of).collect::<Vec<_>>();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Ok(End::Still(views()));
+            return Ok(Some(Progress::Unlocked(views())));
         }
         if !std::mem::replace(&mut said, true) {
             notify.notice(&Notice::Unlocked { instances: views(), wait: request.wait });
         }
-        if let Some(signal) = wait_for_end(&instances, signals, deadline).map_err(io)? {
-            return Ok(End::Signal(signal));
+        let again = every.map(|every| Instant::now() + every);
+        let until = [deadline, again].into_iter().flatten().min();
+        if let Some(signal) = wait_for_end(&instances, signals, until).map_err(io)? {
+            return Ok(Some(Progress::Signal(signal)));
         }
     }
 }
 
 /// Waits until all of them have ended, the deadline, or a signal that asks to end.
-fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Instant>) -> std::io::Result<Option<i32>> {
+fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Instant>) -> io::Result<Option<i32>> {
     for &instance in instances {
         let Some(pidfd) = Pidfd::open(instance)? else { continue };
         loop {
@@ -102,21 +147,23 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Inst
 
 /// The roots of the instances that run without the lock: of the same program, or holding layout B's lock in its folder.
 /// What belongs to our own tree is none: we hold the lock for it, or it started us.
-fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>, Vec<Instance>)> {
+fn running(request: &Request<'_>, held: &Held) -> io::Result<(Vec<Identity>, Vec<Instance>)> {
     let Some(program) = &request.bot.program else { return Ok((Vec::new(), Vec::new())) };
     let token = request.bot.token.resolve().ok().flatten().map(|resolved| &resolved.token);
     let found = find::find(&Search::new(program).with_token(token))?;
     let mut roots: Vec<Identity> = found
         .instances
         .iter()
-        .filter(|instance| !instance.members.iter().chain(&instance.wrappers).any(|&member| is_ours(member, held)))
+        .filter(|instance| {
+            !instance.members.iter().chain(&instance.wrappers).any(|&member| is_ours(member, held.file()))
+        })
         .map(|instance| instance.root)
         .collect();
     let layout_b = program.default_lock_dir(&request.cwd).join(layouts::LAYOUT_B);
     if layout_b != held.path()
         && let State::Held { holders, .. } = inspect(&layout_b).state
     {
-        roots.extend(holders.into_iter().filter(|&holder| !is_ours(holder, held)));
+        roots.extend(holders.into_iter().filter(|&holder| !is_ours(holder, held.file())));
     }
     roots.sort_unstable();
     roots.dedup();
@@ -124,10 +171,10 @@ fn running(request: &Request<'_>, held: &Held) -> std::io::Result<(Vec<Identity>
     // Where the file says which arguments make the bot, it is another one.
     let elsewhere = found.others.into_iter().filter(|one| one.token.is_none() && !request.bot.configured);
     let doubtful = found.probable.into_iter().chain(elsewhere);
-    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held)).collect()))
+    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held.file())).collect()))
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).
-fn is_ours(process: Identity, held: &Held) -> bool {
-    ancestry().any(|pid| pid == process.pid) || holders::shares(held.file(), process.pid)
+fn is_ours(process: Identity, lock: &LockFile) -> bool {
+    ancestry().any(|pid| pid == process.pid) || holders::shares(lock, process.pid)
 }

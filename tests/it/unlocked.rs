@@ -1,0 +1,122 @@
+//! Instances that run without the lock: they count as holders.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::harness::{Signal, alive, alone, holds_for, wait_until};
+
+#[test]
+fn a_bot_started_by_hand_is_a_holder_too() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid");
+        test.solobot("acquire -n -l bot.lock -- python3 bot.py")
+            .run()
+            .code(75)
+            .stderr_has(&[&pid.to_string(), "bot.py"]);
+        assert!(!test.is_locked("bot.lock"), "refused: the lock is given back");
+        assert_eq!(test.read("bot.lock"), "");
+        // The same with a wait that is too short, and without the scan.
+        test.solobot("acquire -w 0.3 -l bot.lock -- python3 bot.py").run().code(75).stderr_has(&[&pid.to_string()]);
+        let until = |line: &str| test.solobot(line).env("BOT_OPTIONS", "--until hand.pid");
+        until("acquire -n --lock-only -l bot.lock -- python3 bot.py").run().code(0);
+        // A program that is no script is not looked for.
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+
+        let mut second = until("acquire -l bot.lock -- python3 bot.py").start();
+        second.wait_for_stderr(&pid.to_string());
+        holds_for(Duration::from_millis(300), "it waits for the one started by hand", || !second.has_ended());
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        second.finish().code(0).stderr_has(&[]);
+    });
+}
+
+#[test]
+fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
+    alone(|test| {
+        test.bot("bot.py");
+        let by_hand = test.by_hand("bot.py", "--pid-file hand.pid");
+        let pid = test.wait_for_pid("hand.pid").to_string();
+        let start = |names: &str| {
+            let mut solobot = test.solobot("acquire -w forever -- python3 bot.py").start();
+            solobot.wait_for_stderr(&format!("PID {names}"));
+            solobot
+        };
+        let first = start(&pid);
+        fs::remove_file(test.path(".solobot.lock")).unwrap();
+        // The first one holds the removed file, and was there before.
+        let second = start(&first.pid().to_string());
+        by_hand.signal(Signal::TERM);
+        by_hand.finish().code(0);
+        let bots = || first.descendants().len() + second.descendants().len();
+        wait_until("one of them runs the bot", || bots() > 0);
+        holds_for(Duration::from_secs(2), "one bot alone", || bots() == 1);
+    });
+}
+
+#[test]
+fn another_folders_bot_of_that_name_is_another_bot() {
+    alone(|test| {
+        test.bot("one/main.py");
+        test.bot("two/main.py");
+        let one = test.start("python3 one/main.py --pid-file one.pid");
+        test.wait_for_pid("one.pid");
+        test.solobot("acquire -n -- python3 two/main.py --until one.pid").run().code(0);
+        drop(one);
+    });
+}
+
+#[test]
+fn decoys_are_no_bots() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("domain.py", "");
+        let _tail = test.start("tail -f domain.py bot.py");
+        let _shell = test.start("sh -c 'tail -f /dev/null; :' bot.py");
+        test.write("up", "");
+        test.solobot("acquire -n -- python3 bot.py --until up").run().code(0);
+    });
+}
+
+#[test]
+fn the_holder_of_a_removed_file_is_a_holder_still() {
+    alone(|test| {
+        // Nobody tends the file for a bot that solobot has become.
+        let holder = test.solobot("acquire -F -l bot.lock -- sleep 600").start();
+        wait_until("it is COMMAND", || test.has("bot.lock.info") && command_of(holder.pid()).starts_with("sleep"));
+        fs::remove_file(test.path("bot.lock")).unwrap();
+        for option in ["", "--lock-only"] {
+            let second = test.solobot(&format!("acquire -n {option} -l bot.lock -- touch ran")).run().code(75);
+            let _ = second.stderr_has(&[&holder.pid().to_string()]);
+        }
+        assert!(!test.has("ran") && !test.has("bot.lock"), "nothing is left behind that a third one could take");
+        let waiting = test.solobot("acquire -w forever -l bot.lock -- touch ran").start();
+        wait_until("it waits", || waiting.stderr().contains(&holder.pid().to_string()));
+        holder.kill();
+        waiting.finish().code(0).stderr_has(&[]);
+        assert!(test.has("ran"));
+    });
+}
+
+#[test]
+fn a_bot_without_the_descriptor_outlives_its_solobot_as_a_holder() {
+    alone(|test| {
+        let solobot = test.solobot("acquire -o -l bot.lock -- sleep 600").start();
+        let is_recorded = || solobot.descendants().first().is_some_and(|&bot| test.record("bot.lock")["pid"] == bot);
+        wait_until("its record names the bot", || test.has("bot.lock.info") && is_recorded());
+        let bot = solobot.descendants()[0];
+        solobot.kill_alone();
+        let second = test.solobot("acquire -n -l bot.lock -- touch ran").run().code(75);
+        let _ = second.stderr_has(&[&bot.to_string()]);
+        let again = test.solobot("acquire -n --if-held run -l bot.lock -- sh -c 'echo $SOLOBOT_POLLING'").run();
+        again.code(0).stdout_is("0\n").stderr_has(&["polling disabled"]);
+        test.solobot("acquire --takeover -l bot.lock -- touch ran").run().code(0).stderr_has(&[&bot.to_string()]);
+        assert!(test.has("ran") && !alive(bot));
+    });
+}
+
+fn command_of(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
