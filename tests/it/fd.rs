@@ -182,22 +182,20 @@ fn a_file_whose_path_leads_elsewhere() {
 #[test]
 fn a_signal_after_the_grant_does_not_contradict_the_answer() {
     alone(|test| {
-        // strace holds solobot up on its very last call; by then the shell has the lock.
-        let exe = env!("CARGO_BIN_EXE_solobot");
+        // strace holds solobot up behind each write, the last of which goes to the journal; by then the shell has the lock.
         let script = format!(
-            "exec 9<>bot.lock; strace -qq -o trace -e inject=exit_group:delay_enter=2000000 {exe} acquire --fd 9 & \
+            "exec 9<>bot.lock; strace -qq -o trace -e trace=write -e inject=write:delay_exit=2000000 {EXE} acquire --fd 9 & \
              wait $!; echo $? >code; sleep 600"
         );
         let mut shell = test.command("sh -c");
         shell.arg(script);
         let shell = test.start_command(shell);
         let journal = test.dir().parent().unwrap().join("home/.local/state/solobot/journal.jsonl");
-        wait_until("it was granted", || journal.exists());
-        let traced =
-            |&pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "solobot\n");
-        if let Some(solobot) = shell.descendants().into_iter().find(traced) {
-            send_to(solobot, Signal::TERM);
-        }
+        wait_until("it was granted", || std::fs::metadata(&journal).is_ok_and(|file| file.len() > 0));
+        let is_solobot =
+            |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "solobot\n");
+        let solobot = shell.descendants().into_iter().find(is_solobot).expect("it is held up");
+        send_to(solobot, Signal::TERM);
         wait_until("the shell has its answer", || test.has("code"));
         assert_eq!(test.read("code"), "0\n");
         assert!(test.is_locked("bot.lock"));
