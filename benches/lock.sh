@@ -9,17 +9,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 TARGET=${CARGO_TARGET_DIR:-target}
-HOST=$(rustc -vV | sed -n 's/^host: //p')
 
 for needed in flock python3; do
     command -v "$needed" >/dev/null || { echo "benches/lock.sh: $needed is missing" >&2; exit 1; }
 done
 echo "==> cargo build --release" >&2
 cargo build --quiet --release
-echo "==> cargo build --release, static and non-PIE" >&2
-# With --target, so that the flags do not reach build scripts and macros.
-RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
-    cargo build --quiet --release --target "$HOST" --target-dir "$TARGET/static"
+static=$(bash packaging/static.sh)
 
 venv=$TARGET/venv-filelock-old
 if [[ ! -x $venv/bin/python3 ]]; then
@@ -30,6 +26,6 @@ fi
 
 exec "$(python3 -c 'import sys; print(sys.executable)')" benches/lock.py \
     --usual "$TARGET/release/solobot" \
-    --static "$TARGET/static/$HOST/release/solobot" \
+    --static "$static" \
     --filelock-python "$venv/bin/python3" \
     "$@"

@@ -34,14 +34,16 @@ watch() {
 list_functions() {
     rm -rf "$WORK"
     mkdir -p "$WORK"
+    touch "$WORK/main.py"
     watch 1 acquire -n --lock "$WORK/lock" -- sleep 0.1
     watch 2 acquire -n --lock "$WORK/lock" -F -- true
     sleep 60 &
     local kept=$!
-    watch 3 acquire --lock "$WORK/lock" --pid "$kept"
-    watch 4 acquire --wait 1.5 --lock "$WORK/lock" -- true
+    "$BUILT" acquire --lock "$WORK/lock" --pid "$kept"
+    watch 3 acquire --wait 1.5 --lock "$WORK/lock" -- true
     kill "$kept"
-    watch 5 check --lock "$WORK/lock"
+    watch 4 check --match "$WORK/main.py" --lock "$WORK/lock"
+    watch 5 status --match "$WORK/main.py" --lock "$WORK/lock"
     {
         cat "$WORK"/*.callgrind | grep -aoE '^c?fn=\([0-9]+\) .*' | sed -E "s/^c?fn=\([0-9]+\) //; s/'[0-9]+\$//"
         # The C library chooses these by the processor; valgrind's is another one.
