@@ -424,6 +424,9 @@ pub struct Doctor {
     /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
+    /// How to reach Telegram; without a token it is not asked.
+    #[command(flatten)]
+    pub api: Api,
 }
 
 /// Count conflict and network errors in logs.

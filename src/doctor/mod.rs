@@ -22,7 +22,8 @@ pub use explain::Explanation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Two instances run, or nothing would keep them from it although something seems to: exit code 1.
+    /// Two instances run, or nothing would keep them from it although something seems to; or the bot cannot poll: exit
+    /// code 1.
     Error,
     /// No conflict now, but the next start, stop or clean-up makes one.
     Warning,

@@ -112,13 +112,9 @@ impl OriginKind {
             Self::Container | Self::Pm2 | Self::Supervisord | Self::Runit | Self::S6 | Self::Systemd => Role::Service,
             Self::Loop | Self::Parent => Role::Script,
             Self::Solobot => Role::Holder,
-            Self::Cron
-            | Self::Tmux
-            | Self::Screen
-            | Self::Ide
-            | Self::Ssh
-            | Self::Terminal
-            | Self::Detached => Role::Launcher,
+            Self::Cron | Self::Tmux | Self::Screen | Self::Ide | Self::Ssh | Self::Terminal | Self::Detached => {
+                Role::Launcher
+            }
         }
     }
 

@@ -30,7 +30,8 @@ fn diagnosis(diagnosis: &Diagnosis, width: Option<usize>) -> String {
     }
     text.push('\n');
     if diagnosis.bots.is_empty() {
-        text.push_str("looked for processes with a bot's token in their environment, and for the usual locks: none\n");
+        text.push_str("looked for processes with a bot's token in their environment or a connection to Telegram, and for the usual locks: \
+             none\n");
     }
     for bot in &diagnosis.bots {
         let _ = writeln!(text, "{}", cut(&looked(bot), width));
@@ -57,10 +58,23 @@ fn looked(bot: &Looked) -> String {
     let locks: Vec<String> =
         bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state)).collect();
     let name = sanitize::line(&bot.name);
+    let token = bot
+        .token
+        .as_ref()
+        .map_or_else(String::new, |token| format!(", token of bot {} ({})", token.bot_id, token.fingerprint));
+    let telegram = bot.telegram.as_ref().map_or_else(String::new, |telegram| {
+        let name = telegram.username.as_deref().map(|name| format!(" @{}", sanitize::line(name))).unwrap_or_default();
+        format!(", Telegram knows it{name}, {} updates wait", telegram.pending_updates)
+    });
+    let logs = match bot.logs.as_slice() {
+        [] => String::new(),
+        logs => format!(", read {}", sanitize::line(&logs.join(", "))),
+    };
+    let beyond = format!("{token}{telegram}{logs}");
     match (locks.is_empty(), bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name)) {
-        (true, _) => format!("looked at {name}: {count}"),
+        (true, _) => format!("looked at {name}: {count}{beyond}"),
         (false, true) => format!("looked at {}", sanitize::line(&locks.join(", "))),
-        (false, false) => format!("looked at {name}: {count}, {}", sanitize::line(&locks.join(", "))),
+        (false, false) => format!("looked at {name}: {count}, {}{beyond}", sanitize::line(&locks.join(", "))),
     }
 }
 
@@ -175,7 +189,14 @@ mod tests {
             user: "bot".into(),
             time: jiff::Timestamp::UNIX_EPOCH,
             findings,
-            bots: vec![Looked { name: "main".into(), instances: vec![7], locks: vec![lock] }],
+            bots: vec![Looked {
+                name: "main".into(),
+                instances: vec![7],
+                locks: vec![lock],
+                token: None,
+                telegram: None,
+                logs: vec![],
+            }],
             processes: 100,
             uninspected: 0,
             unseen: unseen.iter().map(|&text| text.to_owned()).collect(),

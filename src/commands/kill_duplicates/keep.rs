@@ -1,7 +1,6 @@
 //! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
 
 use crate::process::identity::Identity;
-use crate::process::instance::Instance;
 use crate::process::terminate::Guard;
 
 /// Which instance to keep.
@@ -94,16 +93,4 @@ pub fn is_around_us(members: &[Identity]) -> bool {
 /// connections takes time.
 pub fn depends_on_polling(all: &[Standing]) -> bool {
     all.len() > 1 && !all.iter().any(|one| one.holds || one.is_managed)
-}
-
-impl Standing {
-    /// What the instance itself says.
-    pub fn of(instance: &Instance) -> Self {
-        Self {
-            is_around_us: is_around_us(&instance.members),
-            is_managed: instance.origin.is_managed(),
-            is_stopped: instance.is_stopped(),
-            ..Self::default()
-        }
-    }
 }
