@@ -14,19 +14,19 @@ const MANY: u64 = 3;
 
 /// The server's name cannot be looked up.
 pub fn dns(facts: &Facts) -> Vec<Finding> {
-    failed(facts, Code::Dns, "the name of Telegram's server cannot be looked up here")
+    failed(facts, Code::Dns, "the name of the Bot API server cannot be looked up here")
 }
 
 /// No connection can be made; or connections break, as the logs say.
 pub fn tcp(facts: &Facts) -> Vec<Finding> {
-    let mut found = failed(facts, Code::Tcp, "no connection to Telegram's server can be made from here");
+    let mut found = failed(facts, Code::Tcp, "no connection to the Bot API server can be made from here");
     found.extend(each(facts, unsteady));
     found
 }
 
 /// The server is not believed to be who it says.
 pub fn tls(facts: &Facts) -> Vec<Finding> {
-    failed(facts, Code::Tls, "the connection to Telegram's server cannot be made secure")
+    failed(facts, Code::Tls, "the connection to the Bot API server cannot be made secure")
 }
 
 /// The proxy cannot be used, or answers in Telegram's place.
@@ -36,7 +36,7 @@ pub fn proxy(facts: &Facts) -> Vec<Finding> {
 
 /// The server answers with errors, or not at all.
 pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
-    let mut found = failed(facts, Code::TelegramDown, "Telegram's server was reached, and does not serve");
+    let mut found = failed(facts, Code::TelegramDown, "the Bot API server was reached, and does not serve");
     found.extend(each(facts, |bot| {
         let count = bot.logs.fresh.server;
         if count == 0 || bot.telegram.error().is_some() {
