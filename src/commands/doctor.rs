@@ -203,6 +203,7 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     }
     unseen.extend(not_asked(facts, guessed));
     for bot in &facts.bots {
+        unseen.extend(bot.logs.unreadable.iter().map(|why| format!("a log of {} cannot be read: {why}", bot.name)));
         if !bot.instances.is_empty() && bot.logs.names.is_empty() {
             unseen.push(format!(
                 "no log of {} is known, and a poller on another machine shows only there: logs = [\"bot.log\"] in \

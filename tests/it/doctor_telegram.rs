@@ -200,7 +200,7 @@ fn a_token_that_is_none() {
             let seen = test.solobot(&line).run().code(1).json();
             assert_eq!(notable(&seen), ["token-invalid"], "{seen:#}");
         }
-        // What cannot be read says nothing about the token.
+        // What cannot be read says nothing about the token, and keeps nothing else from being looked at.
         test.write("long", vec![b'x'; 10 << 20]);
         for file in ["long", "missing", "."] {
             let output = test.solobot(&format!("doctor -m bot.py --token-file {file}")).run().code(0);
@@ -336,5 +336,14 @@ fn nothing_configured_and_a_bot_that_shows_only_its_connection() {
         };
         let seen = ask(1);
         assert_eq!(level_and_pids(finding(&seen, "duplicate-instances")), ("error", vec![second, third]));
+        let status = test.solobot("status --json").env("SOLOBOT_API_URL", &server.url()).run().code(0).json();
+        let count = |bot: &Value| bot["instances"].as_array().unwrap().len();
+        assert_eq!(status["bots"].as_array().unwrap().iter().map(count).collect::<Vec<_>>(), [1, 2], "{status:#}");
+        // Clients and proxies are connected as well.
+        let line =
+            format!("bash -c 'exec -a chromium python3 app/bot.py 127.0.0.1 {} --pid-file 4.pid'", server.port());
+        let _browser = test.start(&line);
+        test.wait_for_pid("4.pid");
+        assert_eq!(ask(1)["bots"].as_array().unwrap().len(), 2);
     });
 }

@@ -11,7 +11,7 @@ use crate::standin::Standin;
 use crate::telegram_webhook::asking;
 
 /// How long a real bot takes to import its library and start on a loaded machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(2);
 /// A second 409 is held back for three seconds: only later is a quiet server quiet.
 const LATE: Duration = Duration::from_secs(4);
 

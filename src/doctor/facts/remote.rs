@@ -91,6 +91,8 @@ impl Telegram {
 pub struct Logs {
     /// Those that were read.
     pub names: Vec<String>,
+    /// Those that could not be, and why.
+    pub unreadable: Vec<String>,
     /// The errors of the last minutes but those that a start or a takeover explains.
     pub fresh: Counts,
     /// The conflicts of the last minutes that a start or a takeover explains.

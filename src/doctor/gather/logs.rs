@@ -14,7 +14,7 @@ use super::super::facts::{Bot, FRESH, Logs, SETTLES, Seen, Takeover};
 use crate::conflicts::input::Input;
 use crate::conflicts::pattern::Shape;
 use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::{Query, read};
+use crate::conflicts::{Query, Source, read};
 use crate::journal::{Event, What};
 use crate::process::details::Handle;
 use crate::process::matching::FileId;
@@ -26,20 +26,23 @@ const MOST: usize = 8;
 
 /// Reads a bot's logs: those that are named, or else those that its instances write to.
 pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Logs {
-    let found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+    let mut found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+    found.retain(|input| is_of_today(input, now));
     if found.is_empty() {
         return Logs::default();
     }
     let since = |moment: Timestamp| read_since(&found, moment, now);
-    // Of the last day.
     let (past, sources) = since(before(now, DAY));
+    let (unreadable, readable): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|source| source.error.is_some() && source.bytes == 0);
     let start = starts(bot);
     // A bot that is started again and again has always just started.
     let start = start.filter(|_| past.pattern.kind != Shape::RespawnLoop);
     let takeover = start.into_iter().chain(takeovers(bot, events)).filter(|it| it.at <= now).max_by_key(|it| it.at);
     let recent = before(now, FRESH);
     let mut logs = Logs {
-        names: sources,
+        names: readable.into_iter().map(|source| source.name).collect(),
+        unreadable: unreadable.into_iter().filter_map(why).collect(),
         last: past.last,
         undated: past.undated_conflicts,
         day: past.totals.other_poller,
@@ -62,12 +65,22 @@ pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Log
     logs
 }
 
-/// What is there since then, and the names of what could be read.
-fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<String>) {
+/// What was rotated away before yesterday tells nothing of today, and may be large.
+fn is_of_today(input: &Input, now: Timestamp) -> bool {
+    let Input::File(path) = input else { return true };
+    let changed = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
+    changed.is_none_or(|changed| changed >= before(now, DAY))
+}
+
+fn why(source: Source) -> Option<String> {
+    Some(format!("{}: {}", source.name, source.error?))
+}
+
+/// What is there since then, and what was read.
+fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<Source>) {
     let limits = Limits { by: By::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
     let findings = read(inputs, &Query { limits, last_lines: None, now }, &mut |_| {});
-    let readable = findings.sources.into_iter().filter(|source| source.error.is_none() || source.bytes > 0);
-    (findings.summary, readable.map(|source| source.name).collect())
+    (findings.summary, findings.sources)
 }
 
 fn before(now: Timestamp, span: Duration) -> Timestamp {
@@ -136,4 +149,81 @@ fn written_by_one(seen: &Seen) -> Vec<PathBuf> {
         Some(files.collect::<Vec<_>>())
     };
     seen.instance.members.iter().filter_map(|member| of_member(member.pid)).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::testing::{bot, held_by, moment, seen};
+
+    /// What is made of conflicts so many seconds before everything is looked at, and of what the journal knows.
+    fn looked(ago: &[i64], bot: &Bot, events: &[Event]) -> Logs {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.log");
+        let line = |ago: &i64| {
+            let text = "ERROR - TelegramConflictError: Conflict: terminated by other getUpdates request";
+            format!("{} {text}\n", moment(-ago).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        };
+        std::fs::write(&path, ago.iter().map(line).collect::<String>()).unwrap();
+        look(&[Input::File(path)], bot, events, moment(0))
+    }
+
+    fn counts(logs: &Logs) -> (u64, u64, u64) {
+        assert_eq!(logs.fresh.conflicts, logs.fresh.other_poller + logs.fresh.webhook);
+        (logs.day, logs.settling, logs.fresh.other_poller)
+    }
+
+    /// An instance's PID is how many seconds it started after 1,000 s before the look.
+    fn started(ago: i32) -> Bot {
+        bot("main", vec![seen(1000 - ago)])
+    }
+
+    #[test]
+    fn of_today_of_now_and_right_after_a_start() {
+        let all = [100_000, 4000, 250, 20];
+        assert_eq!(counts(&looked(&all, &bot("main", vec![]), &[])), (3, 0, 2));
+        assert_eq!(counts(&looked(&all, &started(900), &[])), (3, 0, 2), "the start is long ago");
+        // Before the start another one ran; within a minute of it conflicts are normal; later they are not.
+        assert_eq!(counts(&looked(&[250, 130, 90, 30, 20], &started(150), &[])), (5, 1, 3));
+        assert_eq!(counts(&looked(&[250, 20], &started(30), &[])), (2, 1, 0));
+        assert_eq!(looked(&[20], &started(30), &[]).takeover.unwrap().what, "PID 970 started");
+        assert_eq!(counts(&looked(&[], &started(30), &[])), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_solobot_did_explains_what_follows() {
+        let event_of = |what, bot| {
+            let mut event = Event::new(what, bot);
+            event.time = moment(-50);
+            event
+        };
+        let event = |what| event_of(what, "main");
+        let own = started(900);
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::DuplicateStopped)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockTakenOver)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockReleased)])), (3, 0, 3));
+        let other = event_of(What::LockTakenOver, "other");
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[other])), (3, 0, 3));
+        // One lock may have two bots.
+        let of_lock = |lock: &str| event(What::LockTakenOver).lock(std::path::Path::new(lock));
+        let mut locked = own.clone();
+        locked.locks.push(held_by("/x.lock", &[100]));
+        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/x.lock")])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/y.lock")])), (3, 0, 3));
+    }
+
+    #[test]
+    fn one_that_is_started_again_and_again_has_always_just_started() {
+        let regular: Vec<i64> = (1..20).rev().map(|number| number * 15).collect();
+        let logs = looked(&regular, &started(10), &[]);
+        assert_eq!(logs.pattern.as_ref().unwrap().kind, Shape::RespawnLoop, "{logs:?}");
+        assert_eq!(counts(&logs), (19, 0, 19));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let missing = Input::File("/no/such/file".into());
+        let logs = look(&[missing], &bot("main", vec![]), &[], moment(0));
+        assert!(logs.names.is_empty() && logs.unreadable[0].contains("/no/such/file: No such file"), "{logs:?}");
+    }
 }
