@@ -13,7 +13,7 @@ use super::view::{LockView, absolute, lossy};
 use crate::cli;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{self, Surroundings, Target};
-use crate::doctor::{Code, Finding, Level, diagnose};
+use crate::doctor::{Code, Finding, Level, diagnose, plural};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal::Journal;
@@ -211,8 +211,8 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
                 bot.name
             ));
         } else if bot.logs.undated > 0 {
-            let count = bot.logs.undated;
-            unseen.push(format!("how old {count} conflicts in the logs of {} are: the lines have no time", bot.name));
+            let count = plural(bot.logs.undated, "conflict");
+            unseen.push(format!("when {count} in the logs of {} happened: the lines have no time", bot.name));
         }
     }
     Diagnosis {
@@ -231,7 +231,9 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
 /// That Telegram was not asked about somebody.
 fn not_asked(facts: &Facts, guessed: bool) -> Option<String> {
     let is_asked = |bot: &&BotFacts| !matches!(bot.telegram, Telegram::NotAsked);
-    let unasked = |bot: &&BotFacts| bot.token_fault.is_none() && !is_asked(bot) && (!guessed || bot.has_program);
+    // A token at hand that is not used has its own reason, which is said.
+    let lacks_token = |bot: &&BotFacts| bot.token_fault.is_none() && (bot.token.is_none() || bot.is_guess);
+    let unasked = |bot: &&BotFacts| !is_asked(bot) && lacks_token(bot) && (!guessed || bot.has_program);
     let names: Vec<&str> = facts.bots.iter().filter(unasked).map(|bot| bot.name.as_str()).collect();
     let how = "--token-env NAME, --token-file PATH or --env-file PATH says where the token is";
     (!names.is_empty()).then(|| format!("Telegram was not asked about {}: {how}", names.join(", ")))

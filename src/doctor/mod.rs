@@ -87,6 +87,11 @@ impl Finding {
     }
 }
 
+/// `1 conflict`, `2 conflicts`.
+pub fn plural(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Every finding, the worst first, in the order of the codes within a level.
 pub fn diagnose(facts: &facts::Facts) -> Vec<Finding> {
     let mut found: Vec<Finding> = findings::ALL.iter().flat_map(|finding| finding(facts)).collect();

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::doctor::{Diagnosis, Looked, Outcome};
-use crate::doctor::{Code, Finding, Level};
+use crate::doctor::{Code, Finding, Level, plural};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -64,7 +64,7 @@ fn looked(bot: &Looked) -> String {
         .map_or_else(String::new, |token| format!(", token of bot {} ({})", token.bot_id, token.fingerprint));
     let telegram = bot.telegram.as_ref().map_or_else(String::new, |telegram| {
         let name = telegram.username.as_deref().map(|name| format!(" @{}", sanitize::line(name))).unwrap_or_default();
-        format!(", Telegram knows it{name}, {} updates wait", telegram.pending_updates)
+        format!(", Telegram knows it{name}, waiting: {}", plural(telegram.pending_updates, "update"))
     });
     let logs = match bot.logs.as_slice() {
         [] => String::new(),
@@ -104,8 +104,7 @@ fn cut(line: &str, width: Option<usize>) -> String {
 
 /// The last line: how many findings, and what to type next.
 fn summary(diagnosis: &Diagnosis) -> String {
-    let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count() as u64;
     let counts = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Info, "note")];
     let parts: Vec<String> = counts
         .iter()

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::doctor::{codes, finding, level_and_pids};
 use crate::harness::{Background, Test, Venv, alone, holds_for, peer, token, wait_until, wait_within};
 use crate::standin::Standin;
+use crate::telegram_polling::{TELEGRAM, elsewhere};
 use crate::telegram_webhook::asking;
 
 /// How long a real bot takes to import its library and start on a loaded machine.
@@ -121,6 +122,23 @@ fn one_that_lost_its_connection_is_half_dead() {
 }
 
 #[test]
+fn one_that_polls_telegram_where_a_server_of_its_own_is_named() {
+    alone(|test| {
+        test.write("bot.py", peer("connected.py"));
+        let line = format!("{} python3 bot.py {TELEGRAM} 443 --listen --pid-file pid", elsewhere());
+        let _bot = test.start(&line);
+        let pid = test.wait_for_pid("pid");
+        let ask = |line: &str, url: &str| test.solobot(line).env("SOLOBOT_API_URL", url).run().code(0).json();
+        let seen = ask("doctor --json -m bot.py", "http://127.0.0.1:8081");
+        assert_eq!(level_and_pids(finding(&seen, "local-api-server")), ("warning", vec![pid]));
+        assert!(!codes(&ask("doctor --json -m bot.py", "https://api.telegram.org")).contains(&"local-api-server"));
+        // Its connection gives it away where nothing says that it is a bot.
+        let seen = test.solobot("doctor --json").run().code(0).json();
+        assert_eq!(seen["bots"][0]["instances"], serde_json::json!([pid]), "{seen:#}");
+    });
+}
+
+#[test]
 fn conflicts_without_an_instance_come_from_elsewhere() {
     alone(|test| {
         let server = Standin::start();
@@ -143,7 +161,7 @@ fn conflicts_without_an_instance_come_from_elsewhere() {
         // Lines without a time tell nothing of now.
         test.write("bot.log", conflict(5).split_once(" aiogram").unwrap().1);
         let solobot = test.solobot("doctor main").env("SOLOBOT_API_URL", &server.url());
-        solobot.run().code(0).stdout_has(&["not seen: how old 1 conflicts in the logs of main are"]);
+        solobot.run().code(0).stdout_has(&["not seen: when 1 conflict in the logs of main happened"]);
     });
 }
 

@@ -30,7 +30,10 @@ fn a_bot_that_is_well_at_telegram() {
         assert_eq!(level_and_pids(finding(&seen, "local-api-server")).0, "info");
         assert_eq!(seen["bots"][0]["telegram"]["username"], "standin_bot");
         assert_eq!(seen["bots"][0]["token"]["bot_id"], "123456789");
-        asking(test, &server, "doctor -m bot.py").run().code(0).stdout_has(&["@standin_bot, 4 updates wait", "1 note"]);
+        asking(test, &server, "doctor -m bot.py")
+            .run()
+            .code(0)
+            .stdout_has(&["@standin_bot, waiting: 4 updates", "1 note"]);
         assert_eq!(server.methods(), ["getMe", "getWebhookInfo", "getMe", "getWebhookInfo"], "asked once");
     });
 }
@@ -96,6 +99,8 @@ fn what_telegram_says() {
             assert_eq!(found["level"] == "error", code == 1, "{fault:?}: {found}");
             let others = notable(&seen).into_iter().filter(|other| *other != word).count();
             assert_eq!(others, 0, "{fault:?}: {seen:#}");
+            // A probe asks once, however it fails.
+            assert!(server.methods().len() <= 2, "{fault:?}: {:?}", server.methods());
         }
     });
 }
@@ -186,6 +191,28 @@ fn what_is_wrong_with_the_flags_is_no_finding() {
             output.stderr_has(&[text]).nowhere("pa55word");
         }
         assert_eq!(server.connections(), 0);
+    });
+}
+
+/// Root under `sudo` does not believe the caller's `api_url`: a planted one would get the token.
+#[test]
+fn a_server_of_somebody_elses_file_is_not_asked() {
+    alone(|test| {
+        let server = Standin::start();
+        let bot = "[bots.main]\nscript = \"bot.py\"\n";
+        test.write("solobot.toml", format!("{bot}api_url = \"{}\"\n", server.url()));
+        for name in [".", "solobot.toml"] {
+            std::os::unix::fs::chown(test.path(name), Some(65534), Some(65534)).unwrap();
+        }
+        let ask = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).env("SUDO_UID", "65534").run().code(0);
+        let output = ask("doctor").stderr_has(&["root does not take `api_url`"]);
+        let text = "not seen: what Telegram says of main: root takes no `api_url`";
+        let output = output.stdout_has(&[text, "no findings"]);
+        assert_eq!(output.stdout().matches("not seen: ").count(), 1);
+        assert_eq!(server.connections(), 0);
+        ask("doctor -c solobot.toml").stdout_has(&["Telegram knows it @standin_bot"]);
+        let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not take `api_url`"]);
+        output.stdout_has(&["Telegram knows it @standin_bot"]);
     });
 }
 

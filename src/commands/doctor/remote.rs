@@ -37,8 +37,17 @@ pub fn of_bot<'a>(
             None
         }
     };
+    // The server that the file names is not believed, and the token is not meant for any other.
+    let is_withheld = bot.withholds("api_url") && args.api.api_url.is_none();
+    if is_withheld {
+        unseen.push(format!(
+            "what Telegram says of {}: root takes no `api_url` from another user's file; name it with -c, or --api-url",
+            bot.name
+        ));
+    }
     let way = match resolved {
         None => Way::None,
+        Some(_) if is_withheld => Way::None,
         Some(resolved) => {
             match Client::new(&bot.api_url, &resolved.token, delete_webhook::route(&args.api, settings)) {
                 Ok(client) => Way::Client(client.without_retries()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::super::facts::{Bot, FRESH, Facts, Seen};
-use super::super::{Code, Finding, Level};
+use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
 use crate::duration::show;
 use crate::process::connections::Connection;
@@ -20,7 +20,12 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
     each(facts, |bot| {
         let in_logs = bot.logs.fresh.webhook;
         let logged = (in_logs > 0).then(|| {
-            format!("{in_logs} conflicts of the last {} name a webhook, in {}", show(FRESH), bot.logs.names.join(", "))
+            format!(
+                "{} of the last {} for a webhook's sake, in {}",
+                plural(in_logs, "conflict"),
+                show(FRESH),
+                bot.logs.names.join(", ")
+            )
         });
         let finding = match bot.telegram.answer() {
             Some(answer) if answer.webhook.is_set() => {
@@ -31,7 +36,11 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
                 );
                 let failed = info.last_error_message.as_ref().map(|text| format!("its last delivery failed: {text}"));
                 Finding::new(Code::WebhookActive, Level::Error, summary)
-                    .shown_by([format!("webhook {}, {} updates wait", info.url, info.pending_update_count)])
+                    .shown_by([format!(
+                        "webhook {}; waiting: {}",
+                        info.url,
+                        plural(info.pending_update_count, "update")
+                    )])
                     .shown_by(failed)
             }
             None if in_logs > 0 => {
@@ -92,8 +101,14 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
             return None;
         }
         let summary = format!("too many requests are made with the token of {}", bot.name);
-        let logged = (in_logs > 0)
-            .then(|| format!("{in_logs} answers 429 in the last {}, in {}", show(FRESH), bot.logs.names.join(", ")));
+        let logged = (in_logs > 0).then(|| {
+            format!(
+                "{} with 429 in the last {}, in {}",
+                plural(in_logs, "answer"),
+                show(FRESH),
+                bot.logs.names.join(", ")
+            )
+        });
         Some(
             Finding::new(Code::RateLimited, Level::Warning, summary)
                 .shown_by(error.map(ToString::to_string))

@@ -14,8 +14,8 @@ mod tokens;
 
 use jiff::Timestamp;
 
-use super::Finding;
 use super::facts::{Bot, FRESH, Facts, Lock, Seen};
+use super::{Finding, plural};
 use crate::conflicts::pattern::Shape;
 use crate::duration::show;
 
@@ -81,9 +81,13 @@ fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
     let fresh = logs.fresh.other_poller + logs.settling;
     let mut lines = Vec::new();
     if fresh > 0 {
-        lines.push(format!("{fresh} conflicts with another poller in the last {}{last}, in {places}", show(FRESH)));
+        lines.push(format!(
+            "{} with another poller in the last {}{last}, in {places}",
+            plural(fresh, "conflict"),
+            show(FRESH)
+        ));
     } else if logs.day > 0 {
-        lines.push(format!("{} conflicts with another poller in the last day{last}, in {places}", logs.day));
+        lines.push(format!("{} with another poller in the last day{last}, in {places}", plural(logs.day, "conflict")));
     }
     let pattern = logs.pattern.as_ref().and_then(|pattern| Some((meaning(pattern.kind)?, &pattern.evidence)));
     lines.extend(pattern.map(|(meaning, evidence)| format!("{meaning}: {evidence}")));

@@ -1,7 +1,7 @@
 //! Trouble on the way to Telegram that is no conflict: each step of the way is a finding of its own.
 
 use super::super::facts::{Bot, FRESH, Facts, Seen};
-use super::super::{Code, Finding, Level};
+use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
 use crate::duration::show;
 use crate::error::Expected;
@@ -43,7 +43,12 @@ pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
             return None;
         }
         let summary = format!("Telegram answered {} with errors of its own", bot.name);
-        let evidence = format!("{count} answers 5xx in the last {}, in {}", show(FRESH), bot.logs.names.join(", "));
+        let evidence = format!(
+            "{} with 5xx in the last {}, in {}",
+            plural(count, "answer"),
+            show(FRESH),
+            bot.logs.names.join(", ")
+        );
         Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).mended_by(see_logs(bot)))
     }));
     found
@@ -135,7 +140,9 @@ fn unsteady(bot: &Bot) -> Option<Finding> {
     }
     let now = if bot.telegram.answer().is_some() { "; just now it answered" } else { "" };
     let evidence = format!(
-        "{network} network errors and {timeout} time-outs in the last {}, in {}{now}",
+        "{} and {} in the last {}, in {}{now}",
+        plural(network, "network error"),
+        plural(timeout, "time-out"),
         show(FRESH),
         bot.logs.names.join(", ")
     );

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
-use super::super::{Code, Finding, Level};
+use super::super::{Code, Finding, Level, plural};
 use super::{conflicts, each, instances, see_logs};
 use crate::duration::show;
 use crate::process::connections::Polling;
@@ -105,7 +105,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
             Finding::new(Code::RecentTakeover, Level::Info, summary)
                 .shown_by([
                     format!("{} {} ago", takeover.what, show(age)),
-                    format!("{} conflicts within {} of that, and none later", logs.settling, show(SETTLES)),
+                    format!("{} within {} of that, and none later", plural(logs.settling, "conflict"), show(SETTLES)),
                 ])
                 .about(bot.instances.iter().map(Seen::pid))
                 .mended_by(see_logs(bot)),
@@ -125,8 +125,8 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
         .map(|(bot, seen)| {
             let summary = format!("PID {} of {} runs, and is not connected to Telegram", seen.pid(), bot.name);
             let storm = (bot.logs.day > 0).then(|| {
-                let times = bot.logs.day;
-                format!("it may have given up after conflicts: {times} in a day, in {}", bot.logs.names.join(", "))
+                let count = plural(bot.logs.day, "conflict");
+                format!("it may have given up after {count} in the last day, in {}", bot.logs.names.join(", "))
             });
             Finding::new(Code::NotPolling, Level::Warning, summary)
                 .shown_by([bot.describe(seen, facts.now), "three looks within a second saw no connection".to_owned()])
@@ -193,7 +193,7 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
             Finding::new(Code::RepeatingProxy, Level::Warning, summary)
                 .shown_by(by_proxy)
                 .shown_by(by_server)
-                .shown_by([format!("{fresh} conflicts in the last {}, and one instance here", show(FRESH))])
+                .shown_by([format!("{} in the last {}, and one instance here", plural(fresh, "conflict"), show(FRESH))])
                 .about([seen.pid()])
                 .mended_by(format!("tr '\\0' '\\n' </proc/{}/environ | grep -i _proxy=", seen.pid())),
         )
