@@ -220,3 +220,46 @@ impl Respawns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(kind: OriginKind, respawns: Respawns, above: Option<Origin>) -> Origin {
+        Origin { kind, respawns, above: above.map(Box::new), ..Origin::unknown() }
+    }
+
+    #[test]
+    fn who_would_start_it_again_and_who_keeps_it() {
+        use OriginKind::{
+            Container, Cron, Detached, Ide, Loop, Parent, Pm2, Runit, S6, Screen, Solobot, Ssh, Supervisord, Systemd,
+            Terminal, Tmux,
+        };
+        let both = |origin: Origin| (origin.would_respawn(), origin.is_managed());
+        for kind in [Container, Pm2, Supervisord, Runit, S6, Systemd] {
+            for (respawns, comes_back) in [
+                (Respawns::Yes, true),
+                (Respawns::AfterKill, true),
+                (Respawns::Unknown, true),
+                (Respawns::No, false),
+                (Respawns::Later, false),
+            ] {
+                assert_eq!(both(origin(kind, respawns, None)), (comes_back, true), "{kind:?} {respawns:?}");
+            }
+        }
+        for kind in [Cron, Tmux, Screen, Ide, Ssh, Terminal, Detached] {
+            assert_eq!(both(origin(kind, Respawns::Yes, None)), (false, false), "{kind:?}");
+        }
+        // A loop or supervisor is kept by whoever keeps it; solobot is judged by who started it in both ways.
+        let service = || Some(origin(Systemd, Respawns::Yes, None));
+        let hand = || Some(origin(Terminal, Respawns::No, None));
+        for kind in [Loop, Parent] {
+            assert_eq!(both(origin(kind, Respawns::Yes, None)), (true, false), "{kind:?}");
+            assert_eq!(both(origin(kind, Respawns::Yes, hand())), (true, false), "{kind:?}");
+            assert_eq!(both(origin(kind, Respawns::No, service())), (false, true), "{kind:?}");
+        }
+        assert_eq!(both(origin(Solobot, Respawns::Yes, None)), (false, false));
+        assert_eq!(both(origin(Solobot, Respawns::No, service())), (true, true));
+        assert_eq!(both(origin(Solobot, Respawns::Yes, hand())), (false, false));
+    }
+}
