@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::kill_duplicates::plan::{Keep, parse_keep};
+use crate::commands::kill_duplicates::keep::{Keep, parse_keep};
 use crate::conflicts::time::{Moment, parse_zone};
 use crate::doctor::Code;
 use crate::duration::{Limit, parse_duration, parse_limit, parse_positive};
@@ -424,6 +424,9 @@ pub struct Doctor {
     /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
+    /// How to reach Telegram; without a token it is not asked.
+    #[command(flatten)]
+    pub api: Api,
 }
 
 /// Count conflict and network errors in logs.

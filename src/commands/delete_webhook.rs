@@ -101,12 +101,12 @@ impl Outcome {
 /// Without a token, and for a base URL, proxy or certificates that cannot be used.
 pub fn client<'a>(bot: &'a Bot, api: &cli::Api, settings: &Settings) -> Result<Client<'a>, Error> {
     let resolved = bot.token.require()?;
-    let route = Route {
-        timeout: api.timeout.unwrap_or(TIMEOUT),
-        ca_file: api.ca_file.as_deref(),
-        vars: &settings.context().vars,
-    };
-    Ok(Client::new(&bot.api_url, &resolved.token, route)?)
+    Ok(Client::new(&bot.api_url, &resolved.token, route(api, settings))?)
+}
+
+/// How flags and environment say that Telegram is reached.
+pub fn route<'a>(api: &'a cli::Api, settings: &'a Settings) -> Route<'a> {
+    Route { timeout: api.timeout.unwrap_or(TIMEOUT), ca_file: api.ca_file.as_deref(), vars: &settings.context().vars }
 }
 
 /// Runs `delete-webhook`.

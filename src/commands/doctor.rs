@@ -1,18 +1,22 @@
 //! `doctor`: why are there conflicts, and what to do.
 
+mod remote;
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::{Notice, Notify};
+use super::status::TokenView;
 use super::view::{LockView, absolute, lossy};
 use crate::cli;
-use crate::doctor::facts::{Bot as BotFacts, Facts, Seen};
+use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{self, Surroundings, Target};
-use crate::doctor::{Code, Finding, Level, diagnose};
+use crate::doctor::{Code, Finding, Level, diagnose, plural};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::journal::Journal;
 use crate::platform::user;
 use crate::settings::{Bot, Origin, Settings};
 
@@ -58,6 +62,23 @@ pub struct Looked {
     pub instances: Vec<i32>,
     /// Its locks.
     pub locks: Vec<LookedLock>,
+    /// Its token, as far as it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenView>,
+    /// Telegram's answer, if it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<TelegramView>,
+    /// The logs that were read.
+    pub logs: Vec<String>,
+}
+
+/// What Telegram says of a bot that is well there.
+#[derive(Debug, Serialize)]
+pub struct TelegramView {
+    /// The bot's name at Telegram.
+    pub username: Option<String>,
+    /// How many updates wait for it.
+    pub pending_updates: u64,
 }
 
 /// One lock that was looked at.
@@ -96,16 +117,28 @@ pub fn run(
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
     let named: Vec<String> = args.bot.iter().cloned().collect();
-    let bots = settings.select_many(&args.selection, &named)?;
+    let mut bots = settings.select_many(&args.selection, &named)?;
     let guessed = bots.is_empty();
+    if guessed {
+        bots.push(settings.ambient()?);
+    }
+    if let Some(url) = &args.api.api_url {
+        bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
+    }
+    let mut unseen = Vec::new();
     let mut on_watch = |bot: &str, span| notify.notice(&Notice::Watching { bot: bot.to_owned(), span });
     let surroundings = surroundings(settings);
     let gathered = if guessed {
-        gather::of_machine(&surroundings, &mut on_watch)
+        let ambient = remote::ambient(&bots[0], args, settings, &mut unseen)?;
+        gather::of_machine(&ambient, &surroundings, &mut on_watch)
     } else {
-        look_at(&bots, args, global, &surroundings, &mut on_watch)
+        let targets =
+            bots.iter().map(|bot| target(bot, args, global, settings, &mut unseen)).collect::<Result<Vec<_>, _>>()?;
+        gather::of_targets(&targets, &surroundings, &mut on_watch)
     };
-    let facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let mut facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    facts.siblings = remote::siblings(settings);
+    facts.unseen = unseen;
     Ok(Outcome::Diagnosed(diagnosis(&facts, guessed)))
 }
 
@@ -113,41 +146,29 @@ fn surroundings(settings: &Settings) -> Surroundings {
     let context = settings.context();
     let named = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
     let usual = || context.home.as_ref().map(|home| home.join(".local/state"));
-    Surroundings { cwd: context.cwd.clone(), state: named.or_else(usual) }
+    let events = Journal::at(settings.journal()).read().events;
+    Surroundings { cwd: context.cwd.clone(), state: named.or_else(usual), events }
 }
 
-fn look_at(
-    bots: &[Bot],
-    args: &cli::Doctor,
+fn target<'a>(
+    bot: &'a Bot,
+    args: &'a cli::Doctor,
     global: &cli::Global,
-    surroundings: &Surroundings,
-    on_watch: &mut gather::OnWatch<'_>,
-) -> std::io::Result<Facts> {
-    let mut unseen = Vec::new();
-    let targets: Vec<Target<'_>> = bots
-        .iter()
-        .map(|bot| {
-            // What is wrong with a token must not keep doctor from looking at everything else.
-            let token = bot.token.resolve().unwrap_or_else(|error| {
-                unseen.push(format!("the token of {} is not known: {error}", bot.name));
-                None
-            });
-            Target {
-                name: bot.name.clone(),
-                select: select(bot, args, global),
-                lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", quote(lock))),
-                program: bot.program.as_ref(),
-                token: token.map(|resolved| &resolved.token),
-                lock: &bot.lock,
-                lock_is_named: *bot.provenance.of("lock") != Origin::Default,
-                skip_env: bot.skip_env.as_deref(),
-                network_allowed: args.selection.allow_network_fs,
-            }
-        })
-        .collect();
-    let mut facts = gather::of_targets(&targets, surroundings, on_watch)?;
-    facts.unseen = unseen;
-    Ok(facts)
+    settings: &'a Settings,
+    unseen: &mut Vec<String>,
+) -> Result<Target<'a>, Error> {
+    Ok(Target {
+        name: bot.name.clone(),
+        select: select(bot, args, global),
+        lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", quote(lock))),
+        program: bot.program.as_ref(),
+        token: bot.token.resolve().ok().flatten().map(|resolved| &resolved.token),
+        lock: &bot.lock,
+        lock_is_named: *bot.provenance.of("lock") != Origin::Default,
+        skip_env: bot.skip_env.as_deref(),
+        network_allowed: args.selection.allow_network_fs,
+        remote: remote::of_bot(bot, args, settings, unseen)?,
+    })
 }
 
 /// What the operator types behind another subcommand to mean the same bot, from any folder; `None` if only a lock does.
@@ -180,6 +201,20 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
             unseen.push(format!("the state of lock {} cannot be told: {why}", lock.facts.path.display()));
         }
     }
+    unseen.extend(not_asked(facts, guessed));
+    for bot in &facts.bots {
+        unseen.extend(bot.logs.unreadable.iter().map(|why| format!("a log of {} cannot be read: {why}", bot.name)));
+        if !bot.instances.is_empty() && bot.logs.names.is_empty() {
+            unseen.push(format!(
+                "no log of {} is known, and a poller on another machine shows only there: logs = [\"bot.log\"] in \
+                 solobot.toml names it",
+                bot.name
+            ));
+        } else if bot.logs.undated > 0 {
+            let count = plural(bot.logs.undated, "conflict");
+            unseen.push(format!("when {count} in the logs of {} happened: the lines have no time", bot.name));
+        }
+    }
     Diagnosis {
         host: user::host_name(),
         user: user::name(user::effective_uid()),
@@ -193,9 +228,29 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     }
 }
 
+/// That Telegram was not asked about somebody.
+fn not_asked(facts: &Facts, guessed: bool) -> Option<String> {
+    let is_asked = |bot: &&BotFacts| !matches!(bot.telegram, Telegram::NotAsked);
+    // A token at hand that is not used has its own reason, which is said.
+    let lacks_token = |bot: &&BotFacts| bot.token_fault.is_none() && (bot.token.is_none() || bot.is_guess);
+    let unasked = |bot: &&BotFacts| !is_asked(bot) && lacks_token(bot) && (!guessed || bot.has_program);
+    let names: Vec<&str> = facts.bots.iter().filter(unasked).map(|bot| bot.name.as_str()).collect();
+    let how = "--token-env NAME, --token-file PATH or --env-file PATH says where the token is";
+    (!names.is_empty()).then(|| format!("Telegram was not asked about {}: {how}", names.join(", ")))
+}
+
 fn looked(bot: &BotFacts) -> Looked {
     Looked {
         name: bot.name.clone(),
+        token: bot
+            .token
+            .as_ref()
+            .map(|token| TokenView { bot_id: token.bot_id.clone(), fingerprint: token.fingerprint.clone() }),
+        telegram: bot.telegram.answer().map(|answer| TelegramView {
+            username: answer.username.clone(),
+            pending_updates: answer.webhook.pending_update_count,
+        }),
+        logs: bot.logs.names.clone(),
         instances: bot.instances.iter().map(Seen::pid).collect(),
         locks: bot
             .locks

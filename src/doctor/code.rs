@@ -69,6 +69,40 @@ codes! {
     TmpCleaner = "tmp-cleaner",
     /// The lock names a process that is gone.
     StaleLock = "stale-lock",
+    /// A webhook is set.
+    WebhookActive = "webhook-active",
+    /// The token is none, or Telegram does not know it.
+    TokenInvalid = "token-invalid",
+    /// White space around the token.
+    TokenWhitespace = "token-whitespace",
+    /// Two bots have one token.
+    TokenShared = "token-shared",
+    /// Several processes of one instance are connected.
+    SeveralPollers = "several-pollers",
+    /// Somebody polls on another machine.
+    RemotePoller = "remote-poller",
+    /// Something on the way sends requests twice.
+    RepeatingProxy = "repeating-proxy",
+    /// Conflicts right after a change of who polls.
+    RecentTakeover = "recent-takeover",
+    /// An instance lives and is not connected.
+    NotPolling = "not-polling",
+    /// Telegram's name cannot be looked up.
+    Dns = "dns",
+    /// Telegram cannot be connected to.
+    Tcp = "tcp",
+    /// The connection cannot be made secure.
+    Tls = "tls",
+    /// The proxy fails.
+    Proxy = "proxy",
+    /// Telegram has trouble of its own.
+    TelegramDown = "telegram-down",
+    /// This machine's clock is wrong.
+    ClockSkew = "clock-skew",
+    /// Telegram limits the rate.
+    RateLimited = "rate-limited",
+    /// A self-hosted Bot API server.
+    LocalApiServer = "local-api-server",
     /// Several processes are one instance.
     FoldedInstance = "folded-instance",
 }

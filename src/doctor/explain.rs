@@ -1,5 +1,7 @@
 //! What `doctor --explain CODE` says: the cause, how to be sure of it, what mends it.
 
+mod telegram;
+
 use serde::Serialize;
 
 use super::code::Code;
@@ -39,6 +41,15 @@ pub(super) fn of(code: Code) -> Explanation {
         | Code::FcntlLock
         | Code::InheritedLock => of_locks(code),
         Code::PrivateTmp | Code::NetworkFs | Code::TmpCleaner | Code::StaleLock => of_places(code),
+        Code::WebhookActive | Code::TokenInvalid | Code::TokenWhitespace | Code::TokenShared | Code::LocalApiServer => {
+            telegram::of_tokens(code)
+        }
+        Code::SeveralPollers | Code::RemotePoller | Code::RepeatingProxy | Code::RecentTakeover | Code::NotPolling => {
+            telegram::of_pollers(code)
+        }
+        Code::Dns | Code::Tcp | Code::Tls | Code::Proxy | Code::TelegramDown | Code::ClockSkew | Code::RateLimited => {
+            telegram::of_network(code)
+        }
     }
 }
 

@@ -1,17 +1,23 @@
 //! What a diagnosis is made from: a plain value, gathered once ([`super::gather`]), or written by hand in tests.
 
+mod remote;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::commands::kill_duplicates::keep::{self, Keep, Standing};
 use crate::commands::status::{Covered, covered};
 use crate::duration::show;
 use crate::lock::carriers::LockedFile;
 use crate::lock::state;
+use crate::process::connections::{Evidence, Polling};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::{Origin, OriginKind};
+
+pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +34,10 @@ pub struct Facts {
     pub hidden: bool,
     /// What else could not be seen, in whole sentences.
     pub unseen: Vec<String>,
+    /// Every bot of the file that has a token.
+    pub siblings: Vec<Sibling>,
+    /// Instances of other programs with the token of one of the bots.
+    pub bearers: Vec<Bearer>,
 }
 
 /// One bot.
@@ -57,6 +67,20 @@ pub struct Bot {
     pub watched: Duration,
     /// Who was seen to start it while nothing of it ran: a shell loop.
     pub starter: Option<Named>,
+    /// It was not named by anybody: it only looks like a bot.
+    pub is_guess: bool,
+    /// Its token.
+    pub token: Option<TokenSeen>,
+    /// Why what stands in its token's place is none.
+    pub token_fault: Option<String>,
+    /// Its self-hosted Bot API server; `None`: Telegram's own.
+    pub server: Option<String>,
+    /// What Telegram says.
+    pub telegram: Telegram,
+    /// The flags by which another subcommand reaches Telegram in the same way.
+    pub api_flags: String,
+    /// What its logs say.
+    pub logs: Logs,
 }
 
 /// An instance, and what doctor alone asks about it.
@@ -72,6 +96,14 @@ pub struct Seen {
     pub traces: Vec<Trace>,
     /// Its working folder has been deleted.
     pub folder_is_gone: bool,
+    /// Its connections to Telegram.
+    pub evidence: Evidence,
+    /// The variable of its environment whose token has white space around it.
+    pub padded: Option<String>,
+    /// Its environment names a proxy.
+    pub has_proxy: bool,
+    /// solobot runs inside of it.
+    pub is_around_us: bool,
 }
 
 /// A sign of what started an instance.
@@ -174,6 +206,11 @@ impl Bot {
         self.instances.iter().chain(&self.probable)
     }
 
+    /// The same, to be filled in.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
+        self.instances.iter_mut().chain(&mut self.probable)
+    }
+
     /// How an instance stands to the bot's locks: the best that any of them says.
     pub fn covered(&self, seen: &Seen) -> Covered {
         let each = || self.locks.iter().map(|lock| covered(&seen.instance, &lock.facts));
@@ -183,14 +220,18 @@ impl Bot {
             .unwrap_or(Covered::Unlocked)
     }
 
-    /// The instance to keep: the lock's holder, else a managed one, else the oldest; never one that is stopped unless
-    /// all are.
+    /// The instance that `kill-duplicates` would keep.
     pub fn to_keep(&self) -> Option<&Seen> {
-        let rank = |seen: &&Seen| {
-            let holds = matches!(self.covered(seen), Covered::Holder | Covered::Covered);
-            (seen.instance.is_stopped(), !holds, !seen.instance.origin.is_managed(), seen.instance.root.start_ticks)
+        let standing = |seen: &Seen| Standing {
+            holds: matches!(self.covered(seen), Covered::Holder | Covered::Covered),
+            is_managed: seen.instance.origin.is_managed(),
+            is_stopped: seen.instance.is_stopped(),
+            polls: seen.evidence.polling == Polling::Yes,
+            is_around_us: seen.is_around_us,
+            ..Standing::default()
         };
-        self.instances.iter().min_by_key(rank)
+        let standings: Vec<Standing> = self.instances.iter().map(standing).collect();
+        keep::choose(&standings, Keep::Holder).map(|(at, _)| &self.instances[at])
     }
 
     /// Every sure instance but the one to keep.
@@ -215,6 +256,11 @@ impl Bot {
         is_named.then(|| format!("solobot {}", words.into_iter().flatten().collect::<Vec<_>>().join(" ")))
     }
 
+    /// The subcommand that removes its webhook.
+    pub fn delete_webhook(&self) -> Option<String> {
+        self.solobot("delete-webhook").map(|command| format!("{command}{}", self.api_flags))
+    }
+
     /// An instance in a line: PID, user, age, origin, lock, and the command last, which may be cut.
     pub fn describe(&self, seen: &Seen, now: Timestamp) -> String {
         let instance = &seen.instance;
@@ -228,8 +274,13 @@ impl Bot {
         let doubt = instance.doubt.map_or_else(String::new, |doubt| format!(", only probable: {}", doubt.reason()));
         let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
         let origin = &instance.origin;
+        let polling = match seen.evidence.polling {
+            Polling::Yes => ", connected to Telegram",
+            Polling::No => ", not connected to Telegram",
+            Polling::Unknown(_) => "",
+        };
         format!(
-            "PID {}, user {}, for {age}, origin {origin}{lock}{stopped}{doubt}: {}",
+            "PID {}, user {}, for {age}, origin {origin}{lock}{polling}{stopped}{doubt}: {}",
             seen.pid(),
             instance.user,
             instance.command

@@ -22,7 +22,8 @@ pub use explain::Explanation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Two instances run, or nothing would keep them from it although something seems to: exit code 1.
+    /// Two instances run, or nothing would keep them from it although something seems to; or the bot cannot poll: exit
+    /// code 1.
     Error,
     /// No conflict now, but the next start, stop or clean-up makes one.
     Warning,
@@ -84,6 +85,11 @@ impl Finding {
         self.command = command.into();
         self
     }
+}
+
+/// `1 conflict`, `2 conflicts`.
+pub fn plural(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Every finding, the worst first, in the order of the codes within a level.

@@ -1,15 +1,19 @@
 //! Facts written by hand, for the findings' tests.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Bot, Facts, Lock, Named, Seen, Sharer};
+use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
 use super::{Finding, Level};
+use crate::conflicts::tally::Counts;
 use crate::lock::owner::Found;
 use crate::lock::state::{self, State};
+use crate::process::connections::{Blind, Connection, Evidence, Polling};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::matching::Confidence;
 use crate::process::origin::{Origin, OriginKind, Respawns};
+use crate::telegram::api::WebhookInfo;
+use crate::telegram::errors::Error;
 
 /// When everything is looked at; an instance's PID is how many seconds it started after 1,000 s before that.
 const NOW: i64 = 1_700_001_000;
@@ -59,7 +63,17 @@ pub fn seen(pid: i32) -> Seen {
         memory: 0,
         bot: 0,
     };
-    Seen { instance, skips_lock: Some(false), flocks: vec![], traces: vec![], folder_is_gone: false }
+    Seen {
+        instance,
+        skips_lock: Some(false),
+        flocks: vec![],
+        traces: vec![],
+        folder_is_gone: false,
+        evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: vec![] },
+        padded: None,
+        has_proxy: false,
+        is_around_us: false,
+    }
 }
 
 /// An origin with a stop command if it is a manager.
@@ -111,6 +125,58 @@ pub fn sharer(pid: i32, caller: i32) -> Sharer {
 /// A process with a command.
 pub fn named(pid: i32) -> Named {
     Named { process: identity(pid), command: format!("command {pid}") }
+}
+
+/// So many seconds after everything is looked at.
+pub fn moment(seconds: i64) -> Timestamp {
+    Timestamp::from_second(NOW + seconds).unwrap()
+}
+
+/// The same bot with a token of that fingerprint.
+pub fn with_token(bot: Bot, fingerprint: &str) -> Bot {
+    let place = "variable `BOT_TOKEN`".to_owned();
+    let token = TokenSeen { bot_id: "123456".into(), fingerprint: fingerprint.into(), place, is_padded: false };
+    Bot { token: Some(token), ..bot }
+}
+
+/// The same instance, so connected.
+pub fn polling(seen: Seen, polling: Polling) -> Seen {
+    Seen { evidence: Evidence { polling, connections: vec![] }, ..seen }
+}
+
+/// The same instance with connections of these processes.
+pub fn connected(seen: Seen, to: &[(i32, &str)]) -> Seen {
+    let connections = to.iter().map(|&(pid, to)| Connection { pid, to: to.parse().unwrap() }).collect();
+    Seen { evidence: Evidence { polling: Polling::Yes, connections }, ..seen }
+}
+
+/// Telegram answered: this webhook, a clock so many seconds ahead.
+pub fn answered(url: &str, ahead: i64) -> Telegram {
+    let webhook = WebhookInfo {
+        url: url.into(),
+        pending_update_count: 2,
+        has_custom_certificate: false,
+        ip_address: None,
+        last_error_date: None,
+        last_error_message: None,
+    };
+    let clock_ahead = Some(SignedDuration::from_secs(ahead));
+    Telegram::Answered(Answer { username: None, webhook, clock_ahead, proxy: None })
+}
+
+/// Telegram could not be asked, without a proxy.
+pub fn failed(error: Error) -> Telegram {
+    Telegram::Failed { error, proxy: None }
+}
+
+/// A log with these errors in the last minutes.
+pub fn logs(fresh: Counts) -> Logs {
+    Logs { names: vec!["/srv/bot.log".into()], fresh, ..Logs::default() }
+}
+
+/// A log with so many conflicts in the last minutes.
+pub fn fresh_conflicts(count: u64) -> Logs {
+    Logs { day: count, ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() }) }
 }
 
 /// What one finding says about one bot: level, PIDs, command.

@@ -14,7 +14,7 @@ use std::path::Path;
 use crate::telegram::token::{Token, mask};
 
 use self::candidate::{Candidate, Tree};
-pub use self::likely::likely_bots;
+pub use self::likely::{likely_bots, likely_bots_and};
 use super::argv;
 use super::details::{self, Details, Handle, Usage};
 use super::identity::Identity;

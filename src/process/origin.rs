@@ -93,7 +93,31 @@ pub enum OriginKind {
     Detached,
 }
 
+/// What a kind of origin does for its instance: the one classification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It is a service manager: it keeps the instance running, as it is configured to.
+    Service,
+    /// It starts the instance again, and may itself be a service.
+    Script,
+    /// It only holds the lock: whoever started it counts.
+    Holder,
+    /// It started the instance and does not care any more.
+    Launcher,
+}
+
 impl OriginKind {
+    fn role(self) -> Role {
+        match self {
+            Self::Container | Self::Pm2 | Self::Supervisord | Self::Runit | Self::S6 | Self::Systemd => Role::Service,
+            Self::Loop | Self::Parent => Role::Script,
+            Self::Solobot => Role::Holder,
+            Self::Cron | Self::Tmux | Self::Screen | Self::Ide | Self::Ssh | Self::Terminal | Self::Detached => {
+                Role::Launcher
+            }
+        }
+    }
+
     /// The word for it, as in JSON.
     pub fn word(self) -> &'static str {
         match self {
@@ -150,46 +174,21 @@ impl Origin {
     /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told
     /// counts as yes. One that solobot holds is judged by who started that solobot.
     pub fn would_respawn(&self) -> bool {
-        let is_manager = match self.kind {
-            OriginKind::Container
-            | OriginKind::Pm2
-            | OriginKind::Supervisord
-            | OriginKind::Runit
-            | OriginKind::S6
-            | OriginKind::Systemd
-            | OriginKind::Loop
-            | OriginKind::Parent => true,
-            OriginKind::Solobot => return self.above.as_ref().is_some_and(|above| above.would_respawn()),
-            OriginKind::Cron
-            | OriginKind::Tmux
-            | OriginKind::Screen
-            | OriginKind::Ide
-            | OriginKind::Ssh
-            | OriginKind::Terminal
-            | OriginKind::Detached => false,
-        };
-        is_manager && matches!(self.respawns, Respawns::Yes | Respawns::AfterKill | Respawns::Unknown)
+        match self.kind.role() {
+            Role::Service | Role::Script => {
+                matches!(self.respawns, Respawns::Yes | Respawns::AfterKill | Respawns::Unknown)
+            }
+            Role::Holder => self.above.as_ref().is_some_and(|above| above.would_respawn()),
+            Role::Launcher => false,
+        }
     }
 
     /// Whether a service manager keeps it: the instance to keep if none holds the lock.
     pub fn is_managed(&self) -> bool {
-        match self.kind {
-            OriginKind::Container
-            | OriginKind::Pm2
-            | OriginKind::Supervisord
-            | OriginKind::Runit
-            | OriginKind::S6
-            | OriginKind::Systemd => true,
-            OriginKind::Solobot | OriginKind::Parent | OriginKind::Loop => {
-                self.above.as_ref().is_some_and(|above| above.is_managed())
-            }
-            OriginKind::Cron
-            | OriginKind::Tmux
-            | OriginKind::Screen
-            | OriginKind::Ide
-            | OriginKind::Ssh
-            | OriginKind::Terminal
-            | OriginKind::Detached => false,
+        match self.kind.role() {
+            Role::Service => true,
+            Role::Script | Role::Holder => self.above.as_ref().is_some_and(|above| above.is_managed()),
+            Role::Launcher => false,
         }
     }
 }
@@ -219,5 +218,48 @@ impl Respawns {
             Self::Later => "later",
             Self::Unknown => "unknown",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(kind: OriginKind, respawns: Respawns, above: Option<Origin>) -> Origin {
+        Origin { kind, respawns, above: above.map(Box::new), ..Origin::unknown() }
+    }
+
+    #[test]
+    fn who_would_start_it_again_and_who_keeps_it() {
+        use OriginKind::{
+            Container, Cron, Detached, Ide, Loop, Parent, Pm2, Runit, S6, Screen, Solobot, Ssh, Supervisord, Systemd,
+            Terminal, Tmux,
+        };
+        let both = |origin: Origin| (origin.would_respawn(), origin.is_managed());
+        for kind in [Container, Pm2, Supervisord, Runit, S6, Systemd] {
+            for (respawns, comes_back) in [
+                (Respawns::Yes, true),
+                (Respawns::AfterKill, true),
+                (Respawns::Unknown, true),
+                (Respawns::No, false),
+                (Respawns::Later, false),
+            ] {
+                assert_eq!(both(origin(kind, respawns, None)), (comes_back, true), "{kind:?} {respawns:?}");
+            }
+        }
+        for kind in [Cron, Tmux, Screen, Ide, Ssh, Terminal, Detached] {
+            assert_eq!(both(origin(kind, Respawns::Yes, None)), (false, false), "{kind:?}");
+        }
+        // A loop or supervisor is kept by whoever keeps it; solobot is judged by who started it in both ways.
+        let service = || Some(origin(Systemd, Respawns::Yes, None));
+        let hand = || Some(origin(Terminal, Respawns::No, None));
+        for kind in [Loop, Parent] {
+            assert_eq!(both(origin(kind, Respawns::Yes, None)), (true, false), "{kind:?}");
+            assert_eq!(both(origin(kind, Respawns::Yes, hand())), (true, false), "{kind:?}");
+            assert_eq!(both(origin(kind, Respawns::No, service())), (false, true), "{kind:?}");
+        }
+        assert_eq!(both(origin(Solobot, Respawns::Yes, None)), (false, false));
+        assert_eq!(both(origin(Solobot, Respawns::No, service())), (true, true));
+        assert_eq!(both(origin(Solobot, Respawns::Yes, hand())), (false, false));
     }
 }

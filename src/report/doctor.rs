@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::doctor::{Diagnosis, Looked, Outcome};
-use crate::doctor::{Code, Finding, Level};
+use crate::doctor::{Code, Finding, Level, plural};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -30,7 +30,8 @@ fn diagnosis(diagnosis: &Diagnosis, width: Option<usize>) -> String {
     }
     text.push('\n');
     if diagnosis.bots.is_empty() {
-        text.push_str("looked for processes with a bot's token in their environment, and for the usual locks: none\n");
+        text.push_str("looked for processes with a bot's token in their environment or a connection to Telegram, and for the usual locks: \
+             none\n");
     }
     for bot in &diagnosis.bots {
         let _ = writeln!(text, "{}", cut(&looked(bot), width));
@@ -57,10 +58,23 @@ fn looked(bot: &Looked) -> String {
     let locks: Vec<String> =
         bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state)).collect();
     let name = sanitize::line(&bot.name);
+    let token = bot
+        .token
+        .as_ref()
+        .map_or_else(String::new, |token| format!(", token of bot {} ({})", token.bot_id, token.fingerprint));
+    let telegram = bot.telegram.as_ref().map_or_else(String::new, |telegram| {
+        let name = telegram.username.as_deref().map(|name| format!(" @{}", sanitize::line(name))).unwrap_or_default();
+        format!(", Telegram knows it{name}, waiting: {}", plural(telegram.pending_updates, "update"))
+    });
+    let logs = match bot.logs.as_slice() {
+        [] => String::new(),
+        logs => format!(", read {}", sanitize::line(&logs.join(", "))),
+    };
+    let beyond = format!("{token}{telegram}{logs}");
     match (locks.is_empty(), bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name)) {
-        (true, _) => format!("looked at {name}: {count}"),
+        (true, _) => format!("looked at {name}: {count}{beyond}"),
         (false, true) => format!("looked at {}", sanitize::line(&locks.join(", "))),
-        (false, false) => format!("looked at {name}: {count}, {}", sanitize::line(&locks.join(", "))),
+        (false, false) => format!("looked at {name}: {count}, {}{beyond}", sanitize::line(&locks.join(", "))),
     }
 }
 
@@ -90,8 +104,7 @@ fn cut(line: &str, width: Option<usize>) -> String {
 
 /// The last line: how many findings, and what to type next.
 fn summary(diagnosis: &Diagnosis) -> String {
-    let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count();
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count() as u64;
     let counts = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Info, "note")];
     let parts: Vec<String> = counts
         .iter()
@@ -175,7 +188,14 @@ mod tests {
             user: "bot".into(),
             time: jiff::Timestamp::UNIX_EPOCH,
             findings,
-            bots: vec![Looked { name: "main".into(), instances: vec![7], locks: vec![lock] }],
+            bots: vec![Looked {
+                name: "main".into(),
+                instances: vec![7],
+                locks: vec![lock],
+                token: None,
+                telegram: None,
+                logs: vec![],
+            }],
             processes: 100,
             uninspected: 0,
             unseen: unseen.iter().map(|&text| text.to_owned()).collect(),

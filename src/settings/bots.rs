@@ -92,6 +92,11 @@ impl Bot {
 }
 
 impl Bot {
+    /// Whether root does not take that key from the file of the user who called `sudo`, although it is there.
+    pub fn withholds(&self, key: &str) -> bool {
+        self.withheld.contains(&key)
+    }
+
     /// `--api-url`, which beats environment and file.
     ///
     /// # Errors

@@ -36,6 +36,14 @@ impl Settings {
         self.make(meant, &overrides)
     }
 
+    /// The bot of this environment, where nothing says which is meant: whose token the usual places hold.
+    ///
+    /// # Errors
+    /// For a base URL in the environment that is none.
+    pub fn ambient(&self) -> Result<Bot, Error> {
+        Workshop { context: self.context(), file: None }.ad_hoc(&Overrides::default())
+    }
+
     /// The one bot for a subcommand that acts: the one named, or the one that the flags mean, or the file's only one.
     ///
     /// # Errors

@@ -219,6 +219,11 @@ impl Error {
         }
     }
 
+    /// Whether a certificate was refused for the time of day: this machine's clock may be wrong.
+    pub fn is_about_time(&self) -> bool {
+        matches!(self, Self::Unreachable { step: Step::Tls, why, .. } if is_about_time(why))
+    }
+
     /// Whether Telegram could not be asked, rather than that it was asked the wrong thing.
     pub fn is_unavailable(&self) -> bool {
         self.exit() == Exit::Unavailable

@@ -84,6 +84,8 @@ pub struct Resolved {
     pub source: Source,
     /// What may go wrong with this token, in whole sentences.
     pub warnings: Vec<String>,
+    /// White space stands around it there.
+    pub is_padded: bool,
 }
 
 impl TokenSources {
@@ -199,13 +201,14 @@ fn read_bounded(path: &Path) -> Result<Content, Error> {
 fn resolved(raw: &str, source: Source, mut warnings: Vec<String>) -> Result<Resolved, Error> {
     let text = raw.trim_start_matches('\u{feff}');
     let token = Token::parse(text).map_err(|_| Error::Malformed { quoted: is_quoted(text), place: source.clone() })?;
-    if raw != token.secret() {
+    let is_padded = raw != token.secret();
+    if is_padded {
         warnings.push(format!(
             "the token of {source} has white space around it: a program that does not strip it derives another lock \
              from it"
         ));
     }
-    Ok(Resolved { token, source, warnings })
+    Ok(Resolved { token, source, warnings, is_padded })
 }
 
 fn is_quoted(text: &str) -> bool {

@@ -1,24 +1,22 @@
-//! `kill-duplicates` and `stop`: exactly the right ones go, whoever started them, however many there are.
+//! `kill-duplicates` and `stop`: exactly the right ones go, whoever started them. The files `duplicates_*.rs` have a subject
+//! each.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Background, Signal, Terminal, Test, alive, alone, holds_for, installed, is_stopped, send, token, wait_until,
+    Background, Signal, Terminal, Test, alive, alone, installed, is_stopped, send, token, wait_until,
 };
-use crate::scenes::{
-    assert_alive, by_hand, by_pid, instances, launch, pid, roots, script, sleeper, wait_for_end_of, with,
-};
+use crate::scenes::{assert_alive, by_hand, by_pid, launch, roots, with};
 
 /// The PIDs of started bots.
-fn pids(bots: &[Background]) -> Vec<i32> {
+pub fn pids(bots: &[Background]) -> Vec<i32> {
     bots.iter().map(Background::pid).collect()
 }
 
 /// Another token than the test's own.
-fn other_token() -> String {
+pub fn other_token() -> String {
     format!("{}:{}", 987_654_321, "B".repeat(35))
 }
 
@@ -242,135 +240,6 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
 }
 
 #[test]
-fn a_bare_name_that_means_several_bots() {
-    alone(|test| {
-        for folder in ["a", "b", "c"] {
-            test.bot(&format!("{folder}/main.py"));
-        }
-        let first = by_hand(test, "a/main.py", 2, "");
-        let second = by_hand(test, "b/main.py", 2, "");
-        let alone_there = by_hand(test, "c/main.py", 1, "");
-        let listed: Vec<String> = pids(&first).iter().chain(&pids(&second)).map(ToString::to_string).collect();
-        let mut expected: Vec<&str> = listed.iter().map(String::as_str).collect();
-        expected.extend(["several bots", "--all", "a/main.py", "b/main.py"]);
-        test.solobot("kill-duplicates -m main.py").run().code(2).stderr_has(&expected);
-        assert_alive("nobody was told which", &[pids(&first), pids(&second), pids(&alone_there)].concat());
-        // A path says which.
-        let answer = test.solobot("kill-duplicates --json -m a/main.py").run().code(0).json();
-        assert_eq!(with(&answer, "results", "terminated"), pids(&first)[1..], "{answer}");
-        // Now only one of them has a surplus; for `stop` it is still several.
-        test.solobot("stop -m main.py").run().code(2).stderr_has(&["several bots"]);
-        let answer = test.solobot("kill-duplicates --json --dry-run -m main.py").run().code(1).json();
-        assert_eq!(with(&answer, "plan", "stop"), pids(&second)[1..], "{answer}");
-        let answer = test.solobot("stop --json --all -m main.py").run().code(0).json();
-        assert_eq!(with(&answer, "results", "terminated").len(), 4, "{answer}");
-    });
-}
-
-#[test]
-fn on_a_terminal_each_of_several_bots_is_asked_for() {
-    alone(|test| {
-        for folder in ["a", "b"] {
-            test.bot(&format!("{folder}/main.py"));
-        }
-        let first = by_hand(test, "a/main.py", 1, "");
-        let second = by_hand(test, "b/main.py", 1, "");
-        let mut terminal = Terminal::start(test, "solobot stop -m main.py");
-        terminal.wait_for("a/main.py");
-        terminal.keys("n");
-        terminal.wait_for("b/main.py");
-        terminal.keys("y");
-        terminal.wait_for("Stop them?");
-        terminal.keys("y");
-        assert_eq!(terminal.ended().code(), Some(0), "{}", terminal.screen());
-        assert!(alive(first[0].pid()) && !alive(second[0].pid()), "{}", terminal.screen());
-    });
-}
-
-#[test]
-fn all_keeps_one_of_each_bot() {
-    alone(|test| {
-        for folder in ["a", "b"] {
-            test.bot(&format!("{folder}/main.py"));
-        }
-        let bots = [by_hand(test, "a/main.py", 2, ""), by_hand(test, "b/main.py", 2, "")];
-        let [first, second] = [pids(&bots[0]), pids(&bots[1])];
-        let answer = test.solobot("kill-duplicates --json --all -m main.py").run().code(0).json();
-        let mut gone = vec![first[1], second[1]];
-        gone.sort_unstable();
-        assert_eq!(with(&answer, "results", "terminated"), gone, "{answer}");
-        assert_alive("one of each", &[first[0], second[0]]);
-    });
-}
-
-#[test]
-fn the_token_tells_bots_apart() {
-    alone(|test| {
-        test.bot("bot.py");
-        let start = |name: &str, token: &str| {
-            let mut command = test.command("python3 bot.py");
-            command.env("BOT_OPTIONS", format!("--pid-file {name}")).env("BOT_TOKEN", token);
-            let bot = test.start_command(command);
-            test.wait_for_pid(name);
-            bot
-        };
-        let ours = [start("a.pid", &token()), start("b.pid", &token())];
-        let theirs = [start("c.pid", &other_token()), start("d.pid", &other_token())];
-        // The same program with two tokens: two bots.
-        test.solobot("kill-duplicates -m bot.py").run().code(2).stderr_has(&["several bots"]);
-        let answer = test.solobot("kill-duplicates --json -m bot.py").env("BOT_TOKEN", &token()).run().code(0);
-        let answer = answer.nowhere(&token()).nowhere(&other_token()).json();
-        assert_eq!(by_pid(&answer, "plan").len(), 2, "another token is never in the plan: {answer}");
-        assert_eq!(with(&answer, "results", "terminated"), pids(&ours)[1..], "{answer}");
-        assert_alive("the other bot", &pids(&theirs));
-        test.write("token", other_token());
-        let answer = test.solobot("stop --json --token-file token -m bot.py").run().code(0).json();
-        assert_eq!(with(&answer, "results", "terminated"), pids(&theirs), "{answer}");
-        assert_alive("ours", &[ours[0].pid()]);
-    });
-}
-
-#[test]
-fn other_arguments_are_another_bot_perhaps() {
-    alone(|test| {
-        let manage =
-            "import signal, sys, os\nopen(sys.argv[1] + '.pid', 'w').write(str(os.getpid()))\nsignal.pause()\n";
-        test.write("manage.py", manage);
-        let mut started = Vec::new();
-        for (name, args) in [("runbot", "runbot"), ("again", "runbot"), ("server", "runserver")] {
-            let _ = fs::remove_file(test.path(&format!("{args}.pid")));
-            started.push((name, test.start(&format!("python3 manage.py {args}"))));
-            test.wait_for_pid(&format!("{args}.pid"));
-        }
-        let pid_of = |name: &str| started.iter().find(|(its, _)| *its == name).unwrap().1.pid();
-        let answer = test.solobot("kill-duplicates --json -m manage.py").run().code(0).json();
-        assert_eq!(with(&answer, "plan", "blocked"), [pid_of("server")], "{answer}");
-        assert_eq!(with(&answer, "results", "terminated"), [pid_of("again")], "{answer}");
-        assert_alive("another command of the same script", &[pid_of("server"), pid_of("runbot")]);
-        // The file says what belongs to the bot.
-        test.write("solobot.toml", "[bots.web]\nscript = \"manage.py\"\nargs = [\"runserver\"]\n");
-        let answer = test.solobot("stop --json web").run().code(0).json();
-        assert_eq!(by_pid(&answer, "plan"), [(pid_of("server"), "stop".to_owned())].into(), "{answer}");
-        assert_alive("the bot", &[pid_of("runbot")]);
-    });
-}
-
-#[test]
-fn a_script_that_was_deleted_meanwhile() {
-    alone(|test| {
-        test.bot("old/bot.py");
-        let bots = by_hand(test, "old/bot.py", 2, "");
-        fs::remove_dir_all(test.path("old")).unwrap();
-        test.solobot("check -m old/bot.py").run().code(1).stdout_has(&[&bots[0].pid().to_string()]);
-        let waiting = test.solobot("check --wait forever -m old/bot.py").start();
-        let answer = test.solobot("kill-duplicates --json -m old/bot.py").run().code(0).json();
-        assert_eq!(with(&answer, "results", "terminated"), [bots[1].pid()], "{answer}");
-        test.solobot("stop -m old/bot.py").run().code(0).stdout_has(&["terminated"]);
-        waiting.finish().code(0).stdout_has(&["safe to start"]);
-    });
-}
-
-#[test]
 fn by_the_lock_alone() {
     alone(|test| {
         test.bot("bot.py");
@@ -381,104 +250,6 @@ fn by_the_lock_alone() {
         assert_eq!(by_pid(&answer, "results"), [(bot, "terminated".to_owned())].into(), "{answer}");
         assert!(!alive(by_hand.pid()) && alive(stranger.pid()));
         test.solobot("stop -l held.lock").run().code(0).stdout_is("no instance runs\n");
-    });
-}
-
-#[test]
-fn two_hundred_at_once() {
-    alone(|test| {
-        sleeper(test, "mybot");
-        script(test, "start", "#!/bin/sh\ni=0\nwhile [ $i -lt 200 ]; do\n  ./mybot &\n  i=$((i+1))\ndone\n");
-        test.run("./start").code(0);
-        wait_until("all run", || instances(test, "-m ./mybot").len() == 200);
-        let begin = Instant::now();
-        let answer = test.solobot("kill-duplicates --json -m ./mybot").run().code(0).json();
-        let taken = begin.elapsed();
-        assert_eq!(with(&answer, "results", "terminated").len(), 199);
-        assert_eq!(roots(test, "-m ./mybot"), with(&answer, "plan", "keep"));
-        assert!(taken < Duration::from_secs(20), "200 that end at once took {taken:?}");
-    });
-}
-
-#[test]
-fn twenty_that_ignore_term_take_one_grace() {
-    alone(|test| {
-        sleeper(test, "mybot");
-        script(
-            test,
-            "start",
-            "#!/bin/sh\ni=0\nwhile [ $i -lt 20 ]; do\n  ./mybot --ignore-term &\n  i=$((i+1))\ndone\n",
-        );
-        test.run("./start").code(0);
-        let ignores_term = |pid: i32| {
-            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
-            u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & (1 << (Signal::TERM.as_raw() - 1)) != 0)
-        };
-        wait_until("all ignore TERM", || {
-            instances(test, "-m ./mybot").iter().filter(|one| ignores_term(pid(one))).count() == 20
-        });
-        let begin = Instant::now();
-        let answer = test.solobot("stop --json --grace 2 -m ./mybot").run().code(0).json();
-        let taken = begin.elapsed();
-        assert_eq!(with(&answer, "results", "killed").len(), 20, "{answer}");
-        assert!(taken > Duration::from_secs(2), "the grace was not given: {taken:?}");
-        assert!(taken < Duration::from_secs(20), "one after the other: {taken:?}");
-        assert!(roots(test, "-m ./mybot").is_empty());
-    });
-}
-
-#[test]
-fn a_loop_of_short_lived_bots_is_reported_and_solobot_ends() {
-    alone(|test| {
-        sleeper(test, "mybot");
-        let looping = "#!/bin/sh\nwhile :; do\n  i=0\n  while [ $i -lt 50 ]; do\n    ./mybot --for 300 &\n    i=$((i+1))\n  \
-                       done\n  wait\ndone\n";
-        script(test, "bomb", looping);
-        let bomb = test.start("./bomb");
-        wait_until("bots run", || instances(test, "-m ./mybot").len() > 10);
-        test.solobot("kill-duplicates -m ./mybot").run().code(1).stdout_has(&[
-            "blocked",
-            "loop",
-            &format!("kill {}", bomb.pid()),
-        ]);
-        assert!(alive(bomb.pid()));
-        // Told to, it stops the loop first; what the loop has started meanwhile goes with it.
-        wait_until("bots run", || instances(test, "-m ./mybot").len() > 10);
-        let output = test.solobot("stop --include-managed -m ./mybot").run();
-        let _ = output.stdout();
-        output.code(0);
-        wait_for_end_of(&[bomb.pid()]);
-        assert!(roots(test, "-m ./mybot").is_empty());
-    });
-}
-
-#[test]
-fn bots_that_somebody_keeps_starting_are_reported_and_solobot_ends() {
-    alone(|test| {
-        sleeper(test, "mybot");
-        // Each is an orphan at once: nothing links it to the one that starts it.
-        script(test, "launch", "#!/bin/sh\n./mybot --for 500 &\n");
-        script(test, "bomb", "#!/bin/sh\nwhile :; do\n  ./launch\ndone\n");
-        let bomb = test.start("timeout 60 ./bomb");
-        wait_until("bots run", || instances(test, "-m ./mybot").len() > 10);
-        let answer = test.solobot("kill-duplicates --json -m ./mybot").run().code(1).json();
-        assert!(!with(&answer, "results", "respawned").is_empty(), "{answer}");
-        assert!(alive(bomb.pid()));
-    });
-}
-
-#[test]
-fn several_solobots_at_once_keep_the_same_one() {
-    alone(|test| {
-        test.bot("bot.py");
-        let bots = by_hand(test, "bot.py", 6, "");
-        let running: Vec<Background> = (0..4).map(|_| test.solobot("kill-duplicates -y -m bot.py").start()).collect();
-        for one in running {
-            let output = one.finish().code(0);
-            let _ = output.stdout_has(&["keep"]).nowhere("survived");
-        }
-        assert_eq!(roots(test, "-m bot.py"), [bots[0].pid()]);
     });
 }
 
@@ -520,35 +291,5 @@ fn check_running_asks_for_exactly_one() {
         let waiting = test.solobot("check --running --wait forever -m bot.py").start();
         send(second[0].pid(), Signal::TERM);
         waiting.finish().code(0).stdout_has(&["one runs"]);
-    });
-}
-
-#[test]
-fn with_nothing_configured_status_shows_every_likely_bot() {
-    alone(|test| {
-        test.bot("one/bot.py");
-        test.bot("two/bot.py");
-        let mut started = Vec::new();
-        for (folder, token) in [("one", token()), ("two", other_token())] {
-            let mut command = test.command("sh -c 'python3 bot.py; exit 0'");
-            command
-                .current_dir(test.path(folder))
-                .env("TELEGRAM_BOT_TOKEN", token)
-                .env("BOT_OPTIONS", "--pid-file pid");
-            started.push((test.start_command(command), test.wait_for_pid(&format!("{folder}/pid"))));
-        }
-        let mut carrier = test.command("tail -f /dev/null");
-        carrier.env("TELEGRAM_BOT_TOKEN", token());
-        let carrier = test.start_command(carrier);
-        let json = test.solobot("status --json").run().code(0).nowhere(&token()).nowhere(&other_token()).json();
-        let bots = json["bots"].as_array().unwrap();
-        let seen: Vec<i32> = bots.iter().flat_map(|bot| bot["instances"].as_array().unwrap()).map(pid).collect();
-        assert_eq!(seen, started.iter().map(|(_, pid)| *pid).collect::<Vec<_>>(), "{json}");
-        assert!(bots.iter().all(|bot| bot["token"]["bot_id"].is_string()), "{json}");
-        // What acts does not guess.
-        for line in ["kill-duplicates", "stop", "check"] {
-            test.solobot(line).run().code(2).stderr_has(&["hint"]);
-        }
-        holds_for(Duration::from_millis(50), "looked at only", || alive(carrier.pid()));
     });
 }

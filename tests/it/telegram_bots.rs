@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::doctor::{codes, finding, level_and_pids};
 use crate::harness::{Background, Signal, Test, Venv, alone, holds_for, peer, send, token, wait_until, wait_within};
 use crate::standin::Standin;
 use crate::telegram_webhook::asking;
 
 /// How long a real bot takes to import its library and start on a loaded machine.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(2);
 /// A second 409 is held back for three seconds: only later is a quiet server quiet.
 const LATE: Duration = Duration::from_secs(4);
 
@@ -48,16 +49,28 @@ fn three_copies_fight_until_one_is_left() {
             let seen = instances(test, &server, "aiogram_bot.py");
             seen.len() == 3 && seen.iter().all(|one| one["polling"] == "yes" && one["confidence"] == "token")
         });
+        // doctor names it, with the fight in the logs that nobody has named to it, and what it prints mends it.
+        let seen = asking(test, &server, "doctor --json -m aiogram_bot.py -l bot.lock").run().code(1).json();
+        let found = finding(&seen, "duplicate-instances");
+        let pids: Vec<i32> = copies.iter().map(Background::pid).collect();
+        assert_eq!(level_and_pids(found), ("error", pids.clone()));
+        assert!(found["evidence"].to_string().contains("conflicts with another poller"), "{found}");
+        assert!(!codes(&seen).contains(&"remote-poller"), "{seen:#}");
+        let command = found["command"].as_str().unwrap();
+        assert!(command.starts_with("solobot kill-duplicates -m "), "{command}");
+        asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0).stdout_has(&["terminated"]);
+        // The oldest stays: no lock, no manager, and all three were connected.
         for copy in copies.drain(1..) {
-            send(copy.pid(), Signal::TERM);
             copy.finish().code(0).stderr_has(&["TelegramConflictError"]);
         }
         let quiet = Instant::now() + LATE;
         wait_until("late 409s are out", || Instant::now() > quiet);
         let conflicts = server.rules().conflicts().len();
-        holds_for(Duration::from_secs(6), "no new conflict", || server.rules().conflicts().len() == conflicts);
+        holds_for(Duration::from_secs(10), "no new conflict", || server.rules().conflicts().len() == conflicts);
         assert_eq!(instances(test, &server, "aiogram_bot.py").len(), 1);
         assert!(server.rules().is_polled());
+        let seen = asking(test, &server, "doctor --json -m aiogram_bot.py -l bot.lock").run().code(0).json();
+        assert!(!codes(&seen).contains(&"remote-poller"), "the fight is over: {seen:#}");
         copies.pop().unwrap().kill();
     });
 }
@@ -104,11 +117,16 @@ fn a_webhook_stops_the_bot_and_delete_webhook_mends_it() {
         server.rules().add_updates(2);
         let mut copy = test.start_command(bot(test, &server, "aiogram_bot.py", ""));
         copy.wait_for_stderr("can't use getUpdates method while webhook is active");
-        asking(test, &server, "delete-webhook -m aiogram_bot.py")
-            .run()
-            .code(0)
-            .stdout_has(&["removed", "2 updates wait"]);
+        let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(1).json();
+        let found = finding(&seen, "webhook-active");
+        assert_eq!(level_and_pids(found), ("error", vec![copy.pid()]));
+        assert!(found["evidence"].to_string().contains("for a webhook's sake"), "what the bot's log says: {found}");
+        let command = found["command"].as_str().unwrap();
+        let mended = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
+        mended.stdout_has(&["removed", "2 updates wait"]);
         copy.wait_for_stderr("handled update 2");
+        let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(0).json();
+        assert!(!codes(&seen).contains(&"webhook-active"), "{seen:#}");
         wait_until("it polls", || server.rules().is_polled());
         assert_eq!(server.rules().pending(), 0);
         copy.kill();

@@ -9,7 +9,7 @@ use crate::standin::Standin;
 use crate::telegram_webhook::without_dns;
 
 /// Telegram's own, brought up on a loopback of the test's own.
-const TELEGRAM: &str = "149.154.167.220";
+pub const TELEGRAM: &str = "149.154.167.220";
 
 /// `connected.py` in the folder, started with these arguments and variables.
 #[track_caller]
@@ -118,7 +118,7 @@ fn another_users_descriptors_cannot_be_read() {
 }
 
 /// Runs a command with a loopback of its own that has Telegram's address.
-fn elsewhere() -> String {
+pub fn elsewhere() -> String {
     let up = format!("ip link set lo up && ip addr add {TELEGRAM}/32 dev lo && exec \"$@\"");
     format!("unshare -n sh -c '{up}' sh")
 }

@@ -2,6 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
+use crate::doctor::{codes, finding};
 use crate::harness::{Background, Test, alone, token, wait_until};
 use crate::standin::{Standin, make_authority};
 use crate::telegram_webhook::asking;
@@ -45,6 +46,8 @@ fn through_an_http_proxy() {
         server.rules().set_webhook("https://example.org/hook");
         let (proxy, port) = http_proxy(test, "");
         let through = |line: &str| asking(test, &server, line).env("http_proxy", &format!("http://127.0.0.1:{port}"));
+        let seen = through("doctor --json -m bot.py").run().code(1).json();
+        assert_eq!(codes(&seen)[0], "webhook-active", "{seen:#}");
         through(LINE).run().code(0).stdout_has(&["removed"]);
         assert!(test.read("tinyproxy.log").contains("CONNECT 127.0.0.1"), "{}", test.read("tinyproxy.log"));
         assert!(!test.read("tinyproxy.log").contains(&token()), "the proxy sees the token");
@@ -55,6 +58,13 @@ fn through_an_http_proxy() {
         let message = json["error"]["message"].as_str().unwrap();
         assert!(message.contains(&format!("127.0.0.1:{port} (http_proxy)")), "{message}");
         through(LINE).env("NO_PROXY", "127.0.0.0/8").run().code(0).stdout_has(&["no webhook"]);
+        let seen = through("doctor --json -m bot.py").run().code(1).json();
+        assert_eq!(codes(&seen)[0], "proxy", "{seen:#}");
+        // What it prints goes around the proxy.
+        let command = finding(&seen, "proxy")["command"].as_str().unwrap().to_owned();
+        let (around, line) = command.split_once(" solobot ").unwrap();
+        let (name, host) = around.split_once('=').unwrap();
+        through(line).env(name, host).run().code(0).stdout_has(&["1 note"]);
     });
 }
 
@@ -89,6 +99,14 @@ fn through_a_socks_proxy() {
         proxy.wait_for_stderr("localhost");
         through("socks5h", "me:wr0ng@", &by_name).code(69).stderr_has(&["proxy failed"]).nowhere("wr0ng");
         through("socks5h", "", &by_name).code(69).stderr_has(&["proxy failed"]);
+        let doctor = |login: &str| {
+            let proxy = format!("socks5h://{login}127.0.0.1:{port}");
+            let solobot = asking(test, &server, "doctor --json -m bot.py").env("SOLOBOT_API_URL", &by_name);
+            let seen = solobot.env("all_proxy", &proxy).run().settled().nowhere("pa55word").json();
+            codes(&seen)[0].to_owned()
+        };
+        assert_eq!(doctor("me:pa55word@"), "local-api-server", "all is well");
+        assert_eq!(doctor(""), "proxy");
         let nobody = format!("http://127.0.0.1:{}", free_port());
         through("socks5h", "me:pa55word@", &nobody).code(69).stderr_has(&["proxy failed", "connection refused"]);
     });
@@ -123,6 +141,12 @@ fn over_tls_with_an_authority_of_our_own() {
         assert_eq!(json["error"]["kind"], "telegram-tls", "{json}");
         assert!(json["error"]["hints"][0].as_str().unwrap().contains("--ca-file"), "{json}");
         assert_eq!((server.connections(), server.methods().len()), (1, 0));
+        let trusts = |options: &str, code| {
+            let line = format!("doctor --json -m bot.py {options}");
+            codes(&asking(test, &server, &line).run().code(code).json())[0].to_owned()
+        };
+        assert_eq!(trusts("", 1), "tls");
+        assert_eq!(trusts(&format!("--ca-file {}", authority.file()), 0), "local-api-server", "all is well");
         // The wrong server under a good certificate's authority.
         let other = make_authority(test, "other", 2);
         let line = format!("{LINE} --ca-file {}", other.file());
@@ -137,6 +161,9 @@ fn a_certificate_that_has_expired_may_be_our_clock() {
         let server = Standin::start_tls(&authority);
         let line = format!("{LINE} --ca-file {}", authority.file());
         asking(test, &server, &line).run().code(69).stderr_has(&["TLS handshake failed", "Expired", "date -u"]);
+        let line = format!("doctor --json -m bot.py --ca-file {}", authority.file());
+        let seen = asking(test, &server, &line).run().code(1).json();
+        assert_eq!(codes(&seen)[..2], ["tls", "clock-skew"], "{seen:#}");
     });
 }
 

@@ -69,12 +69,17 @@ fn in_no_error_at_any_verbosity() {
         urls.push("http://no-such-host.invalid".into());
         urls.push(servers[0].url().replace("http:", "https:"));
         urls.push(format!("http://h/bot{}", token()));
-        for batch in [["", "-v", "-vvvv"], ["--json", "--json -vvvv", "-q"]] {
-            let started: Vec<_> = batch
+        let batches = [
+            ("delete-webhook", ["", "-v", "-vvvv"]),
+            ("delete-webhook", ["--json", "--json -vvvv", "-q"]),
+            ("doctor", ["", "-vvvv", "--json -vvvv"]),
+        ];
+        for (subcommand, options) in batches {
+            let started: Vec<_> = options
                 .iter()
                 .flat_map(|options| urls.iter().map(move |url| (options, url)))
                 .map(|(options, url)| {
-                    let line = format!("delete-webhook -m bot.py --timeout 50ms {options} --api-url {url}");
+                    let line = format!("{subcommand} -m bot.py --timeout 50ms {options} --api-url {url}");
                     let solobot = asking(test, &servers[0], &line).env("RUST_LOG", "trace");
                     solobot.env("RUST_BACKTRACE", "full").start()
                 })
@@ -126,6 +131,8 @@ fn only_harmless_methods_are_called() {
         for line in [
             "status -m bot.py",
             "check -m bot.py",
+            "doctor",
+            "doctor -m bot.py",
             "delete-webhook -m bot.py --dry-run",
             "delete-webhook -m bot.py",
             "delete-webhook -m bot.py --drop-pending-updates",
@@ -137,7 +144,7 @@ fn only_harmless_methods_are_called() {
         }
         let allowed = ["getMe", "getWebhookInfo", "deleteWebhook"];
         let methods = server.methods();
-        assert!(methods.len() >= 6 && methods.iter().all(|method| allowed.contains(&method.as_str())), "{methods:?}");
+        assert!(methods.len() >= 10 && methods.iter().all(|method| allowed.contains(&method.as_str())), "{methods:?}");
     });
 }
 
@@ -182,7 +189,14 @@ fn without_network_work_no_socket_no_resolver_no_certificates() {
         test.bot("bot.py");
         let _bot = test.start("python3 bot.py --pid-file bot.pid");
         test.wait_for_pid("bot.pid");
-        for line in ["status -m bot.py", "status", "check -l x.lock", "acquire -n -l x.lock -- true"] {
+        for line in [
+            "status -m bot.py",
+            "status",
+            "check -l x.lock",
+            "acquire -n -l x.lock -- true",
+            "doctor -m bot.py",
+            "doctor",
+        ] {
             let trace = traced(test, line, &[("SOLOBOT_API_URL", "http://bot-api.example:8081")]);
             assert!(trace.contains("openat"), "strace saw something: {trace}");
             // A socket to nscd, for a user's name, is none of the network's.

@@ -2,11 +2,13 @@
 //! run, a terminal is asked before it does.
 
 mod act;
+pub mod keep;
 pub mod plan;
 
 use serde::Serialize;
 
-use self::plan::{Action, Candidate, Keep, Plan, Wishes};
+use self::keep::{Keep, Standing};
+use self::plan::{Action, Candidate, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
 use super::polling;
@@ -20,7 +22,6 @@ use crate::lock::state::{Facts, State, inspect};
 use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
-use crate::process::terminate::Guard;
 use crate::settings::{Bot, Settings};
 
 /// What was planned and done.
@@ -239,7 +240,8 @@ fn several_meant(bots: &[Vec<&Instance>]) -> Error {
 
 /// Where several run and neither the lock nor a manager says which one counts, the one that is connected does.
 fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
-    if candidates.len() < 2 || candidates.iter().any(|one| one.holds || one.origin.is_managed()) {
+    let standings: Vec<Standing> = candidates.iter().map(Candidate::standing).collect();
+    if !keep::depends_on_polling(&standings) {
         return;
     }
     let servers = polling::servers(bot);
@@ -275,10 +277,4 @@ impl PlanView {
             stop: origin.stop.clone().filter(|_| step.action == Action::Blocked),
         }
     }
-}
-
-/// Processes that may not be signalled, and so neither may an instance that has one of them: solobot and its ancestors.
-fn is_around_us(candidate: &Candidate) -> bool {
-    let guard = Guard::new(&[]);
-    candidate.members.iter().chain([&candidate.root]).any(|member| guard.refusal(member.pid).is_some())
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::is_around_us;
+use super::keep::{self, Keep, Standing, is_around_us};
 use crate::commands::status::{self, Covered};
 use crate::commands::view::command_line;
 use crate::error::Error;
@@ -12,41 +12,6 @@ use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::{self, Origin, OriginKind};
 use crate::process::terminate::Target;
-
-/// Which instance to keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// The one that holds the lock.
-    Holder,
-    /// The one that a service manager keeps.
-    Managed,
-    /// The one that started first.
-    Oldest,
-    /// The one that started last.
-    Newest,
-    /// None.
-    None,
-    /// The one that has this process.
-    Pid(i32),
-}
-
-/// Parses `--keep`.
-///
-/// # Errors
-/// A sentence that names the forms.
-pub fn parse_keep(text: &str) -> Result<Keep, String> {
-    match text {
-        "holder" => Ok(Keep::Holder),
-        "managed" => Ok(Keep::Managed),
-        "oldest" => Ok(Keep::Oldest),
-        "newest" => Ok(Keep::Newest),
-        "none" => Ok(Keep::None),
-        number => match number.parse() {
-            Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
-            _ => Err(format!("`{text}` is none of holder, managed, oldest, newest, none and a PID")),
-        },
-    }
-}
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +69,7 @@ impl Candidate {
             doubt: probable.then(|| doubt.unwrap_or_else(|| "it cannot be told which bot it is".into())),
             is_around_us: false,
         };
-        candidate.is_around_us = is_around_us(&candidate);
+        candidate.is_around_us = is_around_us(&candidate.members);
         candidate
     }
 
@@ -124,8 +89,20 @@ impl Candidate {
             doubt: None,
             is_around_us: false,
         };
-        candidate.is_around_us = is_around_us(&candidate);
+        candidate.is_around_us = is_around_us(&candidate.members);
         candidate
+    }
+
+    /// What is for or against keeping it.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            is_around_us: self.is_around_us,
+            holds: self.holds,
+            is_managed: self.origin.is_managed(),
+            polls: self.polls,
+            is_stopped: self.is_stopped,
+            ..Standing::default()
+        }
     }
 
     fn has(&self, pid: i32) -> bool {
@@ -235,30 +212,17 @@ fn steps_of(candidates: Vec<Candidate>, wishes: &Wishes) -> Vec<Step> {
     candidates.into_iter().enumerate().map(step).collect()
 }
 
-/// The one that stays, and why. The one we run inside of stays in any case: we could not stop it and live. What is only
-/// probably the bot stays at most where the others of its kind are to go and nothing surer is there.
+/// The one that stays, and why. What is only probably the bot stays at most where the others of its kind are to go and
+/// nothing surer is there.
 fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static str)> {
-    let first = |test: &dyn Fn(&Candidate) -> bool, why| candidates.iter().position(test).map(|at| (at, why));
-    let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
     let takes_probable = wishes.include_probable && candidates.iter().all(|one| one.doubt.is_some());
-    let counts = |one: &Candidate| one.doubt.is_none() || takes_probable;
-    let sure = |one: &Candidate| counts(one) && !one.is_stopped;
-    let is_only = candidates.iter().filter(|one| counts(one)).count() == 1;
-    let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
-    let managed = || first(&|one| sure(one) && one.origin.is_managed(), "a service manager keeps it");
-    let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
-    let oldest = || first(&sure, "it is the oldest");
-    let newest = || candidates.iter().rposition(sure).map(|at| (at, "it is the newest"));
-    match wishes.keep {
-        _ if ours.is_some() => ours,
-        Keep::None => None,
-        Keep::Pid(pid) if candidates.iter().any(|one| one.has(pid)) => first(&|one| one.has(pid), "it was named"),
-        _ if is_only => first(&counts, "it is the only one"),
-        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(oldest),
-        Keep::Managed => managed().or_else(holder).or_else(polling).or_else(oldest),
-        Keep::Oldest => oldest(),
-        Keep::Newest => newest(),
-    }
+    let standing = |one: &Candidate| Standing {
+        is_doubtful: one.doubt.is_some() && !takes_probable,
+        is_named: matches!(wishes.keep, Keep::Pid(pid) if one.has(pid)),
+        ..one.standing()
+    };
+    let standings: Vec<Standing> = candidates.iter().map(standing).collect();
+    keep::choose(&standings, wishes.keep)
 }
 
 fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a Candidate>, pid: i32) -> Error {

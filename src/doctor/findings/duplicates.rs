@@ -2,7 +2,7 @@
 
 use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
-use super::{each, instances};
+use super::{conflicts, each, instances};
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
@@ -24,6 +24,7 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
     let shown: Vec<&Seen> = bot.all().collect();
     let finding = Finding::new(Code::DuplicateInstances, level, summary)
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
+        .shown_by(conflicts(bot, facts.now))
         .about(shown.iter().map(|seen| seen.pid()));
     Some(finding.mended_by(command))
 }
@@ -58,8 +59,9 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, from, identity, say, seen};
+    use super::super::super::testing::{bot, facts, fresh_conflicts, from, held_by, identity, polling, say, seen};
     use super::*;
+    use crate::process::connections::Polling;
     use crate::process::matching::{Confidence, Doubt};
     use crate::process::origin::OriginKind;
 
@@ -78,6 +80,40 @@ mod tests {
         let command = |bot| say(duplicate_instances, bot).remove(0).2.unwrap();
         assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "pm2 stop bot");
         assert_eq!(command(bot("main", vec![copy(10), copy(20), seen(30)])), "solobot kill-duplicates main");
+    }
+
+    #[test]
+    fn conflicts_in_the_logs_are_evidence() {
+        let mut two = bot("main", vec![seen(10), seen(20)]);
+        two.logs = fresh_conflicts(7);
+        let found = duplicate_instances(&facts(vec![two]));
+        let text = "7 conflicts with another poller in the last 5m, in /srv/bot.log";
+        assert!(found[0].evidence.iter().any(|line| line == text), "{found:?}");
+    }
+
+    #[test]
+    fn the_one_that_stays_is_that_of_kill_duplicates() {
+        let surplus = |instances: Vec<Seen>, holder: Option<i32>| {
+            let mut bot = bot("main", instances);
+            bot.locks.extend(holder.map(|pid| held_by("/x.lock", &[pid])));
+            bot.surplus().into_iter().map(Seen::pid).collect::<Vec<_>>()
+        };
+        let polls = |pid| polling(seen(pid), Polling::Yes);
+        let service = |pid| from(pid, OriginKind::Systemd, Some("bot.service"));
+        let stopped = |pid| {
+            let mut one = seen(pid);
+            one.instance.state = b'T';
+            one
+        };
+        assert_eq!(surplus(vec![seen(10), service(20), polls(30)], Some(10)), [20, 30], "the holder stays");
+        assert_eq!(surplus(vec![seen(10), service(20), polls(30)], None), [10, 30], "the managed one");
+        assert_eq!(surplus(vec![seen(10), seen(20), polls(30)], None), [10, 20], "the one that polls");
+        assert_eq!(surplus(vec![seen(10), seen(20)], None), [20], "the oldest");
+        assert_eq!(surplus(vec![stopped(10), seen(20)], Some(10)), [10], "never one that is stopped");
+        assert_eq!(surplus(vec![stopped(10), stopped(20)], None), [10, 20]);
+        assert_eq!(surplus(vec![stopped(10)], None), [] as [i32; 0], "the only one is no duplicate");
+        let around = Seen { is_around_us: true, ..seen(20) };
+        assert_eq!(surplus(vec![seen(10), around], Some(10)), [10], "solobot's own ancestor");
     }
 
     #[test]

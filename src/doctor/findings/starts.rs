@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::facts::{Bot, Facts, Seen, Start, Starter};
 use super::super::{Code, Finding, Level};
-use super::each;
+use super::{conflicts, each};
+use crate::conflicts::pattern::Shape;
 use crate::duration::show;
 use crate::process::origin::{Origin, OriginKind};
 
@@ -133,7 +134,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     each(facts, |bot| {
         let ended: Vec<&Start> = bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
         if ended.is_empty() || bot.starts.len() < 2 {
-            return None;
+            return logged_loop(bot, facts);
         }
         let level = if bot.starts.len() > 2 { Level::Error } else { Level::Warning };
         let origin = bot.instances.iter().map(|seen| &seen.instance.origin).find(|origin| origin.would_respawn());
@@ -159,6 +160,22 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     })
 }
 
+/// A loop that pauses for longer than the watch lasts shows in the logs.
+fn logged_loop(bot: &Bot, facts: &Facts) -> Option<Finding> {
+    let is_loop = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == Shape::RespawnLoop);
+    if !is_loop || bot.logs.fresh.other_poller == 0 {
+        return None;
+    }
+    let summary = format!("conflicts of {} come as regularly as something that starts it again and again", bot.name);
+    Some(
+        Finding::new(Code::RespawnLoop, Level::Warning, summary)
+            .shown_by(conflicts(bot, facts.now))
+            .shown_by(bot.describe_all(bot.all(), facts.now))
+            .about(bot.all().map(Seen::pid))
+            .mended_by(bot.solobot("status")),
+    )
+}
+
 /// What is certain is an error.
 fn level_of(bot: &Bot) -> Level {
     if bot.instances.len() > 1 { Level::Error } else { Level::Warning }
@@ -166,9 +183,10 @@ fn level_of(bot: &Bot) -> Level {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::Trace;
-    use super::super::super::testing::{bot, from, identity, named, say, seen};
+    use super::super::super::facts::{Logs, Trace};
+    use super::super::super::testing::{bot, fresh_conflicts, from, identity, named, say, seen};
     use super::*;
+    use crate::conflicts::pattern::Pattern;
     use crate::process::program::Program;
 
     fn release(pid: i32, path: &str) -> Seen {
@@ -227,6 +245,17 @@ mod tests {
         let said = say(ide_autorun, bot("main", vec![seen(5), ide(10)]));
         assert_eq!((said[0].0, &said[0].1), (Level::Error, &vec![10]));
         assert_eq!(say(ide_autorun, bot("main", vec![seen(5), seen(10)])), []);
+    }
+
+    #[test]
+    fn a_loop_that_only_the_logs_show() {
+        let logged = |kind, fresh| {
+            let pattern = Pattern { kind, every: Some(30.0), evidence: "9 starts of the bot".into(), suggestion: "" };
+            Bot { logs: Logs { pattern: Some(pattern), ..fresh_conflicts(fresh) }, ..bot("main", vec![seen(10)]) }
+        };
+        assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 3))[0].0, Level::Warning);
+        assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 0)), [], "it is over");
+        assert_eq!(say(respawn_loop, logged(Shape::PingPong, 3)), []);
     }
 
     #[test]

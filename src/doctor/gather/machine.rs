@@ -1,42 +1,94 @@
 //! Nothing is named: every likely bot on this machine, and the locks that the field's bots use.
 
 use std::io;
+use std::thread;
 
 use jiff::Timestamp;
 
-use super::super::facts::{Bot, Facts, Lock, Seen};
-use super::{OnWatch, Surroundings, count, look_closer, places, select, watch};
+use super::super::facts::{Bot, Facts, Lock, Seen, TokenSeen};
+use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, select, watch};
 use crate::env;
+use crate::process::connections::connected;
 use crate::process::find::{self, Found};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+
+/// A token that is at hand although nothing is configured: the bot that it belongs to may be asked about.
+#[derive(Debug, Default)]
+pub struct Ambient<'a> {
+    /// The flags that mean it behind another subcommand.
+    pub select: Option<String>,
+    /// The rest.
+    pub remote: Remote<'a>,
+}
 
 /// Looks at everything that may be a bot.
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub fn of_machine(surroundings: &Surroundings, on_watch: &mut OnWatch<'_>) -> io::Result<Facts> {
-    let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
-    let mut found = find::likely_bots(&[])?;
-    found.forecast();
-    count(&mut facts, &found);
-    for instances in bots(&found) {
-        let mut bot = bot_of(instances);
-        bot.locks = places::locks_of(&bot, None, surroundings, false);
-        if let Some(program) = bot.instances[0].instance.program.clone() {
-            watch(&mut bot, &program, on_watch);
+pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: &mut OnWatch<'_>) -> io::Result<Facts> {
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| ambient.remote.way.ask());
+        let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
+        let connected: Vec<Identity> =
+            connected(&ambient.remote.servers)?.into_iter().map(|(process, _)| process).collect();
+        let mut found = find::likely_bots_and(&[], &connected)?;
+        found.forecast();
+        count(&mut facts, &found);
+        for instances in bots(&found) {
+            let mut bot = bot_of(instances);
+            bot.locks = places::locks_of(&bot, None, surroundings, false);
+            bot.logs = logs::look(&[], &bot, &surroundings.events, facts.now);
+            if let Some(program) = bot.instances[0].instance.program.clone() {
+                watch(&mut bot, &program, on_watch);
+            }
+            facts.bots.push(bot);
         }
-        facts.bots.push(bot);
-    }
-    let is_known = |lock: &Lock| {
-        let mut known = facts.bots.iter().flat_map(|bot| &bot.locks);
-        known.any(|other| other.facts.path == lock.facts.path)
-    };
-    let alone: Vec<Lock> = places::well_known(surroundings).into_iter().filter(|lock| !is_known(lock)).collect();
-    facts.bots.extend(alone.into_iter().map(lock_alone));
-    Ok(facts)
+        let is_known = |lock: &Lock| {
+            let mut known = facts.bots.iter().flat_map(|bot| &bot.locks);
+            known.any(|other| other.facts.path == lock.facts.path)
+        };
+        let alone: Vec<Lock> = places::well_known(surroundings).into_iter().filter(|lock| !is_known(lock)).collect();
+        let owner = owner_of(ambient, &mut facts.bots);
+        facts.bots.extend(alone.into_iter().map(lock_alone));
+        let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
+        look_beyond(&mut facts, &servers)?;
+        // A thread that panics has told why.
+        let telegram = asked.join().unwrap_or_default();
+        if let Some(at) = owner {
+            facts.bots[at].telegram = telegram;
+        }
+        Ok(facts)
+    })
 }
 
-/// One token and one program are one bot: a web front end with the same `.env` does not poll.
+/// The bot whose token is at hand; one that does not run is put there.
+fn owner_of(ambient: &Ambient<'_>, bots: &mut Vec<Bot>) -> Option<usize> {
+    let Remote { token, token_fault, server, api_flags, .. } = &ambient.remote;
+    if token.is_none() && token_fault.is_none() {
+        return None;
+    }
+    let is_theirs = |bot: &Bot| {
+        token
+            .as_ref()
+            .is_some_and(|token| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint))
+    };
+    let at = bots.iter().position(is_theirs).unwrap_or_else(|| {
+        let name =
+            token.as_ref().map_or_else(|| "the bot of this environment".into(), |it| format!("bot {}", it.bot_id));
+        bots.push(Bot { name, select: ambient.select.clone(), ..Bot::default() });
+        bots.len() - 1
+    });
+    let bot = &mut bots[at];
+    bot.token.clone_from(token);
+    bot.token_fault.clone_from(token_fault);
+    bot.server.clone_from(server);
+    bot.api_flags.clone_from(api_flags);
+    Some(at)
+}
+
+/// One token and one program are one bot: a web front end with the same `.env` does not poll. Where no token is to be
+/// seen, arguments and folder are to be the same too.
 fn bots(found: &Found) -> Vec<Vec<Seen>> {
     let program =
         |instance: &Instance| instance.program.as_ref().map_or_else(|| instance.command.clone(), ToString::to_string);
@@ -45,7 +97,9 @@ fn bots(found: &Found) -> Vec<Vec<Seen>> {
         let seen = look_closer(instance, Some(env::SKIP_LOCK));
         let is_same = |bot: &&mut Vec<Seen>| {
             let other = &bot[0].instance;
-            instance.token == other.token && program(instance) == program(other)
+            let is_alike = || instance.args == other.args && instance.cwd == other.cwd;
+            let is_one = instance.token == other.token && program(instance) == program(other);
+            is_one && (instance.token.is_some() || is_alike())
         };
         match bots.iter_mut().find(is_same) {
             Some(bot) => bot.push(seen),
@@ -63,9 +117,17 @@ fn bot_of(instances: Vec<Seen>) -> Bot {
         select: program.and_then(select),
         has_program: true,
         skip_env: Some(env::SKIP_LOCK.to_owned()),
+        is_guess: true,
+        token: token_of(first),
         instances,
         ..Bot::default()
     }
+}
+
+fn token_of(instance: &Instance) -> Option<TokenSeen> {
+    let (fingerprint, bot_id) = (instance.token.clone()?, instance.bot_id.clone()?);
+    let place = format!("the environment of PID {}", instance.root.pid);
+    Some(TokenSeen { bot_id, fingerprint, place, is_padded: false })
 }
 
 fn lock_alone(lock: Lock) -> Bot {

@@ -1,36 +1,49 @@
 //! Gathering the facts: the only part of doctor that looks at the machine. It changes nothing.
 
+mod bearers;
 mod lock;
+mod logs;
 mod machine;
 mod places;
 mod starts;
+mod telegram;
 mod tmpfiles;
 mod traces;
 mod view;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Bot, Facts, Seen, Trace};
+use super::facts::{Bot, Facts, Seen, TokenSeen, Trace};
+use crate::commands::kill_duplicates::keep::is_around_us;
+use crate::conflicts::input::Input;
+use crate::env;
+use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
+use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use crate::process::details::{Handle, variable};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::program::Program;
+use crate::telegram::proxy;
 use crate::telegram::token::Token;
 
-pub use machine::of_machine;
+pub use machine::{Ambient, of_machine};
+pub use telegram::Way;
 
-/// Where locks may lie besides the bots' own folders.
+/// Where locks may lie besides the bots' own folders, and what solobot remembers.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The current folder.
     pub cwd: PathBuf,
     /// `$XDG_STATE_HOME`, or what stands for it.
     pub state: Option<PathBuf>,
+    /// What solobot has written down.
+    pub events: Vec<Event>,
 }
 
 /// A bot to look at.
@@ -54,12 +67,33 @@ pub struct Target<'a> {
     pub skip_env: Option<&'a str>,
     /// Whether the lock may lie on a network file system.
     pub network_allowed: bool,
+    /// What lies beyond this machine.
+    pub remote: Remote<'a>,
+}
+
+/// A bot's token, its server, and its logs.
+#[derive(Debug, Default)]
+pub struct Remote<'a> {
+    /// Its token.
+    pub token: Option<TokenSeen>,
+    /// Why what stands in its token's place is none.
+    pub token_fault: Option<String>,
+    /// Its self-hosted server.
+    pub server: Option<String>,
+    /// What counts as Telegram among its connections.
+    pub servers: Servers,
+    /// How to ask Telegram.
+    pub way: Way<'a>,
+    /// The flags by which another subcommand reaches Telegram in the same way.
+    pub api_flags: String,
+    /// Its logs, where somebody names them.
+    pub logs: Vec<Input>,
 }
 
 /// Told before starts are watched, with the bot's name and how long that may take.
 pub type OnWatch<'a> = dyn FnMut(&str, Duration) + 'a;
 
-/// Looks at these bots.
+/// Looks at these bots. Telegram is asked meanwhile.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -68,30 +102,79 @@ pub fn of_targets(
     surroundings: &Surroundings,
     on_watch: &mut OnWatch<'_>,
 ) -> io::Result<Facts> {
-    let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
-    for target in targets {
-        let bots = match target.program {
-            Some(program) => {
-                let mut found = find::find(&Search::new(program).with_token(target.token))?;
-                found.forecast();
-                count(&mut facts, &found);
-                distinct(&found, target)
+    thread::scope(|scope| {
+        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.remote.way.ask())).collect();
+        let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
+        let mut servers = Vec::new();
+        let mut first_of_each = Vec::new();
+        for target in targets {
+            first_of_each.push(facts.bots.len());
+            for bot in bots_of(target, surroundings, &mut facts, on_watch)? {
+                servers.push(target.remote.servers.clone());
+                facts.bots.push(bot);
             }
-            None => vec![empty(target)],
+        }
+        look_beyond(&mut facts, &servers)?;
+        for (at, asked) in first_of_each.into_iter().zip(asked) {
+            // A thread that panics has told why.
+            facts.bots[at].telegram = asked.join().unwrap_or_default();
+        }
+        Ok(facts)
+    })
+}
+
+/// The distinct bots of a target, with their locks and logs.
+fn bots_of(
+    target: &Target<'_>,
+    surroundings: &Surroundings,
+    facts: &mut Facts,
+    on_watch: &mut OnWatch<'_>,
+) -> io::Result<Vec<Bot>> {
+    let mut bots = match target.program {
+        Some(program) => {
+            let mut found = find::find(&Search::new(program).with_token(target.token))?;
+            found.forecast();
+            count(facts, &found);
+            distinct(&found, target)
+        }
+        None => vec![empty(target)],
+    };
+    for bot in &mut bots {
+        bot.locks = if target.lock_is_named || target.program.is_none() {
+            vec![lock::look(target.lock, bot.all(), target.network_allowed)]
+        } else {
+            places::locks_of(bot, Some(target.lock), surroundings, target.network_allowed)
         };
-        for mut bot in bots {
-            bot.locks = if target.lock_is_named || target.program.is_none() {
-                vec![lock::look(target.lock, bot.all(), target.network_allowed)]
-            } else {
-                places::locks_of(&bot, Some(target.lock), surroundings, target.network_allowed)
-            };
-            if let Some(program) = target.program {
-                watch(&mut bot, program, on_watch);
-            }
-            facts.bots.push(bot);
+        bot.logs = logs::look(&target.remote.logs, bot, &surroundings.events, facts.now);
+        if let Some(program) = target.program {
+            watch(bot, program, on_watch);
         }
     }
-    Ok(facts)
+    Ok(bots)
+}
+
+/// Who else has the bots' tokens, and who of all is connected; all at the same time.
+fn look_beyond(facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
+    facts.bearers = bearers::of(&facts.bots)?;
+    let with_servers = |(bot, servers)| -> Vec<_> { Bot::all(bot).map(move |seen| (seen, servers)).collect() };
+    let seen = facts.bots.iter().zip(servers).flat_map(with_servers);
+    let mut subjects: Vec<Subject<'_>> =
+        seen.map(|(seen, servers)| Subject { members: &seen.instance.members, servers }).collect();
+    let all = Servers {
+        addresses: servers.iter().flat_map(|servers| servers.addresses.clone()).collect(),
+        is_unknown: servers.iter().any(|servers| servers.is_unknown),
+    };
+    let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
+    subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
+    let mut evidence = connections::look(&subjects).into_iter();
+    let all = |bot| Bot::all_mut(bot);
+    for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
+        seen.evidence = evidence;
+    }
+    for (bearer, evidence) in facts.bearers.iter_mut().zip(evidence) {
+        bearer.evidence = evidence;
+    }
+    Ok(())
 }
 
 /// A bot of which nothing has been seen yet.
@@ -103,6 +186,10 @@ fn empty(target: &Target<'_>) -> Bot {
         has_program: target.program.is_some(),
         lock_is_named: target.lock_is_named,
         skip_env: target.skip_env.map(str::to_owned),
+        token: target.remote.token.clone(),
+        token_fault: target.remote.token_fault.clone(),
+        server: target.remote.server.clone(),
+        api_flags: target.remote.api_flags.clone(),
         ..Bot::default()
     }
 }
@@ -156,7 +243,20 @@ fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
         flocks: flocks_around(instance),
         traces: traces_of(instance, environ.as_deref()),
         folder_is_gone: instance.cwd.as_ref().is_some_and(|cwd| cwd.to_string_lossy().ends_with(" (deleted)")),
+        evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
+        padded: environ.as_deref().and_then(padded),
+        has_proxy: environ.as_deref().is_some_and(proxy::is_set),
+        is_around_us: is_around_us(&instance.members),
     }
+}
+
+/// The variable that holds a token with white space around it.
+fn padded(environ: &[u8]) -> Option<String> {
+    let is_padded = |name: &&&str| {
+        let value = variable(environ, name).and_then(|value| std::str::from_utf8(value).ok());
+        value.is_some_and(|value| Token::parse(value).is_ok() && value != value.trim())
+    };
+    env::TOKENS.iter().find(is_padded).map(|name| (*name).to_owned())
 }
 
 /// What the instance and its ancestors have locked. PID 1's locks are nobody's in particular.

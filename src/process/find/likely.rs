@@ -1,11 +1,15 @@
-//! Likely bots: what carries a token in its environment, for `status` with nothing configured.
+//! Likely bots, where nothing is configured: what carries a token in its environment, or is connected to Telegram.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::telegram::token;
 
 use super::super::argv::{self, Reading, Runner, Target};
 use super::super::details::{Details, Handle};
+use super::super::identity::Identity;
+use super::super::instance::Instance;
 use super::super::matching::{Confidence, Match};
 use super::super::origin::Starter;
 use super::super::table;
@@ -18,6 +22,15 @@ use super::candidate::{Candidate, Tree};
 /// # Errors
 /// If the process table cannot be read.
 pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
+    likely_bots_and(token_names, &[])
+}
+
+/// The same, and these processes, which are connected to Telegram: a bot that reads its token from a file shows none.
+/// Proxies, browsers and Telegram's own programs are none.
+///
+/// # Errors
+/// As [`likely_bots`].
+pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Result<Found> {
     let listing = table::list_by_executable(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut tree = Tree::new(token_names);
     let mut uninspected = listing.unreadable;
@@ -31,17 +44,22 @@ pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
             }
             Err(_) => continue,
         };
-        let Some(token) = token::find_in_environ(&environ, token_names) else { continue };
+        let token = token::find_in_environ(&environ, token_names);
+        let is_connected = || connected.iter().any(|process| process.pid == hit.pid);
+        if token.is_none() && !is_connected() {
+            continue;
+        }
         if let Some(candidate) = candidate(&handle, token) {
             tree.insert(candidate);
         }
     }
     let mut instances = tree.instances();
-    let mut tokens: Vec<Option<String>> = Vec::new();
+    let mut traits = Vec::new();
     for instance in &mut instances {
-        instance.bot = tokens.iter().position(|token| *token == instance.token).unwrap_or_else(|| {
-            tokens.push(instance.token.clone());
-            tokens.len() - 1
+        let own = Traits::of(instance);
+        instance.bot = traits.iter().position(|one| *one == own).unwrap_or_else(|| {
+            traits.push(own);
+            traits.len() - 1
         });
     }
     Ok(Found {
@@ -53,7 +71,26 @@ pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
     })
 }
 
-fn candidate(handle: &Handle, token: token::Token) -> Option<Candidate> {
+/// What distinct bots differ in.
+#[derive(PartialEq)]
+enum Traits {
+    /// The token.
+    Token(String),
+    /// Where none is to be seen: program, arguments and folder.
+    Start(String, Vec<OsString>, Option<PathBuf>),
+}
+
+impl Traits {
+    fn of(instance: &Instance) -> Self {
+        if let Some(token) = &instance.token {
+            return Self::Token(token.clone());
+        }
+        let program = instance.program.as_ref().map_or_else(|| instance.command.clone(), ToString::to_string);
+        Self::Start(program, instance.args.clone(), instance.cwd.clone())
+    }
+}
+
+fn candidate(handle: &Handle, token: Option<token::Token>) -> Option<Candidate> {
     let details = Details::read(handle)?;
     let reading = argv::read(&details.argv, details.exe.as_deref());
     let Reading::Runs(invocation) = &reading else { return None };
@@ -62,10 +99,55 @@ fn candidate(handle: &Handle, token: token::Token) -> Option<Candidate> {
     }
     let confidence = match invocation.target {
         Target::Worker | Target::Inline(_) | Target::Stdin => Confidence::Probable,
-        Target::Script(_) | Target::Module(_) | Target::Executable(_) => Confidence::Token,
+        _ if token.is_some() => Confidence::Token,
+        Target::Script(_) | Target::Executable(_) => Confidence::File,
+        Target::Module(_) => Confidence::Module,
     };
+    if token.is_none() && is_go_between(&details) {
+        return None;
+    }
     let found = Some(Match { confidence, doubt: None, file: None });
-    Some(Candidate { cwd: handle.link("cwd"), token: Some(token), found, is_blind: false, details, reading })
+    Some(Candidate { cwd: handle.link("cwd"), token, found, is_blind: false, details, reading })
+}
+
+/// Programs that are connected to Telegram for other reasons than a bot's: clients, proxies, the Bot API server itself.
+const GO_BETWEENS: [&str; 30] = [
+    "telegram-desktop",
+    "Telegram",
+    "telegram-cli",
+    "telegram-bot-api",
+    "firefox",
+    "firefox-bin",
+    "firefox-esr",
+    "chrome",
+    "chromium",
+    "brave",
+    "msedge",
+    "opera",
+    "nginx",
+    "haproxy",
+    "caddy",
+    "envoy",
+    "squid",
+    "tinyproxy",
+    "microsocks",
+    "privoxy",
+    "danted",
+    "3proxy",
+    "ss-local",
+    "sing-box",
+    "xray",
+    "v2ray",
+    "clash",
+    "mihomo",
+    "tor",
+    "sshd",
+];
+
+fn is_go_between(details: &Details) -> bool {
+    let names = [details.exe.as_deref(), details.argv.first().map(Path::new)];
+    let mut names = names.into_iter().flatten().filter_map(|path| path.file_name()?.to_str());
+    names.any(|name| GO_BETWEENS.contains(&name.trim_end_matches(" (deleted)").trim_end_matches(':')))
 }
 
 fn own() -> i32 {

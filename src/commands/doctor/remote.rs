@@ -1,0 +1,121 @@
+//! What doctor needs to look beyond this machine: tokens, the way to Telegram, logs.
+
+use std::path::Path;
+
+use super::super::{conflicts, delete_webhook, polling};
+use super::quote;
+use crate::cli;
+use crate::doctor::facts::{Sibling, TokenSeen};
+use crate::doctor::gather::{Ambient, Remote, Way};
+use crate::error::{Error, Expected};
+use crate::settings::{Bot, Settings};
+use crate::telegram::api::Client;
+use crate::telegram::base_url::BaseUrl;
+use crate::telegram::errors;
+use crate::telegram::source::{Error as SourceError, Source};
+
+/// The one for a bot. What is wrong with a token must not keep doctor from looking at everything else: it is put among
+/// what is `unseen`, or is a finding.
+///
+/// # Errors
+/// For certificates that cannot be used.
+pub fn of_bot<'a>(
+    bot: &'a Bot,
+    args: &'a cli::Doctor,
+    settings: &'a Settings,
+    unseen: &mut Vec<String>,
+) -> Result<Remote<'a>, Error> {
+    let mut fault = None;
+    let resolved = match bot.token.resolve() {
+        Ok(resolved) => resolved,
+        Err(error @ SourceError::Malformed { .. }) => {
+            fault = Some(std::iter::once(error.to_string()).chain(error.hints()).collect::<Vec<_>>().join("; "));
+            None
+        }
+        Err(error) => {
+            unseen.push(format!("the token of {} is not known: {error}", bot.name));
+            None
+        }
+    };
+    // The server that the file names is not believed, and the token is not meant for any other.
+    let is_withheld = bot.withholds("api_url") && args.api.api_url.is_none();
+    if is_withheld {
+        unseen.push(format!(
+            "what Telegram says of {}: root takes no `api_url` from another user's file; name it with -c, or --api-url",
+            bot.name
+        ));
+    }
+    let way = match resolved {
+        None => Way::None,
+        Some(_) if is_withheld => Way::None,
+        Some(resolved) => {
+            match Client::new(&bot.api_url, &resolved.token, delete_webhook::route(&args.api, settings)) {
+                Ok(client) => Way::Client(client.without_retries()),
+                Err(error @ errors::Error::Proxy(_)) => Way::Broken(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    };
+    Ok(Remote {
+        token: resolved.map(|resolved| TokenSeen {
+            bot_id: resolved.token.bot_id().to_owned(),
+            fingerprint: resolved.token.fingerprint().to_owned(),
+            place: resolved.source.to_string(),
+            is_padded: resolved.is_padded,
+        }),
+        token_fault: fault,
+        server: BaseUrl::parse(&bot.api_url).ok().filter(|url| !url.is_public()).map(|url| url.to_string()),
+        servers: polling::servers(bot),
+        way,
+        api_flags: api_flags(args),
+        logs: conflicts::of_bot(bot),
+    })
+}
+
+/// The one where nothing is configured: for the bot whose token the environment or the current folder has.
+///
+/// # Errors
+/// As [`of_bot`].
+pub fn ambient<'a>(
+    bot: &'a Bot,
+    args: &'a cli::Doctor,
+    settings: &'a Settings,
+    unseen: &mut Vec<String>,
+) -> Result<Ambient<'a>, Error> {
+    let mut remote = of_bot(bot, args, settings, unseen)?;
+    remote.servers = polling::servers_of_all(settings);
+    let select = bot.token.resolve().ok().flatten().and_then(|resolved| match &resolved.source {
+        Source::Variable(name) => Some(format!("--token-env {name}")),
+        Source::File(path) => Some(format!("--token-file {}", quote(path))),
+        Source::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
+        Source::Untrusted { .. } => None,
+    });
+    Ok(Ambient { select, remote })
+}
+
+/// The flags by which another subcommand gets the same token and reaches Telegram in the same way.
+fn api_flags(args: &cli::Doctor) -> String {
+    let path = |flag: &str, path: &Option<std::path::PathBuf>| {
+        path.as_deref().map(|path: &Path| format!(" {flag} {}", quote(path)))
+    };
+    let text =
+        |flag: &str, text: &Option<String>| text.as_deref().map(|text| format!(" {flag} {}", shell_words::quote(text)));
+    let flags = [
+        text("--token-env", &args.selection.token_env),
+        path("--token-file", &args.selection.token_file),
+        path("--env-file", &args.selection.env_file),
+        text("--api-url", &args.api.api_url),
+        path("--ca-file", &args.api.ca_file),
+    ];
+    flags.into_iter().flatten().collect()
+}
+
+/// Every bot of the file that has a token, whichever are looked at.
+pub fn siblings(settings: &Settings) -> Vec<Sibling> {
+    let bots = settings.select_many(&cli::Selection::default(), &[]).unwrap_or_default();
+    let with_token = |bot: &Bot| {
+        let fingerprint = bot.token.resolve().ok()??.token.fingerprint().to_owned();
+        Some(Sibling { name: bot.name.clone(), fingerprint, lock: bot.lock.clone() })
+    };
+    bots.iter().filter_map(with_token).collect()
+}

@@ -1,0 +1,96 @@
+//! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
+
+use crate::process::identity::Identity;
+use crate::process::terminate::Guard;
+
+/// Which instance to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// The one that holds the lock.
+    Holder,
+    /// The one that a service manager keeps.
+    Managed,
+    /// The one that started first.
+    Oldest,
+    /// The one that started last.
+    Newest,
+    /// None.
+    None,
+    /// The one that has this process.
+    Pid(i32),
+}
+
+/// Parses `--keep`.
+///
+/// # Errors
+/// A sentence that names the forms.
+pub fn parse_keep(text: &str) -> Result<Keep, String> {
+    match text {
+        "holder" => Ok(Keep::Holder),
+        "managed" => Ok(Keep::Managed),
+        "oldest" => Ok(Keep::Oldest),
+        "newest" => Ok(Keep::Newest),
+        "none" => Ok(Keep::None),
+        number => match number.parse() {
+            Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
+            _ => Err(format!("`{text}` is none of holder, managed, oldest, newest, none and a PID")),
+        },
+    }
+}
+
+/// What is for or against keeping an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
+pub struct Standing {
+    /// solobot runs inside of it, and could not stop it and live.
+    pub is_around_us: bool,
+    /// It holds the lock, or an ancestor does.
+    pub holds: bool,
+    /// A service manager keeps it.
+    pub is_managed: bool,
+    /// It is connected to Telegram, as far as that was looked at.
+    pub polls: bool,
+    /// Stopped (SIGSTOP): it serves nobody.
+    pub is_stopped: bool,
+    /// It is only probably this bot, and nobody has said that such ones count.
+    pub is_doubtful: bool,
+    /// It has the process that was named (`--keep PID`).
+    pub is_named: bool,
+}
+
+/// The position of the one that stays, and why; the standings come oldest first. None that is stopped stays, unless it is
+/// the only one.
+pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
+    let first = |test: &dyn Fn(&Standing) -> bool, why| all.iter().position(test).map(|at| (at, why));
+    let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
+    let counts = |one: &Standing| !one.is_doubtful;
+    let sure = |one: &Standing| counts(one) && !one.is_stopped;
+    let is_only = all.iter().filter(|one| counts(one)).count() == 1;
+    let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
+    let managed = || first(&|one| sure(one) && one.is_managed, "a service manager keeps it");
+    let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
+    let oldest = || first(&sure, "it is the oldest");
+    let newest = || all.iter().rposition(sure).map(|at| (at, "it is the newest"));
+    match keep {
+        _ if ours.is_some() => ours,
+        Keep::None => None,
+        Keep::Pid(_) if all.iter().any(|one| one.is_named) => first(&|one| one.is_named, "it was named"),
+        _ if is_only => first(&counts, "it is the only one"),
+        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(oldest),
+        Keep::Managed => managed().or_else(holder).or_else(polling).or_else(oldest),
+        Keep::Oldest => oldest(),
+        Keep::Newest => newest(),
+    }
+}
+
+/// Whether one of these processes may not be signalled, and so the instance may not be stopped: solobot or an ancestor.
+pub fn is_around_us(members: &[Identity]) -> bool {
+    let guard = Guard::new(&[]);
+    members.iter().any(|member| guard.refusal(member.pid).is_some())
+}
+
+/// Whether it decides who polls: where several run, and neither the lock nor a manager says which one counts. To look at
+/// connections takes time.
+pub fn depends_on_polling(all: &[Standing]) -> bool {
+    all.len() > 1 && !all.iter().any(|one| one.holds || one.is_managed)
+}

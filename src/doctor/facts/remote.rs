@@ -1,0 +1,145 @@
+//! What a diagnosis knows beyond this machine's processes and locks: tokens, Telegram's answer, the logs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::conflicts::pattern::Pattern;
+use crate::conflicts::tally::Counts;
+use crate::process::connections::Evidence;
+use crate::process::identity::Identity;
+use crate::telegram::api::WebhookInfo;
+use crate::telegram::errors::Error;
+
+/// What is older in a log is over.
+pub const FRESH: Duration = Duration::from_mins(5);
+/// Telegram holds the poll of a dead client for 50 s at most: so long conflicts are normal after a start or a takeover.
+pub const SETTLES: Duration = Duration::from_mins(1);
+
+/// A bot's token, as far as it may be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSeen {
+    /// The bot's id at Telegram.
+    pub bot_id: String,
+    /// By which two hosts can be compared.
+    pub fingerprint: String,
+    /// Where it was found.
+    pub place: String,
+    /// White space stands around it there.
+    pub is_padded: bool,
+}
+
+/// What Telegram says of a bot.
+#[derive(Debug, Clone, Default)]
+pub enum Telegram {
+    /// Nobody asked: without a token nothing is sent.
+    #[default]
+    NotAsked,
+    /// It answered.
+    Answered(Answer),
+    /// It could not be asked, or refuses.
+    Failed {
+        /// Why.
+        error: Error,
+        /// The proxy on the way.
+        proxy: Option<String>,
+    },
+}
+
+/// Telegram's answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The bot's name at Telegram.
+    pub username: Option<String>,
+    /// Its webhook.
+    pub webhook: WebhookInfo,
+    /// How far the server's clock is ahead of ours.
+    pub clock_ahead: Option<SignedDuration>,
+    /// The proxy on the way.
+    pub proxy: Option<String>,
+}
+
+impl Telegram {
+    /// The answer, if there is one.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Answered(answer) => Some(answer),
+            Self::NotAsked | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Why there is none.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Failed { error, .. } => Some(error),
+            Self::NotAsked | Self::Answered(_) => None,
+        }
+    }
+
+    /// The proxy on the way.
+    pub fn proxy(&self) -> Option<&str> {
+        match self {
+            Self::Answered(Answer { proxy, .. }) | Self::Failed { proxy, .. } => proxy.as_deref(),
+            Self::NotAsked => None,
+        }
+    }
+}
+
+/// What a bot's logs say.
+#[derive(Debug, Clone, Default)]
+pub struct Logs {
+    /// Those that were read.
+    pub names: Vec<String>,
+    /// Those that could not be, and why.
+    pub unreadable: Vec<String>,
+    /// The errors of the last minutes but those that a start or a takeover explains.
+    pub fresh: Counts,
+    /// The conflicts of the last minutes that a start or a takeover explains.
+    pub settling: u64,
+    /// The latest start or takeover.
+    pub takeover: Option<Takeover>,
+    /// When the last conflict was.
+    pub last: Option<Timestamp>,
+    /// Conflicts without a time.
+    pub undated: u64,
+    /// The last day's conflicts.
+    pub day: u64,
+    /// What they look like.
+    pub pattern: Option<Pattern>,
+}
+
+/// A moment from which on conflicts are normal for a while: the poll of whoever polled before is still held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, in a few words.
+    pub what: String,
+}
+
+/// A bot of solobot.toml, whichever was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sibling {
+    /// Its name.
+    pub name: String,
+    /// The fingerprint of its token.
+    pub fingerprint: String,
+    /// Its lock.
+    pub lock: PathBuf,
+}
+
+/// An instance of another program that has the token of one of the bots.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// Its root process.
+    pub process: Identity,
+    /// What it runs.
+    pub program: String,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// The fingerprint of its token.
+    pub fingerprint: String,
+    /// Its connections.
+    pub evidence: Evidence,
+}

@@ -1,0 +1,253 @@
+//! What Telegram's answer shows: a webhook, another clock, too many requests, a server of one's own.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::super::facts::{Bot, FRESH, Facts, Seen};
+use super::super::{Code, Finding, Level, plural};
+use super::{each, see_logs};
+use crate::duration::show;
+use crate::process::connections::Connection;
+use crate::telegram::errors::Error;
+use crate::telegram::networks;
+
+/// A clock that differs by less is right: HTTP tells seconds, and requests take time.
+const SKEW: Duration = Duration::from_mins(1);
+
+/// A webhook is set: whoever polls gets 409.
+pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let in_logs = bot.logs.fresh.webhook;
+        let logged = (in_logs > 0).then(|| {
+            format!(
+                "{} of the last {} for a webhook's sake, in {}",
+                plural(in_logs, "conflict"),
+                show(FRESH),
+                bot.logs.names.join(", ")
+            )
+        });
+        let finding = match bot.telegram.answer() {
+            Some(answer) if answer.webhook.is_set() => {
+                let info = &answer.webhook;
+                let summary = format!(
+                    "a webhook is set for {}: Telegram sends updates there, and answers every poll with 409",
+                    bot.name
+                );
+                let failed = info.last_error_message.as_ref().map(|text| format!("its last delivery failed: {text}"));
+                Finding::new(Code::WebhookActive, Level::Error, summary)
+                    .shown_by([format!(
+                        "webhook {}; waiting: {}",
+                        info.url,
+                        plural(info.pending_update_count, "update")
+                    )])
+                    .shown_by(failed)
+            }
+            None if in_logs > 0 => {
+                let summary = format!("a webhook kept {} from polling, as its logs say", bot.name);
+                Finding::new(Code::WebhookActive, Level::Warning, summary)
+            }
+            // Without a webhook now, what the logs say is over.
+            Some(_) | None => return None,
+        };
+        Some(
+            finding
+                .shown_by(logged)
+                .shown_by(bot.describe_all(&bot.instances, facts.now))
+                .about(bot.instances.iter().map(Seen::pid))
+                .mended_by(bot.delete_webhook()),
+        )
+    })
+}
+
+/// This machine's clock is wrong.
+pub fn clock_skew(facts: &Facts) -> Vec<Finding> {
+    let mut found: Vec<Finding> = each(facts, |bot| {
+        let ahead = bot.telegram.answer().and_then(|answer| answer.clock_ahead);
+        let (summary, evidence) = match (ahead, bot.telegram.error()) {
+            (Some(ahead), _) if ahead.unsigned_abs() >= SKEW => {
+                let side = if ahead > SignedDuration::ZERO { "behind" } else { "ahead of" };
+                let apart = show(ahead.unsigned_abs());
+                let summary = format!("this machine's clock is {apart} {side} Telegram's");
+                (summary, format!("here it is {}, there {apart} {}", facts.now, other_side(side)))
+            }
+            (_, Some(error)) if error.is_about_time() => (
+                "this machine's clock may be wrong: a certificate is refused for the time of day".into(),
+                error.to_string(),
+            ),
+            _ => return None,
+        };
+        Some(
+            Finding::new(Code::ClockSkew, Level::Warning, summary)
+                .shown_by([evidence])
+                .mended_by("timedatectl set-ntp true".to_owned()),
+        )
+    });
+    // The clock is the machine's, whichever bot was asked about.
+    found.truncate(1);
+    found
+}
+
+fn other_side(side: &str) -> &'static str {
+    if side == "behind" { "later" } else { "earlier" }
+}
+
+/// Telegram limits the rate.
+pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let in_logs = bot.logs.fresh.rate_limit;
+        let error = bot.telegram.error().filter(|error| matches!(error, Error::RateLimited { .. }));
+        if error.is_none() && in_logs == 0 {
+            return None;
+        }
+        let summary = format!("too many requests are made with the token of {}", bot.name);
+        let logged = (in_logs > 0).then(|| {
+            format!(
+                "{} with 429 in the last {}, in {}",
+                plural(in_logs, "answer"),
+                show(FRESH),
+                bot.logs.names.join(", ")
+            )
+        });
+        Some(
+            Finding::new(Code::RateLimited, Level::Warning, summary)
+                .shown_by(error.map(ToString::to_string))
+                .shown_by(logged)
+                .about(bot.instances.iter().map(Seen::pid))
+                .mended_by(see_logs(bot).or_else(|| bot.solobot("status"))),
+        )
+    })
+}
+
+/// The bot belongs to a self-hosted server, and one to which it does not belong is asked.
+pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let (level, summary) = match (bot.telegram.error(), &bot.server) {
+            (Some(Error::NotServed { server, .. }), _) => {
+                (Level::Error, format!("{server} does not serve {}: it belongs to another server", bot.name))
+            }
+            (Some(Error::LoggedOut { server, .. }), _) => {
+                (Level::Error, format!("{} has left {server}: it was moved to another server", bot.name))
+            }
+            (Some(Error::Redirected { .. } | Error::NoBotApi { .. }), Some(server))
+                if bot.telegram.proxy().is_none() =>
+            {
+                (Level::Error, format!("what answers at {server} is no Bot API server"))
+            }
+            (_, Some(server)) if elsewhere(bot).next().is_some() => {
+                (Level::Warning, format!("{} is to use {server}, and is connected to Telegram's own server", bot.name))
+            }
+            (_, Some(server)) => {
+                let summary = format!("{} uses the Bot API server {server}: no other one may serve it", bot.name);
+                (Level::Info, summary)
+            }
+            (_, None) => return None,
+        };
+        let connections = elsewhere(bot).map(|(seen, to)| format!("PID {} is connected to {}", seen.pid(), to.to));
+        let error = bot.telegram.error().filter(|_| level == Level::Error);
+        let command = match (level, &bot.server) {
+            (Level::Error, Some(server)) => Some(format!("curl -v {server}")),
+            _ => bot.solobot("status"),
+        };
+        Some(
+            Finding::new(Code::LocalApiServer, level, summary)
+                .shown_by(error.map(ToString::to_string))
+                .shown_by(connections)
+                .shown_by([match &bot.server {
+                    Some(server) => format!("the settings name {server}"),
+                    None => "the settings name no server: Telegram's own was asked".to_owned(),
+                }])
+                .about(bot.instances.iter().map(Seen::pid))
+                .mended_by(command),
+        )
+    })
+}
+
+/// The connections of a bot's instances to Telegram's own networks, where it has a server of its own.
+fn elsewhere(bot: &Bot) -> impl Iterator<Item = (&Seen, &Connection)> {
+    bot.instances
+        .iter()
+        .flat_map(|seen| seen.evidence.connections.iter().map(move |to| (seen, to)))
+        .filter(|(_, connection)| networks::is_telegram(connection.to.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{answered, bot, connected, failed, logs, say, seen};
+    use super::*;
+    use crate::conflicts::tally::Counts;
+    use crate::telegram::base_url::BaseUrl;
+    use crate::telegram::errors::Step;
+
+    fn server() -> BaseUrl {
+        BaseUrl::parse("http://127.0.0.1:8081").unwrap()
+    }
+
+    fn saying(telegram: crate::doctor::facts::Telegram) -> Bot {
+        Bot { telegram, ..bot("main", vec![seen(10)]) }
+    }
+
+    #[test]
+    fn a_webhook_that_is_set_and_one_that_was() {
+        let mend = Some("solobot delete-webhook main --token-env T".to_owned());
+        let flags = |bot| Bot { api_flags: " --token-env T".into(), ..bot };
+        let with_logs = |bot| Bot { logs: logs(Counts { webhook: 3, conflicts: 3, ..Counts::default() }), ..bot };
+        let set = flags(saying(answered("https://example.org/x", 0)));
+        assert_eq!(say(webhook_active, set.clone()), [(Level::Error, vec![10], mend.clone())]);
+        assert_eq!(say(webhook_active, with_logs(set)).len(), 1);
+        let unasked = flags(with_logs(bot("main", vec![seen(10)])));
+        assert_eq!(say(webhook_active, unasked), [(Level::Warning, vec![10], mend)]);
+        assert_eq!(say(webhook_active, with_logs(saying(answered("", 0)))), []);
+        assert_eq!(say(webhook_active, bot("main", vec![seen(10)])), []);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_said_once() {
+        for (ahead, words) in [(3600, "1h behind"), (-7200, "2h ahead of")] {
+            let found = clock_skew(&crate::doctor::testing::facts(vec![
+                saying(answered("", ahead)),
+                saying(answered("", ahead)),
+            ]));
+            assert_eq!((found.len(), found[0].level), (1, Level::Warning));
+            assert!(found[0].summary.contains(words), "{found:?}");
+        }
+        for fine in [0, 59, -59] {
+            assert_eq!(say(clock_skew, saying(answered("", fine))), []);
+        }
+        let tls = |why: &str| {
+            let (why, step) = (why.to_owned(), Step::Tls);
+            saying(failed(Error::Unreachable { server: server(), step, why, transient: false, proxy: None }))
+        };
+        assert_eq!(say(clock_skew, tls("invalid peer certificate: Expired")).len(), 1);
+        assert_eq!(say(clock_skew, tls("invalid peer certificate: UnknownIssuer")), []);
+    }
+
+    #[test]
+    fn too_many_requests() {
+        let limited = saying(failed(Error::RateLimited { server: server(), retry_after: Some(3) }));
+        assert_eq!(say(rate_limited, limited)[0].0, Level::Warning);
+        let logged = Bot { logs: logs(Counts { rate_limit: 2, ..Counts::default() }), ..bot("main", vec![]) };
+        assert_eq!(say(rate_limited, logged)[0].2.as_deref(), Some("solobot conflicts --since 1h /srv/bot.log"));
+        assert_eq!(say(rate_limited, saying(answered("", 0))), []);
+    }
+
+    #[test]
+    fn a_server_of_ones_own() {
+        let own = |bot| Bot { server: Some("http://127.0.0.1:8081".into()), ..bot };
+        let level = |bot| say(local_api_server, bot).first().map(|said| said.0);
+        assert_eq!(level(saying(answered("", 0))), None);
+        assert_eq!(level(own(saying(answered("", 0)))), Some(Level::Info));
+        let (bot_id, description) = (String::new(), String::new());
+        let not_served =
+            Error::NotServed { server: server(), bot_id: bot_id.clone(), description: description.clone() };
+        assert_eq!(level(own(saying(failed(not_served)))), Some(Level::Error));
+        let left = Error::LoggedOut { server: server(), bot_id, description };
+        assert_eq!(level(saying(failed(left))), Some(Level::Error), "the public server, too");
+        let page = || failed(Error::NoBotApi { server: server(), status: 200, why: String::new() });
+        assert_eq!(level(own(saying(page()))), Some(Level::Error));
+        assert_eq!(level(saying(page())), None);
+        let split = |to: &str| own(bot("main", vec![connected(seen(10), &[(10, to)])]));
+        assert_eq!(level(split("149.154.167.220:443")), Some(Level::Warning));
+        assert_eq!(level(split("127.0.0.1:8081")), Some(Level::Info));
+    }
+}

@@ -1,0 +1,252 @@
+//! Trouble on the way to Telegram that is no conflict: each step of the way is a finding of its own.
+
+use super::super::facts::{Bot, FRESH, Facts, Seen};
+use super::super::{Code, Finding, Level, plural};
+use super::{each, see_logs};
+use crate::duration::show;
+use crate::error::Expected;
+use crate::process::connections::Polling;
+use crate::telegram::base_url::BaseUrl;
+use crate::telegram::errors::{Error, Step};
+
+/// Fewer network errors in the logs are nothing unusual.
+const MANY: u64 = 3;
+
+/// The server's name cannot be looked up.
+pub fn dns(facts: &Facts) -> Vec<Finding> {
+    failed(facts, Code::Dns, "the name of the Bot API server cannot be looked up here")
+}
+
+/// No connection can be made; or connections break, as the logs say.
+pub fn tcp(facts: &Facts) -> Vec<Finding> {
+    let mut found = failed(facts, Code::Tcp, "no connection to the Bot API server can be made from here");
+    found.extend(each(facts, unsteady));
+    found
+}
+
+/// The server is not believed to be who it says.
+pub fn tls(facts: &Facts) -> Vec<Finding> {
+    failed(facts, Code::Tls, "the connection to the Bot API server cannot be made secure")
+}
+
+/// The proxy cannot be used, or answers in Telegram's place.
+pub fn proxy(facts: &Facts) -> Vec<Finding> {
+    failed(facts, Code::Proxy, "the proxy on the way to Telegram is in the way")
+}
+
+/// The server answers with errors, or not at all.
+pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
+    let mut found = failed(facts, Code::TelegramDown, "the Bot API server was reached, and does not serve");
+    found.extend(each(facts, |bot| {
+        let count = bot.logs.fresh.server;
+        if count == 0 || bot.telegram.error().is_some() {
+            return None;
+        }
+        let summary = format!("Telegram answered {} with errors of its own", bot.name);
+        let evidence = format!(
+            "{} with 5xx in the last {}, in {}",
+            plural(count, "answer"),
+            show(FRESH),
+            bot.logs.names.join(", ")
+        );
+        Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).mended_by(see_logs(bot)))
+    }));
+    found
+}
+
+/// Which finding a failure is; `None` where it is no trouble of the way.
+fn code_of(bot: &Bot, error: &Error) -> Option<Code> {
+    match error {
+        Error::Unreachable { step, .. } => Some(match step {
+            Step::Dns => Code::Dns,
+            Step::Proxy => Code::Proxy,
+            Step::Tcp => Code::Tcp,
+            Step::Tls => Code::Tls,
+            Step::Http => Code::TelegramDown,
+        }),
+        Error::Proxy(_) => Some(Code::Proxy),
+        Error::Redirected { .. } | Error::NoBotApi { .. } => match (bot.telegram.proxy(), &bot.server) {
+            (Some(_), _) => Some(Code::Proxy),
+            // Then it is a matter of that server.
+            (None, Some(_)) => None,
+            (None, None) => Some(Code::TelegramDown),
+        },
+        Error::Server { .. } | Error::Refused { .. } => Some(Code::TelegramDown),
+        Error::BaseUrl(_)
+        | Error::CaFile { .. }
+        | Error::RateLimited { .. }
+        | Error::TokenRejected { .. }
+        | Error::NotServed { .. }
+        | Error::LoggedOut { .. } => None,
+    }
+}
+
+/// One finding for all bots that fail in the same way.
+fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
+    let mut alike: Vec<(String, &Error, Vec<&Bot>)> = Vec::new();
+    for bot in &facts.bots {
+        let Some(error) = bot.telegram.error().filter(|error| code_of(bot, error) == Some(code)) else { continue };
+        let text = error.to_string();
+        match alike.iter_mut().find(|(other, ..)| *other == text) {
+            Some((.., bots)) => bots.push(bot),
+            None => alike.push((text, error, vec![bot])),
+        }
+    }
+    let finding = |(text, error, bots): (String, &Error, Vec<&Bot>)| {
+        let names: Vec<&str> = bots.iter().map(|bot| bot.name.as_str()).collect();
+        let connected: Vec<&Seen> =
+            bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
+        // Then the way is only ours that is broken: another user's environment, another network namespace.
+        let level = if connected.is_empty() { Level::Error } else { Level::Warning };
+        let spared = connected.iter().map(|seen| format!("PID {} is connected all the same", seen.pid()));
+        Finding::new(code, level, format!("{summary} (asked for {})", names.join(", ")))
+            .shown_by([text])
+            .shown_by(error.hints())
+            .shown_by(spared)
+            .about(bots.iter().flat_map(|bot| &bot.instances).map(Seen::pid))
+            .mended_by(command(error, bots[0]))
+    };
+    alike.into_iter().map(finding).collect()
+}
+
+/// What shows more of a failure, or goes around it.
+fn command(error: &Error, bot: &Bot) -> Option<String> {
+    let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
+    match error {
+        Error::Proxy(malformed) => Some(format!("env -u {} {}", malformed.variable, again()?)),
+        Error::Unreachable { server, step: Step::Dns, .. } => Some(format!("getent hosts {}", server.host())),
+        Error::Unreachable { server, step: Step::Proxy, .. } => Some(around(server, &again()?)),
+        Error::Redirected { server, .. } | Error::NoBotApi { server, .. } if bot.telegram.proxy().is_some() => {
+            Some(around(server, &again()?))
+        }
+        Error::Unreachable { server, .. }
+        | Error::Server { server, .. }
+        | Error::Refused { server, .. }
+        | Error::Redirected { server, .. }
+        | Error::NoBotApi { server, .. } => Some(format!("curl -v {server}")),
+        _ => None,
+    }
+}
+
+fn around(server: &BaseUrl, again: &str) -> String {
+    format!("NO_PROXY={} {again}", server.host())
+}
+
+/// Connections that break again and again, though this one did not.
+fn unsteady(bot: &Bot) -> Option<Finding> {
+    let (network, timeout) = (bot.logs.fresh.network, bot.logs.fresh.timeout);
+    if network + timeout < MANY || bot.telegram.error().is_some() {
+        return None;
+    }
+    let now = if bot.telegram.answer().is_some() { "; just now it answered" } else { "" };
+    let evidence = format!(
+        "{} and {} in the last {}, in {}{now}",
+        plural(network, "network error"),
+        plural(timeout, "time-out"),
+        show(FRESH),
+        bot.logs.names.join(", ")
+    );
+    let summary = format!("the connection of {} to Telegram breaks again and again: that is no conflict", bot.name);
+    Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).mended_by(see_logs(bot)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::facts::Telegram;
+    use super::super::super::testing::{answered, bot, facts, logs, polling, say, seen};
+    use super::super::Find;
+    use super::*;
+    use crate::conflicts::tally::Counts;
+
+    const ALL: [(Code, Find); 5] = [
+        (Code::Dns, dns),
+        (Code::Tcp, tcp),
+        (Code::Tls, tls),
+        (Code::Proxy, proxy),
+        (Code::TelegramDown, telegram_down),
+    ];
+
+    fn failing(error: Error, proxy: bool, server: bool) -> Bot {
+        let proxy = proxy.then(|| "127.0.0.1:3128 (ALL_PROXY)".to_owned());
+        let server = server.then(|| "http://h:8081".to_owned());
+        Bot { telegram: Telegram::Failed { error, proxy }, server, ..bot("main", vec![]) }
+    }
+
+    /// Which of the findings fire, and what is to be typed.
+    fn found(bot: &Bot) -> Vec<(Code, Option<String>)> {
+        let all = ALL.into_iter().flat_map(|(code, find)| {
+            say(find, bot.clone()).into_iter().map(move |(level, _, command)| {
+                assert_eq!(level, Level::Error, "{code:?}");
+                (code, command)
+            })
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn each_step_is_one_finding() {
+        let server = || BaseUrl::parse("https://h").unwrap();
+        let at = |step| Error::Unreachable { server: server(), step, why: "x".into(), transient: true, proxy: None };
+        let curl = || Some("curl -v https://h".to_owned());
+        let cases = [
+            (at(Step::Dns), Code::Dns, Some("getent hosts h".to_owned())),
+            (at(Step::Tcp), Code::Tcp, curl()),
+            (at(Step::Tls), Code::Tls, curl()),
+            (at(Step::Proxy), Code::Proxy, Some("NO_PROXY=h solobot doctor main".to_owned())),
+            (at(Step::Http), Code::TelegramDown, curl()),
+            (Error::Server { server: server(), status: 502, description: String::new() }, Code::TelegramDown, curl()),
+        ];
+        for (error, code, command) in cases {
+            assert_eq!(found(&failing(error, false, false)), [(code, command)], "{code:?}");
+        }
+        for fine in [
+            Error::RateLimited { server: server(), retry_after: None },
+            Error::NotServed { server: server(), bot_id: String::new(), description: String::new() },
+        ] {
+            assert_eq!(found(&failing(fine, false, false)), []);
+        }
+        assert_eq!(found(&Bot { telegram: answered("", 0), ..bot("main", vec![]) }), []);
+        assert_eq!(found(&bot("main", vec![seen(10)])), []);
+    }
+
+    #[test]
+    fn whose_fault_a_foreign_answer_is() {
+        let page = || {
+            let server = BaseUrl::parse("http://h:8081").unwrap();
+            Error::NoBotApi { server, status: 200, why: "it begins with `<html>`".into() }
+        };
+        let codes = |bot: Bot| found(&bot).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        assert_eq!(codes(failing(page(), true, false)), [Code::Proxy]);
+        assert_eq!(codes(failing(page(), false, true)), [], "local-api-server says it");
+        assert_eq!(codes(failing(page(), false, false)), [Code::TelegramDown]);
+    }
+
+    #[test]
+    fn bots_that_fail_alike_are_told_once_and_a_connected_one_softens_it() {
+        let error = || {
+            let server = BaseUrl::parse("https://h").unwrap();
+            Error::Unreachable { server, step: Step::Tcp, why: "x".into(), transient: true, proxy: None }
+        };
+        let failing = |name: &str, seen| {
+            let telegram = Telegram::Failed { error: error(), proxy: None };
+            Bot { telegram, ..bot(name, vec![seen]) }
+        };
+        let two = facts(vec![failing("a", seen(10)), failing("b", seen(20))]);
+        let found = tcp(&two);
+        assert_eq!((found.len(), found[0].level, &found[0].pids), (1, Level::Error, &vec![10, 20]));
+        assert!(found[0].summary.ends_with("(asked for a, b)"), "{found:?}");
+        let connected = facts(vec![failing("a", polling(seen(10), Polling::Yes))]);
+        assert_eq!(tcp(&connected)[0].level, Level::Warning);
+    }
+
+    #[test]
+    fn trouble_in_the_logs() {
+        let logged = |counts| Bot { logs: logs(counts), telegram: answered("", 0), ..bot("main", vec![]) };
+        let many = Counts { network: 2, timeout: 1, ..Counts::default() };
+        assert_eq!(say(tcp, logged(many))[0].0, Level::Warning);
+        assert_eq!(say(tcp, logged(Counts { network: 2, ..Counts::default() })), []);
+        let down = Counts { server: 1, ..Counts::default() };
+        assert_eq!(say(telegram_down, logged(down))[0].0, Level::Warning);
+        assert_eq!(say(telegram_down, logged(Counts::default())), []);
+    }
+}

@@ -1,0 +1,211 @@
+//! Who polls: another machine, several processes of one instance, nobody.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
+use super::super::{Code, Finding, Level, plural};
+use super::{conflicts, each, instances, see_logs};
+use crate::duration::show;
+use crate::process::connections::Polling;
+use crate::telegram::base_url::BaseUrl;
+
+/// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.
+const ONGOING: Duration = Duration::from_secs(90);
+/// A bot that has run for so long has connected.
+const STARTED: Duration = Duration::from_secs(30);
+
+/// Conflicts now, and one instance at most here: somebody else has the token.
+pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        if !is_fought_by_a_stranger(facts, bot) {
+            return None;
+        }
+        let is_ongoing = bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < ONGOING);
+        let is_blind = facts.uninspected > 0 || facts.hidden;
+        let is_sure = is_ongoing && !is_blind && bot.logs.fresh.other_poller > 1;
+        let level = if is_sure { Level::Error } else { Level::Warning };
+        let summary = format!(
+            "somebody else polls with the token of {}: on another machine, in a place that cannot be seen from here, or \
+             with a leaked token",
+            bot.name
+        );
+        let own = match bot.instances.as_slice() {
+            [] => "no instance runs here".to_owned(),
+            [_, ..] => "one instance runs here, and no other process here is connected with this token".to_owned(),
+        };
+        let doubt = match (is_blind, is_ongoing) {
+            (true, _) => Some("not every process here could be inspected: the other one may be here".to_owned()),
+            (_, false) => Some("if you have just stopped one here, look again in two minutes".to_owned()),
+            _ => None,
+        };
+        let fingerprint = bot
+            .token
+            .as_ref()
+            .map_or_else(|| "the token's fingerprint".to_owned(), |token| format!("fingerprint {}", token.fingerprint));
+        Some(
+            Finding::new(Code::RemotePoller, level, summary)
+                .shown_by(conflicts(bot, facts.now))
+                .shown_by([own])
+                .shown_by(doubt)
+                .shown_by(bot.describe_all(&bot.instances, facts.now))
+                .shown_by([
+                    format!(
+                        "to find it: solobot status on every machine that ever had the token (laptop, old server, CI, \
+                         containers), and look for {fingerprint}"
+                    ),
+                    "or lock it out: /revoke at @BotFather gives a new token, and the old one ends at once".to_owned(),
+                ])
+                .about(bot.instances.iter().map(Seen::pid))
+                .mended_by(bot.solobot("status").or_else(|| see_logs(bot))),
+        )
+    })
+}
+
+/// Conflicts now that nothing on this machine explains.
+fn is_fought_by_a_stranger(facts: &Facts, bot: &Bot) -> bool {
+    let is_alone = bot.all().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
+    bot.logs.fresh.other_poller > 0 && is_alone && !has_rival(facts, bot)
+}
+
+/// Whether another program or bot here is connected with the token.
+fn has_rival(facts: &Facts, bot: &Bot) -> bool {
+    let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
+    let Some(own) = own.or_else(|| bot.instances.iter().find_map(|seen| seen.instance.token.as_deref())) else {
+        return false;
+    };
+    let may_poll = |polling| polling != Polling::No;
+    let of_bot = |other: &Bot| {
+        let has_token = other.token.as_ref().is_some_and(|token| token.fingerprint == own);
+        !std::ptr::eq(other, bot) && has_token && other.instances.iter().any(|one| may_poll(one.evidence.polling))
+    };
+    let bearers = || facts.bearers.iter().any(|one| one.fingerprint == own && may_poll(one.evidence.polling));
+    facts.bots.iter().any(of_bot) || bearers()
+}
+
+/// The processes of an instance that are connected to Telegram.
+fn connected_processes(seen: &Seen) -> BTreeSet<i32> {
+    seen.evidence.connections.iter().map(|connection| connection.pid).collect()
+}
+
+/// Conflicts only right after a start or a takeover: as it should be.
+pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let (logs, takeover) = (&bot.logs, bot.logs.takeover.as_ref()?);
+        if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.all().count() > 1 {
+            return None;
+        }
+        let age = facts.now.duration_since(takeover.at).unsigned_abs();
+        let summary = format!(
+            "the conflicts of {} came right after a change of who polls: they are normal for {}",
+            bot.name,
+            show(SETTLES)
+        );
+        Some(
+            Finding::new(Code::RecentTakeover, Level::Info, summary)
+                .shown_by([
+                    format!("{} {} ago", takeover.what, show(age)),
+                    format!("{} within {} of that, and none later", plural(logs.settling, "conflict"), show(SETTLES)),
+                ])
+                .about(bot.instances.iter().map(Seen::pid))
+                .mended_by(see_logs(bot)),
+        )
+    })
+}
+
+/// An instance that lives and is not connected.
+pub fn not_polling(facts: &Facts) -> Vec<Finding> {
+    instances(facts)
+        .filter(|(bot, seen)| {
+            let age = facts.now.duration_since(seen.instance.started).unsigned_abs();
+            // Of what only looks like a bot nobody knows whether it is to poll, unless it has done so.
+            let is_bot = !bot.is_guess || bot.logs.day > 0;
+            is_bot && seen.evidence.polling == Polling::No && age >= STARTED && !is_backing_off(facts, bot)
+        })
+        .map(|(bot, seen)| {
+            let summary = format!("PID {} of {} runs, and is not connected to Telegram", seen.pid(), bot.name);
+            let storm = (bot.logs.day > 0).then(|| {
+                let count = plural(bot.logs.day, "conflict");
+                format!("it may have given up after {count} in the last day, in {}", bot.logs.names.join(", "))
+            });
+            Finding::new(Code::NotPolling, Level::Warning, summary)
+                .shown_by([bot.describe(seen, facts.now), "three looks within a second saw no connection".to_owned()])
+                .shown_by(storm)
+                .about([seen.pid()])
+                .mended_by(see_logs(bot).or_else(|| bot.solobot("status")))
+        })
+        .collect()
+}
+
+/// A client that has just been refused waits before it connects again.
+fn is_backing_off(facts: &Facts, bot: &Bot) -> bool {
+    bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < SETTLES)
+}
+
+/// Several processes of one instance are connected.
+pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
+    instances(facts)
+        .filter_map(|(bot, seen)| {
+            let pids = connected_processes(seen);
+            if pids.len() < 2 {
+                return None;
+            }
+            let are_at_odds = bot.logs.fresh.other_poller > 0;
+            let level = if are_at_odds { Level::Error } else { Level::Warning };
+            let summary = format!(
+                "{} processes of one instance of {} are connected to Telegram: if more than one polls, they fight",
+                pids.len(),
+                bot.name
+            );
+            let list: Vec<String> = pids.iter().map(i32::to_string).collect();
+            let each =
+                seen.evidence.connections.iter().map(|one| format!("PID {} is connected to {}", one.pid, one.to));
+            Some(
+                Finding::new(Code::SeveralPollers, level, summary)
+                    .shown_by(each)
+                    .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
+                    .about(pids)
+                    .mended_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
+            )
+        })
+        .collect()
+}
+
+/// Conflicts with nobody, on a way on which something may send requests twice.
+pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
+    each(facts, |bot| {
+        let [seen] = bot.instances.as_slice() else { return None };
+        if !is_fought_by_a_stranger(facts, bot) {
+            return None;
+        }
+        let by_proxy = seen.has_proxy.then(|| format!("the environment of PID {} names a proxy", seen.pid()));
+        let by_server =
+            bot.server.as_ref().filter(|url| is_far(url)).map(|url| format!("{url} may be a load balancer"));
+        if by_proxy.is_none() && by_server.is_none() {
+            return None;
+        }
+        let summary = format!(
+            "what lies between {} and Telegram may repeat its requests: a poll that is sent twice fights itself",
+            bot.name
+        );
+        let fresh = bot.logs.fresh.other_poller;
+        Some(
+            Finding::new(Code::RepeatingProxy, Level::Warning, summary)
+                .shown_by(by_proxy)
+                .shown_by(by_server)
+                .shown_by([format!("{} in the last {}, and one instance here", plural(fresh, "conflict"), show(FRESH))])
+                .about([seen.pid()])
+                .mended_by(format!("tr '\\0' '\\n' </proc/{}/environ | grep -i _proxy=", seen.pid())),
+        )
+    })
+}
+
+/// Whether that server is not this very machine.
+fn is_far(url: &str) -> bool {
+    let Ok(server) = BaseUrl::parse(url) else { return false };
+    let is_loopback = server.host().parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    !is_loopback && !server.host().eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests;

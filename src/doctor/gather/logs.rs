@@ -1,0 +1,229 @@
+//! What the logs say of the last minutes and of the last day.
+//!
+//! Where nobody names a bot's logs, they are the files that its instances write to: standard output, standard error, and
+//! what is called `….log`. Not promised: to find a log behind a pipe, as docker, journald and pm2 have them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::super::facts::{Bot, FRESH, Logs, SETTLES, Seen, Takeover};
+use crate::conflicts::input::Input;
+use crate::conflicts::pattern::Shape;
+use crate::conflicts::tally::{By, Limits, Summary};
+use crate::conflicts::{Query, Source, read};
+use crate::journal::{Event, What};
+use crate::process::details::Handle;
+use crate::process::matching::FileId;
+
+/// What the pattern is told by.
+const DAY: Duration = Duration::from_hours(24);
+/// No bot has more logs open.
+const MOST: usize = 8;
+
+/// Reads a bot's logs: those that are named, or else those that its instances write to.
+pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Logs {
+    let mut found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+    found.retain(|input| is_of_today(input, now));
+    if found.is_empty() {
+        return Logs::default();
+    }
+    let since = |moment: Timestamp| read_since(&found, moment, now);
+    let (past, sources) = since(before(now, DAY));
+    let (unreadable, readable): (Vec<_>, Vec<_>) =
+        sources.into_iter().partition(|source| source.error.is_some() && source.bytes == 0);
+    let start = starts(bot);
+    // A bot that is started again and again has always just started.
+    let start = start.filter(|_| past.pattern.kind != Shape::RespawnLoop);
+    let takeover = start.into_iter().chain(takeovers(bot, events)).filter(|it| it.at <= now).max_by_key(|it| it.at);
+    let recent = before(now, FRESH);
+    let mut logs = Logs {
+        names: readable.into_iter().map(|source| source.name).collect(),
+        unreadable: unreadable.into_iter().filter_map(why).collect(),
+        last: past.last,
+        undated: past.undated_conflicts,
+        day: past.totals.other_poller,
+        pattern: Some(past.pattern),
+        ..Logs::default()
+    };
+    if past.totals.errors() == 0 {
+        return logs;
+    }
+    logs.fresh = since(recent).0.totals;
+    if let Some(takeover) = &takeover
+        && after(takeover.at, SETTLES) > recent
+    {
+        let of_others = |moment| since(moment).0.totals.other_poller;
+        logs.fresh.other_poller = of_others(after(takeover.at, SETTLES));
+        logs.fresh.conflicts = logs.fresh.other_poller + logs.fresh.webhook;
+        logs.settling = of_others(takeover.at).saturating_sub(logs.fresh.other_poller);
+    }
+    logs.takeover = takeover;
+    logs
+}
+
+/// What was rotated away before yesterday tells nothing of today, and may be large.
+fn is_of_today(input: &Input, now: Timestamp) -> bool {
+    let Input::File(path) = input else { return true };
+    let changed = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
+    changed.is_none_or(|changed| changed >= before(now, DAY))
+}
+
+fn why(source: Source) -> Option<String> {
+    Some(format!("{}: {}", source.name, source.error?))
+}
+
+/// What is there since then, and what was read.
+fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<Source>) {
+    let limits = Limits { by: By::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
+    let findings = read(inputs, &Query { limits, last_lines: None, now }, &mut |_| {});
+    (findings.summary, findings.sources)
+}
+
+fn before(now: Timestamp, span: Duration) -> Timestamp {
+    now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+fn after(moment: Timestamp, span: Duration) -> Timestamp {
+    moment.checked_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// The latest start of an instance.
+fn starts(bot: &Bot) -> Option<Takeover> {
+    let latest = bot.instances.iter().max_by_key(|seen| seen.instance.root.start_ticks)?;
+    Some(Takeover { at: latest.instance.started, what: format!("PID {} started", latest.pid()) })
+}
+
+/// Changes of who polls that solobot has written down: in the journal, and in the owner record.
+fn takeovers<'a>(bot: &'a Bot, events: &'a [Event]) -> impl Iterator<Item = Takeover> + 'a {
+    let is_ours = |event: &&Event| {
+        let of_lock = event.lock.as_ref().is_some_and(|lock| bot.locks.iter().any(|one| one.facts.path == *lock));
+        of_lock || (event.lock.is_none() && event.bot == bot.name)
+    };
+    let journal = events.iter().filter(is_ours).filter_map(|event| {
+        let what = match event.event {
+            What::LockTaken | What::LockWaited => "the lock was taken".to_owned(),
+            What::LockTakenOver => "the lock was taken over".to_owned(),
+            What::DuplicateStopped => {
+                event.pid.map_or_else(|| "a duplicate was stopped".to_owned(), |pid| format!("PID {pid} was stopped"))
+            }
+            _ => return None,
+        };
+        Some(Takeover { at: event.time, what })
+    });
+    let records = bot.locks.iter().filter_map(|lock| {
+        let details = lock.facts.record.details()?;
+        let what = if details.took_over { "the lock was taken over" } else { "the lock was taken" };
+        Some(Takeover { at: details.acquired_at.parse().ok()?, what: what.to_owned() })
+    });
+    journal.chain(records)
+}
+
+/// The files that a bot's instances write to.
+fn written_by(bot: &Bot) -> Vec<Input> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in bot.all().flat_map(written_by_one) {
+        if !paths.contains(&path) && paths.len() < MOST {
+            paths.push(path);
+        }
+    }
+    paths.into_iter().map(Input::File).collect()
+}
+
+fn written_by_one(seen: &Seen) -> Vec<PathBuf> {
+    let of_member = |pid: i32| {
+        let handle = Handle::open(pid)?;
+        let listing = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        let numbers = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let files = numbers.filter_map(|number| {
+            let name = format!("fd/{number}");
+            let path = handle.link(&name).filter(|path| path.is_absolute())?;
+            let is_log = matches!(number.as_str(), "1" | "2") || path.extension().is_some_and(|kind| kind == "log");
+            // It may have been removed, or lie in a mount of the bot's own.
+            let is_there = || path.is_file() && handle.id_of(&name) == FileId::of(&path);
+            (is_log && is_there()).then_some(path)
+        });
+        Some(files.collect::<Vec<_>>())
+    };
+    seen.instance.members.iter().filter_map(|member| of_member(member.pid)).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::testing::{bot, held_by, moment, seen};
+
+    /// What is made of conflicts so many seconds before everything is looked at, and of what the journal knows.
+    fn looked(ago: &[i64], bot: &Bot, events: &[Event]) -> Logs {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bot.log");
+        let line = |ago: &i64| {
+            let text = "ERROR - TelegramConflictError: Conflict: terminated by other getUpdates request";
+            format!("{} {text}\n", moment(-ago).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        };
+        std::fs::write(&path, ago.iter().map(line).collect::<String>()).unwrap();
+        look(&[Input::File(path)], bot, events, moment(0))
+    }
+
+    fn counts(logs: &Logs) -> (u64, u64, u64) {
+        assert_eq!(logs.fresh.conflicts, logs.fresh.other_poller + logs.fresh.webhook);
+        (logs.day, logs.settling, logs.fresh.other_poller)
+    }
+
+    /// An instance's PID is how many seconds it started after 1,000 s before the look.
+    fn started(ago: i32) -> Bot {
+        bot("main", vec![seen(1000 - ago)])
+    }
+
+    #[test]
+    fn of_today_of_now_and_right_after_a_start() {
+        let all = [100_000, 4000, 250, 20];
+        assert_eq!(counts(&looked(&all, &bot("main", vec![]), &[])), (3, 0, 2));
+        assert_eq!(counts(&looked(&all, &started(900), &[])), (3, 0, 2), "the start is long ago");
+        // Before the start another one ran; within a minute of it conflicts are normal; later they are not.
+        assert_eq!(counts(&looked(&[250, 130, 90, 30, 20], &started(150), &[])), (5, 1, 3));
+        assert_eq!(counts(&looked(&[250, 20], &started(30), &[])), (2, 1, 0));
+        assert_eq!(looked(&[20], &started(30), &[]).takeover.unwrap().what, "PID 970 started");
+        assert_eq!(counts(&looked(&[], &started(30), &[])), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_solobot_did_explains_what_follows() {
+        let event_of = |what, bot| {
+            let mut event = Event::new(what, bot);
+            event.time = moment(-50);
+            event
+        };
+        let event = |what| event_of(what, "main");
+        let own = started(900);
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::DuplicateStopped)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockTakenOver)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockReleased)])), (3, 0, 3));
+        let other = event_of(What::LockTakenOver, "other");
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[other])), (3, 0, 3));
+        // One lock may have two bots.
+        let of_lock = |lock: &str| event(What::LockTakenOver).lock(std::path::Path::new(lock));
+        let mut locked = own.clone();
+        locked.locks.push(held_by("/x.lock", &[100]));
+        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/x.lock")])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/y.lock")])), (3, 0, 3));
+    }
+
+    #[test]
+    fn one_that_is_started_again_and_again_has_always_just_started() {
+        let regular: Vec<i64> = (1..20).rev().map(|number| number * 15).collect();
+        let logs = looked(&regular, &started(10), &[]);
+        assert_eq!(logs.pattern.as_ref().unwrap().kind, Shape::RespawnLoop, "{logs:?}");
+        assert_eq!(counts(&logs), (19, 0, 19));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let missing = Input::File("/no/such/file".into());
+        let logs = look(&[missing], &bot("main", vec![]), &[], moment(0));
+        assert!(logs.names.is_empty() && logs.unreadable[0].contains("/no/such/file: No such file"), "{logs:?}");
+    }
+}

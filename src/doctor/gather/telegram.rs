@@ -1,0 +1,40 @@
+//! What Telegram says of a bot: two harmless questions, each asked once.
+
+use super::super::facts::{Answer, Telegram};
+use crate::telegram::api::Client;
+use crate::telegram::errors::Error;
+
+/// Whether and how Telegram may be asked about a bot.
+#[derive(Debug, Default)]
+pub enum Way<'a> {
+    /// No token: nothing is sent.
+    #[default]
+    None,
+    /// By this client.
+    Client(Client<'a>),
+    /// The way is broken before anything is sent: a proxy variable that cannot be understood.
+    Broken(Error),
+}
+
+impl Way<'_> {
+    /// Asks, as long as the client's time-out allows.
+    pub fn ask(&self) -> Telegram {
+        let client = match self {
+            Self::None => return Telegram::NotAsked,
+            Self::Broken(error) => return Telegram::Failed { error: error.clone(), proxy: None },
+            Self::Client(client) => client,
+        };
+        let proxy = client.proxy();
+        let mut quiet = |_: &Error, _| {};
+        let answers = client.me(&mut quiet).and_then(|me| Ok((me, client.webhook(&mut quiet)?)));
+        match answers {
+            Ok((me, webhook)) => Telegram::Answered(Answer {
+                username: me.result.username,
+                webhook: webhook.result,
+                clock_ahead: me.clock_ahead,
+                proxy,
+            }),
+            Err(error) => Telegram::Failed { error, proxy },
+        }
+    }
+}
