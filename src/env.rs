@@ -45,6 +45,10 @@ pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 
+/// Read: a shell's name, set by its completion for the words behind `--` (`completions/`). With it `clap_complete` reads
+/// `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and `_CLAP_IFS`, which the same file sets.
+pub const COMPLETE: &str = "SOLOBOT_COMPLETE";
+
 /// The environment at the start, as a value: tests make their own. `Debug` shows no value, since one may be a token.
 #[derive(Clone, Default)]
 pub struct Vars(Arc<HashMap<OsString, OsString>>);

@@ -20,6 +20,8 @@ mod docs;
 mod doctor;
 mod duplicates;
 mod fd;
+mod help;
+mod init;
 mod interop;
 mod journal;
 mod keeper;
