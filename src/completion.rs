@@ -26,7 +26,7 @@ use crate::settings::{self, Context};
 use crate::telegram::token::mask;
 
 /// A process's command line is shown up to this many columns.
-const COMMAND_COLUMNS: usize = 60;
+const COMMAND_COLUMNS: usize = 120;
 
 /// What registers solobot with a shell: the text of the files in `completions/`.
 ///
@@ -35,7 +35,12 @@ const COMMAND_COLUMNS: usize = 60;
 pub fn registration(shell: Shell) -> std::io::Result<String> {
     let mut text = Vec::new();
     of(shell).write_registration(env::COMPLETE, "solobot", "solobot", "solobot", &mut text)?;
-    Ok(String::from_utf8_lossy(&text).trim().to_owned() + "\n")
+    let mut text = format!("{}\n", String::from_utf8_lossy(&text).trim());
+    if shell == Shell::Zsh {
+        // Loaded by compinit from `fpath`, this text is the body of the function that zsh calls for the first Tab.
+        text.push_str("if [[ $funcstack[1] == _solobot ]]; then _clap_dynamic_completer_solobot \"$@\"; fi\n");
+    }
+    Ok(text)
 }
 
 /// The answer to a shell's question; `None` if it is none of ours (the variable has leaked into an ordinary start).

@@ -39,6 +39,10 @@ readonly NEEDED=(
     'cron cron'
     'node nodejs'
     'npm npm'
+    'zsh zsh'
+    'fish fish'
+    'mandoc mandoc'
+    'man man-db'
 )
 
 missing_packages() {

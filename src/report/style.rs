@@ -57,7 +57,9 @@ pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
 /// # Errors
 /// Those of `write(2)`.
 pub fn write_raw(bytes: &[u8]) -> io::Result<()> {
-    io::stdout().lock().write_all(bytes)
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// Whether somebody still reads stdout: `--watch` ends when its reader has gone.
