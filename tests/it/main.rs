@@ -35,6 +35,7 @@ mod orphan;
 mod pid_reuse;
 mod races;
 mod release;
+mod schema;
 mod signals;
 mod status;
 mod telegram_acquire;

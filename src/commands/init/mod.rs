@@ -1,6 +1,6 @@
 //! `init`: writes solobot.toml from what is running here.
 //!
-//! [`look`] gathers what runs, [`draft`] decides (pure) what each bot's entry says, [`text`] writes it as TOML, and this
+//! `look` gathers what runs, `draft` decides (pure) what each bot's entry says, `text` writes it as TOML, and this
 //! file puts it in place: a temporary file that is linked (never over a file that is there) or, with `--force`, renamed.
 //! Invariants: no token is written, only where it comes from; what is written is accepted by solobot itself, which is
 //! asked before a byte reaches the disk. Not promised: that the drafted bots are all there are.
