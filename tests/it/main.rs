@@ -20,6 +20,7 @@ mod conflicts;
 mod docs;
 mod doctor;
 mod duplicates;
+mod embed;
 mod fd;
 mod generated;
 mod help;
