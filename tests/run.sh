@@ -39,6 +39,10 @@ readonly NEEDED=(
     'cron cron'
     'node nodejs'
     'npm npm'
+    'zsh zsh'
+    'fish fish'
+    'mandoc mandoc'
+    'man man-db'
 )
 
 missing_packages() {
@@ -148,6 +152,7 @@ check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
 make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
+make_venv "$TARGET/venv-schema" 'jsonschema>=4.18,<5'
 install_pm2
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"

@@ -14,6 +14,8 @@ pub enum Venv {
     NewFilelock,
     /// Real bots: aiogram 3 and python-telegram-bot 22.
     Bots,
+    /// jsonschema.
+    Schema,
     /// No venv: the standard library.
     None,
 }
@@ -25,6 +27,7 @@ impl Venv {
             Self::OldFilelock => "venv-filelock-old",
             Self::NewFilelock => "venv",
             Self::Bots => "venv-bots",
+            Self::Schema => "venv-schema",
             Self::None => return interpreter(),
         };
         let path = target().join(name).join("bin/python3");
@@ -80,7 +83,8 @@ pub fn sleeper() -> PathBuf {
     example("sleeper")
 }
 
-fn example(name: &str) -> PathBuf {
+/// A program that is an example of this package.
+pub fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("our own path");
     let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --examples` once", path.display());
@@ -102,6 +106,7 @@ pub fn peer(name: &str) -> &'static str {
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
+        "validate.py" => include_str!("../peers/validate.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
     }
