@@ -100,6 +100,8 @@ pub trait Notify {
     fn can_ask(&self) -> bool;
     /// Asks on a terminal; `None` if there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;
-    /// Shows an interim outcome (`--watch`); whether anybody still reads it.
-    fn interim(&mut self, outcome: &super::Outcome) -> bool;
+    /// Shows what `status --watch` sees now; whether anybody still reads it.
+    fn interim(&mut self, seen: &super::status::Outcome) -> bool;
+    /// Gives the terminal back before solobot stops; the next interim outcome takes it again.
+    fn suspend(&mut self);
 }

@@ -57,7 +57,9 @@ pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
 /// # Errors
 /// Those of `write(2)`.
 pub fn write_raw(text: &str) -> io::Result<()> {
-    io::stdout().lock().write_all(text.as_bytes())
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }
 
 /// Whether somebody still reads stdout: `--watch` ends when its reader has gone.

@@ -42,3 +42,4 @@ mod telegram_routes;
 mod telegram_secrets;
 mod telegram_webhook;
 mod tree;
+mod watch;

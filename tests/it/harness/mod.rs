@@ -8,6 +8,7 @@ mod background;
 mod output;
 mod process;
 mod python;
+mod screen;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use process::{
 };
 pub use python::{Venv, installed, peer, sleeper};
 pub use rustix::process::Signal;
+pub use screen::Screen;
 pub use terminal::Terminal;
 
 /// How long a condition may take to come true on a loaded machine; only a failing test ever waits that long.
