@@ -339,6 +339,13 @@ impl Test {
         self.start_command(command).finish()
     }
 
+    /// Shows a file of the folder at another place (the mount namespace is ours alone).
+    #[track_caller]
+    pub fn mount_bind(&self, name: &str, place: &str) {
+        let status = Command::new("mount").arg("--bind").arg(self.path(name)).arg(place).status();
+        assert!(status.is_ok_and(|status| status.success()), "mount --bind {name} {place}");
+    }
+
     /// Mounts a file system at a name in the folder (the mount namespace is ours alone).
     #[track_caller]
     pub fn mount(&self, kind: &str, options: &str, name: &str) {
