@@ -175,7 +175,7 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
-            let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
+            let keeper = keeper::start(&held, &request.bot.name, request.story.journal(), target, signals)?;
             held.leave();
             request.story.taken(target.pid);
             request.story.tell();
