@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use self::look::{Look, look};
+pub use self::look::{Look, look, name_of};
 use super::notice::Notify;
 use super::view::LockView;
 use crate::cli;

@@ -1,5 +1,7 @@
 //! `conflicts`: what the logs say, per day.
 
+mod likely;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -122,13 +124,7 @@ fn inputs(
         let known: Vec<String> = known.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         let bots = settings.select_many(&args.selection, &known)?;
         if bots.is_empty() {
-            return Err(Error::Usage {
-                message: "no log is named, and there is no solobot.toml".into(),
-                hints: vec![
-                    "solobot conflicts bot.log".into(),
-                    "of a systemd unit: solobot conflicts unit:bot.service".into(),
-                ],
-            });
+            return likely::inputs(notify);
         }
         for bot in &bots {
             let logs = of_bot(bot);
