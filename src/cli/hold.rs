@@ -144,4 +144,7 @@ pub struct Keeper {
     /// The bot's name for the owner record
     #[arg(long)]
     pub name: String,
+    /// Where to write down what happens to the lock
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
 }

@@ -3,10 +3,12 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::notice::Notify;
+use super::conflicts;
+use super::notice::{Notice, Notify};
 use super::polling;
 use super::status::{self, Covered};
 use super::view::command_line;
@@ -27,8 +29,11 @@ use crate::settings::{Bot, Origin, Settings};
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a bot may take to start before it has to be connected.
-const STARTS_IN: Duration = Duration::from_mins(1);
+/// How long a bot may take to start before it has to be connected, and for how long the poll of the one before it may still
+/// cost it conflicts.
+const STARTS_IN: SignedDuration = SignedDuration::from_mins(1);
+/// An older conflict says nothing of now.
+const YOUNG: SignedDuration = SignedDuration::from_mins(5);
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -135,12 +140,12 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
         }
         None => Found::default(),
     };
-    Ok(if running { judge_running(bot, &facts, &found) } else { judge(bot, &facts, &found.instances) })
+    Ok(if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) })
 }
 
-/// Whether exactly one instance runs, and under its lock if it has one. What cannot be seen fails only where something
-/// speaks against it: a health check must not restart a healthy bot.
-fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
+/// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where
+/// something speaks against it: a health check must not restart a healthy bot.
+fn judge_running(bot: &Bot, facts: &Facts, found: &Found, notify: &mut dyn Notify) -> Answer {
     let lock = facts.path.display();
     let mut reasons = Vec::new();
     let mut in_the_way = Vec::new();
@@ -155,6 +160,7 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
             if is_unconnected(bot, one) {
                 reasons.push(format!("PID {} ({}) has no connection to Telegram", one.root.pid, one.command));
             }
+            reasons.extend(has_conflicts(bot, one, notify));
         }
         many => {
             in_the_way.extend(many.iter().map(|one| one.root));
@@ -171,13 +177,41 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found) -> Answer {
 
 /// Whether an instance has been up long enough to be connected, and is not.
 fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
-    let age = Timestamp::now().duration_since(instance.started).unsigned_abs();
-    if age < STARTS_IN {
+    if Timestamp::now().duration_since(instance.started) < STARTS_IN {
         return false;
     }
     let servers = polling::servers(bot);
     let seen = connections::look(&[Subject { members: &instance.members, servers: &servers }]);
     seen.iter().any(|evidence| evidence.polling == Polling::No)
+}
+
+/// Whether the logs have a conflict that tells of now. A line without a time may be of any day: it only warns.
+fn has_conflicts(bot: &Bot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
+    let now = Timestamp::now();
+    let since = (now - YOUNG).max(instance.started + STARTS_IN);
+    if bot.logs.is_empty() || since > now {
+        return None;
+    }
+    let (summary, sources) = conflicts::summary_of(bot, Some(since));
+    for source in &sources {
+        if let Some(error) = &source.error {
+            notify.notice(&Notice::Warning(format!("{}: cannot read {}: {error}", bot.name, source.name)));
+        }
+    }
+    if summary.undated_conflicts > 0 {
+        let count = summary.undated_conflicts;
+        let text =
+            format!("{}: {count} conflicts in its logs have no time: they may be old, and do not count", bot.name);
+        notify.notice(&Notice::Warning(text));
+    }
+    let count = summary.totals.conflicts;
+    let last = summary.last.filter(|_| count > 0)?.to_zoned(TimeZone::system());
+    let (what, s) = (if summary.totals.other_poller > 0 { "another poller" } else { "a webhook" }, plural(count));
+    Some(format!("{count} conflict{s} with {what} in its logs, the last at {}", last.strftime("%H:%M:%S")))
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// Where only a lock says what the bot is: that it is held is all there is to ask.

@@ -3,9 +3,10 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::acquire::AcquireError;
+use super::acquire::{AcquireError, Story};
 use crate::cli;
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::{keeper, owner};
@@ -18,11 +19,14 @@ use crate::process::identity::Identity;
 ///
 /// # Errors
 /// It could not be started, or `target` ended meanwhile.
-pub fn start(held: &Held, name: &str, target: Identity, signals: &Signals) -> Result<i32, Error> {
+pub fn start(held: &Held, name: &str, journal: &Journal, target: Identity, signals: &Signals) -> Result<i32, Error> {
     let failed = |why: String| Error::from(AcquireError::Keeper { why });
     let (ready, say_ready) = daemon::pipe().map_err(|error| failed(error.to_string()))?;
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let line = keeper::command_line(&program, target, held.path(), name, held.descriptor(), say_ready.as_fd());
+    let mut line = keeper::command_line(&program, target, held.path(), name, held.descriptor(), say_ready.as_fd());
+    if let Some(path) = journal.path() {
+        line.extend(["--journal".into(), path.into()]);
+    }
     let start = Start {
         argv: &line,
         env: &[],
@@ -69,7 +73,11 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         Settled::Moved => Ok(()),
         Settled::Held(held, _) => {
             let _ = daemon::say_ready(ready);
-            keeper::keep(*held, &target, &signals).map_err(io("wait for the process to keep the lock for"))
+            let story = Story::going_on(Journal::at(args.journal.clone()), &args.name, &args.lock);
+            keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents))
+                .map_err(io("wait for the process to keep the lock for"))?;
+            story.released();
+            Ok(())
         }
     }
 }

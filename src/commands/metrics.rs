@@ -94,7 +94,7 @@ impl Expected for NotWritten {
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let seen = status::look(&args.selection, &args.bots, true, settings, notify)?;
+    let seen = status::look(&args.selection, &args.bots, settings, notify)?;
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let journal = Journal::at(settings.journal()).read();
     let time = Timestamp::now();

@@ -67,7 +67,8 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper => Exit::Ok,
+            Self::Status(outcome) => outcome.exit(),
+            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),

@@ -102,6 +102,8 @@ pub trait Notify {
     fn confirm(&mut self, question: &str) -> Option<bool>;
     /// Asks for a line of text on a terminal; `None` if there is nobody to ask, empty if nothing was typed.
     fn ask(&mut self, question: &str, proposal: Option<&str>) -> Option<String>;
-    /// Shows an interim outcome (`--watch`); whether anybody still reads it.
-    fn interim(&mut self, outcome: &super::Outcome) -> bool;
+    /// Shows what `status --watch` sees now; whether anybody still reads it.
+    fn interim(&mut self, seen: &super::status::Outcome) -> bool;
+    /// Gives the terminal back before solobot stops; the next interim outcome takes it again.
+    fn suspend(&mut self);
 }

@@ -68,11 +68,9 @@ impl Outcome {
 /// # Errors
 /// No terminal to ask on and no `-y`; the lock cannot be looked at; the keeper is another user's.
 pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let journal = Journal::at(settings.journal());
     if let Some(fd) = args.fd {
         let outcome = of_descriptor(fd, args.selection.allow_network_fs)?;
-        let bot = args.bot.as_deref().unwrap_or_default();
-        tell(&journal, bot, &outcome);
+        tell(&Journal::at(settings.journal()), args.bot.as_deref().unwrap_or_default(), &outcome);
         return Ok(outcome);
     }
     let bot = settings.select_one(&args.selection, args.bot.as_deref())?;
@@ -96,13 +94,12 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
             }
         }
     }
-    let outcome = Outcome { lock: bot.lock.clone(), reason: end_keeper(&bot.lock, keeper)? };
-    tell(&journal, &bot.name, &outcome);
-    Ok(outcome)
+    outcome(end_keeper(&bot.lock, keeper)?)
 }
 
+/// A keeper writes its own end down, whoever asked for it.
 fn tell(journal: &Journal, bot: &str, outcome: &Outcome) {
-    if outcome.is_released() {
+    if matches!(outcome.reason, Reason::DescriptorUnlocked(_)) {
         journal.append(&Event::new(What::LockReleased, bot).lock(&outcome.lock));
     }
 }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use super::held::Held;
+use super::held::{Held, Incident};
 use super::holders;
 use super::wait::ending_signal;
 use crate::platform::pidfd::Pidfd;
@@ -67,12 +67,13 @@ pub fn target(pid: i32) -> Option<Identity> {
     target.is_alive().then_some(target)
 }
 
-/// Holds the lock until `target` ends or a signal asks for the end; then gives it back.
+/// Holds the lock until `target` ends or a signal asks for the end; then gives it back. `tell` gets what happens to it
+/// meanwhile.
 ///
 /// # Errors
 /// Those of `poll(2)`.
-pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals) -> io::Result<()> {
-    held.start_watching(false);
+pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) -> io::Result<()> {
+    tell(&held.start_watching(false));
     loop {
         let watch = held.watch().map(AsFd::as_fd);
         let fds = [Some(target.as_fd()), Some(signals.as_fd()), watch];
@@ -84,7 +85,7 @@ pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals) -> io::Result<()>
         if changed && let Some(watch) = held.watch() {
             watch.take();
         }
-        held.tend();
+        tell(&held.tend());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Being woken when a file changes (`inotify(7)`).
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -11,7 +12,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 pub struct Watch(Inotify);
 
 /// One watched file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WatchId(WatchDescriptor);
 
 /// What happened since the last look.
@@ -62,6 +63,11 @@ impl Watch {
 
     /// Takes what has happened since the last call; nothing is no error.
     pub fn take(&self) -> Happened {
+        self.take_of(&|_| true)
+    }
+
+    /// The same; in a watched folder only what has happened to entries of these names counts.
+    pub fn take_of(&self, is_meant: &dyn Fn(&OsStr) -> bool) -> Happened {
         let mut happened = Happened::default();
         // One read takes at most 4 KiB of events: read until it is dry.
         while let Ok(events) = self.0.read_events() {
@@ -69,6 +75,9 @@ impl Watch {
                 break;
             }
             for event in events {
+                if event.name.as_deref().is_some_and(|name| !is_meant(name)) {
+                    continue;
+                }
                 if event.mask.contains(AddWatchFlags::IN_OPEN) {
                     happened.opened = true;
                 } else {

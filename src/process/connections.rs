@@ -60,6 +60,13 @@ pub struct Evidence {
     pub connections: Vec<Connection>,
 }
 
+impl Evidence {
+    /// Nothing was seen, though all could be looked at.
+    fn none() -> Self {
+        Self { polling: Polling::No, connections: Vec::new() }
+    }
+}
+
 /// An established connection to Telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connection {
@@ -97,21 +104,30 @@ pub struct Subject<'a> {
 /// Looks at instances, all at the same time. Those that are connected are seen at once; if any is not, it takes half a
 /// second in all.
 pub fn look(subjects: &[Subject<'_>]) -> Vec<Evidence> {
+    let sleep = &mut |pause| {
+        thread::sleep(pause);
+        true
+    };
+    look_pausing(subjects, sleep).into_iter().map(|evidence| evidence.unwrap_or_else(Evidence::none)).collect()
+}
+
+/// The same; `pause` waits until the next look, and says whether there is to be one. `None` for an instance of which
+/// nothing was seen before it said no.
+pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) -> bool) -> Vec<Option<Evidence>> {
     let mut seen: Vec<Option<Evidence>> = vec![None; subjects.len()];
     for sample in 0..SAMPLES {
-        if sample > 0 {
-            thread::sleep(PAUSE);
+        if sample > 0 && !pause(PAUSE) {
+            return seen;
         }
         let mut namespaces = Namespaces::default();
         for (subject, seen) in subjects.iter().zip(&mut seen).filter(|(_, seen)| seen.is_none()) {
             *seen = sight(*subject, &mut namespaces);
         }
         if seen.iter().all(Option::is_some) {
-            break;
+            return seen;
         }
     }
-    let none = || Evidence { polling: Polling::No, connections: Vec::new() };
-    seen.into_iter().map(|evidence| evidence.unwrap_or_else(none)).collect()
+    seen.into_iter().map(|evidence| Some(evidence.unwrap_or_else(Evidence::none))).collect()
 }
 
 /// Every process that is connected to Telegram now, whatever it is: for finding bots that carry no token in their

@@ -84,9 +84,13 @@ impl Found {
 
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
     pub fn forecast(&mut self) {
+        self.forecast_by(&mut origin::Answers::default());
+    }
+
+    /// The same, without asking again what was answered already.
+    pub fn forecast_by(&mut self, answers: &mut origin::Answers) {
         let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
-        let mut answers = origin::Answers::default();
-        all.for_each(|instance| instance.origin.forecast(&mut answers));
+        all.for_each(|instance| instance.origin.forecast(answers));
     }
 
     /// Whether everything could be looked at: only then "one instance" means one.

@@ -3,17 +3,22 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use crate::commands::{Outcome, acquire, doctor, release};
+use crate::commands::{self, Outcome, acquire, doctor, release};
 use crate::error::Error;
 use crate::telegram::token::mask;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
 
+/// What `status` sees, as an object.
+pub fn status(seen: &commands::status::Outcome) -> Option<Value> {
+    serde_json::to_value(seen).ok().map(with_schema)
+}
+
 /// An outcome as an object; `None` for one that says nothing.
 pub fn outcome(outcome: &Outcome) -> Option<Value> {
     let value = match outcome {
-        Outcome::Status(status) => serde_json::to_value(status).ok()?,
+        Outcome::Status(seen) => return status(seen),
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
         Outcome::Doctor(doctor::Outcome::Explained(code)) => {

@@ -13,6 +13,7 @@ pub mod sanitize;
 pub mod status;
 pub mod style;
 pub mod table;
+pub mod watching;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -24,20 +25,21 @@ use crate::cli::Global;
 use crate::commands::Outcome;
 use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
+use crate::commands::status::Outcome as Seen;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::lock::held::Incident;
 use crate::platform::terminal;
 use crate::telegram::token::mask;
 use progress::Progress;
+use watching::Watching;
 
 /// Where and how to print.
 #[derive(Debug)]
 pub struct Report {
     global: Global,
     progress: Progress,
-    /// What `--watch --json` printed last, but for its time: only a change is printed again.
-    last: Option<serde_json::Value>,
+    watching: Watching,
     /// Warnings that were shown: each once, also with `--watch`.
     shown: HashSet<String>,
 }
@@ -45,7 +47,12 @@ pub struct Report {
 impl Report {
     /// For these options.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), progress: Progress::default(), last: None, shown: HashSet::new() }
+        Self {
+            global: global.clone(),
+            progress: Progress::default(),
+            watching: Watching::default(),
+            shown: HashSet::new(),
+        }
     }
 
     /// Whether stderr gets colour.
@@ -56,6 +63,13 @@ impl Report {
     /// Prints an outcome and says with which code solobot ends.
     pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
         self.progress.clear();
+        if let Outcome::Status(Seen { watched: Some(_), .. }) = outcome {
+            // What was drawn last stays where the operator can read it; what was printed is there already.
+            if self.watching.leave() {
+                let _ = self.print(outcome);
+            }
+            return outcome.exit();
+        }
         if let Outcome::Metrics(measured) = outcome
             && let Some(path) = &measured.output
         {
@@ -122,6 +136,7 @@ impl Report {
     /// Prints an error and says with which code solobot ends.
     pub fn error(&mut self, error: &Error) -> Exit {
         self.progress.clear();
+        self.watching.leave();
         if self.global.json {
             let _ = style::to_stdout(&format!("{}\n", json::error(error)), false);
         } else if let Error::Bug(message) = error {
@@ -159,6 +174,7 @@ impl Notify for Report {
             return;
         }
         self.progress.clear();
+        self.watching.leave();
         style::notice(&human::notice(notice, terminal::width(&io::stderr())), self.has_colour());
     }
 
@@ -188,23 +204,12 @@ impl Notify for Report {
         Some(input.interact_text().unwrap_or_default())
     }
 
-    fn interim(&mut self, outcome: &Outcome) -> bool {
-        if !self.global.json {
-            let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
-            return style::write_raw(clear.as_bytes()).and_then(|()| self.print(outcome)).is_ok() && style::is_read();
-        }
-        let Some(mut value) = json::outcome(outcome) else { return true };
-        let line = format!("{value}\n");
-        if let Some(fields) = value.as_object_mut() {
-            for volatile in ["time", "processes"] {
-                fields.remove(volatile);
-            }
-        }
-        if self.last.as_ref() == Some(&value) {
-            return style::is_read();
-        }
-        self.last = Some(value);
-        style::to_stdout(&line, false).is_ok() && style::is_read()
+    fn interim(&mut self, seen: &Seen) -> bool {
+        self.watching.show(seen, &self.global).is_ok() && style::is_read()
+    }
+
+    fn suspend(&mut self) {
+        self.watching.leave();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::sanitize;
 
@@ -30,6 +30,11 @@ pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec
         column.set_padding((0, u16::try_from(GAP).unwrap_or(2)));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// How many columns of a terminal a character takes.
+pub fn width_of(c: char) -> usize {
+    c.width().unwrap_or(0)
 }
 
 /// Columns between two columns.

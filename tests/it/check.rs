@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Signal, alone};
+use crate::harness::{Background, Output, Signal, Test, alone};
 use crate::holding::{Holding, holding, stale};
 
 #[test]
@@ -87,5 +87,98 @@ fn waits_for_a_yes() {
         solobot.signal(Signal::TERM);
         solobot.finish().code(0);
         waiting.finish().code(0).stdout_has(&["bot.lock"]);
+    });
+}
+
+/// From here on every process of this test is this much older: whoever asks for start times takes them from the time of the
+/// boot, and that is now the earlier one.
+fn age_everything(test: &Test, seconds: i64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let lines = stat.lines().map(|line| match line.strip_prefix("btime ") {
+        Some(time) => format!("btime {}\n", time.parse::<i64>().unwrap() - seconds),
+        None => format!("{line}\n"),
+    });
+    test.write("stat", lines.collect::<String>());
+    test.mount_bind("stat", "/proc/stat");
+}
+
+/// A bot under its lock, and a solobot.toml that names its log.
+fn running_for(test: &Test, seconds: i64) -> Background {
+    let settings = "[bots.main]\nscript = \"main.py\"\nlock = \"bot.lock\"\nlogs = [\"bot.log\"]\n";
+    test.write("solobot.toml", settings);
+    test.bot("main.py");
+    let held = test.solobot("acquire main -- python3 main.py").env("BOT_OPTIONS", "--pid-file bot.pid").start();
+    test.wait_for_pid("bot.pid");
+    age_everything(test, seconds);
+    held
+}
+
+/// Whether the bot is connected cannot be told, and so fails nothing: its server's address is written down nowhere.
+fn check_running(test: &Test) -> Output {
+    test.solobot("check --running main").env("SOLOBOT_API_URL", "http://api.invalid:8081").run()
+}
+
+/// A line with a conflict, logged so many seconds ago.
+fn conflict(ago: i64) -> String {
+    let time = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(ago);
+    format!("{time} ERROR Conflict: terminated by other getUpdates request; make sure\n")
+}
+
+#[test]
+fn running_and_young_conflicts() {
+    alone(|test| {
+        let held = running_for(test, 1000);
+        check_running(test).code(0).stdout_has(&["main"]);
+        test.write("bot.log", conflict(400) + &conflict(310));
+        check_running(test).code(0).stdout_has(&["main"]);
+        test.write("bot.log", conflict(400) + &conflict(200) + &conflict(5));
+        check_running(test).code(1).stdout_has(&["2 conflicts with another poller in its logs, the last at"]);
+        let json = test.solobot("check --json --running main").env("SOLOBOT_API_URL", "http://api.invalid:8081").run();
+        assert_eq!(json.code(1).json()["bots"][0]["ok"], false);
+        drop(held);
+    });
+}
+
+#[test]
+fn running_and_conflicts_of_its_start() {
+    alone(|test| {
+        // Up for 100 s: what was logged in its first minute was the end of the one before it.
+        let held = running_for(test, 100);
+        test.write("bot.log", conflict(200) + &conflict(90) + &conflict(60));
+        check_running(test).code(0).stdout_has(&["main"]);
+        test.write("bot.log", conflict(90) + &conflict(10));
+        check_running(test).code(1).stdout_has(&["1 conflict with another poller"]);
+        drop(held);
+    });
+}
+
+#[test]
+fn running_and_conflicts_of_unknown_age() {
+    alone(|test| {
+        let held = running_for(test, 1000);
+        test.write("bot.log", "ERROR Conflict: terminated by other getUpdates request\n");
+        check_running(test).code(0).stdout_has(&["main"]).stderr_has(&["warning", "1 conflicts", "no time"]);
+        // Last written to an hour ago: whatever it says is old.
+        let log = fs::File::options().append(true).open(test.path("bot.log")).unwrap();
+        log.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(1)).unwrap();
+        check_running(test).code(0).stdout_has(&["main"]);
+        fs::remove_file(test.path("bot.log")).unwrap();
+        fs::create_dir(test.path("bot.log")).unwrap();
+        check_running(test).code(0).stdout_has(&["main"]).stderr_has(&["cannot read", "bot.log"]);
+        drop(held);
+    });
+}
+
+#[test]
+fn running_and_not_connected() {
+    alone(|test| {
+        let held = running_for(test, 10);
+        let check = || test.solobot("check --running main").run();
+        // It may take a minute to connect.
+        check().code(0).stdout_has(&["main"]);
+        age_everything(test, 60);
+        check().code(1).stdout_has(&["has no connection to Telegram"]);
+        check_running(test).code(0).stdout_has(&["main"]);
+        drop(held);
     });
 }

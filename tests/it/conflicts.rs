@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Test, alone};
+use crate::harness::{Background, Test, alone, token};
 
 const TEXT: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
 const HOOK: &str =
@@ -212,6 +212,52 @@ fn a_bots_name_wins_over_a_file() {
 fn nothing_named_and_nothing_configured() {
     alone(|test| {
         test.solobot("conflicts").run().code(2).stderr_has(&["no log is named", "solobot conflicts bot.log"]);
+    });
+}
+
+/// Starts the bot with a token in its environment, and with these options.
+fn likely_bot(test: &Test, name: &str, options: &str) -> Background {
+    test.bot(name);
+    let mut command = test.command(&format!("python3 {name}"));
+    command.env("BOT_TOKEN", token()).env("BOT_OPTIONS", format!("--pid-file {name}.pid {options}"));
+    let bot = test.start_command(command);
+    test.wait_for_pid(&format!("{name}.pid"));
+    bot
+}
+
+#[test]
+fn with_nothing_configured_the_likely_bots_logs_are_found() {
+    alone(|test| {
+        let bot = likely_bot(test, "main.py", "");
+        // Its output is in files, which are empty.
+        assert_eq!(conflicts(test, ""), 0);
+        bot.kill();
+        let script = "import os, sys, time\nlog = open('app.log', 'a')\ndata = open('data.db', 'a')\nold = open('old.log')\n\
+                      os.dup2(os.open('/dev/null', os.O_RDWR), 1)\nos.dup2(1, 2)\nopen('up', 'w')\ntime.sleep(100)\n";
+        test.write("logging.py", script);
+        for name in ["app.log", "data.db", "old.log", "app.log.1"] {
+            test.write(name, series(10, 9, if name == "app.log.1" { 3 } else { 4 }, 30));
+        }
+        let mut command = test.command("python3 -I logging.py");
+        command.env("BOT_TOKEN", token());
+        let bot = test.start_command(command);
+        crate::harness::wait_until("it is up", || test.has("up"));
+        let seen = json(test, "");
+        assert_eq!((&seen["totals"]["conflicts"], &seen["bots"][0]), (&7.into(), &"logging.py".into()), "{seen}");
+        let names: Vec<&str> =
+            seen["inputs"].as_array().unwrap().iter().map(|input| input["name"].as_str().unwrap()).collect();
+        assert_eq!(names, [test.name("app.log.1"), test.name("app.log")], "{seen}");
+        // One that writes to nothing beside it.
+        let mut command = test.command("sh -c 'exec python3 mute.py >/dev/null 2>&1'");
+        command.env("BOT_TOKEN", format!("{}:{}", 987_654_321, "B".repeat(35)));
+        test.write("mute.py", "import time\nopen('mute', 'w')\ntime.sleep(100)\n");
+        let mute = test.start_command(command);
+        crate::harness::wait_until("it is up", || test.has("mute"));
+        let said = test.solobot("conflicts").run().code(0);
+        said.stdout_has(&["total"]).stderr_has(&[&format!("no log of mute.py (PID {}) was found", mute.pid())]);
+        bot.kill();
+        test.solobot("conflicts").run().code(2).stderr_has(&["no log of mute.py", "solobot conflicts bot.log"]);
+        drop(mute);
     });
 }
 

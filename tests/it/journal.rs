@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use crate::harness::{Signal, Test, alone, send, wait_until};
+use crate::harness::{PUBLIC, Signal, Test, alive, alone, send, wait_until};
 use crate::holding::stale;
+use crate::odd_processes::{NOBODY, public, start_as};
+use crate::scenes::{instances, script, sleeper};
 
 fn events(test: &Test) -> Vec<Value> {
     let Ok(lines) = std::fs::read_to_string(test.path("j.jsonl")) else { return Vec::new() };
@@ -104,5 +106,118 @@ fn duplicates_and_what_became_of_them() {
         for bot in bots {
             bot.finish().settled();
         }
+    });
+}
+
+#[test]
+fn a_lock_that_is_taken_over() {
+    alone(|test| {
+        configure(test);
+        let holder = test.solobot("acquire main -- sleep 100").start();
+        wait_until("the lock is taken", || words(test) == ["lock-taken"]);
+        test.solobot("acquire --takeover main -- true").run().code(0).stderr_has(&[]);
+        holder.finish().signal(Signal::TERM).stderr_has(&[]);
+        let words = words(test);
+        let count = |word| words.iter().filter(|other| *other == word).count();
+        assert_eq!((count("lock-taken-over"), count("lock-released"), words.len()), (1, 2, 4), "{words:?}");
+    });
+}
+
+#[test]
+fn a_lock_that_is_lost() {
+    alone(|test| {
+        configure(test);
+        let kept = test.start("tail -f /dev/null");
+        // Whoever holds: the solobot around COMMAND, or a keeper.
+        for (number, line) in
+            ["acquire main -- sleep 100".to_owned(), format!("acquire --pid {} main", kept.pid())].iter().enumerate()
+        {
+            let holder = test.solobot(line).start();
+            let taken = || words(test).iter().filter(|word| *word == "lock-taken").count() == number + 1;
+            wait_until("the lock is taken", taken);
+            let new = format!("new{number}.lock");
+            test.write(&new, "");
+            let squatter = test.start(&format!("flock {new} tail -f /dev/null"));
+            wait_until("the squatter holds", || test.is_locked(&new));
+            std::fs::rename(test.path(&new), test.path("bot.lock")).unwrap();
+            let lost = || events(test).into_iter().filter(|event| event["event"] == "lock-lost").collect::<Vec<_>>();
+            wait_until("it is lost", || lost().len() == number + 1);
+            assert_eq!(lost()[number]["pid"], squatter.pid(), "{:?}", lost());
+            drop(squatter);
+            holder.kill();
+            std::fs::remove_file(test.path("bot.lock")).unwrap();
+        }
+        drop(kept);
+    });
+}
+
+#[test]
+fn a_keeper_writes_its_end_down() {
+    alone(|test| {
+        configure(test);
+        let kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} main", kept.pid())).run().code(0);
+        assert_eq!(words(test), ["lock-taken"]);
+        kept.kill();
+        wait_until("it is released", || words(test) == ["lock-taken", "lock-released"]);
+        assert_eq!(events(test)[1]["lock"], test.name("bot.lock"));
+        // Once, too, if `release` asks for it.
+        let kept = test.start("tail -f /dev/null");
+        test.solobot(&format!("acquire --pid {} main", kept.pid())).run().code(0);
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        test.solobot("release --yes main").run().code(0).stderr_has(&[]);
+        wait_until("the keeper has ended", || !alive(keeper));
+        assert_eq!(words(test)[2..], ["lock-taken", "lock-released"]);
+        drop(kept);
+    });
+}
+
+#[test]
+fn a_shells_descriptor() {
+    alone(|test| {
+        configure(test);
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let script = format!("exec 9<>bot.lock; {exe} acquire -q -n --fd 9 main; {exe} release -q --fd 9 main");
+        test.run(&format!("sh -c '{script}'")).code(0);
+        assert_eq!(words(test), ["lock-taken", "lock-released"]);
+    });
+}
+
+#[test]
+fn duplicates_that_survive() {
+    alone(|test| {
+        let program = public(test);
+        test.write(
+            "solobot.toml",
+            format!("journal = \"j.jsonl\"\n[bots.main]\nexe = \"{program}\"\nlock = \"bot.lock\"\n"),
+        );
+        test.write("j.jsonl", "");
+        std::os::unix::fs::chown(test.path("j.jsonl"), Some(NOBODY), None).unwrap();
+        let own = start_as(test, NOBODY, &program);
+        wait_until("it is seen", || instances(test, "main").len() == 1);
+        let foreign = start_as(test, 0, &program);
+        wait_until("both are seen", || instances(test, "main").len() == 2);
+        let keep = format!("kill-duplicates -y --keep {} main", own.pid());
+        let said = test.solobot_as(NOBODY, &keep);
+        said.code(77).stdout_has(&["not-permitted"]);
+        assert_eq!(words(test), ["duplicate-found", "duplicate-survived"]);
+        assert_eq!(events(test)[1]["pid"], foreign.pid());
+        assert!(program.starts_with(PUBLIC) && alive(own.pid()) && alive(foreign.pid()));
+    });
+}
+
+#[test]
+fn duplicates_that_come_back() {
+    alone(|test| {
+        sleeper(test, "mybot");
+        test.write("solobot.toml", "journal = \"j.jsonl\"\n[bots.main]\nexe = \"mybot\"\nlock = \"bot.lock\"\n");
+        // Each is an orphan at once: nothing links it to the one that starts it.
+        script(test, "launch", "#!/bin/sh\n./mybot --for 60000 &\n");
+        script(test, "bomb", "#!/bin/sh\nwhile :; do\n  ./launch\n  sleep 0.2\ndone\n");
+        let bomb = test.start("timeout 60 ./bomb");
+        wait_until("bots run", || instances(test, "main").len() > 1);
+        test.solobot("kill-duplicates -y main").run().code(1).stdout_has(&["respawned"]);
+        assert!(words(test).iter().any(|word| word == "duplicate-respawned"), "{:?}", words(test));
+        assert!(alive(bomb.pid()));
     });
 }

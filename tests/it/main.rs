@@ -61,3 +61,4 @@ mod telegram_secrets;
 mod telegram_webhook;
 mod tree;
 mod unlocked;
+mod watch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::harness::{Background, PUBLIC, Signal, Test, alive, alone, children, holds_for, is_stopped, wait_until};
 use crate::scenes::{by_hand, by_pid, instances, only, pid, roots, script, sleeper, with};
 
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 fn state(pid: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -98,7 +98,7 @@ fn pid_1_of_a_namespace_never_sees_term() {
 
 /// The folder as another user sees it, with the sleeper in it.
 #[track_caller]
-fn public(test: &Test) -> String {
+pub fn public(test: &Test) -> String {
     sleeper(test, "mybot");
     let _ = test.solobot_as(NOBODY, "status -m ./mybot").code(0).stdout();
     format!("{PUBLIC}/work/mybot")
@@ -106,7 +106,7 @@ fn public(test: &Test) -> String {
 
 /// Starts the sleeper by its public path, as that user.
 #[track_caller]
-fn start_as(test: &Test, user: u32, line: &str) -> Background {
+pub fn start_as(test: &Test, user: u32, line: &str) -> Background {
     let bot = test.start(&format!("setpriv --reuid={user} --regid={user} --clear-groups {line}"));
     wait_until("it runs", || {
         fs::read(format!("/proc/{}/cmdline", bot.pid())).is_ok_and(|text| !text.starts_with(b"setpriv"))

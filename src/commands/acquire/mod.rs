@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use self::error::Error as AcquireError;
 use self::modes::Mode;
+pub use self::story::Story;
 use super::notice::{Notice, Notify};
 use super::view::ProcessView;
 use crate::cli;

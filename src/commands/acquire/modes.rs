@@ -182,7 +182,7 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
-            let keeper = keeper::start(&held, &request.bot.name, target, signals)?;
+            let keeper = keeper::start(&held, &request.bot.name, request.story.journal(), target, signals)?;
             signals.keep_blocked();
             held.leave();
             request.story.taken(target.pid);

@@ -2,7 +2,7 @@
 //! and written down once it does.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::journal::{Event, Journal, What};
@@ -24,15 +24,29 @@ pub struct Story {
 impl Story {
     /// Of this bot's lock.
     pub fn of(bot: &Bot, settings: &Settings) -> Self {
+        Self::new(Journal::at(settings.journal()), &bot.name, &bot.lock)
+    }
+
+    /// The rest of a story whose beginning another process has told: a keeper's.
+    pub fn going_on(journal: Journal, bot: &str, lock: &Path) -> Self {
+        Self { is_told: Cell::new(true), ..Self::new(journal, bot, lock) }
+    }
+
+    fn new(journal: Journal, bot: &str, lock: &Path) -> Self {
         Self {
-            journal: Journal::at(settings.journal()),
-            bot: bot.name.clone(),
-            lock: bot.lock.clone(),
+            journal,
+            bot: bot.to_owned(),
+            lock: lock.to_owned(),
             waited: Cell::new(None),
             took_over: Cell::new(false),
             taken: Cell::new(None),
             is_told: Cell::new(false),
         }
+    }
+
+    /// Where it is told.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     fn event(&self, what: What) -> Event {

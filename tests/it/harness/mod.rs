@@ -8,6 +8,7 @@ mod background;
 mod output;
 mod process;
 mod python;
+mod screen;
 mod terminal;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use process::{
 };
 pub use python::{Venv, example, installed, peer, sleeper};
 pub use rustix::process::Signal;
+pub use screen::Screen;
 pub use terminal::Terminal;
 
 /// How long a condition may take to come true on a loaded machine; only a failing test ever waits that long.
@@ -335,6 +337,13 @@ impl Test {
         self.settle(&mut command);
         command.current_dir(format!("{PUBLIC}/work"));
         self.start_command(command).finish()
+    }
+
+    /// Shows a file of the folder at another place (the mount namespace is ours alone).
+    #[track_caller]
+    pub fn mount_bind(&self, name: &str, place: &str) {
+        let status = Command::new("mount").arg("--bind").arg(self.path(name)).arg(place).status();
+        assert!(status.is_ok_and(|status| status.success()), "mount --bind {name} {place}");
     }
 
     /// Mounts a file system at a name in the folder (the mount namespace is ours alone).

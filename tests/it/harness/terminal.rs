@@ -28,13 +28,18 @@ impl Terminal {
     /// Starts a command line as the session leader on a fresh terminal, 100 columns wide.
     #[track_caller]
     pub fn start(test: &Test, line: &str) -> Self {
+        Self::start_on(test, line, "xterm", [100, 30])
+    }
+
+    /// The same on a terminal of this kind, with so many columns and rows.
+    #[track_caller]
+    pub fn start_on(test: &Test, line: &str, kind: &str, size: [u16; 2]) -> Self {
         let pty = nix::pty::openpty(None, None).expect("a pty");
         // openpty(3) sets no such flag, and a program that inherited the other end would keep the terminal alive.
         for end in [&pty.master, &pty.slave] {
             rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC).expect("close on exec");
         }
-        let size = Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&pty.slave, size).expect("set the window size");
+        tcsetwinsize(&pty.slave, winsize(size)).expect("set the window size");
         let inner = test.command(line);
         let mut command = Command::new("setsid");
         // Not a group leader, so setsid(1) execs without a fork: the PID is the program's own.
@@ -42,7 +47,7 @@ impl Terminal {
         test.settle(&mut command);
         let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().expect("another descriptor"));
         let child = command
-            .env("TERM", "xterm")
+            .env("TERM", kind)
             .stdin(end(&pty.slave))
             .stdout(end(&pty.slave))
             .stderr(end(&pty.slave))
@@ -65,6 +70,11 @@ impl Terminal {
     #[track_caller]
     pub fn keys(&mut self, keys: &str) {
         self.keys.as_mut().expect("not hung up").write_all(keys.as_bytes()).expect("type");
+    }
+
+    /// Gives the terminal another size: the kernel sends SIGWINCH.
+    pub fn resize(&self, size: [u16; 2]) {
+        tcsetwinsize(self.keys.as_ref().expect("not hung up"), winsize(size)).expect("set the window size");
     }
 
     /// Everything that was shown so far.
@@ -105,6 +115,10 @@ impl Terminal {
         });
         self.status.expect("just seen")
     }
+}
+
+fn winsize([columns, rows]: [u16; 2]) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 impl Drop for Terminal {

@@ -1,5 +1,7 @@
 //! `conflicts`: what the logs say, per day.
 
+mod likely;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -122,13 +124,7 @@ fn inputs(
         let known: Vec<String> = known.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         let bots = settings.select_many(&args.selection, &known)?;
         if bots.is_empty() {
-            return Err(Error::Usage {
-                message: "no log is named, and there is no solobot.toml".into(),
-                hints: vec![
-                    "solobot conflicts bot.log".into(),
-                    "of a systemd unit: solobot conflicts unit:bot.service".into(),
-                ],
-            });
+            return likely::inputs(notify);
         }
         for bot in &bots {
             let logs = of_bot(bot);
@@ -212,10 +208,21 @@ fn files(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// What a bot's logs say since then; for `check`, `doctor` and `metrics`.
+/// What a bot's logs say since then; for `check`, `doctor` and `metrics`. A file that was last written to before has nothing
+/// to say: so what was rotated away, and packed, is not unpacked for a minute's look.
 pub fn summary_of(bot: &Bot, since: Option<Timestamp>) -> (Summary, Vec<Source>) {
+    let mut inputs = of_bot(bot);
+    if let Some(since) = since {
+        inputs.retain(|input| may_be_younger(input, since));
+    }
     let limits =
         Limits { by: By::Day, zone: TimeZone::system(), since: since.map(Timestamp::as_millisecond), until: None };
-    let findings = read(&of_bot(bot), &Query { limits, last_lines: None, now: Timestamp::now() }, &mut |_| {});
+    let findings = read(&inputs, &Query { limits, last_lines: None, now: Timestamp::now() }, &mut |_| {});
     (findings.summary, findings.sources)
+}
+
+fn may_be_younger(input: &Input, since: Timestamp) -> bool {
+    let Input::File(path) = input else { return true };
+    let written = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
+    written.is_none_or(|written| written >= since)
 }

@@ -1,0 +1,65 @@
+//! The logs of every likely bot on this machine, where nobody has named any.
+
+use super::super::notice::{Notice, Notify};
+use super::super::status::name_of;
+use crate::conflicts::input::{self, Input};
+use crate::error::Error;
+use crate::process::find;
+use crate::process::instance::Instance;
+use crate::process::logs::{self, Place};
+
+/// The logs, with what was rotated away beside them, and the bots that they are of.
+///
+/// # Errors
+/// `/proc` cannot be read; no log was found, and the error says what to type.
+pub fn inputs(notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Error> {
+    let found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let mut inputs = Vec::new();
+    let mut names = Vec::new();
+    let mut without = Vec::new();
+    for instances in found.bots() {
+        let Some(first) = instances.first() else { continue };
+        let logs = of_bot(&instances);
+        let name = name_of(first);
+        if logs.is_empty() {
+            without.push(format!("{name} (PID {})", first.root.pid));
+        } else {
+            inputs.extend(logs);
+            names.push(name);
+        }
+    }
+    if inputs.is_empty() {
+        return Err(nothing(&without));
+    }
+    for bot in without {
+        notify.notice(&Notice::Warning(format!("no log of {bot} was found: name it, solobot conflicts FILE")));
+    }
+    Ok((inputs, names))
+}
+
+fn of_bot(instances: &[&Instance]) -> Vec<Input> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for place in instances.iter().flat_map(|instance| logs::of(instance)) {
+        let places = match place {
+            Place::Unit(unit) => vec![Input::Unit(unit)],
+            Place::File(path) => input::with_rotated(&path).into_iter().map(Input::File).collect(),
+        };
+        for place in places {
+            if !inputs.contains(&place) {
+                inputs.push(place);
+            }
+        }
+    }
+    inputs
+}
+
+fn nothing(without: &[String]) -> Error {
+    let why = match without {
+        [] => "no process here looks like a bot".to_owned(),
+        bots => format!("no log of {} was found", bots.join(", ")),
+    };
+    Error::Usage {
+        message: format!("no log is named, there is no solobot.toml, and {why}"),
+        hints: vec!["solobot conflicts bot.log".into(), "of a systemd unit: solobot conflicts unit:bot.service".into()],
+    }
+}

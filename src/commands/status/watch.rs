@@ -1,0 +1,306 @@
+//! `status --watch`: looks again in every interval, and in between whenever something wakes it.
+//!
+//! What wakes it, on Linux: the end of a process that it knows (a pidfd each of the instances' processes and of the lock's
+//! holders), and whatever happens to a lock file, its name or its owner record (inotify). Then it looks again at what it
+//! knows already: the locks, and who still lives; that costs less than a millisecond, and it does so ten times a second at
+//! most. New instances announce themselves nowhere: they are found by the listing, which runs once in the interval.
+//!
+//! The listing keeps nothing of the one before. Its filter is one `readlink` of `/proc/PID/exe` for each process, and that
+//! is the least that could be asked: to remember processes that are no candidates would need a proof that they are the same
+//! still and have not called exec since, and the cheapest such proof, start ticks from `/proc/PID/stat`, costs more than the
+//! link and says nothing of exec. Measured with 1,000 sleeping processes: 0.4% of a core at an interval of 2 s.
+//!
+//! Not promised: to show a lock that is taken with neither text nor record, or a process that waits for it, before the next
+//! listing. `flock(2)` itself raises no event.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::super::notice::Notify;
+use super::super::view::LockView;
+use super::look::{Look, now};
+use super::{Covered, Outcome, Polling, Watched};
+use crate::error::Error;
+use crate::journal::{Event, Journal};
+use crate::lock::owner;
+use crate::lock::state::inspect;
+use crate::platform::pidfd::Pidfd;
+use crate::platform::poll;
+use crate::platform::signals::{Signal, Signals};
+use crate::platform::watch::{Watch, WatchId};
+use crate::process::identity::Identity;
+
+/// However often something happens: two looks are at least this far apart.
+const APART: Duration = Duration::from_millis(100);
+/// More processes than these are not waited for: the next listing shows their end.
+const MOST_PIDFDS: usize = 500;
+
+/// Watches until a signal comes or nobody reads any more; says what was seen last.
+///
+/// # Errors
+/// As for one look; signals cannot be blocked, descriptors not be waited for.
+pub fn run(
+    mut look: Look<'_>,
+    every: Duration,
+    journal: Option<Journal>,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    // Before the first look: no signal finds the terminal in disorder, and every thread inherits the mask.
+    let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
+    let mut wakers = Wakers::new(signals);
+    let mut journal = journal.map(Reread::new);
+    let mut polling = HashMap::new();
+    loop {
+        let began = Instant::now();
+        let mut seen = look.again(&polling, &mut |pause| !wakers.is_raised_within(pause), notify)?;
+        if let Some(journal) = &mut journal {
+            journal.add_to(&mut seen);
+        }
+        polling = seen.polling();
+        if let Some(end) = follow(&mut seen, &mut wakers, began + every, notify)? {
+            return Ok(Outcome { watched: Some(end), ..seen });
+        }
+    }
+}
+
+/// Shows what was seen, and what becomes of it until it is time for the next listing.
+fn follow(
+    seen: &mut Outcome,
+    wakers: &mut Wakers,
+    next: Instant,
+    notify: &mut dyn Notify,
+) -> Result<Option<Watched>, Error> {
+    wakers.looked = Instant::now();
+    let next = next.max(wakers.looked + APART);
+    loop {
+        if wakers.attach(seen) {
+            // Something has changed between the look and the attachment.
+            seen.look_again();
+            wakers.attach(seen);
+        }
+        if !notify.interim(seen) {
+            return Ok(Some(Watched::Unread));
+        }
+        match wakers.wait(next, notify).map_err(|source| Error::Io { action: "wait".into(), source })? {
+            Woken::Time => return Ok(None),
+            Woken::Change => seen.look_again(),
+            Woken::Redraw => {}
+            Woken::Signal(signal) => return Ok(Some(Watched::Signal(signal))),
+        }
+    }
+}
+
+impl Outcome {
+    /// Looks again at what is known: the locks, and who lives. Connections and new instances are the listing's.
+    fn look_again(&mut self) {
+        self.time = now();
+        for bot in &mut self.bots {
+            let facts = bot.lock.as_ref().map(|lock| inspect(&lock.path));
+            bot.instances.retain_mut(|instance| {
+                instance.members.retain(|member| member.is_alive());
+                // What has outlived its root is an instance by itself.
+                instance.pids = instance.members.iter().map(|member| member.pid).collect();
+                instance.pid = instance.pids.first().copied().unwrap_or(instance.pid);
+                instance.lock = facts
+                    .as_ref()
+                    .map_or(Covered::Unlocked, |facts| Covered::of(&instance.members, &instance.ancestors, facts));
+                !instance.members.is_empty()
+            });
+            bot.lock = facts.as_ref().map(LockView::of);
+        }
+    }
+
+    fn polling(&self) -> HashMap<Identity, Polling> {
+        let instances = self.bots.iter().flat_map(|bot| &bot.instances);
+        instances.filter_map(|one| Some((*one.members.first()?, one.polling))).collect()
+    }
+}
+
+/// Why a wait has ended.
+enum Woken {
+    /// It is time for the next listing.
+    Time,
+    /// Something happened to what is known.
+    Change,
+    /// The terminal has another size, or is ours again.
+    Redraw,
+    /// A signal that asks for the end.
+    Signal(i32),
+}
+
+/// Whatever wakes a watcher.
+struct Wakers {
+    signals: Signals,
+    /// None where the user's limit of inotify instances is reached: then the listing finds what happened.
+    watch: Option<Watch>,
+    /// The files that are watched, and what they are called.
+    watched: HashSet<WatchId>,
+    names: HashSet<OsString>,
+    pidfds: HashMap<Identity, Pidfd>,
+    /// When the last look was.
+    looked: Instant,
+}
+
+impl Wakers {
+    fn new(signals: Signals) -> Self {
+        Self {
+            signals,
+            watch: Watch::new().ok(),
+            watched: HashSet::new(),
+            names: HashSet::new(),
+            pidfds: HashMap::new(),
+            looked: Instant::now(),
+        }
+    }
+
+    /// Attaches to everything that was seen, and lets go of the rest; whether something was new or has gone meanwhile, so
+    /// that another look is due.
+    fn attach(&mut self, seen: &Outcome) -> bool {
+        let files = self.attach_to_files(seen);
+        let processes = self.attach_to_processes(seen);
+        files || processes
+    }
+
+    fn attach_to_files(&mut self, seen: &Outcome) -> bool {
+        let Some(watch) = &self.watch else { return false };
+        let mut present = HashSet::new();
+        self.names.clear();
+        for lock in seen.bots.iter().filter_map(|bot| bot.lock.as_ref()) {
+            let record = owner::path_of(&lock.path);
+            present.extend(lock.path.parent().and_then(|folder| watch.add_folder(folder).ok()));
+            for path in [&lock.path, &record] {
+                present.extend(watch.add(path, false).ok());
+                self.names.extend(path.file_name().map(OsString::from));
+            }
+        }
+        let is_new = !present.is_subset(&self.watched);
+        self.watched = present;
+        is_new
+    }
+
+    fn attach_to_processes(&mut self, seen: &Outcome) -> bool {
+        let members = seen.bots.iter().flat_map(|bot| &bot.instances).flat_map(|one| one.members.iter().copied());
+        let locks = seen.bots.iter().filter_map(|bot| bot.lock.as_ref());
+        let at_lock = locks.flat_map(|lock| lock.holders.iter().chain(&lock.waiters));
+        let at_lock = at_lock.filter_map(|process| Identity::of(process.pid));
+        let present: HashSet<Identity> = members.chain(at_lock).take(MOST_PIDFDS).collect();
+        self.pidfds.retain(|process, _| present.contains(process));
+        let mut has_gone = false;
+        for process in present {
+            if let Entry::Vacant(place) = self.pidfds.entry(process) {
+                match Pidfd::open(process) {
+                    Ok(Some(pidfd)) => drop(place.insert(pidfd)),
+                    Ok(None) => has_gone = true,
+                    // No more descriptors: the listing will tell.
+                    Err(_) => {}
+                }
+            }
+        }
+        has_gone
+    }
+
+    /// Whether anything happens within that time. It stays to be told by [`Wakers::wait`].
+    fn is_raised_within(&self, time: Duration) -> bool {
+        let fds = self.descriptors();
+        poll::any_readable(&fds, Some(time)).is_ok_and(|ready| !ready.is_empty())
+    }
+
+    /// The signals first.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let watch = self.watch.as_ref().map(AsFd::as_fd);
+        [self.signals.as_fd()].into_iter().chain(watch).chain(self.pidfds.values().map(AsFd::as_fd)).collect()
+    }
+
+    fn wait(&mut self, next: Instant, notify: &mut dyn Notify) -> io::Result<Woken> {
+        loop {
+            let now = Instant::now();
+            if now >= next {
+                return Ok(Woken::Time);
+            }
+            let calm = self.looked + APART;
+            let (until, count) = if now < calm { (calm.min(next), 1) } else { (next, usize::MAX) };
+            let fds = self.descriptors();
+            let ready = poll::any_readable(&fds[..count.min(fds.len())], Some(until - now))?;
+            if ready.contains(&0)
+                && let Some(woken) = self.signalled(notify)
+            {
+                return Ok(woken);
+            }
+            if ready.iter().any(|&index| index > 0) {
+                // Whatever it was: a busy folder must not wake us more often than this.
+                self.looked = Instant::now();
+                if self.has_changed() {
+                    return Ok(Woken::Change);
+                }
+            }
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        let names = &self.names;
+        let file = self.watch.as_ref().is_some_and(|watch| watch.take_of(&|name| names.contains(name)).changed);
+        file || self.pidfds.values().any(|pidfd| pidfd.has_ended(Duration::ZERO))
+    }
+
+    fn signalled(&self, notify: &mut dyn Notify) -> Option<Woken> {
+        let mut woken = None;
+        while let Some(arrived) = self.signals.take() {
+            match arrived.signal {
+                Signal::SIGCHLD => {}
+                Signal::SIGCONT | Signal::SIGWINCH => woken = Some(Woken::Redraw),
+                Signal::SIGTSTP => {
+                    notify.suspend();
+                    self.signals.stop_ourselves();
+                    woken = Some(Woken::Redraw);
+                }
+                signal => return Some(Woken::Signal(signal as i32)),
+            }
+        }
+        woken
+    }
+}
+
+/// The journal's last events, read again only where there are new ones.
+struct Reread {
+    journal: Journal,
+    stamp: Option<Stamp>,
+    events: Vec<Event>,
+    broken: u64,
+}
+
+/// A journal with the same has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = path.metadata().ok()?;
+        Some(Self { inode: meta.ino(), length: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) })
+    }
+}
+
+impl Reread {
+    fn new(journal: Journal) -> Self {
+        Self { journal, stamp: None, events: Vec::new(), broken: 0 }
+    }
+
+    fn add_to(&mut self, seen: &mut Outcome) {
+        let stamp = self.journal.path().and_then(Stamp::of);
+        if stamp.is_none() || stamp != self.stamp {
+            seen.add_events(&self.journal);
+            (self.stamp, self.events, self.broken) = (stamp, seen.events.clone(), seen.broken_events);
+        } else {
+            (seen.events, seen.broken_events) = (self.events.clone(), self.broken);
+        }
+    }
+}

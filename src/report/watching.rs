@@ -1,0 +1,206 @@
+//! What `status --watch` shows: on a terminal one picture that is drawn in place, elsewhere a block or a JSON line for
+//! each change.
+//!
+//! The terminal's alternate screen is used, so that nothing of the operator's scrolls away and a terminal that has become
+//! narrower leaves no remains. A picture is one write, and no more of it than fits: nothing scrolls, nothing flickers.
+//! Invariant: whoever took the screen gives it back, with its cursor: at the end, before a stop, and in a panic.
+
+use std::fmt::Write;
+use std::io::{self, IsTerminal};
+
+use serde_json::Value;
+
+use super::style::{self, FAINT, paint};
+use super::{json, status, table};
+use crate::cli::Global;
+use crate::commands::status::Outcome;
+use crate::platform::terminal;
+
+/// Where the terminal does not say: the size that every terminal has at least.
+const SMALL: terminal::Size = terminal::Size { columns: 80, rows: 24 };
+/// The alternate screen, without a cursor.
+const TAKE: &str = "\x1b[?1049h\x1b[?25l";
+/// The usual screen, with its cursor.
+const GIVE: &str = "\x1b[?25h\x1b[?1049l";
+
+/// What is shown.
+#[derive(Debug, Default)]
+pub struct Watching {
+    /// What was printed last, without what always changes.
+    last: Option<Value>,
+    /// The alternate screen is ours.
+    has_screen: bool,
+}
+
+impl Watching {
+    /// Shows what is seen now; where nothing is drawn, only if it has changed.
+    ///
+    /// # Errors
+    /// Those of `write(2)`.
+    pub fn show(&mut self, seen: &Outcome, global: &Global) -> io::Result<()> {
+        let colour = style::has_colour(global.color, &io::stdout());
+        if !global.json && can_draw() {
+            let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
+            let picture = picture(&plain_unless(colour, text(seen, Some(size.columns), global)), size);
+            let begin = if std::mem::replace(&mut self.has_screen, true) { "" } else { TAKE };
+            return style::write_raw(format!("{begin}{picture}").as_bytes());
+        }
+        let Some(value) = json::status(seen) else { return Ok(()) };
+        let essence = essence(value.clone());
+        if self.last.as_ref() == Some(&essence) {
+            return Ok(());
+        }
+        let is_first = self.last.replace(essence).is_none();
+        if global.json {
+            return style::to_stdout(&format!("{value}\n"), false);
+        }
+        let gap = if is_first { "" } else { "\n" };
+        style::to_stdout(&format!("{gap}{}", text(seen, terminal::width(&io::stdout()), global)), colour)
+    }
+
+    /// Gives the screen back; whether it was ours.
+    pub fn leave(&mut self) -> bool {
+        let had_screen = std::mem::take(&mut self.has_screen);
+        if had_screen {
+            // Where the terminal has gone there is nothing to give back.
+            let _ = style::write_raw(GIVE.as_bytes());
+        }
+        had_screen
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Whether stdout is a terminal that knows how to place its cursor.
+fn can_draw() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
+fn text(seen: &Outcome, width: Option<usize>, global: &Global) -> String {
+    let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
+    let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
+    format!("{time}\n{}", status::status(seen, width, global.verbose > 0))
+}
+
+fn plain_unless(colour: bool, text: String) -> String {
+    if colour { text } else { anstream::adapter::strip_str(&text).to_string() }
+}
+
+/// What is left if everything is taken away that changes although nothing has happened to a bot.
+fn essence(mut value: Value) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("time");
+        fields.remove("processes");
+        // How many could not be inspected changes with every process of another user; whether there are any does not.
+        let is_blind = fields.get("uninspected").and_then(Value::as_u64).is_some_and(|count| count > 0);
+        fields.insert("uninspected".into(), is_blind.into());
+    }
+    value
+}
+
+/// The picture of a text, from the upper left corner on. What does not fit below is counted in the last line.
+fn picture(text: &str, size: terminal::Size) -> String {
+    let mut lines: Vec<(String, usize)> = text.lines().flat_map(|line| fold(line, size.columns)).collect();
+    if lines.len() > size.rows {
+        let left = lines.len() - (size.rows - 1);
+        lines.truncate(size.rows - 1);
+        lines.extend(fold(&paint(FAINT, format!("… {left} more lines")), size.columns).into_iter().take(1));
+    }
+    // No line feed in it: nothing can scroll, and stdout's line buffer does not cut it in two.
+    let mut picture = String::new();
+    for (index, (line, width)) in lines.iter().enumerate() {
+        // Behind a full line the cursor stands on its last character still, and would erase it.
+        let rest = if *width < size.columns { "\x1b[K" } else { "" };
+        let _ = write!(picture, "\x1b[{}H{line}\x1b[0m{rest}", index + 1);
+    }
+    if lines.len() < size.rows {
+        let _ = write!(picture, "\x1b[{}H\x1b[J", lines.len() + 1);
+    }
+    picture
+}
+
+/// A line in pieces that fit, each with its width; escape sequences have none, and the last one goes on in the next piece.
+fn fold(line: &str, columns: usize) -> Vec<(String, usize)> {
+    let mut pieces = Vec::new();
+    let (mut piece, mut width) = (String::new(), 0);
+    let mut style = String::new();
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        if c == '\x1b' {
+            let sequence = format!("{c}{}", until_letter(&mut chars));
+            piece.push_str(&sequence);
+            style = if sequence == "\x1b[0m" { String::new() } else { style + &sequence };
+            continue;
+        }
+        let own = table::width_of(c);
+        if width + own > columns && width > 0 {
+            pieces.push((std::mem::replace(&mut piece, style.clone()), width));
+            width = 0;
+        }
+        piece.push(c);
+        width += own;
+    }
+    pieces.push((piece, width));
+    pieces
+}
+
+/// The rest of an escape sequence.
+fn until_letter(chars: &mut impl Iterator<Item = char>) -> String {
+    let mut rest = String::new();
+    for c in chars {
+        rest.push(c);
+        if c.is_ascii_alphabetic() {
+            break;
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(line: &str, columns: usize) -> Vec<String> {
+        fold(line, columns).into_iter().map(|(piece, _)| piece).collect()
+    }
+
+    #[test]
+    fn lines_are_folded_and_styles_go_on() {
+        assert_eq!(folded("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(folded("abcd", 4), ["abcd"]);
+        assert_eq!(folded("", 4), [""]);
+        assert_eq!(folded("\x1b[1mabcdef\x1b[0mgh", 4), ["\x1b[1mabcd", "\x1b[1mef\x1b[0mgh"]);
+        // Two columns each: the fifth column would take half of the third one.
+        assert_eq!(folded("日本語", 5), ["日本", "語"]);
+        assert_eq!(folded("日", 1), ["日"]);
+    }
+
+    #[test]
+    fn nothing_scrolls() {
+        let size = terminal::Size { columns: 20, rows: 3 };
+        assert_eq!(picture("a\nb\n", size), "\x1b[1Ha\x1b[0m\x1b[K\x1b[2Hb\x1b[0m\x1b[K\x1b[3H\x1b[J");
+        let full = picture("a\nb\nc\n", size);
+        assert!(full.contains("\x1b[3Hc") && !full.contains("\x1b[J"), "{full:?}");
+        let cut = picture("a\nb\nc\nd\ne\n", size);
+        assert!(cut.contains("\x1b[3H\x1b[2m… 3 more lines") && !cut.contains("\x1b[4H"), "{cut:?}");
+        let exact = picture(&"x".repeat(20), size);
+        assert!(!exact.contains("\x1b[K"), "the last character stays: {exact:?}");
+        assert!(!picture("", terminal::Size { columns: 1, rows: 1 }).is_empty());
+    }
+
+    #[test]
+    fn what_always_changes_is_no_change() {
+        let of = |uninspected: u64, state: &str| {
+            essence(
+                serde_json::json!({"time": uninspected, "processes": uninspected, "uninspected": uninspected, "bots": [state]}),
+            )
+        };
+        assert_eq!(of(3, "free"), of(4, "free"));
+        assert_ne!(of(3, "free"), of(0, "free"));
+        assert_ne!(of(3, "free"), of(3, "held"));
+    }
+}
