@@ -39,6 +39,8 @@ readonly NEEDED=(
     'cron cron'
     'node nodejs'
     'npm npm'
+    'systemd-analyze systemd'
+    'dpkg-deb dpkg'
 )
 
 missing_packages() {
@@ -88,14 +90,15 @@ make_venv() {
     printf '%s' "$*" >"$stamp"
 }
 
-# pm2, with all that it needs, in a folder of its own. The newest one stays what it was when the folder was made.
-install_pm2() {
+# pm2, with all that it needs, and what reads Dockerfiles, in a folder of its own. The newest ones stay what they were when
+# the folder was made.
+install_node_packages() {
     local folder=$TARGET/npm
-    [[ -x $folder/node_modules/.bin/pm2 ]] && return 0
-    say "npm install pm2"
+    [[ -x $folder/node_modules/.bin/pm2 && -d $folder/node_modules/dockerfile-utils ]] && return 0
+    say "npm install pm2 dockerfile-utils"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 >"$TARGET/npm.log" 2>&1 ||
-        die "npm could not install pm2 (is the npm registry reachable?): see $TARGET/npm.log"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 dockerfile-utils >"$TARGET/npm.log" 2>&1 ||
+        die "npm could not install pm2 and dockerfile-utils (is the npm registry reachable?): see $TARGET/npm.log"
 }
 
 check_python() {
@@ -148,7 +151,8 @@ check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
 make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
-install_pm2
+make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec
+install_node_packages
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"
     exit 0

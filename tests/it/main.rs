@@ -30,6 +30,7 @@ mod origins;
 mod orphan;
 mod pid_reuse;
 mod races;
+mod recipes;
 mod release;
 mod signals;
 mod status;
