@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the screens of README.md and docs/: what solobot prints in front of real processes. Each stands in its page below
-# a line `<!-- screen: NAME -->`.
+# a line `<!-- screen: NAME -->`. Below `<!-- file: PATH -->` it puts the file.
 #
 #   bash docs/screens.sh            writes them into the pages
 #   bash docs/screens.sh --check    changes nothing; exit code 1 and the difference if a page shows something else
@@ -182,9 +182,13 @@ for page in pages:
         shown.add(name)
         return f"<!-- screen: {name} -->\n```console\n{made[name]}```\n"
 
-    new = re.sub(r"<!-- screen: (\S+) -->\n```console\n.*?```\n", block, text, flags=re.S)
-    if len(re.findall("<!-- screen:", text)) != len(re.findall(r"<!-- screen: \S+ -->\n```console\n", text)):
-        sys.exit(f"{page}: below `<!-- screen: NAME -->` there must be a ```console block")
+    def copy(match):
+        return f"<!-- file: {match[1]} -->\n```{match[2]}\n{pathlib.Path(match[1]).read_text()}```\n"
+
+    new = re.sub(r"<!-- screen: (\S+) -->\n```console\n.*?^```\n", block, text, flags=re.S | re.M)
+    new = re.sub(r"<!-- file: (\S+) -->\n```(\w+)\n.*?^```\n", copy, new, flags=re.S | re.M)
+    if len(re.findall("<!-- (?:screen|file):", text)) != len(re.findall(r"<!-- (?:screen|file): \S+ -->\n```\w+\n", text)):
+        sys.exit(f"{page}: below `<!-- screen: NAME -->` and `<!-- file: PATH -->` there must be a code block")
     if new != text and mode == "--write":
         page.write_text(new)
     elif new != text:
@@ -193,5 +197,5 @@ for page in pages:
 if unused := set(made) - shown:
     sys.exit(f"no page shows these screens: {', '.join(sorted(unused))}")
 if wrong:
-    sys.exit("the pages show other screens than solobot prints: bash docs/screens.sh")
+    sys.exit("the pages show other screens than solobot prints, or other files than there are: bash docs/screens.sh")
 PYTHON
