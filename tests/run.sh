@@ -129,6 +129,8 @@ shell_scripts() {
     done
 }
 
+say "bash release.sh --debug"
+bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 run_tests() {
     # Plain, not as test targets: the tests start them.
     cargo build --quiet --examples
@@ -167,4 +169,6 @@ say "cargo clippy"
 cargo clippy --quiet --all-targets -- -D warnings
 say "cargo doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
+say "bash release.sh --debug"
+bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 run_tests

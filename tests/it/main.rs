@@ -28,6 +28,8 @@ mod mistakes;
 mod odd_processes;
 mod origins;
 mod orphan;
+mod packages;
+mod pages;
 mod pid_reuse;
 mod races;
 mod recipes;

@@ -102,6 +102,7 @@ pub fn peer(name: &str) -> &'static str {
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
+        "names.py" => include_str!("../peers/names.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
     }
