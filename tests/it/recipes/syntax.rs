@@ -14,7 +14,7 @@ fn units_are_verified_by_systemd() {
         for name in ["tgbot.service", "tgbot@.service", "tgbot-job.service"] {
             let unit = path_of(&format!("systemd/{name}"));
             fs::copy(&unit, test.path(name)).unwrap();
-            let name = name.replace('@', "@news");
+            let name = name.replace('@', "@quiz");
             if name.contains('@') {
                 fs::copy(&unit, test.path(&name)).unwrap();
             }
