@@ -45,6 +45,53 @@ pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 
+/// Read: a shell's name, set by its completion for the words behind `--` (`completions/`). With it `clap_complete` reads
+/// `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and `_CLAP_IFS`, which the same file sets.
+pub const COMPLETE: &str = "SOLOBOT_COMPLETE";
+
+/// What solobot does with a variable, for the manual: its names, whether it is read or set, and what it means.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// The names; of several the first that is set counts.
+    pub names: &'static [&'static str],
+    /// It is set for COMMAND; else it is read.
+    pub is_set: bool,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn read(names: &'static [&'static str], meaning: &'static str) -> Described {
+    Described { names, is_set: false, meaning }
+}
+
+const fn set(names: &'static [&'static str], meaning: &'static str) -> Described {
+    Described { names, is_set: true, meaning }
+}
+
+/// Every variable above, as the manual shows it.
+pub const TABLE: &[Described] = &[
+    read(&[CONFIG], "The configuration file, as `--config`."),
+    read(&[API_URL], "The base URL of the Bot API, as `--api-url`."),
+    read(&TOKENS, "Where a bot's token is looked for if neither flags nor solobot.toml name a place."),
+    read(&PROXIES.https, "The proxy for https URLs; http, https, socks4 and socks5 ones are understood."),
+    read(&PROXIES.http, "The proxy for http URLs."),
+    read(&PROXIES.all, "The proxy for both."),
+    read(&PROXIES.none, "Hosts that are reached without a proxy."),
+    read(&[NO_COLOR], "No colour if it is set and not empty, unless `--color always`."),
+    read(&[SUDO_UID], "Under sudo the caller, whose solobot.toml root takes for looking."),
+    read(
+        &[SKIP_LOCK],
+        "If it is exactly 1 and an ancestor is proved to hold the lock for us, `acquire` takes none and runs COMMAND. \
+         `skip_env` in solobot.toml names another one.",
+    ),
+    read(&[COMPLETE], "Set by the shells' completion alone: which shell asks for the words behind `--`."),
+    set(&[SKIP_LOCK], "1: the lock is held for COMMAND, which need not take it. `--no-skip-env` leaves it unset."),
+    set(&[LOCK], "The lock's absolute path."),
+    set(&[HOLDER_PID], "solobot's own PID; with `-F` COMMAND's."),
+    set(&[LOCK_FD], "The number of the inherited descriptor that carries the lock; unset with `--close`."),
+    set(&[POLLING], "0 for a COMMAND that runs without the lock (`--if-held run`): it is not to poll."),
+];
+
 /// The environment at the start, as a value: tests make their own. `Debug` shows no value, since one may be a token.
 #[derive(Clone, Default)]
 pub struct Vars(Arc<HashMap<OsString, OsString>>);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
 //! | [`settings`] | flags, environment and solobot.toml become settings |
+//! | [`completion`] | what a shell asks for when a word is to be completed |
 //! | [`commands`] | one file a subcommand: gather facts, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
 //! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
@@ -19,6 +20,7 @@
 
 pub mod cli;
 pub mod commands;
+pub mod completion;
 pub mod conflicts;
 pub mod doctor;
 pub mod duration;
@@ -43,6 +45,11 @@ use report::Report;
 /// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(shell) = std::env::var_os(env::COMPLETE)
+        && let Some(answer) = completion::answer(&shell, &args)
+    {
+        return report::bytes(&answer);
+    }
     let cli = match Cli::of_args(&args) {
         Ok(cli) => cli,
         Err(error) => return report::usage(&error, &args),

@@ -41,6 +41,10 @@ readonly NEEDED=(
     'npm npm'
     'systemd-analyze systemd'
     'dpkg-deb dpkg'
+    'zsh zsh'
+    'fish fish'
+    'mandoc mandoc'
+    'man man-db'
 )
 
 missing_packages() {

@@ -7,6 +7,7 @@ pub mod clean_stale;
 pub mod conflicts;
 pub mod delete_webhook;
 pub mod doctor;
+pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
 pub mod metrics;
@@ -17,6 +18,7 @@ pub mod status;
 pub mod view;
 
 use crate::cli::{self, Cli, Command};
+use crate::completion;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::settings::{Bot, Context, Settings};
@@ -46,6 +48,15 @@ pub enum Outcome {
     Conflicts(Box<conflicts::Outcome>),
     /// `metrics` measured.
     Metrics(metrics::Outcome),
+    /// `init` wrote a file, or shows what it would write.
+    Init(Box<init::Outcome>),
+    /// What registers solobot with a shell.
+    Completions {
+        /// The shell's name.
+        shell: cli::Shell,
+        /// What it is to read.
+        text: String,
+    },
     /// A keeper has ended: nobody reads what it would say.
     Keeper,
 }
@@ -56,7 +67,7 @@ impl Outcome {
         match self {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
-            Self::Status(_) | Self::Metrics(_) | Self::Keeper => Exit::Ok,
+            Self::Status(_) | Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),
@@ -94,6 +105,16 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
         // An explanation is wanted all the more where solobot.toml is wrong.
         Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
+        Command::Completions(cli::Completions { shell }) => {
+            let text = completion::registration(shell)
+                .map_err(|source| Error::Io { action: "write completions".into(), source })?;
+            return Ok(Outcome::Completions { shell, text });
+        }
+        // The file that it is to replace may be wrong.
+        Command::Init(args) => {
+            let outcome = init::run(&args, &cli.global, &Context::of_process()?, notify)?;
+            return Ok(Outcome::Init(Box::new(outcome)));
+        }
         command => command,
     };
     let settings = Settings::load(&cli.global, Context::of_process()?)?;
@@ -118,6 +139,6 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
             conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
         Command::Metrics(args) => metrics::run(&args, &settings, notify).map(Outcome::Metrics),
-        Command::Keeper(_) => Ok(Outcome::Keeper),
+        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) => Ok(Outcome::Keeper),
     }
 }

@@ -100,6 +100,8 @@ pub trait Notify {
     fn can_ask(&self) -> bool;
     /// Asks on a terminal; `None` if there is nobody to ask.
     fn confirm(&mut self, question: &str) -> Option<bool>;
+    /// Asks for a line of text on a terminal; `None` if there is nobody to ask, empty if nothing was typed.
+    fn ask(&mut self, question: &str, proposal: Option<&str>) -> Option<String>;
     /// Shows an interim outcome (`--watch`); whether anybody still reads it.
     fn interim(&mut self, outcome: &super::Outcome) -> bool;
 }

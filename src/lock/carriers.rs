@@ -86,6 +86,19 @@ pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
         .collect()
 }
 
+/// The processes that called for a flock which is held now, each once.
+///
+/// # Errors
+/// `/proc/locks` cannot be read.
+pub fn callers() -> io::Result<Vec<Identity>> {
+    let table = fs::read_to_string("/proc/locks")?;
+    let flocks = table.lines().filter_map(Line::parse).filter(|line| line.kind == Kind::Flock && !line.waits);
+    let mut found: Vec<Identity> = flocks.filter_map(|line| Identity::of(line.pid)).collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
 /// Every lock that a process's descriptors carry, with the descriptor's number.
 fn locks_of(pid: i32) -> Vec<(String, Line)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Vec::new() };

@@ -291,7 +291,7 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 /// A file that root creates in a user's own folder is given to that user, who could not use it otherwise.
-pub(super) fn give_to_folder_owner(file: &File, path: &Path) {
+pub fn give_to_folder_owner(file: &File, path: &Path) {
     if user::effective_uid() != 0 {
         return;
     }

@@ -21,6 +21,23 @@ pub fn of_bot(folder: &Path, fingerprint: Option<&str>, state: Option<&Path>) ->
     paths
 }
 
+/// The locks of these layouts that exist: in `folder`, in `/tmp`, and those that are named after a token.
+pub fn existing(folder: &Path, state: Option<&Path>) -> Vec<PathBuf> {
+    let mut paths = of_bot(folder, None, None);
+    let entries = state.and_then(|state| std::fs::read_dir(state.join("jarvis/locks")).ok());
+    paths.extend(entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| is_one(path)));
+    paths.retain(|path| path.is_file());
+    paths
+}
+
+/// Whether a path is named as one of these layouts names its lock.
+pub fn is_one(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let by_token =
+        name.starts_with("telegram_polling_") && path.extension().is_some_and(|extension| extension == "lock");
+    by_token || name == SOLOBOT || name == LAYOUT_B || LAYOUT_A.iter().any(|lock| path == Path::new(lock))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -229,6 +229,16 @@ impl Program {
         }
     }
 
+    /// The key and the value by which solobot.toml names it; `None` for what means several bots.
+    pub fn setting(&self) -> Option<(&'static str, String)> {
+        match &self.kind {
+            Kind::Script(path) => Some(("script", path.to_str()?.to_owned())),
+            Kind::Executable(path) => Some(("exe", path.to_str()?.to_owned())),
+            Kind::Module { name, dir: Some(_) } => Some(("module", name.clone())),
+            Kind::Glob(_) | Kind::Module { dir: None, .. } | Kind::Named(_) => None,
+        }
+    }
+
     /// The file that it names and that does not exist (any more). A process may still run it; if none does, refuse
     /// with [`Error::Missing`] rather than call it safe.
     pub fn missing(&self) -> Option<&Path> {

@@ -1,5 +1,6 @@
 //! Outcomes and errors as one JSON object: `"schema": 1`, field names from the design's vocabulary.
 
+use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use crate::commands::{Outcome, acquire, doctor, release};
@@ -25,6 +26,11 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
         Outcome::Metrics(measured) => serde_json::to_value(measured).ok()?,
+        Outcome::Init(drafted) => serde_json::to_value(drafted).ok()?,
+        Outcome::Completions { shell, text } => {
+            let shell = shell.to_possible_value()?.get_name().to_owned();
+            json!({ "shell": shell, "text": text })
+        }
         Outcome::Conflicts(counted) => super::conflicts::json(counted),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),

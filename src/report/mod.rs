@@ -4,6 +4,7 @@
 pub mod conflicts;
 pub mod doctor;
 pub mod human;
+pub mod init;
 pub mod json;
 pub mod metrics;
 pub mod plan;
@@ -96,6 +97,8 @@ impl Report {
                 }
                 return Ok(());
             }
+            Outcome::Init(drafted) if speaks || !drafted.written => init::text(drafted),
+            Outcome::Completions { text, .. } => return style::write_raw(text.as_bytes()),
             Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
@@ -110,6 +113,7 @@ impl Report {
             | Outcome::CleanStale(_)
             | Outcome::KillDuplicates(_)
             | Outcome::DeleteWebhook(_)
+            | Outcome::Init(_)
             | Outcome::Keeper => return Ok(()),
         };
         style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
@@ -171,10 +175,23 @@ impl Notify for Report {
         Some(prompt.interact().unwrap_or(false))
     }
 
+    fn ask(&mut self, question: &str, proposal: Option<&str>) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        let question = sanitize::line(question);
+        let mut input = dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true);
+        if let Some(proposal) = proposal {
+            input = input.default(sanitize::line(proposal));
+        }
+        // Ctrl-C or a closed terminal is no answer.
+        Some(input.interact_text().unwrap_or_default())
+    }
+
     fn interim(&mut self, outcome: &Outcome) -> bool {
         if !self.global.json {
             let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
-            return style::write_raw(clear).and_then(|()| self.print(outcome)).is_ok() && style::is_read();
+            return style::write_raw(clear.as_bytes()).and_then(|()| self.print(outcome)).is_ok() && style::is_read();
         }
         let Some(mut value) = json::outcome(outcome) else { return true };
         let line = format!("{value}\n");
@@ -208,6 +225,14 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage
+}
+
+/// Prints bytes as they are: an answer to a shell.
+pub fn bytes(bytes: &[u8]) -> Exit {
+    match style::write_raw(bytes) {
+        Ok(()) => Exit::Ok,
+        Err(_) => Exit::CantCreate,
+    }
 }
 
 fn no_colour_unset() -> bool {

@@ -52,12 +52,14 @@ pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
     }
 }
 
-/// Writes control sequences to stdout as they are.
+/// Writes bytes to stdout as they are: control sequences, an answer to a shell.
 ///
 /// # Errors
 /// Those of `write(2)`.
-pub fn write_raw(text: &str) -> io::Result<()> {
-    io::stdout().lock().write_all(text.as_bytes())
+pub fn write_raw(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
 }
 
 /// Whether somebody still reads stdout: `--watch` ends when its reader has gone.

@@ -89,11 +89,19 @@ impl ConfigFile {
 
     fn read(path: PathBuf, file: File, access: Access) -> Result<Self, Error> {
         match read_text(file) {
-            Ok(text) => match Schema::parse(&text) {
-                Ok(schema) => Ok(Self { path, schema, access, text }),
-                Err(fault) => Err(Error::Text { path, fault }),
-            },
+            Ok(text) => Self::of_text(path, text, access),
             Err(source) => Err(Error::Unreadable { path, source }),
+        }
+    }
+
+    /// A file of this text.
+    ///
+    /// # Errors
+    /// If the text is wrong.
+    pub fn of_text(path: PathBuf, text: String, access: Access) -> Result<Self, Error> {
+        match Schema::parse(&text) {
+            Ok(schema) => Ok(Self { path, schema, access, text }),
+            Err(fault) => Err(Error::Text { path, fault }),
         }
     }
 }

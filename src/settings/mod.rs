@@ -25,12 +25,13 @@ use std::path::{Path, PathBuf};
 pub use bots::{Bot, Log};
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use file::NAME as FILE_NAME;
 pub use provenance::{Origin, Provenance};
 
 use bots::{Overrides, Workshop};
 use file::ConfigFile;
 use paths::{absolute, has_placeholder, is_same_place};
-use trust::Access;
+use trust::{Access, Refusal, open_found};
 
 use crate::cli;
 
@@ -89,6 +90,35 @@ impl Settings {
         let journal = file.schema.journal.as_deref()?.to_str()?;
         Some(absolute(journal, file.folder(), self.context.home.as_deref()))
     }
+}
+
+/// Whether a file with this text would be accepted at that path.
+///
+/// # Errors
+/// What [`Settings::load`] would say of it.
+pub fn check(path: &Path, text: &str, context: &Context) -> Result<(), Error> {
+    let file = ConfigFile::of_text(path.to_owned(), text.to_owned(), Access::Full)?;
+    configured_bots(&file, context).map(drop)
+}
+
+/// Why a file would not be believed where it is found rather than named, and what mends it; `None` if it would be.
+pub fn distrust(path: &Path, context: &Context) -> Option<String> {
+    match open_found(path, context.caller) {
+        Err(Refusal::Distrust { reason, chmod }) => {
+            Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; what mends it: {chmod}")))
+        }
+        Err(Refusal::Io(error)) => Some(error.to_string()),
+        Ok(_) => None,
+    }
+}
+
+/// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with
+/// the file is no error here.
+pub fn names_in(named: Option<&Path>, context: &Context) -> Vec<String> {
+    let Ok(Some(file)) = ConfigFile::find(named, context) else { return Vec::new() };
+    let mut entries: Vec<_> = file.schema.bots.iter().collect();
+    entries.sort_by_key(|(_, entry)| entry.span().start);
+    entries.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
 /// Every bot of the file as it is without flags, checked against the others.

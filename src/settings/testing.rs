@@ -81,7 +81,15 @@ impl Place {
 }
 
 fn global(config: Option<&Path>) -> Global {
-    Global { config: config.map(Path::to_owned), json: false, quiet: false, verbose: 0, color: Color::Never }
+    Global {
+        config: config.map(Path::to_owned),
+        json: false,
+        quiet: false,
+        verbose: 0,
+        color: Color::Never,
+        help: None,
+        version: None,
+    }
 }
 
 pub fn chmod(path: &Path, mode: u32) {

@@ -31,6 +31,13 @@ impl DotEnv {
     }
 }
 
+impl DotEnv {
+    /// Every variable that has a value, in the file's order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
+    }
+}
+
 /// What has not been read yet. Each method reads one thing, or nothing and says so.
 struct Reader<'a> {
     rest: &'a str,

@@ -135,6 +135,12 @@ pub fn find_in_environ(environ: &[u8], extra_names: &[&str]) -> Option<Token> {
     })
 }
 
+/// The names of all variables whose value is a token, in a process's environment.
+pub fn names_in_environ(environ: &[u8]) -> Vec<String> {
+    let entries = environ.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='));
+    entries.filter(|(_, value)| Token::parse(value).is_ok()).map(|(name, _)| name.to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,6 +215,7 @@ mod tests {
             format!("PATH=/bin\0XBOT_TOKEN={}\0MINE={}\0BOT_TOKEN=xoxb-1\0=\0", text("111111"), text("222222"));
         assert_eq!(find_in_environ(environ.as_bytes(), &[]), None);
         assert_eq!(find_in_environ(environ.as_bytes(), &["NONE", "MINE"]).unwrap().bot_id(), "222222");
+        assert_eq!(names_in_environ(environ.as_bytes()), ["XBOT_TOKEN", "MINE"]);
         let usual = format!("MINE={}\0TELEGRAM_TOKEN={}", text("222222"), text("333333"));
         assert_eq!(find_in_environ(usual.as_bytes(), &["MINE"]).unwrap().bot_id(), "333333");
     }

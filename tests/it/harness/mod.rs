@@ -28,7 +28,7 @@ pub use output::{Output, Solobot};
 pub use process::{
     alive, children, descendants, holds_descriptor, is_stopped, parent, send, send_to, start_ticks, thread_stat,
 };
-pub use python::{Venv, installed, peer, sleeper};
+pub use python::{Venv, example, installed, peer, sleeper};
 pub use rustix::process::Signal;
 pub use terminal::Terminal;
 

@@ -80,7 +80,8 @@ pub fn sleeper() -> PathBuf {
     example("sleeper")
 }
 
-fn example(name: &str) -> PathBuf {
+/// A program that is an example of this package.
+pub fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("our own path");
     let path = exe.ancestors().nth(2).expect("deps/ is in a folder").join("examples").join(name);
     assert!(path.exists(), "{} is missing: run `cargo build --examples` once", path.display());

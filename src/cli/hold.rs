@@ -1,0 +1,147 @@
+//! The subcommands that take, keep and give back the lock.
+
+#![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::select::{Api, Selection};
+use crate::duration::{Limit, parse_duration, parse_limit};
+
+/// Take the lock and run COMMAND, so that one instance runs.
+#[derive(Debug, Args)]
+pub struct Acquire {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Wait so long: 500ms, 5m, forever [default: 30s]
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_limit)]
+    pub wait: Option<Limit>,
+    /// Do not wait: the same as --wait 0
+    #[arg(short = 'n', long, conflicts_with = "wait")]
+    pub nonblock: bool,
+    /// Exit with this code instead of 75 if the lock stays held
+    #[arg(short = 'E', long, value_name = "CODE", hide_short_help = true)]
+    pub conflict_exit_code: Option<u8>,
+    /// Become COMMAND instead of staying as its parent
+    #[arg(short = 'F', long)]
+    pub no_fork: bool,
+    /// Do not let COMMAND inherit the lock's descriptor
+    #[arg(short = 'o', long, conflicts_with = "no_fork", hide_short_help = true)]
+    pub close: bool,
+    /// Lock descriptor N of the calling shell
+    #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"])]
+    pub fd: Option<i32>,
+    /// Hold the lock until process PID ends
+    #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
+    pub pid: Option<i32>,
+    /// Stop the holder first; =orphan: only an orphan
+    ///
+    /// An orphan is a bot that holds the lock although the solobot that started it is dead. Only what can be proved to
+    /// hold this lock is stopped, and nothing that a manager would start again.
+    #[arg(long, value_name = "WHOM", num_args = 0..=1, require_equals = true, default_missing_value = "any")]
+    #[arg(hide_possible_values = true)]
+    pub takeover: Option<Takeover>,
+    /// What to do if the lock stays held: fail, or run COMMAND with SOLOBOT_POLLING=0
+    #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
+    pub if_held: IfHeld,
+    /// COMMAND takes the very same lock itself: let go just before it starts
+    #[arg(long, conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
+    pub handover: bool,
+    /// Do not look for instances that run without the lock
+    #[arg(long, hide_short_help = true)]
+    pub lock_only: bool,
+    /// Start COMMAND again when it ends, while the lock stays held
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
+    pub restart: Option<Restart>,
+    /// How long a process may take to end before it is killed [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide_short_help = true)]
+    pub grace: Option<std::time::Duration>,
+    /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
+    #[arg(long, hide_short_help = true)]
+    pub no_skip_env: bool,
+    /// Clear the bot's webhook before COMMAND starts
+    #[arg(long)]
+    pub delete_webhook: bool,
+    /// With --delete-webhook: exit 69 if Telegram cannot be reached, instead of going on with a warning
+    #[arg(long, requires = "delete_webhook", hide_short_help = true)]
+    pub require_telegram: bool,
+    /// The bot's command line, behind `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How to reach Telegram.
+    #[command(flatten)]
+    pub api: Api,
+}
+
+/// Whom `--takeover` may stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Takeover {
+    /// Whoever holds the lock
+    Any,
+    /// Only a bot whose own solobot is dead
+    Orphan,
+}
+
+/// What `acquire` does if the lock stays held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IfHeld {
+    /// Exit 75
+    Fail,
+    /// Run COMMAND without the lock and with `SOLOBOT_POLLING=0`
+    Run,
+}
+
+/// When `acquire` starts COMMAND again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Restart {
+    /// After a failure or a signal
+    OnFailure,
+    /// Whenever it ends
+    Always,
+}
+
+/// End a keeper and give its lock back.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// A bot of solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Unlock descriptor N of the calling shell
+    #[arg(long, value_name = "N")]
+    pub fd: Option<i32>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Which bot, without a file.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// What `acquire --pid` starts; every value comes from it.
+#[derive(Debug, Args)]
+pub struct Keeper {
+    /// The process to hold the lock for
+    #[arg(long)]
+    pub pid: i32,
+    /// Its start time in clock ticks
+    #[arg(long)]
+    pub start_ticks: u64,
+    /// The inherited descriptor that carries the lock
+    #[arg(long)]
+    pub fd: i32,
+    /// The inherited descriptor to report readiness on
+    #[arg(long)]
+    pub ready: i32,
+    /// The lock's path
+    #[arg(long)]
+    pub lock: PathBuf,
+    /// The bot's name for the owner record
+    #[arg(long)]
+    pub name: String,
+}

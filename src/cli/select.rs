@@ -1,0 +1,50 @@
+//! Which bot, and how Telegram is reached: the groups of options that several subcommands share.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::duration::parse_positive;
+
+/// Which bot: the same flags wherever one is needed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Selecting the bot")]
+pub struct Selection {
+    /// Its program: a path, script name or dotted module
+    #[arg(short = 'm', long = "match", value_name = "PROGRAM")]
+    pub program: Option<OsString>,
+    /// Its program is this Python module
+    #[arg(long, value_name = "NAME", conflicts_with = "program", hide_short_help = true)]
+    pub module: Option<String>,
+    /// Its lock file
+    #[arg(short, long, value_name = "PATH")]
+    pub lock: Option<PathBuf>,
+    /// Read the bot's token from this environment variable
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub token_env: Option<String>,
+    /// Read the bot's token from this file
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    pub token_file: Option<PathBuf>,
+    /// Read the bot's token from this .env file
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    pub env_file: Option<PathBuf>,
+    /// Look for locks on network file systems too, although two hosts may both hold them
+    #[arg(long, hide_short_help = true)]
+    pub allow_network_fs: bool,
+}
+
+/// How to reach Telegram: the same flags wherever solobot asks it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Reaching Telegram")]
+pub struct Api {
+    /// The Bot API's base URL, for a self-hosted server [env: SOLOBOT_API_URL]
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    pub api_url: Option<String>,
+    /// How long each request may take; there are up to four tries [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive, hide_short_help = true)]
+    pub timeout: Option<std::time::Duration>,
+    /// Trust the certificates of this PEM file instead of Mozilla's
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,36 @@
+//! The subcommands for the first day: a configuration file, completions.
+
+use clap::{Args, ValueEnum};
+
+/// Write solobot.toml from what is running here.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Print the file instead of writing it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Do not ask, even if nothing is found
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Print what a shell needs.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// A shell that can complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash 4.4 or newer
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}

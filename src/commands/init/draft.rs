@@ -1,0 +1,303 @@
+//! What was seen becomes entries. Pure, but for a look whether a virtual environment lies beside a script that does not
+//! run yet.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::look::{Lock, Running, Sight, TokenPlace};
+use super::units::Unit;
+use crate::lock::layouts;
+use crate::process::program::Program;
+use crate::telegram::token::mask;
+
+/// Names that say nothing about the bot: its folder's name does.
+const GENERIC: [&str; 9] = ["main", "bot", "run", "app", "index", "start", "server", "__main__", "telegram_bot"];
+
+/// One `[bots.NAME]` as it will be written. Paths are absolute, or relative to `dir`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// The bot's folder.
+    pub dir: String,
+    /// `script`, `module` or `exe`.
+    #[serde(skip)]
+    pub key: &'static str,
+    /// The program.
+    pub program: String,
+    /// The arguments that tell it from another bot of the same program.
+    pub args: Option<Vec<String>>,
+    /// The lock, where it is not solobot's default.
+    pub lock: Option<String>,
+    /// It takes this lock itself.
+    pub locks_itself: bool,
+    /// The variable that carries the token.
+    pub token_env: Option<String>,
+    /// The file that sets it.
+    pub env_file: Option<String>,
+    /// Its logs.
+    pub logs: Vec<String>,
+    /// What starts it; `None` where a token stands in it, or where it is not known.
+    pub command: Option<Vec<String>>,
+    /// The PIDs of its instances.
+    pub pids: Vec<i32>,
+    /// How it was found, in whole sentences.
+    #[serde(skip)]
+    pub evidence: Vec<String>,
+    /// It may be no bot at all: written as comments.
+    #[serde(skip)]
+    pub doubtful: bool,
+}
+
+/// The entries of a file in `folder`.
+pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = seen.running.iter().map(of_running).collect();
+    entries.extend(seen.units.iter().map(of_unit));
+    if let Some(program) = &seen.named {
+        entries.extend(of_program(program, &seen.cwd, "you named it", false));
+    } else {
+        let is_only = entries.is_empty() && seen.scripts.len() == 1;
+        let found = "its text starts to poll; it does not run now";
+        let scripts = seen.scripts.iter().map(|script| Program::script(script));
+        entries.extend(scripts.filter_map(|program| of_program(&program, &seen.cwd, found, !is_only)));
+    }
+    tell_apart(&mut entries);
+    name(&mut entries);
+    give_locks(&mut entries);
+    for entry in &mut entries {
+        relate(entry, folder);
+    }
+    entries
+}
+
+fn of_running(bot: &Running) -> Entry {
+    let first = &bot.instances[0];
+    let pids: Vec<i32> = bot.instances.iter().map(|one| one.root.pid).collect();
+    let mut evidence: Vec<String> = bot
+        .instances
+        .iter()
+        .map(|one| {
+            let from = one.origin.name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+            format!(
+                "runs as PID {}, user {}, from {}{from}: {}",
+                one.root.pid,
+                one.user,
+                one.origin.kind.word(),
+                one.command
+            )
+        })
+        .collect();
+    if pids.len() > 1 {
+        evidence.push(format!("{} instances of it run, which is what solobot is for", pids.len()));
+    }
+    if let Some(id) = &first.bot_id {
+        evidence.push(format!("its token is that of bot {id}"));
+    }
+    let mut entry = Entry { pids, evidence, ..bare(&bot.program, &bot.cwd) };
+    entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    entry.command = Some(bot.argv.clone());
+    put_token(&mut entry, bot.token.as_ref());
+    if let Some(lock) = &bot.lock {
+        put_lock(&mut entry, lock, &bot.program.default_lock_dir(&bot.cwd));
+    }
+    if let Some(unit) = &bot.unit {
+        entry.logs.push(format!("unit:{}", unit.name));
+    }
+    entry
+}
+
+fn of_unit(unit: &Unit) -> Entry {
+    let mut entry = bare(&unit.program, &unit.dir);
+    entry.evidence.push(format!("{} starts it; it does not run now", unit.name));
+    entry.logs.push(format!("unit:{}", unit.name));
+    entry.command = Some(unit.argv.clone());
+    entry.args = unit.program.args().map(|args| args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    let token = unit.token_name.clone().map(|name| TokenPlace { name, env_file: unit.env_file.clone() });
+    put_token(&mut entry, token.as_ref());
+    entry
+}
+
+/// A program that does not run: what would start it is a guess.
+fn of_program(program: &Program, cwd: &Path, evidence: &str, doubtful: bool) -> Option<Entry> {
+    let (key, value) = program.setting()?;
+    let dir = if key == "script" { Path::new(&value).parent().unwrap_or(cwd) } else { cwd };
+    // A package's module needs the folder above it.
+    let dir = if dir.starts_with(cwd) { cwd } else { dir };
+    let mut entry = Entry { doubtful, evidence: vec![evidence.to_owned()], ..bare(program, dir) };
+    entry.command = command_for(key, &value, dir);
+    put_token(&mut entry, super::look::in_env_file(&dir.join(".env"), None).as_ref());
+    let beside = program.default_lock_dir(dir).join(layouts::LAYOUT_B);
+    if beside.is_file() {
+        put_lock(&mut entry, &Lock { path: beside, is_its: false }, &program.default_lock_dir(dir));
+    }
+    Some(entry)
+}
+
+fn command_for(key: &str, value: &str, dir: &Path) -> Option<Vec<String>> {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    let python = ["venv/bin/python", ".venv/bin/python"].into_iter().find(|python| dir.join(python).exists());
+    let python = python.unwrap_or("python3");
+    match (key, Path::new(value).extension().and_then(std::ffi::OsStr::to_str)) {
+        ("module", _) => words(&[python, "-m", value]),
+        ("script", Some("py")) => words(&[python, value]),
+        ("script", Some("js" | "mjs" | "cjs")) => words(&["node", value]),
+        ("exe", _) => words(&[value]),
+        _ => None,
+    }
+}
+
+fn bare(program: &Program, dir: &Path) -> Entry {
+    let (key, value) = program.setting().unwrap_or(("script", String::new()));
+    Entry {
+        name: String::new(),
+        dir: dir.to_string_lossy().into_owned(),
+        key,
+        program: value,
+        args: None,
+        lock: None,
+        locks_itself: false,
+        token_env: None,
+        env_file: None,
+        logs: Vec::new(),
+        command: None,
+        pids: Vec::new(),
+        evidence: Vec::new(),
+        doubtful: false,
+    }
+}
+
+fn put_token(entry: &mut Entry, token: Option<&TokenPlace>) {
+    entry.token_env = token.map(|token| token.name.clone());
+    entry.env_file = token.and_then(|token| token.env_file.as_ref()).map(|file| file.to_string_lossy().into_owned());
+}
+
+/// Layout B's lock is taken by the bot itself. Layout A's is not where solobot holds it: its bots look at
+/// `SKIP_TELEGRAM_LOCK`.
+fn put_lock(entry: &mut Entry, lock: &Lock, default: &Path) {
+    if lock.path == default.join(layouts::SOLOBOT) {
+        return;
+    }
+    entry.lock = Some(lock.path.to_string_lossy().into_owned());
+    entry.locks_itself = lock.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B);
+    let how = if lock.is_its { "holds or claims" } else { "may use" };
+    entry.evidence.push(format!("it {how} the lock {}", lock.path.display()));
+}
+
+/// Arguments are only written where they tell one bot from another; two that nothing tells apart are one entry.
+fn tell_apart(entries: &mut Vec<Entry>) {
+    let key = |entry: &Entry| {
+        (entry.key, entry.program.clone(), if entry.key == "module" { entry.dir.clone() } else { String::new() })
+    };
+    let same = |one: &Entry, other: &Entry| key(one) == key(other);
+    let mut kept: Vec<Entry> = Vec::new();
+    for entry in entries.drain(..) {
+        let twin =
+            kept.iter_mut().find(|other| same(other, &entry) && other.args == entry.args && other.dir == entry.dir);
+        let Some(twin) = twin else {
+            kept.push(entry);
+            continue;
+        };
+        twin.pids.extend(&entry.pids);
+        twin.evidence.extend(entry.evidence);
+        if !entry.pids.is_empty() {
+            twin.evidence.push(
+                "the same program runs with several tokens: one entry cannot tell them apart; start each with its own \
+                 arguments or from its own folder"
+                    .into(),
+            );
+        }
+    }
+    let alone: Vec<bool> =
+        kept.iter().map(|entry| kept.iter().filter(|other| same(entry, other)).count() == 1).collect();
+    for (entry, is_alone) in kept.iter_mut().zip(alone) {
+        let has_secret = entry.args.iter().flatten().any(|arg| mask(arg) != arg.as_str());
+        if is_alone || has_secret || entry.args.as_ref().is_some_and(Vec::is_empty) {
+            entry.args = None;
+        }
+        if entry.command.iter().flatten().any(|word| mask(word) != word.as_str()) {
+            entry.command = None;
+            entry
+                .evidence
+                .push("its command line has a token in it, which every user here can read: move it into .env".into());
+        }
+        entry.command = entry.command.take().filter(|command| command.first().is_some_and(|first| !first.is_empty()));
+    }
+    *entries = kept;
+}
+
+/// Short names, each once: the program's, or where that says nothing its folder's.
+fn name(entries: &mut [Entry]) {
+    let mut taken = BTreeSet::new();
+    for entry in entries {
+        let stem = match entry.key {
+            "module" => entry.program.rsplit('.').next().unwrap_or_default().to_owned(),
+            _ => file_stem(&entry.program),
+        };
+        let own = match entry.key {
+            "script" => Path::new(&entry.program).parent().map_or_else(PathBuf::new, Path::to_owned),
+            _ => PathBuf::from(&entry.dir),
+        };
+        let folder = plain(&own.file_name().unwrap_or_default().to_string_lossy());
+        let stem = plain(&stem);
+        let first = if stem == "main" || !GENERIC.contains(&stem.as_str()) { stem.clone() } else { folder.clone() };
+        let mut wanted =
+            [first, folder.clone(), format!("{folder}-{stem}")].into_iter().filter(|name| !name.is_empty());
+        let name = wanted.find(|name| !taken.contains(name)).unwrap_or_else(|| {
+            let mut numbered = (2..=taken.len() + 2).map(|number| format!("{stem}-{number}"));
+            numbered.find(|name| !taken.contains(name)).unwrap_or_default()
+        });
+        taken.insert(name.clone());
+        entry.name = name;
+    }
+}
+
+fn file_stem(path: &str) -> String {
+    Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What TOML takes for a key without quotes.
+fn plain(text: &str) -> String {
+    let dashed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    dashed.trim_matches('-').to_owned()
+}
+
+/// No two bots share a lock: two programs of one folder would share its default.
+fn give_locks(entries: &mut [Entry]) {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for entry in entries.iter_mut() {
+        let default = match entry.key {
+            "script" => Path::new(&entry.program).parent().unwrap_or(Path::new("/")),
+            _ => Path::new(&entry.dir),
+        };
+        let own = entry.lock.clone().unwrap_or_else(|| default.join(layouts::SOLOBOT).to_string_lossy().into_owned());
+        if taken.insert(own) {
+            continue;
+        }
+        let another = default.join(format!(".solobot-{}.lock", entry.name)).to_string_lossy().into_owned();
+        entry.evidence.push("another bot here has the lock that it would have: this one is its own".into());
+        entry.locks_itself = false;
+        taken.insert(another.clone());
+        entry.lock = Some(another);
+    }
+}
+
+/// Paths below the bot's folder are written relative to it; the folder is left out where it is the file's own.
+fn relate(entry: &mut Entry, folder: &Path) {
+    let dir = PathBuf::from(&entry.dir);
+    let shorten = |text: &mut String| {
+        if let Ok(rest) = Path::new(text.as_str()).strip_prefix(&dir)
+            && !rest.as_os_str().is_empty()
+        {
+            *text = rest.to_string_lossy().into_owned();
+        }
+    };
+    if entry.key != "module" {
+        shorten(&mut entry.program);
+    }
+    entry.lock.iter_mut().chain(&mut entry.env_file).for_each(shorten);
+    if dir == folder {
+        entry.dir = String::new();
+    }
+}

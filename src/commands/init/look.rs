@@ -1,0 +1,255 @@
+//! What runs here, and what could: processes, units, scripts, lock files. Nothing is changed.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::scripts;
+use super::units::{self, Unit};
+use crate::env;
+use crate::lock::carriers::{LockedFile, callers, flocks_of};
+use crate::lock::layouts;
+use crate::lock::state::{State, inspect};
+use crate::process::argv::{self, Reading, Target};
+use crate::process::connections::{self, Servers};
+use crate::process::details::{Details, Handle};
+use crate::process::find::{self, Search};
+use crate::process::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::program::Program;
+use crate::process::table;
+use crate::settings::Context;
+use crate::telegram::dotenv::DotEnv;
+use crate::telegram::token::{self, Token};
+
+/// Everything that was seen.
+#[derive(Debug, Default)]
+pub struct Sight {
+    /// The bots that run, oldest first.
+    pub running: Vec<Running>,
+    /// Units that would start a bot which does not run.
+    pub units: Vec<Unit>,
+    /// Scripts in the current folder that poll, and that none of the others runs.
+    pub scripts: Vec<PathBuf>,
+    /// The program that the operator named.
+    pub named: Option<Program>,
+    /// Lock files of the field's layouts that belong to none of the bots.
+    pub locks: Vec<PathBuf>,
+    /// The current folder.
+    pub cwd: PathBuf,
+    /// How many processes could not be inspected.
+    pub uninspected: usize,
+}
+
+/// A bot that runs: one program with one token.
+#[derive(Debug)]
+pub struct Running {
+    /// Its instances; at least one.
+    pub instances: Vec<Instance>,
+    /// What it runs.
+    pub program: Program,
+    /// Where it runs.
+    pub cwd: PathBuf,
+    /// The command line of the oldest instance.
+    pub argv: Vec<String>,
+    /// Where its token comes from.
+    pub token: Option<TokenPlace>,
+    /// Its lock, if it has one that is not solobot's default.
+    pub lock: Option<Lock>,
+    /// The systemd unit that starts it.
+    pub unit: Option<Unit>,
+}
+
+/// Where a bot's token comes from; never the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenPlace {
+    /// The variable.
+    pub name: String,
+    /// The file that sets it.
+    pub env_file: Option<PathBuf>,
+}
+
+/// A lock that a bot uses already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Its path.
+    pub path: PathBuf,
+    /// The bot holds or claims it now; else it merely lies in its folder.
+    pub is_its: bool,
+}
+
+/// Looks.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn look(context: &Context) -> io::Result<Sight> {
+    let state = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state.or_else(|| context.home.as_ref().map(|home| home.join(".local/state")));
+    let well_known = layouts::existing(&context.cwd, state.as_deref());
+    let names = token_names()?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let likely = find::likely_bots(&names)?;
+    // Root sees whatever can be seen.
+    let uninspected = if context.caller.uid == 0 { 0 } else { likely.uninspected };
+    let mut instances = likely.instances;
+    instances.extend(without_token(&instances, &well_known)?);
+    let mut running: Vec<Running> = Vec::new();
+    for instance in instances {
+        match running.iter_mut().find(|bot| is_same_bot(&bot.instances[0], &instance)) {
+            Some(bot) => bot.instances.push(instance),
+            None => running.extend(bot_of(instance, state.as_deref())),
+        }
+    }
+    let mut units = units::installed(context);
+    for bot in &mut running {
+        bot.unit = units.iter().position(|unit| unit.program.is_same(&bot.program)).map(|at| units.remove(at));
+        if let (Some(unit), Some(token)) = (&bot.unit, &mut bot.token) {
+            token.env_file = token.env_file.take().or_else(|| unit.env_file.clone());
+        }
+    }
+    units.retain(|unit| unit.is_bot);
+    let is_run = |script: &PathBuf| {
+        let program = Program::script(script);
+        running.iter().any(|bot| bot.program.is_same(&program))
+            || units.iter().any(|unit| unit.program.is_same(&program))
+    };
+    let scripts = scripts::polling_in(&context.cwd).into_iter().filter(|script| !is_run(script)).collect();
+    let is_known = |path: &PathBuf| running.iter().any(|bot| bot.lock.as_ref().is_some_and(|lock| lock.path == *path));
+    let locks = well_known.into_iter().filter(|path| !is_known(path)).collect();
+    Ok(Sight { running, units, scripts, locks, cwd: context.cwd.clone(), uninspected, named: None })
+}
+
+/// Under which names tokens are carried on this machine.
+fn token_names() -> io::Result<Vec<String>> {
+    let mut names = BTreeSet::new();
+    for hit in table::list(&|line| !line.is_empty())?.hits {
+        let environ = Handle::open(hit.pid).and_then(|handle| handle.read("environ").ok()).unwrap_or_default();
+        names.extend(token::names_in_environ(&environ));
+    }
+    Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
+}
+
+/// One program with one token is one bot; where no token can be seen, arguments and folder tell.
+fn is_same_bot(one: &Instance, other: &Instance) -> bool {
+    let same_program = match (&one.program, &other.program) {
+        (Some(one), Some(other)) => one.is_same(other),
+        _ => false,
+    };
+    same_program
+        && one.token == other.token
+        && (one.token.is_some() || (one.args == other.args && one.cwd == other.cwd))
+}
+
+/// Bots that have read their token from a file: what is connected to Telegram, or holds or claims one of the field's
+/// locks. Only scripts and modules: a desktop client is connected too.
+fn without_token(known: &[Instance], locks: &[PathBuf]) -> io::Result<Vec<Instance>> {
+    let holds_one = |process: &Identity| flocks_of(process.pid).iter().any(|file| layouts::is_one(&file.path));
+    let mut holders: Vec<Identity> = callers()?.into_iter().filter(holds_one).collect();
+    for lock in locks {
+        match inspect(lock).state {
+            State::Held { holders: all, .. } | State::Replaced { holders: all } => holders.extend(all),
+            State::OwnerAliveUnlocked(process) => holders.push(process),
+            State::Absent | State::Free | State::Stale(_) | State::Unreadable { .. } => {}
+        }
+    }
+    let connected = connections::connected(&Servers::default())?.into_iter().map(|(process, _)| process);
+    let suspects: Vec<Identity> = connected.chain(holders.into_iter().filter_map(bot_below)).collect();
+    let mut found: Vec<Instance> = Vec::new();
+    for suspect in suspects {
+        let is_member = |instance: &Instance| instance.members.contains(&suspect);
+        if known.iter().chain(&found).any(is_member) {
+            continue;
+        }
+        let Some(program) = program_of(suspect) else { continue };
+        let seen = find::find(&Search::new(&program))?;
+        let own = seen.instances.into_iter().chain(seen.probable).filter(|one| is_member(one));
+        found.extend(own);
+    }
+    Ok(found)
+}
+
+/// The process itself if it runs a script or a module, else the first below it that does: solobot or `flock(1)` may hold
+/// the lock for a bot.
+fn bot_below(holder: Identity) -> Option<Identity> {
+    if program_of(holder).is_some() {
+        return Some(holder);
+    }
+    let below = table::descendants(&[holder.pid]).unwrap_or_default();
+    below.into_iter().filter_map(Identity::of).find(|process| program_of(*process).is_some())
+}
+
+/// The script or module that a process runs.
+fn program_of(process: Identity) -> Option<Program> {
+    let handle = Handle::open(process.pid)?;
+    let details = Details::read(&handle).filter(|details| details.identity == process)?;
+    let Reading::Runs(invocation) = argv::read(&details.argv, details.exe.as_deref()) else { return None };
+    match invocation.target {
+        Target::Script(_) | Target::Module(_) => {
+            Program::of_invocation(&invocation, details.exe.as_deref(), &handle.link("cwd")?)
+        }
+        Target::Executable(_) | Target::Inline(_) | Target::Worker | Target::Stdin => None,
+    }
+}
+
+/// `None` for what no entry can name: inline code, a folder that cannot be seen.
+fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
+    let program = instance.program.clone()?;
+    let cwd = instance.cwd.clone()?;
+    program.setting()?;
+    let argv = Handle::open(instance.root.pid)?.argv();
+    let argv: Option<Vec<String>> = argv.into_iter().map(|word| word.into_string().ok()).collect();
+    let folder = program.default_lock_dir(&cwd);
+    Some(Running {
+        token: token_place(&instance, [&cwd, &folder]),
+        lock: lock_of(&instance, &folder, state),
+        argv: argv.unwrap_or_default(),
+        instances: vec![instance],
+        program,
+        cwd,
+        unit: None,
+    })
+}
+
+/// The variable that carries the token in the bot's environment, else in the `.env` beside it.
+fn token_place(instance: &Instance, folders: [&Path; 2]) -> Option<TokenPlace> {
+    let carried = instance.members.iter().find_map(|process| {
+        let names = token::names_in_environ(&Handle::open(process.pid)?.read("environ").ok()?);
+        let usual = env::TOKENS.iter().find(|usual| names.iter().any(|name| name == *usual));
+        usual.map(|usual| (*usual).to_owned()).or_else(|| names.into_iter().next())
+    });
+    let in_file = folders.iter().find_map(|folder| in_env_file(&folder.join(".env"), carried.as_deref()));
+    in_file.or_else(|| Some(TokenPlace { name: carried?, env_file: None }))
+}
+
+/// The variable of a `.env` file that holds a token: the one that is named, else a usual one, else any.
+pub fn in_env_file(path: &Path, name: Option<&str>) -> Option<TokenPlace> {
+    let variables = DotEnv::parse(&std::fs::read_to_string(path).ok()?);
+    let is_token = |(_, value): &(&str, &str)| Token::parse(value).is_ok();
+    let names: Vec<&str> = variables.iter().filter(is_token).map(|(name, _)| name).collect();
+    let found = match name {
+        Some(name) => names.contains(&name).then_some(name)?,
+        None => env::TOKENS.iter().find(|usual| names.contains(usual)).or(names.first())?,
+    };
+    Some(TokenPlace { name: found.to_owned(), env_file: Some(path.to_owned()) })
+}
+
+/// The lock that the bot holds or claims; else layout B's, if it lies in its folder.
+fn lock_of(instance: &Instance, folder: &Path, state: Option<&Path>) -> Option<Lock> {
+    let own = |process: &Identity| instance.members.contains(process) || instance.descends_from(process.pid);
+    let usual = layouts::of_bot(folder, instance.token.as_deref(), state);
+    let is_its = |path: &PathBuf| match inspect(path).state {
+        State::Held { holders, .. } | State::Replaced { holders } => holders.iter().any(own),
+        State::OwnerAliveUnlocked(process) => own(&process),
+        State::Absent | State::Free | State::Stale(_) | State::Unreadable { .. } => false,
+    };
+    if let Some(path) = usual.iter().find(|path| is_its(path)) {
+        return Some(Lock { path: path.clone(), is_its: true });
+    }
+    let around = instance.members.iter().chain(&instance.ancestors).filter(|process| process.pid != 1);
+    let mut held = around.flat_map(|process| flocks_of(process.pid)).filter(LockedFile::is_named_like_a_lock);
+    if let Some(file) = held.find(|file| file.path.is_file()) {
+        return Some(Lock { path: file.path, is_its: true });
+    }
+    let beside = folder.join(layouts::LAYOUT_B);
+    beside.is_file().then_some(Lock { path: beside, is_its: false })
+}

@@ -1,0 +1,166 @@
+//! `init`: writes solobot.toml from what is running here.
+//!
+//! [`look`] gathers what runs, [`draft`] decides (pure) what each bot's entry says, [`text`] writes it as TOML, and this
+//! file puts it in place: a temporary file that is linked (never over a file that is there) or, with `--force`, renamed.
+//! Invariants: no token is written, only where it comes from; what is written is accepted by solobot itself, which is
+//! asked before a byte reaches the disk. Not promised: that the drafted bots are all there are.
+
+mod draft;
+mod look;
+mod scripts;
+mod text;
+mod units;
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+pub use self::draft::Entry;
+use super::notice::{Notice, Notify};
+use super::view::lossy;
+use crate::cli;
+use crate::error::{Error, Expected, plain};
+use crate::exit::Exit;
+use crate::lock::file::give_to_folder_owner;
+use crate::platform::filesystem::careful_open;
+use crate::process::program::Program;
+use crate::settings::{self, Context};
+
+/// What was drafted, and whether it was written.
+#[derive(Debug, Serialize)]
+pub struct Outcome {
+    /// The file.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// Whether it was written; not with `--dry-run`.
+    pub written: bool,
+    /// The bots that it names.
+    pub bots: Vec<Entry>,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why the file is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum NotWritten {
+    /// There is one already.
+    #[error("`{}` is there already, and is left as it is", .0.display())]
+    Exists(PathBuf),
+    /// A system call failed.
+    #[error("cannot write `{}`: {}", .path.display(), plain(.source))]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Expected for NotWritten {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            Self::Exists(_) | Self::Io { .. } => Exit::CantCreate,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "config-exists",
+            Self::Io { .. } => "not-written",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Exists(path) => vec![
+                "to see what would be written: solobot init --dry-run".into(),
+                format!("to replace it: solobot init --force -c {}", shell_words::quote(&path.to_string_lossy())),
+            ],
+            Self::Io { .. } => vec!["to write it elsewhere: solobot init -c FILE".into()],
+        }
+    }
+}
+
+/// Runs `init`.
+///
+/// # Errors
+/// The file is there and `--force` is not given; it cannot be written; `/proc` cannot be read.
+pub fn run(
+    args: &cli::Init,
+    global: &cli::Global,
+    context: &Context,
+    notify: &mut dyn Notify,
+) -> Result<Outcome, Error> {
+    let path = context.cwd.join(global.config.as_deref().unwrap_or(Path::new(settings::FILE_NAME)));
+    // Before anything else: who is refused should not have to answer questions first.
+    if !args.dry_run && !args.force && path.symlink_metadata().is_ok() {
+        return Err(NotWritten::Exists(path).into());
+    }
+    let mut seen = look::look(context).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let may_ask = !args.yes && !global.json && !args.dry_run;
+    if seen.running.is_empty() && seen.units.is_empty() && may_ask {
+        seen.named = ask(&seen.scripts, context, notify)?;
+    }
+    let entries = draft::entries(&seen, path.parent().unwrap_or(Path::new("/")));
+    let text = text::file(&entries, &seen);
+    settings::check(&path, &text, context)
+        .map_err(|error| Error::Bug(format!("init has drafted a file that solobot refuses: {error}")))?;
+    if !args.dry_run {
+        write(&path, &text, args.force)?;
+        if let Some(reason) = settings::distrust(&path, context) {
+            let name = shell_words::quote(&path.to_string_lossy()).into_owned();
+            let warning =
+                format!("solobot will only believe this file if it is named, as in solobot -c {name}: {reason}");
+            notify.notice(&Notice::Warning(warning));
+        }
+    }
+    Ok(Outcome {
+        path,
+        written: !args.dry_run,
+        bots: entries.into_iter().filter(|entry| !entry.doubtful).collect(),
+        text,
+    })
+}
+
+/// Asks for the bot's program, where nothing runs.
+fn ask(scripts: &[PathBuf], context: &Context, notify: &mut dyn Notify) -> Result<Option<Program>, Error> {
+    let proposal = scripts.first().map(|script| script.strip_prefix(&context.cwd).unwrap_or(script));
+    let proposal = proposal.map(|script| script.to_string_lossy().into_owned());
+    let question = "No bot runs here. Its script, module or executable (empty for a template)";
+    match notify.ask(question, proposal.as_deref()) {
+        Some(answer) if !answer.trim().is_empty() => {
+            Ok(Some(Program::from_option(answer.trim().as_ref(), &context.cwd)?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Puts the text in place in one step: a reader finds nothing, or all of it.
+fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
+    let failed = |source| NotWritten::Io { path: path.to_owned(), source };
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    // A leftover of a dead process with our PID.
+    let _ = fs::remove_file(&temporary);
+    let file = careful_open().write(true).create_new(true).open(&temporary).map_err(failed)?;
+    let placed = fill(&file, &temporary, text)
+        .and_then(|()| if force { fs::rename(&temporary, path) } else { fs::hard_link(&temporary, path) });
+    let _ = fs::remove_file(&temporary);
+    placed.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => NotWritten::Exists(path.to_owned()),
+        _ => failed(source),
+    })
+}
+
+/// Everybody may read it, whatever the umask says: it holds no secret, and the bot's unit may run as another user.
+fn fill(mut file: &File, path: &Path, text: &str) -> io::Result<()> {
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    give_to_folder_owner(file, path);
+    file.sync_all()
+}

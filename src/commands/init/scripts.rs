@@ -1,0 +1,90 @@
+//! Scripts that poll Telegram, by what their text says: for a folder in which nothing runs yet.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::process::argv::has_script_extension;
+
+/// No more of a script is read: what starts the polling stands in its first part or its last, and bots are short.
+const LARGEST: u64 = 1024 * 1024;
+/// So many files of a folder are looked at.
+const MOST_FILES: usize = 500;
+/// What starts polling in the field's libraries.
+const STARTS: [&str; 9] = [
+    "start_polling",
+    "run_polling",
+    "infinity_polling",
+    "executor.start",
+    "startPolling",
+    "polling: true",
+    "getUpdates",
+    "get_updates",
+    "bot.launch(",
+];
+/// What shows that it is Telegram that is polled.
+const TELEGRAM: [&str; 8] =
+    ["aiogram", "telegram", "telebot", "Telegram", "telegraf", "grammy", "api.telegram.org", "BOT_TOKEN"];
+
+/// The scripts of a folder, and of the folders in it, that poll; by name.
+pub fn polling_in(folder: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = scripts_of(folder);
+    let below = entries(folder).filter(|path| path.is_dir() && is_of_the_project(path));
+    found.extend(below.flat_map(|folder| scripts_of(&folder)));
+    found.sort();
+    found
+}
+
+fn scripts_of(folder: &Path) -> Vec<PathBuf> {
+    entries(folder).filter(|path| has_script_extension(path.as_os_str()) && polls(path)).collect()
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().take(MOST_FILES).map(|entry| entry.path())
+}
+
+/// Hidden folders and those of packages hold libraries, and those of tests stand-ins.
+fn is_of_the_project(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let foreign = ["venv", "env", "node_modules", "site-packages", "tests", "test", "vendor", "__pycache__"];
+    !name.starts_with('.') && !foreign.contains(&name.as_ref()) && !folder.join("pyvenv.cfg").exists()
+}
+
+/// Whether a script starts to poll Telegram. One that cannot be read does not.
+pub fn polls(script: &Path) -> bool {
+    let Ok(file) = File::open(script) else { return false };
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return false;
+    }
+    let mut text = Vec::new();
+    if file.take(LARGEST).read_to_end(&mut text).is_err() {
+        return false;
+    }
+    let has = |word: &str| memchr::memmem::find(&text, word.as_bytes()).is_some();
+    STARTS.iter().any(|word| has(word)) && TELEGRAM.iter().any(|word| has(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_polls_is_told_from_what_imports() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+            fs::write(dir.path().join(name), text).unwrap();
+        };
+        write("main.py", "from aiogram import Bot\nasync def main():\n    await dp.start_polling(bot)\n");
+        write("tg/bot.py", "import telebot\nbot.infinity_polling()\n");
+        write("index.js", "const bot = new TelegramBot(process.env.BOT_TOKEN, {polling: true})\n");
+        write("notify.py", "import telegram\ntelegram.Bot(token).send_message(1, 'x')\n");
+        write("loop.py", "queue.start_polling()\n");
+        write("README.md", "aiogram start_polling\n");
+        write("venv/x.py", "import telebot\nbot.infinity_polling()\n");
+        write(".cache/x.py", "import telebot\nbot.infinity_polling()\n");
+        let found: Vec<PathBuf> = ["index.js", "main.py", "tg/bot.py"].map(|name| dir.path().join(name)).to_vec();
+        assert_eq!(polling_in(dir.path()), found);
+        assert_eq!(polling_in(&dir.path().join("none")), Vec::<PathBuf>::new());
+    }
+}

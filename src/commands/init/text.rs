@@ -1,0 +1,102 @@
+//! Entries become TOML with comments. What is not ours (command lines, paths) is written as one line without control
+//! characters, tokens masked.
+
+use std::fmt::Write;
+
+use super::draft::Entry;
+use super::look::Sight;
+use crate::telegram::token::mask;
+
+const HEAD: &str = "\
+# solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.
+#
+#   solobot status          what runs, and under which lock
+#   solobot acquire NAME    run a bot under its lock
+#   man 5 solobot.toml      every key
+#
+# Relative paths start at `dir`, and that at this file's folder. No token stands here, only where it is found.
+";
+const TEMPLATE: &str = "
+# No bot runs here, so this is a template: take the marks away and put in your own.
+#
+# [bots.main]
+# script = \"main.py\"            # or module = \"tg_bot.bot\", or exe = \"/usr/bin/mybot\"
+# token = { env = \"TELEGRAM_BOT_TOKEN\", env_file = \".env\" }
+# command = [\"python3\", \"main.py\"]
+# logs = [\"logs/*.log\"]
+";
+const REST: &str = "
+# [defaults]
+# wait = \"30s\"                  # how long `acquire` waits for the lock; \"forever\" in a unit
+# grace = \"10s\"                 # how long a process may take to end
+";
+
+/// The whole file.
+pub fn file(entries: &[Entry], seen: &Sight) -> String {
+    let mut text = HEAD.to_owned();
+    for one in entries {
+        text.push('\n');
+        text.push_str(&entry(one));
+    }
+    if entries.iter().all(|entry| entry.doubtful) {
+        text.push_str(TEMPLATE);
+    }
+    for lock in &seen.locks {
+        let path = lock.display().to_string();
+        let _ =
+            write!(text, "\n{}", comment(&format!("{path} is a lock that none of these bots holds; if it is one's:")));
+        let _ = writeln!(text, "# lock = {}", string(&path));
+    }
+    if seen.uninspected > 0 {
+        let said =
+            format!("not every process could be inspected ({} could not): sudo may find more bots", seen.uninspected);
+        let _ = write!(text, "\n{}", comment(&said));
+    }
+    text + REST
+}
+
+fn entry(entry: &Entry) -> String {
+    let mut lines = vec![format!("[bots.{}]", entry.name)];
+    let mut set = |key: &str, value: String| lines.push(format!("{key} = {value}"));
+    if !entry.dir.is_empty() {
+        set("dir", string(&entry.dir));
+    }
+    set(entry.key, string(&entry.program));
+    if let Some(args) = &entry.args {
+        set("args", array(args));
+    }
+    if let Some(lock) = &entry.lock {
+        set("lock", string(lock));
+    }
+    if entry.locks_itself {
+        set("locks_itself", "true                # the bot takes this lock itself".into());
+    }
+    match (&entry.token_env, &entry.env_file) {
+        (Some(name), Some(file)) => set("token", format!("{{ env = {}, env_file = {} }}", string(name), string(file))),
+        (Some(name), None) => set("token", format!("{{ env = {} }}", string(name))),
+        (None, _) => {}
+    }
+    if !entry.logs.is_empty() {
+        set("logs", array(&entry.logs));
+    }
+    if let Some(command) = &entry.command {
+        set("command", array(command));
+    }
+    let mark = if entry.doubtful { "# " } else { "" };
+    let lines: String = lines.iter().fold(String::new(), |text, line| text + mark + line + "\n");
+    entry.evidence.iter().map(|line| comment(line)).collect::<String>() + &lines
+}
+
+/// A comment in one line.
+fn comment(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("# {}\n", mask(&line))
+}
+
+fn string(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn array(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| string(text)).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,336 @@
+//! `init`: what it writes of what runs, and that solobot takes it.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use serde_json::Value;
+
+use crate::harness::{Background, Terminal, Test, Venv, alone, token, wait_until};
+use crate::holding::holding;
+
+/// A bot in `folder`, started there by hand with a token in its environment.
+#[track_caller]
+fn bot(test: &Test, folder: &str, script: &str, variable: &str, token: &str) -> Background {
+    test.bot(&format!("{folder}/{script}"));
+    let mut command = test.command("python3");
+    command.arg(script).current_dir(test.path(folder)).env(variable, token).env("BOT_OPTIONS", "--pid-file bot.pid");
+    let bot = test.start_command(command);
+    test.wait_for_pid(&format!("{folder}/bot.pid"));
+    bot
+}
+
+/// `init`, then what `status` says of each bot by its name.
+#[track_caller]
+fn status_after_init(test: &Test, folder: &str) -> Vec<(String, Vec<i64>, String, String)> {
+    test.solobot("init --yes").in_dir(folder).run().code(0).stdout_has(&["wrote ", "solobot status"]);
+    let json = test.solobot("status --json").in_dir(folder).run().code(0).json();
+    let owned = |value: &Value| value.as_str().unwrap().to_owned();
+    let bots = json["bots"].as_array().unwrap();
+    bots.iter()
+        .map(|bot| {
+            let pids = bot["instances"].as_array().unwrap().iter().map(|one| one["pid"].as_i64().unwrap());
+            (owned(&bot["name"]), pids.collect(), owned(&bot["lock"]["path"]), owned(&bot["lock"]["state"]))
+        })
+        .collect()
+}
+
+/// A file that only its owner may read.
+fn secret(test: &Test, name: &str, content: &str) {
+    test.write(name, content);
+    fs::set_permissions(test.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn other_token() -> String {
+    format!("{}:{}", 987_654_321, "B".repeat(35))
+}
+
+#[test]
+fn a_bot_with_a_token_in_its_environment() {
+    alone(|test| {
+        let bot = bot(test, "shop", "main.py", "BOT_TOKEN", &token());
+        let seen = status_after_init(test, "shop");
+        let lock = test.name("shop/.solobot.lock");
+        assert_eq!(seen, [("main".to_owned(), vec![i64::from(bot.pid())], lock, "absent".to_owned())]);
+        let text = test.read("shop/solobot.toml");
+        for line in ["[bots.main]\n", "script = \"main.py\"\n", "token = { env = \"BOT_TOKEN\" }\n"] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        assert!(text.contains(&format!("# runs as PID {}", bot.pid())), "{text}");
+        assert!(!text.contains("AAAA"), "a token in\n{text}");
+        let meta = fs::metadata(test.path("shop/solobot.toml")).unwrap();
+        assert_eq!((meta.mode() & 0o7777, meta.nlink()), (0o644, 1));
+        assert_eq!(fs::read_dir(test.path("shop")).unwrap().count(), 3, "no temporary file is left");
+        // What it wrote is enough to start the bot.
+        bot.kill();
+        let held = test.solobot("acquire").in_dir("shop").env("BOT_OPTIONS", "--pid-file held.pid").start();
+        test.wait_for_pid("shop/held.pid");
+        drop(held);
+    });
+}
+
+#[test]
+fn a_module_with_its_token_in_a_file() {
+    alone(|test| {
+        test.bot("srv/tg_bot/bot.py");
+        test.write("srv/tg_bot/__init__.py", "");
+        secret(test, "srv/.env", &format!("# the bot's\nOTHER=1\nTELEGRAM_TOKEN={}\n", token()));
+        let mut command = test.command("python3 -m tg_bot.bot");
+        let options = format!("--pid-file {}", test.name("bot.pid"));
+        command.current_dir(test.path("srv")).env("TELEGRAM_TOKEN", token()).env("BOT_OPTIONS", options);
+        let bot = test.start_command(command);
+        test.wait_for_pid("bot.pid");
+        fs::create_dir(test.path("etc")).unwrap();
+        // From another folder: `dir` says where.
+        let seen = status_after_init(test, "etc");
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_eq!((seen[0].0.as_str(), &seen[0].1), ("srv", &vec![i64::from(bot.pid())]));
+        let text = test.read("etc/solobot.toml");
+        let dir = format!("dir = \"{}\"\n", test.name("srv"));
+        for line in [&*dir, "module = \"tg_bot.bot\"\n", "token = { env = \"TELEGRAM_TOKEN\", env_file = \".env\" }\n"]
+        {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        let json = test.solobot("status --json").in_dir("etc").run().code(0).json();
+        assert_eq!(json["bots"][0]["token"]["bot_id"], "123456789", "{json}");
+    });
+}
+
+#[test]
+fn two_bots_get_two_names_and_two_locks() {
+    alone(|test| {
+        let one = bot(test, "srv", "shop.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let two = bot(test, "srv", "news.py", "BOT_TOKEN", &other_token());
+        let three = bot(test, "other", "shop.py", "MY_OWN_TOKEN", &format!("{}:{}", 555_555_555, "C".repeat(35)));
+        let mut seen = status_after_init(test, "srv");
+        seen.sort();
+        let names: Vec<(&str, i64)> = seen.iter().map(|one| (one.0.as_str(), one.1[0])).collect();
+        let pids = [&two, &three, &one].map(|bot| i64::from(bot.pid()));
+        assert_eq!(names, [("news", pids[0]), ("other", pids[1]), ("shop", pids[2])]);
+        let locks: std::collections::BTreeSet<&str> = seen.iter().map(|one| one.2.as_str()).collect();
+        assert_eq!(locks.len(), 3, "{seen:?}");
+        assert!(test.read("srv/solobot.toml").contains("token = { env = \"MY_OWN_TOKEN\" }"));
+    });
+}
+
+#[test]
+fn two_instances_are_one_bot() {
+    alone(|test| {
+        let one = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let two = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        let json = test.solobot("init --json").in_dir("srv").run().code(0).json();
+        assert_eq!(json["bots"].as_array().map(Vec::len), Some(1), "{json}");
+        assert_eq!(json["bots"][0]["pids"], serde_json::json!([one.pid(), two.pid()]));
+        assert_eq!((&json["written"], &json["path"]), (&true.into(), &test.name("srv/solobot.toml").into()));
+        assert_eq!(json["text"], test.read("srv/solobot.toml"));
+    });
+}
+
+/// Its token is nowhere to be seen; its lock shows it.
+#[test]
+fn a_bot_of_layout_a_keeps_its_lock() {
+    alone(|test| {
+        let lock = test.path("../home/.local/state/jarvis/locks/telegram_polling_0123456789ab.lock");
+        fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        let lock = fs::canonicalize(lock.parent().unwrap()).unwrap().join("telegram_polling_0123456789ab.lock");
+        let lock = lock.to_str().unwrap();
+        let line = format!("hold {lock} 5 {}", test.name("ready"));
+        let bot = test.start_command(test.python(Venv::None, "layout_a.py", &line));
+        test.wait_for_pid("ready");
+        let seen = status_after_init(test, ".");
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_eq!((&seen[0].1, seen[0].2.as_str(), seen[0].3.as_str()), (&vec![i64::from(bot.pid())], lock, "held"));
+    });
+}
+
+#[test]
+fn a_bot_of_layout_b_keeps_its_lock_and_takes_it_itself() {
+    alone(|test| {
+        // Beside the script, as that layout has it.
+        let folder = fs::canonicalize(test.path("..")).unwrap();
+        let line = format!("{} 5 {}", folder.display(), test.name("ready"));
+        let bot = test.start_command(test.python(Venv::OldFilelock, "layout_b.py", &line));
+        test.wait_for_pid("ready");
+        let seen = status_after_init(test, ".");
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        let lock = folder.join(".bot_instance.lock");
+        assert_eq!((&seen[0].1, seen[0].2.as_str()), (&vec![i64::from(bot.pid())], lock.to_str().unwrap()));
+        assert!(test.read("solobot.toml").contains("\nlocks_itself = true"), "{}", test.read("solobot.toml"));
+    });
+}
+
+#[test]
+fn a_bot_under_solobots_own_lock() {
+    alone(|test| {
+        let held = holding(test);
+        let seen = status_after_init(test, ".");
+        assert!(seen.is_empty(), "a lock of any name shows nothing: {seen:?}");
+        drop(held);
+        fs::remove_file(test.path("solobot.toml")).unwrap();
+        fs::remove_file(test.path("bot.pid")).unwrap();
+        let held = test.solobot("acquire -- python3 bot.py --pid-file bot.pid").start();
+        let pid = test.wait_for_pid("bot.pid");
+        let seen = status_after_init(test, ".");
+        let lock = test.name(".solobot.lock");
+        assert_eq!((seen.len(), &seen[0].1, &seen[0].2), (1, &vec![i64::from(pid)], &lock), "{seen:?}");
+        assert!(!test.read("solobot.toml").contains("\nlock = "), "the default needs no word");
+        drop(held);
+    });
+}
+
+#[test]
+fn a_unit_and_a_script_that_do_not_run() {
+    alone(|test| {
+        test.write("main.py", "from aiogram import Dispatcher\nDispatcher().start_polling()\n");
+        fs::create_dir_all(test.path("../home/.config/systemd/user")).unwrap();
+        secret(test, "bot.env", &format!("BOT_TOKEN={}\n", token()));
+        let (folder, env) = (test.dir().display(), test.name("bot.env"));
+        let unit = format!(
+            "[Service]\nWorkingDirectory={folder}\nEnvironmentFile={env}\nExecStart=/usr/bin/python3 -u shop.py --fast\n"
+        );
+        test.write("../home/.config/systemd/user/shop.service", unit);
+        test.write("../home/.config/systemd/user/web.service", "[Service]\nExecStart=/usr/sbin/nginx\n");
+        let seen = status_after_init(test, ".");
+        assert_eq!(seen.iter().map(|one| one.0.as_str()).collect::<Vec<_>>(), ["shop"]);
+        let text = test.read("solobot.toml");
+        let command = "command = [\"/usr/bin/python3\", \"-u\", \"shop.py\", \"--fast\"]\n";
+        let wanted =
+            ["logs = [\"unit:shop.service\"]\n", command, "token = { env = \"BOT_TOKEN\", env_file = \"bot.env\" }\n"];
+        for line in wanted.into_iter().chain(["# script = \"main.py\"\n", "# [bots.main]\n"]) {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        // Alone, the script is the bot.
+        fs::remove_file(test.path("../home/.config/systemd/user/shop.service")).unwrap();
+        test.solobot("init --force").run().code(0).stdout_has(&["main.py, does not run now", "solobot acquire main"]);
+        assert!(test.read("solobot.toml").contains("\nscript = \"main.py\"\n"));
+    });
+}
+
+#[test]
+fn with_nothing_running_it_writes_a_template() {
+    alone(|test| {
+        test.solobot("init").run().code(0).stdout_has(&["a template", "nano", "solobot status"]);
+        assert!(test.read("solobot.toml").contains("# [bots.main]\n"));
+        test.solobot("status").run().code(0).stdout_has(&["host "]);
+        // Every line of the template that is code is valid once its mark is gone.
+        let text = test.read("solobot.toml");
+        let marked = text.lines().filter_map(|line| line.strip_prefix("# "));
+        let code: Vec<&str> = marked.filter(|line| line.contains(" = ") || line.starts_with('[')).collect();
+        test.write("solobot.toml", code.join("\n"));
+        test.write("main.py", "");
+        test.solobot("check").run().code(0).stdout_has(&["main"]);
+    });
+}
+
+#[test]
+fn a_terminal_is_asked() {
+    alone(|test| {
+        test.bot("job.py");
+        let mut terminal = Terminal::start(test, "solobot init");
+        terminal.wait_for("No bot runs here");
+        terminal.keys("job.py\r");
+        terminal.wait_for("solobot acquire job");
+        assert!(terminal.ended().success());
+        let text = test.read("solobot.toml");
+        assert!(text.contains("script = \"job.py\"\n") && text.contains("command = [\"python3\", "), "{text}");
+        // An answer that names nothing is refused, and nothing is written.
+        fs::remove_file(test.path("solobot.toml")).unwrap();
+        let mut terminal = Terminal::start(test, "solobot init");
+        terminal.wait_for("No bot runs here");
+        terminal.keys("python\r");
+        terminal.wait_for("would match every");
+        assert_eq!(terminal.ended().code(), Some(2));
+        assert!(!test.has("solobot.toml"));
+        // An empty answer is a template.
+        let mut terminal = Terminal::start(test, "solobot init");
+        terminal.wait_for("No bot runs here");
+        terminal.keys("\r");
+        terminal.wait_for("a template");
+        assert!(terminal.ended().success());
+    });
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    alone(|test| {
+        let hints = ["is there already", "solobot init --dry-run", "solobot init --force"];
+        test.write("solobot.toml", "this is = no TOML at all [");
+        test.solobot("init").run().code(73).stderr_has(&hints);
+        let json = test.solobot("init --json").run().code(73).json();
+        assert_eq!((&json["error"]["kind"], &json["error"]["code"]), (&"config-exists".into(), &73.into()), "{json}");
+        assert_eq!(test.read("solobot.toml"), "this is = no TOML at all [");
+        test.solobot("init --dry-run").run().code(0).stdout_has(&["# solobot.toml", "[bots.main]"]);
+        assert_eq!(test.read("solobot.toml"), "this is = no TOML at all [");
+        test.solobot("init --force -q").run().code(0);
+        test.solobot("status").run().code(0).stdout_has(&["host "]);
+        // A link is replaced, what it points to is not written.
+        test.write("precious", "mine");
+        fs::remove_file(test.path("solobot.toml")).unwrap();
+        symlink("precious", test.path("solobot.toml")).unwrap();
+        test.solobot("init").run().code(73).stderr_has(&hints);
+        test.solobot("init --force -q").run().code(0);
+        assert_eq!(test.read("precious"), "mine");
+        assert!(!test.path("solobot.toml").is_symlink());
+        // A dangling one is there, too.
+        symlink("nowhere", test.path("other.toml")).unwrap();
+        test.solobot("init -c other.toml").run().code(73).stderr_has(&hints);
+    });
+}
+
+#[test]
+fn bad_places_are_named() {
+    alone(|test| {
+        test.solobot("init -c none/solobot.toml")
+            .run()
+            .code(73)
+            .stderr_has(&["none/solobot.toml", "solobot init -c FILE"]);
+        fs::create_dir(test.path("folder")).unwrap();
+        test.solobot("init --force -c folder").run().code(73).stderr_has(&["folder"]);
+        assert!(fs::read_dir(test.dir()).unwrap().count() == 1, "no temporary file is left");
+        // Written, but not to be believed there: it says so.
+        fs::create_dir(test.path("open")).unwrap();
+        fs::set_permissions(test.path("open"), fs::Permissions::from_mode(0o777)).unwrap();
+        let said = test.solobot("init --yes").in_dir("open").run().code(0);
+        said.stdout_has(&["wrote "]).stderr_has(&["warning", "chmod o-w", "solobot -c"]);
+        fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o777)).unwrap();
+        test.solobot_as(65534, "init -q -c mine.toml").code(0).stderr_has(&["warning"]);
+        fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+        test.solobot_as(65534, "init -c other.toml").code(77).stderr_has(&["other.toml", "ermission denied"]);
+    });
+}
+
+#[test]
+fn odd_names_stay_one_line_each() {
+    alone(|test| {
+        let folder = "a \"b\"\n[bots.evil]\nscript = 'x'";
+        let bot = bot(test, folder, "it's.py", "BOT_TOKEN", &token());
+        let seen = status_after_init(test, ".");
+        assert_eq!(seen.len(), 1, "{seen:?}\n{}", test.read("solobot.toml"));
+        assert_eq!(seen[0].1, [i64::from(bot.pid())]);
+    });
+}
+
+#[test]
+fn a_token_on_a_command_line_is_not_written() {
+    alone(|test| {
+        test.bot("main.py");
+        let mut command = test.command("python3 main.py --pid-file bot.pid --say");
+        command.arg(token()).env("BOT_TOKEN", token());
+        let bot = test.start_command(command);
+        test.wait_for_pid("bot.pid");
+        wait_until("it has said it", || bot.stdout().contains("AAAA"));
+        test.solobot("init").run().code(0).stdout_has(&["wrote"]);
+        let text = test.read("solobot.toml");
+        assert!(!text.contains("AAAA") && !text.contains("\ncommand") && text.contains("move it into .env"), "{text}");
+        let json = test.solobot("init --dry-run --json").run().code(0).json().to_string();
+        assert!(!json.contains("AAAA"), "{json}");
+        // Its own output has the token: the harness would take it for solobot's.
+        drop(bot);
+        for entry in fs::read_dir(test.path("../out")).unwrap().flatten() {
+            if fs::read_to_string(entry.path()).is_ok_and(|text| text.contains("AAAA")) {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    });
+}
