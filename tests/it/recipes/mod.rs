@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Signal, Test, installed, send};
+use crate::harness::{Test, installed};
 
 /// Where the recipes say that the bot lives; the test's folder is mounted there.
 const HOME: &str = "/srv/bot";
@@ -75,9 +75,4 @@ fn succeeds(test: &Test, line: &str) -> String {
     let text = format!("{}{}", output.stdout(), output.stderr());
     output.code(0);
     text
-}
-
-/// Ends what a recipe has started in the background.
-fn end(pid: i32) {
-    send(pid, Signal::TERM);
 }

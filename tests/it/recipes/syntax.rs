@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::path_of;
-use crate::harness::{alone, installed};
+use super::{but, path_of, text_of};
+use crate::harness::{Test, alone, installed};
 
 #[test]
 fn units_are_verified_by_systemd() {
@@ -33,7 +33,6 @@ fn units_are_verified_by_systemd() {
 fn the_tmpfiles_entry_is_read_by_systemd_and_keeps_the_cleaner_away() {
     alone(|test| {
         let entry = path_of("systemd/solobot.tmpfiles.conf");
-        test.run(&format!("systemd-tmpfiles --dry-run --clean {}", entry.display())).settled();
         test.mount("tmpfs", "mode=1777,size=1m", "/tmp");
         let old = "telegram_polling_0123456789ab.lock";
         for name in [old, "other.lock"] {
@@ -49,11 +48,11 @@ fn the_tmpfiles_entry_is_read_by_systemd_and_keeps_the_cleaner_away() {
 
 /// Judges a YAML file by a program of `venv-recipes`; it must refuse a spoilt one.
 #[track_caller]
-fn judged_by(test: &crate::harness::Test, script: &str, recipe: &str, spoil: (&str, &str)) {
+fn judged_by(test: &Test, script: &str, recipe: &str, spoil: (&str, &str)) {
     test.write("judge.py", script);
     let python = installed("venv-recipes/bin/python3");
     test.run(&format!("{python} judge.py {}", path_of(recipe).display())).code(0);
-    let text = super::but(&super::text_of(recipe), spoil.0, spoil.1);
+    let text = but(&text_of(recipe), spoil.0, spoil.1);
     test.write("spoilt.yaml", text);
     let output = test.run(&format!("{python} judge.py spoilt.yaml"));
     let _ = output.stderr();
@@ -93,7 +92,7 @@ fn the_dockerfiles_are_accepted_by_a_linter() {
         for recipe in ["docker/Dockerfile", "docker/scratch.Dockerfile"] {
             test.run(&format!("node judge.js {}", path_of(recipe).display())).code(0);
         }
-        test.write("spoilt", super::but(&super::text_of("docker/Dockerfile"), "ENTRYPOINT", "ENTRYPINT"));
+        test.write("spoilt", but(&text_of("docker/Dockerfile"), "ENTRYPOINT", "ENTRYPINT"));
         test.run("node judge.js spoilt").code(1).stderr_has(&["ENTRYPINT"]);
     });
 }
