@@ -8,13 +8,14 @@ use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
 use solobot::exit::Exit;
-use solobot::platform::{signals, stdio};
+use solobot::platform::{nss, signals, stdio};
 
 /// What the C runtime calls; Rust's own start-up has stored the arguments by then.
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     stdio::fill_closed();
     signals::ignore_broken_pipes();
+    nss::use_what_is_linked_in();
     solobot::telemetry::report_panics();
     let exit = catch_unwind(|| solobot::run(std::env::args_os())).unwrap_or(Exit::Bug);
     if let Exit::Signal(signal) = exit {

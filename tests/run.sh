@@ -39,6 +39,8 @@ readonly NEEDED=(
     'cron cron'
     'node nodejs'
     'npm npm'
+    'systemd-analyze systemd'
+    'dpkg-deb dpkg'
     'zsh zsh'
     'fish fish'
     'mandoc mandoc'
@@ -92,14 +94,15 @@ make_venv() {
     printf '%s' "$*" >"$stamp"
 }
 
-# pm2, with all that it needs, in a folder of its own. The newest one stays what it was when the folder was made.
-install_pm2() {
+# pm2, with all that it needs, and what reads Dockerfiles, in a folder of its own. The newest ones stay what they were when
+# the folder was made.
+install_node_packages() {
     local folder=$TARGET/npm
-    [[ -x $folder/node_modules/.bin/pm2 ]] && return 0
-    say "npm install pm2"
+    [[ -x $folder/node_modules/.bin/pm2 && -d $folder/node_modules/dockerfile-utils ]] && return 0
+    say "npm install pm2 dockerfile-utils"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 >"$TARGET/npm.log" 2>&1 ||
-        die "npm could not install pm2 (is the npm registry reachable?): see $TARGET/npm.log"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 dockerfile-utils >"$TARGET/npm.log" 2>&1 ||
+        die "npm could not install pm2 and dockerfile-utils (is the npm registry reachable?): see $TARGET/npm.log"
 }
 
 check_python() {
@@ -130,6 +133,8 @@ shell_scripts() {
     done
 }
 
+say "bash release.sh --debug"
+bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 run_tests() {
     # Plain, not as test targets: the tests start them.
     cargo build --quiet --examples
@@ -153,7 +158,8 @@ make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
 make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
 make_venv "$TARGET/venv-schema" 'jsonschema>=4.18,<5'
-install_pm2
+make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec
+install_node_packages
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"
     exit 0
@@ -168,4 +174,6 @@ say "cargo clippy"
 cargo clippy --quiet --all-targets -- -D warnings
 say "cargo doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
+say "bash release.sh --debug"
+bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 run_tests

@@ -3,6 +3,8 @@
 #
 #   bash tests/systemd.sh
 #
+# The units of examples/systemd are started too, as they stand.
+#
 # Boots this machine's own file system in a container, under an overlay that is thrown away: nothing is downloaded but
 # systemd-container, nothing of the machine is changed. Needs root. Its last line is `systemd: N checks passed`.
 set -euo pipefail
@@ -50,6 +52,17 @@ runs() { [[ $(main_pid "$1") -gt 0 && $(instances) != '[]' ]]; }
 none_runs() { [[ $(instances) == '[]' ]]; }
 is_inactive() { [[ $(systemctl show -p ActiveState --value "$1") =~ ^(inactive|failed)$ ]]; }
 
+wait_for() { wait_until test -e "$1"; }
+# Whether no other PID appears in the file for three seconds.
+stays() {
+    local file=$1 before deadline=$((SECONDS + 3))
+    before=$(<"$file")
+    while ((SECONDS < deadline)); do
+        [[ $(<"$file") == "$before" ]] || return 1
+        sleep 0.1
+    done
+}
+
 # Writes a unit: unit NAME LINES…
 unit() {
     local name=$1
@@ -57,6 +70,78 @@ unit() {
     { printf '[Unit]\nDefaultDependencies=no\nStartLimitIntervalSec=0\n[Service]\n'; printf '%s\n' "$@"; } >"/run/systemd/system/$name"
     systemctl daemon-reload
 }
+
+# The units of examples/systemd as they stand, but for the pause before a restart.
+recipes() {
+    local name bot
+    useradd --no-create-home --home-dir /srv/bot bot
+    cp /srv/examples/*.service /etc/systemd/system/
+    for name in tgbot tgbot@; do
+        mkdir -p "/run/systemd/system/$name.service.d"
+        printf '[Service]\nRestartSec=100ms\nEnvironment=PYTHONUNBUFFERED=1\n' >"/run/systemd/system/$name.service.d/test.conf"
+    done
+    systemctl daemon-reload
+    for name in bot quiz weather; do
+        [[ $name == bot ]] || useradd --no-create-home --home-dir "/srv/$name" "$name"
+        mkdir -p "/srv/$name/venv/bin"
+        ln -sf /usr/bin/python3 "/srv/$name/venv/bin/python"
+        cp /srv/bot.py "/srv/$name/main.py"
+        printf '[bots.main]\nscript = "main.py"\n' >"/srv/$name/solobot.toml"
+        chown -R "$name:" "/srv/$name"
+    done
+    cd /srv/bot
+
+    systemctl start tgbot.service
+    wait_for main.pid
+    bot=$(<main.pid)
+    check 'tgbot.service runs the bot, hardened, under a lock that others see' as_bot solobot check --running main
+    check 'the unit is the place to stop it' is "$(as_bot solobot status --json main | json bots 0 instances 0 origin stop)" 'systemctl stop tgbot.service'
+    code=0
+    as_bot solobot acquire -q -n main -- venv/bin/python main.py || code=$?
+    check 'a start by hand is refused' is "$code" 75
+    check 'the job beside the bot is left out, quietly' systemctl start tgbot-job.service
+    check 'since its condition said so' is "$(systemctl show -p ConditionResult --value tgbot-job.service)" no
+    check 'it did not run' test ! -e job
+
+    kill -KILL "$(main_pid tgbot.service)"
+    check 'solobot killed: another bot runs' wait_until changed main.pid "$bot"
+    check 'and it is the only one' wait_until as_bot solobot check --running main
+    bot=$(<main.pid)
+    rm -f signals
+    systemctl stop tgbot.service
+    check 'systemctl stop ends it with one TERM' is "$(<signals)" SIGTERM
+    check 'and the lock is free' as_bot solobot check main
+
+    check 'the job runs when the bot does not' systemctl start tgbot-job.service
+    check 'it did run' test -e job
+    echo '[bots.mian]' >solobot.toml
+    check 'a wrong configuration lets the job fail, and be seen to fail' fails systemctl start tgbot-job.service
+    check 'not by its condition' is "$(systemctl show -p Result,ExecMainStatus --value tgbot-job.service | xargs)" 'exit-code 78'
+    printf '[bots.main]\nscript = "main.py"\n' >solobot.toml
+
+    rm -f main.pid
+    systemctl start tgbot.service
+    wait_for main.pid
+    touch wrong
+    wait_until is_inactive tgbot.service
+    check 'the bot ended with 78: the unit has failed' is "$(systemctl show -p ExecMainStatus --value tgbot.service)" 78
+    check 'and is not started again' stays main.pid
+
+    systemctl start tgbot@quiz.service tgbot@weather.service
+    wait_for /srv/quiz/main.pid
+    wait_for /srv/weather/main.pid
+    cd /
+    for name in quiz weather; do
+        check "tgbot@$name.service runs its own bot" solobot check --running -m "/srv/$name/main.py"
+        check "as its own user" is "$(stat -c %U "/proc/$(<"/srv/$name/main.pid")")" "$name"
+    done
+    systemctl stop tgbot@quiz.service tgbot@weather.service
+}
+
+# Root does not believe a file of the bot's.
+as_bot() { runuser -u bot -- "$@"; }
+changed() { [[ $(<"$1") != "$2" ]]; }
+fails() { ! "$@"; }
 
 inside() {
     local bot='ExecStart=/usr/bin/python3 /srv/bot/main.py' pid code answer
@@ -106,6 +191,7 @@ inside() {
     check 'and it does not respawn' is "$(origin respawns)" no
     check 'so stop signals it' solobot stop -y -m /srv/bot/main.py
     check 'and nothing runs in the end' none_runs
+    recipes
     printf 'systemd: %s checks passed\n' "$checks"
 }
 
@@ -145,6 +231,26 @@ mkdir -p "$root/srv/bot"
 cp "$TARGET/debug/solobot" "$root/usr/local/bin/solobot"
 cp tests/systemd.sh "$root/srv/check.sh"
 printf 'import signal\nsignal.pause()\n' >"$root/srv/bot/main.py"
+mkdir "$root/srv/examples"
+cp examples/systemd/*.service "$root/srv/examples/"
+# The recipes' bot: says its PID and its signals, and ends with 78 once `wrong` is there.
+cat >"$root/srv/bot.py" <<'BOT'
+import os, signal, sys, time
+
+def on_term(number, frame):
+    with open("signals", "a") as file:
+        file.write("SIGTERM\n")
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, on_term)
+with open("main.pid.new", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("main.pid.new", "main.pid")
+while not os.path.exists("wrong"):
+    time.sleep(0.05)
+sys.exit(78)
+BOT
+printf 'open("job", "w").close()\n' >"$root/srv/bot/import_updates.py"
 cat >"$root/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
 DefaultDependencies=no

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Makes what is handed out: the Debian package, the static binary, the crate, and their checksums.
+#
+#   bash release.sh            into target/release-out
+#   bash release.sh --debug    the same from the dev profile, into target/debug-out: quicker, for the tests
+#
+# Needs Rust, a C compiler, dpkg, and on the first run crates.io for cargo-deb, which goes to target/tools. Nothing is
+# published.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly TARGET="${CARGO_TARGET_DIR:-target}"
+readonly CARGO_DEB=3.8.0
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'release.sh: %s\n' "$*" >&2; exit 1; }
+
+profile=release folder=release deb_options=()
+case ${1:-} in
+    '') ;;
+    # As they are built, packed quickly: nobody is given these.
+    --debug) profile=dev folder=debug deb_options=(--fast --no-strip) ;;
+    *) die "unknown argument: $1 (only --debug)" ;;
+esac
+readonly OUT=$TARGET/$folder-out
+TARGET_TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
+[[ $TARGET_TRIPLE == *-linux-gnu ]] || die "not a Linux with glibc: $TARGET_TRIPLE"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+arch=${TARGET_TRIPLE%%-*}
+
+# cargo-deb in the dev profile: it runs for a second, and takes minutes to optimise.
+if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --version) != "$CARGO_DEB" ]]; then
+    say "cargo install cargo-deb $CARGO_DEB"
+    cargo install --quiet --locked --debug --root "$TARGET/tools" --target-dir "$TARGET/tools/build" \
+        --version "$CARGO_DEB" cargo-deb
+    rm -rf "$TARGET/tools/build"
+fi
+
+rm -rf "$OUT"
+mkdir -p "$OUT"
+
+say "cargo build --profile $profile"
+cargo build --quiet --locked --profile "$profile"
+say "cargo deb"
+"$TARGET/tools/bin/cargo-deb" --no-build --profile "$profile" "${deb_options[@]}" --output "$OUT/" >/dev/null
+
+say "static"
+static=$(bash packaging/static.sh "--$folder")
+cp "$static" "$OUT/solobot"
+if LC_ALL=C ldd "$OUT/solobot" >/dev/null 2>&1; then die "$OUT/solobot is not static"; fi
+
+say "tar, crate, checksums"
+name=solobot-$version-$arch-static
+mkdir "$OUT/$name"
+cp "$OUT/solobot" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$OUT/$name/"
+# The same bytes from the same sources, whoever packs them and when.
+tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" \
+    --owner=0 --group=0 --numeric-owner -C "$OUT" -cf - "$name" | gzip -n >"$OUT/$name.tar.gz"
+rm -r "${OUT:?}/$name"
+cargo package --quiet --locked --allow-dirty --no-verify --target-dir "$TARGET/package"
+cp "$TARGET/package/package/solobot-$version.crate" "$OUT/"
+sums=$(cd "$OUT" && sha256sum -- *)
+printf '%s\n' "$sums" >"$OUT/SHA256SUMS"
+cat "$OUT/SHA256SUMS"

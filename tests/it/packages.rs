@@ -1,0 +1,187 @@
+//! What `release.sh` makes: the Debian package goes in and out of a root of its own, the static binary runs where there
+//! is nothing else.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Test, alone, peer, sleeper, token, wait_until};
+
+/// A file of `target/debug-out`, by the end of its name.
+#[track_caller]
+fn made(end: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("debug-out");
+    let listing = fs::read_dir(&folder).into_iter().flatten();
+    let found = listing.map(|entry| entry.unwrap().path()).find(|path| path.to_str().unwrap().ends_with(end));
+    found.unwrap_or_else(|| panic!("no *{end} in {}: run `bash release.sh --debug` once", folder.display()))
+}
+
+/// An empty root for dpkg, in which only libc6 is installed, as the machine has it.
+#[track_caller]
+fn scratch_root(test: &Test) -> String {
+    for folder in ["updates", "info", "triggers"] {
+        fs::create_dir_all(test.path(&format!("root/var/lib/dpkg/{folder}"))).unwrap();
+    }
+    fs::create_dir_all(test.path("root/var/log")).unwrap();
+    let show = "${Package}:${Architecture}=${Version}\\n";
+    let version = test.run(&format!("dpkg-query -W -f '{show}' libc6 libgcc-s1"));
+    let mut status = String::new();
+    for line in version.stdout().lines() {
+        let (name, version) = line.split_once('=').unwrap();
+        let (name, architecture) = name.split_once(':').unwrap();
+        status += &format!(
+            "Package: {name}\nStatus: install ok installed\nMaintainer: x <x@x>\nArchitecture: {architecture}\n\
+             Version: {version}\nDescription: x\n\n"
+        );
+    }
+    version.code(0);
+    test.write("root/var/lib/dpkg/status", status);
+    format!("dpkg --root={} --force-not-root --no-triggers", test.name("root"))
+}
+
+/// What lies in the root, without dpkg's own.
+fn files(test: &Test) -> Vec<String> {
+    let root = test.path("root");
+    let mut names: Vec<String> = test
+        .snapshot()
+        .keys()
+        .filter_map(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()))
+        .filter(|name| !name.starts_with("var/") && root.join(name).is_file())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_debian_package_goes_in_and_out() {
+    alone(|test| {
+        let package = made(".deb");
+        let dpkg = scratch_root(test);
+        let installed = test.run(&format!("{dpkg} -i {}", package.display()));
+        installed.code(0).stdout_has(&["Setting up solobot"]).stderr();
+        let files_in = files(test);
+        for wanted in [
+            "usr/bin/solobot",
+            "usr/lib/tmpfiles.d/solobot.conf",
+            "usr/share/bash-completion/completions/solobot",
+            "usr/share/doc/solobot/copyright",
+            "usr/share/doc/solobot/examples/systemd/tgbot.service",
+            "usr/share/doc/solobot/examples/systemd/tgbot@.service",
+            "usr/share/fish/vendor_completions.d/solobot.fish",
+            "usr/share/man/man1/solobot-acquire.1.gz",
+            "usr/share/man/man1/solobot.1.gz",
+            "usr/share/man/man5/solobot.toml.5.gz",
+            "usr/share/zsh/vendor-completions/_solobot",
+        ] {
+            assert!(files_in.iter().any(|name| name == wanted), "no {wanted} in {files_in:#?}");
+        }
+        // Nothing that starts or changes something by being installed.
+        assert!(
+            !files_in.iter().any(|name| name.starts_with("etc/") || name.contains("systemd/system/")),
+            "{files_in:#?}"
+        );
+        let scripts: Vec<_> =
+            fs::read_dir(test.path("root/var/lib/dpkg/info")).unwrap().map(|e| e.unwrap().path()).collect();
+        assert!(
+            !scripts.iter().any(|path| path.to_str().unwrap().contains("inst")),
+            "no maintainer script: {scripts:?}"
+        );
+        let version = format!("solobot {}\n", env!("CARGO_PKG_VERSION"));
+        test.run(&format!("{} --version", test.name("root/usr/bin/solobot"))).code(0).stdout_is(&version);
+
+        test.run(&format!("{dpkg} -P solobot")).code(0).stdout_has(&["Removing solobot"]).stderr();
+        assert_eq!(files(test), Vec::<String>::new(), "nothing is left");
+    });
+}
+
+#[test]
+fn the_checksums_are_those_of_the_files() {
+    alone(|test| {
+        let sums = made("SHA256SUMS");
+        let folder = sums.parent().unwrap();
+        let text = fs::read_to_string(&sums).unwrap();
+        for end in [".deb", "-static.tar.gz", ".crate", "  solobot"] {
+            assert!(text.lines().any(|line| line.ends_with(end)), "no {end} in:\n{text}");
+        }
+        test.run(&format!("sh -c 'cd {} && sha256sum --quiet --check SHA256SUMS'", folder.display())).code(0);
+    });
+}
+
+/// A root folder with the static binary, and what it may read of `/etc`.
+#[track_caller]
+fn empty_root(test: &Test) {
+    fs::create_dir_all(test.path("root/etc")).unwrap();
+    fs::create_dir_all(test.path("root/proc")).unwrap();
+    fs::copy(made("/solobot"), test.path("root/solobot")).unwrap();
+    test.write("root/etc/resolv.conf", "nameserver 127.0.0.1\n");
+    test.write("root/etc/hosts", "127.0.0.9 fromhosts.example\n");
+    // What a desktop has, and what is not linked in.
+    test.write(
+        "root/etc/nsswitch.conf",
+        "hosts: mdns4_minimal [NOTFOUND=return] resolve files dns\npasswd: systemd files\n",
+    );
+    test.mount("proc", "", "root/proc");
+}
+
+#[test]
+fn the_static_binary_needs_nothing_but_itself() {
+    alone(|test| {
+        empty_root(test);
+        let within = |line: &str| test.run(&format!("chroot root /solobot {line}"));
+        within("--version").code(0).stdout_is(&format!("solobot {}\n", env!("CARGO_PKG_VERSION")));
+        fs::copy(sleeper(), test.path("root/bot")).unwrap();
+        within("check -m /bot -l /bot.lock").code(0).stdout_has(&["safe to start"]);
+        within("acquire -n -l /bot.lock -- /solobot status -m /bot -l /bot.lock").code(0).stdout_has(&["is held by"]);
+        within("acquire -n -l /bot.lock -- /none").code(127).stderr_has(&["/none"]);
+    });
+}
+
+#[test]
+fn the_static_binary_looks_names_up() {
+    alone(|test| {
+        empty_root(test);
+        test.write("names.py", peer("names.py"));
+        test.write("root/token", token());
+        fs::set_permissions(test.path("root/token"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let ask = |name: &str| {
+            format!("delete-webhook --dry-run --timeout 5 --token-file /token --api-url http://{name}:8081")
+        };
+        let mut command = test.command("unshare -n sh -c");
+        command.arg(format!(
+            "ip link set lo up; python3 names.py ready & until [ -e ready ]; do sleep 0.05; done\n\
+             chroot root /solobot {}; echo \"dns $?\"\n\
+             chroot root /solobot {}; echo \"hosts $?\"\n\
+             chroot root /solobot {}; echo \"unknown $?\"\n\
+             kill $(cat ready)",
+            ask("api.example"),
+            ask("fromhosts.example"),
+            ask("nobody.example"),
+        ));
+        let output = test.start_command(command).finish().code(0);
+        let text = output.stdout().to_owned();
+        assert!(
+            ["dns 0", "hosts 0", "unknown 69"].iter().all(|line| text.contains(line)),
+            "{text}\n{}",
+            output.stderr()
+        );
+        assert!(output.stderr().contains("nobody.example"), "{}", output.stderr());
+    });
+}
+
+#[test]
+fn the_static_binary_loads_no_library_of_the_host() {
+    alone(|test| {
+        // What a desktop has, and a user whom `files` does not know: the next source would be asked.
+        test.write("nsswitch.conf", "hosts: files mdns4_minimal [NOTFOUND=return] dns\npasswd: files systemd\n");
+        test.run(&format!("mount --bind {} /etc/nsswitch.conf", test.name("nsswitch.conf"))).code(0);
+        test.mount("tmpfs", "mode=755,size=256m", "/srv");
+        fs::copy(sleeper(), "/srv/sleeper").unwrap();
+        let bot = test.start("setpriv --reuid=4242 --regid=4242 --clear-groups /srv/sleeper");
+        let name = format!("/proc/{}/comm", bot.pid());
+        wait_until("it runs", || fs::read_to_string(&name).is_ok_and(|name| name == "sleeper\n"));
+        let line = format!("strace -f -o trace {} status -m /srv/sleeper", made("/solobot").display());
+        test.run(&line).code(0).stdout_has(&["4242"]);
+        let trace = test.read("trace");
+        assert!(trace.contains("/etc/passwd"), "it looks the user up");
+        assert!(!trace.contains("libnss_") && !trace.contains("libc.so"), "{trace}");
+    });
+}

@@ -1,0 +1,198 @@
+//! The pages of `docs/` and the README: links lead somewhere, command lines are solobot's, screens are what it prints.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use solobot::cli::Cli;
+use solobot::doctor::Code;
+use solobot::exit::TABLE;
+
+use crate::harness::alone;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files_below(folder: &Path, kind: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(files_below(&entry, kind));
+        } else if entry.extension().is_some_and(|its| its == kind) {
+            found.push(entry);
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Every page with its text.
+fn pages() -> BTreeMap<PathBuf, String> {
+    let mut paths = files_below(&root().join("docs/src"), "md");
+    paths.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+#[track_caller]
+fn page(name: &str) -> String {
+    fs::read_to_string(root().join("docs/src").join(name)).unwrap_or_else(|error| panic!("docs/src/{name}: {error}"))
+}
+
+/// The lines with their number, and whether they are code; the fences themselves are left out.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str, bool)> {
+    let mut is_code = false;
+    text.lines().enumerate().filter_map(move |(number, line)| {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+            return None;
+        }
+        Some((number + 1, line, is_code))
+    })
+}
+
+/// What `#…` of a link can name: the headings, as GitHub and mdBook write them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = lines(text).filter_map(|(_, line, is_code)| {
+        let heading = line.strip_prefix('#').filter(|_| !is_code)?;
+        Some(heading.trim_start_matches('#').trim().to_lowercase())
+    });
+    headings
+        .map(|heading| {
+            let kept = heading.chars().filter(|&c| c.is_alphanumeric() || c == ' ' || c == '-' || c == '_');
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut count = 0;
+    for (path, text) in pages() {
+        for (number, line, _) in lines(&text).filter(|&(_, _, is_code)| !is_code) {
+            for target in line.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+                if target.starts_with("https://") {
+                    continue;
+                }
+                count += 1;
+                let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let file = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+                let at = format!("{}:{number}: {target}", path.display());
+                assert!(file.exists(), "{at}: no such file");
+                let known =
+                    anchor.is_empty() || anchors(&fs::read_to_string(&file).unwrap()).iter().any(|a| a == anchor);
+                assert!(known, "{at}: no such heading");
+            }
+        }
+    }
+    assert!(count > 50, "only {count} links were looked at");
+}
+
+#[test]
+fn the_summary_lists_every_page() {
+    let summary = page("SUMMARY.md");
+    for path in files_below(&root().join("docs/src"), "md") {
+        let name = path.strip_prefix(root().join("docs/src")).unwrap().to_str().unwrap();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "docs/src/SUMMARY.md: no ({name})");
+    }
+}
+
+/// The words of a command line behind `solobot `: up to what is the shell's, without quotes, variables filled in.
+fn words(rest: &str) -> Vec<String> {
+    let end = [";", "|", "&", ">", "<", ")", "`", "…", " # ", "\\n"].iter().filter_map(|mark| rest.find(mark)).min();
+    let line = &rest[..end.unwrap_or(rest.len())];
+    let (line, command) = line.split_once(" -- ").map_or((line, &[][..]), |(line, _)| (line, &["--", "x"][..]));
+    let bare = line.replace(['"', '\'', ','], " ");
+    let filled = bare.split_ascii_whitespace().map(|word| match word {
+        "$$" | "PID" => "2".to_owned(),
+        "N" => "9".to_owned(),
+        _ if word.starts_with('$') && word.ends_with("WAIT") => "5s".to_owned(),
+        _ => word.to_owned(),
+    });
+    filled.chain(command.iter().map(|&word| word.to_owned())).collect()
+}
+
+#[test]
+fn every_command_line_is_one_that_solobot_takes() {
+    let mut count = 0;
+    for (path, text) in pages() {
+        // What is typed wrongly on purpose.
+        let wrong = text.find("<!-- screen: wrong -->").map(|at| text[..at].lines().count());
+        for (number, line, is_code) in lines(&text) {
+            let is_wrong = wrong.is_some_and(|first| (first..first + 16).contains(&number));
+            let comment = line.trim_start().starts_with(['#', ';', '/', '*']) && !line.contains("* * * ");
+            if is_wrong || (is_code && comment) {
+                continue;
+            }
+            // In prose only what stands in back quotes.
+            let spans: Vec<&str> = if is_code { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
+            for rest in spans.iter().flat_map(|span| span.split("solobot ").skip(1).collect::<Vec<_>>()) {
+                let words = words(rest);
+                if words.is_empty() {
+                    continue;
+                }
+                count += 1;
+                let all = ["solobot".to_owned()].into_iter().chain(words.clone());
+                if let Err(error) = Cli::try_parse_from(all) {
+                    let fine = matches!(error.kind(), clap::error::ErrorKind::DisplayHelp);
+                    assert!(fine, "{}:{number}: solobot {}: {error}", path.display(), words.join(" "));
+                }
+            }
+        }
+    }
+    assert!(count > 150, "only {count} command lines were looked at");
+}
+
+#[test]
+fn every_code_of_doctor_has_a_section() {
+    let page = page("troubleshooting.md");
+    let missing: Vec<&str> =
+        Code::ALL.iter().map(|code| code.word()).filter(|word| !page.contains(&format!("\n### {word}\n"))).collect();
+    assert!(missing.is_empty(), "docs/src/troubleshooting.md: no section `### CODE` for {missing:?}");
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let mut count = 0;
+    for name in ["safety.md", "comparison.md"] {
+        let text = page(name);
+        for span in text.split('`').skip(1).step_by(2) {
+            let Some((module, test)) = span.split_once("::") else { continue };
+            count += 1;
+            let file = root().join("tests/it").join(format!("{}.rs", module.replace("::", "/")));
+            let source =
+                fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {span}: {}: {error}", file.display()));
+            assert!(source.contains(&format!("#[test]\nfn {test}()")), "docs/src/{name}: there is no test {span}");
+        }
+        // Each row of a table of promises names one.
+        let unproved =
+            text.lines().filter(|line| name == "safety.md" && line.starts_with("| ") && !line.contains("::"));
+        let unproved: Vec<&str> = unproved.filter(|line| *line != "| promise | test |").collect();
+        assert!(unproved.is_empty(), "no test shows: {unproved:#?}");
+    }
+    assert!(count > 30, "only {count} names were looked at");
+}
+
+#[test]
+fn the_page_of_exit_codes_has_the_codes() {
+    let rows: Vec<String> = TABLE.iter().map(|(code, meaning)| format!("| {code} | {meaning} |")).collect();
+    let table = format!("| code | meaning |\n|---|---|\n{}\n", rows.join("\n"));
+    assert!(page("exit-codes.md").contains(&table), "docs/src/exit-codes.md: replace the table by:\n{table}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let count = include_str!("../../README.md").lines().count();
+    assert!(count <= 150, "README.md has {count} lines: it belongs into docs/");
+}
+
+#[test]
+fn the_screens_are_what_solobot_prints() {
+    alone(|test| {
+        let script = root().join("docs/screens.sh");
+        let mut command = test.command(&format!("bash {} --check", script.display()));
+        command.env("SOLOBOT", env!("CARGO_BIN_EXE_solobot"));
+        test.start_command(command).finish().code(0);
+    });
+}
