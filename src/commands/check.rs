@@ -17,7 +17,7 @@ use crate::duration::Limit;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::lock::keeper;
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{Facts, State};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::process::connections::{self, Polling, Subject};
@@ -127,7 +127,6 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
 
 /// A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
 fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
-    let facts = inspect(&bot.lock);
     let found = match &bot.program {
         Some(program) => {
             let token = super::token_of(bot, notify);
@@ -140,6 +139,7 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
         }
         None => Found::default(),
     };
+    let facts = super::facts_of_lock(bot, &found);
     Ok(if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) })
 }
 

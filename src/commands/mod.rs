@@ -21,6 +21,8 @@ use crate::cli::{self, Cli, Command};
 use crate::completion;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::lock::state::{self, Facts};
+use crate::process::find::Found;
 use crate::settings::{Bot, Context, Settings};
 use crate::telegram::token::Token;
 use notice::{Notice, Notify};
@@ -94,6 +96,13 @@ pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a 
             None
         }
     }
+}
+
+/// What is known about a bot's lock. Where nothing runs that may be the bot, a glance may do.
+fn facts_of_lock(bot: &Bot, found: &Found) -> Facts {
+    let nothing_runs = [&found.instances, &found.probable, &found.others].into_iter().all(Vec::is_empty);
+    let glance = (bot.program.is_some() && nothing_runs).then(|| state::glance(&bot.lock)).flatten();
+    glance.unwrap_or_else(|| state::inspect(&bot.lock))
 }
 
 /// Runs the subcommand.

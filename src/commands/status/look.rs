@@ -16,7 +16,7 @@ use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::platform::user;
 use crate::process::connections::{self, Servers, Subject};
-use crate::process::find::{self, Search};
+use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::Answers;
@@ -180,10 +180,9 @@ impl<'a> Look<'a> {
     /// earlier look has seen may go.
     fn look_at(&mut self, bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
         let token = super::super::token_of(bot, notify);
-        let facts = inspect(&bot.lock);
-        let mut instances = Vec::new();
+        let mut found = Found::default();
         if let Some(program) = &bot.program {
-            let mut found = find::find(&Search::new(program).with_token(token))
+            found = find::find(&Search::new(program).with_token(token))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if self.is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
                 found.refuse_nothing(program)?;
@@ -192,9 +191,10 @@ impl<'a> Look<'a> {
             outcome.processes = found.total;
             outcome.uninspected = outcome.uninspected.max(found.uninspected);
             outcome.hidden = found.hidden;
-            let shown = found.instances.iter().chain(&found.probable);
-            instances = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
         }
+        let facts = super::super::facts_of_lock(bot, &found);
+        let shown = found.instances.iter().chain(&found.probable);
+        let mut instances: Vec<InstanceView> = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
         instances.sort_by_key(|one| (one.start, one.pid));
         Ok(BotView {
             name: bot.name.clone(),
