@@ -166,6 +166,26 @@ fn conflicts_without_an_instance_come_from_elsewhere() {
 }
 
 #[test]
+fn logs_that_are_none() {
+    alone(|test| {
+        let server = Standin::start();
+        test.run("mkfifo fifo").code(0);
+        std::fs::create_dir(test.path("folder")).unwrap();
+        test.write("garbage", [0xff, 0x00, b'\n'].repeat(100_000));
+        test.write("bot.log", conflict(5).repeat(3));
+        let list = "logs = [\"fifo\", \"folder\", \"garbage\", \"missing\", \"/dev/zero\", \"bot.log\"]";
+        test.write("solobot.toml", format!("[bots.main]\nscript = \"bot.py\"\n{list}\n"));
+        let solobot = test.solobot("doctor --json main").env("SOLOBOT_API_URL", &server.url());
+        let seen = solobot.start().finish_within(Duration::from_secs(20)).code(1).json();
+        assert_eq!(codes(&seen)[0], "remote-poller", "the good one is read: {seen:#}");
+        let unseen = seen["unseen"].to_string();
+        for name in ["/fifo", "/folder", "/dev/zero"] {
+            assert!(unseen.contains(&format!("{name}: it is no regular file")), "{name}: {unseen}");
+        }
+    });
+}
+
+#[test]
 fn a_second_instance_here_explains_the_conflicts() {
     alone(|test| {
         let server = Standin::start();
