@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::doctor::{codes, finding, level_and_pids};
-use crate::harness::{Background, Test, Venv, alone, holds_for, peer, token, wait_until, wait_within};
+use crate::harness::{Background, Test, Venv, alone, holds_for, installed, peer, token, wait_until, wait_within};
 use crate::standin::Standin;
 use crate::telegram_polling::{TELEGRAM, elsewhere};
 use crate::telegram_webhook::asking;
@@ -76,7 +76,30 @@ fn one_connection_that_a_fork_shares_is_one_poller() {
     });
 }
 
-/// The server process of uvicorn's workers, each of which starts a bot: the field's most frequent form of it.
+/// The field's most frequent form of it: the application starts the bot, and uvicorn starts the application twice.
+#[test]
+fn uvicorns_workers_that_each_start_the_bot() {
+    alone(|test| {
+        let server = Standin::start();
+        test.write(
+            "app.py",
+            "import os, socket\n\
+             connection = socket.create_connection(('127.0.0.1', int(os.environ['BOT_PORT'])))\n\
+             async def app(scope, receive, send):\n    pass\n",
+        );
+        let mut command = test.command(&format!("{} app:app --workers 2 --port 0", installed("venv/bin/uvicorn")));
+        command.env("BOT_PORT", server.port().to_string());
+        let uvicorn = test.start_command(command);
+        wait_until("both workers are connected", || server.connections() == 2);
+        let seen = diagnose(test, &server, "-m app.py", 0);
+        let (level, pids) = level_and_pids(finding(&seen, "several-pollers"));
+        let below = uvicorn.descendants();
+        assert_eq!((level, pids.len()), ("warning", 2));
+        assert!(pids.iter().all(|pid| below.contains(pid)), "{pids:?} of {below:?}");
+        assert!(!codes(&seen).contains(&"duplicate-instances"), "{seen:#}");
+    });
+}
+
 #[test]
 fn the_workers_of_a_pool_that_each_start_the_bot() {
     alone(|test| {
