@@ -171,6 +171,9 @@ fn one_that_polls_telegram_where_a_server_of_its_own_is_named() {
         // Its connection gives it away where nothing says that it is a bot.
         let seen = test.solobot("doctor --json").run().code(0).json();
         assert_eq!(seen["bots"][0]["instances"], serde_json::json!([pid]), "{seen:#}");
+        let seen = test.solobot("status --json").run().code(0).json();
+        assert_eq!(seen["bots"][0]["instances"][0]["pid"], pid, "{seen:#}");
+        assert_eq!(seen["bots"][0]["instances"][0]["polling"], "yes", "{seen:#}");
     });
 }
 
