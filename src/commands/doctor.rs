@@ -173,6 +173,15 @@ fn target<'a>(
 
 /// What the operator types behind another subcommand to mean the same bot, from any folder; `None` if only a lock does.
 fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
+    let flags = remote::token_flags(args);
+    match bot_words(bot, args, global) {
+        Some(bot) => Some(bot + &flags),
+        None if flags.is_empty() => None,
+        None => Some(flags.trim_start().to_owned()),
+    }
+}
+
+fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
     if bot.configured {
         let file = global.config.as_deref().map(|file| format!("-c {} ", quote(file)));
         return Some(file.unwrap_or_default() + &shell_words::quote(&bot.name));

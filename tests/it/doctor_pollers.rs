@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::doctor::{codes, finding, level_and_pids};
-use crate::harness::{Background, Test, Venv, alone, holds_for, peer, token, wait_until, wait_within};
+use crate::harness::{
+    Background, Test, Venv, alone, holds_for, installed, peer, start_ticks, token, wait_until, wait_within,
+};
 use crate::standin::Standin;
 use crate::telegram_polling::{TELEGRAM, elsewhere};
 use crate::telegram_webhook::asking;
@@ -46,6 +48,16 @@ fn conflict(ago: i64) -> String {
     )
 }
 
+/// Waits until the process is so old, without asking solobot all the while.
+#[track_caller]
+fn wait_for_age(pid: i32, age: Duration) {
+    let ticks_per_second = rustix::param::clock_ticks_per_second();
+    let seconds =
+        || std::fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u64>().unwrap();
+    let start = start_ticks(pid).unwrap() / ticks_per_second;
+    wait_until("the process is old enough", || seconds() > start + age.as_secs());
+}
+
 /// A bot of the file, whose log has a conflict so many seconds ago.
 fn logged(test: &Test, ago: &[i64]) {
     test.write("bot.log", ago.iter().map(|&ago| conflict(ago)).collect::<String>());
@@ -76,7 +88,30 @@ fn one_connection_that_a_fork_shares_is_one_poller() {
     });
 }
 
-/// The server process of uvicorn's workers, each of which starts a bot: the field's most frequent form of it.
+/// The field's most frequent form of it: the application starts the bot, and uvicorn starts the application twice.
+#[test]
+fn uvicorns_workers_that_each_start_the_bot() {
+    alone(|test| {
+        let server = Standin::start();
+        test.write(
+            "app.py",
+            "import os, socket\n\
+             connection = socket.create_connection(('127.0.0.1', int(os.environ['BOT_PORT'])))\n\
+             async def app(scope, receive, send):\n    pass\n",
+        );
+        let mut command = test.command(&format!("{} app:app --workers 2 --port 0", installed("venv/bin/uvicorn")));
+        command.env("BOT_PORT", server.port().to_string());
+        let uvicorn = test.start_command(command);
+        wait_until("both workers are connected", || server.connections() == 2);
+        let seen = diagnose(test, &server, "-m app.py", 0);
+        let (level, pids) = level_and_pids(finding(&seen, "several-pollers"));
+        let below = uvicorn.descendants();
+        assert_eq!((level, pids.len()), ("warning", 2));
+        assert!(pids.iter().all(|pid| below.contains(pid)), "{pids:?} of {below:?}");
+        assert!(!codes(&seen).contains(&"duplicate-instances"), "{seen:#}");
+    });
+}
+
 #[test]
 fn the_workers_of_a_pool_that_each_start_the_bot() {
     alone(|test| {
@@ -111,6 +146,7 @@ fn one_that_lost_its_connection_is_half_dead() {
         let not_polling = |seen: &Value| codes(seen).contains(&"not-polling");
         assert!(!not_polling(&diagnose(test, &server, "-m bot.py", 0)), "it is connected");
         test.write("close", "");
+        wait_for_age(pid, Duration::from_secs(30));
         wait_until("it is old enough to judge", || not_polling(&diagnose(test, &server, "-m bot.py", 0)));
         let seen = diagnose(test, &server, "-m bot.py", 0);
         assert_eq!(level_and_pids(finding(&seen, "not-polling")), ("warning", vec![pid]));
@@ -135,6 +171,9 @@ fn one_that_polls_telegram_where_a_server_of_its_own_is_named() {
         // Its connection gives it away where nothing says that it is a bot.
         let seen = test.solobot("doctor --json").run().code(0).json();
         assert_eq!(seen["bots"][0]["instances"], serde_json::json!([pid]), "{seen:#}");
+        let seen = test.solobot("status --json").run().code(0).json();
+        assert_eq!(seen["bots"][0]["instances"][0]["pid"], pid, "{seen:#}");
+        assert_eq!(seen["bots"][0]["instances"][0]["polling"], "yes", "{seen:#}");
     });
 }
 
@@ -162,6 +201,26 @@ fn conflicts_without_an_instance_come_from_elsewhere() {
         test.write("bot.log", conflict(5).split_once(" aiogram").unwrap().1);
         let solobot = test.solobot("doctor main").env("SOLOBOT_API_URL", &server.url());
         solobot.run().code(0).stdout_has(&["not seen: when 1 conflict in the logs of main happened"]);
+    });
+}
+
+#[test]
+fn logs_that_are_none() {
+    alone(|test| {
+        let server = Standin::start();
+        test.run("mkfifo fifo").code(0);
+        std::fs::create_dir(test.path("folder")).unwrap();
+        test.write("garbage", [0xff, 0x00, b'\n'].repeat(100_000));
+        test.write("bot.log", conflict(5).repeat(3));
+        let list = "logs = [\"fifo\", \"folder\", \"garbage\", \"missing\", \"/dev/zero\", \"bot.log\"]";
+        test.write("solobot.toml", format!("[bots.main]\nscript = \"bot.py\"\n{list}\n"));
+        let solobot = test.solobot("doctor --json main").env("SOLOBOT_API_URL", &server.url());
+        let seen = solobot.start().finish_within(Duration::from_secs(20)).code(1).json();
+        assert_eq!(codes(&seen)[0], "remote-poller", "the good one is read: {seen:#}");
+        let unseen = seen["unseen"].to_string();
+        for name in ["/fifo", "/folder", "/dev/zero"] {
+            assert!(unseen.contains(&format!("{name}: it is no regular file")), "{name}: {unseen}");
+        }
     });
 }
 
@@ -239,11 +298,10 @@ fn a_proxy_on_the_way_may_repeat_requests() {
 /// A bot that has run for longer than a takeover explains, and is in conflict now.
 #[track_caller]
 fn without_takeover(test: &Test, server: &Standin, variables: &[(&str, &str)], check: impl Fn(&Value)) {
-    let (_bot, _) = connected(test, server, "", variables);
-    let start = std::time::Instant::now();
-    logged(test, &[]);
-    wait_until("the start explains nothing any more", || start.elapsed() > Duration::from_secs(63));
-    logged(test, &[2, 1, 0]);
+    let (_bot, pid) = connected(test, server, "", variables);
+    // The conflicts are to be more than a minute younger than the start.
+    wait_for_age(pid, Duration::from_secs(63));
+    logged(test, &[1, 1, 0]);
     check(&diagnose(test, server, "main", 1));
 }
 
@@ -305,6 +363,7 @@ fn a_real_bot_that_somebody_elsewhere_fights() {
         let logs = seen["bots"][0]["logs"].as_array().unwrap().iter().map(|log| log.as_str().unwrap());
         let text = logs.map(|log| std::fs::read_to_string(log).unwrap()).collect::<String>();
         assert!(text.contains("TelegramConflictError"), "{seen:#}");
+        wait_for_age(bot.pid(), Duration::from_mins(1));
         wait_until("they go on", || {
             let seen = ask();
             codes(&seen).contains(&"remote-poller") && finding(&seen, "remote-poller")["level"] == "error"

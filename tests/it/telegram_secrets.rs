@@ -95,7 +95,7 @@ fn in_no_error_at_any_verbosity() {
 fn typed_where_it_does_not_belong() {
     alone(|test| {
         for line in
-            ["status", "delete-webhook", "release", "check", "--json delete-webhook", "--json status", "acquire x"]
+            ["status", "delete-webhook", "release", "check", "doctor", "--json doctor", "--json status", "acquire x"]
         {
             for prefix in ["", "--token ", "--token=", "--no-such-option="] {
                 let typed = format!("{line} {prefix}{}", token());

@@ -84,6 +84,8 @@ pub fn ambient<'a>(
 ) -> Result<Ambient<'a>, Error> {
     let mut remote = of_bot(bot, args, settings, unseen)?;
     remote.servers = polling::servers_of_all(settings);
+    // It may be another service's: `BOT_TOKEN` is anybody's name.
+    unseen.extend(remote.token_fault.take());
     let select = bot.token.resolve().ok().flatten().and_then(|resolved| match &resolved.source {
         Source::Variable(name) => Some(format!("--token-env {name}")),
         Source::File(path) => Some(format!("--token-file {}", quote(path))),
@@ -93,21 +95,30 @@ pub fn ambient<'a>(
     Ok(Ambient { select, remote })
 }
 
-/// The flags by which another subcommand gets the same token and reaches Telegram in the same way.
-fn api_flags(args: &cli::Doctor) -> String {
-    let path = |flag: &str, path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path: &Path| format!(" {flag} {}", quote(path)))
-    };
-    let text =
-        |flag: &str, text: &Option<String>| text.as_deref().map(|text| format!(" {flag} {}", shell_words::quote(text)));
+/// The flags by which another subcommand gets the same token.
+pub fn token_flags(args: &cli::Doctor) -> String {
+    let selection = &args.selection;
     let flags = [
-        text("--token-env", &args.selection.token_env),
-        path("--token-file", &args.selection.token_file),
-        path("--env-file", &args.selection.env_file),
-        text("--api-url", &args.api.api_url),
-        path("--ca-file", &args.api.ca_file),
+        text_flag("--token-env", selection.token_env.as_deref()),
+        path_flag("--token-file", selection.token_file.as_deref()),
+        path_flag("--env-file", selection.env_file.as_deref()),
     ];
     flags.into_iter().flatten().collect()
+}
+
+/// The flags by which another subcommand reaches Telegram in the same way.
+fn api_flags(args: &cli::Doctor) -> String {
+    let api = &args.api;
+    let flags = [text_flag("--api-url", api.api_url.as_deref()), path_flag("--ca-file", api.ca_file.as_deref())];
+    flags.into_iter().flatten().collect()
+}
+
+fn text_flag(flag: &str, text: Option<&str>) -> Option<String> {
+    Some(format!(" {flag} {}", shell_words::quote(text?)))
+}
+
+fn path_flag(flag: &str, path: Option<&Path>) -> Option<String> {
+    Some(format!(" {flag} {}", quote(path?)))
 }
 
 /// Every bot of the file that has a token, whichever are looked at.

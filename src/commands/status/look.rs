@@ -149,10 +149,8 @@ impl<'a> Look<'a> {
 
     /// With nothing configured: every likely bot on this machine, and the lock that it may have.
     fn guess(&mut self, outcome: &mut Outcome) -> Result<(), Error> {
-        let io = |source| Error::Io { action: "list processes".into(), source };
-        let connected = connections::connected(&polling::servers_of_all(self.settings)).map_err(io)?;
-        let connected: Vec<Identity> = connected.into_iter().map(|(process, _)| process).collect();
-        let mut found = find::likely_bots_and(&[], &connected).map_err(io)?;
+        let mut found =
+            find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
         found.forecast_by(&mut self.answers);
         outcome.processes = found.total;
         outcome.uninspected = found.uninspected;

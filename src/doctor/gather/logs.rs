@@ -26,10 +26,12 @@ const MOST: usize = 8;
 
 /// Reads a bot's logs: those that are named, or else those that its instances write to.
 pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Logs {
-    let mut found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+    let found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+    let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(has_an_end);
     found.retain(|input| is_of_today(input, now));
+    let endless = endless.iter().map(|input| format!("{}: it is no regular file", input.name()));
     if found.is_empty() {
-        return Logs::default();
+        return Logs { unreadable: endless.collect(), ..Logs::default() };
     }
     let since = |moment: Timestamp| read_since(&found, moment, now);
     let (past, sources) = since(before(now, DAY));
@@ -42,7 +44,7 @@ pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Log
     let recent = before(now, FRESH);
     let mut logs = Logs {
         names: readable.into_iter().map(|source| source.name).collect(),
-        unreadable: unreadable.into_iter().filter_map(why).collect(),
+        unreadable: unreadable.into_iter().filter_map(why).chain(endless).collect(),
         last: past.last,
         undated: past.undated_conflicts,
         day: past.totals.other_poller,
@@ -63,6 +65,12 @@ pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Log
     }
     logs.takeover = takeover;
     logs
+}
+
+/// A FIFO or a device would keep doctor waiting. What is not there says so when it is opened.
+fn has_an_end(input: &Input) -> bool {
+    let Input::File(path) = input else { return true };
+    path.metadata().map_or(true, |meta| meta.is_file())
 }
 
 /// What was rotated away before yesterday tells nothing of today, and may be large.

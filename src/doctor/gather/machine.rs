@@ -64,24 +64,16 @@ pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: 
 
 /// The bot whose token is at hand; one that does not run is put there.
 fn owner_of(ambient: &Ambient<'_>, bots: &mut Vec<Bot>) -> Option<usize> {
-    let Remote { token, token_fault, server, api_flags, .. } = &ambient.remote;
-    if token.is_none() && token_fault.is_none() {
-        return None;
-    }
-    let is_theirs = |bot: &Bot| {
-        token
-            .as_ref()
-            .is_some_and(|token| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint))
-    };
+    let Remote { token, server, api_flags, .. } = &ambient.remote;
+    let token = token.as_ref()?;
+    let is_theirs = |bot: &Bot| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint);
     let at = bots.iter().position(is_theirs).unwrap_or_else(|| {
-        let name =
-            token.as_ref().map_or_else(|| "the bot of this environment".into(), |it| format!("bot {}", it.bot_id));
+        let name = format!("bot {}", token.bot_id);
         bots.push(Bot { name, select: ambient.select.clone(), ..Bot::default() });
         bots.len() - 1
     });
     let bot = &mut bots[at];
-    bot.token.clone_from(token);
-    bot.token_fault.clone_from(token_fault);
+    bot.token = Some(token.clone());
     bot.server.clone_from(server);
     bot.api_flags.clone_from(api_flags);
     Some(at)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::telegram::token;
 
 use super::super::argv::{self, Reading, Runner, Target};
+use super::super::connections::{self, Servers};
 use super::super::details::{Details, Handle};
 use super::super::identity::Identity;
 use super::super::instance::Instance;
@@ -16,17 +17,18 @@ use super::super::table;
 use super::Found;
 use super::candidate::{Candidate, Tree};
 
-/// Every process tree that carries a bot's token in its environment and may poll with it, oldest first. Shells,
-/// managers, ssh, tmux and wrappers that merely hand it on are none.
+/// Every process tree that carries a bot's token in its environment and may poll with it, or is connected to Telegram's own
+/// servers; oldest first. Shells, managers, ssh, tmux and wrappers that merely hand a token on are none.
 ///
 /// # Errors
 /// If the process table cannot be read.
 pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
-    likely_bots_and(token_names, &[])
+    let connected = connections::connected(&Servers::default())?;
+    likely_bots_and(token_names, &connected.into_iter().map(|(process, _)| process).collect::<Vec<_>>())
 }
 
-/// The same, and these processes, which are connected to Telegram: a bot that reads its token from a file shows none.
-/// Proxies, browsers and Telegram's own programs are none.
+/// The same, with these as the connected processes: a bot that reads its token from a file shows none. Proxies, browsers
+/// and Telegram's own programs are connected as well, and are none.
 ///
 /// # Errors
 /// As [`likely_bots`].
