@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
+pub mod settings;
 pub mod status;
 pub mod style;
 pub mod table;
@@ -141,7 +142,10 @@ fn is_refusal(error: &Error) -> bool {
 impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
-        let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
+        let is_detail = matches!(
+            notice,
+            Notice::HeldForUs | Notice::Settings { .. } | Notice::Incident { incident: Incident::Restored, .. }
+        );
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
             return;
         }

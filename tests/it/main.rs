@@ -21,6 +21,7 @@ mod docs;
 mod doctor;
 mod duplicates;
 mod embed;
+mod explain;
 mod fd;
 mod generated;
 mod help;
