@@ -94,7 +94,7 @@ pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut d
     if bots.is_empty() {
         return Err(Error::usage(
             "no bot is named, and there is no solobot.toml",
-            "solobot check -m main.py, or --lock PATH",
+            "solobot check -m main.py, or --lock PATH; to write one: solobot init",
         ));
     }
     if verbose {

@@ -194,7 +194,11 @@ impl Expected for Unreadable {
     }
 
     fn hints(&self) -> Vec<String> {
-        if self.not_permitted { vec!["with more rights: sudo solobot …".into()] } else { Vec::new() }
+        if self.not_permitted {
+            vec!["with more rights: sudo solobot …".into()]
+        } else {
+            vec!["name another lock: --lock PATH".into()]
+        }
     }
 }
 

@@ -69,7 +69,9 @@ impl Report {
             Ok(()) => outcome.exit(),
             Err(error) => {
                 let message = format!("cannot write to stdout: {error}");
-                style::notice(&human::error(&message, &[]), self.has_colour());
+                let hints =
+                    ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
+                style::notice(&human::error(&message, &hints), self.has_colour());
                 Exit::CantCreate
             }
         }

@@ -17,6 +17,7 @@ pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String 
     if outcome.bots.is_empty() {
         text.push_str("\nno solobot.toml, no flag, and no process that looks like a Telegram bot\n");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
+        let _ = writeln!(text, "  to write solobot.toml from what runs here: solobot init");
     }
     for bot in &outcome.bots {
         text.push('\n');
