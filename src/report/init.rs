@@ -23,13 +23,10 @@ pub fn text(outcome: &Outcome) -> String {
     let edit = format!("${{EDITOR:-nano}} {}", shell_words::quote(&path));
     let mut steps = match outcome.bots.first() {
         None => vec![(edit, "fill it in"), ("solobot status".to_owned(), "then look")],
-        Some(_) => vec![
-            ("solobot status".to_owned(), "who runs, and under which lock"),
-            ("solobot doctor".to_owned(), "is anything wrong?"),
-        ],
+        Some(_) => vec![("solobot status".to_owned(), "who runs?"), ("solobot doctor".to_owned(), "is all well?")],
     };
     if let Some(bot) = outcome.bots.iter().find(|bot| bot.command.is_some()) {
-        steps.push((format!("solobot acquire {}", bot.name), "starts it from now on"));
+        steps.push((format!("solobot acquire {}", bot.name), "start it"));
     }
     for (line, why) in steps {
         let _ = writeln!(text, "  {} {line}   # {why}", paint(COMMAND, "next:"));

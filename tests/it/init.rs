@@ -247,7 +247,7 @@ fn a_terminal_is_asked() {
     alone(|test| {
         test.bot("job.py");
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("job.py\r");
         terminal.wait_for("solobot acquire job");
         assert!(terminal.ended().success());
@@ -256,14 +256,14 @@ fn a_terminal_is_asked() {
         // An answer that names nothing is refused, and nothing is written.
         fs::remove_file(test.path("solobot.toml")).unwrap();
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("python\r");
         terminal.wait_for("would match every");
         assert_eq!(terminal.ended().code(), Some(2));
         assert!(!test.has("solobot.toml"));
         // An empty answer is a template.
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("\r");
         terminal.wait_for("a template");
         assert!(terminal.ended().success());

@@ -131,7 +131,7 @@ fn ask(scripts: &[PathBuf], context: &Context, notify: &mut dyn Notify) -> Resul
     let proposal = scripts.first().map(|script| script.strip_prefix(&context.cwd).unwrap_or(script));
     let proposal = proposal.map(|script| script.to_string_lossy().into_owned());
     let template = if proposal.is_some() { "" } else { " (empty: a template)" };
-    match notify.ask(&format!("No bot runs here. Which program is it?{template}"), proposal.as_deref()) {
+    match notify.ask(&format!("Which program is the bot?{template}"), proposal.as_deref()) {
         Some(answer) if !answer.trim().is_empty() => {
             Ok(Some(Program::from_option(answer.trim().as_ref(), &context.cwd)?))
         }
