@@ -27,6 +27,7 @@ mod duplicates;
 mod duplicates_bots;
 mod duplicates_crowds;
 mod embed;
+mod explain;
 mod fd;
 mod generated;
 mod help;

@@ -106,9 +106,7 @@ impl<'a> Look<'a> {
         for bot in &bots {
             let view = self.look_at(bot, &mut outcome, notify)?;
             outcome.bots.push(view);
-            let sources =
-                bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
-            outcome.provenance.extend(sources);
+            outcome.provenance.extend(bot.explained());
         }
         self.look_at_connections(&bots, &mut outcome, before, pause);
         self.is_first = false;

@@ -20,7 +20,7 @@ use crate::process::connections;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin;
-use crate::settings::Settings;
+use crate::settings::{Explained, Settings};
 
 /// `-v` shows so many of the journal's events.
 const LAST_EVENTS: usize = 10;
@@ -54,9 +54,9 @@ pub struct Outcome {
     /// So many of the journal's lines were not understood.
     #[serde(skip)]
     pub broken_events: u64,
-    /// Where each bot's settings came from, for `-v`: name of the bot, setting, source.
+    /// Where each bot's settings came from, for `-v`.
     #[serde(skip)]
-    pub provenance: Vec<(String, &'static str, String)>,
+    pub provenance: Vec<Explained>,
     /// It was watched, so it has been shown already, until this signal or until nobody read it any more.
     #[serde(skip)]
     pub watched: Option<Watched>,
@@ -218,7 +218,11 @@ impl Expected for Unreadable {
     }
 
     fn hints(&self) -> Vec<String> {
-        if self.not_permitted { vec!["with more rights: sudo solobot …".into()] } else { Vec::new() }
+        if self.not_permitted {
+            vec!["with more rights: sudo solobot …".into()]
+        } else {
+            vec!["name another lock: --lock PATH".into()]
+        }
     }
 }
 
