@@ -1,6 +1,7 @@
 //! What `release.sh` makes: the Debian package goes in and out of a root of its own, the static binary runs where there
 //! is nothing else.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,8 @@ fn scratch_root(test: &Test) -> String {
     for line in version.stdout().lines() {
         let (name, version) = line.split_once('=').unwrap();
         let (name, architecture) = name.split_once(':').unwrap();
-        status += &format!(
+        let _ = write!(
+            status,
             "Package: {name}\nStatus: install ok installed\nMaintainer: x <x@x>\nArchitecture: {architecture}\n\
              Version: {version}\nDescription: x\n\n"
         );
