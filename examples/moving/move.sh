@@ -18,11 +18,11 @@ fail() { local code=$1; shift; say "$*" >&2; exit "$code"; }
 say '1. who runs now?'
 solobot status "$BOT"
 
-say '2. does the old one hold the very lock that solobot will take?'
+say '2. does the old one hold the lock of solobot.toml?'
 code=0
 solobot acquire -q -n --lock-only "$BOT" -- true || code=$?
-((code == 75)) || fail 78 "no: solobot was granted the lock (exit code $code). Correct lock= in solobot.toml"
-say '   yes: it is refused to solobot'
+((code == 75)) || fail 78 "no: it was granted (exit code $code). Correct lock= in solobot.toml"
+say '   yes: it is refused'
 
 say '3. stop the old one, and wait until it has ended'
 bash -c "$1"
