@@ -29,7 +29,7 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 arch=${TARGET_TRIPLE%%-*}
 
 # cargo-deb in the dev profile: it runs for a second, and takes minutes to optimise.
-if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --version) != "$CARGO_DEB" ]]; then
+if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --version) != *"$CARGO_DEB" ]]; then
     say "cargo install cargo-deb $CARGO_DEB"
     cargo install --quiet --locked --debug --root "$TARGET/tools" --target-dir "$TARGET/tools/build" \
         --version "$CARGO_DEB" cargo-deb

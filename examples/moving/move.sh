@@ -9,6 +9,7 @@
 set -euo pipefail
 BOT=${BOT:-main}
 WAIT=${WAIT:-60s}
+SETTLE=${SETTLE:-20}    # seconds after which it must still be well: one that fails at its start runs for a moment
 
 say() { printf 'move: %s\n' "$*"; }
 fail() { local code=$1; shift; say "$*" >&2; exit "$code"; }
@@ -17,11 +18,11 @@ fail() { local code=$1; shift; say "$*" >&2; exit "$code"; }
 say '1. who runs now?'
 solobot status "$BOT"
 
-say '2. does the old one hold the very lock that solobot will take?'
+say '2. does the old one hold the lock of solobot.toml?'
 code=0
 solobot acquire -q -n --lock-only "$BOT" -- true || code=$?
-((code == 75)) || fail 78 "no: solobot was granted the lock (exit code $code). Correct lock= in solobot.toml"
-say '   yes: it is refused to solobot'
+((code == 75)) || fail 78 "no: it was granted (exit code $code). Correct lock= in solobot.toml"
+say '   yes: it is refused'
 
 say '3. stop the old one, and wait until it has ended'
 bash -c "$1"
@@ -30,5 +31,7 @@ solobot check --wait "$WAIT" "$BOT" || fail 75 "it did not end within $WAIT: som
 say '4. start the new one'
 bash -c "$2"
 solobot check --running --wait "$WAIT" "$BOT" || fail 1 "it is not well: solobot doctor $BOT"
+sleep "$SETTLE"
+solobot check --running "$BOT" || fail 1 "it was well for a moment only: solobot doctor $BOT"
 solobot status "$BOT"
 say "done. Now take the old start out for good (crontab, rc.local, the supervisor's own unit), and every 'rm -f *.lock'."

@@ -13,7 +13,8 @@ module.exports = {
       // The signal goes to solobot alone, which passes it on once: many bots take a second one for "end at once".
       treekill: false,
       kill_timeout: 30000,
-      // Whatever ends the bot, it comes back; but a wrong configuration (78) does not mend itself.
+      // Whatever ends the bot, it comes back; but a wrong configuration (78) does not mend itself. (pm2 7.0.4 then shows
+      // "waiting restart", and does not restart; `pm2 start tgbot` starts it.)
       autorestart: true,
       stop_exit_codes: [78],
       restart_delay: 10000,

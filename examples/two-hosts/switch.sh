@@ -13,11 +13,16 @@ START=${START:-sudo systemctl enable --now tgbot}
 # disable, or the next reboot of the old host brings the second poller.
 STOP=${STOP:-sudo systemctl disable --now tgbot}
 WAIT=${WAIT:-60s}
+SETTLE=${SETTLE:-20}    # seconds after which it must still be well: one that fails at its start runs for a moment
 
 say() { printf 'switch: %s\n' "$*"; }
 fail() { local code=$1; shift; say "$*" >&2; exit "$code"; }
 on() { "$SSH" "$@"; }
-starts_on() { on "$1" "$START" && on "$1" "solobot check --running --wait $WAIT $BOT"; }
+starts_on() {
+    on "$1" "$START" && on "$1" "solobot check --running --wait $WAIT $BOT" || return 1
+    sleep "$SETTLE"
+    on "$1" "solobot check --running $BOT"
+}
 (($# == 2)) || fail 2 'usage: switch.sh OLD-HOST NEW-HOST'
 old=$1 new=$2
 

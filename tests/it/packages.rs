@@ -1,6 +1,7 @@
 //! What `release.sh` makes: the Debian package goes in and out of a root of its own, the static binary runs where there
 //! is nothing else.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,8 @@ fn scratch_root(test: &Test) -> String {
     for line in version.stdout().lines() {
         let (name, version) = line.split_once('=').unwrap();
         let (name, architecture) = name.split_once(':').unwrap();
-        status += &format!(
+        let _ = write!(
+            status,
             "Package: {name}\nStatus: install ok installed\nMaintainer: x <x@x>\nArchitecture: {architecture}\n\
              Version: {version}\nDescription: x\n\n"
         );
@@ -119,18 +121,24 @@ fn empty_root(test: &Test) {
         "root/etc/nsswitch.conf",
         "hosts: mdns4_minimal [NOTFOUND=return] resolve files dns\npasswd: systemd files\n",
     );
-    test.mount("proc", "", "root/proc");
 }
 
 #[test]
 fn the_static_binary_needs_nothing_but_itself() {
     alone(|test| {
         empty_root(test);
-        let within = |line: &str| test.run(&format!("chroot root /solobot {line}"));
+        // In there alone: the harness reads every file of the test's folder at its end.
+        let within = |line: &str| {
+            let mut command = test.command("unshare -m sh -c");
+            command.arg(format!("mount -t proc proc root/proc && exec chroot root /solobot {line}"));
+            test.start_command(command).finish()
+        };
         within("--version").code(0).stdout_is(&format!("solobot {}\n", env!("CARGO_PKG_VERSION")));
         fs::copy(sleeper(), test.path("root/bot")).unwrap();
         within("check -m /bot -l /bot.lock").code(0).stdout_has(&["safe to start"]);
-        within("acquire -n -l /bot.lock -- /solobot status -m /bot -l /bot.lock").code(0).stdout_has(&["is held by"]);
+        within("acquire -n -l /bot.lock -- /solobot status -m /bot -l /bot.lock")
+            .code(0)
+            .stdout_has(&["lock /bot.lock: held by"]);
         within("acquire -n -l /bot.lock -- /none").code(127).stderr_has(&["/none"]);
     });
 }

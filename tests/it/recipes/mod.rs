@@ -72,7 +72,7 @@ fn search_path(test: &Test) -> String {
 #[track_caller]
 fn succeeds(test: &Test, line: &str) -> String {
     let output = test.start_command(typed(test, line)).finish();
-    let text = format!("{}{}", output.stdout(), output.stderr());
+    let printed = format!("{}{}", output.stdout(), output.stderr());
     output.code(0);
-    text
+    printed
 }

@@ -1,6 +1,7 @@
 //! The scripts for deploys, for moving over from home-made starts, and from one host to another.
 
 use std::fs;
+use std::path::Path;
 
 use super::{HOME, path_of, settle, text_of, typed};
 use crate::harness::{Output, Test, Venv, alive, alone, holds_descriptor, peer, wait_until};
@@ -92,7 +93,8 @@ fn moving_over_from_layout_a() {
         );
         let supervisor = test.start_command(typed(test, "exec python3 supervisor.py"));
         let old = test.wait_for_pid("old.pid");
-        let line = format!("bash {} 'kill {}' '{START}'", path_of("moving/move.sh").display(), supervisor.pid());
+        let line =
+            format!("SETTLE=1 bash {} 'kill {}' '{START}'", path_of("moving/move.sh").display(), supervisor.pid());
 
         // A lock that the old one does not hold: nothing is done.
         let right = test.read("solobot.toml");
@@ -126,11 +128,11 @@ fn moving_over_from_layout_b() {
         let old = test.start_command(typed(test, &format!("{path} exec python3 main.py")));
         let before = test.wait_for_pid("b.pid");
         let script = path_of("moving/move.sh");
-        let line = format!("{path} bash {} 'kill {}' '{START}'", script.display(), old.pid());
+        let line = format!("{path} SETTLE=1 bash {} 'kill {}' '{START}'", script.display(), old.pid());
         run(test, &line).code(0).stdout_has(&["yes: it is refused", "main: one runs, and well", "move: done"]);
         wait_until("the old one has ended", || !alive(before));
         let bot = one_holder(test);
-        assert!(holds_descriptor(bot, &test.path(".bot_instance.lock")), "the bot holds its own lock");
+        assert!(holds_descriptor(bot, &Path::new(HOME).join(".bot_instance.lock")), "the bot holds its own lock");
         assert!(test.is_locked(".bot_instance.lock"));
         drop(old);
     });
@@ -152,7 +154,7 @@ fn switching_hosts_never_runs_two() {
         script(test, "bin/ssh", "#!/bin/sh\ncd /srv/bot/\"$1\" || exit 255\nshift\nexec sh -c \"$*\"\n");
         let switch = |old: &str, new: &str| {
             let script = path_of("two-hosts/switch.sh");
-            let settings = format!("SSH={HOME}/bin/ssh START='{START}' STOP='solobot stop -y main' WAIT=5s");
+            let settings = format!("SSH={HOME}/bin/ssh START='{START}' STOP='solobot stop -y main' WAIT=5s SETTLE=1");
             run(test, &format!("{settings} bash {} {old} {new}", script.display()))
         };
         let count = |host: &str| {

@@ -52,8 +52,7 @@ fn judged_by(test: &Test, script: &str, recipe: &str, spoil: (&str, &str)) {
     test.write("judge.py", script);
     let python = installed("venv-recipes/bin/python3");
     test.run(&format!("{python} judge.py {}", path_of(recipe).display())).code(0);
-    let text = but(&text_of(recipe), spoil.0, spoil.1);
-    test.write("spoilt.yaml", text);
+    test.write("spoilt.yaml", but(&text_of(recipe), spoil.0, spoil.1));
     let output = test.run(&format!("{python} judge.py spoilt.yaml"));
     let _ = output.stderr();
     output.code(1);
