@@ -5,7 +5,16 @@
 //! collects the output may put a stamp of his own before every line (Docker, syslog, journald, pm2): such an *outer* stamp
 //! says when, but not that a record begins; the line inside does.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{Finder, FinderRev};
+
 use super::time::{self, Clock, Time, Written};
+
+// A search that is made ready once: most lines that are looked at are short.
+static LEVEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("level="));
+static DOCKERS_TIME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"time\":\""));
+static DOCKERS_STREAM: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\",\"stream\":\""));
 
 /// How much of a line is looked at for prefixes, times and levels.
 const HEAD: usize = 1024;
@@ -147,12 +156,12 @@ impl Outer<'_> {
     fn strip_docker(&mut self, clock: &mut Clock) -> bool {
         let Some(message) = self.text.strip_prefix(b"{\"log\":\"") else { return false };
         let tail = &message[message.len().saturating_sub(256)..];
-        if let Some(at) = memchr::memmem::rfind(tail, b"\"time\":\"")
+        if let Some(at) = DOCKERS_TIME.rfind(tail)
             && let Some((written, _)) = time::read(&tail[at + 8..])
         {
             (self.time, self.is_absolute) = (Time::at(clock.instant(&written)), written.is_absolute());
         }
-        let end = memchr::memmem::rfind(message, b"\",\"stream\":\"").unwrap_or(message.len());
+        let end = DOCKERS_STREAM.rfind(message).unwrap_or(message.len());
         let message = &message[..end];
         self.text = message.strip_suffix(b"\\n").unwrap_or(message);
         true
@@ -270,7 +279,7 @@ fn level_within(text: &[u8]) -> Option<Level> {
     if let Some((level, _)) = level_word(&text[begins..]) {
         return Some(level);
     }
-    if let Some(at) = memchr::memmem::find(text, b"level=") {
+    if let Some(at) = LEVEL.find(text) {
         return named_level(&text[at + 6..]);
     }
     let mut at = begins;
