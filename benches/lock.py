@@ -17,8 +17,9 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+from bench import ENV, enter_folder, print_table, row
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--usual", required=True)
@@ -29,20 +30,12 @@ options = parser.parse_args()
 
 PAIRS = 200 if options.quick else 2000
 HANDOFFS = 20 if options.quick else 200
-ENV = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
 USUAL, STATIC = os.path.abspath(options.usual), os.path.abspath(options.static)
 # Not resolved: a venv's interpreter is a symlink, and where it lies makes it the venv's.
 FILELOCK_PYTHON = os.path.abspath(options.filelock_python)
 FLOCK, ECHO, TRUE = shutil.which("flock"), shutil.which("echo"), shutil.which("true")
 
-folder = tempfile.TemporaryDirectory(prefix="solobot-bench.")
-os.chdir(folder.name)
-rows = []
-
-
-def row(what, value, against, note=""):
-    rows.append((what, value, against, note))
-    print(f"    {what}: {value}", file=sys.stderr, flush=True)
+folder = enter_folder()
 
 
 def run(argv):
@@ -224,9 +217,4 @@ def resident():
 start()
 hand_offs()
 resident()
-kernel, cores = os.uname().release, os.cpu_count()
-load = os.getloadavg()[0]
-print(f"Linux {kernel}, {cores} processors, load {load:.1f}; ratios below 1 mean that solobot is faster.\n")
-widths = [max(len(line[column]) for line in [*rows, ("", "measured", "goal", "")]) for column in range(3)]
-for line in [("", "measured", "goal", ""), *rows]:
-    print("  ".join(text.ljust(width) for text, width in zip(line, widths)) + "  " + line[3])
+print_table()

@@ -16,8 +16,9 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+from bench import ENV, enter_folder, print_table, row
 
 parser = argparse.ArgumentParser()
 for name in ("solobot", "sleeper", "bare", "procs"):
@@ -28,22 +29,14 @@ options = parser.parse_args()
 SOLOBOT, SLEEPER, BARE = (os.path.abspath(path) for path in (options.solobot, options.sleeper, options.bare))
 PROCS = os.path.abspath(options.procs) if options.procs else None
 PSUTIL = os.path.abspath(sys.executable) if not os.path.islink(sys.executable) else sys.executable
-ENV = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
 BOT = "bot.py"
 ITER = "import psutil\nfor p in psutil.process_iter(['pid', 'cmdline']): 'bot.py' in (p.info['cmdline'] or ())"
 TIMED = f"import time, psutil\nb, c = time.perf_counter(), time.process_time()\n{ITER}\n" + (
     "print(time.perf_counter() - b, time.process_time() - c)"
 )
 
-folder = tempfile.TemporaryDirectory(prefix="solobot-bench.")
-os.chdir(folder.name)
+folder = enter_folder()
 NULL = os.open("/dev/null", os.O_WRONLY)
-rows = []
-
-
-def row(what, value, goal="", note=""):
-    rows.append((what, value, goal, note))
-    print(f"    {what}: {value} {note}", file=sys.stderr, flush=True)
 
 
 def run(argv):
@@ -118,6 +111,25 @@ def memory(count):
         row(f"{count} processes: peak memory of {command}", f"{int(out) / 1024:.1f} MB", "under 6 MB")
 
 
+def processor_time(pid):
+    """What a process and its threads have used, in seconds."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def watch(count, seconds):
+    """The processor time of a watcher, as a part of one processor."""
+    watcher = subprocess.Popen([SOLOBOT, "status", "--json", "--watch=2", "-m", BOT], stdout=NULL, env=ENV)
+    time.sleep(1)
+    before = processor_time(watcher.pid)
+    time.sleep(seconds)
+    used = processor_time(watcher.pid) - before
+    watcher.terminate()
+    watcher.wait()
+    row(f"{count} processes: status --watch=2", f"{used / seconds:.2%} of a processor", "under 1%", f"over {seconds} s")
+
+
 class Crowd:
     """So many sleeping processes, gone with this object."""
 
@@ -189,15 +201,12 @@ ENV["SOLOBOT_API_URL"] = f"http://127.0.0.1:{port}"
 instance = subprocess.Popen([shutil.which("python3", path="/usr/bin:/bin") or sys.executable, BOT, str(port)], env=ENV)
 connection, _ = server.accept()
 rounds = 20 if options.quick else 100
+with Crowd(1000):
+    watch(1000, 10 if options.quick else 30)
 for others in (150, 10_000):
     with Crowd(others):
         compare(others, rounds if others < 1000 else rounds // 2)
         memory(others)
 stops()
 instance.kill()
-kernel, cores = os.uname().release, os.cpu_count()
-load = os.getloadavg()[0]
-print(f"Linux {kernel}, {cores} processors, load {load:.1f}; ratios below 1 mean that solobot is faster.\n")
-widths = [max(len(line[column]) for line in [*rows, ("", "measured", "goal", "")]) for column in range(3)]
-for line in [("", "measured", "goal", ""), *rows]:
-    print("  ".join(text.ljust(width) for text, width in zip(line, widths)) + "  " + line[3])
+print_table()

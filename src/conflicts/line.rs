@@ -5,7 +5,16 @@
 //! collects the output may put a stamp of his own before every line (Docker, syslog, journald, pm2): such an *outer* stamp
 //! says when, but not that a record begins; the line inside does.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{Finder, FinderRev};
+
 use super::time::{self, Clock, Time, Written};
+
+// A search that is made ready once: most lines that are looked at are short.
+static LEVEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("level="));
+static DOCKERS_TIME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"time\":\""));
+static DOCKERS_STREAM: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\",\"stream\":\""));
 
 /// How much of a line is looked at for prefixes, times and levels.
 const HEAD: usize = 1024;
@@ -53,6 +62,8 @@ pub struct Line<'a> {
     pub shape: Shape,
     /// Its words, without what a collector put before them.
     pub text: &'a [u8],
+    /// The same without the line's own time: what is the same in every line that says the same.
+    pub words: &'a [u8],
 }
 
 /// Takes a line apart; it may end in a newline.
@@ -91,7 +102,8 @@ pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
     } else {
         shape_of_plain(&text[start.min(text.len())..])
     };
-    Line { time, level, shape, text }
+    let words = if is_dated { &text[behind.min(text.len())..] } else { text };
+    Line { time, level, shape, text, words }
 }
 
 /// The line's own time: at `start`, or behind the level that stands there.
@@ -147,12 +159,12 @@ impl Outer<'_> {
     fn strip_docker(&mut self, clock: &mut Clock) -> bool {
         let Some(message) = self.text.strip_prefix(b"{\"log\":\"") else { return false };
         let tail = &message[message.len().saturating_sub(256)..];
-        if let Some(at) = memchr::memmem::rfind(tail, b"\"time\":\"")
+        if let Some(at) = DOCKERS_TIME.rfind(tail)
             && let Some((written, _)) = time::read(&tail[at + 8..])
         {
             (self.time, self.is_absolute) = (Time::at(clock.instant(&written)), written.is_absolute());
         }
-        let end = memchr::memmem::rfind(message, b"\",\"stream\":\"").unwrap_or(message.len());
+        let end = DOCKERS_STREAM.rfind(message).unwrap_or(message.len());
         let message = &message[..end];
         self.text = message.strip_suffix(b"\\n").unwrap_or(message);
         true
@@ -270,7 +282,7 @@ fn level_within(text: &[u8]) -> Option<Level> {
     if let Some((level, _)) = level_word(&text[begins..]) {
         return Some(level);
     }
-    if let Some(at) = memchr::memmem::find(text, b"level=") {
+    if let Some(at) = LEVEL.find(text) {
         return named_level(&text[at + 6..]);
     }
     let mut at = begins;
@@ -336,104 +348,4 @@ fn json_level(text: &[u8]) -> Option<Level> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::tz::TimeZone;
-
-    fn seen(line: &str) -> (Option<i64>, Option<Level>, Shape, String) {
-        let mut clock = Clock::new(TimeZone::UTC, "2026-02-01T00:00:00Z".parse().unwrap());
-        let line = dissect(line.as_bytes(), &mut clock);
-        (line.time.millis(), line.level, line.shape, String::from_utf8_lossy(line.text).into_owned())
-    }
-
-    const AT: i64 = 1_768_058_834_000;
-
-    #[test]
-    fn loggers_lines_are_heads() {
-        use Level::{Error, Info, Warning};
-        let cases = [
-            ("2026-01-10 15:27:14,901 - aiogram.dispatcher - ERROR - Failed", Some(AT + 901), Some(Error)),
-            ("2026-01-10 15:27:14.901 | WARNING  | app:main:12 - x", Some(AT + 901), Some(Warning)),
-            (" 2026-01-10T15:27:14.901Z ERROR teloxide::error_handlers > An", Some(AT + 901), Some(Error)),
-            ("[2026-01-10 15:27:14,901] [INFO] x", Some(AT + 901), Some(Info)),
-            ("[10/Jan/2026 15:27:14] ERROR [app:12] x", Some(AT), Some(Error)),
-            ("ERROR 2026-01-10 15:27:14,901 app x", Some(AT + 901), Some(Error)),
-            ("[ERROR] 2026-01-10 15:27:14,901 app x", Some(AT + 901), Some(Error)),
-            ("2026-01-10 15:27:14,901 (__init__.py:652 MainThread) ERROR - TeleBot: \"A", Some(AT + 901), Some(Error)),
-            ("ERROR:aiogram.dispatcher.dispatcher:Cause exception", None, Some(Error)),
-            ("error: [polling_error] {}", None, Some(Error)),
-            ("2026-01-10T15:27:14.901Z error: x", Some(AT + 901), Some(Error)),
-            ("2026-01-10T15:27:14: PM2 log: App", Some(AT), None),
-            ("\x1b[32m2026-01-10 15:27:14.901\x1b[0m | \x1b[31mERROR   \x1b[0m | x", Some(AT + 901), Some(Error)),
-            ("time=\"2026\" level=error", None, None),
-            ("{\"level\":50,\"time\":1768058834901,\"msg\":\"x\"}", Some(AT + 901), Some(Error)),
-            ("{\"timestamp\": \"2026-01-10T15:27:14Z\", \"level\": \"warning\"}", Some(AT), Some(Warning)),
-            ("2026-01-10 15:27:14 level=warn msg=x", Some(AT), Some(Warning)),
-        ];
-        for (line, time, level) in cases {
-            let (seen_time, seen_level, shape, _) = seen(line);
-            assert_eq!((seen_time, seen_level), (time, level), "{line}");
-            if time.is_some() || level.is_some() {
-                assert_eq!(shape, Shape::Head, "{line}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_collectors_stamp_is_no_head() {
-        let cases = [
-            (
-                "Jan 10 15:27:14 host bot[12]: Traceback (most recent call last):",
-                Shape::Traceback,
-                "Traceback (most recent call last):",
-            ),
-            ("Jan 10 15:27:14 host bot[12]:   File \"x\"", Shape::Inner, "  File \"x\""),
-            ("Jan 10 15:27:14 host bot: plain", Shape::Plain, "plain"),
-            ("2026-01-10T15:27:14+0000 host bot[12]: ERROR:x:y", Shape::Head, "ERROR:x:y"),
-            (
-                "{\"log\":\"    at async\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.0Z\"}",
-                Shape::Inner,
-                "    at async",
-            ),
-            (
-                "{\"log\":\"\\tat x\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.0Z\"}",
-                Shape::Inner,
-                "\\tat x",
-            ),
-            ("\x1e1768058834000\x1fplain", Shape::Plain, "plain"),
-        ];
-        for (line, shape, text) in cases {
-            let (time, _, seen_shape, seen_text) = seen(line);
-            assert_eq!((time, seen_shape, seen_text.as_str()), (Some(AT), shape, text), "{line}");
-        }
-    }
-
-    #[test]
-    fn names_before_a_bar_are_stripped() {
-        for line in ["0|bot  | error: x", "bot-1  | error: x", "12|my bot | error: x"] {
-            assert_eq!(seen(line), (None, Some(Level::Error), Shape::Head, "error: x".into()), "{line}");
-        }
-        for line in ["WARNING | x", "a b | x", "| x", "text|x"] {
-            assert_eq!(seen(line).3, line);
-        }
-    }
-
-    #[test]
-    fn dockers_own_time_wins_over_one_without_a_zone() {
-        let line = "{\"log\":\"2026-01-10 16:27:14 - ERROR - x\\n\",\"stream\":\"stderr\",\"time\":\"2026-01-10T15:27:14.9Z\"}";
-        assert_eq!(seen(line).0, Some(AT + 900));
-        assert_eq!(seen(line).2, Shape::Head);
-        assert_eq!(seen("Jan 10 15:27:13 host bot[1]: 2026-01-10 15:27:14 ERROR x").0, Some(AT));
-    }
-
-    #[test]
-    fn continuations() {
-        for line in ["", "  File \"x\", line 1", "\tat x", "}", "})", "   ^^^^", "    raise ERROR"] {
-            assert_eq!(seen(line).2, Shape::Inner, "{line:?}");
-        }
-        assert_eq!(seen("The above exception was the direct cause of the following exception:").2, Shape::Chain);
-        assert_eq!(seen("telegram.error.Conflict: Conflict: x").2, Shape::Plain);
-        assert_eq!(seen("Error: connect ETIMEDOUT").2, Shape::Plain);
-        assert_eq!(seen("ERRORS were found").2, Shape::Plain);
-    }
-}
+mod tests;

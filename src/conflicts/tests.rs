@@ -302,6 +302,17 @@ fn packed_logs() {
         "{counted} {:?}",
         findings.sources
     );
+    // What a cut loses of Zstandard is the last block and the window that the decoder keeps.
+    let random = (0..3_000_000_u32).map(|index| char::from(b'a' + (index.wrapping_mul(2_654_435_761) >> 28) as u8));
+    let random: Vec<char> = random.collect();
+    let long = random.chunks(300).fold(String::new(), |mut text, chunk| {
+        text.extend(chunk);
+        text + "\n" + LINE
+    });
+    let zst = ruzstd::encoding::compress_to_vec(long.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let findings = read(&[folder.file("cut.zst", &zst[..zst.len() - 20])], &query(), &mut |_| {});
+    let counted = findings.summary.totals.conflicts;
+    assert!(findings.sources[0].error.is_some() && counted > 0 && counted < 10_000, "{counted} {:?}", findings.sources);
     let foreign = folder.file("x.xz", [0xfd, b'7', b'z', b'X', b'Z', 0, 1, 2]);
     let findings = read(&[foreign], &query(), &mut |_| {});
     assert!(findings.sources[0].error.as_ref().unwrap().to_string().contains("xz -dc"));

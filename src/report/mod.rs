@@ -66,7 +66,8 @@ impl Report {
         self.progress.clear();
         if let Outcome::Status(Seen { watched: Some(_), .. }) = outcome {
             // What was drawn last stays where the operator can read it; what was printed is there already.
-            if self.watching.leave() {
+            self.watching.leave();
+            if self.watching.has_drawn() {
                 let _ = self.print(outcome);
             }
             return outcome.exit();

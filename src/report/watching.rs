@@ -30,6 +30,8 @@ pub struct Watching {
     last: Option<Value>,
     /// The alternate screen is ours.
     has_screen: bool,
+    /// It was, at some time.
+    had_screen: bool,
 }
 
 impl Watching {
@@ -42,7 +44,8 @@ impl Watching {
         if !global.json && can_draw() {
             let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
             let picture = picture(&plain_unless(colour, text(seen, Some(size.columns), global)), size);
-            let begin = if std::mem::replace(&mut self.has_screen, true) { "" } else { TAKE };
+            let begin = if self.has_screen { "" } else { TAKE };
+            (self.has_screen, self.had_screen) = (true, true);
             return style::write_raw(format!("{begin}{picture}").as_bytes());
         }
         let Some(value) = json::status(seen) else { return Ok(()) };
@@ -58,14 +61,17 @@ impl Watching {
         style::to_stdout(&format!("{gap}{}", text(seen, terminal::width(&io::stdout()), global)), colour)
     }
 
-    /// Gives the screen back; whether it was ours.
-    pub fn leave(&mut self) -> bool {
-        let had_screen = std::mem::take(&mut self.has_screen);
-        if had_screen {
+    /// Gives the screen back, if it is ours.
+    pub fn leave(&mut self) {
+        if std::mem::take(&mut self.has_screen) {
             // Where the terminal has gone there is nothing to give back.
             let _ = style::write_raw(GIVE.as_bytes());
         }
-        had_screen
+    }
+
+    /// Whether pictures were drawn, which are gone with the screen.
+    pub fn has_drawn(&self) -> bool {
+        self.had_screen
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Background, Test, alone, token};
+use crate::harness::{Background, Terminal, Test, alone, token};
 
 const TEXT: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
 const HOOK: &str =
@@ -319,6 +319,36 @@ fn a_cut_archive_counts_as_far_as_it_goes() {
             seen["inputs"][0]["error"].is_string() && seen["totals"]["conflicts"].as_u64().unwrap() > 100,
             "{seen}"
         );
+    });
+}
+
+#[test]
+fn what_is_no_log_is_read_like_one() {
+    alone(|test| {
+        let noise: Vec<u8> = (0..300_000_u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+        let mut mixed = noise.clone();
+        mixed.push(b'\n');
+        mixed.extend_from_slice(series(10, 9, 2, 30).trim_end().as_bytes());
+        test.write("noise", &noise);
+        test.write("mixed", &mixed);
+        test.write("empty", "");
+        for (name, count) in [("noise", 0), ("mixed", 2), ("empty", 0), ("/dev/null", 0)] {
+            assert_eq!(conflicts(test, name), count, "{name}");
+        }
+        test.solobot("conflicts noise mixed").run().code(0).stdout_has(&["total"]).nowhere("\u{1b}");
+    });
+}
+
+#[test]
+fn a_terminal_sees_how_far_a_long_read_has_come() {
+    alone(|test| {
+        test.write("bot.log", series(10, 0, 8000, 10));
+        let line =
+            format!("sh -c '(cat bot.log; sleep 1.5; cat bot.log) | {} conflicts -'", env!("CARGO_BIN_EXE_solobot"));
+        let mut terminal = Terminal::start(test, &line);
+        terminal.wait_for("reading, ");
+        terminal.wait_for("total");
+        terminal.ended();
     });
 }
 

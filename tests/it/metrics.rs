@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Test, alone, token};
+use crate::harness::{Test, alone, token, wait_until};
+use crate::holding::stale;
 use crate::standin::Standin;
 use crate::telegram_webhook::asking;
 
@@ -36,7 +37,7 @@ fn promtool_accepts_it() {
         configure(test);
         test.write("bot.log", "ERROR Conflict: terminated by other getUpdates request\n");
         let holder = test.solobot("acquire main -- sleep 100").start();
-        crate::harness::wait_until("the lock is held", || test.is_locked("bot.lock"));
+        wait_until("the lock is held", || test.is_locked("bot.lock"));
         let output = test.solobot("metrics").run().code(0).stdout_has(&[
             "solobot_lock_state{bot=\"main\",state=\"held\"} 1",
             "solobot_lock_state{bot=\"main\",state=\"free\"} 0",
@@ -109,5 +110,50 @@ fn a_webhook_shows_until_it_is_deleted() {
         metrics().stdout_has(&["solobot_webhook_set{bot=\"main\"} 0", "event=\"webhook-deleted\"} 1"]);
         let unreachable = test.solobot("metrics --api-url http://127.0.0.1:9 main").env("BOT_TOKEN", &token()).run();
         unreachable.code(0).stdout_has(&["# EOF"]).nowhere("solobot_webhook_set{");
+    });
+}
+
+#[test]
+fn every_figure_counts_what_it_says() {
+    alone(|test| {
+        stale(test);
+        configure(test);
+        let time = jiff::Timestamp::now();
+        let old = time - jiff::SignedDuration::from_hours(30);
+        let words = ["Conflict: terminated by other getUpdates request", "NetworkError", "TimedOut", "Bad Gateway"];
+        let log: String =
+            [time, time, old].iter().flat_map(|time| words.map(|text| format!("{time} ERROR {text}\n"))).collect();
+        test.write("bot.log", log);
+        let event = |what: &str| format!("{{\"schema\":1,\"time\":\"{old}\",\"event\":\"{what}\",\"bot\":\"main\"}}\n");
+        let events = ["duplicate-found", "duplicate-found", "duplicate-stopped", "lock-taken-over"].map(event);
+        test.write("j.jsonl", events.concat());
+        let figures = |seen: &[&str]| is_valid(test.solobot("metrics").run().code(0).stdout_has(seen).stdout());
+        figures(&[
+            "solobot_lock_stale{bot=\"main\"} 1",
+            "solobot_instances{bot=\"main\"} 0",
+            "solobot_log_errors{bot=\"main\",kind=\"other_poller\"} 2",
+            "solobot_log_errors{bot=\"main\",kind=\"network\"} 2",
+            "solobot_log_errors{bot=\"main\",kind=\"timeout\"} 2",
+            "solobot_log_errors{bot=\"main\",kind=\"server\"} 2",
+            "solobot_last_conflict_timestamp_seconds{bot=\"main\"}",
+            "solobot_journal_events{bot=\"main\",event=\"duplicate-found\"} 2",
+            "solobot_journal_events{bot=\"main\",event=\"duplicate-stopped\"} 1",
+            "solobot_journal_events{bot=\"main\",event=\"lock-taken-over\"} 1",
+            "solobot_last_check_timestamp_seconds",
+        ]);
+        let holder = test.solobot("acquire main -- python3 main.py").env("BOT_OPTIONS", "--pid-file main.pid").start();
+        test.wait_for_pid("main.pid");
+        let waiter = test.solobot("acquire --wait forever main -- true").start();
+        wait_until("it waits", || {
+            test.solobot("status --json main").run().code(0).json()["bots"][0]["lock"]["waiters"][0].is_object()
+        });
+        figures(&[
+            "solobot_lock_stale{bot=\"main\"} 0",
+            "solobot_instances{bot=\"main\"} 1",
+            "solobot_lock_waiters{bot=\"main\"} 1",
+            "solobot_lock_state{bot=\"main\",state=\"held\"} 1",
+        ]);
+        waiter.kill();
+        drop(holder);
     });
 }

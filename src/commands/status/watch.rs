@@ -2,13 +2,14 @@
 //!
 //! What wakes it, on Linux: the end of a process that it knows (a pidfd each of the instances' processes and of the lock's
 //! holders), and whatever happens to a lock file, its name or its owner record (inotify). Then it looks again at what it
-//! knows already: the locks, and who still lives; that costs less than a millisecond, and it does so ten times a second at
-//! most. New instances announce themselves nowhere: they are found by the listing, which runs once in the interval.
+//! knows already, the locks and who still lives, ten times a second at most. New instances announce themselves nowhere: they
+//! are found by the listing, which runs once in the interval.
 //!
 //! The listing keeps nothing of the one before. Its filter is one `readlink` of `/proc/PID/exe` for each process, and that
 //! is the least that could be asked: to remember processes that are no candidates would need a proof that they are the same
-//! still and have not called exec since, and the cheapest such proof, start ticks from `/proc/PID/stat`, costs more than the
-//! link and says nothing of exec. Measured with 1,000 sleeping processes: 0.4% of a core at an interval of 2 s.
+//! still and have not called exec since, and the cheapest such proof, start ticks from `/proc/PID/stat`, takes more than
+//! twice as long as the link and says nothing of exec. Measured with 1,000 sleeping processes and an interval of 2 s: 0.45%
+//! of a core, and 0.7% while the lock file is rewritten fifty times a second.
 //!
 //! Not promised: to show a lock that is taken with neither text nor record, or a process that waits for it, before the next
 //! listing. `flock(2)` itself raises no event.
@@ -91,7 +92,11 @@ fn follow(
             Woken::Time => return Ok(None),
             Woken::Change => seen.look_again(),
             Woken::Redraw => {}
-            Woken::Signal(signal) => return Ok(Some(Watched::Signal(signal))),
+            Woken::Signal(signal) => {
+                // While signals are blocked still: the next one ends us at once.
+                notify.suspend();
+                return Ok(Some(Watched::Signal(signal)));
+            }
         }
     }
 }

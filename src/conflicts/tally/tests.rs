@@ -1,0 +1,72 @@
+//! Days, hours, bursts, limits.
+
+use super::*;
+
+const DAY: i64 = 86_400_000;
+const START: i64 = 1_768_003_200_000; // 2026-01-10 00:00 UTC
+
+fn limits(by: By) -> Limits {
+    Limits { by, zone: TimeZone::UTC, since: None, until: None }
+}
+
+fn at(millis: i64, kind: Kind) -> Event {
+    Event { time: Time::at(millis), what: What::Error(kind, Client::Aiogram3), line: 0 }
+}
+
+fn tally(limits: Limits, events: &[Event]) -> Summary {
+    let mut tally = Tally::new(limits);
+    for event in events {
+        tally.add(event);
+    }
+    tally.finish()
+}
+
+#[test]
+fn days_with_quiet_ones_in_between() {
+    let events =
+        [at(START + 1, Kind::OtherPoller), at(START + DAY - 1, Kind::Webhook), at(START + 3 * DAY, Kind::Timeout)];
+    let summary = tally(limits(By::Day), &events);
+    let days: Vec<(String, u64, u64)> =
+        summary.buckets.iter().map(|day| (day.start.to_string(), day.counts.conflicts, day.counts.timeout)).collect();
+    let expected = [("10", 2, 0), ("11", 0, 0), ("12", 0, 0), ("13", 0, 1)];
+    let expected: Vec<_> = expected.map(|(day, a, b)| (format!("2026-01-{day}T00:00:00Z"), a, b)).into();
+    assert_eq!(days, expected);
+    assert_eq!((summary.totals.conflicts, summary.totals.errors()), (2, 3));
+    assert_eq!(summary.quiet.unwrap().seconds, 86_399);
+}
+
+#[test]
+fn hours_of_a_zone_with_half_an_hour() {
+    let zone = super::super::time::parse_zone("+05:30").unwrap();
+    let summary = tally(Limits { zone, ..limits(By::Hour) }, &[at(START, Kind::OtherPoller)]);
+    assert_eq!(summary.buckets[0].start.to_string(), "2026-01-09T23:30:00Z");
+}
+
+#[test]
+fn a_clock_of_another_decade_makes_no_endless_table() {
+    let summary = tally(limits(By::Day), &[at(0, Kind::Other), at(START, Kind::Other)]);
+    assert_eq!(summary.buckets.len(), 2);
+}
+
+#[test]
+fn since_and_until() {
+    let wanted = Limits { since: Some(START), until: Some(START + DAY), ..limits(By::Day) };
+    let undated = Event { time: Time::UNKNOWN, ..at(0, Kind::OtherPoller) };
+    let events = [at(START - 1, Kind::Webhook), at(START, Kind::Webhook), at(START + DAY, Kind::Webhook), undated];
+    let summary = tally(wanted, &events);
+    assert_eq!((summary.totals.conflicts, summary.undated, summary.undated_conflicts), (1, 1, 1));
+    assert_eq!(tally(limits(By::Day), &events).totals.conflicts, 4);
+}
+
+#[test]
+fn bursts_meet_whatever_the_order() {
+    let minute = 60_000;
+    let mut tally = Tally::new(limits(By::Day));
+    for time in [30, 15, 22, 0, 60, 8] {
+        tally.add(&at(START + time * minute, Kind::OtherPoller));
+    }
+    let bursts: Vec<_> = tally.bursts.values().map(|(_, count)| *count).collect();
+    assert_eq!(bursts, [5, 1]);
+    tally.end_log(Time::at(START + 200 * minute));
+    assert_eq!(tally.finish().quiet.unwrap().seconds, 140 * 60);
+}
