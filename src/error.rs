@@ -78,14 +78,15 @@ impl Error {
         }
     }
 
-    /// What to do about it.
+    /// What to do about it; never nothing: the last hint of all is to look closer.
     pub fn hints(&self) -> Vec<String> {
-        match self {
+        let hints = match self {
             Self::Usage { hints, .. } => hints.clone(),
             Self::Expected(error) => error.hints(),
             Self::Io { .. } => Vec::new(),
             Self::Bug(_) => vec!["this is a bug in solobot: please report it with the lines above".into()],
-        }
+        };
+        if hints.is_empty() { vec!["to see what was tried: solobot -vvv …".into()] } else { hints }
     }
 }
 

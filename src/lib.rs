@@ -1,5 +1,34 @@
 //! solobot makes sure that exactly one instance of a Telegram bot polls.
 //!
+//! Telegram serves one `getUpdates` poll per bot token; a second poller ends the first one's with `409 Conflict`, and is
+//! ended by its retry. The command `solobot` holds a lock around a bot, finds its instances, says where each came from,
+//! stops the surplus ones safely, and explains what is left. This library is what the command is made of.
+//!
+//! # In a bot of one's own
+//!
+//! A bot written in Rust takes the lock itself. `solobot acquire`, `flock(1)` and Python's `fcntl.flock` exclude it then,
+//! and are excluded by it; `solobot status` shows who holds it.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("bot.lock");
+//! let guard = match solobot::lock::acquire(&path, Some(Duration::from_secs(30))) {
+//!     Ok(guard) => guard,
+//!     Err(refused) => return Err(format!("I do not poll: {refused}").into()),
+//! };
+//! // … ask getUpdates, again and again …
+//! assert_eq!(std::fs::read_to_string(guard.path())?, std::process::id().to_string());
+//! drop(guard);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! `examples/embed.rs` and `examples/embed.py` are whole programs. What the lock promises, and what not, stands in
+//! [`lock`]. Everything else here serves the command, and may change with any version.
+//!
+//! # The map
+//!
 //! | module | what it is for |
 //! |---|---|
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |

@@ -158,6 +158,7 @@ make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
 make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
 make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec
+make_venv "$TARGET/venv-schema" 'jsonschema>=4.18,<5'
 install_node_packages
 if [[ ${1:-} == --setup ]]; then
     say "set up; run single tests with: cargo nextest run FILTER"

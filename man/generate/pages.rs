@@ -1,5 +1,5 @@
 //! solobot(1) and a page a subcommand: options from the command line's types, examples from the help's, exit codes and
-//! variables from their tables, the rest from [`crate::prose`].
+//! variables from their tables, the rest from `prose`.
 
 use std::fmt::Write;
 

@@ -45,14 +45,18 @@ pub struct Cli {
     /// Options that every subcommand takes.
     #[command(flatten)]
     pub global: Global,
+    /// What never reaches a subcommand.
+    #[command(flatten)]
+    pub answered: Answered,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock.
+/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock. What it does not
+/// know, help and version among it, the whole of it answers.
 #[derive(Debug, Parser)]
-#[command(name = "solobot", version, propagate_version = true, disable_help_flag = true, disable_version_flag = true)]
+#[command(name = "solobot", disable_help_flag = true, disable_version_flag = true, disable_help_subcommand = true)]
 struct AcquireCli {
     #[command(flatten)]
     global: Global,
@@ -75,7 +79,8 @@ impl Cli {
             && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
                 AcquireCli::try_parse_from(args)
         {
-            return Ok(Self { global, command: Command::Acquire(acquire) });
+            let answered = Answered { help: None, version: None };
+            return Ok(Self { global, answered, command: Command::Acquire(acquire) });
         }
         let mut command = command();
         let mut matches = command.try_get_matches_from_mut(args)?;
@@ -116,12 +121,18 @@ pub struct Global {
     /// When to use colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto", hide_short_help = true)]
     pub color: Color,
+}
+
+/// What clap itself answers, as options of every subcommand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Answered {
     /// Print this help; -h prints a shorter one
     #[arg(short, long, global = true, action = ArgAction::Help, hide_short_help = true)]
-    pub help: Option<bool>,
+    help: Option<bool>,
     /// Print the version
     #[arg(short = 'V', long, global = true, action = ArgAction::Version, hide_short_help = true)]
-    pub version: Option<bool>,
+    version: Option<bool>,
 }
 
 /// When to use colour.

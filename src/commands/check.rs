@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::notice::Notify;
+use super::notice::{Notice, Notify};
 use super::polling;
 use super::status::{self, Covered};
 use super::view::command_line;
@@ -89,13 +89,17 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
             "no bot is named, and there is no solobot.toml",
-            "solobot check -m main.py, or --lock PATH",
+            "solobot check -m main.py, or --lock PATH; to write one: solobot init",
         ));
+    }
+    if verbose {
+        let all = bots.iter().flat_map(Bot::explained).collect();
+        notify.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all });
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     let mut is_first = true;

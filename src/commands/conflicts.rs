@@ -172,7 +172,7 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         if found.is_empty() {
             return Err(Error::usage(
                 format!("no file is named like `{}`", path.display()),
-                "put a pattern in quotes, and look with ls",
+                "put a pattern in quotes: solobot conflicts 'logs/*.log'",
             ));
         }
         return Ok(found.into_iter().map(Input::File).collect());
@@ -180,9 +180,9 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         let known: Vec<&str> = settings.names().collect();
         let bots = if known.is_empty() {
-            "there is no solobot.toml".into()
+            "there is no solobot.toml; to write one: solobot init".into()
         } else {
-            format!("the bots are {}", known.join(", "))
+            format!("the bots are {}: solobot conflicts {}", known.join(", "), known[0])
         };
         return Err(Error::usage(format!("`{}` is neither a bot nor a file", path.display()), bots));
     }

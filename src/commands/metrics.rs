@@ -85,7 +85,11 @@ impl Expected for NotWritten {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["the folder must be there, and the caller must be allowed to write in it".into()]
+        let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
+        vec![
+            "the folder must be there, and the caller must be allowed to write in it".into(),
+            format!("look at it: ls -ld {}", shell_words::quote(if folder.is_empty() { "." } else { &folder })),
+        ]
     }
 }
 

@@ -133,7 +133,7 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         Command::Stop(args) => {
             kill_duplicates::stop(&args, &cli.global, &settings, notify).map(Outcome::KillDuplicates)
         }
-        Command::Check(args) => check::run(&args, &settings, notify).map(Outcome::Check),
+        Command::Check(args) => check::run(&args, cli.global.verbose > 0, &settings, notify).map(Outcome::Check),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, notify).map(Outcome::Doctor),
         Command::Conflicts(args) => {
             conflicts::run(&args, &settings, notify).map(|outcome| Outcome::Conflicts(Box::new(outcome)))

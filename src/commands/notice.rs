@@ -6,12 +6,20 @@ use std::time::Duration;
 use super::view::{Holding, ProcessView};
 use crate::duration::Limit;
 use crate::lock::held::Incident;
+use crate::settings::Explained;
 
 /// Something to say on stderr.
 #[derive(Debug, Clone)]
 pub enum Notice {
     /// Not as it should be, but solobot goes on.
     Warning(String),
+    /// What was settled, and where each setting came from; for `-v`.
+    Settings {
+        /// The configuration file that counts.
+        file: Option<PathBuf>,
+        /// Every setting of every bot.
+        all: Vec<Explained>,
+    },
     /// The lock is refused, and solobot waits.
     Refused {
         /// Who holds it.

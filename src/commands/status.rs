@@ -21,7 +21,7 @@ use crate::process::find::{self, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin;
-use crate::settings::{Bot, Origin, Settings};
+use crate::settings::{Bot, Explained, Origin, Settings};
 
 /// `-v` shows so many of the journal's events.
 const LAST_EVENTS: usize = 10;
@@ -55,9 +55,9 @@ pub struct Outcome {
     /// So many of the journal's lines were not understood.
     #[serde(skip)]
     pub broken_events: u64,
-    /// Where each bot's settings came from, for `-v`: name of the bot, setting, source.
+    /// Where each bot's settings came from, for `-v`.
     #[serde(skip)]
-    pub provenance: Vec<(String, &'static str, String)>,
+    pub provenance: Vec<Explained>,
 }
 
 /// One bot.
@@ -194,7 +194,11 @@ impl Expected for Unreadable {
     }
 
     fn hints(&self) -> Vec<String> {
-        if self.not_permitted { vec!["with more rights: sudo solobot …".into()] } else { Vec::new() }
+        if self.not_permitted {
+            vec!["with more rights: sudo solobot …".into()]
+        } else {
+            vec!["name another lock: --lock PATH".into()]
+        }
     }
 }
 
@@ -273,8 +277,7 @@ pub fn look(
     for bot in &bots {
         let view = look_at(bot, is_first, &mut outcome, notify)?;
         outcome.bots.push(view);
-        let sources = bot.provenance.iter().map(|(setting, origin)| (bot.name.clone(), setting, origin.to_string()));
-        outcome.provenance.extend(sources);
+        outcome.provenance.extend(bot.explained());
     }
     look_at_connections(&bots, settings, &mut outcome);
     Ok(outcome)

@@ -19,6 +19,7 @@
 pub mod carriers;
 pub mod error;
 pub mod file;
+pub mod guard;
 pub mod held;
 pub mod holders;
 pub mod keeper;
@@ -30,3 +31,4 @@ pub mod text;
 pub mod wait;
 
 pub use error::Error;
+pub use guard::{Guard, Refused, acquire};

@@ -76,6 +76,17 @@ impl Signals {
         Ok(Self { fd, before })
     }
 
+    /// Blocks and reads none: for a wait in somebody else's program, whose signals are its own.
+    ///
+    /// # Errors
+    /// Those of `signalfd(2)`.
+    pub fn none() -> io::Result<Self> {
+        let set = SigSet::empty();
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        Ok(Self { fd, before })
+    }
+
     /// The next signal that arrived, if any.
     pub fn take(&self) -> Option<Arrived> {
         let info = self.fd.read_signal().ok()??;

@@ -246,7 +246,10 @@ pub fn incomplete(outcome: &Outcome) -> String {
         .sources
         .iter()
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
-        .map(|(name, error)| human::error(&format!("cannot read {name}: {error}"), &[]))
+        .map(|(name, error)| {
+            let hints = ["to read it with more rights: sudo solobot conflicts …".to_owned()];
+            human::error(&format!("cannot read {name}: {error}"), &hints)
+        })
         .collect()
 }
 

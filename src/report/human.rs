@@ -52,6 +52,7 @@ fn circumstances(view: &ProcessView) -> String {
 pub fn notice(notice: &Notice, width: Option<usize>) -> String {
     match notice {
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
+        Notice::Settings { file, all } => super::settings::text(file.as_deref(), all),
         Notice::Refused { holding, wait } => refused(holding, *wait),
         Notice::Waiting { elapsed, wait } => format!("solobot: {}\n", waiting(*elapsed, *wait)),
         Notice::Granted { elapsed } => format!("solobot: the lock is ours after {}\n", show(*elapsed)),

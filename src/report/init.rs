@@ -21,15 +21,15 @@ pub fn text(outcome: &Outcome) -> String {
         let _ = writeln!(text, "  {}: {}", paint(NAME, sanitize::line(&bot.name)), line(bot));
     }
     let edit = format!("${{EDITOR:-nano}} {}", shell_words::quote(&path));
-    let steps: &[(&str, &str)] = match outcome.bots.first() {
-        None => &[("fill it in", &edit), ("then look", "solobot status")],
-        Some(_) => &[("look", "solobot status"), ("anything wrong?", "solobot doctor")],
+    let mut steps = match outcome.bots.first() {
+        None => vec![(edit, "fill it in"), ("solobot status".to_owned(), "then look")],
+        Some(_) => vec![("solobot status".to_owned(), "who runs?"), ("solobot doctor".to_owned(), "is all well?")],
     };
-    for (why, line) in steps {
-        let _ = writeln!(text, "  {} {why}: {line}", paint(COMMAND, "next:"));
-    }
     if let Some(bot) = outcome.bots.iter().find(|bot| bot.command.is_some()) {
-        let _ = writeln!(text, "  {} from now on start it so: solobot acquire {}", paint(COMMAND, "next:"), bot.name);
+        steps.push((format!("solobot acquire {}", bot.name), "start it"));
+    }
+    for (line, why) in steps {
+        let _ = writeln!(text, "  {} {line}   # {why}", paint(COMMAND, "next:"));
     }
     text
 }

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
+pub mod settings;
 pub mod status;
 pub mod style;
 pub mod table;
@@ -68,7 +69,9 @@ impl Report {
             Ok(()) => outcome.exit(),
             Err(error) => {
                 let message = format!("cannot write to stdout: {error}");
-                style::notice(&human::error(&message, &[]), self.has_colour());
+                let hints =
+                    ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
+                style::notice(&human::error(&message, &hints), self.has_colour());
                 Exit::CantCreate
             }
         }
@@ -141,7 +144,10 @@ fn is_refusal(error: &Error) -> bool {
 impl Notify for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
-        let is_detail = matches!(notice, Notice::HeldForUs | Notice::Incident { incident: Incident::Restored, .. });
+        let is_detail = matches!(
+            notice,
+            Notice::HeldForUs | Notice::Settings { .. } | Notice::Incident { incident: Incident::Restored, .. }
+        );
         if (self.global.quiet && !is_warning) || (is_detail && self.global.verbose == 0) {
             return;
         }

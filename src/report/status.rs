@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
-use super::{sanitize, table};
+use super::{sanitize, settings, table};
 use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
 use crate::commands::view::{LockView, ProcessView};
 use crate::duration::show;
@@ -17,13 +17,15 @@ pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String 
     if outcome.bots.is_empty() {
         text.push_str("\nno solobot.toml, no flag, and no process that looks like a Telegram bot\n");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
+        let _ = writeln!(text, "  to write solobot.toml from what runs here: solobot init");
     }
     for bot in &outcome.bots {
         text.push('\n');
         text.push_str(&one(bot, outcome, width));
     }
     if verbose {
-        text.push_str(&provenance(outcome));
+        text.push('\n');
+        text.push_str(&settings::text(outcome.file.as_deref(), &outcome.provenance));
         text.push_str(&events(outcome));
     }
     text
@@ -221,17 +223,6 @@ fn events(outcome: &Outcome) -> String {
             "  {}",
             paint(WARNING, format!("{} broken lines of the journal were skipped", outcome.broken_events))
         );
-    }
-    text
-}
-
-fn provenance(outcome: &Outcome) -> String {
-    let mut text = match &outcome.file {
-        Some(file) => format!("\nconfiguration: {}\n", sanitize::line(&file.display().to_string())),
-        None => "\nconfiguration: no solobot.toml\n".to_owned(),
-    };
-    for (bot, setting, source) in &outcome.provenance {
-        let _ = writeln!(text, "  {}: {setting} from {}", sanitize::line(bot), sanitize::line(source));
     }
     text
 }

@@ -163,18 +163,25 @@ impl Expected for Error {
             ],
             Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
             Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
-            Self::Text { fault, .. } => fault.hint.iter().cloned().collect(),
+            Self::Text { fault, .. } => {
+                fault.hint.iter().cloned().chain(["every key: man 5 solobot.toml".to_owned()]).collect()
+            }
             Self::Withheld { path, .. } => vec![name_it(path)],
             Self::SharedLock { other, .. } => vec![
                 format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
-                "or, if both use one token, the same `token` table".into(),
+                "or, if both use one token, give both the same: token = { env = \"BOT_TOKEN\" }".into(),
             ],
-            Self::Placeholder { .. } => vec!["`{token_hash}` and `{bot_id}` are known".into()],
-            Self::ApiUrl { .. } => vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org".into()],
+            Self::Placeholder { .. } => {
+                vec!["`{token_hash}` and `{bot_id}` are known, as in: lock = \"bot-{bot_id}.lock\"".into()]
+            }
+            Self::ApiUrl { .. } => {
+                vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
+            }
             Self::UnknownBot { name, is_file, known, .. } => unknown_bot_hints(name, *is_file, known),
             Self::NothingNamed => vec![
                 "name its program: -m app/main.py, or its lock: -l PATH".into(),
                 "see what runs here: solobot status".into(),
+                "write solobot.toml from what runs here: solobot init".into(),
             ],
             Self::Ambiguous { names } => vec![format!("name one behind the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
@@ -198,6 +205,7 @@ fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String>
     }
     if !known.is_empty() {
         hints.push(format!("the bots are {}", known.join(", ")));
+        hints.push("look at them all: solobot status".into());
     } else if !is_file {
         hints.push("without a file, name the program: -m app/main.py".into());
     }

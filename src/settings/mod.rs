@@ -9,6 +9,7 @@
 mod bots;
 pub mod context;
 mod error;
+mod explained;
 mod file;
 mod nearest;
 mod paths;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 pub use bots::{Bot, Log};
 pub use context::{Caller, Context};
 pub use error::Error;
+pub use explained::Explained;
 pub use file::NAME as FILE_NAME;
 pub use provenance::{Origin, Provenance};
 

@@ -52,9 +52,4 @@ impl Provenance {
     pub fn of(&self, setting: &str) -> &Origin {
         self.0.get(setting).unwrap_or(&Origin::Default)
     }
-
-    /// Every setting that was recorded, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Origin)> {
-        self.0.iter().map(|(setting, origin)| (*setting, origin))
-    }
 }

@@ -220,7 +220,10 @@ mod tests {
         place.write("app/other.py", "");
         let error = |name: &str| names(&place, &Selection::default(), &[name]).unwrap_err();
         assert_eq!(error("mian").exit(), Exit::Usage);
-        assert_eq!(error("mian").hints(), ["did you mean `main`?", "the bots are main, aux"]);
+        assert_eq!(
+            error("mian").hints(),
+            ["did you mean `main`?", "the bots are main, aux", "look at them all: solobot status"]
+        );
         assert_eq!(error("other.py").hints()[0], "use -m other.py");
         let error = names(&Place::new(), &Selection::default(), &["main"]).unwrap_err();
         assert_eq!(error.to_string(), "no bot `main`: no solobot.toml found");

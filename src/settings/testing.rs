@@ -81,15 +81,7 @@ impl Place {
 }
 
 fn global(config: Option<&Path>) -> Global {
-    Global {
-        config: config.map(Path::to_owned),
-        json: false,
-        quiet: false,
-        verbose: 0,
-        color: Color::Never,
-        help: None,
-        version: None,
-    }
+    Global { config: config.map(Path::to_owned), json: false, quiet: false, verbose: 0, color: Color::Never }
 }
 
 pub fn chmod(path: &Path, mode: u32) {

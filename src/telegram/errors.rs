@@ -272,29 +272,41 @@ impl Expected for Error {
                 format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
                 format!("or do without: env -u {} solobot …", error.variable),
             ],
-            Self::BaseUrl(_) => vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org".into()],
+            Self::BaseUrl(_) => {
+                vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
+            }
             Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
             Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
-            Self::Server { .. } => vec!["wait a minute and try again".into()],
+            Self::Server { .. } => {
+                vec!["in a minute the same again: solobot …; or with more patience: --timeout 1m".into()]
+            }
             Self::RateLimited { retry_after, .. } => {
-                vec![format!("try again in {} s", retry_after.unwrap_or(60))]
+                vec![format!("the same again in {0} s: sleep {0}; solobot …", retry_after.unwrap_or(60))]
             }
             Self::TokenRejected { .. } => vec![
                 "compare it with what @BotFather shows under /mybots; a revoked token never works again".into(),
                 "see where it came from: solobot status -v".into(),
             ],
             Self::NotServed { .. } => {
-                vec!["this server serves other bots: name the right one with --api-url or `api_url`".into()]
+                vec![
+                    "this server serves other bots: name the right one: --api-url URL, or `api_url` in solobot.toml"
+                        .into(),
+                ]
             }
             Self::LoggedOut { server, .. } if server.is_public() => {
-                vec!["the bot was moved to a self-hosted server: name that one with --api-url or `api_url`".into()]
+                vec!["the bot was moved to a self-hosted server: name that one: --api-url URL, or `api_url` in solobot.toml".into()]
             }
             Self::LoggedOut { .. } => {
-                vec!["the bot was moved to another server: name that one with --api-url or `api_url`".into()]
+                vec![
+                    "the bot was moved to another server: name that one: --api-url URL, or `api_url` in solobot.toml"
+                        .into(),
+                ]
             }
             Self::Refused { .. } => Vec::new(),
-            Self::Redirected { .. } | Self::NoBotApi { .. } => {
-                vec!["is something else in between or at this address? check the proxy, and --api-url".into()]
+            Self::Redirected { server, .. } | Self::NoBotApi { server, .. } => {
+                vec![format!(
+                    "is something else in between or at this address? check the proxy, and --api-url: curl -v {server}"
+                )]
             }
         }
     }
@@ -303,11 +315,11 @@ impl Expected for Error {
 fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
     let host = server.host();
     match step {
-        Step::Dns => vec![format!("can this machine look up names? getent hosts {host}")],
+        Step::Dns => vec![format!("can this machine look up names? to find out: getent hosts {host}")],
         Step::Proxy => vec![format!("is the proxy right? to do without it: NO_PROXY={host} solobot …")],
-        Step::Tcp if server.is_public() => vec![format!("does a firewall block it? curl -v {server}")],
-        Step::Tcp => vec![format!("does the Bot API server run? curl -v {server}")],
-        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? date -u".into()],
+        Step::Tcp if server.is_public() => vec![format!("does a firewall block it? to find out: curl -v {server}")],
+        Step::Tcp => vec![format!("does the Bot API server run? to find out: curl -v {server}")],
+        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? to find out: date -u".into()],
         Step::Tls => vec!["if it has a certificate of your own: --ca-file CA.pem".into()],
         Step::Http => vec!["try again, with more patience: --timeout 30s".into()],
     }

@@ -277,18 +277,21 @@ impl Expected for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Malformed { quoted: true, .. } => vec!["write the token without quotes".into()],
+            Self::Malformed { quoted: true, .. } => {
+                vec!["write the token without quotes, as in: BOT_TOKEN=123456:…".into()]
+            }
             Self::Malformed { place: Source::File(path), .. } => vec![
                 "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
                 format!("if it has lines such as BOT_TOKEN=…: --env-file {}", path.display()),
             ],
-            Self::Malformed { .. } => {
-                vec!["a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into()]
-            }
+            Self::Malformed { .. } => vec![
+                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
+                "or say where another one is: --token-env NAME, --token-file PATH or --env-file PATH".into(),
+            ],
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec!["run solobot as the user of the bot: sudo -u USER solobot …".into()]
             }
-            Self::Unreadable { .. } => Vec::new(),
+            Self::Unreadable { .. } => vec!["name another place: --token-env NAME, --token-file PATH".into()],
             Self::TooLarge { .. } | Self::Missing { .. } => {
                 vec!["say where the token is: --token-env NAME, --token-file PATH or --env-file PATH".into()]
             }

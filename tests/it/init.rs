@@ -207,6 +207,25 @@ fn a_unit_and_a_script_that_do_not_run() {
     });
 }
 
+/// A path inside a container means nothing outside.
+#[test]
+fn a_bot_in_another_root_is_only_a_comment() {
+    alone(|test| {
+        test.bot("main.py");
+        let inside =
+            "mount -t tmpfs none /mnt && cp main.py /mnt && cd /mnt && exec python3 main.py --pid-file bot.pid";
+        let mut command = test.command("unshare -m sh -c");
+        command.arg(inside).env("BOT_TOKEN", token());
+        let bot = test.start_command(command);
+        wait_until("it runs", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", bot.pid())).is_ok());
+        test.solobot("init --yes").run().code(0).stdout_has(&["a template"]);
+        let text = test.read("solobot.toml");
+        assert!(text.contains("# its folder is not here") && text.contains("# dir = \"/mnt\"\n"), "{text}");
+        assert!(!text.contains("\n[bots."), "{text}");
+        drop(bot);
+    });
+}
+
 #[test]
 fn with_nothing_running_it_writes_a_template() {
     alone(|test| {
@@ -228,7 +247,7 @@ fn a_terminal_is_asked() {
     alone(|test| {
         test.bot("job.py");
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("job.py\r");
         terminal.wait_for("solobot acquire job");
         assert!(terminal.ended().success());
@@ -237,14 +256,14 @@ fn a_terminal_is_asked() {
         // An answer that names nothing is refused, and nothing is written.
         fs::remove_file(test.path("solobot.toml")).unwrap();
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("python\r");
         terminal.wait_for("would match every");
         assert_eq!(terminal.ended().code(), Some(2));
         assert!(!test.has("solobot.toml"));
         // An empty answer is a template.
         let mut terminal = Terminal::start(test, "solobot init");
-        terminal.wait_for("No bot runs here");
+        terminal.wait_for("Which program is the bot?");
         terminal.keys("\r");
         terminal.wait_for("a template");
         assert!(terminal.ended().success());

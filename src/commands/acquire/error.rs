@@ -146,7 +146,7 @@ impl Expected for Error {
                 io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
                 _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
             },
-            Self::Keeper { .. } => Vec::new(),
+            Self::Keeper { .. } => vec!["to see what was tried: solobot -vvv acquire --pid …".into()],
         }
     }
 }

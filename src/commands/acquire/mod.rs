@@ -9,6 +9,7 @@
 
 mod environment;
 mod error;
+mod explain;
 mod modes;
 mod refusal;
 mod run;
@@ -98,6 +99,9 @@ pub fn run(
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
     let request = modes::settle(args, global, settings)?;
+    if global.verbose > 0 {
+        explain::explain(&request, settings, notify);
+    }
     let errand = webhook::prepare(&request, settings, notify)?;
     if environment::is_held_for_us(&request, notify) {
         if let Some(errand) = errand {

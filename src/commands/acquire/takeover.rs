@@ -97,7 +97,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify:
             return Err(refused(
                 request,
                 format!("PID {} is an ancestor of this solobot: stopping it would end us too", target.pid),
-                "start from another terminal".into(),
+                "from another terminal: solobot acquire --takeover …".into(),
             ));
         }
         refuse_managed(request, target)?;
@@ -120,7 +120,9 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify:
             ),
             "only what it waits for can end it: a disk, a network file system, a debugger".into(),
         ),
-        Outcome::Refused(refusal) => (format!("PID {pid} {}", refusal.reason()), "start from another terminal".into()),
+        Outcome::Refused(refusal) => {
+            (format!("PID {pid} {}", refusal.reason()), "from another terminal: solobot acquire --takeover …".into())
+        }
         Outcome::Terminated | Outcome::Killed | Outcome::Gone => return Ok(()),
     };
     Err(refused(request, why, hint))

@@ -95,7 +95,12 @@ fn of_running(bot: &Running) -> Entry {
     if let Some(id) = &first.bot_id {
         evidence.push(format!("its token is that of bot {id}"));
     }
-    let mut entry = Entry { pids, evidence, ..bare(&bot.program, &bot.cwd) };
+    if bot.is_elsewhere {
+        evidence.push(
+            "its folder is not here: it runs in a container, whose own file it needs, or the folder is gone".into(),
+        );
+    }
+    let mut entry = Entry { pids, evidence, doubtful: bot.is_elsewhere, ..bare(&bot.program, &bot.cwd) };
     entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     entry.command = Some(bot.argv.clone());
     put_token(&mut entry, bot.token.as_ref());

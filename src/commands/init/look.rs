@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::scripts;
@@ -58,6 +59,8 @@ pub struct Running {
     pub lock: Option<Lock>,
     /// The systemd unit that starts it.
     pub unit: Option<Unit>,
+    /// It runs in another root (a container): its folder is not the one of that path here.
+    pub is_elsewhere: bool,
 }
 
 /// Where a bot's token comes from; never the token.
@@ -196,8 +199,10 @@ fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
     let program = instance.program.clone()?;
     let cwd = instance.cwd.clone()?;
     program.setting()?;
-    let argv = Handle::open(instance.root.pid)?.argv();
-    let argv: Option<Vec<String>> = argv.into_iter().map(|word| word.into_string().ok()).collect();
+    let handle = Handle::open(instance.root.pid)?;
+    let here = std::fs::metadata(&cwd).map(|meta| (meta.dev(), meta.ino())).ok();
+    let is_elsewhere = handle.id_of("cwd").is_some_and(|id| here != Some((id.device, id.inode)));
+    let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
     let folder = program.default_lock_dir(&cwd);
     Some(Running {
         token: token_place(&instance, [&cwd, &folder]),
@@ -207,6 +212,7 @@ fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
         program,
         cwd,
         unit: None,
+        is_elsewhere,
     })
 }
 

@@ -1,6 +1,6 @@
 //! `init`: writes solobot.toml from what is running here.
 //!
-//! [`look`] gathers what runs, [`draft`] decides (pure) what each bot's entry says, [`text`] writes it as TOML, and this
+//! `look` gathers what runs, `draft` decides (pure) what each bot's entry says, `text` writes it as TOML, and this
 //! file puts it in place: a temporary file that is linked (never over a file that is there) or, with `--force`, renamed.
 //! Invariants: no token is written, only where it comes from; what is written is accepted by solobot itself, which is
 //! asked before a byte reaches the disk. Not promised: that the drafted bots are all there are.
@@ -130,8 +130,8 @@ pub fn run(
 fn ask(scripts: &[PathBuf], context: &Context, notify: &mut dyn Notify) -> Result<Option<Program>, Error> {
     let proposal = scripts.first().map(|script| script.strip_prefix(&context.cwd).unwrap_or(script));
     let proposal = proposal.map(|script| script.to_string_lossy().into_owned());
-    let question = "No bot runs here. Its script, module or executable (empty for a template)";
-    match notify.ask(question, proposal.as_deref()) {
+    let template = if proposal.is_some() { "" } else { " (empty: a template)" };
+    match notify.ask(&format!("Which program is the bot?{template}"), proposal.as_deref()) {
         Some(answer) if !answer.trim().is_empty() => {
             Ok(Some(Program::from_option(answer.trim().as_ref(), &context.cwd)?))
         }

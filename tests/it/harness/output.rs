@@ -81,6 +81,7 @@ pub struct Output {
 
 impl Output {
     pub(super) fn new(status: ExitStatus, stdout: String, stderr: String, at: &'static Location<'static>) -> Self {
+        assert!(ends_in_what_to_type(&stderr), "an error of solobot's does not end in what to type ({at}):\n{stderr}");
         let seen = || Cell::new(false);
         Self { status, stdout, stderr, judged: seen(), stdout_seen: seen(), stderr_seen: seen(), at }
     }
@@ -182,6 +183,20 @@ impl Output {
         self.stderr_seen.set(true);
         &self.stderr
     }
+}
+
+/// Whether each error of solobot's own is followed by hints, the last of which has something to type in it.
+fn ends_in_what_to_type(stderr: &str) -> bool {
+    let lines: Vec<&str> = stderr.lines().collect();
+    let errors = lines.iter().enumerate().filter(|(_, line)| line.starts_with("solobot: error: "));
+    errors.into_iter().all(|(index, _)| {
+        let hints = lines[index + 1..].iter().take_while(|line| line.starts_with("  hint: "));
+        let typed = |hint: &&str| {
+            let hint = &hint["  hint: ".len()..];
+            ["solobot ", "--", " -", ": ", " = ", "`", "sudo ", "sv ", "kill "].iter().any(|sign| hint.contains(sign))
+        };
+        hints.last().is_some_and(typed)
+    })
 }
 
 /// The exit codes that solobot means, without 70.

@@ -14,6 +14,8 @@ pub enum Venv {
     NewFilelock,
     /// Real bots: aiogram 3 and python-telegram-bot 22.
     Bots,
+    /// jsonschema.
+    Schema,
     /// No venv: the standard library.
     None,
 }
@@ -25,6 +27,7 @@ impl Venv {
             Self::OldFilelock => "venv-filelock-old",
             Self::NewFilelock => "venv",
             Self::Bots => "venv-bots",
+            Self::Schema => "venv-schema",
             Self::None => return interpreter(),
         };
         let path = target().join(name).join("bin/python3");
@@ -104,6 +107,7 @@ pub fn peer(name: &str) -> &'static str {
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
         "names.py" => include_str!("../peers/names.py"),
+        "validate.py" => include_str!("../peers/validate.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
     }

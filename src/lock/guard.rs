@@ -1,0 +1,138 @@
+//! Taking the lock in a program of one's own: [`acquire`], and a [`Guard`] that gives it back.
+//!
+//! It is the lock that the command takes: the same file, text and owner record, so that both exclude each other, and
+//! `solobot status` shows who holds it. Promised: [`crate::lock`]'s rules. Not promised: that a text which another
+//! program empties meanwhile is written again, and that instances without the lock are looked for; the command does both.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::file::LockFile;
+use super::held::{Claim, Held, Settled};
+use super::holders;
+use super::wait::{self, Outcome, Place, Waiting};
+use crate::error::Expected;
+use crate::exit::Exit;
+use crate::platform::signals::Signals;
+use crate::process::identity::Identity;
+
+/// A lock that this process holds. Dropping it clears its text and owner record and unlocks the file, which stays.
+///
+/// If the process dies without dropping it, the kernel unlocks all the same: what stays is a stale text.
+#[derive(Debug)]
+pub struct Guard(Held);
+
+impl Guard {
+    /// The lock's path.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Whether the path still names the file that is locked. If not, somebody has removed or replaced it, and another
+    /// program may hold the new one: a bot should stop to poll.
+    pub fn is_current(&self) -> bool {
+        self.0.file().is_current()
+    }
+}
+
+/// Why [`acquire`] has not taken the lock.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Another process holds it: now, or still after the wait.
+    #[error("lock `{}` is held by {}", .path.display(), named(.holders))]
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// Who shares it; empty if no holder can be seen from this PID namespace.
+        holders: Vec<Identity>,
+    },
+    /// The path cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] Error),
+}
+
+fn named(holders: &[Identity]) -> String {
+    let pids: Vec<String> = holders.iter().map(|holder| format!("PID {}", holder.pid)).collect();
+    if pids.is_empty() { "a process outside this PID namespace".to_owned() } else { pids.join(", ") }
+}
+
+impl Expected for Refused {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Held { .. } => Exit::Held,
+            Self::Lock(error) => error.exit(),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Held { .. } => "held",
+            Self::Lock(error) => error.kind(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Held { path, .. } => {
+                vec![format!("see who: solobot status --lock {}", shell_words::quote(&path.to_string_lossy()))]
+            }
+            Self::Lock(error) => error.hints(),
+        }
+    }
+}
+
+/// Takes the lock on `path` for this process, waiting for it: `Some(Duration::ZERO)` does not wait, `None` waits for ever.
+///
+/// Waiting blocks the calling thread, in the kernel; signals mean what they mean without it. Child processes do not
+/// inherit the lock. A relative path starts at the current folder.
+///
+/// # Errors
+/// [`Refused::Held`] names the holders; [`Refused::Lock`] says why the path must not be a lock or cannot be one.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use solobot::lock::{Refused, acquire};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("bot.lock");
+/// let guard = acquire(&path, Some(Duration::from_secs(30)))?;
+/// // Another one, even in this process, has to wait.
+/// let second = acquire(&path, Some(Duration::ZERO));
+/// assert!(matches!(second, Err(Refused::Held { holders, .. }) if holders[0].pid as u32 == std::process::id()));
+/// drop(guard);
+/// assert!(acquire(&path, Some(Duration::ZERO)).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
+    let failed = |source| Error::io("look at", Path::new("/proc/self"), source);
+    let path = std::path::absolute(path).map_err(|source| Error::io("look at", path, source))?;
+    let own = Identity::own().map_err(failed)?;
+    let signals = Signals::none().map_err(failed)?;
+    let deadline = wait.map(|wait| Instant::now() + wait);
+    loop {
+        let mut on_wait = |_: &LockFile| {};
+        let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
+        let lock = match wait::take(Place::Path(&path), &mut waiting)? {
+            Outcome::Granted(lock) => lock,
+            // No signal can arrive where none is waited for.
+            Outcome::TimedOut | Outcome::Signal(_) => return Err(refused(path)),
+        };
+        if let Settled::Held(held, _) = Held::settle(lock, claim(), own, own, false)? {
+            return Ok(Guard(*held));
+        }
+    }
+}
+
+fn refused(path: PathBuf) -> Refused {
+    let look = || holders::look(&LockFile::open(&path, false).ok()?, &[]).ok();
+    let holders = look().map(|kernel| kernel.holders).unwrap_or_default();
+    Refused::Held { path, holders }
+}
+
+fn claim() -> Claim {
+    let argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let program = argv.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
+    Claim { app_name: program.to_string_lossy().into_owned(), argv, ..Claim::default() }
+}

@@ -1,0 +1,72 @@
+//! What every setting of a bot is, and where it came from: what `-v` says.
+
+use super::bots::{Bot, Log};
+use super::provenance::Origin;
+use crate::duration::show;
+use crate::telegram::source::{Source, TokenSources};
+use crate::telegram::token::mask;
+
+/// A setting, its value and its origin. The value holds no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// The bot.
+    pub bot: String,
+    /// The setting's name in solobot.toml; `program` for its three forms.
+    pub setting: &'static str,
+    /// What it is, in words where it is none.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Bot {
+    /// Every setting in the manual's order, defaults included.
+    pub fn explained(&self) -> Vec<Explained> {
+        let path = |path: &std::path::Path| path.display().to_string();
+        let quoted = |words: Vec<String>| mask(&shell_words::join(words)).into_owned();
+        let words =
+            |words: &[std::ffi::OsString]| quoted(words.iter().map(|one| one.to_string_lossy().into()).collect());
+        let args = self.program.as_ref().and_then(|program| program.args()).filter(|_| self.configured);
+        let values = [
+            ("dir", path(&self.dir)),
+            ("program", self.program.as_ref().map_or_else(|| "none".into(), ToString::to_string)),
+            ("args", args.map_or_else(|| "any".into(), words)),
+            ("lock", path(&self.lock)),
+            ("locks_itself", self.locks_itself.to_string()),
+            ("token", token(&self.token)),
+            ("logs", if self.logs.is_empty() { "none".into() } else { quoted(self.logs.iter().map(log).collect()) }),
+            ("command", self.command.as_deref().map_or_else(|| "none".into(), words)),
+            ("api_url", self.api_url.clone()),
+            ("skip_env", self.skip_env.clone().unwrap_or_else(|| "false".into())),
+            ("wait", self.wait.to_string()),
+            ("grace", show(self.grace)),
+        ];
+        let explained = values.into_iter().map(|(setting, value)| Explained {
+            bot: self.name.clone(),
+            setting,
+            value: mask(&value).into_owned(),
+            origin: self.provenance.of(setting).clone(),
+        });
+        explained.collect()
+    }
+}
+
+/// Which token it is and which of its places has it, or where it was looked for.
+fn token(sources: &TokenSources) -> String {
+    match sources.resolve() {
+        Ok(Some(resolved)) => format!("{} in {}", resolved.token, resolved.source),
+        Ok(None) if sources.sources().is_empty() => "none".into(),
+        Ok(None) => {
+            let places: Vec<String> = sources.sources().iter().map(Source::to_string).collect();
+            format!("none in {}", places.join(", "))
+        }
+        Err(error) => format!("unknown: {error}"),
+    }
+}
+
+fn log(log: &Log) -> String {
+    match log {
+        Log::Files(path) => path.display().to_string(),
+        Log::Unit(unit) => format!("unit:{unit}"),
+    }
+}
