@@ -67,7 +67,7 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
         until_so test -s .solobot.lock.info
     done
     cd /srv/two
-    setsid -f python3 main.py
+    setsid -f python3 main.py >/dev/null 2>&1
     cd /srv/orphan
     solobot=$(sed -n 's/.*"holder_pid": *\([0-9]*\).*/\1/p' .solobot.lock.info)
     kill -KILL "$solobot"

@@ -1,9 +1,9 @@
 //! How names of hosts and users are looked up where glibc is linked statically.
 //!
-//! glibc loads what `/etc/nsswitch.conf` names (mDNS, LDAP, systemd's users) from the host's own libraries at run time.
-//! Those belong to the host's glibc, which is not the one in a static binary: what comes of loading them is undefined. The
-//! sources that are linked in, files and DNS, need nothing of the host but `/etc/hosts`, `/etc/resolv.conf` and
-//! `/etc/passwd`. Not promised: users and hosts that only such libraries know.
+//! glibc loads what `/etc/nsswitch.conf` names (mDNS, LDAP, systemd's users) from the host's own libraries at run time. A
+//! static binary that loads them may die of SIGSEGV, as it did for a user whom only `libnss_systemd` could have known, on
+//! the very machine on which it was linked. The sources that are linked in, files and DNS, need nothing of the host but
+//! `/etc/hosts`, `/etc/resolv.conf` and `/etc/passwd`. Not promised: users and hosts that only such libraries know.
 
 /// Restricts look-ups to what is linked in; to be called before the first one. Does nothing in a dynamic binary.
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]

@@ -37,7 +37,7 @@ fn promtool_accepts_it() {
         configure(test);
         test.write("bot.log", "ERROR Conflict: terminated by other getUpdates request\n");
         let holder = test.solobot("acquire main -- sleep 100").start();
-        wait_until("the lock is held", || test.is_locked("bot.lock"));
+        wait_until("the lock is held", || test.is_locked("bot.lock") && test.has("bot.lock.info"));
         let output = test.solobot("metrics").run().code(0).stdout_has(&[
             "solobot_lock_state{bot=\"main\",state=\"held\"} 1",
             "solobot_lock_state{bot=\"main\",state=\"free\"} 0",

@@ -23,6 +23,7 @@ parser.add_argument("--ignore-term", action="store_true")
 parser.add_argument("--daemonise", action="store_true", help="fork twice and let the first process end")
 parser.add_argument("--worker", action="store_true", help="fork a worker that runs the same command line")
 parser.add_argument("--grandchild", help="start a background process that is no bot; write its PID here")
+parser.add_argument("--linger", type=float, help="go on for so many seconds once we are told to end")
 parser.add_argument("--say", help="print this and flush")
 options = parser.parse_args(shlex.split(os.environ.get("BOT_OPTIONS", "")) + sys.argv[1:])
 
@@ -78,3 +79,6 @@ while not stop.wait(0.05):
         write(options.heartbeat, str(beats))
     if options.until and os.path.exists(options.until):
         sys.exit(options.code)
+if options.linger:
+    # Not `stop`, which is set: signals are handled in here.
+    threading.Event().wait(options.linger)

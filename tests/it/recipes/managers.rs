@@ -7,8 +7,9 @@ use super::{HOME, but, path_of, search_path, settle, succeeds, text_of, typed};
 use crate::harness::{Signal, Test, alive, alone, holds_for, installed, parent, send, wait_until};
 use crate::scenes::{executable, instances, pid, wait_for_end_of};
 
-/// What the bot is told: it says its PID, which signals it got, and ends with 78 when `wrong` is there.
-const OPTIONS: &str = "--pid-file main.pid --signals-file signals --until wrong --code 78";
+/// What the bot is told: it says its PID, which signals it got, and ends with 78 when `wrong` is there. It takes its time
+/// to end, so that it sees a second signal if there is one.
+const OPTIONS: &str = "--pid-file main.pid --signals-file signals --until wrong --code 78 --linger 0.3";
 
 /// The bot that the manager has started anew.
 #[track_caller]
@@ -153,19 +154,22 @@ fn cron_every_five_minutes_starts_one_and_is_quiet() {
         test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\n");
         let line = cron_lines().into_iter().find(|line| line.starts_with("*/5 ")).expect("a line every five minutes");
         let command = line.splitn(6, ' ').last().unwrap().to_owned();
-        let start = || {
-            let mut command = typed(test, &command);
+        let start = |line: &str| {
+            let mut command = typed(test, line);
             command.env("BOT_OPTIONS", OPTIONS);
             test.start_command(command)
         };
-        let mut at_once: Vec<_> = (0..4).map(|_| start()).collect();
+        let mut at_once: Vec<_> = (0..4).map(|_| start(&command)).collect();
         let bot = test.wait_for_pid("main.pid");
         wait_until("the others have given up", || {
             at_once.iter_mut().map(|one| usize::from(one.has_ended())).sum::<usize>() == 3
         });
         assert_eq!(instances(test, "main").iter().map(pid).collect::<Vec<_>>(), [bot]);
         // Neither on stdout nor on stderr, which cron would mail.
-        start().finish().code(1);
+        start(&command).finish().code(1);
+        // One that has passed the check a moment too early.
+        start(&but(&command, "solobot check -q main && ", "")).finish().code(75);
+        assert!(!test.read("bot.log").contains("held"), "refusals do not fill the log: {}", test.read("bot.log"));
         for one in at_once {
             assert_eq!((one.stdout(), one.stderr()), (String::new(), String::new()));
         }

@@ -132,6 +132,7 @@ fn moving_over_from_layout_b() {
         run(test, &line).code(0).stdout_has(&["yes: it is refused", "main: one runs, and well", "move: done"]);
         wait_until("the old one has ended", || !alive(before));
         let bot = one_holder(test);
+        wait_until("the bot has taken its own lock", || test.read("b.pid") == bot.to_string());
         assert!(holds_descriptor(bot, &Path::new(HOME).join(".bot_instance.lock")), "the bot holds its own lock");
         assert!(test.is_locked(".bot_instance.lock"));
         drop(old);
