@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-TARGET=${CARGO_TARGET_DIR:-target}
+TARGET=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 HOST=$(rustc -vV | sed -n 's/^host: //p')
 profile=release folder=release
 case ${1:---release} in
@@ -69,7 +69,7 @@ build -C strip=none
 if command -v valgrind >/dev/null; then
     list_functions
     say "cargo build, static, $(wc -l <"$WORK/functions") functions side by side"
-    build -C strip=symbols -C link-arg="-Wl,--symbol-ordering-file=$PWD/$WORK/functions" \
+    build -C strip=symbols -C link-arg="-Wl,--symbol-ordering-file=$WORK/functions" \
         -C link-arg=-Wl,--no-warn-symbol-ordering ||
         { say "this linker cannot order functions"; build -C strip=symbols; }
 else

@@ -133,8 +133,6 @@ shell_scripts() {
     done
 }
 
-say "bash release.sh --debug"
-bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 run_tests() {
     # Plain, not as test targets: the tests start them.
     cargo build --quiet --examples

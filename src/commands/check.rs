@@ -172,11 +172,19 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found, notify: &mut dyn Notif
             reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
         }
     }
-    if let State::Replaced { holders } = &facts.state {
-        in_the_way.extend(holders);
-        reasons.push(format!("the file at {lock} is not the one that is held"));
+    let mut unknown = None;
+    match &facts.state {
+        State::Replaced { holders } => {
+            in_the_way.extend(holders);
+            reasons.push(format!("the file at {lock} is not the one that is held"));
+        }
+        State::Unreadable { why, not_permitted } => {
+            unknown = reasons.is_empty().then(|| unreadable(*not_permitted));
+            reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
+        }
+        _ => {}
     }
-    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown: None, in_the_way }
+    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }
 }
 
 /// Whether an instance has been up long enough to be connected, and is not.
@@ -221,9 +229,14 @@ fn plural(count: u64) -> &'static str {
 /// Where only a lock says what the bot is: that it is held is all there is to ask.
 fn holds_alone(facts: &Facts) -> Option<String> {
     match &facts.state {
-        State::Held { .. } => None,
+        State::Held { .. } | State::Unreadable { .. } => None,
         _ => Some(format!("nobody holds lock {}", facts.path.display())),
     }
+}
+
+/// The code for a lock whose state could not be told.
+fn unreadable(not_permitted: bool) -> Exit {
+    if not_permitted { Exit::NotPermitted } else { Exit::Config }
 }
 
 fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
@@ -262,7 +275,7 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
         }
         State::Unreadable { why, not_permitted } => {
             reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
-            unknown = Some(if *not_permitted { Exit::NotPermitted } else { Exit::Config });
+            unknown = Some(unreadable(*not_permitted));
         }
     }
     if let [one] = instances

@@ -276,21 +276,29 @@ impl AsRawFd for LockFile {
 pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     let meta = fs::symlink_metadata(path).map_err(|error| Error::io("look at lock", path, error))?;
     require_plain(path, &meta)?;
-    let (file, writable) = open_existing(path).map_err(|error| Error::io("open lock", path, error))?;
+    // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
+    let file = patiently(|| careful_open().read(true).open(path));
+    let file = file.map_err(|error| Error::io("open lock", path, error))?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
+    Ok(LockFile { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable: false, created: false })
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
+    match patiently(|| careful_open().read(true).write(true).open(path)) {
+        Ok(file) => Ok((file, true)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Ok((careful_open().read(true).open(path)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens again as long as a lease is in the way, as `clean-stale --remove` and a glance at the lock take one for an instant.
+fn patiently(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
     loop {
-        match careful_open().read(true).write(true).open(path) {
-            Ok(file) => return Ok((file, true)),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Ok((careful_open().read(true).open(path)?, false));
-            }
-            // Under a lease, as `clean-stale --remove` takes one for an instant.
+        match open() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
-            Err(error) => return Err(error),
+            opened => return opened,
         }
     }
 }

@@ -110,7 +110,8 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
     let path = std::path::absolute(path).map_err(|source| Error::io("look at", path, source))?;
     let own = Identity::own().map_err(failed)?;
     let signals = Signals::none().map_err(failed)?;
-    let deadline = wait.map(|wait| Instant::now() + wait);
+    // Longer than any clock runs is for ever.
+    let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     loop {
         let mut on_wait = |_: &LockFile| {};
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };

@@ -195,6 +195,8 @@ impl Ignored {
 
 impl Drop for Ignored {
     fn drop(&mut self) {
+        // One that came while it was blocked as well is pending; to ignore it once more discards it (`signal(7)`).
+        let _ = set_handler(self.0, SigHandler::SigIgn);
         // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
         let _ = unsafe { sigaction(self.0, &self.1) };
     }

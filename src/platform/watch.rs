@@ -18,7 +18,7 @@ pub struct WatchId(WatchDescriptor);
 /// What happened since the last look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Happened {
-    /// Somebody opened the file.
+    /// Somebody who had opened the file for writing closed it.
     pub opened: bool,
     /// Content, links or name changed (or events were lost, so anything may have).
     pub changed: bool,
@@ -33,7 +33,8 @@ impl Watch {
         Ok(Self(Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?))
     }
 
-    /// Watches the inode that `path` names for writes, truncation, unlinking and renaming; for opens too if `opens`.
+    /// Watches the inode that `path` names for writes, truncation, unlinking and renaming; also for the end of
+    /// somebody's try to take it if `opens`: a lock is opened for writing, a look at it (`solobot status`) for reading.
     ///
     /// # Errors
     /// ENOSPC: the user's limit of watches is reached; those of a path look-up.
@@ -43,7 +44,7 @@ impl Watch {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF;
         if opens {
-            flags |= AddWatchFlags::IN_OPEN;
+            flags |= AddWatchFlags::IN_CLOSE_WRITE;
         }
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
@@ -78,7 +79,7 @@ impl Watch {
                 if event.name.as_deref().is_some_and(|name| !is_meant(name)) {
                     continue;
                 }
-                if event.mask.contains(AddWatchFlags::IN_OPEN) {
+                if event.mask.contains(AddWatchFlags::IN_CLOSE_WRITE) {
                     happened.opened = true;
                 } else {
                     happened.changed = true;

@@ -182,3 +182,16 @@ fn running_and_not_connected() {
         drop(held);
     });
 }
+
+#[test]
+fn a_lock_that_cannot_be_told_is_no_yes_for_a_running_bot_either() {
+    alone(|test| {
+        test.bot("bot.py");
+        let _bot = test.by_hand("bot.py", "--pid-file bot.pid");
+        test.wait_for_pid("bot.pid");
+        std::fs::create_dir(test.path("folder.lock")).unwrap();
+        for line in ["check --running -m bot.py -l folder.lock", "check --running -l folder.lock"] {
+            let _ = test.solobot(line).run().code(78).stdout_has(&["cannot tell the state of lock"]);
+        }
+    });
+}

@@ -91,11 +91,34 @@ fn the_holder_of_a_removed_file_is_a_holder_still() {
             let second = test.solobot(&format!("acquire -n {option} -l bot.lock -- touch ran")).run().code(75);
             let _ = second.stderr_has(&[&holder.pid().to_string()]);
         }
-        assert!(!test.has("ran") && !test.has("bot.lock"), "nothing is left behind that a third one could take");
+        assert!(!test.has("ran"));
+        assert_eq!(test.read("bot.lock"), holder.pid().to_string(), "the next one is told whom to ask about");
         let waiting = test.solobot("acquire -w forever -l bot.lock -- touch ran").start();
         wait_until("it waits", || waiting.stderr().contains(&holder.pid().to_string()));
         holder.kill();
         waiting.finish().code(0).stderr_has(&[]);
+        assert!(test.has("ran"));
+    });
+}
+
+#[test]
+fn a_contender_in_the_place_of_a_removed_file_is_not_thrown_out() {
+    alone(|test| {
+        // A bot of layout A opens the file once and tries again every second: a file that acquire made and removed again
+        // would leave it with one that nobody else can find.
+        test.write("bot.lock", "");
+        let holder = test.start("flock -F bot.lock sleep 600");
+        wait_until("it is held", || test.is_locked("bot.lock"));
+        fs::remove_file(test.path("bot.lock")).unwrap();
+        let mut solobot = test.solobot("acquire --wait 2 --lock-only -l bot.lock -- touch ran").start();
+        solobot.wait_for_stderr(&holder.pid().to_string());
+        let inode = test.inode("bot.lock");
+        solobot.finish().code(75).stderr_has(&[]);
+        assert_eq!(test.inode("bot.lock"), inode);
+        let again = test.solobot("acquire -n --lock-only -l bot.lock -- touch ran").run().code(75);
+        let _ = again.stderr_has(&[&holder.pid().to_string()]);
+        holder.kill();
+        test.solobot("acquire -n --lock-only -l bot.lock -- touch ran").run().code(0);
         assert!(test.has("ran"));
     });
 }

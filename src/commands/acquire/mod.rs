@@ -211,7 +211,6 @@ impl Attempt<'_> {
             };
             let (request, deadline) = (self.request, self.deadline);
             if let Some(end) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.notify)? {
-                lock.uncreate();
                 lock.unlock();
                 return Ok(end);
             }

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::state::{State, abandoned, hints, inspect};
+use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{holders, layouts, owner};
 use crate::platform::pidfd::Pidfd;
@@ -78,16 +79,22 @@ pub fn wait_for_predecessors(
     wait_until_none(request, |_| Ok(predecessors(lock)), Some(LOOK_EVERY), signals, deadline, notify)
 }
 
+/// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
+/// names somebody alive. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
 fn predecessors(lock: &LockFile) -> Vec<Identity> {
     let record = owner::read(lock.path(), lock.owner());
+    let text = Text::read(lock.file()).ok().and_then(Text::pid);
+    let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Identity> = abandoned(&record).into_iter().collect();
-    // Whoever finds a file there is not the first one after its removal; and to ask the kernel for all locks is slow.
-    if lock.is_new() {
+    if lock.is_new() || is_named_alive() {
         found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &hints(&record)));
     }
     found.retain(|&process| !is_ours(process, lock));
     found.sort_unstable();
     found.dedup();
+    if let Some(first) = found.first().filter(|first| lock.is_writable() && text != Some(first.pid)) {
+        let _ = text::write(lock.file(), first.pid);
+    }
     found
 }
 

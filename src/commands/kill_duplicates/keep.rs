@@ -92,5 +92,5 @@ pub fn is_around_us(members: &[Identity]) -> bool {
 /// Whether it decides who polls: where several run, and neither the lock nor a manager says which one counts. To look at
 /// connections takes time.
 pub fn depends_on_polling(all: &[Standing]) -> bool {
-    all.len() > 1 && !all.iter().any(|one| one.holds || one.is_managed)
+    all.len() > 1 && !all.iter().any(|one| (one.holds || one.is_managed) && !one.is_stopped && !one.is_doubtful)
 }
