@@ -24,6 +24,7 @@ use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
 use crate::settings::{Bot, Origin, Settings};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
@@ -66,6 +67,27 @@ pub struct Answer {
     /// Whose end may turn a no into a yes.
     #[serde(skip)]
     in_the_way: Vec<Identity>,
+}
+
+impl Answer {
+    /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
+    /// of another user whose folder is hidden, or, where one should run, a holder of the lock whom nobody here can see.
+    fn unless_unseen(mut self, found: &Found, facts: &Facts, running: bool) -> Self {
+        let doubtful = found.probable.iter().find(|one| one.doubt == Some(Doubt::UnknownFolder));
+        let is_held_unseen = matches!(&facts.state, State::Held { holders, .. } if holders.is_empty());
+        let why = match doubtful {
+            Some(one) => format!("PID {} ({}) of user {} may be it", one.root.pid, one.command, one.user),
+            None if running && is_held_unseen => "a process that cannot be seen from here holds its lock".into(),
+            None => return self,
+        };
+        if !self.ok && !running {
+            return self;
+        }
+        self.ok = false;
+        self.reasons = vec![format!("cannot tell: {why}; sudo solobot check")];
+        self.unknown = Some(Exit::NotPermitted);
+        self
+    }
 }
 
 impl Outcome {
@@ -144,7 +166,14 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
         None => Found::default(),
     };
     let facts = super::facts_of_lock(bot, &found);
-    Ok(if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) })
+    if found.hidden && is_first {
+        let text =
+            format!("{}: other users' processes are hidden, and one of them may be it: sudo solobot check", bot.name);
+        notify.notice(&Notice::Warning(text));
+    }
+    let answer =
+        if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) };
+    Ok(if found.instances.is_empty() { answer.unless_unseen(&found, &facts, running) } else { answer })
 }
 
 /// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where

@@ -195,3 +195,16 @@ fn a_lock_that_cannot_be_told_is_no_yes_for_a_running_bot_either() {
         }
     });
 }
+
+#[test]
+fn what_may_be_another_users_bot_is_neither_yes_nor_no() {
+    alone(|test| {
+        // Python's own folders may be closed to others: the process only has to look like Python.
+        test.bot("bot.py");
+        let _bot = test.by_hand("bot.py", "--pid-file bot.pid");
+        test.wait_for_pid("bot.pid");
+        for line in ["check -m bot.py", "check --running -m bot.py"] {
+            let _ = test.solobot_as(65534, line).code(77).stdout_has(&["may be it", "sudo"]);
+        }
+    });
+}

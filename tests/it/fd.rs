@@ -201,3 +201,15 @@ fn a_signal_after_the_grant_does_not_contradict_the_answer() {
         assert!(test.is_locked("bot.lock"));
     });
 }
+
+#[test]
+fn a_descriptor_of_another_file_than_the_lock_is_wrong_usage() {
+    alone(|test| {
+        let script = format!("exec 9<>a.lock; {EXE} acquire --fd 9 -l b.lock");
+        let mut shell = test.command("sh -c");
+        shell.arg(script);
+        let output = test.start_command(shell).finish().code(2);
+        let _ = output.stderr_has(&[&test.name("a.lock"), &test.name("b.lock"), "exec 9<>"]);
+        assert!(!test.is_locked("a.lock") && !test.has("a.lock.info"));
+    });
+}

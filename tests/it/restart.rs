@@ -81,3 +81,23 @@ fn a_hangup_that_the_bot_lives_through_ends_nothing() {
         solobot.finish().signal(Signal::TERM).stderr_has(&[]);
     });
 }
+
+#[test]
+fn stop_ends_a_solobot_that_waits_before_a_restart() {
+    alone(|test| {
+        test.bot("bot.py");
+        let config =
+            "[bots.main]\nscript = \"bot.py\"\nlock = \"bot.lock\"\ncommand = [\"sh\", \"-c\", \"echo run >>runs\"]\n";
+        test.write("solobot.toml", config);
+        for stop in ["stop main", "stop -l bot.lock"] {
+            let _ = fs::remove_file(test.path("runs"));
+            let mut solobot = test.solobot("acquire main --restart always").start();
+            wait_until("the first run has ended", || test.has("runs") && solobot.descendants().is_empty());
+            wait_until("the text is solobot's own", || test.read("bot.lock") == solobot.pid().to_string());
+            let _ = test.solobot(stop).run().code(0).stdout_has(&[&solobot.pid().to_string()]);
+            wait_until("it has ended", || solobot.has_ended());
+            solobot.finish().signal(Signal::TERM).stderr_has(&[]);
+            assert!(!test.is_locked("bot.lock"));
+        }
+    });
+}

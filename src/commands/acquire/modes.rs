@@ -10,7 +10,7 @@ use crate::commands::keeper;
 use crate::commands::notice::Notify;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::lock::file::LockFile;
+use crate::lock::file::{Inode, LockFile};
 use crate::lock::held::Held;
 use crate::lock::holders;
 use crate::lock::wait::ending_signal;
@@ -79,6 +79,9 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
         _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,
     };
+    if let Some(fd) = args.fd {
+        refuse_another_file(fd, &bot, args)?;
+    }
     if let Some(url) = &args.api.api_url {
         bot.set_api_url(url)?;
     }
@@ -135,6 +138,19 @@ fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Resul
     let lock = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
     let selection = cli::Selection { lock: Some(lock.path().to_owned()), ..args.selection.clone() };
     Ok(settings.select_for_command(&selection, None, &[])?)
+}
+
+/// A descriptor of another file would be locked, and the lock that was named left free.
+fn refuse_another_file(fd: i32, bot: &crate::settings::Bot, args: &cli::Acquire) -> Result<(), Error> {
+    let open = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
+    if std::fs::metadata(&bot.lock).is_ok_and(|meta| Inode::from(&meta) == open.inode()) {
+        return Ok(());
+    }
+    let lock = bot.lock.display();
+    Err(Error::usage(
+        format!("descriptor {fd} is open on `{}`, and the lock is `{lock}`", open.path().display()),
+        format!("open the lock itself: exec {fd}<>{lock}; solobot acquire --fd {fd}"),
+    ))
 }
 
 fn to_be_kept(pid: i32) -> Result<Identity, Error> {

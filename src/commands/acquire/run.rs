@@ -18,6 +18,7 @@ use crate::lock::wait::ending_signal;
 use crate::platform::poll;
 use crate::platform::signals::{SigSet, Signals};
 use crate::platform::spawn::Start;
+use crate::platform::watch::Watch;
 use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
 use crate::process::identity::Identity;
 
@@ -108,6 +109,12 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
         Supervision { signals, program: request.bot.program.as_ref(), grace: request.grace, upkeep: holding };
     let ended = child::supervise(child, &mut supervision)
         .map_err(|source| Error::Io { action: "wait for COMMAND".into(), source })?;
+    // What happened to the file in its last moments.
+    let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
+    holding.opened |= happened.opened;
+    if happened.changed {
+        holding.tend();
+    }
     // Between two runs, the PID in the lock is ours.
     if request.args.restart.is_some() {
         holding.now_runs(own()?);

@@ -21,6 +21,7 @@ use crate::lock::holders;
 use crate::lock::state::{Facts, State, inspect};
 use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::{Bot, Settings};
 
@@ -136,15 +137,19 @@ impl Stopping<'_> {
     fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         let bot = settings.select_one(&self.options.selection, self.bot)?;
         let facts = inspect(&bot.lock);
-        let mut found = look(&bot)?;
-        if let Some(program) = &bot.program {
+        let program = bot.program.as_ref().filter(|_| !self.names_a_lock_alone());
+        let mut found = if program.is_some() { look(&bot)? } else { Found::default() };
+        if let Some(program) = program {
             found.refuse_nothing(program)?;
         }
         found.forecast();
-        let mut bots = match &bot.program {
+        let mut bots = match program {
             Some(_) => self.meant(&found, &facts, notify)?,
             None => vec![holders_of(&bot, &facts)?],
         };
+        if self.keep == Keep::None && bots.iter().all(Vec::is_empty) {
+            bots.push(waiting_solobot(&bot, &facts).into_iter().collect());
+        }
         if matches!(self.keep, Keep::Holder | Keep::Managed) {
             for candidates in &mut bots {
                 see_who_polls(candidates, &bot);
@@ -178,6 +183,13 @@ impl Stopping<'_> {
         }
         outcome.results = Some(results);
         Ok(outcome)
+    }
+
+    /// `--lock PATH` and nothing else: then whoever holds it is meant, also where the file has a bot with that lock.
+    fn names_a_lock_alone(&self) -> bool {
+        let selection = &self.options.selection;
+        let has_program = self.bot.is_some() || selection.program.is_some() || selection.module.is_some();
+        selection.lock.is_some() && !has_program
     }
 
     fn wishes(&self) -> Wishes {
@@ -255,6 +267,9 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
 
 /// Where only a lock says which bot is meant, its holders are the instances.
 fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
+    if let State::Replaced { holders } = &facts.state {
+        return Ok(acquire::topmost(holders).into_iter().map(Candidate::of_holder).collect());
+    }
     let State::Held { .. } = facts.state else { return Ok(Vec::new()) };
     let lock = open_to_look(&bot.lock)?;
     let sharers = holders::all_sharers(&lock)
@@ -263,6 +278,15 @@ fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
         return Err(acquire::hidden_holder(&bot.lock));
     }
     Ok(acquire::topmost(&sharers).into_iter().map(Candidate::of_holder).collect())
+}
+
+/// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.
+fn waiting_solobot(bot: &Bot, facts: &Facts) -> Option<Candidate> {
+    let record = facts.record.record().filter(|record| record.app_name == bot.name)?;
+    let details = record.details.as_ref()?;
+    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
+    let holds = matches!(&facts.state, State::Held { holders, .. } if holders.contains(&holder));
+    holds.then(|| Candidate::of_holder(holder))
 }
 
 impl PlanView {
