@@ -86,7 +86,7 @@ recipes() {
         mkdir -p "/srv/$name/venv/bin"
         ln -sf /usr/bin/python3 "/srv/$name/venv/bin/python"
         cp /srv/bot.py "/srv/$name/main.py"
-        printf '[bots.main]\nscript = "main.py"\n' >"/srv/$name/solobot.toml"
+        cp /srv/examples/solobot.toml "/srv/$name/solobot.toml"
         chown -R "$name:" "/srv/$name"
     done
     cd /srv/bot
@@ -95,6 +95,7 @@ recipes() {
     wait_for main.pid
     bot=$(<main.pid)
     check 'tgbot.service runs the bot, hardened, under a lock that others see' as_bot solobot check --running main
+    check 'and writes the journal, hardened' grep -q '"event":"lock-taken"' journal.jsonl
     check 'the unit is the place to stop it' is "$(as_bot solobot status --json main | json bots 0 instances 0 origin stop)" 'systemctl stop tgbot.service'
     code=0
     as_bot solobot acquire -q -n main -- venv/bin/python main.py || code=$?
@@ -117,7 +118,7 @@ recipes() {
     echo '[bots.mian]' >solobot.toml
     check 'a wrong configuration lets the job fail, and be seen to fail' fails systemctl start tgbot-job.service
     check 'not by its condition' is "$(systemctl show -p Result,ExecMainStatus --value tgbot-job.service | xargs)" 'exit-code 78'
-    printf '[bots.main]\nscript = "main.py"\n' >solobot.toml
+    cp /srv/examples/solobot.toml solobot.toml
 
     rm -f main.pid
     systemctl start tgbot.service
@@ -134,6 +135,7 @@ recipes() {
     for name in quiz weather; do
         check "tgbot@$name.service runs its own bot" solobot check --running -m "/srv/$name/main.py"
         check "as its own user" is "$(stat -c %U "/proc/$(<"/srv/$name/main.pid")")" "$name"
+        check "with its own journal" grep -q '"event":"lock-taken"' "/srv/$name/journal.jsonl"
     done
     systemctl stop tgbot@quiz.service tgbot@weather.service
 }
@@ -232,7 +234,7 @@ cp "$TARGET/debug/solobot" "$root/usr/local/bin/solobot"
 cp tests/systemd.sh "$root/srv/check.sh"
 printf 'import signal\nsignal.pause()\n' >"$root/srv/bot/main.py"
 mkdir "$root/srv/examples"
-cp examples/systemd/*.service "$root/srv/examples/"
+cp examples/systemd/*.service examples/systemd/solobot.toml "$root/srv/examples/"
 # The recipes' bot: says its PID and its signals, and ends with 78 once `wrong` is there.
 cat >"$root/srv/bot.py" <<'BOT'
 import os, signal, sys, time
