@@ -2,7 +2,8 @@
 # Makes what is handed out: the Debian package, the static binary, the crate, and their checksums.
 #
 #   bash release.sh            into target/release-out
-#   bash release.sh --debug    the same from the dev profile, into target/debug-out: quicker, for the tests
+#   bash release.sh --debug    the same from the dev profile, into target/debug-out: quicker, for the tests; takes what is
+#                              not committed, too
 #
 # Needs Rust, a C compiler, dpkg, and on the first run crates.io for cargo-deb, which goes to target/tools. Nothing is
 # published.
@@ -15,11 +16,11 @@ readonly CARGO_DEB=3.8.0
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'release.sh: %s\n' "$*" >&2; exit 1; }
 
-profile=release folder=release deb_options=()
+profile=release folder=release deb_options=() crate_options=()
 case ${1:-} in
     '') ;;
     # As they are built, packed quickly: nobody is given these.
-    --debug) profile=dev folder=debug deb_options=(--fast --no-strip) ;;
+    --debug) profile=dev folder=debug deb_options=(--fast --no-strip) crate_options=(--allow-dirty) ;;
     *) die "unknown argument: $1 (only --debug)" ;;
 esac
 readonly OUT=$TARGET/$folder-out
@@ -28,6 +29,14 @@ TARGET_TRIPLE=$(rustc -vV | sed -n 's/^host: //p')
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 arch=${TARGET_TRIPLE%%-*}
 
+rm -rf "$OUT"
+mkdir -p "$OUT"
+
+# First, since it refuses what is not committed. That it builds by itself is tested (tests/it/packages.rs).
+say "crate"
+cargo package --quiet --locked "${crate_options[@]}" --no-verify --target-dir "$TARGET/package"
+cp "$TARGET/package/package/solobot-$version.crate" "$OUT/"
+
 # cargo-deb in the dev profile: it runs for a second, and takes minutes to optimise.
 if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --version) != *"$CARGO_DEB" ]]; then
     say "cargo install cargo-deb $CARGO_DEB"
@@ -35,9 +44,6 @@ if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --vers
         --version "$CARGO_DEB" cargo-deb
     rm -rf "$TARGET/tools/build"
 fi
-
-rm -rf "$OUT"
-mkdir -p "$OUT"
 
 say "cargo build --profile $profile"
 cargo build --quiet --locked --profile "$profile"
@@ -49,7 +55,7 @@ static=$(bash packaging/static.sh "--$folder")
 cp "$static" "$OUT/solobot"
 if LC_ALL=C ldd "$OUT/solobot" >/dev/null 2>&1; then die "$OUT/solobot is not static"; fi
 
-say "tar, crate, checksums"
+say "tar, checksums"
 name=solobot-$version-$arch-static
 mkdir "$OUT/$name"
 cp "$OUT/solobot" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$OUT/$name/"
@@ -57,8 +63,6 @@ cp "$OUT/solobot" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$OUT/$name/
 tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" \
     --owner=0 --group=0 --numeric-owner -C "$OUT" -cf - "$name" | gzip -n >"$OUT/$name.tar.gz"
 rm -r "${OUT:?}/$name"
-cargo package --quiet --locked --allow-dirty --no-verify --target-dir "$TARGET/package"
-cp "$TARGET/package/package/solobot-$version.crate" "$OUT/"
 sums=$(cd "$OUT" && sha256sum -- *)
 printf '%s\n' "$sums" >"$OUT/SHA256SUMS"
 cat "$OUT/SHA256SUMS"

@@ -4,7 +4,8 @@
 #   bash tests/run.sh            set up, check, test
 #   bash tests/run.sh --setup    set up only; then `cargo nextest run FILTER` or `cargo test FILTER` runs single tests
 #
-# Nothing is skipped in silence: what cannot run ends the script with one line that says what is missing.
+# Nothing is skipped in silence: what cannot run ends the script with one line that says what is missing; only the boot of
+# a real systemd (tests/systemd.sh), which few machines allow, is left out with such a line.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -148,6 +149,25 @@ run_tests() {
     fi
 }
 
+# A real systemd, where one can be booted: elsewhere that is said, and is no failure.
+run_systemd() {
+    say "bash tests/systemd.sh"
+    if ! command -v systemd-nspawn >/dev/null; then
+        echo 'not run: systemd-nspawn is not installed (Debian package systemd-container)'
+    elif [[ $(id -u) -ne 0 ]]; then
+        echo 'not run: it needs root'
+    else
+        local code=0
+        bash tests/systemd.sh >"$TARGET/systemd.log" 2>&1 || code=$?
+        ((code == 77)) || tail -n 1 "$TARGET/systemd.log"
+        case $code in
+            0) ;;
+            77) echo "not run: systemd-nspawn does not boot here (see $TARGET/systemd.log)" ;;
+            *) die "tests/systemd.sh failed: see $TARGET/systemd.log" ;;
+        esac
+    fi
+}
+
 mkdir -p "$TARGET"
 check_namespaces
 install_packages
@@ -174,4 +194,5 @@ say "cargo doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
 say "bash release.sh --debug"
 bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
+run_systemd
 run_tests

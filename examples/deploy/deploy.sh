@@ -3,8 +3,9 @@
 #
 #   deploy.sh RELEASE          where ROOT/releases/RELEASE has been put before
 #
-# Exit code: 0 deployed; 1 the new release was not well, the old one runs again; 2 wrong usage; 75 the old one did not
-# end, nothing was changed; 70 neither release runs. Settings come from the environment:
+# Exit code: 0 deployed; 1 the new release was not well, the old one runs again; 2 wrong usage; 75 STOP was typed, but the
+# old one was not seen to end: `current` leads to it still, nothing was started, and when it does end nothing runs;
+# 70 neither release runs. Settings come from the environment:
 ROOT=${ROOT:-/srv/bot}                          # holds solobot.toml, releases/ and current
 BOT=${BOT:-main}                                # its name in solobot.toml
 START=${START:-sudo systemctl start tgbot}
@@ -36,7 +37,8 @@ up() {
 }
 
 say "stop ${old:-nothing: this is the first release}"
-[[ -z $old ]] || down || fail 75 "the old release did not end within $STOP_WAIT; nothing was changed: solobot status $BOT"
+[[ -z $old ]] || down || fail 75 "STOP was typed, but the old release was not seen to end within $STOP_WAIT; current leads to" \
+    "$old still, and nothing was started: solobot status $BOT, then START, or this again"
 say "start releases/$1"
 switch "releases/$1"
 if up; then

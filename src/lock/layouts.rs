@@ -1,5 +1,6 @@
-//! Where bots keep their locks when nobody says otherwise: solobot's own default, and the two layouts found in the field
-//! (the design's section 1).
+//! Where bots keep their locks when nobody says otherwise: solobot's own default, and the two layouts found in the field,
+//! whose locks bots take themselves: layout A, a supervisor and its bot with a PID as the file's text; layout B,
+//! filelock's file in the project folder with an owner record beside it.
 
 use std::path::{Path, PathBuf};
 

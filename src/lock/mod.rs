@@ -1,7 +1,8 @@
 //! The lock: `flock(2)` on a path, and what is known about its holder.
 //!
 //! The kernel's lock is the truth; the PID in the file and the owner record beside it are hints for people and for bots
-//! that look at them. The rules are those of the design's section 4:
+//! that look at them. Only who holds the lock writes to the file, and nobody unlinks it on release; a lock counts once the
+//! path has been seen, after the grant, to name the inode that is locked:
 //!
 //! ```text
 //!  open ──► try flock ──► does the path still name this inode? ──► write PID and owner record ──► look again ──► held

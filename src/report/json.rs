@@ -1,4 +1,5 @@
-//! Outcomes and errors as one JSON object: `"schema": 1`, field names from the design's vocabulary.
+//! Outcomes and errors as one JSON object: `"schema": 1`, field names are the words of `docs/src/concepts.md`
+//! and described in `docs/schema`.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};

@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::commands::metrics::{BotMetrics, Outcome};
 use crate::conflicts::patterns::Kind;
 
-/// The lock's states, in the order of the design.
+/// The lock's states, in the order in which they are documented.
 const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
 
 /// All families, each with its samples together, and the end mark.

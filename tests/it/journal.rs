@@ -1,11 +1,14 @@
 //! The journal: what solobot did, and what it says of it.
 
 use serde_json::Value;
+use solobot::journal::What;
 
 use crate::harness::{PUBLIC, Signal, Test, alive, alone, send, wait_until};
 use crate::holding::stale;
 use crate::odd_processes::{NOBODY, public, start_as};
 use crate::scenes::{instances, script, sleeper};
+use crate::standin::Standin;
+use crate::telegram_webhook::asking;
 
 fn events(test: &Test) -> Vec<Value> {
     let Ok(lines) = std::fs::read_to_string(test.path("j.jsonl")) else { return Vec::new() };
@@ -181,6 +184,32 @@ fn a_shells_descriptor() {
         test.run(&format!("sh -c '{script}'")).code(0);
         assert_eq!(words(test), ["lock-taken", "lock-released"]);
     });
+}
+
+#[test]
+fn a_webhook_that_is_deleted() {
+    alone(|test| {
+        configure(test);
+        let server = Standin::start();
+        server.rules().set_webhook("https://example.org/hook");
+        asking(test, &server, "delete-webhook --dry-run main").run().settled();
+        assert_eq!(words(test), [""; 0], "nothing was done");
+        asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["removed"]);
+        assert_eq!(words(test), ["webhook-deleted"]);
+        let event = &events(test)[0];
+        assert_eq!(event["bot"], "main", "{event}");
+        asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["no webhook is set"]);
+        assert_eq!(words(test).len(), 1, "there was none to delete");
+    });
+}
+
+/// What can be written is written by something here.
+#[test]
+fn each_event_has_its_test() {
+    let text = include_str!("journal.rs");
+    for what in What::ALL {
+        assert!(text.contains(&format!("\"{}\"", what.word())), "no test has {}", what.word());
+    }
 }
 
 #[test]

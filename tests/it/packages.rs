@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::harness::{Test, alone, peer, sleeper, token, wait_until};
 
@@ -106,6 +107,55 @@ fn the_checksums_are_those_of_the_files() {
         }
         test.run(&format!("sh -c 'cd {} && sha256sum --quiet --check SHA256SUMS'", folder.display())).code(0);
     });
+}
+
+/// A command of whoever builds: without what cargo sets for tests, which would have dependencies built again.
+fn builder(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear().stdin(Stdio::null());
+    for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    command
+}
+
+/// Runs it to its end: whether it succeeded, and what it printed.
+#[track_caller]
+fn said(command: &mut Command) -> (bool, String) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What is packed is all that the program is built from.
+#[test]
+fn the_crate_builds_by_itself() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    // One folder for every run: another path is another crate to cargo, and would be kept beside it.
+    let folder = target.join("packed");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    // Unpacked with the time of now: the times in a crate are years old, and cargo would take new sources for known ones.
+    let (done, text) = said(builder("tar").arg("-xmzf").arg(made(".crate")).arg("-C").arg(&folder));
+    assert!(done, "{text}");
+    let packed = folder.join(concat!("solobot-", env!("CARGO_PKG_VERSION")));
+    let mut check = builder(env!("CARGO"));
+    check.args(["check", "--quiet", "--locked", "--offline", "--target-dir"]).arg(target).current_dir(packed);
+    let (done, text) = said(&mut check);
+    assert!(done, "{text}");
+}
+
+#[test]
+fn what_is_not_committed_is_not_released() {
+    let folder = tempfile::Builder::new().prefix("t").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let copy = folder.path().join("solobot");
+    let (done, text) = said(builder("git").args(["clone", "--quiet", env!("CARGO_MANIFEST_DIR")]).arg(&copy));
+    assert!(done, "{text}");
+    fs::write(copy.join("README.md"), "changed\n").unwrap();
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("release.sh");
+    fs::copy(release, copy.join("release.sh")).unwrap();
+    let (done, text) = said(builder("bash").arg("release.sh").current_dir(&copy));
+    assert!(!done && text.contains("README.md") && text.contains("not yet committed"), "{text}");
 }
 
 /// A root folder with the static binary, and what it may read of `/etc`.

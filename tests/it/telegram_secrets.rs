@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::harness::{Test, alone, holds_for, token, wait_until};
+use crate::harness::{Signal, Test, alone, holds_for, token, wait_until};
 use crate::standin::{Fault, Standin};
 use crate::telegram_webhook::{asking, without_dns};
 
@@ -139,9 +139,21 @@ fn only_harmless_methods_are_called() {
             "acquire --delete-webhook --require-telegram -l x.lock -- true",
             "clean-stale x.lock",
             "release -l x.lock",
+            "metrics",
+            "metrics -m bot.py",
+            "check --running -m bot.py",
+            "kill-duplicates -y -m bot.py",
+            "stop -y -m bot.py",
+            "conflicts",
+            "conflicts -m bot.py",
+            "init --yes",
         ] {
             asking(test, &server, line).run().settled();
         }
+        let watching = asking(test, &server, "status --watch=0.1 -m bot.py").start();
+        wait_until("it has looked", || watching.stdout().contains("host "));
+        watching.signal(Signal::TERM);
+        watching.finish().signal(Signal::TERM).stdout_has(&[]);
         let allowed = ["getMe", "getWebhookInfo", "deleteWebhook"];
         let methods = server.methods();
         assert!(methods.len() >= 10 && methods.iter().all(|method| allowed.contains(&method.as_str())), "{methods:?}");

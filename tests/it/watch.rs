@@ -1,11 +1,14 @@
 //! `status --watch`: what shows, when, and in which form.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Background, Screen, Signal, Terminal, Test, alone, holds_for, send, wait_until, wait_within};
+use crate::harness::{
+    Background, Screen, Signal, Terminal, Test, alone, cpu_time, holds_for, send, wait_until, wait_within,
+};
 use crate::holding::{Holding, holding};
+use crate::scenes::sleeper;
 
 /// Far more than an event takes, far less than an interval of ten minutes.
 const AT_ONCE: Duration = Duration::from_secs(30);
@@ -123,6 +126,25 @@ fn off_a_terminal_a_block_a_change() {
         wait_until("the second one", || blocks() == 2 && watching.stdout().contains("free"));
         assert!(!watching.stdout().contains('\x1b'));
         end(watching);
+    });
+}
+
+/// Loose, for a busy machine and an unoptimised build: it is not to poll without a pause, or to read all of `/proc` at each turn
+/// of a short one.
+#[test]
+fn among_a_thousand_it_is_idle() {
+    alone(|test| {
+        sleeper(test, "crowd");
+        let mut crowd = test.start("./crowd --crowd 1000");
+        wait_until("the crowd is there", || crowd.stdout().contains("ready") || crowd.has_ended());
+        let watching = test.solobot("status --json --watch -l bot.lock -m bot.py").start();
+        wait_until("the first line", || lines(&watching).len() == 1);
+        let (begin, before) = (Instant::now(), cpu_time(watching.pid()));
+        holds_for(Duration::from_secs(6), "one line", || lines(&watching).len() == 1);
+        let share = cpu_time(watching.pid()).saturating_sub(before).as_secs_f64() / begin.elapsed().as_secs_f64();
+        assert!(share < 0.05, "{:.1} % of a processor", share * 100.0);
+        end(watching);
+        test.solobot("stop -q -m ./crowd").run().code(0);
     });
 }
 

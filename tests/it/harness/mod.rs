@@ -27,7 +27,8 @@ use serde_json::Value;
 pub use background::Background;
 pub use output::{Output, Solobot};
 pub use process::{
-    alive, children, descendants, holds_descriptor, is_stopped, parent, send, send_to, start_ticks, thread_stat,
+    alive, children, cpu_time, descendants, holds_descriptor, is_stopped, parent, send, send_to, start_ticks,
+    thread_stat,
 };
 pub use python::{Venv, example, installed, peer, sleeper};
 pub use rustix::process::Signal;

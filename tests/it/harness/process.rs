@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -33,6 +34,13 @@ pub fn parent(pid: i32) -> Option<i32> {
 /// The start time in clock ticks since boot.
 pub fn start_ticks(pid: i32) -> Option<u64> {
     stat(&format!("/proc/{pid}/stat"))?.get(19)?.parse().ok()
+}
+
+/// How long the process has been on a processor, threads and all: user's and system's time.
+pub fn cpu_time(pid: i32) -> Duration {
+    let fields = stat(&format!("/proc/{pid}/stat")).unwrap_or_default();
+    let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// A field of a process's status file, summed over its threads: `voluntary_ctxt_switches`.

@@ -53,9 +53,15 @@ fn two_containers_that_share_the_volume_are_one_bot() {
             "/locks/",
             "/srv/locks/",
         );
-        let inside = format!("nsenter -t {} -p -m {check}", init(&first));
-        let output = test.start_command(typed(test, &format!("cd {HOME} && {inside}"))).finish();
-        output.code(0).stdout_has(&["one runs, and well"]);
+        let inside = |container: &Background| {
+            let inside = format!("nsenter -t {} -p -m {check}", init(container));
+            test.start_command(typed(test, &format!("cd {HOME} && {inside}"))).finish()
+        };
+        inside(&first).code(0).stdout_has(&["one runs, and well"]);
+        // Not where one waits: so the compose file's standby must not have it.
+        let waits = inside(&second);
+        assert!(!waits.stdout().contains("one runs, and well"), "{}", waits.stdout());
+        waits.code(1).settled();
 
         // `docker stop`: TERM to PID 1.
         send(init(&first), Signal::TERM);
@@ -65,6 +71,21 @@ fn two_containers_that_share_the_volume_are_one_bot() {
         send(init(&second), Signal::TERM);
         second.finish().code(0).stderr();
     });
+}
+
+#[test]
+fn a_standby_is_not_unhealthy_for_waiting() {
+    let text = text_of("docker/compose.yaml");
+    let (_, standby) = text.split_once("\n  standby:\n").expect("a standby");
+    let (standby, _) = standby.split_once("\nvolumes:").expect("volumes behind the services");
+    assert!(standby.contains("\n    healthcheck:\n      disable: true\n"), "{standby}");
+}
+
+#[test]
+fn the_image_is_built_for_the_machine_that_builds_it() {
+    let text = text_of("docker/Dockerfile");
+    assert!(text.contains("rustc -vV") && text.contains("--target \"$host\""), "{text}");
+    assert!(!text.contains("x86_64") && !text.contains("aarch64"), "a machine's name in {text}");
 }
 
 #[test]

@@ -64,9 +64,13 @@ fn deploy_stops_waits_starts_verifies_and_goes_back() {
         drop(output);
         assert!(running(test).len() == 1 && current().ends_with("2"));
 
-        // A stop that stops nothing: nothing is changed, and there is no second bot.
+        // A stop that stops nothing: the link stays, and there is no second bot.
         let before = running(test);
-        deploy(test, "true", "1").code(75).stdout_has(&["not safe to start"]).stderr_has(&["nothing was changed"]);
+        deploy(test, "true", "1").code(75).stdout_has(&["not safe to start"]).stderr_has(&[
+            "STOP was typed",
+            "current leads to releases/2 still",
+            "nothing was started",
+        ]);
         assert!(running(test) == before && current().ends_with("2"));
         deploy(test, stop, "none").code(2).stderr_has(&["no release"]);
     });
