@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -267,6 +268,40 @@ fn a_terminal_is_asked() {
         terminal.keys("\r");
         terminal.wait_for("a template");
         assert!(terminal.ended().success());
+    });
+}
+
+/// Whoever may write to the folder can put anything there.
+#[test]
+fn what_is_no_regular_file_or_no_small_one_is_not_read() {
+    alone(|test| {
+        let bot = "from aiogram import Dispatcher\nDispatcher().start_polling()\n";
+        test.write("main.py", bot);
+        test.write("../elsewhere.py", bot);
+        symlink(test.path("../elsewhere.py"), test.path("link.py")).unwrap();
+        let units = test.path("../home/.config/systemd/user");
+        fs::create_dir_all(&units).unwrap();
+        test.run(&format!("mkfifo a.py .env {0}/a.service", units.display())).code(0);
+        let init = || {
+            let said = test.solobot("init --json --force").start().finish_within(Duration::from_secs(20)).code(0);
+            said.json()["text"].as_str().unwrap().to_owned()
+        };
+        let text = init();
+        assert!(text.contains("\nscript = \"main.py\"\n") && !text.contains("link.py"), "{text}");
+        assert!(!text.contains("\ntoken = "), "{text}");
+        // A token, and 10 MB behind it.
+        fs::remove_file(test.path(".env")).unwrap();
+        let line = format!("BOT_TOKEN={}\n", token());
+        secret(test, ".env", &format!("{line}{}", "#\n".repeat(5_000_000)));
+        assert!(!init().contains("\ntoken = "));
+        // What the link leads to may not be the operator's.
+        fs::remove_file(test.path(".env")).unwrap();
+        secret(test, "../env", &line);
+        symlink(test.path("../env"), test.path(".env")).unwrap();
+        assert!(!init().contains("\ntoken = "));
+        fs::remove_file(test.path(".env")).unwrap();
+        secret(test, ".env", &line);
+        assert!(init().contains("\ntoken = "));
     });
 }
 

@@ -11,6 +11,7 @@ use crate::env;
 use crate::lock::carriers::{LockedFile, callers, flocks_of};
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::argv::{self, Reading, Target};
 use crate::process::connections::{self, Servers};
 use crate::process::details::{Details, Handle};
@@ -22,6 +23,7 @@ use crate::process::table;
 use crate::settings::Context;
 use crate::telegram::dotenv::DotEnv;
 use crate::telegram::token::{self, Token};
+use crate::telegram::source::MAX_BYTES;
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
@@ -229,7 +231,8 @@ fn token_place(instance: &Instance, folders: [&Path; 2]) -> Option<TokenPlace> {
 
 /// The variable of a `.env` file that holds a token: the one that is named, else a usual one, else any.
 pub fn in_env_file(path: &Path, name: Option<&str>) -> Option<TokenPlace> {
-    let variables = DotEnv::parse(&std::fs::read_to_string(path).ok()?);
+    let text = read_bounded(open_regular(path).ok()?, MAX_BYTES).ok()?;
+    let variables = DotEnv::parse(&String::from_utf8_lossy(&text));
     let is_token = |(_, value): &(&str, &str)| Token::parse(value).is_ok();
     let names: Vec<&str> = variables.iter().filter(is_token).map(|(name, _)| name).collect();
     let found = match name {
