@@ -1,6 +1,7 @@
 //! Nothing is named: every likely bot on this machine, and the locks that the field's bots use.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::thread;
 
 use jiff::Timestamp;
@@ -53,8 +54,8 @@ pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: 
         facts.bots.extend(alone.into_iter().map(lock_alone));
         let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
         look_beyond(&mut facts, &servers)?;
-        // A thread that panics has told why.
-        let telegram = asked.join().unwrap_or_default();
+        // "Not asked" would be a false answer: the run has failed.
+        let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
         if let Some(at) = owner {
             facts.bots[at].telegram = telegram;
         }
