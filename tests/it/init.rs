@@ -305,6 +305,30 @@ fn what_is_no_regular_file_or_no_small_one_is_not_read() {
     });
 }
 
+/// A web front end that has the bot's `.env` is another program.
+#[test]
+fn two_programs_with_one_token_are_two_bots() {
+    alone(|test| {
+        let web = bot(test, "srv", "web.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let main = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let second = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        let of = |line: &str, key: &str, code: i32| {
+            let json = test.solobot(line).run().code(code).json();
+            let pids = |bot: &Value| {
+                let all = bot[key].as_array().unwrap().iter();
+                all.map(|one| one["pid"].as_i64().or(one.as_i64()).unwrap()).collect::<Vec<_>>()
+            };
+            json["bots"].as_array().unwrap().iter().map(pids).collect::<Vec<_>>()
+        };
+        let wanted = [vec![i64::from(web.pid())], [&main, &second].map(|bot| i64::from(bot.pid())).to_vec()];
+        assert_eq!(of("status --json", "instances", 0), wanted);
+        assert_eq!(of("doctor --json", "instances", 1), wanted);
+        assert_eq!(of("init --json --dry-run", "pids", 0), wanted);
+    });
+}
+
 #[test]
 fn nothing_is_overwritten_without_force() {
     alone(|test| {

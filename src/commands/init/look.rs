@@ -19,6 +19,7 @@ use crate::process::find::{self, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::program::Program;
+use crate::process::same_bot;
 use crate::process::table;
 use crate::settings::Context;
 use crate::telegram::dotenv::DotEnv;
@@ -100,7 +101,7 @@ pub fn look(context: &Context) -> io::Result<Sight> {
     instances.extend(without_token(&instances, &well_known)?);
     let mut running: Vec<Running> = Vec::new();
     for instance in instances {
-        match running.iter_mut().find(|bot| is_same_bot(&bot.instances[0], &instance)) {
+        match running.iter_mut().find(|bot| same_bot::is_same(&bot.instances[0], &instance)) {
             Some(bot) => bot.instances.push(instance),
             None => running.extend(bot_of(instance, state.as_deref())),
         }
@@ -132,17 +133,6 @@ fn token_names() -> io::Result<Vec<String>> {
         names.extend(token::names_in_environ(&environ));
     }
     Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
-}
-
-/// One program with one token is one bot; where no token can be seen, arguments and folder tell.
-fn is_same_bot(one: &Instance, other: &Instance) -> bool {
-    let same_program = match (&one.program, &other.program) {
-        (Some(one), Some(other)) => one.is_same(other),
-        _ => false,
-    };
-    same_program
-        && one.token == other.token
-        && (one.token.is_some() || (one.args == other.args && one.cwd == other.cwd))
 }
 
 /// Bots that have read their token from a file: what is connected to Telegram, or holds or claims one of the field's
