@@ -305,6 +305,25 @@ fn what_is_no_regular_file_or_no_small_one_is_not_read() {
     });
 }
 
+#[test]
+fn a_lock_that_an_entry_names_is_not_listed_again() {
+    alone(|test| {
+        test.write("main.py", "from aiogram import Dispatcher\nDispatcher().start_polling()\n");
+        for lock in [".bot_instance.lock", ".solobot.lock"] {
+            test.write(lock, "");
+        }
+        test.solobot("init -q").run().code(0);
+        let text = test.read("solobot.toml");
+        assert!(text.contains("\nlock = \".bot_instance.lock\"\n"), "{text}");
+        assert_eq!(text.matches(".bot_instance.lock\"").count(), 1, "{text}");
+        // The other one is nobody's.
+        assert!(text.contains(&format!("# lock = \"{}\"", test.name(".solobot.lock"))), "{text}");
+        fs::remove_file(test.path(".bot_instance.lock")).unwrap();
+        test.solobot("init -q --force").run().code(0);
+        assert!(!test.read("solobot.toml").contains("none of these bots holds"), "it is the default of main.py");
+    });
+}
+
 /// A web front end that has the bot's `.env` is another program.
 #[test]
 fn two_programs_with_one_token_are_two_bots() {

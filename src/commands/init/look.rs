@@ -23,8 +23,8 @@ use crate::process::same_bot;
 use crate::process::table;
 use crate::settings::Context;
 use crate::telegram::dotenv::DotEnv;
-use crate::telegram::token::{self, Token};
 use crate::telegram::source::MAX_BYTES;
+use crate::telegram::token::{self, Token};
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub struct Sight {
     pub scripts: Vec<PathBuf>,
     /// The program that the operator named.
     pub named: Option<Program>,
-    /// Lock files of the field's layouts that belong to none of the bots.
+    /// Lock files of the field's layouts.
     pub locks: Vec<PathBuf>,
     /// The current folder.
     pub cwd: PathBuf,
@@ -120,9 +120,7 @@ pub fn look(context: &Context) -> io::Result<Sight> {
             || units.iter().any(|unit| unit.program.is_same(&program))
     };
     let scripts = scripts::polling_in(&context.cwd).into_iter().filter(|script| !is_run(script)).collect();
-    let is_known = |path: &PathBuf| running.iter().any(|bot| bot.lock.as_ref().is_some_and(|lock| lock.path == *path));
-    let locks = well_known.into_iter().filter(|path| !is_known(path)).collect();
-    Ok(Sight { running, units, scripts, locks, cwd: context.cwd.clone(), uninspected, named: None })
+    Ok(Sight { running, units, scripts, locks: well_known, cwd: context.cwd.clone(), uninspected, named: None })
 }
 
 /// Under which names tokens are carried on this machine.
