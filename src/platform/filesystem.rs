@@ -1,7 +1,7 @@
 //! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -51,6 +51,28 @@ pub fn careful_open() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits());
     options
+}
+
+/// Opens a file that was merely found, and that somebody else may have put there: a regular one, or none.
+///
+/// # Errors
+/// Those of `open(2)`; it is a symbolic link, a FIFO, a device or a folder.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = careful_open().read(true).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Everything in a file, or in a pipe, that is no longer than `most` bytes.
+///
+/// # Errors
+/// Those of `read(2)`; it is longer ([`io::ErrorKind::FileTooLarge`]).
+pub fn read_bounded(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {} KiB", most / 1024)));
+    }
+    Ok(bytes)
 }
 
 /// Whether `error` says that a path was not opened because it is a symbolic link.

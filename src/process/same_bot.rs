@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::instance::Instance;
 use super::matching::Doubt;
 
 /// What tells the instances of one program apart.
@@ -43,6 +44,18 @@ pub enum Verdict {
     Probable(Doubt),
     /// To another bot for certain: another token, or other arguments than the ones asked for.
     Other,
+}
+
+/// Whether two instances of whatever program are one bot: one program with one token, and where no token can be seen, one
+/// that was started alike. A web front end with the bot's `.env` is another program.
+pub fn is_same(one: &Instance, other: &Instance) -> bool {
+    let same_program = match (&one.program, &other.program) {
+        (Some(one), Some(other)) => one.is_same_but_for_args(other),
+        (None, None) => one.command == other.command,
+        _ => false,
+    };
+    let started_alike = || one.args == other.args && one.cwd == other.cwd;
+    same_program && one.token == other.token && (one.token.is_some() || started_alike())
 }
 
 /// Sorts the instances of one program, oldest first, into bots.

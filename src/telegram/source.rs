@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -15,9 +15,10 @@ use super::token::Token;
 use crate::env::Vars;
 use crate::error::{Expected, quoted};
 use crate::exit::Exit;
+use crate::platform::filesystem;
 
 /// No token file is longer; what is longer is something else, named by mistake.
-const MAX_BYTES: u64 = 64 * 1024;
+pub const MAX_BYTES: u64 = 64 * 1024;
 
 /// One place to look for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,11 +186,10 @@ fn read_bounded(path: &Path) -> Result<Content, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::TooLarge { path: path.to_owned() });
-    }
+    let bytes = filesystem::read_bounded(file, MAX_BYTES).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => Error::TooLarge { path: path.to_owned() },
+        _ => unreadable(source),
+    })?;
     let mut warnings = Vec::new();
     if meta.is_file() && meta.mode() & 0o004 != 0 {
         let chmod = shell_words::quote(&path.to_string_lossy()).into_owned();

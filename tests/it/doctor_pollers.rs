@@ -305,6 +305,27 @@ fn without_takeover(test: &Test, server: &Standin, variables: &[(&str, &str)], c
     check(&diagnose(test, server, "main", 1));
 }
 
+/// What it has open tells of it only if it writes there.
+#[test]
+fn a_bot_that_only_reads_a_log_has_none_of_its_conflicts() {
+    alone(|test| {
+        let server = Standin::start();
+        test.write("bot.log", "");
+        for (name, mode) in [("reader.py", "r"), ("writer.py", "a")] {
+            test.write(name, format!("import time\nlog = open('bot.log', '{mode}')\ntime.sleep(600)\n"));
+        }
+        let _reader = test.start("python3 reader.py");
+        let writer = test.start("python3 writer.py");
+        // The conflicts are to be more than a minute younger than the start.
+        wait_for_age(writer.pid(), Duration::from_secs(63));
+        test.write("bot.log", [1, 1, 0].map(conflict).concat());
+        let seen = diagnose(test, &server, "-m writer.py", 1);
+        assert_eq!(finding(&seen, "remote-poller")["level"], "error");
+        let seen = diagnose(test, &server, "-m reader.py", 0);
+        assert!(!codes(&seen).contains(&"remote-poller"), "{seen:#}");
+    });
+}
+
 /// A poller that solobot cannot see: a thread of the test, which knows the token and shows it nowhere.
 struct Stranger(Arc<AtomicBool>);
 

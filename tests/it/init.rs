@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -267,6 +268,83 @@ fn a_terminal_is_asked() {
         terminal.keys("\r");
         terminal.wait_for("a template");
         assert!(terminal.ended().success());
+    });
+}
+
+/// Whoever may write to the folder can put anything there.
+#[test]
+fn what_is_no_regular_file_or_no_small_one_is_not_read() {
+    alone(|test| {
+        let bot = "from aiogram import Dispatcher\nDispatcher().start_polling()\n";
+        test.write("main.py", bot);
+        test.write("../elsewhere.py", bot);
+        symlink(test.path("../elsewhere.py"), test.path("link.py")).unwrap();
+        let units = test.path("../home/.config/systemd/user");
+        fs::create_dir_all(&units).unwrap();
+        test.run(&format!("mkfifo a.py .env {0}/a.service", units.display())).code(0);
+        let init = || {
+            let said = test.solobot("init --json --force").start().finish_within(Duration::from_secs(20)).code(0);
+            said.json()["text"].as_str().unwrap().to_owned()
+        };
+        let text = init();
+        assert!(text.contains("\nscript = \"main.py\"\n") && !text.contains("link.py"), "{text}");
+        assert!(!text.contains("\ntoken = "), "{text}");
+        // A token, and 10 MB behind it.
+        fs::remove_file(test.path(".env")).unwrap();
+        let line = format!("BOT_TOKEN={}\n", token());
+        secret(test, ".env", &format!("{line}{}", "#\n".repeat(5_000_000)));
+        assert!(!init().contains("\ntoken = "));
+        // What the link leads to may not be the operator's.
+        fs::remove_file(test.path(".env")).unwrap();
+        secret(test, "../env", &line);
+        symlink(test.path("../env"), test.path(".env")).unwrap();
+        assert!(!init().contains("\ntoken = "));
+        fs::remove_file(test.path(".env")).unwrap();
+        secret(test, ".env", &line);
+        assert!(init().contains("\ntoken = "));
+    });
+}
+
+#[test]
+fn a_lock_that_an_entry_names_is_not_listed_again() {
+    alone(|test| {
+        test.write("main.py", "from aiogram import Dispatcher\nDispatcher().start_polling()\n");
+        for lock in [".bot_instance.lock", ".solobot.lock"] {
+            test.write(lock, "");
+        }
+        test.solobot("init -q").run().code(0);
+        let text = test.read("solobot.toml");
+        assert!(text.contains("\nlock = \".bot_instance.lock\"\n"), "{text}");
+        assert_eq!(text.matches(".bot_instance.lock\"").count(), 1, "{text}");
+        // The other one is nobody's.
+        assert!(text.contains(&format!("# lock = \"{}\"", test.name(".solobot.lock"))), "{text}");
+        fs::remove_file(test.path(".bot_instance.lock")).unwrap();
+        test.solobot("init -q --force").run().code(0);
+        assert!(!test.read("solobot.toml").contains("none of these bots holds"), "it is the default of main.py");
+    });
+}
+
+/// A web front end that has the bot's `.env` is another program.
+#[test]
+fn two_programs_with_one_token_are_two_bots() {
+    alone(|test| {
+        let web = bot(test, "srv", "web.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let main = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        fs::remove_file(test.path("srv/bot.pid")).unwrap();
+        let second = bot(test, "srv", "main.py", "BOT_TOKEN", &token());
+        let of = |line: &str, key: &str, code: i32| {
+            let json = test.solobot(line).run().code(code).json();
+            let pids = |bot: &Value| {
+                let all = bot[key].as_array().unwrap().iter();
+                all.map(|one| one["pid"].as_i64().or(one.as_i64()).unwrap()).collect::<Vec<_>>()
+            };
+            json["bots"].as_array().unwrap().iter().map(pids).collect::<Vec<_>>()
+        };
+        let wanted = [vec![i64::from(web.pid())], [&main, &second].map(|bot| i64::from(bot.pid())).to_vec()];
+        assert_eq!(of("status --json", "instances", 0), wanted);
+        assert_eq!(of("doctor --json", "instances", 1), wanted);
+        assert_eq!(of("init --json --dry-run", "pids", 0), wanted);
     });
 }
 

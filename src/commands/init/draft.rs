@@ -51,6 +51,24 @@ pub struct Entry {
     pub doubtful: bool,
 }
 
+impl Entry {
+    /// Its lock, named or solobot's default, in a file in `folder`.
+    pub fn lock_path(&self, folder: &Path) -> PathBuf {
+        let dir = folder.join(&self.dir);
+        match &self.lock {
+            Some(lock) => dir.join(lock),
+            None => self.default_lock_dir(&dir).join(layouts::SOLOBOT),
+        }
+    }
+
+    fn default_lock_dir(&self, dir: &Path) -> PathBuf {
+        match self.key {
+            "script" => dir.join(&self.program).parent().unwrap_or(Path::new("/")).to_owned(),
+            _ => dir.to_owned(),
+        }
+    }
+}
+
 /// The entries of a file in `folder`.
 pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
     let mut entries: Vec<Entry> = seen.running.iter().map(of_running).collect();
@@ -272,10 +290,7 @@ fn plain(text: &str) -> String {
 fn give_locks(entries: &mut [Entry]) {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for entry in entries.iter_mut() {
-        let default = match entry.key {
-            "script" => Path::new(&entry.program).parent().unwrap_or(Path::new("/")),
-            _ => Path::new(&entry.dir),
-        };
+        let default = entry.default_lock_dir(Path::new(&entry.dir));
         let own = entry.lock.clone().unwrap_or_else(|| default.join(layouts::SOLOBOT).to_string_lossy().into_owned());
         if taken.insert(own) {
             continue;

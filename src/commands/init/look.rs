@@ -11,6 +11,7 @@ use crate::env;
 use crate::lock::carriers::{LockedFile, callers, flocks_of};
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::argv::{self, Reading, Target};
 use crate::process::connections::{self, Servers};
 use crate::process::details::{Details, Handle};
@@ -18,9 +19,11 @@ use crate::process::find::{self, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::program::Program;
+use crate::process::same_bot;
 use crate::process::table;
 use crate::settings::Context;
 use crate::telegram::dotenv::DotEnv;
+use crate::telegram::source::MAX_BYTES;
 use crate::telegram::token::{self, Token};
 
 /// Everything that was seen.
@@ -34,7 +37,7 @@ pub struct Sight {
     pub scripts: Vec<PathBuf>,
     /// The program that the operator named.
     pub named: Option<Program>,
-    /// Lock files of the field's layouts that belong to none of the bots.
+    /// Lock files of the field's layouts.
     pub locks: Vec<PathBuf>,
     /// The current folder.
     pub cwd: PathBuf,
@@ -98,7 +101,7 @@ pub fn look(context: &Context) -> io::Result<Sight> {
     instances.extend(without_token(&instances, &well_known)?);
     let mut running: Vec<Running> = Vec::new();
     for instance in instances {
-        match running.iter_mut().find(|bot| is_same_bot(&bot.instances[0], &instance)) {
+        match running.iter_mut().find(|bot| same_bot::is_same(&bot.instances[0], &instance)) {
             Some(bot) => bot.instances.push(instance),
             None => running.extend(bot_of(instance, state.as_deref())),
         }
@@ -117,9 +120,7 @@ pub fn look(context: &Context) -> io::Result<Sight> {
             || units.iter().any(|unit| unit.program.is_same(&program))
     };
     let scripts = scripts::polling_in(&context.cwd).into_iter().filter(|script| !is_run(script)).collect();
-    let is_known = |path: &PathBuf| running.iter().any(|bot| bot.lock.as_ref().is_some_and(|lock| lock.path == *path));
-    let locks = well_known.into_iter().filter(|path| !is_known(path)).collect();
-    Ok(Sight { running, units, scripts, locks, cwd: context.cwd.clone(), uninspected, named: None })
+    Ok(Sight { running, units, scripts, locks: well_known, cwd: context.cwd.clone(), uninspected, named: None })
 }
 
 /// Under which names tokens are carried on this machine.
@@ -130,17 +131,6 @@ fn token_names() -> io::Result<Vec<String>> {
         names.extend(token::names_in_environ(&environ));
     }
     Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
-}
-
-/// One program with one token is one bot; where no token can be seen, arguments and folder tell.
-fn is_same_bot(one: &Instance, other: &Instance) -> bool {
-    let same_program = match (&one.program, &other.program) {
-        (Some(one), Some(other)) => one.is_same(other),
-        _ => false,
-    };
-    same_program
-        && one.token == other.token
-        && (one.token.is_some() || (one.args == other.args && one.cwd == other.cwd))
 }
 
 /// Bots that have read their token from a file: what is connected to Telegram, or holds or claims one of the field's
@@ -229,7 +219,8 @@ fn token_place(instance: &Instance, folders: [&Path; 2]) -> Option<TokenPlace> {
 
 /// The variable of a `.env` file that holds a token: the one that is named, else a usual one, else any.
 pub fn in_env_file(path: &Path, name: Option<&str>) -> Option<TokenPlace> {
-    let variables = DotEnv::parse(&std::fs::read_to_string(path).ok()?);
+    let text = read_bounded(open_regular(path).ok()?, MAX_BYTES).ok()?;
+    let variables = DotEnv::parse(&String::from_utf8_lossy(&text));
     let is_token = |(_, value): &(&str, &str)| Token::parse(value).is_ok();
     let names: Vec<&str> = variables.iter().filter(is_token).map(|(name, _)| name).collect();
     let found = match name {

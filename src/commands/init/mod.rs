@@ -105,8 +105,9 @@ pub fn run(
     if seen.running.is_empty() && seen.units.is_empty() && may_ask {
         seen.named = ask(&seen.scripts, context, notify)?;
     }
-    let entries = draft::entries(&seen, path.parent().unwrap_or(Path::new("/")));
-    let text = text::file(&entries, &seen);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let entries = draft::entries(&seen, folder);
+    let text = text::file(&entries, &seen, folder);
     settings::check(&path, &text, context)
         .map_err(|error| Error::Bug(format!("init has drafted a file that solobot refuses: {error}")))?;
     if !args.dry_run {

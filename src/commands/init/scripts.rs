@@ -1,9 +1,10 @@
 //! Scripts that poll Telegram, by what their text says: for a folder in which nothing runs yet.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::platform::filesystem::open_regular;
 use crate::process::argv::has_script_extension;
 
 /// No more of a script is read: what starts the polling stands in its first part or its last, and bots are short.
@@ -53,10 +54,7 @@ fn is_of_the_project(folder: &Path) -> bool {
 
 /// Whether a script starts to poll Telegram. One that cannot be read does not.
 pub fn polls(script: &Path) -> bool {
-    let Ok(file) = File::open(script) else { return false };
-    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
-        return false;
-    }
+    let Ok(file) = open_regular(script) else { return false };
     let mut text = Vec::new();
     if file.take(LARGEST).read_to_end(&mut text).is_err() {
         return false;

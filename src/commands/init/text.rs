@@ -2,6 +2,7 @@
 //! characters, tokens masked.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use super::draft::Entry;
 use super::look::Sight;
@@ -31,8 +32,8 @@ const REST: &str = "
 # grace = \"10s\"                 # how long a process may take to end
 ";
 
-/// The whole file.
-pub fn file(entries: &[Entry], seen: &Sight) -> String {
+/// The whole file, for `folder`.
+pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
     let mut text = HEAD.to_owned();
     for one in entries {
         text.push('\n');
@@ -41,7 +42,8 @@ pub fn file(entries: &[Entry], seen: &Sight) -> String {
     if entries.iter().all(|entry| entry.doubtful) {
         text.push_str(TEMPLATE);
     }
-    for lock in &seen.locks {
+    let is_named = |path: &&PathBuf| entries.iter().any(|entry| entry.lock_path(folder) == **path);
+    for lock in seen.locks.iter().filter(|path| !is_named(path)) {
         let path = lock.display().to_string();
         let _ =
             write!(text, "\n{}", comment(&format!("{path} is a lock that none of these bots holds; if it is one's:")));

@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::look::in_env_file;
 use super::scripts;
+use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::program::Program;
 use crate::settings::Context;
 use crate::telegram::token;
+
+/// No unit is longer.
+const LARGEST: u64 = 1024 * 1024;
 
 /// A service that starts a script or a module.
 #[derive(Debug, Clone)]
@@ -41,11 +45,15 @@ pub fn installed(context: &Context) -> Vec<Unit> {
         .filter_map(|path| {
             let name = path.file_name()?.to_str()?.to_owned();
             let is_plain = name.ends_with(".service") && !name.contains('@');
-            is_plain.then(|| parse(&name, &fs::read_to_string(&path).ok()?)).flatten()
+            is_plain.then(|| parse(&name, &read(&path)?)).flatten()
         })
         .collect();
     units.sort_by(|one, other| one.name.cmp(&other.name));
     units
+}
+
+fn read(path: &Path) -> Option<String> {
+    String::from_utf8(read_bounded(open_regular(path).ok()?, LARGEST).ok()?).ok()
 }
 
 /// Reads a unit's text; `None` if it starts nothing that can be a bot.

@@ -1,30 +1,27 @@
 //! What the logs say of the last minutes and of the last day.
 //!
-//! Where nobody names a bot's logs, they are the files that its instances write to: standard output, standard error, and
-//! what is called `….log`. Not promised: to find a log behind a pipe, as docker, journald and pm2 have them.
+//! Where nobody names a bot's logs, they are those that [`crate::process::logs`] finds. Not promised: to find a log behind a
+//! pipe, as docker has it.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::super::facts::{Bot, FRESH, Logs, SETTLES, Seen, Takeover};
+use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
 use crate::conflicts::input::Input;
 use crate::conflicts::pattern::Shape;
 use crate::conflicts::tally::{By, Limits, Summary};
 use crate::conflicts::{Query, Source, read};
 use crate::journal::{Event, What};
-use crate::process::details::Handle;
-use crate::process::matching::FileId;
+use crate::process::logs::{self, Place};
 
 /// What the pattern is told by.
 const DAY: Duration = Duration::from_hours(24);
 /// No bot has more logs open.
 const MOST: usize = 8;
 
-/// Reads a bot's logs: those that are named, or else those that its instances write to.
+/// Reads a bot's logs: those that are named, or else those that its instances have.
 pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Logs {
     let found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
     let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(has_an_end);
@@ -130,33 +127,19 @@ fn takeovers<'a>(bot: &'a Bot, events: &'a [Event]) -> impl Iterator<Item = Take
     journal.chain(records)
 }
 
-/// The files that a bot's instances write to.
+/// What a bot's instances write to, and what their managers collect.
 fn written_by(bot: &Bot) -> Vec<Input> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for path in bot.all().flat_map(written_by_one) {
-        if !paths.contains(&path) && paths.len() < MOST {
-            paths.push(path);
+    let mut inputs: Vec<Input> = Vec::new();
+    for place in bot.all().flat_map(|seen| logs::of(&seen.instance)) {
+        let input = match place {
+            Place::File(path) => Input::File(path),
+            Place::Unit(unit) => Input::Unit(unit),
+        };
+        if !inputs.contains(&input) && inputs.len() < MOST {
+            inputs.push(input);
         }
     }
-    paths.into_iter().map(Input::File).collect()
-}
-
-fn written_by_one(seen: &Seen) -> Vec<PathBuf> {
-    let of_member = |pid: i32| {
-        let handle = Handle::open(pid)?;
-        let listing = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-        let numbers = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let files = numbers.filter_map(|number| {
-            let name = format!("fd/{number}");
-            let path = handle.link(&name).filter(|path| path.is_absolute())?;
-            let is_log = matches!(number.as_str(), "1" | "2") || path.extension().is_some_and(|kind| kind == "log");
-            // It may have been removed, or lie in a mount of the bot's own.
-            let is_there = || path.is_file() && handle.id_of(&name) == FileId::of(&path);
-            (is_log && is_there()).then_some(path)
-        });
-        Some(files.collect::<Vec<_>>())
-    };
-    seen.instance.members.iter().filter_map(|member| of_member(member.pid)).flatten().collect()
+    inputs
 }
 
 #[cfg(test)]
@@ -226,6 +209,31 @@ mod tests {
         let logs = looked(&regular, &started(10), &[]);
         assert_eq!(logs.pattern.as_ref().unwrap().kind, Shape::RespawnLoop, "{logs:?}");
         assert_eq!(counts(&logs), (19, 0, 19));
+    }
+
+    /// What a bot merely reads is another one's: conflicts in it are none of its own.
+    #[test]
+    fn what_is_only_read_is_no_log_of_the_bot() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let time = moment(-20).strftime("%Y-%m-%dT%H:%M:%SZ");
+        let line = format!("{time} ERROR - TelegramConflictError: Conflict: terminated by other getUpdates request\n");
+        let path = |name: &str| root.join(name);
+        std::fs::write(path("other.log"), line.repeat(3)).unwrap();
+        std::fs::write(path("bot.log"), &line).unwrap();
+        let read = std::fs::File::open(path("other.log")).unwrap();
+        let mut own = seen(100);
+        own.instance.members = vec![crate::process::identity::Identity::own().unwrap()];
+        let own = bot("main", vec![own]);
+        // The process of the tests may have other logs open.
+        let look = || look(&[], &own, &[], moment(0));
+        let has = |logs: &Logs, name: &str| logs.names.contains(&path(name).display().to_string());
+        let logs = look();
+        assert!(!has(&logs, "other.log") && !has(&logs, "bot.log") && logs.day == 0, "{logs:?}");
+        let written = std::fs::OpenOptions::new().append(true).open(path("bot.log")).unwrap();
+        let logs = look();
+        assert!(!has(&logs, "other.log") && has(&logs, "bot.log") && logs.day == 1, "{logs:?}");
+        drop((read, written));
     }
 
     #[test]

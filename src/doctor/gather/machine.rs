@@ -1,6 +1,7 @@
 //! Nothing is named: every likely bot on this machine, and the locks that the field's bots use.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::thread;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::super::facts::{Bot, Facts, Lock, Seen, TokenSeen};
 use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, select, watch};
 use crate::env;
 use crate::process::connections::connected;
-use crate::process::find::{self, Found};
+use crate::process::find;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 
@@ -35,8 +36,9 @@ pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: 
         let mut found = find::likely_bots_and(&[], &connected)?;
         found.forecast();
         count(&mut facts, &found);
-        for instances in bots(&found) {
-            let mut bot = bot_of(instances);
+        for instances in found.bots() {
+            let closer = |instance: &Instance| look_closer(instance, Some(env::SKIP_LOCK));
+            let mut bot = bot_of(instances.into_iter().map(closer).collect());
             bot.locks = places::locks_of(&bot, None, surroundings, false);
             bot.logs = logs::look(&[], &bot, &surroundings.events, facts.now);
             if let Some(program) = bot.instances[0].instance.program.clone() {
@@ -53,8 +55,8 @@ pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: 
         facts.bots.extend(alone.into_iter().map(lock_alone));
         let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
         look_beyond(&mut facts, &servers)?;
-        // A thread that panics has told why.
-        let telegram = asked.join().unwrap_or_default();
+        // "Not asked" would be a false answer: the run has failed.
+        let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
         if let Some(at) = owner {
             facts.bots[at].telegram = telegram;
         }
@@ -77,28 +79,6 @@ fn owner_of(ambient: &Ambient<'_>, bots: &mut Vec<Bot>) -> Option<usize> {
     bot.server.clone_from(server);
     bot.api_flags.clone_from(api_flags);
     Some(at)
-}
-
-/// One token and one program are one bot: a web front end with the same `.env` does not poll. Where no token is to be
-/// seen, arguments and folder are to be the same too.
-fn bots(found: &Found) -> Vec<Vec<Seen>> {
-    let program =
-        |instance: &Instance| instance.program.as_ref().map_or_else(|| instance.command.clone(), ToString::to_string);
-    let mut bots: Vec<Vec<Seen>> = Vec::new();
-    for instance in &found.instances {
-        let seen = look_closer(instance, Some(env::SKIP_LOCK));
-        let is_same = |bot: &&mut Vec<Seen>| {
-            let other = &bot[0].instance;
-            let is_alike = || instance.args == other.args && instance.cwd == other.cwd;
-            let is_one = instance.token == other.token && program(instance) == program(other);
-            is_one && (instance.token.is_some() || is_alike())
-        };
-        match bots.iter_mut().find(is_same) {
-            Some(bot) => bot.push(seen),
-            None => bots.push(vec![seen]),
-        }
-    }
-    bots
 }
 
 fn bot_of(instances: Vec<Seen>) -> Bot {

@@ -12,6 +12,7 @@ mod traces;
 mod view;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -116,8 +117,8 @@ pub fn of_targets(
         }
         look_beyond(&mut facts, &servers)?;
         for (at, asked) in first_of_each.into_iter().zip(asked) {
-            // A thread that panics has told why.
-            facts.bots[at].telegram = asked.join().unwrap_or_default();
+            // "Not asked" would be a false answer: the run has failed.
+            facts.bots[at].telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
         Ok(facts)
     })

@@ -1,8 +1,7 @@
 //! Likely bots, where nothing is configured: what carries a token in its environment, or is connected to Telegram.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::telegram::token;
 
@@ -10,9 +9,9 @@ use super::super::argv::{self, Reading, Runner, Target};
 use super::super::connections::{self, Servers};
 use super::super::details::{Details, Handle};
 use super::super::identity::Identity;
-use super::super::instance::Instance;
 use super::super::matching::{Confidence, Match};
 use super::super::origin::Starter;
+use super::super::same_bot;
 use super::super::table;
 use super::Found;
 use super::candidate::{Candidate, Tree};
@@ -56,13 +55,11 @@ pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Resu
         }
     }
     let mut instances = tree.instances();
-    let mut traits = Vec::new();
-    for instance in &mut instances {
-        let own = Traits::of(instance);
-        instance.bot = traits.iter().position(|one| *one == own).unwrap_or_else(|| {
-            traits.push(own);
-            traits.len() - 1
-        });
+    let mut bots = 0;
+    for at in 0..instances.len() {
+        let same = instances[..at].iter().find(|earlier| same_bot::is_same(earlier, &instances[at]));
+        instances[at].bot = same.map_or(bots, |earlier| earlier.bot);
+        bots = bots.max(instances[at].bot + 1);
     }
     Ok(Found {
         instances,
@@ -71,25 +68,6 @@ pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Resu
         hidden: !rustix::process::getuid().is_root() && table::hides_others(),
         ..Found::default()
     })
-}
-
-/// What distinct bots differ in.
-#[derive(PartialEq)]
-enum Traits {
-    /// The token.
-    Token(String),
-    /// Where none is to be seen: program, arguments and folder.
-    Start(String, Vec<OsString>, Option<PathBuf>),
-}
-
-impl Traits {
-    fn of(instance: &Instance) -> Self {
-        if let Some(token) = &instance.token {
-            return Self::Token(token.clone());
-        }
-        let program = instance.program.as_ref().map_or_else(|| instance.command.clone(), ToString::to_string);
-        Self::Start(program, instance.args.clone(), instance.cwd.clone())
-    }
 }
 
 fn candidate(handle: &Handle, token: Option<token::Token>) -> Option<Candidate> {

@@ -14,7 +14,12 @@ impl Program {
             (Some(ours), Some(theirs)) => ours == theirs,
             _ => true,
         };
-        same_args && (self.kind == other.kind || self.fits(other) || other.fits(self) || self.has_file_of(other))
+        same_args && self.is_same_but_for_args(other)
+    }
+
+    /// The same, whatever the arguments.
+    pub fn is_same_but_for_args(&self, other: &Self) -> bool {
+        self.kind == other.kind || self.fits(other) || other.fits(self) || self.has_file_of(other)
     }
 
     /// Whether this is a name or pattern that one of the other's files has.
