@@ -120,7 +120,7 @@ pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut d
     let bots = settings.select_many(&args.selection, &args.bots)?;
     if bots.is_empty() {
         return Err(Error::usage(
-            "no bot is named, and there is no solobot.toml",
+            format!("no bot is named, and {}", settings.why_no_bot()),
             "solobot check -m main.py, or --lock PATH; to write one: solobot init",
         ));
     }

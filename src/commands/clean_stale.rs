@@ -88,7 +88,8 @@ fn paths(args: &cli::CleanStale, settings: &Settings) -> Result<Vec<PathBuf>, Er
     if args.targets.is_empty() {
         let bots = settings.select_many(&args.selection, &[])?;
         if bots.is_empty() {
-            return Err(Error::usage("no lock is named, and there is no solobot.toml", "solobot clean-stale PATH"));
+            let message = format!("no lock is named, and {}", settings.why_no_bot());
+            return Err(Error::usage(message, "solobot clean-stale PATH"));
         }
         return Ok(bots.into_iter().map(|bot| bot.lock).collect());
     }

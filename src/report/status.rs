@@ -7,6 +7,7 @@ use super::{sanitize, settings, table};
 use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
 use crate::commands::view::{LockView, ProcessView};
 use crate::duration::show;
+use crate::settings::why_no_bot;
 
 /// Narrower terminals get a block an instance instead of a table.
 const NARROW: usize = 72;
@@ -15,9 +16,13 @@ const NARROW: usize = 72;
 pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
-        text.push_str("\nno solobot.toml, no flag, and no process that looks like a Telegram bot\n");
+        let why = why_no_bot(outcome.file.as_deref());
+        let _ = writeln!(text, "\n{why}, there is no flag, and no process looks like a Telegram bot");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
-        let _ = writeln!(text, "  to write solobot.toml from what runs here: solobot init");
+        let _ = match &outcome.file {
+            Some(file) => writeln!(text, "  to name one: [bots.main] and script = \"main.py\" in {}", file.display()),
+            None => writeln!(text, "  to write solobot.toml from what runs here: solobot init"),
+        };
     }
     for bot in &outcome.bots {
         text.push('\n');

@@ -48,6 +48,11 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
+/// The same for whoever knows the file alone.
+pub fn why_no_bot(file: Option<&Path>) -> String {
+    file.map_or_else(|| "there is no solobot.toml".into(), |file| format!("`{}` names no bot yet", file.display()))
+}
+
 impl Settings {
     /// Finds and reads solobot.toml.
     ///
@@ -63,6 +68,12 @@ impl Settings {
     /// The configuration file that counts, absolute.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// Why there is no bot to be meant, as the end of a sentence: the file that counts names none, as a template of `init`
+    /// does not, or there is no file.
+    pub fn why_no_bot(&self) -> String {
+        why_no_bot(self.file())
     }
 
     /// The surroundings that the settings were made in.

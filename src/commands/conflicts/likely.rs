@@ -7,12 +7,13 @@ use crate::error::Error;
 use crate::process::find;
 use crate::process::instance::Instance;
 use crate::process::logs::{self, Place};
+use crate::settings::Settings;
 
 /// The logs, with what was rotated away beside them, and the bots that they are of.
 ///
 /// # Errors
 /// `/proc` cannot be read; no log was found, and the error says what to type.
-pub fn inputs(notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Error> {
+pub fn inputs(settings: &Settings, notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Error> {
     let found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
     let mut inputs = Vec::new();
     let mut names = Vec::new();
@@ -29,7 +30,7 @@ pub fn inputs(notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Erro
         }
     }
     if inputs.is_empty() {
-        return Err(nothing(&without));
+        return Err(nothing(&settings.why_no_bot(), &without));
     }
     for bot in without {
         notify.notice(&Notice::Warning(format!("no log of {bot} was found: name it, solobot conflicts FILE")));
@@ -53,13 +54,13 @@ fn of_bot(instances: &[&Instance]) -> Vec<Input> {
     inputs
 }
 
-fn nothing(without: &[String]) -> Error {
+fn nothing(why_no_bot: &str, without: &[String]) -> Error {
     let why = match without {
         [] => "no process here looks like a bot".to_owned(),
         bots => format!("no log of {} was found", bots.join(", ")),
     };
     Error::Usage {
-        message: format!("no log is named, there is no solobot.toml, and {why}"),
+        message: format!("no log is named, {why_no_bot}, and {why}"),
         hints: vec!["solobot conflicts bot.log".into(), "of a systemd unit: solobot conflicts unit:bot.service".into()],
     }
 }

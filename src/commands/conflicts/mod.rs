@@ -124,7 +124,7 @@ fn inputs(
         let known: Vec<String> = known.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         let bots = settings.select_many(&args.selection, &known)?;
         if bots.is_empty() {
-            return likely::inputs(notify);
+            return likely::inputs(settings, notify);
         }
         for bot in &bots {
             let logs = of_bot(bot);
