@@ -232,8 +232,8 @@ fn with_nothing_configured_the_likely_bots_logs_are_found() {
         // Its output is in files, which are empty.
         assert_eq!(conflicts(test, ""), 0);
         bot.kill();
-        let script = "import os, sys, time\nlog = open('app.log', 'a')\ndata = open('data.db', 'a')\nold = open('old.log')\n\
-                      os.dup2(os.open('/dev/null', os.O_RDWR), 1)\nos.dup2(1, 2)\nopen('up', 'w')\ntime.sleep(100)\n";
+        let script = "import os, signal\nlog = open('app.log', 'a')\ndata = open('data.db', 'a')\nold = open('old.log')\n\
+                      os.dup2(os.open('/dev/null', os.O_RDWR), 1)\nos.dup2(1, 2)\nopen('up', 'w')\nsignal.pause()\n";
         test.write("logging.py", script);
         for name in ["app.log", "data.db", "old.log", "app.log.1"] {
             test.write(name, series(10, 9, if name == "app.log.1" { 3 } else { 4 }, 30));
@@ -250,7 +250,7 @@ fn with_nothing_configured_the_likely_bots_logs_are_found() {
         // One that writes to nothing beside it.
         let mut command = test.command("sh -c 'exec python3 mute.py >/dev/null 2>&1'");
         command.env("BOT_TOKEN", format!("{}:{}", 987_654_321, "B".repeat(35)));
-        test.write("mute.py", "import time\nopen('mute', 'w')\ntime.sleep(100)\n");
+        test.write("mute.py", "import signal\nopen('mute', 'w')\nsignal.pause()\n");
         let mute = test.start_command(command);
         crate::harness::wait_until("it is up", || test.has("mute"));
         let said = test.solobot("conflicts").run().code(0);

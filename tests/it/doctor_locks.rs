@@ -106,8 +106,8 @@ fn a_pid_file_without_a_flock() {
 #[test]
 fn an_fcntl_lock_excludes_no_flock() {
     alone(|test| {
-        let script = "import fcntl, os, time\nfile = open('bot.lock', 'a+')\nfcntl.lockf(file, fcntl.LOCK_EX)\n\
-                      print('up', flush=True)\ntime.sleep(60)\n";
+        let script = "import fcntl, os, signal\nfile = open('bot.lock', 'a+')\nfcntl.lockf(file, fcntl.LOCK_EX)\n\
+                      print('up', flush=True)\nsignal.pause()\n";
         test.write("bot.py", script);
         let (_bot, pid) = at_work(test.start("python3 bot.py"));
         let seen = diagnose(test, "-m bot.py -l bot.lock", 0);

@@ -118,11 +118,11 @@ fn the_workers_of_a_pool_that_each_start_the_bot() {
         let server = Standin::start();
         test.write(
             "bot.py",
-            "import multiprocessing, socket, sys, time\n\
+            "import multiprocessing, signal, socket, sys\n\
              def bot():\n    connection = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n    \
-                 time.sleep(600)\n\
+                 signal.pause()\n\
              if __name__ == '__main__':\n    context = multiprocessing.get_context('spawn')\n    \
-                 [context.Process(target=bot).start() for _ in range(2)]\n    time.sleep(600)\n",
+                 [context.Process(target=bot).start() for _ in range(2)]\n    signal.pause()\n",
         );
         let bot = test.start(&format!("python3 bot.py {}", server.port()));
         wait_until("both are connected", || server.connections() == 2);
@@ -312,7 +312,7 @@ fn a_bot_that_only_reads_a_log_has_none_of_its_conflicts() {
         let server = Standin::start();
         test.write("bot.log", "");
         for (name, mode) in [("reader.py", "r"), ("writer.py", "a")] {
-            test.write(name, format!("import time\nlog = open('bot.log', '{mode}')\ntime.sleep(600)\n"));
+            test.write(name, format!("import signal\nlog = open('bot.log', '{mode}')\nsignal.pause()\n"));
         }
         let _reader = test.start("python3 reader.py");
         let writer = test.start("python3 writer.py");

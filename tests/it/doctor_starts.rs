@@ -63,12 +63,12 @@ fn workers_are_one_instance() {
 #[test]
 fn spawned_workers_of_multiprocessing_are_one_instance() {
     alone(|test| {
-        let script = "import multiprocessing, time\n\
+        let script = "import multiprocessing, signal\n\
                       if __name__ == '__main__':\n    \
                           context = multiprocessing.get_context('spawn')\n    \
-                          workers = [context.Process(target=time.sleep, args=(60,)) for _ in range(2)]\n    \
+                          workers = [context.Process(target=signal.pause) for _ in range(2)]\n    \
                           for worker in workers: worker.start()\n    \
-                          print('up', flush=True)\n    time.sleep(60)\n";
+                          print('up', flush=True)\n    signal.pause()\n";
         test.write("bot.py", script);
         let (bot, pid) = at_work(test.start("python3 bot.py"));
         wait_until("root, two workers, resource tracker", || bot.descendants().len() == 3);

@@ -181,7 +181,7 @@ fn a_lock_that_may_only_be_read_is_kept_too() {
 #[test]
 fn a_thread_cannot_be_kept() {
     alone(|test| {
-        let script = "import threading, time; t = threading.Thread(target=time.sleep, args=(600,)); t.start(); \
+        let script = "import threading; t = threading.Thread(target=threading.Event().wait); t.start(); \
                       open('tid', 'w').write(str(t.native_id))";
         let mut command = test.command("python3 -c");
         command.arg(script);

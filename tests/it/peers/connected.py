@@ -37,7 +37,7 @@ if options.pid_file:
         file.write(str(parent))
     os.rename(temporary, options.pid_file)
 while True:
-    time.sleep(0.05)
+    time.sleep(0.05)  # how often it looks for the file; nothing waits for just this long
     if options.close_at and os.path.exists(options.close_at):
         connection.close()
         options.close_at = None
