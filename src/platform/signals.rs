@@ -73,9 +73,7 @@ impl Signals {
                 set.add(signal);
             }
         }
-        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        Ok(Self { fd, before, stay_blocked: Cell::new(false) })
+        Self::of(set)
     }
 
     /// Blocks and reads none: for a wait in somebody else's program, whose signals are its own.
@@ -83,7 +81,10 @@ impl Signals {
     /// # Errors
     /// Those of `signalfd(2)`.
     pub fn none() -> io::Result<Self> {
-        let set = SigSet::empty();
+        Self::of(SigSet::empty())
+    }
+
+    fn of(set: SigSet) -> io::Result<Self> {
         let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Self { fd, before, stay_blocked: Cell::new(false) })
