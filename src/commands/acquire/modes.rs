@@ -17,7 +17,7 @@ use crate::lock::wait::ending_signal;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
 use crate::process::identity::{Identity, Stat};
-use crate::settings::Settings;
+use crate::settings::{Bot, Settings};
 
 /// Until when the lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,13 +75,13 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
             "ask for the code in the script: solobot acquire --pid $$ || [ $? = 75 ]",
         ));
     }
+    let is_named = args.bot.is_some() || args.selection.lock.is_some();
+    let select = || settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command);
     let mut bot = match args.fd {
-        Some(fd) if args.bot.is_none() && args.selection.lock.is_none() => bot_of_descriptor(args, settings, fd)?,
-        _ => settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command)?,
+        Some(fd) if is_named => select().map_err(Error::from).and_then(|bot| of_the_same_file(fd, bot, args))?,
+        Some(fd) => bot_of_descriptor(args, settings, fd)?,
+        None => select()?,
     };
-    if let Some(fd) = args.fd {
-        refuse_another_file(fd, &bot, args)?;
-    }
     if let Some(url) = &args.api.api_url {
         bot.set_api_url(url)?;
     }
@@ -134,17 +134,17 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
 }
 
 /// `acquire --fd N` alone names its lock by the descriptor.
-fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Result<crate::settings::Bot, Error> {
+fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Result<Bot, Error> {
     let lock = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
     let selection = cli::Selection { lock: Some(lock.path().to_owned()), ..args.selection.clone() };
     Ok(settings.select_for_command(&selection, None, &[])?)
 }
 
-/// A descriptor of another file would be locked, and the lock that was named left free.
-fn refuse_another_file(fd: i32, bot: &crate::settings::Bot, args: &cli::Acquire) -> Result<(), Error> {
+/// The bot that was named, if the descriptor is open on its lock: else that one would be left free.
+fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error> {
     let open = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
     if std::fs::metadata(&bot.lock).is_ok_and(|meta| Inode::from(&meta) == open.inode()) {
-        return Ok(());
+        return Ok(bot);
     }
     let lock = bot.lock.display();
     Err(Error::usage(
