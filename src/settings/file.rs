@@ -5,7 +5,7 @@
 //! system calls a folder.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use super::error::Error;
 use super::provenance::Origin;
 use super::schema::{Fault, Schema, line_at};
 use super::trust::{Access, Refusal, open_found};
+use crate::platform::filesystem::read_bounded;
 
 /// The file's name in each folder.
 pub const NAME: &str = "solobot.toml";
@@ -107,12 +108,8 @@ impl ConfigFile {
 }
 
 fn read_text(file: File) -> io::Result<String> {
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "longer than 1 MiB"));
-    }
-    Ok(text)
+    String::from_utf8(read_bounded(file, MAX_BYTES)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
 /// solobot.toml in the current folder and the ones above it.
