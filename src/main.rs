@@ -4,6 +4,8 @@
 //! a tenth of the time from start to lock, and it ignores SIGPIPE before anybody can see whether it was ignored already.
 #![no_main]
 
+mod linked_in;
+
 use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
