@@ -190,6 +190,7 @@ fn a_unit_and_a_script_that_do_not_run() {
         let unit = format!(
             "[Service]\nWorkingDirectory={folder}\nEnvironmentFile={env}\nExecStart=/usr/bin/python3 -u shop.py --fast\n"
         );
+        test.write("../home/.config/systemd/user/shop@.service", &unit);
         test.write("../home/.config/systemd/user/shop.service", unit);
         test.write("../home/.config/systemd/user/web.service", "[Service]\nExecStart=/usr/sbin/nginx\n");
         let seen = status_after_init(test, ".");
