@@ -191,6 +191,23 @@ fn runit_restarts_what_is_killed() {
 }
 
 #[test]
+fn s6_restarts_what_is_killed() {
+    alone(|test| {
+        test.bot("bot.py");
+        std::fs::create_dir_all(test.path("service/tgbot")).unwrap();
+        let run = format!("#!/bin/sh\ncd {}\nexec python3 bot.py --pid-file s6.pid\n", test.dir().display());
+        script(test, "service/tgbot/run", &run);
+        let manager = test.start("s6-svscan service");
+        let bot = test.wait_for_pid("s6.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        assert_eq!((&seen["kind"], &seen["name"], &seen["respawns"]), (&"s6".into(), &"tgbot".into(), &"yes".into()));
+        let bot = comes_back_and_that_is_said(test, bot, "s6 tgbot");
+        left_to_its_manager_whose_command_works(test, bot, &format!("s6-svc -d {}", test.name("service/tgbot")));
+        assert!(alive(manager.pid()));
+    });
+}
+
+#[test]
 fn cron_is_no_respawner_but_its_line_is_named() {
     alone(|test| {
         test.bot("bot.py");
@@ -227,6 +244,26 @@ fn a_tmux_pane() {
         let seen = origin(test, "-m bot.py", bot);
         assert_eq!((&seen["kind"], &seen["name"], &seen["respawns"]), (&"tmux".into(), &"%0".into(), &"no".into()));
         let stop = format!("tmux -S {} kill-pane -t %0", test.name("t.sock"));
+        assert_eq!(seen["stop"], stop.as_str());
+        test.start_command(typed(test, &stop)).finish().code(0);
+        wait_for_end_of(&[bot]);
+        drop(server);
+    });
+}
+
+#[test]
+fn a_screen_session() {
+    alone(|test| {
+        test.bot("bot.py");
+        // Its sockets lie in a /run of our own.
+        test.mount("tmpfs", "mode=755,size=1m", "/run");
+        let server = test.start("screen -D -m -S mine python3 bot.py --pid-file screen.pid");
+        let bot = test.wait_for_pid("screen.pid");
+        let seen = origin(test, "-m bot.py", bot);
+        let name = format!("{}.mine", server.pid());
+        assert_eq!((&seen["kind"], &seen["name"]), (&"screen".into(), &name.as_str().into()), "{seen}");
+        assert_eq!(seen["respawns"], "no");
+        let stop = format!("screen -S {name} -X quit");
         assert_eq!(seen["stop"], stop.as_str());
         test.start_command(typed(test, &stop)).finish().code(0);
         wait_for_end_of(&[bot]);
