@@ -173,13 +173,18 @@ fn pm2_in_cluster_mode_is_several_instances() {
     });
 }
 
+/// `service/tgbot`, as runit and s6 want it.
+fn service_folder(test: &Test, pid_file: &str) {
+    test.bot("bot.py");
+    std::fs::create_dir_all(test.path("service/tgbot")).unwrap();
+    let run = format!("#!/bin/sh\ncd {}\nexec python3 bot.py --pid-file {pid_file}\n", test.dir().display());
+    script(test, "service/tgbot/run", &run);
+}
+
 #[test]
 fn runit_restarts_what_is_killed() {
     alone(|test| {
-        test.bot("bot.py");
-        std::fs::create_dir_all(test.path("service/tgbot")).unwrap();
-        let run = format!("#!/bin/sh\ncd {}\nexec python3 bot.py --pid-file sv.pid\n", test.dir().display());
-        script(test, "service/tgbot/run", &run);
+        service_folder(test, "sv.pid");
         let manager = test.start("runsv service/tgbot");
         let bot = test.wait_for_pid("sv.pid");
         let seen = origin(test, "-m bot.py", bot);
@@ -193,10 +198,7 @@ fn runit_restarts_what_is_killed() {
 #[test]
 fn s6_restarts_what_is_killed() {
     alone(|test| {
-        test.bot("bot.py");
-        std::fs::create_dir_all(test.path("service/tgbot")).unwrap();
-        let run = format!("#!/bin/sh\ncd {}\nexec python3 bot.py --pid-file s6.pid\n", test.dir().display());
-        script(test, "service/tgbot/run", &run);
+        service_folder(test, "s6.pid");
         let manager = test.start("s6-svscan service");
         let bot = test.wait_for_pid("s6.pid");
         let seen = origin(test, "-m bot.py", bot);
