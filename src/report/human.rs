@@ -7,7 +7,7 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::clean_stale;
 use crate::commands::delete_webhook::{self, Action};
 use crate::commands::notice::Notice;
-use crate::commands::view::{Holding, ProcessView};
+use crate::commands::view::{Beside, Holding, ProcessView};
 use crate::commands::{acquire, check, release};
 use crate::duration::{Limit, show};
 use crate::exit::Exit;
@@ -127,11 +127,18 @@ pub fn waiting(elapsed: std::time::Duration, wait: Limit) -> String {
     }
 }
 
-fn unlocked(instances: &[ProcessView], wait: Limit) -> String {
-    let mut text = String::from("solobot: the lock is free, but the bot runs without it\n");
+fn unlocked(instances: &[Beside], wait: Limit) -> String {
+    let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
+        "solobot: the lock's file was removed, and its holder holds the removed one still\n"
+    } else {
+        "solobot: the lock is free, but the bot runs without it\n"
+    });
     for one in instances {
-        let _ = writeln!(text, "  {}", process(one));
-        text.push_str(&detail("since", &circumstances(one)));
+        let _ = writeln!(text, "  {}", process(&one.process));
+        text.push_str(&detail("since", &circumstances(&one.process)));
+        if one.orphaned {
+            text.push_str(&detail("orphaned", "its solobot is dead"));
+        }
     }
     let _ = writeln!(text, "solobot: waiting {wait} at most for it to end");
     text
