@@ -112,14 +112,14 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             let denied = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
-            return unreadable(Found::Absent, error.to_string(), denied);
+            return unreadable(Found::Absent, error.reason(), denied);
         }
     };
     let owner = lock.as_ref().and_then(LockFile::owner);
     let record = owner::read(path, owner);
     match judge(path, lock.as_ref(), &record, candidates) {
         Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },
-        Err(error) => unreadable(record, error.to_string(), false),
+        Err(error) => unreadable(record, error.reason(), false),
     }
 }
 
@@ -176,8 +176,8 @@ pub fn hints(record: &Found) -> Vec<i32> {
     pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
 }
 
-/// What a lock is that nobody else holds: free, stale, or claimed by a process that lives without a flock. One living
-/// claim is enough.
+/// What a lock is that nobody else holds: free, stale, claimed by a process that lives without a flock (one living claim is
+/// enough), or somebody's file, which [`LockFile::open`] refuses to take for a lock.
 ///
 /// # Errors
 /// The text cannot be read.
@@ -191,6 +191,10 @@ pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
         (Some(&process), _) => State::OwnerAliveUnlocked(process),
+        (None, _) if text == Text::Foreign => {
+            let why = Error::ForeignContent { path: lock.path().to_owned() }.reason();
+            State::Unreadable { why, not_permitted: false }
+        }
         (None, Some(stale)) => State::Stale(stale.clone()),
         (None, None) => State::Free,
     })
@@ -337,6 +341,21 @@ mod tests {
             assert_eq!(glance(path), None, "somebody has it open");
             drop(lock);
             assert!(glance(path).is_some());
+        });
+    }
+
+    #[test]
+    fn somebodys_file_is_unreadable_unless_somebody_holds_it() {
+        in_folder(|path| {
+            write(path, "print('hello')").unwrap();
+            let foreign = |state: State| matches!(state, State::Unreadable { why, .. } if why.contains("not a lock"));
+            assert!(foreign(inspect(path).state));
+            assert_eq!(glance(path), None, "not settled");
+            write(owner::path_of(path), r#"{"pid": 2147483646, "timestamp": 0.0, "app_name": "bot"}"#).unwrap();
+            assert!(foreign(inspect(path).state), "a dead claim makes it no lock");
+            let lock = file::open_to_look(path).unwrap();
+            lock.try_lock().unwrap();
+            assert!(matches!(inspect(path).state, State::Held { .. }), "flock main.py python main.py");
         });
     }
 

@@ -214,6 +214,7 @@ pub fn clean_stale(outcome: &clean_stale::Outcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
         let word = match file.action {
+            clean_stale::Action::Kept if file.is_missing => "missing",
             clean_stale::Action::Kept => "kept",
             clean_stale::Action::Cleaned if outcome.dry_run => "would clean",
             clean_stale::Action::Cleaned => "cleaned",
@@ -288,10 +289,16 @@ pub fn check(outcome: &check::Outcome) -> String {
             if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
         if bot.ok {
             let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
-        } else {
-            let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
-            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, no), reasons.join("; "));
+            continue;
         }
+        let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
+        let reasons = reasons.join("; ");
+        // Its reason says that it cannot be told.
+        let _ = if bot.is_unknown() {
+            writeln!(text, "{name}: {}", paint(WARNING, reasons))
+        } else {
+            writeln!(text, "{name}: {}: {reasons}", paint(BAD, no))
+        };
     }
     text
 }

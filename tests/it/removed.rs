@@ -10,7 +10,9 @@ use crate::holding::orphan;
 const LOCK: [&str; 2] = ["bot.lock", "bot.lock.info"];
 
 fn remove(test: &Test, names: [&str; 2]) {
-    names.iter().for_each(|name| fs::remove_file(test.path(name)).unwrap());
+    for name in names {
+        fs::remove_file(test.path(name)).unwrap();
+    }
 }
 
 /// An orphan, and nothing left at its lock's path.
