@@ -14,7 +14,7 @@ use super::status::{self, Covered};
 use super::view::command_line;
 use crate::cli;
 use crate::duration::Limit;
-use crate::error::Error;
+use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::lock::keeper;
 use crate::lock::state::{Facts, State};
@@ -70,6 +70,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// It is neither yes nor no.
+    pub fn is_unknown(&self) -> bool {
+        self.unknown.is_some()
+    }
+
     /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
     /// of another user whose folder is hidden, or, where one should run, a holder of the lock whom nobody here can see.
     fn unless_unseen(mut self, found: &Found, facts: &Facts, running: bool) -> Self {
@@ -208,8 +213,9 @@ fn judge_running(bot: &Bot, facts: &Facts, found: &Found, notify: &mut dyn Notif
             reasons.push(format!("the file at {lock} is not the one that is held"));
         }
         State::Unreadable { why, not_permitted } => {
-            unknown = reasons.is_empty().then(|| unreadable(*not_permitted));
-            reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
+            let (reason, exit) = unreadable(facts, why, *not_permitted);
+            unknown = reasons.is_empty().then_some(exit);
+            reasons.push(reason);
         }
         _ => {}
     }
@@ -263,9 +269,10 @@ fn holds_alone(facts: &Facts) -> Option<String> {
     }
 }
 
-/// The code for a lock whose state could not be told.
-fn unreadable(not_permitted: bool) -> Exit {
-    if not_permitted { Exit::NotPermitted } else { Exit::Config }
+/// Reason, remedy and code for a lock whose state could not be told: what `acquire` would refuse is no yes.
+fn unreadable(facts: &Facts, why: &str, not_permitted: bool) -> (String, Exit) {
+    let error = status::unreadable(facts.path.clone(), why.to_owned(), not_permitted);
+    (format!("{error}; {}", error.hints().join("; ")), error.exit())
 }
 
 fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
@@ -303,8 +310,9 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
             reasons.push(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
         }
         State::Unreadable { why, not_permitted } => {
-            reasons.push(format!("cannot tell the state of lock {lock}: {why}"));
-            unknown = Some(unreadable(*not_permitted));
+            let (reason, exit) = unreadable(facts, why, *not_permitted);
+            reasons.push(reason);
+            unknown = Some(exit);
         }
     }
     if let [one] = instances

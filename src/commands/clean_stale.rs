@@ -1,6 +1,11 @@
 //! `clean-stale`: clear what dead processes left. A held lock is never touched; the file itself stays, because Python's
 //! lockers and `flock(1)` do not look again at the inode, and an unlink makes two holders. `--remove` unlinks where no
 //! process has the file open and every process could be asked.
+//!
+//! What cannot be a lock at all (a folder, a FIFO, a device, a link) is kept, said, and code 78, as `acquire` has it: a
+//! script has the wrong path. A plain file with other content is kept and no failure: a pattern may name it beside locks.
+//! A path where there is nothing is named, and is no failure either, as for `rm -f`: what was to be cleaned is clean, but
+//! whoever mistyped it can see so.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +18,6 @@ use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
-use crate::lock::text::Text;
 use crate::lock::{held, holders, owner};
 use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::user;
@@ -28,9 +32,9 @@ pub struct Outcome {
     pub files: Vec<Cleaned>,
     /// Nothing was done, only said.
     pub dry_run: bool,
-    /// `--remove` was refused for one of them.
+    /// `--remove` was refused for one of them, or one of them is no lock.
     #[serde(skip)]
-    pub refused: bool,
+    refused: Option<Exit>,
 }
 
 /// What became of one lock file.
@@ -43,6 +47,9 @@ pub struct Cleaned {
     pub action: Action,
     /// Why.
     pub reason: String,
+    /// There is neither the file nor an owner record.
+    #[serde(skip)]
+    pub is_missing: bool,
 }
 
 /// What was done to a lock file.
@@ -60,7 +67,7 @@ pub enum Action {
 impl Outcome {
     /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
-        if self.refused { Exit::No } else { Exit::Ok }
+        self.refused.unwrap_or(Exit::Ok)
     }
 }
 
@@ -69,7 +76,7 @@ impl Outcome {
 /// # Errors
 /// Nothing says which lock is meant; a file cannot be changed.
 pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error> {
-    let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: false };
+    let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: None };
     let journal = Journal::at(settings.journal());
     for path in paths(args, settings)? {
         let (cleaned, refused) = clean(&path, args)?;
@@ -78,7 +85,11 @@ pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error
             journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
         }
         outcome.files.push(cleaned);
-        outcome.refused |= refused;
+        // A wrong path needs somebody to mend it; a refusal may be another answer next time.
+        outcome.refused = match (outcome.refused, refused) {
+            (Some(Exit::No) | None, Some(exit)) => Some(exit),
+            (before, _) => before,
+        };
     }
     Ok(outcome)
 }
@@ -103,13 +114,20 @@ fn path_of(target: &OsString, args: &cli::CleanStale, settings: &Settings) -> Re
     }
 }
 
-/// Cleans one lock file; says too whether `--remove` was refused.
-fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, bool), Error> {
+/// Cleans one lock file; says too with which code, where that is not success.
+fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>), Error> {
     let facts = inspect(path);
-    let say = |action, reason: String| (Cleaned { path: path.to_owned(), action, reason }, false);
+    let is_missing = facts.state == State::Absent && facts.record == owner::Found::Absent;
+    let cleaned = |action, reason: String| Cleaned { path: path.to_owned(), action, reason, is_missing };
+    let say = |action, reason: String| (cleaned(action, reason), None);
     if let Some(why) = keep(&facts) {
-        let refused = args.remove && !matches!(facts.state, State::Absent);
-        return Ok((Cleaned { path: path.to_owned(), action: Action::Kept, reason: why }, refused));
+        let refused = match &facts.state {
+            State::Unreadable { not_permitted: true, .. } => Some(Exit::NotPermitted),
+            State::Unreadable { .. } if !is_plain(path) => Some(Exit::Config),
+            State::Absent => None,
+            _ => args.remove.then_some(Exit::No),
+        };
+        return Ok((cleaned(Action::Kept, why), refused));
     }
     let why = match &facts.state {
         State::Stale(stale) => format!("stale: {stale}"),
@@ -121,7 +139,7 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, bool), Error> 
     if args.remove
         && let Some(why) = removal_refused(&open_to_look(path)?)
     {
-        return Ok((Cleaned { path: path.to_owned(), action: Action::Kept, reason: why }, true));
+        return Ok((cleaned(Action::Kept, why), Some(Exit::No)));
     }
     let action = if args.remove { Action::Removed } else { Action::Cleaned };
     if args.dry_run {
@@ -149,6 +167,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     match crate::lock::state::unlocked(lock, &record)? {
         State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
         State::Free if !remove => return Ok(Some("it has just been cleaned".into())),
+        State::Unreadable { why, .. } => return Ok(Some(why)),
         _ => {}
     }
     if remove && let Some(why) = removal_refused(lock) {
@@ -167,7 +186,7 @@ fn keep(facts: &Facts) -> Option<String> {
         State::Absent if facts.record.record().is_some() => {
             Some("there is no such file, but an owner record: the next acquire replaces it".into())
         }
-        State::Absent => Some("there is no such file".into()),
+        State::Absent => Some("there is no such file: nothing to clean".into()),
         State::Held { holders, .. } => Some(match holders.first() {
             Some(holder) => format!("it is held by PID {}", holder.pid),
             None => "it is held by a process outside this PID namespace".into(),
@@ -178,18 +197,18 @@ fn keep(facts: &Facts) -> Option<String> {
             Some(format!("PID {pid} holds a file that was at this path: stop it first"))
         }
         State::Unreadable { why, .. } => Some(why.clone()),
-        State::Free | State::Stale(_) => foreign(&facts.path),
+        State::Free | State::Stale(_) => None,
     }
+}
+
+/// Whether it is a file with one name, whatever is in it.
+fn is_plain(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
 }
 
 fn alive(pid: i32) -> String {
     format!("PID {pid}, which it names, is alive (but holds no lock)")
-}
-
-fn foreign(path: &Path) -> Option<String> {
-    let lock = open_to_look(path).ok()?;
-    let is_foreign = Text::read(lock.file()).ok()? == Text::Foreign;
-    is_foreign.then(|| "its content is neither empty nor a PID: it is not a lock".to_owned())
 }
 
 /// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds. The

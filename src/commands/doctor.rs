@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::platform::user;
-use crate::settings::{Bot, Origin, Settings};
+use crate::settings::{Bot, Origin, Settings, typed};
 
 /// What `doctor` has to say.
 #[derive(Debug)]
@@ -186,8 +186,8 @@ fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<Stri
         let file = global.config.as_deref().map(|file| format!("-c {} ", quote(file)));
         return Some(file.unwrap_or_default() + &shell_words::quote(&bot.name));
     }
-    let typed = || Some(format!("-m {}", shell_words::quote(&args.selection.program.as_ref()?.to_string_lossy())));
-    gather::select(bot.program.as_ref()?).or_else(typed)
+    let as_typed = || Some(format!("-m {}", shell_words::quote(&args.selection.program.as_ref()?.to_string_lossy())));
+    typed::program(bot.program.as_ref()?).or_else(as_typed)
 }
 
 /// An absolute path as a shell takes it.

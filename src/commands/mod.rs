@@ -102,7 +102,7 @@ pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a 
 fn facts_of_lock(bot: &Bot, found: &Found) -> Facts {
     let nothing_runs = [&found.instances, &found.probable, &found.others].into_iter().all(Vec::is_empty);
     let glance = (bot.program.is_some() && nothing_runs).then(|| state::glance(&bot.lock)).flatten();
-    glance.unwrap_or_else(|| state::inspect(&bot.lock))
+    glance.unwrap_or_else(|| state::inspect_with(&bot.lock, &found.pids()))
 }
 
 /// Runs the subcommand.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::view::{Holding, ProcessView};
+use super::view::{Beside, Holding, ProcessView};
 use crate::duration::Limit;
 use crate::lock::held::Incident;
 use crate::settings::Explained;
@@ -39,10 +39,10 @@ pub enum Notice {
         /// After this long.
         elapsed: Duration,
     },
-    /// Instances run without the lock.
+    /// Instances run without the lock, or hold one that has been removed.
     Unlocked {
         /// They.
-        instances: Vec<ProcessView>,
+        instances: Vec<Beside>,
         /// How long solobot waits for them.
         wait: Limit,
     },

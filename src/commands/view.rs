@@ -43,6 +43,17 @@ impl ProcessView {
     }
 }
 
+/// A process that is in the way although nobody holds the lock.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// It.
+    pub process: ProcessView,
+    /// It holds a file that was at the lock's path; else it runs without the lock.
+    pub holds_removed: bool,
+    /// Its own solobot is dead.
+    pub orphaned: bool,
+}
+
 fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -79,6 +79,19 @@ impl Error {
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
+
+    /// What is wrong, for whoever has named the path already.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::NotAFile { what, .. } => format!("it is {what}, not a plain file"),
+            Self::HardLink { links, .. } => format!("it has {links} hard links"),
+            Self::ForeignContent { .. } => "its content is neither empty nor a PID: it is not a lock".into(),
+            Self::Io { source, .. } => plain(source),
+            Self::ForeignOwner { .. } | Self::NetworkFs { .. } | Self::NoFolder { .. } | Self::Descriptor { .. } => {
+                self.to_string()
+            }
+        }
+    }
 }
 
 fn parent(path: &Path) -> &Path {

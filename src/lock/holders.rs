@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Inode, LockFile};
 use super::line::Line;
+use super::orphan::resolved;
 use crate::platform::filesystem::{KernelKey, kernel_key};
 use crate::process::identity::Identity;
 
@@ -119,25 +120,45 @@ pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -
         lines.iter().filter(|line| !line.waits).map(|line| line.pid).chain(hints.to_vec()).collect();
     pids.sort_unstable();
     pids.dedup();
-    let mut removed = path.as_os_str().to_owned();
-    removed.push(" (deleted)");
-    let removed = PathBuf::from(removed);
-    pids.into_iter().filter(|&pid| pid > 0).filter_map(|pid| locked_elsewhere(pid, path, &removed, present)).collect()
+    let place = Place::of(path, present);
+    pids.into_iter().filter_map(|pid| locked_elsewhere(pid, &place)).collect()
 }
 
-fn locked_elsewhere(pid: i32, path: &Path, removed: &Path, present: Option<Inode>) -> Option<Identity> {
+/// Whether that process is one of [`holders_of_replaced`].
+pub fn holds_replaced(process: Identity, path: &Path, present: Option<Inode>) -> bool {
+    locked_elsewhere(process.pid, &Place::of(path, present)) == Some(process)
+}
+
+/// A lock's path, and what is there now.
+struct Place {
+    path: PathBuf,
+    /// As the kernel shows a descriptor of a file that was there.
+    removed: PathBuf,
+    present: Option<Inode>,
+}
+
+impl Place {
+    fn of(path: &Path, present: Option<Inode>) -> Self {
+        let path = resolved(path);
+        let mut removed = path.as_os_str().to_owned();
+        removed.push(" (deleted)");
+        Self { removed: removed.into(), path, present }
+    }
+}
+
+fn locked_elsewhere(pid: i32, place: &Place) -> Option<Identity> {
     let identity = Identity::of(pid)?;
     let found = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok).any(|entry| {
         let Ok(link) = fs::read_link(entry.path()) else { return false };
-        if link != removed && link != path {
+        if link != place.removed && link != place.path {
             return false;
         }
-        let another = fs::metadata(entry.path()).is_ok_and(|meta| Some(Inode::from(&meta)) != present);
+        let another = fs::metadata(entry.path()).is_ok_and(|meta| Some(Inode::from(&meta)) != place.present);
         let number = entry.file_name();
         let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).unwrap_or_default();
         another && fdinfo.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
     });
-    (found && sees_our_folder(pid, path) && identity.is_alive()).then_some(identity)
+    (found && sees_our_folder(pid, &place.path) && identity.is_alive()).then_some(identity)
 }
 
 /// Whether the lock's folder is the same one for that process: with `PrivateTmp=`, or in a container, the same path means

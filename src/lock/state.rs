@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use super::Error;
 use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
-use super::owner::{self, Details, Found};
+use super::orphan::{self, is_here};
+use super::owner::{self, Found};
 use super::text::Text;
 use crate::platform::filesystem::is_open_elsewhere;
-use crate::platform::user;
 use crate::process::identity::{self, Identity};
 
 /// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
@@ -94,6 +94,13 @@ pub struct Facts {
 
 /// Looks at a lock path.
 pub fn inspect(path: &Path) -> Facts {
+    inspect_with(path, &[])
+}
+
+/// Looks at a lock path, and asks these processes, which run the bot's program, whether they hold a file that was at the
+/// path: with both file and owner record removed, nothing else leads to a bot that has inherited the lock of a solobot
+/// which is dead, since `/proc/locks` of a PID namespace does not list it.
+pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
     let unreadable = |record, why: String, not_permitted| Facts {
         path: path.to_owned(),
         state: State::Unreadable { why, not_permitted },
@@ -105,14 +112,14 @@ pub fn inspect(path: &Path) -> Facts {
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             let denied = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
-            return unreadable(Found::Absent, error.to_string(), denied);
+            return unreadable(Found::Absent, error.reason(), denied);
         }
     };
     let owner = lock.as_ref().and_then(LockFile::owner);
     let record = owner::read(path, owner);
-    match judge(path, lock.as_ref(), &record) {
+    match judge(path, lock.as_ref(), &record, candidates) {
         Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },
-        Err(error) => unreadable(record, error.to_string(), false),
+        Err(error) => unreadable(record, error.reason(), false),
     }
 }
 
@@ -135,9 +142,15 @@ pub fn glance(path: &Path) -> Option<Facts> {
     is_settled.then(|| Facts { path: path.to_owned(), state, record, waiters: Vec::new() })
 }
 
-fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State, Vec<Identity>), Error> {
-    let hints = hints(record);
+fn judge(
+    path: &Path,
+    lock: Option<&LockFile>,
+    record: &Found,
+    candidates: &[i32],
+) -> Result<(State, Vec<Identity>), Error> {
+    let mut hints = hints(record);
     let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    hints.extend(candidates);
     let replaced = holders::holders_of_replaced(path, lock.map(LockFile::inode), &hints);
     let uncovered: Vec<Identity> = replaced.into_iter().filter(|one| !is_covered(*one, &kernel)).collect();
     if !uncovered.is_empty() {
@@ -145,7 +158,7 @@ fn judge(path: &Path, lock: Option<&LockFile>, record: &Found) -> Result<(State,
     }
     let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
     if kernel.held {
-        let orphaned = record.details().is_some_and(|details| is_orphaned(lock, record, details, &kernel.holders));
+        let orphaned = orphan::is_orphaned(lock, record, &kernel.holders);
         return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
     }
     Ok((unlocked(lock, record)?, kernel.waiters))
@@ -163,33 +176,8 @@ pub fn hints(record: &Found) -> Vec<i32> {
     pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
 }
 
-/// The lock was taken for a COMMAND by a solobot that is dead now. COMMAND's PID is in the text before it is in the record.
-fn is_orphaned(lock: &LockFile, record: &Found, details: &Details, holders: &[Identity]) -> bool {
-    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
-    let is_apart = |pid: i64| pid != i64::from(details.holder_pid);
-    let named = Text::read(lock.file()).ok().and_then(Text::pid);
-    let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
-    let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
-    apart && !holders.is_empty() && is_here(details) && !holder.is_alive()
-}
-
-/// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one.
-pub fn abandoned(record: &Found) -> Option<Identity> {
-    let details = record.details()?;
-    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
-    let command = Identity { pid: i32::try_from(record.record()?.pid).ok()?, start_ticks: details.start_ticks };
-    (is_here(details) && !holder.is_alive() && command.is_alive()).then_some(command)
-}
-
-/// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.
-fn is_here(details: &Details) -> bool {
-    identity::boot_id().is_none_or(|boot| boot == details.boot_id)
-        && details.host == user::host_name()
-        && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)
-}
-
-/// What a lock is that nobody else holds: free, stale, or claimed by a process that lives without a flock. One living
-/// claim is enough.
+/// What a lock is that nobody else holds: free, stale, claimed by a process that lives without a flock (one living claim is
+/// enough), or somebody's file, which [`LockFile::open`] refuses to take for a lock.
 ///
 /// # Errors
 /// The text cannot be read.
@@ -203,6 +191,10 @@ pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
         (Some(&process), _) => State::OwnerAliveUnlocked(process),
+        (None, _) if text == Text::Foreign => {
+            let why = Error::ForeignContent { path: lock.path().to_owned() }.reason();
+            State::Unreadable { why, not_permitted: false }
+        }
         (None, Some(stale)) => State::Stale(stale.clone()),
         (None, None) => State::Free,
     })
@@ -349,6 +341,21 @@ mod tests {
             assert_eq!(glance(path), None, "somebody has it open");
             drop(lock);
             assert!(glance(path).is_some());
+        });
+    }
+
+    #[test]
+    fn somebodys_file_is_unreadable_unless_somebody_holds_it() {
+        in_folder(|path| {
+            write(path, "print('hello')").unwrap();
+            let foreign = |state: State| matches!(state, State::Unreadable { why, .. } if why.contains("not a lock"));
+            assert!(foreign(inspect(path).state));
+            assert_eq!(glance(path), None, "not settled");
+            write(owner::path_of(path), r#"{"pid": 2147483646, "timestamp": 0.0, "app_name": "bot"}"#).unwrap();
+            assert!(foreign(inspect(path).state), "a dead claim makes it no lock");
+            let lock = file::open_to_look(path).unwrap();
+            lock.try_lock().unwrap();
+            assert!(matches!(inspect(path).state, State::Held { .. }), "flock main.py python main.py");
         });
     }
 

@@ -82,6 +82,11 @@ impl Found {
         bots
     }
 
+    /// The PIDs of everything that runs the program, wrappers included.
+    pub fn pids(&self) -> Vec<i32> {
+        [&self.instances, &self.probable, &self.others].into_iter().flatten().flat_map(Instance::heirs).collect()
+    }
+
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
     pub fn forecast(&mut self) {
         self.forecast_by(&mut origin::Answers::default());

@@ -155,8 +155,17 @@ pub fn boot_id() -> Option<String> {
 
 /// The inode number of our PID namespace (`/proc/self/ns/pid`): PIDs of another one mean nothing here.
 pub fn pid_namespace() -> Option<u64> {
+    namespace("self")
+}
+
+/// The same of another process; `None` for one that may not be looked at.
+pub fn pid_namespace_of(pid: i32) -> Option<u64> {
+    namespace(&pid.to_string())
+}
+
+fn namespace(who: &str) -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino())
+    fs::metadata(format!("/proc/{who}/ns/pid")).ok().map(|meta| meta.ino())
 }
 
 /// Whether we are in the host's own PID namespace (`PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`).

@@ -68,6 +68,11 @@ impl Instance {
         self.members.iter().map(|member| member.pid).collect()
     }
 
+    /// The PIDs of all that may have inherited what the instance was started with: its own and its wrappers'.
+    pub fn heirs(&self) -> impl Iterator<Item = i32> {
+        self.members.iter().chain(&self.wrappers).map(|process| process.pid)
+    }
+
     /// Whether that process is an ancestor of the root.
     pub fn descends_from(&self, pid: i32) -> bool {
         self.ancestors.iter().any(|ancestor| ancestor.pid == pid)

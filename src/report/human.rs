@@ -7,7 +7,7 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::clean_stale;
 use crate::commands::delete_webhook::{self, Action};
 use crate::commands::notice::Notice;
-use crate::commands::view::{Holding, ProcessView};
+use crate::commands::view::{Beside, Holding, ProcessView};
 use crate::commands::{acquire, check, release};
 use crate::duration::{Limit, show};
 use crate::exit::Exit;
@@ -127,11 +127,18 @@ pub fn waiting(elapsed: std::time::Duration, wait: Limit) -> String {
     }
 }
 
-fn unlocked(instances: &[ProcessView], wait: Limit) -> String {
-    let mut text = String::from("solobot: the lock is free, but the bot runs without it\n");
+fn unlocked(instances: &[Beside], wait: Limit) -> String {
+    let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
+        "solobot: the lock's file was removed, and its holder holds the removed one still\n"
+    } else {
+        "solobot: the lock is free, but the bot runs without it\n"
+    });
     for one in instances {
-        let _ = writeln!(text, "  {}", process(one));
-        text.push_str(&detail("since", &circumstances(one)));
+        let _ = writeln!(text, "  {}", process(&one.process));
+        text.push_str(&detail("since", &circumstances(&one.process)));
+        if one.orphaned {
+            text.push_str(&detail("orphaned", "its solobot is dead"));
+        }
     }
     let _ = writeln!(text, "solobot: waiting {wait} at most for it to end");
     text
@@ -207,6 +214,7 @@ pub fn clean_stale(outcome: &clean_stale::Outcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
         let word = match file.action {
+            clean_stale::Action::Kept if file.is_missing => "missing",
             clean_stale::Action::Kept => "kept",
             clean_stale::Action::Cleaned if outcome.dry_run => "would clean",
             clean_stale::Action::Cleaned => "cleaned",
@@ -281,10 +289,16 @@ pub fn check(outcome: &check::Outcome) -> String {
             if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
         if bot.ok {
             let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
-        } else {
-            let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
-            let _ = writeln!(text, "{name}: {}: {}", paint(BAD, no), reasons.join("; "));
+            continue;
         }
+        let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
+        let reasons = reasons.join("; ");
+        // Its reason says that it cannot be told.
+        let _ = if bot.is_unknown() {
+            writeln!(text, "{name}: {}", paint(WARNING, reasons))
+        } else {
+            writeln!(text, "{name}: {}: {reasons}", paint(BAD, no))
+        };
     }
     text
 }

@@ -64,6 +64,8 @@ pub struct Bot {
     pub grace: Duration,
     /// Where each setting came from.
     pub provenance: Provenance,
+    /// The configuration file, if it was named rather than found.
+    pub(super) config: Option<PathBuf>,
     /// The keys that root does not take from the file of the user who called `sudo`.
     pub(super) withheld: Vec<&'static str>,
 }
@@ -86,6 +88,7 @@ impl Bot {
             wait: WAIT,
             grace: GRACE,
             provenance: Provenance::default(),
+            config: None,
             withheld: Vec::new(),
         }
     }
@@ -189,6 +192,7 @@ impl Workshop<'_> {
             lock,
             program: Some(program),
             provenance: from,
+            config: file.named(),
             ..Bot::bare(dir)
         };
         let bot = self.with_defaults(bot, entry)?;
@@ -205,6 +209,7 @@ impl Workshop<'_> {
         let bot = Bot {
             name: by_program.or_else(by_command).or_else(by_lock).unwrap_or_else(|| "bot".into()),
             token: tokens::usual(cwd, self.context),
+            config: self.file.and_then(ConfigFile::named),
             ..Bot::bare(without_dots(cwd))
         };
         Ok(self.with_flags(self.with_defaults(bot, &Entry::default())?, flags, None))

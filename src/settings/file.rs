@@ -33,6 +33,7 @@ pub struct ConfigFile {
     /// What it may be used for.
     pub access: Access,
     text: String,
+    is_named: bool,
 }
 
 impl ConfigFile {
@@ -44,7 +45,7 @@ impl ConfigFile {
         if let Some(path) = named {
             let path = context.cwd.join(path);
             return match File::open(&path) {
-                Ok(file) => Self::read(path, file, Access::Full).map(Some),
+                Ok(file) => Self::read(path, file, Access::Full).map(|file| Some(Self { is_named: true, ..file })),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoFile { path }),
                 Err(source) => Err(Error::Unreadable { path, source }),
             };
@@ -58,6 +59,11 @@ impl ConfigFile {
             }
         }
         Ok(None)
+    }
+
+    /// Its path, if the operator named it: else it is found again.
+    pub fn named(&self) -> Option<PathBuf> {
+        self.is_named.then(|| self.path.clone())
     }
 
     /// The folder that relative paths start from.
@@ -101,7 +107,7 @@ impl ConfigFile {
     /// If the text is wrong.
     pub fn of_text(path: PathBuf, text: String, access: Access) -> Result<Self, Error> {
         match Schema::parse(&text) {
-            Ok(schema) => Ok(Self { path, schema, access, text }),
+            Ok(schema) => Ok(Self { path, schema, access, text, is_named: false }),
             Err(fault) => Err(Error::Text { path, fault }),
         }
     }

@@ -20,6 +20,7 @@ mod select;
 mod testing;
 mod tokens;
 mod trust;
+pub mod typed;
 
 use std::path::{Path, PathBuf};
 

@@ -208,3 +208,30 @@ fn what_may_be_another_users_bot_is_neither_yes_nor_no() {
         }
     });
 }
+
+#[test]
+fn somebodys_file_in_a_locks_place_is_no_yes() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("bot.lock", "hello\n");
+        test.write(".solobot.lock", "hello\n");
+        for (line, lock) in [
+            ("-l bot.lock", "bot.lock"),
+            ("-m bot.py", ".solobot.lock"),
+            ("-m bot.py -l bot.py", "bot.py"),
+            ("--running -l bot.lock", "bot.lock"),
+        ] {
+            let said = ["cannot tell the state of lock", &test.name(lock), "not a lock", "--lock PATH"];
+            let check = test.solobot(&format!("check {line}")).run().code(78);
+            let _ = check.stdout_has(&said).nowhere("safe to start").nowhere("one runs, and well");
+            let json = test.solobot(&format!("check --json {line}")).run().code(78).json();
+            assert_eq!(json["ok"], false, "{json}");
+            let status = line.trim_start_matches("--running ");
+            let seen = test.solobot(&format!("status {status}")).run().code(0);
+            let _ = seen.stdout_has(&[&format!("{}: cannot be told", test.name(lock)), "not a lock"]);
+            let json = test.solobot(&format!("status --json {status}")).run().code(0).json();
+            assert_eq!(json["bots"][0]["lock"]["state"], "unreadable", "{json}");
+            assert!(json["bots"][0]["lock"]["why"].as_str().unwrap().contains("not a lock"), "{json}");
+        }
+    });
+}

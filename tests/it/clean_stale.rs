@@ -1,5 +1,8 @@
 //! `clean-stale`: clears what dead processes left, and nothing else.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use crate::harness::{alone, wait_until};
 use crate::holding::{Holding, holding, orphan, stale};
 
@@ -151,5 +154,51 @@ fn where_other_users_processes_are_hidden_nothing_is_removed() {
         assert!(test.has("bot.lock"));
         let _ = test.solobot("clean-stale --remove bot.lock").run().code(0).stdout_has(&[]);
         assert!(!test.has("bot.lock"), "root sees all of them");
+    });
+}
+
+#[test]
+fn what_cannot_be_a_lock_is_named_with_its_reason() {
+    alone(|test| {
+        fs::create_dir(test.path("folder")).unwrap();
+        test.run("mkfifo fifo").code(0);
+        symlink("nowhere", test.path("link")).unwrap();
+        test.write("twice", "");
+        fs::hard_link(test.path("twice"), test.path("again")).unwrap();
+        test.write("stale.lock", "99999999");
+        let cases = [
+            ("folder", "a folder"),
+            ("fifo", "a FIFO"),
+            ("link", "a symlink"),
+            ("twice", "2 hard links"),
+            ("/dev/null", "a device"),
+        ];
+        for (name, why) in cases {
+            for options in ["", "--remove", "--dry-run"] {
+                let path = if name.starts_with('/') { name.to_owned() } else { test.name(name) };
+                let output = test.solobot(&format!("clean-stale {options} {name}")).run().code(78);
+                let _ = output.stdout_has(&[&format!("kept {path}: "), why]);
+            }
+        }
+        // It keeps nobody else from being cleaned.
+        let json = test.solobot("clean-stale --json folder stale.lock").run().code(78).json();
+        assert_eq!((&json["files"][0]["action"], &json["files"][1]["action"]), (&"kept".into(), &"cleaned".into()));
+        assert_eq!(test.read("stale.lock"), "");
+    });
+}
+
+#[test]
+fn a_mistyped_path_can_be_seen() {
+    alone(|test| {
+        test.write("bot.lock", "99999999");
+        let output = test.solobot("clean-stale bto.lock bot.lock").run().code(0);
+        let missing = format!("missing {}: there is no such file", test.name("bto.lock"));
+        let _ = output.stdout_has(&[&missing, &format!("cleaned {}", test.name("bot.lock"))]);
+        let json = test.solobot("clean-stale --json --remove bto.lock").run().code(0).json();
+        assert_eq!(
+            (&json["files"][0]["path"], &json["files"][0]["action"]),
+            (&test.name("bto.lock").into(), &"kept".into())
+        );
+        assert!(json["files"][0]["reason"].as_str().unwrap().contains("no such file"), "{json}");
     });
 }

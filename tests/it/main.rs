@@ -48,6 +48,7 @@ mod pid_reuse;
 mod races;
 mod recipes;
 mod release;
+mod removed;
 mod restart;
 mod rules;
 mod schema;

@@ -95,3 +95,20 @@ fn solobot_and_the_bot_both_killed_leave_a_stale_lock_that_the_next_start_takes(
         assert!(!test.has("bot.lock.info"));
     });
 }
+
+#[test]
+fn a_bot_that_took_the_lock_itself_is_an_orphan_too_when_its_solobot_is_dead() {
+    alone(|test| {
+        let solobot = test.solobot("acquire --handover -l bot.lock -- flock -F bot.lock sleep 600").start();
+        let name = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let sleeps = || solobot.descendants().into_iter().find(|&pid| name(pid) == "sleep\n");
+        wait_until("the bot holds it", || sleeps().is_some() && test.is_locked("bot.lock"));
+        let bot = sleeps().unwrap();
+        let second = || test.solobot("acquire --takeover=orphan -w 1 -l bot.lock -- echo mine").run();
+        let _ = second().code(75).stderr_has(&["no orphan"]);
+        solobot.kill_alone();
+        let _ = test.solobot("status -l bot.lock").run().code(0).stdout_has(&["orphaned"]);
+        let _ = second().code(0).stdout_is("mine\n").stderr_has(&["taking over", &bot.to_string()]);
+        assert!(!alive(bot));
+    });
+}

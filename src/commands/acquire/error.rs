@@ -1,9 +1,9 @@
 //! Why `acquire` did not come to hold the lock, or COMMAND to run.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::commands::view::{Holding, ProcessView};
+use crate::commands::view::{Beside, Holding};
 use crate::duration::Limit;
 use crate::error::{Expected, plain};
 use crate::exit::Exit;
@@ -23,11 +23,15 @@ pub enum Error {
         /// 75, or what `-E` says.
         exit: Exit,
     },
-    /// The lock is free, but instances run without it.
-    #[error("{}", unlocked(.instances))]
+    /// Nobody holds the lock's file, but instances run without it, or hold one that was there before.
+    #[error("{}", unlocked(.lock, .instances))]
     Unlocked {
+        /// The lock.
+        lock: PathBuf,
         /// They.
-        instances: Vec<ProcessView>,
+        instances: Vec<Beside>,
+        /// What means this bot behind a subcommand.
+        typed: String,
         /// 75, or what `-E` says.
         exit: Exit,
     },
@@ -92,9 +96,30 @@ fn held(holding: &Holding, program: &str, waited: Limit) -> String {
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
-fn unlocked(instances: &[ProcessView]) -> String {
-    let list: Vec<String> = instances.iter().map(|one| format!("PID {}: {}", one.pid, one.command)).collect();
-    format!("the lock is free, but the bot runs without it: {}", list.join("; "))
+fn unlocked(lock: &Path, instances: &[Beside]) -> String {
+    let list: Vec<String> =
+        instances.iter().map(|one| format!("PID {}: {}", one.process.pid, one.process.command)).collect();
+    let list = list.join("; ");
+    if instances.iter().any(|one| one.holds_removed) {
+        return format!("lock `{}` was removed, and its holder holds the removed file still: {list}", lock.display());
+    }
+    format!("the lock is free, but the bot runs without it: {list}")
+}
+
+fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
+    let pids: Vec<String> = instances.iter().map(|one| one.process.pid.to_string()).collect();
+    let mut hints = vec![format!("look at it: solobot status {typed}; stop it: kill {}", pids.join(" "))];
+    if instances.iter().all(|one| one.orphaned) {
+        hints.push(
+            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
+        );
+    } else {
+        hints.push("or let solobot stop it: solobot acquire --takeover …".into());
+    }
+    if !instances.iter().any(|one| one.holds_removed || one.orphaned) {
+        hints.push("if it may run beside: solobot acquire --lock-only …".into());
+    }
+    hints
 }
 
 impl Expected for Error {
@@ -125,14 +150,7 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Held { holding, .. } => holding.remedies.clone(),
-            Self::Unlocked { instances, .. } => {
-                let pids: Vec<String> = instances.iter().map(|one| one.pid.to_string()).collect();
-                vec![
-                    format!("look at it: solobot status; stop it: kill {}", pids.join(" ")),
-                    "or let solobot stop it: solobot acquire --takeover …".into(),
-                    "if it may run beside: solobot acquire --lock-only …".into(),
-                ]
-            }
+            Self::Unlocked { instances, typed, .. } => hints_of_unlocked(instances, typed),
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
             Self::Hidden { .. } => vec![
                 "it is another user's: sudo solobot status".into(),

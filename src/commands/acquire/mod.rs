@@ -25,7 +25,7 @@ pub use self::error::Error as AcquireError;
 use self::modes::Mode;
 pub use self::story::Story;
 use super::notice::{Notice, Notify};
-use super::view::ProcessView;
+use super::view::Beside;
 use crate::cli;
 use crate::duration::Limit;
 use crate::error::Error;
@@ -132,7 +132,10 @@ pub fn run(
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }
-        Progress::Unlocked(instances) => Err(AcquireError::Unlocked { instances, exit: request.conflict_exit }.into()),
+        Progress::Unlocked(instances) => {
+            let (lock, typed) = (request.bot.lock.clone(), request.bot.typed());
+            Err(AcquireError::Unlocked { lock, instances, typed, exit: request.conflict_exit }.into())
+        }
         Progress::Refused => {
             let refusal = attempt.refusal();
             if let Limit::For(after) = request.wait {
@@ -158,8 +161,8 @@ enum Progress {
     Held(Box<Held>),
     /// Another holds it still.
     Refused,
-    /// Nobody else holds it, but these instances run without it.
-    Unlocked(Vec<ProcessView>),
+    /// Nobody else holds it, but these instances run without it, or hold a file that was at its path.
+    Unlocked(Vec<Beside>),
     /// A signal asked solobot to end.
     Signal(i32),
 }

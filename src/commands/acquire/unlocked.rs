@@ -12,12 +12,14 @@ use std::time::{Duration, Instant};
 
 use super::takeover;
 use super::{Progress, Request};
+use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
-use crate::commands::view::ProcessView;
+use crate::commands::view::{Beside, ProcessView};
 use crate::error::Error;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
-use crate::lock::state::{State, abandoned, hints, inspect};
+use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
+use crate::lock::state::{State, hints, inspect};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{holders, layouts, owner};
@@ -62,7 +64,7 @@ pub fn wait_for(
         }
         Ok(instances)
     };
-    wait_until_none(request, find, None, signals, deadline, notify)
+    wait_until_none(request, held.file(), find, None, signals, deadline, notify)
 }
 
 /// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
@@ -76,18 +78,23 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
-    wait_until_none(request, |_| Ok(predecessors(lock)), Some(LOOK_EVERY), signals, deadline, notify)
+    wait_until_none(request, lock, |_| Ok(predecessors(request, lock)), Some(LOOK_EVERY), signals, deadline, notify)
 }
 
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
-/// names somebody alive. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
-fn predecessors(lock: &LockFile) -> Vec<Identity> {
+/// names somebody alive. Where there was none, whoever runs the program is asked too: an heir of a dead solobot's lock is
+/// in no list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
+fn predecessors(request: &Request<'_>, lock: &LockFile) -> Vec<Identity> {
     let record = owner::read(lock.path(), lock.owner());
     let text = Text::read(lock.file()).ok().and_then(Text::pid);
     let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Identity> = abandoned(&record).into_iter().collect();
     if lock.is_new() || is_named_alive() {
-        found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &hints(&record)));
+        let program = request.bot.program.as_ref().filter(|_| lock.is_new());
+        let running = program.and_then(|program| find::find(&Search::new(program)).ok());
+        let asked: Vec<i32> =
+            hints(&record).into_iter().chain(text).chain(running.iter().flat_map(find::Found::pids)).collect();
+        found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &asked));
     }
     found.retain(|&process| !is_ours(process, lock));
     found.sort_unstable();
@@ -101,6 +108,7 @@ fn predecessors(lock: &LockFile) -> Vec<Identity> {
 /// Waits until `find` finds nobody: for the end of whom it found, and looking again `every` so often.
 fn wait_until_none(
     request: &Request<'_>,
+    lock: &LockFile,
     mut find: impl FnMut(&mut dyn Notify) -> io::Result<Vec<Identity>>,
     every: Option<Duration>,
     signals: &Signals,
@@ -114,12 +122,12 @@ fn wait_until_none(
         if instances.is_empty() {
             return Ok(None);
         }
-        if request.args.takeover == Some(crate::cli::Takeover::Any) && !said {
+        if !said && may_stop(request, lock, &instances) {
             said = true;
             takeover::stop_unlocked(request, &instances, notify)?;
             continue;
         }
-        let views = || instances.iter().copied().map(ProcessView::of).collect::<Vec<_>>();
+        let views = || instances.iter().map(|&instance| beside(instance, lock)).collect::<Vec<_>>();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(Some(Progress::Unlocked(views())));
         }
@@ -132,6 +140,24 @@ fn wait_until_none(
             return Ok(Some(Progress::Signal(signal)));
         }
     }
+}
+
+fn may_stop(request: &Request<'_>, lock: &LockFile, instances: &[Identity]) -> bool {
+    match request.args.takeover {
+        Some(Takeover::Any) => true,
+        Some(Takeover::Orphan) => instances.iter().all(|&instance| is_orphan(instance, lock)),
+        None => false,
+    }
+}
+
+fn is_orphan(process: Identity, lock: &LockFile) -> bool {
+    let record = owner::read(lock.path(), lock.owner());
+    abandoned(&record) == Some(process) || has_outlived_its_solobot(process, lock.path())
+}
+
+fn beside(process: Identity, lock: &LockFile) -> Beside {
+    let holds_removed = holders::holds_replaced(process, lock.path(), Some(lock.inode()));
+    Beside { process: ProcessView::of(process), holds_removed, orphaned: is_orphan(process, lock) }
 }
 
 /// Waits until all of them have ended, the deadline, or a signal that asks to end.

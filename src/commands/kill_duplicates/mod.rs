@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{Facts, State, inspect_with};
 use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
@@ -136,9 +136,9 @@ struct Stopping<'a> {
 impl Stopping<'_> {
     fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         let bot = settings.select_one(&self.options.selection, self.bot)?;
-        let facts = inspect(&bot.lock);
         let program = bot.program.as_ref().filter(|_| !self.names_a_lock_alone());
         let mut found = if program.is_some() { look(&bot)? } else { Found::default() };
+        let facts = inspect_with(&bot.lock, &found.pids());
         if let Some(program) = program {
             found.refuse_nothing(program)?;
         }

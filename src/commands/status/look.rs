@@ -13,7 +13,7 @@ use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
 use crate::lock::layouts;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{State, inspect_with};
 use crate::platform::user;
 use crate::process::connections::{self, Servers, Subject};
 use crate::process::find::{self, Found, Search};
@@ -158,8 +158,9 @@ impl<'a> Look<'a> {
             let folder = folder_of(first);
             let state = self.settings.context().home.as_ref().map(|home| home.join(".local/state"));
             let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
-            let facts =
-                locks.into_iter().flatten().map(|lock| inspect(&lock)).find(|facts| facts.state != State::Absent);
+            let heirs: Vec<i32> = instances.iter().flat_map(|one| one.heirs()).collect();
+            let mut facts = locks.into_iter().flatten().map(|lock| inspect_with(&lock, &heirs));
+            let facts = facts.find(|facts| facts.state != State::Absent);
             let views = instances.iter().map(|one| InstanceView::of(one, facts.as_ref()));
             let token = first.token.clone().zip(first.bot_id.clone());
             outcome.bots.push(BotView {

@@ -30,7 +30,7 @@ use super::{Covered, Outcome, Polling, Watched};
 use crate::error::Error;
 use crate::journal::{Event, Journal};
 use crate::lock::owner;
-use crate::lock::state::inspect;
+use crate::lock::state::inspect_with;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{Signal, Signals};
@@ -106,7 +106,8 @@ impl Outcome {
     fn look_again(&mut self) {
         self.time = now();
         for bot in &mut self.bots {
-            let facts = bot.lock.as_ref().map(|lock| inspect(&lock.path));
+            let known: Vec<i32> = bot.instances.iter().flat_map(|one| one.pids.iter().copied()).collect();
+            let facts = bot.lock.as_ref().map(|lock| inspect_with(&lock.path, &known));
             bot.instances.retain_mut(|instance| {
                 instance.members.retain(|member| member.is_alive());
                 // What has outlived its root is an instance by itself.

@@ -8,7 +8,7 @@ use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
 use crate::lock::line::Kind;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{State, inspect_with};
 use crate::lock::text::Text;
 use crate::platform::filesystem;
 use crate::process::argv;
@@ -19,7 +19,9 @@ use crate::process::origin::Starter;
 
 /// Looks at a lock's path, also as these instances see it.
 pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
-    let facts = inspect(path);
+    let instances: Vec<&Seen> = instances.collect();
+    let heirs: Vec<i32> = instances.iter().flat_map(|seen| seen.instance.heirs()).collect();
+    let facts = inspect_with(path, &heirs);
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
     let text = file.as_ref().and_then(|file| Text::read(file.file()).ok()).and_then(Text::pid);
@@ -44,7 +46,7 @@ pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_
         network: network.map(str::to_owned),
         network_allowed,
         cleaner: tmpfiles::cleaner_of(path),
-        elsewhere: instances.filter_map(|seen| view::elsewhere(seen.pid(), path)).collect(),
+        elsewhere: instances.iter().filter_map(|seen| view::elsewhere(seen.pid(), path)).collect(),
         facts,
     }
 }

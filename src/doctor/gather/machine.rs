@@ -7,12 +7,13 @@ use std::thread;
 use jiff::Timestamp;
 
 use super::super::facts::{Bot, Facts, Lock, Seen, TokenSeen};
-use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, select, watch};
+use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, watch};
 use crate::env;
 use crate::process::connections::connected;
 use crate::process::find;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::settings::typed;
 
 /// A token that is at hand although nothing is configured: the bot that it belongs to may be asked about.
 #[derive(Debug, Default)]
@@ -86,7 +87,7 @@ fn bot_of(instances: Vec<Seen>) -> Bot {
     let program = first.program.as_ref();
     Bot {
         name: program.map_or_else(|| first.command.clone(), ToString::to_string),
-        select: program.and_then(select),
+        select: program.and_then(typed::program),
         has_program: true,
         skip_env: Some(env::SKIP_LOCK.to_owned()),
         is_guess: true,

@@ -30,6 +30,7 @@ use crate::process::details::{Handle, variable};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
 use crate::process::program::Program;
+use crate::settings::typed;
 use crate::telegram::proxy;
 use crate::telegram::token::Token;
 
@@ -206,7 +207,7 @@ fn distinct(found: &Found, target: &Target<'_>) -> Vec<Bot> {
             let own = group[0].program.as_ref().filter(|_| is_several);
             let bot = Bot { instances: group.into_iter().map(closer).collect(), ..empty(target) };
             match own {
-                Some(own) => Bot { name: own.to_string(), select: select(own), ..bot },
+                Some(own) => Bot { name: own.to_string(), select: typed::program(own), ..bot },
                 None => bot,
             }
         })
@@ -276,34 +277,4 @@ fn traces_of(instance: &Instance, environ: Option<&[u8]>) -> Vec<Trace> {
     };
     let ancestors = instance.ancestors.iter().filter_map(|ancestor| of_ancestor(ancestor.pid));
     ancestors.chain(environ.and_then(traces::of_environ)).collect()
-}
-
-/// What means a program behind a subcommand, wherever it is typed. A module is named by its file: `-m NAME` means it only
-/// in its own folder.
-pub fn select(program: &Program) -> Option<String> {
-    let (text, name) = (program.to_string(), program.file_name());
-    let option = |text: &str| Some(format!("-m {}", shell_words::quote(text)));
-    if text.starts_with('/') || text == name {
-        return option(&text);
-    }
-    let path = name.split('.').fold(program.default_lock_dir(Path::new("/")), |path, part| path.join(part));
-    let files = [path.with_added_extension("py"), path.join("__main__.py")];
-    option(files.iter().find(|file| file.is_file())?.to_str()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_is_selected_from_anywhere() {
-        assert_eq!(select(&Program::script(Path::new("/a b/main.py"))).as_deref(), Some("-m '/a b/main.py'"));
-        assert_eq!(select(&Program::script_glob("/r/*/main.py")).as_deref(), Some("-m '/r/*/main.py'"));
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("tg")).unwrap();
-        let module = Program::module("tg.bot", dir.path());
-        assert_eq!(select(&module), None);
-        std::fs::write(dir.path().join("tg/bot.py"), "").unwrap();
-        assert_eq!(select(&module), Some(format!("-m {}/tg/bot.py", dir.path().display())));
-    }
 }
