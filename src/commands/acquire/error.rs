@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::commands::view::{Holding, ProcessView};
+use crate::commands::view::{Holding, ProcessView, shortened};
 use crate::duration::Limit;
 use crate::error::{Expected, plain};
 use crate::exit::Exit;
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another holds the lock.
-    #[error("{}", held(.holding, .program, *.waited))]
+    #[error("{}", held(.holding, .program, *.waited, &.holding.by()))]
     Held {
         /// Who.
         holding: Box<Holding>,
@@ -24,7 +24,7 @@ pub enum Error {
         exit: Exit,
     },
     /// The lock is free, but instances run without it.
-    #[error("{}", unlocked(.instances))]
+    #[error("{}", unlocked(.instances, str::to_owned))]
     Unlocked {
         /// They.
         instances: Vec<ProcessView>,
@@ -77,23 +77,19 @@ pub enum Error {
     },
 }
 
-fn held(holding: &Holding, program: &str, waited: Limit) -> String {
+fn held(holding: &Holding, program: &str, waited: Limit, by: &str) -> String {
     let waited = match waited {
         Limit::For(duration) if duration.is_zero() => String::new(),
         limit => format!(" after {limit}"),
     };
     let bot = holding.bot.as_deref().filter(|bot| *bot != program);
     let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
-    let by = match holding.main.as_ref() {
-        Some(holder) => format!("PID {}: {}", holder.pid, holder.command),
-        None => "a process outside this PID namespace".into(),
-    };
     let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
-fn unlocked(instances: &[ProcessView]) -> String {
-    let list: Vec<String> = instances.iter().map(|one| format!("PID {}: {}", one.pid, one.command)).collect();
+fn unlocked(instances: &[ProcessView], command: fn(&str) -> String) -> String {
+    let list: Vec<String> = instances.iter().map(|one| format!("PID {}: {}", one.pid, command(&one.command))).collect();
     format!("the lock is free, but the bot runs without it: {}", list.join("; "))
 }
 
@@ -106,6 +102,14 @@ impl Expected for Error {
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
             Self::Keeper { .. } => Exit::Bug,
+        }
+    }
+
+    fn brief(&self) -> String {
+        match self {
+            Self::Held { holding, program, waited, .. } => held(holding, program, *waited, &holding.by_briefly()),
+            Self::Unlocked { instances, .. } => unlocked(instances, shortened),
+            _ => self.to_string(),
         }
     }
 

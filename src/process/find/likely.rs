@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::platform::proc;
 use crate::telegram::token;
 
 use super::super::argv::{self, Reading, Runner, Target};
@@ -61,13 +62,7 @@ pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Resu
         instances[at].bot = same.map_or(bots, |earlier| earlier.bot);
         bots = bots.max(instances[at].bot + 1);
     }
-    Ok(Found {
-        instances,
-        uninspected,
-        total: listing.total,
-        hidden: !rustix::process::getuid().is_root() && table::hides_others(),
-        ..Found::default()
-    })
+    Ok(Found { instances, uninspected, total: listing.total, hidden: proc::hides_others(), ..Found::default() })
 }
 
 fn candidate(handle: &Handle, token: Option<token::Token>) -> Option<Candidate> {
