@@ -15,7 +15,7 @@ use crate::platform::{proc, user};
 use crate::telegram::token::{Token, mask};
 
 use self::candidate::{Candidate, Tree};
-pub use self::likely::{likely_bots, likely_bots_and};
+pub use self::likely::{Marks, likely_bots, likely_bots_and};
 use super::argv;
 use super::details::{self, Details, Handle, Usage};
 use super::identity::Identity;

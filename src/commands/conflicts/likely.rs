@@ -4,7 +4,9 @@ use super::super::notice::{Notice, Notify};
 use super::super::status::name_of;
 use crate::conflicts::input::{self, Input};
 use crate::error::Error;
+use crate::lock::marks;
 use crate::process::find;
+use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::logs::{self, Place};
 use crate::settings::Settings;
@@ -14,7 +16,9 @@ use crate::settings::Settings;
 /// # Errors
 /// `/proc` cannot be read; no log was found, and the error says what to type.
 pub fn inputs(settings: &Settings, notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Error> {
-    let found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let io = |source| Error::Io { action: "list processes".into(), source };
+    let holders: Vec<Identity> = marks::all().map_err(io)?.into_iter().flat_map(|mark| mark.holders).collect();
+    let found = find::likely_bots(&[], &holders).map_err(io)?;
     let mut inputs = Vec::new();
     let mut names = Vec::new();
     let mut without = Vec::new();
