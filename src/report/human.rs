@@ -80,6 +80,14 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
         Notice::Restarting { why, after } => {
             format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
         }
+        Notice::LogsFound { bot, pids, logs } => {
+            let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
+            let (bot, logs) = (sanitize::line(bot), sanitize::line(&logs.join(", ")));
+            format!(
+                "solobot: {bot} has no logs in solobot.toml; reading what PID {} writes to: {logs}\n",
+                pids.join(", ")
+            )
+        }
         Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
         Notice::PerhapsLocksItself => format!(
             "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
