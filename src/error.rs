@@ -17,6 +17,10 @@ pub trait Expected: std::error::Error {
     fn kind(&self) -> &'static str;
     /// What to do about it, most likely remedy first.
     fn hints(&self) -> Vec<String>;
+    /// The message for a person, where a foreign command line in it may be too long to be read.
+    fn brief(&self) -> String {
+        self.to_string()
+    }
 }
 
 /// Every expected error, and the unexpected ones.
@@ -65,6 +69,14 @@ impl Error {
             Self::Expected(error) => error.exit(),
             Self::Io { source, .. } => exit_of_io(source),
             Self::Bug(_) => Exit::Bug,
+        }
+    }
+
+    /// The message for a person.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Expected(error) => error.brief(),
+            _ => self.to_string(),
         }
     }
 

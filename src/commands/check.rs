@@ -11,20 +11,20 @@ use super::conflicts;
 use super::notice::{Notice, Notify};
 use super::polling;
 use super::status::{self, Covered};
+use super::unseen;
 use super::view::command_line;
 use crate::cli;
 use crate::duration::Limit;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::lock::keeper;
-use crate::lock::state::{Facts, State};
+use crate::lock::state::{Facts, State, unseen_holder};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::matching::Doubt;
 use crate::settings::{Bot, Origin, Settings};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
@@ -78,13 +78,8 @@ impl Answer {
     /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
     /// of another user whose folder is hidden, or, where one should run, a holder of the lock whom nobody here can see.
     fn unless_unseen(mut self, found: &Found, facts: &Facts, running: bool) -> Self {
-        let doubtful = found.probable.iter().find(|one| one.doubt == Some(Doubt::UnknownFolder));
-        let is_held_unseen = matches!(&facts.state, State::Held { holders, .. } if holders.is_empty());
-        let why = match doubtful {
-            Some(one) => format!("PID {} ({}) of user {} may be it", one.root.pid, one.command, one.user),
-            None if running && is_held_unseen => "a process that cannot be seen from here holds its lock".into(),
-            None => return self,
-        };
+        let holder = || unseen::holder(facts).filter(|_| running);
+        let Some(why) = unseen::instance(found).or_else(holder) else { return self };
         if !self.ok && !running {
             return self;
         }
@@ -293,7 +288,7 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
                     format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
                 }
                 (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-                (None, None) => "a process outside this PID namespace".to_owned(),
+                (None, None) => unseen_holder().to_owned(),
             };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {

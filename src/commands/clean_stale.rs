@@ -17,12 +17,11 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{self, Facts, State, inspect};
 use crate::lock::{held, holders, owner};
 use crate::platform::filesystem::is_open_elsewhere;
-use crate::platform::user;
+use crate::platform::proc;
 use crate::process::identity;
-use crate::process::table::hides_others;
 use crate::settings::Settings;
 
 /// What became of every file.
@@ -189,7 +188,7 @@ fn keep(facts: &Facts) -> Option<String> {
         State::Absent => Some("there is no such file: nothing to clean".into()),
         State::Held { holders, .. } => Some(match holders.first() {
             Some(holder) => format!("it is held by PID {}", holder.pid),
-            None => "it is held by a process outside this PID namespace".into(),
+            None => format!("it is held by {}", state::unseen_holder()),
         }),
         State::OwnerAliveUnlocked(process) => Some(alive(process.pid)),
         State::Replaced { holders } => {
@@ -223,7 +222,7 @@ fn removal_refused(lock: &LockFile) -> Option<String> {
             "{uninspected} processes cannot be inspected, and one may have it open: try again with sudo"
         ));
     }
-    if user::effective_uid() != 0 && hides_others() {
+    if proc::hides_others() {
         return Some("other users' processes are hidden, and one may have it open: try again with sudo".into());
     }
     match is_open_elsewhere(lock.file()) {

@@ -15,6 +15,7 @@ pub mod notice;
 pub mod polling;
 pub mod release;
 pub mod status;
+pub mod unseen;
 pub mod view;
 
 use crate::cli::{self, Cli, Command};

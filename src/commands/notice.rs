@@ -89,6 +89,15 @@ pub enum Notice {
         /// When.
         after: Duration,
     },
+    /// Nobody names a bot's logs: those of its instances are read.
+    LogsFound {
+        /// The bot.
+        bot: String,
+        /// Its instances.
+        pids: Vec<i32>,
+        /// What they write to.
+        logs: Vec<String>,
+    },
     /// Logs are being read.
     Reading {
         /// So many bytes so far.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::lock::owner::Details;
-use crate::lock::state::{Facts, State};
+use crate::lock::state::{self, Facts, State};
 use crate::platform::user;
 use crate::process::argv;
 use crate::process::identity::Identity;
@@ -100,6 +100,9 @@ pub struct LockView {
     pub why: Option<String>,
     /// The solobot that took it is dead, its COMMAND holds it still.
     pub orphaned: bool,
+    /// Who holds it where nobody in sight does.
+    #[serde(skip)]
+    pub unseen: Option<&'static str>,
     /// Who holds it (for `replaced`: who holds the file that is no more; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
     /// Who waits for it.
@@ -115,7 +118,7 @@ pub struct LockView {
 impl LockView {
     /// Looks at the processes behind the facts.
     pub fn of(facts: &Facts) -> Self {
-        let (state, why, holders, orphaned) = match &facts.state {
+        let (word, why, holders, orphaned) = match &facts.state {
             State::Absent => ("absent", None, &[][..], false),
             State::Free => ("free", None, &[][..], false),
             State::Held { holders, orphaned } => ("held", None, &holders[..], *orphaned),
@@ -127,9 +130,10 @@ impl LockView {
         let held = matches!(facts.state, State::Held { .. });
         Self {
             path: facts.path.clone(),
-            state,
+            state: word,
             why,
             orphaned,
+            unseen: facts.is_held_unseen().then(state::unseen_holder),
             holders: holders.iter().copied().map(ProcessView::of).collect(),
             waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
             since: facts.record.details().filter(|_| held).and_then(taken_at),
@@ -165,6 +169,41 @@ pub struct Holding {
     /// What to type, most likely first.
     #[serde(skip)]
     pub remedies: Vec<String>,
+}
+
+impl Holding {
+    /// Who holds it, in a sentence: one process, or why none can be named.
+    pub fn by(&self) -> String {
+        self.main
+            .as_ref()
+            .map_or_else(|| self.by_unseen().to_owned(), |main| format!("PID {}: {}", main.pid, main.command))
+    }
+
+    /// The same in a line that a person can read.
+    pub fn by_briefly(&self) -> String {
+        let main = self.main.as_ref();
+        main.map_or_else(
+            || self.by_unseen().to_owned(),
+            |main| format!("PID {}: {}", main.pid, shortened(&main.command)),
+        )
+    }
+
+    /// Who holds it where no process can be named.
+    pub fn by_unseen(&self) -> &'static str {
+        self.lock.unseen.unwrap_or(ENDED)
+    }
+}
+
+/// Who held a lock and is gone by now.
+pub const ENDED: &str = "a process that has ended since";
+
+/// A command line short enough for a sentence: a table's is cut to the terminal's width, a program's is whole.
+pub fn shortened(command: &str) -> String {
+    const LONGEST: usize = 80;
+    if command.chars().count() <= LONGEST {
+        return command.to_owned();
+    }
+    command.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 /// A path made absolute without touching the disk.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::file::LockFile;
 use super::line::{Kind, Line};
 use crate::platform::filesystem::{KernelKey, kernel_key};
-use crate::process::identity::Identity;
+use crate::process::identity::{self, Identity};
 
 /// A process with a descriptor that carries a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +86,19 @@ pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
         .collect()
 }
 
-/// The processes that called for a flock which is held now, each once.
+/// Who may carry a flock that is held now: the callers; or everybody, where one of them has ended and others may have
+/// inherited what it called for. In a PID namespace the kernel does not list a caller that has ended.
 ///
 /// # Errors
-/// `/proc/locks` cannot be read.
-pub fn callers() -> io::Result<Vec<Identity>> {
+/// `/proc` or `/proc/locks` cannot be read.
+pub fn suspects() -> io::Result<Vec<Identity>> {
     let table = fs::read_to_string("/proc/locks")?;
     let flocks = table.lines().filter_map(Line::parse).filter(|line| line.kind == Kind::Flock && !line.waits);
-    let mut found: Vec<Identity> = flocks.filter_map(|line| Identity::of(line.pid)).collect();
+    let callers: Option<Vec<Identity>> = flocks.map(|line| Identity::of(line.pid)).collect();
+    let mut found = match callers.filter(|_| identity::is_initial_pid_namespace()) {
+        Some(callers) => callers,
+        None => all_pids()?.into_iter().filter_map(Identity::of).collect(),
+    };
     found.sort_unstable();
     found.dedup();
     Ok(found)

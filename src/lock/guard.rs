@@ -11,6 +11,7 @@ use super::error::Error;
 use super::file::LockFile;
 use super::held::{Claim, Held, Settled};
 use super::holders;
+use super::state::unseen_holder;
 use super::wait::{self, Outcome, Place, Waiting};
 use crate::error::Expected;
 use crate::exit::Exit;
@@ -54,7 +55,7 @@ pub enum Refused {
 
 fn named(holders: &[Identity]) -> String {
     let pids: Vec<String> = holders.iter().map(|holder| format!("PID {}", holder.pid)).collect();
-    if pids.is_empty() { "a process outside this PID namespace".to_owned() } else { pids.join(", ") }
+    if pids.is_empty() { unseen_holder().to_owned() } else { pids.join(", ") }
 }
 
 impl Expected for Refused {

@@ -26,6 +26,7 @@ pub mod holders;
 pub mod keeper;
 pub mod layouts;
 pub mod line;
+pub mod marks;
 pub mod orphan;
 pub mod owner;
 pub mod state;

@@ -14,6 +14,7 @@ use super::orphan::{self, is_here};
 use super::owner::{self, Found};
 use super::text::Text;
 use crate::platform::filesystem::is_open_elsewhere;
+use crate::platform::proc;
 use crate::process::identity::{self, Identity};
 
 /// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
@@ -90,6 +91,22 @@ pub struct Facts {
     pub record: Found,
     /// Who waits for the lock.
     pub waiters: Vec<Identity>,
+}
+
+impl Facts {
+    /// It is held, and who holds it cannot be seen from here.
+    pub fn is_held_unseen(&self) -> bool {
+        matches!(&self.state, State::Held { holders, .. } if holders.is_empty())
+    }
+}
+
+/// Who holds a lock that nobody in sight holds, as far as that can be told.
+pub fn unseen_holder() -> &'static str {
+    if proc::hides_others() {
+        "a process that /proc hides (hidepid; sudo would show it)"
+    } else {
+        "a process outside this PID namespace"
+    }
 }
 
 /// Looks at a lock path.

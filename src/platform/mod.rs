@@ -13,6 +13,7 @@ pub mod nss;
 pub mod ownership;
 pub mod pidfd;
 pub mod poll;
+pub mod proc;
 pub mod signals;
 pub mod spawn;
 pub mod stdio;

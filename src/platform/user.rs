@@ -7,6 +7,11 @@ pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// Our real user id.
+pub fn real_uid() -> u32 {
+    Uid::current().as_raw()
+}
+
 /// The name of a user, or its number where there is no name.
 pub fn name(uid: u32) -> String {
     match User::from_uid(Uid::from_raw(uid)) {

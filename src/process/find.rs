@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use crate::platform::{proc, user};
 use crate::telegram::token::{Token, mask};
 
 use self::candidate::{Candidate, Tree};
-pub use self::likely::{likely_bots, likely_bots_and};
+pub use self::likely::{Marks, likely_bots, likely_bots_and};
 use super::argv;
 use super::details::{self, Details, Handle, Usage};
 use super::identity::Identity;
@@ -131,7 +132,7 @@ pub fn find(search: &Search<'_>) -> io::Result<Found> {
     let mut found = sort(tree.instances(), search);
     found.uninspected = uninspected;
     found.total = listing.total;
-    found.hidden = !rustix::process::getuid().is_root() && table::hides_others();
+    found.hidden = proc::hides_others();
     Ok(found)
 }
 
@@ -246,7 +247,7 @@ impl Tree {
             wrappers: identities(&tree.wrappers),
             ancestors: identities(&tree.ancestors),
             uid: used.uid,
-            user: users.entry(used.uid).or_insert_with(|| user_name(used.uid)).clone(),
+            user: users.entry(used.uid).or_insert_with(|| user::name(used.uid)).clone(),
             started: jiff::Timestamp::from_second(used.started).unwrap_or_default(),
             command: command_of(&root.details),
             cwd: root.cwd.clone(),
@@ -282,14 +283,6 @@ pub fn command_line(argv: &[std::ffi::OsString]) -> String {
         words => shell_words::join(words),
     };
     mask(&line).into_owned()
-}
-
-/// The name of a user; the number where there is none.
-pub fn user_name(uid: u32) -> String {
-    match nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)) {
-        Ok(Some(user)) => user.name,
-        _ => uid.to_string(),
-    }
 }
 
 /// What a command line runs, for messages about a process that is no instance.

@@ -183,6 +183,15 @@ impl Origin {
         }
     }
 
+    /// The ancestor that cannot be seen, in words, where it alone is why the instance counts as one that comes back.
+    pub fn unseen(&self) -> Option<&str> {
+        match self.kind {
+            OriginKind::Parent if self.pid.is_none() => Some(&self.evidence),
+            OriginKind::Solobot => self.above.as_ref()?.unseen(),
+            _ => None,
+        }
+    }
+
     /// Whether a service manager keeps it: the instance to keep if none holds the lock.
     pub fn is_managed(&self) -> bool {
         match self.kind.role() {

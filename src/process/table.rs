@@ -104,16 +104,6 @@ pub(super) fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
     found
 }
 
-/// Whether `/proc` hides other users' processes (`hidepid=`), so that what is listed may not be all there is.
-pub fn hides_others() -> bool {
-    let Ok(mounts) = std::fs::read_to_string("/proc/self/mountinfo") else { return false };
-    mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/proc")).any(|line| {
-        line.split([' ', ',']).any(|option| {
-            option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off" | "1" | "noaccess"))
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command};

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal};
 
-use super::find::user_name;
+use crate::platform::user;
+
 use super::identity::{Identity, Stat};
 use super::instance::Instance;
 use super::table;
@@ -310,7 +311,7 @@ fn survived(pid: i32) -> Option<Outcome> {
 fn not_permitted(identity: Identity) -> Outcome {
     use std::os::unix::fs::MetadataExt as _;
     let uid = std::fs::metadata(format!("/proc/{}", identity.pid)).map(|meta| meta.uid());
-    Outcome::NotPermitted { user: uid.map_or_else(|_| "its user".to_owned(), user_name) }
+    Outcome::NotPermitted { user: uid.map_or_else(|_| "its user".to_owned(), user::name) }
 }
 
 /// The kernel function that a process sleeps in; `0` means none.

@@ -7,7 +7,7 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::clean_stale;
 use crate::commands::delete_webhook::{self, Action};
 use crate::commands::notice::Notice;
-use crate::commands::view::{Beside, Holding, ProcessView};
+use crate::commands::view::{Beside, Holding, ProcessView, shortened};
 use crate::commands::{acquire, check, release};
 use crate::duration::{Limit, show};
 use crate::exit::Exit;
@@ -35,7 +35,7 @@ pub fn hint_lines(hints: &[String]) -> String {
 
 /// A process in a sentence: `PID 4242: python main.py`.
 fn process(view: &ProcessView) -> String {
-    format!("PID {}: {}", paint(NAME, view.pid), sanitize::line(&view.command))
+    format!("PID {}: {}", paint(NAME, view.pid), sanitize::line(&shortened(&view.command)))
 }
 
 /// Since when and by whom a process runs.
@@ -80,6 +80,14 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
         Notice::Restarting { why, after } => {
             format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
         }
+        Notice::LogsFound { bot, pids, logs } => {
+            let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
+            let (bot, logs) = (sanitize::line(bot), sanitize::line(&logs.join(", ")));
+            format!(
+                "solobot: {bot} has no logs in solobot.toml; reading what PID {} writes to: {logs}\n",
+                pids.join(", ")
+            )
+        }
         Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
         Notice::PerhapsLocksItself => format!(
             "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
@@ -94,7 +102,7 @@ fn refused(holding: &Holding, wait: Limit) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
-        None => format!("solobot: lock {lock} is held by a process outside this PID namespace\n"),
+        None => format!("solobot: lock {lock} is held by {}\n", holding.by_unseen()),
     };
     if let Some(holder) = holding.main.as_ref() {
         text.push_str(&detail("since", &circumstances(holder)));
@@ -185,7 +193,16 @@ pub fn release(outcome: &release::Outcome) -> String {
         release::Reason::HeldByBot(holding) => hint_lines(&holding.remedies),
         _ => String::new(),
     };
-    format!("{}\n{hints}", sanitize::line(&release_reason(outcome)))
+    let reason = match &outcome.reason {
+        release::Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by_briefly()),
+        _ => release_reason(outcome),
+    };
+    format!("{}\n{hints}", sanitize::line(&reason))
+}
+
+fn held_by_bot(outcome: &release::Outcome, by: &str) -> String {
+    let lock = outcome.lock.display();
+    format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
 }
 
 /// Why a lock was, or was not, released.
@@ -195,13 +212,7 @@ pub fn release_reason(outcome: &release::Outcome) -> String {
         release::Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
         release::Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
         release::Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
-        release::Reason::HeldByBot(holding) => {
-            let by = holding.main.as_ref().map_or_else(
-                || "a process outside this PID namespace".to_owned(),
-                |holder| format!("PID {}: {}", holder.pid, holder.command),
-            );
-            format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
-        }
+        release::Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by()),
         release::Reason::KeeperSurvived(keeper) => {
             format!("not released: the keeper, PID {}, does not end", keeper.pid)
         }

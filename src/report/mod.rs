@@ -146,7 +146,7 @@ impl Report {
         } else if let Error::Bug(message) = error {
             style::to_stderr(&format!("{}\n", crate::telemetry::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
-            style::notice(&human::error(&error.to_string(), &error.hints()), self.has_colour());
+            style::notice(&human::error(&error.brief(), &error.hints()), self.has_colour());
         }
         error.exit()
     }

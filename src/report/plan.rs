@@ -9,15 +9,16 @@ use crate::commands::kill_duplicates::{Outcome, PlanView, ResultView};
 
 /// The plan, then the results. On a terminal that has just shown it, the plan is not shown twice.
 pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
-    let mut text = match (outcome.plan.is_empty(), outcome.uninspected) {
-        (true, _) if outcome.hidden => {
-            "no instance seen; other users' processes are hidden (sudo would show them)\n".to_owned()
-        }
-        (true, 0) => "no instance runs\n".to_owned(),
-        (true, many) => format!("no instance seen; {many} processes could not be inspected (sudo would show them)\n"),
+    let blind = blind(outcome);
+    let mut text = match (outcome.plan.is_empty(), &blind) {
+        (true, None) => "no instance runs\n".to_owned(),
+        (true, Some(_)) => "no instance seen by this user\n".to_owned(),
         (false, _) if outcome.shown && width.is_some() => String::new(),
         (false, _) => table(&outcome.plan, width),
     };
+    if let Some(blind) = blind {
+        let _ = writeln!(text, "{}", paint(WARNING, blind));
+    }
     match &outcome.results {
         None if outcome.plan.iter().any(|step| step.action == Action::Stop) => {
             text.push_str(&paint(FAINT, "nothing was stopped\n"));
@@ -27,6 +28,21 @@ pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
         Some(results) => results.iter().for_each(|result| text.push_str(&line(result))),
     }
     text
+}
+
+/// What keeps "no more than these" from being certain, and how to look again.
+fn blind(outcome: &Outcome) -> Option<String> {
+    if let Some(why) = &outcome.cannot_tell {
+        return Some(format!("cannot tell: {}", sanitize::line(why)));
+    }
+    let unread = match outcome.uninspected {
+        0 => None,
+        1 => Some("one process could not be inspected".to_owned()),
+        many => Some(format!("{many} processes could not be inspected")),
+    };
+    let hidden = outcome.hidden.then(|| "other users' processes are hidden (hidepid)".to_owned());
+    let parts: Vec<String> = hidden.into_iter().chain(unread).collect();
+    (!parts.is_empty()).then(|| format!("{}: sudo would show them", parts.join(", ")))
 }
 
 /// The plan as a table, and below it what to type for what solobot leaves alone.

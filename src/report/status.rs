@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table};
 use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
-use crate::commands::view::{LockView, ProcessView};
+use crate::commands::view::{ENDED, LockView, ProcessView, shortened};
 use crate::duration::show;
 use crate::settings::why_no_bot;
 
@@ -83,7 +83,7 @@ fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
 
 fn process(view: &ProcessView) -> String {
     let age = view.age.map_or_else(String::new, |age| format!(", for {}", show(age)));
-    format!("PID {} ({}{age})", view.pid, sanitize::line(&view.command))
+    format!("PID {} ({}{age})", view.pid, sanitize::line(&shortened(&view.command)))
 }
 
 fn list(views: &[ProcessView]) -> String {
@@ -94,7 +94,7 @@ fn list(views: &[ProcessView]) -> String {
 fn lock(lock: &LockView) -> String {
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
-        "held" if lock.holders.is_empty() => "held by a process outside this PID namespace".to_owned(),
+        "held" if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
         "held" if lock.orphaned => {
             paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders)))
         }

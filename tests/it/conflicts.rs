@@ -262,6 +262,32 @@ fn with_nothing_configured_the_likely_bots_logs_are_found() {
 }
 
 #[test]
+fn a_bot_of_the_file_without_logs_has_those_that_it_writes() {
+    alone(|test| {
+        test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\n");
+        let script = "import signal\nlog = open('app.log', 'a')\nopen('up', 'w')\nsignal.pause()\n";
+        test.write("main.py", script);
+        test.write("app.log", series(10, 9, 4, 30));
+        let line = ["conflicts", "conflicts main"];
+        for line in line {
+            let none = "bot `main` has no logs in solobot.toml, and no instance that writes to one";
+            test.solobot(line).run().code(2).stderr_has(&[none, "logs = ["]);
+        }
+        let bot = test.start("sh -c 'exec python3 main.py >/dev/null 2>&1'");
+        crate::harness::wait_until("it is up", || test.has("up"));
+        for line in line {
+            let said = format!("reading what PID {} writes to: {}", bot.pid(), test.name("app.log"));
+            test.solobot(line)
+                .run()
+                .code(0)
+                .stdout_has(&["4"])
+                .stderr_has(&["main has no logs in solobot.toml", &said]);
+            test.solobot(&format!("{line} -q")).run().code(0);
+        }
+    });
+}
+
+#[test]
 fn a_units_journal() {
     alone(|test| {
         let script = format!(

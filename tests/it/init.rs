@@ -164,9 +164,18 @@ fn a_bot_of_layout_b_keeps_its_lock_and_takes_it_itself() {
 #[test]
 fn a_bot_under_solobots_own_lock() {
     alone(|test| {
-        let held = holding(test);
+        test.bot("bot.py");
+        let held = test.start("flock bot.lock python3 bot.py --pid-file bot.pid");
+        test.wait_for_pid("bot.pid");
         let seen = status_after_init(test, ".");
         assert!(seen.is_empty(), "a lock of any name shows nothing: {seen:?}");
+        drop(held);
+        // But solobot's record beside it does.
+        fs::remove_file(test.path("solobot.toml")).unwrap();
+        let held = holding(test);
+        let seen = status_after_init(test, ".");
+        assert_eq!((seen.len(), &seen[0].1), (1, &vec![i64::from(held.bot)]), "{seen:?}");
+        assert_eq!((seen[0].2.clone(), seen[0].3.as_str()), (test.name("bot.lock"), "held"));
         drop(held);
         fs::remove_file(test.path("solobot.toml")).unwrap();
         fs::remove_file(test.path("bot.pid")).unwrap();

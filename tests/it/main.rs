@@ -12,6 +12,7 @@ mod standin;
 mod acquire;
 mod bad_paths;
 mod bad_records;
+mod blind;
 mod check;
 mod clean_stale;
 mod completions;

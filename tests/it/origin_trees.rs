@@ -188,7 +188,7 @@ fn a_title_of_its_own() {
             let seen = only(test, "-m bot.py", bot.pid());
             assert_eq!(seen["confidence"], confidence, "{title}: {seen}");
             let answer = test.solobot("stop --json -m bot.py").run();
-            let (code, action) = if confidence == "file" { (0, "stop") } else { (0, "blocked") };
+            let (code, action) = if confidence == "file" { (0, "stop") } else { (1, "blocked") };
             let answer = answer.code(code).json();
             assert_eq!(by_pid(&answer, "plan"), [(bot.pid(), action.to_owned())].into(), "{answer}");
             if action == "blocked" {

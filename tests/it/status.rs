@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Signal, Test, alone, wait_until};
+use crate::harness::{Signal, Test, alive, alone, wait_until};
 use crate::holding::{Holding, holding, orphan, stale};
+use crate::scenes::{launch, pid};
 
 /// The one bot of `status --json -l bot.lock`.
 #[track_caller]
@@ -187,5 +188,47 @@ fn watch_repeats_until_it_is_told_to_stop() {
         watching.signal(Signal::INT);
         let output = watching.finish().stdout_has(&["bot.lock"]);
         output.signal(Signal::INT);
+    });
+}
+
+/// The bots of a bare `status`: their instances' PIDs, how they stand to their lock, and its name.
+#[track_caller]
+fn bare(test: &Test) -> Vec<(Vec<i32>, Value, String)> {
+    let json = test.solobot("status --json").run().code(0).json();
+    let said = test.solobot("status").run().code(0).stdout().to_owned();
+    let of_bot = |bot: &Value| {
+        let instances = bot["instances"].as_array().unwrap();
+        let lock = bot["lock"]["path"].as_str().unwrap_or_default().to_owned();
+        assert!(said.contains(&lock), "{said}");
+        (instances.iter().map(pid).collect(), instances[0]["lock"].clone(), lock)
+    };
+    json["bots"].as_array().unwrap().iter().map(of_bot).collect()
+}
+
+/// The bot reads its token from `.env` by itself: there is none in its environment, and here no connection either.
+#[test]
+fn a_bot_that_shows_no_token_is_known_by_its_lock() {
+    alone(|test| {
+        test.bot("bot.py");
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        for (line, lock, stands) in [
+            ("solobot acquire -- python3 bot.py".to_owned(), ".solobot.lock", "holder"),
+            ("solobot acquire -o -l my.lock -- python3 bot.py".to_owned(), "my.lock", "covered"),
+            ("solobot acquire -l my.lock -- sh -c 'python3 bot.py; exit 0'".to_owned(), "my.lock", "covered"),
+            ("flock --close .bot_instance.lock python3 bot.py".to_owned(), ".bot_instance.lock", "covered"),
+            (format!("sh -c '{exe} acquire --lock-only -l my.lock --pid $$ && exec python3 bot.py'"), "my.lock", ""),
+        ] {
+            let (started, bot) = launch(test, &line, "");
+            let seen = bare(test);
+            assert_eq!((seen.len(), &seen[0].0, &seen[0].2), (1, &vec![bot], &test.name(lock)), "{line}: {seen:?}");
+            assert!(stands.is_empty() || seen[0].1 == stands, "{line}: {seen:?}");
+            started.kill();
+            wait_until("all have ended", || !alive(bot) && bare(test).is_empty());
+        }
+        // Locks of anything else mark nobody.
+        let backup = test.start("flock backup.lock python3 bot.py");
+        wait_until("it holds its lock", || test.is_locked("backup.lock"));
+        assert_eq!(bare(test), []);
+        drop(backup);
     });
 }

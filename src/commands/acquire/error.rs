@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::commands::view::{Beside, Holding};
+use crate::commands::view::{Beside, Holding, shortened};
 use crate::duration::Limit;
 use crate::error::{Expected, plain};
 use crate::exit::Exit;
@@ -12,7 +12,7 @@ use crate::exit::Exit;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another holds the lock.
-    #[error("{}", held(.holding, .program, *.waited))]
+    #[error("{}", held(.holding, .program, *.waited, &.holding.by()))]
     Held {
         /// Who.
         holding: Box<Holding>,
@@ -24,7 +24,7 @@ pub enum Error {
         exit: Exit,
     },
     /// Nobody holds the lock's file, but instances run without it, or hold one that was there before.
-    #[error("{}", unlocked(.lock, .instances))]
+    #[error("{}", unlocked(.lock, .instances, str::to_owned))]
     Unlocked {
         /// The lock.
         lock: PathBuf,
@@ -81,25 +81,20 @@ pub enum Error {
     },
 }
 
-fn held(holding: &Holding, program: &str, waited: Limit) -> String {
+fn held(holding: &Holding, program: &str, waited: Limit, by: &str) -> String {
     let waited = match waited {
         Limit::For(duration) if duration.is_zero() => String::new(),
         limit => format!(" after {limit}"),
     };
     let bot = holding.bot.as_deref().filter(|bot| *bot != program);
     let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
-    let by = match holding.main.as_ref() {
-        Some(holder) => format!("PID {}: {}", holder.pid, holder.command),
-        None => "a process outside this PID namespace".into(),
-    };
     let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
-fn unlocked(lock: &Path, instances: &[Beside]) -> String {
-    let list: Vec<String> =
-        instances.iter().map(|one| format!("PID {}: {}", one.process.pid, one.process.command)).collect();
-    let list = list.join("; ");
+fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {
+    let named = |one: &Beside| format!("PID {}: {}", one.process.pid, command(&one.process.command));
+    let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
     if instances.iter().any(|one| one.holds_removed) {
         return format!("lock `{}` was removed, and its holder holds the removed file still: {list}", lock.display());
     }
@@ -131,6 +126,14 @@ impl Expected for Error {
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
             Self::Keeper { .. } => Exit::Bug,
+        }
+    }
+
+    fn brief(&self) -> String {
+        match self {
+            Self::Held { holding, program, waited, .. } => held(holding, program, *waited, &holding.by_briefly()),
+            Self::Unlocked { lock, instances, .. } => unlocked(lock, instances, shortened),
+            _ => self.to_string(),
         }
     }
 

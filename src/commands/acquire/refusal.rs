@@ -6,6 +6,7 @@ use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::platform::proc;
 use crate::process::identity::{Identity, lineage};
 use crate::process::origin::{self, Respawns};
 use crate::settings::Bot;
@@ -57,7 +58,8 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         remedies.push(format!("to stop it: solobot stop {lock_option}"));
     }
     if holders.is_empty() {
-        remedies.push("look on the host, or in the other container: solobot status".into());
+        let whence = if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
+        remedies.push(format!("look {whence} solobot status"));
     }
     remedies.push("to wait until it ends: solobot acquire --wait forever …".into());
     if !orphaned && !holders.is_empty() {

@@ -2,11 +2,12 @@
 
 use super::super::notice::{Notice, Notify};
 use super::super::status::name_of;
-use crate::conflicts::input::{self, Input};
+use crate::conflicts::input::Input;
+use crate::conflicts::written;
 use crate::error::Error;
+use crate::lock::marks;
 use crate::process::find;
-use crate::process::instance::Instance;
-use crate::process::logs::{self, Place};
+use crate::process::identity::Identity;
 use crate::settings::Settings;
 
 /// The logs, with what was rotated away beside them, and the bots that they are of.
@@ -14,13 +15,15 @@ use crate::settings::Settings;
 /// # Errors
 /// `/proc` cannot be read; no log was found, and the error says what to type.
 pub fn inputs(settings: &Settings, notify: &mut dyn Notify) -> Result<(Vec<Input>, Vec<String>), Error> {
-    let found = find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let io = |source| Error::Io { action: "list processes".into(), source };
+    let holders: Vec<Identity> = marks::all().map_err(io)?.into_iter().flat_map(|mark| mark.holders).collect();
+    let found = find::likely_bots(&[], &holders).map_err(io)?;
     let mut inputs = Vec::new();
     let mut names = Vec::new();
     let mut without = Vec::new();
     for instances in found.bots() {
         let Some(first) = instances.first() else { continue };
-        let logs = of_bot(&instances);
+        let logs = written::with_rotated(instances.iter().copied());
         let name = name_of(first);
         if logs.is_empty() {
             without.push(format!("{name} (PID {})", first.root.pid));
@@ -36,22 +39,6 @@ pub fn inputs(settings: &Settings, notify: &mut dyn Notify) -> Result<(Vec<Input
         notify.notice(&Notice::Warning(format!("no log of {bot} was found: name it, solobot conflicts FILE")));
     }
     Ok((inputs, names))
-}
-
-fn of_bot(instances: &[&Instance]) -> Vec<Input> {
-    let mut inputs: Vec<Input> = Vec::new();
-    for place in instances.iter().flat_map(|instance| logs::of(instance)) {
-        let places = match place {
-            Place::Unit(unit) => vec![Input::Unit(unit)],
-            Place::File(path) => input::with_rotated(&path).into_iter().map(Input::File).collect(),
-        };
-        for place in places {
-            if !inputs.contains(&place) {
-                inputs.push(place);
-            }
-        }
-    }
-    inputs
 }
 
 fn nothing(why_no_bot: &str, without: &[String]) -> Error {

@@ -13,9 +13,10 @@ use crate::cli;
 use crate::conflicts::input::{self, Input};
 use crate::conflicts::tally::{By, Limits, Summary};
 use crate::conflicts::time::Clock;
-use crate::conflicts::{Query, Source, read};
+use crate::conflicts::{Query, Source, read, written};
 use crate::error::{Error, exit_of_io};
 use crate::exit::Exit;
+use crate::process::find::{self, Search};
 use crate::settings::{Bot, Log, Settings};
 
 /// What the logs say.
@@ -127,7 +128,7 @@ fn inputs(
             return likely::inputs(settings, notify);
         }
         for bot in &bots {
-            let logs = of_bot(bot);
+            let logs = if bot.logs.is_empty() { written_by(bot, notify)? } else { of_bot(bot) };
             if logs.is_empty() {
                 notify.notice(&Notice::Warning(no_logs(bot)));
             }
@@ -147,9 +148,23 @@ fn inputs(
     Ok((inputs, names))
 }
 
+/// Where nobody names a bot's logs: what its instances write to, if they run.
+fn written_by(bot: &Bot, notify: &mut dyn Notify) -> Result<Vec<Input>, Error> {
+    let Some(program) = &bot.program else { return Ok(Vec::new()) };
+    let token = super::token_of(bot, notify);
+    let found = find::find(&Search::new(program).with_token(token))
+        .map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let logs = written::with_rotated(&found.instances);
+    if !logs.is_empty() {
+        let pids = found.instances.iter().map(|one| one.root.pid).collect();
+        notify.notice(&Notice::LogsFound { bot: bot.name.clone(), pids, logs: logs.iter().map(Input::name).collect() });
+    }
+    Ok(logs)
+}
+
 fn no_logs(bot: &Bot) -> String {
     if bot.logs.is_empty() {
-        format!("bot `{}` has no logs in solobot.toml", bot.name)
+        format!("bot `{}` has no logs in solobot.toml, and no instance that writes to one", bot.name)
     } else {
         format!("none of the logs of bot `{}` is there", bot.name)
     }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::scripts;
 use super::units::{self, Unit};
 use crate::env;
-use crate::lock::carriers::{LockedFile, callers, flocks_of};
-use crate::lock::layouts;
+use crate::lock::carriers::{LockedFile, flocks_of};
 use crate::lock::state::{State, inspect};
+use crate::lock::{layouts, marks};
 use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::argv::{self, Reading, Target};
 use crate::process::connections::{self, Servers};
@@ -94,7 +94,7 @@ pub fn look(context: &Context) -> io::Result<Sight> {
     let well_known = layouts::existing(&context.cwd, state.as_deref());
     let names = token_names()?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let likely = find::likely_bots(&names)?;
+    let likely = find::likely_bots(&names, &[])?;
     // Root sees whatever can be seen.
     let uninspected = if context.caller.uid == 0 { 0 } else { likely.uninspected };
     let mut instances = likely.instances;
@@ -133,11 +133,10 @@ fn token_names() -> io::Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
 }
 
-/// Bots that have read their token from a file: what is connected to Telegram, or holds or claims one of the field's
-/// locks. Only scripts and modules: a desktop client is connected too.
+/// Bots that have read their token from a file: what is connected to Telegram, holds a bot's lock, or claims one of the
+/// field's. Only scripts and modules: a desktop client is connected too.
 fn without_token(known: &[Instance], locks: &[PathBuf]) -> io::Result<Vec<Instance>> {
-    let holds_one = |process: &Identity| flocks_of(process.pid).iter().any(|file| layouts::is_one(&file.path));
-    let mut holders: Vec<Identity> = callers()?.into_iter().filter(holds_one).collect();
+    let mut holders: Vec<Identity> = marks::all()?.into_iter().flat_map(|mark| mark.holders).collect();
     for lock in locks {
         match inspect(lock).state {
             State::Held { holders: all, .. } | State::Replaced { holders: all } => holders.extend(all),

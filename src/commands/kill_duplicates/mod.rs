@@ -11,7 +11,7 @@ use self::keep::{Keep, Standing};
 use self::plan::{Action, Candidate, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
-use super::polling;
+use super::{polling, unseen};
 use crate::cli;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -19,6 +19,7 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::state::{Facts, State, inspect_with};
+use crate::platform::proc;
 use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
@@ -37,6 +38,9 @@ pub struct Outcome {
     pub uninspected: usize,
     /// Whether `/proc` hides other users' processes: the same.
     pub hidden: bool,
+    /// Why "none" would be a guess, where no instance is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cannot_tell: Option<String>,
     /// The plan was shown before the question.
     #[serde(skip)]
     pub shown: bool,
@@ -156,13 +160,16 @@ impl Stopping<'_> {
             }
         }
         let plan = Plan::make(bots, &self.wishes())?;
+        let cannot_tell = self.cannot_tell(&found, &facts, &plan);
+        let exit = if cannot_tell.is_some() { Exit::NotPermitted } else { plan.exit() };
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
             results: None,
             uninspected: found.uninspected,
             hidden: found.hidden,
+            cannot_tell,
             shown: false,
-            exit: plan.exit(),
+            exit,
         };
         if self.options.dry_run || !plan.stops_any() {
             return Ok(outcome);
@@ -190,6 +197,20 @@ impl Stopping<'_> {
         let selection = &self.options.selection;
         let has_program = self.bot.is_some() || selection.program.is_some() || selection.module.is_some();
         selection.lock.is_some() && !has_program
+    }
+
+    /// Where no instance was seen, and none can be stopped, something that may be one and cannot be judged from here.
+    fn cannot_tell(&self, found: &Found, facts: &Facts, plan: &Plan) -> Option<String> {
+        if !found.instances.is_empty() || plan.stops_any() {
+            return None;
+        }
+        let name = if self.keep == Keep::None { "stop" } else { "kill-duplicates" };
+        if let Some(why) = unseen::instance(found) {
+            return Some(format!("{why}: sudo solobot {name}"));
+        }
+        let why = unseen::holder(facts)?;
+        let there = if proc::hides_others() { "sudo" } else { "on the host, or in the other container:" };
+        Some(format!("{why}: {there} solobot {name}"))
     }
 
     fn wishes(&self) -> Wishes {

@@ -153,6 +153,8 @@ pub struct Step {
 pub struct Plan {
     /// The kept one first.
     pub steps: Vec<Step>,
+    /// None is to stay.
+    wants_none: bool,
 }
 
 impl Plan {
@@ -168,7 +170,7 @@ impl Plan {
         }
         let mut steps: Vec<Step> = bots.into_iter().flat_map(|candidates| steps_of(candidates, wishes)).collect();
         steps.sort_by_key(|step| step.action != Action::Keep);
-        Ok(Self { steps })
+        Ok(Self { steps, wants_none: wishes.keep == Keep::None })
     }
 
     /// Whether anything is to be stopped.
@@ -187,9 +189,13 @@ impl Plan {
         kept.flat_map(|one| one.members.iter().chain(&one.wrappers)).map(|member| member.pid).collect()
     }
 
-    /// An instance that certainly should go stays because solobot may not touch it.
+    /// A surplus instance stays because solobot does not touch it. One that is only probably the bot is taken for another
+    /// one where a certain one was found; where none was, it may be the one that is to go, or one too many.
     pub fn is_blocked(&self) -> bool {
-        self.steps.iter().any(|step| step.action == Action::Blocked && step.candidate.doubt.is_none())
+        let mut blocked = self.steps.iter().filter(|step| step.action == Action::Blocked);
+        let is_guess = self.steps.iter().all(|step| step.candidate.doubt.is_some());
+        let counts = is_guess && (self.wants_none || self.steps.len() > 1);
+        blocked.any(|step| step.candidate.doubt.is_none() || counts)
     }
 
     /// The exit code of the plan alone: a negative answer if anything would be stopped, or is blocked.
@@ -248,6 +254,9 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
     if shares_starter && matches!(origin.kind, OriginKind::Loop | OriginKind::Parent | OriginKind::Solobot) {
         let pid = origin.pid.unwrap_or_default();
         return (Action::Blocked, format!("PID {pid}, which started it, runs the kept one too"));
+    }
+    if let Some(unseen) = origin.unseen().filter(|_| !wishes.include_managed) {
+        return (Action::Blocked, format!("{unseen} and may start it again; --include-managed stops it all the same"));
     }
     if origin.would_respawn() && !wishes.include_managed {
         return (Action::Blocked, format!("{origin} would start it again; --include-managed stops it all the same"));
@@ -350,6 +359,12 @@ mod tests {
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
         let alone = Plan::make(vec![vec![doubtful.clone()]], &WISHES).unwrap();
         assert_eq!(alone.exit(), Exit::Ok, "nobody says that it is surplus");
+        let exit = |bots: Vec<Vec<Candidate>>, wishes: Wishes| Plan::make(bots, &wishes).unwrap().exit();
+        let pair = [doubtful.clone(), candidate(12)];
+        assert_eq!(exit(vec![pair.to_vec()], WISHES), Exit::Ok, "it is another bot perhaps");
+        assert_eq!(exit(vec![vec![doubtful.clone(), doubtful.clone()]], WISHES), Exit::No, "one of two is surplus");
+        let none = Wishes { keep: Keep::None, ..WISHES };
+        assert_eq!(exit(vec![vec![doubtful.clone()]], none), Exit::No, "it was to go, and stays");
         assert_eq!(plan(std::slice::from_ref(&doubtful), all), [(11, Action::Keep)], "the only one is no duplicate");
         let second = Candidate { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
         assert_eq!(plan(&[doubtful, second], all), [(11, Action::Keep), (12, Action::Stop)]);

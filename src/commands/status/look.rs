@@ -13,6 +13,7 @@ use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
 use crate::lock::layouts;
+use crate::lock::marks::{self, Mark};
 use crate::lock::state::{State, inspect_with};
 use crate::platform::user;
 use crate::process::connections::{self, Servers, Subject};
@@ -147,8 +148,10 @@ impl<'a> Look<'a> {
 
     /// With nothing configured: every likely bot on this machine, and the lock that it may have.
     fn guess(&mut self, outcome: &mut Outcome) -> Result<(), Error> {
-        let mut found =
-            find::likely_bots(&[]).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+        let io = |source| Error::Io { action: "list processes".into(), source };
+        let held = marks::all().map_err(io)?;
+        let holders: Vec<Identity> = held.iter().flat_map(|mark| &mark.holders).copied().collect();
+        let mut found = find::likely_bots(&[], &holders).map_err(io)?;
         found.forecast_by(&mut self.answers);
         outcome.processes = found.total;
         outcome.uninspected = found.uninspected;
@@ -159,7 +162,10 @@ impl<'a> Look<'a> {
             let state = self.settings.context().home.as_ref().map(|home| home.join(".local/state"));
             let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
             let heirs: Vec<i32> = instances.iter().flat_map(|one| one.heirs()).collect();
-            let mut facts = locks.into_iter().flatten().map(|lock| inspect_with(&lock, &heirs));
+            let is_its = |mark: &&Mark| instances.iter().any(|one| holds(one, mark));
+            let own = held.iter().filter(is_its).map(|mark| mark.path.clone());
+            let usual = locks.into_iter().flatten();
+            let mut facts = own.chain(usual).map(|lock| inspect_with(&lock, &heirs));
             let facts = facts.find(|facts| facts.state != State::Absent);
             let views = instances.iter().map(|one| InstanceView::of(one, facts.as_ref()));
             let token = first.token.clone().zip(first.bot_id.clone());
@@ -208,6 +214,11 @@ impl<'a> Look<'a> {
 /// To a second.
 pub(super) fn now() -> Timestamp {
     Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
+}
+
+/// Whether the instance holds the lock, or what is above it does.
+fn holds(instance: &Instance, mark: &Mark) -> bool {
+    mark.holders.iter().any(|holder| instance.members.contains(holder) || instance.ancestors.contains(holder))
 }
 
 fn folder_of(instance: &Instance) -> Option<PathBuf> {

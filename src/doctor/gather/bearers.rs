@@ -20,7 +20,7 @@ pub fn of(bots: &[Bot]) -> io::Result<Vec<Bearer>> {
     if known.is_empty() {
         return Ok(Vec::new());
     }
-    let found = find::likely_bots(&[])?;
+    let found = find::likely_bots(&[], &[])?;
     let strangers = found.instances.into_iter().filter(|one| !bots.iter().any(|bot| bot.has_process(one.root)));
     let bearers = strangers.filter_map(|one| {
         let fingerprint = one.token.filter(|token| known.contains(token))?;

@@ -12,9 +12,8 @@ use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
 use crate::conflicts::input::Input;
 use crate::conflicts::pattern::Shape;
 use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::{Query, Source, read};
+use crate::conflicts::{Query, Source, read, written};
 use crate::journal::{Event, What};
-use crate::process::logs::{self, Place};
 
 /// What the pattern is told by.
 const DAY: Duration = Duration::from_hours(24);
@@ -129,16 +128,8 @@ fn takeovers<'a>(bot: &'a Bot, events: &'a [Event]) -> impl Iterator<Item = Take
 
 /// What a bot's instances write to, and what their managers collect.
 fn written_by(bot: &Bot) -> Vec<Input> {
-    let mut inputs: Vec<Input> = Vec::new();
-    for place in bot.all().flat_map(|seen| logs::of(&seen.instance)) {
-        let input = match place {
-            Place::File(path) => Input::File(path),
-            Place::Unit(unit) => Input::Unit(unit),
-        };
-        if !inputs.contains(&input) && inputs.len() < MOST {
-            inputs.push(input);
-        }
-    }
+    let mut inputs = written::by(bot.all().map(|seen| &seen.instance));
+    inputs.truncate(MOST);
     inputs
 }
 

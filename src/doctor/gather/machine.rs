@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use super::super::facts::{Bot, Facts, Lock, Seen, TokenSeen};
 use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, watch};
 use crate::env;
+use crate::lock::marks;
 use crate::process::connections::connected;
-use crate::process::find;
+use crate::process::find::{self, Marks};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::typed;
@@ -34,7 +35,8 @@ pub fn of_machine(ambient: &Ambient<'_>, surroundings: &Surroundings, on_watch: 
         let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
         let connected: Vec<Identity> =
             connected(&ambient.remote.servers)?.into_iter().map(|(process, _)| process).collect();
-        let mut found = find::likely_bots_and(&[], &connected)?;
+        let holders: Vec<Identity> = marks::all()?.into_iter().flat_map(|mark| mark.holders).collect();
+        let mut found = find::likely_bots_and(&[], &Marks { connected: &connected, holders: &holders })?;
         found.forecast();
         count(&mut facts, &found);
         for instances in found.bots() {

@@ -1,8 +1,11 @@
-//! Likely bots, where nothing is configured: what carries a token in its environment, or is connected to Telegram.
+//! Likely bots, where nothing is configured: what carries a token in its environment, is connected to Telegram, or is known
+//! by the caller to hold a bot's lock.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
+use crate::platform::proc;
 use crate::telegram::token;
 
 use super::super::argv::{self, Reading, Runner, Target};
@@ -16,22 +19,33 @@ use super::super::table;
 use super::Found;
 use super::candidate::{Candidate, Tree};
 
-/// Every process tree that carries a bot's token in its environment and may poll with it, or is connected to Telegram's own
-/// servers; oldest first. Shells, managers, ssh, tmux and wrappers that merely hand a token on are none.
+/// What marks a process that shows no token, because its bot reads that from a file, as a bot all the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks<'a> {
+    /// Connected to Telegram.
+    pub connected: &'a [Identity],
+    /// Holders of a bot's lock. Where that is solobot, `flock(1)` or a shell, what they run is meant.
+    pub holders: &'a [Identity],
+}
+
+/// Every process tree that carries a bot's token in its environment and may poll with it, is connected to Telegram's own
+/// servers, or is among these `holders` of a bot's lock; oldest first. Shells, managers, ssh, tmux and wrappers that merely
+/// hand a token on are none.
 ///
 /// # Errors
 /// If the process table cannot be read.
-pub fn likely_bots(token_names: &[&str]) -> io::Result<Found> {
-    let connected = connections::connected(&Servers::default())?;
-    likely_bots_and(token_names, &connected.into_iter().map(|(process, _)| process).collect::<Vec<_>>())
+pub fn likely_bots(token_names: &[&str], holders: &[Identity]) -> io::Result<Found> {
+    let connected: Vec<Identity> =
+        connections::connected(&Servers::default())?.into_iter().map(|(process, _)| process).collect();
+    likely_bots_and(token_names, &Marks { connected: &connected, holders })
 }
 
-/// The same, with these as the connected processes: a bot that reads its token from a file shows none. Proxies, browsers
-/// and Telegram's own programs are connected as well, and are none.
+/// The same, with these marks. Proxies, browsers and Telegram's own programs are connected as well, and are none.
 ///
 /// # Errors
 /// As [`likely_bots`].
-pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Result<Found> {
+pub fn likely_bots_and(token_names: &[&str], marks: &Marks<'_>) -> io::Result<Found> {
+    let run_under_lock = run_by(marks.holders)?;
     let listing = table::list_by_executable(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut tree = Tree::new(token_names);
     let mut uninspected = listing.unreadable;
@@ -46,8 +60,8 @@ pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Resu
             Err(_) => continue,
         };
         let token = token::find_in_environ(&environ, token_names);
-        let is_connected = || connected.iter().any(|process| process.pid == hit.pid);
-        if token.is_none() && !is_connected() {
+        let is_connected = || marks.connected.iter().any(|process| process.pid == hit.pid);
+        if token.is_none() && !is_connected() && !run_under_lock.contains(&hit.pid) {
             continue;
         }
         if let Some(candidate) = candidate(&handle, token) {
@@ -61,13 +75,32 @@ pub fn likely_bots_and(token_names: &[&str], connected: &[Identity]) -> io::Resu
         instances[at].bot = same.map_or(bots, |earlier| earlier.bot);
         bots = bots.max(instances[at].bot + 1);
     }
-    Ok(Found {
-        instances,
-        uninspected,
-        total: listing.total,
-        hidden: !rustix::process::getuid().is_root() && table::hides_others(),
-        ..Found::default()
-    })
+    Ok(Found { instances, uninspected, total: listing.total, hidden: proc::hides_others(), ..Found::default() })
+}
+
+/// What the holders of locks run, through solobot, shells and wrappers.
+fn run_by(holders: &[Identity]) -> io::Result<HashSet<i32>> {
+    let mut found = HashSet::new();
+    if holders.is_empty() {
+        return Ok(found);
+    }
+    let parents = table::parents()?;
+    let mut seen = HashSet::new();
+    let mut next: Vec<i32> = holders.iter().filter(|holder| holder.is_alive()).map(|holder| holder.pid).collect();
+    while let Some(pid) = next.pop().filter(|pid| seen.insert(*pid)) {
+        let Some(details) = Handle::open(pid).and_then(|handle| Details::read(&handle)) else { continue };
+        if hands_on(&details) {
+            next.extend(parents.iter().filter(|(_, parent)| **parent == pid).map(|(child, _)| *child));
+        } else {
+            found.insert(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether it runs something else, and is no bot itself.
+fn hands_on(details: &Details) -> bool {
+    Starter::of(details).is_carrier()
 }
 
 fn candidate(handle: &Handle, token: Option<token::Token>) -> Option<Candidate> {

@@ -189,7 +189,7 @@ fn tokens_tell_bots_apart() {
     assert_eq!(any.bots().len(), 2);
     let shown = format!("{any:?}");
     assert!(!shown.contains(&"A".repeat(35)) && !shown.contains(&"B".repeat(35)));
-    let likely = likely_bots(&["MY_TOKEN"]).unwrap();
+    let likely = likely_bots(&["MY_TOKEN"], &[]).unwrap();
     assert!([one, two, three].iter().all(|pid| roots(&likely.instances).contains(pid)));
 }
 
@@ -198,7 +198,7 @@ fn a_shell_that_carries_a_token_is_no_bot() {
     let mut bot = Folder::new();
     let token = format!("{}:{}", 123_456, "C".repeat(35));
     let shell = bot.start_with("sh -c 'python3 main.py; true'", &[("BOT_TOKEN", &token)]);
-    let likely = likely_bots(&[]).unwrap();
+    let likely = likely_bots(&[], &[]).unwrap();
     let fingerprint = Token::parse(&token).unwrap().fingerprint().to_owned();
     let ours: Vec<&Instance> =
         likely.instances.iter().filter(|it| it.token.as_deref() == Some(fingerprint.as_str())).collect();

@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::platform::user;
+
 use super::super::argv;
 use super::super::details::{Details, Handle};
 use super::super::identity::Stat;
@@ -30,12 +32,15 @@ pub struct Link {
     pub argv: Vec<OsString>,
     /// Its working folder, where it can be read.
     pub cwd: Option<PathBuf>,
+    /// Its user's name, where solobot is another one and may not signal it.
+    pub owner: Option<String>,
     /// Whether solobot descends from it too.
     pub is_ours: bool,
 }
 
 /// Everything that [`judge()`](super::judge()) looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// The instance's root.
     pub pid: i32,
@@ -59,6 +64,8 @@ pub struct Facts {
     pub cgroup: String,
     /// The id of solobot's own container.
     pub own_container: Option<String>,
+    /// Whether solobot descends from what is above the last one of the chain too.
+    pub is_top_ours: bool,
     /// Its ancestors, nearest first.
     pub chain: Vec<Link>,
     /// pm2's dump of its processes (`HOME/dump.pm2`), where a pm2 is among the ancestors.
@@ -75,7 +82,7 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
     Facts {
         pid,
         uid: field(&status, "Uid:").and_then(|uid| uid.parse().ok()),
-        own_uid: rustix::process::getuid().as_raw(),
+        own_uid: user::real_uid(),
         parent: root.stat.parent,
         session: root.stat.session,
         has_terminal: root.stat.tty != 0,
@@ -85,6 +92,7 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
         cgroup: read("cgroup").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
         own_container: own().container.clone(),
         pm2_dump: pm2_dump(&chain),
+        is_top_ours: own().ancestors.contains(&chain.last().map_or(root.stat.parent, |link| link.parent)),
         chain,
     }
 }
@@ -112,8 +120,17 @@ fn link(process: &Details) -> Link {
         cwd: if matches!(starter, Starter::Runsv | Starter::S6 | Starter::Tmux) { cwd() } else { None },
         starter,
         argv: process.argv.clone(),
+        owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
     }
+}
+
+/// The name of a process's user, if only that user and root may signal it.
+fn foreign_owner(pid: i32) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = user::effective_uid();
+    let uid = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    (own != 0 && own != uid).then(|| user::name(uid))
 }
 
 /// Whether the shell script that this process runs starts something again and again.

@@ -68,12 +68,13 @@ fn without_manager(facts: &Facts, chain: &[Link]) -> Origin {
     }
     // The chain breaks off at an ancestor that cannot be seen.
     let top = chain.last().map_or(facts.parent, |link| link.parent);
-    if top > 1 {
-        let evidence = format!("its ancestor {top} cannot be inspected");
+    if top > 1 && !facts.is_top_ours {
+        let evidence = format!("its ancestor PID {top} cannot be seen");
         return Origin::new(OriginKind::Parent, evidence).respawning(Respawns::Unknown);
     }
     let hangup = if facts.ignores_hangup { ", SIGHUP ignored (nohup)" } else { "" };
     let evidence = match chain.first() {
+        _ if top > 1 => format!("no terminal, no manager; started from where solobot was, below PID {top}{hangup}"),
         Some(parent) if parent.pid != 1 => {
             format!("no terminal, no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
         }
@@ -106,10 +107,19 @@ impl Origin {
 /// solobot, a loop or a supervisor of somebody's own: what stops it for good is its own manager's command.
 fn nested(origin: Origin, facts: &Facts, link: &Link, above: &[Link]) -> Origin {
     let above = from(facts, above);
-    let stop = above.stop.clone().filter(|_| above.would_respawn()).unwrap_or_else(|| format!("kill {}", link.pid));
+    let stop = above.stop.clone().filter(|_| above.would_respawn()).unwrap_or_else(|| kill(link));
     let respawns = if origin.kind == OriginKind::Solobot { above.respawns } else { origin.respawns };
     let name = name_of(link);
     Origin { above: Some(Box::new(above)), ..origin.named(name).stopped_by(stop).respawning(respawns) }
+}
+
+/// What ends it by hand, for whoever looks: as its own user where we may not signal it.
+fn kill(link: &Link) -> String {
+    match link.owner.as_deref() {
+        None => format!("kill {}", link.pid),
+        Some("root") => format!("sudo kill {}", link.pid),
+        Some(owner) => format!("sudo -u {} kill {}", quote(owner), link.pid),
+    }
 }
 
 fn environment<'a>(facts: &'a Facts, name: &str) -> Option<Cow<'a, str>> {

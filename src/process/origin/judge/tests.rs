@@ -31,6 +31,7 @@ fn chain(lines: &[&str]) -> Vec<Link> {
                 starter: Starter::of(&details),
                 argv: details.argv,
                 cwd: Some("/etc/service/bot".into()),
+                owner: None,
                 is_ours: false,
             }
         })
@@ -52,6 +53,7 @@ fn facts(lines: &[&str]) -> Facts {
         cgroup: "0::/user.slice/user-1000.slice/session-1.scope\n".into(),
         own_container: None,
         pm2_dump: None,
+        is_top_ours: false,
         chain,
     }
 }
@@ -245,4 +247,22 @@ fn the_nearest_manager_wins() {
     let cgroup = "0::/system.slice/pm2-bot.service\n";
     assert_eq!(summary(&Facts { cgroup: cgroup.into(), ..facts(&[god, "/sbin/init"]) }).0, "pm2");
     assert_eq!(summary(&facts(&["bash", "tmux: server", "sshd: bot", "/sbin/init"])).0, "tmux");
+}
+
+#[test]
+fn what_ends_it_is_typed_as_its_user() {
+    for (owner, typed) in [(None, "kill 10"), (Some("root"), "sudo kill 10"), (Some("a b"), "sudo -u 'a b' kill 10")] {
+        let mut facts = facts(&["python3 supervisor.py"]);
+        facts.chain[0].owner = owner.map(str::to_owned);
+        assert_eq!(judge(&facts).stop.as_deref(), Some(typed));
+    }
+}
+
+#[test]
+fn where_the_chain_breaks_off() {
+    let facts = Facts { parent: 99, ..facts(&[]) };
+    let origin = judge(&facts);
+    assert_eq!((origin.kind, origin.unseen()), (OriginKind::Parent, Some("its ancestor PID 99 cannot be seen")));
+    let origin = judge(&Facts { is_top_ours: true, ..facts });
+    assert_eq!((origin.kind, origin.unseen(), origin.would_respawn()), (OriginKind::Detached, None, false));
 }

@@ -1,0 +1,81 @@
+//! Locks that mark whoever holds them as a bot, where nothing is configured: those of the known layouts, and any file with
+//! solobot's own record beside it.
+//!
+//! Not promised: holders whose descriptors may not be read, and whatever another program locks under another name.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::carriers;
+use super::keeper;
+use super::layouts;
+use super::owner::{self, Record};
+use crate::process::identity::Identity;
+
+/// A lock that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Its path.
+    pub path: PathBuf,
+    /// Who called for it, and for whom by the record; whoever inherited it, where the caller has ended.
+    pub holders: Vec<Identity>,
+}
+
+/// Every such lock that is held now, by path.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn all() -> io::Result<Vec<Mark>> {
+    let mut found: BTreeMap<PathBuf, Vec<Identity>> = BTreeMap::new();
+    for process in carriers::suspects()? {
+        for file in carriers::flocks_of(process.pid) {
+            let record = record_of(&file.path);
+            if record.is_some() || layouts::is_one(&file.path) {
+                let holders = found.entry(file.path).or_default();
+                let kept_for = keeper::among(&[process]).map(|(_, target)| target);
+                holders.extend(record.as_ref().and_then(taken_for).into_iter().chain(kept_for).chain([process]));
+            }
+        }
+    }
+    let mark = |(path, mut holders): (PathBuf, Vec<Identity>)| {
+        holders.sort_unstable();
+        holders.dedup();
+        Mark { path, holders }
+    };
+    Ok(found.into_iter().map(mark).collect())
+}
+
+/// solobot's own record beside a lock.
+fn record_of(lock: &Path) -> Option<Record> {
+    let found = owner::read(lock, Some(lock.metadata().ok()?.uid()));
+    found.record().filter(|record| record.details.is_some()).cloned()
+}
+
+/// For whom the lock was taken, as long as that one lives.
+fn taken_for(record: &Record) -> Option<Identity> {
+    let start_ticks = record.details.as_ref()?.start_ticks;
+    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks };
+    process.is_alive().then_some(process)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::LockFile;
+    use super::*;
+
+    #[test]
+    fn a_lock_by_its_name_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let locks = ["backup.lock", layouts::SOLOBOT].map(|name| LockFile::open(&root.join(name), false).unwrap());
+        let ours = || all().unwrap().into_iter().filter(|mark| mark.path.starts_with(&root)).collect::<Vec<_>>();
+        assert_eq!(ours(), []);
+        for lock in &locks {
+            lock.try_lock().unwrap();
+        }
+        let mark = Mark { path: root.join(layouts::SOLOBOT), holders: vec![Identity::own().unwrap()] };
+        assert_eq!(ours(), [mark]);
+    }
+}
