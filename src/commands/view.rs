@@ -197,9 +197,10 @@ impl Holding {
 /// Who held a lock and is gone by now.
 pub const ENDED: &str = "a process that has ended since";
 
-/// A command line short enough for a sentence: a table's is cut to the terminal's width, a program's is whole.
+/// A command line short enough for a sentence, and long enough for an interpreter and a script with their folders: a
+/// table's is cut to the terminal's width, a program's is whole.
 pub fn shortened(command: &str) -> String {
-    const LONGEST: usize = 80;
+    const LONGEST: usize = 160;
     if command.chars().count() <= LONGEST {
         return command.to_owned();
     }
