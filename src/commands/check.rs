@@ -77,14 +77,15 @@ impl Answer {
 
     /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
     /// of another user whose folder is hidden, or, where one should run, a holder of the lock whom nobody here can see.
-    fn unless_unseen(mut self, found: &Found, facts: &Facts, running: bool) -> Self {
+    fn unless_unseen(mut self, bot: &Bot, found: &Found, facts: &Facts, running: bool) -> Self {
         let holder = || unseen::holder(facts).filter(|_| running);
         let Some(why) = unseen::instance(found).or_else(holder) else { return self };
         if !self.ok && !running {
             return self;
         }
         self.ok = false;
-        self.reasons = vec![format!("cannot tell: {why}; sudo solobot check")];
+        let running = if running { "--running " } else { "" };
+        self.reasons = vec![format!("cannot tell: {why}; sudo solobot check {running}{}", bot.typed())];
         self.unknown = Some(Exit::NotPermitted);
         self
     }
@@ -167,13 +168,16 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
     };
     let facts = super::facts_of_lock(bot, &found);
     if found.hidden && is_first {
-        let text =
-            format!("{}: other users' processes are hidden, and one of them may be it: sudo solobot check", bot.name);
+        let text = format!(
+            "{}: other users' processes are hidden, and one of them may be it: sudo solobot check {}",
+            bot.name,
+            bot.typed()
+        );
         notify.notice(&Notice::Warning(text));
     }
     let answer =
         if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) };
-    Ok(if found.instances.is_empty() { answer.unless_unseen(&found, &facts, running) } else { answer })
+    Ok(if found.instances.is_empty() { answer.unless_unseen(bot, &found, &facts, running) } else { answer })
 }
 
 /// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where
@@ -313,7 +317,10 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
     if let [one] = instances
         && status::covered(one, facts) != Covered::Unlocked
     {
-        reasons.push("that is one healthy instance: to ask whether it runs well, check --running".into());
+        reasons.push(format!(
+            "that is one healthy instance: to ask whether it runs well, solobot check --running {}",
+            bot.typed()
+        ));
     }
     let unknown = unknown.filter(|_| instances.is_empty());
     Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }

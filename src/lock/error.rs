@@ -71,6 +71,10 @@ pub enum Error {
         fd: i32,
         /// What is wrong with it.
         why: &'static str,
+        /// It is open, on another file than the one that is at this path now; or it was to be open on this one.
+        lock: Option<PathBuf>,
+        /// Whether it is open at all.
+        is_open: bool,
     },
 }
 
@@ -78,6 +82,17 @@ impl Error {
     /// A system call's error on a path.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// The same error of a descriptor that was to be open on that lock.
+    #[must_use]
+    pub fn for_lock(self, path: &Path) -> Self {
+        match self {
+            Self::Descriptor { fd, why, is_open, .. } => {
+                Self::Descriptor { fd, why, is_open, lock: Some(path.to_owned()) }
+            }
+            other => other,
+        }
     }
 
     /// What is wrong, for whoever has named the path already.
@@ -149,11 +164,25 @@ impl Expected for Error {
                 }
                 _ => hints_of_io(source),
             },
-            Self::Descriptor { fd, .. } => {
-                vec![format!("open it first: exec {fd}<>.solobot.lock; solobot acquire --fd {fd}")]
+            Self::Descriptor { fd, lock, is_open, .. } => {
+                let lock = lock.as_deref().unwrap_or(Path::new(".solobot.lock"));
+                let open = format!("exec {fd}<>{}; solobot acquire --fd {fd}", quote(lock));
+                if *is_open {
+                    vec![
+                        format!("open the file that is there now: {open}"),
+                        format!("to give back what it holds, close it: exec {fd}>&-"),
+                    ]
+                } else {
+                    vec![format!("open it first: {open}")]
+                }
             }
         }
     }
+}
+
+/// A path as a shell takes it.
+fn quote(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
 }
 
 /// Who may do it, from the owner of the path or of the nearest folder that can be seen.

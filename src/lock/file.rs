@@ -110,25 +110,26 @@ impl LockFile {
     /// # Errors
     /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
     pub fn from_fd(fd: RawFd, allow_network_fs: bool) -> Result<Self, Error> {
-        let wrong = |why| Error::Descriptor { fd, why };
-        let link = fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| wrong("is not open"))?;
+        let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
+        let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
+        let link = fs::read_link(format!("/proc/self/fd/{fd}")).map_err(not_open)?;
         // SAFETY: the descriptor is open (procfs just showed it) and no Rust value owns it: solobot opened nothing under
         // a number the user can name. It is only borrowed for the duplication.
         let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let owned = borrowed.try_clone_to_owned().map_err(|_| wrong("is not open"))?;
+        let owned = borrowed.try_clone_to_owned().map_err(not_open)?;
         let file = high(&File::from(owned), &link)?;
         let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(&meta) });
         }
         if meta.nlink() == 0 {
-            return Err(wrong("is open on a file that has been removed"));
+            return Err(moved("is open on a file that has been removed", &without_mark(&link)));
         }
         require_plain(&link, &meta)?;
         let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
         let lock = Self { inode: Inode::from(&meta), file, text: Some(text), path: link, writable, created: false };
         if !lock.is_current() {
-            return Err(wrong("is open on a file that cannot be reached by its path any more"));
+            return Err(moved("is open on a file that cannot be reached by its path any more", &lock.path));
         }
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
@@ -142,9 +143,9 @@ impl LockFile {
     /// # Safety
     /// Nothing else in this process may own `fd`.
     pub unsafe fn inherited(fd: RawFd, path: &Path) -> Result<Self, Error> {
+        let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         // SAFETY: the caller's promise is the one that is asked for.
-        let file =
-            File::from(unsafe { daemon::inherited(fd) }.map_err(|_| Error::Descriptor { fd, why: "is not open" })?);
+        let file = File::from(unsafe { daemon::inherited(fd) }.map_err(not_open)?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
         Ok(Self { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
@@ -283,6 +284,14 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     Ok(LockFile { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable: false, created: false })
 }
 
+/// The path at which a removed file was: without the kernel's ` (deleted)`.
+fn without_mark(link: &Path) -> PathBuf {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let bytes = link.as_os_str().as_bytes();
+    let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
+    PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))
+}
+
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
     match patiently(|| careful_open().read(true).write(true).open(path)) {
         Ok(file) => Ok((file, true)),
@@ -343,10 +352,14 @@ fn require_plain(path: &Path, meta: &Metadata) -> Result<(), Error> {
     Ok(())
 }
 
-fn what_is(meta: &Metadata) -> &'static str {
+/// What a folder is called.
+pub const A_FOLDER: &str = "a folder";
+
+/// What something is that is no plain file, with its article.
+pub fn what_is(meta: &Metadata) -> &'static str {
     let kind = meta.file_type();
     if kind.is_dir() {
-        "a folder"
+        A_FOLDER
     } else if kind.is_symlink() {
         "a symlink"
     } else if kind.is_fifo() {

@@ -14,6 +14,7 @@ use super::file::{Attempt, LockFile};
 use super::holders;
 use super::owner::{self, Details, Record, SCHEMA};
 use super::text::{self, Text};
+use crate::error::plain;
 use crate::platform::user;
 use crate::platform::watch::Watch;
 use crate::process::identity::{self, Identity};
@@ -35,8 +36,10 @@ pub struct Claim {
 /// Something that happened to a held lock, for the caller to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incident {
-    /// The PID cannot be written, or its record cannot: the lock is held all the same.
+    /// The PID cannot be written into the file: the lock is held all the same.
     NotRecorded(String),
+    /// The owner record cannot be written: the lock is held, and its file names the PID.
+    NoOwnerRecord(String),
     /// The text was gone and has been written again.
     Restored,
     /// The file was removed or replaced, and the new one is held too.
@@ -134,7 +137,9 @@ impl Held {
     /// Writes the owner record as it is now.
     pub fn write_record(&self) -> Vec<Incident> {
         let lock = self.present().path();
-        let failed = |error| Incident::NotRecorded(format!("{}: {error}", owner::path_of(lock).display()));
+        let failed = |error: io::Error| {
+            Incident::NoOwnerRecord(format!("{}: {}", owner::path_of(lock).display(), plain(&error)))
+        };
         owner::write(lock, &self.record).err().map(failed).into_iter().collect()
     }
 
@@ -275,7 +280,7 @@ impl Drop for Held {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map calls")]
 fn not_recorded(error: io::Error) -> Incident {
-    Incident::NotRecorded(error.to_string())
+    Incident::NotRecorded(plain(&error))
 }
 
 fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> Record {

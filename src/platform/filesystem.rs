@@ -53,6 +53,15 @@ pub fn careful_open() -> OpenOptions {
     options
 }
 
+/// Opens a file that was named, through links, for reading: a FIFO is not waited on.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    OpenOptions::new().custom_flags(flags.bits()).read(true).open(path)
+}
+
 /// Opens a file that was merely found, and that somebody else may have put there: a regular one, or none.
 ///
 /// # Errors

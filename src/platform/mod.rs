@@ -7,6 +7,7 @@
 compile_error!("solobot runs on Linux (and WSL2); other platforms need their own src/platform");
 
 pub mod children;
+pub mod clock;
 pub mod daemon;
 pub mod filesystem;
 pub mod nss;

@@ -128,13 +128,11 @@ pub fn python_path(environ: &[u8], cwd: Option<&Path>) -> Vec<PathBuf> {
 pub struct Usage {
     /// Real user id.
     pub uid: u32,
-    /// Seconds since 1970 at which it started.
-    pub started: i64,
     /// Resident memory in bytes.
     pub memory: u64,
 }
 
-/// User, start and memory of these processes; those that are gone are left out.
+/// User and memory of these processes; those that are gone are left out.
 pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
     let Ok(mut system) = System::new() else { return HashMap::new() };
@@ -148,11 +146,7 @@ pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
         .processes()
         .iter()
         .filter_map(|(pid, process)| {
-            let usage = Usage {
-                uid: **process.user_id()?,
-                started: i64::try_from(process.start_time()).ok()?,
-                memory: process.memory(),
-            };
+            let usage = Usage { uid: **process.user_id()?, memory: process.memory() };
             Some((i32::try_from(pid.as_u32()).ok()?, usage))
         })
         .collect()

@@ -203,6 +203,12 @@ fn is_sure(instance: &Instance) -> bool {
     instance.confidence > Confidence::Probable || (instance.doubt == Some(Doubt::OtherRoot) && instance.token.is_some())
 }
 
+/// To a second.
+fn started(process: Identity) -> jiff::Timestamp {
+    let started = process.started_at().and_then(|time| jiff::Timestamp::try_from(time).ok()).unwrap_or_default();
+    jiff::Timestamp::from_second(started.as_second()).unwrap_or_default()
+}
+
 fn traits(instance: &Instance) -> Traits {
     Traits {
         file: instance.program.as_ref().map(|program| program.to_string().into()),
@@ -248,7 +254,7 @@ impl Tree {
             ancestors: identities(&tree.ancestors),
             uid: used.uid,
             user: users.entry(used.uid).or_insert_with(|| user::name(used.uid)).clone(),
-            started: jiff::Timestamp::from_second(used.started).unwrap_or_default(),
+            started: started(root.details.identity),
             command: command_of(&root.details),
             cwd: root.cwd.clone(),
             args: root.args().to_vec(),

@@ -9,6 +9,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::time::{Duration, SystemTime};
 
+use crate::platform::clock;
+
 /// One process: PID and start time in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
@@ -47,13 +49,11 @@ impl Identity {
         Ok(Self { pid, start_ticks: stat.start_ticks })
     }
 
-    /// When the process started, by the wall clock, to about a second.
+    /// When the process started, by the wall clock, to a clock tick.
     pub fn started_at(self) -> Option<SystemTime> {
-        let stat = fs::read_to_string("/proc/stat").ok()?;
-        let boot: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
         let ticks = procfs::ticks_per_second().max(1);
         let since_boot = Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks);
-        Some(SystemTime::UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
+        booted_at()?.checked_add(since_boot)
     }
 
     /// How long ago the process started, to a clock tick, whether or not it still runs.
@@ -68,6 +68,16 @@ impl Identity {
     pub fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
+}
+
+/// When the boot was. `/proc/stat` says it cut to a second, so that a process would seem to have started before what
+/// started it: the clocks say the rest. They have no say where `/proc/stat` tells of another boot, as in some containers.
+fn booted_at() -> Option<SystemTime> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let said: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let said = SystemTime::UNIX_EPOCH + Duration::from_secs(said);
+    let is_said = |exact: &SystemTime| exact.duration_since(said).is_ok_and(|rest| rest < Duration::from_millis(1500));
+    Some(clock::booted_at().filter(is_said).unwrap_or(said))
 }
 
 /// This process and its ancestors, nearest first.
@@ -197,6 +207,20 @@ mod tests {
         assert!(Identity::own().unwrap().is_alive());
         assert_eq!(Identity::of(0), None);
         assert_eq!(Identity::of(-1), None);
+    }
+
+    #[test]
+    fn a_process_starts_when_the_clock_says_so() {
+        let before = SystemTime::now();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let after = SystemTime::now();
+        let pid = i32::try_from(child.id()).unwrap();
+        // Not reaped: its start can be read even if it has ended.
+        let start_ticks = Stat::read(pid).unwrap().start_ticks;
+        child.wait().unwrap();
+        let started = Identity { pid, start_ticks }.started_at().unwrap();
+        let tick = Duration::from_millis(20);
+        assert!(before - tick <= started && started <= after + tick, "{before:?} {started:?} {after:?}");
     }
 
     #[test]

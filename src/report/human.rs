@@ -158,6 +158,12 @@ fn incident(lock: &str, incident: &Incident) -> String {
         Incident::NotRecorded(why) => {
             format!("solobot: {} the lock is held, but no PID recorded: {why}\n", paint(WARNING, "warning:"))
         }
+        Incident::NoOwnerRecord(why) => {
+            format!(
+                "solobot: {} the lock is held, but its owner record was not written: {why}\n",
+                paint(WARNING, "warning:")
+            )
+        }
         Incident::Restored => format!("solobot: somebody emptied lock {lock}; our PID is in it again\n"),
         Incident::TakenAgain => format!(
             "solobot: {} lock {lock} was removed or replaced; the new file is held too\n",
@@ -170,9 +176,10 @@ fn incident(lock: &str, incident: &Incident) -> String {
             };
             format!(
                 "solobot: {} lock {lock} is lost: it was removed or replaced, and {by}: two instances may run now\n  \
-                 {} find out who removes it: solobot status\n",
+                 {} find out who removes it: solobot doctor --lock {}\n",
                 paint(BAD, "error:"),
-                paint(COMMAND, "hint:")
+                paint(COMMAND, "hint:"),
+                shell_words::quote(&lock)
             )
         }
     }

@@ -21,12 +21,19 @@ pub fn text(outcome: &Outcome) -> String {
         let _ = writeln!(text, "  {}: {}", paint(NAME, sanitize::line(&bot.name)), line(bot));
     }
     let edit = format!("${{EDITOR:-nano}} {}", shell_words::quote(&path));
+    // The words that make it count.
+    let solobot = |words: &str| {
+        if !outcome.is_distrusted {
+            return format!("solobot {words}");
+        }
+        format!("solobot -c {} {words}", shell_words::quote(&path))
+    };
     let mut steps = match outcome.bots.first() {
-        None => vec![(edit, "fill it in"), ("solobot status".to_owned(), "then look")],
-        Some(_) => vec![("solobot status".to_owned(), "who runs?"), ("solobot doctor".to_owned(), "is all well?")],
+        None => vec![(edit, "fill it in"), (solobot("status"), "then look")],
+        Some(_) => vec![(solobot("status"), "who runs?"), (solobot("doctor"), "is all well?")],
     };
     if let Some(bot) = outcome.bots.iter().find(|bot| bot.command.is_some()) {
-        steps.push((format!("solobot acquire {}", bot.name), "start it"));
+        steps.push((solobot(&format!("acquire {}", bot.name)), "start it"));
     }
     for (line, why) in steps {
         let _ = writeln!(text, "  {} {line}   # {why}", paint(COMMAND, "next:"));

@@ -82,13 +82,7 @@ impl Report {
         }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
-            Err(error) => {
-                let message = format!("cannot write to stdout: {error}");
-                let hints =
-                    ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
-                style::notice(&human::error(&message, &hints), self.has_colour());
-                Exit::CantCreate
-            }
+            Err(error) => not_written(&error, self.has_colour()),
         }
     }
 
@@ -223,8 +217,11 @@ impl Notify for Report {
 /// Prints clap's message about the command line: help and version on stdout, errors on stderr, with what to type.
 pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = style::to_stdout(&error.render().ansi().to_string(), io::stdout().is_terminal() && no_colour_unset());
-        return Exit::Ok;
+        let colour = io::stdout().is_terminal() && no_colour_unset();
+        return match style::to_stdout(&error.render().ansi().to_string(), colour) {
+            Ok(()) => Exit::Ok,
+            Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset()),
+        };
     }
     let hints = usage_hints(error, args);
     if args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json") {
@@ -237,6 +234,14 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage
+}
+
+/// What was asked for did not arrive.
+fn not_written(error: &io::Error, colour: bool) -> Exit {
+    let message = format!("cannot write to stdout: {error}");
+    let hints = ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
+    style::notice(&human::error(&message, &hints), colour);
+    Exit::CantCreate
 }
 
 /// Prints bytes as they are: an answer to a shell.

@@ -99,7 +99,11 @@ fn lock(lock: &LockView) -> String {
             paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders)))
         }
         "held" => format!("held by {}", list(&lock.holders)),
-        "stale" => paint(WARNING, format!("stale: {why}; `solobot clean-stale` clears it")),
+        "stale" => {
+            let path = lock.path.display().to_string();
+            let clear = format!("solobot clean-stale {}", shell_words::quote(&path));
+            paint(WARNING, format!("stale: {why}; `{}` clears it", sanitize::line(&clear)))
+        }
         "owner-alive-unlocked" => {
             paint(WARNING, format!("not held, but it names {}, which lives and takes no lock", list(&lock.holders)))
         }

@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::file::ConfigFile;
-use super::paths::{absolute, absolute_glob, expand, is_glob, without_dots};
+use super::paths::{PLACEHOLDERS, absolute, absolute_glob, expand, is_glob, unknown_placeholder, without_dots};
 use super::provenance::{Origin, Provenance};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
@@ -168,6 +168,12 @@ impl Workshop<'_> {
             None => without_dots(file.folder()),
         };
         let program = set.program(name, entry, &dir, home)?;
+        if let Some(value) = &entry.lock
+            && let Some(word) = unknown_placeholder(value.get_ref())
+        {
+            let error = Error::Placeholder { word: word.to_owned() };
+            return Err(file.fault(value, error.to_string(), PLACEHOLDERS));
+        }
         let lock = match set.value("lock", entry.lock.as_ref()) {
             Some(lock) => absolute(lock, &dir, home),
             None => program.default_lock_dir(&dir).join(layouts::SOLOBOT),

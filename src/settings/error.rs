@@ -32,6 +32,16 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// In the configuration file's place is a folder, a FIFO, a device.
+    #[error("{} is {what}, not a configuration file", quoted(.path))]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+        /// The operator named it.
+        is_named: bool,
+    },
     /// The configuration file was found, and somebody else may have written it.
     #[error("{} was found but is not trusted: {reason}", quoted(.path))]
     Untrusted {
@@ -122,6 +132,7 @@ impl Expected for Error {
             Self::Cwd { source } => exit_of_io(source),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
             Self::Unreadable { .. }
+            | Self::NotAFile { .. }
             | Self::Untrusted { .. }
             | Self::Text { .. }
             | Self::Withheld { .. }
@@ -138,7 +149,7 @@ impl Expected for Error {
         match self {
             Self::Cwd { .. } => "current-folder",
             Self::NoFile { .. } => "config-missing",
-            Self::Unreadable { .. } => "config-unreadable",
+            Self::Unreadable { .. } | Self::NotAFile { .. } => "config-unreadable",
             Self::Untrusted { .. } => "config-untrusted",
             Self::Text { .. } => "config-invalid",
             Self::Withheld { .. } => "config-withheld",
@@ -162,6 +173,7 @@ impl Expected for Error {
                     .into(),
             ],
             Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
+            Self::NotAFile { path, what, is_named } => hints_of_no_file(path, what, *is_named),
             Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
             Self::Text { fault, .. } => {
                 fault.hint.iter().cloned().chain(["every key: man 5 solobot.toml".to_owned()]).collect()
@@ -171,9 +183,7 @@ impl Expected for Error {
                 format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
                 "or, if both use one token, give both the same: token = { env = \"BOT_TOKEN\" }".into(),
             ],
-            Self::Placeholder { .. } => {
-                vec!["`{token_hash}` and `{bot_id}` are known, as in: lock = \"bot-{bot_id}.lock\"".into()]
-            }
+            Self::Placeholder { .. } => vec![super::paths::PLACEHOLDERS.into()],
             Self::ApiUrl { .. } => {
                 vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
             }
@@ -188,6 +198,19 @@ impl Expected for Error {
             Self::Token(error) => error.hints(),
         }
     }
+}
+
+fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
+    let quote = |path: &Path| shell_words::quote(&path.to_string_lossy()).into_owned();
+    let named = "name a plain file: solobot -c FILE …".to_owned();
+    if !is_named {
+        return vec![format!("move it away: mv {0} {0}.old", quote(path)), named];
+    }
+    if what == crate::lock::file::A_FOLDER {
+        let inside = path.components().collect::<PathBuf>().join(super::FILE_NAME);
+        return vec![format!("name the file in it: solobot -c {} …", quote(&inside))];
+    }
+    vec![named]
 }
 
 /// A file that was named counts as the caller's own word.

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -16,7 +16,8 @@ use super::error::Error;
 use super::provenance::Origin;
 use super::schema::{Fault, Schema, line_at};
 use super::trust::{Access, Refusal, open_found};
-use crate::platform::filesystem::read_bounded;
+use crate::lock::file::what_is;
+use crate::platform::filesystem::{open_without_waiting, read_bounded};
 
 /// The file's name in each folder.
 pub const NAME: &str = "solobot.toml";
@@ -44,8 +45,10 @@ impl ConfigFile {
     pub fn find(named: Option<&Path>, context: &Context) -> Result<Option<Self>, Error> {
         if let Some(path) = named {
             let path = context.cwd.join(path);
-            return match File::open(&path) {
-                Ok(file) => Self::read(path, file, Access::Full).map(|file| Some(Self { is_named: true, ..file })),
+            return match open_without_waiting(&path) {
+                Ok(file) => require_file(&path, &file).and_then(|()| {
+                    Self::read(path, file, Access::Full).map(|file| Some(Self { is_named: true, ..file }))
+                }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoFile { path }),
                 Err(source) => Err(Error::Unreadable { path, source }),
             };
@@ -54,6 +57,7 @@ impl ConfigFile {
             match open_found(&path, context.caller) {
                 Ok(None) => {}
                 Ok(Some((file, access))) => return Self::read(path, file, access).map(Some),
+                Err(Refusal::NotAFile(what)) => return Err(Error::NotAFile { path, what, is_named: false }),
                 Err(Refusal::Distrust { reason, chmod }) => return Err(Error::Untrusted { path, reason, chmod }),
                 Err(Refusal::Io(source)) => return Err(Error::Unreadable { path, source }),
             }
@@ -110,6 +114,15 @@ impl ConfigFile {
             Ok(schema) => Ok(Self { path, schema, access, text, is_named: false }),
             Err(fault) => Err(Error::Text { path, fault }),
         }
+    }
+}
+
+/// A FIFO would be waited on for ever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
+fn require_file(path: &Path, file: &File) -> Result<(), Error> {
+    let is_text = |meta: &Metadata| meta.is_file() || meta.file_type().is_char_device();
+    match file.metadata().ok().filter(|meta| !is_text(meta)) {
+        Some(meta) => Err(Error::NotAFile { path: path.to_owned(), what: what_is(&meta), is_named: true }),
+        None => Ok(()),
     }
 }
 

@@ -121,6 +121,7 @@ pub fn distrust(path: &Path, context: &Context) -> Option<String> {
         Err(Refusal::Distrust { reason, chmod }) => {
             Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; what mends it: {chmod}")))
         }
+        Err(Refusal::NotAFile(_)) => Some("it is no regular file".into()),
         Err(Refusal::Io(error)) => Some(error.to_string()),
         Ok(_) => None,
     }

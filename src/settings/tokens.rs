@@ -51,6 +51,10 @@ fn found_env_file(dir: &Path, context: &Context) -> Option<Source> {
     match open_found(&path, context.caller) {
         Ok(None) => None,
         Ok(Some(_)) | Err(Refusal::Io(_)) => Some(Source::EnvFile { path, names: names(None) }),
+        Err(Refusal::NotAFile(_)) => {
+            let reason = format!("{} is no regular file", crate::error::quoted(&path));
+            Some(Source::Untrusted { reason, remedy: "name another one: --env-file FILE".into() })
+        }
         Err(Refusal::Distrust { reason, chmod }) => {
             let remedy = chmod.unwrap_or_else(|| format!("if you trust it, name it: --env-file {}", path.display()));
             Some(Source::Untrusted { reason, remedy })

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use super::context::Caller;
 use crate::error::quoted;
+use crate::lock::file::what_is;
 use crate::platform::ownership::{has_private_group, open_itself};
 use crate::platform::user;
 
@@ -43,6 +44,8 @@ pub enum Refusal {
         /// The `chmod` that mends it, where one does.
         chmod: Option<String>,
     },
+    /// It is no regular file but this, with its article.
+    NotAFile(&'static str),
     /// A system call failed.
     Io(io::Error),
 }
@@ -80,7 +83,7 @@ fn open_regular(path: &Path, caller: Caller) -> Result<(File, Access), Refusal> 
     let file = open_itself(path).map_err(Refusal::Io)?;
     let meta = file.metadata().map_err(Refusal::Io)?;
     if !meta.is_file() {
-        return Err(Refusal::Distrust { reason: format!("{} is no regular file", quoted(path)), chmod: None });
+        return Err(Refusal::NotAFile(what_is(&meta)));
     }
     let access = judge(path, &meta, caller)?;
     Ok((file, access))
@@ -120,6 +123,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::lock::file::A_FOLDER;
     use crate::settings::testing::{Place, chmod};
 
     fn reason(place: &Place, path: &Path) -> (String, Option<String>) {
@@ -223,6 +227,7 @@ mod tests {
     fn what_is_no_file_is_refused() {
         let place = Place::new();
         fs::create_dir(place.path("app/d")).unwrap();
-        assert!(reason(&place, &place.path("app/d")).0.contains("no regular file"));
+        let folder = open_found(&place.path("app/d"), place.context.caller);
+        assert!(matches!(folder, Err(Refusal::NotAFile(A_FOLDER))));
     }
 }

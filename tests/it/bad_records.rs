@@ -263,7 +263,10 @@ fn a_folder_in_the_records_place_stays_there() {
     alone(|test| {
         std::fs::create_dir(test.path("bot.lock.info")).unwrap();
         test.write("bot.lock.info/precious", "");
-        test.solobot("acquire -n -l bot.lock -- true").run().code(0).stderr_has(&["no PID recorded"]);
+        let said = ["its owner record was not written", &test.name("bot.lock.info")];
+        // The PID is recorded: in the lock's text.
+        let held = test.solobot("acquire -n -l bot.lock -- sh -c 'test $(cat bot.lock) = $$'").run();
+        held.code(0).stderr_has(&said).nowhere("no PID recorded");
         assert!(test.has("bot.lock.info/precious"));
         let entries = std::fs::read_dir(test.dir()).unwrap().count();
         assert_eq!(entries, 2, "the lock and the folder, no temporary file");

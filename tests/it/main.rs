@@ -32,6 +32,7 @@ mod explain;
 mod fd;
 mod generated;
 mod help;
+mod hints;
 mod init;
 mod interop;
 mod journal;

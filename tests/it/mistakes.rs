@@ -345,7 +345,7 @@ fn mistake_27_a_refusal_becomes_a_respawn_loop() {
         looping.arg(format!("while :; do echo >> starts; {solobot} acquire -q -w forever -- python3 bot.py; done"));
         looping.env("BOT_OPTIONS", "--pid-file own.pid");
         let looping = test.start_command(looping);
-        wait_until("it has started", || test.has("starts"));
+        wait_until("it has started", || test.has("starts") && !test.read("starts").is_empty());
         holds_for(Duration::from_secs(1), "one start, that waits", || test.read("starts").lines().count() == 1);
         test.solobot("check -m bot.py").run().code(1).stdout_has(&[&hand[0].pid().to_string()]);
         send(hand[0].pid(), Signal::TERM);

@@ -92,6 +92,11 @@ fn held(holding: &Holding, program: &str, waited: Limit, by: &str) -> String {
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
+/// A lock, as a flag behind another subcommand.
+pub fn lock_option(lock: &Path) -> String {
+    format!("--lock {}", shell_words::quote(&lock.to_string_lossy()))
+}
+
 fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {
     let named = |one: &Beside| format!("PID {}: {}", one.process.pid, command(&one.process.command));
     let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
@@ -155,8 +160,8 @@ impl Expected for Error {
             Self::Held { holding, .. } => holding.remedies.clone(),
             Self::Unlocked { instances, typed, .. } => hints_of_unlocked(instances, typed),
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
-            Self::Hidden { .. } => vec![
-                "it is another user's: sudo solobot status".into(),
+            Self::Hidden { lock } => vec![
+                format!("it is another user's: sudo solobot status {}", lock_option(lock)),
                 "or it runs in a container, or on the host outside of ours: solobot status there".into(),
             ],
             Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
@@ -164,6 +169,10 @@ impl Expected for Error {
                 vec![format!("is it installed, and in PATH? `command -v {command}`")]
             }
             Self::NotExecutable { command, source } => match source.kind() {
+                io::ErrorKind::IsADirectory => {
+                    let inside = Path::new(command).join("main.py");
+                    vec![format!("name the program in it: solobot acquire -- python3 {}", inside.display())]
+                }
                 io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
                 _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
             },

@@ -17,7 +17,7 @@ use crate::lock::wait::ending_signal;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
 use crate::process::identity::{Identity, Stat};
-use crate::settings::{Bot, Settings};
+use crate::settings::{self, Bot, Settings};
 
 /// Until when the lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +76,12 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         ));
     }
     let is_named = args.bot.is_some() || args.selection.lock.is_some();
-    let select = || settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command);
+    let select = || match settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command) {
+        Err(settings::Error::NothingNamed) => Err(nothing_named()),
+        selected => Ok(selected?),
+    };
     let mut bot = match args.fd {
-        Some(fd) if is_named => select().map_err(Error::from).and_then(|bot| of_the_same_file(fd, bot, args))?,
+        Some(fd) if is_named => select().and_then(|bot| of_the_same_file(fd, bot, args))?,
         Some(fd) => bot_of_descriptor(args, settings, fd)?,
         None => select()?,
     };
@@ -88,7 +91,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
     let mode = match (args.fd, args.pid) {
         (Some(fd), _) => Mode::Descriptor(fd),
         (None, Some(pid)) => Mode::Keep(to_be_kept(pid)?),
-        (None, None) if bot.command.is_none() => return Err(no_mode()),
+        (None, None) if bot.command.is_none() => return Err(no_mode(&bot)),
         (None, None) if args.no_fork => Mode::Become,
         (None, None) => Mode::Run,
     };
@@ -130,7 +133,33 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
             format!("join it to its option: --takeover={bot}"),
         ));
     }
+    let has_mode = !args.command.is_empty() || args.fd.is_some() || args.pid.is_some();
+    if !has_mode && settings.context().cwd.join(bot).is_file() {
+        let script = shell_words::quote(bot).into_owned();
+        let command = command_of(bot, &script);
+        return Err(Error::Usage {
+            message: format!("`{bot}` is a file, not the name of a bot"),
+            hints: vec![
+                format!("to run it under the lock: solobot acquire -- {command}"),
+                format!("the same for a program that starts it: solobot acquire -m {script} -- COMMAND"),
+            ],
+        });
+    }
     Ok(())
+}
+
+/// How a script is likely to be started.
+fn command_of(path: &str, quoted: &str) -> String {
+    let interpreter = match std::path::Path::new(path).extension().and_then(std::ffi::OsStr::to_str) {
+        Some("py") => "python3 ",
+        Some("js" | "mjs" | "cjs") => "node ",
+        Some("rb") => "ruby ",
+        Some("php") => "php ",
+        Some("sh") => "sh ",
+        _ if path.contains('/') => "",
+        _ => "./",
+    };
+    format!("{interpreter}{quoted}")
 }
 
 /// `acquire --fd N` alone names its lock by the descriptor.
@@ -142,13 +171,13 @@ fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Resul
 
 /// The bot that was named, if the descriptor is open on its lock: else that one would be left free.
 fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error> {
-    let open = LockFile::from_fd(fd, args.selection.allow_network_fs)?;
+    let open = LockFile::from_fd(fd, args.selection.allow_network_fs).map_err(|error| error.for_lock(&bot.lock))?;
     if std::fs::metadata(&bot.lock).is_ok_and(|meta| Inode::from(&meta) == open.inode()) {
         return Ok(bot);
     }
-    let lock = bot.lock.display();
+    let lock = shell_words::quote(&bot.lock.to_string_lossy()).into_owned();
     Err(Error::usage(
-        format!("descriptor {fd} is open on `{}`, and the lock is `{lock}`", open.path().display()),
+        format!("descriptor {fd} is open on `{}`, and the lock is `{}`", open.path().display(), bot.lock.display()),
         format!("open the lock itself: exec {fd}<>{lock}; solobot acquire --fd {fd}"),
     ))
 }
@@ -165,14 +194,28 @@ fn to_be_kept(pid: i32) -> Result<Identity, Error> {
     Identity::of(pid).filter(is_process).ok_or_else(|| AcquireError::TargetGone { pid }.into())
 }
 
-fn no_mode() -> Error {
+fn no_mode(bot: &Bot) -> Error {
+    let typed = bot.typed();
     Error::Usage {
         message: "acquire needs to know how long to hold the lock".into(),
         hints: vec![
-            "while a command runs: solobot acquire -- COMMAND".into(),
-            "become the command: solobot acquire -F -- COMMAND".into(),
-            "while this script runs: solobot acquire --pid $$".into(),
+            format!("while a command runs: solobot acquire {typed} -- COMMAND"),
+            format!("become the command: solobot acquire -F {typed} -- COMMAND"),
+            format!("while this script runs: solobot acquire {typed} --pid $$"),
             "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
+        ],
+    }
+}
+
+/// Neither BOT nor flags, and nothing behind `--`.
+fn nothing_named() -> Error {
+    Error::Usage {
+        message: "acquire has no COMMAND to run, and no solobot.toml says which bot is meant".into(),
+        hints: vec![
+            "the bot's command line goes behind two dashes: solobot acquire -- python3 main.py".into(),
+            "while this script runs: solobot acquire -m main.py --pid $$".into(),
+            "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
+            "to name it once and for all: solobot init".into(),
         ],
     }
 }

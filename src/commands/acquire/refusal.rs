@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::error::lock_option;
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
 use crate::lock::layouts;
@@ -23,11 +24,14 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     let held_for = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
     let origin = holders.first().and_then(|&holder| origin::of_process(holder));
     let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
+    // A shell that holds it by a descriptor has passed that on to us.
+    let is_another = |holder: &&ProcessView| u32::try_from(holder.pid) != Ok(std::process::id());
     let main = kept_for
         .clone()
         .or_else(|| lock.holders.iter().find(|holder| Some(holder.pid) == named).cloned())
         .or_else(|| named.filter(|&pid| is_below(pid, &holders)).and_then(Identity::of).map(ProcessView::of))
-        .or_else(|| lock.holders.iter().max_by_key(|holder| holder.pid).cloned());
+        .or_else(|| lock.holders.iter().filter(is_another).max_by_key(|holder| holder.pid).cloned())
+        .or_else(|| lock.holders.first().cloned());
     let mut remedies = Vec::new();
     if let (Some(held_for), Some(bot)) = (&held_for, bot)
         && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
@@ -36,7 +40,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         let own = format!(".solobot-{}.lock", bot.name.split('.').next().unwrap_or_default());
         remedies.push(format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}"));
     }
-    let lock_option = format!("--lock {}", shell_words::quote(&path.to_string_lossy()));
+    let lock_option = lock_option(path);
     if kept_for.is_some() && !holders.is_empty() {
         remedies.push(format!("to give it back: solobot release {lock_option}"));
     }
@@ -59,7 +63,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     }
     if holders.is_empty() {
         let whence = if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
-        remedies.push(format!("look {whence} solobot status"));
+        remedies.push(format!("look {whence} solobot status {lock_option}"));
     }
     remedies.push("to wait until it ends: solobot acquire --wait forever …".into());
     if !orphaned && !holders.is_empty() {

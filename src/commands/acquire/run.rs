@@ -247,6 +247,9 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
     let command = word.to_string_lossy().into_owned();
     // ENOENT for a file that is there means its interpreter.
     let is_there = command.contains('/') && Path::new(&word).exists();
+    if command.contains('/') && Path::new(&word).is_dir() {
+        return AcquireError::NotExecutable { command, source: io::ErrorKind::IsADirectory.into() }.into();
+    }
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => {
             AcquireError::NotFound { command }.into()

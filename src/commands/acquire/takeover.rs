@@ -86,7 +86,7 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
             "the holder itself took over {} ago: two that do so stop each other for ever",
             crate::duration::show(age)
         ),
-        "find out who starts it: solobot status".into(),
+        format!("find out who starts it: solobot status {}", request.bot.typed()),
     ))
 }
 

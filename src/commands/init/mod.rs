@@ -41,6 +41,9 @@ pub struct Outcome {
     pub bots: Vec<Entry>,
     /// Its text.
     pub text: String,
+    /// Where it lies it is believed only if it is named: somebody else may write there.
+    #[serde(skip)]
+    pub is_distrusted: bool,
 }
 
 /// Why the file is not written.
@@ -49,6 +52,9 @@ pub enum NotWritten {
     /// There is one already.
     #[error("`{}` is there already, and is left as it is", .0.display())]
     Exists(PathBuf),
+    /// There is a folder of that name.
+    #[error("`{}` is a folder: no file can be written in its place", .0.display())]
+    Folder(PathBuf),
     /// A system call failed.
     #[error("cannot write `{}`: {}", .path.display(), plain(.source))]
     Io {
@@ -63,13 +69,13 @@ impl Expected for NotWritten {
     fn exit(&self) -> Exit {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
-            Self::Exists(_) | Self::Io { .. } => Exit::CantCreate,
+            Self::Exists(_) | Self::Folder(_) | Self::Io { .. } => Exit::CantCreate,
         }
     }
 
     fn kind(&self) -> &'static str {
         match self {
-            Self::Exists(_) => "config-exists",
+            Self::Exists(_) | Self::Folder(_) => "config-exists",
             Self::Io { .. } => "not-written",
         }
     }
@@ -80,6 +86,13 @@ impl Expected for NotWritten {
                 "to see what would be written: solobot init --dry-run".into(),
                 format!("to replace it: solobot init --force -c {}", shell_words::quote(&path.to_string_lossy())),
             ],
+            Self::Folder(path) => {
+                let path = shell_words::quote(&path.to_string_lossy()).into_owned();
+                vec![
+                    format!("to move it away: mv {path} {path}.old"),
+                    "to write it elsewhere: solobot init -c FILE".into(),
+                ]
+            }
             Self::Io { .. } => vec!["to write it elsewhere: solobot init -c FILE".into()],
         }
     }
@@ -97,6 +110,9 @@ pub fn run(
 ) -> Result<Outcome, Error> {
     let path = context.cwd.join(global.config.as_deref().unwrap_or(Path::new(settings::FILE_NAME)));
     // Before anything else: who is refused should not have to answer questions first.
+    if !args.dry_run && path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(NotWritten::Folder(path).into());
+    }
     if !args.dry_run && !args.force && path.symlink_metadata().is_ok() {
         return Err(NotWritten::Exists(path).into());
     }
@@ -110,6 +126,7 @@ pub fn run(
     let text = text::file(&entries, &seen, folder);
     settings::check(&path, &text, context)
         .map_err(|error| Error::Bug(format!("init has drafted a file that solobot refuses: {error}")))?;
+    let mut is_distrusted = false;
     if !args.dry_run {
         write(&path, &text, args.force)?;
         if let Some(reason) = settings::distrust(&path, context) {
@@ -117,6 +134,7 @@ pub fn run(
             let warning =
                 format!("solobot will only believe this file if it is named, as in solobot -c {name}: {reason}");
             notify.notice(&Notice::Warning(warning));
+            is_distrusted = true;
         }
     }
     Ok(Outcome {
@@ -124,6 +142,7 @@ pub fn run(
         written: !args.dry_run,
         bots: entries.into_iter().filter(|entry| !entry.doubtful).collect(),
         text,
+        is_distrusted,
     })
 }
 
