@@ -99,11 +99,11 @@ pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a 
     }
 }
 
-/// What is known about a bot's lock. Where nothing runs that may be the bot, a glance may do.
+/// What is known about a bot's lock: where its program says who may hold it, a glance may do.
 fn facts_of_lock(bot: &Bot, found: &Found) -> Facts {
-    let nothing_runs = [&found.instances, &found.probable, &found.others].into_iter().all(Vec::is_empty);
-    let glance = (bot.program.is_some() && nothing_runs).then(|| state::glance(&bot.lock)).flatten();
-    glance.unwrap_or_else(|| state::inspect_with(&bot.lock, &found.pids()))
+    let running = found.kin();
+    let glance = bot.program.as_ref().and_then(|_| state::glance(&bot.lock, &running));
+    glance.unwrap_or_else(|| state::inspect_with(&bot.lock, &running))
 }
 
 /// Runs the subcommand.

@@ -84,6 +84,11 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Whether it says that there is no such file.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// The same error of a descriptor that was to be open on that lock.
     #[must_use]
     pub fn for_lock(self, path: &Path) -> Self {

@@ -116,8 +116,13 @@ fn all_pids() -> Vec<i32> {
 /// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller.
 pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -> Vec<Identity> {
     let Ok(lines) = flocks() else { return Vec::new() };
-    let mut pids: Vec<i32> =
-        lines.iter().filter(|line| !line.waits).map(|line| line.pid).chain(hints.to_vec()).collect();
+    let callers = lines.iter().filter(|line| !line.waits).map(|line| line.pid);
+    replaced_among(callers.chain(hints.iter().copied()), path, present)
+}
+
+/// Those of these processes that hold a flock on a file that was at `path` and is there no more.
+pub fn replaced_among(pids: impl IntoIterator<Item = i32>, path: &Path, present: Option<Inode>) -> Vec<Identity> {
+    let mut pids: Vec<i32> = pids.into_iter().collect();
     pids.sort_unstable();
     pids.dedup();
     let place = Place::of(path, present);

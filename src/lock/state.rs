@@ -126,7 +126,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
     };
     let lock = match file::open_to_look(path) {
         Ok(lock) => Some(lock),
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if error.is_absence() => None,
         Err(error) => {
             let denied = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
             return unreadable(Found::Absent, error.reason(), denied);
@@ -140,14 +140,23 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
     }
 }
 
-/// The facts of a lock that nobody holds, if that can be told without asking the kernel for all its locks: nobody else has
-/// the file open, and no process that was recorded lives. The kernel stops all lockers for that answer, and waits 10 ms and
-/// more until they have stopped.
+/// The facts of a lock that nobody holds, if that can be told without asking the kernel for all its locks: it stops all
+/// lockers for that answer, and waits 10 ms and more until they have stopped. `running` are the processes of the bot's
+/// instances, and their ancestors.
 ///
-/// It is for whoever knows that no instance runs. Where there is no file, one may have been removed from under its holder:
-/// that takes [`inspect`]. What a glance does not see is a holder whose file was removed, that left no record, and in whose
-/// place another one has put a file since.
-pub fn glance(path: &Path) -> Option<Facts> {
+/// Where none runs, the file tells: nobody else has it open, and no process that was recorded lives. Where one runs and
+/// there is no file, it is asked whether it holds one that was removed. All else takes [`inspect`]: where neither is, a
+/// file may have been removed from under its holder. What a glance does not see is a holder of a removed file that is
+/// neither an instance nor in the record.
+pub fn glance(path: &Path, running: &[i32]) -> Option<Facts> {
+    let facts = |state, record| Facts { path: path.to_owned(), state, record, waiters: Vec::new() };
+    if !running.is_empty() {
+        let error = file::open_to_look(path).err()?;
+        let record = owner::read(path, None);
+        let asked = hints(&record).into_iter().chain(running.iter().copied());
+        let is_absent = error.is_absence() && holders::replaced_among(asked, path, None).is_empty();
+        return is_absent.then(|| facts(State::Absent, record));
+    }
     let lock = file::open_to_look(path).ok()?;
     let record = owner::read(path, lock.owner());
     let is_named_alive = hints(&record).into_iter().any(|pid| Identity::of(pid).is_some());
@@ -156,7 +165,7 @@ pub fn glance(path: &Path) -> Option<Facts> {
     }
     let state = unlocked(&lock, &record).ok()?;
     let is_settled = matches!(state, State::Free | State::Stale(_));
-    is_settled.then(|| Facts { path: path.to_owned(), state, record, waiters: Vec::new() })
+    is_settled.then(|| facts(state, record))
 }
 
 fn judge(
@@ -346,18 +355,32 @@ mod tests {
     #[test]
     fn a_glance_tells_what_nobody_has_open_and_no_more() {
         in_folder(|path| {
-            assert_eq!(glance(path), None, "it may have been removed");
+            assert_eq!(glance(path, &[]), None, "it may have been removed");
             write(path, "").unwrap();
-            assert_eq!(glance(path).unwrap().state, State::Free);
+            assert_eq!(glance(path, &[]).unwrap().state, State::Free);
             write(path, "2147483646").unwrap();
-            assert_eq!(glance(path), Some(inspect(path)));
+            assert_eq!(glance(path, &[]), Some(inspect(path)));
             write(path, std::process::id().to_string()).unwrap();
-            assert_eq!(glance(path), None, "whom it names lives");
+            assert_eq!(glance(path, &[]), None, "whom it names lives");
             write(path, "").unwrap();
             let lock = LockFile::open(path, false).unwrap();
-            assert_eq!(glance(path), None, "somebody has it open");
+            assert_eq!(glance(path, &[]), None, "somebody has it open");
             drop(lock);
-            assert!(glance(path).is_some());
+            assert!(glance(path, &[]).is_some());
+        });
+    }
+
+    #[test]
+    fn a_glance_at_no_file_asks_those_who_run() {
+        in_folder(|path| {
+            let own = [Identity::own().unwrap().pid];
+            assert_eq!(glance(path, &own), Some(inspect(path)), "there was none");
+            let lock = LockFile::open(path, false).unwrap();
+            lock.try_lock().unwrap();
+            assert_eq!(glance(path, &own), None, "there is one");
+            fs::remove_file(path).unwrap();
+            assert_eq!(glance(path, &own), None, "there was one");
+            assert_eq!(glance(path, &[1]).unwrap().state, State::Absent, "PID 1 holds none");
         });
     }
 
@@ -367,7 +390,7 @@ mod tests {
             write(path, "print('hello')").unwrap();
             let foreign = |state: State| matches!(state, State::Unreadable { why, .. } if why.contains("not a lock"));
             assert!(foreign(inspect(path).state));
-            assert_eq!(glance(path), None, "not settled");
+            assert_eq!(glance(path, &[]), None, "not settled");
             write(owner::path_of(path), r#"{"pid": 2147483646, "timestamp": 0.0, "app_name": "bot"}"#).unwrap();
             assert!(foreign(inspect(path).state), "a dead claim makes it no lock");
             let lock = file::open_to_look(path).unwrap();

@@ -83,9 +83,9 @@ impl Found {
         bots
     }
 
-    /// The PIDs of everything that runs the program, wrappers included.
-    pub fn pids(&self) -> Vec<i32> {
-        [&self.instances, &self.probable, &self.others].into_iter().flatten().flat_map(Instance::heirs).collect()
+    /// The PIDs of everything that runs the program, and of all that may hold a lock for it.
+    pub fn kin(&self) -> Vec<i32> {
+        [&self.instances, &self.probable, &self.others].into_iter().flatten().flat_map(Instance::kin).collect()
     }
 
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.

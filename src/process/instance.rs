@@ -68,9 +68,9 @@ impl Instance {
         self.members.iter().map(|member| member.pid).collect()
     }
 
-    /// The PIDs of all that may have inherited what the instance was started with: its own and its wrappers'.
-    pub fn heirs(&self) -> impl Iterator<Item = i32> {
-        self.members.iter().chain(&self.wrappers).map(|process| process.pid)
+    /// The PIDs of all that may hold a lock for it: its own, its wrappers' and its ancestors'.
+    pub fn kin(&self) -> impl Iterator<Item = i32> {
+        [&self.members, &self.wrappers, &self.ancestors].into_iter().flatten().map(|process| process.pid)
     }
 
     /// Whether that process is an ancestor of the root.

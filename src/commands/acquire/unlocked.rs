@@ -93,7 +93,7 @@ fn predecessors(request: &Request<'_>, lock: &LockFile) -> Vec<Identity> {
         let program = request.bot.program.as_ref().filter(|_| lock.is_new());
         let running = program.and_then(|program| find::find(&Search::new(program)).ok());
         let asked: Vec<i32> =
-            hints(&record).into_iter().chain(text).chain(running.iter().flat_map(find::Found::pids)).collect();
+            hints(&record).into_iter().chain(text).chain(running.iter().flat_map(find::Found::kin)).collect();
         found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &asked));
     }
     found.retain(|&process| !is_ours(process, lock));

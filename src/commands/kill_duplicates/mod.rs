@@ -142,7 +142,7 @@ impl Stopping<'_> {
         let bot = settings.select_one(&self.options.selection, self.bot)?;
         let program = bot.program.as_ref().filter(|_| !self.names_a_lock_alone());
         let mut found = if program.is_some() { look(&bot)? } else { Found::default() };
-        let facts = inspect_with(&bot.lock, &found.pids());
+        let facts = inspect_with(&bot.lock, &found.kin());
         if let Some(program) = program {
             found.refuse_nothing(program)?;
         }

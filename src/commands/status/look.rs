@@ -161,7 +161,7 @@ impl<'a> Look<'a> {
             let folder = folder_of(first);
             let state = self.settings.context().home.as_ref().map(|home| home.join(".local/state"));
             let locks = folder.map(|folder| layouts::of_bot(&folder, first.token.as_deref(), state.as_deref()));
-            let heirs: Vec<i32> = instances.iter().flat_map(|one| one.heirs()).collect();
+            let heirs: Vec<i32> = instances.iter().flat_map(|one| one.kin()).collect();
             let is_its = |mark: &&Mark| instances.iter().any(|one| holds(one, mark));
             let own = held.iter().filter(is_its).map(|mark| mark.path.clone());
             let usual = locks.into_iter().flatten();

@@ -20,7 +20,7 @@ use crate::process::origin::Starter;
 /// Looks at a lock's path, also as these instances see it.
 pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
     let instances: Vec<&Seen> = instances.collect();
-    let heirs: Vec<i32> = instances.iter().flat_map(|seen| seen.instance.heirs()).collect();
+    let heirs: Vec<i32> = instances.iter().flat_map(|seen| seen.instance.kin()).collect();
     let facts = inspect_with(path, &heirs);
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
