@@ -34,7 +34,8 @@ fn who_looks_sees_the_holder_of_the_removed_file() {
             assert_eq!(one["lock"]["holders"][0]["pid"], bot, "{lock}: {json}");
             assert_eq!(one["instances"][0]["lock"], "holder", "{lock}: {json}");
             let check = test.solobot("check -m bot.py -l bot.lock").run().code(1);
-            let _ = check.stdout_has(&[&format!("PID {pid} holds a file that was at"), &test.name("bot.lock")]);
+            let said = [&format!("PID {pid} holds a file that was at"), &test.name("bot.lock")];
+            let _ = check.stdout_has(&said.map(|text| text as &str)).nowhere("healthy");
             let json = test.solobot("doctor --json -m bot.py -l bot.lock").run().code(1).json();
             let codes: Vec<_> = json["findings"].as_array().unwrap().iter().map(|one| one["code"].clone()).collect();
             assert!(codes.contains(&"replaced-lock".into()), "{lock}: {codes:?}");
