@@ -55,7 +55,7 @@ fn at_the_default_place_too() {
         let json = test.solobot("status --json -m bot.py").run().code(0).json();
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
         let _ = test.solobot("check -m bot.py").run().code(1).stdout_has(&["holds a file that was at"]);
-        let second = test.solobot("acquire -n -- python3 bot.py").run().code(75);
+        let second = test.solobot("acquire -n -- python3 bot.py --until bot.pid").run().code(75);
         let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
         send(bot, Signal::KILL);
     });
@@ -96,7 +96,7 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         // With -F it is its own solobot; flock(1) knows none.
         let become_it = test.solobot("acquire -F -l bot.lock -- sleep 600").start();
         wait_until("it holds it", || test.has("bot.lock.info") && test.is_locked("bot.lock"));
-        let orphan = || test.solobot("acquire --takeover=orphan -w 500ms --lock-only -l bot.lock -- sleep 600").run();
+        let orphan = || test.solobot("acquire --takeover=orphan -w 500ms --lock-only -l bot.lock -- touch ran").run();
         remove(test, LOCK);
         let _ = orphan().code(75).stderr_has(&[&become_it.pid().to_string()]).nowhere("taking over");
         become_it.kill();
@@ -105,6 +105,6 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         wait_until("it holds it", || test.is_locked("bot.lock"));
         fs::remove_file(test.path("bot.lock")).unwrap();
         let _ = orphan().code(75).stderr_has(&[&other.pid().to_string()]).nowhere("taking over");
-        assert!(alive(other.pid()));
+        assert!(alive(other.pid()) && !test.has("ran"));
     });
 }
