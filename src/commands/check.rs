@@ -314,7 +314,8 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
             unknown = Some(exit);
         }
     }
-    if let [one] = instances
+    // One that holds a removed file is not well.
+    if let ([one], State::Held { .. }) = (instances, &facts.state)
         && status::covered(one, facts) != Covered::Unlocked
     {
         reasons.push(format!(

@@ -34,7 +34,8 @@ fn who_looks_sees_the_holder_of_the_removed_file() {
             assert_eq!(one["lock"]["holders"][0]["pid"], bot, "{lock}: {json}");
             assert_eq!(one["instances"][0]["lock"], "holder", "{lock}: {json}");
             let check = test.solobot("check -m bot.py -l bot.lock").run().code(1);
-            let _ = check.stdout_has(&[&format!("PID {pid} holds a file that was at"), &test.name("bot.lock")]);
+            let said = [&format!("PID {pid} holds a file that was at"), &test.name("bot.lock")];
+            let _ = check.stdout_has(&said.map(|text| text as &str)).nowhere("healthy");
             let json = test.solobot("doctor --json -m bot.py -l bot.lock").run().code(1).json();
             let codes: Vec<_> = json["findings"].as_array().unwrap().iter().map(|one| one["code"].clone()).collect();
             assert!(codes.contains(&"replaced-lock".into()), "{lock}: {codes:?}");
@@ -54,7 +55,7 @@ fn at_the_default_place_too() {
         let json = test.solobot("status --json -m bot.py").run().code(0).json();
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
         let _ = test.solobot("check -m bot.py").run().code(1).stdout_has(&["holds a file that was at"]);
-        let second = test.solobot("acquire -n -- python3 bot.py").run().code(75);
+        let second = test.solobot("acquire -n -- python3 bot.py --until bot.pid").run().code(75);
         let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
         send(bot, Signal::KILL);
     });
@@ -95,7 +96,7 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         // With -F it is its own solobot; flock(1) knows none.
         let become_it = test.solobot("acquire -F -l bot.lock -- sleep 600").start();
         wait_until("it holds it", || test.has("bot.lock.info") && test.is_locked("bot.lock"));
-        let orphan = || test.solobot("acquire --takeover=orphan -w 500ms --lock-only -l bot.lock -- sleep 600").run();
+        let orphan = || test.solobot("acquire --takeover=orphan -w 500ms --lock-only -l bot.lock -- touch ran").run();
         remove(test, LOCK);
         let _ = orphan().code(75).stderr_has(&[&become_it.pid().to_string()]).nowhere("taking over");
         become_it.kill();
@@ -104,6 +105,6 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         wait_until("it holds it", || test.is_locked("bot.lock"));
         fs::remove_file(test.path("bot.lock")).unwrap();
         let _ = orphan().code(75).stderr_has(&[&other.pid().to_string()]).nowhere("taking over");
-        assert!(alive(other.pid()));
+        assert!(alive(other.pid()) && !test.has("ran"));
     });
 }
