@@ -183,7 +183,8 @@ impl Stopping<'_> {
             }
         }
         let again = || look(&bot).map(|found| found.instances);
-        let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &found, &again)?;
+        let grace = self.options.grace.unwrap_or(bot.grace);
+        let results = act::carry_out(&plan, self.options, grace, &found, &again, notify)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
             tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);

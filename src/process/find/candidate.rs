@@ -51,8 +51,9 @@ impl Candidate {
             resolve: &resolve,
         });
         // One that has ended meanwhile shows no folder either, and nothing was missed in it.
-        candidate.is_blind =
-            candidate.found.is_none() && is_blind(invocation, candidate.cwd.is_none()) && handle.stat().is_some();
+        candidate.is_blind = candidate.found.is_none()
+            && is_blind(invocation, candidate.cwd.is_none())
+            && handle.stat().is_some_and(|stat| !stat.is_exiting());
         if candidate.found.is_some() {
             candidate.token = environ.and_then(|environ| token::find_in_environ(&environ, token_names));
         }
