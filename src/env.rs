@@ -34,6 +34,12 @@ pub const PROXIES: Proxies = Proxies {
     all: ["all_proxy", "ALL_PROXY"],
     none: ["no_proxy", "NO_PROXY"],
 };
+/// Read: the kind of terminal; `dumb` has neither colour nor a cursor.
+pub const TERM: &str = "TERM";
+/// Read: where programs are looked for.
+pub const PATH: &str = "PATH";
+/// Read: where programs keep their state; `~/.local/state` without it.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Read: under `sudo`, the uid of the caller.
 pub const SUDO_UID: &str = "SUDO_UID";
 /// Set for COMMAND: the lock's absolute path.
