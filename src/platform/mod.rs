@@ -9,6 +9,7 @@ compile_error!("solobot runs on Linux (and WSL2); other platforms need their own
 pub mod children;
 pub mod daemon;
 pub mod filesystem;
+pub mod limits;
 pub mod nss;
 pub mod ownership;
 pub mod pidfd;
