@@ -84,6 +84,9 @@ pub const TABLE: &[Described] = &[
     read(&PROXIES.all, "The proxy for both."),
     read(&PROXIES.none, "Hosts that are reached without a proxy."),
     read(&[NO_COLOR], "No colour if it is set and not empty, unless `--color always`."),
+    read(&[TERM], "No colour and no redrawing where it is dumb."),
+    read(&[PATH], "Where the program of COMMAND is looked for."),
+    read(&[XDG_STATE_HOME], "Where the journal and the locks of some bots lie; ~/.local/state without it."),
     read(&[SUDO_UID], "Under sudo the caller, whose solobot.toml root takes for looking."),
     read(
         &[SKIP_LOCK],
