@@ -34,6 +34,12 @@ pub const PROXIES: Proxies = Proxies {
     all: ["all_proxy", "ALL_PROXY"],
     none: ["no_proxy", "NO_PROXY"],
 };
+/// Read: the kind of terminal; `dumb` has neither colour nor a cursor.
+pub const TERM: &str = "TERM";
+/// Read: where programs are looked for.
+pub const PATH: &str = "PATH";
+/// Read: where programs keep their state; `~/.local/state` without it.
+pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Read: under `sudo`, the uid of the caller.
 pub const SUDO_UID: &str = "SUDO_UID";
 /// Set for COMMAND: the lock's absolute path.
@@ -78,6 +84,9 @@ pub const TABLE: &[Described] = &[
     read(&PROXIES.all, "The proxy for both."),
     read(&PROXIES.none, "Hosts that are reached without a proxy."),
     read(&[NO_COLOR], "No colour if it is set and not empty, unless `--color always`."),
+    read(&[TERM], "No colour and no redrawing where it is dumb."),
+    read(&[PATH], "Where the program of COMMAND is looked for."),
+    read(&[XDG_STATE_HOME], "Where the journal and the locks of some bots lie; ~/.local/state without it."),
     read(&[SUDO_UID], "Under sudo the caller, whose solobot.toml root takes for looking."),
     read(
         &[SKIP_LOCK],

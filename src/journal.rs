@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, OFlags};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::filesystem;
 use crate::telegram::token::mask;
 
 /// The layout of a line.
@@ -204,7 +203,7 @@ impl Journal {
         let mut contents = Contents::default();
         let Some(path) = &self.path else { return contents };
         for path in [older(path), path.clone()] {
-            if let Ok(file) = open(&path, OpenOptions::new().read(true)) {
+            if let Ok(file) = open(&path, filesystem::careful_open().read(true)) {
                 read_into(&mut contents, file);
             }
         }
@@ -215,7 +214,7 @@ impl Journal {
 fn append(path: &Path, event: &Event) -> io::Result<()> {
     let mut line = serde_json::to_vec(event)?;
     line.push(b'\n');
-    let mut options = OpenOptions::new();
+    let mut options = filesystem::careful_open();
     options.append(true).create(true).mode(0o644);
     let file = match open(path, &options) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -236,18 +235,15 @@ fn append(path: &Path, event: &Event) -> io::Result<()> {
 
 /// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted.
 fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = options.clone().custom_flags(flags).open(path)?;
+    let file = options.open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who
 /// find it too long one does it, and a fresh journal never takes the place of the older one.
 fn rotate(path: &Path, file: &File) -> io::Result<()> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Ok(()),
-        Err(error) => return Err(error.into()),
+    if !filesystem::try_flock(file)? {
+        return Ok(());
     }
     let (own, named) = (file.metadata()?, path.symlink_metadata()?);
     if (own.dev(), own.ino()) == (named.dev(), named.ino()) {
@@ -333,7 +329,7 @@ mod tests {
         let journal = journal(&folder);
         journal.append(&Event::new(What::LockTaken, "a"));
         let path = journal.path().unwrap();
-        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        let mut file = filesystem::careful_open().append(true).open(path).unwrap();
         file.write_all(b"{\"schema\":1,\"ti\nnot json\n\n{\"event\":\"unheard-of\"}\n\xff\xfe\n").unwrap();
         journal.append(&Event::new(What::LockReleased, "a"));
         let contents = journal.read();

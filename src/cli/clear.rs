@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::select::{Api, Selection};
-use crate::commands::kill_duplicates::keep::{Keep, parse_keep};
 use crate::duration::parse_duration;
 use crate::platform::signals::parse_signal;
+use crate::process::keep::{Keep, parse_keep};
 
 /// Stop every instance of a bot but one.
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use crate::cli;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{self, Surroundings, Target};
 use crate::doctor::{Code, Finding, Level, diagnose, plural};
+use crate::env;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::journal::Journal;
@@ -144,7 +145,7 @@ pub fn run(
 
 fn surroundings(settings: &Settings) -> Surroundings {
     let context = settings.context();
-    let named = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
+    let named = context.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
     let usual = || context.home.as_ref().map(|home| home.join(".local/state"));
     let events = Journal::at(settings.journal()).read().events;
     Surroundings { cwd: context.cwd.clone(), state: named.or_else(usual), events }

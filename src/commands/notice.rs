@@ -50,6 +50,8 @@ pub enum Notice {
     TakingOver(Vec<ProcessView>),
     /// What is about to be done, before the question whether it may be.
     Plan(Vec<super::kill_duplicates::PlanView>),
+    /// What `stop` and `kill-duplicates` are at just now.
+    Passing(Passing),
     /// Something happened to the held lock.
     Incident {
         /// The lock.
@@ -107,6 +109,23 @@ pub enum Notice {
     },
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself,
+}
+
+/// What takes a while, and is over soon.
+#[derive(Debug, Clone, Copy)]
+pub enum Passing {
+    /// Instances are being stopped.
+    Stopping {
+        /// How many.
+        count: usize,
+        /// How long they have to end by themselves.
+        grace: Duration,
+    },
+    /// They have ended; whether somebody starts them again is looked for.
+    LookingAgain {
+        /// For so long still.
+        left: Duration,
+    },
 }
 
 /// Whoever shows notices and asks questions.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::commands::kill_duplicates::keep::{self, Keep, Standing};
-use crate::commands::status::{Covered, covered};
 use crate::duration::show;
 use crate::lock::carriers::LockedFile;
+use crate::lock::covered::Covered;
 use crate::lock::state;
 use crate::process::connections::{Evidence, Polling};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::keep::{self, Keep, Standing};
 use crate::process::origin::{Origin, OriginKind};
 
 pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
@@ -213,7 +213,8 @@ impl Bot {
 
     /// How an instance stands to the bot's locks: the best that any of them says.
     pub fn covered(&self, seen: &Seen) -> Covered {
-        let each = || self.locks.iter().map(|lock| covered(&seen.instance, &lock.facts));
+        let each =
+            || self.locks.iter().map(|lock| Covered::of(&seen.instance.members, &seen.instance.ancestors, &lock.facts));
         [Covered::Holder, Covered::Covered, Covered::Unknown]
             .into_iter()
             .find(|&state| each().any(|one| one == state))

@@ -18,6 +18,7 @@
 //! no lock, or one that never looks whether its inode is still the one the path names.
 
 pub mod carriers;
+pub mod covered;
 pub mod error;
 pub mod file;
 pub mod guard;

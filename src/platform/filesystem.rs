@@ -71,6 +71,28 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
+/// Opens a file that somebody else has named, symbolic links and all: a regular one, or none. A FIFO does not block.
+///
+/// # Errors
+/// Those of `open(2)`; it is no regular file.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// Takes the `flock(2)` on a file for as long as it is open, without waiting; `false` if another has it.
+///
+/// # Errors
+/// Those of `flock(2)`.
+pub fn try_flock(file: &File) -> io::Result<bool> {
+    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Everything in a file, or in a pipe, that is no longer than `most` bytes.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ pub mod children;
 pub mod clock;
 pub mod daemon;
 pub mod filesystem;
+pub mod limits;
 pub mod nss;
 pub mod ownership;
 pub mod pidfd;

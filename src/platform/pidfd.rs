@@ -55,6 +55,12 @@ impl Pidfd {
     }
 }
 
+/// Whether there were too few descriptors, or too little memory, to open one more.
+pub fn lacks_room(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
 impl AsFd for Pidfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

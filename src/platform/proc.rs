@@ -1,4 +1,20 @@
-//! `/proc` as a whole.
+//! `/proc`: the list of processes, and files below `/proc/PID`, read relative to open descriptors. What the rest of solobot
+//! makes of them is its own business.
+
+use std::ffi::{CStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags};
+use rustix::io::Errno;
+
+/// The kernel's limit for `getdents` to be worth one call a thousand processes.
+const DIRECTORY_BUFFER: usize = 64 * 1024;
+/// More of a command line is not looked at: no program stands behind a megabyte of options.
+const LONGEST: usize = 2 * 1024 * 1024;
 
 /// Whether `/proc` hides other users' processes from us (`hidepid=`), so that what is listed may not be all there is.
 pub fn hides_others() -> bool {
@@ -11,4 +27,166 @@ pub fn hides_others() -> bool {
             option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off" | "1" | "noaccess"))
         })
     })
+}
+
+/// Why something below `/proc/PID` could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// The process has ended, or is just ending.
+    Gone,
+    /// It is another user's, or out of reach for another reason.
+    Refused,
+}
+
+impl From<Errno> for Unread {
+    fn from(errno: Errno) -> Self {
+        if matches!(errno, Errno::NOENT | Errno::SRCH) { Self::Gone } else { Self::Refused }
+    }
+}
+
+/// Opens `/proc`, which must show us by our own PID: unmounted, or of another PID namespace, it would say that nothing
+/// runs, or name strangers.
+///
+/// # Errors
+/// Those of `open(2)`; it shows another process under our PID.
+pub fn open() -> io::Result<OwnedFd> {
+    let proc = rustix::fs::open("/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let own = rustix::fs::readlinkat(&proc, "self", Vec::with_capacity(16)).ok();
+    let shown = own.and_then(|own| own.to_str().ok()?.parse::<u32>().ok());
+    if shown == Some(std::process::id()) {
+        return Ok(proc);
+    }
+    Err(io::Error::other("/proc does not show this process: it is not mounted, or belongs to another PID namespace"))
+}
+
+/// Every PID in `/proc`; the threads of a process are not listed there.
+///
+/// # Errors
+/// Those of `getdents(2)`.
+pub fn pids(proc: BorrowedFd<'_>) -> io::Result<Vec<i32>> {
+    let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
+    let space: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
+    let mut entries = RawDir::new(proc, space);
+    let mut pids = Vec::with_capacity(1024);
+    while let Some(entry) = entries.next() {
+        if let Some(pid) = parse_pid(entry?.file_name()) {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+fn parse_pid(name: &CStr) -> Option<i32> {
+    let digits = name.to_bytes();
+    if !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Reads files below `/proc/PID` into one buffer.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    proc: BorrowedFd<'a>,
+    path: [u8; 32],
+    buffer: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    /// Below this open `/proc`.
+    pub fn new(proc: BorrowedFd<'a>) -> Self {
+        Self { proc, path: [0; 32], buffer: vec![0; 8 * 1024] }
+    }
+
+    /// A file of a process, as far as it is looked at.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn file(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], Unread> {
+        let path = path_of(&mut self.path, pid, name);
+        let file = rustix::fs::openat(self.proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut filled = 0;
+        loop {
+            filled += rustix::io::read(&file, &mut self.buffer[filled..])?;
+            // A read that leaves room is the whole file: `/proc` fills the buffer if it can.
+            if filled < self.buffer.len() || filled >= LONGEST {
+                return Ok(&self.buffer[..filled]);
+            }
+            self.buffer.resize(self.buffer.len() * 4, 0);
+        }
+    }
+
+    /// Where a link of a process leads.
+    ///
+    /// # Errors
+    /// As [`Reader::file`].
+    pub fn link(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], Unread> {
+        let path = path_of(&mut self.path, pid, name);
+        let length = rustix::fs::readlinkat_raw(self.proc, path, self.buffer.as_mut_slice())?;
+        Ok(&self.buffer[..length])
+    }
+}
+
+/// `PID/name` as a C string, without an allocation.
+fn path_of<'a>(space: &'a mut [u8; 32], pid: i32, name: &[u8]) -> &'a CStr {
+    use std::io::Write as _;
+    let length = {
+        let mut rest = &mut space[..31];
+        let before = rest.len();
+        let _ = write!(rest, "{pid}/");
+        let _ = rest.write_all(name);
+        before - rest.len()
+    };
+    space[length] = 0;
+    CStr::from_bytes_until_nul(&space[..=length]).unwrap_or_default()
+}
+
+/// `/proc/PID`, opened: everything that is read in it is of one process, or fails once that has ended.
+#[derive(Debug)]
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens it; `None` if there is no such process.
+    pub fn open(pid: i32) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        use rustix::buffer::spare_capacity;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        // `File::read_to_end` would ask for a size that is always 0, and probe with small reads.
+        let mut bytes = Vec::with_capacity(4096);
+        while rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
+            bytes.reserve(1024);
+        }
+        Ok(bytes)
+    }
+
+    /// Where a link leads.
+    pub fn link(&self, name: &str) -> Option<PathBuf> {
+        let target = rustix::fs::readlinkat(&self.0, name, Vec::with_capacity(256)).ok()?;
+        Some(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    /// Device and inode of what a link leads to.
+    pub fn id_of(&self, name: &str) -> Option<(u64, u64)> {
+        let stat = rustix::fs::statat(&self.0, name, AtFlags::empty()).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    }
+
+    /// Device and inode of an absolute path as the process sees it, in its own root: there symlinks start too.
+    pub fn id_inside(&self, path: &Path) -> Option<(u64, u64)> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&self.0, "root", flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let file = rustix::fs::openat2(root, inside, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
+        let stat = rustix::fs::fstat(file).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    }
 }

@@ -6,11 +6,10 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use crate::platform::proc::Folder;
 
 use super::argv;
 use super::identity::{Identity, Stat};
@@ -20,15 +19,13 @@ use super::matching::FileId;
 pub struct Handle {
     /// Its PID.
     pub pid: i32,
-    dir: OwnedFd,
+    folder: Folder,
 }
 
 impl Handle {
     /// Opens `/proc/PID`; `None` if there is no such process.
     pub fn open(pid: i32) -> Option<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
-        Some(Self { pid, dir })
+        Some(Self { pid, folder: Folder::open(pid)? })
     }
 
     /// Reads a whole file.
@@ -36,37 +33,22 @@ impl Handle {
     /// # Errors
     /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        use rustix::buffer::spare_capacity;
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty())?;
-        // `File::read_to_end` would ask for a size that is always 0, and probe with small reads.
-        let mut bytes = Vec::with_capacity(4096);
-        while rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
-            bytes.reserve(1024);
-        }
-        Ok(bytes)
+        self.folder.read(name)
     }
 
     /// Where a link leads: `exe`, `cwd`, `root`, `fd/0`.
     pub fn link(&self, name: &str) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.dir, name, Vec::with_capacity(256)).ok()?;
-        Some(PathBuf::from(OsString::from_vec(target.into_bytes())))
+        self.folder.link(name)
     }
 
     /// The identity of what a link leads to.
     pub fn id_of(&self, name: &str) -> Option<FileId> {
-        let stat = rustix::fs::statat(&self.dir, name, AtFlags::empty()).ok()?;
-        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
+        self.folder.id_of(name).map(|(device, inode)| FileId { device, inode })
     }
 
     /// The identity of an absolute path as the process sees it, in its own root: there symlinks start too.
     pub fn id_inside(&self, path: &Path) -> Option<FileId> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(&self.dir, "root", flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        let file = rustix::fs::openat2(root, inside, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
-        let stat = rustix::fs::fstat(file).ok()?;
-        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
+        self.folder.id_inside(path).map(|(device, inode)| FileId { device, inode })
     }
 
     /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.

@@ -169,7 +169,8 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
     let wanted = Wanted {
         token: search.token.map(|token| token.fingerprint().to_owned()),
         args: search.program.args().map(<[_]>::to_vec),
-        cwd: search.program.folder().map(Path::to_path_buf),
+        // What the kernel says of a process is behind all symlinks.
+        cwd: search.program.folder().map(|dir| dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf())),
         // A pattern in solobot.toml stands for one bot's release folders, a bare name for whatever is called so.
         open: search.program.is_open() && !search.program.is_pattern(),
     };

@@ -120,6 +120,8 @@ fn read_stat<'a>(who: &str, buffer: &'a mut [u8; STAT]) -> Option<&'a [u8]> {
 
 /// `PF_KTHREAD` in the kernel's `include/linux/sched.h`.
 const PF_KTHREAD: u64 = 0x0020_0000;
+/// The same of one that exits.
+const PF_EXITING: u64 = 0x4;
 
 impl Stat {
     /// Reads and parses `/proc/PID/stat`; `None` if there is no such process.
@@ -150,6 +152,11 @@ impl Stat {
     /// Neither a zombie nor dead.
     pub fn is_alive(&self) -> bool {
         !matches!(self.state, b'Z' | b'X' | b'x')
+    }
+
+    /// On its way out: its folder and its descriptors are gone before it is a zombie.
+    pub fn is_exiting(&self) -> bool {
+        self.flags & PF_EXITING != 0
     }
 
     /// A thread of the kernel, never a process in our sense.

@@ -8,11 +8,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
 use memchr::memmem::Finder;
 
 use super::argv::{self, Invocation, Runner, Target};
-use super::program::{Kind, Program, absolute, module_files};
+use super::program::{Kind, Pattern, Program, absolute, module_files};
 
 /// How sure it is that a process is this bot; the later, the surer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +106,8 @@ pub struct Sighting<'a> {
     pub other_root: bool,
     /// The identity of a file as the process sees it.
     pub identify: &'a dyn Fn(&Path) -> Option<FileId>,
+    /// Where the symlinks of a path lead; `None` where the process may see others than we do.
+    pub resolve: &'a dyn Fn(&Path) -> Option<PathBuf>,
 }
 
 /// A process that runs the program.
@@ -135,7 +136,7 @@ pub struct Matcher<'a> {
     program: &'a Program,
     files: Vec<PathBuf>,
     ids: Vec<FileId>,
-    glob: Option<GlobMatcher>,
+    pattern: Option<Pattern>,
     /// What an executable that is the program may be called, symlinks followed.
     names: Vec<OsString>,
     /// What occurs in every command line that runs the program under no known interpreter.
@@ -151,10 +152,8 @@ impl<'a> Matcher<'a> {
             Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. } => vec![],
         };
         let ids = files.iter().filter_map(|file| FileId::of(file)).collect();
-        let glob = match program.kind() {
-            Kind::Glob(pattern) => {
-                GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher())
-            }
+        let pattern = match program.kind() {
+            Kind::Glob(pattern) => Some(Pattern::new(pattern)),
             _ => None,
         };
         let real = files.iter().filter_map(|file| file.canonicalize().ok());
@@ -164,7 +163,7 @@ impl<'a> Matcher<'a> {
             names.push(name.clone());
         }
         let needle = Finder::new(&needle(program)).into_owned();
-        Self { program, files, ids, glob, names, needle }
+        Self { program, files, ids, pattern, names, needle }
     }
 
     /// The filter on an executable's path: an interpreter, or a file called as the program's. One system call for each
@@ -260,7 +259,7 @@ impl<'a> Matcher<'a> {
     fn file(&self, file: &Path, confidence: Confidence, seen: &Sighting<'_>) -> Option<Match> {
         let named = || match self.program.kind() {
             Kind::Named(name) => file.file_name() == Some(name),
-            Kind::Glob(_) => self.glob.as_ref().is_some_and(|glob| glob.is_match(file)),
+            Kind::Glob(_) => self.pattern.as_ref().is_some_and(|pattern| pattern.fits(file, seen.resolve)),
             Kind::Module { name, dir: None } => {
                 module_files(name, Path::new("")).iter().any(|suffix| file.ends_with(suffix))
             }

@@ -7,6 +7,7 @@ pub mod details;
 pub mod find;
 pub mod identity;
 pub mod instance;
+pub mod keep;
 pub mod logs;
 pub mod matching;
 pub mod origin;

@@ -5,7 +5,10 @@
 //! refuses such patterns with the reason. Not promised: that the script exists ([`Program::missing`] tells).
 
 mod command;
+mod pattern;
 mod same;
+
+pub use self::pattern::Pattern;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

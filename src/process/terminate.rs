@@ -13,9 +13,8 @@ mod victim;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, Signal};
-
+use crate::platform::limits::DescriptorLimit;
+use crate::platform::signals::Signal;
 use crate::platform::user;
 
 use super::identity::{Identity, Stat};
@@ -67,7 +66,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { signal: Signal::TERM.as_raw(), grace: Duration::from_secs(10), force: false, protected: vec![] }
+        Self { signal: Signal::SIGTERM as i32, grace: Duration::from_secs(10), force: false, protected: vec![] }
     }
 }
 
@@ -130,7 +129,7 @@ impl Outcome {
 pub fn stop(targets: &[Target], options: &Options) -> Vec<StopResult> {
     let limit = DescriptorLimit::raise();
     let guard = Guard::new(&options.protected);
-    stop_within(targets, options, &guard, limit.room())
+    stop_within(targets, options, &guard, room(&limit))
 }
 
 /// As many at once as there is room for; usually all.
@@ -163,7 +162,7 @@ fn stop_within(targets: &[Target], options: &Options, guard: &Guard, room: usize
 }
 
 fn run(attempts: &mut [Attempt], options: &Options, guard: &Guard) {
-    let signal = Signal::from_named_raw(options.signal).unwrap_or(Signal::TERM);
+    let signal = Signal::try_from(options.signal).unwrap_or(Signal::SIGTERM);
     if !options.force {
         for attempt in &mut *attempts {
             attempt.ask(signal);
@@ -257,10 +256,10 @@ impl Attempt {
         }
         let Some(root) = &mut self.root else { return };
         match root.send(signal) {
-            Ok(()) => {
-                let _ = root.send(Signal::CONT);
+            Ok(true) => {
+                let _ = root.send(Signal::SIGCONT);
             }
-            Err(Errno::SRCH) => root.is_alive = false,
+            Ok(false) => root.is_alive = false,
             Err(_) => self.verdict = Some(not_permitted(root.identity)),
         }
     }
@@ -279,12 +278,12 @@ impl Attempt {
             .collect();
         self.adopt_descendants(&alive, parents, guard);
         if let Some(root) = self.root.iter().find(|root| root.is_alive) {
-            self.was_killed = root.send(Signal::KILL).is_ok();
+            self.was_killed = root.send(Signal::SIGKILL).is_ok_and(|sent| sent);
         }
         for victim in self.root.iter_mut().chain(&mut self.family).filter(|victim| victim.is_alive) {
-            match victim.send(Signal::KILL) {
-                Ok(()) => {}
-                Err(Errno::SRCH) => victim.is_alive = false,
+            match victim.send(Signal::SIGKILL) {
+                Ok(true) => {}
+                Ok(false) => victim.is_alive = false,
                 Err(_) => self.verdict = Some(not_permitted(victim.identity)),
             }
         }
@@ -320,27 +319,10 @@ fn wait_channel(pid: i32) -> Option<String> {
     (!text.is_empty() && text != "0").then_some(text)
 }
 
-/// The soft limit of descriptors, raised for as long as this lives.
-struct DescriptorLimit(Rlimit);
-
-impl DescriptorLimit {
-    fn raise() -> Self {
-        let before = rustix::process::getrlimit(Resource::Nofile);
-        // Not raised: fewer are stopped at once.
-        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
-        Self(before)
-    }
-
-    fn room(&self) -> usize {
-        let now = rustix::process::getrlimit(Resource::Nofile).current.or(self.0.current);
-        now.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1024).saturating_sub(SPARE).max(1)
-    }
-}
-
-impl Drop for DescriptorLimit {
-    fn drop(&mut self) {
-        let _ = rustix::process::setrlimit(Resource::Nofile, self.0);
-    }
+/// How many processes may be held open at once.
+fn room(limit: &DescriptorLimit) -> usize {
+    let limit = limit.current().and_then(|limit| usize::try_from(limit).ok());
+    limit.unwrap_or(1024).saturating_sub(SPARE).max(1)
 }
 
 #[cfg(test)]

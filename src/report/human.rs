@@ -1,12 +1,13 @@
 //! Outcomes, errors and notices as text for people. Pure: plain values in, text out.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::commands::clean_stale;
 use crate::commands::delete_webhook::{self, Action};
-use crate::commands::notice::Notice;
+use crate::commands::notice::{Notice, Passing};
 use crate::commands::view::{Beside, Holding, ProcessView, shortened};
 use crate::commands::{acquire, check, release};
 use crate::duration::{Limit, show};
@@ -61,6 +62,7 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
             .iter()
             .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Plan(plan) => super::plan::table(plan, width),
+        Notice::Passing(passing) => format!("solobot: {}\n", self::passing(*passing)),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
         Notice::Watching { bot, span } => format!(
             "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
@@ -98,6 +100,17 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
     }
 }
 
+/// What is being done just now, in a line that redraws.
+pub fn passing(passing: Passing) -> String {
+    match passing {
+        Passing::Stopping { count: 1, grace } => format!("stopping it, which may take {}", show(grace)),
+        Passing::Stopping { count, grace } => format!("stopping {count}, which may take {}", show(grace)),
+        Passing::LookingAgain { left } => {
+            format!("looking for {} whether it is started again", show(Duration::from_secs(left.as_secs() + 1)))
+        }
+    }
+}
+
 fn refused(holding: &Holding, wait: Limit) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
@@ -128,7 +141,7 @@ fn refused(holding: &Holding, wait: Limit) -> String {
 }
 
 /// The progress of a wait, in a line.
-pub fn waiting(elapsed: std::time::Duration, wait: Limit) -> String {
+pub fn waiting(elapsed: Duration, wait: Limit) -> String {
     match wait {
         Limit::Forever => format!("still waiting for the lock, {}", show(elapsed)),
         limit @ Limit::For(_) => format!("still waiting for the lock, {} of {limit}", show(elapsed)),

@@ -15,6 +15,7 @@ pub mod status;
 pub mod style;
 pub mod table;
 pub mod watching;
+pub mod wrap;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -172,6 +173,10 @@ impl Notify for Report {
         }
         if let Notice::Waiting { elapsed, wait } = notice {
             self.progress.waiting(*elapsed, *wait);
+            return;
+        }
+        if let Notice::Passing(passing) = notice {
+            self.progress.passing(human::passing(*passing));
             return;
         }
         self.progress.clear();

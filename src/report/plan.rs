@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, WARNING, paint};
-use super::{sanitize, table};
+use super::{sanitize, table, wrap};
 use crate::commands::kill_duplicates::plan::Action;
 use crate::commands::kill_duplicates::{Outcome, PlanView, ResultView};
 
@@ -45,38 +45,61 @@ fn blind(outcome: &Outcome) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}: sudo would show them", parts.join(", ")))
 }
 
-/// The plan as a table, and below it what to type for what solobot leaves alone.
+/// The plan as a table, or in blocks where the terminal is too narrow for one; and below it what to type for what solobot
+/// leaves alone.
 pub fn table(plan: &[PlanView], width: Option<usize>) -> String {
-    let rows: Vec<Vec<String>> = plan
-        .iter()
-        .map(|step| {
-            let reason = sanitize::cut(&sanitize::line(&step.reason), 60);
-            vec![
-                step.pid.to_string(),
-                action(step.action).to_owned(),
-                sanitize::cut(&sanitize::line(&step.origin), 24),
-                reason,
-                sanitize::line(&step.command),
-            ]
-        })
-        .collect();
-    let lines = table::lines(&["PID", "ACTION", "ORIGIN", "REASON", "COMMAND"], &rows, width);
-    let mut text = lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
-        let line = match index.checked_sub(1).and_then(|row| plan.get(row)).map(|step| step.action) {
-            None => paint(FAINT, line),
-            Some(Action::Keep) => paint(GOOD, line),
-            Some(Action::Stop) => line.clone(),
-            Some(Action::Blocked) => paint(WARNING, line),
-        };
-        let _ = writeln!(text, "{line}");
-        text
-    });
+    let mut text = rows(plan, width).unwrap_or_else(|| plan.iter().map(|step| block(step, width)).collect());
     for step in plan {
         if let Some(stop) = &step.stop {
             let _ = writeln!(text, "  {} PID {}: {}", paint(COMMAND, "stop it there:"), step.pid, sanitize::line(stop));
         }
     }
     text
+}
+
+/// `None` where something other than a command would have to be cut.
+fn rows(plan: &[PlanView], width: Option<usize>) -> Option<String> {
+    let row = |step: &PlanView| {
+        vec![
+            step.pid.to_string(),
+            action(step.action).to_owned(),
+            sanitize::line(&step.origin),
+            sanitize::line(&step.reason),
+            sanitize::line(&step.command),
+        ]
+    };
+    let rows: Vec<Vec<String>> = plan.iter().map(row).collect();
+    let lines = table::lines(&["PID", "ACTION", "ORIGIN", "REASON", "COMMAND"], &rows, width);
+    let longest = lines.iter().map(|line| line.chars().count()).max();
+    if width.is_some_and(|width| width < table::NARROW || longest > Some(width)) {
+        return None;
+    }
+    Some(lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
+        let line = match index.checked_sub(1).and_then(|row| plan.get(row)) {
+            None => paint(FAINT, line),
+            Some(step) => coloured(step.action, line),
+        };
+        let _ = writeln!(text, "{line}");
+        text
+    }))
+}
+
+fn block(step: &PlanView, width: Option<usize>) -> String {
+    let head = format!("PID {} {}: ", step.pid, action(step.action));
+    let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
+    let head = format!("{head}{}", sanitize::cut(&sanitize::line(&step.command), left));
+    let why = format!("{}; from {}", step.reason, step.origin);
+    let lines = wrap::lines(&sanitize::line(&why), width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12)));
+    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{}", coloured(step.action, &head), lines.concat())
+}
+
+fn coloured(action: Action, line: &str) -> String {
+    match action {
+        Action::Keep => paint(GOOD, line),
+        Action::Stop => line.to_owned(),
+        Action::Blocked => paint(WARNING, line),
+    }
 }
 
 fn line(result: &ResultView) -> String {
@@ -93,5 +116,55 @@ fn action(action: Action) -> &'static str {
         Action::Keep => "keep",
         Action::Stop => "stop",
         Action::Blocked => "blocked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Vec<PlanView> {
+        let step = |pid, action, reason: &str| PlanView {
+            pid,
+            action,
+            reason: reason.into(),
+            origin: "detached".into(),
+            command: "python3 main.py --with many --more options".into(),
+            stop: None,
+        };
+        vec![
+            step(7, Action::Keep, "it is the oldest"),
+            step(4242, Action::Blocked, "only probably this bot: other arguments; --include-probable stops it"),
+        ]
+    }
+
+    fn shown(plan: &[PlanView], width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&table(plan, width)).to_string()
+    }
+
+    #[test]
+    fn a_table_where_only_the_command_is_cut() {
+        let all = plan();
+        assert!(
+            shown(&all, None).contains("--include-probable stops it  python3 main.py --with many --more options\n")
+        );
+        let text = shown(&all[..1], Some(80));
+        assert!(
+            text.starts_with("PID  ACTION") && text.contains("oldest  python3 main.py --with many --more opt…\n"),
+            "{text}"
+        );
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn blocks_where_a_table_is_too_wide() {
+        for width in [20, 40, 80] {
+            let text = shown(&plan(), Some(width));
+            assert!(!text.contains("ACTION") && text.contains("PID 4242 blocked: pyth"), "{text}");
+            assert!(
+                text.split_whitespace().collect::<Vec<_>>().join(" ").contains("--include-probable stops it; from")
+            );
+            assert!(width == 20 || text.lines().all(|line| line.chars().count() <= width), "{text}");
+        }
     }
 }

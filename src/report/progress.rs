@@ -52,6 +52,13 @@ impl Progress {
         }
     }
 
+    /// Shows on a terminal what is being done; elsewhere nobody waits for it.
+    pub fn passing(&mut self, text: String) {
+        if std::io::stderr().is_terminal() {
+            self.redraw(text);
+        }
+    }
+
     fn redraw(&mut self, text: String) {
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner());

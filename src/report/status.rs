@@ -9,9 +9,6 @@ use crate::commands::view::{ENDED, LockView, ProcessView, shortened};
 use crate::duration::show;
 use crate::settings::why_no_bot;
 
-/// Narrower terminals get a block an instance instead of a table.
-const NARROW: usize = 72;
-
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
 pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = first_line(outcome);
@@ -130,7 +127,7 @@ fn instances(instances: &[InstanceView], width: Option<usize>) -> String {
     if instances.is_empty() {
         return String::new();
     }
-    if width.is_some_and(|width| width < NARROW) {
+    if width.is_some_and(|width| width < table::NARROW) {
         return instances.iter().map(|one| block(one, width)).collect();
     }
     let rows: Vec<Vec<String>> = instances.iter().map(row).collect();

@@ -30,7 +30,7 @@ pub fn has_colour(choice: Color, stream: &impl IsTerminal) -> bool {
         Color::Auto => {
             stream.is_terminal()
                 && std::env::var_os(env::NO_COLOR).is_none_or(|value| value.is_empty())
-                && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+                && std::env::var_os(env::TERM).is_some_and(|term| term != "dumb")
         }
     }
 }

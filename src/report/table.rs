@@ -37,6 +37,8 @@ pub fn width_of(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
+/// Narrower terminals get a block a row instead of a table.
+pub const NARROW: usize = 72;
 /// Columns between two columns.
 const GAP: usize = 2;
 /// The last column is never cut to less than this.

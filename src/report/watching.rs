@@ -14,6 +14,7 @@ use super::style::{self, FAINT, paint};
 use super::{json, status, table};
 use crate::cli::Global;
 use crate::commands::status::Outcome;
+use crate::env;
 use crate::platform::terminal;
 
 /// Where the terminal does not say: the size that every terminal has at least.
@@ -83,7 +84,7 @@ impl Drop for Watching {
 
 /// Whether stdout is a terminal that knows how to place its cursor.
 fn can_draw() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+    io::stdout().is_terminal() && std::env::var_os(env::TERM).is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 fn text(seen: &Outcome, width: Option<usize>, global: &Global) -> String {

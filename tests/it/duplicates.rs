@@ -231,11 +231,17 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
         let tables = terminal.screen().matches("ACTION").count();
         assert_eq!(tables, 1, "the plan is shown once:\n{}", terminal.screen());
         assert!(alive(all[0]) && !alive(all[1]));
+        terminal.wait_for("stopping it");
+        terminal.wait_for("looking for 3s whether it is started again");
         // -y asks nothing, and so does --json.
         let more = by_hand(test, "bot.py", 1, "");
         let mut terminal = Terminal::start(test, "solobot kill-duplicates -y -m bot.py");
         assert_eq!(terminal.ended().code(), Some(0));
         assert!(!alive(more[0].pid()) && !terminal.screen().contains("Stop them?"));
+        let more = by_hand(test, "bot.py", 1, "");
+        let mut terminal = Terminal::start(test, "solobot kill-duplicates -yq -m bot.py");
+        assert_eq!((terminal.ended().code(), terminal.screen().as_str()), (Some(0), ""));
+        assert!(!alive(more[0].pid()));
     });
 }
 

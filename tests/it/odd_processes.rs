@@ -195,6 +195,32 @@ fn two_megabytes_of_arguments() {
 }
 
 #[test]
+fn a_holders_long_command_line_is_cut_in_sentences_alone() {
+    alone(|test| {
+        sleeper(test, "mybot");
+        let long = "x".repeat(3000);
+        let held = test.solobot(&format!("acquire -l bot.lock -- ./mybot {long}")).start();
+        wait_until("it holds the lock", || test.is_locked("bot.lock") && !held.descendants().is_empty());
+        let refused = test.solobot("acquire -n -l bot.lock -- true").run().code(75).nowhere(&long);
+        let _ = refused.stderr_has(&["./mybot xxx", "xxx…"]);
+        let mut waiting = test.solobot("acquire -l bot.lock -- true").start();
+        waiting.wait_for_stderr("waiting up to");
+        assert!(!waiting.stderr().contains(&long) && waiting.stderr().contains("xxx…"), "{}", waiting.stderr());
+        waiting.kill();
+        let _ = test.solobot("release -l bot.lock").run().code(1).nowhere(&long).stderr_has(&["xxx…"]);
+        let _ = test.solobot("status -l bot.lock").run().code(0).nowhere(&long).stdout_has(&["xxx…"]);
+        // A program gets all of it.
+        let line = format!("acquire -n --json -l bot.lock --pid {}", held.pid());
+        let json = test.solobot(&line).run().code(75).json();
+        assert!(json["error"]["message"].as_str().unwrap().contains(&long), "{json}");
+        for (line, code) in [("status -l bot.lock", 0), ("release -l bot.lock", 1)] {
+            let json = test.solobot(&format!("{line} --json")).run().code(code).json();
+            assert!(json.to_string().contains(&long), "{line}");
+        }
+    });
+}
+
+#[test]
 fn arguments_of_nothing_but_nul() {
     alone(|test| {
         sleeper(test, "mybot");

@@ -89,7 +89,7 @@ pub struct Lock {
 /// # Errors
 /// `/proc` cannot be read.
 pub fn look(context: &Context) -> io::Result<Sight> {
-    let state = context.vars.get("XDG_STATE_HOME").map(PathBuf::from);
+    let state = context.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
     let state = state.or_else(|| context.home.as_ref().map(|home| home.join(".local/state")));
     let well_known = layouts::existing(&context.cwd, state.as_deref());
     let names = token_names()?;

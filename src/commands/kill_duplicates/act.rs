@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::ResultView;
 use super::plan::{Candidate, Plan};
 use crate::cli;
+use crate::commands::notice::{Notice, Notify, Passing};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::platform::poll;
@@ -30,12 +31,17 @@ pub fn carry_out(
     grace: Duration,
     before: &Found,
     again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+    notify: &mut dyn Notify,
 ) -> Result<Vec<ResultView>, Error> {
     let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
     let seen = before.instances.iter().chain(&before.probable).chain(&before.others);
     let known: HashSet<Identity> = seen.flat_map(|instance| &instance.members).copied().collect();
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
     let (targets, owners) = targets(&candidates);
+    notify.notice(&Notice::Passing(Passing::Stopping {
+        count: candidates.len(),
+        grace: if args.force { Duration::ZERO } else { grace },
+    }));
     let stopped = terminate::stop(&targets, &options);
     let mut results: Vec<ResultView> = Vec::new();
     for (index, candidate) in candidates.iter().enumerate() {
@@ -46,7 +52,7 @@ pub fn carry_out(
         }
     }
     stop_wrappers(&candidates, &options);
-    results.extend(respawned(&known, again)?);
+    results.extend(respawned(&known, again, notify)?);
     Ok(results)
 }
 
@@ -115,6 +121,7 @@ fn ends_soon(process: Identity) -> bool {
 fn respawned(
     known: &HashSet<Identity>,
     again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+    notify: &mut dyn Notify,
 ) -> Result<Vec<ResultView>, Error> {
     let until = Instant::now() + LOOK_AGAIN_FOR;
     let mut seen: HashSet<Identity> = HashSet::new();
@@ -132,6 +139,7 @@ fn respawned(
         if left.is_zero() {
             return Ok(results);
         }
+        notify.notice(&Notice::Passing(Passing::LookingAgain { left }));
         poll::any_readable(&[], Some(left.min(LOOK_EVERY)))
             .map_err(|source| Error::Io { action: "wait".into(), source })?;
     }

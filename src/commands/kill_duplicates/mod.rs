@@ -2,12 +2,10 @@
 //! run, a terminal is asked before it does.
 
 mod act;
-pub mod keep;
 pub mod plan;
 
 use serde::Serialize;
 
-use self::keep::{Keep, Standing};
 use self::plan::{Action, Candidate, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
@@ -24,6 +22,7 @@ use crate::process::connections::{self, Polling, Subject};
 use crate::process::find::{self, Found, Search};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::keep::{self, Keep, Standing};
 use crate::settings::{Bot, Settings};
 
 /// What was planned and done.
@@ -183,7 +182,8 @@ impl Stopping<'_> {
             }
         }
         let again = || look(&bot).map(|found| found.instances);
-        let results = act::carry_out(&plan, self.options, self.options.grace.unwrap_or(bot.grace), &found, &again)?;
+        let grace = self.options.grace.unwrap_or(bot.grace);
+        let results = act::carry_out(&plan, self.options, grace, &found, &again, notify)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
             tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);

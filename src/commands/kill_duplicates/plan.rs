@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::keep::{self, Keep, Standing, is_around_us};
 use crate::commands::status::{self, Covered};
 use crate::commands::view::command_line;
 use crate::error::Error;
@@ -10,6 +9,7 @@ use crate::exit::Exit;
 use crate::lock::state::Facts;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::keep::{self, Keep, Standing, is_around_us};
 use crate::process::origin::{self, Origin, OriginKind};
 use crate::process::terminate::Target;
 

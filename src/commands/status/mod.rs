@@ -15,7 +15,8 @@ use crate::cli;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::journal::{Event, Journal};
-use crate::lock::state::{Facts, State};
+pub use crate::lock::covered::Covered;
+use crate::lock::state::Facts;
 use crate::process::connections;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
@@ -158,20 +159,6 @@ impl OriginView {
     }
 }
 
-/// How an instance stands to its bot's lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Covered {
-    /// One of its processes holds it.
-    Holder,
-    /// An ancestor holds it.
-    Covered,
-    /// It runs without.
-    Unlocked,
-    /// The holder cannot be seen.
-    Unknown,
-}
-
 /// Whether an instance is connected to Telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -278,24 +265,4 @@ impl InstanceView {
 /// How an instance stands to its bot's lock.
 pub fn covered(instance: &Instance, lock: &Facts) -> Covered {
     Covered::of(&instance.members, &instance.ancestors, lock)
-}
-
-impl Covered {
-    /// By the processes of an instance and those above it.
-    fn of(members: &[Identity], ancestors: &[Identity], lock: &Facts) -> Self {
-        let holders = match &lock.state {
-            State::Held { holders, .. } | State::Replaced { holders } => holders,
-            State::Unreadable { .. } => return Self::Unknown,
-            State::Absent | State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => return Self::Unlocked,
-        };
-        if holders.is_empty() {
-            Self::Unknown
-        } else if holders.iter().any(|holder| members.contains(holder)) {
-            Self::Holder
-        } else if holders.iter().any(|holder| ancestors.iter().any(|ancestor| ancestor.pid == holder.pid)) {
-            Self::Covered
-        } else {
-            Self::Unlocked
-        }
-    }
 }

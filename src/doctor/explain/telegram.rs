@@ -65,10 +65,11 @@ pub(super) fn of_pollers(code: Code) -> Explanation {
         ),
         Code::NotPolling => explain(
             "The process lives, but has no connection to Telegram. Some bots give up polling after a series of conflicts \
-             or network errors without ending, so that a manager sees nothing to restart.",
+             or network errors without ending, so that a manager sees nothing to restart. A stopped one (state T) does \
+             nothing at all.",
             "`solobot status` shows `no` under polling, three times in a row; the bot's log ends with an error.",
             "Restart it by its manager's command, which `solobot status` names. `solobot check --running` finds such a \
-             bot, for a health check.",
+             bot, for a health check. A stopped one goes on after `kill -CONT PID`.",
         ),
         Code::SeveralPollers => explain(
             "Several processes of one instance are connected to Telegram. Where the bot starts in each worker (uvicorn or \

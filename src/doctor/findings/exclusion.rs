@@ -3,8 +3,8 @@
 use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::{Code, Finding, Level};
 use super::{each, locks, quote};
-use crate::commands::status::Covered;
 use crate::lock::carriers::LockedFile;
+use crate::lock::covered::Covered;
 use crate::lock::state::State;
 
 /// Instances believe that a lock is held for them, and none is.

@@ -120,9 +120,13 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
             let age = facts.now.duration_since(seen.instance.started).unsigned_abs();
             // Of what only looks like a bot nobody knows whether it is to poll, unless it has done so.
             let is_bot = !bot.is_guess || bot.logs.day > 0;
-            is_bot && seen.evidence.polling == Polling::No && age >= STARTED && !is_backing_off(facts, bot)
+            let is_idle = seen.evidence.polling == Polling::No && age >= STARTED && !is_backing_off(facts, bot);
+            is_bot && (is_idle || is_stopped(seen))
         })
         .map(|(bot, seen)| {
+            if is_stopped(seen) {
+                return stopped(facts, bot, seen);
+            }
             let summary = format!("PID {} of {} runs, and is not connected to Telegram", seen.pid(), bot.name);
             let storm = (bot.logs.day > 0).then(|| {
                 let count = plural(bot.logs.day, "conflict");
@@ -135,6 +139,21 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
                 .mended_by(see_logs(bot).or_else(|| bot.solobot("status")))
         })
         .collect()
+}
+
+/// By SIGSTOP or Ctrl-Z; one that a debugger holds has another state.
+fn is_stopped(seen: &Seen) -> bool {
+    seen.instance.state == b'T'
+}
+
+/// It keeps its connection for a while, and asks for nothing on it.
+fn stopped(facts: &Facts, bot: &Bot, seen: &Seen) -> Finding {
+    let summary =
+        format!("PID {} of {} is stopped (SIGSTOP, Ctrl-Z): it lives, and does nothing", seen.pid(), bot.name);
+    Finding::new(Code::NotPolling, Level::Warning, summary)
+        .shown_by([bot.describe(seen, facts.now), "its state is T".to_owned()])
+        .about([seen.pid()])
+        .mended_by(format!("kill -CONT {}", seen.pid()))
 }
 
 /// A client that has just been refused waits before it connects again.

@@ -20,7 +20,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::facts::{Bot, Facts, Seen, TokenSeen, Trace};
-use crate::commands::kill_duplicates::keep::is_around_us;
 use crate::conflicts::input::Input;
 use crate::env;
 use crate::journal::Event;
@@ -29,6 +28,7 @@ use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subje
 use crate::process::details::{Handle, variable};
 use crate::process::find::{self, Found, Search};
 use crate::process::instance::Instance;
+use crate::process::keep::is_around_us;
 use crate::process::program::Program;
 use crate::settings::typed;
 use crate::telegram::proxy;

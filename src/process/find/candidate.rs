@@ -39,6 +39,7 @@ impl Candidate {
         let other_root = has_other_root(handle);
         let stdin = matches!(invocation.target, Target::Stdin).then(|| handle.link("fd/0")).flatten();
         let identify = |path: &std::path::Path| handle.id_inside(path);
+        let resolve = |path: &std::path::Path| path.canonicalize().ok().filter(|_| !other_root);
         candidate.found = matcher.judge(&Sighting {
             invocation,
             exe: candidate.details.exe.as_deref(),
@@ -47,10 +48,12 @@ impl Candidate {
             python_path: &python_path,
             other_root,
             identify: &identify,
+            resolve: &resolve,
         });
         // One that has ended meanwhile shows no folder either, and nothing was missed in it.
-        candidate.is_blind =
-            candidate.found.is_none() && is_blind(invocation, candidate.cwd.is_none()) && handle.stat().is_some();
+        candidate.is_blind = candidate.found.is_none()
+            && is_blind(invocation, candidate.cwd.is_none())
+            && handle.stat().is_some_and(|stat| !stat.is_exiting());
         if candidate.found.is_some() {
             candidate.token = environ.and_then(|environ| token::find_in_environ(&environ, token_names));
         }

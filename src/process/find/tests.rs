@@ -245,9 +245,23 @@ fn a_pattern_means_one_bot_whatever_its_release() {
     };
     let old = start(&mut bot, "python3 releases/1/main.py", Some(&token));
     let new = start(&mut bot, "python3 releases/2/main.py", Some(&token));
+    std::os::unix::fs::symlink("releases/1", bot.path().join("current")).unwrap();
+    let linked = start(&mut bot, "python3 current/main.py", Some(&token));
     let program = Program::script_glob(&format!("{}/releases/*/main.py", bot.path().display()));
     let found = find(&Search::new(&program)).unwrap();
-    assert_eq!((found.bots().len(), roots(&found.instances)), (1, sorted(vec![old, new])));
+    assert_eq!((found.bots().len(), roots(&found.instances)), (1, sorted(vec![old, new, linked])));
+}
+
+#[test]
+fn a_folder_behind_a_symlink_is_the_same_folder() {
+    let mut bot = Folder::new();
+    let pid = bot.start("python3 main.py");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(bot.path(), &link).unwrap();
+    let program = Program::script(&link.join("main.py")).with_folder(&link);
+    let found = find(&Search::new(&program)).unwrap();
+    assert_eq!((roots(&found.instances), found.probable.len()), (vec![pid], 0));
 }
 
 #[test]

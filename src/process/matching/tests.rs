@@ -247,6 +247,7 @@ fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> O
         python_path: &[],
         other_root: false,
         identify,
+        resolve: &|_| None,
     })
 }
 

@@ -7,8 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rustix::fs::{Mode, OFlags};
-
+use crate::platform::filesystem::open_named;
 use crate::platform::user;
 
 use super::super::argv;
@@ -146,11 +145,7 @@ fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
 
 /// The beginning of a file that somebody else has named: a FIFO there must not block.
 fn read_head(path: &Path, limit: u64) -> Option<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    let file = open_named(path).ok()?;
     let mut text = Vec::new();
     file.take(limit).read_to_end(&mut text).ok()?;
     Some(text)

@@ -104,7 +104,7 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(absolute(cwd, Path::new(name)));
     }
-    let path = std::env::var_os("PATH")?;
+    let path = std::env::var_os(crate::env::PATH)?;
     std::env::split_paths(&path).map(|dir| absolute(cwd, &dir.join(name))).find(|file| file.is_file())
 }
 

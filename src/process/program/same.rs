@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
-
+use super::pattern::Pattern;
 use super::{Kind, Program, module_files};
 
 impl Program {
@@ -27,10 +26,10 @@ impl Program {
         let files = other.files();
         match &self.kind {
             Kind::Named(name) => files.iter().any(|file| file.file_name() == Some(name)),
-            Kind::Glob(pattern) => GlobBuilder::new(pattern).literal_separator(true).build().is_ok_and(|glob| {
-                let matcher = glob.compile_matcher();
-                files.iter().any(|file| matcher.is_match(file))
-            }),
+            Kind::Glob(pattern) => {
+                let pattern = Pattern::new(pattern);
+                files.iter().any(|file| pattern.fits(file, |file| file.canonicalize().ok()))
+            }
             Kind::Module { name, dir: None } => {
                 module_files(name, Path::new("")).iter().any(|suffix| files.iter().any(|file| file.ends_with(suffix)))
             }
@@ -81,6 +80,7 @@ mod tests {
             (Program::from_option(OsStr::new("bot.py"), dir).unwrap(), true),
             (Program::module_option("tg_bot.bot", dir), true),
             (glob("releases/*/tg_bot/bot.py"), true),
+            (glob("cur*/tg_bot/bot.py"), false),
             (glob("releases/*/bot.py"), false),
             (Program::module("bot", &dir.join("current")), false),
             (Program::script(&dir.join("bot.py")), false),

@@ -125,7 +125,7 @@ fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
     let Opened::Ready(victim) = Victim::open(sleeper.identity(), &Guard::new(&[])) else {
         panic!("our child cannot be opened")
     };
-    victim.send(Signal::STOP).unwrap();
+    victim.send(Signal::SIGSTOP).unwrap();
     assert_eq!(outcomes(&[sleeper.target()], &options(5000)), ["terminated"]);
 }
 

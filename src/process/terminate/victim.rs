@@ -1,11 +1,12 @@
 //! One process to stop, held by its pidfd.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use crate::platform::pidfd::{Pidfd, lacks_room};
+use crate::platform::poll;
+use crate::platform::signals::Signal;
 
 use super::super::identity::{Identity, Stat};
 use super::guard::{Guard, Refusal};
@@ -14,7 +15,7 @@ use super::guard::{Guard, Refusal};
 pub struct Victim {
     pub identity: Identity,
     pub is_alive: bool,
-    pidfd: OwnedFd,
+    pidfd: Pidfd,
 }
 
 /// What opening a process comes to.
@@ -32,11 +33,10 @@ impl Victim {
         if let Some(refusal) = guard.refusal(identity.pid) {
             return Opened::Refused(refusal);
         }
-        let Some(pid) = Pid::from_raw(identity.pid) else { return Opened::Gone };
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => return Opened::NoRoom,
-            Err(_) => return Opened::Gone,
+        let pidfd = match Pidfd::open(identity) {
+            Ok(Some(pidfd)) => pidfd,
+            Err(error) if lacks_room(&error) => return Opened::NoRoom,
+            Ok(None) | Err(_) => return Opened::Gone,
         };
         match Stat::read(identity.pid) {
             Some(stat) if stat.is_alive() && stat.start_ticks == identity.start_ticks => {
@@ -49,9 +49,9 @@ impl Victim {
         }
     }
 
-    /// Sends a signal to exactly this process.
-    pub fn send(&self, signal: Signal) -> Result<(), Errno> {
-        pidfd_send_signal(&self.pidfd, signal)
+    /// Sends a signal to exactly this process; `Ok(false)` if it has gone.
+    pub fn send(&self, signal: Signal) -> io::Result<bool> {
+        self.pidfd.send(signal as i32)
     }
 }
 
@@ -63,16 +63,10 @@ pub fn wait(mut victims: Vec<&mut Victim>, deadline: Instant) {
             return;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        let mut polled: Vec<PollFd<'_>> =
-            victims.iter().map(|victim| PollFd::from_borrowed_fd(victim.pidfd.as_fd(), PollFlags::IN)).collect();
-        let ended: Vec<bool> = match poll(&mut polled, Some(&timeout)) {
-            Ok(_) => polled.iter().map(|fd| !fd.revents().is_empty()).collect(),
-            Err(Errno::INTR) => continue,
-            Err(_) => return,
-        };
-        for (victim, ended) in victims.iter_mut().zip(ended) {
-            victim.is_alive = !ended;
+        let fds: Vec<_> = victims.iter().map(|victim| victim.pidfd.as_fd()).collect();
+        let Ok(ended) = poll::any_readable(&fds, Some(left)) else { return };
+        for at in ended {
+            victims[at].is_alive = false;
         }
         if left.is_zero() {
             return;

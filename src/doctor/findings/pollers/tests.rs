@@ -91,6 +91,14 @@ fn one_that_lives_and_is_not_connected() {
     let idle = |pid| bot("main", vec![polling(seen(pid), Polling::No)]);
     assert_eq!(say(not_polling, idle(10))[0], (Level::Warning, vec![10], Some("solobot status main".to_owned())));
     assert_eq!(levels(not_polling, idle(990)), [], "it has just started");
+    let stopped = |mut bot: Bot, state| {
+        bot.instances[0].instance.state = state;
+        say(not_polling, bot)
+    };
+    let goes_on = [(Level::Warning, vec![990], Some("kill -CONT 990".to_owned()))];
+    assert_eq!(stopped(idle(990), b'T'), goes_on);
+    assert_eq!(stopped(bot("main", vec![polling(seen(990), Polling::Yes)]), b'T'), goes_on, "connected, and deaf");
+    assert_eq!(stopped(bot("main", vec![polling(seen(10), Polling::Yes)]), b't'), [], "in a debugger");
     assert_eq!(levels(not_polling, bot("main", vec![polling(seen(10), Polling::Yes)])), []);
     assert_eq!(levels(not_polling, bot("main", vec![seen(10)])), [], "it cannot be told");
     let after =

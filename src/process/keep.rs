@@ -1,7 +1,7 @@
 //! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
 
-use crate::process::identity::Identity;
-use crate::process::terminate::Guard;
+use super::identity::Identity;
+use super::terminate::Guard;
 
 /// Which instance to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

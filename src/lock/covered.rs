@@ -1,0 +1,40 @@
+//! How an instance stands to its bot's lock: for the tables, for the plan and for `doctor`. Pure.
+
+use serde::Serialize;
+
+use super::state::{Facts, State};
+use crate::process::identity::Identity;
+
+/// How an instance stands to its bot's lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Covered {
+    /// One of its processes holds it.
+    Holder,
+    /// An ancestor holds it.
+    Covered,
+    /// It runs without.
+    Unlocked,
+    /// The holder cannot be seen.
+    Unknown,
+}
+
+impl Covered {
+    /// By the processes of an instance and those above it.
+    pub fn of(members: &[Identity], ancestors: &[Identity], lock: &Facts) -> Self {
+        let holders = match &lock.state {
+            State::Held { holders, .. } | State::Replaced { holders } => holders,
+            State::Unreadable { .. } => return Self::Unknown,
+            State::Absent | State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => return Self::Unlocked,
+        };
+        if holders.is_empty() {
+            Self::Unknown
+        } else if holders.iter().any(|holder| members.contains(holder)) {
+            Self::Holder
+        } else if holders.iter().any(|holder| ancestors.iter().any(|ancestor| ancestor.pid == holder.pid)) {
+            Self::Covered
+        } else {
+            Self::Unlocked
+        }
+    }
+}

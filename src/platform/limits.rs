@@ -1,0 +1,27 @@
+//! Limits of this process.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The soft limit of descriptors, raised for as long as this lives.
+#[derive(Debug)]
+pub struct DescriptorLimit(Rlimit);
+
+impl DescriptorLimit {
+    /// Raises it as far as it goes; where it does not, nothing is lost but room.
+    pub fn raise() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
+        Self(before)
+    }
+
+    /// How many descriptors there may be now; `None` for any number.
+    pub fn current(&self) -> Option<u64> {
+        getrlimit(Resource::Nofile).current.or(self.0.current)
+    }
+}
+
+impl Drop for DescriptorLimit {
+    fn drop(&mut self) {
+        let _ = setrlimit(Resource::Nofile, self.0);
+    }
+}

@@ -1,0 +1,60 @@
+//! A pattern of paths (`/srv/releases/*/main.py`), compared with paths as they were typed and as they are.
+
+use std::path::{Component, Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+/// A pattern made ready to be compared with many paths.
+pub struct Pattern {
+    globs: Vec<GlobMatcher>,
+}
+
+impl Pattern {
+    /// The pattern, and the same behind the symlinks of its plain beginning. A broken one fits nothing.
+    pub fn new(pattern: &str) -> Self {
+        let texts = std::iter::once(pattern.to_owned()).chain(behind_links(Path::new(pattern)));
+        let glob = |text: String| GlobBuilder::new(&text).literal_separator(true).build().ok();
+        Self { globs: texts.filter_map(glob).map(|glob| glob.compile_matcher()).collect() }
+    }
+
+    /// Whether it fits a path, as it stands or behind its symlinks, which `resolve` follows.
+    pub fn fits(&self, path: &Path, resolve: impl FnOnce(&Path) -> Option<PathBuf>) -> bool {
+        let is_match = |path: &Path| self.globs.iter().any(|glob| glob.is_match(path));
+        is_match(path) || resolve(path).is_some_and(|real| is_match(&real))
+    }
+}
+
+fn behind_links(pattern: &Path) -> Option<String> {
+    let is_plain =
+        |part: &Component<'_>| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[]{}\\".contains(byte));
+    let beginning: PathBuf = pattern.components().take_while(is_plain).collect();
+    let rest = pattern.strip_prefix(&beginning).ok()?.to_str()?;
+    let real = beginning.canonicalize().ok().filter(|real| *real != beginning)?;
+    Some(format!("{}/{rest}", globset::escape(real.to_str()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_typed_and_behind_links_on_either_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("re[a]l");
+        std::fs::create_dir_all(real.join("releases/1")).unwrap();
+        std::fs::write(real.join("releases/1/main.py"), "").unwrap();
+        std::os::unix::fs::symlink("releases/1", real.join("current")).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let resolve = |path: &Path| path.canonicalize().ok();
+        for root in [&link, &PathBuf::from(globset::escape(real.to_str().unwrap()))] {
+            let pattern = Pattern::new(root.join("releases/*/main.py").to_str().unwrap());
+            for path in ["current/main.py", "releases/1/main.py"] {
+                assert!(pattern.fits(&real.join(path), resolve), "{}: {path}", root.display());
+                assert!(pattern.fits(&link.join(path), resolve), "{}: {path}", root.display());
+            }
+            assert!(!pattern.fits(&real.join("current/other.py"), resolve));
+            assert!(!pattern.fits(&real.join("current/main.py"), |_| None), "nobody followed the link");
+        }
+    }
+}
