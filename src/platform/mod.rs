@@ -17,6 +17,7 @@ pub mod pidfd;
 pub mod poll;
 pub mod proc;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
 pub mod stdio;
 pub mod terminal;

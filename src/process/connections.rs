@@ -1,7 +1,7 @@
 //! Polling evidence: whether an instance has an established TCP connection to Telegram.
 //!
-//! The descriptors of its processes (`/proc/PID/fd`) give socket inodes, `/proc/PID/net/tcp{,6}` of their network
-//! namespace gives the sockets' other ends. A connection is evidence, not proof of polling. Invariant: nothing is sent
+//! The descriptors of its processes (`/proc/PID/fd`) give socket inodes; the kernel's list of our own network namespace, or
+//! `/proc/PID/net/tcp{,6}` of another one, gives the sockets' other ends. A connection is evidence, not proof of polling. Invariant: nothing is sent
 //! and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
 //! without keep-alive is unconnected between two polls; behind a proxy it is never said.
 
@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::identity::Identity;
+use crate::platform::sockets;
 use crate::telegram::{networks, proxy};
 
 /// How often an instance is looked at before "no".
@@ -241,19 +242,26 @@ impl Namespaces {
     fn of(&mut self, pid: i32) -> io::Result<&Table> {
         let name = fs::read_link(format!("/proc/{pid}/ns/net"))?;
         if !self.0.contains_key(&name) {
-            let mut table = Table::new();
-            for file in ["tcp", "tcp6"] {
-                match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
-                    Ok(text) => table.extend(text.lines().skip(1).filter_map(established)),
-                    // A kernel without IPv6.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound && file == "tcp6" => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            let is_ours = fs::read_link("/proc/self/ns/net").is_ok_and(|own| own == name);
+            let asked = is_ours.then(|| sockets::established().ok()).flatten();
+            let table = asked.map_or_else(|| read_table(pid), |list| Ok(list.into_iter().collect()))?;
             self.0.insert(name.clone(), table);
         }
         Ok(&self.0[&name])
     }
+}
+
+fn read_table(pid: i32) -> io::Result<Table> {
+    let mut table = Table::new();
+    for file in ["tcp", "tcp6"] {
+        match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
+            Ok(text) => table.extend(text.lines().skip(1).filter_map(established)),
+            // A kernel without IPv6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file == "tcp6" => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(table)
 }
 
 /// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
@@ -315,6 +323,16 @@ mod tests {
         }
         assert_eq!(socket_inode("socket:[77]"), Some(77));
         assert_eq!(socket_inode("/dev/null"), None);
+    }
+
+    #[test]
+    fn both_lists_tell_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _client = TcpStream::connect(address).unwrap();
+        let ours = |table: Table| table.into_iter().filter(|(_, to)| *to == address).collect::<Vec<_>>();
+        let asked = ours(sockets::established().unwrap().into_iter().collect());
+        assert_eq!((asked.len(), &asked), (1, &ours(read_table(Identity::own().unwrap().pid).unwrap())));
     }
 
     fn look_at(process: Identity, servers: &Servers) -> Evidence {
