@@ -1,7 +1,7 @@
 //! Holders that an old record or an inherited environment calls orphans, and that are none: `--takeover=orphan` leaves
 //! them alone.
 
-use crate::harness::{Background, Test, Venv, alive, alone, wait_until};
+use crate::harness::{Background, Signal, Test, Venv, alive, alone, wait_until};
 use crate::holding::stale;
 
 /// Somebody holds the lock and is left alone; whoever is shown must not be called an orphan.
@@ -94,5 +94,23 @@ fn a_bot_in_a_sandbox_whose_solobot_lives_outside() {
         let run = test.solobot(&format!("acquire -l bot.lock -- {sandbox}")).run();
         let _ = run.code(0).stdout_is("75\n").stderr_has(&["it is no orphan"]).nowhere("taking over");
         assert!(!test.has("ran"));
+    });
+}
+
+#[test]
+fn whoever_is_none_is_waited_for_as_long_as_was_asked() {
+    alone(|test| {
+        // As the recipes for services have it: ended with 75, it would only be started again and again.
+        let holder = crate::holding::holding(test);
+        let mut waiting = test.solobot("acquire --takeover=orphan -w forever -l bot.lock -- echo mine").start();
+        waiting.wait_for_stderr("it is no orphan");
+        waiting.wait_for_stderr("waiting");
+        assert!(alive(holder.bot) && !waiting.has_ended());
+        holder.solobot.signal(Signal::TERM);
+        waiting.finish().code(0).stdout_is("mine\n").stderr_has(&[]);
+        let holder = crate::holding::holding(test);
+        let beside = "acquire --takeover=orphan -n --if-held run -l bot.lock -- echo beside";
+        let _ = test.solobot(beside).run().code(0).stdout_is("beside\n").stderr_has(&["polling disabled"]);
+        assert!(alive(holder.bot));
     });
 }
