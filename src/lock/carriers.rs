@@ -62,6 +62,13 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     Ok(found)
 }
 
+/// Who called for the flock on the file that a process carries: 0 if that one is dead or elsewhere and we are in a PID
+/// namespace; `None` if the process has no such lock, or may not be asked.
+pub fn caller_of(lock: &LockFile, process: Identity) -> Option<i32> {
+    let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
+    carried.into_iter().find(|one| one.process == process && one.kind == Kind::Flock).map(|one| one.caller)
+}
+
 fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
     let Some(process) = Identity::of(pid) else { return Vec::new() };
     let mut found: Vec<Carrier> = Vec::new();

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::carriers;
 use super::file::{Inode, LockFile};
 use super::line::Line;
 use super::orphan::resolved;
@@ -113,11 +114,13 @@ fn all_pids() -> Vec<i32> {
 /// Processes that hold a flock on a file that was at `path` and is there no more: unlinked, renamed or replaced. For them
 /// the lock is real, and so it is for whoever locks the new file.
 ///
-/// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller.
+/// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller;
+/// where nothing is at the path any more, whoever may have inherited such a lock.
 pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -> Vec<Identity> {
-    let Ok(lines) = flocks() else { return Vec::new() };
-    let callers = lines.iter().filter(|line| !line.waits).map(|line| line.pid);
-    replaced_among(callers.chain(hints.iter().copied()), path, present)
+    let named = || flocks().map(|lines| lines.iter().filter(|line| !line.waits).map(|line| line.pid).collect());
+    let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
+    let Ok(asked) = (if present.is_none() { heirs() } else { named() }) else { return Vec::new() };
+    replaced_among(asked.into_iter().chain(hints.iter().copied()), path, present)
 }
 
 /// Those of these processes that hold a flock on a file that was at `path` and is there no more.

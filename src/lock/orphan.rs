@@ -1,23 +1,32 @@
 //! Bots whose own solobot is dead, which nobody tends any more: the only ones that `--takeover=orphan` stops.
 //!
-//! The owner record tells it, or, where the bot has replaced that by its own (it took the lock itself) or somebody has
-//! removed it, the environment that solobot gave to COMMAND. Not promised: a bot that has wiped its environment, or one of
-//! another user, is taken for no orphan without a record.
+//! The owner record tells it, of the very lock that this solobot called for; or, where the bot has replaced the record by
+//! its own (it took the lock itself) or somebody has removed it, the environment that solobot gave to COMMAND. Both may
+//! outlive their truth: a record stays until the next solobot, and an environment is passed on by terminals and managers
+//! that COMMAND has started. In doubt nobody is an orphan. Not promised: a bot without such a record that has wiped its
+//! environment, is another user's, or was started in a process group of its own, is taken for none.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::file::LockFile;
+use super::carriers;
+use super::file::{Inode, LockFile};
 use super::owner::{Details, Found};
 use super::text::Text;
 use crate::env;
 use crate::platform::user;
-use crate::process::identity::{self, Identity};
+use crate::process::identity::{self, Identity, Stat};
 
 /// Whether the lock was taken for a COMMAND by a solobot that is dead now, and only that COMMAND's processes hold it.
 pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> bool {
-    let by_record = || record.details().is_some_and(|details| is_recorded(lock, record, details, holders));
-    let by_environment = || holders.iter().all(|&holder| has_outlived_its_solobot(holder, lock.path()));
-    !holders.is_empty() && (by_record() || by_environment())
+    let is_abandoned = |details: &Details| is_here(details) && !holder_of(details).is_alive();
+    match record.details() {
+        _ if holders.is_empty() => false,
+        // Whom the record names tends the lock, or cannot be judged from here.
+        Some(details) if !is_abandoned(details) => false,
+        Some(details) if is_recorded(lock, record, details, holders) => true,
+        _ => holders.iter().all(|&holder| has_outlived_its_solobot(holder, lock.path())),
+    }
 }
 
 /// COMMAND's PID is in the text before it is in the record.
@@ -26,14 +35,33 @@ fn is_recorded(lock: &LockFile, record: &Found, details: &Details, holders: &[Id
     let named = Text::read(lock.file()).ok().and_then(Text::pid);
     let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
     let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
-    apart && is_here(details) && !holder_of(details).is_alive()
+    apart && holders.iter().any(|&holder| is_heir(holder, lock, record, details, holders))
+}
+
+/// Whether the dead solobot of the record called for the lock that this process has now: whoever came later called for it
+/// himself. In a PID namespace the kernel calls all dead callers 0, so there the process must be known too.
+fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details, holders: &[Identity]) -> bool {
+    match carriers::caller_of(lock, process) {
+        Some(0) => {
+            let was_given =
+                |(path, holder): (PathBuf, i32)| holder == details.holder_pid && is_same(&path, lock.path());
+            command_of(record) == Some(process) || environment_of(process.pid).is_some_and(was_given)
+        }
+        Some(caller) => caller == details.holder_pid && !holders.iter().any(|holder| holder.pid == caller),
+        None => false,
+    }
 }
 
 /// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one.
 pub fn abandoned(record: &Found) -> Option<Identity> {
     let details = record.details()?;
-    let command = Identity { pid: i32::try_from(record.record()?.pid).ok()?, start_ticks: details.start_ticks };
-    (is_here(details) && !holder_of(details).is_alive() && command.is_alive()).then_some(command)
+    let is_abandoned = is_here(details) && !holder_of(details).is_alive();
+    command_of(record).filter(|command| is_abandoned && command.is_alive())
+}
+
+fn command_of(record: &Found) -> Option<Identity> {
+    let start_ticks = record.details()?.start_ticks;
+    Some(Identity { pid: i32::try_from(record.record()?.pid).ok()?, start_ticks })
 }
 
 fn holder_of(details: &Details) -> Identity {
@@ -49,13 +77,44 @@ pub fn is_here(details: &Details) -> bool {
 
 /// Whether a process was started under this lock by a solobot that has died since, by its environment. A solobot takes in
 /// whatever its COMMAND leaves behind, so it is an ancestor of all of it as long as it lives.
+///
+/// A shell or a manager that COMMAND has started passes that environment on to whatever is started there later, by hand or
+/// by another solobot: what it starts is in a process group of its own, and is not COMMAND's.
 pub fn has_outlived_its_solobot(process: Identity, lock: &Path) -> bool {
-    let Ok(environ) = std::fs::read(format!("/proc/{}/environ", process.pid)) else { return false };
-    let Some((path, holder)) = started_by(&environ) else { return false };
-    // The number means something only in the PID namespace in which it was written.
-    let is_here = identity::pid_namespace().is_some_and(|own| identity::pid_namespace_of(process.pid) == Some(own));
-    let is_below = || identity::lineage(process.pid).any(|pid| pid == holder);
-    is_here && resolved(&path) == resolved(lock) && !is_below() && process.is_alive()
+    let Some(wrote) = environment_of(process.pid) else { return false };
+    let (path, holder) = &wrote;
+    let lineage: Vec<i32> = identity::lineage(process.pid).collect();
+    let group = |pid: i32| Stat::read(pid).map(|stat| stat.group);
+    let mut kin = lineage.iter().take_while(|&&pid| environment_of(pid).as_ref() == Some(&wrote));
+    is_same(path, lock)
+        && !lineage.contains(holder)
+        && is_numbered_here(process, &lineage, &wrote)
+        && kin.all(|&pid| group(pid) == group(process.pid) && !is_solobot(pid))
+        && process.is_alive()
+}
+
+/// Whether the number of the holder was written in this PID namespace, the only one in which it means something. A process
+/// may have come from another one: then its parent cannot be seen, or all here are that COMMAND's, PID 1 included.
+fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) -> bool {
+    let init_has_another = match fs::read("/proc/1/environ") {
+        Ok(environ) => started_by(&environ).as_ref() != Some(wrote),
+        Err(_) => identity::is_initial_pid_namespace(),
+    };
+    lineage.last() == Some(&1)
+        && init_has_another
+        && identity::pid_namespace().is_some_and(|own| identity::pid_namespace_of(process.pid) == Some(own))
+}
+
+/// A solobot, or its keeper, is nobody's bot, whatever it has in its environment.
+fn is_solobot(pid: i32) -> bool {
+    let exe = |who: &str| fs::metadata(format!("/proc/{who}/exe")).ok().map(|meta| Inode::from(&meta));
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name == b"solobot\n" || exe(&pid.to_string()).is_some_and(|one| exe("self") == Some(one))
+}
+
+/// What solobot wrote into the environment of a process; `None` too where that may not be read.
+fn environment_of(pid: i32) -> Option<(PathBuf, i32)> {
+    started_by(&fs::read(format!("/proc/{pid}/environ")).ok()?)
 }
 
 /// The lock and the PID that solobot wrote into that environment.
@@ -67,6 +126,10 @@ fn started_by(environ: &[u8]) -> Option<(PathBuf, i32)> {
     };
     let holder = std::str::from_utf8(value(env::HOLDER_PID)?).ok()?.parse().ok().filter(|&pid| pid > 0)?;
     Some((Path::new(std::ffi::OsStr::from_bytes(value(env::LOCK)?)).to_owned(), holder))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    resolved(one) == resolved(other)
 }
 
 /// The path as the kernel shows it: without links in its folders.

@@ -39,6 +39,7 @@ mod journal;
 mod keeper;
 mod metrics;
 mod mistakes;
+mod no_orphan;
 mod odd_processes;
 mod origin_roots;
 mod origin_trees;

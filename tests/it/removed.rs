@@ -108,3 +108,17 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         assert!(alive(other.pid()) && !test.has("ran"));
     });
 }
+
+#[test]
+fn the_lock_alone_leads_to_it_too() {
+    alone(|test| {
+        let bot = orphan_of_nothing(test);
+        let said = [&format!("PID {bot} holds a file that was at") as &str];
+        let json = test.solobot("status --json -l bot.lock").run().code(0).json();
+        assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
+        let _ = test.solobot("check -l bot.lock").run().code(1).stdout_has(&said);
+        let second = test.solobot("acquire -n -l bot.lock -- touch ran").run().code(75);
+        let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
+        assert!(!test.has("ran"));
+    });
+}

@@ -186,16 +186,23 @@ impl Attempt<'_> {
 
     /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
     fn take_over(&mut self, whom: cli::Takeover) -> Result<Progress, Error> {
-        match self.take(Some(Instant::now()))? {
-            Progress::Refused => {
-                self.took_over = takeover::stop_holders(self.request, whom, self.notify)?;
-                if self.took_over {
-                    self.request.story.took_over();
-                }
-                self.take(Some(self.takeover_deadline()))
-            }
-            other => Ok(other),
+        let tried = self.take(Some(Instant::now()))?;
+        if !matches!(tried, Progress::Refused) {
+            return Ok(tried);
         }
+        match takeover::stop_holders(self.request, whom, self.notify)? {
+            takeover::Holder::Left => {
+                let why = "nobody is stopped: the holder's solobot lives, or it never had one; it is no orphan";
+                self.notify.notice(&Notice::Warning(why.into()));
+                return self.take(self.deadline);
+            }
+            takeover::Holder::Gone => {}
+            takeover::Holder::Stopped => {
+                self.took_over = true;
+                self.request.story.took_over();
+            }
+        }
+        self.take(Some(self.takeover_deadline()))
     }
 
     /// Whoever was stopped has ended; the lock is free in a moment. A newer holder keeps it.

@@ -23,19 +23,26 @@ use crate::process::terminate::{self, Options, Outcome, Target};
 /// A holder that took over this recently is not taken over from.
 const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
-/// Stops whoever holds the lock now; says whether there was anybody.
+/// What became of the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody held the lock any more.
+    Gone,
+    /// It was stopped.
+    Stopped,
+    /// It is no orphan, and only an orphan was to be stopped: it is waited for as without a takeover.
+    Left,
+}
+
+/// Stops whoever holds the lock now.
 ///
 /// # Errors
 /// The takeover is refused, or the holder cannot be stopped.
-pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<bool, Error> {
+pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<Holder, Error> {
     let facts = inspect(&request.bot.lock);
-    let State::Held { orphaned, .. } = facts.state else { return Ok(false) };
+    let State::Held { orphaned, .. } = facts.state else { return Ok(Holder::Gone) };
     if whom == Takeover::Orphan && !orphaned {
-        return Err(refused(
-            request,
-            "the holder's solobot lives, or it never had one: it is no orphan".into(),
-            "to stop it all the same: --takeover".into(),
-        ));
+        return Ok(Holder::Left);
     }
     refuse_recent(request, &facts)?;
     let lock = open_to_look(&request.bot.lock)?;
@@ -50,7 +57,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
         targets.push(target);
         all.push(target);
     }
-    stop(request, &targets, &all, notify).map(|()| true)
+    stop(request, &targets, &all, notify).map(|()| Holder::Stopped)
 }
 
 /// Stops instances that run without the lock, which we hold by now.

@@ -22,7 +22,7 @@ use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
 use crate::lock::state::{State, hints, inspect};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
-use crate::lock::{holders, layouts, owner};
+use crate::lock::{carriers, holders, layouts, owner};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
@@ -78,22 +78,21 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
-    wait_until_none(request, lock, |_| Ok(predecessors(request, lock)), Some(LOOK_EVERY), signals, deadline, notify)
+    wait_until_none(request, lock, |_| Ok(predecessors(lock)), Some(LOOK_EVERY), signals, deadline, notify)
 }
 
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
-/// names somebody alive. Where there was none, whoever runs the program is asked too: an heir of a dead solobot's lock is
-/// in no list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
-fn predecessors(request: &Request<'_>, lock: &LockFile) -> Vec<Identity> {
+/// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
+/// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
+fn predecessors(lock: &LockFile) -> Vec<Identity> {
     let record = owner::read(lock.path(), lock.owner());
     let text = Text::read(lock.file()).ok().and_then(Text::pid);
     let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Identity> = abandoned(&record).into_iter().collect();
     if lock.is_new() || is_named_alive() {
-        let program = request.bot.program.as_ref().filter(|_| lock.is_new());
-        let running = program.and_then(|program| find::find(&Search::new(program)).ok());
-        let asked: Vec<i32> =
-            hints(&record).into_iter().chain(text).chain(running.iter().flat_map(find::Found::kin)).collect();
+        let heirs = if lock.is_new() { carriers::suspects().unwrap_or_default() } else { Vec::new() };
+        let heirs = heirs.iter().map(|one| one.pid);
+        let asked: Vec<i32> = hints(&record).into_iter().chain(text).chain(heirs).collect();
         found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &asked));
     }
     found.retain(|&process| !is_ours(process, lock));
