@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::carriers;
 use super::keeper;
 use super::layouts;
+use super::orphan::is_here;
 use super::owner::{self, Record};
 use crate::process::identity::Identity;
 
@@ -55,8 +56,8 @@ fn record_of(lock: &Path) -> Option<Record> {
 
 /// For whom the lock was taken, as long as that one lives.
 fn taken_for(record: &Record) -> Option<Identity> {
-    let start_ticks = record.details.as_ref()?.start_ticks;
-    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks };
+    let details = record.details.as_ref().filter(|details| is_here(details))?;
+    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks: details.start_ticks };
     process.is_alive().then_some(process)
 }
 

@@ -209,11 +209,16 @@ fn a_holders_long_command_line_is_cut_in_sentences_alone() {
         waiting.kill();
         let _ = test.solobot("release -l bot.lock").run().code(1).nowhere(&long).stderr_has(&["xxx…"]);
         let _ = test.solobot("status -l bot.lock").run().code(0).nowhere(&long).stdout_has(&["xxx…"]);
+        for line in ["check -l bot.lock", "check -m ./mybot -l bot.lock"] {
+            let _ = test.solobot(line).run().code(1).nowhere(&long).stdout_has(&["xxx…"]);
+        }
         // A program gets all of it.
         let line = format!("acquire -n --json -l bot.lock --pid {}", held.pid());
         let json = test.solobot(&line).run().code(75).json();
         assert!(json["error"]["message"].as_str().unwrap().contains(&long), "{json}");
-        for (line, code) in [("status -l bot.lock", 0), ("release -l bot.lock", 1)] {
+        for (line, code) in
+            [("status -l bot.lock", 0), ("release -l bot.lock", 1), ("check -l bot.lock", 1), ("check -m ./mybot", 1)]
+        {
             let json = test.solobot(&format!("{line} --json")).run().code(code).json();
             assert!(json.to_string().contains(&long), "{line}");
         }
