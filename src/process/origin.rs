@@ -10,7 +10,7 @@ mod forecast;
 mod judge;
 mod starter;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::details::{Details, Handle};
 use super::identity::{Identity, lineage};
@@ -228,6 +228,16 @@ impl Respawns {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// What ends these processes by hand, each as its own user where we may not signal it.
+pub fn kill_by_hand(pids: &[i32]) -> String {
+    let mut by_owner: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
+    for &pid in pids {
+        by_owner.entry(facts::foreign_owner(pid)).or_default().push(pid.to_string());
+    }
+    let commands = by_owner.iter().map(|(owner, pids)| judge::kill_as(owner.as_deref(), &pids.join(" ")));
+    commands.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

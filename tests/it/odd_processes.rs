@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::{Background, PUBLIC, Signal, Test, alive, alone, children, holds_for, is_stopped, wait_until};
+use crate::harness::{
+    Background, Output, PUBLIC, Signal, Test, alive, alone, children, holds_for, is_stopped, wait_until,
+};
 use crate::scenes::{by_hand, by_pid, instances, only, pid, roots, script, sleeper, with};
 
 pub const NOBODY: u32 = 65534;
@@ -135,6 +137,21 @@ fn another_users_instance_is_named_with_its_user() {
         let _ = text.stdout_has(&["not-permitted", "it belongs to root: sudo -u root"]);
         // Root may.
         test.solobot(&format!("stop -m {program}")).run().code(0).stdout_has(&["terminated"]);
+    });
+}
+
+#[test]
+fn the_hint_to_stop_another_users_instance_names_its_user() {
+    alone(|test| {
+        let _ = public(test);
+        test.write("bot.py", "import signal\nsignal.pause()\n");
+        test.write("free.lock", "");
+        let bot = format!("{PUBLIC}/work/bot.py");
+        let foreign = start_as(test, 0, &format!("python3 {bot}"));
+        let hint = |output: Output, kill: &str| output.code(75).stderr_has(&[&format!("stop it: {kill}\n")]);
+        let line = format!("acquire -n -l free.lock -m {bot} -- true");
+        let _ = hint(test.solobot_as(NOBODY, &line), &format!("sudo kill {}", foreign.pid()));
+        let _ = hint(test.solobot(&line).run(), &format!("kill {}", foreign.pid()));
     });
 }
 
