@@ -269,6 +269,10 @@ mod tests {
         for kind in [Cron, Tmux, Screen, Ide, Ssh, Terminal, Detached] {
             assert_eq!(both(origin(kind, Respawns::Yes, None)), (false, false), "{kind:?}");
         }
+        let evidence = "its ancestor PID 9 cannot be seen".to_owned();
+        let hidden = Origin { evidence: evidence.clone(), ..origin(Parent, Respawns::Unknown, None) };
+        let ours = origin(Solobot, Respawns::Unknown, Some(hidden));
+        assert_eq!(ours.unseen(), Some(evidence.as_str()), "solobot comes back with whoever started it");
         // A loop or supervisor is kept by whoever keeps it; solobot is judged by who started it in both ways.
         let service = || Some(origin(Systemd, Respawns::Yes, None));
         let hand = || Some(origin(Terminal, Respawns::No, None));
