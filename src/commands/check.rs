@@ -12,7 +12,7 @@ use super::notice::{Notice, Notify};
 use super::polling;
 use super::status::{self, Covered};
 use super::unseen;
-use super::view::command_line;
+use super::view::{Sentence, command_line};
 use crate::cli;
 use crate::duration::Limit;
 use crate::error::{Error, Expected};
@@ -42,7 +42,7 @@ pub struct Outcome {
     /// Every bot's.
     pub ok: bool,
     /// Why not, each with its bot's name.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Sentence>,
     /// One by one.
     pub bots: Vec<Answer>,
     /// The question was whether one runs, not whether one may start.
@@ -61,7 +61,7 @@ pub struct Answer {
     /// Whether it is safe to start.
     pub ok: bool,
     /// Why not.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Sentence>,
     #[serde(skip)]
     unknown: Option<Exit>,
     /// Whose end may turn a no into a yes.
@@ -85,7 +85,8 @@ impl Answer {
         }
         self.ok = false;
         let running = if running { "--running " } else { "" };
-        self.reasons = vec![format!("cannot tell: {why}; sudo solobot check {running}{}", bot.typed())];
+        let how = format!("; sudo solobot check {running}{}", bot.typed());
+        self.reasons = vec![why.after("cannot tell: ").followed_by(&how)];
         self.unknown = Some(Exit::NotPermitted);
         self
     }
@@ -93,7 +94,8 @@ impl Answer {
 
 impl Outcome {
     fn of(running: bool, bots: Vec<Answer>) -> Self {
-        let reasons = bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| format!("{}: {reason}", bot.name)));
+        let reasons =
+            bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| reason.after(&format!("{}: ", bot.name))));
         Self {
             ok: bots.iter().all(|bot| bot.ok),
             reasons: reasons.collect(),
@@ -184,37 +186,41 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
 /// something speaks against it: a health check must not restart a healthy bot.
 fn judge_running(bot: &Bot, facts: &Facts, found: &Found, notify: &mut dyn Notify) -> Answer {
     let lock = facts.path.display();
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<Sentence> = Vec::new();
     let mut in_the_way = Vec::new();
     let has_lock = *bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
     match found.instances.as_slice() {
-        [] if bot.program.is_none() => reasons.extend(holds_alone(facts)),
-        [] => reasons.push("no instance runs".into()),
+        [] if bot.program.is_none() => reasons.extend(holds_alone(facts).map(Sentence::from)),
+        [] => reasons.push("no instance runs".to_owned().into()),
         [one] => {
             if has_lock && status::covered(one, facts) == Covered::Unlocked {
-                reasons.push(format!("PID {} ({}) runs without lock {lock}", one.root.pid, one.command));
+                reasons.push(Sentence::of(|shown| {
+                    format!("PID {} ({}) runs without lock {lock}", one.root.pid, shown(&one.command))
+                }));
             }
             if is_unconnected(bot, one) {
-                reasons.push(format!("PID {} ({}) has no connection to Telegram", one.root.pid, one.command));
+                reasons.push(Sentence::of(|shown| {
+                    format!("PID {} ({}) has no connection to Telegram", one.root.pid, shown(&one.command))
+                }));
             }
-            reasons.extend(has_conflicts(bot, one, notify));
+            reasons.extend(has_conflicts(bot, one, notify).map(Sentence::from));
         }
         many => {
             in_the_way.extend(many.iter().map(|one| one.root));
             let pids: Vec<String> = many.iter().map(|one| one.root.pid.to_string()).collect();
-            reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
+            reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")).into());
         }
     }
     let mut unknown = None;
     match &facts.state {
         State::Replaced { holders } => {
             in_the_way.extend(holders);
-            reasons.push(format!("the file at {lock} is not the one that is held"));
+            reasons.push(format!("the file at {lock} is not the one that is held").into());
         }
         State::Unreadable { why, not_permitted } => {
             let (reason, exit) = unreadable(facts, why, *not_permitted);
             unknown = reasons.is_empty().then_some(exit);
-            reasons.push(reason);
+            reasons.push(reason.into());
         }
         _ => {}
     }
@@ -276,41 +282,44 @@ fn unreadable(facts: &Facts, why: &str, not_permitted: bool) -> (String, Exit) {
 
 fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
     let lock = facts.path.display();
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<Sentence> = Vec::new();
     let mut unknown = None;
     let mut in_the_way: Vec<Identity> = instances.iter().map(|instance| instance.root).collect();
     for instance in instances {
-        reasons.push(format!("it runs: PID {} ({})", instance.root.pid, instance.command));
+        let pid = instance.root.pid;
+        reasons.push(Sentence::of(|shown| format!("it runs: PID {pid} ({})", shown(&instance.command))));
     }
     match &facts.state {
         State::Absent | State::Free | State::Stale(_) => {}
         State::Held { holders, orphaned } => {
             in_the_way.extend(holders);
             let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
+            let named = |process: Identity| {
+                let command = command_line(process.pid);
+                Sentence::of(|shown| format!("PID {} ({})", process.pid, shown(&command)))
+            };
             let by = match (keeper::among(holders), holders.first()) {
-                (Some((keeper, target)), _) => {
-                    format!("a keeper, PID {}, for PID {} ({})", keeper.pid, target.pid, command_line(target.pid))
-                }
-                (None, Some(holder)) => format!("PID {} ({})", holder.pid, command_line(holder.pid)),
-                (None, None) => unseen_holder().to_owned(),
+                (Some((keeper, target)), _) => named(target).after(&format!("a keeper, PID {}, for ", keeper.pid)),
+                (None, Some(&holder)) => named(holder),
+                (None, None) => unseen_holder().to_owned().into(),
             };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
-                reasons.push(format!("lock {lock} is held by {by}{orphaned}"));
+                reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(orphaned));
             }
         }
         State::OwnerAliveUnlocked(process) => {
             in_the_way.push(*process);
-            reasons.push(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid));
+            reasons.push(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid).into());
         }
         State::Replaced { holders } => {
             in_the_way.extend(holders);
             let pids: Vec<String> = holders.iter().map(|holder| holder.pid.to_string()).collect();
-            reasons.push(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
+            reasons.push(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")).into());
         }
         State::Unreadable { why, not_permitted } => {
             let (reason, exit) = unreadable(facts, why, *not_permitted);
-            reasons.push(reason);
+            reasons.push(reason.into());
             unknown = Some(exit);
         }
     }
@@ -318,10 +327,10 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
     if let ([one], State::Held { .. }) = (instances, &facts.state)
         && status::covered(one, facts) != Covered::Unlocked
     {
-        reasons.push(format!(
-            "that is one healthy instance: to ask whether it runs well, solobot check --running {}",
-            bot.typed()
-        ));
+        let how = bot.typed();
+        reasons.push(
+            format!("that is one healthy instance: to ask whether it runs well, solobot check --running {how}").into(),
+        );
     }
     let unknown = unknown.filter(|_| instances.is_empty());
     Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }

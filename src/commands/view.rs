@@ -207,6 +207,46 @@ pub fn shortened(command: &str) -> String {
     command.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
+/// A sentence that names command lines: a program reads all of them, a person no more than [`shortened`] leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// With every command line whole.
+    pub whole: String,
+    /// With long ones cut.
+    pub brief: String,
+}
+
+impl Sentence {
+    /// What `say` makes of the command lines as its argument shows them.
+    pub fn of(say: impl Fn(fn(&str) -> String) -> String) -> Self {
+        Self { whole: say(str::to_owned), brief: say(shortened) }
+    }
+
+    /// The same with something behind it.
+    #[must_use]
+    pub fn followed_by(self, end: &str) -> Self {
+        Self { whole: self.whole + end, brief: self.brief + end }
+    }
+
+    /// The same with something before it.
+    #[must_use]
+    pub fn after(&self, start: &str) -> Self {
+        Self { whole: format!("{start}{}", self.whole), brief: format!("{start}{}", self.brief) }
+    }
+}
+
+impl From<String> for Sentence {
+    fn from(text: String) -> Self {
+        Self { whole: text.clone(), brief: text }
+    }
+}
+
+impl Serialize for Sentence {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.whole)
+    }
+}
+
 /// A path made absolute without touching the disk.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

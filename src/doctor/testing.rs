@@ -97,7 +97,7 @@ pub fn from(pid: i32, kind: OriginKind, name: Option<&str>) -> Seen {
 /// A lock in that state.
 pub fn lock(path: &str, state: State) -> Lock {
     Lock {
-        facts: state::Facts { path: path.into(), state, record: Found::Absent, waiters: vec![] },
+        facts: state::Facts { path: path.into(), state, record: Found::Absent, waiters: vec![], kept_for: None },
         sharers: vec![],
         fcntl: vec![],
         claimant: None,

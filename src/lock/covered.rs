@@ -11,7 +11,7 @@ use crate::process::identity::Identity;
 pub enum Covered {
     /// One of its processes holds it.
     Holder,
-    /// An ancestor holds it.
+    /// An ancestor holds it, or a keeper for it or an ancestor.
     Covered,
     /// It runs without.
     Unlocked,
@@ -23,15 +23,17 @@ impl Covered {
     /// By the processes of an instance and those above it.
     pub fn of(members: &[Identity], ancestors: &[Identity], lock: &Facts) -> Self {
         let holders = match &lock.state {
-            State::Held { holders, .. } | State::Replaced { holders } => holders,
+            State::Held { .. } | State::Replaced { .. } => lock.state.holders(),
             State::Unreadable { .. } => return Self::Unknown,
             State::Absent | State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => return Self::Unlocked,
         };
+        let is_above = |holder: &Identity| ancestors.iter().any(|ancestor| ancestor.pid == holder.pid);
+        let is_kept_for = |target: Identity| members.contains(&target) || ancestors.contains(&target);
         if holders.is_empty() {
             Self::Unknown
         } else if holders.iter().any(|holder| members.contains(holder)) {
             Self::Holder
-        } else if holders.iter().any(|holder| ancestors.iter().any(|ancestor| ancestor.pid == holder.pid)) {
+        } else if holders.iter().any(is_above) || lock.kept_for.is_some_and(is_kept_for) {
             Self::Covered
         } else {
             Self::Unlocked

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::carriers;
 use super::keeper;
 use super::layouts;
+use super::orphan::is_here;
 use super::owner::{self, Record};
 use crate::process::identity::Identity;
 
@@ -55,8 +56,8 @@ fn record_of(lock: &Path) -> Option<Record> {
 
 /// For whom the lock was taken, as long as that one lives.
 fn taken_for(record: &Record) -> Option<Identity> {
-    let start_ticks = record.details.as_ref()?.start_ticks;
-    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks };
+    let details = record.details.as_ref().filter(|details| is_here(details))?;
+    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks: details.start_ticks };
     process.is_alive().then_some(process)
 }
 
@@ -64,6 +65,8 @@ fn taken_for(record: &Record) -> Option<Identity> {
 mod tests {
     use super::super::file::LockFile;
     use super::*;
+    use crate::platform::user;
+    use crate::process::identity;
 
     #[test]
     fn a_lock_by_its_name_and_no_other() {
@@ -77,5 +80,44 @@ mod tests {
         }
         let mark = Mark { path: root.join(layouts::SOLOBOT), holders: vec![Identity::own().unwrap()] };
         assert_eq!(ours(), [mark]);
+    }
+
+    /// A record of this boot, host and PID namespace.
+    fn record_for(process: Identity, boot_id: &str) -> Record {
+        let details = owner::Details {
+            schema: owner::SCHEMA,
+            generation: "g".into(),
+            acquired_at: "2026-01-01T00:00:00Z".into(),
+            host: user::host_name(),
+            boot_id: boot_id.into(),
+            pid_namespace: identity::pid_namespace().unwrap_or_default(),
+            uid: 0,
+            inode: 0,
+            start_ticks: process.start_ticks,
+            holder_pid: process.pid,
+            holder_start_ticks: process.start_ticks,
+            argv: vec![],
+            token_fingerprint: None,
+            took_over: false,
+        };
+        Record { pid: process.pid.into(), timestamp: 0.0, app_name: "bot".into(), details: Some(details) }
+    }
+
+    #[test]
+    fn whom_the_record_names_holds_it_too_unless_it_is_of_another_boot() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("backup.lock");
+        let lock = LockFile::open(&path, false).unwrap();
+        lock.try_lock().unwrap();
+        let own = Identity::own().unwrap();
+        let parent = Identity::of(std::os::unix::process::parent_id().cast_signed()).unwrap();
+        let holders = |boot_id: &str| {
+            owner::write(&path, &record_for(parent, boot_id)).unwrap();
+            all().unwrap().into_iter().find(|mark| mark.path == path).unwrap().holders
+        };
+        let mut both = vec![own, parent];
+        both.sort_unstable();
+        assert_eq!(holders(&identity::boot_id().unwrap()), both);
+        assert_eq!(holders("another"), [own]);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::Error;
 use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
+use super::keeper;
 use super::orphan::{self, is_here};
 use super::owner::{self, Found};
 use super::text::Text;
@@ -53,6 +54,16 @@ pub enum State {
     },
 }
 
+impl State {
+    /// Who holds the file, or the one that was at its path.
+    pub fn holders(&self) -> &[Identity] {
+        match self {
+            Self::Held { holders, .. } | Self::Replaced { holders } => holders,
+            Self::Absent | Self::Free | Self::Stale(_) | Self::OwnerAliveUnlocked(_) | Self::Unreadable { .. } => &[],
+        }
+    }
+}
+
 /// Why a lock is stale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stale {
@@ -91,6 +102,8 @@ pub struct Facts {
     pub record: Found,
     /// Who waits for the lock.
     pub waiters: Vec<Identity>,
+    /// The process that a keeper holds it for.
+    pub kept_for: Option<Identity>,
 }
 
 impl Facts {
@@ -123,6 +136,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
         state: State::Unreadable { why, not_permitted },
         record,
         waiters: Vec::new(),
+        kept_for: None,
     };
     let lock = match file::open_to_look(path) {
         Ok(lock) => Some(lock),
@@ -135,7 +149,10 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
     let owner = lock.as_ref().and_then(LockFile::owner);
     let record = owner::read(path, owner);
     match judge(path, lock.as_ref(), &record, candidates) {
-        Ok((state, waiters)) => Facts { path: path.to_owned(), state, record, waiters },
+        Ok((state, waiters)) => {
+            let kept_for = keeper::among(state.holders()).map(|(_, target)| target);
+            Facts { path: path.to_owned(), state, record, waiters, kept_for }
+        }
         Err(error) => unreadable(record, error.reason(), false),
     }
 }
@@ -149,7 +166,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
 /// file may have been removed from under its holder. What a glance does not see is a holder of a removed file that is
 /// neither an instance nor in the record.
 pub fn glance(path: &Path, running: &[i32]) -> Option<Facts> {
-    let facts = |state, record| Facts { path: path.to_owned(), state, record, waiters: Vec::new() };
+    let facts = |state, record| Facts { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None };
     if !running.is_empty() {
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
@@ -276,134 +293,4 @@ fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::{self, write};
-
-    fn in_folder(test: impl FnOnce(&Path)) {
-        let folder = tempfile::tempdir().unwrap();
-        test(&folder.path().canonicalize().unwrap().join("l"));
-    }
-
-    #[test]
-    fn absent_free_and_held() {
-        in_folder(|path| {
-            assert_eq!(inspect(path).state, State::Absent);
-            let lock = LockFile::open(path, false).unwrap();
-            assert_eq!(inspect(path).state, State::Free);
-            lock.try_lock().unwrap();
-            let holders = vec![Identity::own().unwrap()];
-            assert_eq!(inspect(path).state, State::Held { holders, orphaned: false });
-        });
-    }
-
-    #[test]
-    fn a_pid_that_is_gone_or_cannot_be_is_stale() {
-        in_folder(|path| {
-            write(path, "2147483646").unwrap();
-            assert_eq!(inspect(path).state, State::Stale(Stale::Gone(2_147_483_646)));
-            write(path, "99999999999999999999").unwrap();
-            assert_eq!(inspect(path).state, State::Stale(Stale::Impossible));
-            write(path, "0").unwrap();
-            assert_eq!(inspect(path).state, State::Stale(Stale::Impossible));
-        });
-    }
-
-    #[test]
-    fn a_living_pid_without_flock_is_not_stale() {
-        in_folder(|path| {
-            write(path, std::process::id().to_string()).unwrap();
-            assert_eq!(inspect(path).state, State::OwnerAliveUnlocked(Identity::own().unwrap()));
-        });
-    }
-
-    #[test]
-    fn a_pid_noted_before_its_process_started_is_reused() {
-        in_folder(|path| {
-            write(path, std::process::id().to_string()).unwrap();
-            let file = fs::File::options().write(true).open(path).unwrap();
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)).unwrap();
-            assert_eq!(inspect(path).state, State::Stale(Stale::Reused(std::process::id().into())));
-        });
-    }
-
-    #[test]
-    fn pid_1_of_the_host_is_no_bot() {
-        assert_eq!(judge_bare(1, None).is_err(), identity::is_initial_pid_namespace());
-        in_folder(|path| {
-            if !identity::is_initial_pid_namespace() {
-                return;
-            }
-            write(path, "1").unwrap();
-            assert_eq!(inspect(path).state, State::Stale(Stale::Elsewhere(1)));
-        });
-    }
-
-    #[test]
-    fn a_removed_file_that_is_held_is_replaced() {
-        in_folder(|path| {
-            let lock = LockFile::open(path, false).unwrap();
-            lock.try_lock().unwrap();
-            fs::remove_file(path).unwrap();
-            let holders = vec![Identity::own().unwrap()];
-            assert_eq!(inspect(path).state, State::Replaced { holders: holders.clone() });
-            write(path, "").unwrap();
-            assert_eq!(inspect(path).state, State::Replaced { holders });
-        });
-    }
-
-    #[test]
-    fn a_glance_tells_what_nobody_has_open_and_no_more() {
-        in_folder(|path| {
-            assert_eq!(glance(path, &[]), None, "it may have been removed");
-            write(path, "").unwrap();
-            assert_eq!(glance(path, &[]).unwrap().state, State::Free);
-            write(path, "2147483646").unwrap();
-            assert_eq!(glance(path, &[]), Some(inspect(path)));
-            write(path, std::process::id().to_string()).unwrap();
-            assert_eq!(glance(path, &[]), None, "whom it names lives");
-            write(path, "").unwrap();
-            let lock = LockFile::open(path, false).unwrap();
-            assert_eq!(glance(path, &[]), None, "somebody has it open");
-            drop(lock);
-            assert!(glance(path, &[]).is_some());
-        });
-    }
-
-    #[test]
-    fn a_glance_at_no_file_asks_those_who_run() {
-        in_folder(|path| {
-            let own = [Identity::own().unwrap().pid];
-            assert_eq!(glance(path, &own), Some(inspect(path)), "there was none");
-            let lock = LockFile::open(path, false).unwrap();
-            lock.try_lock().unwrap();
-            assert_eq!(glance(path, &own), None, "there is one");
-            fs::remove_file(path).unwrap();
-            assert_eq!(glance(path, &own), None, "there was one");
-            assert_eq!(glance(path, &[1]).unwrap().state, State::Absent, "PID 1 holds none");
-        });
-    }
-
-    #[test]
-    fn somebodys_file_is_unreadable_unless_somebody_holds_it() {
-        in_folder(|path| {
-            write(path, "print('hello')").unwrap();
-            let foreign = |state: State| matches!(state, State::Unreadable { why, .. } if why.contains("not a lock"));
-            assert!(foreign(inspect(path).state));
-            assert_eq!(glance(path, &[]), None, "not settled");
-            write(owner::path_of(path), r#"{"pid": 2147483646, "timestamp": 0.0, "app_name": "bot"}"#).unwrap();
-            assert!(foreign(inspect(path).state), "a dead claim makes it no lock");
-            let lock = file::open_to_look(path).unwrap();
-            lock.try_lock().unwrap();
-            assert!(matches!(inspect(path).state, State::Held { .. }), "flock main.py python main.py");
-        });
-    }
-
-    #[test]
-    fn a_folder_is_unreadable() {
-        in_folder(|path| {
-            fs::create_dir(path).unwrap();
-            assert!(matches!(inspect(path).state, State::Unreadable { not_permitted: false, .. }));
-        });
-    }
-}
+mod tests;

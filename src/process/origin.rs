@@ -10,7 +10,7 @@ mod forecast;
 mod judge;
 mod starter;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::details::{Details, Handle};
 use super::identity::{Identity, lineage};
@@ -230,6 +230,16 @@ impl Respawns {
     }
 }
 
+/// What ends these processes by hand, each as its own user where we may not signal it.
+pub fn kill_by_hand(pids: &[i32]) -> String {
+    let mut by_owner: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();
+    for &pid in pids {
+        by_owner.entry(facts::foreign_owner(pid)).or_default().push(pid.to_string());
+    }
+    let commands = by_owner.iter().map(|(owner, pids)| judge::kill_as(owner.as_deref(), &pids.join(" ")));
+    commands.collect::<Vec<_>>().join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +269,10 @@ mod tests {
         for kind in [Cron, Tmux, Screen, Ide, Ssh, Terminal, Detached] {
             assert_eq!(both(origin(kind, Respawns::Yes, None)), (false, false), "{kind:?}");
         }
+        let evidence = "its ancestor PID 9 cannot be seen".to_owned();
+        let hidden = Origin { evidence: evidence.clone(), ..origin(Parent, Respawns::Unknown, None) };
+        let ours = origin(Solobot, Respawns::Unknown, Some(hidden));
+        assert_eq!(ours.unseen(), Some(evidence.as_str()), "solobot comes back with whoever started it");
         // A loop or supervisor is kept by whoever keeps it; solobot is judged by who started it in both ways.
         let service = || Some(origin(Systemd, Respawns::Yes, None));
         let hand = || Some(origin(Terminal, Respawns::No, None));

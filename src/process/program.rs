@@ -125,16 +125,11 @@ impl Program {
         if bytes.contains(&b'/') || path.is_file() {
             return Ok(Self::at(&path));
         }
-        if has_script_extension(text) {
-            return Ok(Self::of_kind(Kind::Named(text.to_owned())));
+        if bytes.iter().any(|byte| byte.is_ascii_control() || b"*?[]".contains(byte)) {
+            return Err(Error::Nothing(text.to_string_lossy().into_owned()));
         }
-        let Some(name) = text.to_str().filter(|name| is_dotted(name)) else {
-            let is_file_name = !bytes.iter().any(|byte| byte.is_ascii_control() || b"*?[]".contains(byte));
-            return if is_file_name {
-                Ok(Self::of_kind(Kind::Named(text.to_owned())))
-            } else {
-                Err(Error::Nothing(text.to_string_lossy().into_owned()))
-            };
+        let Some(name) = text.to_str().filter(|name| is_dotted(name) && !has_script_extension(text)) else {
+            return Ok(Self::of_kind(Kind::Named(text.to_owned())));
         };
         Ok(Self::module_option(name, cwd))
     }

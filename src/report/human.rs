@@ -322,7 +322,7 @@ pub fn check(outcome: &check::Outcome) -> String {
             let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
             continue;
         }
-        let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(reason)).collect();
+        let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(&reason.brief)).collect();
         let reasons = reasons.join("; ");
         // Its reason says that it cannot be told.
         let _ = if bot.is_unknown() {

@@ -33,7 +33,7 @@ pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
 /// What keeps "no more than these" from being certain, and how to look again.
 fn blind(outcome: &Outcome) -> Option<String> {
     if let Some(why) = &outcome.cannot_tell {
-        return Some(format!("cannot tell: {}", sanitize::line(why)));
+        return Some(format!("cannot tell: {}", sanitize::line(&why.brief)));
     }
     let unread = match outcome.uninspected {
         0 => None,

@@ -1,9 +1,10 @@
 //! `status` as text: a first line about the host, then each bot with its lock in a sentence and its instances in a table.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
-use super::{sanitize, settings, table};
+use super::{sanitize, settings, table, wrap};
 use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
 use crate::commands::view::{ENDED, LockView, ProcessView, shortened};
 use crate::duration::show;
@@ -55,18 +56,7 @@ fn is_blind(outcome: &Outcome) -> bool {
 }
 
 fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
-    let count = match bot.instances.len() {
-        0 => "no instance".to_owned(),
-        1 => "one instance".to_owned(),
-        many => format!("{many} instances"),
-    };
-    let count = match bot.instances.len() {
-        0 | 1 if is_blind(outcome) => format!("{count} seen"),
-        0 => paint(FAINT, count),
-        1 => paint(GOOD, count),
-        _ => paint(BAD, count),
-    };
-    let mut text = format!("{}: {count}", paint(NAME, sanitize::line(&bot.name)));
+    let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.name)), count(bot, is_blind(outcome)));
     if let Some(token) = &bot.token {
         let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
     }
@@ -75,7 +65,37 @@ fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
         text.push_str(&self::lock(lock));
     }
     text.push_str(&instances(&bot.instances, width));
+    for one in &bot.instances {
+        let Some(doubt) = one.doubt else { continue };
+        let why = format!("PID {} is only probably this bot: {doubt}", one.pid);
+        for line in wrap::lines(&why, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12))) {
+            let _ = writeln!(text, "  {}", paint(WARNING, line));
+        }
+    }
     text
+}
+
+/// How many instances run, of how many distinct bots, and how many more may be one.
+fn count(bot: &BotView, is_blind: bool) -> String {
+    let sure: Vec<usize> = bot.instances.iter().filter(|one| one.doubt.is_none()).map(|one| one.bot).collect();
+    let distinct = sure.iter().collect::<BTreeSet<_>>().len();
+    let count = match (sure.len(), distinct) {
+        (0, _) => "no instance".to_owned(),
+        (1, _) => "one instance".to_owned(),
+        (many, 1) => format!("{many} instances"),
+        (many, bots) => format!("{many} instances of {bots} bots"),
+    };
+    let count = match sure.len() {
+        0 | 1 if is_blind => format!("{count} seen"),
+        0 => paint(FAINT, count),
+        many if many == distinct => paint(GOOD, count),
+        _ => paint(BAD, count),
+    };
+    match bot.instances.len() - sure.len() {
+        0 => count,
+        1 => format!("{count}, {}", paint(WARNING, "one more probable")),
+        many => format!("{count}, {}", paint(WARNING, format!("{many} more probable"))),
+    }
 }
 
 fn process(view: &ProcessView) -> String {

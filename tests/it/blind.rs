@@ -40,7 +40,7 @@ fn a_holder_that_hidepid_hides() {
     alone(|test| {
         let (program, held) = hidden(test);
         let as_nobody = |line: &str| test.solobot_as(NOBODY, &format!("{line} -m {program} -l bot.lock"));
-        let said = ["no instance seen", "hidepid", "sudo solobot stop"];
+        let said = ["no instance seen", "hidepid", "sudo solobot stop --lock /"];
         let _ = as_nobody("stop").code(77).stdout_has(&said).nowhere("outside this PID namespace");
         let hides = ["hidepid", "sudo"];
         let _ = as_nobody("status").code(0).stdout_has(&hides).nowhere("outside this PID namespace");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Signal, alive, alone, holds_for, send, wait_until};
 use crate::holding::holding;
+use crate::scenes::instances;
 
 #[test]
 fn the_lock_is_free_at_once_when_the_process_ends() {
@@ -24,6 +25,35 @@ fn the_lock_is_free_at_once_when_the_process_ends() {
         wait_until("the keeper has ended", || !alive(keeper));
         assert_eq!(test.read("bot.lock"), "");
         assert!(!test.has("bot.lock.info"));
+    });
+}
+
+#[test]
+fn who_it_keeps_for_runs_under_the_lock() {
+    alone(|test| {
+        test.bot("bot.py");
+        let older = test.by_hand("bot.py", "--pid-file older.pid");
+        test.wait_for_pid("older.pid");
+        let kept = test.by_hand("bot.py", "--pid-file kept.pid");
+        let pid = test.wait_for_pid("kept.pid");
+        test.solobot(&format!("acquire --pid {pid} --lock-only -l bot.lock")).run().code(0);
+        let bot = "-m bot.py -l bot.lock";
+        let seen = instances(test, bot);
+        let lock_of = |pid| &seen.iter().find(|one| one["pid"] == pid).unwrap()["lock"];
+        assert_eq!((lock_of(pid), lock_of(older.pid())), (&"covered".into(), &"unlocked".into()));
+        let plan = test.solobot(&format!("kill-duplicates --dry-run --json {bot}")).run().code(1).json();
+        assert_eq!((&plan["plan"][0]["pid"], &plan["plan"][0]["action"]), (&pid.into(), &"keep".into()), "{plan}");
+        older.kill();
+        wait_until("one is left", || instances(test, bot).len() == 1);
+        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["and well"]);
+        let likely = test.solobot("status --json").run().code(0).json();
+        let seen: Vec<_> = likely["bots"].as_array().unwrap().iter().map(|bot| &bot["instances"][0]).collect();
+        assert!(seen.iter().any(|one| one["pid"] == pid && one["lock"] == "covered"), "{likely}");
+        let keeper: i32 = test.read("bot.lock").parse().unwrap();
+        let stopped = test.solobot("stop -l bot.lock").run().code(0);
+        let _ = stopped.stdout_has(&[&format!("PID {pid} terminated")]).nowhere("keeper");
+        wait_until("the keeper has ended", || !alive(keeper) && !test.is_locked("bot.lock"));
+        drop(kept);
     });
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::{Background, PUBLIC, Signal, Test, alive, alone, children, holds_for, is_stopped, wait_until};
+use crate::harness::{
+    Background, Output, PUBLIC, Signal, Test, alive, alone, children, holds_for, is_stopped, wait_until,
+};
 use crate::scenes::{by_hand, by_pid, instances, only, pid, roots, script, sleeper, with};
 
 pub const NOBODY: u32 = 65534;
@@ -139,6 +141,21 @@ fn another_users_instance_is_named_with_its_user() {
 }
 
 #[test]
+fn the_hint_to_stop_another_users_instance_names_its_user() {
+    alone(|test| {
+        let _ = public(test);
+        test.write("bot.py", "import signal\nsignal.pause()\n");
+        test.write("free.lock", "");
+        let bot = format!("{PUBLIC}/work/bot.py");
+        let foreign = start_as(test, 0, &format!("python3 {bot}"));
+        let hint = |output: Output, kill: &str| output.code(75).stderr_has(&[&format!("stop it: {kill}\n")]);
+        let line = format!("acquire -n -l free.lock -m {bot} -- true");
+        let _ = hint(test.solobot_as(NOBODY, &line), &format!("sudo kill {}", foreign.pid()));
+        let _ = hint(test.solobot(&line).run(), &format!("kill {}", foreign.pid()));
+    });
+}
+
+#[test]
 fn hidden_processes_are_never_called_none() {
     alone(|test| {
         let program = public(test);
@@ -209,11 +226,16 @@ fn a_holders_long_command_line_is_cut_in_sentences_alone() {
         waiting.kill();
         let _ = test.solobot("release -l bot.lock").run().code(1).nowhere(&long).stderr_has(&["xxx…"]);
         let _ = test.solobot("status -l bot.lock").run().code(0).nowhere(&long).stdout_has(&["xxx…"]);
+        for line in ["check -l bot.lock", "check -m ./mybot -l bot.lock"] {
+            let _ = test.solobot(line).run().code(1).nowhere(&long).stdout_has(&["xxx…"]);
+        }
         // A program gets all of it.
         let line = format!("acquire -n --json -l bot.lock --pid {}", held.pid());
         let json = test.solobot(&line).run().code(75).json();
         assert!(json["error"]["message"].as_str().unwrap().contains(&long), "{json}");
-        for (line, code) in [("status -l bot.lock", 0), ("release -l bot.lock", 1)] {
+        for (line, code) in
+            [("status -l bot.lock", 0), ("release -l bot.lock", 1), ("check -l bot.lock", 1), ("check -m ./mybot", 1)]
+        {
             let json = test.solobot(&format!("{line} --json")).run().code(code).json();
             assert!(json.to_string().contains(&long), "{line}");
         }

@@ -232,3 +232,28 @@ fn a_bot_that_shows_no_token_is_known_by_its_lock() {
         drop(backup);
     });
 }
+
+#[test]
+fn what_is_only_probable_and_other_bots_of_the_name_are_counted_apart() {
+    alone(|test| {
+        fs::create_dir(test.path("a")).unwrap();
+        fs::create_dir(test.path("b")).unwrap();
+        for script in ["a/main.py", "b/main.py"] {
+            test.write(script, "import signal\nsignal.pause()\n");
+        }
+        let first = test.start("python3 a/main.py");
+        let other = test.start("python3 a/main.py --other");
+        let seen = |line: &str| test.solobot(&format!("status {line}")).run().code(0).stdout().to_owned();
+        wait_until("both run", || seen("-m a/main.py").contains(&other.pid().to_string()));
+        let text = seen("-m a/main.py");
+        assert!(text.contains("main.py: one instance, one more probable\n"), "{text}");
+        let why = format!("PID {} is only probably this bot: other arguments, token unknown\n", other.pid());
+        assert!(text.contains(&why), "{text}");
+        other.kill();
+        let second = test.start("python3 b/main.py");
+        wait_until("the second runs", || seen("-m main.py").contains(&second.pid().to_string()));
+        assert!(seen("-m main.py").contains("main.py: 2 instances of 2 bots\n"));
+        assert!(seen("-m a/main.py").contains("main.py: one instance\n"));
+        drop(first);
+    });
+}

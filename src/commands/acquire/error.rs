@@ -7,6 +7,7 @@ use crate::commands::view::{Beside, Holding, shortened};
 use crate::duration::Limit;
 use crate::error::{Expected, plain};
 use crate::exit::Exit;
+use crate::process::origin::kill_by_hand;
 
 /// An expected failure of `acquire`.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +108,8 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
 }
 
 fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
-    let pids: Vec<String> = instances.iter().map(|one| one.process.pid.to_string()).collect();
-    let mut hints = vec![format!("look at it: solobot status {typed}; stop it: kill {}", pids.join(" "))];
+    let pids: Vec<i32> = instances.iter().map(|one| one.process.pid).collect();
+    let mut hints = vec![format!("look at it: solobot status {typed}; stop it: {}", kill_by_hand(&pids))];
     if instances.iter().all(|one| one.orphaned) {
         hints.push(
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),

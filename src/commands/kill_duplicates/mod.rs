@@ -9,6 +9,7 @@ use serde::Serialize;
 use self::plan::{Action, Candidate, Plan, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
+use super::view::{Sentence, shortened};
 use super::{polling, unseen};
 use crate::cli;
 use crate::error::Error;
@@ -16,6 +17,7 @@ use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
+use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect_with};
 use crate::platform::proc;
 use crate::process::connections::{self, Polling, Subject};
@@ -39,7 +41,7 @@ pub struct Outcome {
     pub hidden: bool,
     /// Why "none" would be a guess, where no instance is seen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cannot_tell: Option<String>,
+    pub cannot_tell: Option<Sentence>,
     /// The plan was shown before the question.
     #[serde(skip)]
     pub shown: bool,
@@ -159,7 +161,7 @@ impl Stopping<'_> {
             }
         }
         let plan = Plan::make(bots, &self.wishes())?;
-        let cannot_tell = self.cannot_tell(&found, &facts, &plan);
+        let cannot_tell = self.cannot_tell(&bot, &found, &facts, &plan);
         let exit = if cannot_tell.is_some() { Exit::NotPermitted } else { plan.exit() };
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
@@ -200,17 +202,17 @@ impl Stopping<'_> {
     }
 
     /// Where no instance was seen, and none can be stopped, something that may be one and cannot be judged from here.
-    fn cannot_tell(&self, found: &Found, facts: &Facts, plan: &Plan) -> Option<String> {
+    fn cannot_tell(&self, bot: &Bot, found: &Found, facts: &Facts, plan: &Plan) -> Option<Sentence> {
         if !found.instances.is_empty() || plan.stops_any() {
             return None;
         }
         let name = if self.keep == Keep::None { "stop" } else { "kill-duplicates" };
-        if let Some(why) = unseen::instance(found) {
-            return Some(format!("{why}: sudo solobot {name}"));
-        }
-        let why = unseen::holder(facts)?;
-        let there = if proc::hides_others() { "sudo" } else { "on the host, or in the other container:" };
-        Some(format!("{why}: {there} solobot {name}"))
+        let (why, there) = match unseen::instance(found) {
+            Some(why) => (why, "sudo"),
+            None if proc::hides_others() => (unseen::holder(facts)?, "sudo"),
+            None => (unseen::holder(facts)?, "on the host, or in the other container:"),
+        };
+        Some(why.followed_by(&format!(": {there} solobot {name} {}", bot.typed())))
     }
 
     fn wishes(&self) -> Wishes {
@@ -230,7 +232,7 @@ impl Stopping<'_> {
         let candidates = |bot: &Vec<&Instance>| bot.iter().map(|one| Candidate::of(one, facts, false)).collect();
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
         for bot in bots.iter().filter(needing) {
-            let question = format!("Several bots are meant. This one? {}", describe(bot));
+            let question = format!("Several bots are meant. This one? {}", describe(bot, shortened));
             match several.then(|| notify.confirm(&question)) {
                 None | Some(Some(true)) => meant.push(candidates(bot)),
                 Some(Some(false)) => {}
@@ -258,13 +260,13 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     find::find(&Search::new(program).with_token(token)).map_err(io)
 }
 
-fn describe(bot: &[&Instance]) -> String {
-    let list: Vec<String> = bot.iter().map(|one| format!("PID {} ({})", one.root.pid, one.command)).collect();
+fn describe(bot: &[&Instance], shown: fn(&str) -> String) -> String {
+    let list: Vec<String> = bot.iter().map(|one| format!("PID {} ({})", one.root.pid, shown(&one.command))).collect();
     list.join(", ")
 }
 
 fn several_meant(bots: &[Vec<&Instance>]) -> Error {
-    let list: Vec<String> = bots.iter().map(|bot| describe(bot)).collect();
+    let list: Vec<String> = bots.iter().map(|bot| describe(bot, str::to_owned)).collect();
     Error::Usage {
         message: format!("several bots are meant: {}", list.join("; ")),
         hints: vec!["name one by its path: -m /srv/bot/main.py".into(), "or all of them: --all".into()],
@@ -286,10 +288,15 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
     }
 }
 
-/// Where only a lock says which bot is meant, its holders are the instances.
+/// Where only a lock says which bot is meant, its holders are the instances; a keeper, who ends by itself, stands for whom
+/// it holds the lock for.
 fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
+    let kept_for = |holder: Identity| keeper::target(holder.pid).unwrap_or(holder);
+    let candidates = |holders: &[Identity]| {
+        acquire::topmost(holders).into_iter().map(|holder| Candidate::of_holder(kept_for(holder))).collect()
+    };
     if let State::Replaced { holders } = &facts.state {
-        return Ok(acquire::topmost(holders).into_iter().map(Candidate::of_holder).collect());
+        return Ok(candidates(holders));
     }
     let State::Held { .. } = facts.state else { return Ok(Vec::new()) };
     let lock = open_to_look(&bot.lock)?;
@@ -298,7 +305,7 @@ fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
     if sharers.is_empty() {
         return Err(acquire::hidden_holder(&bot.lock));
     }
-    Ok(acquire::topmost(&sharers).into_iter().map(Candidate::of_holder).collect())
+    Ok(candidates(&sharers))
 }
 
 /// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.

@@ -196,8 +196,9 @@ impl<'a> Look<'a> {
             outcome.hidden = found.hidden;
         }
         let facts = super::super::facts_of_lock(bot, &found);
-        let shown = found.instances.iter().chain(&found.probable);
-        let mut instances: Vec<InstanceView> = shown.map(|one| InstanceView::of(one, Some(&facts))).collect();
+        let sure = found.instances.iter().map(|one| InstanceView::of(one, Some(&facts)));
+        let probable = found.probable.iter().map(|one| InstanceView::doubtful(one, &facts));
+        let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
         instances.sort_by_key(|one| (one.start, one.pid));
         Ok(BotView {
             name: bot.name.clone(),

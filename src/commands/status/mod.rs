@@ -20,6 +20,7 @@ use crate::lock::state::Facts;
 use crate::process::connections;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
 use crate::process::origin;
 use crate::settings::{Explained, Settings};
 
@@ -122,6 +123,12 @@ pub struct InstanceView {
     pub polling: Polling,
     /// How sure it is that this is the bot.
     pub confidence: &'static str,
+    /// Why it may be another bot, where it is only probably this one.
+    #[serde(skip)]
+    pub doubt: Option<&'static str>,
+    /// Which of several distinct bots it belongs to.
+    #[serde(skip)]
+    pub bot: usize,
     /// Its command line, tokens masked.
     pub command: String,
     /// All its processes.
@@ -245,6 +252,12 @@ impl Outcome {
 }
 
 impl InstanceView {
+    /// One that is only probably this bot.
+    fn doubtful(instance: &Instance, lock: &Facts) -> Self {
+        let doubt = instance.doubt.map_or("which bot it is cannot be told", Doubt::reason);
+        Self { doubt: Some(doubt), ..Self::of(instance, Some(lock)) }
+    }
+
     fn of(instance: &Instance, lock: Option<&Facts>) -> Self {
         Self {
             pid: instance.root.pid,
@@ -254,6 +267,8 @@ impl InstanceView {
             lock: lock.map_or(Covered::Unlocked, |lock| covered(instance, lock)),
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
+            doubt: None,
+            bot: instance.bot,
             command: instance.command.clone(),
             pids: instance.pids(),
             members: instance.members.clone(),

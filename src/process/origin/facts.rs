@@ -125,7 +125,7 @@ fn link(process: &Details) -> Link {
 }
 
 /// The name of a process's user, if only that user and root may signal it.
-fn foreign_owner(pid: i32) -> Option<String> {
+pub fn foreign_owner(pid: i32) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let own = user::effective_uid();
     let uid = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();

@@ -113,12 +113,16 @@ fn nested(origin: Origin, facts: &Facts, link: &Link, above: &[Link]) -> Origin 
     Origin { above: Some(Box::new(above)), ..origin.named(name).stopped_by(stop).respawning(respawns) }
 }
 
-/// What ends it by hand, for whoever looks: as its own user where we may not signal it.
 fn kill(link: &Link) -> String {
-    match link.owner.as_deref() {
-        None => format!("kill {}", link.pid),
-        Some("root") => format!("sudo kill {}", link.pid),
-        Some(owner) => format!("sudo -u {} kill {}", quote(owner), link.pid),
+    kill_as(link.owner.as_deref(), &link.pid.to_string())
+}
+
+/// What ends processes by hand, for whoever looks: as their own user where we may not signal them.
+pub fn kill_as(owner: Option<&str>, pids: &str) -> String {
+    match owner {
+        None => format!("kill {pids}"),
+        Some("root") => format!("sudo kill {pids}"),
+        Some(owner) => format!("sudo -u {} kill {pids}", quote(owner)),
     }
 }
 

@@ -28,6 +28,7 @@ fn what_would_match_everything_or_nothing_is_refused() {
         ("*", "program-too-wide"),
         (".", "program-folder"),
         ("a?b", "program-nothing"),
+        ("*.py", "program-nothing"),
         ("..", "program-folder"),
     ] {
         let refused = option(text, dir.path()).unwrap_err();
