@@ -1,6 +1,7 @@
 //! Signals and terminals: what reaches COMMAND, what ends whom, and that nothing keeps the lock.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 use crate::harness::{Signal, Terminal, alive, alone, holds_for, is_stopped, parent, send, wait_until};
@@ -168,7 +169,14 @@ fn ctrl_z_and_fg_in_a_shell() {
 #[test]
 fn tstp_and_cont_from_a_process() {
     alone(|test| {
-        let Holding { solobot, bot } = holding_with(test, "", "--heartbeat beats");
+        test.bot("bot.py");
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let line = format!("{exe} acquire -l bot.lock -- python3 bot.py --pid-file bot.pid --heartbeat beats");
+        // In an orphaned process group, as the test's own may be, SIGTSTP stops nobody.
+        let mut command = test.command(&line);
+        command.process_group(0);
+        let solobot = test.start_command(command);
+        let bot = test.wait_for_pid("bot.pid");
         wait_until("it beats", || test.has("beats"));
         solobot.signal(Signal::TSTP);
         wait_until("the bot is stopped", || is_stopped(bot));

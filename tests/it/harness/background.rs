@@ -1,7 +1,6 @@
 //! A process in the background: never left behind, its output in files that can be read while it runs.
 
 use std::fs::{self, File};
-use std::os::unix::process::CommandExt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -20,13 +19,11 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the command with its output in `folder`, in a process group of its own, as a shell does: in the test's own
-    /// group, which may be an orphaned one, SIGTSTP would stop nobody. What the caller redirected stays so only for stdin.
+    /// Starts the command with its output in `folder`. What the caller redirected stays so only for stdin.
     pub(super) fn start(mut command: Command, folder: &Path, number: u32, at: &'static Location<'static>) -> Self {
         let (stdout, stderr) = (folder.join(format!("{number}.out")), folder.join(format!("{number}.err")));
         command.stdout(File::create(&stdout).expect("a file for stdout"));
         command.stderr(File::create(&stderr).expect("a file for stderr"));
-        command.process_group(0);
         let child = command.spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         Self { child, status: None, stdout, stderr, at }
     }
