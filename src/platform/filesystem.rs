@@ -67,8 +67,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of `open(2)`; it is a symbolic link, a FIFO, a device or a folder.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = careful_open().read(true).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    regular(careful_open().read(true).open(path)?)
 }
 
 /// Opens a file that somebody else has named, symbolic links and all: a regular one, or none. A FIFO does not block.
@@ -76,8 +75,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of `open(2)`; it is no regular file.
 pub fn open_named(path: &Path) -> io::Result<File> {
-    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    regular(open_without_waiting(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
