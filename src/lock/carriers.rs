@@ -125,7 +125,8 @@ fn locks_of(pid: i32) -> Vec<(String, Line)> {
         .collect()
 }
 
-fn all_pids() -> io::Result<Vec<i32>> {
+/// Every PID in `/proc`.
+pub(super) fn all_pids() -> io::Result<Vec<i32>> {
     Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 

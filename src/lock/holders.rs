@@ -57,7 +57,7 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
     likely.dedup();
     let mut holders: Vec<Identity> = likely.iter().filter_map(|&pid| carries(pid, key)).collect();
     if holders.is_empty() {
-        holders = all_pids().into_iter().filter_map(|pid| carries(pid, key)).collect();
+        holders = carriers::all_pids().unwrap_or_default().into_iter().filter_map(|pid| carries(pid, key)).collect();
         holders.sort_unstable();
     }
     if holders.is_empty() {
@@ -73,7 +73,7 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
 /// The lock's file cannot be looked at.
 pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
     let key = kernel_key(lock.file())?;
-    let mut holders: Vec<Identity> = all_pids().into_iter().filter_map(|pid| carries(pid, key)).collect();
+    let mut holders: Vec<Identity> = carriers::all_pids()?.into_iter().filter_map(|pid| carries(pid, key)).collect();
     holders.sort_unstable();
     Ok(holders)
 }
@@ -104,11 +104,6 @@ fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
 
 fn flocks() -> io::Result<Vec<Line>> {
     Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse_flock).collect())
-}
-
-fn all_pids() -> Vec<i32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 /// Processes that hold a flock on a file that was at `path` and is there no more: unlinked, renamed or replaced. For them
@@ -184,7 +179,7 @@ fn sees_our_folder(pid: i32, path: &Path) -> bool {
 pub fn openers(inode: Inode) -> (Vec<Identity>, usize) {
     let own = i32::try_from(std::process::id()).ok();
     let (mut openers, mut uninspected) = (Vec::new(), 0);
-    for pid in all_pids().into_iter().filter(|&pid| Some(pid) != own) {
+    for pid in carriers::all_pids().unwrap_or_default().into_iter().filter(|&pid| Some(pid) != own) {
         match fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(entries) => {
                 let open = entries
