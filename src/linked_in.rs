@@ -1,7 +1,7 @@
 //! What the binary brings along, rather than have the loader map a library for it at every start.
 //!
 //! `libgcc_s` (the unwinder) and libm (one function) are needed only by who panics or draws a progress bar, and yet mapping
-//! and relocating them takes a fifth of the time from start to lock. A static build has both inside anyway.
+//! and relocating them takes about a tenth of the time that `flock(1)` needs for its whole run. A static build has both inside anyway.
 
 // The unwinder. It comes with every gcc; named here, it is found before the shared one that the standard library asks for.
 #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
