@@ -134,6 +134,11 @@ pub fn plain(error: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// A path as a shell takes it, for hints.
+pub fn typed(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
 /// A path in back quotes, for messages.
 pub fn quoted(path: &Path) -> String {
     format!("`{}`", path.display())

@@ -15,7 +15,7 @@ use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{self, Surroundings, Target};
 use crate::doctor::{Code, Finding, Level, diagnose, plural};
 use crate::env;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::platform::user;
@@ -193,7 +193,7 @@ fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<Stri
 
 /// An absolute path as a shell takes it.
 fn quote(path: &Path) -> String {
-    shell_words::quote(&absolute(path).to_string_lossy()).into_owned()
+    error::typed(&absolute(path))
 }
 
 fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Expected, exit_of_io, hints_of_io, plain};
+use crate::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::exit::Exit;
 use crate::platform::user;
 
@@ -171,7 +171,7 @@ impl Expected for Error {
             },
             Self::Descriptor { fd, lock, is_open, .. } => {
                 let lock = lock.as_deref().unwrap_or(Path::new(".solobot.lock"));
-                let open = format!("exec {fd}<>{}; solobot acquire --fd {fd}", quote(lock));
+                let open = format!("exec {fd}<>{}; solobot acquire --fd {fd}", typed(lock));
                 if *is_open {
                     vec![
                         format!("open the file that is there now: {open}"),
@@ -183,11 +183,6 @@ impl Expected for Error {
             }
         }
     }
-}
-
-/// A path as a shell takes it.
-fn quote(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
 }
 
 /// Who may do it, from the owner of the path or of the nearest folder that can be seen.

@@ -13,7 +13,7 @@ use super::held::{Claim, Held, Settled};
 use super::holders;
 use super::state::unseen_holder;
 use super::wait::{self, Outcome, Place, Waiting};
-use crate::error::Expected;
+use crate::error::{Expected, typed};
 use crate::exit::Exit;
 use crate::platform::signals::Signals;
 use crate::process::identity::Identity;
@@ -76,7 +76,7 @@ impl Expected for Refused {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Held { path, .. } => {
-                vec![format!("see who: solobot status --lock {}", shell_words::quote(&path.to_string_lossy()))]
+                vec![format!("see who: solobot status --lock {}", typed(path))]
             }
             Self::Lock(error) => error.hints(),
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::schema::Fault;
-use crate::error::{Expected, exit_of_io, quoted};
+use crate::error::{Expected, exit_of_io, quoted, typed};
 use crate::exit::Exit;
 use crate::process::program;
 use crate::telegram::{base_url, source};
@@ -201,21 +201,20 @@ impl Expected for Error {
 }
 
 fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
-    let quote = |path: &Path| shell_words::quote(&path.to_string_lossy()).into_owned();
     let named = "name a plain file: solobot -c FILE …".to_owned();
     if !is_named {
-        return vec![format!("move it away: mv {0} {0}.old", quote(path)), named];
+        return vec![format!("move it away: mv {0} {0}.old", typed(path)), named];
     }
     if what == crate::lock::file::A_FOLDER {
         let inside = path.components().collect::<PathBuf>().join(super::FILE_NAME);
-        return vec![format!("name the file in it: solobot -c {} …", quote(&inside))];
+        return vec![format!("name the file in it: solobot -c {} …", typed(&inside))];
     }
     vec![named]
 }
 
 /// A file that was named counts as the caller's own word.
 fn name_it(path: &Path) -> String {
-    format!("if you trust it, name it: solobot -c {} …", shell_words::quote(&path.to_string_lossy()))
+    format!("if you trust it, name it: solobot -c {} …", typed(path))
 }
 
 fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {

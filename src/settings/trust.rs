@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::context::Caller;
-use crate::error::quoted;
+use crate::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::ownership::{has_private_group, open_itself};
 use crate::platform::user;
@@ -102,7 +102,7 @@ fn judge(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal
     };
     // Nobody should be told to take /tmp from the others.
     let mends = meta.mode() & STICKY == 0;
-    let chmod = mends.then(|| format!("chmod {change} {}", shell_words::quote(&path.to_string_lossy())));
+    let chmod = mends.then(|| format!("chmod {change} {}", typed(path)));
     Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::bots::Bot;
 use super::provenance::Origin;
+use crate::error;
 use crate::process::program::Program;
 
 impl Bot {
@@ -13,8 +14,8 @@ impl Bot {
         let by_program = || program(self.program.as_ref().filter(|program| program.is_script_or_module())?);
         let bot = if self.configured { Some(quote(&self.name)) } else { by_program() };
         let has_lock = bot.is_none() || matches!(self.provenance.of("lock"), Origin::Flag(_));
-        let config = self.config.as_deref().map(|file| format!("-c {}", path(file)));
-        let lock = has_lock.then(|| format!("--lock {}", path(&self.lock)));
+        let config = self.config.as_deref().map(|file| format!("-c {}", error::typed(file)));
+        let lock = has_lock.then(|| format!("--lock {}", error::typed(&self.lock)));
         [config, bot, lock].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
@@ -30,10 +31,6 @@ pub fn program(program: &Program) -> Option<String> {
     let path = name.split('.').fold(program.default_lock_dir(Path::new("/")), |path, part| path.join(part));
     let files = [path.with_added_extension("py"), path.join("__main__.py")];
     option(files.iter().find(|file| file.is_file())?.to_str()?)
-}
-
-fn path(path: &Path) -> String {
-    quote(&path.to_string_lossy())
 }
 
 fn quote(word: &str) -> String {

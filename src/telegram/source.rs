@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use super::dotenv::DotEnv;
 use super::token::Token;
 use crate::env::Vars;
-use crate::error::{Expected, quoted};
+use crate::error::{Expected, quoted, typed};
 use crate::exit::Exit;
 use crate::platform::filesystem;
 
@@ -192,7 +192,7 @@ fn read_bounded(path: &Path) -> Result<Content, Error> {
     })?;
     let mut warnings = Vec::new();
     if meta.is_file() && meta.mode() & 0o004 != 0 {
-        let chmod = shell_words::quote(&path.to_string_lossy()).into_owned();
+        let chmod = typed(path);
         warnings.push(format!("{} can be read by every user of this machine: chmod o-r {chmod}", quoted(path)));
     }
     Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::view::{Beside, Holding, shortened};
 use crate::duration::Limit;
-use crate::error::{Expected, plain};
+use crate::error::{Expected, plain, typed};
 use crate::exit::Exit;
 use crate::process::origin::kill_by_hand;
 
@@ -95,7 +95,7 @@ fn held(holding: &Holding, program: &str, waited: Limit, by: &str) -> String {
 
 /// A lock, as a flag behind another subcommand.
 pub fn lock_option(lock: &Path) -> String {
-    format!("--lock {}", shell_words::quote(&lock.to_string_lossy()))
+    format!("--lock {}", typed(lock))
 }
 
 fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {

@@ -8,7 +8,7 @@ use super::{Outcome, Request, own, run};
 use crate::cli;
 use crate::commands::keeper;
 use crate::commands::notice::Notify;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::exit::Exit;
 use crate::lock::file::{Inode, LockFile};
 use crate::lock::held::Held;
@@ -175,7 +175,7 @@ fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error
     if std::fs::metadata(&bot.lock).is_ok_and(|meta| Inode::from(&meta) == open.inode()) {
         return Ok(bot);
     }
-    let lock = shell_words::quote(&bot.lock.to_string_lossy()).into_owned();
+    let lock = error::typed(&bot.lock);
     Err(Error::usage(
         format!("descriptor {fd} is open on `{}`, and the lock is `{}`", open.path().display(), bot.lock.display()),
         format!("open the lock itself: exec {fd}<>{lock}; solobot acquire --fd {fd}"),

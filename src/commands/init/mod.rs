@@ -22,7 +22,7 @@ pub use self::draft::Entry;
 use super::notice::{Notice, Notify};
 use super::view::lossy;
 use crate::cli;
-use crate::error::{Error, Expected, plain};
+use crate::error::{self, Error, Expected, plain};
 use crate::exit::Exit;
 use crate::lock::file::give_to_folder_owner;
 use crate::platform::filesystem::careful_open;
@@ -84,10 +84,10 @@ impl Expected for NotWritten {
         match self {
             Self::Exists(path) => vec![
                 "to see what would be written: solobot init --dry-run".into(),
-                format!("to replace it: solobot init --force -c {}", shell_words::quote(&path.to_string_lossy())),
+                format!("to replace it: solobot init --force -c {}", error::typed(path)),
             ],
             Self::Folder(path) => {
-                let path = shell_words::quote(&path.to_string_lossy()).into_owned();
+                let path = error::typed(path);
                 vec![
                     format!("to move it away: mv {path} {path}.old"),
                     "to write it elsewhere: solobot init -c FILE".into(),
@@ -130,7 +130,7 @@ pub fn run(
     if !args.dry_run {
         write(&path, &text, args.force)?;
         if let Some(reason) = settings::distrust(&path, context) {
-            let name = shell_words::quote(&path.to_string_lossy()).into_owned();
+            let name = error::typed(&path);
             let warning =
                 format!("solobot will only believe this file if it is named, as in solobot -c {name}: {reason}");
             notify.notice(&Notice::Warning(warning));

@@ -2,7 +2,8 @@
 
 use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::{Code, Finding, Level};
-use super::{each, locks, quote};
+use super::{each, locks};
+use crate::error::typed;
 use crate::lock::carriers::LockedFile;
 use crate::lock::covered::Covered;
 use crate::lock::state::State;
@@ -84,7 +85,7 @@ fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
         None => "stop it, and start it again under the lock".to_owned(),
     };
     let command = match (other, &bot.select) {
-        (Some(file), Some(select)) => Some(format!("solobot status {select} --lock {}", quote(&file.path))),
+        (Some(file), Some(select)) => Some(format!("solobot status {select} --lock {}", typed(&file.path))),
         _ => bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command)),
     };
     Finding::new(Code::UnlockedInstance, level, summary)

@@ -2,7 +2,8 @@
 
 use super::super::facts::{Bot, Facts, Lock, Sharer};
 use super::super::{Code, Finding, Level};
-use super::{locks, quote};
+use super::locks;
+use crate::error::typed;
 use crate::lock::state::State;
 
 /// Somebody holds a file that is no more at the lock's path.
@@ -87,7 +88,7 @@ pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
                         "nobody holds it; who takes a flock gets it, who looks at the PID alone may not".to_owned()
                     ])
                     .about(None)
-                    .mended_by(format!("solobot clean-stale {}", quote(path))),
+                    .mended_by(format!("solobot clean-stale {}", typed(path))),
             )
         })
         .collect()

@@ -119,8 +119,3 @@ fn locks(facts: &Facts) -> impl Iterator<Item = (&Bot, &Lock)> {
 fn instances(facts: &Facts) -> impl Iterator<Item = (&Bot, &Seen)> {
     facts.bots.iter().flat_map(|bot| bot.instances.iter().map(move |seen| (bot, seen)))
 }
-
-/// A path as a shell takes it.
-fn quote(path: &std::path::Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
-}

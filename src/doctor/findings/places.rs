@@ -2,7 +2,8 @@
 
 use super::super::facts::Facts;
 use super::super::{Code, Finding, Level};
-use super::{locks, quote};
+use super::locks;
+use crate::error::typed;
 use crate::lock::state::State;
 use crate::process::origin::OriginKind;
 
@@ -33,7 +34,7 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
                 .shown_by([advice.to_owned()])
                 .about(pids.iter().copied())
                 .mended_by(
-                    edit.unwrap_or_else(|| format!("nsenter -t {} -m ls -li {}", pids[0], quote(&lock.facts.path))),
+                    edit.unwrap_or_else(|| format!("nsenter -t {} -m ls -li {}", pids[0], typed(&lock.facts.path))),
                 )
         })
         .collect()
@@ -50,7 +51,7 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
             Some(
                 Finding::new(Code::NetworkFs, level, summary)
                     .shown_by(["put it on a local disk, as in lock = \"/run/lock/NAME.lock\"".to_owned()])
-                    .mended_by(format!("findmnt -T {}", quote(path))),
+                    .mended_by(format!("findmnt -T {}", typed(path))),
             )
         })
         .collect()
