@@ -47,7 +47,7 @@ wait_until() {
     local deadline=$((SECONDS + 30))
     until "$@"; do
         ((SECONDS < deadline)) || { printf '  not within 30 s: %s\n' "$*"; return 1; }
-        sleep 0.05
+        sleep 0.05 # how often it looks
     done
 }
 
@@ -62,7 +62,7 @@ stays() {
     before=$(<"$file")
     while ((SECONDS < deadline)); do
         [[ $(<"$file") == "$before" ]] || return 1
-        sleep 0.1
+        sleep 0.1 # how often it looks
     done
 }
 
@@ -252,7 +252,7 @@ with open("main.pid.new", "w") as file:
     file.write(str(os.getpid()))
 os.rename("main.pid.new", "main.pid")
 while not os.path.exists("wrong"):
-    time.sleep(0.05)
+    time.sleep(0.05)  # how often it looks for the file
 sys.exit(78)
 BOT
 printf 'open("job", "w").close()\n' >"$root/srv/bot/import_updates.py"

@@ -337,7 +337,7 @@ impl Stranger {
             while !end.load(Ordering::Relaxed) {
                 // Whatever comes of it: it polls again, as bots do.
                 let _ = poll(port);
-                thread::sleep(Duration::from_millis(500));
+                thread::sleep(Duration::from_millis(500)); // the pause of a bot that was refused
             }
         });
         Self(ends)

@@ -30,8 +30,7 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stdout(), "ready");
     }
     if let Some(life) = number("--for") {
-        // To live so long is what it is for: the caller names the time.
-        std::thread::sleep(Duration::from_millis(life));
+        std::thread::sleep(Duration::from_millis(life)); // what it is for: the caller names the time
         return ExitCode::SUCCESS;
     }
     if args.iter().any(|arg| arg == "--ignore-term") {
@@ -44,8 +43,7 @@ fn main() -> ExitCode {
     let mut term = SigSet::empty();
     term.add(Signal::SIGTERM);
     if term.thread_block().is_ok() && term.wait().is_ok() {
-        // To end so long after TERM is what it is for: the caller names the time.
-        std::thread::sleep(Duration::from_millis(after));
+        std::thread::sleep(Duration::from_millis(after)); // what it is for: the caller names the time
         return ExitCode::SUCCESS;
     }
     ExitCode::FAILURE

@@ -183,7 +183,7 @@ impl Connection {
         loop {
             stream.write_all(b" ")?;
             stream.flush()?;
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(50)); // a byte now and then is the fault
         }
     }
 

@@ -177,7 +177,7 @@ fn converse(
             Some(Fault::Raw(status, kind, body)) => Reply::new(status, kind, body),
             Some(Fault::Redirect(to)) => Reply::new(307, "text/html", Vec::new()).with("Location", &to),
             Some(Fault::Slow(late)) => {
-                thread::sleep(late);
+                thread::sleep(late); // to be so late is the fault
                 truth(&connection)
             }
             Some(Fault::Trickle) => return connection.trickle(),

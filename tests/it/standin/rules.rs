@@ -207,7 +207,7 @@ impl Rules {
         state.last_conflict = Some(Instant::now());
         drop(state);
         if soon {
-            thread::sleep(HOLD_BACK);
+            thread::sleep(HOLD_BACK); // as the real server does
         }
         if !is_gone() {
             self.state().conflicts.push(Instant::now());
