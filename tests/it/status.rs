@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::harness::{Signal, Test, alive, alone, wait_until};
 use crate::holding::{Holding, holding, orphan, stale};
 use crate::scenes::{launch, pid};
+use crate::telegram_secrets::traced;
 
 /// The one bot of `status --json -l bot.lock`.
 #[track_caller]
@@ -255,5 +256,19 @@ fn what_is_only_probable_and_other_bots_of_the_name_are_counted_apart() {
         assert!(seen("-m main.py").contains("main.py: 2 instances of 2 bots\n"));
         assert!(seen("-m a/main.py").contains("main.py: one instance\n"));
         drop(first);
+    });
+}
+
+/// The kernel stops all lockers for its list: 10 ms and more, for every look of a cron job.
+#[test]
+fn without_a_lock_file_the_kernel_is_not_asked_for_all_its_locks() {
+    alone(|test| {
+        test.bot("bot.py");
+        let _bot = test.start("python3 bot.py --pid-file bot.pid");
+        test.wait_for_pid("bot.pid");
+        let asked = |file: &str| traced(test, "status -m bot.py -l bot.lock", &[]).contains(file);
+        assert!(!asked("/proc/locks"));
+        test.write("bot.lock", "");
+        assert!(asked("/proc/locks"), "strace shows it where there is one");
     });
 }

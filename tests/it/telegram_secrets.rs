@@ -186,7 +186,7 @@ fn no_source_knows_how_to_call_anything_else() {
 
 /// What a process asks of the network, as the kernel sees it: `strace -e trace=network,openat`.
 #[track_caller]
-fn traced(test: &Test, line: &str, variables: &[(&str, &str)]) -> String {
+pub fn traced(test: &Test, line: &str, variables: &[(&str, &str)]) -> String {
     let mut command = test.command("strace -f -qq -e trace=%network,openat -o trace");
     command.arg(env!("CARGO_BIN_EXE_solobot")).args(crate::harness::words(line));
     command.envs(variables.iter().copied());
