@@ -134,8 +134,11 @@ pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut d
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     let mut is_first = true;
     loop {
-        let answers = bots.iter().map(|bot| answer(bot, args.running, is_first, notify));
-        let outcome = Outcome::of(args.running, answers.collect::<Result<_, _>>()?);
+        let mut answers = Vec::new();
+        for bot in &bots {
+            answers.extend(answers_of(bot, args.running, is_first, notify)?);
+        }
+        let outcome = Outcome::of(args.running, answers);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
@@ -154,8 +157,10 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
+/// The answer for a bot that was asked for; for each distinct one, where a bare name or differing tokens mean several.
+///
 /// A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
-fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Answer, Error> {
+fn answers_of(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Vec<Answer>, Error> {
     let found = match &bot.program {
         Some(program) => {
             let token = super::token_of(bot, notify);
@@ -168,7 +173,6 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
         }
         None => Found::default(),
     };
-    let facts = super::facts_of_lock(bot, &found);
     if found.hidden && is_first {
         let text = format!(
             "{}: other users' processes are hidden, and one of them may be it: sudo solobot check {}",
@@ -177,9 +181,13 @@ fn answer(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> 
         );
         notify.notice(&Notice::Warning(text));
     }
-    let answer =
-        if running { judge_running(bot, &facts, &found, notify) } else { judge(bot, &facts, &found.instances) };
-    Ok(if found.instances.is_empty() { answer.unless_unseen(bot, &found, &facts, running) } else { answer })
+    Ok(super::distinct(bot, found).iter().map(|(bot, found)| answer(bot, found, running, notify)).collect())
+}
+
+fn answer(bot: &Bot, found: &Found, running: bool, notify: &mut dyn Notify) -> Answer {
+    let facts = super::facts_of_lock(bot, found);
+    let answer = if running { judge_running(bot, &facts, found, notify) } else { judge(bot, &facts, &found.instances) };
+    if found.instances.is_empty() { answer.unless_unseen(bot, found, &facts, running) } else { answer }
 }
 
 /// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where

@@ -102,10 +102,10 @@ pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) ->
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let journal = Journal::at(settings.journal()).read();
     let time = Timestamp::now();
-    let all = seen.bots.iter().map(|view| {
+    let all = by_name(seen.bots).into_iter().map(|view| {
         let bot = bots.iter().find(|bot| bot.name == view.name);
         let webhook_set = bot.and_then(|bot| webhook_set(bot, &args.api, settings));
-        BotMetrics { webhook_set, ..of_bot(view, bot, &journal, time) }
+        BotMetrics { webhook_set, ..of_bot(&view, bot, &journal, time) }
     });
     Ok(Outcome {
         time,
@@ -114,6 +114,18 @@ pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) ->
         broken_events: journal.broken,
         output: args.output.clone(),
     })
+}
+
+/// Distinct bots of one name are one here: a sample must not come twice.
+fn by_name(views: Vec<status::BotView>) -> Vec<status::BotView> {
+    let mut all: Vec<status::BotView> = Vec::new();
+    for view in views {
+        match all.iter_mut().find(|known| known.name == view.name) {
+            Some(known) => known.instances.extend(view.instances),
+            None => all.push(view),
+        }
+    }
+    all
 }
 
 /// Asks Telegram once, without another try: whoever collects metrics asks again in a minute. The question disturbs no poll.

@@ -99,6 +99,25 @@ pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a 
     }
 }
 
+/// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name can mean
+/// several, and then each goes by its path.
+fn distinct(bot: &Bot, found: Found) -> Vec<(Bot, Found)> {
+    let all = found.distinct();
+    let is_several = all.len() > 1;
+    let narrowed = |found: Found| {
+        let mut own = bot.clone();
+        if let Some((program, cwd)) = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()))
+        {
+            own = own.running(program, cwd);
+            if is_several && own.program != bot.program {
+                own.name = program.to_string();
+            }
+        }
+        (own, found)
+    };
+    all.into_iter().map(narrowed).collect()
+}
+
 /// What is known about a bot's lock: where its program says who may hold it, a glance may do.
 fn facts_of_lock(bot: &Bot, found: &Found) -> Facts {
     let running = found.kin();

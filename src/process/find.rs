@@ -54,7 +54,7 @@ impl<'a> Search<'a> {
 }
 
 /// What was found, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Found {
     /// The instances of the bot; of each distinct bot, if a bare name or differing tokens mean several.
     pub instances: Vec<Instance>,
@@ -79,6 +79,27 @@ impl Found {
                 Some(bot) => bot.push(instance),
                 None => bots.push(vec![instance]),
             }
+        }
+        bots
+    }
+
+    /// The same for each distinct bot. A probable instance goes with the bot of its program, else with the first.
+    pub fn distinct(self) -> Vec<Self> {
+        let groups = self.bots();
+        if groups.len() < 2 {
+            return vec![self];
+        }
+        let of_bot = |group: Vec<&Instance>| Self {
+            instances: group.into_iter().cloned().collect(),
+            probable: Vec::new(),
+            others: self.others.clone(),
+            ..self
+        };
+        let mut bots: Vec<Self> = groups.into_iter().map(of_bot).collect();
+        for one in self.probable {
+            let is_its = |bot: &Self| one.program.is_some() && bot.instances[0].program == one.program;
+            let at = bots.iter().position(is_its).unwrap_or_default();
+            bots[at].probable.push(one);
         }
         bots
     }

@@ -1,6 +1,5 @@
 //! `status` as text: a first line about the host, then each bot with its lock in a sentence and its instances in a table.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
@@ -75,23 +74,21 @@ fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
     text
 }
 
-/// How many instances run, of how many distinct bots, and how many more may be one.
+/// How many instances run, and how many more may be one.
 fn count(bot: &BotView, is_blind: bool) -> String {
-    let sure: Vec<usize> = bot.instances.iter().filter(|one| one.doubt.is_none()).map(|one| one.bot).collect();
-    let distinct = sure.iter().collect::<BTreeSet<_>>().len();
-    let count = match (sure.len(), distinct) {
-        (0, _) => "no instance".to_owned(),
-        (1, _) => "one instance".to_owned(),
-        (many, 1) => format!("{many} instances"),
-        (many, bots) => format!("{many} instances of {bots} bots"),
+    let sure = bot.instances.iter().filter(|one| one.doubt.is_none()).count();
+    let count = match sure {
+        0 => "no instance".to_owned(),
+        1 => "one instance".to_owned(),
+        many => format!("{many} instances"),
     };
-    let count = match sure.len() {
+    let count = match sure {
         0 | 1 if is_blind => format!("{count} seen"),
         0 => paint(FAINT, count),
-        many if many == distinct => paint(GOOD, count),
+        1 => paint(GOOD, count),
         _ => paint(BAD, count),
     };
-    match bot.instances.len() - sure.len() {
+    match bot.instances.len() - sure {
         0 => count,
         1 => format!("{count}, {}", paint(WARNING, "one more probable")),
         many => format!("{count}, {}", paint(WARNING, format!("{many} more probable"))),

@@ -100,6 +100,18 @@ impl Bot {
         self.withheld.contains(&key)
     }
 
+    /// The one of the bots that a bare name means which runs this program, from `cwd`: its lock lies in its own folder, not
+    /// in that of whoever asks. Any other bot is what it was.
+    #[must_use]
+    pub fn running(self, program: &Program, cwd: &Path) -> Self {
+        if !self.program.as_ref().is_some_and(|named| named.is_open() && !named.is_pattern()) {
+            return self;
+        }
+        let is_default = *self.provenance.of("lock") == Origin::Default;
+        let lock = if is_default { program.default_lock_dir(cwd).join(layouts::SOLOBOT) } else { self.lock };
+        Self { lock, program: Some(program.clone()), ..self }
+    }
+
     /// `--api-url`, which beats environment and file.
     ///
     /// # Errors

@@ -165,3 +165,44 @@ fn with_nothing_configured_status_shows_every_likely_bot() {
         holds_for(Duration::from_millis(50), "looked at only", || alive(carrier.pid()));
     });
 }
+
+/// Every bot's default lock lies in its own folder, not in the one from which somebody asks.
+#[test]
+fn a_bare_name_from_another_folder_means_each_bot_with_its_own_lock() {
+    alone(|test| {
+        for folder in ["a", "b"] {
+            test.bot(&format!("{folder}/main.py"));
+        }
+        fs::create_dir(test.path("elsewhere")).unwrap();
+        let ask = |line: &str| test.solobot(line).in_dir("elsewhere").run();
+        let bot_of = |folder: &str| test.path(folder).join("main.py").display().to_string();
+        let older = by_hand(test, "a/main.py", 1, "");
+        let acquire = |folder: &str| {
+            let (script, pid_file) = (bot_of(folder), test.name(&format!("{folder}.pid")));
+            let solobot = test.solobot(&format!("acquire --lock-only -- python3 {script}"));
+            let solobot = solobot.env("BOT_OPTIONS", &format!("--pid-file {pid_file}")).start();
+            (solobot, test.wait_for_pid(&pid_file))
+        };
+        let (_first, held) = acquire("a");
+        // One bot: its holder is the one to keep, although it is the younger one.
+        let plan = ask("kill-duplicates --json --dry-run -m main.py").code(1).json();
+        assert_eq!(with(&plan, "plan", "keep"), [held], "{plan}");
+        drop(older);
+        let (_second, other) = acquire("b");
+        // Two: each is listed and judged apart.
+        let seen = ask("status --json -m main.py").code(0).json();
+        let bots: Vec<_> = seen["bots"].as_array().unwrap().iter().collect();
+        for (bot, (folder, pid)) in bots.iter().zip([("a", held), ("b", other)]) {
+            assert_eq!(bot["name"], bot_of(folder), "{seen}");
+            assert_eq!(bot["lock"]["path"], test.path(folder).join(".solobot.lock").to_str().unwrap(), "{seen}");
+            assert_eq!(bot["lock"]["state"], "held", "{seen}");
+            let all = bot["instances"].as_array().unwrap();
+            assert_eq!((all.len(), self::pid(&all[0]), &all[0]["lock"]), (1, pid, &"holder".into()), "{seen}");
+        }
+        assert_eq!(bots.len(), 2, "{seen}");
+        let well = ["a", "b"].map(|folder| format!("{}: one runs, and well\n", bot_of(folder)));
+        ask("check --running -m main.py").code(0).stdout_is(&well.concat());
+        let refused = ask("stop -m main.py").code(2);
+        refused.stderr_has(&["several bots", &format!("as in -m {}\n", bot_of("a"))]);
+    });
+}

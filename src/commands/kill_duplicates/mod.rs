@@ -140,16 +140,18 @@ struct Stopping<'a> {
 
 impl Stopping<'_> {
     fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-        let bot = settings.select_one(&self.options.selection, self.bot)?;
-        let program = bot.program.as_ref().filter(|_| !self.names_a_lock_alone());
-        let mut found = if program.is_some() { look(&bot)? } else { Found::default() };
-        let facts = inspect_with(&bot.lock, &found.kin());
+        let asked = settings.select_one(&self.options.selection, self.bot)?;
+        let program = asked.program.as_ref().filter(|_| !self.names_a_lock_alone());
+        let mut found = if program.is_some() { look(&asked)? } else { Found::default() };
         if let Some(program) = program {
             found.refuse_nothing(program)?;
         }
         found.forecast();
+        let distinct = super::distinct(&asked, found.clone());
+        let bot = if let [(only, _)] = distinct.as_slice() { only } else { &asked }.clone();
+        let facts = inspect_with(&bot.lock, &found.kin());
         let mut bots = match program {
-            Some(_) => self.meant(&found, &facts, notify)?,
+            Some(_) => self.meant(&distinct, notify)?,
             None => vec![holders_of(&bot, &facts)?],
         };
         if self.keep == Keep::None && bots.iter().all(Vec::is_empty) {
@@ -183,7 +185,7 @@ impl Stopping<'_> {
                 return Ok(outcome);
             }
         }
-        let again = || look(&bot).map(|found| found.instances);
+        let again = || look(&asked).map(|found| found.instances);
         let grace = self.options.grace.unwrap_or(bot.grace);
         let results = act::carry_out(&plan, self.options, grace, &found, &again, notify)?;
         outcome.exit = act::exit(&plan, &results);
@@ -225,29 +227,25 @@ impl Stopping<'_> {
 
     /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
     /// is told.
-    fn meant(&self, found: &Found, facts: &Facts, notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
-        let bots = found.bots();
-        let needing = |bot: &&Vec<&Instance>| self.keep == Keep::None || bot.len() > 1;
-        let several = bots.iter().filter(needing).count() > 1 && !self.options.all;
-        let candidates = |bot: &Vec<&Instance>| bot.iter().map(|one| Candidate::of(one, facts, false)).collect();
+    fn meant(&self, bots: &[(Bot, Found)], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
+        let needs = |found: &Found| self.keep == Keep::None || found.instances.len() > 1;
+        let several = bots.iter().filter(|(_, found)| needs(found)).count() > 1 && !self.options.all;
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
-        for bot in bots.iter().filter(needing) {
-            let question = format!("Several bots are meant. This one? {}", describe(bot, shortened));
-            match several.then(|| notify.confirm(&question)) {
-                None | Some(Some(true)) => meant.push(candidates(bot)),
-                Some(Some(false)) => {}
-                Some(None) => return Err(several_meant(&bots)),
+        for (bot, found) in bots {
+            // With nothing surplus the plan still says what is kept.
+            let is_meant = (needs(found) || bots.len() == 1)
+                && match several.then(|| notify.confirm(&question(bot, found))) {
+                    None => true,
+                    Some(Some(answer)) => answer,
+                    Some(None) => return Err(several_meant(bots)),
+                };
+            // What is only probable of a bot that is none of them is told all the same.
+            let sure = found.instances.iter().filter(|_| is_meant).map(|one| (one, false));
+            let all: Vec<_> = sure.chain(found.probable.iter().map(|one| (one, true))).collect();
+            if !all.is_empty() {
+                let facts = inspect_with(&bot.lock, &found.kin());
+                meant.push(all.into_iter().map(|(one, doubtful)| Candidate::of(one, &facts, doubtful)).collect());
             }
-        }
-        // With nothing surplus the plan still says what is kept.
-        if meant.is_empty() && bots.len() == 1 {
-            meant.push(candidates(&bots[0]));
-        }
-        // Of several bots none can be said to be theirs.
-        let probable = found.probable.iter().map(|one| Candidate::of(one, facts, true));
-        match meant.as_mut_slice() {
-            [only] => only.extend(probable),
-            _ => meant.push(probable.collect()),
         }
         Ok(meant)
     }
@@ -260,16 +258,27 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     find::find(&Search::new(program).with_token(token)).map_err(io)
 }
 
-fn describe(bot: &[&Instance], shown: fn(&str) -> String) -> String {
-    let list: Vec<String> = bot.iter().map(|one| format!("PID {} ({})", one.root.pid, shown(&one.command))).collect();
-    list.join(", ")
+fn question(bot: &Bot, found: &Found) -> String {
+    format!("Several bots are meant. This one? {}", describe(bot, found, shortened))
 }
 
-fn several_meant(bots: &[Vec<&Instance>]) -> Error {
-    let list: Vec<String> = bots.iter().map(|bot| describe(bot, str::to_owned)).collect();
+fn describe(bot: &Bot, found: &Found, shown: fn(&str) -> String) -> String {
+    let one = |one: &Instance| format!("PID {} ({})", one.root.pid, shown(&one.command));
+    let list: Vec<String> = found.instances.iter().map(one).collect();
+    format!("{}: {}", bot.name, list.join(", "))
+}
+
+fn several_meant(bots: &[(Bot, Found)]) -> Error {
+    let list: Vec<String> = bots.iter().map(|(bot, found)| describe(bot, found, shortened)).collect();
+    let (first, _) = &bots[0];
+    let by_path = bots.iter().any(|(bot, _)| bot.name != first.name).then(|| first.typed());
+    let by_token = || "name its token: --token-env NAME, --token-file PATH or --env-file PATH".to_owned();
     Error::Usage {
         message: format!("several bots are meant: {}", list.join("; ")),
-        hints: vec!["name one by its path: -m /srv/bot/main.py".into(), "or all of them: --all".into()],
+        hints: vec![
+            by_path.map_or_else(by_token, |path| format!("name one by its path, as in {path}")),
+            "or all of them: --all".into(),
+        ],
     }
 }
 

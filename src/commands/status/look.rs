@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::super::notice::Notify;
 use super::super::polling;
 use super::super::view::LockView;
+use super::super::{distinct, facts_of_lock};
 use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
@@ -104,12 +105,15 @@ impl<'a> Look<'a> {
         if outcome.guessed {
             self.guess(&mut outcome)?;
         }
+        // Of each bot that is shown, the one that was asked for.
+        let mut asked = Vec::new();
         for bot in &bots {
-            let view = self.look_at(bot, &mut outcome, notify)?;
-            outcome.bots.push(view);
+            let views = self.look_at(bot, &mut outcome, notify)?;
+            asked.extend(views.iter().map(|_| bot));
+            outcome.bots.extend(views);
             outcome.provenance.extend(bot.explained());
         }
-        self.look_at_connections(&bots, &mut outcome, before, pause);
+        self.look_at_connections(&asked, &mut outcome, before, pause);
         self.is_first = false;
         Ok(outcome)
     }
@@ -117,7 +121,7 @@ impl<'a> Look<'a> {
     /// Looks at the connections of all instances at the same time.
     fn look_at_connections(
         &mut self,
-        bots: &[Bot],
+        asked: &[&Bot],
         outcome: &mut Outcome,
         before: &HashMap<Identity, Polling>,
         pause: &mut dyn FnMut(Duration) -> bool,
@@ -125,12 +129,12 @@ impl<'a> Look<'a> {
         let servers: Vec<Servers> = if outcome.guessed {
             vec![polling::servers_of_all(self.settings); outcome.bots.len()]
         } else {
-            let mut of_bot = |(bot, seen): (&Bot, &BotView)| match seen.instances[..] {
+            let mut of_bot = |(bot, seen): (&&Bot, &BotView)| match seen.instances[..] {
                 // A name is looked up only for somebody.
                 [] => Servers::default(),
                 [_, ..] => self.servers.entry(bot.name.clone()).or_insert_with(|| polling::servers(bot)).clone(),
             };
-            bots.iter().zip(&outcome.bots).map(&mut of_bot).collect()
+            asked.iter().zip(&outcome.bots).map(&mut of_bot).collect()
         };
         let of_bot = |(bot, servers): (&BotView, _)| vec![servers; bot.instances.len()];
         let servers: Vec<&Servers> = outcome.bots.iter().zip(&servers).flat_map(of_bot).collect();
@@ -179,9 +183,11 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
+    /// A bot that was asked for; each distinct one, where a bare name or differing tokens mean several.
+    ///
     /// A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an
     /// earlier look has seen may go.
-    fn look_at(&mut self, bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<BotView, Error> {
+    fn look_at(&mut self, bot: &Bot, outcome: &mut Outcome, notify: &mut dyn Notify) -> Result<Vec<BotView>, Error> {
         let token = super::super::token_of(bot, notify);
         let mut found = Found::default();
         if let Some(program) = &bot.program {
@@ -195,20 +201,26 @@ impl<'a> Look<'a> {
             outcome.uninspected = outcome.uninspected.max(found.uninspected);
             outcome.hidden = found.hidden;
         }
-        let facts = super::super::facts_of_lock(bot, &found);
+        let token = token.map(|token| (token.fingerprint().to_owned(), token.bot_id().to_owned()));
+        Ok(distinct(bot, found).iter().map(|(bot, found)| BotView::of(bot, found, token.clone())).collect())
+    }
+}
+
+impl BotView {
+    /// A bot and what was found of it; of several with one program, each is known by its own token.
+    fn of(bot: &Bot, found: &Found, token: Option<(String, String)>) -> Self {
+        let facts = facts_of_lock(bot, found);
         let sure = found.instances.iter().map(|one| InstanceView::of(one, Some(&facts)));
         let probable = found.probable.iter().map(|one| InstanceView::doubtful(one, &facts));
         let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
         instances.sort_by_key(|one| (one.start, one.pid));
-        Ok(BotView {
+        let seen = found.instances.first().and_then(|one| one.token.clone().zip(one.bot_id.clone()));
+        Self {
             name: bot.name.clone(),
             lock: Some(LockView::of(&facts)),
             instances,
-            token: token.map(|token| TokenView {
-                bot_id: token.bot_id().to_owned(),
-                fingerprint: token.fingerprint().to_owned(),
-            }),
-        })
+            token: token.or(seen).map(|(fingerprint, bot_id)| TokenView { bot_id, fingerprint }),
+        }
     }
 }
 

@@ -126,9 +126,6 @@ pub struct InstanceView {
     /// Why it may be another bot, where it is only probably this one.
     #[serde(skip)]
     pub doubt: Option<&'static str>,
-    /// Which of several distinct bots it belongs to.
-    #[serde(skip)]
-    pub bot: usize,
     /// Its command line, tokens masked.
     pub command: String,
     /// All its processes.
@@ -268,7 +265,6 @@ impl InstanceView {
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             doubt: None,
-            bot: instance.bot,
             command: instance.command.clone(),
             pids: instance.pids(),
             members: instance.members.clone(),

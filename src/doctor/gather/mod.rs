@@ -137,7 +137,7 @@ fn bots_of(
             let mut found = find::find(&Search::new(program).with_token(target.token))?;
             found.forecast();
             count(facts, &found);
-            distinct(&found, target)
+            distinct(found, target)
         }
         None => vec![empty(target)],
     };
@@ -197,26 +197,20 @@ fn empty(target: &Target<'_>) -> Bot {
 }
 
 /// The distinct bots that were found: one, unless a bare name or tokens make several.
-fn distinct(found: &Found, target: &Target<'_>) -> Vec<Bot> {
-    let groups = found.bots();
-    let is_several = groups.len() > 1;
+fn distinct(found: Found, target: &Target<'_>) -> Vec<Bot> {
+    let all = found.distinct();
+    let is_several = all.len() > 1;
     let closer = |instance: &Instance| look_closer(instance, target.skip_env);
-    let mut bots: Vec<Bot> = groups
-        .into_iter()
-        .map(|group| {
-            let own = group[0].program.as_ref().filter(|_| is_several);
-            let bot = Bot { instances: group.into_iter().map(closer).collect(), ..empty(target) };
-            match own {
-                Some(own) => Bot { name: own.to_string(), select: typed::program(own), ..bot },
-                None => bot,
-            }
-        })
-        .collect();
-    if bots.is_empty() {
-        bots.push(empty(target));
-    }
-    bots[0].probable = found.probable.iter().map(closer).collect();
-    bots
+    let bot_of = |found: Found| {
+        let own = found.instances.first().and_then(|first| first.program.as_ref()).filter(|_| is_several);
+        let bot = match own {
+            Some(own) => Bot { name: own.to_string(), select: typed::program(own), ..empty(target) },
+            None => empty(target),
+        };
+        let [instances, probable] = [&found.instances, &found.probable].map(|all| all.iter().map(closer).collect());
+        Bot { instances, probable, ..bot }
+    };
+    all.into_iter().map(bot_of).collect()
 }
 
 fn count(facts: &mut Facts, found: &Found) {
