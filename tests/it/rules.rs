@@ -2,8 +2,9 @@
 //! changes what the kernel answers.
 
 use std::fs;
+use std::path::Path;
 
-use crate::harness::{Background, Signal, Test, alone, holds_descriptor, send, wait_until, words};
+use crate::harness::{Background, Signal, Test, alive, alone, holds_descriptor, send, wait_until, words};
 
 /// solobot under strace, which writes to `trace`.
 #[track_caller]
@@ -18,6 +19,25 @@ fn records(test: &Test) -> usize {
     let trace = test.read("trace");
     let before = trace.split("[\"cp\"").next().unwrap_or_default();
     before.lines().filter(|line| line.contains("bot.lock.info.") && line.contains("O_CREAT")).count()
+}
+
+/// Between the look at the holder and the list of all who share its lock, another may come to hold it.
+#[test]
+fn takeover_stops_the_holder_that_it_saw_and_no_newer_one() {
+    alone(|test| {
+        let first = test.start("flock -F bot.lock sleep 600");
+        wait_until("the first holds it", || test.is_locked("bot.lock"));
+        let newer = test.start("flock -F bot.lock sleep 600");
+        let hold_up = "-f -P /proc -e trace=getdents64 -e inject=getdents64:delay_enter=3000000:when=1";
+        let solobot = traced(test, hold_up, "acquire --takeover -w 0 -l bot.lock -- true");
+        wait_until("it is about to list all processes", || {
+            solobot.descendants().iter().any(|&pid| holds_descriptor(pid, Path::new("/proc")))
+        });
+        first.kill();
+        solobot.finish().code(75).stderr_has(&["by PID", &newer.pid().to_string()]);
+        assert!(alive(newer.pid()), "the newer holder was not judged");
+        newer.kill();
+    });
 }
 
 #[test]

@@ -26,7 +26,7 @@ const SETTLED_AFTER: Duration = Duration::from_mins(10);
 /// What became of the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody held the lock any more.
+    /// Whoever held the lock holds it no more; somebody newer may.
     Gone,
     /// It was stopped.
     Stopped,
@@ -40,7 +40,7 @@ pub enum Holder {
 /// The takeover is refused, or the holder cannot be stopped.
 pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<Holder, Error> {
     let facts = inspect(&request.bot.lock);
-    let State::Held { orphaned, .. } = facts.state else { return Ok(Holder::Gone) };
+    let State::Held { orphaned, holders: ref seen } = facts.state else { return Ok(Holder::Gone) };
     if whom == Takeover::Orphan && !orphaned {
         return Ok(Holder::Left);
     }
@@ -48,8 +48,12 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     let lock = open_to_look(&request.bot.lock)?;
     let sharers = holders::all_sharers(&lock)
         .map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
-    if sharers.is_empty() {
+    if sharers.is_empty() && (seen.is_empty() || seen.iter().any(|holder| holder.is_alive())) {
         return Err(hidden_holder(&request.bot.lock));
+    }
+    // Whom nobody has judged is not stopped: a newer holder has done nothing yet.
+    if !seen.iter().any(|holder| sharers.contains(holder)) {
+        return Ok(Holder::Gone);
     }
     let mut targets = topmost(&sharers);
     let mut all = sharers;
