@@ -51,12 +51,13 @@ list_functions() {
     kill "$kept"
     watch 4 check --match "$WORK/main.py" --lock "$WORK/lock"
     watch 5 status --match "$WORK/main.py" --lock "$WORK/lock"
+    # Each after those of the runs before it, so that what takes a lock is together.
     {
-        cat "$WORK"/*.callgrind | grep -aoE '^c?fn=\([0-9]+\) .*' | sed -E "s/^c?fn=\([0-9]+\) //; s/'[0-9]+\$//"
         # The C library chooses these by the processor; valgrind's is another one.
         nm "$BUILT" | awk '{ print $NF }' |
             grep -E '^__(memmove|memset|memcmp|memchr|memrchr|strlen|strnlen|strchr|strrchr|strcmp)_(avx|evex)' || true
-    } | sort -u >"$WORK/functions"
+        cat "$WORK"/*.callgrind | grep -aoE '^c?fn=\([0-9]+\) .*' | sed -E "s/^c?fn=\([0-9]+\) //; s/'[0-9]+\$//"
+    } | awk '!seen[$0]++' >"$WORK/functions"
 }
 
 say "cargo build --profile $profile, static"

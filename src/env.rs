@@ -101,30 +101,52 @@ pub const TABLE: &[Described] = &[
     set(&[POLLING], "0 for a COMMAND that runs without the lock (`--if-held run`): it is not to poll."),
 ];
 
-/// The environment at the start, as a value: tests make their own. `Debug` shows no value, since one may be a token.
-#[derive(Clone, Default)]
-pub struct Vars(Arc<HashMap<OsString, OsString>>);
+/// The environment, as a value: tests make their own. `Debug` shows no value, since one may be a token.
+#[derive(Clone)]
+pub struct Vars(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// This process's. It is asked where a value is needed: to copy all of it takes longer than most of a start.
+    Process,
+    /// These alone.
+    Given(Arc<HashMap<OsString, OsString>>),
+}
 
 impl Vars {
     /// What this process was started with.
     pub fn of_process() -> Self {
-        std::env::vars_os().collect()
+        Self(Source::Process)
     }
 
     /// A variable's value; an empty one counts as not set.
-    pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    pub fn get(&self, name: &str) -> Option<OsString> {
+        let value = match &self.0 {
+            Source::Process => std::env::var_os(name),
+            Source::Given(variables) => variables.get(OsStr::new(name)).cloned(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+impl Default for Vars {
+    fn default() -> Self {
+        Self(Source::Given(Arc::default()))
     }
 }
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Vars {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
-        Self(Arc::new(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
+        let given = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self(Source::Given(Arc::new(given.collect())))
     }
 }
 
 impl fmt::Debug for Vars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vars({} variables)", self.0.len())
+        match &self.0 {
+            Source::Process => f.write_str("Vars(of this process)"),
+            Source::Given(variables) => write!(f, "Vars({} variables)", variables.len()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What solobot did, appended: one JSON object a line.
 //!
-//! Each line is one `write(2)` to a descriptor with `O_APPEND`, so that many writers never mix their lines. A journal that
+//! Each line is in one `write(2)` to a descriptor with `O_APPEND`, so that many writers never mix their lines. A journal that
 //! has grown too long is renamed to `….1`, where it takes the place of an older one: two files are the most. Nothing here
 //! ever fails a command, and nothing here waits: a journal that cannot be written is not written.
 //!
@@ -192,8 +192,13 @@ impl Journal {
 
     /// Writes one event down. That it could not is told to the log (`-vv`) alone.
     pub fn append(&self, event: &Event) {
+        self.append_all(std::slice::from_ref(event));
+    }
+
+    /// The same for several that belong together.
+    pub fn append_all(&self, events: &[Event]) {
         let Some(path) = &self.path else { return };
-        if let Err(error) = append(path, event) {
+        if let Err(error) = append(path, events) {
             tracing::debug!("cannot write the journal {}: {error}", path.display());
         }
     }
@@ -203,7 +208,7 @@ impl Journal {
         let mut contents = Contents::default();
         let Some(path) = &self.path else { return contents };
         for path in [older(path), path.clone()] {
-            if let Ok(file) = open(&path, filesystem::careful_open().read(true)) {
+            if let Ok((file, _)) = open(&path, filesystem::careful_open().read(true)) {
                 read_into(&mut contents, file);
             }
         }
@@ -211,32 +216,35 @@ impl Journal {
     }
 }
 
-fn append(path: &Path, event: &Event) -> io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
-    line.push(b'\n');
+fn append(path: &Path, events: &[Event]) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for event in events {
+        serde_json::to_writer(&mut lines, event)?;
+        lines.push(b'\n');
+    }
     let mut options = filesystem::careful_open();
     options.append(true).create(true).mode(0o644);
-    let file = match open(path, &options) {
+    let (mut file, length) = match open(path, &options) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
             open(path, &options)?
         }
         other => other?,
     };
-    let mut file = if file.metadata()?.len() >= LONGEST {
+    if length >= LONGEST {
         rotate(path, &file)?;
-        open(path, &options)?
-    } else {
-        file
-    };
+        file = open(path, &options)?.0;
+    }
     // One write: a shorter one than asked for (a full disk) leaves a broken line, which readers skip.
-    file.write(&line).map(drop)
+    file.write(&lines).map(drop)
 }
 
-/// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted.
-fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+/// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted. Says its
+/// length in bytes.
+fn open(path: &Path, options: &OpenOptions) -> io::Result<(File, u64)> {
     let file = options.open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta.len())) } else { Err(io::Error::other("it is no regular file")) }
 }
 
 /// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who

@@ -17,7 +17,10 @@ use solobot::platform::{nss, signals, stdio};
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     stdio::fill_closed();
     signals::ignore_broken_pipes();
-    nss::use_what_is_linked_in();
+    // Without it the home folder is looked up by the user's number, in libraries that know nothing of nss.rs.
+    if std::env::var_os("HOME").is_none_or(|home| home.is_empty()) {
+        nss::use_what_is_linked_in();
+    }
     solobot::telemetry::report_panics();
     let exit = catch_unwind(|| solobot::run(std::env::args_os())).unwrap_or(Exit::Bug);
     if let Exit::Signal(signal) = exit {

@@ -53,20 +53,15 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The same with `acquire` alone: to build the other subcommands' options takes longer than to take a lock. What it does not
-/// know, help and version among it, the whole of it answers.
+/// `acquire` alone, as a command without subcommands: to build the others' options, and to pass global ones down, takes
+/// longer than to take a lock. What it does not know, help and version among it, the whole of it answers.
 #[derive(Debug, Parser)]
-#[command(name = "solobot", disable_help_flag = true, disable_version_flag = true, disable_help_subcommand = true)]
+#[command(name = "acquire", disable_help_flag = true, disable_version_flag = true)]
 struct AcquireCli {
     #[command(flatten)]
     global: Global,
-    #[command(subcommand)]
-    command: AcquireCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum AcquireCommand {
-    Acquire(Acquire),
+    #[command(flatten)]
+    acquire: Acquire,
 }
 
 impl Cli {
@@ -76,8 +71,7 @@ impl Cli {
     /// Clap's, help and version among them.
     pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
         if args.get(1).is_some_and(|word| word == "acquire")
-            && let Ok(AcquireCli { global, command: AcquireCommand::Acquire(acquire) }) =
-                AcquireCli::try_parse_from(args)
+            && let Ok(AcquireCli { global, acquire }) = AcquireCli::try_parse_from(&args[1..])
         {
             let answered = Answered { help: None, version: None };
             return Ok(Self { global, answered, command: Command::Acquire(acquire) });

@@ -294,7 +294,7 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             generation: format!("{:x}-{}", now.as_nanos(), std::process::id()),
             acquired_at: jiff::Timestamp::now().to_string(),
             host: user::host_name(),
-            boot_id: identity::boot_id().unwrap_or_default(),
+            boot_id: identity::boot_id().unwrap_or_default().to_owned(),
             pid_namespace: identity::pid_namespace().unwrap_or_default(),
             uid: user::effective_uid(),
             inode: lock.inode().number,

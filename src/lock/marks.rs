@@ -117,7 +117,7 @@ mod tests {
         };
         let mut both = vec![own, parent];
         both.sort_unstable();
-        assert_eq!(holders(&identity::boot_id().unwrap()), both);
+        assert_eq!(holders(identity::boot_id().unwrap()), both);
         assert_eq!(holders("another"), [own]);
     }
 }

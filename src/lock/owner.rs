@@ -104,21 +104,24 @@ pub fn path_of(lock: &Path) -> PathBuf {
 
 /// Reads the record of a lock whose file belongs to `lock_owner`.
 pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
-    let path = path_of(lock);
-    let untrusted = |why: String| Found::Untrusted(format!("{}: {why}", path.display()));
-    let file = match careful_open().read(true).open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Absent,
-        Err(error) if is_link_refusal(&error) => return untrusted("is a symlink".into()),
-        Err(error) => return untrusted(error.to_string()),
-    };
-    match read_trusted(&file, lock_owner) {
-        Ok(record) => Found::Record(Box::new(record)),
-        Err(why) => untrusted(why),
+    match text_of(lock, lock_owner).and_then(|text| text.as_deref().map(parse).transpose()) {
+        Ok(None) => Found::Absent,
+        Ok(Some(record)) => Found::Record(Box::new(record)),
+        Err(why) => Found::Untrusted(format!("{}: {why}", path_of(lock).display())),
     }
 }
 
-fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Record, String> {
+/// The record's bytes; `None` if there is none.
+fn text_of(lock: &Path, lock_owner: Option<u32>) -> Result<Option<Vec<u8>>, String> {
+    match careful_open().read(true).open(path_of(lock)) {
+        Ok(file) => read_trusted(&file, lock_owner).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_link_refusal(&error) => Err("is a symlink".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Vec<u8>, String> {
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if !meta.is_file() {
         return Err("is not a plain file".into());
@@ -132,7 +135,7 @@ fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Record, String> 
     }
     let mut text = Vec::with_capacity(2048);
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    parse(&text)
+    Ok(text)
 }
 
 /// Parses a record's JSON. Fields of a newer schema are ignored as long as those of this one are there.
@@ -188,9 +191,12 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
     written
 }
 
-/// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own.
+/// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own. It is looked for in
+/// the bytes: nothing else of the record matters, and there is only one way to write it.
 pub fn remove_if_ours(lock: &Path, lock_owner: Option<u32>, generation: &str) {
-    if read(lock, lock_owner).details().is_some_and(|details| details.generation == generation) {
+    let own = format!("\"generation\":\"{generation}\"");
+    let is_ours = |text: Vec<u8>| memchr::memmem::find(&text, own.as_bytes()).is_some();
+    if text_of(lock, lock_owner).is_ok_and(|text| text.is_some_and(is_ours)) {
         let _ = fs::remove_file(path_of(lock));
     }
 }

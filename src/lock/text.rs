@@ -29,16 +29,14 @@ impl Text {
     /// Those of `pread(2)`.
     pub fn read(file: &File) -> io::Result<Self> {
         let mut buffer = [0; LONGEST + 1];
-        let mut length = 0;
-        while length < buffer.len() {
-            match file.read_at(&mut buffer[length..], length as u64) {
-                Ok(0) => break,
-                Ok(count) => length += count,
+        loop {
+            match file.read_at(&mut buffer, 0) {
+                // Of a regular file less than asked for is all there is (`read(2)`).
+                Ok(length) => return Ok(Self::parse(&buffer[..length])),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self::parse(&buffer[..length]))
     }
 
     /// Says what `bytes` are.

@@ -2,7 +2,7 @@
 //!
 //! A helper thread blocks in `flock(2)`; the main thread waits for it, for the deadline, for signals, and looks once a
 //! second whether the path still names the inode that is waited on. To end a wait, the thread is interrupted until it has
-//! ended, and what it was granted meanwhile is given back: with `--fd` the description is shared with the shell, and a
+//! answered, and what it was granted meanwhile is given back: with `--fd` the description is shared with the shell, and a
 //! late grant would stay there.
 
 use std::io;
@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -118,30 +119,35 @@ fn open(place: Place<'_>, allow_network_fs: bool) -> Result<LockFile, Error> {
     }
 }
 
-/// Waits on one inode. When it returns, the thread has ended, and the lock is held only with `Granted`.
+/// Waits on one inode. When it returns, the thread has let go of the file, and the lock is held only with `Granted`. The
+/// end of the thread itself is not waited for: it would hold the hand-off up.
 fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, Error> {
     let io = |error| Error::io("wait for", lock.path(), error);
     let done = Arc::new(Event::new().map_err(io)?);
     let cancelled = Arc::new(AtomicBool::new(false));
     let interruptible = Interruptible::install().map_err(io)?;
+    let (answer, answered) = sync_channel(1);
     let thread = {
         let (lock, done, cancelled) = (Arc::clone(lock), Arc::clone(&done), Arc::clone(&cancelled));
         let blocked = move || {
-            let result = block(&lock, &cancelled);
-            // Before the event: whoever is woken by it must find the file without a second owner.
+            let granted = block(&lock, &cancelled);
+            // Before the answer: whoever gets it must find the file without a second owner.
             drop(lock);
+            let _ = answer.send(granted);
             done.raise();
-            result
         };
         thread::Builder::new().stack_size(STACK).spawn(blocked).map_err(io)?
     };
     let stretch = watch(lock, &done, waiting);
     cancelled.store(true, Ordering::SeqCst);
-    while !thread.is_finished() {
-        interruptible.interrupt(&thread);
+    let granted = loop {
+        match answered.try_recv() {
+            Ok(granted) => break granted?,
+            Err(TryRecvError::Disconnected) => return Err(io(io::Error::other("its thread panicked"))),
+            Err(TryRecvError::Empty) => interruptible.interrupt(&thread),
+        }
         let _ = poll::readable([Some(done.as_fd())], Some(INTERRUPT_AGAIN));
-    }
-    let granted = thread.join().map_err(|_| io(io::Error::other("its thread panicked")))??;
+    };
     match stretch.map_err(io)? {
         Stretch::Granted if granted => Ok(Stretch::Granted),
         // The thread failed to be granted although it ended by itself: try again from the start.

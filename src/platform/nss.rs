@@ -5,21 +5,27 @@
 //! the very machine on which it was linked. The sources that are linked in, files and DNS, need nothing of the host but
 //! `/etc/hosts`, `/etc/resolv.conf` and `/etc/passwd`. Not promised: users and hosts that only such libraries know.
 
-/// Restricts look-ups to what is linked in; to be called before the first one. Does nothing in a dynamic binary.
+/// Restricts look-ups to what is linked in; to be called before each. Does nothing in a dynamic binary.
+///
+/// Not at the start: glibc reads `/etc/nsswitch.conf` first, and to take a lock no name is needed.
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 pub fn use_what_is_linked_in() {
     use std::ffi::{c_char, c_int};
+    use std::sync::Once;
 
     unsafe extern "C" {
         /// Declared in glibc's `<nss.h>`.
         fn __nss_configure_lookup(database: *const c_char, sources: *const c_char) -> c_int;
     }
-    for (database, sources) in [(c"hosts", c"files dns"), (c"passwd", c"files")] {
-        // SAFETY: both are strings that end with NUL and live for ever; no other thread runs yet.
-        unsafe { __nss_configure_lookup(database.as_ptr(), sources.as_ptr()) };
-    }
+    static CONFIGURED: Once = Once::new();
+    CONFIGURED.call_once(|| {
+        for (database, sources) in [(c"hosts", c"files dns"), (c"passwd", c"files"), (c"group", c"files")] {
+            // SAFETY: both are strings that end with NUL and live for ever; no look-up runs yet, since each waits for this.
+            unsafe { __nss_configure_lookup(database.as_ptr(), sources.as_ptr()) };
+        }
+    });
 }
 
-/// Restricts look-ups to what is linked in; to be called before the first one. Does nothing in a dynamic binary.
+/// Restricts look-ups to what is linked in; to be called before each. Does nothing in a dynamic binary.
 #[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
 pub fn use_what_is_linked_in() {}

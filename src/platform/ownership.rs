@@ -8,6 +8,8 @@ use std::{fs, io};
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Group, Uid, User};
 
+use super::nss;
+
 /// Opens for reading what stands at the path itself: no link is followed, no FIFO's writer waited for.
 ///
 /// # Errors
@@ -20,6 +22,7 @@ pub fn open_itself(path: &Path) -> io::Result<File> {
 /// Whether the group of a file or folder is its owner's own and has nobody else in it, as Debian makes one for every
 /// user. An access list hides its entries behind the group's mode bits, so with one the group proves nothing.
 pub fn has_private_group(path: &Path, meta: &Metadata) -> bool {
+    nss::use_what_is_linked_in();
     let owner = User::from_uid(Uid::from_raw(meta.uid())).ok().flatten();
     let group = Group::from_gid(Gid::from_raw(meta.gid())).ok().flatten();
     let (Some(owner), Some(group)) = (owner, group) else { return false };

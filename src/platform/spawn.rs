@@ -2,10 +2,11 @@
 //!
 //! COMMAND finds the signal mask and dispositions that solobot found, and of solobot's descriptors only those passed.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -71,19 +72,36 @@ impl Start<'_> {
         self.argv.iter().map(|arg| c_string(arg.as_bytes().to_vec())).collect()
     }
 
-    fn envp(&self) -> io::Result<Vec<CString>> {
-        let is_ours = |key: &OsStr| self.env.iter().any(|(name, _)| *name == key);
-        let kept = std::env::vars_os().filter(|(key, _)| !is_ours(key)).map(|(key, value)| pair(key, &value));
-        let set = self.env.iter().filter_map(|(name, value)| Some(pair((*name).into(), value.as_ref()?)));
-        kept.chain(set).map(c_string).collect()
+    fn envp(&self) -> io::Result<Vec<Cow<'static, CStr>>> {
+        let is_ours = |entry: &CStr| self.env.iter().any(|(name, _)| names(entry.to_bytes(), name));
+        let kept = environment().filter(|entry| !is_ours(entry)).map(|entry| Ok(Cow::Borrowed(entry)));
+        let set = self.env.iter().filter_map(|(name, value)| Some(pair(name, value.as_ref()?)));
+        kept.chain(set.map(|bytes| c_string(bytes).map(Cow::Owned))).collect()
     }
 }
 
-fn pair(key: OsString, value: &OsStr) -> Vec<u8> {
-    let mut bytes = key.into_vec();
-    bytes.push(b'=');
-    bytes.extend_from_slice(value.as_bytes());
-    bytes
+/// Our own environment as it is, `NAME=VALUE` each, and whatever else somebody has put there.
+fn environment() -> impl Iterator<Item = &'static CStr> {
+    unsafe extern "C" {
+        /// Declared in `<unistd.h>`.
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C library keeps a list of strings there that ends with NULL, or NULL in its place, and nothing in solobot
+    // ever changes the environment.
+    let entry = |index| unsafe {
+        let list = environ;
+        let entry = if list.is_null() { list.cast() } else { *list.add(index) };
+        (!entry.is_null()).then(|| CStr::from_ptr(entry))
+    };
+    (0..).map_while(entry)
+}
+
+fn names(entry: &[u8], name: &str) -> bool {
+    entry.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b"="))
+}
+
+fn pair(name: &str, value: &OsStr) -> Vec<u8> {
+    [name.as_bytes(), b"=", value.as_bytes()].concat()
 }
 
 fn c_string(bytes: Vec<u8>) -> io::Result<CString> {

@@ -2,6 +2,8 @@
 
 use nix::unistd::{Uid, User};
 
+use super::nss;
+
 /// Our effective user id.
 pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
@@ -14,6 +16,7 @@ pub fn real_uid() -> u32 {
 
 /// The name of a user, or its number where there is no name.
 pub fn name(uid: u32) -> String {
+    nss::use_what_is_linked_in();
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => user.name,
         _ => uid.to_string(),

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use crate::platform::clock;
@@ -166,13 +167,22 @@ impl Stat {
 }
 
 /// `/proc/sys/kernel/random/boot_id`: another one means another boot, and start ticks of then mean nothing now.
-pub fn boot_id() -> Option<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim_end().to_owned())
+pub fn boot_id() -> Option<&'static str> {
+    static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
+    BOOT_ID
+        .get_or_init(|| {
+            // 36 characters and a line feed; one read gives the whole of it.
+            let mut buffer = [0; 64];
+            let length = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?.read(&mut buffer).ok()?;
+            Some(std::str::from_utf8(&buffer[..length]).ok()?.trim_end().to_owned())
+        })
+        .as_deref()
 }
 
 /// The inode number of our PID namespace (`/proc/self/ns/pid`): PIDs of another one mean nothing here.
 pub fn pid_namespace() -> Option<u64> {
-    namespace("self")
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    *OWN.get_or_init(|| namespace("self"))
 }
 
 /// The same of another process; `None` for one that may not be looked at.

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::base_url::BaseUrl;
+use crate::platform::nss;
 
 /// Where names are written down that need no server.
 const HOSTS: &str = "/etc/hosts";
@@ -29,6 +30,7 @@ pub fn known(server: &BaseUrl) -> Option<Vec<SocketAddr>> {
 pub fn looked_up(server: &BaseUrl, within: Duration) -> Option<Vec<SocketAddr>> {
     let (send, receive) = mpsc::sync_channel(1);
     let (host, port) = (server.host().to_owned(), server.port());
+    nss::use_what_is_linked_in();
     thread::spawn(move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
         // Nobody waits any more: the answer came too late.

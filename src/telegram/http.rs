@@ -29,6 +29,7 @@ use super::base_url::BaseUrl;
 use super::errors::{Error, Step};
 use super::proxy::{self, Protocol, Proxy};
 use crate::env::Vars;
+use crate::platform::nss;
 
 /// No answer to what solobot asks is nearly as long.
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -281,6 +282,7 @@ impl Resolver for MarkingResolver {
             addresses.push(SocketAddr::new(ip, port));
             return Ok(addresses);
         }
+        nss::use_what_is_linked_in();
         self.inner.resolve(uri, config, timeout)
     }
 }

@@ -70,13 +70,20 @@ impl Story {
 
     /// Writes down that the lock is held. A restart of COMMAND is no second event.
     pub fn tell(&self) {
-        let Some(pid) = self.taken.get().filter(|_| !self.is_told.replace(true)) else { return };
+        if let Some(event) = self.beginning() {
+            self.journal.append(&event);
+        }
+    }
+
+    /// That the lock is held, if nobody has been told.
+    fn beginning(&self) -> Option<Event> {
+        let pid = self.taken.get().filter(|_| !self.is_told.replace(true))?;
         let event = match (self.took_over.get(), self.waited.get()) {
             (true, _) => self.event(What::LockTakenOver),
             (false, Some(time)) => self.event(What::LockWaited).took(time),
             (false, None) => self.event(What::LockTaken),
         };
-        self.journal.append(&event.pid(pid));
+        Some(event.pid(pid))
     }
 
     /// The wait was over before the lock was free. Not to have waited at all is no event: cron tries every minute.
@@ -88,9 +95,10 @@ impl Story {
 
     /// The lock was given back. A COMMAND like `true` has ended before anything was written down.
     pub fn released(&self) {
-        self.tell();
+        let beginning = self.beginning();
         if self.is_told.get() {
-            self.journal.append(&self.event(What::LockReleased));
+            let end = self.event(What::LockReleased);
+            self.journal.append_all(&beginning.into_iter().chain([end]).collect::<Vec<_>>());
         }
     }
 
