@@ -11,6 +11,7 @@ pub mod clock;
 pub mod daemon;
 pub mod filesystem;
 pub mod limits;
+pub mod memory;
 pub mod nss;
 pub mod ownership;
 pub mod pidfd;
