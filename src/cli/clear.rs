@@ -46,7 +46,7 @@ pub struct Stopping {
     #[arg(short, long)]
     pub yes: bool,
     /// How long each may take to end [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true)]
     pub grace: Option<std::time::Duration>,
     /// The signal that asks an instance to end
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = parse_signal, hide_short_help = true)]

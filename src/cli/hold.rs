@@ -17,7 +17,7 @@ pub struct Acquire {
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
     /// Wait so long: 500ms, 5m, forever [default: 30s]
-    #[arg(short, long, value_name = "DURATION", value_parser = parse_limit)]
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_limit, allow_negative_numbers = true)]
     pub wait: Option<Limit>,
     /// Do not wait: the same as --wait 0
     #[arg(short = 'n', long, conflicts_with = "wait")]
@@ -32,7 +32,8 @@ pub struct Acquire {
     #[arg(short = 'o', long, conflicts_with = "no_fork", hide_short_help = true)]
     pub close: bool,
     /// Lock descriptor N of the calling shell
-    #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"], allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub fd: Option<i32>,
     /// Hold the lock until process PID ends
     #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
@@ -57,7 +58,7 @@ pub struct Acquire {
     #[arg(long, value_name = "WHEN", conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
     pub restart: Option<Restart>,
     /// How long a process may take to end before it is killed [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide_short_help = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true, hide_short_help = true)]
     pub grace: Option<std::time::Duration>,
     /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
     #[arg(long, hide_short_help = true)]

@@ -18,7 +18,7 @@ pub struct Status {
     pub bots: Vec<String>,
     /// Repeat every SECS seconds
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
-          value_parser = parse_duration)]
+          value_parser = parse_duration, allow_negative_numbers = true)]
     pub watch: Option<std::time::Duration>,
     /// Which bot, without a file.
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Check {
     #[arg(long)]
     pub running: bool,
     /// Wait this long for a yes
-    #[arg(long, value_name = "DURATION", value_parser = parse_limit)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_limit, allow_negative_numbers = true)]
     pub wait: Option<Limit>,
     /// Which bot, without a file.
     #[command(flatten)]

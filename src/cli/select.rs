@@ -42,7 +42,7 @@ pub struct Api {
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub api_url: Option<String>,
     /// How long each request may take; there are up to four tries [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = parse_positive, hide_short_help = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_positive, allow_negative_numbers = true, hide_short_help = true)]
     pub timeout: Option<std::time::Duration>,
     /// Trust the certificates of this PEM file instead of Mozilla's
     #[arg(long, value_name = "FILE", hide_short_help = true)]

@@ -61,6 +61,14 @@ fn taken_for(record: &Record) -> Option<Identity> {
     process.is_alive().then_some(process)
 }
 
+/// The COMMAND that solobot took this lock for, if it lives and its command line named a program so: it may have put a
+/// title in that one's place.
+pub fn command_of(lock: &Path, program: &str) -> Option<Identity> {
+    let record = record_of(lock)?;
+    let is_named = |word: &String| word == program || Path::new(word).file_name().is_some_and(|name| name == program);
+    record.details.as_ref()?.argv.iter().any(is_named).then(|| taken_for(&record)).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::file::LockFile;

@@ -41,7 +41,8 @@ pub enum Runner {
 impl Runner {
     /// The interpreter that has this file name; `None` if it is none.
     pub fn of_name(name: &OsStr) -> Option<Self> {
-        let name = name.to_str()?.trim_start_matches('-');
+        // npm installs bun as `bun.exe`, on Linux too.
+        let name = name.to_str()?.trim_start_matches('-').trim_end_matches(".exe");
         // python3.11, python3.13t, ruby3.2, php8.2, lua5.4, python3-dbg
         let stem = name.strip_suffix("-dbg").unwrap_or(name);
         let stem =

@@ -38,18 +38,26 @@ pub struct Search<'a> {
     pub token: Option<&'a Token>,
     /// Environment variables that may carry the token, besides the usual ones.
     pub token_names: &'a [&'a str],
+    /// A process that was started as the program, whatever title it shows by now.
+    pub known: Option<Identity>,
 }
 
 impl<'a> Search<'a> {
     /// Every instance of that program, whatever its token.
     pub fn new(program: &'a Program) -> Self {
-        Self { program, token: None, token_names: &[] }
+        Self { program, token: None, token_names: &[], known: None }
     }
 
     /// The instances with that token, and those whose token cannot be seen.
     #[must_use]
     pub fn with_token(self, token: Option<&'a Token>) -> Self {
         Self { token, ..self }
+    }
+
+    /// That process is an instance also where a title hides what it runs.
+    #[must_use]
+    pub fn with_known(self, known: Option<Identity>) -> Self {
+        Self { known, ..self }
     }
 }
 
@@ -149,6 +157,9 @@ pub fn find(search: &Search<'_>) -> io::Result<Found> {
     let mut uninspected = listing.unreadable;
     for hit in &listing.hits {
         uninspected += usize::from(!tree.add(hit, &matcher));
+    }
+    if let Some(known) = search.known {
+        tree.add_known(known, &matcher);
     }
     let mut found = sort(tree.instances(), search);
     found.uninspected = uninspected;

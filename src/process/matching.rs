@@ -270,7 +270,8 @@ impl<'a> Matcher<'a> {
             _ => confidence,
         };
         let same_path = self.files.iter().any(|ours| ours == file);
-        if named() || (same_path && !seen.other_root) {
+        let same_path = same_path || named();
+        if same_path && !seen.other_root {
             return Some(Match::sure(confidence, file));
         }
         if (same_path || !self.ids.is_empty()) && (seen.identify)(file).is_some_and(|id| self.ids.contains(&id)) {

@@ -90,6 +90,8 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         let forms = "name the script, as in `-m /srv/bot/main.py`, or the module, as in `-m tg_bot.bot`";
         match self {
+            // A pattern of names alone would be everybody's scripts.
+            Self::Missing(path) if path.to_string_lossy().contains(['*', '?', '[']) => vec![forms.into()],
             Self::Missing(path) => vec![format!(
                 "to find every script of that name type `-m {}`",
                 path.file_name().unwrap_or_default().to_string_lossy()

@@ -87,7 +87,7 @@ fn rows(plan: &[PlanView], width: Option<usize>) -> Option<String> {
 fn block(step: &PlanView, width: Option<usize>) -> String {
     let head = format!("PID {} {}: ", step.pid, action(step.action));
     let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
-    let head = format!("{head}{}", sanitize::cut(&sanitize::line(&step.command), left));
+    let head = format!("{head}{}", sanitize::cut_command(&sanitize::line(&step.command), left));
     let why = format!("{}; from {}", step.reason, step.origin);
     let lines = wrap::lines(&sanitize::line(&why), width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12)));
     let lines: Vec<String> = lines.iter().map(|line| format!("  {line}\n")).collect();

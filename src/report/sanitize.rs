@@ -26,6 +26,16 @@ pub fn cut(text: &str, width: usize) -> String {
     short
 }
 
+/// A command line of at most `width` characters: before anything else the folder of its program goes, so that the script
+/// stays to be read.
+pub fn cut_command(command: &str, width: usize) -> String {
+    let end = command.find(' ').unwrap_or(command.len());
+    match command[..end].rfind('/') {
+        Some(folder) if command.chars().count() > width => cut(&format!("…{}", &command[folder..]), width),
+        _ => cut(command, width),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +51,13 @@ mod tests {
     fn a_long_line_is_cut() {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn of_a_command_line_the_programs_folder_is_cut_first() {
+        assert_eq!(cut_command("/opt/py/bin/python3 main.py", 20), "…/python3 main.py");
+        assert_eq!(cut_command("/opt/py/bin/python3 main.py", 10), "…/python3…");
+        assert_eq!(cut_command("/opt/py/bin/python3 main.py", 27), "/opt/py/bin/python3 main.py");
+        assert_eq!(cut_command("python3 /srv/main.py", 12), "python3 /sr…");
     }
 }

@@ -64,14 +64,19 @@ fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
         text.push_str(&self::lock(lock));
     }
     text.push_str(&instances(&bot.instances, width));
-    for one in &bot.instances {
-        let Some(doubt) = one.doubt else { continue };
-        let why = format!("PID {} is only probably this bot: {doubt}", one.pid);
+    for why in bot.instances.iter().flat_map(remarks) {
         for line in wrap::lines(&why, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12))) {
             let _ = writeln!(text, "  {}", paint(WARNING, line));
         }
     }
     text
+}
+
+fn remarks(one: &InstanceView) -> impl Iterator<Item = String> {
+    let pid = one.pid;
+    let doubt = one.doubt.map(|doubt| format!("PID {pid} is only probably this bot: {doubt}"));
+    let stopped = || format!("PID {pid} is stopped and serves nobody; kill -CONT {pid} lets it go on");
+    doubt.into_iter().chain(one.is_stopped.then(stopped))
 }
 
 /// How many instances run, and how many more may be one.
@@ -179,7 +184,7 @@ fn block(one: &InstanceView, width: Option<usize>) -> String {
     let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
     format!(
         "{head}{}\n    {}, user {}, from {}\n    lock {}, polling {}\n",
-        sanitize::cut(&command, left),
+        sanitize::cut_command(&command, left),
         age(one),
         sanitize::line(&one.user),
         origin(one),

@@ -6,8 +6,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::sanitize;
 
-/// Lays out rows under a header and returns the lines, the header's first. The last column is cut so that no line is
-/// longer than `width`; colour comes after layout, by whoever prints the lines.
+/// Lays out rows under a header and returns the lines, the header's first. The last column, which has the command line where
+/// there is one, is cut so that no line is longer than `width`; colour comes after layout, by whoever prints the lines.
 pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let last = header.len().saturating_sub(1);
     let fixed: usize = (0..last)
@@ -21,7 +21,7 @@ pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.to_vec());
     for row in rows {
         let cells = row.iter().enumerate().map(|(column, cell)| match left {
-            Some(left) if column == last => sanitize::cut(cell, left),
+            Some(left) if column == last => sanitize::cut_command(cell, left),
             _ => cell.clone(),
         });
         table.add_row(cells.collect::<Vec<_>>());

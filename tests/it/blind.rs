@@ -73,9 +73,9 @@ fn what_stops_it_is_typed_as_whoever_may() {
         let program = public(test);
         let (parent, bot) = started_by_root(test, &program);
         let line = format!("stop -m {program}");
-        let _ =
-            test.solobot_as(NOBODY, &line).code(1).stdout_has(&["blocked", &format!(": sudo kill {}\n", parent.pid())]);
-        let _ = test.solobot(&line).run().code(1).stdout_has(&["blocked", &format!(": kill {}\n", parent.pid())]);
+        let kill = format!("kill {} {bot}\n", parent.pid());
+        let _ = test.solobot_as(NOBODY, &line).code(1).stdout_has(&["blocked", &format!(": sudo {kill}")]);
+        let _ = test.solobot(&line).run().code(1).stdout_has(&["blocked", &format!(": {kill}")]);
         assert!(alive(bot));
     });
 }

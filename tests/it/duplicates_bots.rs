@@ -206,3 +206,41 @@ fn a_bare_name_from_another_folder_means_each_bot_with_its_own_lock() {
         refused.stderr_has(&["several bots", &format!("as in -m {}\n", bot_of("a"))]);
     });
 }
+
+#[test]
+fn one_instance_of_each_of_two_bots_is_said_to_stay() {
+    alone(|test| {
+        test.bot("bot.py");
+        let start = |name: &str, token: &str| {
+            let mut command = test.command("python3 bot.py");
+            command.env("BOT_OPTIONS", format!("--pid-file {name}")).env("BOT_TOKEN", token);
+            let bot = test.start_command(command);
+            test.wait_for_pid(name);
+            bot
+        };
+        let bots = [start("a.pid", &token()), start("b.pid", &other_token())];
+        let plan = test.solobot("kill-duplicates --json -m bot.py").run().code(0).json();
+        assert_eq!(with(&plan, "plan", "keep"), pids(&bots), "{plan}");
+        // Both have one name: the ids of their tokens tell which is which.
+        let refused = test.solobot("stop -m bot.py").run().code(2).nowhere(&token()).nowhere(&other_token());
+        refused.stderr_has(&["bot.py (bot id ", "--token-env"]);
+    });
+}
+
+/// Nothing is stopped that the plan does not show.
+#[test]
+fn whoever_would_start_it_again_is_in_the_plan() {
+    alone(|test| {
+        test.bot("bot.py");
+        let line = "sh -c 'while :; do python3 bot.py; sleep 1; done'";
+        let (around, bot) = crate::scenes::launch(test, line, "");
+        let plan = test.solobot("stop --dry-run --json --include-managed -m bot.py").run().code(1).json();
+        let mut both = vec![around.pid(), bot];
+        both.sort_unstable();
+        assert_eq!(with(&plan, "plan", "stop"), both, "{plan}");
+        assert!(plan["plan"][0]["reason"].as_str().unwrap().contains(&format!("start PID {bot} again")), "{plan}");
+        let done = test.solobot("stop -y --json --include-managed -m bot.py").run().code(0).json();
+        assert_eq!(with(&done, "results", "terminated"), both, "{done}");
+        assert!(!alive(bot) && !alive(around.pid()));
+    });
+}

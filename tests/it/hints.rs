@@ -184,3 +184,15 @@ fn what_init_wrote_where_everybody_writes_is_named_in_every_next_step() {
         let _ = test.solobot(&line).run().code(0).stdout_has(&["main"]);
     });
 }
+
+/// clap would say: "to pass '-1' as a value, use '-- -1'", which makes it COMMAND.
+#[test]
+fn a_negative_number_is_refused_as_what_it_was_meant_for() {
+    alone(|test| {
+        for line in ["acquire -w -1 -- true", "acquire --grace -1 -- true", "check --wait -1 -l x.lock"] {
+            test.solobot(line).run().code(2).stderr_has(&["`-1` is no duration", "500ms"]);
+        }
+        test.solobot("acquire --fd -3").run().code(2).stderr_has(&["'--fd <N>'", "-3"]);
+        test.solobot("status -m '/nowhere/*.py'").run().code(2).stderr_has(&["does not exist", "name the script"]);
+    });
+}

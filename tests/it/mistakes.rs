@@ -136,9 +136,9 @@ fn mistake_06_waits_for_a_zombie() {
         let parent = test.start("python3 parent.py");
         let bot = test.wait_for_pid("b.pid");
         let begin = Instant::now();
-        // The parent would start it again for all solobot knows: only the bot is of interest here.
+        // The parent would start it again for all solobot knows, so it goes first.
         let answer = test.solobot("stop --json --grace 60 --include-managed -m bot.py").run().code(0).json();
-        assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
+        assert_eq!(with(&answer, "results", "terminated"), [parent.pid(), bot], "{answer}");
         assert!(begin.elapsed() < Duration::from_secs(30), "it waited for a zombie: {:?}", begin.elapsed());
         drop(parent);
     });

@@ -359,3 +359,56 @@ fn proc_that_is_not_mounted() {
         assert!(Path::new("/proc/self").exists());
     });
 }
+
+/// A deploy that makes a folder anew: what was started in the old one runs on.
+#[test]
+fn a_bot_whose_folder_was_removed_runs_still() {
+    alone(|test| {
+        test.bot("release/main.py");
+        let mut command = test.command("python3 main.py");
+        command.current_dir(test.path("release")).env("BOT_OPTIONS", format!("--pid-file {}", test.name("old.pid")));
+        let old = test.start_command(command);
+        test.wait_for_pid("old.pid");
+        fs::remove_dir_all(test.path("release")).unwrap();
+        let seen = |state: &str| {
+            only(test, "-m release/main.py", old.pid());
+            test.solobot("check -m release/main.py").run().code(1).stdout_has(&["it runs", &old.pid().to_string()]);
+            assert!(alive(old.pid()), "{state}");
+        };
+        seen("removed");
+        test.bot("release/main.py");
+        seen("made anew");
+        let refused = test.solobot("acquire -n -- python3 main.py").in_dir("release").run().code(75);
+        refused.stderr_has(&[&old.pid().to_string()]);
+    });
+}
+
+/// A bare name means files here; in another root folder, as in a container, equal names are other files.
+#[test]
+fn a_bare_name_in_another_root_is_probable() {
+    alone(|test| {
+        let bot = "printf %s $$ >\"$1.tmp\" && mv \"$1.tmp\" \"$1\"\nwhile :; do sleep 600; done\n";
+        script(test, "bot.sh", bot);
+        let inside = format!("root{}", test.dir().display());
+        fs::create_dir_all(test.path(&inside)).unwrap();
+        script(test, &format!("{inside}/bot.sh"), bot);
+        for folder in ["bin", "lib", "lib64", "usr"] {
+            fs::create_dir(test.path(&format!("root/{folder}"))).unwrap();
+            test.mount_bind(&format!("/{folder}"), test.path(&format!("root/{folder}")).to_str().unwrap());
+        }
+        let own = test.start("/bin/sh bot.sh own.pid");
+        test.wait_for_pid("own.pid");
+        let path = test.path("bot.sh").display().to_string();
+        let chrooted = test.start(&format!("chroot root /bin/sh {path} /chrooted.pid"));
+        test.wait_for_pid("root/chrooted.pid");
+        fs::create_dir(test.path("elsewhere")).unwrap();
+        let plan = test.solobot("kill-duplicates --dry-run --json -m bot.sh").in_dir("elsewhere").run().code(0).json();
+        assert_eq!(with(&plan, "plan", "keep"), [own.pid()], "{plan}");
+        assert_eq!(with(&plan, "plan", "blocked"), [chrooted.pid()], "{plan}");
+        // The test's folder is searched for tokens.
+        for folder in ["bin", "lib", "lib64", "usr"] {
+            test.run(&format!("umount -l root/{folder}")).code(0);
+        }
+        drop((own, chrooted));
+    });
+}

@@ -15,10 +15,13 @@ fn a_shell_loop_is_stopped_first() {
             let bot = test.wait_for_pid("loop.pid");
             let seen = origin(test, "-m bot.py", bot);
             assert_eq!((&seen["kind"], &seen["respawns"]), (&"loop".into(), &"yes".into()), "{line}: {seen}");
-            test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", &format!("kill {}", launcher.pid())]);
+            test.solobot("stop -m bot.py")
+                .run()
+                .code(1)
+                .stdout_has(&["blocked", &format!("kill {} {bot}\n", launcher.pid())]);
             assert!(alive(bot));
             let answer = test.solobot("stop --json --include-managed -m bot.py").run().code(0).json();
-            assert_eq!(by_pid(&answer, "results"), [(bot, "terminated".to_owned())].into(), "{line}: {answer}");
+            assert_eq!(with(&answer, "results", "terminated"), [launcher.pid(), bot], "{line}: {answer}");
             assert!(launcher.has_ended(), "{line}: the loop goes on");
         }
     });
@@ -38,7 +41,7 @@ fn a_home_made_supervisor_is_stopped_first() {
         let bot = test.wait_for_pid("child.pid");
         let seen = origin(test, "-m bot.py", bot);
         assert_eq!((&seen["kind"], &seen["name"]), (&"parent".into(), &"supervisor.py".into()), "{seen}");
-        assert_eq!(seen["stop"], format!("kill {}", supervisor.pid()));
+        assert_eq!(seen["stop"], format!("kill {} {bot}", supervisor.pid()));
         let answer = test.solobot("stop --json -m bot.py").run().code(1).json();
         assert_eq!(by_pid(&answer, "plan"), [(bot, "blocked".to_owned())].into(), "{answer}");
         test.solobot("stop --include-managed -m bot.py").run().code(0).stdout_has(&["terminated"]);
@@ -196,6 +199,33 @@ fn a_title_of_its_own() {
                 test.solobot("stop --include-probable -m bot.py").run().code(0).stdout_has(&["terminated"]);
             }
             assert!(!alive(bot.pid()));
+        }
+    });
+}
+
+/// Whatever title a bot gives itself, the record of its lock says which process it is: a health check that said "no
+/// instance runs" would have a healthy bot restarted.
+#[test]
+fn a_title_that_tells_nothing_under_its_own_lock() {
+    alone(|test| {
+        let titled = "import os, setproctitle, signal, sys\nsetproctitle.setproctitle(sys.argv[1])\n\
+                      open('t.tmp', 'w').write(str(os.getpid()))\nos.rename('t.tmp', 'titled.pid')\nsignal.pause()\n";
+        test.write("main.py", titled);
+        for title in ["my own words", "chatter", "chatter: polling"] {
+            let _ = std::fs::remove_file(test.path("titled.pid"));
+            let python = installed("venv/bin/python3");
+            let solobot = test.solobot(&format!("acquire -l bot.lock -- {python} main.py '{title}'")).start();
+            let bot = test.wait_for_pid("titled.pid");
+            wait_until("the record names it", || test.record("bot.lock")["pid"] == bot);
+            let seen = only(test, "-m main.py -l bot.lock", bot);
+            assert_eq!((&seen["confidence"], &seen["lock"]), (&"file".into(), &"holder".into()), "{title}: {seen}");
+            test.solobot("check --running -m main.py -l bot.lock").run().code(0).stdout_has(&["well"]);
+            // Another program's record says nothing of this one.
+            test.write("other.py", "");
+            test.solobot("check --running -m other.py -l bot.lock").run().code(1).stdout_has(&["no instance runs"]);
+            test.solobot("stop -m main.py -l bot.lock").run().code(0).stdout_has(&["terminated"]);
+            assert!(!alive(bot), "{title}");
+            drop(solobot);
         }
     });
 }

@@ -14,7 +14,7 @@ use super::takeover;
 use super::{Progress, Request};
 use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
-use crate::commands::view::{Beside, ProcessView};
+use crate::commands::view::{Beside, ProcessView, shortened};
 use crate::error::Error;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
@@ -29,6 +29,7 @@ use crate::platform::signals::Signals;
 use crate::process::find::{self, Search};
 use crate::process::identity::{Identity, ancestry};
 use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -56,10 +57,11 @@ pub fn wait_for(
         let (instances, probable) = running(request, held)?;
         if !std::mem::replace(&mut warned, true) {
             for one in probable {
-                notify.notice(&Notice::Warning(format!(
-                    "PID {} ({}) may be the same bot, without the lock: same program, other arguments or folder",
-                    one.root.pid, one.command
-                )));
+                let why = one.doubt.map_or("other arguments", Doubt::reason);
+                let (pid, command) = (one.root.pid, shortened(&one.command));
+                let text =
+                    format!("PID {pid} ({command}) may be the same bot, without the lock: same program, but {why}");
+                notify.notice(&Notice::Warning(text));
             }
         }
         Ok(instances)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::ResultView;
-use super::plan::{Candidate, Plan};
+use super::plan::{Action, Candidate, Plan};
 use crate::cli;
 use crate::commands::notice::{Notice, Notify, Passing};
 use crate::error::Error;
@@ -52,7 +52,10 @@ pub fn carry_out(
         }
     }
     stop_wrappers(&candidates, &options);
-    results.extend(respawned(&known, again, notify)?);
+    // Where the kept one has ended meanwhile, what its manager starts in its place is no duplicate.
+    let kept = plan.steps.iter().filter(|step| step.action == Action::Keep).map(|step| step.candidate.root);
+    let successors = kept.filter(|root| !root.is_alive()).count();
+    results.extend(respawned(&known, again, notify)?.into_iter().skip(successors));
     Ok(results)
 }
 

@@ -21,7 +21,7 @@ use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect_with};
 use crate::platform::proc;
 use crate::process::connections::{self, Polling, Subject};
-use crate::process::find::{self, Found, Search};
+use crate::process::find::{self, Found};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
@@ -233,12 +233,11 @@ impl Stopping<'_> {
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
         for (bot, found) in bots {
             // With nothing surplus the plan still says what is kept.
-            let is_meant = (needs(found) || bots.len() == 1)
-                && match several.then(|| notify.confirm(&question(bot, found))) {
-                    None => true,
-                    Some(Some(answer)) => answer,
-                    Some(None) => return Err(several_meant(bots)),
-                };
+            let is_meant = match (several && needs(found)).then(|| notify.confirm(&question(bot, found))) {
+                None => true,
+                Some(Some(answer)) => answer,
+                Some(None) => return Err(several_meant(bots)),
+            };
             // What is only probable of a bot that is none of them is told all the same.
             let sure = found.instances.iter().filter(|_| is_meant).map(|one| (one, false));
             let all: Vec<_> = sure.chain(found.probable.iter().map(|one| (one, true))).collect();
@@ -255,7 +254,7 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     let io = |source| Error::Io { action: "list processes".into(), source };
     let Some(program) = &bot.program else { return Ok(Found::default()) };
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    find::find(&Search::new(program).with_token(token)).map_err(io)
+    find::find(&super::search(program, token, bot)).map_err(io)
 }
 
 fn question(bot: &Bot, found: &Found) -> String {
@@ -265,7 +264,9 @@ fn question(bot: &Bot, found: &Found) -> String {
 fn describe(bot: &Bot, found: &Found, shown: fn(&str) -> String) -> String {
     let one = |one: &Instance| format!("PID {} ({})", one.root.pid, shown(&one.command));
     let list: Vec<String> = found.instances.iter().map(one).collect();
-    format!("{}: {}", bot.name, list.join(", "))
+    let token = found.instances.first().and_then(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
+    let token = token.map_or_else(String::new, |(id, token)| format!(" (bot id {id}, token {token})"));
+    format!("{}{token}: {}", bot.name, list.join(", "))
 }
 
 fn several_meant(bots: &[(Bot, Found)]) -> Error {

@@ -76,14 +76,19 @@ impl Candidate {
     /// A process that holds the lock, where no program says what the bot is.
     pub fn of_holder(holder: Identity) -> Self {
         let origin = origin::of_process(holder).unwrap_or_else(Origin::unknown);
+        Self { holds: true, origin, ..Self::of_process(holder) }
+    }
+
+    /// A process that is to be stopped for what it started; what started it in turn does not matter.
+    fn of_process(process: Identity) -> Self {
         let mut candidate = Self {
-            root: holder,
-            members: vec![holder],
+            root: process,
+            members: vec![process],
             wrappers: Vec::new(),
             ancestors: Vec::new(),
-            command: command_line(holder.pid),
-            origin,
-            holds: true,
+            command: command_line(process.pid),
+            origin: Origin::unknown(),
+            holds: false,
             polls: false,
             is_stopped: false,
             doubt: None,
@@ -112,12 +117,18 @@ impl Candidate {
     /// What to stop, first to last: a loop or a home-made supervisor before its bot; a solobot instead of it, since it
     /// passes TERM on and would count a second one as impatience.
     pub fn targets(&self) -> Vec<Target> {
-        let starter = self.origin.pid.and_then(Identity::of);
-        match (self.origin.kind, starter) {
-            (OriginKind::Solobot, Some(solobot)) => vec![Target { root: solobot, members: self.members.clone() }],
-            (OriginKind::Loop | OriginKind::Parent, Some(starter)) => vec![Target::single(starter), self.target()],
-            _ => vec![self.target()],
+        match self.origin.pid.and_then(Identity::of).filter(|_| self.origin.kind == OriginKind::Solobot) {
+            Some(solobot) => vec![Target { root: solobot, members: self.members.clone() }],
+            None => self.starter().map(Target::single).into_iter().chain([self.target()]).collect(),
         }
+    }
+
+    /// A loop or a home-made supervisor, which starts again what is stopped before it.
+    fn starter(&self) -> Option<Identity> {
+        let origin = &self.origin;
+        matches!(origin.kind, OriginKind::Loop | OriginKind::Parent)
+            .then(|| origin.pid.and_then(Identity::of))
+            .flatten()
     }
 
     fn target(&self) -> Target {
@@ -168,7 +179,8 @@ impl Plan {
         {
             return Err(no_such_instance(bots.iter().flatten(), pid));
         }
-        let mut steps: Vec<Step> = bots.into_iter().flat_map(|candidates| steps_of(candidates, wishes)).collect();
+        let steps = bots.into_iter().flat_map(|candidates| steps_of(candidates, wishes));
+        let mut steps = with_starters(steps);
         steps.sort_by_key(|step| step.action != Action::Keep);
         Ok(Self { steps, wants_none: wishes.keep == Keep::None })
     }
@@ -202,6 +214,21 @@ impl Plan {
     pub fn exit(&self) -> Exit {
         if self.stops_any() || self.is_blocked() { Exit::No } else { Exit::Ok }
     }
+}
+
+/// The steps, and before each instance that is to stop whoever would start it again and has to stop first: nothing is
+/// stopped that is not in the plan.
+fn with_starters(steps: impl Iterator<Item = Step>) -> Vec<Step> {
+    let mut all: Vec<Step> = Vec::new();
+    for step in steps {
+        let starter = step.candidate.starter().filter(|_| step.action == Action::Stop);
+        if let Some(starter) = starter.filter(|starter| all.iter().all(|step| step.candidate.root != *starter)) {
+            let reason = format!("it would start PID {} again", step.candidate.root.pid);
+            all.push(Step { candidate: Candidate::of_process(starter), action: Action::Stop, reason });
+        }
+        all.push(step);
+    }
+    all
 }
 
 /// What is to be done with the instances of one bot.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::super::notice::Notify;
 use super::super::polling;
 use super::super::view::LockView;
-use super::super::{distinct, facts_of_lock};
+use super::super::{distinct, facts_of_lock, search};
 use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
@@ -18,7 +18,7 @@ use crate::lock::marks::{self, Mark};
 use crate::lock::state::{State, inspect_with};
 use crate::platform::user;
 use crate::process::connections::{self, Servers, Subject};
-use crate::process::find::{self, Found, Search};
+use crate::process::find::{self, Found};
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::origin::Answers;
@@ -191,7 +191,7 @@ impl<'a> Look<'a> {
         let token = super::super::token_of(bot, notify);
         let mut found = Found::default();
         if let Some(program) = &bot.program {
-            found = find::find(&Search::new(program).with_token(token))
+            found = find::find(&search(program, token, bot))
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if self.is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
                 found.refuse_nothing(program)?;

@@ -126,6 +126,9 @@ pub struct InstanceView {
     /// Why it may be another bot, where it is only probably this one.
     #[serde(skip)]
     pub doubt: Option<&'static str>,
+    /// It is stopped (SIGSTOP), and serves nobody.
+    #[serde(skip)]
+    pub is_stopped: bool,
     /// Its command line, tokens masked.
     pub command: String,
     /// All its processes.
@@ -265,6 +268,7 @@ impl InstanceView {
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             doubt: None,
+            is_stopped: instance.is_stopped(),
             command: instance.command.clone(),
             pids: instance.pids(),
             members: instance.members.clone(),

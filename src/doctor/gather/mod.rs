@@ -24,6 +24,7 @@ use crate::conflicts::input::Input;
 use crate::env;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
+use crate::lock::marks;
 use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use crate::process::details::{Handle, variable};
 use crate::process::find::{self, Found, Search};
@@ -134,7 +135,8 @@ fn bots_of(
 ) -> io::Result<Vec<Bot>> {
     let mut bots = match target.program {
         Some(program) => {
-            let mut found = find::find(&Search::new(program).with_token(target.token))?;
+            let known = marks::command_of(target.lock, &program.file_name());
+            let mut found = find::find(&Search::new(program).with_token(target.token).with_known(known))?;
             found.forecast();
             count(facts, &found);
             distinct(found, target)
@@ -229,7 +231,9 @@ fn watch(bot: &mut Bot, program: &Program, on_watch: &mut OnWatch<'_>) {
 
 /// What doctor alone asks about an instance.
 fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
-    let environ = Handle::open(instance.root.pid).and_then(|handle| handle.read("environ").ok());
+    let handle = Handle::open(instance.root.pid);
+    let folder = handle.as_ref().and_then(|handle| handle.link("cwd"));
+    let environ = handle.and_then(|handle| handle.read("environ").ok());
     // A title may have overwritten it: nothing is known then.
     let environ = environ.filter(|environ| !environ.is_empty());
     let skips_lock = skip_env.and_then(|name| Some(variable(environ.as_ref()?, name) == Some(b"1")));
@@ -238,7 +242,7 @@ fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
         skips_lock,
         flocks: flocks_around(instance),
         traces: traces_of(instance, environ.as_deref()),
-        folder_is_gone: instance.cwd.as_ref().is_some_and(|cwd| cwd.to_string_lossy().ends_with(" (deleted)")),
+        folder_is_gone: folder.is_some_and(|cwd| cwd.to_string_lossy().ends_with(" (deleted)")),
         evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
         padded: environ.as_deref().and_then(padded),
         has_proxy: environ.as_deref().is_some_and(proxy::is_set),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::{Invocation, Reading, Runner, Target, base, os, wrapper};
+use super::{Invocation, Reading, Runner, Target, Wrapped, base, os, wrapper};
 
 /// How one runtime reads its options.
 struct Rules {
@@ -164,7 +164,14 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
                 return runs(Target::Script(PathBuf::from(script)), rest);
             }
             at += 1;
+        } else if runner == Runner::Bun && arg == "x" {
+            return wrapper::read_named("bunx", rest).map_or_else(|| runs(Target::Stdin, &[]), Reading::Wraps);
         } else if has(rules.subcommands, arg) && !rest.is_empty() {
+            if runner == Runner::Bun
+                && rest.iter().find(|word| !is_option(word)).is_some_and(|word| is_package_script(word))
+            {
+                return Reading::Wraps(Wrapped { name: "bun".into(), inner: vec![] });
+            }
             at += 1;
         } else {
             break;
@@ -180,6 +187,15 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
         Some(wrapped) => wrapped,
         None => runs(Target::Script(PathBuf::from(script)), rest),
     }
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.as_bytes().starts_with(b"-")
+}
+
+/// Whether `bun run WORD` runs a script of package.json, which has neither a folder nor an extension.
+fn is_package_script(word: &OsStr) -> bool {
+    !word.as_bytes().iter().any(|byte| b"./".contains(byte))
 }
 
 /// `--file=bot.php`.

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use crate::telegram::token::{self, Token};
 
-use super::super::argv::{self, Invocation, Reading, Target};
+use super::super::argv::{self, Invocation, Reading, Runner, Target};
 use super::super::details::{self, Details, Handle};
+use super::super::identity::Identity;
 use super::super::instance::{Node, Role};
-use super::super::matching::{FileId, Match, Matcher, Sighting};
+use super::super::matching::{Confidence, FileId, Match, Matcher, Sighting};
 use super::super::program::Program;
 use super::super::table::Hit;
 
@@ -17,6 +18,7 @@ use super::super::table::Hit;
 pub struct Candidate {
     pub details: Details,
     pub reading: Reading,
+    /// Its working folder; of one that has been removed, as by a deploy, where it was.
     pub cwd: Option<PathBuf>,
     pub token: Option<Token>,
     /// Whether it runs the program, and how.
@@ -30,8 +32,8 @@ impl Candidate {
     pub fn read(handle: &Handle, cmdline: &[u8], matcher: &Matcher<'_>, token_names: &[&str]) -> Option<Self> {
         let details = Details::with_argv(handle, argv::split(cmdline))?;
         let reading = argv::read(&details.argv, details.exe.as_deref());
-        let mut candidate =
-            Self { details, reading, cwd: handle.link("cwd"), token: None, found: None, is_blind: false };
+        let cwd = handle.link("cwd").map(|cwd| if cwd.exists() { cwd } else { argv::undeleted(&cwd) });
+        let mut candidate = Self { details, reading, cwd, token: None, found: None, is_blind: false };
         let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
         let environ = handle.read("environ").ok();
         let python_path =
@@ -75,6 +77,17 @@ impl Candidate {
                 Program::of_invocation(invocation, self.details.exe.as_deref(), self.cwd.as_deref()?)
             }
             Reading::Wraps(_) => None,
+        }
+    }
+
+    /// Whether it runs under an interpreter and shows no command line of one.
+    fn has_title(&self) -> bool {
+        let Reading::Runs(invocation) = &self.reading else { return false };
+        match (&invocation.target, self.details.argv.as_slice()) {
+            (Target::Executable(_), _) => invocation.runner != Runner::Native,
+            // A title of one word reads as an interpreter without a script.
+            (Target::Stdin, [word]) => Runner::of_name(argv::base(word)).is_none(),
+            _ => false,
         }
     }
 
@@ -137,6 +150,18 @@ impl Tree {
         match Candidate::read(&handle, &hit.cmdline, matcher, &names) {
             Some(candidate) => self.insert(candidate),
             None => true,
+        }
+    }
+
+    /// Adds a process that is known to run the program, where a title in place of its command line hides that.
+    pub fn add_known(&mut self, known: Identity, matcher: &Matcher<'_>) {
+        let names: Vec<&str> = self.token_names.iter().map(String::as_str).collect();
+        let Some(handle) = Handle::open(known.pid) else { return };
+        let Ok(cmdline) = handle.read("cmdline") else { return };
+        let Some(mut candidate) = Candidate::read(&handle, &cmdline, matcher, &names) else { return };
+        if candidate.details.identity == known && candidate.has_title() {
+            candidate.found = Some(Match { confidence: Confidence::File, doubt: None, file: None });
+            self.insert(candidate);
         }
     }
 

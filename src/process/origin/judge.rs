@@ -107,14 +107,15 @@ impl Origin {
 /// solobot, a loop or a supervisor of somebody's own: what stops it for good is its own manager's command.
 fn nested(origin: Origin, facts: &Facts, link: &Link, above: &[Link]) -> Origin {
     let above = from(facts, above);
-    let stop = above.stop.clone().filter(|_| above.would_respawn()).unwrap_or_else(|| kill(link));
+    // A loop that ends leaves its bot running; solobot takes it along.
+    let by_hand = || match origin.kind {
+        OriginKind::Solobot => kill_as(link.owner.as_deref(), &link.pid.to_string()),
+        _ => kill_as(link.owner.as_deref(), &format!("{} {}", link.pid, facts.pid)),
+    };
+    let stop = above.stop.clone().filter(|_| above.would_respawn()).unwrap_or_else(by_hand);
     let respawns = if origin.kind == OriginKind::Solobot { above.respawns } else { origin.respawns };
     let name = name_of(link);
     Origin { above: Some(Box::new(above)), ..origin.named(name).stopped_by(stop).respawning(respawns) }
-}
-
-fn kill(link: &Link) -> String {
-    kill_as(link.owner.as_deref(), &link.pid.to_string())
 }
 
 /// What ends processes by hand, for whoever looks: as their own user where we may not signal them.

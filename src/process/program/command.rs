@@ -66,12 +66,13 @@ fn first_of(commands: &[argv::Inner], cwd: &Path, depth: usize) -> Option<Progra
     programs.iter().find(|program| program.is_script_or_module()).or(programs.first()).cloned()
 }
 
-/// The command line behind `npm start`, `npm run NAME`, `yarn NAME`: from `package.json` in the current folder.
+/// The command line behind `npm start`, `npm run NAME`, `yarn NAME`, `bun run NAME`: from `package.json` in the current folder.
 fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
     let words: Vec<&str> =
         command.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
-    let at =
-        words.iter().position(|word| matches!(argv::base(OsStr::new(word)).to_str(), Some("npm" | "pnpm" | "yarn")))?;
+    let at = words
+        .iter()
+        .position(|word| matches!(argv::base(OsStr::new(word)).to_str(), Some("npm" | "pnpm" | "yarn" | "bun")))?;
     let name = match *words.get(at + 1)? {
         "run" | "run-script" => words.get(at + 2)?,
         name => name,
@@ -96,7 +97,7 @@ pub fn runnable(path: &Path, runner: Runner) -> PathBuf {
     candidates.into_iter().find(|file| file.is_file()).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// The file that a command name means: by path, else by `PATH`.
+/// The file that a command name means: by path, else by `PATH`, else as `npx` finds it.
 fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.is_empty() {
         return None;
@@ -104,8 +105,10 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(absolute(cwd, Path::new(name)));
     }
-    let path = std::env::var_os(crate::env::PATH)?;
-    std::env::split_paths(&path).map(|dir| absolute(cwd, &dir.join(name))).find(|file| file.is_file())
+    let path = std::env::var_os(crate::env::PATH).unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|dir| absolute(cwd, &dir.join(name)));
+    let installed = cwd.ancestors().map(|dir| dir.join("node_modules/.bin").join(name));
+    in_path.chain(installed).find(|file| file.is_file())
 }
 
 /// The first line of a script, without `#!`; `None` for any other file.

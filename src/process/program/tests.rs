@@ -98,9 +98,31 @@ fn package_scripts_are_looked_up() {
     let package = r#"{"scripts": {"start": "NODE_ENV=production node bot.js", "dev": "nodemon bot.js", "again": "npm run again"}}"#;
     std::fs::write(dir.path().join("package.json"), package).unwrap();
     let bot = Kind::Script(dir.path().join("bot.js"));
-    for line in ["npm start", "npm run dev", "yarn start", "node /usr/bin/npm run start", "timeout 5 npm start"] {
+    for line in [
+        "npm start",
+        "npm run dev",
+        "yarn start",
+        "bun run start",
+        "node /usr/bin/npm run start",
+        "timeout 5 npm start",
+    ] {
         assert_eq!(command(line, dir.path()).map(|it| it.kind), Some(bot.clone()), "{line}");
     }
     assert_eq!(command("npm run again", dir.path()), None);
     assert_eq!(command("npm test", dir.path()), None);
+}
+
+#[test]
+fn what_npx_runs_is_found_where_npm_has_put_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("node_modules/.bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("a-bot-of-ours"), "#!/usr/bin/env node\n").unwrap();
+    let below = dir.path().join("deep/er");
+    std::fs::create_dir_all(&below).unwrap();
+    let bot = Kind::Script(bin.join("a-bot-of-ours"));
+    for line in ["npx a-bot-of-ours", "npx --no-install a-bot-of-ours run", "bun x a-bot-of-ours"] {
+        assert_eq!(command(line, &below).map(|it| it.kind), Some(bot.clone()), "{line}");
+    }
+    assert_eq!(command("npx another-one", &below), None);
 }

@@ -189,7 +189,7 @@ fn loops() {
     for line in ["sh -c 'while true; do python main.py; sleep 1; done'", "bash -c 'until ./main.py; do sleep 5; done'"]
     {
         let found = summary(&facts(&[line, "/sbin/init"]));
-        assert_eq!((found.0, found.2.as_deref(), found.3), ("loop", Some("kill 20"), "yes"), "{line}");
+        assert_eq!((found.0, found.2.as_deref(), found.3), ("loop", Some("kill 20 4711"), "yes"), "{line}");
     }
     let waits = "sh -c 'while ! nc -z db 5432; do sleep 1; done; python main.py'";
     assert_eq!(summary(&facts(&[waits, "/sbin/init"])).0, "detached");
@@ -209,7 +209,7 @@ fn ssh_and_terminals() {
 #[test]
 fn a_program_of_ones_own_is_a_parent() {
     let parent = facts(&["python supervisor.py", "-bash", "sshd: bot@pts/0", "/sbin/init"]);
-    assert_eq!(summary(&parent), row("parent", Some("supervisor.py"), Some("kill 40"), "yes"));
+    assert_eq!(summary(&parent), row("parent", Some("supervisor.py"), Some("kill 40 4711"), "yes"));
     let managed =
         Facts { cgroup: "0::/system.slice/bots.service\n".into(), ..facts(&["python supervisor.py", "/sbin/init"]) };
     assert_eq!(judge(&managed).stop.unwrap(), "systemctl stop bots.service");
@@ -251,7 +251,9 @@ fn the_nearest_manager_wins() {
 
 #[test]
 fn what_ends_it_is_typed_as_its_user() {
-    for (owner, typed) in [(None, "kill 10"), (Some("root"), "sudo kill 10"), (Some("a b"), "sudo -u 'a b' kill 10")] {
+    for (owner, typed) in
+        [(None, "kill 10 4711"), (Some("root"), "sudo kill 10 4711"), (Some("a b"), "sudo -u 'a b' kill 10 4711")]
+    {
         let mut facts = facts(&["python3 supervisor.py"]);
         facts.chain[0].owner = owner.map(str::to_owned);
         assert_eq!(judge(&facts).stop.as_deref(), Some(typed));
