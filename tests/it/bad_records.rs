@@ -264,8 +264,8 @@ fn a_folder_in_the_records_place_stays_there() {
         std::fs::create_dir(test.path("bot.lock.info")).unwrap();
         test.write("bot.lock.info/precious", "");
         let said = ["its owner record was not written", &test.name("bot.lock.info")];
-        // The PID is recorded: in the lock's text.
-        let held = test.solobot("acquire -n -l bot.lock -- sh -c 'test $(cat bot.lock) = $$'").run();
+        // The PID is recorded: in the lock's text, as soon as there is one to record.
+        let held = test.solobot("acquire -n -l bot.lock -- sh -c 'until test $(cat bot.lock) = $$; do :; done'").run();
         held.code(0).stderr_has(&said).nowhere("no PID recorded");
         assert!(test.has("bot.lock.info/precious"));
         let entries = std::fs::read_dir(test.dir()).unwrap().count();
