@@ -114,7 +114,8 @@ pub struct Release {
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
     /// Unlock descriptor N of the calling shell
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub fd: Option<i32>,
     /// Do not ask
     #[arg(short, long)]

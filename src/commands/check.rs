@@ -22,7 +22,7 @@ use crate::lock::state::{Facts, State, unseen_holder};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::process::connections::{self, Polling, Subject};
-use crate::process::find::{self, Found};
+use crate::process::find::Found;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::{Bot, Origin, Settings};
@@ -164,7 +164,7 @@ fn answers_of(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify)
     let found = match &bot.program {
         Some(program) => {
             let token = super::token_of(bot, notify);
-            let found = find::find(&super::search(program, token, bot))
+            let found = super::find_instances(program, token, &bot.lock)
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if is_first {
                 found.refuse_nothing(program)?;

@@ -9,11 +9,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::carriers;
+use super::file::open_to_look;
+use super::holders;
 use super::keeper;
 use super::layouts;
 use super::orphan::is_here;
 use super::owner::{self, Record};
-use crate::process::identity::Identity;
+use crate::process::identity::{self, Identity};
 
 /// A lock that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +63,14 @@ fn taken_for(record: &Record) -> Option<Identity> {
     process.is_alive().then_some(process)
 }
 
-/// The COMMAND that solobot took this lock for, if it lives and its command line named a program so: it may have put a
-/// title in that one's place.
-pub fn command_of(lock: &Path, program: &str) -> Option<Identity> {
+/// The COMMAND that solobot holds this lock for, and its command line as it was: it may have put a title in that one's
+/// place. The record is a hint; that the process or one above it has the lock is the proof.
+pub fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
     let record = record_of(lock)?;
-    let is_named = |word: &String| word == program || Path::new(word).file_name().is_some_and(|name| name == program);
-    record.details.as_ref()?.argv.iter().any(is_named).then(|| taken_for(&record)).flatten()
+    let process = taken_for(&record)?;
+    let file = open_to_look(lock).ok()?;
+    let has_it = identity::lineage(process.pid).any(|pid| holders::shares(&file, pid));
+    (has_it && process.is_alive()).then(|| record.details.map(|details| (process, details.argv))).flatten()
 }
 
 #[cfg(test)]
@@ -74,7 +78,6 @@ mod tests {
     use super::super::file::LockFile;
     use super::*;
     use crate::platform::user;
-    use crate::process::identity;
 
     #[test]
     fn a_lock_by_its_name_and_no_other() {

@@ -38,8 +38,8 @@ pub struct Search<'a> {
     pub token: Option<&'a Token>,
     /// Environment variables that may carry the token, besides the usual ones.
     pub token_names: &'a [&'a str],
-    /// A process that was started as the program, whatever title it shows by now.
-    pub known: Option<Identity>,
+    /// A process of which it is known what it was started as, whatever title it shows by now.
+    pub known: Option<&'a (Identity, Vec<String>)>,
 }
 
 impl<'a> Search<'a> {
@@ -54,9 +54,9 @@ impl<'a> Search<'a> {
         Self { token, ..self }
     }
 
-    /// That process is an instance also where a title hides what it runs.
+    /// Where a title hides what that process runs, the command line that it was started with counts.
     #[must_use]
-    pub fn with_known(self, known: Option<Identity>) -> Self {
+    pub fn with_known(self, known: Option<&'a (Identity, Vec<String>)>) -> Self {
         Self { known, ..self }
     }
 }
@@ -91,7 +91,7 @@ impl Found {
         bots
     }
 
-    /// The same for each distinct bot. A probable instance goes with the bot of its program, else with the first.
+    /// The same for each distinct bot. A probable instance goes with the bot of its program; one of none, with the first.
     pub fn distinct(self) -> Vec<Self> {
         let groups = self.bots();
         if groups.len() < 2 {
@@ -105,11 +105,16 @@ impl Found {
         };
         let mut bots: Vec<Self> = groups.into_iter().map(of_bot).collect();
         for one in self.probable {
-            let is_its = |bot: &Self| one.program.is_some() && bot.instances[0].program == one.program;
-            let at = bots.iter().position(is_its).unwrap_or_default();
+            let at = bots.iter().position(|bot| bot.runs_program_of(&one)).unwrap_or_default();
             bots[at].probable.push(one);
         }
         bots
+    }
+
+    /// Whether an instance runs the same file or module as these, with whatever arguments.
+    pub fn runs_program_of(&self, one: &Instance) -> bool {
+        let programs = self.instances.first().and_then(|first| first.program.as_ref()).zip(one.program.as_ref());
+        programs.is_some_and(|(ours, its)| ours.is_same_but_for_args(its))
     }
 
     /// The PIDs of everything that runs the program, and of all that may hold a lock for it.
@@ -158,8 +163,8 @@ pub fn find(search: &Search<'_>) -> io::Result<Found> {
     for hit in &listing.hits {
         uninspected += usize::from(!tree.add(hit, &matcher));
     }
-    if let Some(known) = search.known {
-        tree.add_known(known, &matcher);
+    if let Some((known, argv)) = search.known {
+        tree.add_known(*known, argv, &matcher);
     }
     let mut found = sort(tree.instances(), search);
     found.uninspected = uninspected;

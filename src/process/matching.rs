@@ -244,6 +244,7 @@ impl<'a> Matcher<'a> {
                     Some(_) => None,
                 }
             }
+            Kind::Named(ours) if *ours == *name && seen.other_root => Some(Match::probable(Doubt::OtherRoot, seen.cwd)),
             Kind::Named(ours) if *ours == *name => {
                 Some(Match { confidence: Confidence::Module, doubt: None, file: seen.cwd.map(Path::to_path_buf) })
             }

@@ -68,22 +68,7 @@ pub fn sort(instances: &[Traits], wanted: &Wanted) -> Vec<Verdict> {
             .collect();
         bots += sort_program(instances, &here, wanted, bots, &mut verdicts);
     }
-    let verdicts: Vec<Verdict> = verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Other)).collect();
-    (0..instances.len()).map(|at| doubted(instances, &verdicts, at)).collect()
-}
-
-/// One without a visible token that was started like one with another token may as well be that one's second.
-fn doubted(all: &[Traits], verdicts: &[Verdict], at: usize) -> Verdict {
-    let is_others = |other: usize| verdicts[other] == Verdict::Other && all[other].token.is_some();
-    let is_like = |other: usize| all[other].file == all[at].file && is_alike(&all[other], &all[at]);
-    match verdicts[at] {
-        Verdict::Bot(_)
-            if all[at].token.is_none() && (0..all.len()).any(|other| is_others(other) && is_like(other)) =>
-        {
-            Verdict::Probable(Doubt::TokenUnseen)
-        }
-        verdict => verdict,
-    }
+    verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Other)).collect()
 }
 
 /// The distinct programs that a bare name has found; one for any other program.

@@ -244,3 +244,31 @@ fn whoever_would_start_it_again_is_in_the_plan() {
         assert!(!alive(bot) && !alive(around.pid()));
     });
 }
+
+/// What shows no token may be the second of either bot that was started alike: nothing is started beside it, and it is not
+/// stopped for one of them.
+#[test]
+fn one_without_a_visible_token_between_two_bots() {
+    alone(|test| {
+        test.bot("bot.py");
+        let start = |name: &str, token: Option<&str>| {
+            let mut command = test.command("python3 bot.py");
+            command.env("BOT_OPTIONS", format!("--pid-file {name}"));
+            command.envs(token.map(|token| ("BOT_TOKEN", token)));
+            let bot = test.start_command(command);
+            test.wait_for_pid(name);
+            bot
+        };
+        let ours = start("a.pid", Some(&token()));
+        let theirs = start("b.pid", Some(&other_token()));
+        let unseen = start("c.pid", None);
+        let asked = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).run();
+        let plan = asked("kill-duplicates --json --dry-run -m bot.py").code(0).json();
+        assert_eq!(with(&plan, "plan", "keep"), [ours.pid()], "{plan}");
+        assert_eq!(with(&plan, "plan", "blocked"), [unseen.pid()], "{plan}");
+        drop(ours);
+        asked("check -m bot.py").code(1).stdout_has(&["it runs", &unseen.pid().to_string()]);
+        asked("acquire -n -- python3 bot.py").code(75).stderr_has(&[&unseen.pid().to_string()]);
+        assert_alive("theirs", &[theirs.pid(), unseen.pid()]);
+    });
+}

@@ -51,8 +51,9 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     if sharers.is_empty() && (seen.is_empty() || seen.iter().any(|holder| holder.is_alive())) {
         return Err(hidden_holder(&request.bot.lock));
     }
-    // Whom nobody has judged is not stopped: a newer holder has done nothing yet.
-    if !seen.iter().any(|holder| sharers.contains(holder)) {
+    // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
+    // after the listing, it had it all through it.
+    if !seen.iter().any(|holder| sharers.contains(holder) && holders::shares(&lock, holder.pid)) {
         return Ok(Holder::Gone);
     }
     let mut targets = topmost(&sharers);

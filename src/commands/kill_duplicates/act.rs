@@ -37,53 +37,36 @@ pub fn carry_out(
     let seen = before.instances.iter().chain(&before.probable).chain(&before.others);
     let known: HashSet<Identity> = seen.flat_map(|instance| &instance.members).copied().collect();
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
-    let (targets, owners) = targets(&candidates);
     notify.notice(&Notice::Passing(Passing::Stopping {
         count: candidates.len(),
         grace: if args.force { Duration::ZERO } else { grace },
     }));
-    let stopped = terminate::stop(&targets, &options);
+    let stopped = terminate::stop(&targets(&candidates), &options);
     let mut results: Vec<ResultView> = Vec::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        let own = owners.iter().zip(&stopped).filter(|(owner, _)| **owner == index).map(|(_, result)| &result.outcome);
-        // Of a loop and its bot, the worse outcome is the one to be told.
-        if let Some(worst) = own.max_by_key(|outcome| severity(outcome)) {
-            results.push(ResultView { pid: candidate.root.pid, result: worst.word(), detail: detail(worst) });
+    for candidate in &candidates {
+        let root = candidate.target().root;
+        if let Some(stopped) = stopped.iter().find(|stopped| stopped.root == root) {
+            let outcome = &stopped.outcome;
+            results.push(ResultView { pid: candidate.root.pid, result: outcome.word(), detail: detail(outcome) });
         }
     }
     stop_wrappers(&candidates, &options);
-    // Where the kept one has ended meanwhile, what its manager starts in its place is no duplicate.
-    let kept = plan.steps.iter().filter(|step| step.action == Action::Keep).map(|step| step.candidate.root);
-    let successors = kept.filter(|root| !root.is_alive()).count();
-    results.extend(respawned(&known, again, notify)?.into_iter().skip(successors));
+    let kept = plan.steps.iter().filter(|step| step.action == Action::Keep).map(|step| &step.candidate).collect();
+    results.extend(respawned(&known, kept, again, notify)?);
     Ok(results)
 }
 
-/// The targets, each once, and for each the candidate that it belongs to. Loops and supervisors come before every bot.
-fn targets(candidates: &[&Candidate]) -> (Vec<Target>, Vec<usize>) {
-    let mut list: Vec<(Target, usize, usize)> = Vec::new();
-    for (owner, candidate) in candidates.iter().enumerate() {
-        for target in candidate.targets() {
-            if !list.iter().any(|(known, _, _)| known.root == target.root) {
-                // The bot, or the solobot around it, comes after every loop and supervisor.
-                let is_bot = target.members.contains(&candidate.root);
-                list.push((target, owner, usize::from(is_bot)));
-            }
+/// The targets, each once. Loops and supervisors come before every bot.
+fn targets(candidates: &[&Candidate]) -> Vec<Target> {
+    let mut ordered = candidates.to_vec();
+    ordered.sort_by_key(|candidate| !candidate.is_starter);
+    let mut list: Vec<Target> = Vec::new();
+    for target in ordered.into_iter().map(Candidate::target) {
+        if list.iter().all(|known| known.root != target.root) {
+            list.push(target);
         }
     }
-    list.sort_by_key(|(_, _, order)| *order);
-    list.into_iter().map(|(target, owner, _)| (target, owner)).unzip()
-}
-
-fn severity(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Gone => 0,
-        Outcome::Terminated => 1,
-        Outcome::Killed => 2,
-        Outcome::Refused(_) => 3,
-        Outcome::NotPermitted { .. } => 4,
-        Outcome::Survived { .. } => 5,
-    }
+    list
 }
 
 fn detail(outcome: &Outcome) -> Option<String> {
@@ -120,9 +103,11 @@ fn ends_soon(process: Identity) -> bool {
     }
 }
 
-/// Instances that nobody knew before, seen while looking again for three seconds; by whom they were started.
+/// Instances that nobody knew before, seen while looking again for three seconds; by whom they were started. Where a kept
+/// one has ended meanwhile, what its manager starts in its place is no duplicate.
 fn respawned(
     known: &HashSet<Identity>,
+    mut kept: Vec<&Candidate>,
     again: &dyn Fn() -> Result<Vec<Instance>, Error>,
     notify: &mut dyn Notify,
 ) -> Result<Vec<ResultView>, Error> {
@@ -133,6 +118,13 @@ fn respawned(
         for instance in again()? {
             if !instance.members.iter().any(|member| known.contains(member)) && seen.insert(instance.root) {
                 let origin = &instance.origin;
+                let is_succeeded = |one: &&Candidate| {
+                    !one.root.is_alive() && (one.origin.kind, &one.origin.name) == (origin.kind, &origin.name)
+                };
+                if let Some(at) = kept.iter().position(is_succeeded) {
+                    kept.remove(at);
+                    continue;
+                }
                 let stop = origin.stop.as_ref().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
                 let detail = format!("started again by {origin}{stop}");
                 results.push(ResultView { pid: instance.root.pid, result: "respawned", detail: Some(detail) });

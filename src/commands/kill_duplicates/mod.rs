@@ -6,7 +6,7 @@ pub mod plan;
 
 use serde::Serialize;
 
-use self::plan::{Action, Candidate, Plan, Wishes};
+use self::plan::{Action, Candidate, Plan, Step, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
 use super::view::{Sentence, shortened};
@@ -21,10 +21,11 @@ use crate::lock::keeper;
 use crate::lock::state::{Facts, State, inspect_with};
 use crate::platform::proc;
 use crate::process::connections::{self, Polling, Subject};
-use crate::process::find::{self, Found};
+use crate::process::find::Found;
 use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
+use crate::process::matching::Doubt;
 use crate::settings::{Bot, Settings};
 
 /// What was planned and done.
@@ -115,12 +116,15 @@ pub fn stop(
 }
 
 /// Writes down which duplicates there were, and what became of them.
-fn tell(journal: &Journal, bot: &Bot, plan: &[PlanView], results: &[ResultView]) {
+fn tell(journal: &Journal, bot: &Bot, plan: &Plan, results: &[ResultView]) {
     let event = |what, pid| Event::new(what, &bot.name).lock(&bot.lock).pid(pid);
-    for duplicate in plan.iter().filter(|line| line.action != Action::Keep) {
-        journal.append(&event(What::DuplicateFound, duplicate.pid).detail(&duplicate.origin));
+    let (starters, instances): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| step.candidate.is_starter);
+    for duplicate in instances.iter().filter(|step| step.action != Action::Keep) {
+        let detail = PlanView::of(duplicate).origin;
+        journal.append(&event(What::DuplicateFound, duplicate.candidate.root.pid).detail(&detail));
     }
-    for result in results {
+    let is_starter = |result: &&ResultView| starters.iter().any(|step| step.candidate.root.pid == result.pid);
+    for result in results.iter().filter(|result| !is_starter(result)) {
         let what = match result.result {
             "terminated" | "killed" | "gone" => What::DuplicateStopped,
             "survived" | "not-permitted" => What::DuplicateSurvived,
@@ -190,7 +194,7 @@ impl Stopping<'_> {
         let results = act::carry_out(&plan, self.options, grace, &found, &again, notify)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
-            tell(&Journal::at(settings.journal()), &bot, &outcome.plan, &results);
+            tell(&Journal::at(settings.journal()), &bot, &plan, &results);
         }
         outcome.results = Some(results);
         Ok(outcome)
@@ -238,13 +242,17 @@ impl Stopping<'_> {
                 Some(Some(answer)) => answer,
                 Some(None) => return Err(several_meant(bots)),
             };
-            // What is only probable of a bot that is none of them is told all the same.
-            let sure = found.instances.iter().filter(|_| is_meant).map(|one| (one, false));
-            let all: Vec<_> = sure.chain(found.probable.iter().map(|one| (one, true))).collect();
-            if !all.is_empty() {
-                let facts = inspect_with(&bot.lock, &found.kin());
-                meant.push(all.into_iter().map(|(one, doubtful)| Candidate::of(one, &facts, doubtful)).collect());
+            if !is_meant {
+                continue;
             }
+            let facts = inspect_with(&bot.lock, &found.kin());
+            let sure = found.instances.iter().map(|one| certain(one, found, &facts));
+            // Of several bots none can be said to be theirs that runs something else.
+            let is_its = |one: &&Instance| bots.len() == 1 || found.runs_program_of(one);
+            let (own, strange): (Vec<_>, Vec<_>) = found.probable.iter().partition(is_its);
+            let probable = |one: &Instance| Candidate::of(one, &facts, true);
+            meant.push(sure.chain(own.into_iter().map(probable)).collect());
+            meant.push(strange.into_iter().map(probable).collect());
         }
         Ok(meant)
     }
@@ -254,7 +262,17 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     let io = |source| Error::Io { action: "list processes".into(), source };
     let Some(program) = &bot.program else { return Ok(Found::default()) };
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    find::find(&super::search(program, token, bot)).map_err(io)
+    super::find_instances(program, token, &bot.lock).map_err(io)
+}
+
+/// An instance of the bot. One that shows no token was perhaps started as the second of another bot that was started alike
+/// and shows another one: to start beside it would be wrong, and so would be to stop it, unless it has the bot's lock.
+fn certain(one: &Instance, found: &Found, facts: &Facts) -> Candidate {
+    let is_alike = |other: &Instance| (&other.args, &other.cwd) == (&one.args, &one.cwd);
+    let is_others = |other: &&Instance| other.token.is_some() && is_alike(other) && found.runs_program_of(other);
+    let candidate = Candidate::of(one, facts, false);
+    let in_doubt = one.token.is_none() && !candidate.holds && found.others.iter().any(|other| is_others(&other));
+    Candidate { doubt: in_doubt.then(|| Doubt::TokenUnseen.reason().to_owned()), ..candidate }
 }
 
 fn question(bot: &Bot, found: &Found) -> String {
@@ -264,7 +282,7 @@ fn question(bot: &Bot, found: &Found) -> String {
 fn describe(bot: &Bot, found: &Found, shown: fn(&str) -> String) -> String {
     let one = |one: &Instance| format!("PID {} ({})", one.root.pid, shown(&one.command));
     let list: Vec<String> = found.instances.iter().map(one).collect();
-    let token = found.instances.first().and_then(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
+    let token = found.instances.iter().find_map(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
     let token = token.map_or_else(String::new, |(id, token)| format!(" (bot id {id}, token {token})"));
     format!("{}{token}: {}", bot.name, list.join(", "))
 }

@@ -50,6 +50,10 @@ pub struct Candidate {
     pub doubt: Option<String>,
     /// It runs around solobot itself, or is one of its ancestors.
     pub is_around_us: bool,
+    /// Who started it, as it was when the plan was made.
+    pub starter: Option<Identity>,
+    /// It is no instance: it would start one again.
+    pub is_starter: bool,
 }
 
 impl Candidate {
@@ -68,6 +72,8 @@ impl Candidate {
             is_stopped: instance.is_stopped(),
             doubt: probable.then(|| doubt.unwrap_or_else(|| "it cannot be told which bot it is".into())),
             is_around_us: false,
+            starter: instance.ancestors.iter().copied().find(|ancestor| instance.origin.pid == Some(ancestor.pid)),
+            is_starter: false,
         };
         candidate.is_around_us = is_around_us(&candidate.members);
         candidate
@@ -76,10 +82,17 @@ impl Candidate {
     /// A process that holds the lock, where no program says what the bot is.
     pub fn of_holder(holder: Identity) -> Self {
         let origin = origin::of_process(holder).unwrap_or_else(Origin::unknown);
-        Self { holds: true, origin, ..Self::of_process(holder) }
+        let starter = origin.pid.and_then(Identity::of);
+        Self { holds: true, origin, starter, ..Self::of_process(holder) }
     }
 
-    /// A process that is to be stopped for what it started; what started it in turn does not matter.
+    /// The loop or home-made supervisor that would start it again.
+    fn its_starter(&self) -> Option<Self> {
+        let starter = self.starter.filter(|_| matches!(self.origin.kind, OriginKind::Loop | OriginKind::Parent))?;
+        let origin = self.origin.above.as_deref().cloned().unwrap_or_else(Origin::unknown);
+        Some(Self { origin, is_starter: true, ..Self::of_process(starter) })
+    }
+
     fn of_process(process: Identity) -> Self {
         let mut candidate = Self {
             root: process,
@@ -93,6 +106,8 @@ impl Candidate {
             is_stopped: false,
             doubt: None,
             is_around_us: false,
+            starter: None,
+            is_starter: false,
         };
         candidate.is_around_us = is_around_us(&candidate.members);
         candidate
@@ -114,25 +129,10 @@ impl Candidate {
         self.members.iter().chain(&self.wrappers).any(|member| member.pid == pid)
     }
 
-    /// What to stop, first to last: a loop or a home-made supervisor before its bot; a solobot instead of it, since it
-    /// passes TERM on and would count a second one as impatience.
-    pub fn targets(&self) -> Vec<Target> {
-        match self.origin.pid.and_then(Identity::of).filter(|_| self.origin.kind == OriginKind::Solobot) {
-            Some(solobot) => vec![Target { root: solobot, members: self.members.clone() }],
-            None => self.starter().map(Target::single).into_iter().chain([self.target()]).collect(),
-        }
-    }
-
-    /// A loop or a home-made supervisor, which starts again what is stopped before it.
-    fn starter(&self) -> Option<Identity> {
-        let origin = &self.origin;
-        matches!(origin.kind, OriginKind::Loop | OriginKind::Parent)
-            .then(|| origin.pid.and_then(Identity::of))
-            .flatten()
-    }
-
-    fn target(&self) -> Target {
-        Target { root: self.root, members: self.members.clone() }
+    /// What gets the signal: a solobot instead of its bot, since it passes TERM on and would count a second one as impatience.
+    pub fn target(&self) -> Target {
+        let solobot = self.starter.filter(|_| self.origin.kind == OriginKind::Solobot);
+        Target { root: solobot.unwrap_or(self.root), members: self.members.clone() }
     }
 }
 
@@ -204,9 +204,10 @@ impl Plan {
     /// A surplus instance stays because solobot does not touch it. One that is only probably the bot is taken for another
     /// one where a certain one was found; where none was, it may be the one that is to go, or one too many.
     pub fn is_blocked(&self) -> bool {
-        let mut blocked = self.steps.iter().filter(|step| step.action == Action::Blocked);
-        let is_guess = self.steps.iter().all(|step| step.candidate.doubt.is_some());
-        let counts = is_guess && (self.wants_none || self.steps.len() > 1);
+        let instances = || self.steps.iter().filter(|step| !step.candidate.is_starter);
+        let mut blocked = instances().filter(|step| step.action == Action::Blocked);
+        let is_guess = instances().all(|step| step.candidate.doubt.is_some());
+        let counts = is_guess && (self.wants_none || instances().count() > 1);
         blocked.any(|step| step.candidate.doubt.is_none() || counts)
     }
 
@@ -221,10 +222,10 @@ impl Plan {
 fn with_starters(steps: impl Iterator<Item = Step>) -> Vec<Step> {
     let mut all: Vec<Step> = Vec::new();
     for step in steps {
-        let starter = step.candidate.starter().filter(|_| step.action == Action::Stop);
-        if let Some(starter) = starter.filter(|starter| all.iter().all(|step| step.candidate.root != *starter)) {
+        let starter = step.candidate.its_starter().filter(|_| step.action == Action::Stop);
+        if let Some(starter) = starter.filter(|starter| all.iter().all(|step| step.candidate.root != starter.root)) {
             let reason = format!("it would start PID {} again", step.candidate.root.pid);
-            all.push(Step { candidate: Candidate::of_process(starter), action: Action::Stop, reason });
+            all.push(Step { candidate: starter, action: Action::Stop, reason });
         }
         all.push(step);
     }
@@ -310,6 +311,8 @@ mod tests {
             is_stopped: false,
             doubt: None,
             is_around_us: false,
+            starter: None,
+            is_starter: false,
         }
     }
 

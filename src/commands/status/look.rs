@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::super::notice::Notify;
 use super::super::polling;
 use super::super::view::LockView;
-use super::super::{distinct, facts_of_lock, search};
+use super::super::{distinct, facts_of_lock, find_instances};
 use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
@@ -191,7 +191,7 @@ impl<'a> Look<'a> {
         let token = super::super::token_of(bot, notify);
         let mut found = Found::default();
         if let Some(program) = &bot.program {
-            found = find::find(&search(program, token, bot))
+            found = find_instances(program, token, &bot.lock)
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if self.is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
                 found.refuse_nothing(program)?;
@@ -214,7 +214,7 @@ impl BotView {
         let probable = found.probable.iter().map(|one| InstanceView::doubtful(one, &facts));
         let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
         instances.sort_by_key(|one| (one.start, one.pid));
-        let seen = found.instances.first().and_then(|one| one.token.clone().zip(one.bot_id.clone()));
+        let seen = found.instances.iter().find_map(|one| one.token.clone().zip(one.bot_id.clone()));
         Self {
             name: bot.name.clone(),
             lock: Some(LockView::of(&facts)),

@@ -268,7 +268,8 @@ impl InstanceView {
             polling: Polling::Unknown,
             confidence: instance.confidence.word(),
             doubt: None,
-            is_stopped: instance.is_stopped(),
+            // A debugger stops it as well (`t`), and lets it go on itself.
+            is_stopped: instance.state == b'T',
             command: instance.command.clone(),
             pids: instance.pids(),
             members: instance.members.clone(),

@@ -135,8 +135,8 @@ fn bots_of(
 ) -> io::Result<Vec<Bot>> {
     let mut bots = match target.program {
         Some(program) => {
-            let known = marks::command_of(target.lock, &program.file_name());
-            let mut found = find::find(&Search::new(program).with_token(target.token).with_known(known))?;
+            let known = marks::started_under(target.lock);
+            let mut found = find::find(&Search::new(program).with_token(target.token).with_known(known.as_ref()))?;
             found.forecast();
             count(facts, &found);
             distinct(found, target)

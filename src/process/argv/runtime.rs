@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::{Invocation, Reading, Runner, Target, Wrapped, base, os, wrapper};
+use super::{Invocation, Reading, Runner, Target, base, os, wrapper};
 
 /// How one runtime reads its options.
 struct Rules {
@@ -167,11 +167,6 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
         } else if runner == Runner::Bun && arg == "x" {
             return wrapper::read_named("bunx", rest).map_or_else(|| runs(Target::Stdin, &[]), Reading::Wraps);
         } else if has(rules.subcommands, arg) && !rest.is_empty() {
-            if runner == Runner::Bun
-                && rest.iter().find(|word| !is_option(word)).is_some_and(|word| is_package_script(word))
-            {
-                return Reading::Wraps(Wrapped { name: "bun".into(), inner: vec![] });
-            }
             at += 1;
         } else {
             break;
@@ -187,15 +182,6 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
         Some(wrapped) => wrapped,
         None => runs(Target::Script(PathBuf::from(script)), rest),
     }
-}
-
-fn is_option(word: &OsStr) -> bool {
-    word.as_bytes().starts_with(b"-")
-}
-
-/// Whether `bun run WORD` runs a script of package.json, which has neither a folder nor an extension.
-fn is_package_script(word: &OsStr) -> bool {
-    !word.as_bytes().iter().any(|byte| b"./".contains(byte))
 }
 
 /// `--file=bot.php`.

@@ -10,7 +10,7 @@ use super::super::argv::{self, Invocation, Reading, Runner, Target};
 use super::super::details::{self, Details, Handle};
 use super::super::identity::Identity;
 use super::super::instance::{Node, Role};
-use super::super::matching::{Confidence, FileId, Match, Matcher, Sighting};
+use super::super::matching::{FileId, Match, Matcher, Sighting};
 use super::super::program::Program;
 use super::super::table::Hit;
 
@@ -32,7 +32,7 @@ impl Candidate {
     pub fn read(handle: &Handle, cmdline: &[u8], matcher: &Matcher<'_>, token_names: &[&str]) -> Option<Self> {
         let details = Details::with_argv(handle, argv::split(cmdline))?;
         let reading = argv::read(&details.argv, details.exe.as_deref());
-        let cwd = handle.link("cwd").map(|cwd| if cwd.exists() { cwd } else { argv::undeleted(&cwd) });
+        let cwd = handle.link("cwd").map(|cwd| argv::undeleted(&cwd));
         let mut candidate = Self { details, reading, cwd, token: None, found: None, is_blind: false };
         let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
         let environ = handle.read("environ").ok();
@@ -153,14 +153,17 @@ impl Tree {
         }
     }
 
-    /// Adds a process that is known to run the program, where a title in place of its command line hides that.
-    pub fn add_known(&mut self, known: Identity, matcher: &Matcher<'_>) {
+    /// Adds a process of which it is known what it was started as, if it shows a title in place of that.
+    pub fn add_known(&mut self, known: Identity, argv: &[String], matcher: &Matcher<'_>) {
         let names: Vec<&str> = self.token_names.iter().map(String::as_str).collect();
         let Some(handle) = Handle::open(known.pid) else { return };
-        let Ok(cmdline) = handle.read("cmdline") else { return };
-        let Some(mut candidate) = Candidate::read(&handle, &cmdline, matcher, &names) else { return };
-        if candidate.details.identity == known && candidate.has_title() {
-            candidate.found = Some(Match { confidence: Confidence::File, doubt: None, file: None });
+        let Ok(title) = handle.read("cmdline") else { return };
+        let read = |cmdline: &[u8]| {
+            Candidate::read(&handle, cmdline, matcher, &names).filter(|candidate| candidate.details.identity == known)
+        };
+        if read(&title).is_some_and(|candidate| candidate.has_title())
+            && let Some(candidate) = read(argv.join("\0").as_bytes())
+        {
             self.insert(candidate);
         }
     }

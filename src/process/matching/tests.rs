@@ -199,7 +199,7 @@ const RUNTIMES: &[(&str, &str, &str, &str)] = &[
     ("/srv/js/bot.ts", "file", "/srv/js", "bun run bot.ts"),
     ("/srv/js/bot.ts", "file", "/srv/js", "bun --watch run ./bot.ts"),
     ("/srv/js/bot.ts", "file", "/srv/js", "/srv/js/node_modules/bun/bin/bun.exe --watch bot.ts"),
-    ("/srv/js/start", "no", "/srv/js", "bun run --silent start"),
+    ("/srv/js/bot.ts", "file", "/srv/js", "bun run bot"),
     ("/srv/js/bot.ts", "file", "/srv/js", "deno run --allow-net -A bot.ts"),
     ("/srv/rb/bot.rb", "file", "/srv/rb", "ruby -W0 -I lib bot.rb"),
     ("/srv/rb/bot.rb", "file", "/srv/rb", "ruby3.2 ./bot.rb"),

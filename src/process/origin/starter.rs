@@ -96,12 +96,18 @@ fn runs(invocation: &Invocation, pid: i32) -> Starter {
         return Starter::Shell;
     }
     match &invocation.target {
+        // `bun run start`: a script of package.json.
+        Target::Script(word) if invocation.runner == Runner::Bun && is_plain_word(word.as_os_str()) => Starter::Wrapper,
         Target::Script(script) if script.file_name().is_some_and(|name| name == "supervisord") => Starter::Supervisord,
         Target::Module(name) if name == "supervisor.supervisord" || name == "supervisor" => Starter::Supervisord,
         // What keeps a container alive, and reaps.
         Target::Executable(name) if pid == 1 && is_idle_init(argv::base(name)) => Starter::Init,
         _ => Starter::Other,
     }
+}
+
+fn is_plain_word(word: &OsStr) -> bool {
+    !word.as_bytes().iter().any(|byte| b"./".contains(byte))
 }
 
 fn is_idle_init(name: &OsStr) -> bool {

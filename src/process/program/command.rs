@@ -42,7 +42,13 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
     }
     match argv::read(command, None) {
         Reading::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
-        Reading::Runs(invocation) => Program::of_invocation(&invocation, None, cwd),
+        Reading::Runs(invocation) => {
+            let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
+            match line {
+                Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),
+                None => Program::of_invocation(&invocation, None, cwd),
+            }
+        }
     }
 }
 
@@ -105,8 +111,9 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(absolute(cwd, Path::new(name)));
     }
-    let path = std::env::var_os(crate::env::PATH).unwrap_or_default();
-    let in_path = std::env::split_paths(&path).map(|dir| absolute(cwd, &dir.join(name)));
+    let path = std::env::var_os(crate::env::PATH);
+    let folders = path.iter().flat_map(std::env::split_paths);
+    let in_path = folders.map(|dir| absolute(cwd, &dir.join(name)));
     let installed = cwd.ancestors().map(|dir| dir.join("node_modules/.bin").join(name));
     in_path.chain(installed).find(|file| file.is_file())
 }
