@@ -59,6 +59,7 @@ until_so() {
     done
 }
 polls() { grep -qs ', I poll' "$1.log"; }
+names() { [[ $(<"$1") == "$2" ]]; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 # The bot's own PID, from what it said.
 bot_of() { sed -n 's/.*PID \([0-9]*\)\] .*I poll$/\1/p' "$1.log"; }
@@ -73,7 +74,7 @@ until_so "the first bot polls" polls first
 first_bot=$(bot_of first)
 STARTED+=("$first_bot")
 cat first.log
-[[ $(<bot.lock) == "$first_bot" ]] || fail "the lock's text is the bot's PID"
+until_so "the lock's text is the bot's PID" names bot.lock "$first_bot"
 
 step "2. A second start does not run a second bot: it waits, and says for whom."
 run 75 acquire -n -l bot.lock -- python3 bot.py --name impatient

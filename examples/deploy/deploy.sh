@@ -31,6 +31,7 @@ switch() { ln -sfn "$1" current.new && mv -T current.new current; }
 up() {
     local pid
     bash -c "$START" && solobot check --running --wait "$START_WAIT" "$BOT" || return 1
+    sleep 1                                     # until the bot has been started, the text is solobot's own PID
     pid=$(<.solobot.lock)
     sleep "$SETTLE"
     solobot check --running "$BOT" && [[ $(<.solobot.lock) == "$pid" ]]

@@ -127,6 +127,9 @@ fn a_lock_that_a_helper_inherited() {
         test.bot("bot.py");
         test.run("sh -c 'exec 9>bot.lock; flock 9; tail -f /dev/null & echo $! >helper.pid'").code(0);
         let helper: i32 = test.read("helper.pid").trim().parse().unwrap();
+        // A shell in the moment before, which holds a lock on purpose.
+        let is_tail = || std::fs::read_to_string(format!("/proc/{helper}/comm")).is_ok_and(|name| name == "tail\n");
+        wait_until("the helper runs", is_tail);
         let seen = diagnose(test, "-m bot.py -l bot.lock", 1);
         assert_eq!(codes(&seen), ["inherited-lock"]);
         let found = finding(&seen, "inherited-lock");
