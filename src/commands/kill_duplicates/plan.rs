@@ -86,11 +86,15 @@ impl Candidate {
         Self { holds: true, origin, starter, ..Self::of_process(holder) }
     }
 
-    /// The loop or home-made supervisor that would start it again.
+    /// The loop or home-made supervisor that would start it again, and so has to stop first.
+    fn restarter(&self) -> Option<Identity> {
+        self.starter.filter(|_| matches!(self.origin.kind, OriginKind::Loop | OriginKind::Parent))
+    }
+
+    /// That one as a candidate.
     fn its_starter(&self) -> Option<Self> {
-        let starter = self.starter.filter(|_| matches!(self.origin.kind, OriginKind::Loop | OriginKind::Parent))?;
         let origin = self.origin.above.as_deref().cloned().unwrap_or_else(Origin::unknown);
-        Some(Self { origin, is_starter: true, ..Self::of_process(starter) })
+        Some(Self { origin, is_starter: true, ..Self::of_process(self.restarter()?) })
     }
 
     fn of_process(process: Identity) -> Self {
@@ -289,6 +293,12 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
     if origin.would_respawn() && !wishes.include_managed {
         return (Action::Blocked, format!("{origin} would start it again; --include-managed stops it all the same"));
     }
+    if let Some(starter) = candidate.restarter().filter(|&starter| is_around_us(&[starter])) {
+        return (
+            Action::Blocked,
+            format!("PID {starter} would start it again, and is never stopped: PID 1, or this solobot runs inside it"),
+        );
+    }
     (Action::Stop, if wishes.keep == Keep::None { "all are to stop" } else { "surplus" }.into())
 }
 
@@ -378,6 +388,21 @@ mod tests {
             let forced = Wishes { include_managed: true, ..WISHES };
             let holder = Candidate { holds: true, ..candidate(11) };
             assert_eq!(plan(&[holder, managed(12, kind, respawns)], forced)[1].1, Action::Stop);
+        }
+    }
+
+    #[test]
+    fn a_starter_that_must_never_be_signalled_is_in_no_plan() {
+        let forced = Wishes { keep: Keep::None, include_managed: true, ..WISHES };
+        let above_us = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        for (starter, expected) in [
+            (1, vec![(11, Action::Blocked)]),
+            (above_us, vec![(11, Action::Blocked)]),
+            (i32::MAX, vec![(i32::MAX, Action::Stop), (11, Action::Stop)]),
+        ] {
+            let starter = Some(Identity { pid: starter, start_ticks: 1 });
+            let started = Candidate { starter, ..managed(11, OriginKind::Parent, Respawns::Yes) };
+            assert_eq!(plan(&[started], forced), expected);
         }
     }
 
