@@ -18,6 +18,7 @@ use crate::duration::Limit;
 use crate::error::{Error, Expected};
 use crate::exit::Exit;
 use crate::lock::keeper;
+use crate::lock::marks;
 use crate::lock::state::{Facts, State, unseen_holder};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -164,7 +165,7 @@ fn answers_of(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify)
     let found = match &bot.program {
         Some(program) => {
             let token = super::token_of(bot, notify);
-            let found = super::find_instances(program, token, &bot.lock)
+            let found = marks::find_instances(program, token, &bot.lock)
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if is_first {
                 found.refuse_nothing(program)?;

@@ -18,17 +18,12 @@ pub mod status;
 pub mod unseen;
 pub mod view;
 
-use std::io;
-use std::path::Path;
-
 use crate::cli::{self, Cli, Command};
 use crate::completion;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::lock::marks;
 use crate::lock::state::{self, Facts};
-use crate::process::find::{self, Found, Search};
-use crate::process::program::Program;
+use crate::process::find::Found;
 use crate::settings::{Bot, Context, Settings};
 use crate::telegram::token::Token;
 use notice::{Notice, Notify};
@@ -102,12 +97,6 @@ pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a 
             None
         }
     }
-}
-
-/// Finds a bot's instances: by its program, and by the record of its lock where one has a title.
-fn find_instances(program: &Program, token: Option<&Token>, lock: &Path) -> io::Result<Found> {
-    let known = marks::started_under(lock);
-    find::find(&Search::new(program).with_token(token).with_known(known.as_ref()))
 }
 
 /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name can mean

@@ -1,5 +1,5 @@
 //! Locks that mark whoever holds them as a bot, where nothing is configured: those of the known layouts, and any file with
-//! solobot's own record beside it.
+//! solobot's own record beside it. The same record tells which process a bot is that shows a title.
 //!
 //! Not promised: holders whose descriptors may not be read, and whatever another program locks under another name.
 
@@ -15,7 +15,10 @@ use super::keeper;
 use super::layouts;
 use super::orphan::is_here;
 use super::owner::{self, Record};
+use crate::process::find::{self, Found, Search};
 use crate::process::identity::{self, Identity};
+use crate::process::program::Program;
+use crate::telegram::token::Token;
 
 /// A lock that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +61,22 @@ fn record_of(lock: &Path) -> Option<Record> {
 
 /// For whom the lock was taken, as long as that one lives.
 fn taken_for(record: &Record) -> Option<Identity> {
-    let details = record.details.as_ref().filter(|details| is_here(details))?;
-    let process = Identity { pid: i32::try_from(record.pid).ok()?, start_ticks: details.start_ticks };
-    process.is_alive().then_some(process)
+    let is_here = record.details.as_ref().is_some_and(is_here);
+    record.process().filter(|process| is_here && process.is_alive())
+}
+
+/// Finds the instances of a program whose lock this is: by their command lines, and where one shows a title by the record.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn find_instances(program: &Program, token: Option<&Token>, lock: &Path) -> io::Result<Found> {
+    let known = started_under(lock);
+    find::find(&Search::new(program).with_token(token).with_known(known.as_ref()))
 }
 
 /// The COMMAND that solobot holds this lock for, and its command line as it was: it may have put a title in that one's
 /// place. The record is a hint; that the process or one above it has the lock is the proof.
-pub fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
+fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
     let record = record_of(lock)?;
     let process = taken_for(&record)?;
     let file = open_to_look(lock).ok()?;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::carriers;
 use super::file::{Inode, LockFile};
-use super::owner::{Details, Found};
+use super::owner::{Details, Found, Record};
 use super::text::Text;
 use crate::env;
 use crate::platform::user;
@@ -19,7 +19,7 @@ use crate::process::identity::{self, Identity, Stat};
 
 /// Whether the lock was taken for a COMMAND by a solobot that is dead now, and only that COMMAND's processes hold it.
 pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> bool {
-    let is_abandoned = |details: &Details| is_here(details) && !holder_of(details).is_alive();
+    let is_abandoned = |details: &Details| is_here(details) && !details.holder().is_alive();
     match record.details() {
         _ if holders.is_empty() => false,
         // Whom the record names tends the lock, or cannot be judged from here.
@@ -45,7 +45,8 @@ fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details
         Some(0) => {
             let was_given =
                 |(path, holder): (PathBuf, i32)| holder == details.holder_pid && is_same(&path, lock.path());
-            command_of(record) == Some(process) || environment_of(process.pid).is_some_and(was_given)
+            record.record().and_then(Record::process) == Some(process)
+                || environment_of(process.pid).is_some_and(was_given)
         }
         Some(caller) => caller == details.holder_pid && !holders.iter().any(|holder| holder.pid == caller),
         None => false,
@@ -55,17 +56,8 @@ fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details
 /// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one.
 pub fn abandoned(record: &Found) -> Option<Identity> {
     let details = record.details()?;
-    let is_abandoned = is_here(details) && !holder_of(details).is_alive();
-    command_of(record).filter(|command| is_abandoned && command.is_alive())
-}
-
-fn command_of(record: &Found) -> Option<Identity> {
-    let start_ticks = record.details()?.start_ticks;
-    Some(Identity { pid: i32::try_from(record.record()?.pid).ok()?, start_ticks })
-}
-
-fn holder_of(details: &Details) -> Identity {
-    Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks }
+    let is_abandoned = is_here(details) && !details.holder().is_alive();
+    record.record()?.process().filter(|command| is_abandoned && command.is_alive())
 }
 
 /// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::file::give_to_folder_owner;
 use crate::platform::filesystem::{self, careful_open, is_link_refusal};
 use crate::platform::user;
+use crate::process::identity::Identity;
 
 /// The newest layout of the record that this version understands.
 pub const SCHEMA: u32 = 1;
@@ -67,6 +68,20 @@ pub struct Details {
     /// Whether the lock was taken over from a holder that was stopped for it.
     #[serde(default)]
     pub took_over: bool,
+}
+
+impl Record {
+    /// The process that the lock was taken for; `None` where the record has no start time or no PID that can be one.
+    pub fn process(&self) -> Option<Identity> {
+        Some(Identity { pid: i32::try_from(self.pid).ok()?, start_ticks: self.details.as_ref()?.start_ticks })
+    }
+}
+
+impl Details {
+    /// Who took it.
+    pub fn holder(&self) -> Identity {
+        Identity { pid: self.holder_pid, start_ticks: self.holder_start_ticks }
+    }
 }
 
 /// What was found where the record should be.

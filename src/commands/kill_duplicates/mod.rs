@@ -18,6 +18,7 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::keeper;
+use crate::lock::marks;
 use crate::lock::state::{Facts, State, inspect_with};
 use crate::platform::proc;
 use crate::process::connections::{self, Polling, Subject};
@@ -262,7 +263,7 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     let io = |source| Error::Io { action: "list processes".into(), source };
     let Some(program) = &bot.program else { return Ok(Found::default()) };
     let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    super::find_instances(program, token, &bot.lock).map_err(io)
+    marks::find_instances(program, token, &bot.lock).map_err(io)
 }
 
 /// An instance of the bot. One that shows no token was perhaps started as the second of another bot that was started alike
@@ -340,7 +341,7 @@ fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
 fn waiting_solobot(bot: &Bot, facts: &Facts) -> Option<Candidate> {
     let record = facts.record.record().filter(|record| record.app_name == bot.name)?;
     let details = record.details.as_ref()?;
-    let holder = Identity { pid: details.holder_pid, start_ticks: details.holder_start_ticks };
+    let holder = details.holder();
     let holds = matches!(&facts.state, State::Held { holders, .. } if holders.contains(&holder));
     holds.then(|| Candidate::of_holder(holder))
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::super::notice::Notify;
 use super::super::polling;
 use super::super::view::LockView;
-use super::super::{distinct, facts_of_lock, find_instances};
+use super::super::{distinct, facts_of_lock};
 use super::{BotView, InstanceView, Outcome, Polling, TokenView};
 use crate::cli;
 use crate::error::Error;
@@ -191,7 +191,7 @@ impl<'a> Look<'a> {
         let token = super::super::token_of(bot, notify);
         let mut found = Found::default();
         if let Some(program) = &bot.program {
-            found = find_instances(program, token, &bot.lock)
+            found = marks::find_instances(program, token, &bot.lock)
                 .map_err(|source| Error::Io { action: "list processes".into(), source })?;
             if self.is_first && matches!(bot.provenance.of("program"), Origin::Flag(_)) {
                 found.refuse_nothing(program)?;

@@ -27,7 +27,7 @@ use crate::lock::carriers::{self, LockedFile};
 use crate::lock::marks;
 use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use crate::process::details::{Handle, variable};
-use crate::process::find::{self, Found, Search};
+use crate::process::find::Found;
 use crate::process::instance::Instance;
 use crate::process::keep::is_around_us;
 use crate::process::program::Program;
@@ -135,8 +135,7 @@ fn bots_of(
 ) -> io::Result<Vec<Bot>> {
     let mut bots = match target.program {
         Some(program) => {
-            let known = marks::started_under(target.lock);
-            let mut found = find::find(&Search::new(program).with_token(target.token).with_known(known.as_ref()))?;
+            let mut found = marks::find_instances(program, target.token, target.lock)?;
             found.forecast();
             count(facts, &found);
             distinct(found, target)
