@@ -69,13 +69,11 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
     let managed = || first(&|one| sure(one) && one.is_managed, "a service manager keeps it");
     let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
-    let passes_over =
-        |at: usize| all.iter().enumerate().any(|(other, one)| other != at && counts(one) && one.is_stopped);
-    let of_age = |at: usize, why, among| (at, if passes_over(at) { among } else { why });
-    let oldest =
-        || all.iter().position(sure).map(|at| of_age(at, "it is the oldest", "it is the oldest that is not stopped"));
-    let newest =
-        || all.iter().rposition(sure).map(|at| of_age(at, "it is the newest", "it is the newest that is not stopped"));
+    let some_are_stopped = all.iter().any(|one| counts(one) && one.is_stopped);
+    let of_age = |why, of_the_others| if some_are_stopped { of_the_others } else { why };
+    let oldest = || first(&sure, of_age("it is the oldest", "it is the oldest that is not stopped"));
+    let newest = of_age("it is the newest", "it is the newest that is not stopped");
+    let newest = || all.iter().rposition(sure).map(|at| (at, newest));
     match keep {
         _ if ours.is_some() => ours,
         Keep::None => None,

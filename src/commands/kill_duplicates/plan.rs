@@ -354,7 +354,9 @@ mod tests {
     #[test]
     fn a_stopped_one_never_stays_and_keep_none_keeps_none() {
         let stopped = Candidate { is_stopped: true, ..candidate(11) };
-        assert_eq!(plan(&[stopped, candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Stop)]);
+        assert_eq!(plan(&[stopped.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Stop)]);
+        let steps = Plan::make(vec![vec![stopped, candidate(12)]], &WISHES).unwrap().steps;
+        assert_eq!(steps[0].reason, "it is the oldest that is not stopped");
         assert_eq!(
             plan(&[Candidate { is_stopped: true, ..candidate(11) }], WISHES),
             [(11, Action::Keep)],
