@@ -152,9 +152,16 @@ impl Stopping<'_> {
             found.refuse_nothing(program)?;
         }
         found.forecast();
-        let distinct = super::distinct(&asked, found.clone());
-        let bot = if let [(only, _)] = distinct.as_slice() { only } else { &asked }.clone();
-        let facts = inspect_with(&bot.lock, &found.kin());
+        let look_at_lock = |(bot, found): (Bot, Found)| {
+            let facts = inspect_with(&bot.lock, &found.kin());
+            Seen { bot, found, facts }
+        };
+        let distinct: Vec<Seen> = super::distinct(&asked, found.clone()).into_iter().map(look_at_lock).collect();
+        // What concerns none of several alone is asked of the lock that was asked for.
+        let (bot, facts) = match distinct.as_slice() {
+            [only] => (only.bot.clone(), only.facts.clone()),
+            _ => (asked.clone(), inspect_with(&asked.lock, &found.kin())),
+        };
         let mut bots = match program {
             Some(_) => self.meant(&distinct, notify)?,
             None => vec![holders_of(&bot, &facts)?],
@@ -232,13 +239,13 @@ impl Stopping<'_> {
 
     /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
     /// is told.
-    fn meant(&self, bots: &[(Bot, Found)], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
-        let needs = |found: &Found| self.keep == Keep::None || found.instances.len() > 1;
-        let several = bots.iter().filter(|(_, found)| needs(found)).count() > 1 && !self.options.all;
+    fn meant(&self, bots: &[Seen], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
+        let needs = |seen: &Seen| self.keep == Keep::None || seen.found.instances.len() > 1;
+        let several = bots.iter().filter(|seen| needs(seen)).count() > 1 && !self.options.all;
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
-        for (bot, found) in bots {
+        for seen in bots {
             // With nothing surplus the plan still says what is kept.
-            let is_meant = match (several && needs(found)).then(|| notify.confirm(&question(bot, found))) {
+            let is_meant = match (several && needs(seen)).then(|| notify.confirm(&seen.question())) {
                 None => true,
                 Some(Some(answer)) => answer,
                 Some(None) => return Err(several_meant(bots)),
@@ -246,12 +253,12 @@ impl Stopping<'_> {
             if !is_meant {
                 continue;
             }
-            let facts = inspect_with(&bot.lock, &found.kin());
-            let sure = found.instances.iter().map(|one| certain(one, found, &facts));
+            let found = &seen.found;
+            let sure = found.instances.iter().map(|one| seen.certain(one));
             // Of several bots none can be said to be theirs that runs something else.
             let is_its = |one: &&Instance| bots.len() == 1 || found.runs_program_of(one);
             let (own, strange): (Vec<_>, Vec<_>) = found.probable.iter().partition(is_its);
-            let probable = |one: &Instance| Candidate::of(one, &facts, true);
+            let probable = |one: &Instance| Candidate::of(one, &seen.facts, true);
             meant.push(sure.chain(own.into_iter().map(probable)).collect());
             meant.push(strange.into_iter().map(probable).collect());
         }
@@ -266,39 +273,52 @@ fn look(bot: &Bot) -> Result<Found, Error> {
     marks::find_instances(program, token, &bot.lock).map_err(io)
 }
 
-/// An instance of the bot. One that shows no token was perhaps started as the second of another bot that was started alike
-/// and shows another one: to start beside it would be wrong, and so would be to stop it, unless it has the bot's lock.
-fn certain(one: &Instance, found: &Found, facts: &Facts) -> Candidate {
-    let is_alike = |other: &Instance| (&other.args, &other.cwd) == (&one.args, &one.cwd);
-    let is_others = |other: &&Instance| other.token.is_some() && is_alike(other) && found.runs_program_of(other);
-    let candidate = Candidate::of(one, facts, false);
-    let in_doubt = one.token.is_none() && !candidate.holds && found.others.iter().any(|other| is_others(&other));
-    Candidate { doubt: in_doubt.then(|| Doubt::TokenUnseen.reason().to_owned()), ..candidate }
+/// One of the bots that are meant, its instances, and its lock.
+struct Seen {
+    bot: Bot,
+    found: Found,
+    facts: Facts,
 }
 
-fn question(bot: &Bot, found: &Found) -> String {
-    format!("Several bots are meant. This one? {}", describe(bot, found, shortened))
+impl Seen {
+    /// An instance of the bot. One that shows no token was perhaps started as the second of another bot that was started
+    /// alike and shows another one: to start beside it would be wrong, and so would be to stop it, unless it has the bot's
+    /// lock.
+    fn certain(&self, one: &Instance) -> Candidate {
+        let is_alike = |other: &Instance| (&other.args, &other.cwd) == (&one.args, &one.cwd);
+        let is_others =
+            |other: &Instance| other.token.is_some() && is_alike(other) && self.found.runs_program_of(other);
+        let candidate = Candidate::of(one, &self.facts, false);
+        let in_doubt = one.token.is_none() && !candidate.holds && self.found.others.iter().any(is_others);
+        Candidate { doubt: in_doubt.then(|| Doubt::TokenUnseen.reason().to_owned()), ..candidate }
+    }
+
+    fn question(&self) -> String {
+        format!("Several bots are meant. This one? {}", self.describe())
+    }
+
+    fn describe(&self) -> String {
+        let all = &self.found.instances;
+        let list: Vec<String> =
+            all.iter().map(|one| format!("PID {} ({})", one.root.pid, shortened(&one.command))).collect();
+        let token = all.iter().find_map(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
+        let token = token.map_or_else(String::new, |(id, token)| format!(" (bot id {id}, token {token})"));
+        format!("{}{token}: {}", self.bot.name, list.join(", "))
+    }
 }
 
-fn describe(bot: &Bot, found: &Found, shown: fn(&str) -> String) -> String {
-    let one = |one: &Instance| format!("PID {} ({})", one.root.pid, shown(&one.command));
-    let list: Vec<String> = found.instances.iter().map(one).collect();
-    let token = found.instances.iter().find_map(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
-    let token = token.map_or_else(String::new, |(id, token)| format!(" (bot id {id}, token {token})"));
-    format!("{}{token}: {}", bot.name, list.join(", "))
-}
-
-fn several_meant(bots: &[(Bot, Found)]) -> Error {
-    let list: Vec<String> = bots.iter().map(|(bot, found)| describe(bot, found, shortened)).collect();
-    let (first, _) = &bots[0];
-    let by_path = bots.iter().any(|(bot, _)| bot.name != first.name).then(|| first.typed());
-    let by_token = || "name its token: --token-env NAME, --token-file PATH or --env-file PATH".to_owned();
+fn several_meant(bots: &[Seen]) -> Error {
+    let list: Vec<String> = bots.iter().map(Seen::describe).collect();
+    let first = &bots[0].bot;
+    let have_paths = bots.iter().any(|seen| seen.bot.name != first.name);
+    let which = if have_paths {
+        format!("name one by its path, as in {}", first.typed())
+    } else {
+        "name its token: --token-env NAME, --token-file PATH or --env-file PATH".to_owned()
+    };
     Error::Usage {
         message: format!("several bots are meant: {}", list.join("; ")),
-        hints: vec![
-            by_path.map_or_else(by_token, |path| format!("name one by its path, as in {path}")),
-            "or all of them: --all".into(),
-        ],
+        hints: vec![which, "or all of them: --all".into()],
     }
 }
 

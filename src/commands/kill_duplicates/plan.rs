@@ -403,8 +403,8 @@ mod tests {
             (i32::MAX, vec![(i32::MAX, Action::Stop), (11, Action::Stop)]),
         ] {
             let starter = Some(Identity { pid: starter, start_ticks: 1 });
-            let started = Candidate { starter, ..managed(11, OriginKind::Parent, Respawns::Yes) };
-            assert_eq!(plan(&[started], forced), expected);
+            let bot = Candidate { starter, ..managed(11, OriginKind::Parent, Respawns::Yes) };
+            assert_eq!(plan(&[bot], forced), expected);
         }
     }
 
