@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use crate::duplicates::{other_token, pids};
-use crate::harness::{Terminal, alive, alone, holds_for, token};
-use crate::scenes::{assert_alive, by_hand, by_pid, pid, with};
+use crate::harness::{Signal, Terminal, alive, alone, holds_for, send, token, wait_until};
+use crate::scenes::{assert_alive, by_hand, by_pid, pid, with, with_token};
 
 #[test]
 fn a_bare_name_that_means_several_bots() {
@@ -73,13 +73,7 @@ fn all_keeps_one_of_each_bot() {
 fn the_token_tells_bots_apart() {
     alone(|test| {
         test.bot("bot.py");
-        let start = |name: &str, token: &str| {
-            let mut command = test.command("python3 bot.py");
-            command.env("BOT_OPTIONS", format!("--pid-file {name}")).env("BOT_TOKEN", token);
-            let bot = test.start_command(command);
-            test.wait_for_pid(name);
-            bot
-        };
+        let start = |name: &str, token: &str| with_token(test, name, Some(token));
         let ours = [start("a.pid", &token()), start("b.pid", &token())];
         let theirs = [start("c.pid", &other_token()), start("d.pid", &other_token())];
         // The same program with two tokens: two bots.
@@ -211,13 +205,7 @@ fn a_bare_name_from_another_folder_means_each_bot_with_its_own_lock() {
 fn one_instance_of_each_of_two_bots_is_said_to_stay() {
     alone(|test| {
         test.bot("bot.py");
-        let start = |name: &str, token: &str| {
-            let mut command = test.command("python3 bot.py");
-            command.env("BOT_OPTIONS", format!("--pid-file {name}")).env("BOT_TOKEN", token);
-            let bot = test.start_command(command);
-            test.wait_for_pid(name);
-            bot
-        };
+        let start = |name: &str, token: &str| with_token(test, name, Some(token));
         let bots = [start("a.pid", &token()), start("b.pid", &other_token())];
         let plan = test.solobot("kill-duplicates --json -m bot.py").run().code(0).json();
         assert_eq!(with(&plan, "plan", "keep"), pids(&bots), "{plan}");
@@ -251,17 +239,9 @@ fn whoever_would_start_it_again_is_in_the_plan() {
 fn one_without_a_visible_token_between_two_bots() {
     alone(|test| {
         test.bot("bot.py");
-        let start = |name: &str, token: Option<&str>| {
-            let mut command = test.command("python3 bot.py");
-            command.env("BOT_OPTIONS", format!("--pid-file {name}"));
-            command.envs(token.map(|token| ("BOT_TOKEN", token)));
-            let bot = test.start_command(command);
-            test.wait_for_pid(name);
-            bot
-        };
-        let ours = start("a.pid", Some(&token()));
-        let theirs = start("b.pid", Some(&other_token()));
-        let unseen = start("c.pid", None);
+        let ours = with_token(test, "a.pid", Some(&token()));
+        let theirs = with_token(test, "b.pid", Some(&other_token()));
+        let unseen = with_token(test, "c.pid", None);
         let asked = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).run();
         let plan = asked("kill-duplicates --json --dry-run -m bot.py").code(0).json();
         assert_eq!(with(&plan, "plan", "keep"), [ours.pid()], "{plan}");
@@ -270,5 +250,27 @@ fn one_without_a_visible_token_between_two_bots() {
         asked("check -m bot.py").code(1).stdout_has(&["it runs", &unseen.pid().to_string()]);
         asked("acquire -n -- python3 bot.py").code(75).stderr_has(&[&unseen.pid().to_string()]);
         assert_alive("theirs", &[theirs.pid(), unseen.pid()]);
+    });
+}
+
+/// What its manager starts in place of the kept one is no duplicate.
+#[test]
+fn the_successor_of_the_kept_one_is_no_respawn() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write(
+            "supervisor.py",
+            "import os, subprocess, sys\nos.environ['BOT_OPTIONS'] = '--pid-file kept.pid'\nwhile True:\n    \
+             subprocess.call([sys.executable, 'bot.py'])\n",
+        );
+        let supervisor = test.start("python3 supervisor.py");
+        let kept = test.wait_for_pid("kept.pid");
+        let surplus = by_hand(test, "bot.py", 1, "");
+        let stop = test.solobot(&format!("kill-duplicates -y --json --keep {kept} -m bot.py")).start();
+        wait_until("the surplus one has gone", || !alive(surplus[0].pid()));
+        send(kept, Signal::KILL);
+        let done = stop.finish().code(0).json();
+        assert_eq!(with(&done, "results", "respawned"), [] as [i32; 0], "{done}");
+        drop(supervisor);
     });
 }

@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::duplicates::other_token;
 use crate::harness::{Test, alone, token, wait_until};
 use crate::holding::stale;
+use crate::scenes::with_token;
 use crate::standin::Standin;
 use crate::telegram_webhook::asking;
 
@@ -155,5 +157,18 @@ fn every_figure_counts_what_it_says() {
         ]);
         waiter.kill();
         drop(holder);
+    });
+}
+
+/// Two bots that only their tokens tell apart have one name, and a sample must not come twice.
+#[test]
+fn distinct_bots_of_one_name_are_one_sample() {
+    alone(|test| {
+        test.bot("bot.py");
+        let _bots =
+            [token(), other_token()].map(|token| with_token(test, &format!("{}.pid", &token[..9]), Some(&token)));
+        let output = test.solobot("metrics -m bot.py").run().code(0);
+        assert_eq!(output.stdout().matches("solobot_instances{bot=\"bot.py\"} 2\n").count(), 1, "{}", output.stdout());
+        is_valid(output.stdout());
     });
 }

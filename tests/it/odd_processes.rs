@@ -61,6 +61,8 @@ fn a_stopped_one_is_an_instance() {
         bots[0].signal(Signal::STOP);
         wait_until("it is stopped", || is_stopped(bots[0].pid()));
         only(test, "-m bot.py", bots[0].pid());
+        let said = format!("PID {} is stopped and serves nobody; kill -CONT {0} lets it go on", bots[0].pid());
+        test.solobot("status -m bot.py").run().code(0).stdout_has(&[&said]);
         test.solobot("check -m bot.py").run().code(1).stdout_has(&[&bots[0].pid().to_string()]);
         test.solobot("stop -m bot.py").run().code(0).stdout_has(&["terminated"]);
     });

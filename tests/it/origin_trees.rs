@@ -178,12 +178,14 @@ fn a_reloader_and_its_server_are_one_instance() {
     });
 }
 
+/// A bot that calls itself what its first argument says.
+const TITLED: &str = "import os, setproctitle, signal, sys\nsetproctitle.setproctitle(sys.argv[1])\n\
+                      open('t.tmp', 'w').write(str(os.getpid()))\nos.rename('t.tmp', 'titled.pid')\nsignal.pause()\n";
+
 #[test]
 fn a_title_of_its_own() {
     alone(|test| {
-        let titled = "import os, setproctitle, signal, sys\nsetproctitle.setproctitle(sys.argv[1])\n\
-                      open('t.tmp', 'w').write(str(os.getpid()))\nos.rename('t.tmp', 'titled.pid')\nsignal.pause()\n";
-        test.write("bot.py", titled);
+        test.write("bot.py", TITLED);
         for (title, confidence) in [("python3 bot.py", "file"), ("bot: polling", "probable")] {
             let _ = std::fs::remove_file(test.path("titled.pid"));
             let bot = test.start(&format!("{} bot.py '{title}'", installed("venv/bin/python3")));
@@ -208,9 +210,7 @@ fn a_title_of_its_own() {
 #[test]
 fn a_title_that_tells_nothing_under_its_own_lock() {
     alone(|test| {
-        let titled = "import os, setproctitle, signal, sys\nsetproctitle.setproctitle(sys.argv[1])\n\
-                      open('t.tmp', 'w').write(str(os.getpid()))\nos.rename('t.tmp', 'titled.pid')\nsignal.pause()\n";
-        test.write("main.py", titled);
+        test.write("main.py", TITLED);
         for title in ["my own words", "chatter", "chatter: polling"] {
             let _ = std::fs::remove_file(test.path("titled.pid"));
             let python = installed("venv/bin/python3");

@@ -65,6 +65,16 @@ pub fn by_hand(test: &Test, name: &str, count: usize, options: &str) -> Vec<Back
         .collect()
 }
 
+/// `bot.py` at work, with that token in its environment.
+#[track_caller]
+pub fn with_token(test: &Test, pid_file: &str, token: Option<&str>) -> Background {
+    let mut command = test.command("python3 bot.py");
+    command.env("BOT_OPTIONS", format!("--pid-file {pid_file}")).envs(token.map(|token| ("BOT_TOKEN", token)));
+    let bot = test.start_command(command);
+    test.wait_for_pid(pid_file);
+    bot
+}
+
 /// Starts a command line that ends up running a bot which writes its PID to `FILE`.
 #[track_caller]
 pub fn launch(test: &Test, line: &str, options: &str) -> (Background, i32) {

@@ -148,3 +148,15 @@ fn without_proc_nothing_is_taken() {
         could_not_tell.code_is_not(0);
     });
 }
+
+/// What keeps a start short: neither thousands of addresses to correct, nor the pages of heap and stack one by one.
+#[test]
+fn a_start_is_linked_at_its_address_and_asks_for_its_memory_at_once() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        // `e_type` in elf(5): 2 is an executable, 3 what can be loaded anywhere.
+        assert_eq!(fs::read(exe).unwrap()[16], 2);
+        test.run(&format!("strace -qq -e trace=madvise -o trace {exe} check -l bot.lock")).code(0).stdout_has(&[]);
+        assert_eq!(test.read("trace").matches("MADV_POPULATE_WRITE").count(), 2, "{}", test.read("trace"));
+    });
+}
