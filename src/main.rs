@@ -10,12 +10,12 @@ use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
 use solobot::exit::Exit;
-use solobot::platform::{nss, signals, stdio};
+use solobot::platform::{memory, nss, signals, stdio};
 
 /// What the C runtime calls; Rust's own start-up has stored the arguments by then.
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    solobot::platform::memory::populate();
+    memory::populate();
     stdio::fill_closed();
     signals::ignore_broken_pipes();
     // Without it the home folder is looked up by the user's number, in libraries that know nothing of nss.rs.

@@ -18,6 +18,11 @@ readonly TARGET="${CARGO_TARGET_DIR:-target}"
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'tests/run.sh: %s\n' "$*" >&2; exit 1; }
 
+# Some tests mount a file system of their own there, and would not see themselves any more.
+case $(realpath .):$(realpath -m "$TARGET") in
+    /tmp/* | *:/tmp/*) die "not below /tmp, where some tests mount: clone it elsewhere" ;;
+esac
+
 # Command, Debian package: what the tests call.
 readonly NEEDED=(
     'shellcheck shellcheck'
