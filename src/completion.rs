@@ -15,15 +15,14 @@ use clap_complete::engine::{
 };
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
+use crate::base::env;
+use crate::base::secret::mask;
 use crate::cli::{self, Shell};
 use crate::doctor::Code;
-use crate::env;
-use crate::process::argv;
+use crate::platform::{proc, table};
 use crate::process::find::command_line;
-use crate::process::table;
 use crate::report::sanitize;
 use crate::settings::{self, Context};
-use crate::telegram::token::mask;
 
 /// A process's command line is shown up to this many columns.
 const COMMAND_COLUMNS: usize = 120;
@@ -130,7 +129,7 @@ fn processes() -> Vec<CompletionCandidate> {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let listing = table::list(&|line| !line.is_empty()).unwrap_or_default();
     let others = listing.hits.iter().filter(|hit| hit.pid != own && hit.pid > 1);
-    others.map(|hit| with_help(hit.pid.to_string(), &command_line(&argv::split(&hit.cmdline)))).collect()
+    others.map(|hit| with_help(hit.pid.to_string(), &command_line(&proc::words(&hit.cmdline)))).collect()
 }
 
 fn codes() -> Vec<CompletionCandidate> {

@@ -16,8 +16,8 @@ use etcetera::BaseStrategy;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::base::secret::mask;
 use crate::platform::filesystem;
-use crate::telegram::token::mask;
 
 /// The layout of a line.
 const SCHEMA: u32 = 1;

@@ -37,25 +37,22 @@
 //! | [`commands`] | one file a subcommand: gather facts, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
 //! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
-//! | [`process`] | identities, listing, programs, instances, origins, stopping, running COMMAND |
-//! | [`telegram`] | tokens and the Bot API's harmless methods |
+//! | [`process`] | programs, instances, origins, stopping, running COMMAND |
+//! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
 //! | [`conflicts`] | conflict and network errors in logs |
 //! | [`journal`] | what solobot did, appended |
-//! | [`platform`] | what is Linux's, behind one facade |
-//! | [`error`], [`exit`] | expected errors, and the one exit-code table |
+//! | [`platform`] | what is Linux's, behind one facade: identities, the listing, system calls |
+//! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → facts → plan → effects → outcome → bytes and exit code.
 //! `lock`, `process`, `telegram` and `conflicts` know nothing of clap, settings or colour.
 
+pub mod base;
 pub mod cli;
 pub mod commands;
 pub mod completion;
 pub mod conflicts;
 pub mod doctor;
-pub mod duration;
-pub mod env;
-pub mod error;
-pub mod exit;
 pub mod journal;
 pub mod lock;
 pub mod platform;
@@ -67,14 +64,14 @@ pub mod telemetry;
 
 use std::ffi::OsString;
 
+use base::exit::Exit;
 use cli::Cli;
-use exit::Exit;
 use report::Report;
 
 /// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(shell) = std::env::var_os(env::COMPLETE)
+    if let Some(shell) = std::env::var_os(base::env::COMPLETE)
         && let Some(answer) = completion::answer(&shell, &args)
     {
         return report::bytes(&answer);

@@ -9,7 +9,7 @@ mod linked_in;
 use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
-use solobot::exit::Exit;
+use solobot::base::exit::Exit;
 use solobot::platform::{memory, nss, signals, stdio};
 
 /// What the C runtime calls; Rust's own start-up has stored the arguments by then.

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use clap::{Arg, ArgAction, Command};
+use solobot::base::{env, exit};
 use solobot::cli::{self, examples};
-use solobot::{env, exit};
 
 use crate::prose;
 use crate::roff::Page;

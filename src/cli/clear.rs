@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::select::{Api, Selection};
-use crate::duration::parse_duration;
+use crate::base::duration::parse_duration;
 use crate::platform::signals::parse_signal;
 use crate::process::keep::{Keep, parse_keep};
 

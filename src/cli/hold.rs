@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::select::{Api, Selection};
-use crate::duration::{Limit, parse_duration, parse_limit};
+use crate::base::duration::{Limit, parse_duration, parse_limit};
 
 /// Take the lock and run COMMAND, so that one instance runs.
 #[derive(Debug, Args)]

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::select::{Api, Selection};
+use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::conflicts::time::{Moment, parse_zone};
 use crate::doctor::Code;
-use crate::duration::{Limit, parse_duration, parse_limit};
 
 /// Show instances, lock and origin of each bot.
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{By, Check, Conflicts, Doctor, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
-use crate::env;
+use crate::base::env;
 
 /// Colours of clap's own messages; `--color` and `NO_COLOR` still decide whether they are used.
 const STYLES: Styles = Styles::styled()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::duration::parse_positive;
+use crate::base::duration::parse_positive;
 
 /// Which bot: the same flags wherever one is needed.
 #[derive(Debug, Clone, Default, Args)]

@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{self, Facts, State, inspect};
 use crate::lock::{held, holders, owner};
 use crate::platform::filesystem::is_open_elsewhere;
+use crate::platform::identity;
 use crate::platform::proc;
-use crate::process::identity;
 use crate::settings::Settings;
 
 /// What became of every file.

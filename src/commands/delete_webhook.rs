@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::{Notice, Notify};
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::settings::{Bot, Settings};
 use crate::telegram::api::{Client, OnRetry, Route, TIMEOUT, WebhookInfo};

@@ -4,16 +4,16 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::acquire::{AcquireError, Story};
+use crate::base::error::Error;
 use crate::cli;
-use crate::error::Error;
 use crate::journal::Journal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::{keeper, owner};
+use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{daemon, spawn::Start};
-use crate::process::identity::Identity;
 
 /// Starts a keeper that shares the held lock, and returns its PID once it holds it.
 ///
@@ -88,7 +88,7 @@ fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
     let parent = i32::try_from(std::os::unix::process::parent_id());
     let written = record.details().filter(|details| Ok(details.holder_pid) == parent);
     let line = std::fs::read(Path::new("/proc").join(target.to_string()).join("cmdline")).unwrap_or_default();
-    let argv = crate::process::argv::split(&line);
+    let argv = crate::platform::proc::words(&line);
     let argv = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     Claim {
         app_name: name.to_owned(),

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::notice::Notify;
 use super::{conflicts, delete_webhook, status};
+use crate::base::error::{Error, Expected};
+use crate::base::exit::Exit;
 use crate::cli;
 use crate::conflicts::tally::Counts;
-use crate::error::{Error, Expected};
-use crate::exit::Exit;
 use crate::journal::{Contents, Journal, What};
 use crate::settings::{Bot, Settings};
 

@@ -18,14 +18,14 @@ pub mod status;
 pub mod unseen;
 pub mod view;
 
+use crate::base::error::Error;
+use crate::base::exit::Exit;
+use crate::base::secret::Token;
 use crate::cli::{self, Cli, Command};
 use crate::completion;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::lock::state::{self, Facts};
 use crate::process::find::Found;
 use crate::settings::{Bot, Context, Settings};
-use crate::telegram::token::Token;
 use notice::{Notice, Notify};
 
 /// What a subcommand found and did.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::view::{Beside, Holding, ProcessView};
-use crate::duration::Limit;
+use crate::base::duration::Limit;
 use crate::lock::held::Incident;
 use crate::settings::Explained;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::env;
+use crate::base::env;
 use crate::process::connections::Servers;
 use crate::settings::{Bot, Settings};
 use crate::telegram::addresses;

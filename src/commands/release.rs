@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::acquire;
 use super::notice::Notify;
 use super::view::{Holding, ProcessView};
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{held, holders, keeper};
+use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
-use crate::process::identity::{Identity, ancestry};
 use crate::settings::Settings;
 
 /// How long a keeper may take to give the lock back.

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::base::secret::mask;
 use crate::lock::owner::Details;
 use crate::lock::state::{self, Facts, State};
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Handle};
 use crate::platform::user;
-use crate::process::argv;
-use crate::process::identity::Identity;
-use crate::telegram::token::mask;
 
 /// A process as it is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +36,7 @@ impl ProcessView {
         Self {
             pid: process.pid,
             start: started.and_then(|time| Timestamp::try_from(time).ok()).map(to_seconds),
-            user: owner_of(process.pid).map_or_else(String::new, user::name),
+            user: proc::owner(process.pid).map_or_else(String::new, user::name),
             command: command_line(process.pid),
             age: started.and_then(|time| SystemTime::now().duration_since(time).ok()),
         }
@@ -58,18 +58,12 @@ fn to_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-fn owner_of(pid: i32) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    Some(std::fs::metadata(format!("/proc/{pid}")).ok()?.uid())
-}
-
 /// The command line of a process in one line, quoted where a shell would need it, tokens masked; the command's name in
 /// brackets where the line is hidden or empty.
 pub fn command_line(pid: i32) -> String {
-    let words = argv::split(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    let words = Handle::open(pid).map(|handle| handle.argv()).unwrap_or_default();
     if words.is_empty() {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        return format!("[{}]", name.trim_end());
+        return format!("[{}]", proc::name(pid).unwrap_or_default());
     }
     in_one_line(words.iter().map(|word| word.to_string_lossy()))
 }

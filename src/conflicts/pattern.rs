@@ -178,7 +178,7 @@ fn median(values: &[i64]) -> i64 {
 
 fn span(millis: i64) -> String {
     let millis = if millis >= 10_000 { (millis + 500) / 1000 * 1000 } else { millis };
-    crate::duration::show(std::time::Duration::from_millis(millis.unsigned_abs()))
+    crate::base::duration::show(std::time::Duration::from_millis(millis.unsigned_abs()))
 }
 
 /// To a tenth of a second.

@@ -378,7 +378,7 @@ impl Moment {
         let text = text.trim();
         // A bare number is seconds, but whoever types 2026 means a year.
         let is_year = text.len() == 4 && text.starts_with("20");
-        if !is_year && let Ok(duration) = crate::duration::parse_duration(text) {
+        if !is_year && let Ok(duration) = crate::base::duration::parse_duration(text) {
             return Ok(Self::Ago(duration));
         }
         let tails = ["", ":00", " 00:00:00"];

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::duration::show;
+use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
 use crate::lock::covered::Covered;
 use crate::lock::state;
+use crate::platform::identity::Identity;
 use crate::process::connections::{Evidence, Polling};
-use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::process::origin::{Origin, OriginKind};

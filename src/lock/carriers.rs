@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use super::file::LockFile;
 use super::line::{Kind, Line};
 use crate::platform::filesystem::{KernelKey, kernel_key};
-use crate::process::identity::{self, Identity};
+use crate::platform::identity::{self, Identity};
+use crate::platform::proc::{self, Descriptor};
 
 /// A process with a descriptor that carries a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl LockedFile {
     pub fn is_named_like_a_lock(&self) -> bool {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         let is_pid_file = self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
-        (is_pid_file || name.contains("lock")) && !name.ends_with(" (deleted)")
+        (is_pid_file || name.contains("lock")) && !proc::is_deleted(&self.path)
     }
 }
 
@@ -49,7 +50,7 @@ impl LockedFile {
 /// The file or `/proc/locks` cannot be looked at.
 pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     let key = kernel_key(lock.file())?;
-    let mut found: Vec<Carrier> = all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
+    let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
     let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
     let table = fs::read_to_string("/proc/locks")?;
     let unseen = table.lines().filter_map(Line::parse).filter(|line| {
@@ -85,12 +86,7 @@ fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
 /// descriptors cannot be read.
 pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
     let flocks = locks_of(pid).into_iter().filter(|(_, line)| line.kind == Kind::Flock);
-    flocks
-        .filter_map(|(descriptor, line)| {
-            let path = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
-            Some(LockedFile { path, caller: line.pid })
-        })
-        .collect()
+    flocks.filter_map(|(descriptor, line)| Some(LockedFile { path: descriptor.target()?, caller: line.pid })).collect()
 }
 
 /// Who may carry a flock that is held now: the callers; or everybody, where one of them has ended and others may have
@@ -104,7 +100,7 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
     let callers: Option<Vec<Identity>> = flocks.map(|line| Identity::of(line.pid)).collect();
     let mut found = match callers.filter(|_| identity::is_initial_pid_namespace()) {
         Some(callers) => callers,
-        None => all_pids()?.into_iter().filter_map(Identity::of).collect(),
+        None => proc::all_pids()?.into_iter().filter_map(Identity::of).collect(),
     };
     found.sort_unstable();
     found.dedup();
@@ -112,22 +108,13 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
 }
 
 /// Every lock that a process's descriptors carry, with the descriptor's number.
-fn locks_of(pid: i32) -> Vec<(String, Line)> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else { return Vec::new() };
-    entries
-        .flatten()
-        .flat_map(|entry| {
-            let text = fs::read_to_string(entry.path()).unwrap_or_default();
-            let number = entry.file_name().to_string_lossy().into_owned();
-            let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
-            lines.into_iter().map(move |line| (number.clone(), line))
-        })
-        .collect()
-}
-
-/// Every PID in `/proc`.
-pub(super) fn all_pids() -> io::Result<Vec<i32>> {
-    Ok(fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+fn locks_of(pid: i32) -> Vec<(Descriptor, Line)> {
+    let of_descriptor = |descriptor: Descriptor| {
+        let text = descriptor.info();
+        let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
+        lines.into_iter().map(move |line| (descriptor, line))
+    };
+    proc::descriptors(pid).unwrap_or_default().into_iter().flat_map(of_descriptor).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::state::{Facts, State};
-use crate::process::identity::Identity;
+use crate::platform::identity::Identity;
 
 /// How an instance stands to its bot's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Expected, exit_of_io, hints_of_io, plain, typed};
-use crate::exit::Exit;
+use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
+use crate::base::exit::Exit;
 use crate::platform::user;
 
 /// An expected failure on a lock path.

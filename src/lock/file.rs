@@ -15,7 +15,7 @@ use fs4::{FileExt, TryLockError};
 
 use super::Error;
 use super::text::Text;
-use crate::platform::filesystem::{self, careful_open};
+use crate::platform::filesystem::{self, FileId, careful_open};
 use crate::platform::{daemon, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
@@ -33,24 +33,9 @@ pub struct LockFile {
     /// For the text, where `file` is a shell's: opened for writing alone, for appending, for reading alone.
     text: Option<File>,
     path: PathBuf,
-    inode: Inode,
+    inode: FileId,
     writable: bool,
     created: bool,
-}
-
-/// What identifies a file: device and inode number, as `stat(2)` says them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Inode {
-    /// `st_dev`
-    pub device: u64,
-    /// `st_ino`
-    pub number: u64,
-}
-
-impl From<&Metadata> for Inode {
-    fn from(meta: &Metadata) -> Self {
-        Self { device: meta.dev(), number: meta.ino() }
-    }
 }
 
 /// How an attempt to lock ended.
@@ -96,7 +81,7 @@ impl LockFile {
                 continue;
             }
             require_plain(path, &meta)?;
-            let (inode, file) = (Inode::from(&meta), high(&file, path)?);
+            let (inode, file) = (FileId::from(&meta), high(&file, path)?);
             let lock = Self { inode, file, text: None, path: path.to_owned(), writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
@@ -127,7 +112,7 @@ impl LockFile {
         }
         require_plain(&link, &meta)?;
         let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
-        let lock = Self { inode: Inode::from(&meta), file, text: Some(text), path: link, writable, created: false };
+        let lock = Self { inode: FileId::from(&meta), file, text: Some(text), path: link, writable, created: false };
         if !lock.is_current() {
             return Err(moved("is open on a file that cannot be reached by its path any more", &lock.path));
         }
@@ -148,7 +133,7 @@ impl LockFile {
         let file = File::from(unsafe { daemon::inherited(fd) }.map_err(not_open)?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
-        Ok(Self { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
+        Ok(Self { inode: FileId::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
@@ -175,7 +160,7 @@ impl LockFile {
     }
 
     /// The inode that is open.
-    pub fn inode(&self) -> Inode {
+    pub fn inode(&self) -> FileId {
         self.inode
     }
 
@@ -254,7 +239,7 @@ impl LockFile {
 
     /// Whether the path still names the inode that is open here.
     pub fn is_current(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|meta| Inode::from(&meta) == self.inode)
+        fs::symlink_metadata(&self.path).is_ok_and(|meta| FileId::from(&meta) == self.inode)
     }
 }
 
@@ -281,7 +266,14 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     let file = patiently(|| careful_open().read(true).open(path));
     let file = file.map_err(|error| Error::io("open lock", path, error))?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: Inode::from(&meta), file, text: None, path: path.to_owned(), writable: false, created: false })
+    Ok(LockFile {
+        inode: FileId::from(&meta),
+        file,
+        text: None,
+        path: path.to_owned(),
+        writable: false,
+        created: false,
+    })
 }
 
 /// The path at which a removed file was: without the kernel's ` (deleted)`.

@@ -13,10 +13,10 @@ use super::held::{Claim, Held, Settled};
 use super::holders;
 use super::state::unseen_holder;
 use super::wait::{self, Outcome, Place, Waiting};
-use crate::error::{Expected, typed};
-use crate::exit::Exit;
+use crate::base::error::{Expected, typed};
+use crate::base::exit::Exit;
+use crate::platform::identity::Identity;
 use crate::platform::signals::Signals;
-use crate::process::identity::Identity;
 
 /// A lock that this process holds. Dropping it clears its text and owner record and unlocks the file, which stays.
 ///

@@ -14,11 +14,11 @@ use super::file::{Attempt, LockFile};
 use super::holders;
 use super::owner::{self, Details, Record, SCHEMA};
 use super::text::{self, Text};
-use crate::error::plain;
+use crate::base::error::plain;
+use crate::base::secret::mask;
+use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
-use crate::process::identity::{self, Identity};
-use crate::telegram::token::mask;
 
 /// What the owner record says about a holder, beside times and numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -297,7 +297,7 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             boot_id: identity::boot_id().unwrap_or_default().to_owned(),
             pid_namespace: identity::pid_namespace().unwrap_or_default(),
             uid: user::effective_uid(),
-            inode: lock.inode().number,
+            inode: lock.inode().inode,
             start_ticks: process.start_ticks,
             holder_pid: holder.pid,
             holder_start_ticks: holder.start_ticks,

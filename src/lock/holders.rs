@@ -4,16 +4,17 @@
 //! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace a dead
 //! caller's lock is not listed at all and fdinfo shows PID 0, so silence of `/proc/locks` is settled by a probe.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::carriers;
-use super::file::{Inode, LockFile};
+use super::file::LockFile;
 use super::line::Line;
 use super::orphan::resolved;
-use crate::platform::filesystem::{KernelKey, kernel_key};
-use crate::process::identity::Identity;
+use crate::platform::filesystem::{FileId, KernelKey, kernel_key};
+use crate::platform::identity::Identity;
+use crate::platform::proc;
 
 /// Who holds a lock, as far as the kernel shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +58,7 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
     likely.dedup();
     let mut holders: Vec<Identity> = likely.iter().filter_map(|&pid| carries(pid, key)).collect();
     if holders.is_empty() {
-        holders = carriers::all_pids().unwrap_or_default().into_iter().filter_map(|pid| carries(pid, key)).collect();
+        holders = proc::all_pids().unwrap_or_default().into_iter().filter_map(|pid| carries(pid, key)).collect();
         holders.sort_unstable();
     }
     if holders.is_empty() {
@@ -73,7 +74,7 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
 /// The lock's file cannot be looked at.
 pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
     let key = kernel_key(lock.file())?;
-    let mut holders: Vec<Identity> = carriers::all_pids()?.into_iter().filter_map(|pid| carries(pid, key)).collect();
+    let mut holders: Vec<Identity> = proc::all_pids()?.into_iter().filter_map(|pid| carries(pid, key)).collect();
     holders.sort_unstable();
     Ok(holders)
 }
@@ -85,11 +86,7 @@ pub fn shares(lock: &LockFile, pid: i32) -> bool {
 
 fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
     let identity = Identity::of(pid)?;
-    let mut text = String::new();
-    let found = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?.filter_map(Result::ok).any(|entry| {
-        text.clear();
-        File::open(entry.path()).and_then(|mut file| file.read_to_string(&mut text)).is_ok() && has_lock(&text, key)
-    });
+    let found = proc::descriptors(pid).ok()?.into_iter().any(|descriptor| has_lock(&descriptor.info(), key));
     // Read again: what was read must have been this process's.
     (found && identity.is_alive()).then_some(identity)
 }
@@ -111,7 +108,7 @@ fn flocks() -> io::Result<Vec<Line>> {
 ///
 /// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller;
 /// where nothing is at the path any more, whoever may have inherited such a lock.
-pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -> Vec<Identity> {
+pub fn holders_of_replaced(path: &Path, present: Option<FileId>, hints: &[i32]) -> Vec<Identity> {
     let named = || flocks().map(|lines| lines.iter().filter(|line| !line.waits).map(|line| line.pid).collect());
     let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
     let Ok(asked) = (if present.is_none() { heirs() } else { named() }) else { return Vec::new() };
@@ -119,7 +116,7 @@ pub fn holders_of_replaced(path: &Path, present: Option<Inode>, hints: &[i32]) -
 }
 
 /// Those of these processes that hold a flock on a file that was at `path` and is there no more.
-pub fn replaced_among(pids: impl IntoIterator<Item = i32>, path: &Path, present: Option<Inode>) -> Vec<Identity> {
+pub fn replaced_among(pids: impl IntoIterator<Item = i32>, path: &Path, present: Option<FileId>) -> Vec<Identity> {
     let mut pids: Vec<i32> = pids.into_iter().collect();
     pids.sort_unstable();
     pids.dedup();
@@ -128,7 +125,7 @@ pub fn replaced_among(pids: impl IntoIterator<Item = i32>, path: &Path, present:
 }
 
 /// Whether that process is one of [`holders_of_replaced`].
-pub fn holds_replaced(process: Identity, path: &Path, present: Option<Inode>) -> bool {
+pub fn holds_replaced(process: Identity, path: &Path, present: Option<FileId>) -> bool {
     locked_elsewhere(process.pid, &Place::of(path, present)) == Some(process)
 }
 
@@ -137,29 +134,24 @@ struct Place {
     path: PathBuf,
     /// As the kernel shows a descriptor of a file that was there.
     removed: PathBuf,
-    present: Option<Inode>,
+    present: Option<FileId>,
 }
 
 impl Place {
-    fn of(path: &Path, present: Option<Inode>) -> Self {
+    fn of(path: &Path, present: Option<FileId>) -> Self {
         let path = resolved(path);
-        let mut removed = path.as_os_str().to_owned();
-        removed.push(" (deleted)");
-        Self { removed: removed.into(), path, present }
+        Self { removed: proc::deleted(&path), path, present }
     }
 }
 
 fn locked_elsewhere(pid: i32, place: &Place) -> Option<Identity> {
     let identity = Identity::of(pid)?;
-    let found = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.filter_map(Result::ok).any(|entry| {
-        let Ok(link) = fs::read_link(entry.path()) else { return false };
-        if link != place.removed && link != place.path {
+    let found = proc::descriptors(pid).ok()?.into_iter().any(|descriptor| {
+        if !descriptor.target().is_some_and(|link| link == place.removed || link == place.path) {
             return false;
         }
-        let another = fs::metadata(entry.path()).is_ok_and(|meta| Some(Inode::from(&meta)) != place.present);
-        let number = entry.file_name();
-        let fdinfo = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).unwrap_or_default();
-        another && fdinfo.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
+        let another = FileId::of(&descriptor.path()).is_some_and(|id| Some(id) != place.present);
+        another && descriptor.info().lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
     });
     (found && sees_our_folder(pid, &place.path) && identity.is_alive()).then_some(identity)
 }
@@ -169,22 +161,20 @@ fn locked_elsewhere(pid: i32, place: &Place) -> Option<Identity> {
 fn sees_our_folder(pid: i32, path: &Path) -> bool {
     let Some(folder) = path.parent() else { return true };
     let inside = Path::new("/proc").join(pid.to_string()).join("root").join(folder.strip_prefix("/").unwrap_or(folder));
-    match (fs::metadata(inside), fs::metadata(folder)) {
-        (Ok(theirs), Ok(ours)) => Inode::from(&theirs) == Inode::from(&ours),
+    match (FileId::of(&inside), FileId::of(folder)) {
+        (Some(theirs), Some(ours)) => theirs == ours,
         _ => true,
     }
 }
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
-pub fn openers(inode: Inode) -> (Vec<Identity>, usize) {
+pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
     let own = i32::try_from(std::process::id()).ok();
     let (mut openers, mut uninspected) = (Vec::new(), 0);
-    for pid in carriers::all_pids().unwrap_or_default().into_iter().filter(|&pid| Some(pid) != own) {
-        match fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(entries) => {
-                let open = entries
-                    .filter_map(Result::ok)
-                    .any(|entry| fs::metadata(entry.path()).is_ok_and(|meta| Inode::from(&meta) == inode));
+    for pid in proc::all_pids().unwrap_or_default().into_iter().filter(|&pid| Some(pid) != own) {
+        match proc::descriptors(pid) {
+            Ok(descriptors) => {
+                let open = descriptors.into_iter().any(|one| FileId::of(&one.path()) == Some(inode));
                 openers.extend(open.then(|| Identity::of(pid)).flatten());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => uninspected += 1,
@@ -230,7 +220,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(holders_of_replaced(&path, None, &[]), [Identity::own().unwrap()]);
         let _other = LockFile::open(&path, false).unwrap();
-        let present = Some(Inode::from(&fs::metadata(&path).unwrap()));
+        let present = Some(FileId::from(&fs::metadata(&path).unwrap()));
         assert_eq!(holders_of_replaced(&path, present, &[]), [Identity::own().unwrap()]);
     }
 }

@@ -14,10 +14,11 @@ use std::time::Duration;
 use super::held::{Held, Incident};
 use super::holders;
 use super::wait::ending_signal;
+use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
+use crate::platform::proc::Handle;
 use crate::platform::signals::Signals;
-use crate::process::identity::Identity;
 
 /// The hidden subcommand that is a keeper.
 pub const SUBCOMMAND: &str = "keeper";
@@ -54,7 +55,7 @@ fn joined(option: &str, value: &std::ffi::OsStr) -> OsString {
 /// The process that a keeper keeps its lock for; `None` if `pid` is no keeper. The command line alone proves nothing:
 /// the caller has seen that it carries the lock, and that process must live.
 pub fn target(pid: i32) -> Option<Identity> {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let line = Handle::open(pid)?.read("cmdline").ok()?;
     let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
     if words.get(1) != Some(&SUBCOMMAND.as_bytes()) {
         return None;

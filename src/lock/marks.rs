@@ -15,10 +15,10 @@ use super::keeper;
 use super::layouts;
 use super::orphan::is_here;
 use super::owner::{self, Record};
+use crate::base::secret::Token;
+use crate::platform::identity::{self, Identity};
 use crate::process::find::{self, Found, Search};
-use crate::process::identity::{self, Identity};
 use crate::process::program::Program;
-use crate::telegram::token::Token;
 
 /// A lock that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,12 +10,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::carriers;
-use super::file::{Inode, LockFile};
+use super::file::LockFile;
 use super::owner::{Details, Found, Record};
 use super::text::Text;
-use crate::env;
+use crate::base::env;
+use crate::platform::filesystem::FileId;
+use crate::platform::identity::{self, Identity, Stat};
+use crate::platform::proc::{self, Handle};
 use crate::platform::user;
-use crate::process::identity::{self, Identity, Stat};
 
 /// Whether the lock was taken for a COMMAND by a solobot that is dead now, and only that COMMAND's processes hold it.
 pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> bool {
@@ -99,14 +101,13 @@ fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) 
 
 /// A solobot, or its keeper, is nobody's bot, whatever it has in its environment.
 fn is_solobot(pid: i32) -> bool {
-    let exe = |who: &str| fs::metadata(format!("/proc/{who}/exe")).ok().map(|meta| Inode::from(&meta));
-    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name == b"solobot\n" || exe(&pid.to_string()).is_some_and(|one| exe("self") == Some(one))
+    let exe = |who: &str| FileId::of(Path::new(&format!("/proc/{who}/exe")));
+    proc::name(pid).as_deref() == Some("solobot") || exe(&pid.to_string()).is_some_and(|one| exe("self") == Some(one))
 }
 
 /// What solobot wrote into the environment of a process; `None` too where that may not be read.
 fn environment_of(pid: i32) -> Option<(PathBuf, i32)> {
-    started_by(&fs::read(format!("/proc/{pid}/environ")).ok()?)
+    started_by(&Handle::open(pid)?.read("environ").ok()?)
 }
 
 /// The lock and the PID that solobot wrote into that environment.

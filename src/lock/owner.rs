@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::file::give_to_folder_owner;
 use crate::platform::filesystem::{self, careful_open, is_link_refusal};
+use crate::platform::identity::Identity;
 use crate::platform::user;
-use crate::process::identity::Identity;
 
 /// The newest layout of the record that this version understands.
 pub const SCHEMA: u32 = 1;

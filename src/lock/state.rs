@@ -15,8 +15,8 @@ use super::orphan::{self, is_here};
 use super::owner::{self, Found};
 use super::text::Text;
 use crate::platform::filesystem::is_open_elsewhere;
+use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
-use crate::process::identity::{self, Identity};
 
 /// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
 /// file times are rounded.

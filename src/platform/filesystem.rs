@@ -1,6 +1,6 @@
 //! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -12,6 +12,28 @@ use nix::sys::statfs::{self, FsType};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::signals::{Ignored, Signal};
+
+/// What identifies a file: device and inode number, as `stat(2)` says them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
+}
+
+impl FileId {
+    /// The identity of the file at that path, symlinks followed.
+    pub fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|meta| Self::from(&meta))
+    }
+}
+
+impl From<&Metadata> for FileId {
+    fn from(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), inode: meta.ino() }
+    }
+}
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::platform::identity::Identity;
 use crate::platform::poll;
-use crate::process::identity::Identity;
 
 /// A handle on one process; readable (for `poll`) once it has ended.
 #[derive(Debug)]

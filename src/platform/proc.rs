@@ -1,16 +1,21 @@
 //! `/proc`: the list of processes, and files below `/proc/PID`, read relative to open descriptors. What the rest of solobot
 //! makes of them is its own business.
 
-use std::ffi::{CStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
+use super::filesystem::FileId;
+use super::identity::Stat;
+
+/// What the kernel puts behind the path of a file that has been removed.
+const DELETED: &[u8] = b" (deleted)";
 /// The kernel's limit for `getdents` to be worth one call a thousand processes.
 const DIRECTORY_BUFFER: usize = 64 * 1024;
 /// More of a command line is not looked at: no program stands behind a megabyte of options.
@@ -143,13 +148,18 @@ fn path_of<'a>(space: &'a mut [u8; 32], pid: i32, name: &[u8]) -> &'a CStr {
 
 /// `/proc/PID`, opened: everything that is read in it is of one process, or fails once that has ended.
 #[derive(Debug)]
-pub struct Folder(OwnedFd);
+pub struct Handle {
+    /// Its PID.
+    pub pid: i32,
+    folder: OwnedFd,
+}
 
-impl Folder {
+impl Handle {
     /// Opens it; `None` if there is no such process.
     pub fn open(pid: i32) -> Option<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).ok().map(Self)
+        let folder = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty()).ok()?;
+        Some(Self { pid, folder })
     }
 
     /// Reads a whole file.
@@ -159,7 +169,7 @@ impl Folder {
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         use rustix::buffer::spare_capacity;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
+        let file = rustix::fs::openat(&self.folder, name, flags, Mode::empty())?;
         // `File::read_to_end` would ask for a size that is always 0, and probe with small reads.
         let mut bytes = Vec::with_capacity(4096);
         while rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
@@ -168,25 +178,123 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Where a link leads.
+    /// Where a link leads: `exe`, `cwd`, `root`, `fd/0`.
     pub fn link(&self, name: &str) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.0, name, Vec::with_capacity(256)).ok()?;
+        let target = rustix::fs::readlinkat(&self.folder, name, Vec::with_capacity(256)).ok()?;
         Some(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
-    /// Device and inode of what a link leads to.
-    pub fn id_of(&self, name: &str) -> Option<(u64, u64)> {
-        let stat = rustix::fs::statat(&self.0, name, AtFlags::empty()).ok()?;
-        Some((stat.st_dev, stat.st_ino))
+    /// The identity of what a link leads to.
+    pub fn id_of(&self, name: &str) -> Option<FileId> {
+        let stat = rustix::fs::statat(&self.folder, name, AtFlags::empty()).ok()?;
+        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
-    /// Device and inode of an absolute path as the process sees it, in its own root: there symlinks start too.
-    pub fn id_inside(&self, path: &Path) -> Option<(u64, u64)> {
+    /// The identity of an absolute path as the process sees it, in its own root: there symlinks start too.
+    pub fn id_inside(&self, path: &Path) -> Option<FileId> {
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(&self.0, "root", flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
+        let root = rustix::fs::openat(&self.folder, "root", flags | OFlags::DIRECTORY, Mode::empty()).ok()?;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let file = rustix::fs::openat2(root, inside, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
         let stat = rustix::fs::fstat(file).ok()?;
-        Some((stat.st_dev, stat.st_ino))
+        Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
+
+    /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
+    pub fn stat(&self) -> Option<Stat> {
+        let stat = Stat::parse(&self.read("stat").ok()?)?;
+        (stat.is_alive() && !stat.is_kernel_thread()).then_some(stat)
+    }
+
+    /// Its arguments.
+    pub fn argv(&self) -> Vec<OsString> {
+        self.read("cmdline").map(|bytes| words(&bytes)).unwrap_or_default()
+    }
+}
+
+/// Splits the bytes of a `cmdline` file. The padding that a title leaves behind is dropped.
+pub fn words(cmdline: &[u8]) -> Vec<OsString> {
+    let end = cmdline.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    if end == 0 {
+        return Vec::new();
+    }
+    cmdline[..end].split(|&byte| byte == 0).map(|arg| OsString::from_vec(arg.to_vec())).collect()
+}
+
+/// A path of the kernel's without its mark for a file that has been removed.
+pub fn undeleted(path: &Path) -> PathBuf {
+    let bytes = path.as_os_str().as_bytes();
+    PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(DELETED).unwrap_or(bytes)))
+}
+
+/// The same path with that mark.
+pub fn deleted(path: &Path) -> PathBuf {
+    let mut marked = path.as_os_str().to_owned();
+    marked.push(OsStr::from_bytes(DELETED));
+    marked.into()
+}
+
+/// Whether the kernel marks a path as that of a removed file.
+pub fn is_deleted(path: &Path) -> bool {
+    path.as_os_str().as_bytes().ends_with(DELETED)
+}
+
+/// Every PID in `/proc`, whichever PID namespace that shows.
+///
+/// # Errors
+/// It cannot be read.
+pub fn all_pids() -> io::Result<Vec<i32>> {
+    let proc = rustix::fs::open("/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    pids(proc.as_fd())
+}
+
+/// Who owns a process: its effective user, or root where it has given up being looked at.
+pub fn owner(pid: i32) -> Option<u32> {
+    rustix::fs::stat(format!("/proc/{pid}")).ok().map(|stat| stat.st_uid)
+}
+
+/// The short name of a process, as the kernel has it: of its executable, or what the process has put there.
+pub fn name(pid: i32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
+}
+
+/// A descriptor of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The process.
+    pub pid: i32,
+    /// Its number there.
+    pub number: i32,
+}
+
+impl Descriptor {
+    /// A path that leads to what it is open on, whatever stands at that one's own path by now.
+    pub fn path(self) -> PathBuf {
+        format!("/proc/{}/fd/{}", self.pid, self.number).into()
+    }
+
+    /// What it is open on, as the kernel shows it: a path, `socket:[77]`, `pipe:[78]`.
+    pub fn target(self) -> Option<PathBuf> {
+        std::fs::read_link(self.path()).ok()
+    }
+
+    /// The text of its `fdinfo`: position, flags, locks. Empty where it is gone.
+    pub fn info(self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/fdinfo/{}", self.pid, self.number)).unwrap_or_default()
+    }
+}
+
+/// Every descriptor of a process.
+///
+/// # Errors
+/// They are another user's, or the process has ended.
+pub fn descriptors(pid: i32) -> io::Result<Vec<Descriptor>> {
+    let folder = rustix::fs::open(
+        format!("/proc/{pid}/fd"),
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    // The names are numbers, as those of processes are.
+    Ok(pids(folder.as_fd())?.into_iter().map(|number| Descriptor { pid, number }).collect())
 }

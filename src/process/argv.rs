@@ -13,6 +13,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::platform::proc::undeleted;
+
 /// What executes the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Runner {
@@ -130,15 +132,6 @@ impl Inner {
     }
 }
 
-/// Splits the bytes of a `cmdline` file. The padding that a title leaves behind is dropped.
-pub fn split(cmdline: &[u8]) -> Vec<OsString> {
-    let end = cmdline.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    if end == 0 {
-        return Vec::new();
-    }
-    cmdline[..end].split(|&byte| byte == 0).map(|arg| OsString::from_vec(arg.to_vec())).collect()
-}
-
 /// Reads a command line. `exe` is what the kernel says is executed, where that is known.
 ///
 /// An argv that was rewritten as one title string is split on white space first.
@@ -204,12 +197,6 @@ fn runner(first: &OsStr, exe: Option<&Path>) -> Runner {
 
 fn is_multi_call(name: &OsStr) -> bool {
     matches!(name.as_bytes(), b"busybox" | b"toybox" | b"coreutils")
-}
-
-/// `exe` without the kernel's mark for an unlinked file.
-pub fn undeleted(exe: &Path) -> PathBuf {
-    let bytes = exe.as_os_str().as_bytes();
-    PathBuf::from(os(bytes.strip_suffix(b" (deleted)").unwrap_or(bytes)))
 }
 
 /// The last component of a word that may be a path, a login shell's dash left out.

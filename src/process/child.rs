@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::find;
-use super::identity::{Identity, Stat};
 use super::program::Program;
 use crate::platform::children::{self, Reaped};
+use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{Arrived, Signal, Signals};

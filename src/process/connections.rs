@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use super::identity::Identity;
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Handle};
 use crate::platform::sockets;
 use crate::telegram::{networks, proxy};
 
@@ -140,8 +141,7 @@ pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) ->
 pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
     let mut namespaces = Namespaces::default();
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+    for pid in proc::all_pids()? {
         let Some(process) = Identity::of(pid) else { continue };
         if !namespaces.of(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
             continue;
@@ -209,12 +209,12 @@ impl Sockets {
     fn of(process: Identity, namespaces: &mut Namespaces) -> io::Result<Self> {
         let pid = process.pid;
         let mut inodes = Vec::new();
-        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        for descriptor in proc::descriptors(pid)? {
             // One that was closed meanwhile is no reason to give up.
-            let Ok(target) = fs::read_link(entry?.path()) else { continue };
-            inodes.extend(socket_inode(&target.to_string_lossy()));
+            inodes.extend(descriptor.target().and_then(|target| socket_inode(&target.to_string_lossy())));
         }
-        let has_proxy = proxy::is_set(&fs::read(format!("/proc/{pid}/environ"))?);
+        let handle = Handle::open(pid).ok_or(io::ErrorKind::NotFound)?;
+        let has_proxy = proxy::is_set(&handle.read("environ")?);
         let mut established = Vec::new();
         if !inodes.is_empty() {
             let table = namespaces.of(pid)?;

@@ -5,63 +5,12 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::platform::proc::Folder;
+use crate::platform::proc::Handle;
 
-use super::argv;
-use super::identity::{Identity, Stat};
-use super::matching::FileId;
-
-/// `/proc/PID`, opened.
-pub struct Handle {
-    /// Its PID.
-    pub pid: i32,
-    folder: Folder,
-}
-
-impl Handle {
-    /// Opens `/proc/PID`; `None` if there is no such process.
-    pub fn open(pid: i32) -> Option<Self> {
-        Some(Self { pid, folder: Folder::open(pid)? })
-    }
-
-    /// Reads a whole file.
-    ///
-    /// # Errors
-    /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
-    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.folder.read(name)
-    }
-
-    /// Where a link leads: `exe`, `cwd`, `root`, `fd/0`.
-    pub fn link(&self, name: &str) -> Option<PathBuf> {
-        self.folder.link(name)
-    }
-
-    /// The identity of what a link leads to.
-    pub fn id_of(&self, name: &str) -> Option<FileId> {
-        self.folder.id_of(name).map(|(device, inode)| FileId { device, inode })
-    }
-
-    /// The identity of an absolute path as the process sees it, in its own root: there symlinks start too.
-    pub fn id_inside(&self, path: &Path) -> Option<FileId> {
-        self.folder.id_inside(path).map(|(device, inode)| FileId { device, inode })
-    }
-
-    /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
-    pub fn stat(&self) -> Option<Stat> {
-        let stat = Stat::parse(&self.read("stat").ok()?)?;
-        (stat.is_alive() && !stat.is_kernel_thread()).then_some(stat)
-    }
-
-    /// Its arguments.
-    pub fn argv(&self) -> Vec<OsString> {
-        self.read("cmdline").map(|bytes| argv::split(&bytes)).unwrap_or_default()
-    }
-}
+use crate::platform::identity::{Identity, Stat};
 
 /// One process, as far as the caller may see it.
 #[derive(Debug, Clone)]

@@ -11,20 +11,21 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
+use crate::base::secret::{Token, mask};
 use crate::platform::{proc, user};
-use crate::telegram::token::{Token, mask};
 
 use self::candidate::{Candidate, Tree};
 pub use self::likely::{Marks, likely_bots, likely_bots_and};
 use super::argv;
-use super::details::{self, Details, Handle, Usage};
-use super::identity::Identity;
+use super::details::{self, Details, Usage};
 use super::instance::{self, Instance};
 use super::matching::{Confidence, Doubt, Matcher};
 use super::origin;
 use super::program::{self, Program};
 use super::same_bot::{self, Traits, Verdict, Wanted};
-use super::table;
+use crate::platform::identity::Identity;
+use crate::platform::proc::Handle;
+use crate::platform::table;
 
 /// How often descendants that come and go are looked at before none of them counts as the program.
 const MOST_LOOKS: u32 = 1000;

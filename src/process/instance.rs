@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::identity::Identity;
 use super::matching::{Confidence, Doubt};
 use super::origin::Origin;
 use super::program::Program;
+use crate::platform::identity::Identity;
 
 /// A process tree that runs the program once.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
 
-use super::identity::Identity;
 use super::terminate::Guard;
+use crate::platform::identity::Identity;
 
 /// Which instance to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,12 +6,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::identity::Identity;
 use super::instance::Instance;
 use super::origin::{Origin, OriginKind};
+use crate::platform::filesystem::FileId;
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Descriptor};
 
 /// A place of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,30 +44,26 @@ pub fn of(instance: &Instance) -> Vec<Place> {
 
 /// The files that a process writes to and that look like logs: called so, or its stdout or stderr.
 fn written_by(process: Identity) -> Vec<PathBuf> {
-    let folder = PathBuf::from(format!("/proc/{}/fd", process.pid));
-    let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|entry| written_file(process.pid, &entry.ok()?.file_name(), &folder)).collect();
+    let descriptors = proc::descriptors(process.pid).unwrap_or_default();
+    let mut files: Vec<PathBuf> = descriptors.into_iter().filter_map(written_file).collect();
     files.sort();
     // What was read must have been this process's.
     if process.is_alive() { files } else { Vec::new() }
 }
 
-fn written_file(pid: i32, number: &OsStr, folder: &Path) -> Option<PathBuf> {
-    let descriptor = folder.join(number);
-    let path = fs::read_link(&descriptor).ok()?;
-    let is_output = number == "1" || number == "2";
+fn written_file(descriptor: Descriptor) -> Option<PathBuf> {
+    let path = descriptor.target()?;
+    let is_output = matches!(descriptor.number, 1 | 2);
     if !path.is_absolute() || !(is_output || is_called_log(&path)) {
         return None;
     }
-    let meta = fs::metadata(&descriptor).ok().filter(fs::Metadata::is_file)?;
-    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_str()?)).ok()?;
-    if !is_open_for_writing(&info) {
+    let meta = fs::metadata(descriptor.path()).ok().filter(fs::Metadata::is_file)?;
+    if !is_open_for_writing(&descriptor.info()) {
         return None;
     }
     // In another root, or removed, the path names another file or none; the descriptor is the file itself.
-    let is_there = fs::metadata(&path).is_ok_and(|named| (named.dev(), named.ino()) == (meta.dev(), meta.ino()));
-    Some(if is_there { path } else { descriptor })
+    let is_there = FileId::of(&path) == Some(FileId::from(&meta));
+    Some(if is_there { path } else { descriptor.path() })
 }
 
 /// `bot.log`, `bot.log.1`, `error.log (deleted)`.

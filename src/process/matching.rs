@@ -10,6 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use memchr::memmem::Finder;
 
+use crate::platform::filesystem::FileId;
+use crate::platform::proc;
+
 use super::argv::{self, Invocation, Runner, Target};
 use super::program::{Kind, Pattern, Program, absolute, module_files};
 
@@ -69,24 +72,6 @@ impl Doubt {
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
         }
-    }
-}
-
-/// Device and inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
-}
-
-impl FileId {
-    /// The identity of the file at that path, symlinks followed.
-    pub fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let meta = std::fs::metadata(path).ok()?;
-        Some(Self { device: meta.dev(), inode: meta.ino() })
     }
 }
 
@@ -207,7 +192,7 @@ impl<'a> Matcher<'a> {
 
     fn executable(&self, name: &OsStr, seen: &Sighting<'_>) -> Option<Match> {
         if let Some(exe) = seen.exe {
-            return self.file(&argv::undeleted(exe), Confidence::File, seen);
+            return self.file(&proc::undeleted(exe), Confidence::File, seen);
         }
         // Another user's process: its `exe` cannot be read, so argv[0] must do.
         if !name.as_bytes().contains(&b'/') {

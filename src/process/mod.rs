@@ -1,11 +1,10 @@
-//! Processes: identity, listing, programs, instances, origins, stopping.
+//! Processes: programs, instances, origins, stopping.
 
 pub mod argv;
 pub mod child;
 pub mod connections;
 pub mod details;
 pub mod find;
-pub mod identity;
 pub mod instance;
 pub mod keep;
 pub mod logs;
@@ -13,5 +12,4 @@ pub mod matching;
 pub mod origin;
 pub mod program;
 pub mod same_bot;
-pub mod table;
 pub mod terminate;

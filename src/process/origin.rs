@@ -12,8 +12,9 @@ mod starter;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::details::{Details, Handle};
-use super::identity::{Identity, lineage};
+use super::details::Details;
+use crate::platform::identity::{Identity, lineage};
+use crate::platform::proc::Handle;
 
 pub use self::facts::{Facts, Link};
 pub use self::forecast::Answers;

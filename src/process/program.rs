@@ -14,8 +14,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{Expected, quoted};
-use crate::exit::Exit;
+use crate::base::error::{Expected, quoted};
+use crate::base::exit::Exit;
 
 use super::argv::{Runner, base, has_script_extension, wrapper};
 

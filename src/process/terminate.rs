@@ -13,13 +13,11 @@ mod victim;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::instance::Instance;
+use crate::platform::identity::{Identity, Stat};
 use crate::platform::limits::DescriptorLimit;
 use crate::platform::signals::Signal;
-use crate::platform::user;
-
-use super::identity::{Identity, Stat};
-use super::instance::Instance;
-use super::table;
+use crate::platform::{proc, table, user};
 
 pub use self::guard::{Guard, Refusal};
 use self::victim::{Opened, Victim, wait};
@@ -308,9 +306,7 @@ fn survived(pid: i32) -> Option<Outcome> {
 }
 
 fn not_permitted(identity: Identity) -> Outcome {
-    use std::os::unix::fs::MetadataExt as _;
-    let uid = std::fs::metadata(format!("/proc/{}", identity.pid)).map(|meta| meta.uid());
-    Outcome::NotPermitted { user: uid.map_or_else(|_| "its user".to_owned(), user::name) }
+    Outcome::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
 }
 
 /// The kernel function that a process sleeps in; `0` means none.

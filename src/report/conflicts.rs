@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{human, sanitize, table};
+use crate::base::duration::show;
 use crate::commands::conflicts::Outcome;
 use crate::conflicts::pattern::Shape;
 use crate::conflicts::patterns::{Client, Kind};
 use crate::conflicts::tally::{Bucket, By, Counts};
-use crate::duration::show;
 
 /// A full bar has this many columns.
 const BAR: u64 = 24;

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
+use crate::base::duration::{Limit, show};
+use crate::base::exit::Exit;
 use crate::commands::clean_stale;
 use crate::commands::delete_webhook::{self, Action};
 use crate::commands::notice::{Notice, Passing};
 use crate::commands::view::{Beside, Holding, ProcessView, shortened};
 use crate::commands::{acquire, check, release};
-use crate::duration::{Limit, show};
-use crate::exit::Exit;
 use crate::lock::held::Incident;
 
 /// A label of a line under a message.

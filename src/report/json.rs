@@ -4,9 +4,9 @@
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
+use crate::base::error::Error;
+use crate::base::secret::mask;
 use crate::commands::{self, Outcome, acquire, doctor, release};
-use crate::error::Error;
-use crate::telegram::token::mask;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;

@@ -23,16 +23,16 @@ use std::io::{self, IsTerminal};
 
 use clap::error::ErrorKind;
 
+use crate::base::error::Error;
+use crate::base::exit::Exit;
+use crate::base::secret::mask;
 use crate::cli::Global;
 use crate::commands::Outcome;
 use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::status::Outcome as Seen;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::lock::held::Incident;
 use crate::platform::terminal;
-use crate::telegram::token::mask;
 use progress::Progress;
 use watching::Watching;
 

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::style;
 use super::{conflicts, human};
-use crate::duration::Limit;
+use crate::base::duration::Limit;
 
 /// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
 const FIRST: [Duration; 4] =

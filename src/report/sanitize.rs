@@ -1,6 +1,6 @@
 //! Foreign strings (command lines, paths, log lines) made harmless for a terminal and short enough for a line.
 
-use crate::telegram::token::mask;
+use crate::base::secret::mask;
 
 /// Control characters become visible escapes, and token-shaped strings are masked.
 pub fn line(text: &str) -> String {

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table, wrap};
+use crate::base::duration::show;
 use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
 use crate::commands::view::{ENDED, LockView, ProcessView, shortened};
-use crate::duration::show;
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.

@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::base::env;
 use crate::cli::Color;
-use crate::env;
 use crate::platform::poll;
 
 /// What is wrong.

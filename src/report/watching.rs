@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::style::{self, FAINT, paint};
 use super::{json, status, table};
+use crate::base::env;
 use crate::cli::Global;
 use crate::commands::status::Outcome;
-use crate::env;
 use crate::platform::terminal;
 
 /// Where the terminal does not say: the size that every terminal has at least.

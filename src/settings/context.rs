@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use etcetera::BaseStrategy;
 
 use super::error::Error;
-use crate::env::{self, Vars};
+use crate::base::env::{self, Vars};
 use crate::platform::user;
 
 /// Who calls.

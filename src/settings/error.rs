@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::schema::Fault;
-use crate::error::{Expected, exit_of_io, quoted, typed};
-use crate::exit::Exit;
+use crate::base::error::{Expected, exit_of_io, quoted, typed};
+use crate::base::exit::Exit;
 use crate::process::program;
 use crate::telegram::{base_url, source};
 

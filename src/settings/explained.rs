@@ -2,9 +2,9 @@
 
 use super::bots::{Bot, Log};
 use super::provenance::Origin;
-use crate::duration::show;
+use crate::base::duration::show;
+use crate::base::secret::mask;
 use crate::telegram::source::{Source, TokenSources};
-use crate::telegram::token::mask;
 
 /// A setting, its value and its origin. The value holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]

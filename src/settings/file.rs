@@ -155,8 +155,8 @@ fn installed(context: &Context) -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Expected;
-    use crate::exit::Exit;
+    use crate::base::error::Expected;
+    use crate::base::exit::Exit;
     use crate::settings::testing::{Place, chmod};
 
     const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";

@@ -105,7 +105,7 @@ fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Vars;
+    use crate::base::env::Vars;
     use crate::settings::testing::token;
     use crate::telegram::source::Source;
 

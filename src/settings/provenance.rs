@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::quoted;
+use crate::base::error::quoted;
 
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::nearest::nearest;
-use crate::duration::{Limit, parse_duration, parse_limit};
-use crate::telegram::token::mask;
+use crate::base::duration::{Limit, parse_duration, parse_limit};
+use crate::base::secret::mask;
 
 /// The whole file.
 #[derive(Debug, Default, serde::Deserialize)]

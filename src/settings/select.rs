@@ -181,8 +181,8 @@ fn program_flag(flags: &Selection, cwd: &std::path::Path) -> Result<Option<(Prog
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Expected;
-    use crate::exit::Exit;
+    use crate::base::error::Expected;
+    use crate::base::exit::Exit;
     use crate::settings::testing::{Place, matching, token};
 
     const ONE: &str = "[bots.main]\nscript = \"main.py\"\nlock = \"main.lock\"\ncommand = \"./run -x\"\n";

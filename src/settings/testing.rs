@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::context::{Caller, Context};
 use super::{Error, Settings};
+use crate::base::env::Vars;
 use crate::cli::{Color, Global, Selection};
-use crate::env::Vars;
 use crate::platform::user;
 
 /// A home folder with `app`, the current folder, in it.

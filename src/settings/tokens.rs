@@ -8,7 +8,7 @@ use super::paths::{absolute, without_dots};
 use super::provenance::Origin;
 use super::schema::TokenTable;
 use super::trust::{Refusal, open_found};
-use crate::env;
+use crate::base::env;
 use crate::telegram::source::{Source, TokenSources};
 
 /// The places that flags name, and the flag to blame; `None` without such a flag. `configured` is the variable's name
@@ -52,7 +52,7 @@ fn found_env_file(dir: &Path, context: &Context) -> Option<Source> {
         Ok(None) => None,
         Ok(Some(_)) | Err(Refusal::Io(_)) => Some(Source::EnvFile { path, names: names(None) }),
         Err(Refusal::NotAFile(_)) => {
-            let reason = format!("{} is no regular file", crate::error::quoted(&path));
+            let reason = format!("{} is no regular file", crate::base::error::quoted(&path));
             Some(Source::Untrusted { reason, remedy: "name another one: --env-file FILE".into() })
         }
         Err(Refusal::Distrust { reason, chmod }) => {
@@ -72,9 +72,9 @@ fn names(only: Option<&str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::error::Expected;
+    use crate::base::exit::Exit;
     use crate::cli::Selection;
-    use crate::error::Expected;
-    use crate::exit::Exit;
     use crate::settings::Bot;
     use crate::settings::testing::{Place, chmod, token};
 

@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::context::Caller;
-use crate::error::{quoted, typed};
+use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::ownership::{has_private_group, open_itself};
 use crate::platform::user;

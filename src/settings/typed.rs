@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bots::Bot;
 use super::provenance::Origin;
-use crate::error;
+use crate::base::error;
 use crate::process::program::Program;
 
 impl Bot {

@@ -14,7 +14,7 @@ use super::base_url::{self, BaseUrl};
 use super::errors::{Error, Scrubber};
 pub use super::http::Route;
 use super::http::{Answer, Failure, Http};
-use super::token::Token;
+use crate::base::secret::Token;
 
 /// How long one request may take unless told.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -328,8 +328,8 @@ fn beginning(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Vars;
-    use crate::error::Expected;
+    use crate::base::env::Vars;
+    use crate::base::error::Expected;
 
     fn secret() -> String {
         "S".repeat(35)

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::token::mask;
+use crate::base::secret::mask;
 
 /// Telegram's own Bot API.
 pub const PUBLIC: &str = "https://api.telegram.org";

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use super::base_url::{self, BaseUrl};
 use super::proxy;
-use super::token::{Token, mask};
-use crate::error::{Expected, quoted};
-use crate::exit::Exit;
+use crate::base::error::{Expected, quoted};
+use crate::base::exit::Exit;
+use crate::base::secret::{Token, mask};
 
 /// How much of a foreign text an error repeats, in characters.
 const LONGEST: usize = 300;

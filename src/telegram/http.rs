@@ -28,7 +28,7 @@ use ureq::{Agent, ProxyProtocol};
 use super::base_url::BaseUrl;
 use super::errors::{Error, Step};
 use super::proxy::{self, Protocol, Proxy};
-use crate::env::Vars;
+use crate::base::env::Vars;
 use crate::platform::nss;
 
 /// No answer to what solobot asks is nearly as long.
@@ -151,7 +151,9 @@ impl Http {
     fn failure(&self, error: ureq::Error) -> Failure {
         let step = self.steps.get();
         let (why, transient) = match error {
-            ureq::Error::Timeout(_) => (format!("no answer within {}", crate::duration::show(self.timeout)), true),
+            ureq::Error::Timeout(_) => {
+                (format!("no answer within {}", crate::base::duration::show(self.timeout)), true)
+            }
             ureq::Error::HostNotFound => ("the name has no address".to_owned(), true),
             ureq::Error::Io(error) => {
                 let is_certificate = step == Step::Tls && error.kind() == io::ErrorKind::InvalidData;

@@ -1,4 +1,4 @@
-//! Telegram: tokens and the Bot API's harmless methods.
+//! Telegram: where a bot's token is found, and the Bot API's harmless methods.
 
 pub mod addresses;
 pub mod api;
@@ -9,4 +9,3 @@ mod http;
 pub mod networks;
 pub mod proxy;
 pub mod source;
-pub mod token;

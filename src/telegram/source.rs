@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::dotenv::DotEnv;
-use super::token::Token;
-use crate::env::Vars;
-use crate::error::{Expected, quoted, typed};
-use crate::exit::Exit;
+use crate::base::env::Vars;
+use crate::base::error::{Expected, quoted, typed};
+use crate::base::exit::Exit;
+use crate::base::secret::Token;
 use crate::platform::filesystem;
 
 /// No token file is longer; what is longer is something else, named by mistake.

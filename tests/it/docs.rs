@@ -1,6 +1,6 @@
 //! What is written beside the code says what the code does.
 
-use solobot::exit::TABLE;
+use solobot::base::exit::TABLE;
 
 #[test]
 fn the_readmes_exit_codes_are_the_codes() {

@@ -89,12 +89,12 @@ fn the_page_of_solobot_toml_has_every_key() {
 /// `env.rs` describes every variable that it names.
 #[test]
 fn every_variable_is_described() {
-    let source = fs::read_to_string(format!("{ROOT}/src/env.rs")).unwrap();
-    let described: Vec<&str> = solobot::env::TABLE.iter().flat_map(|one| one.names).copied().collect();
+    let source = fs::read_to_string(format!("{ROOT}/src/base/env.rs")).unwrap();
+    let described: Vec<&str> = solobot::base::env::TABLE.iter().flat_map(|one| one.names).copied().collect();
     let named = source.split("pub const TABLE").next().unwrap().split('"').skip(1).step_by(2);
     let mut seen = 0;
     for name in named.filter(|name| name.chars().all(|c| c.is_ascii_alphabetic() || c == '_')) {
-        assert!(described.contains(&name), "src/env.rs: TABLE lacks {name}");
+        assert!(described.contains(&name), "src/base/env.rs: TABLE lacks {name}");
         seen += 1;
     }
     assert!(seen > 15, "{seen}");

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use solobot::base::exit::TABLE;
 use solobot::cli::Cli;
 use solobot::doctor::Code;
-use solobot::exit::TABLE;
 
 use crate::harness::alone;
 

@@ -3,11 +3,11 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use solobot::env::Vars;
-use solobot::error::Expected;
+use solobot::base::env::Vars;
+use solobot::base::error::Expected;
+use solobot::base::secret::Token;
 use solobot::telegram::api::{Client, Route};
 use solobot::telegram::errors::{Error, Step};
-use solobot::telegram::token::Token;
 
 use crate::harness::{alone, token};
 use crate::standin::{Fault, Standin};

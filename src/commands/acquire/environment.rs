@@ -5,12 +5,12 @@ use std::os::fd::AsRawFd;
 
 use super::Request;
 use super::modes::Mode;
+use crate::base::env;
 use crate::commands::notice::{Notice, Notify};
-use crate::env;
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
 use crate::lock::holders;
-use crate::process::identity::ancestry;
+use crate::platform::identity::ancestry;
 
 /// What COMMAND finds in its environment.
 pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::base::duration::Limit;
+use crate::base::error::{Expected, plain, typed};
+use crate::base::exit::Exit;
 use crate::commands::view::{Beside, Holding, shortened};
-use crate::duration::Limit;
-use crate::error::{Expected, plain, typed};
-use crate::exit::Exit;
 use crate::process::origin::kill_by_hand;
 
 /// An expected failure of `acquire`.

@@ -5,18 +5,19 @@ use std::time::Duration;
 use super::error::Error as AcquireError;
 use super::story::Story;
 use super::{Outcome, Request, own, run};
+use crate::base::error::{self, Error};
+use crate::base::exit::Exit;
 use crate::cli;
 use crate::commands::keeper;
 use crate::commands::notice::Notify;
-use crate::error::{self, Error};
-use crate::exit::Exit;
-use crate::lock::file::{Inode, LockFile};
+use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::holders;
 use crate::lock::wait::ending_signal;
+use crate::platform::filesystem::FileId;
+use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signals;
-use crate::process::identity::{Identity, Stat};
 use crate::settings::{self, Bot, Settings};
 
 /// Until when the lock is held.
@@ -110,7 +111,11 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         ));
     }
     Ok(Request {
-        wait: if args.nonblock { crate::duration::Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
+        wait: if args.nonblock {
+            crate::base::duration::Limit::For(Duration::ZERO)
+        } else {
+            args.wait.unwrap_or(bot.wait)
+        },
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
         cwd: settings.context().cwd.clone(),
@@ -172,7 +177,7 @@ fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Resul
 /// The bot that was named, if the descriptor is open on its lock: else that one would be left free.
 fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error> {
     let open = LockFile::from_fd(fd, args.selection.allow_network_fs).map_err(|error| error.for_lock(&bot.lock))?;
-    if std::fs::metadata(&bot.lock).is_ok_and(|meta| Inode::from(&meta) == open.inode()) {
+    if std::fs::metadata(&bot.lock).is_ok_and(|meta| FileId::from(&meta) == open.inode()) {
         return Ok(bot);
     }
     let lock = error::typed(&bot.lock);

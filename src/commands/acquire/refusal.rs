@@ -7,8 +7,8 @@ use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
-use crate::process::identity::{Identity, lineage};
 use crate::process::origin::{self, Respawns};
 use crate::settings::Bot;
 

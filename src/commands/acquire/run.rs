@@ -9,18 +9,18 @@ use super::error::Error as AcquireError;
 use super::modes::Mode;
 use super::story::Story;
 use super::{Outcome, Request, environment, own};
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli::Restart;
 use crate::commands::notice::{Notice, Notify};
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::lock::held::{Held, Incident};
 use crate::lock::wait::ending_signal;
+use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::platform::signals::{SigSet, Signals};
 use crate::platform::spawn::Start;
 use crate::platform::watch::Watch;
 use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
-use crate::process::identity::Identity;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);

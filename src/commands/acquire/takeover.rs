@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::Request;
 use super::error::Error as AcquireError;
+use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::ProcessView;
-use crate::error::Error;
 use crate::lock::file::open_to_look;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{holders, keeper};
-use crate::process::identity::{Identity, ancestry, lineage};
+use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
 use crate::process::terminate::{self, Options, Outcome, Target};
 
@@ -96,7 +96,7 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
         request,
         format!(
             "the holder itself took over {} ago: two that do so stop each other for ever",
-            crate::duration::show(age)
+            crate::base::duration::show(age)
         ),
         format!("find out who starts it: solobot status {}", request.bot.typed()),
     ))

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::takeover;
 use super::{Progress, Request};
+use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::{Beside, ProcessView, shortened};
-use crate::error::Error;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
@@ -23,11 +23,11 @@ use crate::lock::state::{State, hints, inspect};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts, owner};
+use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::find::{self, Search};
-use crate::process::identity::{Identity, ancestry};
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 

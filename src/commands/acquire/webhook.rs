@@ -12,17 +12,17 @@ use std::thread;
 use std::time::Duration;
 
 use super::Request;
+use crate::base::env::Vars;
+use crate::base::error::{Error, Expected};
+use crate::base::secret::Token;
 use crate::commands::delete_webhook::{self, client};
 use crate::commands::notice::{Notice, Notify};
-use crate::env::Vars;
-use crate::error::{Error, Expected};
 use crate::lock::wait::ending_signal;
 use crate::platform::poll::{self, Event};
 use crate::platform::signals::Signals;
 use crate::settings::Settings;
 use crate::telegram::api::{Client, Route, TIMEOUT};
 use crate::telegram::errors;
-use crate::telegram::token::Token;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use super::super::notice::{Notice, Notify};
 use super::super::status::name_of;
+use crate::base::error::Error;
 use crate::conflicts::input::Input;
 use crate::conflicts::written;
-use crate::error::Error;
 use crate::lock::marks;
+use crate::platform::identity::Identity;
 use crate::process::find;
-use crate::process::identity::Identity;
 use crate::settings::Settings;
 
 /// The logs, with what was rotated away beside them, and the bots that they are of.

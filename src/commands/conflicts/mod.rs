@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::notice::{Notice, Notify};
+use crate::base::error::{Error, exit_of_io};
+use crate::base::exit::Exit;
 use crate::cli;
 use crate::conflicts::input::{self, Input};
 use crate::conflicts::tally::{By, Limits, Summary};
 use crate::conflicts::time::Clock;
 use crate::conflicts::{Query, Source, read, written};
-use crate::error::{Error, exit_of_io};
-use crate::exit::Exit;
 use crate::process::find::{self, Search};
 use crate::settings::{Bot, Log, Settings};
 

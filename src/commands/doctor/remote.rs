@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::super::{conflicts, delete_webhook, polling};
 use super::quote;
+use crate::base::error::{Error, Expected};
 use crate::cli;
 use crate::doctor::facts::{Sibling, TokenSeen};
 use crate::doctor::gather::{Ambient, Remote, Way};
-use crate::error::{Error, Expected};
 use crate::settings::{Bot, Settings};
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::look::{Lock, Running, Sight, TokenPlace};
 use super::units::Unit;
+use crate::base::secret::mask;
 use crate::lock::layouts;
 use crate::process::program::Program;
-use crate::telegram::token::mask;
 
 /// Names that say nothing about the bot: its folder's name does.
 const GENERIC: [&str; 9] = ["main", "bot", "run", "app", "index", "start", "server", "__main__", "telegram_bot"];

@@ -7,24 +7,25 @@ use std::path::{Path, PathBuf};
 
 use super::scripts;
 use super::units::{self, Unit};
-use crate::env;
+use crate::base::env;
+use crate::base::secret::{self, Token};
 use crate::lock::carriers::{LockedFile, flocks_of};
 use crate::lock::state::{State, inspect};
 use crate::lock::{layouts, marks};
 use crate::platform::filesystem::{open_regular, read_bounded};
+use crate::platform::identity::Identity;
+use crate::platform::proc::Handle;
+use crate::platform::table;
 use crate::process::argv::{self, Reading, Target};
 use crate::process::connections::{self, Servers};
-use crate::process::details::{Details, Handle};
+use crate::process::details::Details;
 use crate::process::find::{self, Search};
-use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::program::Program;
 use crate::process::same_bot;
-use crate::process::table;
 use crate::settings::Context;
 use crate::telegram::dotenv::DotEnv;
 use crate::telegram::source::MAX_BYTES;
-use crate::telegram::token::{self, Token};
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
@@ -128,7 +129,7 @@ fn token_names() -> io::Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for hit in table::list(&|line| !line.is_empty())?.hits {
         let environ = Handle::open(hit.pid).and_then(|handle| handle.read("environ").ok()).unwrap_or_default();
-        names.extend(token::names_in_environ(&environ));
+        names.extend(secret::names_in_environ(&environ));
     }
     Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
 }
@@ -208,7 +209,7 @@ fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
 /// The variable that carries the token in the bot's environment, else in the `.env` beside it.
 fn token_place(instance: &Instance, folders: [&Path; 2]) -> Option<TokenPlace> {
     let carried = instance.members.iter().find_map(|process| {
-        let names = token::names_in_environ(&Handle::open(process.pid)?.read("environ").ok()?);
+        let names = secret::names_in_environ(&Handle::open(process.pid)?.read("environ").ok()?);
         let usual = env::TOKENS.iter().find(|usual| names.iter().any(|name| name == *usual));
         usual.map(|usual| (*usual).to_owned()).or_else(|| names.into_iter().next())
     });

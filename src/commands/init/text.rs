@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::Entry;
 use super::look::Sight;
-use crate::telegram::token::mask;
+use crate::base::secret::mask;
 
 const HEAD: &str = "\
 # solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::ResultView;
 use super::plan::{Action, Candidate, Plan};
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli;
 use crate::commands::notice::{Notice, Notify, Passing};
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::find::Found;
-use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::terminate::{self, Options, Outcome, Target};
 

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
+use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::commands::status::{self, Covered};
 use crate::commands::view::command_line;
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::lock::state::Facts;
-use crate::process::identity::Identity;
+use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
 use crate::process::origin::{self, Origin, OriginKind};

@@ -27,15 +27,15 @@ use super::super::notice::Notify;
 use super::super::view::LockView;
 use super::look::{Look, now};
 use super::{Covered, Outcome, Polling, Watched};
-use crate::error::Error;
+use crate::base::error::Error;
 use crate::journal::{Event, Journal};
 use crate::lock::owner;
 use crate::lock::state::inspect_with;
+use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{Signal, Signals};
 use crate::platform::watch::{Watch, WatchId};
-use crate::process::identity::Identity;
 
 /// However often something happens: two looks are at least this far apart.
 const APART: Duration = Duration::from_millis(100);

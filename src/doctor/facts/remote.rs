@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::conflicts::pattern::Pattern;
 use crate::conflicts::tally::Counts;
+use crate::platform::identity::Identity;
 use crate::process::connections::Evidence;
-use crate::process::identity::Identity;
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::super::facts::{Bot, FRESH, Facts, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
-use crate::duration::show;
+use crate::base::duration::show;
 use crate::process::connections::Connection;
 use crate::telegram::errors::Error;
 use crate::telegram::networks;

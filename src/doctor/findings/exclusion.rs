@@ -3,7 +3,7 @@
 use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::{Code, Finding, Level};
 use super::{each, locks};
-use crate::error::typed;
+use crate::base::error::typed;
 use crate::lock::carriers::LockedFile;
 use crate::lock::covered::Covered;
 use crate::lock::state::State;

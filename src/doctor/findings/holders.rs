@@ -3,7 +3,7 @@
 use super::super::facts::{Bot, Facts, Lock, Sharer};
 use super::super::{Code, Finding, Level};
 use super::locks;
-use crate::error::typed;
+use crate::base::error::typed;
 use crate::lock::state::State;
 
 /// Somebody holds a file that is no more at the lock's path.

@@ -3,8 +3,8 @@
 use super::super::facts::{Bot, FRESH, Facts, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
-use crate::duration::show;
-use crate::error::Expected;
+use crate::base::duration::show;
+use crate::base::error::Expected;
 use crate::process::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::{Error, Step};

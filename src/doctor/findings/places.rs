@@ -3,7 +3,7 @@
 use super::super::facts::Facts;
 use super::super::{Code, Finding, Level};
 use super::locks;
-use crate::error::typed;
+use crate::base::error::typed;
 use crate::lock::state::State;
 use crate::process::origin::OriginKind;
 

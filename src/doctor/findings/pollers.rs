@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{conflicts, each, instances, see_logs};
-use crate::duration::show;
+use crate::base::duration::show;
 use crate::process::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 

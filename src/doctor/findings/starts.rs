@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::super::facts::{Bot, Facts, Seen, Start, Starter};
 use super::super::{Code, Finding, Level};
 use super::{conflicts, each};
+use crate::base::duration::show;
 use crate::conflicts::pattern::Shape;
-use crate::duration::show;
 use crate::process::origin::{Origin, OriginKind};
 
 /// An instance that ends within this time of its start has not run well.

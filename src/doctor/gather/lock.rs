@@ -11,10 +11,11 @@ use crate::lock::line::Kind;
 use crate::lock::state::{State, inspect_with};
 use crate::lock::text::Text;
 use crate::platform::filesystem;
+use crate::platform::identity::Identity;
+use crate::platform::proc::Handle;
 use crate::process::argv;
-use crate::process::details::{Details, Handle};
+use crate::process::details::Details;
 use crate::process::find::command_line;
-use crate::process::identity::Identity;
 use crate::process::origin::Starter;
 
 /// Looks at a lock's path, also as these instances see it.

@@ -214,7 +214,7 @@ mod tests {
         std::fs::write(path("bot.log"), &line).unwrap();
         let read = std::fs::File::open(path("other.log")).unwrap();
         let mut own = seen(100);
-        own.instance.members = vec![crate::process::identity::Identity::own().unwrap()];
+        own.instance.members = vec![crate::platform::identity::Identity::own().unwrap()];
         let own = bot("main", vec![own]);
         // The process of the tests may have other logs open.
         let look = || look(&[], &own, &[], moment(0));

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::super::facts::{Bot, Facts, Lock, Seen, TokenSeen};
 use super::{OnWatch, Remote, Surroundings, count, logs, look_beyond, look_closer, places, watch};
-use crate::env;
+use crate::base::env;
 use crate::lock::marks;
+use crate::platform::identity::Identity;
 use crate::process::connections::connected;
 use crate::process::find::{self, Marks};
-use crate::process::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::typed;
 

@@ -20,20 +20,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::facts::{Bot, Facts, Seen, TokenSeen, Trace};
+use crate::base::env;
+use crate::base::secret::Token;
 use crate::conflicts::input::Input;
-use crate::env;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::marks;
+use crate::platform::proc::{self, Handle};
 use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subject};
-use crate::process::details::{Handle, variable};
+use crate::process::details::variable;
 use crate::process::find::Found;
 use crate::process::instance::Instance;
 use crate::process::keep::is_around_us;
 use crate::process::program::Program;
 use crate::settings::typed;
 use crate::telegram::proxy;
-use crate::telegram::token::Token;
 
 pub use machine::{Ambient, of_machine};
 pub use telegram::Way;
@@ -241,7 +242,7 @@ fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
         skips_lock,
         flocks: flocks_around(instance),
         traces: traces_of(instance, environ.as_deref()),
-        folder_is_gone: folder.is_some_and(|cwd| cwd.to_string_lossy().ends_with(" (deleted)")),
+        folder_is_gone: folder.is_some_and(|cwd| proc::is_deleted(&cwd)),
         evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
         padded: environ.as_deref().and_then(padded),
         has_proxy: environ.as_deref().is_some_and(proxy::is_set),

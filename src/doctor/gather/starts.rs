@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use memchr::memmem;
 
 use super::super::facts::{Named, Seen, Start};
+use crate::platform::identity::{Identity, Stat};
+use crate::platform::proc::Handle;
+use crate::platform::table;
 use crate::process::argv::{self, Inner, Reading};
-use crate::process::details::{Details, Handle};
+use crate::process::details::Details;
 use crate::process::find::{self, Search, command_line};
-use crate::process::identity::{Identity, Stat};
 use crate::process::origin::Starter;
 use crate::process::program::Program;
-use crate::process::table;
 
 /// An instance younger than this may be one of many short lives.
 const YOUNG: Duration = Duration::from_secs(15);

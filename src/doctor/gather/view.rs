@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::super::facts::Elsewhere;
-use crate::process::details::Handle;
-use crate::process::matching::FileId;
+use crate::platform::filesystem::FileId;
+use crate::platform::proc::Handle;
 
 /// Whether the process sees another folder at the lock's path, in the same root: in a container everything is another.
 /// `None` also where it cannot be told.

@@ -4,15 +4,17 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::telegram::token::{self, Token};
+use crate::base::secret::{self, Token};
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target};
-use super::super::details::{self, Details, Handle};
-use super::super::identity::Identity;
+use super::super::details::{self, Details};
 use super::super::instance::{Node, Role};
-use super::super::matching::{FileId, Match, Matcher, Sighting};
+use super::super::matching::{Match, Matcher, Sighting};
 use super::super::program::Program;
-use super::super::table::Hit;
+use crate::platform::filesystem::FileId;
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Handle};
+use crate::platform::table::Hit;
 
 /// A process that passed the filter.
 pub struct Candidate {
@@ -30,9 +32,9 @@ pub struct Candidate {
 impl Candidate {
     /// Reads the details of a process and judges it; `None` if it is gone, a zombie or a kernel thread.
     pub fn read(handle: &Handle, cmdline: &[u8], matcher: &Matcher<'_>, token_names: &[&str]) -> Option<Self> {
-        let details = Details::with_argv(handle, argv::split(cmdline))?;
+        let details = Details::with_argv(handle, proc::words(cmdline))?;
         let reading = argv::read(&details.argv, details.exe.as_deref());
-        let cwd = handle.link("cwd").map(|cwd| argv::undeleted(&cwd));
+        let cwd = handle.link("cwd").map(|cwd| proc::undeleted(&cwd));
         let mut candidate = Self { details, reading, cwd, token: None, found: None, is_blind: false };
         let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
         let environ = handle.read("environ").ok();
@@ -57,7 +59,7 @@ impl Candidate {
             && is_blind(invocation, candidate.cwd.is_none())
             && handle.stat().is_some_and(|stat| !stat.is_exiting());
         if candidate.found.is_some() {
-            candidate.token = environ.and_then(|environ| token::find_in_environ(&environ, token_names));
+            candidate.token = environ.and_then(|environ| secret::find_in_environ(&environ, token_names));
         }
         Some(candidate)
     }

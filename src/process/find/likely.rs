@@ -5,19 +5,20 @@ use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
+use crate::base::secret;
 use crate::platform::proc;
-use crate::telegram::token;
 
 use super::super::argv::{self, Reading, Runner, Target};
 use super::super::connections::{self, Servers};
-use super::super::details::{Details, Handle};
-use super::super::identity::Identity;
+use super::super::details::Details;
 use super::super::matching::{Confidence, Match};
 use super::super::origin::Starter;
 use super::super::same_bot;
-use super::super::table;
 use super::Found;
 use super::candidate::{Candidate, Tree};
+use crate::platform::identity::Identity;
+use crate::platform::proc::Handle;
+use crate::platform::table;
 
 /// What marks a process that shows no token, because its bot reads that from a file, as a bot all the same.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,7 +60,7 @@ pub fn likely_bots_and(token_names: &[&str], marks: &Marks<'_>) -> io::Result<Fo
             }
             Err(_) => continue,
         };
-        let token = token::find_in_environ(&environ, token_names);
+        let token = secret::find_in_environ(&environ, token_names);
         let is_connected = || marks.connected.iter().any(|process| process.pid == hit.pid);
         if token.is_none() && !is_connected() && !run_under_lock.contains(&hit.pid) {
             continue;
@@ -103,7 +104,7 @@ fn hands_on(details: &Details) -> bool {
     Starter::of(details).is_carrier()
 }
 
-fn candidate(handle: &Handle, token: Option<token::Token>) -> Option<Candidate> {
+fn candidate(handle: &Handle, token: Option<secret::Token>) -> Option<Candidate> {
     let details = Details::read(handle)?;
     let reading = argv::read(&details.argv, details.exe.as_deref());
     let Reading::Runs(invocation) = &reading else { return None };

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::argv::{Reading, read, split};
+use super::super::argv::{Reading, read};
 use super::*;
 
 /// Command lines as in a shell; one in guillemets is a title, a single string. Working folder `/srv/bot`.
@@ -226,7 +226,7 @@ const RUNTIMES: &[(&str, &str, &str, &str)] = &[
 
 fn words(line: &str) -> Vec<OsString> {
     match line.strip_prefix('«').and_then(|line| line.strip_suffix('»')) {
-        Some(title) => split(format!("{title}\0\0\0").as_bytes()),
+        Some(title) => proc::words(format!("{title}\0\0\0").as_bytes()),
         None => shell_words::split(line).unwrap().into_iter().map(OsString::from).collect(),
     }
 }
@@ -372,7 +372,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), exe in proptest::option::of("[a-z/ ()]{0,20}")) {
         let program = Program::script(Path::new("/srv/bot/main.py"));
-        let process = Process { argv: split(&bytes), exe: exe.as_deref(), cwd: Some("/srv/bot") };
+        let process = Process { argv: proc::words(&bytes), exe: exe.as_deref(), cwd: Some("/srv/bot") };
         let _ = judge(&program, &process, &|_| None);
         let _ = Program::of_command(&process.argv, Path::new("/nowhere"));
     }

@@ -11,10 +11,11 @@ use crate::platform::filesystem::open_named;
 use crate::platform::user;
 
 use super::super::argv;
-use super::super::details::{Details, Handle};
-use super::super::identity::Stat;
+use super::super::details::Details;
 use super::starter::Starter;
 use super::{Known, cgroup};
+use crate::platform::identity::Stat;
+use crate::platform::proc::{self, Handle};
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,9 +127,8 @@ fn link(process: &Details) -> Link {
 
 /// The name of a process's user, if only that user and root may signal it.
 pub fn foreign_owner(pid: i32) -> Option<String> {
-    use std::os::unix::fs::MetadataExt as _;
     let own = user::effective_uid();
-    let uid = std::fs::metadata(format!("/proc/{pid}")).ok()?.uid();
+    let uid = proc::owner(pid)?;
     (own != 0 && own != uid).then(|| user::name(uid))
 }
 

@@ -269,7 +269,7 @@ fn name_of(link: &Link) -> String {
             }
         },
     };
-    crate::telegram::token::mask(&name).into_owned()
+    crate::base::secret::mask(&name).into_owned()
 }
 
 #[cfg(test)]

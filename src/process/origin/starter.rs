@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, shell};
 use super::super::details::Details;
+use crate::platform::proc;
 
 /// What an ancestor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Starter {
         // A title's own words: `sshd: bot@pts/0`, `tmux: server`.
         let called = title.split([' ', ':']).next().unwrap_or_default();
         let called = argv::base(OsStr::new(called)).to_string_lossy().into_owned();
-        let exe = process.exe.as_deref().map(argv::undeleted);
+        let exe = process.exe.as_deref().map(proc::undeleted);
         let by_exe = exe.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         if let Some(starter) = by_name(&called).or_else(|| by_name(by_exe.as_deref()?)) {
             return match starter {

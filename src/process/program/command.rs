@@ -8,6 +8,8 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::platform::proc;
+
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
 use super::{Kind, Program, absolute};
 
@@ -27,7 +29,7 @@ impl Program {
             Target::Script(path) => Self::of_kind(Kind::Script(runnable(&absolute(cwd, path), invocation.runner))),
             Target::Module(name) => Self::of_kind(Kind::Module { name: name.clone(), dir: Some(cwd.to_path_buf()) }),
             Target::Executable(name) => match exe {
-                Some(exe) => Self::of_kind(Kind::Executable(argv::undeleted(exe))),
+                Some(exe) => Self::of_kind(Kind::Executable(proc::undeleted(exe))),
                 None => Self::at(&which(name, cwd)?),
             },
             Target::Inline(_) | Target::Worker | Target::Stdin => return None,
@@ -111,7 +113,7 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(absolute(cwd, Path::new(name)));
     }
-    let path = std::env::var_os(crate::env::PATH);
+    let path = std::env::var_os(crate::base::env::PATH);
     let folders = path.iter().flat_map(std::env::split_paths);
     let in_path = folders.map(|dir| absolute(cwd, &dir.join(name)));
     let installed = cwd.ancestors().map(|dir| dir.join("node_modules/.bin").join(name));

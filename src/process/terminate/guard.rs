@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::identity::Stat;
+use crate::platform::identity::Stat;
 
 /// Why a process must not be signalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

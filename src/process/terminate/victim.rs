@@ -8,8 +8,8 @@ use crate::platform::pidfd::{Pidfd, lacks_room};
 use crate::platform::poll;
 use crate::platform::signals::Signal;
 
-use super::super::identity::{Identity, Stat};
 use super::guard::{Guard, Refusal};
+use crate::platform::identity::{Identity, Stat};
 
 /// A process whose pidfd is open and whose identity was checked behind it: the pidfd is that process or nothing.
 pub struct Victim {

@@ -1,7 +1,7 @@
 use super::*;
+use crate::base::error::Expected;
+use crate::base::exit::Exit;
 use crate::cli::Selection;
-use crate::error::Expected;
-use crate::exit::Exit;
 use crate::settings::testing::{Place, token};
 
 fn only(place: &Place) -> Bot {

@@ -1,8 +1,8 @@
 //! Facts written by hand from the formats, one row of the table of origins each.
 
 use super::super::super::details::Details;
-use super::super::super::identity::{Identity, Stat};
 use super::*;
+use crate::platform::identity::{Identity, Stat};
 
 fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
     let stat = Stat { state: b'S', parent, group: pid, session: 1, tty: 0, flags: 0, start_ticks: 1 };

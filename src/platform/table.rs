@@ -83,7 +83,7 @@ pub fn descendants(roots: &[i32]) -> io::Result<Vec<i32>> {
 }
 
 /// The descendants in a table of parents, nearest first.
-pub(super) fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
+pub(crate) fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for (&pid, &parent) in parents {
         children.entry(parent).or_default().push(pid);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::env;
+use crate::base::env;
 
 /// How many digits a bot id has.
 const ID_DIGITS: std::ops::RangeInclusive<usize> = 6..=12;

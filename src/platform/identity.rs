@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
-use crate::platform::clock;
+use super::clock;
 
 /// One process: PID and start time in clock ticks since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

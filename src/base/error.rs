@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::exit::Exit;
+use crate::base::exit::Exit;
 
 /// What a module's error enum offers to the one place that reports errors.
 pub trait Expected: std::error::Error {

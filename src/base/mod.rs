@@ -1,0 +1,8 @@
+//! What everything else stands on: exit codes, expected errors, durations, environment variables, secrets. Uses nothing
+//! else of solobot.
+
+pub mod duration;
+pub mod env;
+pub mod error;
+pub mod exit;
+pub mod secret;
