@@ -20,9 +20,9 @@ use crate::base::secret::mask;
 use crate::cli::{self, Shell};
 use crate::doctor::Code;
 use crate::platform::{proc, table};
-use crate::process::find::command_line;
+use crate::process::details::command_line;
 use crate::report::sanitize;
-use crate::settings::{self, Context};
+use crate::settings::{self, Context, Purpose};
 
 /// A process's command line is shown up to this many columns.
 const COMMAND_COLUMNS: usize = 120;
@@ -103,7 +103,7 @@ fn config_of(words: &[OsString]) -> Option<PathBuf> {
 }
 
 fn bots(config: Option<&Path>) -> Vec<CompletionCandidate> {
-    let Ok(context) = Context::of_process() else { return Vec::new() };
+    let Ok(context) = Context::of_process(Purpose::Looking) else { return Vec::new() };
     let variable = context.vars.get(env::CONFIG).map(PathBuf::from);
     let names = settings::names_in(config.or(variable.as_deref()), &context);
     names.iter().map(|name| CompletionCandidate::new(mask(name).into_owned())).collect()

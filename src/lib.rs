@@ -33,6 +33,7 @@
 //! |---|---|
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
 //! | [`settings`] | flags, environment and solobot.toml become settings |
+//! | [`survey`] | what runs here, and what is known about it: the one place that answers |
 //! | [`completion`] | what a shell asks for when a word is to be completed |
 //! | [`commands`] | one file a subcommand: gather facts, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
@@ -44,7 +45,7 @@
 //! | [`platform`] | what is Linux's, behind one facade: identities, the listing, system calls |
 //! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
 //!
-//! Data goes one way: arguments → [`cli::Cli`] → settings → facts → plan → effects → outcome → bytes and exit code.
+//! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.
 //! `lock`, `process`, `telegram` and `conflicts` know nothing of clap, settings or colour.
 
 pub mod base;
@@ -59,6 +60,7 @@ pub mod platform;
 pub mod process;
 pub mod report;
 pub mod settings;
+pub mod survey;
 pub mod telegram;
 pub mod telemetry;
 

@@ -30,7 +30,8 @@ const BOT: &[(&str, &str)] = &[
     ("exe = \"PATH\"", "The program: an executable."),
     (
         "args = [\"WORD\", …]",
-        "The arguments behind the program, only where one program with other arguments is another bot.",
+        "What the arguments behind the program begin with, only where one program with other arguments is another bot. Of \
+         several bots whose words fit, it is the one with the most.",
     ),
     (
         "lock = \"PATH\"",
@@ -65,6 +66,11 @@ const BOT: &[(&str, &str)] = &[
         "How long `acquire` waits for the lock: `30`, `500ms`, `5m`, `forever`. The default is 30s.",
     ),
     ("grace = \"DURATION\"", "How long a process may take to end before it is killed. The default is 10s."),
+    (
+        "user = \"NAME\"",
+        "The user, by name or number, who runs the bot, where that is neither you, nor root, nor the owner of the program \
+         or its folder. Any other user's process is shown, but never stopped.",
+    ),
 ];
 
 /// The page.
@@ -116,7 +122,8 @@ pub fn page() -> String {
     );
     page.paragraph(
         "Root takes root's files. Under sudo it takes the caller's for looking, without `command`, `exe` and `api_url`: \
-         those need `-c`.",
+         those need `-c`. Without sudo root may look with the file of another user's folder; its `logs` and `token` are \
+         then not opened either: `sudo -u OWNER solobot …` opens them.",
     );
     page.heading("SEE ALSO");
     page.fill("solobot(1), solobot-init(1), solobot-acquire(1), solobot-status(1)");

@@ -29,8 +29,11 @@ pub const MAIN: &[&str] = &[
 pub const WHICH_BOT: &[&str] = &[
     "BOT is a name in solobot.toml(5). Without a file, `-m` names the program: a path (`app/main.py`), a bare script \
      name, which means every script so named, or a dotted module (`tg_bot.bot`). `-l` names a lock.",
-    "With neither, a subcommand that looks shows every bot of the file, or else whatever on this machine carries a \
-     bot's token; one that acts takes the file's only bot, and asks for a name if there are several.",
+    "With neither, a subcommand that looks shows every bot of the file. Without a file `status`, `doctor`, `conflicts`, \
+     `metrics` and `init` show whatever on this machine looks like a bot: by a token in any variable or in the `.env` that \
+     it would read, by its connection, by a lock that it holds. `check`, `stop`, `kill-duplicates`, `release` and \
+     `clean-stale` take the bot whose lock lies in the current folder, or the only likely bot of that folder; where \
+     several could be meant they name the commands and exit with 2. `delete-webhook` needs nothing but a token.",
     "The lock is `.solobot.lock` in the folder of the script (of a module: the folder that it runs from) unless the \
      file or `--lock` names another, so that cron, ssh and systemd mean the same one.",
     "A token is never an argument. It comes from `--token-file`, `--token-env`, `--env-file`, the bot's `token` table, \
@@ -139,7 +142,8 @@ pub fn of(name: &str) -> Prose {
         ),
         "check" => prose(
             &[
-                "Yes means: no instance runs, and the lock is absent, free or stale. With `--running` yes means: exactly \
+                "Yes means: no instance runs, and the lock is absent, free or stale. In doubt the answer is no: the same \
+                 file with the same arguments and a token that cannot be seen counts as the bot. With `--running` yes means: exactly \
                  one instance runs, it or its ancestor holds the lock if there is one, and nothing shows that it is not \
                  connected.",
                 "In a systemd unit it belongs into `ExecCondition=`, and only a plain no should skip the start: \

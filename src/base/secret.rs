@@ -4,9 +4,11 @@
 //! show the bot id and a fingerprint, by which two hosts can be compared; foreign text goes through [`mask`].
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::base::env;
@@ -22,6 +24,15 @@ pub struct Token {
     text: String,
     colon: usize,
     fingerprint: String,
+}
+
+/// What may be shown of a token: enough to tell two bots apart, and to compare two hosts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TokenId {
+    /// The number that Telegram gave the bot.
+    pub bot_id: String,
+    /// The first 12 hexadecimal digits of the token's SHA-256.
+    pub fingerprint: String,
 }
 
 /// The text is no bot token. It says nothing of the text, which may be one with a typing error.
@@ -55,6 +66,11 @@ impl Token {
     /// The first 12 hexadecimal digits of the token's SHA-256: layout A's `{token_hash}`.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// Both.
+    pub fn id(&self) -> TokenId {
+        TokenId { bot_id: self.bot_id().to_owned(), fingerprint: self.fingerprint.clone() }
     }
 
     /// The token itself, for the Bot API's URL and for nothing else.
@@ -93,7 +109,7 @@ fn is_secret_byte(byte: u8) -> bool {
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut copied = 0;
-    while let Some(secret) = next_secret(text, copied) {
+    while let Some((_, secret)) = next_token(text, copied) {
         masked.push_str(&text[copied..secret.start]);
         masked.push('…');
         copied = secret.end;
@@ -105,14 +121,14 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Where the next secret stands, behind its bot id and colon.
-fn next_secret(text: &str, from: usize) -> Option<Range<usize>> {
+/// Where the next token stands: its bot id, and behind the colon its secret.
+fn next_token(text: &str, from: usize) -> Option<(Range<usize>, Range<usize>)> {
     let bytes = text.as_bytes();
     (from..bytes.len()).find_map(|colon| {
         let start = colon + colon_length(&bytes[colon..])?;
         let digits = bytes[from..colon].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let length = bytes[start..].iter().take_while(|byte| is_secret_byte(**byte)).count();
-        (digits >= *ID_DIGITS.start() && length >= SECRET_MIN).then(|| start..start + length)
+        (digits >= *ID_DIGITS.start() && length >= SECRET_MIN).then(|| (colon - digits..colon, start..start + length))
     })
 }
 
@@ -124,21 +140,68 @@ fn colon_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The token in a process's environment, `KEY=VALUE` separated by NUL: the usual names first, then the extra ones.
-/// A value that is no token is passed over, since `BOT_TOKEN` may be another service's.
-pub fn find_in_environ(environ: &[u8], extra_names: &[&str]) -> Option<Token> {
-    env::TOKENS.iter().chain(extra_names).find_map(|name| {
-        environ.split(|byte| *byte == 0).find_map(|entry| {
-            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-            Token::parse(std::str::from_utf8(value).ok()?).ok()
-        })
-    })
+/// A token that a process shows to whoever may look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The token.
+    pub token: Token,
+    /// The variable whose value it is; `None` where it is an argument, or a part of one.
+    pub variable: Option<String>,
 }
 
-/// The names of all variables whose value is a token, in a process's environment.
-pub fn names_in_environ(environ: &[u8]) -> Vec<String> {
+/// Every token in a process's environment (`KEY=VALUE` separated by NUL) and in its arguments: the usual variables first,
+/// then whatever others. A value that is no token is passed over, since `BOT_TOKEN` may be another service's.
+pub fn carried(environ: &[u8], argv: &[OsString]) -> Vec<Carried> {
+    let mut found = in_environ(environ);
+    found.extend(
+        argv.iter().flat_map(|arg| in_text(&arg.to_string_lossy())).map(|token| Carried { token, variable: None }),
+    );
+    found
+}
+
+/// Those of an environment.
+pub fn in_environ(environ: &[u8]) -> Vec<Carried> {
     let entries = environ.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='));
-    entries.filter(|(_, value)| Token::parse(value).is_ok()).map(|(name, _)| name.to_owned()).collect()
+    let mut found: Vec<Carried> = entries
+        .filter_map(|(name, value)| Some(Carried { token: Token::parse(value).ok()?, variable: Some(name.to_owned()) }))
+        .collect();
+    found.sort_by_key(|one| one.usual().unwrap_or(env::TOKENS.len()));
+    found
+}
+
+impl Carried {
+    /// Which of the usual variables it is.
+    fn usual(&self) -> Option<usize> {
+        env::TOKENS.iter().position(|name| self.variable.as_deref() == Some(name))
+    }
+}
+
+/// Which of its tokens a process uses, as far as that can be told: the one in a variable of its bot's (`own`), else the only
+/// one, else a usual variable's. Where another of them is the `wanted` one it cannot be told.
+pub fn used<'a>(carried: &'a [Carried], own: &[String], wanted: Option<&TokenId>) -> Option<&'a Token> {
+    let is_own = |one: &&Carried| one.variable.as_ref().is_some_and(|name| own.contains(name));
+    if let Some(one) = carried.iter().find(is_own) {
+        return Some(&one.token);
+    }
+    let first = &carried.first()?.token;
+    if carried.iter().all(|one| one.token == *first) {
+        return Some(first);
+    }
+    let usual = carried.iter().find(|one| one.usual().is_some()).map(|one| &one.token)?;
+    let has = |token: &Token| wanted.is_some_and(|wanted| token.fingerprint == wanted.fingerprint);
+    let is_wanted_too = !has(usual) && carried.iter().any(|one| has(&one.token));
+    (!is_wanted_too).then_some(usual)
+}
+
+/// The tokens in an argument: `--token=…`, or a URL.
+fn in_text(text: &str) -> Vec<Token> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some((id, secret)) = next_token(text, at) {
+        found.extend(Token::parse(&format!("{}:{}", &text[id], &text[secret.clone()])));
+        at = secret.end;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -210,13 +273,51 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_token_of_a_process() {
+    fn what_a_process_carries() {
         let environ =
-            format!("PATH=/bin\0XBOT_TOKEN={}\0MINE={}\0BOT_TOKEN=xoxb-1\0=\0", text("111111"), text("222222"));
-        assert_eq!(find_in_environ(environ.as_bytes(), &[]), None);
-        assert_eq!(find_in_environ(environ.as_bytes(), &["NONE", "MINE"]).unwrap().bot_id(), "222222");
-        assert_eq!(names_in_environ(environ.as_bytes()), ["XBOT_TOKEN", "MINE"]);
-        let usual = format!("MINE={}\0TELEGRAM_TOKEN={}", text("222222"), text("333333"));
-        assert_eq!(find_in_environ(usual.as_bytes(), &["MINE"]).unwrap().bot_id(), "333333");
+            format!("PATH=/bin\0MINE={}\0BOT_TOKEN=xoxb-1\0=\0TELEGRAM_TOKEN= {}\n\0", text("222222"), text("333333"));
+        let argv = [
+            "python",
+            "bot.py",
+            &format!("--token={}", text("444444")),
+            &format!("http://h/bot555555%3A{}/x", secret()),
+        ];
+        let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
+        let seen = carried(environ.as_bytes(), &argv);
+        let seen: Vec<(&str, Option<&str>)> =
+            seen.iter().map(|one| (one.token.bot_id(), one.variable.as_deref())).collect();
+        assert_eq!(
+            seen,
+            [("333333", Some("TELEGRAM_TOKEN")), ("222222", Some("MINE")), ("444444", None), ("555555", None)]
+        );
+        assert_eq!(carried(b"A=1\0\0=", &[]), []);
+    }
+
+    #[test]
+    fn which_token_a_process_uses() {
+        let parse = |id: &str| Token::parse(&text(id)).unwrap();
+        let carry = |all: &[(&str, &str)]| -> Vec<Carried> {
+            let one = |(name, id): &(&str, &str)| Carried { token: parse(id), variable: Some((*name).to_owned()) };
+            all.iter().map(one).collect()
+        };
+        let used = |all: &[(&str, &str)], own: &[&str], wanted: Option<&str>| {
+            let own: Vec<String> = own.iter().map(|name| (*name).to_owned()).collect();
+            used(&carry(all), &own, wanted.map(|id| parse(id).id()).as_ref()).map(|token| token.bot_id().to_owned())
+        };
+        let id = |text: &str| Some(text.to_owned());
+        assert_eq!(used(&[], &[], None), None);
+        assert_eq!(used(&[("MINE", "111111")], &[], None), id("111111"));
+        assert_eq!(used(&[("A", "111111"), ("B", "111111")], &[], None), id("111111"));
+        assert_eq!(used(&[("A", "111111"), ("B", "222222")], &[], None), None);
+        assert_eq!(
+            used(&[("A", "111111"), ("B", "222222")], &[], Some("111111")),
+            None,
+            "a shell may export all it has"
+        );
+        assert_eq!(used(&[("A", "111111"), ("B", "222222")], &["B"], Some("111111")), id("222222"));
+        let usual = [("BOT_TOKEN", "111111"), ("B", "222222")];
+        assert_eq!(used(&usual, &[], None), id("111111"));
+        assert_eq!(used(&usual, &[], Some("333333")), id("111111"));
+        assert_eq!(used(&usual, &[], Some("222222")), None);
     }
 }

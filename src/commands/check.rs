@@ -1,4 +1,7 @@
 //! `check`: is it safe to start? One line a bot, fast: for cron, scripts and systemd conditions.
+//!
+//! In doubt the answer is no: a process with the bot's file and arguments and a token that cannot be seen is taken for the
+//! bot. What runs for another user is no proof that the bot does.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -7,26 +10,25 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::conflicts;
 use super::notice::{Notice, Notify};
-use super::polling;
-use super::status::{self, Covered};
+use super::status;
 use super::unseen;
-use super::view::{Sentence, command_line};
+use super::view::{LockBrief, Sentence, command_line};
 use crate::base::duration::Limit;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
 use crate::cli;
+use crate::lock::covered::Covered;
 use crate::lock::keeper;
-use crate::lock::marks;
 use crate::lock::state::{Facts, State, unseen_holder};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::process::connections::{self, Polling, Subject};
-use crate::process::find::Found;
 use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
 use crate::settings::{Bot, Origin, Settings};
+use crate::survey::connections::{self, Polling, Subject};
+use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +48,8 @@ pub struct Outcome {
     pub reasons: Vec<Sentence>,
     /// One by one.
     pub bots: Vec<Answer>,
+    /// How many processes could not be inspected.
+    pub uninspected: usize,
     /// The question was whether one runs, not whether one may start.
     #[serde(skip)]
     pub running: bool,
@@ -59,10 +63,19 @@ pub struct Outcome {
 pub struct Answer {
     /// Its name.
     pub name: String,
-    /// Whether it is safe to start.
+    /// The same for people: with what tells it from another of that name.
+    #[serde(skip)]
+    pub label: String,
+    /// Whether it is safe to start; whether it runs, and well.
     pub ok: bool,
     /// Why not.
     pub reasons: Vec<Sentence>,
+    /// The PIDs of its instances.
+    pub instances: Vec<i32>,
+    /// The PIDs of what may be one.
+    pub probable: Vec<i32>,
+    /// Its lock.
+    pub lock: LockBrief,
     #[serde(skip)]
     unknown: Option<Exit>,
     /// Whose end may turn a no into a yes.
@@ -70,38 +83,67 @@ pub struct Answer {
     in_the_way: Vec<Identity>,
 }
 
+/// What speaks against a yes.
+#[derive(Debug, Default)]
+struct Objections {
+    reasons: Vec<Sentence>,
+    unknown: Option<Exit>,
+    in_the_way: Vec<Identity>,
+}
+
 impl Answer {
+    fn of(bot: &FoundBot, objections: Objections) -> Self {
+        let Objections { reasons, unknown, in_the_way } = objections;
+        let pids = |all: &[Instance]| all.iter().map(|one| one.root.pid).collect();
+        Self {
+            name: bot.bot.name.clone(),
+            label: bot.label.clone(),
+            ok: reasons.is_empty(),
+            reasons,
+            instances: pids(&bot.found.instances),
+            probable: pids(&bot.found.probable),
+            lock: LockBrief::of(&bot.locks.own),
+            unknown,
+            in_the_way,
+        }
+    }
+
     /// It is neither yes nor no.
     pub fn is_unknown(&self) -> bool {
         self.unknown.is_some()
     }
+}
+
+impl Objections {
+    fn say(&mut self, reason: impl Into<Sentence>) {
+        self.reasons.push(reason.into());
+    }
 
     /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
-    /// of another user whose folder is hidden, or, where one should run, a holder of the lock whom nobody here can see.
-    fn unless_unseen(mut self, bot: &Bot, found: &Found, facts: &Facts, running: bool) -> Self {
-        let holder = || unseen::holder(facts).filter(|_| running);
-        let Some(why) = unseen::instance(found).or_else(holder) else { return self };
-        if !self.ok && !running {
+    /// of another user that cannot be looked at, or, where one should run, a holder of the lock whom nobody here can see.
+    fn unless_unseen(self, bot: &FoundBot, running: bool) -> Self {
+        if !bot.found.instances.is_empty() || (!self.reasons.is_empty() && !running) {
             return self;
         }
-        self.ok = false;
-        let running = if running { "--running " } else { "" };
-        let how = format!("; sudo solobot check {running}{}", bot.typed());
-        self.reasons = vec![why.after("cannot tell: ").followed_by(&how)];
-        self.unknown = Some(Exit::NotPermitted);
-        self
+        let holder = || unseen::holder(&bot.locks.own).filter(|_| running);
+        let Some(why) = unseen::instance(&bot.found).or_else(holder) else { return self };
+        let question = if running { "--running " } else { "" };
+        let how = format!("; sudo solobot check {question}{}", bot.bot.typed());
+        let reasons = vec![why.after("cannot tell: ").followed_by(&how)];
+        Self { reasons, unknown: Some(Exit::NotPermitted), ..self }
     }
 }
 
 impl Outcome {
-    fn of(running: bool, bots: Vec<Answer>) -> Self {
+    fn of(running: bool, uninspected: usize, bots: Vec<Answer>) -> Self {
         let reasons =
-            bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| reason.after(&format!("{}: ", bot.name))));
+            bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| reason.after(&format!("{}: ", bot.label))));
         Self {
             ok: bots.iter().all(|bot| bot.ok),
             reasons: reasons.collect(),
             unknown: bots.iter().find_map(|bot| bot.unknown),
             bots,
+            uninspected,
             running,
         }
     }
@@ -121,31 +163,39 @@ impl Outcome {
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
 pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let bots = settings.select_many(&args.selection, &args.bots)?;
-    if bots.is_empty() {
-        return Err(Error::usage(
-            format!("no bot is named, and {}", settings.why_no_bot()),
-            "solobot check -m main.py, or --lock PATH; to write one: solobot init",
-        ));
-    }
+    let command = if args.running { "check --running" } else { "check" };
+    let bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
     if verbose {
         let all = bots.iter().flat_map(Bot::explained).collect();
         notify.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all });
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
+    let mut surveyor = Surveyor::new(settings);
     let mut is_first = true;
     loop {
-        let mut answers = Vec::new();
-        for bot in &bots {
-            answers.extend(answers_of(bot, args.running, is_first, notify)?);
+        let survey = surveyor.look_at(&bots)?;
+        if is_first {
+            // A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
+            survey.refuse_nothing()?;
+            survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+            let with_program = survey.bots.iter().filter(|bot| survey.hidden && bot.bot.program.is_some());
+            with_program.for_each(|bot| notify.notice(&hidden(bot)));
         }
-        let outcome = Outcome::of(args.running, answers);
+        let answers = survey.bots.iter().map(|bot| answer(bot, args.running, notify)).collect();
+        let outcome = Outcome::of(args.running, survey.uninspected, answers);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
         wait_for_change(&outcome, deadline)?;
         is_first = false;
     }
+}
+
+fn hidden(bot: &FoundBot) -> Notice {
+    let (label, typed) = (&bot.label, bot.bot.typed());
+    Notice::Warning(format!(
+        "{label}: other users' processes are hidden, and one of them may be it: sudo solobot check {typed}"
+    ))
 }
 
 /// Wakes when one of those in the way has ended; else after a second, or at the deadline.
@@ -158,82 +208,67 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-/// The answer for a bot that was asked for; for each distinct one, where a bare name or differing tokens mean several.
-///
-/// A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
-fn answers_of(bot: &Bot, running: bool, is_first: bool, notify: &mut dyn Notify) -> Result<Vec<Answer>, Error> {
-    let found = match &bot.program {
-        Some(program) => {
-            let token = super::token_of(bot, notify);
-            let found = marks::find_instances(program, token, &bot.lock)
-                .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-            if is_first {
-                found.refuse_nothing(program)?;
-            }
-            found
-        }
-        None => Found::default(),
-    };
-    if found.hidden && is_first {
-        let text = format!(
-            "{}: other users' processes are hidden, and one of them may be it: sudo solobot check {}",
-            bot.name,
-            bot.typed()
-        );
-        notify.notice(&Notice::Warning(text));
-    }
-    Ok(super::distinct(bot, found).iter().map(|(bot, found)| answer(bot, found, running, notify)).collect())
+fn answer(bot: &FoundBot, running: bool, notify: &mut dyn Notify) -> Answer {
+    let objections = if running { judge_running(bot, notify) } else { judge(bot) };
+    Answer::of(bot, objections.unless_unseen(bot, running))
 }
 
-fn answer(bot: &Bot, found: &Found, running: bool, notify: &mut dyn Notify) -> Answer {
-    let facts = super::facts_of_lock(bot, found);
-    let answer = if running { judge_running(bot, &facts, found, notify) } else { judge(bot, &facts, &found.instances) };
-    if found.instances.is_empty() { answer.unless_unseen(bot, found, &facts, running) } else { answer }
+/// An instance in a sentence; of a doubtful one, why it counts all the same.
+fn named(one: &Instance, shown: fn(&str) -> String) -> String {
+    let doubt = one.doubt.map_or_else(String::new, |doubt| format!(", {}", doubt.reason()));
+    format!("PID {} ({}){doubt}", one.root.pid, shown(&one.command))
 }
 
 /// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where
 /// something speaks against it: a health check must not restart a healthy bot.
-fn judge_running(bot: &Bot, facts: &Facts, found: &Found, notify: &mut dyn Notify) -> Answer {
+fn judge_running(bot: &FoundBot, notify: &mut dyn Notify) -> Objections {
+    let mut objections = Objections::default();
+    let facts = &bot.locks.own;
     let lock = facts.path.display();
-    let mut reasons: Vec<Sentence> = Vec::new();
-    let mut in_the_way = Vec::new();
-    let has_lock = *bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
-    match found.instances.as_slice() {
-        [] if bot.program.is_none() => reasons.extend(holds_alone(facts).map(Sentence::from)),
-        [] => reasons.push("no instance runs".to_owned().into()),
+    let has_lock = *bot.bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
+    let counted: Vec<&Instance> = bot.found.for_starting().collect();
+    match counted.as_slice() {
+        [] if bot.bot.program.is_none() => objections.reasons.extend(holds_alone(facts).map(Sentence::from)),
+        [] => objections.say("no instance runs".to_owned()),
+        [one] if find::is_strangers(one) => {
+            let user = one.user.clone();
+            objections.reasons.push(Sentence::of(|shown| {
+                format!("{}; if that is its user: user = \"{user}\" in solobot.toml", named(one, shown))
+            }));
+        }
         [one] => {
-            if has_lock && status::covered(one, facts) == Covered::Unlocked {
-                reasons.push(Sentence::of(|shown| {
-                    format!("PID {} ({}) runs without lock {lock}", one.root.pid, shown(&one.command))
-                }));
+            if has_lock && bot.covered(one) == Covered::Unlocked {
+                objections
+                    .reasons
+                    .push(Sentence::of(|shown| format!("{} runs without lock {lock}", named(one, shown))));
             }
-            if is_unconnected(bot, one) {
-                reasons.push(Sentence::of(|shown| {
-                    format!("PID {} ({}) has no connection to Telegram", one.root.pid, shown(&one.command))
-                }));
+            if is_unconnected(&bot.bot, one) {
+                objections
+                    .reasons
+                    .push(Sentence::of(|shown| format!("{} has no connection to Telegram", named(one, shown))));
             }
-            reasons.extend(has_conflicts(bot, one, notify).map(Sentence::from));
+            objections.reasons.extend(has_conflicts(bot, one, notify).map(Sentence::from));
         }
         many => {
-            in_the_way.extend(many.iter().map(|one| one.root));
-            let pids: Vec<String> = many.iter().map(|one| one.root.pid.to_string()).collect();
-            reasons.push(format!("{} instances run: PID {}", many.len(), pids.join(", ")).into());
+            objections.in_the_way.extend(many.iter().map(|one| one.root));
+            let doubt = |one: &Instance| one.doubt.map_or_else(String::new, |doubt| format!(" ({})", doubt.reason()));
+            let pids: Vec<String> = many.iter().map(|one| format!("{}{}", one.root.pid, doubt(one))).collect();
+            objections.say(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
         }
     }
-    let mut unknown = None;
     match &facts.state {
         State::Replaced { holders } => {
-            in_the_way.extend(holders);
-            reasons.push(format!("the file at {lock} is not the one that is held").into());
+            objections.in_the_way.extend(holders);
+            objections.say(format!("the file at {lock} is not the one that is held"));
         }
         State::Unreadable { why, not_permitted } => {
             let (reason, exit) = unreadable(facts, why, *not_permitted);
-            unknown = reasons.is_empty().then_some(exit);
-            reasons.push(reason.into());
+            objections.unknown = objections.reasons.is_empty().then_some(exit);
+            objections.say(reason);
         }
         _ => {}
     }
-    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }
+    objections
 }
 
 /// Whether an instance has been up long enough to be connected, and is not.
@@ -241,34 +276,42 @@ fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
     if Timestamp::now().duration_since(instance.started) < STARTS_IN {
         return false;
     }
-    let servers = polling::servers(bot);
+    let servers = servers::of_bot(bot);
     let seen = connections::look(&[Subject { members: &instance.members, servers: &servers }]);
     seen.iter().any(|evidence| evidence.polling == Polling::No)
 }
 
-/// Whether the logs have a conflict that tells of now. A line without a time may be of any day: it only warns.
-fn has_conflicts(bot: &Bot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
+/// Whether the logs have a conflict that tells of now. A line without a time may be of any day: it only warns. Right after a
+/// start conflicts are normal, unless something that may be a second one runs.
+fn has_conflicts(bot: &FoundBot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
     let now = Timestamp::now();
-    let since = (now - YOUNG).max(instance.started + STARTS_IN);
-    if bot.logs.is_empty() || since > now {
+    let rival = bot.found.probable.iter().find(|one| one.doubt != Some(Doubt::OtherRoot));
+    let settled = if rival.is_some() { instance.started } else { instance.started + STARTS_IN };
+    let since = (now - YOUNG).max(settled);
+    let label = &bot.label;
+    let inputs = logs::of_bot(bot).inputs;
+    if inputs.is_empty() || since > now {
         return None;
     }
-    let (summary, sources) = conflicts::summary_of(bot, Some(since));
+    let (summary, sources) = logs::summary(inputs, Some(since));
     for source in &sources {
         if let Some(error) = &source.error {
-            notify.notice(&Notice::Warning(format!("{}: cannot read {}: {error}", bot.name, source.name)));
+            notify.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));
         }
     }
     if summary.undated_conflicts > 0 {
         let count = summary.undated_conflicts;
-        let text =
-            format!("{}: {count} conflicts in its logs have no time: they may be old, and do not count", bot.name);
+        let text = format!("{label}: {count} conflicts in its logs have no time: they may be old, and do not count");
         notify.notice(&Notice::Warning(text));
     }
     let count = summary.totals.conflicts;
     let last = summary.last.filter(|_| count > 0)?.to_zoned(TimeZone::system());
     let (what, s) = (if summary.totals.other_poller > 0 { "another poller" } else { "a webhook" }, plural(count));
-    Some(format!("{count} conflict{s} with {what} in its logs, the last at {}", last.strftime("%H:%M:%S")))
+    let rival = rival.map_or_else(String::new, |one| {
+        let doubt = one.doubt.map_or("it is in doubt", Doubt::reason);
+        format!("; PID {} may be that one ({doubt})", one.root.pid)
+    });
+    Some(format!("{count} conflict{s} with {what} in its logs, the last at {}{rival}", last.strftime("%H:%M:%S")))
 }
 
 fn plural(count: u64) -> &'static str {
@@ -289,20 +332,43 @@ fn unreadable(facts: &Facts, why: &str, not_permitted: bool) -> (String, Exit) {
     (format!("{error}; {}", error.hints().join("; ")), error.exit())
 }
 
-fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
-    let lock = facts.path.display();
-    let mut reasons: Vec<Sentence> = Vec::new();
-    let mut unknown = None;
-    let mut in_the_way: Vec<Identity> = instances.iter().map(|instance| instance.root).collect();
-    for instance in instances {
-        let pid = instance.root.pid;
-        reasons.push(Sentence::of(|shown| format!("it runs: PID {pid} ({})", shown(&instance.command))));
+fn judge(bot: &FoundBot) -> Objections {
+    let mut objections = Objections::default();
+    let facts = &bot.locks.own;
+    let counted: Vec<&Instance> = bot.found.for_starting().collect();
+    for one in &counted {
+        objections.in_the_way.push(one.root);
+        let what = if one.doubt.is_some() { "may be it" } else { "it runs" };
+        objections.reasons.push(Sentence::of(|shown| format!("{what}: {}", named(one, shown))));
     }
+    for holder in bot.holders_beside() {
+        objections.in_the_way.push(holder);
+        let command = command_line(holder.pid);
+        objections.reasons.push(Sentence::of(|shown| {
+            format!("PID {} ({}) holds the lock that such bots take themselves", holder.pid, shown(&command))
+        }));
+    }
+    judge_lock(bot, facts, &mut objections);
+    // One that holds a removed file is not well.
+    if let ([one], State::Held { .. }, true) = (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)
+        && bot.covered(one) != Covered::Unlocked
+    {
+        let how = bot.bot.typed();
+        objections
+            .say(format!("that is one healthy instance: to ask whether it runs well, solobot check --running {how}"));
+    }
+    objections.unknown = objections.unknown.filter(|_| counted.is_empty());
+    objections
+}
+
+/// What the state of the lock says against a start.
+fn judge_lock(bot: &FoundBot, facts: &Facts, objections: &mut Objections) {
+    let lock = facts.path.display();
     match &facts.state {
         State::Absent | State::Free | State::Stale(_) => {}
         State::Held { holders, orphaned } => {
-            in_the_way.extend(holders);
-            let covered = instances.iter().any(|one| status::covered(one, facts) != Covered::Unlocked);
+            objections.in_the_way.extend(holders);
+            let covered = bot.found.for_starting().any(|one| bot.covered(one) != Covered::Unlocked);
             let named = |process: Identity| {
                 let command = command_line(process.pid);
                 Sentence::of(|shown| format!("PID {} ({})", process.pid, shown(&command)))
@@ -314,33 +380,22 @@ fn judge(bot: &Bot, facts: &Facts, instances: &[Instance]) -> Answer {
             };
             let orphaned = if *orphaned { ", orphaned" } else { "" };
             if !covered || !orphaned.is_empty() {
-                reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(orphaned));
+                objections.reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(orphaned));
             }
         }
         State::OwnerAliveUnlocked(process) => {
-            in_the_way.push(*process);
-            reasons.push(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid).into());
+            objections.in_the_way.push(*process);
+            objections.say(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid));
         }
         State::Replaced { holders } => {
-            in_the_way.extend(holders);
+            objections.in_the_way.extend(holders);
             let pids: Vec<String> = holders.iter().map(|holder| holder.pid.to_string()).collect();
-            reasons.push(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")).into());
+            objections.say(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
         }
         State::Unreadable { why, not_permitted } => {
             let (reason, exit) = unreadable(facts, why, *not_permitted);
-            reasons.push(reason.into());
-            unknown = Some(exit);
+            objections.say(reason);
+            objections.unknown = Some(exit);
         }
     }
-    // One that holds a removed file is not well.
-    if let ([one], State::Held { .. }) = (instances, &facts.state)
-        && status::covered(one, facts) != Covered::Unlocked
-    {
-        let how = bot.typed();
-        reasons.push(
-            format!("that is one healthy instance: to ask whether it runs well, solobot check --running {how}").into(),
-        );
-    }
-    let unknown = unknown.filter(|_| instances.is_empty());
-    Answer { name: bot.name.clone(), ok: reasons.is_empty(), reasons, unknown, in_the_way }
 }

@@ -23,6 +23,7 @@ use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity;
 use crate::platform::proc;
 use crate::settings::Settings;
+use crate::survey::folder;
 
 /// What became of every file.
 #[derive(Debug, Serialize)]
@@ -96,12 +97,10 @@ pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error
 /// The locks that are meant: bots by name, else paths; none named: the flags', or all of the file.
 fn paths(args: &cli::CleanStale, settings: &Settings) -> Result<Vec<PathBuf>, Error> {
     if args.targets.is_empty() {
-        let bots = settings.select_many(&args.selection, &[])?;
-        if bots.is_empty() {
-            let message = format!("no lock is named, and {}", settings.why_no_bot());
-            return Err(Error::usage(message, "solobot clean-stale PATH"));
-        }
-        return Ok(bots.into_iter().map(|bot| bot.lock).collect());
+        let bots = folder::select_many(settings, &args.selection, &[], "clean-stale")?;
+        let mut locks: Vec<PathBuf> = bots.into_iter().map(|bot| bot.lock).collect();
+        locks.dedup();
+        return Ok(locks);
     }
     args.targets.iter().map(|target| path_of(target, args, settings)).collect()
 }

@@ -11,7 +11,7 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
-use crate::settings::{Bot, Settings};
+use crate::settings::{self, Bot, Settings};
 use crate::telegram::api::{Client, OnRetry, Route, TIMEOUT, WebhookInfo};
 use crate::telegram::errors;
 
@@ -114,7 +114,10 @@ pub fn route<'a>(api: &'a cli::Api, settings: &'a Settings) -> Route<'a> {
 /// # Errors
 /// No token; Telegram cannot be reached, or does not know the token.
 pub fn run(args: &cli::DeleteWebhook, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let mut bot = settings.select_one(&args.selection, args.bot.as_deref())?;
+    let mut bot = match settings.select_one(&args.selection, args.bot.as_deref()) {
+        Err(settings::Error::NothingNamed) => of_token(settings)?,
+        selected => selected?,
+    };
     if let Some(url) = &args.api.api_url {
         bot.set_api_url(url)?;
     }
@@ -156,6 +159,13 @@ pub fn run(args: &cli::DeleteWebhook, settings: &Settings, notify: &mut dyn Noti
     Journal::at(settings.journal()).append(&Event::new(What::WebhookDeleted, &bot.name));
     let dropped = if drops { pending } else { 0 };
     Ok(outcome(action, after.pending_update_count, dropped))
+}
+
+/// The bot of this environment: a token is all that it needs.
+fn of_token(settings: &Settings) -> Result<Bot, Error> {
+    let mut bot = settings.ambient()?;
+    bot.name = format!("bot {}", bot.token.require()?.token.bot_id());
+    Ok(bot)
 }
 
 /// Removes a webhook and looks again.

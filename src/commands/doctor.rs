@@ -2,24 +2,24 @@
 
 mod remote;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::notice::{Notice, Notify};
-use super::status::TokenView;
-use super::view::{LockView, absolute, lossy};
-use crate::base::env;
+use super::view::{LockBrief, absolute};
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
+use crate::base::secret::TokenId;
 use crate::cli;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
-use crate::doctor::gather::{self, Surroundings, Target};
+use crate::doctor::gather::{Closer, Target};
 use crate::doctor::{Code, Finding, Level, diagnose, plural};
 use crate::journal::Journal;
 use crate::platform::user;
-use crate::settings::{Bot, Origin, Settings, typed};
+use crate::settings::{Bot, Settings, typed};
+use crate::survey::Surveyor;
 
 /// What `doctor` has to say.
 #[derive(Debug)]
@@ -61,11 +61,13 @@ pub struct Looked {
     pub name: String,
     /// The PIDs of its instances.
     pub instances: Vec<i32>,
-    /// Its locks.
-    pub locks: Vec<LookedLock>,
+    /// The PIDs of what may be one.
+    pub probable: Vec<i32>,
+    /// Its locks, its own first.
+    pub locks: Vec<LockBrief>,
     /// Its token, as far as it may be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<TokenView>,
+    pub token: Option<TokenId>,
     /// Telegram's answer, if it gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telegram: Option<TelegramView>,
@@ -80,16 +82,6 @@ pub struct TelegramView {
     pub username: Option<String>,
     /// How many updates wait for it.
     pub pending_updates: u64,
-}
-
-/// One lock that was looked at.
-#[derive(Debug, Serialize)]
-pub struct LookedLock {
-    /// Its path.
-    #[serde(serialize_with = "lossy")]
-    pub path: PathBuf,
-    /// Its state in a word.
-    pub state: &'static str,
 }
 
 impl Outcome {
@@ -120,6 +112,7 @@ pub fn run(
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
     let guessed = bots.is_empty();
+    let survey = Surveyor::new(settings).look(&bots)?;
     if guessed {
         bots.push(settings.ambient()?);
     }
@@ -127,28 +120,20 @@ pub fn run(
         bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
     }
     let mut unseen = Vec::new();
+    let events = Journal::at(settings.journal()).read().events;
     let mut on_watch = |bot: &str, span| notify.notice(&Notice::Watching { bot: bot.to_owned(), span });
-    let surroundings = surroundings(settings);
+    let mut closer = Closer { context: settings.context(), events: &events, on_watch: &mut on_watch };
     let gathered = if guessed {
-        let ambient = remote::ambient(&bots[0], args, settings, &mut unseen)?;
-        gather::of_machine(&ambient, &surroundings, &mut on_watch)
+        closer.look_around(&survey, &remote::ambient(&bots[0], args, settings, &mut unseen)?)
     } else {
         let targets =
             bots.iter().map(|bot| target(bot, args, global, settings, &mut unseen)).collect::<Result<Vec<_>, _>>()?;
-        gather::of_targets(&targets, &surroundings, &mut on_watch)
+        closer.look_at(&survey, &targets)
     };
     let mut facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
     facts.siblings = remote::siblings(settings);
     facts.unseen = unseen;
     Ok(Outcome::Diagnosed(diagnosis(&facts, guessed)))
-}
-
-fn surroundings(settings: &Settings) -> Surroundings {
-    let context = settings.context();
-    let named = context.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
-    let usual = || context.home.as_ref().map(|home| home.join(".local/state"));
-    let events = Journal::at(settings.journal()).read().events;
-    Surroundings { cwd: context.cwd.clone(), state: named.or_else(usual), events }
 }
 
 fn target<'a>(
@@ -159,14 +144,8 @@ fn target<'a>(
     unseen: &mut Vec<String>,
 ) -> Result<Target<'a>, Error> {
     Ok(Target {
-        name: bot.name.clone(),
         select: select(bot, args, global),
         lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", quote(lock))),
-        program: bot.program.as_ref(),
-        token: bot.token.resolve().ok().flatten().map(|resolved| &resolved.token),
-        lock: &bot.lock,
-        lock_is_named: *bot.provenance.of("lock") != Origin::Default,
-        skip_env: bot.skip_env.as_deref(),
         network_allowed: args.selection.allow_network_fs,
         remote: remote::of_bot(bot, args, settings, unseen)?,
     })
@@ -251,21 +230,18 @@ fn not_asked(facts: &Facts, guessed: bool) -> Option<String> {
 
 fn looked(bot: &BotFacts) -> Looked {
     Looked {
-        name: bot.name.clone(),
+        name: bot.id.clone(),
         token: bot
             .token
             .as_ref()
-            .map(|token| TokenView { bot_id: token.bot_id.clone(), fingerprint: token.fingerprint.clone() }),
+            .map(|token| TokenId { bot_id: token.bot_id.clone(), fingerprint: token.fingerprint.clone() }),
         telegram: bot.telegram.answer().map(|answer| TelegramView {
             username: answer.username.clone(),
             pending_updates: answer.webhook.pending_update_count,
         }),
         logs: bot.logs.names.clone(),
         instances: bot.instances.iter().map(Seen::pid).collect(),
-        locks: bot
-            .locks
-            .iter()
-            .map(|lock| LookedLock { path: lock.facts.path.clone(), state: LockView::of(&lock.facts).state })
-            .collect(),
+        probable: bot.probable.iter().map(Seen::pid).collect(),
+        locks: bot.locks.iter().map(|lock| LockBrief::of(&lock.facts)).collect(),
     }
 }

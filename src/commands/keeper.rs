@@ -1,7 +1,6 @@
 //! Starting a keeper, and being one.
 
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use super::acquire::{AcquireError, Story};
 use crate::base::error::Error;
@@ -12,6 +11,7 @@ use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::{keeper, owner};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
+use crate::platform::proc::Handle;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{daemon, spawn::Start};
 
@@ -87,12 +87,12 @@ fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
     let record = owner::read(lock.path(), lock.owner());
     let parent = i32::try_from(std::os::unix::process::parent_id());
     let written = record.details().filter(|details| Ok(details.holder_pid) == parent);
-    let line = std::fs::read(Path::new("/proc").join(target.to_string()).join("cmdline")).unwrap_or_default();
-    let argv = crate::platform::proc::words(&line);
-    let argv = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let handle = Handle::open(target);
+    let argv = handle.as_ref().map(Handle::argv).unwrap_or_default();
     Claim {
         app_name: name.to_owned(),
-        argv,
+        argv: argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        cwd: handle.and_then(|handle| handle.link("cwd")),
         token_fingerprint: written.and_then(|details| details.token_fingerprint.clone()),
         took_over: written.is_some_and(|details| details.took_over),
     }

@@ -7,14 +7,17 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::notice::Notify;
-use super::{conflicts, delete_webhook, status};
+use super::delete_webhook;
+use super::notice::{Notice, Notify};
+use super::view::LockView;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::conflicts::tally::Counts;
-use crate::journal::{Contents, Journal, What};
-use crate::settings::{Bot, Settings};
+use crate::journal::{Journal, What};
+use crate::settings::{Bot, Origin, Settings};
+use crate::survey::journal::Traces;
+use crate::survey::{FoundBot, Surveyor, logs};
 
 /// Errors of the logs are counted for this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -42,10 +45,15 @@ pub struct Outcome {
 pub struct BotMetrics {
     /// Its name.
     pub name: String,
+    /// The same with what tells it from another of that name: a sample must not come twice.
+    #[serde(skip)]
+    pub label: String,
     /// How many instances run.
     pub instances: usize,
-    /// Its lock's state, in one word; `null` where nobody says which lock it is.
-    pub lock_state: Option<&'static str>,
+    /// How many more processes may be one.
+    pub probable: usize,
+    /// Its lock's state, in one word.
+    pub lock_state: &'static str,
     /// How long the lock has been held, in seconds.
     pub lock_age: Option<u64>,
     /// How many processes wait for it.
@@ -98,34 +106,28 @@ impl Expected for NotWritten {
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn run(args: &cli::Metrics, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let seen = status::look(&args.selection, &args.bots, settings, notify)?;
     let bots = settings.select_many(&args.selection, &args.bots)?;
+    let survey = Surveyor::new(settings).look(&bots)?;
+    if bots.iter().any(|bot| matches!(bot.provenance.of("program"), Origin::Flag(_))) {
+        survey.refuse_nothing()?;
+    }
+    survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
     let journal = Journal::at(settings.journal()).read();
+    let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
     let time = Timestamp::now();
-    let all = by_name(seen.bots).into_iter().map(|view| {
-        let bot = bots.iter().find(|bot| bot.name == view.name);
-        let webhook_set = bot.and_then(|bot| webhook_set(bot, &args.api, settings));
-        BotMetrics { webhook_set, ..of_bot(&view, bot, &journal, time) }
-    });
+    let one = |(bot, own): (&FoundBot, &Traces)| {
+        let is_asked = !bots.is_empty();
+        let webhook_set = is_asked.then(|| webhook_set(&bot.bot, &args.api, settings)).flatten();
+        let events = What::ALL.iter().map(|what| (what.word(), own.count(*what, &journal, &traces))).collect();
+        BotMetrics { webhook_set, events, ..of_bot(bot, time) }
+    };
     Ok(Outcome {
         time,
-        uninspected: seen.uninspected,
-        bots: all.collect(),
+        uninspected: survey.uninspected,
+        bots: survey.bots.iter().zip(&traces).map(one).collect(),
         broken_events: journal.broken,
         output: args.output.clone(),
     })
-}
-
-/// Distinct bots of one name are one here: a sample must not come twice.
-fn by_name(views: Vec<status::BotView>) -> Vec<status::BotView> {
-    let mut all: Vec<status::BotView> = Vec::new();
-    for view in views {
-        match all.iter_mut().find(|known| known.name == view.name) {
-            Some(known) => known.instances.extend(view.instances),
-            None => all.push(view),
-        }
-    }
-    all
 }
 
 /// Asks Telegram once, without another try: whoever collects metrics asks again in a minute. The question disturbs no poll.
@@ -140,20 +142,23 @@ fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
     Some(client.webhook(&mut |_, _| {}).ok()?.result.is_set())
 }
 
-fn of_bot(view: &status::BotView, bot: Option<&Bot>, journal: &Contents, now: Timestamp) -> BotMetrics {
-    let lock = view.lock.as_ref();
-    let logs = bot.filter(|bot| !bot.logs.is_empty()).map(|bot| conflicts::summary_of(bot, Some(now - WINDOW)));
-    let age = lock.and_then(|lock| lock.since).map(|since| now.duration_since(since).as_secs());
+fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
+    let lock = LockView::of(&bot.locks.own);
+    let logs = logs::of_bot(bot).inputs;
+    let logs = (!logs.is_empty()).then(|| logs::summary(logs, Some(now - WINDOW)));
+    let age = lock.since.map(|since| now.duration_since(since).as_secs());
     BotMetrics {
-        name: view.name.clone(),
-        instances: view.instances.len(),
-        lock_state: lock.map(|lock| lock.state),
+        name: bot.bot.name.clone(),
+        label: bot.label.clone(),
+        instances: bot.found.instances.len(),
+        probable: bot.found.probable.len(),
+        lock_state: lock.state,
         lock_age: age.and_then(|age| u64::try_from(age).ok()),
         webhook_set: None,
-        waiters: lock.map_or(0, |lock| lock.waiters.len()),
+        waiters: lock.waiters.len(),
         errors: logs.as_ref().map(|(summary, _)| summary.totals),
         last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),
         logs_readable: logs.is_none_or(|(_, sources)| sources.iter().all(|source| source.error.is_none())),
-        events: What::ALL.iter().map(|what| (what.word(), journal.count(*what, &view.name))).collect(),
+        events: Vec::new(),
     }
 }

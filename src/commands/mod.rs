@@ -12,7 +12,6 @@ pub mod keeper;
 pub mod kill_duplicates;
 pub mod metrics;
 pub mod notice;
-pub mod polling;
 pub mod release;
 pub mod status;
 pub mod unseen;
@@ -20,12 +19,9 @@ pub mod view;
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::base::secret::Token;
 use crate::cli::{self, Cli, Command};
 use crate::completion;
-use crate::lock::state::{self, Facts};
-use crate::process::find::Found;
-use crate::settings::{Bot, Context, Settings};
+use crate::settings::{Context, Purpose, Settings};
 use notice::{Notice, Notify};
 
 /// What a subcommand found and did.
@@ -82,47 +78,22 @@ impl Outcome {
     }
 }
 
-/// A bot's token, if it can be told; what is odd about it is said, and no more: whoever only looks goes on without.
-pub(crate) fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
-    match bot.token.resolve() {
-        Ok(Some(resolved)) => {
-            for warning in &resolved.warnings {
-                notify.notice(&Notice::Warning(warning.clone()));
-            }
-            Some(&resolved.token)
+/// What a subcommand is run for: whose files are believed depends on it.
+fn purpose(command: &Command) -> Purpose {
+    match command {
+        Command::Status(_) | Command::Check(_) | Command::Doctor(_) | Command::Conflicts(_) | Command::Metrics(_) => {
+            Purpose::Looking
         }
-        Ok(None) => None,
-        Err(error) => {
-            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
-            None
-        }
+        Command::Acquire(_)
+        | Command::Release(_)
+        | Command::KillDuplicates(_)
+        | Command::Stop(_)
+        | Command::CleanStale(_)
+        | Command::DeleteWebhook(_)
+        | Command::Init(_)
+        | Command::Completions(_)
+        | Command::Keeper(_) => Purpose::Acting,
     }
-}
-
-/// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name can mean
-/// several, and then each goes by its path.
-fn distinct(bot: &Bot, found: Found) -> Vec<(Bot, Found)> {
-    let all = found.distinct();
-    let is_several = all.len() > 1;
-    let narrowed = |found: Found| {
-        let mut own = bot.clone();
-        if let Some((program, cwd)) = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()))
-        {
-            own = own.running(program, cwd);
-            if is_several && own.program != bot.program {
-                own.name = program.to_string();
-            }
-        }
-        (own, found)
-    };
-    all.into_iter().map(narrowed).collect()
-}
-
-/// What is known about a bot's lock: where its program says who may hold it, a glance may do.
-fn facts_of_lock(bot: &Bot, found: &Found) -> Facts {
-    let running = found.kin();
-    let glance = bot.program.as_ref().and_then(|_| state::glance(&bot.lock, &running));
-    glance.unwrap_or_else(|| state::inspect_with(&bot.lock, &running))
 }
 
 /// Runs the subcommand.
@@ -142,12 +113,12 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         }
         // The file that it is to replace may be wrong.
         Command::Init(args) => {
-            let outcome = init::run(&args, &cli.global, &Context::of_process()?, notify)?;
+            let outcome = init::run(&args, &cli.global, Context::of_process(Purpose::Looking)?, notify)?;
             return Ok(Outcome::Init(Box::new(outcome)));
         }
         command => command,
     };
-    let settings = Settings::load(&cli.global, Context::of_process()?)?;
+    let settings = Settings::load(&cli.global, Context::of_process(purpose(&command))?)?;
     for warning in &settings.warnings {
         notify.notice(&Notice::Warning(warning.clone()));
     }

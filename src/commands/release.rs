@@ -18,6 +18,7 @@ use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
 use crate::settings::Settings;
+use crate::survey::folder;
 
 /// How long a keeper may take to give the lock back.
 const KEEPER_ENDS_IN: Duration = Duration::from_secs(5);
@@ -73,7 +74,7 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
         tell(&Journal::at(settings.journal()), args.bot.as_deref().unwrap_or_default(), &outcome);
         return Ok(outcome);
     }
-    let bot = settings.select_one(&args.selection, args.bot.as_deref())?;
+    let bot = folder::select_one(settings, &args.selection, args.bot.as_deref(), "release")?;
     let facts = inspect(&bot.lock);
     let outcome = |reason| Ok(Outcome { lock: bot.lock.clone(), reason });
     let State::Held { holders, .. } = &facts.state else { return not_held(facts) };

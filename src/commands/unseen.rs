@@ -2,14 +2,20 @@
 
 use super::view::Sentence;
 use crate::lock::state::{Facts, unseen_holder};
-use crate::process::find::Found;
 use crate::process::matching::Doubt;
+use crate::survey::find::Found;
 
-/// A process of another user that runs what may be the program, in a folder that is hidden.
+/// A process of another user that runs what may be the program, and cannot be looked at.
 pub fn instance(found: &Found) -> Option<Sentence> {
-    let doubtful = found.probable.iter().find(|one| one.doubt == Some(Doubt::UnknownFolder))?;
+    let doubtful = found.undecided()?;
     let (pid, user) = (doubtful.root.pid, &doubtful.user);
-    Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be it", shown(&doubtful.command))))
+    let how = match doubtful.doubt {
+        Some(Doubt::AnotherUser(_)) => {
+            format!("; if it is not: acquire --lock-only; if it is: user = \"{user}\" in solobot.toml")
+        }
+        _ => String::new(),
+    };
+    Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be it{how}", shown(&doubtful.command))))
 }
 
 /// A holder of the bot's lock whom nobody here can see.

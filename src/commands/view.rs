@@ -52,6 +52,8 @@ pub struct Beside {
     pub holds_removed: bool,
     /// Its own solobot is dead.
     pub orphaned: bool,
+    /// Why it may be another bot.
+    pub doubt: Option<&'static str>,
 }
 
 fn to_seconds(time: Timestamp) -> Timestamp {
@@ -112,19 +114,18 @@ pub struct LockView {
 impl LockView {
     /// Looks at the processes behind the facts.
     pub fn of(facts: &Facts) -> Self {
-        let (word, why, holders, orphaned) = match &facts.state {
-            State::Absent => ("absent", None, &[][..], false),
-            State::Free => ("free", None, &[][..], false),
-            State::Held { holders, orphaned } => ("held", None, &holders[..], *orphaned),
-            State::Stale(stale) => ("stale", Some(stale.to_string()), &[][..], false),
-            State::OwnerAliveUnlocked(process) => ("owner-alive-unlocked", None, std::slice::from_ref(process), false),
-            State::Replaced { holders } => ("replaced", None, &holders[..], false),
-            State::Unreadable { why, .. } => ("unreadable", Some(why.clone()), &[][..], false),
+        let (why, holders, orphaned) = match &facts.state {
+            State::Absent | State::Free => (None, &[][..], false),
+            State::Held { holders, orphaned } => (None, &holders[..], *orphaned),
+            State::Stale(stale) => (Some(stale.to_string()), &[][..], false),
+            State::OwnerAliveUnlocked(process) => (None, std::slice::from_ref(process), false),
+            State::Replaced { holders } => (None, &holders[..], false),
+            State::Unreadable { why, .. } => (Some(why.clone()), &[][..], false),
         };
         let held = matches!(facts.state, State::Held { .. });
         Self {
             path: facts.path.clone(),
-            state: word,
+            state: word(&facts.state),
             why,
             orphaned,
             unseen: facts.is_held_unseen().then(state::unseen_holder),
@@ -139,6 +140,36 @@ impl LockView {
     }
 }
 
+/// A lock in two words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockBrief {
+    /// Its absolute path.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// Its state.
+    pub state: &'static str,
+}
+
+impl LockBrief {
+    /// By its facts.
+    pub fn of(facts: &Facts) -> Self {
+        Self { path: facts.path.clone(), state: word(&facts.state) }
+    }
+}
+
+/// A state in one word, as in JSON.
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Absent => "absent",
+        State::Free => "free",
+        State::Held { .. } => "held",
+        State::Stale(_) => "stale",
+        State::OwnerAliveUnlocked(_) => "owner-alive-unlocked",
+        State::Replaced { .. } => "replaced",
+        State::Unreadable { .. } => "unreadable",
+    }
+}
+
 fn taken_at(details: &Details) -> Option<Timestamp> {
     details.acquired_at.parse().ok().map(to_seconds)
 }
@@ -148,7 +179,7 @@ fn taken_at(details: &Details) -> Option<Timestamp> {
 pub struct Holding {
     /// The lock.
     pub lock: LockView,
-    /// The bot's name in its owner record.
+    /// For whom it was taken, where that is another program than the one that asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot: Option<String>,
     /// The process that an operator would call the holder: COMMAND rather than the solobot around it.

@@ -17,7 +17,6 @@ pub mod scan;
 pub mod seek;
 pub mod tally;
 pub mod time;
-pub mod written;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};

@@ -12,10 +12,10 @@ use crate::lock::carriers::LockedFile;
 use crate::lock::covered::Covered;
 use crate::lock::state;
 use crate::platform::identity::Identity;
-use crate::process::connections::{Evidence, Polling};
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::process::origin::{Origin, OriginKind};
+use crate::survey::connections::{Evidence, Polling};
 
 pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
 
@@ -44,6 +44,8 @@ pub struct Facts {
 #[derive(Debug, Clone, Default)]
 pub struct Bot {
     /// Its name.
+    pub id: String,
+    /// The same with what tells it from another of that name, for sentences.
     pub name: String,
     /// What means this bot behind a subcommand: its name, or flags; `None` if nothing does.
     pub select: Option<String>,
@@ -69,6 +71,8 @@ pub struct Bot {
     pub starter: Option<Named>,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
+    /// So many connections to the API server belong to processes that could not be read.
+    pub unowned: usize,
     /// Its token.
     pub token: Option<TokenSeen>,
     /// Why what stands in its token's place is none.

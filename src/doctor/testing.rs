@@ -8,10 +8,10 @@ use crate::conflicts::tally::Counts;
 use crate::lock::owner::Found;
 use crate::lock::state::{self, State};
 use crate::platform::identity::Identity;
-use crate::process::connections::{Blind, Connection, Evidence, Polling};
-use crate::process::instance::Instance;
+use crate::process::instance::{InFile, Instance};
 use crate::process::matching::Confidence;
 use crate::process::origin::{Origin, OriginKind, Respawns};
+use crate::survey::connections::{Blind, Connection, Evidence, Polling};
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 
@@ -47,7 +47,7 @@ pub fn seen(pid: i32) -> Seen {
         members: vec![identity(pid)],
         wrappers: vec![],
         ancestors: vec![identity(1)],
-        uid: 1000,
+        uid: Some(1000),
         user: "bot".into(),
         started: Timestamp::from_second(NOW - 1000 + i64::from(pid)).unwrap(),
         command: "python main.py".into(),
@@ -59,8 +59,9 @@ pub fn seen(pid: i32) -> Seen {
         origin: origin(OriginKind::Detached, None),
         state: b'S',
         token: None,
-        bot_id: None,
-        memory: 0,
+        carried: vec![],
+        in_file: InFile::Nothing,
+        is_hidden: false,
         bot: 0,
     };
     Seen {

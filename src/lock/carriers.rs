@@ -110,7 +110,9 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
 /// Every lock that a process's descriptors carry, with the descriptor's number.
 fn locks_of(pid: i32) -> Vec<(Descriptor, Line)> {
     let of_descriptor = |descriptor: Descriptor| {
-        let text = descriptor.info();
+        // Sockets and pipes have none.
+        let is_file = descriptor.target().is_some_and(|target| target.is_absolute());
+        let text = if is_file { descriptor.info() } else { String::new() };
         let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
         lines.into_iter().map(move |line| (descriptor, line))
     };

@@ -136,5 +136,10 @@ fn refused(path: PathBuf) -> Refused {
 fn claim() -> Claim {
     let argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let program = argv.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    Claim { app_name: program.to_string_lossy().into_owned(), argv, ..Claim::default() }
+    Claim {
+        app_name: program.to_string_lossy().into_owned(),
+        argv,
+        cwd: std::env::current_dir().ok(),
+        ..Claim::default()
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Error;
@@ -27,6 +27,8 @@ pub struct Claim {
     pub app_name: String,
     /// COMMAND.
     pub argv: Vec<String>,
+    /// The folder in which it is started.
+    pub cwd: Option<PathBuf>,
     /// Where the token is known.
     pub token_fingerprint: Option<String>,
     /// A holder was stopped for it.
@@ -304,8 +306,14 @@ fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity
             argv: claim.argv.iter().map(|arg| mask(arg).into_owned()).collect(),
             token_fingerprint: claim.token_fingerprint,
             took_over: claim.took_over,
+            lock: Some(masked(lock.path())),
+            cwd: claim.cwd.as_deref().map(masked),
         }),
     }
+}
+
+fn masked(path: &Path) -> PathBuf {
+    mask(&path.to_string_lossy()).into_owned().into()
 }
 
 /// Clears what a dead holder left. The caller holds the lock on `lock`.

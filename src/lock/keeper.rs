@@ -17,8 +17,9 @@ use super::wait::ending_signal;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::platform::proc::Handle;
+use crate::platform::proc::{self, Handle};
 use crate::platform::signals::Signals;
+use crate::platform::table;
 
 /// The hidden subcommand that is a keeper.
 pub const SUBCOMMAND: &str = "keeper";
@@ -93,6 +94,23 @@ pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn Fn
 /// The keepers among the holders of a lock.
 pub fn among(holders: &[Identity]) -> Option<(Identity, Identity)> {
     holders.iter().find_map(|&holder| Some((holder, target(holder.pid)?)))
+}
+
+/// The keepers that keep a lock for one of these processes: of root, or of that process's own user. Nobody else's command
+/// line is believed.
+///
+/// # Errors
+/// The process table cannot be read.
+pub fn of(targets: &[Identity]) -> io::Result<Vec<Identity>> {
+    let word = [b"\0", SUBCOMMAND.as_bytes(), b"\0--pid\0"].concat();
+    let finder = memchr::memmem::Finder::new(&word);
+    let listing = table::list(&|cmdline| finder.find(cmdline).is_some())?;
+    let is_keeper = |pid: i32| {
+        let target = target(pid).filter(|target| targets.contains(target))?;
+        let owner = proc::owner(pid)?;
+        (owner == 0 || proc::owner(target.pid) == Some(owner)).then(|| Identity::of(pid)).flatten()
+    };
+    Ok(listing.hits.iter().filter_map(|hit| is_keeper(hit.pid)).collect())
 }
 
 /// Whether `keeper` holds the lock open in `lock`.

@@ -33,10 +33,22 @@ pub fn existing(folder: &Path, state: Option<&Path>) -> Vec<PathBuf> {
 
 /// Whether a path is named as one of these layouts names its lock.
 pub fn is_one(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    is_of_token(path) || name == SOLOBOT || name == LAYOUT_B || LAYOUT_A.iter().any(|lock| path == Path::new(lock))
+}
+
+/// Whether it is layout A's, named after a token: whoever has that token has that lock.
+pub fn is_of_token(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let by_token =
-        name.starts_with("telegram_polling_") && path.extension().is_some_and(|extension| extension == "lock");
-    by_token || name == SOLOBOT || name == LAYOUT_B || LAYOUT_A.iter().any(|lock| path == Path::new(lock))
+    name.starts_with("telegram_polling_") && path.extension().is_some_and(|extension| extension == "lock")
+}
+
+/// Whether a path is named as a lock that lies in its bot's folder: solobot's default, one of those that stand in for it
+/// where two programs share a folder (`.solobot-NAME.lock`), or layout B's.
+pub fn lies_beside_its_bot(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+    (is_lock && name.starts_with(".solobot-")) || name == SOLOBOT || name == LAYOUT_B
 }
 
 #[cfg(test)]

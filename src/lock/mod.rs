@@ -27,7 +27,6 @@ pub mod holders;
 pub mod keeper;
 pub mod layouts;
 pub mod line;
-pub mod marks;
 pub mod orphan;
 pub mod owner;
 pub mod state;

@@ -68,6 +68,12 @@ pub struct Details {
     /// Whether the lock was taken over from a holder that was stopped for it.
     #[serde(default)]
     pub took_over: bool,
+    /// The lock's absolute path when it was taken; the folder may be another one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PathBuf>,
+    /// The folder in which COMMAND was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
 }
 
 impl Record {
@@ -240,6 +246,8 @@ mod tests {
                 argv: vec!["python".into()],
                 token_fingerprint: None,
                 took_over: false,
+                lock: None,
+                cwd: None,
             }),
         }
     }

@@ -206,10 +206,30 @@ impl Handle {
         (stat.is_alive() && !stat.is_kernel_thread()).then_some(stat)
     }
 
+    /// Its user and groups.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let status = String::from_utf8_lossy(&self.read("status").ok()?).into_owned();
+        let numbers = |name: &str| -> Option<Vec<u32>> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_ascii_whitespace().map(|number| number.parse().ok()).collect()
+        };
+        let groups = [numbers("Gid:")?, numbers("Groups:")?].concat();
+        Some(Credentials { uid: *numbers("Uid:")?.first()?, groups })
+    }
+
     /// Its arguments.
     pub fn argv(&self) -> Vec<OsString> {
         self.read("cmdline").map(|bytes| words(&bytes)).unwrap_or_default()
     }
+}
+
+/// Who a process is to the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its real user.
+    pub uid: u32,
+    /// Its groups, real, effective and supplementary ones.
+    pub groups: Vec<u32>,
 }
 
 /// Splits the bytes of a `cmdline` file. The padding that a title leaves behind is dropped.

@@ -19,6 +19,8 @@ pub struct Hit {
     pub pid: i32,
     /// Its `cmdline`, arguments separated by NUL.
     pub cmdline: Vec<u8>,
+    /// The path of its executable, where it was asked for and can be read.
+    pub exe: Option<Vec<u8>>,
 }
 
 /// What was seen.

@@ -23,6 +23,12 @@ pub fn name(uid: u32) -> String {
     }
 }
 
+/// The number of a user.
+pub fn by_name(name: &str) -> Option<u32> {
+    nss::use_what_is_linked_in();
+    User::from_name(name).ok().flatten().map(|user| user.uid.as_raw())
+}
+
 /// This host's name, as the kernel has it.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

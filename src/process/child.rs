@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::find;
+use super::candidate;
 use super::program::Program;
 use crate::platform::children::{self, Reaped};
 use crate::platform::identity::{Identity, Stat};
@@ -153,7 +153,7 @@ impl Instance {
         let Some(program) = supervision.program else { return false };
         let Ok(own) = Identity::own() else { return false };
         let before = std::mem::take(&mut self.rest);
-        let running = find::descendants_running(&[own.pid], program);
+        let running = candidate::descendants_running(&[own.pid], program);
         for &identity in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
@@ -212,7 +212,7 @@ impl Instance {
             let _ = pidfd.send(Signal::SIGKILL as i32);
         }
         let (Some(program), Ok(own)) = (program, Identity::own()) else { return };
-        for identity in find::descendants_running(&[own.pid], program) {
+        for identity in candidate::descendants_running(&[own.pid], program) {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 let _ = pidfd.send(Signal::SIGKILL as i32);
             }

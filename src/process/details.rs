@@ -3,14 +3,13 @@
 //! `/proc/PID` is opened once and everything is read relative to that descriptor, so that all of it belongs to one
 //! process even if the PID is reused meanwhile (the kernel answers ESRCH then).
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::platform::proc::Handle;
-
+use crate::base::secret::mask;
 use crate::platform::identity::{Identity, Stat};
+use crate::platform::proc::Handle;
 
 /// One process, as far as the caller may see it.
 #[derive(Debug, Clone)]
@@ -37,6 +36,15 @@ impl Details {
         let identity = Identity { pid: handle.pid, start_ticks: stat.start_ticks };
         Some(Self { identity, stat, argv, exe: handle.link("exe") })
     }
+
+    /// Its command line for people; the name of its executable in brackets where it shows none.
+    pub fn command(&self) -> String {
+        if self.argv.iter().any(|arg| !arg.is_empty()) {
+            return command_line(&self.argv);
+        }
+        let exe = self.exe.as_deref().and_then(Path::file_name).unwrap_or_default();
+        format!("[{}]", exe.display())
+    }
 }
 
 /// The value of a variable in an environment block.
@@ -54,31 +62,13 @@ pub fn python_path(environ: &[u8], cwd: Option<&Path>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What sysinfo adds for the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Real user id.
-    pub uid: u32,
-    /// Resident memory in bytes.
-    pub memory: u64,
-}
-
-/// User and memory of these processes; those that are gone are left out.
-pub fn usage(pids: &[i32]) -> HashMap<i32, Usage> {
-    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
-    let Ok(mut system) = System::new() else { return HashMap::new() };
-    if pids.is_empty() {
-        return HashMap::new();
-    }
-    let wanted: Vec<Pid> = pids.iter().filter_map(|&pid| Some(Pid::from_u32(u32::try_from(pid).ok()?))).collect();
-    let kind = ProcessRefreshKind::nothing().with_user(UpdateKind::Always).with_memory().without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&wanted), true, kind);
-    system
-        .processes()
-        .iter()
-        .filter_map(|(pid, process)| {
-            let usage = Usage { uid: **process.user_id()?, memory: process.memory() };
-            Some((i32::try_from(pid.as_u32()).ok()?, usage))
-        })
-        .collect()
+/// A command line for people: quoted where it must be, tokens masked.
+pub fn command_line(argv: &[OsString]) -> String {
+    let words: Vec<String> = argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let line = match words.as_slice() {
+        // A title is one string by intention.
+        [title] => title.clone(),
+        words => shell_words::join(words),
+    };
+    mask(&line).into_owned()
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use super::matching::{Confidence, Doubt};
 use super::origin::Origin;
 use super::program::Program;
+use crate::base::secret::TokenId;
 use crate::platform::identity::Identity;
 
 /// A process tree that runs the program once.
@@ -25,9 +26,9 @@ pub struct Instance {
     pub wrappers: Vec<Identity>,
     /// Every ancestor of the root, nearest first, wrappers included.
     pub ancestors: Vec<Identity>,
-    /// Real user id of the root.
-    pub uid: u32,
-    /// Its name; the number where there is none.
+    /// Real user id of the root, where it can be read.
+    pub uid: Option<u32>,
+    /// Its name; the number where there is none; empty where it cannot be read.
     pub user: String,
     /// When the root started.
     pub started: jiff::Timestamp,
@@ -47,17 +48,44 @@ pub struct Instance {
     pub origin: Origin,
     /// The root's state as `/proc/PID/stat` has it: `R`, `S`, `D`, `T` …
     pub state: u8,
-    /// The fingerprint of the token in its environment, where one can be seen.
-    pub token: Option<String>,
-    /// The bot id of that token.
-    pub bot_id: Option<String>,
-    /// Resident memory of all members in bytes.
-    pub memory: u64,
+    /// The token in its environment or its arguments, where one can be seen and it is clear which it uses.
+    pub token: Option<TokenId>,
+    /// Every token that one of its processes carries.
+    pub carried: Vec<TokenId>,
+    /// Where none can be seen, the one in the file that such a program reads.
+    pub in_file: InFile,
+    /// The environment of one of its processes may not be read, so that it may carry another token.
+    pub is_hidden: bool,
     /// Which of several distinct bots it belongs to (DESIGN §5, "the same bot").
     pub bot: usize,
 }
 
+/// The token in the `.env` file that a program reads, by the habits of such programs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum InFile {
+    /// There is none, or none that can be read.
+    #[default]
+    Nothing,
+    /// This one.
+    Token {
+        /// It.
+        token: TokenId,
+        /// The file.
+        path: PathBuf,
+    },
+    /// It may be one or another: which of the files or variables it reads cannot be told.
+    Unclear,
+}
+
 impl Instance {
+    /// The token that it uses, as far as that can be known: the one that it shows, else its file's.
+    pub fn known_token(&self) -> Option<&TokenId> {
+        self.token.as_ref().or(match &self.in_file {
+            InFile::Token { token, .. } => Some(token),
+            InFile::Nothing | InFile::Unclear => None,
+        })
+    }
+
     /// Whether the root is stopped (SIGSTOP, a debugger): it serves nobody and sits on TERM until CONT.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, b'T' | b't')
@@ -121,8 +149,9 @@ impl Tree {
     }
 }
 
-/// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors.
-pub fn fold(nodes: &Nodes) -> Vec<Tree> {
+/// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors. A shell `around` us
+/// has started solobot as well (an ssh one-liner, a cron line): it wraps none of the instances below it alone.
+pub fn fold(nodes: &Nodes, around: &[i32]) -> Vec<Tree> {
     let age = |pid: &i32| nodes.get(pid).map(|node| (node.identity.start_ticks, node.identity.pid));
     let members = members_by_root(nodes);
     let mut roots: Vec<i32> = members.keys().copied().collect();
@@ -136,7 +165,8 @@ pub fn fold(nodes: &Nodes) -> Vec<Tree> {
             let ancestors = ancestors(root, nodes);
             let is_wrapper = |pid: &&i32| nodes.get(pid).is_some_and(|node| node.role == Role::Wrapper);
             let wrappers =
-                ancestors.iter().take_while(is_wrapper).filter(|pid| !shared.contains(pid)).copied().collect();
+                ancestors.iter().take_while(is_wrapper).filter(|pid| !shared.contains(pid) && !around.contains(pid));
+            let wrappers = wrappers.copied().collect();
             Tree { members: std::iter::once(root).chain(below).collect(), wrappers, ancestors }
         })
         .collect()

@@ -12,6 +12,7 @@ use memchr::memmem::Finder;
 
 use crate::platform::filesystem::FileId;
 use crate::platform::proc;
+use crate::platform::table::Hit;
 
 use super::argv::{self, Invocation, Runner, Target};
 use super::program::{Kind, Pattern, Program, absolute, module_files};
@@ -41,7 +42,8 @@ impl Confidence {
     }
 }
 
-/// Why a match is only probable.
+/// Why it is in doubt whether a process is the bot. In doubt nothing is stopped; whether something may be started beside
+/// it says [`Doubt::starting`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
     /// `python -c 'import main'`: what the code does cannot be told.
@@ -56,8 +58,33 @@ pub enum Doubt {
     OtherArguments,
     /// The same program in another working folder, the token unseen.
     OtherFolder,
-    /// A token is visible in other instances of the program but not in this one.
+    /// A token is known of other instances of the program but not of this one.
     TokenUnseen,
+    /// It is the process of a user who has nothing to do with the bot.
+    AnotherUser(Stranger),
+}
+
+/// What is known of a process of a user who is neither the caller, nor root, nor the owner of the program or its folder,
+/// nor named in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stranger {
+    /// Root put it there (a system's service, a container), or it has the token or a connection to the API server.
+    Likely,
+    /// It could be looked at, and has neither token nor connection.
+    Unlikely,
+    /// Neither its environment nor its connections can be looked at.
+    Hidden,
+}
+
+/// What a doubtful process means for a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starting {
+    /// It is taken for the bot: nothing is started beside it.
+    Counts,
+    /// It is taken for something else.
+    DoesNotCount,
+    /// Nobody can say, from here.
+    CannotTell,
 }
 
 impl Doubt {
@@ -71,7 +98,33 @@ impl Doubt {
             Self::OtherArguments => "other arguments, token unknown",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
+            Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
+            Self::AnotherUser(Stranger::Unlikely) => {
+                "its user owns neither the program nor its folder, and it has neither the token nor a connection"
+            }
+            Self::AnotherUser(Stranger::Hidden) => {
+                "its user owns neither the program nor its folder, and it cannot be looked at"
+            }
         }
+    }
+
+    /// The rule of doubt: the same file with the same arguments and a token that cannot be seen is the bot.
+    pub fn starting(self) -> Starting {
+        match self {
+            Self::OtherFolder | Self::TokenUnseen | Self::AnotherUser(Stranger::Likely) => Starting::Counts,
+            Self::UnknownFolder | Self::AnotherUser(Stranger::Hidden) => Starting::CannotTell,
+            Self::Inline
+            | Self::OtherRoot
+            | Self::Title
+            | Self::OtherArguments
+            | Self::AnotherUser(Stranger::Unlikely) => Starting::DoesNotCount,
+        }
+    }
+
+    /// Whether it may be stopped if the operator says that what is only probable is to go too. Another user's process is
+    /// nobody's to stop here.
+    pub fn may_be_overruled(self) -> bool {
+        !matches!(self, Self::AnotherUser(_))
     }
 }
 
@@ -149,6 +202,14 @@ impl<'a> Matcher<'a> {
         }
         let needle = Finder::new(&needle(program)).into_owned();
         Self { program, files, ids, pattern, names, needle }
+    }
+
+    /// The filter on a process of a listing.
+    pub fn may_be(&self, hit: &Hit) -> bool {
+        match &hit.exe {
+            Some(exe) => self.may_be_run_by(exe),
+            None => self.may_run(&hit.cmdline),
+        }
     }
 
     /// The filter on an executable's path: an interpreter, or a file called as the program's. One system call for each

@@ -1,13 +1,11 @@
 //! Processes: programs, instances, origins, stopping.
 
 pub mod argv;
+pub mod candidate;
 pub mod child;
-pub mod connections;
 pub mod details;
-pub mod find;
 pub mod instance;
 pub mod keep;
-pub mod logs;
 pub mod matching;
 pub mod origin;
 pub mod program;

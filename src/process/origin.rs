@@ -231,6 +231,13 @@ impl Respawns {
     }
 }
 
+/// Whether root put a process where it is: into a system's service of its own, or into a container. `cgroup` is the text of
+/// its `/proc/PID/cgroup`. What users start through cron or ssh is in those services' groups, and was not put there.
+pub fn is_put_by_root(cgroup: &str) -> bool {
+    let is_roots = |unit: cgroup::Unit| unit.user.is_none() && !cgroup::is_carrier(&unit.name);
+    cgroup::container(cgroup).is_some() || cgroup::unit(cgroup).is_some_and(is_roots)
+}
+
 /// What ends these processes by hand, each as its own user where we may not signal it.
 pub fn kill_by_hand(pids: &[i32]) -> String {
     let mut by_owner: BTreeMap<Option<String>, Vec<String>> = BTreeMap::new();

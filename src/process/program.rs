@@ -23,7 +23,7 @@ use super::argv::{Runner, base, has_script_extension, wrapper};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     kind: Kind,
-    args: Option<Vec<OsString>>,
+    args: Option<Args>,
     folder: Option<PathBuf>,
 }
 
@@ -45,6 +45,46 @@ pub(super) enum Kind {
     Executable(PathBuf),
     /// Every script, module or executable of that name.
     Named(OsString),
+}
+
+/// Arguments behind a program that tell one bot from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Args {
+    words: Vec<OsString>,
+    /// More may follow.
+    is_beginning: bool,
+}
+
+impl Args {
+    /// All the arguments, as a command line has them.
+    pub fn exactly(words: Vec<OsString>) -> Self {
+        Self { words, is_beginning: false }
+    }
+
+    /// What the arguments begin with, as solobot.toml says it.
+    pub fn beginning(words: Vec<OsString>) -> Self {
+        Self { words, is_beginning: true }
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[OsString] {
+        &self.words
+    }
+
+    /// Whether solobot.toml says them.
+    pub fn are_configured(&self) -> bool {
+        self.is_beginning
+    }
+
+    /// Whether a process with these arguments is meant.
+    pub fn fit(&self, args: &[OsString]) -> bool {
+        if self.is_beginning { args.starts_with(&self.words) } else { args == self.words }
+    }
+
+    /// Whether both can mean one process.
+    fn is_same(&self, other: &Self) -> bool {
+        if other.is_beginning && !self.is_beginning { other.fit(&self.words) } else { self.fit(&other.words) }
+    }
 }
 
 /// Why a pattern is no program.
@@ -169,14 +209,21 @@ impl Program {
 
     /// The same program, run with these arguments behind it: with others it is another bot.
     #[must_use]
-    pub fn with_args(mut self, args: Vec<OsString>) -> Self {
+    pub fn with_args(mut self, args: Args) -> Self {
         self.args = Some(args);
         self
     }
 
+    /// The same program with whatever arguments, from whatever folder.
+    #[must_use]
+    pub fn anyhow(mut self) -> Self {
+        (self.args, self.folder) = (None, None);
+        self
+    }
+
     /// The arguments that tell this bot from others of the same program, if they are known.
-    pub fn args(&self) -> Option<&[OsString]> {
-        self.args.as_deref()
+    pub fn args(&self) -> Option<&Args> {
+        self.args.as_ref()
     }
 
     /// The same program, started in this working folder: from another one it is the same bot only if the token says so.
@@ -219,7 +266,45 @@ impl Program {
         }
     }
 
-    /// A short name: the file name, or the dotted module.
+    /// Where it lies: the file, or what stands for it. `None` for what may lie anywhere.
+    pub fn place(&self) -> Option<PathBuf> {
+        match &self.kind {
+            Kind::Script(path) | Kind::Executable(path) => Some(path.clone()),
+            Kind::Module { name, dir: Some(dir) } => {
+                let [file, main] = module_files(name, dir);
+                Some(if main.is_file() { main } else { file })
+            }
+            Kind::Glob(pattern) => Some(pattern::plain_beginning(Path::new(pattern))),
+            Kind::Module { dir: None, .. } | Kind::Named(_) => None,
+        }
+    }
+
+    /// What its bot is called where nobody has named it: the file's name without its extension, a module's last part; of
+    /// what every folder has (`__main__.py`, `index.js`) the folder's name. One program has one such name however it is
+    /// started, and it can be a key of solobot.toml.
+    pub fn short_name(&self) -> String {
+        let path = match &self.kind {
+            Kind::Script(path) | Kind::Executable(path) => path.clone(),
+            Kind::Glob(pattern) => PathBuf::from(pattern),
+            Kind::Module { name, dir } => {
+                name.split('.').fold(dir.clone().unwrap_or_default(), |path, part| path.join(part))
+            }
+            Kind::Named(name) => PathBuf::from(name),
+        };
+        let stem = |path: &Path| {
+            let name = if has_script_extension(path.as_os_str()) { path.file_stem() } else { path.file_name() };
+            name.unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let own = stem(&path);
+        let folder = || path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let name = if matches!(own.as_str(), "__main__" | "index") { folder().unwrap_or(own) } else { own };
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+        let name: String = name.chars().map(plain).collect();
+        let name = name.trim_matches('-');
+        if name.is_empty() { "bot".to_owned() } else { name.to_owned() }
+    }
+
+    /// The file name, or the dotted module.
     pub fn file_name(&self) -> String {
         match &self.kind {
             Kind::Script(path) | Kind::Executable(path) => base(path.as_os_str()).to_string_lossy().into_owned(),

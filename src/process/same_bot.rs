@@ -1,37 +1,43 @@
-//! The same bot, or another one of the same program (DESIGN §5).
+//! The same bot, or another one of the same program.
 //!
-//! Pure. Where tokens can be seen they decide. Where not, only the same arguments and the same working folder make two
-//! processes one bot; anything else is probable at most.
+//! Pure. Where tokens can be seen they decide. Where none can be seen, the token in the file that such a program reads
+//! (`.env`) makes another bot, or the same one if it was started with the same arguments; that a process reads that file is
+//! a habit, not a fact. Without either, only the same arguments and the same working folder make two processes one bot.
+//! Anything else is in doubt.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::instance::Instance;
 use super::matching::Doubt;
+use super::program::Args;
 
 /// What tells the instances of one program apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traits {
     /// The file or folder that the program was found as: for a bare name each is a program of its own.
     pub file: Option<PathBuf>,
     /// The token's fingerprint, where one can be seen.
     pub token: Option<String>,
+    /// Else that of the token in its `.env` file.
+    pub in_file: Option<String>,
     /// The arguments behind the program.
     pub args: Vec<OsString>,
     /// The working folder.
     pub cwd: Option<PathBuf>,
 }
 
-/// What the operator has said about the bot.
+/// What is known of the bot that is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Its token's fingerprint.
     pub token: Option<String>,
     /// Its arguments.
-    pub args: Option<Vec<OsString>>,
+    pub args: Option<Args>,
+    /// Other bots of the same program begin their arguments with more words than this one.
+    pub longer: Vec<Args>,
     /// Its working folder.
     pub cwd: Option<PathBuf>,
-    /// A bare name or a pattern: several distinct bots may be meant, each for itself.
+    /// A bare name: each file so called is a program of its own.
     pub open: bool,
 }
 
@@ -42,33 +48,28 @@ pub enum Verdict {
     Bot(usize),
     /// Perhaps to the bot.
     Probable(Doubt),
-    /// To another bot for certain: another token, or other arguments than the ones asked for.
+    /// To another bot: another token, or other arguments than the configuration says.
     Other,
-}
-
-/// Whether two instances of whatever program are one bot: one program with one token, and where no token can be seen, one
-/// that was started alike. A web front end with the bot's `.env` is another program.
-pub fn is_same(one: &Instance, other: &Instance) -> bool {
-    let same_program = match (&one.program, &other.program) {
-        (Some(one), Some(other)) => one.is_same_but_for_args(other),
-        (None, None) => one.command == other.command,
-        _ => false,
-    };
-    let started_alike = || one.args == other.args && one.cwd == other.cwd;
-    same_program && one.token == other.token && (one.token.is_some() || started_alike())
 }
 
 /// Sorts the instances of one program, oldest first, into bots.
 pub fn sort(instances: &[Traits], wanted: &Wanted) -> Vec<Verdict> {
-    let mut verdicts: Vec<Option<Verdict>> = instances.iter().map(|it| excluded(it, wanted)).collect();
-    let mut bots = 0;
+    let verdicts = instances.iter().map(|it| excluded(it, wanted)).collect();
+    let all: Vec<Traits> = instances.iter().map(|it| it.as_configured(wanted)).collect();
+    let mut sorting = Sorting { all: &all, wanted, verdicts, bots: 0 };
     for file in files(instances, wanted) {
-        let here: Vec<usize> = (0..instances.len())
-            .filter(|&at| verdicts[at].is_none() && (!wanted.open || instances[at].file == file))
-            .collect();
-        bots += sort_program(instances, &here, wanted, bots, &mut verdicts);
+        let is_here = |at: &usize| !wanted.open || instances[*at].file == file;
+        sorting.sort_program(&(0..instances.len()).filter(is_here).collect::<Vec<_>>());
     }
-    verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Other)).collect()
+    sorting.verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Other)).collect()
+}
+
+impl Traits {
+    /// Where solobot.toml says which arguments make the bot, whatever follows them makes no difference.
+    fn as_configured(&self, wanted: &Wanted) -> Self {
+        let configured = wanted.args.as_ref().filter(|args| args.are_configured() && args.fit(&self.args));
+        Self { args: configured.map_or_else(|| self.args.clone(), |args| args.words().to_vec()), ..self.clone() }
+    }
 }
 
 /// The distinct programs that a bare name has found; one for any other program.
@@ -85,88 +86,135 @@ fn files(instances: &[Traits], wanted: &Wanted) -> Vec<Option<PathBuf>> {
     files
 }
 
+/// What is another bot by its token or by its arguments, whoever else runs.
 fn excluded(it: &Traits, wanted: &Wanted) -> Option<Verdict> {
-    match (&it.token, &wanted.token) {
-        (Some(token), Some(ours)) if token != ours => Some(Verdict::Other),
-        (Some(_), Some(_)) => None,
-        _ if wanted.args.as_ref().is_some_and(|args| *args != it.args) => Some(Verdict::Other),
-        _ => None,
+    let known = it.token.as_ref().or(it.in_file.as_ref());
+    if known.zip(wanted.token.as_ref()).is_some_and(|(its, ours)| its != ours) {
+        return Some(Verdict::Other);
+    }
+    if it.token.is_some() && it.token == wanted.token {
+        return None;
+    }
+    if wanted.longer.iter().any(|longer| longer.fit(&it.args)) {
+        return Some(Verdict::Other);
+    }
+    match &wanted.args {
+        Some(args) if args.fit(&it.args) => None,
+        Some(args) if args.are_configured() => Some(Verdict::Other),
+        Some(_) => Some(Verdict::Probable(Doubt::OtherArguments)),
+        None => None,
     }
 }
 
-/// Sorts the instances of one program; returns how many bots they are.
-fn sort_program(
-    all: &[Traits],
-    here: &[usize],
-    wanted: &Wanted,
-    first: usize,
-    verdicts: &mut [Option<Verdict>],
-) -> usize {
-    let (seen, unseen): (Vec<usize>, Vec<usize>) = here.iter().partition(|&&at| all[at].token.is_some());
-    let mut tokens: Vec<&String> = Vec::new();
-    for &at in &seen {
-        let Some(token) = &all[at].token else { continue };
-        let bot = tokens.iter().position(|known| *known == token).unwrap_or_else(|| {
-            tokens.push(token);
-            tokens.len() - 1
-        });
-        verdicts[at] = Some(Verdict::Bot(first + bot));
-    }
-    if !tokens.is_empty() {
-        for &at in &unseen {
-            verdicts[at] = Some(beside_tokens(all, &seen, at, verdicts));
+struct Sorting<'a> {
+    all: &'a [Traits],
+    wanted: &'a Wanted,
+    verdicts: Vec<Option<Verdict>>,
+    bots: usize,
+}
+
+impl<'a> Sorting<'a> {
+    /// Sorts the instances of one program. All of them, excluded ones too, tell whom one without a token resembles.
+    fn sort_program(&mut self, all: &[usize]) {
+        let here: Vec<usize> = all.iter().copied().filter(|&at| self.verdicts[at].is_none()).collect();
+        let mut tokens: Vec<String> = Vec::new();
+        for &at in &here {
+            let token = self.known(at).filter(|token| !tokens.contains(token)).cloned();
+            tokens.extend(token);
         }
-        return tokens.len();
-    }
-    without_tokens(all, &unseen, wanted, first, verdicts)
-}
-
-/// An instance without a visible token beside others with one: it is the bot of those that were started alike.
-fn beside_tokens(all: &[Traits], seen: &[usize], at: usize, verdicts: &[Option<Verdict>]) -> Verdict {
-    let mut alike: Vec<Verdict> =
-        seen.iter().filter(|&&other| is_alike(&all[other], &all[at])).filter_map(|&other| verdicts[other]).collect();
-    alike.dedup();
-    match alike.as_slice() {
-        [verdict] => *verdict,
-        _ => Verdict::Probable(Doubt::TokenUnseen),
-    }
-}
-
-fn without_tokens(
-    all: &[Traits],
-    unseen: &[usize],
-    wanted: &Wanted,
-    first: usize,
-    verdicts: &mut [Option<Verdict>],
-) -> usize {
-    // Clusters of those started alike, the oldest member first; whose folder is hidden joins the others at the end.
-    let mut clusters: Vec<Vec<usize>> = Vec::new();
-    let (known, hidden): (Vec<usize>, Vec<usize>) = unseen.iter().partition(|&&at| all[at].cwd.is_some());
-    for at in known.into_iter().chain(hidden) {
-        match clusters.iter_mut().find(|cluster| is_alike(&all[cluster[0]], &all[at])) {
-            Some(cluster) => cluster.push(at),
-            None => clusters.push(vec![at]),
+        let unknown: Vec<usize> = here.iter().copied().filter(|&at| self.known(at).is_none()).collect();
+        for token in &tokens {
+            let own: Vec<usize> = here.iter().copied().filter(|&at| self.known(at) == Some(token)).collect();
+            self.sort_token(&own);
+        }
+        if tokens.is_empty() {
+            self.sort_without_tokens(&unknown, all);
+        } else {
+            for at in unknown {
+                self.verdicts[at] = Some(self.beside_tokens(at, all));
+            }
         }
     }
-    let fits = |cluster: &Vec<usize>| wanted.cwd.is_none() || wanted.cwd == all[cluster[0]].cwd;
-    let Some(chosen) = (0..clusters.len()).rev().max_by_key(|&at| (fits(&clusters[at]), clusters[at].len())) else {
-        return 0;
-    };
-    let stands_for_bot = fits(&clusters[chosen]);
-    for (number, cluster) in clusters.iter().enumerate() {
-        for &at in cluster {
-            verdicts[at] = Some(if wanted.open && fits(cluster) {
-                Verdict::Bot(first + number)
-            } else if number == chosen && stands_for_bot {
-                Verdict::Bot(first)
+
+    fn known(&self, at: usize) -> Option<&String> {
+        self.all[at].token.as_ref().or(self.all[at].in_file.as_ref())
+    }
+
+    /// Those with one token: one that merely would read it from a file must have been started with the same arguments.
+    /// (`manage.py runserver` lies beside the same `.env` as `manage.py runbot`.)
+    fn sort_token(&mut self, own: &[usize]) {
+        let all = self.all;
+        let seen: Vec<&Vec<OsString>> =
+            own.iter().filter(|&&at| all[at].token.is_some()).map(|&at| &all[at].args).collect();
+        let alike = if seen.is_empty() { vec![self.most_common_args(own)] } else { seen };
+        for &at in own {
+            let is_sure = all[at].token.is_some() || alike.contains(&&all[at].args);
+            let verdict = if is_sure { Verdict::Bot(self.bots) } else { Verdict::Probable(Doubt::OtherArguments) };
+            self.verdicts[at] = Some(verdict);
+        }
+        self.bots += 1;
+    }
+
+    /// The arguments of those in the wanted folder, else of the most, else of the oldest.
+    fn most_common_args(&self, own: &[usize]) -> &'a Vec<OsString> {
+        let count = |args: &Vec<OsString>| own.iter().filter(|&&at| self.all[at].args == *args).count();
+        let fits = |at: usize| self.wanted.cwd.is_some() && self.all[at].cwd == self.wanted.cwd;
+        let best = own.iter().rev().max_by_key(|&&at| (fits(at), count(&self.all[at].args)));
+        &self.all[*best.unwrap_or(&own[0])].args
+    }
+
+    /// An instance of which no token is known, beside others with one: it is the bot of those that were started alike.
+    fn beside_tokens(&self, at: usize, all: &[usize]) -> Verdict {
+        let mut alike: Vec<Verdict> = all
+            .iter()
+            .filter(|&&other| self.known(other).is_some() && is_alike(&self.all[other], &self.all[at]))
+            .filter_map(|&other| self.verdicts[other])
+            .collect();
+        alike.dedup();
+        match alike.as_slice() {
+            [verdict @ Verdict::Bot(_)] => *verdict,
+            _ => Verdict::Probable(self.doubt_of(at, all, Doubt::TokenUnseen)),
+        }
+    }
+
+    /// `same` if any other was started with the same arguments.
+    fn doubt_of(&self, at: usize, others: &[usize], same: Doubt) -> Doubt {
+        let is_same = |other: &&usize| **other != at && self.all[**other].args == self.all[at].args;
+        let is_wanted = self.wanted.args.as_ref().is_some_and(|args| args.fit(&self.all[at].args));
+        if is_wanted || others.iter().any(|other| is_same(&other)) { same } else { Doubt::OtherArguments }
+    }
+
+    fn sort_without_tokens(&mut self, unknown: &[usize], all: &[usize]) {
+        // Clusters of those started alike, the oldest member first; whose folder is hidden joins the others at the end.
+        let mut clusters: Vec<Vec<usize>> = Vec::new();
+        let (known, hidden): (Vec<usize>, Vec<usize>) = unknown.iter().partition(|&&at| self.all[at].cwd.is_some());
+        for at in known.into_iter().chain(hidden) {
+            match clusters.iter_mut().find(|cluster| is_alike(&self.all[cluster[0]], &self.all[at])) {
+                Some(cluster) => cluster.push(at),
+                None => clusters.push(vec![at]),
+            }
+        }
+        let fits = |cluster: &Vec<usize>| self.wanted.cwd.is_none() || self.wanted.cwd == self.all[cluster[0]].cwd;
+        let best = (0..clusters.len()).rev().max_by_key(|&at| (fits(&clusters[at]), clusters[at].len()));
+        let Some(chosen) = best.map(|at| clusters[at].clone()) else { return };
+        let stands_for_bot = fits(&chosen);
+        // One that was started as a bot with another token was, is perhaps the second of that one.
+        let is_others =
+            |other: &&usize| self.known(**other).is_some() && is_alike(&self.all[**other], &self.all[chosen[0]]);
+        let resembles_another = all.iter().any(|other| is_others(&other));
+        for &at in clusters.iter().flatten() {
+            self.verdicts[at] = Some(if !chosen.contains(&at) {
+                Verdict::Probable(self.doubt_of(at, &chosen, Doubt::OtherFolder))
+            } else if !stands_for_bot {
+                Verdict::Probable(Doubt::OtherFolder)
+            } else if resembles_another {
+                Verdict::Probable(Doubt::TokenUnseen)
             } else {
-                let chosen_args = wanted.args.as_ref().unwrap_or(&all[clusters[chosen][0]].args);
-                let other = if all[at].args == *chosen_args { Doubt::OtherFolder } else { Doubt::OtherArguments };
-                Verdict::Probable(other)
+                Verdict::Bot(self.bots)
             });
         }
+        self.bots += usize::from(stands_for_bot && !resembles_another);
     }
-    if wanted.open { clusters.len() } else { usize::from(stands_for_bot) }
 }
 
 /// Started with the same arguments in the same folder, as far as that can be seen: another user's folder is hidden from

@@ -139,14 +139,14 @@ fn explanation(code: Code, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::doctor::LookedLock;
+    use crate::commands::view::LockBrief;
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
     fn diagnosed(findings: Vec<Finding>, unseen: &[&str]) -> Diagnosis {
-        let lock = LookedLock { path: "/run/lock/x.lock".into(), state: "held" };
+        let lock = LockBrief { path: "/run/lock/x.lock".into(), state: "held" };
         Diagnosis {
             host: "vps".into(),
             user: "bot".into(),
@@ -155,6 +155,7 @@ mod tests {
             bots: vec![Looked {
                 name: "main".into(),
                 instances: vec![7],
+                probable: vec![],
                 locks: vec![lock],
                 token: None,
                 telegram: None,

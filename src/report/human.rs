@@ -151,12 +151,17 @@ pub fn waiting(elapsed: Duration, wait: Limit) -> String {
 fn unlocked(instances: &[Beside], wait: Limit) -> String {
     let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
         "solobot: the lock's file was removed, and its holder holds the removed one still\n"
+    } else if instances.iter().all(|one| one.doubt.is_some()) {
+        "solobot: the lock is free, but this may be the bot, and in doubt none is started beside it\n"
     } else {
         "solobot: the lock is free, but the bot runs without it\n"
     });
     for one in instances {
         let _ = writeln!(text, "  {}", process(&one.process));
         text.push_str(&detail("since", &circumstances(&one.process)));
+        if let Some(doubt) = one.doubt {
+            text.push_str(&detail("doubt", doubt));
+        }
         if one.orphaned {
             text.push_str(&detail("orphaned", "its solobot is dead"));
         }
@@ -315,7 +320,7 @@ pub fn delete_webhook(outcome: &delete_webhook::Outcome) -> String {
 pub fn check(outcome: &check::Outcome) -> String {
     let mut text = String::new();
     for bot in &outcome.bots {
-        let name = paint(NAME, sanitize::line(&bot.name));
+        let name = paint(NAME, sanitize::line(&bot.label));
         let (yes, no) =
             if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
         if bot.ok {

@@ -32,13 +32,27 @@ pub fn text(outcome: &Outcome) -> String {
         None => vec![(edit, "fill it in"), (solobot("status"), "then look")],
         Some(_) => vec![(solobot("status"), "who runs?"), (solobot("doctor"), "is all well?")],
     };
-    if let Some(bot) = outcome.bots.iter().find(|bot| bot.command.is_some()) {
-        steps.push((solobot(&format!("acquire {}", bot.name)), "start it"));
-    }
-    for (line, why) in steps {
+    let steps: Vec<(String, String)> = steps.drain(..).map(|(line, why)| (line, why.to_owned())).collect();
+    for (line, why) in steps.into_iter().chain(outcome.bots.iter().filter_map(|bot| start(bot, &solobot))) {
         let _ = writeln!(text, "  {} {line}   # {why}", paint(COMMAND, "next:"));
     }
+    if !outcome.elsewhere.is_empty() {
+        let all = outcome.elsewhere.iter().map(|program| sanitize::line(program)).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "  not in this file, since they run in other folders: {all}");
+    }
     text
+}
+
+/// What comes next for a bot: to be started; or, where it runs without its lock, to be started under it from then on.
+fn start(bot: &Entry, solobot: &dyn Fn(&str) -> String) -> Option<(String, String)> {
+    bot.command.as_ref()?;
+    let acquire = solobot(&format!("acquire {}", bot.name));
+    match (bot.pids.as_slice(), &bot.unlocked_under) {
+        ([], _) => Some((acquire, "start it".into())),
+        ([_], None) => None,
+        ([_], Some(under)) => Some((acquire, format!("from now on, in place of its command in {under}"))),
+        ([..], _) => Some((solobot(&format!("kill-duplicates {}", bot.name)), "stop all but one".into())),
+    }
 }
 
 fn line(bot: &Entry) -> String {

@@ -21,12 +21,18 @@ pub fn text(outcome: &Outcome) -> String {
     let mut text = String::new();
     let bots = &outcome.bots;
     let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
-        bots.iter().filter_map(|bot| Some((label("bot", &bot.name), value(bot)?))).collect()
+        bots.iter().filter_map(|bot| Some((label("bot", &bot.label), value(bot)?))).collect()
     };
-    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state? == "stale"));
+    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == "stale"));
     let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
     let count = |count: usize| u64::try_from(count).ok();
     family(&mut text, "instances", "Instances of the bot that run.", &each(&|bot| count(bot.instances)));
+    family(
+        &mut text,
+        "instances_probable",
+        "Processes that may be instances of the bot too.",
+        &each(&|bot| count(bot.probable)),
+    );
     family(&mut text, "lock_state", "1 for the state that the lock is in.", &states(bots));
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
     family(&mut text, "lock_waiters", "Processes that wait for the lock.", &each(&|bot| count(bot.waiters)));
@@ -87,18 +93,16 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
 
 fn states(bots: &[BotMetrics]) -> Vec<(String, u64)> {
     let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.name);
+        let bot_label = label("bot", &bot.label);
         let seen = bot.lock_state;
-        let samples =
-            STATES.map(|state| (format!("{bot_label},{}", label("state", state)), u64::from(seen == Some(state))));
-        samples.into_iter().filter(|_| seen.is_some()).collect::<Vec<_>>()
+        STATES.map(|state| (format!("{bot_label},{}", label("state", state)), u64::from(seen == state)))
     };
     bots.iter().flat_map(of).collect()
 }
 
 fn errors(bots: &[BotMetrics]) -> Vec<(String, u64)> {
     let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.name);
+        let bot_label = label("bot", &bot.label);
         let counts = bot.errors;
         Kind::ALL
             .iter()
@@ -110,7 +114,7 @@ fn errors(bots: &[BotMetrics]) -> Vec<(String, u64)> {
 
 fn events(bots: &[BotMetrics]) -> Vec<(String, u64)> {
     let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.name);
+        let bot_label = label("bot", &bot.label);
         bot.events
             .iter()
             .map(|(event, count)| (format!("{bot_label},{}", label("event", event)), *count))
@@ -140,9 +144,11 @@ mod tests {
     #[test]
     fn the_text_of_one_bot() {
         let bot = BotMetrics {
-            name: "a \"b\"\\\n".into(),
+            name: "a".into(),
+            label: "a \"b\"\\\n".into(),
             instances: 2,
-            lock_state: Some("stale"),
+            probable: 1,
+            lock_state: "stale",
             lock_age: None,
             waiters: 1,
             webhook_set: Some(false),
@@ -156,6 +162,7 @@ mod tests {
         let name = "bot=\"a \\\"b\\\"\\\\\\n\"";
         for line in [
             format!("solobot_instances{{{name}}} 2"),
+            format!("solobot_instances_probable{{{name}}} 1"),
             format!("solobot_lock_state{{{name},state=\"stale\"}} 1"),
             format!("solobot_lock_state{{{name},state=\"held\"}} 0"),
             format!("solobot_lock_stale{{{name}}} 1"),

@@ -125,6 +125,7 @@ mod tests {
 
     fn plan() -> Vec<PlanView> {
         let step = |pid, action, reason: &str| PlanView {
+            bot: "main".into(),
             pid,
             action,
             reason: reason.into(),

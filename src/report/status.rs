@@ -55,14 +55,12 @@ fn is_blind(outcome: &Outcome) -> bool {
 }
 
 fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
-    let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.name)), count(bot, is_blind(outcome)));
+    let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.label)), count(bot, is_blind(outcome)));
     if let Some(token) = &bot.token {
         let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
     }
     text.push('\n');
-    if let Some(lock) = &bot.lock {
-        text.push_str(&self::lock(lock));
-    }
+    text.push_str(&lock(&bot.lock));
     text.push_str(&instances(&bot.instances, width));
     for why in bot.instances.iter().flat_map(remarks) {
         for line in wrap::lines(&why, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12))) {

@@ -24,7 +24,8 @@ use super::trust::Access;
 use crate::base::duration::Limit;
 use crate::base::env;
 use crate::lock::layouts;
-use crate::process::program::Program;
+use crate::platform::user;
+use crate::process::program::{Args, Program};
 use crate::telegram::base_url::{self, BaseUrl};
 use crate::telegram::source::TokenSources;
 
@@ -50,6 +51,8 @@ pub struct Bot {
     pub token: TokenSources,
     /// Where its log is.
     pub logs: Vec<Log>,
+    /// Who runs it, where the file says so.
+    pub users: Vec<u32>,
     /// What `acquire` runs; a relative program's path is made absolute.
     pub command: Option<Vec<OsString>>,
     /// The Bot API's base URL, without a slash at the end.
@@ -66,7 +69,7 @@ pub struct Bot {
     pub provenance: Provenance,
     /// The configuration file, if it was named rather than found.
     pub(super) config: Option<PathBuf>,
-    /// The keys that root does not take from the file of the user who called `sudo`.
+    /// The keys that root does not take from another user's file.
     pub(super) withheld: Vec<&'static str>,
 }
 
@@ -81,6 +84,7 @@ impl Bot {
             dir,
             token: TokenSources::default(),
             logs: Vec::new(),
+            users: Vec::new(),
             command: None,
             api_url: base_url::PUBLIC.to_owned(),
             skip_env: Some(env::SKIP_LOCK.to_owned()),
@@ -95,9 +99,15 @@ impl Bot {
 }
 
 impl Bot {
-    /// Whether root does not take that key from the file of the user who called `sudo`, although it is there.
+    /// Whether root does not take that key from another user's file, although it is there.
     pub fn withholds(&self, key: &str) -> bool {
         self.withheld.contains(&key)
+    }
+
+    /// Its name in an owner record: the one that it has in the file, else its program's file, as layout B writes it.
+    pub fn recorded_name(&self) -> String {
+        let program = self.program.as_ref().filter(|_| !self.configured);
+        program.map_or_else(|| self.name.clone(), Program::file_name)
     }
 
     /// The one of the bots that a bare name means which runs this program, from `cwd`: its lock lies in its own folder, not
@@ -196,6 +206,7 @@ impl Workshop<'_> {
             name: name.to_owned(),
             configured: true,
             logs: logs.iter().map(|log| Log::parse(log, &dir, home)).collect(),
+            users: set.user(entry)?,
             command: set.value("command", entry.command.as_ref()).map(|words| command(&words.0, &dir, home)),
             skip_env: match set.value("skip_env", entry.skip_env.as_ref()) {
                 Some(SkipEnv::Name(name)) => Some(name.clone()),
@@ -220,10 +231,9 @@ impl Workshop<'_> {
     /// A bot that flags or COMMAND name.
     pub fn ad_hoc(self, flags: &Overrides) -> Result<Bot, Error> {
         let cwd = &self.context.cwd;
-        let file_name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let by_program = flags.program.as_ref().map(|(program, _)| program.file_name());
-        let by_command = || file_name(Path::new(flags.command.as_ref()?.first()?));
-        let by_lock = || flags.lock.as_deref().and_then(file_name);
+        let by_program = flags.program.as_ref().map(|(program, _)| program.short_name());
+        let by_command = || Some(Program::executable(Path::new(flags.command.as_ref()?.first()?)).short_name());
+        let by_lock = || Some(flags.lock.as_deref()?.file_name()?.to_string_lossy().into_owned());
         let bot = Bot {
             name: by_program.or_else(by_command).or_else(by_lock).unwrap_or_else(|| "bot".into()),
             token: tokens::usual(cwd, self.context),
@@ -231,6 +241,20 @@ impl Workshop<'_> {
             ..Bot::bare(without_dots(cwd))
         };
         Ok(self.with_flags(self.with_defaults(bot, &Entry::default())?, flags, None))
+    }
+
+    /// A bot that was found rather than named: it runs this program, started in `cwd`. Our own environment says nothing of
+    /// its token.
+    pub fn found(self, program: &Program, cwd: &Path) -> Bot {
+        let folder = program.default_lock_dir(cwd);
+        let bot = Bot {
+            name: program.short_name(),
+            lock: folder.join(layouts::SOLOBOT),
+            program: Some(program.clone()),
+            ..Bot::bare(folder)
+        };
+        // A base URL that is none is an error where somebody asks for a bot.
+        self.with_defaults(bot.clone(), &Entry::default()).unwrap_or(bot)
     }
 
     /// What the environment, the entry and `[defaults]` say, in this order.
@@ -282,7 +306,7 @@ impl Workshop<'_> {
     }
 }
 
-/// Root does not take these keys from the file of the user who called `sudo`.
+/// Root does not take these keys from another user's file; `logs` and `token` not even from one by which it only looks.
 fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
     if file.access == Access::Full {
         return bot;
@@ -290,7 +314,18 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
     bot.command = None;
     let api_url = *bot.provenance.of("api_url") != Origin::Variable(env::API_URL)
         && (entry.api_url.is_some() || file.schema.defaults.api_url.is_some());
-    let keys = [("exe", entry.exe.is_some()), ("api_url", api_url), ("command", entry.command.is_some())];
+    let is_foreign = file.access == Access::Foreign;
+    if is_foreign {
+        bot.logs.clear();
+        bot.token = TokenSources::default();
+    }
+    let keys = [
+        ("exe", entry.exe.is_some()),
+        ("api_url", api_url),
+        ("command", entry.command.is_some()),
+        ("logs", is_foreign && entry.logs.is_some()),
+        ("token", is_foreign && entry.token.is_some()),
+    ];
     bot.withheld = keys.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
     bot
 }
@@ -306,6 +341,17 @@ impl Recorder<'_> {
         let value = value?;
         self.from.note(setting, self.file.origin(value));
         Some(value.get_ref())
+    }
+
+    /// The entry's user, by name or number.
+    fn user(&mut self, entry: &Entry) -> Result<Vec<u32>, Error> {
+        let Some(value) = &entry.user else { return Ok(Vec::new()) };
+        let name = self.value("user", entry.user.as_ref()).map(String::as_str).unwrap_or_default();
+        let Some(uid) = name.parse().ok().or_else(|| user::by_name(name)) else {
+            let hint = "write the name, or the number, of a user of this machine: getent passwd";
+            return Err(self.file.fault(value, format!("there is no user `{name}`"), hint));
+        };
+        Ok(vec![uid])
     }
 
     /// The entry's program: exactly one key must name it.
@@ -333,7 +379,7 @@ impl Recorder<'_> {
             _ => Program::script(&absolute(text, dir, home)),
         };
         Ok(match self.value("args", entry.args.as_ref()) {
-            Some(args) => program.with_args(args.iter().map(OsString::from).collect()),
+            Some(args) => program.with_args(Args::beginning(args.iter().map(OsString::from).collect())),
             None => program,
         })
     }

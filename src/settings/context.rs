@@ -9,13 +9,24 @@ use super::error::Error;
 use crate::base::env::{self, Vars};
 use crate::platform::user;
 
-/// Who calls.
+/// Who calls, and what for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
     /// The effective user.
     pub uid: u32,
     /// For root under `sudo`: the user who called it.
     pub sudo_uid: Option<u32>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What a subcommand is run for: whose files are believed depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look: nothing is started, stopped or changed.
+    Looking,
+    /// To do something.
+    Acting,
 }
 
 /// The surroundings of one run, as a value: tests make their own.
@@ -36,11 +47,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// Where programs keep their state: `$XDG_STATE_HOME`, else `~/.local/state`.
+    pub fn state_home(&self) -> Option<PathBuf> {
+        let named = self.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
+        named.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")))
+    }
+
     /// The surroundings of this process.
     ///
     /// # Errors
     /// If the current folder is hidden.
-    pub fn of_process() -> Result<Self, Error> {
+    pub fn of_process(purpose: Purpose) -> Result<Self, Error> {
         let vars = Vars::of_process();
         let uid = user::effective_uid();
         let sudo_uid = vars.get(env::SUDO_UID).and_then(|uid| uid.to_str()?.parse().ok());
@@ -50,7 +67,7 @@ impl Context {
             home: base.as_ref().map(|base| base.home_dir().to_owned()).filter(|home| home.is_absolute()),
             config_home: base.as_ref().map(BaseStrategy::config_dir).filter(|folder| folder.is_absolute()),
             system_config: PathBuf::from("/etc"),
-            caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0) },
+            caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0), purpose },
             vars,
         })
     }
@@ -71,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_surroundings_of_this_process() {
-        let context = Context::of_process().unwrap();
+        let context = Context::of_process(Purpose::Looking).unwrap();
         assert_eq!(context.cwd, std::env::current_dir().unwrap());
         assert_eq!(context.caller.uid, user::effective_uid());
         assert!(context.caller.uid == 0 || context.caller.sudo_uid.is_none());

@@ -4,6 +4,7 @@ use super::bots::{Bot, Log};
 use super::provenance::Origin;
 use crate::base::duration::show;
 use crate::base::secret::mask;
+use crate::platform::user;
 use crate::telegram::source::{Source, TokenSources};
 
 /// A setting, its value and its origin. The value holds no token.
@@ -27,10 +28,11 @@ impl Bot {
         let words =
             |words: &[std::ffi::OsString]| quoted(words.iter().map(|one| one.to_string_lossy().into()).collect());
         let args = self.program.as_ref().and_then(|program| program.args()).filter(|_| self.configured);
+        let users: Vec<String> = self.users.iter().map(|&uid| user::name(uid)).collect();
         let values = [
             ("dir", path(&self.dir)),
             ("program", self.program.as_ref().map_or_else(|| "none".into(), ToString::to_string)),
-            ("args", args.map_or_else(|| "any".into(), words)),
+            ("args", args.map_or_else(|| "any".into(), |args| words(args.words()))),
             ("lock", path(&self.lock)),
             ("locks_itself", self.locks_itself.to_string()),
             ("token", token(&self.token)),
@@ -40,6 +42,7 @@ impl Bot {
             ("skip_env", self.skip_env.clone().unwrap_or_else(|| "false".into())),
             ("wait", self.wait.to_string()),
             ("grace", show(self.grace)),
+            ("user", if users.is_empty() { "any of its own".into() } else { users.join(", ") }),
         ];
         let explained = values.into_iter().map(|(setting, value)| Explained {
             bot: self.name.clone(),

@@ -70,6 +70,11 @@ impl ConfigFile {
         self.is_named.then(|| self.path.clone())
     }
 
+    /// Whose it is.
+    pub fn owner(&self) -> Option<u32> {
+        fs::metadata(&self.path).ok().map(|meta| meta.uid())
+    }
+
     /// The folder that relative paths start from.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))

@@ -25,7 +25,7 @@ pub mod typed;
 use std::path::{Path, PathBuf};
 
 pub use bots::{Bot, Log};
-pub use context::{Caller, Context};
+pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::Explained;
 pub use file::NAME as FILE_NAME;
@@ -34,9 +34,13 @@ pub use provenance::{Origin, Provenance};
 use bots::{Overrides, Workshop};
 use file::ConfigFile;
 use paths::{absolute, has_placeholder, is_same_place};
+pub use trust::open_of;
 use trust::{Access, Refusal, open_found};
 
 use crate::cli;
+use crate::lock::layouts;
+use crate::platform::user;
+use crate::process::program::{Args, Program};
 
 /// What holds for a whole run, and what bots are made of.
 #[derive(Debug)]
@@ -66,6 +70,11 @@ impl Settings {
         Ok(Self { context, file, bots, warnings })
     }
 
+    /// Those of surroundings in which no file counts.
+    pub fn without_file(context: Context) -> Self {
+        Self { context, file: None, bots: Vec::new(), warnings: Vec::new() }
+    }
+
     /// The configuration file that counts, absolute.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
@@ -90,6 +99,48 @@ impl Settings {
     /// Whether the file has a bot of this name; where a path may stand too, the name wins.
     pub fn knows(&self, name: &str) -> bool {
         self.names().any(|known| known == name)
+    }
+
+    /// A bot that was found rather than named: it runs this program, started in `cwd`.
+    pub fn bot_running(&self, program: &Program, cwd: &Path) -> Bot {
+        self.workshop().found(program, cwd)
+    }
+
+    /// The same of a process of which it cannot be told what it runs.
+    pub fn bot_of_process(&self, command: &str, cwd: &Path) -> Bot {
+        let word = command.split_ascii_whitespace().next().unwrap_or("bot");
+        let program = Program::executable(&cwd.join(word));
+        Bot { program: None, lock: cwd.join(layouts::SOLOBOT), ..self.bot_running(&program, cwd) }
+    }
+
+    /// The bot whose lock lies there; `program` is its own, where that is known.
+    pub fn bot_of_lock_file(&self, lock: &Path, program: Option<&Program>) -> Bot {
+        let folder = lock.parent().unwrap_or(Path::new("/"));
+        let mut bot = if let Some(program) = program {
+            self.bot_running(program, folder)
+        } else {
+            let name = lock.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Bot { name, ..self.bot_of_process("", folder) }
+        };
+        if bot.lock != lock || program.is_none() {
+            lock.clone_into(&mut bot.lock);
+            bot.provenance.note("lock", Origin::Flag("--lock"));
+        }
+        bot
+    }
+
+    /// The arguments of the file's other bots of the same program that begin with this one's: whose arguments match several
+    /// is the bot of the longest.
+    pub fn longer_arguments(&self, bot: &Bot) -> Vec<Args> {
+        let Some(program) = bot.program.as_ref().filter(|_| bot.configured) else { return Vec::new() };
+        let own = program.args().map_or(&[][..], Args::words);
+        let others = self.bots.iter().filter(|other| other.name != bot.name).filter_map(|other| other.program.as_ref());
+        let others = others.filter(|other| other.is_same_but_for_args(program)).filter_map(Program::args);
+        others.filter(|args| args.words().len() > own.len() && args.words().starts_with(own)).cloned().collect()
+    }
+
+    fn workshop(&self) -> Workshop<'_> {
+        Workshop { context: &self.context, file: self.file.as_ref() }
     }
 
     /// The name of the bot whose lock this is. One that is named after its token is not looked for.
@@ -125,6 +176,12 @@ pub fn distrust(path: &Path, context: &Context) -> Option<String> {
         Err(Refusal::Io(error)) => Some(error.to_string()),
         Ok(_) => None,
     }
+}
+
+/// Whether a file that was found, such as an owner record, may be believed for what the caller does; nothing is opened by
+/// what it says.
+pub fn may_believe(path: &Path, context: &Context) -> Option<()> {
+    open_found(path, context.caller).ok().flatten().map(drop)
 }
 
 /// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with
@@ -172,5 +229,9 @@ fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
     }
     let keys = missed.join("`, `");
     let path = file.path.display();
-    Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: name the file with -c to use it", bot.name))
+    let how = match (file.access, file.owner()) {
+        (Access::Foreign, Some(owner)) => format!("as its user: sudo -u {} solobot …", user::name(owner)),
+        _ => "name the file with -c to use it".to_owned(),
+    };
+    Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: {how}", bot.name))
 }

@@ -73,6 +73,8 @@ pub struct Entry {
     pub wait: Option<Spanned<Wait>>,
     /// How long a process may take to end.
     pub grace: Option<Spanned<Grace>>,
+    /// Who runs it, where that is neither its owner nor whoever asks.
+    pub user: Option<Spanned<String>>,
 }
 
 /// Where a bot's token is; the first that has one wins.

@@ -127,12 +127,15 @@ impl Settings {
         Ok((meant, overrides))
     }
 
-    /// The bots that this program is; where one of them names the very arguments, the others do not count.
+    /// The bots that this program is; where some name the arguments, those that name the most of them.
     fn entries_running(&self, program: &Program) -> Vec<String> {
         let runs = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.is_same(program));
-        let args = |bot: &Bot| bot.program.as_ref().is_some_and(|own| own.args().is_some());
-        let exact = self.entries_of(|bot| program.args().is_some() && args(bot) && runs(bot));
-        if exact.is_empty() { self.entries_of(runs) } else { exact }
+        let args = |bot: &Bot| Some(bot.program.as_ref()?.args()?.words().len());
+        let exact = |bot: &Bot| program.args().is_some() && args(bot).is_some() && runs(bot);
+        match self.bots.iter().filter(|bot| exact(bot)).filter_map(args).max() {
+            Some(longest) => self.entries_of(|bot| exact(bot) && args(bot) == Some(longest)),
+            None => self.entries_of(runs),
+        }
     }
 
     fn entries_of(&self, wanted: impl Fn(&Bot) -> bool) -> Vec<String> {
@@ -243,10 +246,10 @@ mod tests {
         let lock = |path: &str| Selection { lock: Some(path.into()), ..Selection::default() };
         let cases = [
             (matching("./main.py"), "main", true, "app/main.lock"),
-            (matching("../other/x.py"), "x.py", false, "other/.solobot.lock"),
+            (matching("../other/x.py"), "x", false, "other/.solobot.lock"),
             (lock("main.lock"), "main", true, "app/main.lock"),
             (lock("/tmp/x.lock"), "x.lock", false, "/tmp/x.lock"),
-            (Selection { module: Some("a.b".into()), ..Selection::default() }, "a.b", false, "app/.solobot.lock"),
+            (Selection { module: Some("a.b".into()), ..Selection::default() }, "b", false, "app/.solobot.lock"),
             (Selection { lock: Some("l".into()), ..matching("./main.py") }, "main", true, "app/l"),
         ];
         for (flags, name, configured, lock) in cases {
@@ -275,7 +278,7 @@ mod tests {
         assert_eq!(bot.provenance.of("command"), &Origin::Command);
 
         let bot = for_command(&place, &none, None, "python3 ../o/other.py --x").unwrap();
-        assert_eq!((bot.name.as_str(), bot.configured), ("other.py", false));
+        assert_eq!((bot.name.as_str(), bot.configured), ("other", false));
         assert_eq!(bot.lock, place.path("o/.solobot.lock"));
 
         let bot = for_command(&place, &none, Some("main"), "./else").unwrap();
@@ -293,7 +296,7 @@ mod tests {
         );
         let none = Selection::default();
         assert_eq!(for_command(&place, &none, None, "python m.py --config b").unwrap().name, "b");
-        assert_eq!(for_command(&place, &none, None, "python m.py --config c").unwrap().name, "m.py");
+        assert_eq!(for_command(&place, &none, None, "python m.py --config c").unwrap().name, "m");
         place.write(
             "app/solobot.toml",
             "[bots.a]\nscript = \"m.py\"\nlock = \"a\"\n[bots.b]\nscript = \"m.py\"\nargs = [\"-b\"]\nlock = \"b\"\n",
@@ -337,7 +340,8 @@ mod tests {
         let mut place = Place::with_file(text);
         let file = place.path("app/solobot.toml");
         let owner = place.make_foreign(&file);
-        place.context.caller = crate::settings::Caller { uid: 0, sudo_uid: Some(owner) };
+        place.context.caller =
+            crate::settings::Caller { uid: 0, sudo_uid: Some(owner), purpose: crate::settings::Purpose::Acting };
         let none = Selection::default();
         let settings = place.load().unwrap();
         let looked = settings.select_many(&none, &[]).unwrap();

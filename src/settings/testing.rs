@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::context::{Caller, Context};
+use super::context::{Caller, Context, Purpose};
 use super::{Error, Settings};
 use crate::base::env::Vars;
 use crate::cli::{Color, Global, Selection};
@@ -29,7 +29,7 @@ impl Place {
             system_config: home.join("etc"),
             home: Some(home),
             cwd,
-            caller: Caller { uid: user::effective_uid(), sudo_uid: None },
+            caller: Caller { uid: user::effective_uid(), sudo_uid: None, purpose: Purpose::Acting },
             vars: Vars::default(),
         };
         Self { folder, context }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::paths::{absolute, without_dots};
 use super::provenance::Origin;
 use super::schema::TokenTable;
-use super::trust::{Refusal, open_found};
+use super::trust::{Access, Refusal, open_found};
 use crate::base::env;
 use crate::telegram::source::{Source, TokenSources};
 
@@ -49,7 +49,7 @@ pub(super) fn usual(dir: &Path, context: &Context) -> TokenSources {
 fn found_env_file(dir: &Path, context: &Context) -> Option<Source> {
     let path = without_dots(&dir.join(".env"));
     match open_found(&path, context.caller) {
-        Ok(None) => None,
+        Ok(None | Some((_, Access::Foreign))) => None,
         Ok(Some(_)) | Err(Refusal::Io(_)) => Some(Source::EnvFile { path, names: names(None) }),
         Err(Refusal::NotAFile(_)) => {
             let reason = format!("{} is no regular file", crate::base::error::quoted(&path));

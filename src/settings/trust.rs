@@ -3,7 +3,8 @@
 //! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted one would be somebody
 //! else's code or somebody else's server. The rule: the file and its folder belong to the caller or to root, and nobody
 //! else may write them. A group may where it is the owner's private one, as Debian's umask 0002 makes it. Root believes
-//! root's files, and the files of the user who called `sudo` only for looking.
+//! root's files, and the files of the user who called `sudo` only for looking; whoever is root without `sudo` may look by
+//! any user's, without opening what it names.
 //!
 //! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
 //! Folders further up are not looked at: whoever owns them could only move the whole folder away.
@@ -13,7 +14,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::context::Caller;
+use super::context::{Caller, Purpose};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::ownership::{has_private_group, open_itself};
@@ -28,6 +29,8 @@ const STICKY: u32 = 0o1000;
 /// What a file may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
+    /// For looking, by root and at some other user's: besides, its `logs` and `token` are not opened.
+    Foreign,
     /// For looking: its `command`, `exe` and `api_url` are not used.
     Looking,
     /// For everything.
@@ -74,6 +77,18 @@ pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>,
     Err(Refusal::Io(io::Error::other("too many links in a row")))
 }
 
+/// Opens a file that a program of one of these users would read, if it is there, theirs or root's, and nobody else may
+/// write it or its folder. A link is not followed.
+pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let file = open_itself(path).ok()?;
+    let is_theirs = |path: &Path, meta: &Metadata| {
+        (meta.uid() == 0 || owners.contains(&meta.uid())) && who_else_may_write(path, meta).is_none()
+    };
+    let meta = file.metadata().ok().filter(Metadata::is_file)?;
+    (is_theirs(path, &meta) && is_theirs(folder, &fs::metadata(folder).ok()?)).then_some(file)
+}
+
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
 }
@@ -92,18 +107,23 @@ fn open_regular(path: &Path, caller: Caller) -> Result<(File, Access), Refusal> 
 /// Judges who owns a file or folder and who may write it.
 fn judge(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
     let access = judge_owner(path, meta, caller)?;
-    let by_others = meta.mode() & OTHERS_WRITABLE != 0;
-    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
-    let (who, change) = match (by_group, by_others) {
-        (false, false) => return Ok(access),
-        (true, false) => ("its group", "g-w"),
-        (false, true) => ("every user", "o-w"),
-        (true, true) => ("its group and every user", "go-w"),
-    };
+    let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
     // Nobody should be told to take /tmp from the others.
     let mends = meta.mode() & STICKY == 0;
     let chmod = mends.then(|| format!("chmod {change} {}", typed(path)));
     Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
+}
+
+/// Who may write it besides its owner, and the change of its mode that ends that.
+fn who_else_may_write(path: &Path, meta: &Metadata) -> Option<(&'static str, &'static str)> {
+    let by_others = meta.mode() & OTHERS_WRITABLE != 0;
+    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
+    match (by_group, by_others) {
+        (false, false) => None,
+        (true, false) => Some(("its group", "g-w")),
+        (false, true) => Some(("every user", "o-w")),
+        (true, true) => Some(("its group and every user", "go-w")),
+    }
 }
 
 fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
@@ -113,6 +133,9 @@ fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, R
     }
     if caller.uid == 0 && caller.sudo_uid == Some(owner) {
         return Ok(Access::Looking);
+    }
+    if caller.uid == 0 && caller.sudo_uid.is_none() && caller.purpose == Purpose::Looking {
+        return Ok(Access::Foreign);
     }
     let reason = format!("{} belongs to user {}", quoted(path), user::name(owner));
     Err(Refusal::Distrust { reason, chmod: None })
@@ -201,9 +224,17 @@ mod tests {
             let mut place = Place::new();
             let file = place.write("app/f", "");
             let owner = place.make_foreign(&place.path(name));
-            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner) };
-            assert_eq!(access(&place, &file), Some(Access::Looking), "{name}");
-            place.context.caller = Caller { uid: 0, sudo_uid: Some(owner + 1) };
+            let root = |sudo_uid, purpose| Caller { uid: 0, sudo_uid, purpose };
+            for purpose in [Purpose::Looking, Purpose::Acting] {
+                place.context.caller = root(Some(owner), purpose);
+                assert_eq!(access(&place, &file), Some(Access::Looking), "{name}");
+                place.context.caller = root(Some(owner + 1), purpose);
+                assert!(reason(&place, &file).0.contains("belongs to user"));
+            }
+            // Without sudo nobody says whose file is meant.
+            place.context.caller = root(None, Purpose::Looking);
+            assert_eq!(access(&place, &file), Some(Access::Foreign), "{name}");
+            place.context.caller = root(None, Purpose::Acting);
             assert!(reason(&place, &file).0.contains("belongs to user"));
         }
     }

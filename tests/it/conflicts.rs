@@ -243,7 +243,7 @@ fn with_nothing_configured_the_likely_bots_logs_are_found() {
         let bot = test.start_command(command);
         crate::harness::wait_until("it is up", || test.has("up"));
         let seen = json(test, "");
-        assert_eq!((&seen["totals"]["conflicts"], &seen["bots"][0]), (&7.into(), &"logging.py".into()), "{seen}");
+        assert_eq!((&seen["totals"]["conflicts"], &seen["bots"][0]), (&7.into(), &"logging".into()), "{seen}");
         let names: Vec<&str> =
             seen["inputs"].as_array().unwrap().iter().map(|input| input["name"].as_str().unwrap()).collect();
         assert_eq!(names, [test.name("app.log.1"), test.name("app.log")], "{seen}");
@@ -254,9 +254,9 @@ fn with_nothing_configured_the_likely_bots_logs_are_found() {
         let mute = test.start_command(command);
         crate::harness::wait_until("it is up", || test.has("mute"));
         let said = test.solobot("conflicts").run().code(0);
-        said.stdout_has(&["total"]).stderr_has(&[&format!("no log of mute.py (PID {}) was found", mute.pid())]);
+        said.stdout_has(&["total"]).stderr_has(&[&format!("no log of mute (PID {}) was found", mute.pid())]);
         bot.kill();
-        test.solobot("conflicts").run().code(2).stderr_has(&["no log of mute.py", "solobot conflicts bot.log"]);
+        test.solobot("conflicts").run().code(2).stderr_has(&["no log of mute", "solobot conflicts bot.log"]);
         drop(mute);
     });
 }

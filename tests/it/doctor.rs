@@ -64,7 +64,7 @@ fn nothing_to_find_is_said_with_what_was_looked_at() {
         test.bot("bot.py");
         let lock = test.name("bot.lock");
         test.solobot("doctor -m bot.py -l bot.lock").run().code(0).stdout_has(&[
-            "looked at bot.py: no instance",
+            "looked at bot: no instance",
             &lock,
             "no findings",
         ]);

@@ -187,14 +187,14 @@ fn a_bare_name_from_another_folder_means_each_bot_with_its_own_lock() {
         let seen = ask("status --json -m main.py").code(0).json();
         let bots: Vec<_> = seen["bots"].as_array().unwrap().iter().collect();
         for (bot, (folder, pid)) in bots.iter().zip([("a", held), ("b", other)]) {
-            assert_eq!(bot["name"], bot_of(folder), "{seen}");
+            assert_eq!(bot["name"], "main", "{seen}");
             assert_eq!(bot["lock"]["path"], test.path(folder).join(".solobot.lock").to_str().unwrap(), "{seen}");
             assert_eq!(bot["lock"]["state"], "held", "{seen}");
             let all = bot["instances"].as_array().unwrap();
             assert_eq!((all.len(), self::pid(&all[0]), &all[0]["lock"]), (1, pid, &"holder".into()), "{seen}");
         }
         assert_eq!(bots.len(), 2, "{seen}");
-        let well = ["a", "b"].map(|folder| format!("{}: one runs, and well\n", bot_of(folder)));
+        let well = ["a", "b"].map(|folder| format!("main ({}): one runs, and well\n", bot_of(folder)));
         ask("check --running -m main.py").code(0).stdout_is(&well.concat());
         let refused = ask("stop -m main.py").code(2);
         refused.stderr_has(&["several bots", &format!("as in -m {}\n", bot_of("a"))]);
@@ -211,7 +211,7 @@ fn one_instance_of_each_of_two_bots_is_said_to_stay() {
         assert_eq!(with(&plan, "plan", "keep"), pids(&bots), "{plan}");
         // Both have one name: the ids of their tokens tell which is which.
         let refused = test.solobot("stop -m bot.py").run().code(2).nowhere(&token()).nowhere(&other_token());
-        refused.stderr_has(&["bot.py (bot id ", "--token-env"]);
+        refused.stderr_has(&["bot (bot id ", "--token-env"]);
     });
 }
 
@@ -247,7 +247,7 @@ fn one_without_a_visible_token_between_two_bots() {
         assert_eq!(with(&plan, "plan", "keep"), [ours.pid()], "{plan}");
         assert_eq!(with(&plan, "plan", "blocked"), [unseen.pid()], "{plan}");
         drop(ours);
-        asked("check -m bot.py").code(1).stdout_has(&["it runs", &unseen.pid().to_string()]);
+        asked("check -m bot.py").code(1).stdout_has(&["may be it", &unseen.pid().to_string()]);
         asked("acquire -n -- python3 bot.py").code(75).stderr_has(&[&unseen.pid().to_string()]);
         assert_alive("theirs", &[theirs.pid(), unseen.pid()]);
     });

@@ -84,7 +84,7 @@ fn a_module_with_its_token_in_a_file() {
         // From another folder: `dir` says where.
         let seen = status_after_init(test, "etc");
         assert_eq!(seen.len(), 1, "{seen:?}");
-        assert_eq!((seen[0].0.as_str(), &seen[0].1), ("srv", &vec![i64::from(bot.pid())]));
+        assert_eq!((seen[0].0.as_str(), &seen[0].1), ("bot", &vec![i64::from(bot.pid())]));
         let text = test.read("etc/solobot.toml");
         let dir = format!("dir = \"{}\"\n", test.name("srv"));
         for line in [&*dir, "module = \"tg_bot.bot\"\n", "token = { env = \"TELEGRAM_TOKEN\", env_file = \".env\" }\n"]
@@ -103,14 +103,20 @@ fn two_bots_get_two_names_and_two_locks() {
         fs::remove_file(test.path("srv/bot.pid")).unwrap();
         let two = bot(test, "srv", "news.py", "BOT_TOKEN", &other_token());
         let three = bot(test, "other", "shop.py", "MY_OWN_TOKEN", &format!("{}:{}", 555_555_555, "C".repeat(35)));
-        let mut seen = status_after_init(test, "srv");
-        seen.sort();
-        let names: Vec<(&str, i64)> = seen.iter().map(|one| (one.0.as_str(), one.1[0])).collect();
+        fs::create_dir(test.path("all")).unwrap();
         let pids = [&two, &three, &one].map(|bot| i64::from(bot.pid()));
-        assert_eq!(names, [("news", pids[0]), ("other", pids[1]), ("shop", pids[2])]);
-        let locks: std::collections::BTreeSet<&str> = seen.iter().map(|one| one.2.as_str()).collect();
-        assert_eq!(locks.len(), 3, "{seen:?}");
-        assert!(test.read("srv/solobot.toml").contains("token = { env = \"MY_OWN_TOKEN\" }"));
+        let names = [("news", pids[0]), ("other", pids[1]), ("shop", pids[2])];
+        // A project's file is about that project; in a folder that is none, all are drafted.
+        for (folder, expected) in [("srv", vec![names[0], names[2]]), ("all", names.to_vec())] {
+            let mut seen = status_after_init(test, folder);
+            seen.sort();
+            let found: Vec<(&str, i64)> = seen.iter().map(|one| (one.0.as_str(), one.1[0])).collect();
+            assert_eq!(found, expected, "{folder}");
+            let locks: std::collections::BTreeSet<&str> = seen.iter().map(|one| one.2.as_str()).collect();
+            assert_eq!(locks.len(), expected.len(), "{seen:?}");
+            let has_third = test.read(&format!("{folder}/solobot.toml")).contains("token = { env = \"MY_OWN_TOKEN\" }");
+            assert_eq!(has_third, folder == "all");
+        }
     });
 }
 

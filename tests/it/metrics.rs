@@ -160,15 +160,18 @@ fn every_figure_counts_what_it_says() {
     });
 }
 
-/// Two bots that only their tokens tell apart have one name, and a sample must not come twice.
+/// Two bots that only their tokens tell apart have one name, and a sample must not come twice: the label says which it is.
 #[test]
-fn distinct_bots_of_one_name_are_one_sample() {
+fn distinct_bots_of_one_name_are_told_apart() {
     alone(|test| {
         test.bot("bot.py");
         let _bots =
             [token(), other_token()].map(|token| with_token(test, &format!("{}.pid", &token[..9]), Some(&token)));
         let output = test.solobot("metrics -m bot.py").run().code(0);
-        assert_eq!(output.stdout().matches("solobot_instances{bot=\"bot.py\"} 2\n").count(), 1, "{}", output.stdout());
+        for id in [&token()[..9], &other_token()[..9]] {
+            let figure = format!("solobot_instances{{bot=\"bot (bot id {id}, token ");
+            assert_eq!(output.stdout().matches(&figure).count(), 1, "{}", output.stdout());
+        }
         is_valid(output.stdout());
     });
 }

@@ -247,7 +247,7 @@ fn what_is_only_probable_and_other_bots_of_the_name_are_counted_apart() {
         let seen = |line: &str| test.solobot(&format!("status {line}")).run().code(0).stdout().to_owned();
         wait_until("both run", || seen("-m a/main.py").contains(&other.pid().to_string()));
         let text = seen("-m a/main.py");
-        assert!(text.contains("main.py: one instance, one more probable\n"), "{text}");
+        assert!(text.contains("main: one instance, one more probable\n"), "{text}");
         let why = format!("PID {} is only probably this bot: other arguments, token unknown\n", other.pid());
         assert!(text.contains(&why), "{text}");
         other.kill();
@@ -256,11 +256,11 @@ fn what_is_only_probable_and_other_bots_of_the_name_are_counted_apart() {
         let text = seen("-m main.py");
         for folder in ["a", "b"] {
             assert!(
-                text.contains(&format!("\n{}: one instance\n", test.path(folder).join("main.py").display())),
+                text.contains(&format!("\nmain ({}): one instance\n", test.path(folder).join("main.py").display())),
                 "{text}"
             );
         }
-        assert!(seen("-m a/main.py").contains("main.py: one instance\n"));
+        assert!(seen("-m a/main.py").contains("main: one instance\n"));
         drop(first);
     });
 }

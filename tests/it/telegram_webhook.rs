@@ -20,7 +20,15 @@ fn shows_deletes_and_proves() {
         server.rules().add_updates(3);
         server.rules().set_last_error(1_700_000_000, "Connection refused");
         let output = asking(test, &server, "delete-webhook -m bot.py").run().code(0);
-        output.stdout_has(&["bot.py", URL, "3 updates", "Connection refused", "2023-11-14 22:13:20", "409", "removed"]);
+        output.stdout_has(&[
+            "bot: webhook",
+            URL,
+            "3 updates",
+            "Connection refused",
+            "2023-11-14 22:13:20",
+            "409",
+            "removed",
+        ]);
         assert_eq!(server.methods(), ["getWebhookInfo", "deleteWebhook", "getWebhookInfo"]);
         assert!(server.asked().iter().all(|asked| asked.verb == "POST"));
         assert_eq!(server.connections(), 1, "one connection for all of it");
@@ -64,7 +72,7 @@ fn as_json() {
         assert_eq!(json["webhook"]["last_error"]["time"], "2023-11-14T22:13:20Z");
         assert_eq!(json["webhook"]["last_error"]["message"], "Wrong response: 500");
         assert_eq!((&json["deleted"], &json["action"]), (&true.into(), &"deleted".into()));
-        assert_eq!((&json["name"], &json["bot_id"]), (&"bot.py".into(), &"123456789".into()));
+        assert_eq!((&json["name"], &json["bot_id"]), (&"bot".into(), &"123456789".into()));
         assert_eq!((&json["pending_updates"], &json["dropped_updates"]), (&2.into(), &0.into()));
         assert_eq!(json["api_url"], server.url());
         let json = asking(test, &server, "--json delete-webhook -m bot.py").run().code(0).json();

@@ -13,12 +13,10 @@ use crate::process::origin::kill_by_hand;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another holds the lock.
-    #[error("{}", held(.holding, .program, *.waited, &.holding.by()))]
+    #[error("{}", held(.holding, *.waited, &.holding.by()))]
     Held {
         /// Who.
         holding: Box<Holding>,
-        /// The bot that was to start.
-        program: String,
         /// How long solobot waited.
         waited: Limit,
         /// 75, or what `-E` says.
@@ -35,6 +33,18 @@ pub enum Error {
         typed: String,
         /// 75, or what `-E` says.
         exit: Exit,
+    },
+    /// Nobody can say from here whether a process is the bot.
+    #[error("cannot tell whether the bot runs: PID {pid} ({command}) of user {user} may be it")]
+    Undecided {
+        /// Its PID.
+        pid: i32,
+        /// Its user.
+        user: String,
+        /// Its command line.
+        command: String,
+        /// What means this bot behind a subcommand.
+        typed: String,
     },
     /// `--takeover` is not allowed to stop the holder.
     #[error("takeover of lock `{}` refused: {why}", .lock.display())]
@@ -82,13 +92,12 @@ pub enum Error {
     },
 }
 
-fn held(holding: &Holding, program: &str, waited: Limit, by: &str) -> String {
+fn held(holding: &Holding, waited: Limit, by: &str) -> String {
     let waited = match waited {
         Limit::For(duration) if duration.is_zero() => String::new(),
         limit => format!(" after {limit}"),
     };
-    let bot = holding.bot.as_deref().filter(|bot| *bot != program);
-    let of = bot.map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
+    let of = holding.bot.as_deref().map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
     let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
@@ -99,10 +108,16 @@ pub fn lock_option(lock: &Path) -> String {
 }
 
 fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {
-    let named = |one: &Beside| format!("PID {}: {}", one.process.pid, command(&one.process.command));
+    let named = |one: &Beside| {
+        let doubt = one.doubt.map_or_else(String::new, |doubt| format!(" ({doubt})"));
+        format!("PID {}: {}{doubt}", one.process.pid, command(&one.process.command))
+    };
     let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
     if instances.iter().any(|one| one.holds_removed) {
         return format!("lock `{}` was removed, and its holder holds the removed file still: {list}", lock.display());
+    }
+    if instances.iter().all(|one| one.doubt.is_some()) {
+        return format!("the lock is free, but this may be the bot, and in doubt none is started beside it: {list}");
     }
     format!("the lock is free, but the bot runs without it: {list}")
 }
@@ -114,10 +129,12 @@ fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
         hints.push(
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
         );
-    } else {
+    } else if instances.iter().all(|one| one.doubt.is_none()) {
         hints.push("or let solobot stop it: solobot acquire --takeover …".into());
     }
-    if !instances.iter().any(|one| one.holds_removed || one.orphaned) {
+    if instances.iter().any(|one| one.doubt.is_some()) {
+        hints.push("if it is another bot: solobot acquire --lock-only …".into());
+    } else if !instances.iter().any(|one| one.holds_removed || one.orphaned) {
         hints.push("if it may run beside: solobot acquire --lock-only …".into());
     }
     hints
@@ -127,7 +144,7 @@ impl Expected for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Held { exit, .. } | Self::Unlocked { exit, .. } | Self::TakeoverRefused { exit, .. } => *exit,
-            Self::Hidden { .. } => Exit::NotPermitted,
+            Self::Hidden { .. } | Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
@@ -137,7 +154,7 @@ impl Expected for Error {
 
     fn brief(&self) -> String {
         match self {
-            Self::Held { holding, program, waited, .. } => held(holding, program, *waited, &holding.by_briefly()),
+            Self::Held { holding, waited, .. } => held(holding, *waited, &holding.by_briefly()),
             Self::Unlocked { lock, instances, .. } => unlocked(lock, instances, shortened),
             _ => self.to_string(),
         }
@@ -147,6 +164,7 @@ impl Expected for Error {
         match self {
             Self::Held { .. } => "held",
             Self::Unlocked { .. } => "runs-unlocked",
+            Self::Undecided { .. } => "undecided",
             Self::TakeoverRefused { .. } => "takeover-refused",
             Self::Hidden { .. } => "holder-hidden",
             Self::TargetGone { .. } => "target-gone",
@@ -160,6 +178,11 @@ impl Expected for Error {
         match self {
             Self::Held { holding, .. } => holding.remedies.clone(),
             Self::Unlocked { instances, typed, .. } => hints_of_unlocked(instances, typed),
+            Self::Undecided { user, typed, .. } => vec![
+                format!("look as root, who sees it: sudo solobot status {typed}"),
+                format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
+                "if it is something else: solobot acquire --lock-only …".into(),
+            ],
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
             Self::Hidden { lock } => vec![
                 format!("it is another user's: sudo solobot status {}", lock_option(lock)),

@@ -19,6 +19,7 @@ mod unlocked;
 mod webhook;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use self::error::Error as AcquireError;
@@ -29,6 +30,7 @@ use super::view::Beside;
 use crate::base::duration::Limit;
 use crate::base::error::Error;
 use crate::base::exit::Exit;
+use crate::base::secret::Token;
 use crate::cli;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
@@ -71,10 +73,9 @@ struct Request<'a> {
     grace: Duration,
     conflict_exit: Exit,
     args: &'a cli::Acquire,
+    settings: &'a Settings,
     /// What the journal is told.
     story: story::Story,
-    /// The current folder: a program without a folder of its own runs there.
-    cwd: std::path::PathBuf,
 }
 
 impl Request<'_> {
@@ -83,6 +84,11 @@ impl Request<'_> {
             Mode::Descriptor(fd) => Place::Descriptor(fd),
             Mode::Run | Mode::Become | Mode::Keep(_) => Place::Path(&self.bot.lock),
         }
+    }
+
+    /// Where COMMAND is started: one of the file in its bot's folder, one that was typed where it was typed.
+    fn folder(&self) -> &Path {
+        if self.args.command.is_empty() { &self.bot.dir } else { &self.settings.context().cwd }
     }
 
     fn command(&self) -> &[OsString] {
@@ -264,10 +270,11 @@ impl Attempt<'_> {
 
     fn claim(&mut self) -> Claim {
         let bot = &self.request.bot;
-        let token = super::token_of(bot, self.notify);
+        let token = token_of(bot, self.notify);
         Claim {
-            app_name: bot.name.clone(),
+            app_name: bot.recorded_name(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            cwd: Some(self.request.folder().to_owned()),
             token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
@@ -279,11 +286,15 @@ impl Attempt<'_> {
             return Ok(Progress::Held(Box::new(held)));
         }
         let deadline = self.deadline;
-        match unlocked::wait_for(self.request, &held, self.signals, deadline, self.notify)? {
-            None => Ok(Progress::Held(Box::new(held))),
-            Some(end) => {
+        match unlocked::wait_for(self.request, &held, self.signals, deadline, self.notify) {
+            Ok(None) => Ok(Progress::Held(Box::new(held))),
+            Ok(Some(end)) => {
                 held.release();
                 Ok(end)
+            }
+            Err(error) => {
+                held.release();
+                Err(error)
             }
         }
     }
@@ -296,7 +307,24 @@ impl Attempt<'_> {
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
         let holding = Box::new(refusal::holding(&path, Some(&self.request.bot)));
-        AcquireError::Held { holding, program: self.request.bot.name.clone(), waited, exit }
+        AcquireError::Held { holding, waited, exit }
+    }
+}
+
+/// A bot's token, if it can be told; what is odd about it is said, and no more: the lock does not need it.
+fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
+    match bot.token.resolve() {
+        Ok(Some(resolved)) => {
+            for warning in &resolved.warnings {
+                notify.notice(&Notice::Warning(warning.clone()));
+            }
+            Some(&resolved.token)
+        }
+        Ok(None) => None,
+        Err(error) => {
+            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
+            None
+        }
     }
 }
 

@@ -61,7 +61,7 @@ fn sharer(lock: &LockFile, own: Identity) -> Identity {
 ///
 /// # Errors
 /// Wrong usage: no mode, two modes, modes that exclude each other, a PID that cannot be kept.
-pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Settings) -> Result<Request<'a>, Error> {
+pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Settings) -> Result<Request<'a>, Error> {
     refuse_misplaced(args, settings)?;
     let has_descriptor = args.fd.is_some() || args.pid.is_some();
     if has_descriptor && !args.command.is_empty() {
@@ -118,11 +118,11 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &Setti
         },
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
-        cwd: settings.context().cwd.clone(),
         story: Story::of(&bot, settings),
         bot,
         mode,
         args,
+        settings,
     })
 }
 
@@ -246,7 +246,7 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
-            let keeper = keeper::start(&held, &request.bot.name, request.story.journal(), target, signals)?;
+            let keeper = keeper::start(&held, &request.bot.recorded_name(), request.story.journal(), target, signals)?;
             signals.keep_blocked();
             held.leave();
             request.story.taken(target.pid);

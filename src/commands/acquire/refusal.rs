@@ -6,11 +6,12 @@ use super::error::lock_option;
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::keeper;
 use crate::lock::layouts;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{Facts, State, inspect};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
 use crate::process::origin::{self, Respawns};
 use crate::settings::Bot;
+use crate::survey::marks;
 
 /// Describes the holder of a lock; `bot` is the one that wants it.
 pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
@@ -22,6 +23,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     };
     let kept_for = keeper::among(&holders).map(|(_, target)| ProcessView::of(target));
     let held_for = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
+    let held_for = held_for.filter(|_| bot.is_none_or(|bot| is_another(&facts, bot)));
     let origin = holders.first().and_then(|&holder| origin::of_process(holder));
     let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     // A shell that holds it by a descriptor has passed that on to us.
@@ -35,9 +37,8 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
     let mut remedies = Vec::new();
     if let (Some(held_for), Some(bot)) = (&held_for, bot)
         && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
-        && *held_for != bot.name
     {
-        let own = format!(".solobot-{}.lock", bot.name.split('.').next().unwrap_or_default());
+        let own = format!(".solobot-{}.lock", bot.name);
         remedies.push(format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}"));
     }
     let lock_option = lock_option(path);
@@ -76,6 +77,16 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         kept_for,
         origin: origin.as_ref().map(crate::commands::status::OriginView::of),
         remedies,
+    }
+}
+
+/// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
+/// name then; by its name alone where that is all that is known.
+fn is_another(facts: &Facts, bot: &Bot) -> bool {
+    let theirs = facts.record.details().and_then(|details| marks::program_of(details, &facts.path));
+    match (&theirs, &bot.program) {
+        (Some(theirs), Some(ours)) => !theirs.is_same_but_for_args(ours),
+        _ => facts.record.record().is_some_and(|record| ![&bot.name, &bot.recorded_name()].contains(&&record.app_name)),
     }
 }
 

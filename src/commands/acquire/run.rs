@@ -237,7 +237,7 @@ fn enter_folder(request: &Request<'_>) -> Result<(), Error> {
     if !request.args.command.is_empty() {
         return Ok(());
     }
-    let dir = &request.bot.dir;
+    let dir = request.folder();
     std::env::set_current_dir(dir)
         .map_err(|source| Error::Io { action: format!("enter the bot's folder `{}`", dir.display()), source })
 }

@@ -1,5 +1,6 @@
 //! Step 4: instances that run without the lock (a hand start, a bot that knows no lock) count as holders. They are waited
-//! for on their pidfds, until the same deadline.
+//! for on their pidfds, until the same deadline. So does what is only doubtful for the sake of its token: beside it nothing
+//! is started, and it is not stopped either.
 //!
 //! So do two kinds of processes from before, which are looked for as soon as the lock is granted and before anything is
 //! written into it: whoever holds a lock file that was at this path and has been removed, and COMMAND of a solobot that
@@ -8,8 +9,10 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::error::Error as AcquireError;
 use super::takeover;
 use super::{Progress, Request};
 use crate::base::error::Error;
@@ -19,7 +22,7 @@ use crate::commands::view::{Beside, ProcessView, shortened};
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
-use crate::lock::state::{State, hints, inspect};
+use crate::lock::state::hints;
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts, owner};
@@ -27,9 +30,10 @@ use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
-use crate::process::find::{self, Search};
 use crate::process::instance::Instance;
-use crate::process::matching::Doubt;
+use crate::process::matching::{Doubt, Starting};
+use crate::survey::Surveyor;
+use crate::survey::bearers::Bearer;
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +48,7 @@ pub fn is_looked_for(request: &Request<'_>) -> bool {
 /// Waits until none is left beside the lock that is held; says how far that came if one is.
 ///
 /// # Errors
-/// `/proc` cannot be read; a takeover is refused.
+/// `/proc` cannot be read; a takeover is refused; it cannot be told whether one runs.
 pub fn wait_for(
     request: &Request<'_>,
     held: &Held,
@@ -52,19 +56,17 @@ pub fn wait_for(
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
+    let mut surveyor = Surveyor::new(request.settings);
     let mut warned = false;
     let find = |notify: &mut dyn Notify| {
-        let (instances, probable) = running(request, held)?;
+        let running = running(request, held, &mut surveyor)?;
         if !std::mem::replace(&mut warned, true) {
-            for one in probable {
-                let why = one.doubt.map_or("other arguments", Doubt::reason);
-                let (pid, command) = (one.root.pid, shortened(&one.command));
-                let text =
-                    format!("PID {pid} ({command}) may be the same bot, without the lock: same program, but {why}");
-                notify.notice(&Notice::Warning(text));
-            }
+            running.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
         }
-        Ok(instances)
+        match running.undecided {
+            Some(one) if running.beside.is_empty() => Err(undecided(request, &one)),
+            _ => Ok(running.beside),
+        }
     };
     wait_until_none(request, held.file(), find, None, signals, deadline, notify)
 }
@@ -80,7 +82,8 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
-    wait_until_none(request, lock, |_| Ok(predecessors(lock)), Some(LOOK_EVERY), signals, deadline, notify)
+    let find = |_: &mut dyn Notify| Ok(predecessors(lock).into_iter().map(Runs::sure).collect());
+    wait_until_none(request, lock, find, Some(LOOK_EVERY), signals, deadline, notify)
 }
 
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
@@ -106,11 +109,25 @@ fn predecessors(lock: &LockFile) -> Vec<Identity> {
     found
 }
 
+/// A process beside the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Runs {
+    process: Identity,
+    /// Why it may be another bot.
+    doubt: Option<Doubt>,
+}
+
+impl Runs {
+    fn sure(process: Identity) -> Self {
+        Self { process, doubt: None }
+    }
+}
+
 /// Waits until `find` finds nobody: for the end of whom it found, and looking again `every` so often.
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
-    mut find: impl FnMut(&mut dyn Notify) -> io::Result<Vec<Identity>>,
+    mut find: impl FnMut(&mut dyn Notify) -> Result<Vec<Runs>, Error>,
     every: Option<Duration>,
     signals: &Signals,
     deadline: Option<Instant>,
@@ -119,16 +136,18 @@ fn wait_until_none(
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
     let mut said = false;
     loop {
-        let instances = find(notify).map_err(io)?;
-        if instances.is_empty() {
+        let found = find(notify)?;
+        if found.is_empty() {
             return Ok(None);
         }
-        if !said && may_stop(request, lock, &instances) {
+        let instances: Vec<Identity> = found.iter().map(|one| one.process).collect();
+        // In doubt nothing is stopped.
+        if !said && found.iter().all(|one| one.doubt.is_none()) && may_stop(request, lock, &instances) {
             said = true;
             takeover::stop_unlocked(request, &instances, notify)?;
             continue;
         }
-        let views = || instances.iter().map(|&instance| beside(instance, lock)).collect::<Vec<_>>();
+        let views = || found.iter().map(|&one| beside(one, lock)).collect::<Vec<_>>();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(Some(Progress::Unlocked(views())));
         }
@@ -156,9 +175,11 @@ fn is_orphan(process: Identity, lock: &LockFile) -> bool {
     abandoned(&record) == Some(process) || has_outlived_its_solobot(process, lock.path())
 }
 
-fn beside(process: Identity, lock: &LockFile) -> Beside {
+fn beside(one: Runs, lock: &LockFile) -> Beside {
+    let process = one.process;
     let holds_removed = holders::holds_replaced(process, lock.path(), Some(lock.inode()));
-    Beside { process: ProcessView::of(process), holds_removed, orphaned: is_orphan(process, lock) }
+    let doubt = one.doubt.map(Doubt::reason);
+    Beside { process: ProcessView::of(process), holds_removed, orphaned: is_orphan(process, lock), doubt }
 }
 
 /// Waits until all of them have ended, the deadline, or a signal that asks to end.
@@ -179,33 +200,72 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Inst
     Ok(None)
 }
 
-/// The roots of the instances that run without the lock: of the same program, or holding layout B's lock in its folder.
-/// What belongs to our own tree is none: we hold the lock for it, or it started us.
-fn running(request: &Request<'_>, held: &Held) -> io::Result<(Vec<Identity>, Vec<Instance>)> {
-    let Some(program) = &request.bot.program else { return Ok((Vec::new(), Vec::new())) };
-    let token = request.bot.token.resolve().ok().flatten().map(|resolved| &resolved.token);
-    let found = find::find(&Search::new(program).with_token(token))?;
-    let mut roots: Vec<Identity> = found
-        .instances
-        .iter()
-        .filter(|instance| {
-            !instance.members.iter().chain(&instance.wrappers).any(|&member| is_ours(member, held.file()))
-        })
-        .map(|instance| instance.root)
-        .collect();
-    let layout_b = program.default_lock_dir(&request.cwd).join(layouts::LAYOUT_B);
-    if layout_b != held.path()
-        && let State::Held { holders, .. } = inspect(&layout_b).state
-    {
-        roots.extend(holders.into_iter().filter(|&holder| !is_ours(holder, held.file())));
+/// What runs without the lock.
+#[derive(Default)]
+struct Running {
+    /// The roots of the instances: of the same program, or holding layout B's lock in its folder.
+    beside: Vec<Runs>,
+    /// One of which nobody can say from here whether it is one.
+    undecided: Option<Instance>,
+    /// What may be another bot, or uses the bot's token: that is for people to judge.
+    warnings: Vec<String>,
+}
+
+/// What belongs to our own tree is none: we hold the lock for it, or it started us. A shell that merely wraps both has
+/// started both.
+fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<Running, Error> {
+    let survey = surveyor.look_at(std::slice::from_ref(&request.bot))?;
+    let mut running = Running { warnings: survey.warnings, ..Running::default() };
+    let is_around_us = |one: &Instance| one.members.iter().any(|&member| is_ours(member, held.file()));
+    for bot in &survey.bots {
+        let others = || bot.found.all().filter(|one| !is_around_us(one));
+        let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
+        running.beside.extend(counted.map(|one| Runs { process: one.root, doubt: one.doubt }));
+        let holders = bot.holders_beside().into_iter().filter(|&holder| !is_ours(holder, held.file()));
+        if !is_layout_b(held.path()) {
+            running.beside.extend(holders.map(Runs::sure));
+        }
+        running.undecided =
+            others().find(|one| one.doubt.is_some_and(|doubt| doubt.starting() == Starting::CannotTell)).cloned();
+        let doubtful = bot.found.probable.iter().filter(|one| !is_around_us(one) && !does_count(one));
+        running.warnings.extend(doubtful.filter_map(doubtful_warning));
+        running.warnings.extend(bot.rivals.iter().map(rival_warning));
     }
-    roots.sort_unstable();
-    roots.dedup();
-    // Other arguments than COMMAND's may mean another bot, or a start by hand with `--debug`: that is for people to judge.
-    // Where the file says which arguments make the bot, it is another one.
-    let elsewhere = found.others.into_iter().filter(|one| one.token.is_none() && !request.bot.configured);
-    let doubtful = found.probable.into_iter().chain(elsewhere);
-    Ok((roots, doubtful.filter(|instance| !is_ours(instance.root, held.file())).collect()))
+    running.beside.sort_unstable_by_key(|one| one.process);
+    running.beside.dedup_by_key(|one| one.process);
+    Ok(running)
+}
+
+fn is_layout_b(lock: &Path) -> bool {
+    lock.file_name().is_some_and(|name| name == layouts::LAYOUT_B)
+}
+
+fn does_count(one: &Instance) -> bool {
+    one.doubt.is_some_and(|doubt| doubt.starting() != Starting::DoesNotCount)
+}
+
+fn doubtful_warning(one: &Instance) -> Option<String> {
+    let why = one.doubt?.reason();
+    let (pid, command) = (one.root.pid, shortened(&one.command));
+    Some(format!("PID {pid} ({command}) may be the same bot, without the lock: same program, but {why}"))
+}
+
+fn rival_warning(rival: &Bearer) -> String {
+    let (pid, command, token) = (rival.process.pid, shortened(&rival.command), &rival.token);
+    let id = &token.bot_id;
+    format!(
+        "PID {pid} ({command}) is connected to Telegram with the same token (bot {id}): only one of the two may poll"
+    )
+}
+
+fn undecided(request: &Request<'_>, one: &Instance) -> Error {
+    AcquireError::Undecided {
+        pid: one.root.pid,
+        user: one.user.clone(),
+        command: one.command.clone(),
+        typed: request.bot.typed(),
+    }
+    .into()
 }
 
 /// Ourselves, an ancestor, or a process that shares our own lock (with `--fd`: the shell and what it runs).

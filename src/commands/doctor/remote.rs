@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::super::{conflicts, delete_webhook, polling};
+use super::super::delete_webhook;
 use super::quote;
 use crate::base::error::{Error, Expected};
 use crate::cli;
 use crate::doctor::facts::{Sibling, TokenSeen};
-use crate::doctor::gather::{Ambient, Remote, Way};
+use crate::doctor::gather::{Remote, Target, Way};
 use crate::settings::{Bot, Settings};
+use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors;
@@ -65,10 +66,9 @@ pub fn of_bot<'a>(
         }),
         token_fault: fault,
         server: BaseUrl::parse(&bot.api_url).ok().filter(|url| !url.is_public()).map(|url| url.to_string()),
-        servers: polling::servers(bot),
+        servers: servers::of_bot(bot),
         way,
         api_flags: api_flags(args),
-        logs: conflicts::of_bot(bot),
     })
 }
 
@@ -81,9 +81,9 @@ pub fn ambient<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<Ambient<'a>, Error> {
+) -> Result<Target<'a>, Error> {
     let mut remote = of_bot(bot, args, settings, unseen)?;
-    remote.servers = polling::servers_of_all(settings);
+    remote.servers = servers::of_machine(settings.context());
     // It may be another service's: `BOT_TOKEN` is anybody's name.
     unseen.extend(remote.token_fault.take());
     let select = bot.token.resolve().ok().flatten().and_then(|resolved| match &resolved.source {
@@ -92,7 +92,7 @@ pub fn ambient<'a>(
         Source::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
         Source::Untrusted { .. } => None,
     });
-    Ok(Ambient { select, remote })
+    Ok(Target { select, lock_flag: None, network_allowed: false, remote })
 }
 
 /// The flags by which another subcommand gets the same token.

@@ -10,10 +10,7 @@ use super::look::{Lock, Running, Sight, TokenPlace};
 use super::units::Unit;
 use crate::base::secret::mask;
 use crate::lock::layouts;
-use crate::process::program::Program;
-
-/// Names that say nothing about the bot: its folder's name does.
-const GENERIC: [&str; 9] = ["main", "bot", "run", "app", "index", "start", "server", "__main__", "telegram_bot"];
+use crate::process::program::{Args, Program};
 
 /// One `[bots.NAME]` as it will be written. Paths are absolute, or relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,6 +46,12 @@ pub struct Entry {
     /// It may be no bot at all: written as comments.
     #[serde(skip)]
     pub doubtful: bool,
+    /// Who keeps it running, where it runs without a lock.
+    #[serde(skip)]
+    pub unlocked_under: Option<String>,
+    /// What it is called where nobody has named it.
+    #[serde(skip)]
+    short: String,
 }
 
 impl Entry {
@@ -110,8 +113,8 @@ fn of_running(bot: &Running) -> Entry {
     if pids.len() > 1 {
         evidence.push(format!("{} instances of it run, which is what solobot is for", pids.len()));
     }
-    if let Some(id) = &first.bot_id {
-        evidence.push(format!("its token is that of bot {id}"));
+    if let Some(token) = first.known_token() {
+        evidence.push(format!("its token is that of bot {}", token.bot_id));
     }
     if bot.is_elsewhere {
         evidence.push(
@@ -120,6 +123,7 @@ fn of_running(bot: &Running) -> Entry {
     }
     let mut entry = Entry { pids, evidence, doubtful: bot.is_elsewhere, ..bare(&bot.program, &bot.cwd) };
     entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    entry.unlocked_under = (!bot.is_locked).then(|| first.origin.to_string());
     entry.command = Some(bot.argv.clone());
     put_token(&mut entry, bot.token.as_ref());
     if let Some(lock) = &bot.lock {
@@ -136,7 +140,8 @@ fn of_unit(unit: &Unit) -> Entry {
     entry.evidence.push(format!("{} starts it; it does not run now", unit.name));
     entry.logs.push(format!("unit:{}", unit.name));
     entry.command = Some(unit.argv.clone());
-    entry.args = unit.program.args().map(|args| args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
+    let words = |args: &Args| args.words().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    entry.args = unit.program.args().map(words);
     let token = unit.token_name.clone().map(|name| TokenPlace { name, env_file: unit.env_file.clone() });
     put_token(&mut entry, token.as_ref());
     entry
@@ -188,6 +193,8 @@ fn bare(program: &Program, dir: &Path) -> Entry {
         pids: Vec::new(),
         evidence: Vec::new(),
         doubtful: false,
+        unlocked_under: None,
+        short: program.short_name(),
     }
 }
 
@@ -250,34 +257,25 @@ fn tell_apart(entries: &mut Vec<Entry>) {
     *entries = kept;
 }
 
-/// Short names, each once: the program's, or where that says nothing its folder's.
+/// Each bot is called as every subcommand calls it; of two that are called alike one has its folder's name.
 fn name(entries: &mut [Entry]) {
     let mut taken = BTreeSet::new();
     for entry in entries {
-        let stem = match entry.key {
-            "module" => entry.program.rsplit('.').next().unwrap_or_default().to_owned(),
-            _ => file_stem(&entry.program),
-        };
         let own = match entry.key {
             "script" => Path::new(&entry.program).parent().map_or_else(PathBuf::new, Path::to_owned),
             _ => PathBuf::from(&entry.dir),
         };
+        let short = entry.short.clone();
         let folder = plain(&own.file_name().unwrap_or_default().to_string_lossy());
-        let stem = plain(&stem);
-        let first = if stem == "main" || !GENERIC.contains(&stem.as_str()) { stem.clone() } else { folder.clone() };
-        let mut wanted =
-            [first, folder.clone(), format!("{folder}-{stem}")].into_iter().filter(|name| !name.is_empty());
+        let wanted = [short.clone(), folder.clone(), format!("{folder}-{short}")];
+        let mut wanted = wanted.into_iter().filter(|name| !name.is_empty());
         let name = wanted.find(|name| !taken.contains(name)).unwrap_or_else(|| {
-            let mut numbered = (2..=taken.len() + 2).map(|number| format!("{stem}-{number}"));
+            let mut numbered = (2..=taken.len() + 2).map(|number| format!("{short}-{number}"));
             numbered.find(|name| !taken.contains(name)).unwrap_or_default()
         });
         taken.insert(name.clone());
         entry.name = name;
     }
-}
-
-fn file_stem(path: &str) -> String {
-    Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What TOML takes for a key without quotes.

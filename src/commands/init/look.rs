@@ -1,31 +1,39 @@
-//! What runs here, and what could: processes, units, scripts, lock files. Nothing is changed.
+//! What runs here, and what could: bots, units, scripts, lock files. Nothing is changed.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::scripts;
 use super::units::{self, Unit};
 use crate::base::env;
+use crate::base::error::Error;
 use crate::base::secret::{self, Token};
-use crate::lock::carriers::{LockedFile, flocks_of};
-use crate::lock::state::{State, inspect};
-use crate::lock::{layouts, marks};
+use crate::lock::layouts;
+use crate::lock::state::State;
 use crate::platform::filesystem::{open_regular, read_bounded};
-use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
-use crate::platform::table;
-use crate::process::argv::{self, Reading, Target};
-use crate::process::connections::{self, Servers};
-use crate::process::details::Details;
-use crate::process::find::{self, Search};
-use crate::process::instance::Instance;
+use crate::process::argv::has_script_extension;
+use crate::process::instance::{InFile, Instance};
 use crate::process::program::Program;
-use crate::process::same_bot;
-use crate::settings::Context;
+use crate::settings::Settings;
+use crate::survey::{FoundBot, Surveyor, scripts};
 use crate::telegram::dotenv::DotEnv;
 use crate::telegram::source::MAX_BYTES;
+
+/// What a project's folder has, besides scripts.
+const PROJECT: [&str; 11] = [
+    ".git",
+    ".env",
+    "pyproject.toml",
+    "requirements.txt",
+    "Pipfile",
+    "setup.py",
+    "package.json",
+    "composer.json",
+    "Gemfile",
+    "go.mod",
+    "Cargo.toml",
+];
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
@@ -42,6 +50,8 @@ pub struct Sight {
     pub locks: Vec<PathBuf>,
     /// The current folder.
     pub cwd: PathBuf,
+    /// The names of bots that run in other projects' folders, and are theirs to draft.
+    pub elsewhere: Vec<String>,
     /// How many processes could not be inspected.
     pub uninspected: usize,
 }
@@ -61,6 +71,8 @@ pub struct Running {
     pub token: Option<TokenPlace>,
     /// Its lock, if it has one that is not solobot's default.
     pub lock: Option<Lock>,
+    /// Whether the oldest instance runs under a lock.
+    pub is_locked: bool,
     /// The systemd unit that starts it.
     pub unit: Option<Unit>,
     /// It runs in another root (a container): its folder is not the one of that path here.
@@ -85,29 +97,36 @@ pub struct Lock {
     pub is_its: bool,
 }
 
-/// Looks.
+/// Looks, for a file in `folder`: a project's file is about that project's bots alone.
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub fn look(context: &Context) -> io::Result<Sight> {
-    let state = context.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
-    let state = state.or_else(|| context.home.as_ref().map(|home| home.join(".local/state")));
-    let well_known = layouts::existing(&context.cwd, state.as_deref());
-    let names = token_names()?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let likely = find::likely_bots(&names, &[])?;
-    // Root sees whatever can be seen.
-    let uninspected = if context.caller.uid == 0 { 0 } else { likely.uninspected };
-    let mut instances = likely.instances;
-    instances.extend(without_token(&instances, &well_known)?);
-    let mut running: Vec<Running> = Vec::new();
-    for instance in instances {
-        match running.iter_mut().find(|bot| same_bot::is_same(&bot.instances[0], &instance)) {
-            Some(bot) => bot.instances.push(instance),
-            None => running.extend(bot_of(instance, state.as_deref())),
-        }
-    }
+pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
+    let context = settings.context();
+    let cwd = &context.cwd;
     let mut units = units::installed(context);
+    let found = scripts::polling_in(cwd);
+    let started = units.iter().map(|unit| unit.program.clone());
+    let programs: Vec<Program> = started.chain(found.iter().map(|script| Program::script(script))).collect();
+    let survey = Surveyor::new(settings).look_around(&programs)?;
+    let homes = [&context.config_home, &Some(context.system_config.clone())];
+    let is_for_all = homes.into_iter().flatten().any(|home| home.join("solobot") == folder);
+    let is_here = |path: &Path| path.starts_with(cwd) || (folder != cwd && path.starts_with(folder));
+    let lies_here = |bot: &Running| {
+        let place = bot.program.place();
+        // What runs in a container is this project's if the project has that file too.
+        let copy = place.as_ref().filter(|_| bot.is_elsewhere).and_then(|place| Some(cwd.join(place.file_name()?)));
+        is_here(&bot.cwd) || place.is_some_and(|place| is_here(&place)) || copy.is_some_and(|copy| copy.exists())
+    };
+    let mut running: Vec<Running> = survey.bots.iter().filter_map(bot_of).collect();
+    let has_any = running.iter().any(lies_here) || units.iter().any(|unit| is_here(&unit.dir));
+    let mut elsewhere = Vec::new();
+    if !is_for_all && (has_any || is_project(cwd)) {
+        let (own, others): (Vec<_>, Vec<_>) = running.into_iter().partition(lies_here);
+        running = own;
+        elsewhere = others.iter().map(|bot| bot.program.to_string()).collect();
+        units.retain(|unit| is_here(&unit.dir) || unit.program.place().is_some_and(|place| is_here(&place)));
+    }
     for bot in &mut running {
         bot.unit = units.iter().position(|unit| unit.program.is_same(&bot.program)).map(|at| units.remove(at));
         if let (Some(unit), Some(token)) = (&bot.unit, &mut bot.token) {
@@ -120,85 +139,38 @@ pub fn look(context: &Context) -> io::Result<Sight> {
         running.iter().any(|bot| bot.program.is_same(&program))
             || units.iter().any(|unit| unit.program.is_same(&program))
     };
-    let scripts = scripts::polling_in(&context.cwd).into_iter().filter(|script| !is_run(script)).collect();
-    Ok(Sight { running, units, scripts, locks: well_known, cwd: context.cwd.clone(), uninspected, named: None })
+    let scripts = found.into_iter().filter(|script| !is_run(script)).collect();
+    // Root sees whatever can be seen.
+    let uninspected = if context.caller.uid == 0 { 0 } else { survey.uninspected };
+    let locks = layouts::existing(cwd, context.state_home().as_deref());
+    Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None })
 }
 
-/// Under which names tokens are carried on this machine.
-fn token_names() -> io::Result<Vec<String>> {
-    let mut names = BTreeSet::new();
-    for hit in table::list(&|line| !line.is_empty())?.hits {
-        let environ = Handle::open(hit.pid).and_then(|handle| handle.read("environ").ok()).unwrap_or_default();
-        names.extend(secret::names_in_environ(&environ));
-    }
-    Ok(names.into_iter().filter(|name| !env::TOKENS.contains(&name.as_str())).collect())
+/// Whether somebody's project lies in that folder.
+fn is_project(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name();
+        has_script_extension(&name) || PROJECT.iter().any(|known| name == *known)
+    })
 }
 
-/// Bots that have read their token from a file: what is connected to Telegram, holds a bot's lock, or claims one of the
-/// field's. Only scripts and modules: a desktop client is connected too.
-fn without_token(known: &[Instance], locks: &[PathBuf]) -> io::Result<Vec<Instance>> {
-    let mut holders: Vec<Identity> = marks::all()?.into_iter().flat_map(|mark| mark.holders).collect();
-    for lock in locks {
-        match inspect(lock).state {
-            State::Held { holders: all, .. } | State::Replaced { holders: all } => holders.extend(all),
-            State::OwnerAliveUnlocked(process) => holders.push(process),
-            State::Absent | State::Free | State::Stale(_) | State::Unreadable { .. } => {}
-        }
-    }
-    let connected = connections::connected(&Servers::default())?.into_iter().map(|(process, _)| process);
-    let suspects: Vec<Identity> = connected.chain(holders.into_iter().filter_map(bot_below)).collect();
-    let mut found: Vec<Instance> = Vec::new();
-    for suspect in suspects {
-        let is_member = |instance: &Instance| instance.members.contains(&suspect);
-        if known.iter().chain(&found).any(is_member) {
-            continue;
-        }
-        let Some(program) = program_of(suspect) else { continue };
-        let seen = find::find(&Search::new(&program))?;
-        let own = seen.instances.into_iter().chain(seen.probable).filter(|one| is_member(one));
-        found.extend(own);
-    }
-    Ok(found)
-}
-
-/// The process itself if it runs a script or a module, else the first below it that does: solobot or `flock(1)` may hold
-/// the lock for a bot.
-fn bot_below(holder: Identity) -> Option<Identity> {
-    if program_of(holder).is_some() {
-        return Some(holder);
-    }
-    let below = table::descendants(&[holder.pid]).unwrap_or_default();
-    below.into_iter().filter_map(Identity::of).find(|process| program_of(*process).is_some())
-}
-
-/// The script or module that a process runs.
-fn program_of(process: Identity) -> Option<Program> {
-    let handle = Handle::open(process.pid)?;
-    let details = Details::read(&handle).filter(|details| details.identity == process)?;
-    let Reading::Runs(invocation) = argv::read(&details.argv, details.exe.as_deref()) else { return None };
-    match invocation.target {
-        Target::Script(_) | Target::Module(_) => {
-            Program::of_invocation(&invocation, details.exe.as_deref(), &handle.link("cwd")?)
-        }
-        Target::Executable(_) | Target::Inline(_) | Target::Worker | Target::Stdin => None,
-    }
-}
-
-/// `None` for what no entry can name: inline code, a folder that cannot be seen.
-fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
-    let program = instance.program.clone()?;
-    let cwd = instance.cwd.clone()?;
+/// `None` for what no entry can name: inline code, a folder that cannot be seen, nothing certain.
+fn bot_of(bot: &FoundBot) -> Option<Running> {
+    let first = bot.found.instances.first()?;
+    let program = first.program.clone()?;
+    let cwd = first.cwd.clone()?;
     program.setting()?;
-    let handle = Handle::open(instance.root.pid)?;
-    let here = std::fs::metadata(&cwd).map(|meta| (meta.dev(), meta.ino())).ok();
+    let handle = Handle::open(first.root.pid)?;
+    let here = fs::metadata(&cwd).map(|meta| (meta.dev(), meta.ino())).ok();
     let is_elsewhere = handle.id_of("cwd").is_some_and(|id| here != Some((id.device, id.inode)));
     let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
-    let folder = program.default_lock_dir(&cwd);
     Some(Running {
-        token: token_place(&instance, [&cwd, &folder]),
-        lock: lock_of(&instance, &folder, state),
+        token: token_place(first, &program.default_lock_dir(&cwd)),
+        lock: lock_of(bot),
+        is_locked: !bot.locks.own.state.holders().is_empty(),
         argv: argv.unwrap_or_default(),
-        instances: vec![instance],
+        instances: bot.found.instances.clone(),
         program,
         cwd,
         unit: None,
@@ -206,14 +178,28 @@ fn bot_of(instance: Instance, state: Option<&Path>) -> Option<Running> {
     })
 }
 
-/// The variable that carries the token in the bot's environment, else in the `.env` beside it.
-fn token_place(instance: &Instance, folders: [&Path; 2]) -> Option<TokenPlace> {
-    let carried = instance.members.iter().find_map(|process| {
-        let names = secret::names_in_environ(&Handle::open(process.pid)?.read("environ").ok()?);
-        let usual = env::TOKENS.iter().find(|usual| names.iter().any(|name| name == *usual));
-        usual.map(|usual| (*usual).to_owned()).or_else(|| names.into_iter().next())
-    });
-    let in_file = folders.iter().find_map(|folder| in_env_file(&folder.join(".env"), carried.as_deref()));
+/// The lock that the bot holds or claims; else one of the field's that lies in its folder.
+fn lock_of(bot: &FoundBot) -> Option<Lock> {
+    let facts = &bot.locks.own;
+    let is_its = matches!(facts.state, State::OwnerAliveUnlocked(_)) || !facts.state.holders().is_empty();
+    let is_there = facts.state != State::Absent;
+    (is_there && facts.path != bot.bot.lock).then(|| Lock { path: facts.path.clone(), is_its })
+}
+
+/// The variable that carries the token in the bot's environment, else the one in the `.env` that it reads.
+fn token_place(instance: &Instance, folder: &Path) -> Option<TokenPlace> {
+    let of_member = |pid: i32| {
+        let carried = secret::in_environ(&Handle::open(pid)?.read("environ").ok()?);
+        let is_used = |one: &secret::Carried| instance.token.as_ref().is_none_or(|token| one.token.id() == *token);
+        carried.into_iter().find(is_used)?.variable
+    };
+    let carried = instance.members.iter().find_map(|member| of_member(member.pid));
+    let read = match &instance.in_file {
+        InFile::Token { path, .. } => Some(path.clone()),
+        InFile::Nothing | InFile::Unclear => None,
+    };
+    let folders = [instance.cwd.as_deref(), Some(folder)].into_iter().flatten().map(|folder| folder.join(".env"));
+    let in_file = read.into_iter().chain(folders).find_map(|path| in_env_file(&path, carried.as_deref()));
     in_file.or_else(|| Some(TokenPlace { name: carried?, env_file: None }))
 }
 
@@ -228,25 +214,4 @@ pub fn in_env_file(path: &Path, name: Option<&str>) -> Option<TokenPlace> {
         None => env::TOKENS.iter().find(|usual| names.contains(usual)).or(names.first())?,
     };
     Some(TokenPlace { name: found.to_owned(), env_file: Some(path.to_owned()) })
-}
-
-/// The lock that the bot holds or claims; else layout B's, if it lies in its folder.
-fn lock_of(instance: &Instance, folder: &Path, state: Option<&Path>) -> Option<Lock> {
-    let own = |process: &Identity| instance.members.contains(process) || instance.descends_from(process.pid);
-    let usual = layouts::of_bot(folder, instance.token.as_deref(), state);
-    let is_its = |path: &PathBuf| match inspect(path).state {
-        State::Held { holders, .. } | State::Replaced { holders } => holders.iter().any(own),
-        State::OwnerAliveUnlocked(process) => own(&process),
-        State::Absent | State::Free | State::Stale(_) | State::Unreadable { .. } => false,
-    };
-    if let Some(path) = usual.iter().find(|path| is_its(path)) {
-        return Some(Lock { path: path.clone(), is_its: true });
-    }
-    let around = instance.members.iter().chain(&instance.ancestors).filter(|process| process.pid != 1);
-    let mut held = around.flat_map(|process| flocks_of(process.pid)).filter(LockedFile::is_named_like_a_lock);
-    if let Some(file) = held.find(|file| file.path.is_file()) {
-        return Some(Lock { path: file.path, is_its: true });
-    }
-    let beside = folder.join(layouts::LAYOUT_B);
-    beside.is_file().then_some(Lock { path: beside, is_its: false })
 }

@@ -7,7 +7,6 @@
 
 mod draft;
 mod look;
-mod scripts;
 mod text;
 mod units;
 
@@ -27,7 +26,7 @@ use crate::cli;
 use crate::lock::file::give_to_folder_owner;
 use crate::platform::filesystem::careful_open;
 use crate::process::program::Program;
-use crate::settings::{self, Context};
+use crate::settings::{self, Context, Settings};
 
 /// What was drafted, and whether it was written.
 #[derive(Debug, Serialize)]
@@ -41,6 +40,9 @@ pub struct Outcome {
     pub bots: Vec<Entry>,
     /// Its text.
     pub text: String,
+    /// The programs of bots that run in other projects' folders, and are theirs to draft.
+    #[serde(skip)]
+    pub elsewhere: Vec<String>,
     /// Where it lies it is believed only if it is named: somebody else may write there.
     #[serde(skip)]
     pub is_distrusted: bool,
@@ -105,9 +107,11 @@ impl Expected for NotWritten {
 pub fn run(
     args: &cli::Init,
     global: &cli::Global,
-    context: &Context,
+    context: Context,
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
+    let settings = Settings::without_file(context);
+    let context = settings.context();
     let path = context.cwd.join(global.config.as_deref().unwrap_or(Path::new(settings::FILE_NAME)));
     // Before anything else: who is refused should not have to answer questions first.
     if !args.dry_run && path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -116,12 +120,12 @@ pub fn run(
     if !args.dry_run && !args.force && path.symlink_metadata().is_ok() {
         return Err(NotWritten::Exists(path).into());
     }
-    let mut seen = look::look(context).map_err(|source| Error::Io { action: "list processes".into(), source })?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut seen = look::look(&settings, folder)?;
     let may_ask = !args.yes && !global.json && !args.dry_run;
     if seen.running.is_empty() && seen.units.is_empty() && may_ask {
         seen.named = ask(&seen.scripts, context, notify)?;
     }
-    let folder = path.parent().unwrap_or(Path::new("/"));
     let entries = draft::entries(&seen, folder);
     let text = text::file(&entries, &seen, folder);
     settings::check(&path, &text, context)
@@ -143,6 +147,7 @@ pub fn run(
         bots: entries.into_iter().filter(|entry| !entry.doubtful).collect(),
         text,
         is_distrusted,
+        elsewhere: seen.elsewhere,
     })
 }
 

@@ -8,11 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::look::in_env_file;
-use super::scripts;
 use crate::base::secret;
 use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::program::Program;
 use crate::settings::Context;
+use crate::survey::scripts;
 
 /// No unit is longer.
 const LARGEST: u64 = 1024 * 1024;
@@ -73,7 +73,7 @@ fn parse(name: &str, text: &str) -> Option<Unit> {
     let in_file = files.into_iter().find_map(|file| in_env_file(&file, None));
     let inline = values(text, "Environment").into_iter().flat_map(|line| shell_words::split(&line).unwrap_or_default());
     let inline = inline.collect::<Vec<_>>().join("\0");
-    let inline = secret::names_in_environ(inline.as_bytes()).into_iter().next();
+    let inline = secret::in_environ(inline.as_bytes()).into_iter().find_map(|one| one.variable);
     let polls = program.setting().is_some_and(|(key, path)| key == "script" && scripts::polls(Path::new(&path)));
     Some(Unit {
         name: name.to_owned(),

@@ -11,7 +11,6 @@ use crate::cli;
 use crate::commands::notice::{Notice, Notify, Passing};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
-use crate::process::find::Found;
 use crate::process::instance::Instance;
 use crate::process::terminate::{self, Options, Outcome, Target};
 
@@ -21,7 +20,7 @@ const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Stops what is to be stopped; then the wrappers that are left over; then looks for what was started again, which is
-/// what was not there `before`.
+/// none of the `known` processes.
 ///
 /// # Errors
 /// `/proc` cannot be read.
@@ -29,13 +28,11 @@ pub fn carry_out(
     plan: &Plan,
     args: &cli::Stopping,
     grace: Duration,
-    before: &Found,
-    again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+    known: &HashSet<Identity>,
+    again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
     notify: &mut dyn Notify,
 ) -> Result<Vec<ResultView>, Error> {
     let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
-    let seen = before.instances.iter().chain(&before.probable).chain(&before.others);
-    let known: HashSet<Identity> = seen.flat_map(|instance| &instance.members).copied().collect();
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
     notify.notice(&Notice::Passing(Passing::Stopping {
         count: candidates.len(),
@@ -52,7 +49,7 @@ pub fn carry_out(
     }
     stop_wrappers(&candidates, &options);
     let kept = plan.steps.iter().filter(|step| step.action == Action::Keep).map(|step| &step.candidate).collect();
-    results.extend(respawned(&known, kept, again, notify)?);
+    results.extend(respawned(known, kept, again, notify)?);
     Ok(results)
 }
 
@@ -108,7 +105,7 @@ fn ends_soon(process: Identity) -> bool {
 fn respawned(
     known: &HashSet<Identity>,
     mut kept: Vec<&Candidate>,
-    again: &dyn Fn() -> Result<Vec<Instance>, Error>,
+    again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
     notify: &mut dyn Notify,
 ) -> Result<Vec<ResultView>, Error> {
     let until = Instant::now() + LOOK_AGAIN_FOR;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use self::plan::{Action, Candidate, Plan, Step, Wishes};
 use super::acquire;
 use super::notice::{Notice, Notify};
-use super::view::{Sentence, shortened};
-use super::{polling, unseen};
+use super::unseen;
+use super::view::{LockBrief, Sentence, shortened};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
@@ -18,22 +18,22 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::open_to_look;
 use crate::lock::holders;
 use crate::lock::keeper;
-use crate::lock::marks;
-use crate::lock::state::{Facts, State, inspect_with};
+use crate::lock::state::State;
 use crate::platform::identity::Identity;
 use crate::platform::proc;
-use crate::process::connections::{self, Polling, Subject};
-use crate::process::find::Found;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
-use crate::process::matching::Doubt;
 use crate::settings::{Bot, Settings};
+use crate::survey::connections::{self, Polling, Subject};
+use crate::survey::{FoundBot, Surveyor, folder, marks, servers};
 
 /// What was planned and done.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
     /// The plan.
     pub plan: Vec<PlanView>,
+    /// The bots that were looked at.
+    pub bots: Vec<BotBrief>,
     /// What became of it; empty with `--dry-run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<ResultView>>,
@@ -51,9 +51,26 @@ pub struct Outcome {
     exit: Exit,
 }
 
+/// A bot that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct BotBrief {
+    /// Its name.
+    pub name: String,
+    /// Its lock.
+    pub lock: LockBrief,
+}
+
+impl BotBrief {
+    fn of(bot: &FoundBot) -> Self {
+        Self { name: bot.bot.name.clone(), lock: LockBrief::of(&bot.locks.own) }
+    }
+}
+
 /// A line of the plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlanView {
+    /// The bot's name.
+    pub bot: String,
     /// The instance's topmost process.
     pub pid: i32,
     /// What is to be done.
@@ -117,8 +134,13 @@ pub fn stop(
 }
 
 /// Writes down which duplicates there were, and what became of them.
-fn tell(journal: &Journal, bot: &Bot, plan: &Plan, results: &[ResultView]) {
-    let event = |what, pid| Event::new(what, &bot.name).lock(&bot.lock).pid(pid);
+fn tell(journal: &Journal, asked: &Bot, plan: &Plan, results: &[ResultView]) {
+    let event = |what, pid| {
+        // What was started again is in no step: it is the asked one's.
+        let step = plan.steps.iter().find(|step| step.candidate.root.pid == pid);
+        let (name, lock) = step.map_or((&asked.name, &asked.lock), |step| (&step.candidate.bot, &step.candidate.lock));
+        Event::new(what, name).lock(lock).pid(pid)
+    };
     let (starters, instances): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| step.candidate.is_starter);
     for duplicate in instances.iter().filter(|step| step.action != Action::Keep) {
         let detail = PlanView::of(duplicate).origin;
@@ -145,43 +167,40 @@ struct Stopping<'a> {
 
 impl Stopping<'_> {
     fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-        let asked = settings.select_one(&self.options.selection, self.bot)?;
-        let program = asked.program.as_ref().filter(|_| !self.names_a_lock_alone());
-        let mut found = if program.is_some() { look(&asked)? } else { Found::default() };
-        if let Some(program) = program {
-            found.refuse_nothing(program)?;
+        let mut asked = folder::select_one(settings, &self.options.selection, self.bot, self.name())?;
+        if self.names_a_lock_alone() {
+            asked.program = None;
         }
-        found.forecast();
-        let look_at_lock = |(bot, found): (Bot, Found)| {
-            let facts = inspect_with(&bot.lock, &found.kin());
-            Seen { bot, found, facts }
+        if asked.program.is_some() {
+            // Whoever looks goes on without a token; here it says which instances are to go.
+            asked.token.resolve()?;
+        }
+        let mut surveyor = Surveyor::new(settings);
+        let survey = surveyor.look_at(std::slice::from_ref(&asked))?;
+        survey.refuse_nothing()?;
+        survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+        let bots = survey.bots.as_slice();
+        let mut candidates = match &asked.program {
+            Some(_) => self.meant(bots, notify)?,
+            None => bots.iter().map(holders_of).collect::<Result<_, _>>()?,
         };
-        let distinct: Vec<Seen> = super::distinct(&asked, found.clone()).into_iter().map(look_at_lock).collect();
-        // What concerns none of several alone is asked of the lock that was asked for.
-        let (bot, facts) = match distinct.as_slice() {
-            [only] => (only.bot.clone(), only.facts.clone()),
-            _ => (asked.clone(), inspect_with(&asked.lock, &found.kin())),
-        };
-        let mut bots = match program {
-            Some(_) => self.meant(&distinct, notify)?,
-            None => vec![holders_of(&bot, &facts)?],
-        };
-        if self.keep == Keep::None && bots.iter().all(Vec::is_empty) {
-            bots.push(waiting_solobot(&bot, &facts).into_iter().collect());
+        if self.keep == Keep::None && candidates.iter().all(Vec::is_empty) {
+            candidates.push(bots.iter().filter_map(waiting_solobot).collect());
         }
         if matches!(self.keep, Keep::Holder | Keep::Managed) {
-            for candidates in &mut bots {
-                see_who_polls(candidates, &bot);
+            for candidates in &mut candidates {
+                see_who_polls(candidates, &asked);
             }
         }
-        let plan = Plan::make(bots, &self.wishes())?;
-        let cannot_tell = self.cannot_tell(&bot, &found, &facts, &plan);
+        let plan = Plan::make(candidates, &self.wishes())?;
+        let cannot_tell = bots.first().and_then(|bot| self.cannot_tell(bot, &plan));
         let exit = if cannot_tell.is_some() { Exit::NotPermitted } else { plan.exit() };
         let mut outcome = Outcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
+            bots: bots.iter().map(BotBrief::of).collect(),
             results: None,
-            uninspected: found.uninspected,
-            hidden: found.hidden,
+            uninspected: survey.uninspected,
+            hidden: survey.hidden,
             cannot_tell,
             shown: false,
             exit,
@@ -197,15 +216,23 @@ impl Stopping<'_> {
                 return Ok(outcome);
             }
         }
-        let again = || look(&asked).map(|found| found.instances);
-        let grace = self.options.grace.unwrap_or(bot.grace);
-        let results = act::carry_out(&plan, self.options, grace, &found, &again, notify)?;
+        let known = bots.iter().flat_map(|bot| bot.found.all()).flat_map(|one| one.members.clone()).collect();
+        let mut again = || {
+            let survey = surveyor.look_at(std::slice::from_ref(&asked))?;
+            Ok(survey.bots.into_iter().flat_map(|bot| bot.found.instances).collect())
+        };
+        let grace = self.options.grace.unwrap_or(asked.grace);
+        let results = act::carry_out(&plan, self.options, grace, &known, &mut again, notify)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
-            tell(&Journal::at(settings.journal()), &bot, &plan, &results);
+            tell(&Journal::at(settings.journal()), &asked, &plan, &results);
         }
         outcome.results = Some(results);
         Ok(outcome)
+    }
+
+    fn name(&self) -> &'static str {
+        if self.keep == Keep::None { "stop" } else { "kill-duplicates" }
     }
 
     /// `--lock PATH` and nothing else: then whoever holds it is meant, also where the file has a bot with that lock.
@@ -216,17 +243,16 @@ impl Stopping<'_> {
     }
 
     /// Where no instance was seen, and none can be stopped, something that may be one and cannot be judged from here.
-    fn cannot_tell(&self, bot: &Bot, found: &Found, facts: &Facts, plan: &Plan) -> Option<Sentence> {
-        if !found.instances.is_empty() || plan.stops_any() {
+    fn cannot_tell(&self, bot: &FoundBot, plan: &Plan) -> Option<Sentence> {
+        if !bot.found.instances.is_empty() || plan.stops_any() {
             return None;
         }
-        let name = if self.keep == Keep::None { "stop" } else { "kill-duplicates" };
-        let (why, there) = match unseen::instance(found) {
+        let (why, there) = match unseen::instance(&bot.found) {
             Some(why) => (why, "sudo"),
-            None if proc::hides_others() => (unseen::holder(facts)?, "sudo"),
-            None => (unseen::holder(facts)?, "on the host, or in the other container:"),
+            None if proc::hides_others() => (unseen::holder(&bot.locks.own)?, "sudo"),
+            None => (unseen::holder(&bot.locks.own)?, "on the host, or in the other container:"),
         };
-        Some(why.followed_by(&format!(": {there} solobot {name} {}", bot.typed())))
+        Some(why.followed_by(&format!(": {there} solobot {} {}", self.name(), bot.bot.typed())))
     }
 
     fn wishes(&self) -> Wishes {
@@ -239,13 +265,14 @@ impl Stopping<'_> {
 
     /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
     /// is told.
-    fn meant(&self, bots: &[Seen], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
-        let needs = |seen: &Seen| self.keep == Keep::None || seen.found.instances.len() > 1;
-        let several = bots.iter().filter(|seen| needs(seen)).count() > 1 && !self.options.all;
+    fn meant(&self, bots: &[FoundBot], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
+        let needs = |bot: &FoundBot| self.keep == Keep::None || bot.found.instances.len() > 1;
+        let several = bots.iter().filter(|bot| needs(bot)).count() > 1 && !self.options.all;
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
-        for seen in bots {
+        for bot in bots {
             // With nothing surplus the plan still says what is kept.
-            let is_meant = match (several && needs(seen)).then(|| notify.confirm(&seen.question())) {
+            let question = || format!("Several bots are meant. This one? {}", describe(bot));
+            let is_meant = match (several && needs(bot)).then(|| notify.confirm(&question())) {
                 None => true,
                 Some(Some(answer)) => answer,
                 Some(None) => return Err(several_meant(bots)),
@@ -253,64 +280,29 @@ impl Stopping<'_> {
             if !is_meant {
                 continue;
             }
-            let found = &seen.found;
-            let sure = found.instances.iter().map(|one| seen.certain(one));
+            let found = &bot.found;
+            let candidate = |one: &Instance| Candidate::of(one, bot);
             // Of several bots none can be said to be theirs that runs something else.
             let is_its = |one: &&Instance| bots.len() == 1 || found.runs_program_of(one);
             let (own, strange): (Vec<_>, Vec<_>) = found.probable.iter().partition(is_its);
-            let probable = |one: &Instance| Candidate::of(one, &seen.facts, true);
-            meant.push(sure.chain(own.into_iter().map(probable)).collect());
-            meant.push(strange.into_iter().map(probable).collect());
+            meant.push(found.instances.iter().chain(own).map(candidate).collect());
+            meant.push(strange.into_iter().map(candidate).collect());
         }
         Ok(meant)
     }
 }
 
-fn look(bot: &Bot) -> Result<Found, Error> {
-    let io = |source| Error::Io { action: "list processes".into(), source };
-    let Some(program) = &bot.program else { return Ok(Found::default()) };
-    let token = bot.token.resolve()?.map(|resolved| &resolved.token);
-    marks::find_instances(program, token, &bot.lock).map_err(io)
+fn describe(bot: &FoundBot) -> String {
+    let all = &bot.found.instances;
+    let list: Vec<String> =
+        all.iter().map(|one| format!("PID {} ({})", one.root.pid, shortened(&one.command))).collect();
+    format!("{}: {}", bot.label, list.join(", "))
 }
 
-/// One of the bots that are meant, its instances, and its lock.
-struct Seen {
-    bot: Bot,
-    found: Found,
-    facts: Facts,
-}
-
-impl Seen {
-    /// An instance of the bot. One that shows no token was perhaps started as the second of another bot that was started
-    /// alike and shows another one: to start beside it would be wrong, and so would be to stop it, unless it has the bot's
-    /// lock.
-    fn certain(&self, one: &Instance) -> Candidate {
-        let is_alike = |other: &Instance| (&other.args, &other.cwd) == (&one.args, &one.cwd);
-        let is_others =
-            |other: &Instance| other.token.is_some() && is_alike(other) && self.found.runs_program_of(other);
-        let candidate = Candidate::of(one, &self.facts, false);
-        let in_doubt = one.token.is_none() && !candidate.holds && self.found.others.iter().any(is_others);
-        Candidate { doubt: in_doubt.then(|| Doubt::TokenUnseen.reason().to_owned()), ..candidate }
-    }
-
-    fn question(&self) -> String {
-        format!("Several bots are meant. This one? {}", self.describe())
-    }
-
-    fn describe(&self) -> String {
-        let all = &self.found.instances;
-        let list: Vec<String> =
-            all.iter().map(|one| format!("PID {} ({})", one.root.pid, shortened(&one.command))).collect();
-        let token = all.iter().find_map(|one| one.bot_id.as_ref().zip(one.token.as_ref()));
-        let token = token.map_or_else(String::new, |(id, token)| format!(" (bot id {id}, token {token})"));
-        format!("{}{token}: {}", self.bot.name, list.join(", "))
-    }
-}
-
-fn several_meant(bots: &[Seen]) -> Error {
-    let list: Vec<String> = bots.iter().map(Seen::describe).collect();
+fn several_meant(bots: &[FoundBot]) -> Error {
+    let list: Vec<String> = bots.iter().map(describe).collect();
     let first = &bots[0].bot;
-    let have_paths = bots.iter().any(|seen| seen.bot.name != first.name);
+    let have_paths = bots.iter().any(|one| one.bot.program != first.program);
     let which = if have_paths {
         format!("name one by its path, as in {}", first.typed())
     } else {
@@ -328,7 +320,7 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
     if !keep::depends_on_polling(&standings) {
         return;
     }
-    let servers = polling::servers(bot);
+    let servers = servers::of_bot(bot);
     let subjects: Vec<Subject<'_>> =
         candidates.iter().map(|one| Subject { members: &one.members, servers: &servers }).collect();
     let seen = connections::look(&subjects);
@@ -339,37 +331,44 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
 
 /// Where only a lock says which bot is meant, its holders are the instances; a keeper, who ends by itself, stands for whom
 /// it holds the lock for.
-fn holders_of(bot: &Bot, facts: &Facts) -> Result<Vec<Candidate>, Error> {
+fn holders_of(bot: &FoundBot) -> Result<Vec<Candidate>, Error> {
+    let (facts, lock) = (&bot.locks.own, &bot.bot.lock);
     let kept_for = |holder: Identity| keeper::target(holder.pid).unwrap_or(holder);
     let candidates = |holders: &[Identity]| {
-        acquire::topmost(holders).into_iter().map(|holder| Candidate::of_holder(kept_for(holder))).collect()
+        acquire::topmost(holders).into_iter().map(|holder| Candidate::of_holder(kept_for(holder), bot)).collect()
     };
     if let State::Replaced { holders } = &facts.state {
         return Ok(candidates(holders));
     }
     let State::Held { .. } = facts.state else { return Ok(Vec::new()) };
-    let lock = open_to_look(&bot.lock)?;
-    let sharers = holders::all_sharers(&lock)
+    let file = open_to_look(lock)?;
+    let sharers = holders::all_sharers(&file)
         .map_err(|source| Error::Io { action: "find the holders of the lock".into(), source })?;
     if sharers.is_empty() {
-        return Err(acquire::hidden_holder(&bot.lock));
+        return Err(acquire::hidden_holder(lock));
     }
     Ok(candidates(&sharers))
 }
 
 /// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.
-fn waiting_solobot(bot: &Bot, facts: &Facts) -> Option<Candidate> {
-    let record = facts.record.record().filter(|record| record.app_name == bot.name)?;
-    let details = record.details.as_ref()?;
+fn waiting_solobot(bot: &FoundBot) -> Option<Candidate> {
+    let facts = &bot.locks.own;
+    let details = facts.record.details()?;
     let holder = details.holder();
     let holds = matches!(&facts.state, State::Held { holders, .. } if holders.contains(&holder));
-    holds.then(|| Candidate::of_holder(holder))
+    // Two programs of one folder share its default lock.
+    let is_its = match (&bot.bot.program, marks::program_of(details, &facts.path)) {
+        (Some(ours), Some(theirs)) => ours.is_same_but_for_args(&theirs),
+        _ => true,
+    };
+    (holds && is_its).then(|| Candidate::of_holder(holder, bot))
 }
 
 impl PlanView {
     fn of(step: &plan::Step) -> Self {
         let origin = &step.candidate.origin;
         Self {
+            bot: step.candidate.bot.clone(),
             pid: step.candidate.root.pid,
             action: step.action,
             reason: step.reason.clone(),

@@ -1,17 +1,20 @@
 //! The plan: which instance stays, which go, which solobot leaves to somebody else. Pure.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::commands::status::{self, Covered};
 use crate::commands::view::command_line;
-use crate::lock::state::Facts;
+use crate::lock::covered::Covered;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
+use crate::process::matching::Doubt;
 use crate::process::origin::{self, Origin, OriginKind};
 use crate::process::terminate::Target;
+use crate::survey::FoundBot;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +31,10 @@ pub struct Wishes {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
 pub struct Candidate {
+    /// Its bot's name.
+    pub bot: String,
+    /// Its bot's lock.
+    pub lock: PathBuf,
     /// Its topmost process.
     pub root: Identity,
     /// All its processes, the root first.
@@ -47,7 +54,7 @@ pub struct Candidate {
     /// Stopped (SIGSTOP): it serves nobody.
     pub is_stopped: bool,
     /// Why it may be another bot.
-    pub doubt: Option<String>,
+    pub doubt: Option<Doubt>,
     /// It runs around solobot itself, or is one of its ancestors.
     pub is_around_us: bool,
     /// Who started it, as it was when the plan was made.
@@ -58,32 +65,30 @@ pub struct Candidate {
 
 impl Candidate {
     /// An instance that was found by its program.
-    pub fn of(instance: &Instance, lock: &Facts, probable: bool) -> Self {
-        let doubt = instance.doubt.as_ref().map(|doubt| doubt.reason().to_owned());
+    pub fn of(instance: &Instance, bot: &FoundBot) -> Self {
+        let origin = instance.origin.clone();
+        let starter = instance.ancestors.iter().copied().find(|ancestor| origin.pid == Some(ancestor.pid));
         let mut candidate = Self {
-            root: instance.root,
             members: instance.members.clone(),
             wrappers: instance.wrappers.clone(),
             ancestors: instance.ancestors.iter().map(|ancestor| ancestor.pid).collect(),
             command: instance.command.clone(),
-            origin: instance.origin.clone(),
-            holds: matches!(status::covered(instance, lock), Covered::Holder | Covered::Covered),
-            polls: false,
+            holds: matches!(bot.covered(instance), Covered::Holder | Covered::Covered),
             is_stopped: instance.is_stopped(),
-            doubt: probable.then(|| doubt.unwrap_or_else(|| "it cannot be told which bot it is".into())),
-            is_around_us: false,
-            starter: instance.ancestors.iter().copied().find(|ancestor| instance.origin.pid == Some(ancestor.pid)),
-            is_starter: false,
+            doubt: instance.doubt,
+            starter,
+            origin,
+            ..Self::of_process(instance.root, &bot.bot.name, &bot.bot.lock)
         };
         candidate.is_around_us = is_around_us(&candidate.members);
         candidate
     }
 
     /// A process that holds the lock, where no program says what the bot is.
-    pub fn of_holder(holder: Identity) -> Self {
+    pub fn of_holder(holder: Identity, bot: &FoundBot) -> Self {
         let origin = origin::of_process(holder).unwrap_or_else(Origin::unknown);
         let starter = origin.pid.and_then(Identity::of);
-        Self { holds: true, origin, starter, ..Self::of_process(holder) }
+        Self { holds: true, origin, starter, ..Self::of_process(holder, &bot.bot.name, &bot.bot.lock) }
     }
 
     /// The loop or home-made supervisor that would start it again, and so has to stop first.
@@ -94,11 +99,13 @@ impl Candidate {
     /// That one as a candidate.
     fn its_starter(&self) -> Option<Self> {
         let origin = self.origin.above.as_deref().cloned().unwrap_or_else(Origin::unknown);
-        Some(Self { origin, is_starter: true, ..Self::of_process(self.restarter()?) })
+        Some(Self { origin, is_starter: true, ..Self::of_process(self.restarter()?, &self.bot, &self.lock) })
     }
 
-    fn of_process(process: Identity) -> Self {
-        let mut candidate = Self {
+    fn of_process(process: Identity, bot: &str, lock: &Path) -> Self {
+        Self {
+            bot: bot.to_owned(),
+            lock: lock.to_owned(),
             root: process,
             members: vec![process],
             wrappers: Vec::new(),
@@ -109,12 +116,10 @@ impl Candidate {
             polls: false,
             is_stopped: false,
             doubt: None,
-            is_around_us: false,
+            is_around_us: is_around_us(&[process]),
             starter: None,
             is_starter: false,
-        };
-        candidate.is_around_us = is_around_us(&candidate.members);
-        candidate
+        }
     }
 
     /// What is for or against keeping it.
@@ -255,7 +260,7 @@ fn steps_of(candidates: Vec<Candidate>, wishes: &Wishes) -> Vec<Step> {
 fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static str)> {
     let takes_probable = wishes.include_probable && candidates.iter().all(|one| one.doubt.is_some());
     let standing = |one: &Candidate| Standing {
-        is_doubtful: one.doubt.is_some() && !takes_probable,
+        is_doubtful: one.doubt.is_some_and(|doubt| !takes_probable || !doubt.may_be_overruled()),
         is_named: matches!(wishes.keep, Keep::Pid(pid) if one.has(pid)),
         ..one.standing()
     };
@@ -275,8 +280,9 @@ fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a Candidate>, pid: i3
 
 /// What happens to one that does not stay.
 fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
-    if let Some(doubt) = candidate.doubt.as_ref().filter(|_| !wishes.include_probable) {
-        return (Action::Blocked, format!("only probably this bot: {doubt}; --include-probable stops it"));
+    if let Some(doubt) = candidate.doubt.filter(|doubt| !wishes.include_probable || !doubt.may_be_overruled()) {
+        let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "not this bot's to stop" };
+        return (Action::Blocked, format!("only probably this bot: {}; {how}", doubt.reason()));
     }
     if candidate.is_around_us {
         return (Action::Blocked, "this solobot runs inside it".into());
@@ -305,11 +311,14 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::matching::Stranger;
     use crate::process::origin::Respawns;
 
     fn candidate(pid: i32) -> Candidate {
         let root = Identity { pid, start_ticks: 1 };
         Candidate {
+            bot: "main".into(),
+            lock: "/l".into(),
             root,
             members: vec![root],
             wrappers: Vec::new(),
@@ -410,7 +419,7 @@ mod tests {
 
     #[test]
     fn a_probable_one_is_neither_kept_nor_stopped_unless_asked() {
-        let doubtful = Candidate { doubt: Some("why".into()), ..candidate(11) };
+        let doubtful = Candidate { doubt: Some(Doubt::OtherFolder), ..candidate(11) };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Blocked)]);
         let all = Wishes { include_probable: true, ..WISHES };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
@@ -425,6 +434,21 @@ mod tests {
         assert_eq!(plan(std::slice::from_ref(&doubtful), all), [(11, Action::Keep)], "the only one is no duplicate");
         let second = Candidate { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
         assert_eq!(plan(&[doubtful, second], all), [(11, Action::Keep), (12, Action::Stop)]);
+    }
+
+    #[test]
+    fn a_strangers_process_is_neither_kept_nor_stopped_whatever_is_asked() {
+        let stranger = Candidate { doubt: Some(Doubt::AnotherUser(Stranger::Likely)), holds: true, ..candidate(11) };
+        let all = Wishes { include_probable: true, include_managed: true, ..WISHES };
+        let own = candidate(12);
+        assert_eq!(plan(&[stranger.clone(), own], all), [(12, Action::Keep), (11, Action::Blocked)]);
+        for keep in [Keep::Holder, Keep::None, Keep::Oldest] {
+            assert_eq!(
+                plan(std::slice::from_ref(&stranger), Wishes { keep, ..all }),
+                [(11, Action::Blocked)],
+                "{keep:?}"
+            );
+        }
     }
 
     #[test]

@@ -8,21 +8,21 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use self::look::{Look, look, name_of};
+pub use self::look::Look;
 use super::notice::Notify;
 use super::view::LockView;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
+use crate::base::secret::TokenId;
 use crate::cli;
 use crate::journal::{Event, Journal};
 pub use crate::lock::covered::Covered;
-use crate::lock::state::Facts;
 use crate::platform::identity::Identity;
-use crate::process::connections;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::process::origin;
 use crate::settings::{Explained, Settings};
+use crate::survey::{FoundBot, connections};
 
 /// `-v` shows so many of the journal's events.
 const LAST_EVENTS: usize = 10;
@@ -88,22 +88,16 @@ impl Outcome {
 pub struct BotView {
     /// Its name.
     pub name: String,
-    /// Its lock; `null` where nobody says which it is.
-    pub lock: Option<LockView>,
+    /// The same for people: with what tells it from another of that name.
+    #[serde(skip)]
+    pub label: String,
+    /// Its lock.
+    pub lock: LockView,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
     /// Its token, as far as it may be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<TokenView>,
-}
-
-/// A token, as far as it may be shown: enough to compare two hosts.
-#[derive(Debug, Clone, Serialize)]
-pub struct TokenView {
-    /// The bot's id at Telegram: the part before the colon.
-    pub bot_id: String,
-    /// First 12 hex digits of its SHA-256.
-    pub fingerprint: String,
+    pub token: Option<TokenId>,
 }
 
 /// One instance.
@@ -253,19 +247,19 @@ impl Outcome {
 
 impl InstanceView {
     /// One that is only probably this bot.
-    fn doubtful(instance: &Instance, lock: &Facts) -> Self {
+    fn doubtful(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
         let doubt = instance.doubt.map_or("which bot it is cannot be told", Doubt::reason);
-        Self { doubt: Some(doubt), ..Self::of(instance, Some(lock)) }
+        Self { doubt: Some(doubt), ..Self::of(instance, bot, polling) }
     }
 
-    fn of(instance: &Instance, lock: Option<&Facts>) -> Self {
+    fn of(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,
             user: instance.user.clone(),
             origin: OriginView::of(&instance.origin),
-            lock: lock.map_or(Covered::Unlocked, |lock| covered(instance, lock)),
-            polling: Polling::Unknown,
+            lock: bot.covered(instance),
+            polling,
             confidence: instance.confidence.word(),
             doubt: None,
             // A debugger stops it as well (`t`), and lets it go on itself.
@@ -276,9 +270,4 @@ impl InstanceView {
             ancestors: instance.ancestors.clone(),
         }
     }
-}
-
-/// How an instance stands to its bot's lock.
-pub fn covered(instance: &Instance, lock: &Facts) -> Covered {
-    Covered::of(&instance.members, &instance.ancestors, lock)
 }

@@ -107,18 +107,16 @@ impl Outcome {
         self.time = now();
         for bot in &mut self.bots {
             let known: Vec<i32> = bot.instances.iter().flat_map(|one| one.pids.iter().copied()).collect();
-            let facts = bot.lock.as_ref().map(|lock| inspect_with(&lock.path, &known));
+            let facts = inspect_with(&bot.lock.path, &known);
             bot.instances.retain_mut(|instance| {
                 instance.members.retain(|member| member.is_alive());
                 // What has outlived its root is an instance by itself.
                 instance.pids = instance.members.iter().map(|member| member.pid).collect();
                 instance.pid = instance.pids.first().copied().unwrap_or(instance.pid);
-                instance.lock = facts
-                    .as_ref()
-                    .map_or(Covered::Unlocked, |facts| Covered::of(&instance.members, &instance.ancestors, facts));
+                instance.lock = Covered::of(&instance.members, &instance.ancestors, &facts);
                 !instance.members.is_empty()
             });
-            bot.lock = facts.as_ref().map(LockView::of);
+            bot.lock = LockView::of(&facts);
         }
     }
 
@@ -177,7 +175,7 @@ impl Wakers {
         let Some(watch) = &self.watch else { return false };
         let mut present = HashSet::new();
         self.names.clear();
-        for lock in seen.bots.iter().filter_map(|bot| bot.lock.as_ref()) {
+        for lock in seen.bots.iter().map(|bot| &bot.lock) {
             let record = owner::path_of(&lock.path);
             present.extend(lock.path.parent().and_then(|folder| watch.add_folder(folder).ok()));
             for path in [&lock.path, &record] {
@@ -192,7 +190,7 @@ impl Wakers {
 
     fn attach_to_processes(&mut self, seen: &Outcome) -> bool {
         let members = seen.bots.iter().flat_map(|bot| &bot.instances).flat_map(|one| one.members.iter().copied());
-        let locks = seen.bots.iter().filter_map(|bot| bot.lock.as_ref());
+        let locks = seen.bots.iter().map(|bot| &bot.lock);
         let at_lock = locks.flat_map(|lock| lock.holders.iter().chain(&lock.waiters));
         let at_lock = at_lock.filter_map(|process| Identity::of(process.pid));
         let present: HashSet<Identity> = members.chain(at_lock).take(MOST_PIDFDS).collect();

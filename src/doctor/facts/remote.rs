@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::conflicts::pattern::Pattern;
 use crate::conflicts::tally::Counts;
 use crate::platform::identity::Identity;
-use crate::process::connections::Evidence;
+use crate::survey::connections::Evidence;
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 
@@ -107,6 +107,13 @@ pub struct Logs {
     pub day: u64,
     /// What they look like.
     pub pattern: Option<Pattern>,
+}
+
+impl Logs {
+    /// The conflicts of the last minutes with another poller, whether or not a start or a takeover explains them.
+    pub fn conflicts_now(&self) -> u64 {
+        self.fresh.other_poller + self.settling
+    }
 }
 
 /// A moment from which on conflicts are normal for a while: the poll of whoever polled before is still held.

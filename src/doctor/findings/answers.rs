@@ -8,7 +8,7 @@ use super::super::facts::{Bot, FRESH, Facts, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
 use crate::base::duration::show;
-use crate::process::connections::Connection;
+use crate::survey::connections::Connection;
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 

@@ -18,8 +18,13 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
         let summary = format!("{sure} instances of {} run instead of one", bot.name);
         (Level::Error, summary, stop_surplus(bot))
     } else {
-        let summary = format!("{} may run more than once: whether these are one bot cannot be told", bot.name);
-        (Level::Warning, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
+        let (level, why) = if bot.logs.conflicts_now() > 0 {
+            (Level::Error, "conflicts are logged, and what could be the second one runs")
+        } else {
+            (Level::Warning, "whether these are one bot cannot be told")
+        };
+        let summary = format!("{} may run more than once: {why}", bot.name);
+        (level, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
     };
     let shown: Vec<&Seen> = bot.all().collect();
     let finding = Finding::new(Code::DuplicateInstances, level, summary)
@@ -61,9 +66,9 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::super::testing::{bot, facts, fresh_conflicts, from, held_by, identity, polling, say, seen};
     use super::*;
-    use crate::process::connections::Polling;
     use crate::process::matching::{Confidence, Doubt};
     use crate::process::origin::OriginKind;
+    use crate::survey::connections::Polling;
 
     #[test]
     fn two_instances_are_duplicates_and_one_is_not() {

@@ -78,7 +78,7 @@ fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
     let last = logs.last.map_or_else(String::new, |last| {
         format!(", the last one {} ago", show(now.duration_since(last).unsigned_abs()))
     });
-    let fresh = logs.fresh.other_poller + logs.settling;
+    let fresh = logs.conflicts_now();
     let mut lines = Vec::new();
     if fresh > 0 {
         lines.push(format!(

@@ -5,7 +5,7 @@ use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
 use crate::base::duration::show;
 use crate::base::error::Expected;
-use crate::process::connections::Polling;
+use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::{Error, Step};
 

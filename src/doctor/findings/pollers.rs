@@ -7,7 +7,7 @@ use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{conflicts, each, instances, see_logs};
 use crate::base::duration::show;
-use crate::process::connections::Polling;
+use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 
 /// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.
@@ -22,7 +22,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
             return None;
         }
         let is_ongoing = bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < ONGOING);
-        let is_blind = facts.uninspected > 0 || facts.hidden;
+        let is_blind = facts.uninspected > 0 || facts.hidden || bot.unowned > 0;
         let is_sure = is_ongoing && !is_blind && bot.logs.fresh.other_poller > 1;
         let level = if is_sure { Level::Error } else { Level::Warning };
         let summary = format!(
@@ -35,6 +35,9 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
             [_, ..] => "one instance runs here, and no other process here is connected with this token".to_owned(),
         };
         let doubt = match (is_blind, is_ongoing) {
+            (true, _) if bot.unowned > 0 => Some(
+                "a process here that cannot be inspected is connected to Telegram: it may be the other one".to_owned(),
+            ),
             (true, _) => Some("not every process here could be inspected: the other one may be here".to_owned()),
             (_, false) => Some("if you have just stopped one here, look again in two minutes".to_owned()),
             _ => None,
@@ -71,7 +74,9 @@ fn is_fought_by_a_stranger(facts: &Facts, bot: &Bot) -> bool {
 /// Whether another program or bot here is connected with the token.
 fn has_rival(facts: &Facts, bot: &Bot) -> bool {
     let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
-    let Some(own) = own.or_else(|| bot.instances.iter().find_map(|seen| seen.instance.token.as_deref())) else {
+    let Some(own) = own.or_else(|| {
+        bot.instances.iter().find_map(|seen| seen.instance.known_token().map(|token| token.fingerprint.as_str()))
+    }) else {
         return false;
     };
     let may_poll = |polling| polling != Polling::No;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::facts::{Bot, Facts, Seen, Sibling, TokenSeen};
 use super::super::{Code, Finding, Level};
 use super::each;
-use crate::process::connections::Polling;
+use crate::survey::connections::Polling;
 use crate::telegram::errors::Error;
 
 /// What stands in the token's place is none, or Telegram does not know it.
@@ -75,7 +75,9 @@ pub fn token_shared(facts: &Facts) -> Vec<Finding> {
     for (number, bot) in facts.bots.iter().enumerate() {
         for seen in &bot.instances {
             let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
-            let Some(token) = seen.instance.token.as_deref().or(own) else { continue };
+            let Some(token) = seen.instance.known_token().map(|token| token.fingerprint.as_str()).or(own) else {
+                continue;
+            };
             let shown = bot.describe(seen, facts.now);
             let user = User { whose: format!("#{number}"), pid: seen.pid(), polling: seen.evidence.polling, shown };
             users.entry(token).or_default().push(user);
@@ -119,7 +121,7 @@ fn shared(facts: &Facts, token: &str, users: &[User], entries: &[&Sibling]) -> O
     }
     let sure: Vec<&User> = users.iter().copied().filter(|user| user.polling == Polling::Yes).collect();
     let fresh = |bot: &Bot| {
-        let has_token = |seen: &Seen| seen.instance.token.as_deref() == Some(token);
+        let has_token = |seen: &Seen| seen.instance.known_token().is_some_and(|own| own.fingerprint == token);
         let is_theirs = bot.token.as_ref().is_some_and(|own| own.fingerprint == token) || bot.all().any(has_token);
         is_theirs && bot.logs.fresh.other_poller > 0
     };
@@ -161,7 +163,7 @@ mod tests {
     use super::super::super::facts::Bearer;
     use super::super::super::testing::{self, bot, facts, failed, identity, polling, say, seen, with_token};
     use super::*;
-    use crate::process::connections::{Blind, Evidence};
+    use crate::survey::connections::{Blind, Evidence};
     use crate::telegram::base_url::BaseUrl;
 
     fn rejected() -> Error {

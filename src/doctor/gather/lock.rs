@@ -1,28 +1,25 @@
 //! One lock's facts.
 
 use std::fs::File;
-use std::path::Path;
 
 use super::super::facts::{Lock, Named, Seen, Sharer};
 use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
 use crate::lock::line::Kind;
-use crate::lock::state::{State, inspect_with};
+use crate::lock::state::{self, State};
 use crate::lock::text::Text;
 use crate::platform::filesystem;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::argv;
 use crate::process::details::Details;
-use crate::process::find::command_line;
+use crate::process::details::command_line;
 use crate::process::origin::Starter;
 
-/// Looks at a lock's path, also as these instances see it.
-pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
-    let instances: Vec<&Seen> = instances.collect();
-    let heirs: Vec<i32> = instances.iter().flat_map(|seen| seen.instance.kin()).collect();
-    let facts = inspect_with(path, &heirs);
+/// Looks closer at a lock, also as these instances see it.
+pub fn look<'a>(facts: state::Facts, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
+    let path = facts.path.as_path();
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
     let text = file.as_ref().and_then(|file| Text::read(file.file()).ok()).and_then(Text::pid);
@@ -47,7 +44,7 @@ pub fn look<'a>(path: &Path, instances: impl Iterator<Item = &'a Seen>, network_
         network: network.map(str::to_owned),
         network_allowed,
         cleaner: tmpfiles::cleaner_of(path),
-        elsewhere: instances.iter().filter_map(|seen| view::elsewhere(seen.pid(), path)).collect(),
+        elsewhere: instances.filter_map(|seen| view::elsewhere(seen.pid(), path)).collect(),
         facts,
     }
 }

@@ -1,7 +1,6 @@
 //! What the logs say of the last minutes and of the last day.
 //!
-//! Where nobody names a bot's logs, they are those that [`crate::process::logs`] finds. Not promised: to find a log behind a
-//! pipe, as docker has it.
+//! Which those are says [`crate::survey::logs`].
 
 use std::time::Duration;
 
@@ -12,19 +11,19 @@ use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
 use crate::conflicts::input::Input;
 use crate::conflicts::pattern::Shape;
 use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::{Query, Source, read, written};
+use crate::conflicts::{Query, Source, read};
 use crate::journal::{Event, What};
 
 /// What the pattern is told by.
 const DAY: Duration = Duration::from_hours(24);
-/// No bot has more logs open.
-const MOST: usize = 8;
+/// No bot has more logs.
+const MOST: usize = 64;
 
-/// Reads a bot's logs: those that are named, or else those that its instances have.
-pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Logs {
-    let found = if named.is_empty() { written_by(bot) } else { named.to_vec() };
+/// Reads a bot's logs; `is_its` tells which of the journal's events are its.
+pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Event) -> bool, now: Timestamp) -> Logs {
     let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(has_an_end);
     found.retain(|input| is_of_today(input, now));
+    found.truncate(MOST);
     let endless = endless.iter().map(|input| format!("{}: it is no regular file", input.name()));
     if found.is_empty() {
         return Logs { unreadable: endless.collect(), ..Logs::default() };
@@ -36,7 +35,8 @@ pub fn look(named: &[Input], bot: &Bot, events: &[Event], now: Timestamp) -> Log
     let start = starts(bot);
     // A bot that is started again and again has always just started.
     let start = start.filter(|_| past.pattern.kind != Shape::RespawnLoop);
-    let takeover = start.into_iter().chain(takeovers(bot, events)).filter(|it| it.at <= now).max_by_key(|it| it.at);
+    let takeover =
+        start.into_iter().chain(takeovers(bot, events, is_its)).filter(|it| it.at <= now).max_by_key(|it| it.at);
     let recent = before(now, FRESH);
     let mut logs = Logs {
         names: readable.into_iter().map(|source| source.name).collect(),
@@ -102,12 +102,12 @@ fn starts(bot: &Bot) -> Option<Takeover> {
 }
 
 /// Changes of who polls that solobot has written down: in the journal, and in the owner record.
-fn takeovers<'a>(bot: &'a Bot, events: &'a [Event]) -> impl Iterator<Item = Takeover> + 'a {
-    let is_ours = |event: &&Event| {
-        let of_lock = event.lock.as_ref().is_some_and(|lock| bot.locks.iter().any(|one| one.facts.path == *lock));
-        of_lock || (event.lock.is_none() && event.bot == bot.name)
-    };
-    let journal = events.iter().filter(is_ours).filter_map(|event| {
+fn takeovers<'a>(
+    bot: &'a Bot,
+    events: &'a [Event],
+    is_its: &'a dyn Fn(&Event) -> bool,
+) -> impl Iterator<Item = Takeover> + 'a {
+    let journal = events.iter().filter(|event| is_its(event)).filter_map(|event| {
         let what = match event.event {
             What::LockTaken | What::LockWaited => "the lock was taken".to_owned(),
             What::LockTakenOver => "the lock was taken over".to_owned(),
@@ -126,17 +126,10 @@ fn takeovers<'a>(bot: &'a Bot, events: &'a [Event]) -> impl Iterator<Item = Take
     journal.chain(records)
 }
 
-/// What a bot's instances write to, and what their managers collect.
-fn written_by(bot: &Bot) -> Vec<Input> {
-    let mut inputs = written::by(bot.all().map(|seen| &seen.instance));
-    inputs.truncate(MOST);
-    inputs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::testing::{bot, held_by, moment, seen};
+    use crate::doctor::testing::{bot, moment, seen};
 
     /// What is made of conflicts so many seconds before everything is looked at, and of what the journal knows.
     fn looked(ago: &[i64], bot: &Bot, events: &[Event]) -> Logs {
@@ -147,7 +140,7 @@ mod tests {
             format!("{} {text}\n", moment(-ago).strftime("%Y-%m-%dT%H:%M:%SZ"))
         };
         std::fs::write(&path, ago.iter().map(line).collect::<String>()).unwrap();
-        look(&[Input::File(path)], bot, events, moment(0))
+        look(vec![Input::File(path)], bot, events, &|event| event.bot == "main", moment(0))
     }
 
     fn counts(logs: &Logs) -> (u64, u64, u64) {
@@ -186,12 +179,6 @@ mod tests {
         assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockReleased)])), (3, 0, 3));
         let other = event_of(What::LockTakenOver, "other");
         assert_eq!(counts(&looked(&[60, 40, 30], &own, &[other])), (3, 0, 3));
-        // One lock may have two bots.
-        let of_lock = |lock: &str| event(What::LockTakenOver).lock(std::path::Path::new(lock));
-        let mut locked = own.clone();
-        locked.locks.push(held_by("/x.lock", &[100]));
-        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/x.lock")])), (3, 2, 0));
-        assert_eq!(counts(&looked(&[60, 40, 30], &locked, &[of_lock("/y.lock")])), (3, 0, 3));
     }
 
     #[test]
@@ -202,35 +189,10 @@ mod tests {
         assert_eq!(counts(&logs), (19, 0, 19));
     }
 
-    /// What a bot merely reads is another one's: conflicts in it are none of its own.
-    #[test]
-    fn what_is_only_read_is_no_log_of_the_bot() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        let time = moment(-20).strftime("%Y-%m-%dT%H:%M:%SZ");
-        let line = format!("{time} ERROR - TelegramConflictError: Conflict: terminated by other getUpdates request\n");
-        let path = |name: &str| root.join(name);
-        std::fs::write(path("other.log"), line.repeat(3)).unwrap();
-        std::fs::write(path("bot.log"), &line).unwrap();
-        let read = std::fs::File::open(path("other.log")).unwrap();
-        let mut own = seen(100);
-        own.instance.members = vec![crate::platform::identity::Identity::own().unwrap()];
-        let own = bot("main", vec![own]);
-        // The process of the tests may have other logs open.
-        let look = || look(&[], &own, &[], moment(0));
-        let has = |logs: &Logs, name: &str| logs.names.contains(&path(name).display().to_string());
-        let logs = look();
-        assert!(!has(&logs, "other.log") && !has(&logs, "bot.log") && logs.day == 0, "{logs:?}");
-        let written = std::fs::OpenOptions::new().append(true).open(path("bot.log")).unwrap();
-        let logs = look();
-        assert!(!has(&logs, "other.log") && has(&logs, "bot.log") && logs.day == 1, "{logs:?}");
-        drop((read, written));
-    }
-
     #[test]
     fn what_cannot_be_read_is_named() {
         let missing = Input::File("/no/such/file".into());
-        let logs = look(&[missing], &bot("main", vec![]), &[], moment(0));
+        let logs = look(vec![missing], &bot("main", vec![]), &[], &|_| true, moment(0));
         assert!(logs.names.is_empty() && logs.unreadable[0].contains("/no/such/file: No such file"), "{logs:?}");
     }
 }

@@ -1,10 +1,7 @@
-//! Gathering the facts: the only part of doctor that looks at the machine. It changes nothing.
+//! Looking closer at what a survey has found: the only part of doctor that looks at the machine. It changes nothing.
 
-mod bearers;
 mod lock;
 mod logs;
-mod machine;
-mod places;
 mod starts;
 mod telegram;
 mod tmpfiles;
@@ -13,69 +10,46 @@ mod view;
 
 use std::io;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Bot, Facts, Seen, TokenSeen, Trace};
+use super::facts::{Bearer, Bot, Facts, Lock, Seen, TokenSeen, Trace};
 use crate::base::env;
-use crate::base::secret::Token;
-use crate::conflicts::input::Input;
+use crate::base::secret::{Token, TokenId};
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
-use crate::lock::marks;
+use crate::lock::layouts;
+use crate::lock::state::{State, inspect};
 use crate::platform::proc::{self, Handle};
-use crate::process::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use crate::process::details::variable;
-use crate::process::find::Found;
-use crate::process::instance::Instance;
+use crate::process::instance::{InFile, Instance};
 use crate::process::keep::is_around_us;
 use crate::process::program::Program;
-use crate::settings::typed;
+use crate::settings::{Context, typed};
+use crate::survey::bearers;
+use crate::survey::connections::{self, Blind, Evidence, Polling, Servers, Subject};
+use crate::survey::journal::Traces;
+use crate::survey::{FoundBot, Survey, locks};
 use crate::telegram::proxy;
 
-pub use machine::{Ambient, of_machine};
 pub use telegram::Way;
 
-/// Where locks may lie besides the bots' own folders, and what solobot remembers.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// The current folder.
-    pub cwd: PathBuf,
-    /// `$XDG_STATE_HOME`, or what stands for it.
-    pub state: Option<PathBuf>,
-    /// What solobot has written down.
-    pub events: Vec<Event>,
-}
-
-/// A bot to look at.
+/// What is known of a bot that was asked for, besides what runs of it.
 #[derive(Debug)]
 pub struct Target<'a> {
-    /// Its name.
-    pub name: String,
     /// What means it behind a subcommand.
     pub select: Option<String>,
     /// The flag that names its lock.
     pub lock_flag: Option<String>,
-    /// Its program.
-    pub program: Option<&'a Program>,
-    /// Its token.
-    pub token: Option<&'a Token>,
-    /// Its lock.
-    pub lock: &'a Path,
-    /// Whether flags or the file name that lock.
-    pub lock_is_named: bool,
-    /// The variable that tells it that a lock is held for it.
-    pub skip_env: Option<&'a str>,
-    /// Whether the lock may lie on a network file system.
+    /// Whether its lock may lie on a network file system.
     pub network_allowed: bool,
     /// What lies beyond this machine.
     pub remote: Remote<'a>,
 }
 
-/// A bot's token, its server, and its logs.
+/// A bot's token and its server.
 #[derive(Debug, Default)]
 pub struct Remote<'a> {
     /// Its token.
@@ -90,143 +64,222 @@ pub struct Remote<'a> {
     pub way: Way<'a>,
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
-    /// Its logs, where somebody names them.
-    pub logs: Vec<Input>,
 }
 
 /// Told before starts are watched, with the bot's name and how long that may take.
 pub type OnWatch<'a> = dyn FnMut(&str, Duration) + 'a;
 
-/// Looks at these bots. Telegram is asked meanwhile.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub fn of_targets(
-    targets: &[Target<'_>],
-    surroundings: &Surroundings,
-    on_watch: &mut OnWatch<'_>,
-) -> io::Result<Facts> {
-    thread::scope(|scope| {
-        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.remote.way.ask())).collect();
-        let mut facts = Facts { now: Timestamp::now(), ..Facts::default() };
-        let mut servers = Vec::new();
-        let mut first_of_each = Vec::new();
-        for target in targets {
-            first_of_each.push(facts.bots.len());
-            for bot in bots_of(target, surroundings, &mut facts, on_watch)? {
-                servers.push(target.remote.servers.clone());
+/// Whoever looks closer.
+pub struct Closer<'a> {
+    /// Who asks, and from where.
+    pub context: &'a Context,
+    /// What solobot has written down.
+    pub events: &'a [Event],
+    /// Told before it takes a while.
+    pub on_watch: &'a mut OnWatch<'a>,
+}
+
+impl Closer<'_> {
+    /// Looks at the bots that were asked for, in their order. Telegram is asked meanwhile.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn look_at(&mut self, survey: &Survey, targets: &[Target<'_>]) -> io::Result<Facts> {
+        thread::scope(|scope| {
+            let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.remote.way.ask())).collect();
+            let mut facts = facts_of(survey);
+            let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+            let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
+            for (found, own) in survey.bots.iter().zip(&traces) {
+                let target = &targets[found.asked];
+                let mut bot = self.bot(found, own, &traces, target.network_allowed);
+                bot.select.clone_from(&target.select);
+                bot.lock_flag.clone_from(&target.lock_flag);
+                if is_several(found) {
+                    bot.select = found.bot.program.as_ref().and_then(typed::program).or(bot.select);
+                }
+                give_remote(&mut bot, &target.remote);
                 facts.bots.push(bot);
             }
-        }
-        look_beyond(&mut facts, &servers)?;
-        for (at, asked) in first_of_each.into_iter().zip(asked) {
-            // "Not asked" would be a false answer: the run has failed.
-            facts.bots[at].telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
-        }
-        Ok(facts)
-    })
-}
+            let servers: Vec<Servers> =
+                survey.bots.iter().map(|bot| targets[bot.asked].remote.servers.clone()).collect();
+            self.look_beyond(&mut facts, &servers)?;
+            for (at, asked) in asked.into_iter().enumerate() {
+                // "Not asked" would be a false answer: the run has failed.
+                let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+                if let Some(first) = survey.bots.iter().position(|bot| bot.asked == at) {
+                    facts.bots[first].telegram = telegram;
+                }
+            }
+            Ok(facts)
+        })
+    }
 
-/// The distinct bots of a target, with their locks and logs.
-fn bots_of(
-    target: &Target<'_>,
-    surroundings: &Surroundings,
-    facts: &mut Facts,
-    on_watch: &mut OnWatch<'_>,
-) -> io::Result<Vec<Bot>> {
-    let mut bots = match target.program {
-        Some(program) => {
-            let mut found = marks::find_instances(program, target.token, target.lock)?;
-            found.forecast();
-            count(facts, &found);
-            distinct(found, target)
-        }
-        None => vec![empty(target)],
-    };
-    for bot in &mut bots {
-        bot.locks = if target.lock_is_named || target.program.is_none() {
-            vec![lock::look(target.lock, bot.all(), target.network_allowed)]
-        } else {
-            places::locks_of(bot, Some(target.lock), surroundings, target.network_allowed)
+    /// Looks at whatever was found where nothing was named; `ambient` is the token that is at hand although nothing is
+    /// configured: the bot that it belongs to may be asked about.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn look_around(&mut self, survey: &Survey, ambient: &Target<'_>) -> io::Result<Facts> {
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| ambient.remote.way.ask());
+            let mut facts = facts_of(survey);
+            let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+            for (found, own) in survey.bots.iter().zip(&traces) {
+                let mut bot = self.bot(found, own, &traces, false);
+                bot.select = found.bot.program.as_ref().and_then(typed::program);
+                bot.is_guess = true;
+                facts.bots.push(bot);
+            }
+            let alone = self.locks_alone(&facts);
+            let owner = owner_of(ambient, &mut facts.bots);
+            facts.bots.extend(alone);
+            let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
+            self.look_beyond(&mut facts, &servers)?;
+            let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+            if let Some(at) = owner {
+                facts.bots[at].telegram = telegram;
+            }
+            Ok(facts)
+        })
+    }
+
+    fn bot(&mut self, found: &FoundBot, own: &Traces, all: &[Traces], network_allowed: bool) -> Bot {
+        let skip_env = found.bot.skip_env.clone().or_else(|| Some(env::SKIP_LOCK.to_owned()));
+        let skip_env = skip_env.filter(|_| found.bot.skip_env.is_some() || !found.bot.configured);
+        let closer = |instance: &Instance| look_closer(instance, skip_env.as_deref());
+        let mut bot = Bot {
+            id: found.bot.name.clone(),
+            name: found.label.clone(),
+            has_program: found.bot.program.is_some() || !found.found.instances.is_empty(),
+            lock_is_named: locks::is_named(&found.bot),
+            instances: found.found.instances.iter().map(closer).collect(),
+            probable: found.found.probable.iter().map(closer).collect(),
+            unowned: found.unowned,
+            token: found.found.instances.iter().find_map(token_of),
+            ..Bot::default()
         };
-        bot.logs = logs::look(&target.remote.logs, bot, &surroundings.events, facts.now);
-        if let Some(program) = target.program {
-            watch(bot, program, on_watch);
+        bot.skip_env = skip_env;
+        let locks = [&found.locks.own].into_iter().chain(&found.locks.others);
+        bot.locks = locks.map(|facts| lock::look(facts.clone(), bot.all(), network_allowed)).collect();
+        let inputs = crate::survey::logs::of_bot(found).inputs;
+        bot.logs = logs::look(inputs, &bot, self.events, &|event| own.include(event, all), Timestamp::now());
+        if let Some(program) = &found.bot.program {
+            self.watch(&mut bot, program);
         }
+        bot
     }
-    Ok(bots)
-}
 
-/// Who else has the bots' tokens, and who of all is connected; all at the same time.
-fn look_beyond(facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
-    facts.bearers = bearers::of(&facts.bots)?;
-    let with_servers = |(bot, servers)| -> Vec<_> { Bot::all(bot).map(move |seen| (seen, servers)).collect() };
-    let seen = facts.bots.iter().zip(servers).flat_map(with_servers);
-    let mut subjects: Vec<Subject<'_>> =
-        seen.map(|(seen, servers)| Subject { members: &seen.instance.members, servers }).collect();
-    let all = Servers {
-        addresses: servers.iter().flat_map(|servers| servers.addresses.clone()).collect(),
-        is_unknown: servers.iter().any(|servers| servers.is_unknown),
-    };
-    let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
-    subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
-    let mut evidence = connections::look(&subjects).into_iter();
-    let all = |bot| Bot::all_mut(bot);
-    for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
-        seen.evidence = evidence;
+    /// Watches a bot's starts if they are suspicious.
+    fn watch(&mut self, bot: &mut Bot, program: &Program) {
+        let Some(suspicion) = starts::suspicion(program, &bot.instances) else { return };
+        (self.on_watch)(&bot.name, starts::WATCH);
+        (bot.starts, bot.watched) =
+            starts::watch(program, &suspicion, &bot.instances, starts::WATCH, self.context.caller);
+        bot.starter = suspicion.starter;
     }
-    for (bearer, evidence) in facts.bearers.iter_mut().zip(evidence) {
-        bearer.evidence = evidence;
-    }
-    Ok(())
-}
 
-/// A bot of which nothing has been seen yet.
-fn empty(target: &Target<'_>) -> Bot {
-    Bot {
-        name: target.name.clone(),
-        select: target.select.clone(),
-        lock_flag: target.lock_flag.clone(),
-        has_program: target.program.is_some(),
-        lock_is_named: target.lock_is_named,
-        skip_env: target.skip_env.map(str::to_owned),
-        token: target.remote.token.clone(),
-        token_fault: target.remote.token_fault.clone(),
-        server: target.remote.server.clone(),
-        api_flags: target.remote.api_flags.clone(),
-        ..Bot::default()
-    }
-}
-
-/// The distinct bots that were found: one, unless a bare name or tokens make several.
-fn distinct(found: Found, target: &Target<'_>) -> Vec<Bot> {
-    let all = found.distinct();
-    let is_several = all.len() > 1;
-    let closer = |instance: &Instance| look_closer(instance, target.skip_env);
-    let bot_of = |found: Found| {
-        let own = found.instances.first().and_then(|first| first.program.as_ref()).filter(|_| is_several);
-        let bot = match own {
-            Some(own) => Bot { name: own.to_string(), select: typed::program(own), ..empty(target) },
-            None => empty(target),
+    /// The locks of the field's layouts that belong to none of the bots.
+    fn locks_alone(&self, facts: &Facts) -> Vec<Bot> {
+        let paths = layouts::existing(&self.context.cwd, self.context.state_home().as_deref());
+        let is_known = |path: &std::path::PathBuf| {
+            facts.bots.iter().flat_map(|bot| &bot.locks).any(|lock| lock.facts.path == *path)
         };
-        let [instances, probable] = [&found.instances, &found.probable].map(|all| all.iter().map(closer).collect());
-        Bot { instances, probable, ..bot }
+        let locks = paths.iter().filter(|path| !is_known(path)).map(|path| inspect(path));
+        let there = locks.filter(|facts| facts.state != State::Absent);
+        there.map(|facts| lock_alone(lock::look(facts, std::iter::empty(), false))).collect()
+    }
+
+    /// Who else has the bots' tokens, and who of all is connected; all at the same time.
+    fn look_beyond(&self, facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
+        facts.bearers = self.bearers(&facts.bots)?;
+        let with_servers = |(bot, servers)| -> Vec<_> { Bot::all(bot).map(move |seen| (seen, servers)).collect() };
+        let seen = facts.bots.iter().zip(servers).flat_map(with_servers);
+        let mut subjects: Vec<Subject<'_>> =
+            seen.map(|(seen, servers)| Subject { members: &seen.instance.members, servers }).collect();
+        let all = Servers {
+            addresses: servers.iter().flat_map(|servers| servers.addresses.clone()).collect(),
+            is_unknown: servers.iter().any(|servers| servers.is_unknown),
+        };
+        let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
+        subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
+        let mut evidence = connections::look(&subjects).into_iter();
+        let all = |bot| Bot::all_mut(bot);
+        for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
+            seen.evidence = evidence;
+        }
+        for (bearer, evidence) in facts.bearers.iter_mut().zip(evidence) {
+            bearer.evidence = evidence;
+        }
+        Ok(())
+    }
+
+    /// The processes of other programs that have the token of one of the bots; their connections are not looked at yet.
+    fn bearers(&self, bots: &[Bot]) -> io::Result<Vec<Bearer>> {
+        let of_bot = |bot: &Bot| {
+            let own = bot
+                .token
+                .as_ref()
+                .map(|token| TokenId { bot_id: token.bot_id.clone(), fingerprint: token.fingerprint.clone() });
+            bot.all().filter_map(|seen| seen.instance.known_token().cloned()).chain(own).collect::<Vec<_>>()
+        };
+        let known: Vec<TokenId> = bots.iter().flat_map(of_bot).collect();
+        let all = bearers::of_tokens(&known, self.context.caller)?;
+        let strangers = all.into_iter().filter(|one| !bots.iter().any(|bot| bot.has_process(one.process)));
+        let bearer = |one: bearers::Bearer| Bearer {
+            process: one.process,
+            program: one.program,
+            command: one.command,
+            fingerprint: one.token.fingerprint,
+            evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
+        };
+        Ok(strangers.map(bearer).collect())
+    }
+}
+
+fn facts_of(survey: &Survey) -> Facts {
+    Facts {
+        now: Timestamp::now(),
+        processes: survey.processes,
+        uninspected: survey.uninspected,
+        hidden: survey.hidden,
+        ..Facts::default()
+    }
+}
+
+fn give_remote(bot: &mut Bot, remote: &Remote<'_>) {
+    bot.token = remote.token.clone().or(bot.token.take());
+    bot.token_fault.clone_from(&remote.token_fault);
+    bot.server.clone_from(&remote.server);
+    bot.api_flags.clone_from(&remote.api_flags);
+}
+
+/// The bot whose token is at hand; one that does not run is put there.
+fn owner_of(ambient: &Target<'_>, bots: &mut Vec<Bot>) -> Option<usize> {
+    let token = ambient.remote.token.as_ref()?;
+    let is_theirs = |bot: &Bot| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint);
+    let at = bots.iter().position(is_theirs).unwrap_or_else(|| {
+        let name = format!("bot {}", token.bot_id);
+        bots.push(Bot { id: name.clone(), name, select: ambient.select.clone(), ..Bot::default() });
+        bots.len() - 1
+    });
+    give_remote(&mut bots[at], &ambient.remote);
+    Some(at)
+}
+
+fn token_of(instance: &Instance) -> Option<TokenSeen> {
+    let TokenId { bot_id, fingerprint } = instance.known_token()?.clone();
+    let place = match &instance.in_file {
+        InFile::Token { path, .. } => path.display().to_string(),
+        InFile::Nothing | InFile::Unclear => format!("the environment of PID {}", instance.root.pid),
     };
-    all.into_iter().map(bot_of).collect()
+    Some(TokenSeen { bot_id, fingerprint, place, is_padded: false })
 }
 
-fn count(facts: &mut Facts, found: &Found) {
-    facts.processes = facts.processes.max(found.total);
-    facts.uninspected = facts.uninspected.max(found.uninspected);
-    facts.hidden |= found.hidden;
-}
-
-/// Watches a bot's starts if they are suspicious.
-fn watch(bot: &mut Bot, program: &Program, on_watch: &mut OnWatch<'_>) {
-    let Some(suspicion) = starts::suspicion(program, &bot.instances) else { return };
-    on_watch(&bot.name, starts::WATCH);
-    (bot.starts, bot.watched) = starts::watch(program, &suspicion, &bot.instances, starts::WATCH);
-    bot.starter = suspicion.starter;
+fn lock_alone(lock: Lock) -> Bot {
+    let path = lock.facts.path.display().to_string();
+    let flag = format!("-l {}", shell_words::quote(&path));
+    Bot { id: path.clone(), name: path, lock_flag: Some(flag), locks: vec![lock], ..Bot::default() }
 }
 
 /// What doctor alone asks about an instance.

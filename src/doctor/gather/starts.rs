@@ -15,10 +15,14 @@ use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
 use crate::platform::table;
 use crate::process::argv::{self, Inner, Reading};
+use crate::process::candidate::descendants_running;
 use crate::process::details::Details;
-use crate::process::find::{self, Search, command_line};
+use crate::process::details::command_line;
 use crate::process::origin::Starter;
 use crate::process::program::Program;
+use crate::settings::Caller;
+use crate::survey;
+use crate::survey::find::Search;
 
 /// An instance younger than this may be one of many short lives.
 const YOUNG: Duration = Duration::from_secs(15);
@@ -61,13 +65,19 @@ pub fn suspicion(program: &Program, instances: &[Seen]) -> Option<Suspicion> {
 }
 
 /// Watches until a loop is proved, or the time is over. Returns every start and how long it took.
-pub fn watch(program: &Program, suspicion: &Suspicion, instances: &[Seen], limit: Duration) -> (Vec<Start>, Duration) {
+pub fn watch(
+    program: &Program,
+    suspicion: &Suspicion,
+    instances: &[Seen],
+    limit: Duration,
+    caller: Caller,
+) -> (Vec<Start>, Duration) {
     let begin = Instant::now();
     let mut starts: Vec<Start> =
         instances.iter().map(|seen| Start { process: seen.instance.root, lived: None }).collect();
     let every = if suspicion.below.is_empty() { SELDOM } else { EVERY };
     while begin.elapsed() < limit && !is_proved(&starts) {
-        for process in running(program, &suspicion.below) {
+        for process in running(program, &suspicion.below, caller) {
             if starts.iter().all(|start| start.process != process) {
                 starts.push(Start { process, lived: None });
             }
@@ -85,12 +95,12 @@ fn is_proved(starts: &[Start]) -> bool {
 }
 
 /// The instances' roots: of processes that run the program, those whose parent does not.
-fn running(program: &Program, below: &[i32]) -> Vec<Identity> {
+fn running(program: &Program, below: &[i32], caller: Caller) -> Vec<Identity> {
     if below.is_empty() {
-        let found = find::find(&Search::new(program)).unwrap_or_default();
+        let found = survey::find::quickly(&Search::new(program, caller)).unwrap_or_default();
         return found.instances.iter().map(|instance| instance.root).collect();
     }
-    let all = find::descendants_running(below, program);
+    let all = descendants_running(below, program);
     let pids: HashSet<i32> = all.iter().map(|process| process.pid).collect();
     let is_root = |process: &Identity| !Stat::read(process.pid).is_some_and(|stat| pids.contains(&stat.parent));
     all.into_iter().filter(is_root).collect()

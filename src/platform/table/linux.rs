@@ -22,7 +22,7 @@ pub fn list(keep: &Keep<'_>) -> io::Result<Listing> {
     let seen = visit(&proc, &|reader, pid| match reader.file(pid, b"cmdline") {
         // Kernel threads and zombies have no command line.
         Ok([]) => None,
-        Ok(cmdline) => Some(keep(cmdline).then(|| Hit { pid, cmdline: cmdline.to_vec() }).into()),
+        Ok(cmdline) => Some(keep(cmdline).then(|| Hit { pid, cmdline: cmdline.to_vec(), exe: None }).into()),
         Err(why) => unreadable(why),
     })?;
     Ok(gather(seen))
@@ -35,13 +35,16 @@ pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<List
             // Kernel threads and zombies have no executable; nor has a process that is just ending.
             Err(Unread::Gone) => return None,
             Ok(path) if !exe(path) => return Some(Seen::Passed),
-            Ok(_) => true,
-            Err(_) => false,
+            Ok(path) => Some(path.to_vec()),
+            Err(_) => None,
         };
         match reader.file(pid, b"cmdline") {
             // Nor has one a command line, unless it has wiped it.
-            Ok([]) if !kept => None,
-            Ok(text) => Some((kept || cmdline(text)).then(|| Hit { pid, cmdline: text.to_vec() }).into()),
+            Ok([]) if kept.is_none() => None,
+            Ok(text) => {
+                let is_kept = kept.is_some() || cmdline(text);
+                Some(is_kept.then(|| Hit { pid, cmdline: text.to_vec(), exe: kept }).into())
+            }
             Err(why) => unreadable(why),
         }
     })?;

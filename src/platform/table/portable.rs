@@ -13,7 +13,7 @@ use super::{Hit, Keep, Listing};
 /// # Errors
 /// If sysinfo does not support this system.
 pub fn list(keep: &Keep<'_>) -> io::Result<Listing> {
-    listing(|_, cmdline| keep(cmdline))
+    listing(false, |_, cmdline| keep(cmdline))
 }
 
 /// As [`super::list_by_executable`].
@@ -21,7 +21,7 @@ pub fn list(keep: &Keep<'_>) -> io::Result<Listing> {
 /// # Errors
 /// If sysinfo does not support this system.
 pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<Listing> {
-    listing(|process, text| match process.exe() {
+    listing(true, |process, text| match process.exe() {
         Some(path) => exe(path.as_os_str().as_bytes()),
         None => cmdline(text),
     })
@@ -38,7 +38,7 @@ pub fn parents() -> io::Result<HashMap<i32, i32>> {
         .collect())
 }
 
-fn listing(keep: impl Fn(&Process, &[u8]) -> bool) -> io::Result<Listing> {
+fn listing(with_exe: bool, keep: impl Fn(&Process, &[u8]) -> bool) -> io::Result<Listing> {
     let system = refreshed()?;
     let mut listing = Listing::default();
     for process in processes(&system) {
@@ -48,7 +48,8 @@ fn listing(keep: impl Fn(&Process, &[u8]) -> bool) -> io::Result<Listing> {
         }
         listing.total += 1;
         if let (true, Some(pid)) = (keep(process, &cmdline), pid_of(process)) {
-            listing.hits.push(Hit { pid, cmdline });
+            let exe = process.exe().filter(|_| with_exe).map(|exe| exe.as_os_str().as_bytes().to_vec());
+            listing.hits.push(Hit { pid, cmdline, exe });
         }
     }
     listing.hits.sort_unstable_by_key(|hit| hit.pid);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::platform::proc;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
-use super::{Kind, Program, absolute};
+use super::{Args, Kind, Program, absolute};
 
 /// Wrappers inside wrappers: nobody nests deeper, and a package script may name itself.
 const DEEPEST: usize = 12;
@@ -34,7 +34,7 @@ impl Program {
             },
             Target::Inline(_) | Target::Worker | Target::Stdin => return None,
         };
-        Some(program.with_args(invocation.args.clone()).with_folder(cwd))
+        Some(program.with_args(Args::exactly(invocation.args.clone())).with_folder(cwd))
     }
 }
 

@@ -24,10 +24,15 @@ impl Pattern {
     }
 }
 
-fn behind_links(pattern: &Path) -> Option<String> {
+/// The part of a pattern before the first component that has anything to be matched.
+pub fn plain_beginning(pattern: &Path) -> PathBuf {
     let is_plain =
         |part: &Component<'_>| !part.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[]{}\\".contains(byte));
-    let beginning: PathBuf = pattern.components().take_while(is_plain).collect();
+    pattern.components().take_while(is_plain).collect()
+}
+
+fn behind_links(pattern: &Path) -> Option<String> {
+    let beginning = plain_beginning(pattern);
     let rest = pattern.strip_prefix(&beginning).ok()?.to_str()?;
     let real = beginning.canonicalize().ok().filter(|real| *real != beginning)?;
     Some(format!("{}/{rest}", globset::escape(real.to_str()?)))

@@ -10,7 +10,7 @@ impl Program {
     /// name or pattern that the other one fits. Arguments count only where both sides know them.
     pub fn is_same(&self, other: &Self) -> bool {
         let same_args = match (self.args(), other.args()) {
-            (Some(ours), Some(theirs)) => ours == theirs,
+            (Some(ours), Some(theirs)) => ours.is_same(theirs),
             _ => true,
         };
         same_args && self.is_same_but_for_args(other)
@@ -62,6 +62,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 mod tests {
     use std::ffi::{OsStr, OsString};
 
+    use super::super::Args;
     use super::*;
 
     #[test]
@@ -85,12 +86,14 @@ mod tests {
             (Program::module("bot", &dir.join("current")), false),
             (Program::script(&dir.join("bot.py")), false),
             (Program::from_option(OsStr::new("ot.py"), dir).unwrap(), false),
-            (ours.clone().with_args(vec![OsString::from("-x")]), true),
+            (ours.clone().with_args(Args::exactly(vec![OsString::from("-x")])), true),
         ];
         for (other, same) in cases {
             assert_eq!((ours.is_same(&other), other.is_same(&ours)), (same, same), "{other:?}");
         }
-        let with = |arg: &str| ours.clone().with_args(vec![OsString::from(arg)]);
+        let with = |arg: &str| ours.clone().with_args(Args::exactly(vec![OsString::from(arg)]));
         assert!(with("a").is_same(&with("a")) && !with("a").is_same(&with("b")));
+        let configured = ours.clone().with_args(Args::beginning(vec![OsString::from("a")]));
+        assert!(configured.is_same(&with("a")) && with("a").is_same(&configured) && !configured.is_same(&with("b")));
     }
 }

@@ -83,7 +83,7 @@ fn the_default_lock_lies_beside_the_script() {
 #[test]
 fn arguments_and_folder_come_from_the_command() {
     let program = command("timeout 5 python -u manage.py runbot --fast", Path::new("/srv")).unwrap();
-    assert_eq!(program.args().unwrap(), ["runbot", "--fast"]);
+    assert_eq!(program.args().unwrap().words(), ["runbot", "--fast"]);
     assert_eq!((program.folder(), program.file_name().as_str()), (Some(Path::new("/srv")), "manage.py"));
     assert!(program.is_script_or_module());
     assert!(!command("sleep 60", Path::new("/srv")).unwrap().is_script_or_module());
@@ -125,4 +125,25 @@ fn what_npx_runs_is_found_where_npm_has_put_it() {
         assert_eq!(command(line, &below).map(|it| it.kind), Some(bot.clone()), "{line}");
     }
     assert_eq!(command("npx another-one", &below), None);
+}
+
+#[test]
+fn one_program_has_one_short_name() {
+    let script = |path: &str| Program::script(Path::new(path)).short_name();
+    let module = |name: &str| Program::module(name, Path::new("/srv")).short_name();
+    for (name, expected) in [
+        (script("/srv/shop/main.py"), "main"),
+        (script("/srv/tg_bot/bot.py"), "bot"),
+        (module("tg_bot.bot"), "bot"),
+        (script("/srv/shop/__main__.py"), "shop"),
+        (module("shop"), "shop"),
+        (script("/srv/shop/index.js"), "shop"),
+        (Program::executable(Path::new("/usr/bin/bot-1.2")).short_name(), "bot-1-2"),
+        (Program::script_glob("/r/*/my bot.py").short_name(), "my-bot"),
+        (Program::from_option("x.py".as_ref(), Path::new("/nowhere")).unwrap().short_name(), "x"),
+        (script("/srv/b\u{f6}t.py"), "b-t"),
+        (script("/srv/\u{434}.py"), "bot"),
+    ] {
+        assert_eq!(name, expected);
+    }
 }

@@ -3,7 +3,7 @@ use super::super::super::testing::{
     bot, connected, facts, fresh_conflicts, identity, moment, polling, say, seen, with_token,
 };
 use super::*;
-use crate::process::connections::{Blind, Evidence};
+use crate::survey::connections::{Blind, Evidence};
 
 /// A bot with one instance and so many fresh conflicts, the last one `ago` seconds ago.
 fn fought(count: u64, ago: i64) -> Bot {

@@ -4,20 +4,16 @@
 //! Not promised: holders whose descriptors may not be read, and whatever another program locks under another name.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::carriers;
-use super::file::open_to_look;
-use super::holders;
-use super::keeper;
-use super::layouts;
-use super::orphan::is_here;
-use super::owner::{self, Record};
-use crate::base::secret::Token;
+use crate::lock::file::open_to_look;
+use crate::lock::orphan::is_here;
+use crate::lock::owner::{self, Details, Record};
+use crate::lock::{carriers, holders, keeper, layouts};
 use crate::platform::identity::{self, Identity};
-use crate::process::find::{self, Found, Search};
 use crate::process::program::Program;
 
 /// A lock that is held.
@@ -34,8 +30,13 @@ pub struct Mark {
 /// # Errors
 /// `/proc` cannot be read.
 pub fn all() -> io::Result<Vec<Mark>> {
+    carriers::suspects().map(of)
+}
+
+/// Those that these processes hold.
+pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<Mark> {
     let mut found: BTreeMap<PathBuf, Vec<Identity>> = BTreeMap::new();
-    for process in carriers::suspects()? {
+    for process in processes {
         for file in carriers::flocks_of(process.pid) {
             let record = record_of(&file.path);
             if record.is_some() || layouts::is_one(&file.path) {
@@ -50,7 +51,7 @@ pub fn all() -> io::Result<Vec<Mark>> {
         holders.dedup();
         Mark { path, holders }
     };
-    Ok(found.into_iter().map(mark).collect())
+    found.into_iter().map(mark).collect()
 }
 
 /// solobot's own record beside a lock.
@@ -65,18 +66,15 @@ fn taken_for(record: &Record) -> Option<Identity> {
     record.process().filter(|process| is_here && process.is_alive())
 }
 
-/// Finds the instances of a program whose lock this is: by their command lines, and where one shows a title by the record.
-///
-/// # Errors
-/// `/proc` cannot be read.
-pub fn find_instances(program: &Program, token: Option<&Token>, lock: &Path) -> io::Result<Found> {
-    let known = started_under(lock);
-    find::find(&Search::new(program).with_token(token).with_known(known.as_ref()))
+/// The program that a lock was taken for, as its record says.
+pub fn program_of(details: &Details, lock: &Path) -> Option<Program> {
+    let argv: Vec<OsString> = details.argv.iter().map(OsString::from).collect();
+    Program::of_command(&argv, details.cwd.as_deref().or(lock.parent())?)
 }
 
 /// The COMMAND that solobot holds this lock for, and its command line as it was: it may have put a title in that one's
 /// place. The record is a hint; that the process or one above it has the lock is the proof.
-fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
+pub fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
     let record = record_of(lock)?;
     let process = taken_for(&record)?;
     let file = open_to_look(lock).ok()?;
@@ -86,8 +84,8 @@ fn started_under(lock: &Path) -> Option<(Identity, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file::LockFile;
     use super::*;
+    use crate::lock::file::LockFile;
     use crate::platform::user;
 
     #[test]
@@ -121,6 +119,8 @@ mod tests {
             argv: vec![],
             token_fingerprint: None,
             took_over: false,
+            lock: None,
+            cwd: None,
         };
         Record { pid: process.pid.into(), timestamp: 0.0, app_name: "bot".into(), details: Some(details) }
     }

@@ -1,44 +1,113 @@
-//! The logs of a process that nobody has configured: what it, or its manager, writes to.
+//! A bot's logs: those that the file names, else what its instances, or their managers, write to.
 //!
-//! Invariant: only regular files that are open for writing, and the places where known managers put what they collect.
-//! Not promised: to find the log of a bot whose output goes through a pipe to a logger that is no manager.
+//! Invariant: of what nobody has named, only regular files that are open for writing, and the places where known managers
+//! put what they collect. Not promised: to find the log of a bot whose output goes through a pipe to a logger that is no
+//! manager.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::instance::Instance;
-use super::origin::{Origin, OriginKind};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::FoundBot;
+use crate::conflicts::input::{self, Input};
+use crate::conflicts::tally::{By, Limits, Summary};
+use crate::conflicts::{Query, Source, read};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Descriptor};
+use crate::process::instance::Instance;
+use crate::process::origin::{Origin, OriginKind};
+use crate::settings::{Bot, Log};
 
-/// A place of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A file that is written to.
-    File(PathBuf),
-    /// The journal of a system's unit.
-    Unit(String),
+/// A bot's logs, and whether somebody named them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Where they are, each once.
+    pub inputs: Vec<Input>,
+    /// The file names them.
+    pub are_named: bool,
+}
+
+/// The logs of a bot, with what was rotated away beside each file; the oldest first.
+pub fn of_bot(bot: &FoundBot) -> Logs {
+    if bot.bot.logs.is_empty() {
+        let all = bot.found.mine();
+        return Logs { inputs: once(written(all).into_iter().flat_map(rotated)), are_named: false };
+    }
+    Logs { inputs: named(&bot.bot), are_named: true }
+}
+
+/// Those that the file names.
+pub fn named(bot: &Bot) -> Vec<Input> {
+    let of_log = |log: &Log| match log {
+        Log::Unit(unit) => vec![Input::Unit(unit.clone())],
+        Log::Files(path) => files(path).into_iter().map(Input::File).flat_map(rotated).collect(),
+    };
+    once(bot.logs.iter().flat_map(of_log))
+}
+
+/// Where these instances write to now.
+pub fn written<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Vec<Input> {
+    once(instances.into_iter().flat_map(of_instance))
+}
+
+/// What logs say since then. A file that was last written to before has nothing to say: so what was rotated away, and packed,
+/// is not unpacked for a minute's look.
+pub fn summary(mut inputs: Vec<Input>, since: Option<Timestamp>) -> (Summary, Vec<Source>) {
+    if let Some(since) = since {
+        inputs.retain(|input| may_be_younger(input, since));
+    }
+    let limits =
+        Limits { by: By::Day, zone: TimeZone::system(), since: since.map(Timestamp::as_millisecond), until: None };
+    let findings = read(&inputs, &Query { limits, last_lines: None, now: Timestamp::now() }, &mut |_| {});
+    (findings.summary, findings.sources)
+}
+
+fn may_be_younger(input: &Input, since: Timestamp) -> bool {
+    let Input::File(path) = input else { return true };
+    let written = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
+    written.is_none_or(|written| written >= since)
+}
+
+fn rotated(input: Input) -> Vec<Input> {
+    match input {
+        Input::File(path) => input::with_rotated(&path).into_iter().map(Input::File).collect(),
+        other => vec![other],
+    }
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    if input::is_pattern(path) {
+        input::expand(path)
+    } else if path.exists() {
+        vec![path.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+fn once(inputs: impl Iterator<Item = Input>) -> Vec<Input> {
+    inputs.fold(Vec::new(), |mut seen, input| {
+        if !seen.contains(&input) {
+            seen.push(input);
+        }
+        seen
+    })
 }
 
 /// Everything that looks like a log of this instance.
-pub fn of(instance: &Instance) -> Vec<Place> {
+fn of_instance(instance: &Instance) -> Vec<Input> {
     let files = instance.members.iter().flat_map(|member| written_by(*member));
-    let mut places: Vec<Place> = files.map(Place::File).collect();
+    let mut places: Vec<Input> = files.map(Input::File).collect();
     let mut origin = Some(&instance.origin);
     while let Some(manager) = origin {
         places.extend(of_manager(manager));
         origin = manager.above.as_deref();
     }
-    let mut seen = Vec::new();
-    places.retain(|place| {
-        !seen.contains(place) && {
-            seen.push(place.clone());
-            true
-        }
-    });
     places
 }
 
@@ -79,11 +148,11 @@ fn is_open_for_writing(info: &str) -> bool {
     flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| matches!(flags & 3, 1 | 2))
 }
 
-fn of_manager(manager: &Origin) -> Vec<Place> {
+fn of_manager(manager: &Origin) -> Vec<Input> {
     let (Some(name), stop) = (&manager.name, manager.stop.as_deref().unwrap_or_default()) else { return Vec::new() };
     match manager.kind {
         // A user's own units have another journal, which is asked for in another way.
-        OriginKind::Systemd if !stop.contains("--user") => vec![Place::Unit(name.clone())],
+        OriginKind::Systemd if !stop.contains("--user") => vec![Input::Unit(name.clone())],
         OriginKind::Pm2 => pm2_home(stop).map(|home| of_pm2(&home, name)).unwrap_or_default(),
         _ => Vec::new(),
     }
@@ -96,7 +165,7 @@ fn pm2_home(stop: &str) -> Option<PathBuf> {
 }
 
 /// `NAME-out.log`, `NAME-error.log`, and with a number each in cluster mode.
-fn of_pm2(home: &Path, name: &str) -> Vec<Place> {
+fn of_pm2(home: &Path, name: &str) -> Vec<Input> {
     let Ok(entries) = fs::read_dir(home.join("logs")) else { return Vec::new() };
     let name = name.replace(' ', "-");
     let is_ours = |file: &str| {
@@ -109,7 +178,7 @@ fn of_pm2(home: &Path, name: &str) -> Vec<Place> {
         .filter(|path| path.file_name().and_then(OsStr::to_str).is_some_and(is_ours))
         .collect();
     files.sort();
-    files.into_iter().map(Place::File).collect()
+    files.into_iter().map(Input::File).collect()
 }
 
 #[cfg(test)]
@@ -158,7 +227,7 @@ mod tests {
             let (name, stop) = (Some("bot.service".to_owned()), Some(stop.to_owned()));
             of_manager(&Origin { kind: OriginKind::Systemd, name, stop, ..Origin::unknown() })
         };
-        assert_eq!(of("systemctl stop bot.service"), [Place::Unit("bot.service".into())]);
+        assert_eq!(of("systemctl stop bot.service"), [Input::Unit("bot.service".into())]);
         assert_eq!(of("systemctl --user stop bot.service"), []);
     }
 
@@ -170,7 +239,7 @@ mod tests {
             std::fs::write(home.path().join("logs").join(name), "").unwrap();
         }
         let found = of_pm2(home.path(), "my bot");
-        let file = |name: &str| Place::File(home.path().join("logs").join(name));
+        let file = |name: &str| Input::File(home.path().join("logs").join(name));
         assert_eq!(found, [file("my-bot-error.log"), file("my-bot-out-3.log"), file("my-bot-out.log")]);
         assert_eq!(pm2_home("PM2_HOME='/home/a b/.pm2' pm2 stop 0"), Some("/home/a b/.pm2".into()));
         assert_eq!(pm2_home("kill 7"), None);

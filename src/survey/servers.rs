@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::connections::Servers;
 use crate::base::env;
-use crate::process::connections::Servers;
-use crate::settings::{Bot, Settings};
+use crate::settings::{Bot, Context};
 use crate::telegram::addresses;
 use crate::telegram::base_url::BaseUrl;
 
@@ -13,14 +13,19 @@ const LOOKUP: Duration = Duration::from_secs(1);
 
 /// The servers of one bot. Without a token nothing is sent, not even a DNS query: it is then unknown whether an instance
 /// is connected to a server whose address is written down nowhere.
-pub fn servers(bot: &Bot) -> Servers {
+pub fn of_bot(bot: &Bot) -> Servers {
     let has_token = bot.token.resolve().is_ok_and(|token| token.is_some());
     of_url(&bot.api_url, has_token)
 }
 
+/// The same, as far as it is written down here: nothing is sent.
+pub fn known_of_bot(bot: &Bot) -> Servers {
+    of_url(&bot.api_url, false)
+}
+
 /// The servers where nothing says which bot: those of the environment. Nothing is sent.
-pub fn servers_of_all(settings: &Settings) -> Servers {
-    settings.context().vars.get(env::API_URL).map_or_else(Servers::default, |url| of_url(&url.to_string_lossy(), false))
+pub fn of_machine(context: &Context) -> Servers {
+    context.vars.get(env::API_URL).map_or_else(Servers::default, |url| of_url(&url.to_string_lossy(), false))
 }
 
 fn of_url(url: &str, may_ask: bool) -> Servers {

@@ -1,8 +1,8 @@
 //! Polling evidence: whether an instance has an established TCP connection to Telegram.
 //!
 //! The descriptors of its processes (`/proc/PID/fd`) give socket inodes; the kernel's list of our own network namespace, or
-//! `/proc/PID/net/tcp{,6}` of another one, gives the sockets' other ends. A connection is evidence, not proof of polling. Invariant: nothing is sent
-//! and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
+//! `/proc/PID/net/tcp{,6}` of another one, gives the sockets' other ends. A connection is evidence, not proof of polling.
+//! Invariant: nothing is sent and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
 //! without keep-alive is unconnected between two polls; behind a proxy it is never said.
 
 use std::collections::{HashMap, HashSet};
@@ -153,6 +153,49 @@ pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
     Ok(found)
 }
 
+/// Connections to these servers that none of the `known` processes explains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unexplained {
+    /// Whose they are, with the other end.
+    pub owners: Vec<(Identity, SocketAddr)>,
+    /// How many belong to nobody who could be read.
+    pub unowned: usize,
+}
+
+/// Looks for connections in our own network namespace: the kernel's list is read once, and descriptors of others than the
+/// `known` only where those do not account for all of it.
+pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Unexplained {
+    let mut namespaces = Namespaces::default();
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let Ok(table) = namespaces.of(own) else { return Unexplained::default() };
+    let mut left: Table =
+        table.iter().filter(|(inode, to)| **inode != 0 && servers.has(**to)).map(|(&inode, &to)| (inode, to)).collect();
+    let mut seen = HashSet::new();
+    for process in known.filter(|process| seen.insert(process.pid)) {
+        if left.is_empty() {
+            break;
+        }
+        for inode in socket_inodes(process.pid).unwrap_or_default() {
+            left.remove(&inode);
+        }
+    }
+    let mut found = Unexplained::default();
+    if left.is_empty() {
+        return found;
+    }
+    let others = proc::all_pids().unwrap_or_default();
+    let mut owned = HashSet::new();
+    for pid in others.into_iter().filter(|pid| !seen.contains(pid)) {
+        let Some(process) = Identity::of(pid) else { continue };
+        let inodes = socket_inodes(pid).unwrap_or_default();
+        let own: Vec<u64> = inodes.into_iter().filter(|inode| left.contains_key(inode)).collect();
+        found.owners.extend(own.first().map(|inode| (process, left[inode])));
+        owned.extend(own);
+    }
+    found.unowned = left.keys().filter(|inode| !owned.contains(*inode)).count();
+    found
+}
+
 /// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
 fn sight(subject: Subject<'_>, namespaces: &mut Namespaces) -> Option<Evidence> {
     let Subject { members, servers } = subject;
@@ -208,11 +251,7 @@ impl Sockets {
     /// Reads them; the PID must still be the same process's at the end.
     fn of(process: Identity, namespaces: &mut Namespaces) -> io::Result<Self> {
         let pid = process.pid;
-        let mut inodes = Vec::new();
-        for descriptor in proc::descriptors(pid)? {
-            // One that was closed meanwhile is no reason to give up.
-            inodes.extend(descriptor.target().and_then(|target| socket_inode(&target.to_string_lossy())));
-        }
+        let inodes = socket_inodes(pid)?;
         let handle = Handle::open(pid).ok_or(io::ErrorKind::NotFound)?;
         let has_proxy = proxy::is_set(&handle.read("environ")?);
         let mut established = Vec::new();
@@ -225,6 +264,12 @@ impl Sockets {
         }
         Ok(Self { established, has_proxy })
     }
+}
+
+/// The sockets of a process. One that was closed meanwhile is no reason to give up.
+fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
+    let inode = |descriptor: proc::Descriptor| socket_inode(&descriptor.target()?.to_string_lossy());
+    Ok(proc::descriptors(pid)?.into_iter().filter_map(inode).collect())
 }
 
 fn socket_inode(link: &str) -> Option<u64> {

@@ -1,9 +1,7 @@
 //! `conflicts`: what the logs say, per day.
 
-mod likely;
-
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,9 +13,9 @@ use crate::cli;
 use crate::conflicts::input::{self, Input};
 use crate::conflicts::tally::{By, Limits, Summary};
 use crate::conflicts::time::Clock;
-use crate::conflicts::{Query, Source, read, written};
-use crate::process::find::{self, Search};
-use crate::settings::{Bot, Log, Settings};
+use crate::conflicts::{Query, Source, read};
+use crate::settings::{Bot, Settings};
+use crate::survey::{FoundBot, Surveyor, logs};
 
 /// What the logs say.
 #[derive(Debug)]
@@ -124,23 +122,35 @@ fn inputs(
     if given.is_empty() || !known.is_empty() {
         let known: Vec<String> = known.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         let bots = settings.select_many(&args.selection, &known)?;
-        if bots.is_empty() {
-            return likely::inputs(settings, notify);
+        if !bots.is_empty() && bots.iter().all(|bot| !bot.logs.is_empty()) {
+            return named(&bots, &others, settings, notify);
         }
-        for bot in &bots {
-            let logs = if bot.logs.is_empty() { written_by(bot, notify)? } else { of_bot(bot) };
-            if logs.is_empty() {
+        let survey = Surveyor::new(settings).look(&bots)?;
+        survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+        let mut without = Vec::new();
+        for bot in &survey.bots {
+            let logs = logs::of_bot(bot);
+            if logs.inputs.is_empty() {
+                without.push(bot);
+                continue;
+            }
+            if !logs.are_named && !bots.is_empty() {
+                let pids = bot.found.instances.iter().map(|one| one.root.pid).collect();
+                let names = logs.inputs.iter().map(Input::name).collect();
+                notify.notice(&Notice::LogsFound { bot: bot.label.clone(), pids, logs: names });
+            }
+            inputs.extend(logs.inputs);
+        }
+        let has_any = !inputs.is_empty() || !others.is_empty();
+        if has_any || !bots.is_empty() {
+            for bot in &without {
                 notify.notice(&Notice::Warning(no_logs(bot)));
             }
-            inputs.extend(logs);
         }
-        if inputs.is_empty() && others.is_empty() {
-            return Err(Error::usage(
-                "no bot has a log that is there",
-                "name one: solobot conflicts FILE, or in solobot.toml: logs = [\"bot.log\"]",
-            ));
+        if !has_any {
+            return Err(nothing(settings, &without, bots.is_empty()));
         }
-        names = bots.into_iter().map(|bot| bot.name).collect();
+        names = survey.bots.into_iter().map(|bot| bot.bot.name).collect();
     }
     for name in others {
         inputs.extend(of_name(name, settings)?);
@@ -148,25 +158,65 @@ fn inputs(
     Ok((inputs, names))
 }
 
-/// Where nobody names a bot's logs: what its instances write to, if they run.
-fn written_by(bot: &Bot, notify: &mut dyn Notify) -> Result<Vec<Input>, Error> {
-    let Some(program) = &bot.program else { return Ok(Vec::new()) };
-    let token = super::token_of(bot, notify);
-    let found = find::find(&Search::new(program).with_token(token))
-        .map_err(|source| Error::Io { action: "list processes".into(), source })?;
-    let logs = written::with_rotated(&found.instances);
-    if !logs.is_empty() {
-        let pids = found.instances.iter().map(|one| one.root.pid).collect();
-        notify.notice(&Notice::LogsFound { bot: bot.name.clone(), pids, logs: logs.iter().map(Input::name).collect() });
+/// Where the file names the logs of all of them, nobody needs to know what runs.
+fn named(
+    bots: &[Bot],
+    others: &[&OsStr],
+    settings: &Settings,
+    notify: &mut dyn Notify,
+) -> Result<(Vec<Input>, Vec<String>), Error> {
+    let mut inputs = Vec::new();
+    for bot in bots {
+        let logs = logs::named(bot);
+        if logs.is_empty() {
+            notify.notice(&Notice::Warning(none_is_there(&bot.name)));
+        }
+        inputs.extend(logs);
     }
-    Ok(logs)
+    if inputs.is_empty() && others.is_empty() {
+        return Err(nothing(settings, &[], false));
+    }
+    for name in others {
+        inputs.extend(of_name(name, settings)?);
+    }
+    Ok((inputs, bots.iter().map(|bot| bot.name.clone()).collect()))
 }
 
-fn no_logs(bot: &Bot) -> String {
-    if bot.logs.is_empty() {
-        format!("bot `{}` has no logs in solobot.toml, and no instance that writes to one", bot.name)
-    } else {
-        format!("none of the logs of bot `{}` is there", bot.name)
+fn none_is_there(name: &str) -> String {
+    format!("none of the logs of bot `{name}` is there")
+}
+
+fn no_logs(bot: &FoundBot) -> String {
+    let label = &bot.label;
+    match bot.found.instances.first() {
+        _ if !bot.bot.logs.is_empty() => none_is_there(label),
+        _ if bot.bot.configured => {
+            format!("bot `{label}` has no logs in solobot.toml, and no instance that writes to one")
+        }
+        Some(one) => format!("no log of {label} (PID {}) was found: name it, solobot conflicts FILE", one.root.pid),
+        None => format!("no log of {label} was found: name it, solobot conflicts FILE"),
+    }
+}
+
+/// No log at all.
+fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error {
+    if !is_guess {
+        return Error::usage(
+            "no bot has a log that is there",
+            "name one: solobot conflicts FILE, or in solobot.toml: logs = [\"bot.log\"]",
+        );
+    }
+    let name = |bot: &&FoundBot| {
+        let pid = bot.found.instances.first().map_or_else(String::new, |one| format!(" (PID {})", one.root.pid));
+        format!("{}{pid}", bot.label)
+    };
+    let why = match without {
+        [] => "no process here looks like a bot".to_owned(),
+        bots => format!("no log of {} was found", bots.iter().map(name).collect::<Vec<_>>().join(", ")),
+    };
+    Error::Usage {
+        message: format!("no log is named, {}, and {why}", settings.why_no_bot()),
+        hints: vec!["solobot conflicts bot.log".into(), "of a systemd unit: solobot conflicts unit:bot.service".into()],
     }
 }
 
@@ -198,46 +248,4 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         return Err(Error::usage(format!("`{}` is neither a bot nor a file", path.display()), bots));
     }
     Ok(vec![Input::File(path.to_owned())])
-}
-
-/// A bot's logs, with what was rotated away beside them; the oldest first.
-pub fn of_bot(bot: &Bot) -> Vec<Input> {
-    bot.logs
-        .iter()
-        .flat_map(|log| match log {
-            Log::Unit(unit) => vec![Input::Unit(unit.clone())],
-            Log::Files(path) => {
-                files(path).into_iter().flat_map(|path| input::with_rotated(&path)).map(Input::File).collect()
-            }
-        })
-        .collect()
-}
-
-fn files(path: &Path) -> Vec<PathBuf> {
-    if input::is_pattern(path) {
-        input::expand(path)
-    } else if path.exists() {
-        vec![path.to_owned()]
-    } else {
-        Vec::new()
-    }
-}
-
-/// What a bot's logs say since then; for `check`, `doctor` and `metrics`. A file that was last written to before has nothing
-/// to say: so what was rotated away, and packed, is not unpacked for a minute's look.
-pub fn summary_of(bot: &Bot, since: Option<Timestamp>) -> (Summary, Vec<Source>) {
-    let mut inputs = of_bot(bot);
-    if let Some(since) = since {
-        inputs.retain(|input| may_be_younger(input, since));
-    }
-    let limits =
-        Limits { by: By::Day, zone: TimeZone::system(), since: since.map(Timestamp::as_millisecond), until: None };
-    let findings = read(&inputs, &Query { limits, last_lines: None, now: Timestamp::now() }, &mut |_| {});
-    (findings.summary, findings.sources)
-}
-
-fn may_be_younger(input: &Input, since: Timestamp) -> bool {
-    let Input::File(path) = input else { return true };
-    let written = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
-    written.is_none_or(|written| written >= since)
 }

@@ -1,0 +1,182 @@
+//! Candidates: processes that may run a program, with everything that decides whether they do.
+//!
+//! Invariant: what was read belongs to one process ([`Details::identity`]). Not promised: that it still runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::argv::{self, Invocation, Reading, Runner, Target};
+use super::details::{self, Details};
+use super::instance::Role;
+use super::matching::{Match, Matcher, Sighting};
+use super::program::Program;
+use crate::base::secret::{self, Carried};
+use crate::platform::filesystem::FileId;
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Handle};
+use crate::platform::table;
+
+/// How often descendants that come and go are looked at before none of them counts as the program.
+const MOST_LOOKS: u32 = 1000;
+
+/// A process that may run a program.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Identity, arguments, executable.
+    pub details: Details,
+    /// Its command line, read.
+    pub reading: Reading,
+    /// Its working folder; of one that has been removed, as by a deploy, where it was.
+    pub cwd: Option<PathBuf>,
+    /// The tokens in its environment and in its arguments.
+    pub carried: Vec<Carried>,
+    /// Its environment may not be read, so that it may carry others.
+    pub is_hidden: bool,
+    /// The folders of its `PYTHONPATH`.
+    python_path: Vec<PathBuf>,
+    /// Whether its root folder is another one than ours: then equal paths are different files.
+    other_root: bool,
+    /// What it reads its program from, where that is its standard input.
+    stdin: Option<PathBuf>,
+}
+
+impl Candidate {
+    /// Reads a process; `None` if it is gone, a zombie or a kernel thread.
+    pub fn read(handle: &Handle, cmdline: &[u8]) -> Option<Self> {
+        let details = Details::with_argv(handle, proc::words(cmdline))?;
+        let reading = argv::read(&details.argv, details.exe.as_deref());
+        let cwd = handle.link("cwd").map(|cwd| proc::undeleted(&cwd));
+        let mut candidate = Self {
+            details,
+            reading,
+            cwd,
+            carried: Vec::new(),
+            is_hidden: false,
+            python_path: Vec::new(),
+            other_root: false,
+            stdin: None,
+        };
+        let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
+        let environ = handle.read("environ");
+        candidate.is_hidden = environ.is_err();
+        let environ = environ.unwrap_or_default();
+        candidate.python_path = details::python_path(&environ, candidate.cwd.as_deref());
+        candidate.carried = secret::carried(&environ, &candidate.details.argv);
+        candidate.other_root = has_other_root(handle);
+        candidate.stdin = matches!(invocation.target, Target::Stdin).then(|| handle.link("fd/0")).flatten();
+        Some(candidate)
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity {
+        self.details.identity
+    }
+
+    /// Whether it runs the program.
+    pub fn judge(&self, matcher: &Matcher<'_>) -> Option<Match> {
+        let Reading::Runs(invocation) = &self.reading else { return None };
+        let identify = |path: &Path| Handle::open(self.identity().pid)?.id_inside(path);
+        let resolve = |path: &Path| path.canonicalize().ok().filter(|_| !self.other_root);
+        let found = matcher.judge(&Sighting {
+            invocation,
+            exe: self.details.exe.as_deref(),
+            cwd: self.cwd.as_deref(),
+            stdin: self.stdin.as_deref(),
+            python_path: &self.python_path,
+            other_root: self.other_root,
+            identify: &identify,
+            resolve: &resolve,
+        });
+        // Files were looked up by its PID.
+        found.filter(|_| self.identity().is_alive())
+    }
+
+    /// Whether it may run a program for all that can be seen, although no rule says so: a script whose name does not tell
+    /// what it is, in a folder that cannot be read. One that has ended meanwhile shows no folder either, and nothing was
+    /// missed in it.
+    pub fn is_blind(&self) -> bool {
+        let Reading::Runs(invocation) = &self.reading else { return false };
+        let tells_nothing = match &invocation.target {
+            Target::Stdin | Target::Inline(_) => true,
+            Target::Script(script) => script.is_relative() && !argv::has_script_extension(script.as_os_str()),
+            Target::Module(_) | Target::Worker | Target::Executable(_) => false,
+        };
+        let lives = || Handle::open(self.identity().pid).and_then(|handle| handle.stat());
+        tells_nothing && self.cwd.is_none() && lives().is_some_and(|stat| !stat.is_exiting())
+    }
+
+    /// The arguments behind the program.
+    pub fn args(&self) -> &[std::ffi::OsString] {
+        match &self.reading {
+            Reading::Runs(invocation) => &invocation.args,
+            Reading::Wraps(_) => &[],
+        }
+    }
+
+    /// What it runs, as its own command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    pub fn program(&self) -> Option<Program> {
+        match &self.reading {
+            Reading::Runs(_) if self.has_title() => None,
+            Reading::Runs(invocation) => {
+                Program::of_invocation(invocation, self.details.exe.as_deref(), self.cwd.as_deref()?)
+            }
+            Reading::Wraps(_) => None,
+        }
+    }
+
+    /// Whether it runs under an interpreter and shows no command line of one.
+    pub fn has_title(&self) -> bool {
+        let Reading::Runs(invocation) = &self.reading else { return false };
+        match (&invocation.target, self.details.argv.as_slice()) {
+            (Target::Executable(_), _) => invocation.runner != Runner::Native,
+            // A title of one word reads as an interpreter without a script.
+            (Target::Stdin, [word]) => Runner::of_name(argv::base(word)).is_none(),
+            _ => false,
+        }
+    }
+
+    /// Its role where it does not run the program.
+    pub fn role(&self) -> Role {
+        match &self.reading {
+            Reading::Wraps(_) => Role::Wrapper,
+            Reading::Runs(Invocation { target: Target::Worker, .. }) => Role::Worker,
+            Reading::Runs(_) => Role::Other,
+        }
+    }
+}
+
+fn has_other_root(handle: &Handle) -> bool {
+    static OURS: OnceLock<Option<FileId>> = OnceLock::new();
+    let ours = *OURS.get_or_init(|| FileId::of(Path::new("/")));
+    match (handle.id_of("root"), ours) {
+        (Some(root), Some(ours)) => root != ours,
+        _ => false,
+    }
+}
+
+/// The living descendants of these processes that run the program, whatever their token and arguments. Cheap: only the
+/// descendants are looked at.
+///
+/// "None" is the answer of a moment in which the descendants stood still: one that forks and ends while they are looked at
+/// (a daemon on its way into the background) would hide its child from a single look.
+pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
+    let matcher = Matcher::new(program);
+    let list = || table::descendants(roots).unwrap_or_default();
+    let mut below = list();
+    for _ in 0..MOST_LOOKS {
+        let running: Vec<Identity> = below.iter().filter_map(|&pid| runs(pid, &matcher)).collect();
+        // Twice: a process can pass from one parent to the next between the reading of the one and of the other.
+        let seen = std::mem::replace(&mut below, list());
+        if !running.is_empty() || (seen == below && seen == list()) {
+            return running;
+        }
+    }
+    Vec::new()
+}
+
+fn runs(pid: i32, matcher: &Matcher<'_>) -> Option<Identity> {
+    let handle = Handle::open(pid)?;
+    let cmdline = handle.read("cmdline").ok()?;
+    let candidate = Candidate::read(&handle, &cmdline)?;
+    candidate.judge(matcher).map(|_| candidate.identity())
+}

@@ -1,0 +1,121 @@
+//! Who else is connected with a bot's token: by the kernel's list of connections, of which the bot's own instances explain
+//! only a part.
+//!
+//! Where it cannot be told what such a process runs (`-c`, a title, a server that loads the app), it is an instance of the
+//! bot; where it runs another program, it is another bot of that token.
+
+use std::io;
+
+use super::connections::{self, Servers};
+use super::find::{self, Found, Search};
+use super::likely::{self, is_go_between};
+use super::sweep::{Matches, Sweep};
+use crate::base::secret::TokenId;
+use crate::platform::identity::Identity;
+use crate::process::argv::{Reading, Runner, Target};
+use crate::process::candidate::Candidate;
+use crate::process::instance::Instance;
+use crate::process::matching::{Confidence, Match};
+use crate::process::origin::Starter;
+use crate::process::program::Program;
+use crate::settings::Caller;
+
+/// Programs that load somebody's bot: what they run cannot be told by their own names.
+const LOADERS: [&str; 14] = [
+    "uvicorn",
+    "gunicorn",
+    "hypercorn",
+    "daphne",
+    "granian",
+    "uwsgi",
+    "waitress-serve",
+    "flask",
+    "fastapi",
+    "streamlit",
+    "ipykernel_launcher",
+    "jupyter",
+    "celery",
+    "pytest",
+];
+
+/// Another program that has the token of a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// Its process.
+    pub process: Identity,
+    /// What it runs.
+    pub program: String,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// The token.
+    pub token: TokenId,
+}
+
+impl Bearer {
+    fn of(candidate: &Candidate, token: TokenId) -> Self {
+        let command = candidate.details.command();
+        let program = candidate.program().map_or_else(|| command.clone(), |program| program.to_string());
+        Self { process: candidate.identity(), program, command, token }
+    }
+}
+
+/// Every process that has one of these tokens: in a variable, in an argument, or in the file that it would read. Those that
+/// merely hand it on are left out.
+///
+/// # Errors
+/// If the process table cannot be read.
+pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> {
+    if tokens.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (sweep, all) = likely::find(&likely::Marks::default(), caller)?;
+    let seeds = all.iter().flat_map(|one| one.matches.keys());
+    let bearer = |pid: &i32| {
+        let candidate = sweep.get(Identity::of(*pid)?)?;
+        let shown = candidate.carried.iter().map(|one| one.token.id()).find(|token| tokens.contains(token));
+        let token =
+            shown.or_else(|| likely::token_in_file(candidate, caller)).filter(|token| tokens.contains(token))?;
+        Some(Bearer::of(candidate, token))
+    };
+    Ok(seeds.filter_map(bearer).collect())
+}
+
+/// Adds those that are instances, and returns the others; and how many connections belong to nobody who can be read.
+pub fn add(sweep: &mut Sweep, mut found: Found, search: &Search<'_>, servers: &Servers) -> (Found, Vec<Bearer>, usize) {
+    let known: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
+    let unexplained = connections::unexplained(servers, known.into_iter());
+    let mut tokens: Vec<TokenId> = found.instances.iter().filter_map(Instance::known_token).cloned().collect();
+    tokens.extend(search.token.clone());
+    let mut rivals = Vec::new();
+    let mut matches = Matches::new();
+    for (process, _) in unexplained.owners {
+        let Some(candidate) = sweep.read(process).filter(|one| !is_go_between(&one.details)) else { continue };
+        let carried = candidate.carried.iter().map(|one| one.token.id()).find(|token| tokens.contains(token));
+        let Some(token) = carried.filter(|_| !Starter::of(&candidate.details).is_carrier()) else { continue };
+        if is_anybodys(candidate) {
+            matches.insert(process.pid, Match { confidence: Confidence::Token, doubt: None, file: None });
+        } else {
+            rivals.push(Bearer::of(candidate, token));
+        }
+    }
+    if !matches.is_empty() {
+        let more = find::sorted(sweep, &matches, search, &mut |_| Some(true));
+        found.instances.extend(more.instances);
+        found.instances.sort_by_key(|one| one.root.start_ticks);
+        found.probable.extend(more.probable);
+    }
+    (found, rivals, unexplained.unowned)
+}
+
+/// Whether what a process runs cannot be told from its command line.
+fn is_anybodys(candidate: &Candidate) -> bool {
+    let Reading::Runs(invocation) = &candidate.reading else { return false };
+    let is_loader = |program: &Program| LOADERS.contains(&program.short_name().as_str());
+    match invocation.target {
+        Target::Executable(_) if invocation.runner == Runner::Native => {
+            candidate.program().is_some_and(|one| is_loader(&one))
+        }
+        Target::Inline(_) | Target::Stdin | Target::Worker | Target::Executable(_) => true,
+        Target::Script(_) | Target::Module(_) => candidate.program().is_none_or(|one| is_loader(&one)),
+    }
+}

@@ -1,0 +1,390 @@
+//! Likely bots, where nothing is named: what carries a token, would read one from its file, is connected to Telegram, holds
+//! or claims a bot's lock, or was started under one by the journal. Whoever is found by one of these ways brings in every
+//! process of its program.
+//!
+//! Not promised: a bot that shows none of these, and one whose token several programs carry but none is seen to use.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use super::marks::Mark;
+use super::scripts;
+use super::sweep::{Matches, Sweep};
+use super::tokens::Reader;
+use super::whose::Users;
+use crate::base::secret::{self, TokenId};
+use crate::journal::{Event, What};
+use crate::platform::identity::{Identity, lineage};
+use crate::platform::proc::Handle;
+use crate::platform::table::{self, Hit};
+use crate::process::argv::{Reading, Runner, Target};
+use crate::process::candidate::Candidate;
+use crate::process::details::Details;
+use crate::process::instance::InFile;
+use crate::process::matching::{Confidence, Match, Matcher};
+use crate::process::origin::Starter;
+use crate::process::program::Program;
+use crate::settings::Caller;
+
+/// What marks a process as a bot's, token or not.
+#[derive(Debug, Default)]
+pub struct Marks {
+    /// Connected to Telegram, or to the server of the environment.
+    pub connected: HashSet<Identity>,
+    /// Holders of a bot's lock, and those that claim one. Where that is solobot, `flock(1)` or a shell, what they run is
+    /// meant.
+    pub holders: Vec<Identity>,
+    /// Programs of which it is known that they are bots: what the folder's scripts and units start.
+    pub programs: Vec<Program>,
+}
+
+/// One program that is likely a bot's, and who runs it.
+#[derive(Debug)]
+pub struct Likely {
+    /// The program; `None` where it cannot be told (`-c`, standard input, a title).
+    pub program: Option<Program>,
+    /// Its processes.
+    pub matches: Matches,
+    /// Whether one of them shows more than a token that it may have inherited: a connection, a lock, a text that polls.
+    pub is_strong: bool,
+}
+
+/// Everything that is likely a bot, and what was read for it.
+///
+/// # Errors
+/// If the process table cannot be read.
+pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
+    let run_under_lock = run_by(&marks.holders)?;
+    let listing = table::list_by_executable(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
+    let mut sweep = Sweep::new(listing.total, listing.unreadable);
+    let mut seeds: Vec<Seed> = Vec::new();
+    let mut rest: Vec<&Hit> = Vec::new();
+    for hit in &listing.hits {
+        let environ = match Handle::open(hit.pid).map(|handle| handle.read("environ")) {
+            Some(Ok(environ)) => environ,
+            Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                sweep.count_blind(hit.pid);
+                Vec::new()
+            }
+            _ => continue,
+        };
+        let has_token = !secret::carried(&environ, &crate::platform::proc::words(&hit.cmdline)).is_empty();
+        let is_held = run_under_lock.contains(&hit.pid);
+        let is_connected = marks.connected.iter().any(|process| process.pid == hit.pid);
+        if !has_token && !is_held && !is_connected {
+            rest.push(hit);
+            continue;
+        }
+        sweep.add(hit);
+        let Some(candidate) = Identity::of(hit.pid).and_then(|process| sweep.get(process)) else { continue };
+        if runs_itself(candidate) && (has_token || !is_go_between(&candidate.details)) {
+            seeds.push(Seed::of(candidate, is_held || is_connected));
+        }
+    }
+    // Whoever would read a token from a file counts where nobody else has that token.
+    let known: HashSet<TokenId> = seeds.iter().filter_map(|seed| seed.token.clone()).collect();
+    for hit in rest.iter().filter(|hit| is_of_interpreter(hit)) {
+        sweep.add(hit);
+        let Some(candidate) = Identity::of(hit.pid).and_then(|process| sweep.get(process)) else { continue };
+        let Some(seed) = by_file(candidate, caller) else { continue };
+        if seed.is_strong || seed.token.as_ref().is_some_and(|token| !known.contains(token)) {
+            seeds.push(seed);
+        }
+    }
+    let seeds = without_starters(seeds);
+    let mut all = by_program(seeds);
+    for program in &marks.programs {
+        if all.iter().all(|one| !is_of(one, program)) {
+            all.push(Likely { program: Some(program.clone()), matches: Matches::new(), is_strong: true });
+        }
+    }
+    bring_in(&mut sweep, &mut all, &rest);
+    all.retain(|one| !one.matches.is_empty());
+    Ok((sweep, all))
+}
+
+/// A process by which a likely bot was found.
+#[derive(Debug)]
+struct Seed {
+    process: Identity,
+    program: Option<Program>,
+    command: String,
+    token: Option<TokenId>,
+    is_strong: bool,
+    found: Match,
+}
+
+impl Seed {
+    fn of(candidate: &Candidate, is_marked: bool) -> Self {
+        let program = candidate.program().map(Program::anyhow);
+        let token = secret::used(&candidate.carried, &[], None).map(secret::Token::id);
+        let Reading::Runs(invocation) = &candidate.reading else { return Self::bare(candidate, program, token) };
+        let confidence = match invocation.target {
+            Target::Worker | Target::Inline(_) | Target::Stdin => Confidence::Probable,
+            _ if program.is_none() => Confidence::Probable,
+            _ if token.is_some() => Confidence::Token,
+            Target::Script(_) | Target::Executable(_) => Confidence::File,
+            Target::Module(_) => Confidence::Module,
+        };
+        let polls = || program.as_ref().and_then(Program::place).is_some_and(|file| scripts::polls(&file));
+        let is_strong = is_marked || polls();
+        let found = Match { confidence, doubt: None, file: None };
+        Self { is_strong, found, ..Self::bare(candidate, program, token) }
+    }
+
+    fn bare(candidate: &Candidate, program: Option<Program>, token: Option<TokenId>) -> Self {
+        let found = Match { confidence: Confidence::Probable, doubt: None, file: None };
+        let command = candidate.details.command();
+        Self { process: candidate.identity(), program, command, token, is_strong: false, found }
+    }
+}
+
+/// A script or module whose `.env` file has a token, as far as such a program could read it.
+fn by_file(candidate: &Candidate, caller: Caller) -> Option<Seed> {
+    let token = token_in_file(candidate, caller)?;
+    Some(Seed { token: Some(token), ..Seed::of(candidate, false) })
+}
+
+/// The token in the `.env` file of a script or a module.
+pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
+    let program = candidate.program().filter(|program| program.is_script_or_module() && runs_itself(candidate))?;
+    let users = Users::of(Some(&program), caller, &[]);
+    let by = Handle::open(candidate.identity().pid).and_then(|handle| handle.credentials())?;
+    let reader = Reader { by: Some(&by), owners: users.all(), own: &[] };
+    let place = program.place();
+    match reader.find(place.as_deref().and_then(Path::parent), candidate.cwd.as_deref()) {
+        InFile::Token { token, .. } => Some(token),
+        InFile::Nothing | InFile::Unclear => None,
+    }
+}
+
+/// Whether it runs a program of its own, rather than handing on what it was given: shells, managers, wrappers, ssh, tmux.
+fn runs_itself(candidate: &Candidate) -> bool {
+    let Reading::Runs(invocation) = &candidate.reading else { return false };
+    invocation.runner != Runner::Shell && !Starter::of(&candidate.details).is_carrier()
+}
+
+/// Of a process and one that it started with the same token, one is the bot: what shows more than the token, else the upper
+/// one, whose helper the other is. (`python supervisor.py` hands the token on to the bot that it starts.)
+fn without_starters(seeds: Vec<Seed>) -> Vec<Seed> {
+    let at: HashMap<i32, usize> = seeds.iter().enumerate().map(|(at, seed)| (seed.process.pid, at)).collect();
+    let is_same = |one: &Seed, other: &Seed| match (&one.program, &other.program) {
+        (Some(one), Some(other)) => one.is_same_but_for_args(other),
+        _ => false,
+    };
+    let mut dropped = HashSet::new();
+    for (below, seed) in seeds.iter().enumerate() {
+        for above in lineage(seed.process.pid).skip(1).filter_map(|pid| at.get(&pid).copied()) {
+            let upper = &seeds[above];
+            if upper.token.is_some() && upper.token == seed.token && !is_same(upper, seed) {
+                dropped.insert(if seed.is_strong && !upper.is_strong { above } else { below });
+            }
+        }
+    }
+    seeds.into_iter().enumerate().filter(|(at, _)| !dropped.contains(at)).map(|(_, seed)| seed).collect()
+}
+
+/// One entry a program, the oldest first; what runs no program that can be told stands with its likes.
+fn by_program(mut seeds: Vec<Seed>) -> Vec<Likely> {
+    seeds.sort_by_key(|seed| (seed.process.start_ticks, seed.process.pid));
+    let mut all: Vec<(String, Likely)> = Vec::new();
+    for seed in seeds {
+        let is_its = |(command, likely): &(String, Likely)| match (&likely.program, &seed.program) {
+            (Some(one), Some(other)) => one.is_same_but_for_args(other),
+            (None, None) => *command == seed.command,
+            _ => false,
+        };
+        let at = all.iter().position(is_its).unwrap_or_else(|| {
+            let program = seed.program.clone();
+            all.push((seed.command.clone(), Likely { program, matches: Matches::new(), is_strong: false }));
+            all.len() - 1
+        });
+        let likely = &mut all[at].1;
+        likely.is_strong |= seed.is_strong;
+        likely.matches.insert(seed.process.pid, seed.found);
+    }
+    all.into_iter().map(|(_, likely)| likely).collect()
+}
+
+fn is_of(likely: &Likely, program: &Program) -> bool {
+    likely.program.as_ref().is_some_and(|own| own.is_same_but_for_args(program))
+}
+
+/// Every process of the programs that were found.
+fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Hit]) {
+    for likely in all {
+        let Some(program) = &likely.program else { continue };
+        let matcher = Matcher::new(program);
+        rest.iter().filter(|hit| matcher.may_be(hit)).for_each(|hit| sweep.add(hit));
+        // What only the seed knew of itself stays.
+        likely.matches.extend(sweep.matches(&matcher));
+    }
+}
+
+fn is_of_interpreter(hit: &Hit) -> bool {
+    let path = hit.exe.as_deref().or_else(|| hit.cmdline.split(|&byte| byte == 0).next()).unwrap_or_default();
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let name = std::str::from_utf8(name).unwrap_or_default();
+    Runner::of_name(name.as_ref()).is_some_and(|runner| !matches!(runner, Runner::Shell | Runner::Native))
+}
+
+/// What the holders of locks run, through solobot, shells and wrappers.
+fn run_by(holders: &[Identity]) -> io::Result<HashSet<i32>> {
+    let mut found = HashSet::new();
+    if holders.is_empty() {
+        return Ok(found);
+    }
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (child, parent) in table::parents()? {
+        children.entry(parent).or_default().push(child);
+    }
+    let mut seen = HashSet::new();
+    let mut next: Vec<i32> = holders.iter().filter(|holder| holder.is_alive()).map(|holder| holder.pid).collect();
+    while let Some(pid) = next.pop() {
+        let details = Handle::open(pid).and_then(|handle| Details::read(&handle)).filter(|_| seen.insert(pid));
+        match details.map(|details| Starter::of(&details).is_carrier()) {
+            Some(true) => next.extend(children.get(&pid).into_iter().flatten()),
+            Some(false) => drop(found.insert(pid)),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Those that hold a bot's lock by these marks.
+pub fn holders(marks: &[Mark]) -> Vec<Identity> {
+    marks.iter().flat_map(|mark| &mark.holders).copied().collect()
+}
+
+/// The processes for which solobot took a lock, by its journal, and which run still.
+pub fn started_by_journal(events: &[Event]) -> Vec<Identity> {
+    let mut last: BTreeMap<&Path, &Event> = BTreeMap::new();
+    for event in events {
+        let Some(lock) = &event.lock else { continue };
+        if matches!(event.event, What::LockTaken | What::LockWaited | What::LockTakenOver | What::LockReleased) {
+            last.insert(lock, event);
+        }
+    }
+    let taken = last.into_values().filter(|event| event.event != What::LockReleased);
+    let process = |event: &Event| {
+        let process = Identity::of(event.pid?)?;
+        let started = jiff::Timestamp::try_from(process.started_at()?).ok()?;
+        (started <= event.time + jiff::SignedDuration::from_secs(2)).then_some(process)
+    };
+    taken.filter_map(process).collect()
+}
+
+/// Programs that are connected to Telegram for other reasons than a bot's: clients, proxies, the Bot API server itself.
+const GO_BETWEENS: [&str; 30] = [
+    "telegram-desktop",
+    "Telegram",
+    "telegram-cli",
+    "telegram-bot-api",
+    "firefox",
+    "firefox-bin",
+    "firefox-esr",
+    "chrome",
+    "chromium",
+    "brave",
+    "msedge",
+    "opera",
+    "nginx",
+    "haproxy",
+    "caddy",
+    "envoy",
+    "squid",
+    "tinyproxy",
+    "microsocks",
+    "privoxy",
+    "danted",
+    "3proxy",
+    "ss-local",
+    "sing-box",
+    "xray",
+    "v2ray",
+    "clash",
+    "mihomo",
+    "tor",
+    "sshd",
+];
+
+/// Whether it is one of them.
+pub fn is_go_between(details: &Details) -> bool {
+    let names = [details.exe.as_deref(), details.argv.first().map(Path::new)];
+    let mut names = names.into_iter().flatten().filter_map(|path| path.file_name()?.to_str());
+    names.any(|name| GO_BETWEENS.contains(&name.trim_end_matches(" (deleted)").trim_end_matches(':')))
+}
+
+/// Programs that inherit a shell's variables and never poll.
+const TOOLS: [&[u8]; 62] = [
+    b"sleep",
+    b"tail",
+    b"head",
+    b"cat",
+    b"less",
+    b"more",
+    b"grep",
+    b"egrep",
+    b"rg",
+    b"awk",
+    b"gawk",
+    b"mawk",
+    b"sed",
+    b"vi",
+    b"vim",
+    b"nvim",
+    b"nano",
+    b"emacs",
+    b"micro",
+    b"helix",
+    b"hx",
+    b"man",
+    b"git",
+    b"ssh",
+    b"scp",
+    b"sftp",
+    b"rsync",
+    b"curl",
+    b"wget",
+    b"docker",
+    b"podman",
+    b"kubectl",
+    b"top",
+    b"htop",
+    b"btop",
+    b"watch",
+    b"ps",
+    b"pgrep",
+    b"journalctl",
+    b"systemctl",
+    b"ssh-agent",
+    b"gpg-agent",
+    b"dbus-daemon",
+    b"tee",
+    b"tr",
+    b"sort",
+    b"cut",
+    b"xargs",
+    b"find",
+    b"ls",
+    b"make",
+    b"cargo",
+    b"rustc",
+    b"gcc",
+    b"ld",
+    b"psql",
+    b"redis-cli",
+    b"sqlite3",
+    b"screen",
+    b"tmux",
+    b"solobot",
+    b"ffmpeg",
+];
+
+/// Whether a path, or the first argument of a command line, names such a program.
+fn is_tool(text: &[u8]) -> bool {
+    let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
+    let name = text[..end].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    TOOLS.contains(&name)
+}

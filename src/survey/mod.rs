@@ -1,0 +1,394 @@
+//! What runs here, and what is known about it: the one place that answers, for every subcommand alike.
+//!
+//! A subcommand asks once, for the bots that are named or for whatever looks like a bot on this machine, and gets one value.
+//! Whoever is found by one sign (program, token, connection, lock, record, journal) brings in every process of that program;
+//! which of them are one bot is decided in one place ([`crate::process::same_bot`]), whose they are in another ([`whose`]).
+//!
+//! A bot's name is the one that it has in solobot.toml, else its program's ([`crate::process::program::Program::short_name`]).
+//! Two bots without a name of their own may be called alike; what is said of them to people then names the file or the token
+//! too ([`FoundBot::label`]).
+//!
+//! Invariants: nothing is changed and nothing is sent, but for the name of a self-hosted server where connections are asked
+//! for; what could not be seen is counted. Not promised: that what was found still runs when the caller looks at it; whoever
+//! acts checks the [`Identity`] again (`process::terminate`).
+
+pub mod bearers;
+pub mod connections;
+pub mod find;
+pub mod folder;
+pub mod journal;
+pub mod likely;
+pub mod locks;
+pub mod logs;
+pub mod marks;
+pub mod scripts;
+pub mod servers;
+pub mod sweep;
+pub mod tokens;
+pub mod whose;
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+use self::bearers::Bearer;
+use self::connections::{Evidence, Polling, Servers, Subject};
+use self::find::{Found, Search};
+use self::likely::Likely;
+use self::locks::Locks;
+use self::sweep::Sweep;
+use crate::base::env;
+use crate::base::error::Error;
+use crate::base::secret::TokenId;
+use crate::journal::Journal;
+use crate::lock::covered::Covered;
+use crate::lock::layouts;
+use crate::lock::state::{State, inspect};
+use crate::platform::identity::Identity;
+use crate::platform::proc;
+use crate::process::instance::{InFile, Instance};
+use crate::process::matching::{Confidence, Doubt, Matcher};
+use crate::process::origin;
+use crate::process::program::{self, Program};
+use crate::settings::{Bot, Caller, Settings};
+use crate::telegram::source::{self, Source};
+
+/// What was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Each distinct bot.
+    pub bots: Vec<FoundBot>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be inspected: more instances may run.
+    pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes (`hidepid=`): the same.
+    pub hidden: bool,
+    /// Whole sentences for the operator.
+    pub warnings: Vec<String>,
+}
+
+/// One bot, and what runs of it.
+#[derive(Debug, Clone)]
+pub struct FoundBot {
+    /// The bot as it is named; one that nobody has named as `-m` would name it.
+    pub bot: Bot,
+    /// Which of the bots that were asked for it is.
+    pub asked: usize,
+    /// What people call it: its name, and what tells it from another of that name.
+    pub label: String,
+    /// Its instances, and what may be one.
+    pub found: Found,
+    /// Its locks.
+    pub locks: Locks,
+    /// Its token, as far as it may be shown.
+    pub token: Option<TokenId>,
+    /// Other programs that are connected with its token.
+    pub rivals: Vec<Bearer>,
+    /// So many connections to the API server belong to processes that could not be read.
+    pub unowned: usize,
+    /// What was seen of its instances' connections, where that was asked for, by their roots.
+    evidence: HashMap<Identity, Evidence>,
+}
+
+impl FoundBot {
+    fn new(bot: Bot, found: Found, locks: Locks) -> Self {
+        let configured = bot.token.resolve().ok().flatten().map(|resolved| resolved.token.id());
+        let seen = found.mine().find_map(Instance::known_token).cloned();
+        Self {
+            label: bot.name.clone(),
+            asked: 0,
+            token: seen.or(configured),
+            bot,
+            found,
+            locks,
+            rivals: Vec::new(),
+            unowned: 0,
+            evidence: HashMap::new(),
+        }
+    }
+
+    /// How an instance stands to the bot's lock.
+    pub fn covered(&self, instance: &Instance) -> Covered {
+        Covered::of(&instance.members, &instance.ancestors, &self.locks.own)
+    }
+
+    /// What was seen of its connections, if they were looked at for long enough.
+    pub fn evidence(&self, instance: &Instance) -> Option<&Evidence> {
+        self.evidence.get(&instance.root)
+    }
+
+    /// Whoever holds layout B's lock beside the program and is no instance: such a bot polls.
+    pub fn holders_beside(&self) -> Vec<Identity> {
+        let all = [&self.locks.own].into_iter().chain(&self.locks.others);
+        let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
+        let is_known = |holder: &Identity| self.found.all().any(|one| one.kin().any(|pid| pid == holder.pid));
+        let holders =
+            beside.filter(|facts| matches!(facts.state, State::Held { .. })).flat_map(|facts| facts.state.holders());
+        holders.copied().filter(|holder| !is_known(holder)).collect()
+    }
+}
+
+impl Survey {
+    /// Refuses a program that names no file and that nothing runs.
+    ///
+    /// # Errors
+    /// [`program::Error::Missing`].
+    pub fn refuse_nothing(&self) -> Result<(), program::Error> {
+        let mut with_program = self.bots.iter().filter_map(|one| Some((one, one.bot.program.as_ref()?)));
+        with_program.try_for_each(|(one, program)| one.found.refuse_nothing(program))
+    }
+
+    /// Looks at the connections of all instances at the same time, several times as long as `pause` says so.
+    pub fn look_at_connections(
+        &mut self,
+        servers: &mut dyn FnMut(&Bot) -> Servers,
+        pause: &mut dyn FnMut(Duration) -> bool,
+    ) {
+        // A name is looked up only for somebody.
+        let has_any = |one: &FoundBot| one.found.mine().next().is_some();
+        let servers: Vec<Servers> =
+            self.bots.iter().map(|one| if has_any(one) { servers(&one.bot) } else { Servers::default() }).collect();
+        let all =
+            self.bots.iter().zip(&servers).flat_map(|(one, servers)| one.found.mine().map(move |it| (it, servers)));
+        let (roots, subjects): (Vec<Identity>, Vec<Subject<'_>>) =
+            all.map(|(one, servers)| (one.root, Subject { members: &one.members, servers })).unzip();
+        let seen = connections::look_pausing(&subjects, pause);
+        let seen: HashMap<Identity, Evidence> =
+            roots.into_iter().zip(seen).filter_map(|(root, evidence)| Some((root, evidence?))).collect();
+        for bot in &mut self.bots {
+            let own = bot.found.mine().map(|one| one.root);
+            bot.evidence = own.filter_map(|root| Some((root, seen.get(&root)?.clone()))).collect();
+        }
+    }
+}
+
+/// Whoever looks, again and again perhaps.
+pub struct Surveyor<'a> {
+    settings: &'a Settings,
+    /// What managers have said about the instances that they keep.
+    answers: origin::Answers,
+}
+
+impl<'a> Surveyor<'a> {
+    /// With these settings.
+    pub fn new(settings: &'a Settings) -> Self {
+        Self { settings, answers: origin::Answers::default() }
+    }
+
+    /// Forgets what managers have said.
+    pub fn forget(&mut self) {
+        self.answers = origin::Answers::default();
+    }
+
+    /// Looks at these bots; at whatever looks like one, where there is none of them.
+    ///
+    /// # Errors
+    /// If the process table cannot be read.
+    pub fn look(&mut self, bots: &[Bot]) -> Result<Survey, Error> {
+        if bots.is_empty() { self.look_around(&[]) } else { self.look_at(bots) }
+    }
+
+    /// Looks at these bots.
+    ///
+    /// # Errors
+    /// If the process table cannot be read.
+    pub fn look_at(&mut self, bots: &[Bot]) -> Result<Survey, Error> {
+        let caller = self.settings.context().caller;
+        let mut survey = Survey::default();
+        let searches: Vec<Option<Search<'_>>> = bots
+            .iter()
+            .map(|bot| {
+                let program = bot.program.as_ref()?;
+                let token = token_of(bot, caller).unwrap_or_else(|error| {
+                    survey.warnings.push(format!("{}: token unknown: {error}", bot.name));
+                    None
+                });
+                let own = variables_of(bot);
+                let longer = self.settings.longer_arguments(bot);
+                Some(Search { program, token, own, longer, users: bot.users.clone(), caller })
+            })
+            .collect();
+        let matchers: Vec<Matcher<'_>> = searches.iter().flatten().map(|search| Matcher::new(search.program)).collect();
+        let mut sweep = Sweep::of_programs(&matchers).map_err(listing)?;
+        for bot in bots.iter().filter(|bot| bot.program.is_some()) {
+            if let Some((process, argv)) = marks::started_under(&bot.lock) {
+                sweep.retitle(process, &argv);
+            }
+        }
+        let mut matchers = matchers.iter();
+        for (asked, (bot, search)) in bots.iter().zip(&searches).enumerate() {
+            let Some((search, matcher)) = search.as_ref().and_then(|search| Some((search, matchers.next()?))) else {
+                survey.bots.push(FoundBot { asked, ..self.without_program(bot) });
+                continue;
+            };
+            let servers = servers::known_of_bot(bot);
+            let found = find::find(&mut sweep, matcher, search, &mut |one| is_connected(one, &servers));
+            let (found, rivals, unowned) = bearers::add(&mut sweep, found, search, &servers);
+            for one in self.distinct(bot, found) {
+                survey.bots.push(FoundBot { asked, rivals: rivals.clone(), unowned, ..one });
+            }
+        }
+        Ok(finished(survey, &sweep))
+    }
+
+    /// Looks at whatever looks like a bot on this machine, and at what runs these programs.
+    ///
+    /// # Errors
+    /// If the process table cannot be read.
+    pub fn look_around(&mut self, programs: &[Program]) -> Result<Survey, Error> {
+        let context = self.settings.context();
+        let servers = servers::of_machine(context);
+        let connected: HashSet<Identity> =
+            connections::connected(&servers).map_err(listing)?.into_iter().map(|(process, _)| process).collect();
+        let unowned = connections::unexplained(&servers, connected.iter().copied()).unowned;
+        let mut holders = likely::holders(&marks::all().map_err(listing)?);
+        holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home().as_deref())));
+        holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
+        let marks = likely::Marks { connected, holders, programs: programs.to_vec() };
+        let (mut sweep, all) = likely::find(&marks, context.caller).map_err(listing)?;
+        let mut survey = Survey::default();
+        for likely in all {
+            let bots = self.likely_bots(&mut sweep, &likely, &servers);
+            survey.bots.extend(bots.into_iter().map(|bot| FoundBot { unowned, ..bot }));
+        }
+        survey.bots.sort_by_key(|one| one.found.all().map(|instance| instance.root.start_ticks).min());
+        Ok(finished(survey, &sweep))
+    }
+
+    fn likely_bots(&mut self, sweep: &mut Sweep, likely: &Likely, servers: &Servers) -> Vec<FoundBot> {
+        let context = self.settings.context();
+        let nothing = Program::script(Path::new("/"));
+        let search = Search::new(likely.program.as_ref().unwrap_or(&nothing), context.caller);
+        let found = find::sorted(sweep, &likely.matches, &search, &mut |one| is_connected(one, servers));
+        let Some(first) = found.instances.first().or(found.probable.first()) else { return Vec::new() };
+        let cwd = first.cwd.clone().unwrap_or_else(|| "/".into());
+        let bot = match &likely.program {
+            Some(program) => self.settings.bot_running(program, &cwd),
+            None => self.settings.bot_of_process(&first.command, &cwd),
+        };
+        self.distinct(&bot, found)
+    }
+
+    /// A bot of which only a lock, or a token, is known.
+    fn without_program(&self, bot: &Bot) -> FoundBot {
+        let locks = locks::of_bot(bot, &Found::default(), self.settings.context());
+        FoundBot::new(bot.clone(), Found::default(), locks)
+    }
+
+    /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name, or
+    /// differing tokens, can mean several.
+    fn distinct(&mut self, bot: &Bot, found: Found) -> Vec<FoundBot> {
+        let all = found.distinct();
+        let narrowed = |mut found: Found| {
+            found.forecast(&mut self.answers);
+            let mut own = bot.clone();
+            let running = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()));
+            if let Some((program, cwd)) = running {
+                own = own.running(program, cwd);
+            }
+            let locks = locks::of_bot(&own, &found, self.settings.context());
+            promote_holders(&mut found, &locks);
+            FoundBot::new(own, found, locks)
+        };
+        all.into_iter().map(narrowed).collect()
+    }
+}
+
+fn listing(source: std::io::Error) -> Error {
+    Error::Io { action: "list processes".into(), source }
+}
+
+fn finished(mut survey: Survey, sweep: &Sweep) -> Survey {
+    survey.processes = sweep.processes;
+    survey.uninspected = sweep.uninspected();
+    survey.hidden = proc::hides_others();
+    label(&mut survey.bots);
+    survey
+}
+
+/// Of several bots of one name each is told by its program's file; where that is the same, by its token.
+fn label(bots: &mut [FoundBot]) {
+    let names: Vec<String> = bots.iter().map(|one| one.bot.name.clone()).collect();
+    let places: Vec<Option<String>> =
+        bots.iter().map(|one| one.bot.program.as_ref().map(ToString::to_string)).collect();
+    for (at, bot) in bots.iter_mut().enumerate() {
+        let alike: Vec<usize> = (0..names.len()).filter(|&other| other != at && names[other] == names[at]).collect();
+        if alike.is_empty() {
+            continue;
+        }
+        let has_own_place = alike.iter().all(|&other| places[other] != places[at]);
+        let token = bot.token.as_ref().map(|token| format!("bot id {}, token {}", token.bot_id, token.fingerprint));
+        let apart = if has_own_place { places[at].clone() } else { token };
+        if let Some(apart) = apart {
+            bot.label = format!("{} ({apart})", names[at]);
+        }
+    }
+}
+
+/// Whether an instance is connected to the servers; `None` where that cannot be seen.
+fn is_connected(instance: &Instance, servers: &Servers) -> Option<bool> {
+    let subject = Subject { members: &instance.members, servers };
+    match connections::look(&[subject]).first()?.polling {
+        Polling::Yes => Some(true),
+        Polling::No => Some(false),
+        Polling::Unknown(_) => None,
+    }
+}
+
+/// What is doubtful for the sake of its token or its folder, and holds the bot's own lock, is the bot.
+fn promote_holders(found: &mut Found, locks: &Locks) {
+    let is_holder = |one: &Instance| {
+        matches!(one.doubt, Some(Doubt::TokenUnseen | Doubt::OtherFolder))
+            && Covered::of(&one.members, &one.ancestors, &locks.own) == Covered::Holder
+    };
+    let (holders, doubtful): (Vec<Instance>, Vec<Instance>) =
+        std::mem::take(&mut found.probable).into_iter().partition(is_holder);
+    found.probable = doubtful;
+    let sure = |one: Instance| Instance { confidence: Confidence::File, doubt: None, ..one };
+    found.instances.extend(holders.into_iter().map(sure));
+    found.instances.sort_by_key(|one| one.root.start_ticks);
+}
+
+/// Living processes that a lock of the field's layouts names, whether or not they hold it.
+fn claimants(paths: &[std::path::PathBuf]) -> Vec<Identity> {
+    let claimed = |path: &std::path::PathBuf| match inspect(path).state {
+        State::OwnerAliveUnlocked(process) => vec![process],
+        state => state.holders().to_vec(),
+    };
+    paths.iter().flat_map(claimed).collect()
+}
+
+/// The token of the bot that is looked for.
+///
+/// The current folder's `.env` counts only if the program, which reads the one beside its script first, would find no
+/// other token there.
+///
+/// # Errors
+/// It cannot be read: whoever only looks goes on without.
+fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, source::Error> {
+    let resolved = bot.token.resolve()?;
+    let known = resolved.map(|resolved| resolved.token.id());
+    let is_sure = resolved.is_some_and(|resolved| !matches!(resolved.source, Source::EnvFile { .. }));
+    if is_sure || bot.configured {
+        return Ok(known);
+    }
+    let users = whose::Users::of(bot.program.as_ref(), caller, &bot.users);
+    let reader = tokens::Reader { by: None, owners: users.all(), own: &[] };
+    let place = bot.program.as_ref().and_then(Program::place);
+    Ok(match reader.find(place.as_deref().and_then(Path::parent), None) {
+        InFile::Token { token, .. } if known.as_ref().is_none_or(|known| *known == token) => Some(token),
+        InFile::Token { .. } | InFile::Unclear => None,
+        InFile::Nothing => known,
+    })
+}
+
+/// The variables that carry the bot's token, besides the usual ones.
+fn variables_of(bot: &Bot) -> Vec<String> {
+    let names = bot.token.sources().iter().flat_map(|source| match source {
+        Source::Variable(name) => vec![name.clone()],
+        Source::EnvFile { names, .. } => names.clone(),
+        Source::File(_) | Source::Untrusted { .. } => Vec::new(),
+    });
+    names.filter(|name| !env::TOKENS.contains(&name.as_str())).collect()
+}

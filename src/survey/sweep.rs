@@ -1,0 +1,253 @@
+//! One pass over the processes, for all that is asked about them.
+//!
+//! Invariant: solobot itself is never in it, and what could not be read is counted. sysinfo has no say: a process is there
+//! because `/proc` says so.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+
+use jiff::Timestamp;
+
+use crate::base::secret::{self, Token, TokenId};
+use crate::platform::identity::{Identity, ancestry};
+use crate::platform::proc::Handle;
+use crate::platform::table::{self, Hit};
+use crate::platform::user;
+use crate::process::argv::{self, Reading};
+use crate::process::candidate::Candidate;
+use crate::process::details::Details;
+use crate::process::instance::{self, InFile, Instance, Node, Role};
+use crate::process::matching::{Match, Matcher};
+use crate::process::origin;
+
+/// The processes that run a program, by PID, and how sure that is.
+pub type Matches = HashMap<i32, Match>;
+
+/// What was read of the processes.
+pub struct Sweep {
+    candidates: BTreeMap<i32, Candidate>,
+    /// Every ancestor of a match or a worker, candidates included.
+    ancestors: HashMap<i32, Details>,
+    /// solobot and what is above it.
+    lineage: Vec<i32>,
+    users: HashMap<u32, String>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be read at all.
+    unreadable: usize,
+    /// Those of which something that the decision needs could not be read.
+    blind: HashSet<i32>,
+}
+
+/// How a process's token is chosen among those that it carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice<'a> {
+    /// The variables of the bot's own.
+    pub own: &'a [String],
+    /// The bot's token, where it is known.
+    pub wanted: Option<&'a TokenId>,
+}
+
+impl Sweep {
+    /// Reads what may run one of these programs.
+    ///
+    /// # Errors
+    /// The process table cannot be read.
+    pub fn of_programs(matchers: &[Matcher<'_>]) -> io::Result<Self> {
+        if matchers.is_empty() {
+            return Ok(Self::new(0, 0));
+        }
+        let listing =
+            table::list_by_executable(&|exe| matchers.iter().any(|matcher| matcher.may_be_run_by(exe)), &|cmdline| {
+                matchers.iter().any(|matcher| matcher.may_run(cmdline))
+            })?;
+        let mut sweep = Self::new(listing.total, listing.unreadable);
+        for hit in &listing.hits {
+            sweep.add(hit);
+        }
+        Ok(sweep)
+    }
+
+    /// One in which nothing has been read yet.
+    pub fn new(processes: usize, unreadable: usize) -> Self {
+        Self {
+            candidates: BTreeMap::new(),
+            ancestors: HashMap::new(),
+            lineage: ancestry().collect(),
+            users: HashMap::new(),
+            processes,
+            unreadable,
+            blind: HashSet::new(),
+        }
+    }
+
+    /// How many processes could not be inspected.
+    pub fn uninspected(&self) -> usize {
+        self.unreadable + self.blind.len()
+    }
+
+    /// What could not be judged in another way than by its program: its environment, say.
+    pub fn count_blind(&mut self, pid: i32) {
+        self.blind.insert(pid);
+    }
+
+    /// Adds a process of a listing, if it is not there yet.
+    pub fn add(&mut self, hit: &Hit) {
+        if !self.candidates.contains_key(&hit.pid) && self.lineage.first() != Some(&hit.pid) {
+            let read = Handle::open(hit.pid).and_then(|handle| Candidate::read(&handle, &hit.cmdline));
+            self.candidates.extend(read.map(|candidate| (hit.pid, candidate)));
+        }
+    }
+
+    /// Adds a process by its PID, if it is not there yet, and returns it.
+    pub fn read(&mut self, process: Identity) -> Option<&Candidate> {
+        if !self.candidates.contains_key(&process.pid) {
+            let handle = Handle::open(process.pid)?;
+            let cmdline = handle.read("cmdline").ok()?;
+            self.add(&Hit { pid: process.pid, cmdline, exe: None });
+        }
+        self.get(process)
+    }
+
+    /// A process that was read.
+    pub fn get(&self, process: Identity) -> Option<&Candidate> {
+        self.candidates.get(&process.pid).filter(|candidate| candidate.identity() == process)
+    }
+
+    /// All that were read.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.candidates.values()
+    }
+
+    /// Puts the command line that a process is known to have been started with in the place of a title.
+    pub fn retitle(&mut self, process: Identity, argv: &[String]) {
+        let has_title = self.read(process).is_some_and(Candidate::has_title);
+        if has_title && let Some(handle) = Handle::open(process.pid) {
+            let known = Candidate::read(&handle, argv.join("\0").as_bytes());
+            let known = known.filter(|candidate| candidate.identity() == process);
+            self.candidates.extend(known.map(|candidate| (process.pid, candidate)));
+        }
+    }
+
+    /// The processes that run the program.
+    pub fn matches(&mut self, matcher: &Matcher<'_>) -> Matches {
+        let mut found = Matches::new();
+        for (&pid, candidate) in &self.candidates {
+            match candidate.judge(matcher) {
+                Some(one) => drop(found.insert(pid, one)),
+                None if candidate.is_blind() => drop(self.blind.insert(pid)),
+                None => {}
+            }
+        }
+        found
+    }
+
+    /// Folds matches into instances, oldest first.
+    pub fn instances(&mut self, matches: &Matches, choice: Choice<'_>) -> Vec<Instance> {
+        let nodes = self.nodes(matches, choice);
+        let trees = instance::fold(&nodes, &self.lineage);
+        trees.iter().filter_map(|tree| self.instance(tree, &nodes, matches, choice)).collect()
+    }
+
+    /// The part of the process tree that matters, for folding.
+    fn nodes(&mut self, matches: &Matches, choice: Choice<'_>) -> instance::Nodes {
+        let mut nodes = instance::Nodes::new();
+        let mut parents = Vec::new();
+        for (&pid, candidate) in &self.candidates {
+            let role = if matches.contains_key(&pid) {
+                let token = used(candidate, choice).map(|token| token.fingerprint().to_owned());
+                Role::Match(token)
+            } else {
+                candidate.role()
+            };
+            let stat = &candidate.details.stat;
+            match role {
+                Role::Other => continue,
+                Role::Match(_) | Role::Worker => parents.push(stat.parent),
+                Role::Wrapper => {}
+            }
+            nodes.insert(pid, Node { identity: candidate.identity(), parent: stat.parent, role });
+        }
+        for parent in parents {
+            self.climb(parent);
+        }
+        for (&pid, details) in &self.ancestors {
+            let is_wrapper = || matches!(argv::read(&details.argv, details.exe.as_deref()), Reading::Wraps(_));
+            nodes.entry(pid).or_insert_with(|| Node {
+                identity: details.identity,
+                parent: details.stat.parent,
+                role: if is_wrapper() { Role::Wrapper } else { Role::Other },
+            });
+        }
+        nodes
+    }
+
+    /// Reads the ancestors from here up, as far as they are not known yet.
+    fn climb(&mut self, from: i32) {
+        let mut next = from;
+        while next > 0 && !self.ancestors.contains_key(&next) {
+            let Some(details) = Handle::open(next).and_then(|handle| Details::read(&handle)) else { return };
+            let parent = details.stat.parent;
+            self.ancestors.insert(next, details);
+            next = parent;
+        }
+    }
+
+    fn instance(
+        &mut self,
+        tree: &instance::Tree,
+        nodes: &instance::Nodes,
+        matches: &Matches,
+        choice: Choice<'_>,
+    ) -> Option<Instance> {
+        let identities =
+            |pids: &[i32]| pids.iter().filter_map(|pid| Some(nodes.get(pid)?.identity)).collect::<Vec<_>>();
+        let root = self.candidates.get(&tree.root())?;
+        let found = matches.get(&tree.root())?;
+        let credentials = Handle::open(tree.root()).and_then(|handle| handle.credentials());
+        // Gone between two reads: it is no instance any more.
+        if credentials.is_none() && !root.identity().is_alive() {
+            return None;
+        }
+        let uid = credentials.map(|credentials| credentials.uid);
+        let user = uid.map(|uid| self.users.entry(uid).or_insert_with(|| user::name(uid)).clone());
+        let members: Vec<&Candidate> = tree.members.iter().filter_map(|pid| self.candidates.get(pid)).collect();
+        let mut carried: Vec<TokenId> =
+            members.iter().flat_map(|member| &member.carried).map(|one| one.token.id()).collect();
+        carried.sort();
+        carried.dedup();
+        Some(Instance {
+            root: root.identity(),
+            members: identities(&tree.members),
+            wrappers: identities(&tree.wrappers),
+            ancestors: identities(&tree.ancestors),
+            uid,
+            user: user.unwrap_or_default(),
+            started: started(root.identity()),
+            command: root.details.command(),
+            cwd: root.cwd.clone(),
+            args: root.args().to_vec(),
+            program: root.program(),
+            confidence: found.confidence,
+            doubt: found.doubt,
+            origin: origin::of(&root.details, &tree.ancestors, &self.ancestors),
+            state: root.details.stat.state,
+            token: members.iter().find_map(|member| used(member, choice)).map(Token::id),
+            carried,
+            in_file: InFile::Nothing,
+            is_hidden: members.iter().any(|member| member.is_hidden),
+            bot: 0,
+        })
+    }
+}
+
+/// The token that a process uses, as far as it shows that.
+fn used<'a>(candidate: &'a Candidate, choice: Choice<'_>) -> Option<&'a Token> {
+    secret::used(&candidate.carried, choice.own, choice.wanted)
+}
+
+/// To a second.
+fn started(process: Identity) -> Timestamp {
+    let started = process.started_at().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
+    Timestamp::from_second(started.as_second()).unwrap_or_default()
+}

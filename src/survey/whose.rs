@@ -1,0 +1,56 @@
+//! Whose a process is: one of a user who has nothing to do with the bot must neither be stopped for it nor pass for it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::platform::proc::Handle;
+use crate::process::instance::Instance;
+use crate::process::matching::Stranger;
+use crate::process::origin;
+use crate::process::program::Program;
+use crate::settings::Caller;
+
+/// The users whose processes are the bot's: the caller, root, the owners of the program and of its folder, and whom the
+/// configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Users(Vec<u32>);
+
+impl Users {
+    /// Those of a program. What has been removed belonged to whoever owns the nearest folder that is left.
+    pub fn of(program: Option<&Program>, caller: Caller, configured: &[u32]) -> Self {
+        let place = program.and_then(Program::place);
+        let owner = |path: &Path| path.ancestors().find_map(|path| Some(fs::metadata(path).ok()?.uid()));
+        let owners = place.iter().flat_map(|path| [owner(path), path.parent().and_then(owner)]).flatten();
+        let mut users: Vec<u32> = [caller.uid, 0].into_iter().chain(caller.sudo_uid).chain(owners).collect();
+        users.extend(configured);
+        users.sort_unstable();
+        users.dedup();
+        Self(users)
+    }
+
+    /// Whether a process of that user is the bot's. Of one whose user cannot be read nothing is concluded.
+    pub fn include(&self, uid: Option<u32>) -> bool {
+        uid.is_none_or(|uid| self.0.contains(&uid))
+    }
+
+    /// They.
+    pub fn all(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+/// What is known of a stranger's process. `is_connected` looks at its connections, where nothing else tells; `None`: they
+/// cannot be looked at.
+pub fn judge(instance: &Instance, is_connected: impl FnOnce(&Instance) -> Option<bool>) -> Stranger {
+    let handle = Handle::open(instance.root.pid);
+    let cgroup = handle.and_then(|handle| handle.read("cgroup").ok()).unwrap_or_default();
+    if instance.known_token().is_some() || origin::is_put_by_root(&String::from_utf8_lossy(&cgroup)) {
+        return Stranger::Likely;
+    }
+    match is_connected(instance) {
+        Some(true) => Stranger::Likely,
+        Some(false) if !instance.is_hidden => Stranger::Unlikely,
+        Some(false) | None => Stranger::Hidden,
+    }
+}
