@@ -41,6 +41,7 @@ readonly NEEDED=(
     'strace strace'
     'tinyproxy tinyproxy-bin'
     'microsocks microsocks'
+    'dropbear dropbear-bin'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

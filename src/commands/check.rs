@@ -286,8 +286,7 @@ fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
 fn has_conflicts(bot: &FoundBot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
     let now = Timestamp::now();
     let rival = bot.found.probable.iter().find(|one| one.doubt != Some(Doubt::OtherRoot));
-    let settled = if rival.is_some() { instance.started } else { instance.started + STARTS_IN };
-    let since = (now - YOUNG).max(settled);
+    let since = if rival.is_some() { now - YOUNG } else { (now - YOUNG).max(instance.started + STARTS_IN) };
     let label = &bot.label;
     let inputs = logs::of_bot(bot).inputs;
     if inputs.is_empty() || since > now {

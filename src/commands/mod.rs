@@ -84,6 +84,12 @@ fn purpose(command: &Command) -> Purpose {
         Command::Status(_) | Command::Check(_) | Command::Doctor(_) | Command::Conflicts(_) | Command::Metrics(_) => {
             Purpose::Looking
         }
+        Command::KillDuplicates(cli::KillDuplicates { stopping, .. }) | Command::Stop(cli::Stop { stopping, .. })
+            if stopping.dry_run =>
+        {
+            Purpose::Looking
+        }
+        Command::CleanStale(args) if args.dry_run => Purpose::Looking,
         Command::Acquire(_)
         | Command::Release(_)
         | Command::KillDuplicates(_)

@@ -177,7 +177,7 @@ pub fn logs(fresh: Counts) -> Logs {
 
 /// A log with so many conflicts in the last minutes.
 pub fn fresh_conflicts(count: u64) -> Logs {
-    Logs { day: count, ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() }) }
+    Logs { day: count, recent: count, ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() }) }
 }
 
 /// What one finding says about one bot: level, PIDs, command.

@@ -60,6 +60,8 @@ pub enum Doubt {
     OtherFolder,
     /// A token is known of other instances of the program but not of this one.
     TokenUnseen,
+    /// The bot's program is a shell script, whose text starts what this process runs.
+    StartedByScript,
     /// It is the process of a user who has nothing to do with the bot.
     AnotherUser(Stranger),
 }
@@ -98,6 +100,7 @@ impl Doubt {
             Self::OtherArguments => "other arguments, token unknown",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
+            Self::StartedByScript => "it runs what the bot's script starts",
             Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
             Self::AnotherUser(Stranger::Unlikely) => {
                 "its user owns neither the program nor its folder, and it has neither the token nor a connection"
@@ -111,7 +114,9 @@ impl Doubt {
     /// The rule of doubt: the same file with the same arguments and a token that cannot be seen is the bot.
     pub fn starting(self) -> Starting {
         match self {
-            Self::OtherFolder | Self::TokenUnseen | Self::AnotherUser(Stranger::Likely) => Starting::Counts,
+            Self::OtherFolder | Self::TokenUnseen | Self::StartedByScript | Self::AnotherUser(Stranger::Likely) => {
+                Starting::Counts
+            }
             Self::UnknownFolder | Self::AnotherUser(Stranger::Hidden) => Starting::CannotTell,
             Self::Inline
             | Self::OtherRoot

@@ -30,7 +30,7 @@ fn diagnosis(diagnosis: &Diagnosis, width: Option<usize>) -> String {
     }
     text.push('\n');
     if diagnosis.bots.is_empty() {
-        text.push_str("looked for processes with a bot's token in their environment or a connection to Telegram, and for the usual locks: \
+        text.push_str("looked for processes with a bot's token or a connection to Telegram, for scripts that poll, and for the usual locks: \
              none\n");
     }
     for bot in &diagnosis.bots {

@@ -14,7 +14,7 @@ pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String 
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
         let why = why_no_bot(outcome.file.as_deref());
-        let _ = writeln!(text, "\n{why}, there is no flag, and no process looks like a Telegram bot");
+        let _ = writeln!(text, "\n{why}, no flag names a bot, and no process looks like a Telegram bot");
         let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
         let _ = match &outcome.file {
             Some(file) => writeln!(text, "  to name one: [bots.main] and script = \"main.py\" in {}", file.display()),

@@ -91,6 +91,11 @@ impl Settings {
         &self.context
     }
 
+    /// The file's bots without any flag, in the file's order.
+    pub fn bots(&self) -> &[Bot] {
+        &self.bots
+    }
+
     /// The names of the file's bots, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.bots.iter().map(|bot| bot.name.as_str())

@@ -81,7 +81,7 @@ pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> 
 }
 
 /// Adds those that are instances, and returns the others; and how many connections belong to nobody who can be read.
-pub fn add(sweep: &mut Sweep, mut found: Found, search: &Search<'_>, servers: &Servers) -> (Found, Vec<Bearer>, usize) {
+pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &Servers) -> (Vec<Bearer>, usize) {
     let known: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
     let unexplained = connections::unexplained(servers, known.into_iter());
     let mut tokens: Vec<TokenId> = found.instances.iter().filter_map(Instance::known_token).cloned().collect();
@@ -104,7 +104,7 @@ pub fn add(sweep: &mut Sweep, mut found: Found, search: &Search<'_>, servers: &S
         found.instances.sort_by_key(|one| one.root.start_ticks);
         found.probable.extend(more.probable);
     }
-    (found, rivals, unexplained.unowned)
+    (rivals, unexplained.unowned)
 }
 
 /// Whether what a process runs cannot be told from its command line.

@@ -72,7 +72,7 @@ pub fn find(
 /// If the process table cannot be read.
 pub fn quickly(search: &Search<'_>) -> io::Result<Found> {
     let matcher = Matcher::new(search.program);
-    let mut sweep = Sweep::of_programs(std::slice::from_ref(&matcher))?;
+    let mut sweep = Sweep::of_programs(&[&matcher])?;
     Ok(find(&mut sweep, &matcher, search, &mut |_| None))
 }
 
@@ -222,6 +222,22 @@ impl Found {
             bots[at].probable.push(one);
         }
         bots
+    }
+
+    /// Adds what a shell script, the bot's program, would start: by hand that is a second bot beside it.
+    pub fn add_started_by_script(&mut self, started: Self) {
+        let is_below = |one: &Instance, own: &Instance| {
+            own.members.contains(&one.root) || one.descends_from(own.root.pid) || own.root == one.root
+        };
+        for one in
+            started.instances.into_iter().chain(started.probable.into_iter().filter(|one| is(one, Starting::Counts)))
+        {
+            if !self.all().any(|own| is_below(&one, own)) {
+                let doubt = one.doubt.or(Some(Doubt::StartedByScript));
+                self.probable.push(Instance { confidence: Confidence::Probable, doubt, ..one });
+            }
+        }
+        self.probable.sort_by_key(|one| one.root.start_ticks);
     }
 
     /// Whether an instance runs the same file or module as these, with whatever arguments.

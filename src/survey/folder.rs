@@ -1,14 +1,13 @@
 //! Which bot is meant where nothing is named and there is no solobot.toml: the one whose lock lies in the current folder,
 //! else the only likely one of this folder.
 //!
-//! A lock's owner record says which program it is, where a file there may be believed as solobot.toml would be; else
-//! whatever runs here and would take that lock says it. Not promised: a bot whose record has gone and that does not run.
+//! A lock's owner record says which program it is, where a file there may be believed as solobot.toml would be; else the
+//! only script that polls, or whatever runs here and would take that lock. Where nothing says it, the lock alone is judged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Surveyor;
-use super::{marks, scripts};
+use super::{FoundBot, Survey, Surveyor, marks, scripts};
 use crate::base::error::{Error, typed};
 use crate::cli::Selection;
 use crate::lock::layouts;
@@ -59,42 +58,78 @@ pub fn select_one(
     }
 }
 
-/// The bots of the current folder.
+/// The bots of the current folder: one a program. Whoever looks at it tells several with one program apart.
 fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
     let cwd = &settings.context().cwd;
     let locks = locks_in(cwd);
-    let of_lock = |lock: &PathBuf| (lock.clone(), program_of(lock, settings));
-    let known: Vec<(PathBuf, Option<Program>)> = locks.iter().map(of_lock).collect();
-    if !known.is_empty() && known.iter().all(|(_, program)| program.is_some()) {
-        let bot = |(lock, program): &(PathBuf, Option<Program>)| settings.bot_of_lock_file(lock, program.as_ref());
-        return Ok(known.iter().map(bot).collect());
+    let mut known: Vec<(PathBuf, Option<Program>)> =
+        locks.iter().map(|lock| (lock.clone(), program_of(lock, settings))).collect();
+    if let [(_, program @ None)] = known.as_mut_slice() {
+        *program = only_script(settings);
     }
-    let survey = Surveyor::new(settings).look_around(&[])?;
-    let is_here = |bot: &Bot| bot.lock.parent() == Some(cwd);
-    let running: Vec<&Bot> = survey.bots.iter().map(|one| &one.bot).filter(|bot| is_here(bot)).collect();
-    let mut found: Vec<Bot> = Vec::new();
-    for (lock, program) in &known {
-        let of_lock =
-            |one: &&super::FoundBot| is_here(&one.bot) && (one.locks.own.path == *lock || one.bot.lock == *lock);
-        let own: Vec<&Bot> = survey.bots.iter().filter(of_lock).map(|one| &one.bot).collect();
-        if program.is_some() || own.is_empty() {
-            found.push(settings.bot_of_lock_file(lock, program.as_ref()));
-        } else {
-            let with_lock = own.iter().map(|bot| settings.bot_of_lock_file(lock, bot.program.as_ref()));
-            found.extend(with_lock);
+    // Who runs need not be asked where the locks say it all.
+    let is_clear = !known.is_empty() && known.iter().all(|(_, program)| program.is_some());
+    let survey = if is_clear { Survey::default() } else { Surveyor::new(settings).look_around(&[])? };
+    let running: Vec<&FoundBot> = survey.bots.iter().filter(|one| one.bot.lock.parent() == Some(cwd)).collect();
+    let mut here = Here::default();
+    for (lock, program) in known {
+        let is_its = |one: &&&FoundBot| one.locks.own.path == lock || one.bot.lock == lock;
+        let own: Vec<Program> = match program {
+            Some(program) => vec![program],
+            None => running.iter().filter(is_its).filter_map(|one| one.bot.program.clone()).collect(),
+        };
+        if own.is_empty() {
+            here.without_program.push(settings.bot_of_lock_file(&lock, None));
+        }
+        for program in own {
+            here.add(program, Some(lock.clone()));
         }
     }
-    if found.is_empty() {
-        found.extend(running.into_iter().cloned());
+    if here.is_empty() {
+        for one in running {
+            match &one.bot.program {
+                Some(program) => here.add(program.clone(), None),
+                None => here.without_program.push(one.bot.clone()),
+            }
+        }
     }
-    if found.is_empty() {
+    if here.is_empty() {
         let scripts = scripts::polling_in(cwd).into_iter().map(|script| format!("-m {}", typed(&script)));
         let elsewhere = survey.bots.iter().map(|one| one.bot.typed());
         let why = settings.why_no_bot();
         let message = format!("which bot? {why}, and neither a lock nor a running bot is in this folder");
         return Err(proposing(message, command, scripts.chain(elsewhere)));
     }
-    Ok(found)
+    Ok(here.bots(settings))
+}
+
+/// What was found in a folder.
+#[derive(Default)]
+struct Here {
+    programs: Vec<(Program, Vec<PathBuf>)>,
+    without_program: Vec<Bot>,
+}
+
+impl Here {
+    fn is_empty(&self) -> bool {
+        self.programs.is_empty() && self.without_program.is_empty()
+    }
+
+    fn add(&mut self, program: Program, lock: Option<PathBuf>) {
+        match self.programs.iter_mut().find(|(known, _)| known.is_same_but_for_args(&program)) {
+            Some((_, locks)) => locks.extend(lock),
+            None => self.programs.push((program, lock.into_iter().collect())),
+        }
+    }
+
+    fn bots(self, settings: &Settings) -> Vec<Bot> {
+        let cwd = &settings.context().cwd;
+        let of_program = |(program, locks): &(Program, Vec<PathBuf>)| match locks.as_slice() {
+            [lock] => settings.bot_of_lock_file(lock, Some(program)),
+            _ => settings.bot_running(program, cwd),
+        };
+        self.programs.iter().map(of_program).chain(self.without_program).collect()
+    }
 }
 
 /// An error that names the commands which were perhaps meant.
@@ -114,6 +149,16 @@ fn locks_in(folder: &Path) -> Vec<PathBuf> {
     let mut locks: Vec<PathBuf> = files.filter(|path| layouts::lies_beside_its_bot(path)).collect();
     locks.sort();
     locks
+}
+
+/// The only script of the current folder that polls.
+fn only_script(settings: &Settings) -> Option<Program> {
+    let cwd = &settings.context().cwd;
+    let mut found = scripts::polling_in(cwd);
+    found.retain(|script| script.parent() == Some(cwd));
+    let [script] = found.as_slice() else { return None };
+    settings::may_believe(script, settings.context())?;
+    Some(Program::script(script))
 }
 
 /// The program that a lock was taken for last, where its owner record may be believed.

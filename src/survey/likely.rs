@@ -1,6 +1,6 @@
 //! Likely bots, where nothing is named: what carries a token, would read one from its file, is connected to Telegram, holds
-//! or claims a bot's lock, or was started under one by the journal. Whoever is found by one of these ways brings in every
-//! process of its program.
+//! or claims a bot's lock, was started under one by the journal, or is a script whose text polls. Whoever is found by one of
+//! these ways brings in every process of its program.
 //!
 //! Not promised: a bot that shows none of these, and one whose token several programs carry but none is seen to use.
 
@@ -82,12 +82,15 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
             seeds.push(Seed::of(candidate, is_held || is_connected));
         }
     }
-    // Whoever would read a token from a file counts where nobody else has that token.
+    // Whose text polls counts; whoever would read a token from a file, where nobody else has that token.
     let known: HashSet<TokenId> = seeds.iter().filter_map(|seed| seed.token.clone()).collect();
     for hit in rest.iter().filter(|hit| is_of_interpreter(hit)) {
         sweep.add(hit);
         let Some(candidate) = Identity::of(hit.pid).and_then(|process| sweep.get(process)) else { continue };
-        let Some(seed) = by_file(candidate, caller) else { continue };
+        if !runs_itself(candidate) || !candidate.program().is_some_and(|program| program.is_script_or_module()) {
+            continue;
+        }
+        let seed = Seed { token: token_in_file(candidate, caller), ..Seed::of(candidate, false) };
         if seed.is_strong || seed.token.as_ref().is_some_and(|token| !known.contains(token)) {
             seeds.push(seed);
         }
@@ -138,12 +141,6 @@ impl Seed {
         let command = candidate.details.command();
         Self { process: candidate.identity(), program, command, token, is_strong: false, found }
     }
-}
-
-/// A script or module whose `.env` file has a token, as far as such a program could read it.
-fn by_file(candidate: &Candidate, caller: Caller) -> Option<Seed> {
-    let token = token_in_file(candidate, caller)?;
-    Some(Seed { token: Some(token), ..Seed::of(candidate, false) })
 }
 
 /// The token in the `.env` file of a script or a module.

@@ -163,6 +163,34 @@ impl Survey {
     }
 }
 
+/// What is asked about one bot.
+struct Asked<'a> {
+    search: Search<'a>,
+    matcher: Matcher<'a>,
+    /// The programs that its script starts.
+    started: Vec<(Search<'a>, Matcher<'a>)>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(search: Search<'a>, started: &'a [Program]) -> Self {
+        let of_program = |program: &'a Program| (Search { program, ..search.clone() }, Matcher::new(program));
+        Self { matcher: Matcher::new(search.program), started: started.iter().map(of_program).collect(), search }
+    }
+
+    fn matchers(&self) -> impl Iterator<Item = &Matcher<'a>> {
+        std::iter::once(&self.matcher).chain(self.started.iter().map(|(_, matcher)| matcher))
+    }
+
+    fn find(&self, sweep: &mut Sweep, servers: &Servers) -> Found {
+        let is_connected = &mut |one: &Instance| is_connected(one, servers);
+        let mut found = find::find(sweep, &self.matcher, &self.search, is_connected);
+        for (search, matcher) in &self.started {
+            found.add_started_by_script(find::find(sweep, matcher, search, is_connected));
+        }
+        found
+    }
+}
+
 /// Whoever looks, again and again perhaps.
 pub struct Surveyor<'a> {
     settings: &'a Settings,
@@ -196,37 +224,40 @@ impl<'a> Surveyor<'a> {
     pub fn look_at(&mut self, bots: &[Bot]) -> Result<Survey, Error> {
         let caller = self.settings.context().caller;
         let mut survey = Survey::default();
-        let searches: Vec<Option<Search<'_>>> = bots
+        let started: Vec<Vec<Program>> =
+            bots.iter().map(|bot| bot.program.as_ref().map(Program::started_by_script).unwrap_or_default()).collect();
+        let asked: Vec<Option<Asked<'_>>> = bots
             .iter()
-            .map(|bot| {
+            .zip(&started)
+            .map(|(bot, started)| {
                 let program = bot.program.as_ref()?;
                 let token = token_of(bot, caller).unwrap_or_else(|error| {
                     survey.warnings.push(format!("{}: token unknown: {error}", bot.name));
                     None
                 });
-                let own = variables_of(bot);
                 let longer = self.settings.longer_arguments(bot);
-                Some(Search { program, token, own, longer, users: bot.users.clone(), caller })
+                let search =
+                    Search { program, token, own: variables_of(bot), longer, users: bot.users.clone(), caller };
+                Some(Asked::of(search, started))
             })
             .collect();
-        let matchers: Vec<Matcher<'_>> = searches.iter().flatten().map(|search| Matcher::new(search.program)).collect();
+        let matchers: Vec<&Matcher<'_>> = asked.iter().flatten().flat_map(Asked::matchers).collect();
         let mut sweep = Sweep::of_programs(&matchers).map_err(listing)?;
         for bot in bots.iter().filter(|bot| bot.program.is_some()) {
             if let Some((process, argv)) = marks::started_under(&bot.lock) {
                 sweep.retitle(process, &argv);
             }
         }
-        let mut matchers = matchers.iter();
-        for (asked, (bot, search)) in bots.iter().zip(&searches).enumerate() {
-            let Some((search, matcher)) = search.as_ref().and_then(|search| Some((search, matchers.next()?))) else {
-                survey.bots.push(FoundBot { asked, ..self.without_program(bot) });
+        for (number, (bot, asked)) in bots.iter().zip(&asked).enumerate() {
+            let Some(asked) = asked else {
+                survey.bots.push(FoundBot { asked: number, ..self.without_program(bot) });
                 continue;
             };
             let servers = servers::known_of_bot(bot);
-            let found = find::find(&mut sweep, matcher, search, &mut |one| is_connected(one, &servers));
-            let (found, rivals, unowned) = bearers::add(&mut sweep, found, search, &servers);
+            let mut found = asked.find(&mut sweep, &servers);
+            let (rivals, unowned) = bearers::add(&mut sweep, &mut found, &asked.search, &servers);
             for one in self.distinct(bot, found) {
-                survey.bots.push(FoundBot { asked, rivals: rivals.clone(), unowned, ..one });
+                survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), unowned, ..one });
             }
         }
         Ok(finished(survey, &sweep))

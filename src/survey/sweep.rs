@@ -9,7 +9,7 @@ use std::io;
 use jiff::Timestamp;
 
 use crate::base::secret::{self, Token, TokenId};
-use crate::platform::identity::{Identity, ancestry};
+use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::Handle;
 use crate::platform::table::{self, Hit};
 use crate::platform::user;
@@ -17,7 +17,7 @@ use crate::process::argv::{self, Reading};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
 use crate::process::instance::{self, InFile, Instance, Node, Role};
-use crate::process::matching::{Match, Matcher};
+use crate::process::matching::{Confidence, Match, Matcher};
 use crate::process::origin;
 
 /// The processes that run a program, by PID, and how sure that is.
@@ -53,7 +53,7 @@ impl Sweep {
     ///
     /// # Errors
     /// The process table cannot be read.
-    pub fn of_programs(matchers: &[Matcher<'_>]) -> io::Result<Self> {
+    pub fn of_programs(matchers: &[&Matcher<'_>]) -> io::Result<Self> {
         if matchers.is_empty() {
             return Ok(Self::new(0, 0));
         }
@@ -144,6 +144,7 @@ impl Sweep {
 
     /// Folds matches into instances, oldest first.
     pub fn instances(&mut self, matches: &Matches, choice: Choice<'_>) -> Vec<Instance> {
+        let matches = &without_doubtful_starters(matches);
         let nodes = self.nodes(matches, choice);
         let trees = instance::fold(&nodes, &self.lineage);
         trees.iter().filter_map(|tree| self.instance(tree, &nodes, matches, choice)).collect()
@@ -239,6 +240,23 @@ impl Sweep {
             bot: 0,
         })
     }
+}
+
+/// Of a process that is only perhaps the bot, and one below it that certainly is, the lower one is the bot: what starts it
+/// need not be one (`python -c '… bot.py …'`), and must not make it doubtful.
+fn without_doubtful_starters(matches: &Matches) -> Matches {
+    let is_doubtful = |one: &Match| one.confidence == Confidence::Probable;
+    let mut kept = matches.clone();
+    if matches.values().any(is_doubtful) {
+        for &pid in matches.iter().filter(|(_, one)| !is_doubtful(one)).map(|(pid, _)| pid) {
+            for above in lineage(pid).skip(1) {
+                if matches.get(&above).is_some_and(is_doubtful) {
+                    kept.remove(&above);
+                }
+            }
+        }
+    }
+    kept
 }
 
 /// The token that a process uses, as far as it shows that.

@@ -60,7 +60,7 @@ fn comes_back_and_that_is_said(test: &Test, bot: i32, by: &str) -> i32 {
 }
 
 /// A supervisord in the folder, with one program.
-fn supervisord(test: &Test, program: &str) -> Background {
+pub fn supervisord(test: &Test, program: &str) -> Background {
     test.write(
         "supervisord.conf",
         format!(

@@ -37,6 +37,21 @@ fn shows_deletes_and_proves() {
 }
 
 #[test]
+fn a_token_is_all_that_it_needs() {
+    alone(|test| {
+        let server = Standin::start();
+        server.rules().set_webhook(URL);
+        asking(test, &server, "delete-webhook").run().code(0).stdout_has(&["bot 123456789: webhook", "removed"]);
+        let json = asking(test, &server, "--json delete-webhook").run().code(0).json();
+        assert_eq!((&json["name"], &json["bot_id"]), (&"bot 123456789".into(), &"123456789".into()));
+        test.write("token", token());
+        let by_file = test.solobot("delete-webhook --token-file token").env("SOLOBOT_API_URL", &server.url()).run();
+        by_file.code(0).stdout_has(&["no webhook is set"]).stderr_has(&["chmod o-r"]);
+        test.solobot("delete-webhook").run().code(78).stderr_has(&["no token found", "--token-env NAME"]);
+    });
+}
+
+#[test]
 fn nothing_set_is_success_and_deletes_nothing() {
     alone(|test| {
         let server = Standin::start();

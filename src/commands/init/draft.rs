@@ -49,9 +49,9 @@ pub struct Entry {
     /// Who keeps it running, where it runs without a lock.
     #[serde(skip)]
     pub unlocked_under: Option<String>,
-    /// What it is called where nobody has named it.
+    /// What every subcommand calls it.
     #[serde(skip)]
-    short: String,
+    called: String,
 }
 
 impl Entry {
@@ -121,7 +121,8 @@ fn of_running(bot: &Running) -> Entry {
             "its folder is not here: it runs in a container, whose own file it needs, or the folder is gone".into(),
         );
     }
-    let mut entry = Entry { pids, evidence, doubtful: bot.is_elsewhere, ..bare(&bot.program, &bot.cwd) };
+    let mut entry =
+        Entry { pids, evidence, doubtful: bot.is_elsewhere, called: bot.name.clone(), ..bare(&bot.program, &bot.cwd) };
     entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     entry.unlocked_under = (!bot.is_locked).then(|| first.origin.to_string());
     entry.command = Some(bot.argv.clone());
@@ -194,7 +195,7 @@ fn bare(program: &Program, dir: &Path) -> Entry {
         evidence: Vec::new(),
         doubtful: false,
         unlocked_under: None,
-        short: program.short_name(),
+        called: program.short_name(),
     }
 }
 
@@ -223,8 +224,10 @@ fn tell_apart(entries: &mut Vec<Entry>) {
     let same = |one: &Entry, other: &Entry| key(one) == key(other);
     let mut kept: Vec<Entry> = Vec::new();
     for entry in entries.drain(..) {
-        let twin =
-            kept.iter_mut().find(|other| same(other, &entry) && other.args == entry.args && other.dir == entry.dir);
+        let twin = kept.iter_mut().find(|other| {
+            let is_same = same(other, &entry) && other.called == entry.called;
+            is_same && other.args == entry.args && other.dir == entry.dir
+        });
         let Some(twin) = twin else {
             kept.push(entry);
             continue;
@@ -265,12 +268,12 @@ fn name(entries: &mut [Entry]) {
             "script" => Path::new(&entry.program).parent().map_or_else(PathBuf::new, Path::to_owned),
             _ => PathBuf::from(&entry.dir),
         };
-        let short = entry.short.clone();
+        let called = entry.called.clone();
         let folder = plain(&own.file_name().unwrap_or_default().to_string_lossy());
-        let wanted = [short.clone(), folder.clone(), format!("{folder}-{short}")];
+        let wanted = [called.clone(), folder.clone(), format!("{folder}-{called}")];
         let mut wanted = wanted.into_iter().filter(|name| !name.is_empty());
         let name = wanted.find(|name| !taken.contains(name)).unwrap_or_else(|| {
-            let mut numbered = (2..=taken.len() + 2).map(|number| format!("{short}-{number}"));
+            let mut numbered = (2..=taken.len() + 2).map(|number| format!("{called}-{number}"));
             numbered.find(|name| !taken.contains(name)).unwrap_or_default()
         });
         taken.insert(name.clone());
@@ -279,7 +282,7 @@ fn name(entries: &mut [Entry]) {
 }
 
 /// What TOML takes for a key without quotes.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let dashed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
     dashed.trim_matches('-').to_owned()
 }

@@ -11,12 +11,13 @@ use crate::base::secret::{self, Token};
 use crate::lock::layouts;
 use crate::lock::state::State;
 use crate::platform::filesystem::{open_regular, read_bounded};
+use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::argv::has_script_extension;
 use crate::process::instance::{InFile, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
-use crate::survey::{FoundBot, Surveyor, scripts};
+use crate::survey::{FoundBot, Survey, Surveyor, locks, scripts};
 use crate::telegram::dotenv::DotEnv;
 use crate::telegram::source::MAX_BYTES;
 
@@ -59,6 +60,10 @@ pub struct Sight {
 /// A bot that runs: one program with one token.
 #[derive(Debug)]
 pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// Whether solobot.toml names it.
+    pub is_configured: bool,
     /// Its instances; at least one.
     pub instances: Vec<Instance>,
     /// What it runs.
@@ -108,7 +113,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     let found = scripts::polling_in(cwd);
     let started = units.iter().map(|unit| unit.program.clone());
     let programs: Vec<Program> = started.chain(found.iter().map(|script| Program::script(script))).collect();
-    let survey = Surveyor::new(settings).look_around(&programs)?;
+    let survey = survey(settings, &programs)?;
     let homes = [&context.config_home, &Some(context.system_config.clone())];
     let is_for_all = homes.into_iter().flatten().any(|home| home.join("solobot") == folder);
     let is_here = |path: &Path| path.starts_with(cwd) || (folder != cwd && path.starts_with(folder));
@@ -116,7 +121,10 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
         let place = bot.program.place();
         // What runs in a container is this project's if the project has that file too.
         let copy = place.as_ref().filter(|_| bot.is_elsewhere).and_then(|place| Some(cwd.join(place.file_name()?)));
-        is_here(&bot.cwd) || place.is_some_and(|place| is_here(&place)) || copy.is_some_and(|copy| copy.exists())
+        bot.is_configured
+            || is_here(&bot.cwd)
+            || place.is_some_and(|place| is_here(&place))
+            || copy.is_some_and(|copy| copy.exists())
     };
     let mut running: Vec<Running> = survey.bots.iter().filter_map(bot_of).collect();
     let has_any = running.iter().any(lies_here) || units.iter().any(|unit| is_here(&unit.dir));
@@ -146,6 +154,18 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None })
 }
 
+/// What runs: the file's bots under their names, and whatever else looks like one.
+fn survey(settings: &Settings, programs: &[Program]) -> Result<Survey, Error> {
+    let mut surveyor = Surveyor::new(settings);
+    let configured = surveyor.look_at(settings.bots())?;
+    let mut survey = surveyor.look_around(programs)?;
+    let known: Vec<Identity> =
+        configured.bots.iter().flat_map(|bot| &bot.found.instances).map(|one| one.root).collect();
+    survey.bots.retain(|bot| !bot.found.instances.iter().any(|one| known.contains(&one.root)));
+    survey.bots.splice(0..0, configured.bots);
+    Ok(survey)
+}
+
 /// Whether somebody's project lies in that folder.
 fn is_project(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -166,6 +186,8 @@ fn bot_of(bot: &FoundBot) -> Option<Running> {
     let is_elsewhere = handle.id_of("cwd").is_some_and(|id| here != Some((id.device, id.inode)));
     let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
     Some(Running {
+        name: bot.bot.name.clone(),
+        is_configured: bot.bot.configured,
         token: token_place(first, &program.default_lock_dir(&cwd)),
         lock: lock_of(bot),
         is_locked: !bot.locks.own.state.holders().is_empty(),
@@ -178,12 +200,12 @@ fn bot_of(bot: &FoundBot) -> Option<Running> {
     })
 }
 
-/// The lock that the bot holds or claims; else one of the field's that lies in its folder.
+/// The lock that the file names; the one that the bot holds or claims; else one of the field's that lies in its folder.
 fn lock_of(bot: &FoundBot) -> Option<Lock> {
     let facts = &bot.locks.own;
     let is_its = matches!(facts.state, State::OwnerAliveUnlocked(_)) || !facts.state.holders().is_empty();
     let is_there = facts.state != State::Absent;
-    (is_there && facts.path != bot.bot.lock).then(|| Lock { path: facts.path.clone(), is_its })
+    (is_there || locks::is_named(&bot.bot)).then(|| Lock { path: facts.path.clone(), is_its })
 }
 
 /// The variable that carries the token in the bot's environment, else the one in the `.env` that it reads.

@@ -110,7 +110,8 @@ pub fn run(
     context: Context,
     notify: &mut dyn Notify,
 ) -> Result<Outcome, Error> {
-    let settings = Settings::without_file(context);
+    // What the file calls its bots stays their name. The one that is to be replaced may be wrong.
+    let settings = Settings::load(global, context.clone()).unwrap_or_else(|_| Settings::without_file(context));
     let context = settings.context();
     let path = context.cwd.join(global.config.as_deref().unwrap_or(Path::new(settings::FILE_NAME)));
     // Before anything else: who is refused should not have to answer questions first.

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::draft::Entry;
+use super::draft::{self, Entry};
 use super::look::Sight;
 use crate::base::secret::mask;
 
@@ -58,7 +58,8 @@ pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
 }
 
 fn entry(entry: &Entry) -> String {
-    let mut lines = vec![format!("[bots.{}]", entry.name)];
+    let key = if draft::plain(&entry.name) == entry.name { entry.name.clone() } else { string(&entry.name) };
+    let mut lines = vec![format!("[bots.{key}]")];
     let mut set = |key: &str, value: String| lines.push(format!("{key} = {value}"));
     if !entry.dir.is_empty() {
         set("dir", string(&entry.dir));

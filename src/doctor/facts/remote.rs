@@ -95,7 +95,9 @@ pub struct Logs {
     pub unreadable: Vec<String>,
     /// The errors of the last minutes but those that a start or a takeover explains.
     pub fresh: Counts,
-    /// The conflicts of the last minutes that a start or a takeover explains.
+    /// All conflicts of the last minutes with another poller, explained or not.
+    pub recent: u64,
+    /// Those of them that a start or a takeover explains.
     pub settling: u64,
     /// The latest start or takeover.
     pub takeover: Option<Takeover>,
@@ -107,13 +109,6 @@ pub struct Logs {
     pub day: u64,
     /// What they look like.
     pub pattern: Option<Pattern>,
-}
-
-impl Logs {
-    /// The conflicts of the last minutes with another poller, whether or not a start or a takeover explains them.
-    pub fn conflicts_now(&self) -> u64 {
-        self.fresh.other_poller + self.settling
-    }
 }
 
 /// A moment from which on conflicts are normal for a while: the poll of whoever polled before is still held.

@@ -18,7 +18,7 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
         let summary = format!("{sure} instances of {} run instead of one", bot.name);
         (Level::Error, summary, stop_surplus(bot))
     } else {
-        let (level, why) = if bot.logs.conflicts_now() > 0 {
+        let (level, why) = if bot.logs.recent > 0 {
             (Level::Error, "conflicts are logged, and what could be the second one runs")
         } else {
             (Level::Warning, "whether these are one bot cannot be told")
@@ -129,6 +129,12 @@ mod tests {
         one.probable.push(other);
         let said = say(duplicate_instances, one.clone());
         assert_eq!((said[0].0, &said[0].1), (Level::Warning, &vec![10, 20]));
+        one.logs = fresh_conflicts(3);
+        assert_eq!(
+            say(duplicate_instances, one.clone())[0].0,
+            Level::Error,
+            "conflicts are logged: somebody polls beside"
+        );
         one.instances.clear();
         assert_eq!(say(duplicate_instances, one), []);
     }

@@ -78,12 +78,11 @@ fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
     let last = logs.last.map_or_else(String::new, |last| {
         format!(", the last one {} ago", show(now.duration_since(last).unsigned_abs()))
     });
-    let fresh = logs.conflicts_now();
     let mut lines = Vec::new();
-    if fresh > 0 {
+    if logs.recent > 0 {
         lines.push(format!(
             "{} with another poller in the last {}{last}, in {places}",
-            plural(fresh, "conflict"),
+            plural(logs.recent, "conflict"),
             show(FRESH)
         ));
     } else if logs.day > 0 {

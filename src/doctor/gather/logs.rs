@@ -51,6 +51,7 @@ pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Eve
         return logs;
     }
     logs.fresh = since(recent).0.totals;
+    logs.recent = logs.fresh.other_poller;
     if let Some(takeover) = &takeover
         && after(takeover.at, SETTLES) > recent
     {

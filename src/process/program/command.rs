@@ -8,11 +8,14 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::platform::filesystem::open_regular;
 use crate::platform::proc;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
 use super::{Args, Kind, Program, absolute};
 
+/// No shell script that starts a bot is longer.
+const LARGEST_SCRIPT: u64 = 64 * 1024;
 /// Wrappers inside wrappers: nobody nests deeper, and a package script may name itself.
 const DEEPEST: usize = 12;
 
@@ -21,6 +24,39 @@ impl Program {
     /// unknown script, `python -c`, an interactive shell).
     pub fn of_command(argv: &[OsString], cwd: &Path) -> Option<Self> {
         of_command(argv, cwd, DEEPEST)
+    }
+
+    /// The scripts and modules that a shell script starts, as far as its text says so; none of any other program. Where it
+    /// changes to a folder that only the shell could tell, nothing is said of what it starts there.
+    pub fn started_by_script(&self) -> Vec<Self> {
+        let Kind::Script(script) = &self.kind else { return Vec::new() };
+        let (Some(text), Some(own)) = (shell_text(script), script.parent()) else { return Vec::new() };
+        let cwd = self.folder().unwrap_or(own);
+        let started = argv::shell::commands(OsStr::from_bytes(&text)).into_iter().filter_map(|inner| {
+            let dir = match inner.dir {
+                Some(dir) => folder_of(&dir, cwd, own)?,
+                None => cwd.to_path_buf(),
+            };
+            let program = of_command(&inner.argv, &dir, DEEPEST)?;
+            // What stands for arguments of the script's own may be anything.
+            let is_open = program.args().is_some_and(|args| args.words().iter().any(is_expansion));
+            Some(if is_open { program.anyhow() } else { program })
+        });
+        let mut found: Vec<Self> = Vec::new();
+        for program in started.filter(|program| program.is_script_or_module() && !program.is_same_but_for_args(self)) {
+            // `pip`, `alembic`: an errand of the script's, and no bot.
+            if !found.contains(&program) && !program.is_installed() {
+                found.push(program);
+            }
+        }
+        found
+    }
+
+    /// Whether it is a command of the machine's: a script without an extension in a folder of `PATH`.
+    fn is_installed(&self) -> bool {
+        let Kind::Script(path) = &self.kind else { return false };
+        let commands = std::env::var_os(crate::base::env::PATH).unwrap_or_default();
+        path.extension().is_none() && std::env::split_paths(&commands).any(|folder| path.parent() == Some(&folder))
     }
 
     /// The program that a process runs in that folder; `None` for a worker, inline code or standard input.
@@ -52,6 +88,41 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
             }
         }
     }
+}
+
+/// The text of a script that a shell runs.
+fn shell_text(script: &Path) -> Option<Vec<u8>> {
+    let is_shell = |name: &OsStr| Runner::of_name(argv::base(name)) == Some(Runner::Shell);
+    let extension = script.extension().and_then(OsStr::to_str);
+    let is_shells = match extension {
+        Some("sh" | "bash") => true,
+        Some(_) => false,
+        None => argv::shell::words(OsStr::from_bytes(&shebang(script)?)).iter().any(|word| is_shell(word)),
+    };
+    if !is_shells {
+        return None;
+    }
+    let mut text = Vec::new();
+    let file = open_regular(script).ok()?;
+    file.take(LARGEST_SCRIPT).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
+/// The folder that a script changes to: its own by `$0`, the home folder, or one that is written out.
+fn folder_of(dir: &Path, cwd: &Path, own: &Path) -> Option<PathBuf> {
+    let text = dir.to_str()?;
+    if text.contains("$0") || text.contains("BASH_SOURCE") {
+        return Some(own.to_path_buf());
+    }
+    let at_home = ["~/", "$HOME/", "${HOME}/"].iter().find_map(|home| text.strip_prefix(home));
+    if let Some(rest) = at_home {
+        return Some(std::env::home_dir()?.join(rest));
+    }
+    (!text.contains(['$', '`', '~'])).then(|| absolute(cwd, dir))
+}
+
+fn is_expansion(word: &OsString) -> bool {
+    word.as_bytes().contains(&b'$')
 }
 
 /// The first inner command that is a script or a module, else the first that is a program at all.

@@ -147,3 +147,38 @@ fn one_program_has_one_short_name() {
         assert_eq!(name, expected);
     }
 }
+
+#[test]
+fn what_a_shell_script_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().canonicalize().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let started = |name: &str, text: &str| -> Vec<String> {
+        std::fs::write(here.join(name), text).unwrap();
+        let program = Program::script(&here.join(name)).with_folder(elsewhere.path());
+        let started = program.started_by_script();
+        let shown = |one: &Program| format!("{one} {:?}", one.args().map(|args| args.words().len()));
+        started.iter().map(shown).collect()
+    };
+    let bot = |args: &str| format!("{} {args}", here.join("bot.py").display());
+    let here_text = here.display();
+    for (text, expected) in [
+        (format!("#!/bin/sh\ncd {here_text} && exec python3 bot.py --loud\n"), vec![bot("Some(1)")]),
+        (
+            "#!/bin/bash\nset -e\ncd \"$(dirname \"$0\")\"\n. venv/bin/activate\nnohup python3 bot.py >log 2>&1 &\n"
+                .to_owned(),
+            vec![bot("Some(0)")],
+        ),
+        ("cd ${BASH_SOURCE%/*}\nwhile :; do python3 bot.py \"$@\"; sleep 1; done".to_owned(), vec![bot("None")]),
+        ("cd \"$DIR\"; python3 bot.py".to_owned(), vec![]),
+        ("echo python3 bot.py\npip install -r requirements.txt".to_owned(), vec![]),
+    ] {
+        assert_eq!(started("start.sh", &text), expected, "{text}");
+    }
+    // From the folder that the script is started in.
+    let own = std::fs::canonicalize(elsewhere.path()).unwrap().join("bot.py");
+    assert_eq!(started("start.sh", "python3 bot.py"), [format!("{} Some(0)", own.display())]);
+    // Without an extension the first line says that a shell runs it.
+    assert_eq!(started("start", "#!/usr/bin/env bash\npython3 bot.py").len(), 1);
+    assert_eq!(started("start.py", "#!/bin/sh\npython3 bot.py"), [] as [String; 0]);
+}

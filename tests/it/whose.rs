@@ -1,0 +1,138 @@
+//! Whose a process is: one of a user who has nothing to do with the bot is never stopped, and counts for a start only where
+//! something speaks for it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use crate::harness::{Background, PUBLIC, Test, alive, alone, token, wait_until};
+use crate::odd_processes::{NOBODY, public, start_as};
+use crate::scenes::{by_pid, script, with};
+
+/// Somebody else.
+const OTHER: u32 = 12345;
+
+/// Root's program, with an entry in root's file.
+fn configured(test: &Test, more: &str) -> String {
+    let program = public(test);
+    entry(test, &program, more);
+    program
+}
+
+fn entry(test: &Test, program: &str, more: &str) {
+    test.write("solobot.toml", format!("[bots.main]\nexe = \"{program}\"\ncommand = [\"{program}\"]\n{more}"));
+}
+
+fn with_token(test: &Test, user: u32, program: &str) -> Background {
+    start_as(test, user, &format!("env BOT_TOKEN={} {program}", token()))
+}
+
+#[test]
+fn a_strangers_process_without_token_and_connection_does_not_count() {
+    alone(|test| {
+        let program = configured(test, "");
+        let theirs = start_as(test, NOBODY, &program);
+        test.solobot("check main").run().code(0).stdout_has(&["safe to start"]);
+        for line in ["stop main", "stop --include-probable -y main", "kill-duplicates --include-probable -y main"] {
+            let _ = test.solobot(line).run().settled();
+            assert!(alive(theirs.pid()), "{line}");
+        }
+        let held = test.solobot("acquire -n main").start();
+        wait_until("it is started", || !held.descendants().is_empty());
+        assert!(held.stderr().contains(&format!("PID {}", theirs.pid())), "{}", held.stderr());
+        let plan = test.solobot("kill-duplicates --json --dry-run main").run().code(0).json();
+        assert_eq!(with(&plan, "plan", "keep"), held.descendants(), "{plan}");
+    });
+}
+
+#[test]
+fn a_strangers_process_with_the_token_counts_and_is_not_stopped() {
+    alone(|test| {
+        let program = configured(test, "");
+        let theirs = with_token(test, NOBODY, &program);
+        let pid = format!("PID {}", theirs.pid());
+        wait_until("it is the bot", || {
+            fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|text| text.starts_with(program.as_bytes()))
+        });
+        test.solobot("check main").run().code(1).stdout_has(&[&pid, "owns neither the program nor its folder"]);
+        test.solobot("check --running main").run().code(1).stdout_has(&[&pid, "user = \"nobody\""]);
+        test.solobot("acquire -n main").run().code(75).stderr_has(&[&pid]);
+        test.solobot("acquire -n --takeover main").run().code(75).stderr_has(&[&pid]);
+        // One that was to go and stays is a no; a single one is no duplicate.
+        for (line, code) in
+            [("stop", 1), ("stop --include-probable -y", 1), ("kill-duplicates --include-probable -y", 0)]
+        {
+            let _ = test.solobot(&format!("{line} main")).run().code(code).stdout_has(&["blocked"]);
+            assert!(alive(theirs.pid()), "{line}");
+        }
+        // It never stands for the bot: root's own one is kept, whichever is older.
+        let own = start_as(test, 0, &program);
+        let plan = test.solobot("kill-duplicates --json --dry-run main").run().settled().json();
+        let planned = [(theirs.pid(), "blocked".to_owned()), (own.pid(), "keep".to_owned())];
+        assert_eq!(by_pid(&plan, "plan"), planned.into(), "{plan}");
+        drop(own);
+        // The file says that it is the bot's user.
+        entry(test, &program, "user = \"nobody\"\n");
+        test.solobot("check main").run().code(1).stdout_has(&[&format!("it runs: {pid}")]);
+        let stopped = test.solobot("stop --json main").run().code(0).json();
+        assert_eq!(with(&stopped, "results", "terminated"), [theirs.pid()], "{stopped}");
+    });
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
+    alone(|test| {
+        // Nobody's own file, and a program that anybody may run.
+        let program = configured(test, "");
+        for name in [test.path("solobot.toml"), test.path(".")] {
+            chown(name, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        test.run(&format!("chown {NOBODY} {}", test.name("mybot"))).code(0);
+        let theirs = with_token(test, OTHER, &program);
+        wait_until("it is the bot", || {
+            fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|text| text.starts_with(program.as_bytes()))
+        });
+        let said = [&format!("PID {}", theirs.pid())[..], "sudo", "user = "];
+        let _ = test.solobot_as(NOBODY, "check main").code(77).stdout_has(&said);
+        let _ = test.solobot_as(NOBODY, "acquire -n main").code(77).stderr_has(&[said[0], said[2], "--lock-only"]);
+        assert!(alive(theirs.pid()));
+        // Root can look.
+        let as_root = format!("check -c {PUBLIC}/work/solobot.toml main");
+        test.solobot(&as_root).run().code(1).stdout_has(&[said[0]]);
+    });
+}
+
+/// Root in the folder of the bot's own user may look, and not act.
+#[test]
+fn root_may_look_with_another_users_file() {
+    alone(|test| {
+        test.write(
+            "solobot.toml",
+            "[bots.main]\nscript = \"bot.sh\"\nlock = \"bot.lock\"\nlogs = [\"bot.log\"]\ntoken = { env_file = \".env\" }\n",
+        );
+        test.write("bot.log", "");
+        script(test, "bot.sh", "#!/bin/sh\nwhile :; do sleep 1; done\n");
+        for name in ["solobot.toml", "bot.log", "bot.sh", "."] {
+            chown(test.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        // Where nobody may enter, too.
+        let _ = public(test);
+        let bot = start_as(test, NOBODY, &format!("sh {PUBLIC}/work/bot.sh"));
+        let withheld = "sudo -u nobody solobot";
+        for line in
+            ["status", "check", "check --running", "doctor", "metrics", "stop --dry-run", "kill-duplicates --dry-run"]
+        {
+            let seen = test.solobot(line).run().settled();
+            assert!(seen.stderr().contains(withheld), "{line}: {}", seen.stderr());
+            let said = seen.stdout();
+            assert!(said.contains("main") || said.contains(&bot.pid().to_string()), "{line}: {said}{}", seen.stderr());
+        }
+        for line in ["stop -y main", "release main", "clean-stale main", "acquire -n main"] {
+            let refused = test.solobot(line).run().code(78);
+            refused.stderr_has(&["not trusted", "nobody", "solobot -c "]);
+            assert!(alive(bot.pid()), "{line}");
+        }
+        // In a folder where anybody may write, nothing is believed.
+        fs::set_permissions(test.path("."), fs::Permissions::from_mode(0o777)).unwrap();
+        test.solobot("status").run().code(78).stderr_has(&["can be written by", "every user"]);
+    });
+}
