@@ -32,6 +32,8 @@ pub struct Facts {
     pub uninspected: usize,
     /// `/proc` hides other users' processes.
     pub hidden: bool,
+    /// So many connections to the API server belong to processes that could not be read.
+    pub unowned: usize,
     /// What else could not be seen, in whole sentences.
     pub unseen: Vec<String>,
     /// Every bot of the file that has a token.
@@ -71,8 +73,6 @@ pub struct Bot {
     pub starter: Option<Named>,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
-    /// So many connections to the API server belong to processes that could not be read.
-    pub unowned: usize,
     /// Its token.
     pub token: Option<TokenSeen>,
     /// Why what stands in its token's place is none.

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::file::LockFile;
 use super::line::{Kind, Line};
@@ -35,13 +35,11 @@ pub struct LockedFile {
     pub caller: i32,
 }
 
-impl LockedFile {
-    /// Whether it is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
-    pub fn is_named_like_a_lock(&self) -> bool {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-        let is_pid_file = self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
-        (is_pid_file || name.contains("lock")) && !proc::is_deleted(&self.path)
-    }
+/// Whether a path is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
+pub fn is_named_like_a_lock(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_pid_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
+    (is_pid_file || name.contains("lock")) && !proc::is_deleted(path)
 }
 
 /// Every process that carries any lock on the file, by PID. All of `/proc` is asked.
@@ -73,7 +71,7 @@ pub fn caller_of(lock: &LockFile, process: Identity) -> Option<i32> {
 fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
     let Some(process) = Identity::of(pid) else { return Vec::new() };
     let mut found: Vec<Carrier> = Vec::new();
-    for (_, line) in locks_of(pid).into_iter().filter(|(_, line)| line.key == key) {
+    for (_, line) in locks_among(pid, &|_| true).into_iter().filter(|(_, line)| line.key == key) {
         if !found.iter().any(|carrier| carrier.kind == line.kind) {
             found.push(Carrier { process, kind: line.kind, caller: line.pid });
         }
@@ -85,7 +83,16 @@ fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
 /// The files that a process has locked with `flock(2)`, its own calls and inherited descriptors alike; empty where its
 /// descriptors cannot be read.
 pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
-    let flocks = locks_of(pid).into_iter().filter(|(_, line)| line.kind == Kind::Flock);
+    flocks_among(pid, &|_| true)
+}
+
+/// Those of them that are named like a lock: the others are not even asked.
+pub fn locks_by_name_of(pid: i32) -> Vec<LockedFile> {
+    flocks_among(pid, &is_named_like_a_lock)
+}
+
+fn flocks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<LockedFile> {
+    let flocks = locks_among(pid, is_asked).into_iter().filter(|(_, line)| line.kind == Kind::Flock);
     flocks.filter_map(|(descriptor, line)| Some(LockedFile { path: descriptor.target()?, caller: line.pid })).collect()
 }
 
@@ -107,12 +114,12 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
     Ok(found)
 }
 
-/// Every lock that a process's descriptors carry, with the descriptor's number.
-fn locks_of(pid: i32) -> Vec<(Descriptor, Line)> {
+/// Every lock that a process's descriptors on such files carry, with the descriptor's number.
+fn locks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<(Descriptor, Line)> {
     let of_descriptor = |descriptor: Descriptor| {
         // Sockets and pipes have none.
-        let is_file = descriptor.target().is_some_and(|target| target.is_absolute());
-        let text = if is_file { descriptor.info() } else { String::new() };
+        let is_asked = descriptor.target().is_some_and(|target| target.is_absolute() && is_asked(&target));
+        let text = if is_asked { descriptor.info() } else { String::new() };
         let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
         lines.into_iter().map(move |line| (descriptor, line))
     };

@@ -19,7 +19,6 @@ use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::proc::{self, Handle};
 use crate::platform::signals::Signals;
-use crate::platform::table;
 
 /// The hidden subcommand that is a keeper.
 pub const SUBCOMMAND: &str = "keeper";
@@ -57,10 +56,10 @@ fn joined(option: &str, value: &std::ffi::OsStr) -> OsString {
 /// the caller has seen that it carries the lock, and that process must live.
 pub fn target(pid: i32) -> Option<Identity> {
     let line = Handle::open(pid)?.read("cmdline").ok()?;
-    let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
-    if words.get(1) != Some(&SUBCOMMAND.as_bytes()) {
+    if !is_keepers(&line) {
         return None;
     }
+    let words: Vec<&[u8]> = line.split(|&byte| byte == 0).collect();
     let value = |name: &str| {
         let at = words.iter().position(|word| *word == name.as_bytes())?;
         std::str::from_utf8(words.get(at + 1)?).ok()
@@ -96,21 +95,16 @@ pub fn among(holders: &[Identity]) -> Option<(Identity, Identity)> {
     holders.iter().find_map(|&holder| Some((holder, target(holder.pid)?)))
 }
 
-/// The keepers that keep a lock for one of these processes: of root, or of that process's own user. Nobody else's command
+/// Whether a command line, its words separated by NUL, is a keeper's.
+pub fn is_keepers(cmdline: &[u8]) -> bool {
+    cmdline.split(|&byte| byte == 0).nth(1) == Some(SUBCOMMAND.as_bytes())
+}
+
+/// The process that a keeper keeps its lock for, where it is one of root or of that process's own user: nobody else's command
 /// line is believed.
-///
-/// # Errors
-/// The process table cannot be read.
-pub fn of(targets: &[Identity]) -> io::Result<Vec<Identity>> {
-    let word = [b"\0", SUBCOMMAND.as_bytes(), b"\0--pid\0"].concat();
-    let finder = memchr::memmem::Finder::new(&word);
-    let listing = table::list(&|cmdline| finder.find(cmdline).is_some())?;
-    let is_keeper = |pid: i32| {
-        let target = target(pid).filter(|target| targets.contains(target))?;
-        let owner = proc::owner(pid)?;
-        (owner == 0 || proc::owner(target.pid) == Some(owner)).then(|| Identity::of(pid)).flatten()
-    };
-    Ok(listing.hits.iter().filter_map(|hit| is_keeper(hit.pid)).collect())
+pub fn trusted_target(keeper: i32) -> Option<Identity> {
+    let (target, owner) = (target(keeper)?, proc::owner(keeper)?);
+    (owner == 0 || proc::owner(target.pid) == Some(owner)).then_some(target)
 }
 
 /// Whether `keeper` holds the lock open in `lock`.

@@ -80,13 +80,17 @@ pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> 
     Ok(seeds.filter_map(bearer).collect())
 }
 
-/// Adds those that are instances, and returns the others; and how many connections belong to nobody who can be read.
-pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &Servers) -> (Vec<Bearer>, usize) {
-    let known: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
-    let unexplained = connections::unexplained(servers, known.into_iter());
+/// Adds those that are instances, and returns the others. Without a token nobody could be told, and the kernel's list, which
+/// takes as long as half of all else, is not read.
+pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &Servers) -> Vec<Bearer> {
     let mut tokens: Vec<TokenId> = found.instances.iter().filter_map(Instance::known_token).cloned().collect();
     tokens.extend(search.token.clone());
     let mut rivals = Vec::new();
+    if tokens.is_empty() {
+        return rivals;
+    }
+    let known: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
+    let unexplained = connections::unexplained(servers, known.into_iter());
     let mut matches = Matches::new();
     for (process, _) in unexplained.owners {
         let Some(candidate) = sweep.read(process).filter(|one| !is_go_between(&one.details)) else { continue };
@@ -104,7 +108,7 @@ pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &
         found.instances.sort_by_key(|one| one.root.start_ticks);
         found.probable.extend(more.probable);
     }
-    (rivals, unexplained.unowned)
+    rivals
 }
 
 /// Whether what a process runs cannot be told from its command line.

@@ -56,11 +56,10 @@ pub struct Likely {
 /// If the process table cannot be read.
 pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     let run_under_lock = run_by(&marks.holders)?;
-    let listing = table::list_by_executable(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
-    let mut sweep = Sweep::new(listing.total, listing.unreadable);
+    let (mut sweep, hits) = Sweep::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut seeds: Vec<Seed> = Vec::new();
     let mut rest: Vec<&Hit> = Vec::new();
-    for hit in &listing.hits {
+    for hit in &hits {
         let environ = match Handle::open(hit.pid).map(|handle| handle.read("environ")) {
             Some(Ok(environ)) => environ,
             Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {

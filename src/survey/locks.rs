@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::lock::carriers::{self, LockedFile};
-use crate::lock::keeper;
+use crate::lock::carriers;
 use crate::lock::layouts;
 use crate::lock::state::{self, Facts, State, inspect_with};
 use crate::platform::identity::Identity;
@@ -11,6 +10,7 @@ use crate::process::instance::Instance;
 use crate::settings::{Bot, Context, Origin};
 
 use super::find::Found;
+use super::sweep::Sweep;
 
 /// The locks of a bot.
 #[derive(Debug, Clone)]
@@ -23,24 +23,17 @@ pub struct Locks {
 }
 
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
-pub fn of_bot(bot: &Bot, found: &Found, context: &Context) -> Locks {
+pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Locks {
     let kin = found.kin();
     let default = facts(bot, &kin);
     if is_named(bot) {
         return Locks { own: default, others: Vec::new() };
     }
     let mut all = vec![default];
-    let add = |path: PathBuf, all: &mut Vec<Facts>| {
+    let held = around(found, sweep).into_iter().flat_map(held_by);
+    for path in usual(bot, found, context).into_iter().chain(held) {
         if all.iter().all(|known| known.path != path) {
             all.push(inspect_with(&path, &kin));
-        }
-    };
-    for path in usual(bot, found, context).into_iter().chain(held(around(found))) {
-        add(path, &mut all);
-    }
-    if !all.iter().any(|facts| is_theirs(facts, found)) {
-        for path in held(keepers(found)) {
-            add(path, &mut all);
         }
     }
     let folder = bot.lock.parent();
@@ -73,24 +66,17 @@ fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
     paths
 }
 
-/// The instances, and what is above them. PID 1's locks are nobody's in particular.
-fn around(found: &Found) -> Vec<Identity> {
-    let all = found.instances.iter().flat_map(|one| one.members.iter().chain(&one.ancestors));
-    all.filter(|process| process.pid != 1).copied().collect()
-}
-
-/// Those that keep a lock for one of the instances: they stand nowhere near it. They are looked for where nothing else
-/// explains under which lock it runs.
-fn keepers(found: &Found) -> Vec<Identity> {
+/// Those that may hold a lock for an instance: itself, what is above it, and whoever keeps one for it. PID 1's locks are
+/// nobody's in particular.
+fn around(found: &Found, sweep: &Sweep) -> Vec<Identity> {
     let members: Vec<Identity> = found.instances.iter().flat_map(|one| one.members.clone()).collect();
-    if members.is_empty() { Vec::new() } else { keeper::of(&members).unwrap_or_default() }
+    let above = found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| process.pid != 1);
+    members.iter().chain(above).copied().chain(sweep.keepers_of(&members)).collect()
 }
 
-/// The files that these processes have locked and that are named like a lock.
-fn held(processes: Vec<Identity>) -> Vec<PathBuf> {
-    let files = processes.into_iter().flat_map(|process| carriers::flocks_of(process.pid));
-    let files = files.filter(LockedFile::is_named_like_a_lock);
-    files.map(|file| file.path).filter(|path| path.is_file()).collect()
+/// The files that a process has locked and that are named like a lock.
+fn held_by(process: Identity) -> impl Iterator<Item = PathBuf> {
+    carriers::locks_by_name_of(process.pid).into_iter().map(|file| file.path).filter(|path| path.is_file())
 }
 
 fn names_token(facts: &Facts) -> bool {

@@ -27,7 +27,7 @@ pub mod sweep;
 pub mod tokens;
 pub mod whose;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,8 +85,6 @@ pub struct FoundBot {
     pub token: Option<TokenId>,
     /// Other programs that are connected with its token.
     pub rivals: Vec<Bearer>,
-    /// So many connections to the API server belong to processes that could not be read.
-    pub unowned: usize,
     /// What was seen of its instances' connections, where that was asked for, by their roots.
     evidence: HashMap<Identity, Evidence>,
 }
@@ -103,7 +101,6 @@ impl FoundBot {
             found,
             locks,
             rivals: Vec::new(),
-            unowned: 0,
             evidence: HashMap::new(),
         }
     }
@@ -250,14 +247,14 @@ impl<'a> Surveyor<'a> {
         }
         for (number, (bot, asked)) in bots.iter().zip(&asked).enumerate() {
             let Some(asked) = asked else {
-                survey.bots.push(FoundBot { asked: number, ..self.without_program(bot) });
+                survey.bots.push(FoundBot { asked: number, ..self.without_program(bot, &sweep) });
                 continue;
             };
             let servers = servers::known_of_bot(bot);
             let mut found = asked.find(&mut sweep, &servers);
-            let (rivals, unowned) = bearers::add(&mut sweep, &mut found, &asked.search, &servers);
-            for one in self.distinct(bot, found) {
-                survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), unowned, ..one });
+            let rivals = bearers::add(&mut sweep, &mut found, &asked.search, &servers);
+            for one in self.distinct(bot, found, &sweep) {
+                survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), ..one });
             }
         }
         Ok(finished(survey, &sweep))
@@ -270,18 +267,16 @@ impl<'a> Surveyor<'a> {
     pub fn look_around(&mut self, programs: &[Program]) -> Result<Survey, Error> {
         let context = self.settings.context();
         let servers = servers::of_machine(context);
-        let connected: HashSet<Identity> =
-            connections::connected(&servers).map_err(listing)?.into_iter().map(|(process, _)| process).collect();
-        let unowned = connections::unexplained(&servers, connected.iter().copied()).unowned;
+        let connected = connections::connected(&servers).map_err(listing)?;
         let mut holders = likely::holders(&marks::all().map_err(listing)?);
         holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home().as_deref())));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
+        let connected = connected.into_iter().map(|(process, _)| process).collect();
         let marks = likely::Marks { connected, holders, programs: programs.to_vec() };
         let (mut sweep, all) = likely::find(&marks, context.caller).map_err(listing)?;
         let mut survey = Survey::default();
         for likely in all {
-            let bots = self.likely_bots(&mut sweep, &likely, &servers);
-            survey.bots.extend(bots.into_iter().map(|bot| FoundBot { unowned, ..bot }));
+            survey.bots.extend(self.likely_bots(&mut sweep, &likely, &servers));
         }
         survey.bots.sort_by_key(|one| one.found.all().map(|instance| instance.root.start_ticks).min());
         Ok(finished(survey, &sweep))
@@ -298,18 +293,18 @@ impl<'a> Surveyor<'a> {
             Some(program) => self.settings.bot_running(program, &cwd),
             None => self.settings.bot_of_process(&first.command, &cwd),
         };
-        self.distinct(&bot, found)
+        self.distinct(&bot, found, sweep)
     }
 
     /// A bot of which only a lock, or a token, is known.
-    fn without_program(&self, bot: &Bot) -> FoundBot {
-        let locks = locks::of_bot(bot, &Found::default(), self.settings.context());
+    fn without_program(&self, bot: &Bot, sweep: &Sweep) -> FoundBot {
+        let locks = locks::of_bot(bot, &Found::default(), sweep, self.settings.context());
         FoundBot::new(bot.clone(), Found::default(), locks)
     }
 
     /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name, or
     /// differing tokens, can mean several.
-    fn distinct(&mut self, bot: &Bot, found: Found) -> Vec<FoundBot> {
+    fn distinct(&mut self, bot: &Bot, found: Found, sweep: &Sweep) -> Vec<FoundBot> {
         let all = found.distinct();
         let narrowed = |mut found: Found| {
             found.forecast(&mut self.answers);
@@ -318,7 +313,7 @@ impl<'a> Surveyor<'a> {
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let locks = locks::of_bot(&own, &found, self.settings.context());
+            let locks = locks::of_bot(&own, &found, sweep, self.settings.context());
             promote_holders(&mut found, &locks);
             FoundBot::new(own, found, locks)
         };

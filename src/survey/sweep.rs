@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
 
 use crate::base::secret::{self, Token, TokenId};
+use crate::lock::keeper;
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::Handle;
-use crate::platform::table::{self, Hit};
+use crate::platform::table::{self, Hit, Keep};
 use crate::platform::user;
 use crate::process::argv::{self, Reading};
 use crate::process::candidate::Candidate;
@@ -37,6 +39,8 @@ pub struct Sweep {
     unreadable: usize,
     /// Those of which something that the decision needs could not be read.
     blind: HashSet<i32>,
+    /// Keepers, and for whom each keeps its lock.
+    keepers: Vec<(Identity, Identity)>,
 }
 
 /// How a process's token is chosen among those that it carries.
@@ -57,15 +61,36 @@ impl Sweep {
         if matchers.is_empty() {
             return Ok(Self::new(0, 0));
         }
-        let listing =
-            table::list_by_executable(&|exe| matchers.iter().any(|matcher| matcher.may_be_run_by(exe)), &|cmdline| {
+        let (mut sweep, hits) =
+            Self::list(&|exe| matchers.iter().any(|matcher| matcher.may_be_run_by(exe)), &|cmdline| {
                 matchers.iter().any(|matcher| matcher.may_run(cmdline))
             })?;
-        let mut sweep = Self::new(listing.total, listing.unreadable);
-        for hit in &listing.hits {
+        for hit in &hits {
             sweep.add(hit);
         }
         Ok(sweep)
+    }
+
+    /// Lists the processes whose executable passes the filter; where it cannot be read, the command line decides. Nothing is
+    /// read of them yet. Keepers are noted in the same pass.
+    ///
+    /// # Errors
+    /// The process table cannot be read.
+    pub fn list(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<(Self, Vec<Hit>)> {
+        let own = std::env::current_exe().ok().and_then(|path| path.file_name().map(|name| name.as_bytes().to_vec()));
+        let is_solobot = |path: &[u8]| {
+            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+            let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+            name == b"solobot" || own.as_deref() == Some(name)
+        };
+        let listing = table::list_by_executable(&|path| exe(path) || is_solobot(path), cmdline)?;
+        let mut sweep = Self::new(listing.total, listing.unreadable);
+        let (keepers, hits): (Vec<Hit>, Vec<Hit>) =
+            listing.hits.into_iter().partition(|hit| keeper::is_keepers(&hit.cmdline));
+        let pair = |hit: &Hit| Some((Identity::of(hit.pid)?, keeper::trusted_target(hit.pid)?));
+        sweep.keepers = keepers.iter().filter_map(pair).collect();
+        let is_kept = |hit: &Hit| hit.exe.as_ref().is_none_or(|path| exe(path));
+        Ok((sweep, hits.into_iter().filter(is_kept).collect()))
     }
 
     /// One in which nothing has been read yet.
@@ -78,7 +103,13 @@ impl Sweep {
             processes,
             unreadable,
             blind: HashSet::new(),
+            keepers: Vec::new(),
         }
+    }
+
+    /// Those that keep a lock for one of these processes.
+    pub fn keepers_of(&self, targets: &[Identity]) -> Vec<Identity> {
+        self.keepers.iter().filter(|(_, target)| targets.contains(target)).map(|(keeper, _)| *keeper).collect()
     }
 
     /// How many processes could not be inspected.

@@ -4,7 +4,7 @@ use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::{Code, Finding, Level};
 use super::{each, locks};
 use crate::base::error::typed;
-use crate::lock::carriers::LockedFile;
+use crate::lock::carriers::{self, LockedFile};
 use crate::lock::covered::Covered;
 use crate::lock::state::State;
 
@@ -43,7 +43,7 @@ fn is_leaked(bot: &Bot, seen: &Seen) -> bool {
 
 /// A lock that the instance or an ancestor holds, whatever the bot's own is.
 fn other_lock(seen: &Seen) -> Option<&LockedFile> {
-    seen.flocks.iter().find(|file| file.is_named_like_a_lock())
+    seen.flocks.iter().find(|file| carriers::is_named_like_a_lock(&file.path))
 }
 
 /// Instances run without the lock, for no reason that another finding names.

@@ -22,7 +22,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
             return None;
         }
         let is_ongoing = bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < ONGOING);
-        let is_blind = facts.uninspected > 0 || facts.hidden || bot.unowned > 0;
+        let is_blind = facts.uninspected > 0 || facts.hidden || facts.unowned > 0;
         let is_sure = is_ongoing && !is_blind && bot.logs.fresh.other_poller > 1;
         let level = if is_sure { Level::Error } else { Level::Warning };
         let summary = format!(
@@ -35,7 +35,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
             [_, ..] => "one instance runs here, and no other process here is connected with this token".to_owned(),
         };
         let doubt = match (is_blind, is_ongoing) {
-            (true, _) if bot.unowned > 0 => Some(
+            (true, _) if facts.unowned > 0 => Some(
                 "a process here that cannot be inspected is connected to Telegram: it may be the other one".to_owned(),
             ),
             (true, _) => Some("not every process here could be inspected: the other one may be here".to_owned()),

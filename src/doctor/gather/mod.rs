@@ -155,7 +155,6 @@ impl Closer<'_> {
             lock_is_named: locks::is_named(&found.bot),
             instances: found.found.instances.iter().map(closer).collect(),
             probable: found.found.probable.iter().map(closer).collect(),
-            unowned: found.unowned,
             token: found.found.instances.iter().find_map(token_of),
             ..Bot::default()
         };
@@ -202,6 +201,8 @@ impl Closer<'_> {
             is_unknown: servers.iter().any(|servers| servers.is_unknown),
         };
         let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
+        let known = facts.bots.iter().flat_map(Bot::all).flat_map(|seen| seen.instance.members.clone());
+        let unowned = connections::unexplained(&all, known.chain(bearers.iter().flatten().copied())).unowned;
         subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
         let mut evidence = connections::look(&subjects).into_iter();
         let all = |bot| Bot::all_mut(bot);
@@ -211,6 +212,7 @@ impl Closer<'_> {
         for (bearer, evidence) in facts.bearers.iter_mut().zip(evidence) {
             bearer.evidence = evidence;
         }
+        facts.unowned = unowned;
         Ok(())
     }
 
