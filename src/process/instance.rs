@@ -149,9 +149,8 @@ impl Tree {
     }
 }
 
-/// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors. A shell `around` us
-/// has started solobot as well (an ssh one-liner, a cron line): it wraps none of the instances below it alone.
-pub fn fold(nodes: &Nodes, around: &[i32]) -> Vec<Tree> {
+/// Folds matches into instances, oldest root first. `nodes` holds the candidates and all their ancestors.
+pub fn fold(nodes: &Nodes) -> Vec<Tree> {
     let age = |pid: &i32| nodes.get(pid).map(|node| (node.identity.start_ticks, node.identity.pid));
     let members = members_by_root(nodes);
     let mut roots: Vec<i32> = members.keys().copied().collect();
@@ -165,8 +164,7 @@ pub fn fold(nodes: &Nodes, around: &[i32]) -> Vec<Tree> {
             let ancestors = ancestors(root, nodes);
             let is_wrapper = |pid: &&i32| nodes.get(pid).is_some_and(|node| node.role == Role::Wrapper);
             let wrappers =
-                ancestors.iter().take_while(is_wrapper).filter(|pid| !shared.contains(pid) && !around.contains(pid));
-            let wrappers = wrappers.copied().collect();
+                ancestors.iter().take_while(is_wrapper).filter(|pid| !shared.contains(pid)).copied().collect();
             Tree { members: std::iter::once(root).chain(below).collect(), wrappers, ancestors }
         })
         .collect()

@@ -30,8 +30,6 @@ pub struct Sweep {
     candidates: BTreeMap<i32, Candidate>,
     /// Every ancestor of a match or a worker, candidates included.
     ancestors: HashMap<i32, Details>,
-    /// solobot and what is above it.
-    lineage: Vec<i32>,
     users: HashMap<u32, String>,
     /// How many processes there were.
     pub processes: usize,
@@ -98,7 +96,6 @@ impl Sweep {
         Self {
             candidates: BTreeMap::new(),
             ancestors: HashMap::new(),
-            lineage: ancestry().collect(),
             users: HashMap::new(),
             processes,
             unreadable,
@@ -124,7 +121,7 @@ impl Sweep {
 
     /// Adds a process of a listing, if it is not there yet.
     pub fn add(&mut self, hit: &Hit) {
-        if !self.candidates.contains_key(&hit.pid) && self.lineage.first() != Some(&hit.pid) {
+        if !self.candidates.contains_key(&hit.pid) && ancestry().next() != Some(hit.pid) {
             let read = Handle::open(hit.pid).and_then(|handle| Candidate::read(&handle, &hit.cmdline));
             self.candidates.extend(read.map(|candidate| (hit.pid, candidate)));
         }
@@ -177,7 +174,7 @@ impl Sweep {
     pub fn instances(&mut self, matches: &Matches, choice: Choice<'_>) -> Vec<Instance> {
         let matches = &without_doubtful_starters(matches);
         let nodes = self.nodes(matches, choice);
-        let trees = instance::fold(&nodes, &self.lineage);
+        let trees = instance::fold(&nodes);
         trees.iter().filter_map(|tree| self.instance(tree, &nodes, matches, choice)).collect()
     }
 

@@ -112,7 +112,7 @@ fn a_planted_record_is_not_believed() {
         for name in ["trap", "trap/.solobot.lock", "trap/.solobot.lock.info"] {
             chown(test.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        let _ = test.solobot("stop -y").in_dir("trap").run().settled();
-        assert!(alive(victim.pid()), "stopped by a record that another user wrote");
+        let said = test.solobot("stop -y --include-probable").in_dir("trap").run().settled();
+        assert!(alive(victim.pid()), "stopped by a record that another user wrote: {}", said.stdout());
     });
 }

@@ -35,7 +35,8 @@ fn is_refused(test: &Test, what: &str, first: i32, second: &str, program: &str) 
     let check = test.solobot(&format!("check -m {program}")).in_dir("app").run().code(1);
     check.stdout_has(&["not safe to start", &pid]);
     let acquire = test.solobot(&format!("acquire -n -- {second}")).in_dir("app");
-    acquire.env("BOT_OPTIONS", "--pid-file second.pid").run().code(75).stderr_has(&[&pid]);
+    // One that is started all the same ends by itself.
+    acquire.env("BOT_OPTIONS", "--pid-file second.pid --until bot.py").run().code(75).stderr_has(&[&pid]);
     assert!(!test.has("app/second.pid"), "{what}: a second one started");
     assert!(alive(first), "{what}: the first one was stopped");
 }
@@ -150,7 +151,7 @@ fn second_of_one_shell(test: &Test) -> String {
     let pid = test.name("first.pid");
     format!(
         "until [ -s {pid} ]; do sleep 0.05; done; {exe} check -m bot.py; echo check $?; \
-         BOT_OPTIONS='--pid-file second.pid' {exe} acquire -n -- python3 bot.py; echo acquire $?"
+         BOT_OPTIONS='--pid-file second.pid' timeout 60 {exe} acquire -n -- python3 bot.py; echo acquire $?"
     )
 }
 
@@ -338,7 +339,7 @@ fn in_doubt_it_is_neither_started_nor_stopped() {
         // No token anywhere: hard-coded, or from a place that only the bot knows.
         test.bot("app/bot.py");
         let (by_hand, pid) = first(test, "cd / && python3 $APP/bot.py");
-        let here = |line: &str| test.solobot(line).in_dir("app").run();
+        let here = |line: &str| test.solobot(line).in_dir("app").env("BOT_OPTIONS", "--until bot.py").run();
         here("check -m bot.py").code(1).stdout_has(&[&pid.to_string()]);
         here("acquire -n -- python3 bot.py").code(75).stderr_has(&[
             &pid.to_string(),

@@ -21,7 +21,7 @@ fn with(token: &str) -> Role {
 }
 
 fn members(list: &[(i32, i32, Role)]) -> Vec<Vec<i32>> {
-    fold(&nodes(list), &[]).into_iter().map(|tree| tree.members).collect()
+    fold(&nodes(list)).into_iter().map(|tree| tree.members).collect()
 }
 
 #[test]
@@ -41,14 +41,14 @@ fn forks_and_workers_are_one_instance() {
 #[test]
 fn mistake_1_a_wrapper_is_attached_and_no_instance() {
     let tree = [(1, 0, Role::Other), (5, 1, Role::Wrapper), (6, 5, Role::Wrapper), (10, 6, a_match())];
-    let trees = fold(&nodes(&tree), &[]);
+    let trees = fold(&nodes(&tree));
     assert_eq!(trees, [Tree { members: vec![10], wrappers: vec![6, 5], ancestors: vec![6, 5, 1] }]);
 }
 
 #[test]
 fn a_wrapper_of_two_instances_belongs_to_neither() {
     let tree = [(5, 0, Role::Wrapper), (10, 5, a_match()), (11, 5, a_match())];
-    assert!(fold(&nodes(&tree), &[]).iter().all(|tree| tree.wrappers.is_empty()));
+    assert!(fold(&nodes(&tree)).iter().all(|tree| tree.wrappers.is_empty()));
     assert_eq!(members(&tree), [[10], [11]]);
 }
 
@@ -96,16 +96,16 @@ proptest! {
         is_wrapper: bool,
     ) {
         let mut known = nodes(&tree);
-        let before = fold(&known, &[]);
+        let before = fold(&known);
         let stranger = if is_wrapper { Role::Wrapper } else { Role::Other };
         known.extend(nodes(&[(pid, parent, stranger)]));
-        prop_assert_eq!(before, fold(&known, &[]));
+        prop_assert_eq!(before, fold(&known));
     }
 
     #[test]
     fn every_match_belongs_to_exactly_one_instance(tree in proptest::collection::vec((2_i32..30, 0_i32..30, role()), 0..25)) {
         let known = nodes(&tree);
-        let folded: Vec<i32> = fold(&known, &[]).into_iter().flat_map(|tree| tree.members).collect();
+        let folded: Vec<i32> = fold(&known).into_iter().flat_map(|tree| tree.members).collect();
         for (pid, node) in &known {
             let count = folded.iter().filter(|member| *member == pid).count();
             match node.role {
