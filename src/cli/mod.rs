@@ -146,8 +146,8 @@ pub enum Command {
     /// Show instances, lock and origin of each bot
     ///
     /// One table a bot: each instance with its PID, age, user, who started it, whether it is connected to Telegram and
-    /// how it stands to the lock. With nothing configured it shows whatever on this machine carries a bot's token. The
-    /// exit code is 0 whenever it could look.
+    /// how it stands to the lock. With nothing configured it shows whatever on this machine looks like a bot. The exit
+    /// code is 0 whenever it could look.
     Status(Status),
     /// Take the lock and run COMMAND, so that one instance runs
     ///
@@ -200,9 +200,9 @@ pub enum Command {
     Metrics(Metrics),
     /// Write solobot.toml from what is running here
     ///
-    /// Looks for tokens in environments, connections to Telegram, scripts, systemd units and existing lock files, and
-    /// writes a commented solobot.toml into the current folder, or to the file of --config. It never writes a token, only
-    /// where it comes from, and never overwrites a file without --force.
+    /// Looks for tokens, connections to Telegram, scripts, systemd units and existing lock files, and writes a commented
+    /// solobot.toml into the current folder, or to the file of --config. A project's folder gets that project's bots alone.
+    /// It never writes a token, only where it comes from, and never overwrites a file without --force.
     Init(Init),
     /// Print what a shell needs to complete solobot's command lines
     #[command(hide = true)]
