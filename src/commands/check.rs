@@ -285,14 +285,18 @@ fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
 /// start conflicts are normal, unless something that may be a second one runs.
 fn has_conflicts(bot: &FoundBot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
     let now = Timestamp::now();
-    let rival = bot.found.probable.iter().find(|one| one.doubt != Some(Doubt::OtherRoot));
+    let rival = bot
+        .found
+        .probable
+        .iter()
+        .find(|one| one.doubt.is_some_and(|doubt| doubt != Doubt::OtherRoot && !doubt.is_void()));
     let since = if rival.is_some() { now - YOUNG } else { (now - YOUNG).max(instance.started + STARTS_IN) };
     let label = &bot.label;
     let inputs = logs::of_bot(bot).inputs;
     if inputs.is_empty() || since > now {
         return None;
     }
-    let (summary, sources) = logs::summary(inputs, Some(since));
+    let (summary, sources) = logs::summary(inputs, since);
     for source in &sources {
         if let Some(error) = &source.error {
             notify.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));

@@ -145,7 +145,7 @@ fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
 fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
     let lock = LockView::of(&bot.locks.own);
     let logs = logs::of_bot(bot).inputs;
-    let logs = (!logs.is_empty()).then(|| logs::summary(logs, Some(now - WINDOW)));
+    let logs = (!logs.is_empty()).then(|| logs::summary(logs, now - WINDOW));
     let age = lock.since.map(|since| now.duration_since(since).as_secs());
     BotMetrics {
         name: bot.bot.name.clone(),

@@ -119,7 +119,8 @@ pub fn run(cli: Cli, notify: &mut dyn Notify) -> Result<Outcome, Error> {
         }
         // The file that it is to replace may be wrong.
         Command::Init(args) => {
-            let outcome = init::run(&args, &cli.global, Context::of_process(Purpose::Looking)?, notify)?;
+            let purpose = if args.dry_run { Purpose::Looking } else { Purpose::Acting };
+            let outcome = init::run(&args, &cli.global, Context::of_process(purpose)?, notify)?;
             return Ok(Outcome::Init(Box::new(outcome)));
         }
         command => command,

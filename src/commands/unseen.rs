@@ -7,7 +7,7 @@ use crate::survey::find::Found;
 
 /// A process of another user that runs what may be the program, and cannot be looked at.
 pub fn instance(found: &Found) -> Option<Sentence> {
-    let doubtful = found.undecided()?;
+    let doubtful = found.undecided().next()?;
     let (pid, user) = (doubtful.root.pid, &doubtful.user);
     let how = match doubtful.doubt {
         Some(Doubt::AnotherUser(_)) => {

@@ -210,6 +210,11 @@ impl Bot {
         self.instances.iter().chain(&self.probable)
     }
 
+    /// Those that may poll for the bot: of the probable ones whatever something speaks for.
+    pub fn pollers(&self) -> impl Iterator<Item = &Seen> {
+        self.all().filter(|seen| seen.instance.doubt.is_none_or(|doubt| !doubt.is_void()))
+    }
+
     /// The same, to be filled in.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
         self.instances.iter_mut().chain(&mut self.probable)

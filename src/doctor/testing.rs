@@ -59,7 +59,6 @@ pub fn seen(pid: i32) -> Seen {
         origin: origin(OriginKind::Detached, None),
         state: b'S',
         token: None,
-        carried: vec![],
         in_file: InFile::Nothing,
         is_hidden: false,
         bot: 0,

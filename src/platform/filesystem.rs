@@ -89,19 +89,37 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of `open(2)`; it is a symbolic link, a FIFO, a device or a folder.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    regular(careful_open().read(true).open(path)?)
+    regular(path, OFlag::O_NOFOLLOW)
 }
 
-/// Opens a file that somebody else has named, symbolic links and all: a regular one, or none. A FIFO does not block.
+/// Opens a file that somebody else has named, symbolic links and all: a regular one, or none.
 ///
 /// # Errors
 /// Those of `open(2)`; it is no regular file.
 pub fn open_named(path: &Path) -> io::Result<File> {
-    regular(open_without_waiting(path)?)
+    regular(path, OFlag::empty())
 }
 
-fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+/// Sees what it is before it is opened: some devices act on that alone (`/dev/watchdog`, a tape).
+fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
+    let look = OFlag::O_PATH | OFlag::O_CLOEXEC | flags;
+    let seen = OpenOptions::new().read(true).custom_flags(look.bits()).open(path)?;
+    let meta = seen.metadata()?;
+    if meta.is_symlink() {
+        return Err(io::Error::from_raw_os_error(libc::ELOOP));
+    }
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    match File::open(format!("/proc/self/fd/{}", seen.as_raw_fd())) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Without /proc: by its path once more, and it must be the same.
+            let file = OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NONBLOCK).bits()).open(path)?;
+            let is_same = FileId::from(&file.metadata()?) == FileId::from(&meta);
+            if is_same { Ok(file) } else { Err(io::Error::other("it was replaced just now")) }
+        }
+        opened => opened,
+    }
 }
 
 /// Takes the `flock(2)` on a file for as long as it is open, without waiting; `false` if another has it.
@@ -267,6 +285,25 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         assert!(is_link_refusal(&careful_open().read(true).open(&link).unwrap_err()));
+    }
+
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "text").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        for open in [open_regular, open_named] {
+            let mut text = String::new();
+            open(&path("file")).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "text");
+            for other in [path("fifo"), path("none"), "/dev/null".into(), folder.path().into()] {
+                assert!(open(&other).is_err(), "{}", other.display());
+            }
+        }
+        assert!(is_link_refusal(&open_regular(&path("link")).unwrap_err()));
+        assert!(open_named(&path("link")).is_ok());
     }
 
     #[test]

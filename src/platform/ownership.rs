@@ -1,23 +1,12 @@
-//! Who may write a file besides its owner, and opening a file without surprises.
+//! Who may write a file besides its owner.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::{fs, io};
 
-use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Group, Uid, User};
 
 use super::nss;
-
-/// Opens for reading what stands at the path itself: no link is followed, no FIFO's writer waited for.
-///
-/// # Errors
-/// As open(2); ELOOP for a link.
-pub fn open_itself(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
-}
 
 /// Whether the group of a file or folder is its owner's own and has nobody else in it, as Debian makes one for every
 /// user. An access list hides its entries behind the group's mode bits, so with one the group proves nothing.
@@ -65,15 +54,5 @@ mod tests {
             let group = Group { name: name.to_owned(), passwd: c"x".to_owned(), gid: Gid::from_raw(1000), mem };
             assert_eq!(is_private("bot", &group, passwd), private, "{name} {members:?}");
         }
-    }
-
-    #[test]
-    fn opens_neither_a_link_nor_waits_for_a_fifo() {
-        let dir = tempfile::tempdir().unwrap();
-        let (link, fifo) = (dir.path().join("link"), dir.path().join("fifo"));
-        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        assert!(open_itself(&link).is_err());
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
-        assert!(!open_itself(&fifo).unwrap().metadata().unwrap().is_file());
     }
 }

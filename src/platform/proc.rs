@@ -165,7 +165,8 @@ impl Handle {
     /// Reads a whole file.
     ///
     /// # Errors
-    /// The kernel's: ESRCH once the process is gone, EACCES for another user's.
+    /// The kernel's: ESRCH once the process is gone, EACCES for another user's; it is longer than anything that is looked
+    /// at, as a process can make its own environment.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         use rustix::buffer::spare_capacity;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -173,6 +174,9 @@ impl Handle {
         // `File::read_to_end` would ask for a size that is always 0, and probe with small reads.
         let mut bytes = Vec::with_capacity(4096);
         while rustix::io::retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? > 0 {
+            if bytes.len() > LONGEST {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
             bytes.reserve(1024);
         }
         Ok(bytes)

@@ -50,8 +50,6 @@ pub struct Instance {
     pub state: u8,
     /// The token in its environment or its arguments, where one can be seen and it is clear which it uses.
     pub token: Option<TokenId>,
-    /// Every token that one of its processes carries.
-    pub carried: Vec<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
     pub in_file: InFile,
     /// The environment of one of its processes may not be read, so that it may carry another token.

@@ -60,6 +60,8 @@ pub enum Doubt {
     OtherFolder,
     /// A token is known of other instances of the program but not of this one.
     TokenUnseen,
+    /// Other arguments, but the token of the file that it reads is the bot's, and it is connected.
+    OtherArgumentsConnected,
     /// The bot's program is a shell script, whose text starts what this process runs.
     StartedByScript,
     /// It is the process of a user who has nothing to do with the bot.
@@ -72,7 +74,7 @@ pub enum Doubt {
 pub enum Stranger {
     /// Root put it there (a system's service, a container), or it has the token or a connection to the API server.
     Likely,
-    /// It could be looked at, and has neither token nor connection.
+    /// It could be looked at, and has neither token nor connection; or it was started otherwise.
     Unlikely,
     /// Neither its environment nor its connections can be looked at.
     Hidden,
@@ -100,10 +102,11 @@ impl Doubt {
             Self::OtherArguments => "other arguments, token unknown",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
+            Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
             Self::StartedByScript => "it runs what the bot's script starts",
             Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
             Self::AnotherUser(Stranger::Unlikely) => {
-                "its user owns neither the program nor its folder, and it has neither the token nor a connection"
+                "its user owns neither the program nor its folder, and nothing else speaks for it"
             }
             Self::AnotherUser(Stranger::Hidden) => {
                 "its user owns neither the program nor its folder, and it cannot be looked at"
@@ -114,9 +117,11 @@ impl Doubt {
     /// The rule of doubt: the same file with the same arguments and a token that cannot be seen is the bot.
     pub fn starting(self) -> Starting {
         match self {
-            Self::OtherFolder | Self::TokenUnseen | Self::StartedByScript | Self::AnotherUser(Stranger::Likely) => {
-                Starting::Counts
-            }
+            Self::OtherFolder
+            | Self::TokenUnseen
+            | Self::OtherArgumentsConnected
+            | Self::StartedByScript
+            | Self::AnotherUser(Stranger::Likely) => Starting::Counts,
             Self::UnknownFolder | Self::AnotherUser(Stranger::Hidden) => Starting::CannotTell,
             Self::Inline
             | Self::OtherRoot
@@ -124,6 +129,11 @@ impl Doubt {
             | Self::OtherArguments
             | Self::AnotherUser(Stranger::Unlikely) => Starting::DoesNotCount,
         }
+    }
+
+    /// Whether nothing at all speaks for it: it is shown, and has no say in anything.
+    pub fn is_void(self) -> bool {
+        self == Self::AnotherUser(Stranger::Unlikely)
     }
 
     /// Whether it may be stopped if the operator says that what is only probable is to go too. Another user's process is

@@ -16,7 +16,9 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::file::ConfigFile;
-use super::paths::{PLACEHOLDERS, absolute, absolute_glob, expand, is_glob, unknown_placeholder, without_dots};
+use super::paths::{
+    PLACEHOLDERS, absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots,
+};
 use super::provenance::{Origin, Provenance};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
@@ -315,9 +317,16 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
     let api_url = *bot.provenance.of("api_url") != Origin::Variable(env::API_URL)
         && (entry.api_url.is_some() || file.schema.defaults.api_url.is_some());
     let is_foreign = file.access == Access::Foreign;
+    // Which lock one named after the token is, is not known then.
+    let lock = is_foreign && has_placeholder(&bot.lock);
     if is_foreign {
         bot.logs.clear();
         bot.token = TokenSources::default();
+    }
+    if lock {
+        let folder = bot.program.as_ref().map_or_else(|| bot.dir.clone(), |program| program.default_lock_dir(&bot.dir));
+        bot.lock = folder.join(layouts::SOLOBOT);
+        bot.provenance.note("lock", Origin::Default);
     }
     let keys = [
         ("exe", entry.exe.is_some()),
@@ -325,6 +334,7 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
         ("command", entry.command.is_some()),
         ("logs", is_foreign && entry.logs.is_some()),
         ("token", is_foreign && entry.token.is_some()),
+        ("lock", lock),
     ];
     bot.withheld = keys.into_iter().filter(|(_, there)| *there).map(|(key, _)| key).collect();
     bot

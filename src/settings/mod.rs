@@ -34,8 +34,8 @@ pub use provenance::{Origin, Provenance};
 use bots::{Overrides, Workshop};
 use file::ConfigFile;
 use paths::{absolute, has_placeholder, is_same_place};
-pub use trust::open_of;
-use trust::{Access, Refusal, open_found};
+pub use trust::{Access, open_of};
+use trust::{Refusal, open_found};
 
 use crate::cli;
 use crate::lock::layouts;
@@ -183,10 +183,9 @@ pub fn distrust(path: &Path, context: &Context) -> Option<String> {
     }
 }
 
-/// Whether a file that was found, such as an owner record, may be believed for what the caller does; nothing is opened by
-/// what it says.
-pub fn may_believe(path: &Path, context: &Context) -> Option<()> {
-    open_found(path, context.caller).ok().flatten().map(drop)
+/// What a file that was found, such as an owner record, may be believed for; `None` for nothing.
+pub fn believed(path: &Path, context: &Context) -> Option<Access> {
+    open_found(path, context.caller).ok().flatten().map(|(_, access)| access)
 }
 
 /// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with

@@ -17,7 +17,8 @@ use std::path::Path;
 use super::context::{Caller, Purpose};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
-use crate::platform::ownership::{has_private_group, open_itself};
+use crate::platform::filesystem::open_regular;
+use crate::platform::ownership::has_private_group;
 use crate::platform::user;
 
 /// How many links in a row are followed.
@@ -58,6 +59,23 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`], if the file is there.
 pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>, Refusal> {
+    open_judged(path, &|path, meta| judge_owner(path, meta, caller))
+}
+
+/// Opens a file that a program of one of these users would read, if it is there, theirs or root's, and nobody else may
+/// write it or its folder.
+pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
+    let by_owner = |path: &Path, meta: &Metadata| {
+        let is_theirs = meta.uid() == 0 || owners.contains(&meta.uid());
+        is_theirs.then_some(Access::Full).ok_or_else(|| of_another(path, meta))
+    };
+    open_judged(path, &by_owner).ok().flatten().map(|(file, _)| file)
+}
+
+/// Judges the owner of a file, a link or a folder.
+type ByOwner<'a> = dyn Fn(&Path, &Metadata) -> Result<Access, Refusal> + 'a;
+
+fn open_judged(path: &Path, by_owner: &ByOwner<'_>) -> Result<Option<(File, Access)>, Refusal> {
     let mut path = path.to_owned();
     let mut access = Access::Full;
     for _ in 0..MAX_LINKS {
@@ -66,47 +84,28 @@ pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>,
             meta => meta.map_err(Refusal::Io)?,
         };
         let folder = path.parent().unwrap_or(Path::new("/"));
-        access = access.min(judge(folder, &fs::metadata(folder).map_err(Refusal::Io)?, caller)?);
+        access = access.min(judge(folder, &fs::metadata(folder).map_err(Refusal::Io)?, by_owner)?);
         if !meta.is_symlink() {
-            let (file, own) = open_regular(&path, caller)?;
+            if !meta.is_file() {
+                return Err(Refusal::NotAFile(what_is(&meta)));
+            }
+            let file = open_regular(&path).map_err(Refusal::Io)?;
+            let own = judge(&path, &file.metadata().map_err(Refusal::Io)?, by_owner)?;
             return Ok(Some((file, access.min(own))));
         }
-        access = access.min(judge_owner(&path, &meta, caller)?);
+        access = access.min(by_owner(&path, &meta)?);
         path = folder.join(fs::read_link(&path).map_err(Refusal::Io)?);
     }
     Err(Refusal::Io(io::Error::other("too many links in a row")))
-}
-
-/// Opens a file that a program of one of these users would read, if it is there, theirs or root's, and nobody else may
-/// write it or its folder. A link is not followed.
-pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let file = open_itself(path).ok()?;
-    let is_theirs = |path: &Path, meta: &Metadata| {
-        (meta.uid() == 0 || owners.contains(&meta.uid())) && who_else_may_write(path, meta).is_none()
-    };
-    let meta = file.metadata().ok().filter(Metadata::is_file)?;
-    (is_theirs(path, &meta) && is_theirs(folder, &fs::metadata(folder).ok()?)).then_some(file)
 }
 
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
 }
 
-/// Opens without following a link or waiting for a FIFO's writer, and judges what was opened.
-fn open_regular(path: &Path, caller: Caller) -> Result<(File, Access), Refusal> {
-    let file = open_itself(path).map_err(Refusal::Io)?;
-    let meta = file.metadata().map_err(Refusal::Io)?;
-    if !meta.is_file() {
-        return Err(Refusal::NotAFile(what_is(&meta)));
-    }
-    let access = judge(path, &meta, caller)?;
-    Ok((file, access))
-}
-
 /// Judges who owns a file or folder and who may write it.
-fn judge(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
-    let access = judge_owner(path, meta, caller)?;
+fn judge(path: &Path, meta: &Metadata, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
+    let access = by_owner(path, meta)?;
     let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
     // Nobody should be told to take /tmp from the others.
     let mends = meta.mode() & STICKY == 0;
@@ -137,8 +136,12 @@ fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, R
     if caller.uid == 0 && caller.sudo_uid.is_none() && caller.purpose == Purpose::Looking {
         return Ok(Access::Foreign);
     }
-    let reason = format!("{} belongs to user {}", quoted(path), user::name(owner));
-    Err(Refusal::Distrust { reason, chmod: None })
+    Err(of_another(path, meta))
+}
+
+fn of_another(path: &Path, meta: &Metadata) -> Refusal {
+    let reason = format!("{} belongs to user {}", quoted(path), user::name(meta.uid()));
+    Refusal::Distrust { reason, chmod: None }
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use crate::base::secret::TokenId;
 use crate::platform::identity::Identity;
 use crate::process::argv::{Reading, Runner, Target};
 use crate::process::candidate::Candidate;
-use crate::process::instance::Instance;
 use crate::process::matching::{Confidence, Match};
 use crate::process::origin::Starter;
 use crate::process::program::Program;
@@ -68,7 +67,8 @@ pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> 
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
-    let (sweep, all) = likely::find(&likely::Marks::default(), caller)?;
+    let marks = likely::Marks { tokens: tokens.to_vec(), ..likely::Marks::default() };
+    let (sweep, all) = likely::find(&marks, caller)?;
     let seeds = all.iter().flat_map(|one| one.matches.keys());
     let bearer = |pid: &i32| {
         let candidate = sweep.get(Identity::of(*pid)?)?;
@@ -81,21 +81,32 @@ pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> 
 }
 
 /// Adds those that are instances, and returns the others. Without a token nobody could be told, and the kernel's list, which
-/// takes as long as half of all else, is not read.
-pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &Servers) -> Vec<Bearer> {
-    let mut tokens: Vec<TokenId> = found.instances.iter().filter_map(Instance::known_token).cloned().collect();
-    tokens.extend(search.token.clone());
-    let mut rivals = Vec::new();
+/// takes as long as half of all else, is not read. `known` are processes whose connections need no explanation.
+pub fn add(
+    sweep: &mut Sweep,
+    found: &mut Found,
+    search: &Search<'_>,
+    servers: &Servers,
+    known: &[Identity],
+) -> Vec<Bearer> {
+    let tokens = found.tokens(search.token.as_ref());
     if tokens.is_empty() {
-        return rivals;
+        return Vec::new();
     }
-    let known: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
-    let unexplained = connections::unexplained(servers, known.into_iter());
+    let unexplained = connections::unexplained(servers, known.iter().copied());
+    let owners: Vec<Identity> = unexplained.owners.into_iter().map(|(process, _)| process).collect();
+    found.promote_connected(&tokens, &|process| owners.contains(process));
+    let members: Vec<Identity> = found.all().flat_map(|one| one.members.clone()).collect();
+    let mut rivals = Vec::new();
     let mut matches = Matches::new();
-    for (process, _) in unexplained.owners {
+    for process in owners.into_iter().filter(|process| !members.contains(process)) {
         let Some(candidate) = sweep.read(process).filter(|one| !is_go_between(&one.details)) else { continue };
+        if Starter::of(&candidate.details).is_carrier() {
+            continue;
+        }
         let carried = candidate.carried.iter().map(|one| one.token.id()).find(|token| tokens.contains(token));
-        let Some(token) = carried.filter(|_| !Starter::of(&candidate.details).is_carrier()) else { continue };
+        let in_file = || likely::token_in_file(candidate, search.caller).filter(|token| tokens.contains(token));
+        let Some(token) = carried.or_else(in_file) else { continue };
         if is_anybodys(candidate) {
             matches.insert(process.pid, Match { confidence: Confidence::Token, doubt: None, file: None });
         } else {
@@ -103,7 +114,7 @@ pub fn add(sweep: &mut Sweep, found: &mut Found, search: &Search<'_>, servers: &
         }
     }
     if !matches.is_empty() {
-        let more = find::sorted(sweep, &matches, search, &mut |_| Some(true));
+        let more = find::sorted(sweep, &matches, search, &mut |all| vec![Some(true); all.len()]);
         found.instances.extend(more.instances);
         found.instances.sort_by_key(|one| one.root.start_ticks);
         found.probable.extend(more.probable);

@@ -7,6 +7,7 @@ use super::sweep::{Choice, Matches, Sweep};
 use super::tokens::Reader;
 use super::whose::{self, Users};
 use crate::base::secret::TokenId;
+use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::instance::{InFile, Instance};
 use crate::process::matching::{Confidence, Doubt, Matcher, Starting, Stranger};
@@ -41,6 +42,13 @@ impl<'a> Search<'a> {
     fn choice(&self) -> Choice<'_> {
         Choice { own: &self.own, wanted: self.token.as_ref() }
     }
+
+    /// Whose processes an instance's may be. What it was called by is for a stranger to choose: it only counts where a bare
+    /// name was asked for, so that nothing else says which file is meant.
+    fn users_of(&self, instance: &Instance) -> Users {
+        let own = instance.program.as_ref().filter(|_| self.program.is_open());
+        Users::of(own.or(Some(self.program)), self.caller, &self.users)
+    }
 }
 
 /// What was found, oldest first.
@@ -54,16 +62,13 @@ pub struct Found {
     pub others: Vec<Instance>,
 }
 
-/// Finds every instance of the program among what was read. `is_connected` looks at an instance's connections to the API
-/// server; `None`: they cannot be looked at.
-pub fn find(
-    sweep: &mut Sweep,
-    matcher: &Matcher<'_>,
-    search: &Search<'_>,
-    is_connected: &mut dyn FnMut(&Instance) -> Option<bool>,
-) -> Found {
+/// Looks at the connections of some instances to the API server, all at the same time; `None`: they cannot be looked at.
+pub type Connected<'a> = dyn FnMut(&[&Instance]) -> Vec<Option<bool>> + 'a;
+
+/// Finds every instance of the program among what was read.
+pub fn find(sweep: &mut Sweep, matcher: &Matcher<'_>, search: &Search<'_>, connected: &mut Connected<'_>) -> Found {
     let running = sweep.matches(matcher);
-    sorted(sweep, &running, search, is_connected)
+    sorted(sweep, &running, search, connected)
 }
 
 /// Reads the processes for one program alone. No connection is looked at.
@@ -73,35 +78,33 @@ pub fn find(
 pub fn quickly(search: &Search<'_>) -> io::Result<Found> {
     let matcher = Matcher::new(search.program);
     let mut sweep = Sweep::of_programs(&[&matcher])?;
-    Ok(find(&mut sweep, &matcher, search, &mut |_| None))
+    Ok(find(&mut sweep, &matcher, search, &mut |all| vec![None; all.len()]))
 }
 
 /// The same of these processes.
-pub fn sorted(
-    sweep: &mut Sweep,
-    matches: &Matches,
-    search: &Search<'_>,
-    is_connected: &mut dyn FnMut(&Instance) -> Option<bool>,
-) -> Found {
+pub fn sorted(sweep: &mut Sweep, matches: &Matches, search: &Search<'_>, connected: &mut Connected<'_>) -> Found {
     let mut instances = sweep.instances(matches, search.choice());
     for instance in instances.iter_mut().filter(|one| one.token.is_none()) {
         instance.in_file = in_file(instance, search);
     }
-    let mut found = sort(instances, search);
-    set_strangers_apart(&mut found, search, is_connected);
+    // Nobody else's process has a say in which of one's own are the bot.
+    let (own, strangers) = instances.into_iter().partition(|one| search.users_of(one).include(one.uid));
+    let mut found = sort(own, search);
+    found.add_strangers(strangers, search, connected);
     found
 }
 
 /// The token in the file that an instance reads, by what such programs do.
 fn in_file(instance: &Instance, search: &Search<'_>) -> InFile {
-    // A title, or code from the command line, has no folder of its own; in another root the path leads elsewhere.
+    // In another root the path leads elsewhere.
     if instance.doubt == Some(Doubt::OtherRoot) {
         return InFile::Nothing;
     }
-    let program = instance.program.as_ref().or_else(|| Some(search.program).filter(|program| !program.is_open()));
-    let users = Users::of(program, search.caller, &search.users);
     let by = Handle::open(instance.root.pid).and_then(|handle| handle.credentials());
+    let users = search.users_of(instance);
     let reader = Reader { by: by.as_ref(), owners: users.all(), own: &search.own };
+    // A title, or code from the command line, has no folder of its own.
+    let program = instance.program.as_ref().or_else(|| Some(search.program).filter(|program| !program.is_open()));
     let place = program.and_then(Program::place);
     reader.find(place.as_deref().and_then(Path::parent), instance.cwd.as_deref())
 }
@@ -119,7 +122,7 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
         open: search.program.is_open() && !search.program.is_pattern(),
     };
     let (sure, doubtful): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(is_sure);
-    let traits: Vec<Traits> = sure.iter().map(traits).collect();
+    let traits: Vec<Traits> = sure.iter().map(|one| traits(one, &wanted)).collect();
     for (mut instance, verdict) in sure.into_iter().zip(same_bot::sort(&traits, &wanted)) {
         match verdict {
             Verdict::Bot(number) => {
@@ -129,10 +132,7 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
                 }
                 found.instances.push(instance);
             }
-            Verdict::Probable(doubt) => {
-                (instance.confidence, instance.doubt) = (Confidence::Probable, Some(doubt));
-                found.probable.push(instance);
-            }
+            Verdict::Probable(doubt) => found.probable.push(doubted(instance, doubt)),
             Verdict::Other => found.others.push(instance),
         }
     }
@@ -140,7 +140,12 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
         let is_other = search.token.is_some() && instance.token.is_some() && instance.token != search.token;
         if is_other { found.others.push(instance) } else { found.probable.push(instance) }
     }
+    found.probable.sort_by_key(|one| one.root.start_ticks);
     found
+}
+
+fn doubted(instance: Instance, doubt: Doubt) -> Instance {
+    Instance { confidence: Confidence::Probable, doubt: Some(doubt), ..instance }
 }
 
 /// Whether the program is certain. The same path in another root with a visible token is as good as a file.
@@ -148,42 +153,93 @@ fn is_sure(instance: &Instance) -> bool {
     instance.confidence > Confidence::Probable || (instance.doubt == Some(Doubt::OtherRoot) && instance.token.is_some())
 }
 
-fn traits(instance: &Instance) -> Traits {
+fn traits(instance: &Instance, wanted: &Wanted) -> Traits {
     let fingerprint = |token: &TokenId| token.fingerprint.clone();
+    let in_file = instance.known_token().filter(|_| instance.token.is_none()).map(fingerprint);
     Traits {
         file: instance.program.as_ref().map(|program| program.to_string().into()),
         token: instance.token.as_ref().map(fingerprint),
-        in_file: instance.known_token().filter(|_| instance.token.is_none()).map(fingerprint),
+        // Where its environment is hidden, the file need not be what it uses: it may speak for the bot, and not against it.
+        in_file: in_file.filter(|token| !instance.is_hidden || wanted.token.as_ref() == Some(token)),
         args: instance.args.clone(),
         cwd: instance.cwd.clone(),
     }
 }
 
-/// Puts the processes of strangers among the doubtful ones.
-fn set_strangers_apart(
-    found: &mut Found,
-    search: &Search<'_>,
-    is_connected: &mut dyn FnMut(&Instance) -> Option<bool>,
-) {
-    let mut is_strangers = |one: &Instance| {
-        let program = one.program.as_ref().or(Some(search.program));
-        !Users::of(program, search.caller, &search.users).include(one.uid)
-    };
-    let (strangers, own) = std::mem::take(&mut found.instances).into_iter().partition(&mut is_strangers);
-    found.instances = own;
-    found.probable.extend::<Vec<Instance>>(strangers);
-    for one in &mut found.probable {
-        let may_count = one.doubt.is_none_or(|doubt| doubt.starting() != Starting::DoesNotCount);
-        // Whose folder is hidden may run another file altogether.
-        if may_count && one.doubt != Some(Doubt::UnknownFolder) && is_strangers(one) {
-            let stranger = whose::judge(one, &mut *is_connected);
-            (one.confidence, one.doubt) = (Confidence::Probable, Some(Doubt::AnotherUser(stranger)));
+impl Found {
+    /// Puts the processes of strangers among the doubtful ones, each with what speaks for it: those of another token among
+    /// the others.
+    fn add_strangers(&mut self, strangers: Vec<Instance>, search: &Search<'_>, connected: &mut Connected<'_>) {
+        let has_other_token = |one: &Instance| {
+            let its = if one.is_hidden { one.token.as_ref() } else { one.known_token() };
+            search.token.as_ref().zip(its).is_some_and(|(ours, its)| ours != its)
+        };
+        let (others, strangers): (Vec<Instance>, Vec<Instance>) = strangers.into_iter().partition(has_other_token);
+        self.others.extend(others);
+        let mut judged: Vec<Option<Stranger>> = strangers.iter().map(|one| self.judge(one, search)).collect();
+        let open: Vec<&Instance> =
+            strangers.iter().zip(&judged).filter(|(_, judged)| judged.is_none()).map(|(one, _)| one).collect();
+        let mut seen = if open.is_empty() { Vec::new() } else { connected(&open) }.into_iter();
+        for (one, judged) in strangers.iter().zip(&mut judged) {
+            *judged = judged.or_else(|| Some(whose::by_connection(one, seen.next().flatten())));
+        }
+        let judged = strangers.into_iter().zip(judged);
+        self.probable.extend(judged.filter_map(|(one, judged)| Some(doubted(one, Doubt::AnotherUser(judged?)))));
+        self.probable.sort_by_key(|one| one.root.start_ticks);
+    }
+
+    /// What is known of a stranger's process without its connections: `None` if they decide.
+    fn judge(&self, one: &Instance, search: &Search<'_>) -> Option<Stranger> {
+        let has_token = one.token.is_some() && one.token == search.token;
+        if one.doubt == Some(Doubt::UnknownFolder) && !has_token {
+            return Some(Stranger::Hidden);
+        }
+        let is_alike = match search.program.args() {
+            Some(args) => args.fit(&one.args),
+            None => self.instances.is_empty() || self.instances.iter().any(|own| own.args == one.args),
+        };
+        match (has_token, is_sure(one) && is_alike) {
+            (false, false) => Some(Stranger::Unlikely),
+            _ => whose::by_itself(one),
         }
     }
-    found.probable.sort_by_key(|one| one.root.start_ticks);
-}
 
-impl Found {
+    /// The bot's tokens: the one that is known of it, and those of its instances.
+    pub fn tokens(&self, known: Option<&TokenId>) -> Vec<TokenId> {
+        self.instances.iter().filter_map(Instance::known_token).chain(known).cloned().collect()
+    }
+
+    /// What is doubtful, has one of the bot's tokens and is connected, is the bot, whatever it calls itself. With other
+    /// arguments and a token that it merely would read, it may be the web front end of `manage.py`: it keeps a start back, and
+    /// is not stopped.
+    pub fn promote_connected(&mut self, tokens: &[TokenId], is_connected: &dyn Fn(&Identity) -> bool) {
+        let is_its = |one: &Instance| {
+            !is_strangers(one)
+                && one.known_token().is_some_and(|token| tokens.contains(token))
+                && one.members.iter().any(is_connected)
+        };
+        for one in std::mem::take(&mut self.probable) {
+            match one.doubt {
+                _ if !is_its(&one) => self.probable.push(one),
+                Some(Doubt::OtherArguments) if one.token.is_none() => {
+                    self.probable.push(doubted(one, Doubt::OtherArgumentsConnected));
+                }
+                _ => {
+                    let of_token = |own: &&Instance| own.known_token() == one.known_token();
+                    let bot = self.instances.iter().find(of_token).map_or(0, |own| own.bot);
+                    self.instances.push(Instance { confidence: Confidence::Token, doubt: None, bot, ..one });
+                }
+            }
+        }
+        self.instances.sort_by_key(|one| one.root.start_ticks);
+    }
+
+    /// Those whose connections are looked at for nobody else: a doubtful one may turn out to be the bot by them.
+    pub fn settled(&self) -> impl Iterator<Item = &Instance> {
+        let strangers = self.probable.iter().filter(|one| is_strangers(one));
+        self.instances.iter().chain(&self.others).chain(strangers)
+    }
+
     /// Every instance, whatever is known of it.
     pub fn all(&self) -> impl Iterator<Item = &Instance> {
         [&self.instances, &self.probable, &self.others].into_iter().flatten()
@@ -199,9 +255,9 @@ impl Found {
         self.instances.iter().chain(self.probable.iter().filter(|one| is(one, Starting::Counts)))
     }
 
-    /// One of which nobody can say whether it counts.
-    pub fn undecided(&self) -> Option<&Instance> {
-        self.probable.iter().find(|one| is(one, Starting::CannotTell))
+    /// Those of which nobody can say whether they count.
+    pub fn undecided(&self) -> impl Iterator<Item = &Instance> {
+        self.probable.iter().filter(|one| is(one, Starting::CannotTell))
     }
 
     /// The instances of each distinct bot. A probable instance goes with the bot of its program; one of none, with the first.

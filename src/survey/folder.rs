@@ -12,8 +12,9 @@ use crate::base::error::{Error, typed};
 use crate::cli::Selection;
 use crate::lock::layouts;
 use crate::lock::owner;
+use crate::lock::state::{State, inspect};
 use crate::process::program::Program;
-use crate::settings::{self, Bot, Settings};
+use crate::settings::{self, Access, Bot, Purpose, Settings};
 
 /// More commands than these are not proposed.
 const MOST_HINTS: usize = 5;
@@ -60,20 +61,28 @@ pub fn select_one(
 
 /// The bots of the current folder: one a program. Whoever looks at it tells several with one program apart.
 fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
-    let cwd = &settings.context().cwd;
-    let locks = locks_in(cwd);
+    let context = settings.context();
+    let cwd = &context.cwd;
+    // A lock where somebody else may write is only proposed: what it says, and who holds it, is for that one to choose.
+    let (locks, strange): (Vec<PathBuf>, Vec<PathBuf>) =
+        locks_in(cwd).into_iter().partition(|lock| settings::believed(lock, context).is_some());
     let mut known: Vec<(PathBuf, Option<Program>)> =
-        locks.iter().map(|lock| (lock.clone(), program_of(lock, settings))).collect();
+        locks.into_iter().map(|lock| (lock.clone(), program_of(&lock, settings))).collect();
     if let [(_, program @ None)] = known.as_mut_slice() {
         *program = only_script(settings);
     }
     // Who runs need not be asked where the locks say it all.
     let is_clear = !known.is_empty() && known.iter().all(|(_, program)| program.is_some());
     let survey = if is_clear { Survey::default() } else { Surveyor::new(settings).look_around(&[])? };
-    let running: Vec<&FoundBot> = survey.bots.iter().filter(|one| one.bot.lock.parent() == Some(cwd)).collect();
+    let is_here =
+        |one: &&FoundBot| one.bot.lock.parent() == Some(cwd) || one.found.mine().any(|it| it.cwd.as_ref() == Some(cwd));
+    let running: Vec<&FoundBot> = survey.bots.iter().filter(is_here).collect();
     let mut here = Here::default();
     for (lock, program) in known {
-        let is_its = |one: &&&FoundBot| one.locks.own.path == lock || one.bot.lock == lock;
+        let is_its = |one: &&&FoundBot| {
+            let seen = [&one.locks.own].into_iter().chain(&one.locks.others);
+            one.bot.lock == lock || seen.into_iter().any(|facts| facts.path == lock)
+        };
         let own: Vec<Program> = match program {
             Some(program) => vec![program],
             None => running.iter().filter(is_its).filter_map(|one| one.bot.program.clone()).collect(),
@@ -85,20 +94,26 @@ fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
             here.add(program, Some(lock.clone()));
         }
     }
-    if here.is_empty() {
-        for one in running {
-            match &one.bot.program {
-                Some(program) => here.add(program.clone(), None),
-                None => here.without_program.push(one.bot.clone()),
-            }
+    if here.programs.is_empty() {
+        // It could not be found again by anything that names it, and "none runs" would be wrong.
+        if let Some(one) = running.iter().find(|one| one.bot.program.is_none()).and_then(|one| one.found.mine().next())
+        {
+            let message = format!("which bot? PID {} runs here, and what it runs cannot be told", one.root.pid);
+            return Err(proposing(message, command, std::iter::empty()));
         }
     }
     if here.is_empty() {
+        for program in running.iter().filter_map(|one| one.bot.program.clone()) {
+            here.add(program, None);
+        }
+    }
+    if here.is_empty() {
+        let strange = strange.iter().map(|lock| format!("--lock {}", typed(lock)));
         let scripts = scripts::polling_in(cwd).into_iter().map(|script| format!("-m {}", typed(&script)));
         let elsewhere = survey.bots.iter().map(|one| one.bot.typed());
         let why = settings.why_no_bot();
-        let message = format!("which bot? {why}, and neither a lock nor a running bot is in this folder");
-        return Err(proposing(message, command, scripts.chain(elsewhere)));
+        let message = format!("which bot? {why}, and neither a lock of yours nor a running bot is in this folder");
+        return Err(proposing(message, command, strange.chain(scripts).chain(elsewhere)));
     }
     Ok(here.bots(settings))
 }
@@ -124,9 +139,15 @@ impl Here {
 
     fn bots(self, settings: &Settings) -> Vec<Bot> {
         let cwd = &settings.context().cwd;
-        let of_program = |(program, locks): &(Program, Vec<PathBuf>)| match locks.as_slice() {
-            [lock] => settings.bot_of_lock_file(lock, Some(program)),
-            _ => settings.bot_running(program, cwd),
+        let of_program = |(program, locks): &(Program, Vec<PathBuf>)| {
+            // Of several the one that is held, else the default, as `status` has it.
+            let default = program.default_lock_dir(cwd).join(layouts::SOLOBOT);
+            let is_held = |lock: &&PathBuf| matches!(inspect(lock).state, State::Held { .. });
+            let held = locks.iter().find(is_held).filter(|_| locks.len() > 1);
+            match held.or_else(|| locks.iter().find(|lock| **lock == default)).or(locks.first()) {
+                Some(lock) => settings.bot_of_lock_file(lock, Some(program)),
+                None => settings.bot_running(program, cwd),
+            }
         };
         self.programs.iter().map(of_program).chain(self.without_program).collect()
     }
@@ -157,14 +178,18 @@ fn only_script(settings: &Settings) -> Option<Program> {
     let mut found = scripts::polling_in(cwd);
     found.retain(|script| script.parent() == Some(cwd));
     let [script] = found.as_slice() else { return None };
-    settings::may_believe(script, settings.context())?;
+    settings::believed(script, settings.context())?;
     Some(Program::script(script))
 }
 
-/// The program that a lock was taken for last, where its owner record may be believed.
+/// The program that a lock was taken for last, where its owner record may be believed. A record of the user who called `sudo`
+/// names no executable to act on, as that one's solobot.toml does not.
 fn program_of(lock: &Path, settings: &Settings) -> Option<Program> {
     use std::os::unix::fs::MetadataExt;
-    settings::may_believe(&owner::path_of(lock), settings.context())?;
+    let context = settings.context();
+    let access = settings::believed(&owner::path_of(lock), context)?;
     let found = owner::read(lock, Some(fs::metadata(lock).ok()?.uid()));
-    marks::program_of(found.details()?, lock)
+    let program = marks::program_of(found.details()?, lock)?;
+    let may_be_any = access == Access::Full || context.caller.purpose == Purpose::Looking;
+    (may_be_any || program.is_script_or_module()).then_some(program)
 }

@@ -22,7 +22,7 @@ use crate::process::argv::{Reading, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
 use crate::process::instance::InFile;
-use crate::process::matching::{Confidence, Match, Matcher};
+use crate::process::matching::{Confidence, Doubt, Match, Matcher};
 use crate::process::origin::Starter;
 use crate::process::program::Program;
 use crate::settings::Caller;
@@ -35,6 +35,8 @@ pub struct Marks {
     /// Holders of a bot's lock, and those that claim one. Where that is solobot, `flock(1)` or a shell, what they run is
     /// meant.
     pub holders: Vec<Identity>,
+    /// Tokens whose every reader is asked for, also where another process shows them.
+    pub tokens: Vec<TokenId>,
     /// Programs of which it is known that they are bots: what the folder's scripts and units start.
     pub programs: Vec<Program>,
 }
@@ -46,8 +48,6 @@ pub struct Likely {
     pub program: Option<Program>,
     /// Its processes.
     pub matches: Matches,
-    /// Whether one of them shows more than a token that it may have inherited: a connection, a lock, a text that polls.
-    pub is_strong: bool,
 }
 
 /// Everything that is likely a bot, and what was read for it.
@@ -62,7 +62,9 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     for hit in &hits {
         let environ = match Handle::open(hit.pid).map(|handle| handle.read("environ")) {
             Some(Ok(environ)) => environ,
-            Some(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Some(Err(error))
+                if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge) =>
+            {
                 sweep.count_blind(hit.pid);
                 Vec::new()
             }
@@ -90,7 +92,8 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
             continue;
         }
         let seed = Seed { token: token_in_file(candidate, caller), ..Seed::of(candidate, false) };
-        if seed.is_strong || seed.token.as_ref().is_some_and(|token| !known.contains(token)) {
+        let is_wanted = |token: &TokenId| !known.contains(token) || marks.tokens.contains(token);
+        if seed.is_strong || seed.token.as_ref().is_some_and(is_wanted) {
             seeds.push(seed);
         }
     }
@@ -98,7 +101,7 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     let mut all = by_program(seeds);
     for program in &marks.programs {
         if all.iter().all(|one| !is_of(one, program)) {
-            all.push(Likely { program: Some(program.clone()), matches: Matches::new(), is_strong: true });
+            all.push(Likely { program: Some(program.clone()), matches: Matches::new() });
         }
     }
     bring_in(&mut sweep, &mut all, &rest);
@@ -131,7 +134,12 @@ impl Seed {
         };
         let polls = || program.as_ref().and_then(Program::place).is_some_and(|file| scripts::polls(&file));
         let is_strong = is_marked || polls();
-        let found = Match { confidence, doubt: None, file: None };
+        let doubt = match invocation.target {
+            Target::Inline(_) | Target::Stdin => Some(Doubt::Inline),
+            _ if candidate.has_title() => Some(Doubt::Title),
+            _ => None,
+        };
+        let found = Match { confidence, doubt, file: None };
         Self { is_strong, found, ..Self::bare(candidate, program, token) }
     }
 
@@ -181,26 +189,29 @@ fn without_starters(seeds: Vec<Seed>) -> Vec<Seed> {
     seeds.into_iter().enumerate().filter(|(at, _)| !dropped.contains(at)).map(|(_, seed)| seed).collect()
 }
 
-/// One entry a program, the oldest first; what runs no program that can be told stands with its likes.
+/// One entry a program, the oldest first. What runs no program that can be told goes with the one that has its token; else it
+/// stands with its likes.
 fn by_program(mut seeds: Vec<Seed>) -> Vec<Likely> {
-    seeds.sort_by_key(|seed| (seed.process.start_ticks, seed.process.pid));
-    let mut all: Vec<(String, Likely)> = Vec::new();
+    seeds.sort_by_key(|seed| (seed.program.is_none(), seed.process.start_ticks, seed.process.pid));
+    let mut all: Vec<(Likely, Vec<TokenId>, String)> = Vec::new();
     for seed in seeds {
-        let is_its = |(command, likely): &(String, Likely)| match (&likely.program, &seed.program) {
+        let has_token = |tokens: &[TokenId]| seed.token.as_ref().is_some_and(|token| tokens.contains(token));
+        let is_its = |(likely, tokens, command): &(Likely, Vec<TokenId>, String)| match (&likely.program, &seed.program)
+        {
             (Some(one), Some(other)) => one.is_same_but_for_args(other),
+            (Some(_), None) => has_token(tokens),
             (None, None) => *command == seed.command,
-            _ => false,
+            (None, Some(_)) => false,
         };
         let at = all.iter().position(is_its).unwrap_or_else(|| {
-            let program = seed.program.clone();
-            all.push((seed.command.clone(), Likely { program, matches: Matches::new(), is_strong: false }));
+            let likely = Likely { program: seed.program.clone(), matches: Matches::new() };
+            all.push((likely, Vec::new(), seed.command.clone()));
             all.len() - 1
         });
-        let likely = &mut all[at].1;
-        likely.is_strong |= seed.is_strong;
-        likely.matches.insert(seed.process.pid, seed.found);
+        all[at].0.matches.insert(seed.process.pid, seed.found);
+        all[at].1.extend(seed.token);
     }
-    all.into_iter().map(|(_, likely)| likely).collect()
+    all.into_iter().map(|(likely, ..)| likely).collect()
 }
 
 fn is_of(likely: &Likely, program: &Program) -> bool {
@@ -220,6 +231,7 @@ fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Hit]) {
 
 fn is_of_interpreter(hit: &Hit) -> bool {
     let path = hit.exe.as_deref().or_else(|| hit.cmdline.split(|&byte| byte == 0).next()).unwrap_or_default();
+    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let name = std::str::from_utf8(name).unwrap_or_default();
     Runner::of_name(name.as_ref()).is_some_and(|runner| !matches!(runner, Runner::Shell | Runner::Native))

@@ -1,8 +1,9 @@
 //! Which locks are a bot's, and their state.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::lock::carriers;
+use crate::lock::carriers::{self, LockedFile};
 use crate::lock::layouts;
 use crate::lock::state::{self, Facts, State, inspect_with};
 use crate::platform::identity::Identity;
@@ -20,6 +21,8 @@ pub struct Locks {
     pub own: Facts,
     /// Others that it may have: of the field's layouts, or held by it under whatever name. Absent ones are left out.
     pub others: Vec<Facts>,
+    /// Where its lock is named: layout B's beside its program, if that is there. Whoever holds that polls as well.
+    pub beside: Option<Facts>,
 }
 
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
@@ -27,22 +30,36 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
     let kin = found.kin();
     let default = facts(bot, &kin);
     if is_named(bot) {
-        return Locks { own: default, others: Vec::new() };
+        let path = bot.program.as_ref().map(|program| program.default_lock_dir(&bot.dir).join(layouts::LAYOUT_B));
+        let beside = path.filter(|path| *path != bot.lock && path.is_file());
+        return Locks { own: default, others: Vec::new(), beside: beside.map(|path| inspect_with(&path, &kin)) };
     }
     let mut all = vec![default];
-    let held = around(found, sweep).into_iter().flat_map(held_by);
-    for path in usual(bot, found, context).into_iter().chain(held) {
+    let held = held(found, sweep);
+    for path in usual(bot, found, context).into_iter().chain(held.iter().map(|file| file.path.clone())) {
         if all.iter().all(|known| known.path != path) {
             all.push(inspect_with(&path, &kin));
         }
     }
     let folder = bot.lock.parent();
-    all.retain(|facts| facts.path.parent() == folder || names_token(facts) || is_theirs(facts, found));
+    // What was locked further up may be a deploy script's, whose descriptor it has inherited.
+    let close = close_to(found, sweep);
+    let is_its_own = |file: &LockedFile| {
+        close.iter().any(|process| process.pid == file.caller) || Identity::of(file.caller).is_none()
+    };
+    let may_stand = |facts: &Facts| {
+        let is_usual = facts.path.parent() == folder || names_token(facts) || facts.record.record().is_some();
+        is_usual || held.iter().any(|file| file.path == facts.path && is_its_own(file))
+    };
+    all.retain(|facts| may_stand(facts) || is_theirs(facts, found));
     let is_there = |facts: &Facts| facts.state != State::Absent;
-    let own = all.iter().position(|facts| is_theirs(facts, found)).or_else(|| all.iter().position(is_there));
-    let own = all.remove(own.unwrap_or_default());
+    let standing = || all.iter().enumerate().filter(|(_, facts)| may_stand(facts));
+    let own =
+        standing().find(|(_, facts)| is_theirs(facts, found)).or_else(|| standing().find(|(_, facts)| is_there(facts)));
+    let own = own.map_or(0, |(at, _)| at);
+    let own = all.remove(own);
     all.retain(is_there);
-    Locks { own, others: all }
+    Locks { own, others: all, beside: None }
 }
 
 /// Whether flags or the file name the bot's lock.
@@ -66,17 +83,25 @@ fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
     paths
 }
 
-/// Those that may hold a lock for an instance: itself, what is above it, and whoever keeps one for it. PID 1's locks are
-/// nobody's in particular.
-fn around(found: &Found, sweep: &Sweep) -> Vec<Identity> {
-    let members: Vec<Identity> = found.instances.iter().flat_map(|one| one.members.clone()).collect();
-    let above = found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| process.pid != 1);
-    members.iter().chain(above).copied().chain(sweep.keepers_of(&members)).collect()
+/// The files named like a lock that an instance has locked, or whoever keeps one for it, or what is above it as far as that is
+/// a solobot, a wrapper, a shell or somebody's own supervisor. Desktops, terminals and managers have locks of their own.
+fn held(found: &Found, sweep: &Sweep) -> Vec<LockedFile> {
+    let above = found.instances.iter().flat_map(|one| &one.ancestors);
+    let above = above.filter(|process| sweep.may_hold_for_others(process.pid)).copied();
+    let all: Vec<Identity> = close_to(found, sweep).into_iter().chain(above).collect();
+    let mut seen = HashSet::new();
+    let files = all.into_iter().filter(|process| seen.insert(process.pid));
+    let files = files.flat_map(|process| carriers::locks_by_name_of(process.pid));
+    files.filter(|file| file.path.is_file()).collect()
 }
 
-/// The files that a process has locked and that are named like a lock.
-fn held_by(process: Identity) -> impl Iterator<Item = PathBuf> {
-    carriers::locks_by_name_of(process.pid).into_iter().map(|file| file.path).filter(|path| path.is_file())
+/// The instances themselves, what wraps nothing else, and who keeps a lock for them.
+fn close_to(found: &Found, sweep: &Sweep) -> Vec<Identity> {
+    let members: Vec<Identity> = found.instances.iter().flat_map(|one| one.members.clone()).collect();
+    let wrappers = found.instances.iter().flat_map(|one| &one.wrappers).copied();
+    let solobots =
+        found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| sweep.is_solobot(process.pid));
+    members.iter().copied().chain(wrappers).chain(solobots.copied()).chain(sweep.keepers_of(&members)).collect()
 }
 
 fn names_token(facts: &Facts) -> bool {

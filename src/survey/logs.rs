@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::FoundBot;
+use super::find::is_strangers;
 use crate::conflicts::input::{self, Input};
 use crate::conflicts::tally::{By, Limits, Summary};
 use crate::conflicts::{Query, Source, read};
@@ -35,7 +37,8 @@ pub struct Logs {
 /// The logs of a bot, with what was rotated away beside each file; the oldest first.
 pub fn of_bot(bot: &FoundBot) -> Logs {
     if bot.bot.logs.is_empty() {
-        let all = bot.found.mine();
+        // A stranger can write what they like into their own.
+        let all = bot.found.mine().filter(|one| !is_strangers(one));
         return Logs { inputs: once(written(all).into_iter().flat_map(rotated)), are_named: false };
     }
     Logs { inputs: named(&bot.bot), are_named: true }
@@ -55,22 +58,41 @@ pub fn written<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Vec<Inp
     once(instances.into_iter().flat_map(of_instance))
 }
 
-/// What logs say since then. A file that was last written to before has nothing to say: so what was rotated away, and packed,
-/// is not unpacked for a minute's look.
-pub fn summary(mut inputs: Vec<Input>, since: Option<Timestamp>) -> (Summary, Vec<Source>) {
-    if let Some(since) = since {
-        inputs.retain(|input| may_be_younger(input, since));
-    }
-    let limits =
-        Limits { by: By::Day, zone: TimeZone::system(), since: since.map(Timestamp::as_millisecond), until: None };
-    let findings = read(&inputs, &Query { limits, last_lines: None, now: Timestamp::now() }, &mut |_| {});
-    (findings.summary, findings.sources)
+/// What logs say since then, and what was read. Nothing that never ends is read: a FIFO, a device.
+pub fn summary(inputs: Vec<Input>, since: Timestamp) -> (Summary, Vec<Source>) {
+    let (mut inputs, endless): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(has_an_end);
+    inputs.retain(|input| may_be_younger(input, since));
+    let (summary, mut sources) = read_since(&inputs, since, Timestamp::now());
+    sources.extend(endless.iter().map(|input| Source {
+        name: input.name(),
+        bytes: 0,
+        error: Some(io::Error::other(NO_FILE)),
+    }));
+    (summary, sources)
 }
 
-fn may_be_younger(input: &Input, since: Timestamp) -> bool {
+/// Why a FIFO or a device is not read.
+pub const NO_FILE: &str = "it is no regular file";
+
+/// A FIFO or a device would keep the reader waiting. What is not there says so when it is opened.
+pub fn has_an_end(input: &Input) -> bool {
+    let Input::File(path) = input else { return true };
+    path.metadata().map_or(true, |meta| meta.is_file())
+}
+
+/// A file that was last written to before has nothing to say: so what was rotated away, and packed, is not unpacked for a
+/// minute's look.
+pub fn may_be_younger(input: &Input, since: Timestamp) -> bool {
     let Input::File(path) = input else { return true };
     let written = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
     written.is_none_or(|written| written >= since)
+}
+
+/// Reads them from that moment on.
+pub fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<Source>) {
+    let limits = Limits { by: By::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
+    let findings = read(inputs, &Query { limits, last_lines: None, now }, &mut |_| {});
+    (findings.summary, findings.sources)
 }
 
 fn rotated(input: Input) -> Vec<Input> {

@@ -27,7 +27,7 @@ pub mod sweep;
 pub mod tokens;
 pub mod whose;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ use crate::lock::state::{State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
 use crate::process::instance::{InFile, Instance};
-use crate::process::matching::{Confidence, Doubt, Matcher};
+use crate::process::matching::{Confidence, Matcher};
 use crate::process::origin;
 use crate::process::program::{self, Program};
 use crate::settings::{Bot, Caller, Settings};
@@ -117,7 +117,7 @@ impl FoundBot {
 
     /// Whoever holds layout B's lock beside the program and is no instance: such a bot polls.
     pub fn holders_beside(&self) -> Vec<Identity> {
-        let all = [&self.locks.own].into_iter().chain(&self.locks.others);
+        let all = [&self.locks.own].into_iter().chain(&self.locks.others).chain(&self.locks.beside);
         let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
         let is_known = |holder: &Identity| self.found.all().any(|one| one.kin().any(|pid| pid == holder.pid));
         let holders =
@@ -179,10 +179,10 @@ impl<'a> Asked<'a> {
     }
 
     fn find(&self, sweep: &mut Sweep, servers: &Servers) -> Found {
-        let is_connected = &mut |one: &Instance| is_connected(one, servers);
-        let mut found = find::find(sweep, &self.matcher, &self.search, is_connected);
+        let connected = &mut |all: &[&Instance]| are_connected(all, servers);
+        let mut found = find::find(sweep, &self.matcher, &self.search, connected);
         for (search, matcher) in &self.started {
-            found.add_started_by_script(find::find(sweep, matcher, search, is_connected));
+            found.add_started_by_script(find::find(sweep, matcher, search, connected));
         }
         found
     }
@@ -245,14 +245,19 @@ impl<'a> Surveyor<'a> {
                 sweep.retitle(process, &argv);
             }
         }
-        for (number, (bot, asked)) in bots.iter().zip(&asked).enumerate() {
+        let servers: Vec<Servers> = bots.iter().map(servers::known_of_bot).collect();
+        let mut all: Vec<Found> = Vec::new();
+        for (asked, servers) in asked.iter().zip(&servers) {
+            all.push(asked.as_ref().map(|asked| asked.find(&mut sweep, servers)).unwrap_or_default());
+        }
+        let known: Vec<Identity> =
+            all.iter().flat_map(Found::settled).flat_map(|one| one.members.iter().copied()).collect();
+        for (number, ((bot, asked), mut found)) in bots.iter().zip(&asked).zip(all).enumerate() {
             let Some(asked) = asked else {
                 survey.bots.push(FoundBot { asked: number, ..self.without_program(bot, &sweep) });
                 continue;
             };
-            let servers = servers::known_of_bot(bot);
-            let mut found = asked.find(&mut sweep, &servers);
-            let rivals = bearers::add(&mut sweep, &mut found, &asked.search, &servers);
+            let rivals = bearers::add(&mut sweep, &mut found, &asked.search, &servers[number], &known);
             for one in self.distinct(bot, found, &sweep) {
                 survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), ..one });
             }
@@ -271,22 +276,30 @@ impl<'a> Surveyor<'a> {
         let mut holders = likely::holders(&marks::all().map_err(listing)?);
         holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home().as_deref())));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
-        let connected = connected.into_iter().map(|(process, _)| process).collect();
-        let marks = likely::Marks { connected, holders, programs: programs.to_vec() };
+        let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
+        let programs = programs.to_vec();
+        let marks = likely::Marks { connected: connected.clone(), holders, programs, ..likely::Marks::default() };
         let (mut sweep, all) = likely::find(&marks, context.caller).map_err(listing)?;
         let mut survey = Survey::default();
         for likely in all {
-            survey.bots.extend(self.likely_bots(&mut sweep, &likely, &servers));
+            survey.bots.extend(self.likely_bots(&mut sweep, &likely, &servers, &connected));
         }
         survey.bots.sort_by_key(|one| one.found.all().map(|instance| instance.root.start_ticks).min());
         Ok(finished(survey, &sweep))
     }
 
-    fn likely_bots(&mut self, sweep: &mut Sweep, likely: &Likely, servers: &Servers) -> Vec<FoundBot> {
+    fn likely_bots(
+        &mut self,
+        sweep: &mut Sweep,
+        likely: &Likely,
+        servers: &Servers,
+        connected: &HashSet<Identity>,
+    ) -> Vec<FoundBot> {
         let context = self.settings.context();
         let nothing = Program::script(Path::new("/"));
         let search = Search::new(likely.program.as_ref().unwrap_or(&nothing), context.caller);
-        let found = find::sorted(sweep, &likely.matches, &search, &mut |one| is_connected(one, servers));
+        let mut found = find::sorted(sweep, &likely.matches, &search, &mut |all| are_connected(all, servers));
+        found.promote_connected(&found.tokens(None), &|process| connected.contains(process));
         let Some(first) = found.instances.first().or(found.probable.first()) else { return Vec::new() };
         let cwd = first.cwd.clone().unwrap_or_else(|| "/".into());
         let bot = match &likely.program {
@@ -333,7 +346,7 @@ fn finished(mut survey: Survey, sweep: &Sweep) -> Survey {
     survey
 }
 
-/// Of several bots of one name each is told by its program's file; where that is the same, by its token.
+/// Of several bots of one name each is told by its program's file; where that is the same, by its token, or its PID.
 fn label(bots: &mut [FoundBot]) {
     let names: Vec<String> = bots.iter().map(|one| one.bot.name.clone()).collect();
     let places: Vec<Option<String>> =
@@ -345,28 +358,29 @@ fn label(bots: &mut [FoundBot]) {
         }
         let has_own_place = alike.iter().all(|&other| places[other] != places[at]);
         let token = bot.token.as_ref().map(|token| format!("bot id {}, token {}", token.bot_id, token.fingerprint));
-        let apart = if has_own_place { places[at].clone() } else { token };
+        let pid = || bot.found.mine().next().map(|one| format!("PID {}", one.root.pid));
+        let apart = if has_own_place { places[at].clone() } else { token.or_else(pid) };
         if let Some(apart) = apart {
             bot.label = format!("{} ({apart})", names[at]);
         }
     }
 }
 
-/// Whether an instance is connected to the servers; `None` where that cannot be seen.
-fn is_connected(instance: &Instance, servers: &Servers) -> Option<bool> {
-    let subject = Subject { members: &instance.members, servers };
-    match connections::look(&[subject]).first()?.polling {
+/// Whether instances are connected to the servers; `None` where that cannot be seen.
+fn are_connected(all: &[&Instance], servers: &Servers) -> Vec<Option<bool>> {
+    let subjects: Vec<Subject<'_>> = all.iter().map(|one| Subject { members: &one.members, servers }).collect();
+    let answer = |evidence: Evidence| match evidence.polling {
         Polling::Yes => Some(true),
         Polling::No => Some(false),
         Polling::Unknown(_) => None,
-    }
+    };
+    connections::look(&subjects).into_iter().map(answer).collect()
 }
 
-/// What is doubtful for the sake of its token or its folder, and holds the bot's own lock, is the bot.
+/// What is doubtful, and holds the bot's own lock, is the bot.
 fn promote_holders(found: &mut Found, locks: &Locks) {
     let is_holder = |one: &Instance| {
-        matches!(one.doubt, Some(Doubt::TokenUnseen | Doubt::OtherFolder))
-            && Covered::of(&one.members, &one.ancestors, &locks.own) == Covered::Holder
+        !find::is_strangers(one) && Covered::of(&one.members, &one.ancestors, &locks.own) == Covered::Holder
     };
     let (holders, doubtful): (Vec<Instance>, Vec<Instance>) =
         std::mem::take(&mut found.probable).into_iter().partition(is_holder);

@@ -20,7 +20,7 @@ use crate::process::candidate::Candidate;
 use crate::process::details::Details;
 use crate::process::instance::{self, InFile, Instance, Node, Role};
 use crate::process::matching::{Confidence, Match, Matcher};
-use crate::process::origin;
+use crate::process::origin::{self, Starter};
 
 /// The processes that run a program, by PID, and how sure that is.
 pub type Matches = HashMap<i32, Match>;
@@ -81,10 +81,13 @@ impl Sweep {
             let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
             name == b"solobot" || own.as_deref() == Some(name)
         };
+        let is_keeper = |hit: &Hit| {
+            let first = hit.cmdline.split(|&byte| byte == 0).next().unwrap_or_default();
+            is_solobot(hit.exe.as_deref().unwrap_or(first)) && keeper::is_keepers(&hit.cmdline)
+        };
         let listing = table::list_by_executable(&|path| exe(path) || is_solobot(path), cmdline)?;
         let mut sweep = Self::new(listing.total, listing.unreadable);
-        let (keepers, hits): (Vec<Hit>, Vec<Hit>) =
-            listing.hits.into_iter().partition(|hit| keeper::is_keepers(&hit.cmdline));
+        let (keepers, hits): (Vec<Hit>, Vec<Hit>) = listing.hits.into_iter().partition(is_keeper);
         let pair = |hit: &Hit| Some((Identity::of(hit.pid)?, keeper::trusted_target(hit.pid)?));
         sweep.keepers = keepers.iter().filter_map(pair).collect();
         let is_kept = |hit: &Hit| hit.exe.as_ref().is_none_or(|path| exe(path));
@@ -102,6 +105,20 @@ impl Sweep {
             blind: HashSet::new(),
             keepers: Vec::new(),
         }
+    }
+
+    /// Whether an ancestor of an instance is solobot.
+    pub fn is_solobot(&self, pid: i32) -> bool {
+        self.ancestors.get(&pid).is_some_and(|one| Starter::of(one) == Starter::Solobot)
+    }
+
+    /// Whether an ancestor of an instance may hold a lock for it.
+    pub fn may_hold_for_others(&self, pid: i32) -> bool {
+        let starter = self.ancestors.get(&pid).map(Starter::of);
+        let holds = |one: &Starter| {
+            matches!(one, Starter::Solobot | Starter::Wrapper | Starter::Shell | Starter::Loop | Starter::Other)
+        };
+        starter.as_ref().is_some_and(holds)
     }
 
     /// Those that keep a lock for one of these processes.
@@ -140,11 +157,6 @@ impl Sweep {
     /// A process that was read.
     pub fn get(&self, process: Identity) -> Option<&Candidate> {
         self.candidates.get(&process.pid).filter(|candidate| candidate.identity() == process)
-    }
-
-    /// All that were read.
-    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.candidates.values()
     }
 
     /// Puts the command line that a process is known to have been started with in the place of a title.
@@ -241,10 +253,6 @@ impl Sweep {
         let uid = credentials.map(|credentials| credentials.uid);
         let user = uid.map(|uid| self.users.entry(uid).or_insert_with(|| user::name(uid)).clone());
         let members: Vec<&Candidate> = tree.members.iter().filter_map(|pid| self.candidates.get(pid)).collect();
-        let mut carried: Vec<TokenId> =
-            members.iter().flat_map(|member| &member.carried).map(|one| one.token.id()).collect();
-        carried.sort();
-        carried.dedup();
         Some(Instance {
             root: root.identity(),
             members: identities(&tree.members),
@@ -262,7 +270,6 @@ impl Sweep {
             origin: origin::of(&root.details, &tree.ancestors, &self.ancestors),
             state: root.details.stat.state,
             token: members.iter().find_map(|member| used(member, choice)).map(Token::id),
-            carried,
             in_file: InFile::Nothing,
             is_hidden: members.iter().any(|member| member.is_hidden),
             bot: 0,

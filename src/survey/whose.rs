@@ -19,7 +19,8 @@ pub struct Users(Vec<u32>);
 impl Users {
     /// Those of a program. What has been removed belonged to whoever owns the nearest folder that is left.
     pub fn of(program: Option<&Program>, caller: Caller, configured: &[u32]) -> Self {
-        let place = program.and_then(Program::place);
+        // A link to it in somebody's own folder makes nobody its owner.
+        let place = program.and_then(Program::place).map(|place| place.canonicalize().unwrap_or(place));
         let owner = |path: &Path| path.ancestors().find_map(|path| Some(fs::metadata(path).ok()?.uid()));
         let owners = place.iter().flat_map(|path| [owner(path), path.parent().and_then(owner)]).flatten();
         let mut users: Vec<u32> = [caller.uid, 0].into_iter().chain(caller.sudo_uid).chain(owners).collect();
@@ -40,15 +41,17 @@ impl Users {
     }
 }
 
-/// What is known of a stranger's process. `is_connected` looks at its connections, where nothing else tells; `None`: they
-/// cannot be looked at.
-pub fn judge(instance: &Instance, is_connected: impl FnOnce(&Instance) -> Option<bool>) -> Stranger {
+/// What a stranger's process shows by itself; `None` where its connections have to tell.
+pub fn by_itself(instance: &Instance) -> Option<Stranger> {
     let handle = Handle::open(instance.root.pid);
     let cgroup = handle.and_then(|handle| handle.read("cgroup").ok()).unwrap_or_default();
-    if instance.known_token().is_some() || origin::is_put_by_root(&String::from_utf8_lossy(&cgroup)) {
-        return Stranger::Likely;
-    }
-    match is_connected(instance) {
+    let is_likely = instance.known_token().is_some() || origin::is_put_by_root(&String::from_utf8_lossy(&cgroup));
+    is_likely.then_some(Stranger::Likely)
+}
+
+/// What its connections tell; `None`: they cannot be looked at.
+pub fn by_connection(instance: &Instance, is_connected: Option<bool>) -> Stranger {
+    match is_connected {
         Some(true) => Stranger::Likely,
         Some(false) if !instance.is_hidden => Stranger::Unlikely,
         Some(false) | None => Stranger::Hidden,

@@ -25,6 +25,9 @@ const ASKED: [&str; 8] = [
     "init --dry-run",
 ];
 
+/// Those that must answer where a bot is named.
+const ANSWERING: [&str; 6] = ["status", "check", "doctor", "kill-duplicates", "stop", "metrics"];
+
 /// What is known of one bot, under the same words for all subcommands.
 type Facts = BTreeMap<&'static str, Value>;
 /// Of the bots of each name together.
@@ -109,8 +112,31 @@ fn agree_but(skips: fn(&str, &str) -> bool, scene: &str, selections: &[&str], ru
             }
         }
     }
-    assert!(answers.len() > 3, "{scene}: nothing was compared: {answers:#?}");
+    for selection in selections {
+        let must: &[&str] = if selection.is_empty() { &["status", "doctor", "metrics"] } else { &ANSWERING };
+        for word in must.iter().filter(|word| !skips(word, selection)) {
+            let has = |one: &Answer| one.selection == **selection && one.line.starts_with(word);
+            assert!(answers.iter().any(has), "{scene}: no answer of `{word} {selection}`");
+        }
+    }
+    let of = |word: &str| answers.iter().find(|one| one.selection.is_empty() && one.line == word);
+    if let (Some(wide), Some(here)) = (of("status"), of("check")) {
+        none_is_missing(scene, wide, here);
+    }
     answers[0].by_name()
+}
+
+/// Without arguments `check` means this folder: of the bots whose locks lie there it must have every process.
+#[track_caller]
+fn none_is_missing(scene: &str, wide: &Answer, here: &Answer) {
+    let folder = |facts: &Facts| facts["lock"][0][0].as_str().unwrap().rsplit_once('/').unwrap().0.to_owned();
+    let pids = |facts: &Facts| facts["instances and probable ones"].as_array().unwrap().clone();
+    let folders: Vec<String> = here.bots.iter().map(|(_, facts)| folder(facts)).collect();
+    let seen: Vec<Value> = here.bots.iter().flat_map(|(_, facts)| pids(facts)).collect();
+    for (name, facts) in wide.bots.iter().filter(|(_, facts)| folders.contains(&folder(facts))) {
+        let missing: Vec<Value> = pids(facts).into_iter().filter(|pid| !seen.contains(pid)).collect();
+        assert!(missing.is_empty(), "{scene}: `check` does not see {missing:?} of {name}");
+    }
 }
 
 /// Of the same selection.

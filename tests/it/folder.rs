@@ -116,3 +116,69 @@ fn a_planted_record_is_not_believed() {
         assert!(alive(victim.pid()), "stopped by a record that another user wrote: {}", said.stdout());
     });
 }
+
+/// Neither does a lock: who holds it, and for whom, would be that one's to say.
+#[test]
+fn a_lock_in_somebody_elses_folder_is_only_proposed() {
+    alone(|test| {
+        let victim = test.start("tail -f /dev/null");
+        fs::create_dir(test.path("trap")).unwrap();
+        test.write("trap/.solobot.lock", "");
+        for name in ["trap", "trap/.solobot.lock"] {
+            chown(test.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let ticks = crate::harness::start_ticks(victim.pid()).unwrap();
+        let pretends = format!("X keeper --pid {} --start-ticks {ticks}", victim.pid());
+        let holder =
+            test.start(&format!("flock -n trap/.solobot.lock bash -c 'exec -a {pretends:?} tail -f /dev/null'"));
+        wait_until("it is held", || test.is_locked("trap/.solobot.lock"));
+        let refused = test.solobot("stop -y").in_dir("trap").run().code(2);
+        refused.stderr_has(&["which bot?", &format!("solobot stop --lock {}", test.name("trap/.solobot.lock"))]);
+        assert!(alive(victim.pid()) && alive(holder.pid()));
+    });
+}
+
+/// "None runs" would be wrong of what cannot be named.
+#[test]
+fn a_bot_whose_program_cannot_be_told_is_said() {
+    alone(|test| {
+        fs::create_dir(test.path("app")).unwrap();
+        let mut command = test.command("python3 -c");
+        command.arg("import signal; open('up', 'w'); signal.pause()").current_dir(test.path("app"));
+        let bot = test.start_command({
+            command.env("BOT_TOKEN", crate::harness::token());
+            command
+        });
+        wait_until("it is up", || test.has("app/up"));
+        let pid = format!("PID {}", bot.pid());
+        for line in ["check", "stop"] {
+            test.solobot(line).in_dir("app").run().code(2).stderr_has(&[
+                "which bot?",
+                &pid,
+                "cannot be told",
+                "-m main.py",
+            ]);
+        }
+    });
+}
+
+#[test]
+fn two_locks_of_one_bot_and_a_script_in_a_subfolder() {
+    alone(|test| {
+        test.bot("app/tg_bot/bot.py");
+        let mut command = test.command("python3 tg_bot/bot.py");
+        command.current_dir(test.path("app")).env("BOT_TOKEN", crate::harness::token());
+        command.env("BOT_OPTIONS", "--pid-file bot.pid");
+        let bot = test.start_command(command);
+        test.wait_for_pid("app/bot.pid");
+        test.solobot("check").in_dir("app").run().code(1).stdout_has(&["bot: not safe", &bot.pid().to_string()]);
+        drop(bot);
+        let (solobot, pid) = held(test);
+        test.write("app/.bot_instance.lock", "");
+        let seen = test.solobot("check --json").in_dir("app").run().code(1).json();
+        assert_eq!(seen["bots"].as_array().map(Vec::len), Some(1), "{seen}");
+        assert_eq!(seen["bots"][0]["lock"]["path"], test.name("app/.solobot.lock"), "{seen}");
+        assert_eq!(seen["bots"][0]["instances"], serde_json::json!([pid]), "{seen}");
+        drop(solobot);
+    });
+}

@@ -285,6 +285,46 @@ fn supervisord() {
     });
 }
 
+/// What calls itself something else, has the bot's token and is connected, or holds a lock that such bots take, is the bot.
+#[test]
+fn what_hides_what_it_runs() {
+    alone(|test| {
+        test.bot("app/bot.py");
+        let server = crate::standin::Standin::start();
+        let code = format!(
+            "import bot_up, socket, time; kept = socket.create_connection(('127.0.0.1', {})); time.sleep(99)",
+            server.port()
+        );
+        let up = "import os\nopen('tmp', 'w').write(str(os.getpid()))\nos.rename('tmp', '../first.pid')\n";
+        test.write("app/bot_up.py", up);
+        let run = |line: &str| {
+            let solobot = test.solobot(line).in_dir("app").env("BOT_TOKEN", &token());
+            solobot.env("SOLOBOT_API_URL", &server.url()).env("BOT_OPTIONS", "--until bot.py").run()
+        };
+        for line in ["exec python3 -c \"$CODE\"", "exec -a telegram python3 -c \"$CODE\""] {
+            let _ = fs::remove_file(test.path("first.pid"));
+            let mut command = test.command("bash -c");
+            command.arg(line).current_dir(test.path("app")).env("BOT_TOKEN", token()).env("CODE", &code);
+            let inline = test.start_command(command);
+            let pid = format!("PID {}", test.wait_for_pid("first.pid"));
+            wait_until("it is connected", || server.connections() > 0);
+            run("check -m bot.py").code(1).stdout_has(&["not safe to start", &pid]);
+            run("acquire -n -- python3 bot.py").code(75).stderr_has(&[&pid]);
+            drop(inline);
+        }
+        // A folder of that name is a program like any other.
+        test.bot("app/keeper/__main__.py");
+        let (launcher, pid) = first(test, "cd app && exec python3 keeper");
+        test.solobot("check -m keeper").in_dir("app").run().code(1).stdout_has(&[&format!("PID {pid}")]);
+        drop(launcher);
+        // Layout B's lock beside the program counts also where the bot has a lock by another name.
+        let other = test.start("flock app/.bot_instance.lock tail -f /dev/null");
+        wait_until("it is held", || test.is_locked("app/.bot_instance.lock"));
+        let refused = test.solobot("acquire -n -l x.lock -- python3 bot.py").in_dir("app").run().code(75);
+        refused.stderr_has(&[&format!("PID {}", other.pid())]);
+    });
+}
+
 /// `acquire -n` in that folder starts its bot, and `check` says so before.
 #[track_caller]
 fn is_started(test: &Test, folder: &str, variables: &[(&str, &str)], line: &str) {

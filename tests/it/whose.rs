@@ -101,6 +101,57 @@ fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
     });
 }
 
+/// What runs root's script, as that user, with these words behind it: a shell script, since Python may be closed to others.
+fn stranger(test: &Test, words: &str) -> Background {
+    start_as(test, NOBODY, &format!("sh {PUBLIC}/work/bot.sh {words}"))
+}
+
+/// Root's script where everybody may read it, and the option that names it.
+fn root_script(test: &Test) -> String {
+    script(test, "bot.sh", "#!/bin/sh\nwhile :; do sleep 1; done\n");
+    let _ = public(test);
+    format!("-m {PUBLIC}/work/bot.sh")
+}
+
+/// However old it is, and whatever its arguments: strangers have no say in which of one's own are the bot.
+#[test]
+fn an_older_stranger_does_not_take_the_bots_place() {
+    alone(|test| {
+        let bot = root_script(test);
+        let theirs = [stranger(test, "--other"), stranger(test, "--other"), stranger(test, "")];
+        let own = test.start(&format!("sh {PUBLIC}/work/bot.sh"));
+        let seen = test.solobot(&format!("check --json {bot}")).run().code(1).json();
+        assert_eq!(seen["bots"][0]["instances"], serde_json::json!([own.pid()]), "{seen}");
+        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["one runs"]);
+        for line in ["kill-duplicates -y --include-probable --json", "stop -y --include-probable --json"] {
+            let done = test.solobot(&format!("{line} {bot}")).run().settled().json();
+            let stopped = if line.starts_with("stop") { vec![own.pid()] } else { vec![] };
+            let blocked: std::collections::BTreeSet<i32> = with(&done, "plan", "blocked").into_iter().collect();
+            assert_eq!(blocked, theirs.iter().map(Background::pid).collect(), "{done}");
+            assert_eq!(done.get("results").map_or_else(Vec::new, |_| with(&done, "results", "terminated")), stopped);
+            assert!(theirs.iter().all(|one| alive(one.pid())), "{line}");
+        }
+    });
+}
+
+/// A link in one's own folder makes nobody a user of the bot.
+#[test]
+fn by_a_link_to_the_program_nobody_becomes_its_user() {
+    alone(|test| {
+        let bot = root_script(test);
+        fs::create_dir(test.path("theirs")).unwrap();
+        std::os::unix::fs::symlink("../bot.sh", test.path("theirs/bot.sh")).unwrap();
+        for name in ["theirs", "theirs/bot.sh"] {
+            std::os::unix::fs::lchown(test.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let theirs = start_as(test, NOBODY, &format!("sh {PUBLIC}/work/theirs/bot.sh"));
+        let own = test.start(&format!("sh {PUBLIC}/work/bot.sh"));
+        let plan = test.solobot(&format!("kill-duplicates --dry-run --json {bot}")).run().code(0).json();
+        let expected = [(theirs.pid(), "blocked".to_owned()), (own.pid(), "keep".to_owned())];
+        assert_eq!(by_pid(&plan, "plan"), expected.into(), "{plan}");
+    });
+}
+
 /// Root in the folder of the bot's own user may look, and not act.
 #[test]
 fn root_may_look_with_another_users_file() {

@@ -117,14 +117,15 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
         return format!("lock `{}` was removed, and its holder holds the removed file still: {list}", lock.display());
     }
     if instances.iter().all(|one| one.doubt.is_some()) {
-        return format!("the lock is free, but this may be the bot, and in doubt none is started beside it: {list}");
+        return format!("the lock is free, but this may be the bot, and in doubt nothing is started: {list}");
     }
     format!("the lock is free, but the bot runs without it: {list}")
 }
 
 fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
     let pids: Vec<i32> = instances.iter().map(|one| one.process.pid).collect();
-    let mut hints = vec![format!("look at it: solobot status {typed}; stop it: {}", kill_by_hand(&pids))];
+    let stop = if instances.iter().all(|one| one.doubt.is_some()) { "if it is the bot, stop it" } else { "stop it" };
+    let mut hints = vec![format!("look at it: solobot status {typed}; {stop}: {}", kill_by_hand(&pids))];
     if instances.iter().all(|one| one.orphaned) {
         hints.push(
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),

@@ -81,12 +81,15 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
 }
 
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
-/// name then; by its name alone where that is all that is known.
+/// name then; by its name alone where that is all that it says. Without a program of our own nothing is another one.
 fn is_another(facts: &Facts, bot: &Bot) -> bool {
     let theirs = facts.record.details().and_then(|details| marks::program_of(details, &facts.path));
     match (&theirs, &bot.program) {
         (Some(theirs), Some(ours)) => !theirs.is_same_but_for_args(ours),
-        _ => facts.record.record().is_some_and(|record| ![&bot.name, &bot.recorded_name()].contains(&&record.app_name)),
+        (_, None) => false,
+        (None, Some(_)) => {
+            facts.record.record().is_some_and(|record| ![&bot.name, &bot.recorded_name()].contains(&&record.app_name))
+        }
     }
 }
 

@@ -215,18 +215,22 @@ struct Running {
 /// started both.
 fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<Running, Error> {
     let survey = surveyor.look_at(std::slice::from_ref(&request.bot))?;
-    let mut running = Running { warnings: survey.warnings, ..Running::default() };
+    let mut running = Running::default();
+    if survey.hidden {
+        running
+            .warnings
+            .push("other users' processes are hidden from you, and one of them may be the bot: sudo".into());
+    }
     let is_around_us = |one: &Instance| one.members.iter().any(|&member| is_ours(member, held.file()));
     for bot in &survey.bots {
-        let others = || bot.found.all().filter(|one| !is_around_us(one));
         let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
         running.beside.extend(counted.map(|one| Runs { process: one.root, doubt: one.doubt }));
         let holders = bot.holders_beside().into_iter().filter(|&holder| !is_ours(holder, held.file()));
         if !is_layout_b(held.path()) {
             running.beside.extend(holders.map(Runs::sure));
         }
-        running.undecided =
-            others().find(|one| one.doubt.is_some_and(|doubt| doubt.starting() == Starting::CannotTell)).cloned();
+        let undecided = bot.found.undecided().find(|one| !is_around_us(one)).cloned();
+        running.undecided = running.undecided.take().or(undecided);
         let doubtful = bot.found.probable.iter().filter(|one| !is_around_us(one) && !does_count(one));
         running.warnings.extend(doubtful.filter_map(doubtful_warning));
         running.warnings.extend(bot.rivals.iter().map(rival_warning));

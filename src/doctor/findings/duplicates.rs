@@ -10,8 +10,9 @@ pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
 }
 
 fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
-    let (sure, probable) = (bot.instances.len(), bot.probable.len());
-    if sure + probable < 2 {
+    let shown: Vec<&Seen> = bot.pollers().collect();
+    let sure = bot.instances.len();
+    if shown.len() < 2 {
         return None;
     }
     let (level, summary, command) = if sure > 1 {
@@ -26,7 +27,6 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
         let summary = format!("{} may run more than once: {why}", bot.name);
         (level, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
     };
-    let shown: Vec<&Seen> = bot.all().collect();
     let finding = Finding::new(Code::DuplicateInstances, level, summary)
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
         .shown_by(conflicts(bot, facts.now))

@@ -67,7 +67,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
 
 /// Conflicts now that nothing on this machine explains.
 fn is_fought_by_a_stranger(facts: &Facts, bot: &Bot) -> bool {
-    let is_alone = bot.all().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
+    let is_alone = bot.pollers().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
     bot.logs.fresh.other_poller > 0 && is_alone && !has_rival(facts, bot)
 }
 
@@ -97,7 +97,7 @@ fn connected_processes(seen: &Seen) -> BTreeSet<i32> {
 pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
     each(facts, |bot| {
         let (logs, takeover) = (&bot.logs, bot.logs.takeover.as_ref()?);
-        if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.all().count() > 1 {
+        if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.pollers().count() > 1 {
             return None;
         }
         let age = facts.now.duration_since(takeover.at).unsigned_abs();

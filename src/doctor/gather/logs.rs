@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
+use crate::conflicts::Source;
 use crate::conflicts::input::Input;
 use crate::conflicts::pattern::Shape;
-use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::{Query, Source, read};
 use crate::journal::{Event, What};
+use crate::survey::logs;
 
 /// What the pattern is told by.
 const DAY: Duration = Duration::from_hours(24);
@@ -21,14 +20,15 @@ const MOST: usize = 64;
 
 /// Reads a bot's logs; `is_its` tells which of the journal's events are its.
 pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Event) -> bool, now: Timestamp) -> Logs {
-    let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(has_an_end);
-    found.retain(|input| is_of_today(input, now));
+    let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(logs::has_an_end);
+    // What was rotated away before yesterday tells nothing of today, and may be large.
+    found.retain(|input| logs::may_be_younger(input, before(now, DAY)));
     found.truncate(MOST);
-    let endless = endless.iter().map(|input| format!("{}: it is no regular file", input.name()));
+    let endless = endless.iter().map(|input| format!("{}: {}", input.name(), logs::NO_FILE));
     if found.is_empty() {
         return Logs { unreadable: endless.collect(), ..Logs::default() };
     }
-    let since = |moment: Timestamp| read_since(&found, moment, now);
+    let since = |moment: Timestamp| logs::read_since(&found, moment, now);
     let (past, sources) = since(before(now, DAY));
     let (unreadable, readable): (Vec<_>, Vec<_>) =
         sources.into_iter().partition(|source| source.error.is_some() && source.bytes == 0);
@@ -64,28 +64,8 @@ pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Eve
     logs
 }
 
-/// A FIFO or a device would keep doctor waiting. What is not there says so when it is opened.
-fn has_an_end(input: &Input) -> bool {
-    let Input::File(path) = input else { return true };
-    path.metadata().map_or(true, |meta| meta.is_file())
-}
-
-/// What was rotated away before yesterday tells nothing of today, and may be large.
-fn is_of_today(input: &Input, now: Timestamp) -> bool {
-    let Input::File(path) = input else { return true };
-    let changed = path.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| Timestamp::try_from(time).ok());
-    changed.is_none_or(|changed| changed >= before(now, DAY))
-}
-
 fn why(source: Source) -> Option<String> {
     Some(format!("{}: {}", source.name, source.error?))
-}
-
-/// What is there since then, and what was read.
-fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<Source>) {
-    let limits = Limits { by: By::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
-    let findings = read(inputs, &Query { limits, last_lines: None, now }, &mut |_| {});
-    (findings.summary, findings.sources)
 }
 
 fn before(now: Timestamp, span: Duration) -> Timestamp {

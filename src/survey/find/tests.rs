@@ -80,7 +80,7 @@ fn likely_bots() -> Vec<Instance> {
     let mut found = Vec::new();
     for likely in all {
         let search = Search::new(likely.program.as_ref().unwrap_or(&nothing), caller());
-        found.extend(super::sorted(&mut sweep, &likely.matches, &search, &mut |_| None).instances);
+        found.extend(super::sorted(&mut sweep, &likely.matches, &search, &mut |all| vec![None; all.len()]).instances);
     }
     found
 }

@@ -363,7 +363,8 @@ impl Test {
 fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
     let Ok(listing) = fs::read_dir(folder) else { return };
     for path in listing.map(|entry| entry.expect("an entry").path()) {
-        let meta = path.symlink_metadata().expect("its metadata");
+        // A keeper, or a bot that is just ending, may take one away meanwhile.
+        let Ok(meta) = path.symlink_metadata() else { continue };
         if meta.is_dir() {
             collect(&path, entries);
         }
