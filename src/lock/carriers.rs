@@ -37,9 +37,13 @@ pub struct LockedFile {
 
 /// Whether a path is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
 pub fn is_named_like_a_lock(path: &Path) -> bool {
+    has_name_of_a_lock(path) && !proc::is_deleted(path)
+}
+
+fn has_name_of_a_lock(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let is_pid_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("pid"));
-    (is_pid_file || name.contains("lock")) && !proc::is_deleted(path)
+    is_pid_file || name.contains("lock")
 }
 
 /// Every process that carries any lock on the file, by PID. All of `/proc` is asked.
@@ -86,9 +90,30 @@ pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
     flocks_among(pid, &|_| true)
 }
 
-/// Those of them that are named like a lock: the others are not even asked.
-pub fn locks_by_name_of(pid: i32) -> Vec<LockedFile> {
-    flocks_among(pid, &is_named_like_a_lock)
+/// What processes have locked that is named like a lock, removed files included: the others are not even asked.
+#[derive(Debug, Default)]
+pub struct LocksByName {
+    asked: HashSet<i32>,
+    /// Their files.
+    pub files: Vec<LockedFile>,
+}
+
+impl LocksByName {
+    /// Asks each process once.
+    pub fn of(processes: impl IntoIterator<Item = i32>) -> Self {
+        let mut found = Self::default();
+        for pid in processes {
+            if found.asked.insert(pid) {
+                found.files.extend(flocks_among(pid, &has_name_of_a_lock));
+            }
+        }
+        found
+    }
+
+    /// Whether a process has been asked for a lock of this path.
+    pub fn has_asked(&self, pid: i32, path: &Path) -> bool {
+        has_name_of_a_lock(path) && self.asked.contains(&pid)
+    }
 }
 
 fn flocks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<LockedFile> {

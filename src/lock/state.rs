@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::Error;
+use super::carriers::LocksByName;
 use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
 use super::keeper;
@@ -164,14 +165,18 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
 /// Where none runs, the file tells: nobody else has it open, and no process that was recorded lives. Where one runs and
 /// there is no file, it is asked whether it holds one that was removed. All else takes [`inspect`]: where neither is, a
 /// file may have been removed from under its holder. What a glance does not see is a holder of a removed file that is
-/// neither an instance nor in the record.
-pub fn glance(path: &Path, running: &[i32]) -> Option<Facts> {
+/// neither an instance nor in the record. Whoever `seen` has asked is not asked again.
+pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts> {
     let facts = |state, record| Facts { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None };
     if !running.is_empty() {
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
+        let removed = proc::deleted(&orphan::resolved(path));
         let asked = hints(&record).into_iter().chain(running.iter().copied());
-        let is_absent = error.is_absence() && holders::replaced_among(asked, path, None).is_empty();
+        let unasked = asked.filter(|&pid| !seen.has_asked(pid, path));
+        let is_absent = error.is_absence()
+            && seen.files.iter().all(|file| file.path != removed)
+            && holders::replaced_among(unasked, path, None).is_empty();
         return is_absent.then(|| facts(State::Absent, record));
     }
     let lock = file::open_to_look(path).ok()?;

@@ -1,9 +1,8 @@
 //! Which locks are a bot's, and their state.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::lock::carriers::{self, LockedFile};
+use crate::lock::carriers::{LockedFile, LocksByName};
 use crate::lock::layouts;
 use crate::lock::state::{self, Facts, State, inspect_with};
 use crate::platform::identity::Identity;
@@ -28,14 +27,15 @@ pub struct Locks {
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
 pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Locks {
     let kin = found.kin();
-    let default = facts(bot, &kin);
     if is_named(bot) {
+        let default = facts(bot, &kin, &LocksByName::default());
         let path = bot.program.as_ref().map(|program| program.default_lock_dir(&bot.dir).join(layouts::LAYOUT_B));
         let beside = path.filter(|path| *path != bot.lock && path.is_file());
         return Locks { own: default, others: Vec::new(), beside: beside.map(|path| inspect_with(&path, &kin)) };
     }
-    let mut all = vec![default];
-    let held = held(found, sweep);
+    let carried = carried(found, sweep);
+    let mut all = vec![facts(bot, &kin, &carried)];
+    let held: Vec<&LockedFile> = carried.files.iter().filter(|file| file.path.is_file()).collect();
     for path in usual(bot, found, context).into_iter().chain(held.iter().map(|file| file.path.clone())) {
         if all.iter().all(|known| known.path != path) {
             all.push(inspect_with(&path, &kin));
@@ -68,8 +68,8 @@ pub fn is_named(bot: &Bot) -> bool {
 }
 
 /// The state of the bot's own lock: where its program says who may hold it, a glance may do.
-fn facts(bot: &Bot, kin: &[i32]) -> Facts {
-    let glance = bot.program.as_ref().and_then(|_| state::glance(&bot.lock, kin));
+fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> Facts {
+    let glance = bot.program.as_ref().and_then(|_| state::glance(&bot.lock, kin, seen));
     glance.unwrap_or_else(|| inspect_with(&bot.lock, kin))
 }
 
@@ -85,14 +85,10 @@ fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
 
 /// The files named like a lock that an instance has locked, or whoever keeps one for it, or what is above it as far as that is
 /// a solobot, a wrapper, a shell or somebody's own supervisor. Desktops, terminals and managers have locks of their own.
-fn held(found: &Found, sweep: &Sweep) -> Vec<LockedFile> {
+fn carried(found: &Found, sweep: &Sweep) -> LocksByName {
     let above = found.instances.iter().flat_map(|one| &one.ancestors);
     let above = above.filter(|process| sweep.may_hold_for_others(process.pid)).copied();
-    let all: Vec<Identity> = close_to(found, sweep).into_iter().chain(above).collect();
-    let mut seen = HashSet::new();
-    let files = all.into_iter().filter(|process| seen.insert(process.pid));
-    let files = files.flat_map(|process| carriers::locks_by_name_of(process.pid));
-    files.filter(|file| file.path.is_file()).collect()
+    LocksByName::of(close_to(found, sweep).into_iter().chain(above).map(|process| process.pid))
 }
 
 /// The instances themselves, what wraps nothing else, and who keeps a lock for them.

@@ -76,32 +76,35 @@ fn a_removed_file_that_is_held_is_replaced() {
 #[test]
 fn a_glance_tells_what_nobody_has_open_and_no_more() {
     in_folder(|path| {
-        assert_eq!(glance(path, &[]), None, "it may have been removed");
+        assert_eq!(glance(path, &[], &LocksByName::default()), None, "it may have been removed");
         write(path, "").unwrap();
-        assert_eq!(glance(path, &[]).unwrap().state, State::Free);
+        assert_eq!(glance(path, &[], &LocksByName::default()).unwrap().state, State::Free);
         write(path, "2147483646").unwrap();
-        assert_eq!(glance(path, &[]), Some(inspect(path)));
+        assert_eq!(glance(path, &[], &LocksByName::default()), Some(inspect(path)));
         write(path, std::process::id().to_string()).unwrap();
-        assert_eq!(glance(path, &[]), None, "whom it names lives");
+        assert_eq!(glance(path, &[], &LocksByName::default()), None, "whom it names lives");
         write(path, "").unwrap();
         let lock = LockFile::open(path, false).unwrap();
-        assert_eq!(glance(path, &[]), None, "somebody has it open");
+        assert_eq!(glance(path, &[], &LocksByName::default()), None, "somebody has it open");
         drop(lock);
-        assert!(glance(path, &[]).is_some());
+        assert!(glance(path, &[], &LocksByName::default()).is_some());
     });
 }
 
 #[test]
 fn a_glance_at_no_file_asks_those_who_run() {
     in_folder(|path| {
+        let path = &path.with_file_name("my.lock");
         let own = [Identity::own().unwrap().pid];
-        assert_eq!(glance(path, &own), Some(inspect(path)), "there was none");
+        assert_eq!(glance(path, &own, &LocksByName::default()), Some(inspect(path)), "there was none");
         let lock = LockFile::open(path, false).unwrap();
         lock.try_lock().unwrap();
-        assert_eq!(glance(path, &own), None, "there is one");
+        assert_eq!(glance(path, &own, &LocksByName::default()), None, "there is one");
         fs::remove_file(path).unwrap();
-        assert_eq!(glance(path, &own), None, "there was one");
-        assert_eq!(glance(path, &[1]).unwrap().state, State::Absent, "PID 1 holds none");
+        assert_eq!(glance(path, &own, &LocksByName::default()), None, "there was one");
+        assert_eq!(glance(path, &[1], &LocksByName::default()).unwrap().state, State::Absent, "PID 1 holds none");
+        let seen = LocksByName::of(own);
+        assert_eq!(glance(path, &own, &seen), None, "it has been asked already");
     });
 }
 
@@ -111,7 +114,7 @@ fn somebodys_file_is_unreadable_unless_somebody_holds_it() {
         write(path, "print('hello')").unwrap();
         let foreign = |state: State| matches!(state, State::Unreadable { why, .. } if why.contains("not a lock"));
         assert!(foreign(inspect(path).state));
-        assert_eq!(glance(path, &[]), None, "not settled");
+        assert_eq!(glance(path, &[], &LocksByName::default()), None, "not settled");
         write(owner::path_of(path), r#"{"pid": 2147483646, "timestamp": 0.0, "app_name": "bot"}"#).unwrap();
         assert!(foreign(inspect(path).state), "a dead claim makes it no lock");
         let lock = file::open_to_look(path).unwrap();
