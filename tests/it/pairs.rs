@@ -303,11 +303,12 @@ fn what_hides_what_it_runs() {
         };
         for line in ["exec python3 -c \"$CODE\"", "exec -a telegram python3 -c \"$CODE\""] {
             let _ = fs::remove_file(test.path("first.pid"));
+            let before = server.connections();
             let mut command = test.command("bash -c");
             command.arg(line).current_dir(test.path("app")).env("BOT_TOKEN", token()).env("CODE", &code);
             let inline = test.start_command(command);
             let pid = format!("PID {}", test.wait_for_pid("first.pid"));
-            wait_until("it is connected", || server.connections() > 0);
+            wait_until("it is connected", || server.connections() > before);
             run("check -m bot.py").code(1).stdout_has(&["not safe to start", &pid]);
             run("acquire -n -- python3 bot.py").code(75).stderr_has(&[&pid]);
             drop(inline);
