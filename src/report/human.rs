@@ -142,6 +142,8 @@ fn refused(holding: &Holding, wait: Limit) -> String {
 
 /// The progress of a wait, in a line.
 pub fn waiting(elapsed: Duration, wait: Limit) -> String {
+    // Said once a second: a busy machine's tenths are nobody's business.
+    let elapsed = Duration::from_secs(elapsed.as_secs());
     match wait {
         Limit::Forever => format!("still waiting for the lock, {}", show(elapsed)),
         limit @ Limit::For(_) => format!("still waiting for the lock, {} of {limit}", show(elapsed)),
