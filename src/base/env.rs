@@ -51,6 +51,13 @@ pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 
+/// Set for a keeper, and read by it: the lock's path, the bot's name, the journal's path.
+pub const KEEPER_LOCK: &str = "SOLOBOT_KEEPER_LOCK";
+/// See [`KEEPER_LOCK`].
+pub const KEEPER_NAME: &str = "SOLOBOT_KEEPER_NAME";
+/// See [`KEEPER_LOCK`].
+pub const KEEPER_JOURNAL: &str = "SOLOBOT_KEEPER_JOURNAL";
+
 /// Read: a shell's name, set by its completion for the words behind `--` (`completions/`). With it `clap_complete` reads
 /// `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and `_CLAP_IFS`, which the same file sets.
 pub const COMPLETE: &str = "SOLOBOT_COMPLETE";
@@ -74,7 +81,7 @@ const fn set(names: &'static [&'static str], meaning: &'static str) -> Described
     Described { names, is_set: true, meaning }
 }
 
-/// Every variable above, as the manual shows it.
+/// Every variable above that people may meet, as the manual shows it.
 pub const TABLE: &[Described] = &[
     read(&[CONFIG], "The configuration file, as `--config`."),
     read(&[API_URL], "The base URL of the Bot API, as `--api-url`."),

@@ -3,7 +3,6 @@
 #![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -125,7 +124,7 @@ pub struct Release {
     pub selection: Selection,
 }
 
-/// What `acquire --pid` starts; every value comes from it.
+/// What `acquire --pid` starts; every value comes from it. Names come by the environment, which others cannot read.
 #[derive(Debug, Args)]
 pub struct Keeper {
     /// The process to hold the lock for
@@ -140,13 +139,4 @@ pub struct Keeper {
     /// The inherited descriptor to report readiness on
     #[arg(long)]
     pub ready: i32,
-    /// The lock's path
-    #[arg(long)]
-    pub lock: PathBuf,
-    /// The bot's name for the owner record
-    #[arg(long)]
-    pub name: String,
-    /// Where to write down what happens to the lock
-    #[arg(long)]
-    pub journal: Option<PathBuf>,
 }

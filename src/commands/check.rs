@@ -344,7 +344,7 @@ fn judge(bot: &FoundBot) -> Objections {
         let what = if one.doubt.is_some() { "may be it" } else { "it runs" };
         objections.reasons.push(Sentence::of(|shown| format!("{what}: {}", named(one, shown))));
     }
-    for holder in bot.holders_beside() {
+    for (_, holder) in bot.holders_beside() {
         objections.in_the_way.push(holder);
         let command = command_line(holder.pid);
         objections.reasons.push(Sentence::of(|shown| {

@@ -1,6 +1,7 @@
 //! Starting a keeper, and being one.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use super::acquire::{AcquireError, Story};
 use crate::base::error::Error;
@@ -8,6 +9,7 @@ use crate::cli;
 use crate::journal::Journal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
+use crate::lock::keeper::Errand;
 use crate::lock::{keeper, owner};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
@@ -23,13 +25,12 @@ pub fn start(held: &Held, name: &str, journal: &Journal, target: Identity, signa
     let failed = |why: String| Error::from(AcquireError::Keeper { why });
     let (ready, say_ready) = daemon::pipe().map_err(|error| failed(error.to_string()))?;
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-    let mut line = keeper::command_line(&program, target, held.path(), name, held.descriptor(), say_ready.as_fd());
-    if let Some(path) = journal.path() {
-        line.extend(["--journal".into(), path.into()]);
-    }
+    let line = keeper::command_line(&program, target, held.descriptor(), say_ready.as_fd());
+    let journal = journal.path().map(Path::to_owned);
+    let errand = Errand { lock: held.path().to_owned(), name: name.to_owned(), journal };
     let start = Start {
         argv: &line,
-        env: &[],
+        env: &errand.variables(),
         mask: signals.original_mask(),
         inherit: &[held.descriptor(), say_ready.as_fd()],
     };
@@ -53,13 +54,16 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         let action = action.to_owned();
         move |source| Error::Io { action, source }
     };
+    let Some(Errand { lock: path, name, journal }) = Errand::of_process() else {
+        return Err(Error::usage("the keeper is started by `acquire --pid` alone", "solobot acquire --pid $$"));
+    };
     daemon::detach().map_err(io("leave the terminal"))?;
     // SAFETY: nothing here has opened a descriptor yet.
     unsafe { daemon::close_others(&[args.fd, args.ready]) }.map_err(io("close what the caller had open"))?;
     signals::ignore_terminal().map_err(io("ignore the terminal's signals"))?;
     let signals = Signals::block().map_err(io("block signals"))?;
     // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
-    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &args.lock)?, daemon::inherited(args.ready)) };
+    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, daemon::inherited(args.ready)) };
     let ready = ready.map_err(io("take over the descriptor to report on"))?;
     let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
     let own = Identity::own().map_err(io("read /proc/self/stat"))?;
@@ -67,13 +71,13 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         lock.unlock();
         return Ok(());
     };
-    let claim = claim(&args.name, args.pid, &lock);
+    let claim = claim(&name, args.pid, &lock);
     match Held::settle(lock, claim, own, own, true)? {
         // Nobody waits for an answer then: whoever asked will see no readiness.
         Settled::Moved => Ok(()),
         Settled::Held(held, _) => {
             let _ = daemon::say_ready(ready);
-            let story = Story::going_on(Journal::at(args.journal.clone()), &args.name, &args.lock);
+            let story = Story::going_on(Journal::at(journal), &name, &path);
             keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents))
                 .map_err(io("wait for the process to keep the lock for"))?;
             story.released();

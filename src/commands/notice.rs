@@ -107,6 +107,10 @@ pub enum Notice {
         /// Of so many, if that is known.
         total: Option<u64>,
     },
+    /// COMMAND has ended, and this descendant of it is the bot, for which the lock stays held.
+    PassedOn(ProcessView),
+    /// The bot has ended, and these descendants of COMMAND run on without the lock.
+    LeftRunning(Vec<ProcessView>),
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself,
 }

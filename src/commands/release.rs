@@ -79,7 +79,7 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
     let outcome = |reason| Ok(Outcome { lock: bot.lock.clone(), reason });
     let State::Held { holders, .. } = &facts.state else { return not_held(facts) };
     let Some((keeper, target)) = keeper::among(holders) else {
-        return outcome(Reason::HeldByBot(Box::new(acquire::holding(&bot.lock, None))));
+        return outcome(Reason::HeldByBot(Box::new(acquire::holding(&bot.lock, None, settings.context().caller))));
     };
     if !args.yes && !is_ours(target) {
         let view = ProcessView::of(target);

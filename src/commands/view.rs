@@ -54,6 +54,8 @@ pub struct Beside {
     pub orphaned: bool,
     /// Why it may be another bot.
     pub doubt: Option<&'static str>,
+    /// It is proved to be the bot's, and may be stopped for it.
+    pub is_proved: bool,
 }
 
 fn to_seconds(time: Timestamp) -> Timestamp {
@@ -134,7 +136,7 @@ impl LockView {
             since: facts.record.details().filter(|_| held).and_then(taken_at),
             record_problem: match &facts.record {
                 crate::lock::owner::Found::Untrusted(why) => Some(why.clone()),
-                crate::lock::owner::Found::Absent | crate::lock::owner::Found::Record(_) => None,
+                crate::lock::owner::Found::Absent | crate::lock::owner::Found::Record(..) => None,
             },
         }
     }

@@ -6,12 +6,9 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
-use super::carriers;
 use super::file::LockFile;
 use super::line::Line;
-use super::orphan::resolved;
 use crate::platform::filesystem::{FileId, KernelKey, kernel_key};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
@@ -99,72 +96,9 @@ fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
         .any(|line| line.key == key)
 }
 
-fn flocks() -> io::Result<Vec<Line>> {
+/// Every flock that `/proc/locks` shows.
+pub(super) fn flocks() -> io::Result<Vec<Line>> {
     Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse_flock).collect())
-}
-
-/// Processes that hold a flock on a file that was at `path` and is there no more: unlinked, renamed or replaced. For them
-/// the lock is real, and so it is for whoever locks the new file.
-///
-/// Only processes that `/proc/locks` names are asked, and those in `hints`, whose locks may be listed under a dead caller;
-/// where nothing is at the path any more, whoever may have inherited such a lock.
-pub fn holders_of_replaced(path: &Path, present: Option<FileId>, hints: &[i32]) -> Vec<Identity> {
-    let named = || flocks().map(|lines| lines.iter().filter(|line| !line.waits).map(|line| line.pid).collect());
-    let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
-    let Ok(asked) = (if present.is_none() { heirs() } else { named() }) else { return Vec::new() };
-    replaced_among(asked.into_iter().chain(hints.iter().copied()), path, present)
-}
-
-/// Those of these processes that hold a flock on a file that was at `path` and is there no more.
-pub fn replaced_among(pids: impl IntoIterator<Item = i32>, path: &Path, present: Option<FileId>) -> Vec<Identity> {
-    let mut pids: Vec<i32> = pids.into_iter().collect();
-    pids.sort_unstable();
-    pids.dedup();
-    let place = Place::of(path, present);
-    pids.into_iter().filter_map(|pid| locked_elsewhere(pid, &place)).collect()
-}
-
-/// Whether that process is one of [`holders_of_replaced`].
-pub fn holds_replaced(process: Identity, path: &Path, present: Option<FileId>) -> bool {
-    locked_elsewhere(process.pid, &Place::of(path, present)) == Some(process)
-}
-
-/// A lock's path, and what is there now.
-struct Place {
-    path: PathBuf,
-    /// As the kernel shows a descriptor of a file that was there.
-    removed: PathBuf,
-    present: Option<FileId>,
-}
-
-impl Place {
-    fn of(path: &Path, present: Option<FileId>) -> Self {
-        let path = resolved(path);
-        Self { removed: proc::deleted(&path), path, present }
-    }
-}
-
-fn locked_elsewhere(pid: i32, place: &Place) -> Option<Identity> {
-    let identity = Identity::of(pid)?;
-    let found = proc::descriptors(pid).ok()?.into_iter().any(|descriptor| {
-        if !descriptor.target().is_some_and(|link| link == place.removed || link == place.path) {
-            return false;
-        }
-        let another = FileId::of(&descriptor.path()).is_some_and(|id| Some(id) != place.present);
-        another && descriptor.info().lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
-    });
-    (found && sees_our_folder(pid, &place.path) && identity.is_alive()).then_some(identity)
-}
-
-/// Whether the lock's folder is the same one for that process: with `PrivateTmp=`, or in a container, the same path means
-/// another file from the beginning, and nothing was replaced.
-fn sees_our_folder(pid: i32, path: &Path) -> bool {
-    let Some(folder) = path.parent() else { return true };
-    let inside = Path::new("/proc").join(pid.to_string()).join("root").join(folder.strip_prefix("/").unwrap_or(folder));
-    match (FileId::of(&inside), FileId::of(folder)) {
-        (Some(theirs), Some(ours)) => theirs == ours,
-        _ => true,
-    }
 }
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
@@ -208,19 +142,5 @@ mod tests {
         assert!(shares(&other, Identity::own().unwrap().pid));
         lock.unlock();
         assert!(!look(&other, &[]).unwrap().held);
-    }
-
-    #[test]
-    fn a_lock_on_a_removed_file_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().canonicalize().unwrap().join("l");
-        let lock = LockFile::open(&path, false).unwrap();
-        lock.try_lock().unwrap();
-        assert_eq!(holders_of_replaced(&path, Some(lock.inode()), &[]), []);
-        fs::remove_file(&path).unwrap();
-        assert_eq!(holders_of_replaced(&path, None, &[]), [Identity::own().unwrap()]);
-        let _other = LockFile::open(&path, false).unwrap();
-        let present = Some(FileId::from(&fs::metadata(&path).unwrap()));
-        assert_eq!(holders_of_replaced(&path, present, &[]), [Identity::own().unwrap()]);
     }
 }

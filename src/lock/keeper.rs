@@ -8,12 +8,13 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::held::{Held, Incident};
 use super::holders;
 use super::wait::ending_signal;
+use crate::base::env;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -25,35 +26,54 @@ pub const SUBCOMMAND: &str = "keeper";
 /// How often the lock file is looked at, whatever did or did not wake the keeper.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// The command line of a keeper: what [`target`] reads back.
-pub fn command_line(
-    program: &Path,
-    target: Identity,
-    lock: &Path,
-    name: &str,
-    held: BorrowedFd<'_>,
-    ready: BorrowedFd<'_>,
-) -> Vec<OsString> {
+/// The command line of a keeper: what [`target`] reads back. Everybody may read it, so that names, which may have a token
+/// in them, are passed by the environment: [`environment`].
+pub fn command_line(program: &Path, target: Identity, held: BorrowedFd<'_>, ready: BorrowedFd<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
     words.extend(option("--pid", target.pid.to_string()));
     words.extend(option("--start-ticks", target.start_ticks.to_string()));
     words.extend(option("--fd", held.as_raw_fd().to_string()));
     words.extend(option("--ready", ready.as_raw_fd().to_string()));
-    // Joined by `=`: a value may begin with a dash.
-    words.push(joined("--lock=", lock.as_os_str()));
-    words.push(joined("--name=", name.as_ref()));
     words
 }
 
-fn joined(option: &str, value: &std::ffi::OsStr) -> OsString {
-    let mut word = OsString::from(option);
-    word.push(value);
-    word
+/// What a keeper is told beside its command line: the lock's path, the bot's name, and where the journal is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// The lock's path.
+    pub lock: PathBuf,
+    /// The bot's name, for the owner record.
+    pub name: String,
+    /// Where to write down what happens to the lock.
+    pub journal: Option<PathBuf>,
 }
 
-/// The process that a keeper keeps its lock for; `None` if `pid` is no keeper. The command line alone proves nothing:
-/// the caller has seen that it carries the lock, and that process must live.
+impl Errand {
+    /// As variables for the keeper.
+    pub fn variables(self) -> [(&'static str, Option<OsString>); 3] {
+        let journal = self.journal.map(PathBuf::into_os_string);
+        [
+            (env::KEEPER_LOCK, Some(self.lock.into())),
+            (env::KEEPER_NAME, Some(self.name.into())),
+            (env::KEEPER_JOURNAL, journal),
+        ]
+    }
+
+    /// What this keeper was told; `None` if nothing was.
+    pub fn of_process() -> Option<Self> {
+        let name = std::env::var_os(env::KEEPER_NAME)?.to_string_lossy().into_owned();
+        let journal = std::env::var_os(env::KEEPER_JOURNAL).map(PathBuf::from);
+        Some(Self { lock: std::env::var_os(env::KEEPER_LOCK)?.into(), name, journal })
+    }
+}
+
+/// The process that a keeper keeps its lock for; `None` if `pid` is no keeper, or that process has ended.
+///
+/// A command line proves nothing: anybody can call his program a keeper of somebody else's process, and whoever means to
+/// stop the holder would stop that one. So a keeper is a process of root or of its target's own user, who could end the
+/// target anyway, and runs this solobot's file, or one that has been replaced at its path. Where its file may not be
+/// looked at, root's word alone is taken.
 pub fn target(pid: i32) -> Option<Identity> {
     let line = Handle::open(pid)?.read("cmdline").ok()?;
     if !is_keepers(&line) {
@@ -65,7 +85,10 @@ pub fn target(pid: i32) -> Option<Identity> {
         std::str::from_utf8(words.get(at + 1)?).ok()
     };
     let target = Identity { pid: value("--pid")?.parse().ok()?, start_ticks: value("--start-ticks")?.parse().ok()? };
-    target.is_alive().then_some(target)
+    let owner = proc::owner(pid)?;
+    let may_end_it = owner == 0 || proc::owner(target.pid) == Some(owner);
+    let is_solobot = proc::runs_our_file(pid).unwrap_or(owner == 0);
+    (may_end_it && is_solobot && target.is_alive()).then_some(target)
 }
 
 /// Holds the lock until `target` ends or a signal asks for the end; then gives it back. `tell` gets what happens to it
@@ -98,13 +121,6 @@ pub fn among(holders: &[Identity]) -> Option<(Identity, Identity)> {
 /// Whether a command line, its words separated by NUL, is a keeper's.
 pub fn is_keepers(cmdline: &[u8]) -> bool {
     cmdline.split(|&byte| byte == 0).nth(1) == Some(SUBCOMMAND.as_bytes())
-}
-
-/// The process that a keeper keeps its lock for, where it is one of root or of that process's own user: nobody else's command
-/// line is believed.
-pub fn trusted_target(keeper: i32) -> Option<Identity> {
-    let (target, owner) = (target(keeper)?, proc::owner(keeper)?);
-    (owner == 0 || proc::owner(target.pid) == Some(owner)).then_some(target)
 }
 
 /// Whether `keeper` holds the lock open in `lock`.

@@ -17,6 +17,7 @@
 //! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
 //! no lock, or one that never looks whether its inode is still the one the path names.
 
+pub mod author;
 pub mod carriers;
 pub mod covered;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod layouts;
 pub mod line;
 pub mod orphan;
 pub mod owner;
+pub mod replaced;
 pub mod state;
 pub mod text;
 pub mod wait;

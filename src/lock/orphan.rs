@@ -55,11 +55,13 @@ fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details
     }
 }
 
-/// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one.
+/// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one. The record of
+/// somebody else says nothing about it.
 pub fn abandoned(record: &Found) -> Option<Identity> {
     let details = record.details()?;
     let is_abandoned = is_here(details) && !details.holder().is_alive();
-    record.record()?.process().filter(|command| is_abandoned && command.is_alive())
+    let command = record.record()?.process().filter(|command| is_abandoned && command.is_alive())?;
+    record.may_speak_of(command.pid).then_some(command)
 }
 
 /// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.

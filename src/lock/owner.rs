@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::author::Author;
 use super::file::give_to_folder_owner;
 use crate::platform::filesystem::{self, careful_open, is_link_refusal};
 use crate::platform::identity::Identity;
@@ -95,8 +96,8 @@ impl Details {
 pub enum Found {
     /// Nothing.
     Absent,
-    /// A record to be believed.
-    Record(Box<Record>),
+    /// A record, and who may have written it: what it says of a process is believed only from some.
+    Record(Box<Record>, Author),
     /// Something that is not believed, and why.
     Untrusted(String),
 }
@@ -105,9 +106,14 @@ impl Found {
     /// The record, if there is one to be believed.
     pub fn record(&self) -> Option<&Record> {
         match self {
-            Self::Record(record) => Some(record),
+            Self::Record(record, _) => Some(record),
             Self::Absent | Self::Untrusted(_) => None,
         }
+    }
+
+    /// Whether what it says of a process is believed.
+    pub fn may_speak_of(&self, pid: i32) -> bool {
+        matches!(self, Self::Record(_, author) if author.may_speak_of(pid))
     }
 
     /// The part that only solobot writes.
@@ -125,24 +131,26 @@ pub fn path_of(lock: &Path) -> PathBuf {
 
 /// Reads the record of a lock whose file belongs to `lock_owner`.
 pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
-    match text_of(lock, lock_owner).and_then(|text| text.as_deref().map(parse).transpose()) {
+    let parsed = |(text, author): (Vec<u8>, Author)| Ok((parse(&text)?, author));
+    match text_of(lock, lock_owner).and_then(|read| read.map(parsed).transpose()) {
         Ok(None) => Found::Absent,
-        Ok(Some(record)) => Found::Record(Box::new(record)),
+        Ok(Some((record, author))) => Found::Record(Box::new(record), author),
         Err(why) => Found::Untrusted(format!("{}: {why}", path_of(lock).display())),
     }
 }
 
-/// The record's bytes; `None` if there is none.
-fn text_of(lock: &Path, lock_owner: Option<u32>) -> Result<Option<Vec<u8>>, String> {
-    match careful_open().read(true).open(path_of(lock)) {
-        Ok(file) => read_trusted(&file, lock_owner).map(Some),
+/// The record's bytes and author; `None` if there is none.
+fn text_of(lock: &Path, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, Author)>, String> {
+    let path = path_of(lock);
+    match careful_open().read(true).open(&path) {
+        Ok(file) => read_trusted(&path, &file, lock_owner).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if is_link_refusal(&error) => Err("is a symlink".into()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Vec<u8>, String> {
+fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Vec<u8>, Author), String> {
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if !meta.is_file() {
         return Err("is not a plain file".into());
@@ -156,7 +164,7 @@ fn read_trusted(file: &File, lock_owner: Option<u32>) -> Result<Vec<u8>, String>
     }
     let mut text = Vec::with_capacity(2048);
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    Ok(text)
+    Ok((text, Author::of(path, &meta)))
 }
 
 /// Parses a record's JSON. Fields of a newer schema are ignored as long as those of this one are there.
@@ -216,8 +224,8 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
 /// the bytes: nothing else of the record matters, and there is only one way to write it.
 pub fn remove_if_ours(lock: &Path, lock_owner: Option<u32>, generation: &str) {
     let own = format!("\"generation\":\"{generation}\"");
-    let is_ours = |text: Vec<u8>| memchr::memmem::find(&text, own.as_bytes()).is_some();
-    if text_of(lock, lock_owner).is_ok_and(|text| text.is_some_and(is_ours)) {
+    let is_ours = |(text, _): (Vec<u8>, Author)| memchr::memmem::find(&text, own.as_bytes()).is_some();
+    if text_of(lock, lock_owner).is_ok_and(|read| read.is_some_and(is_ours)) {
         let _ = fs::remove_file(path_of(lock));
     }
 }

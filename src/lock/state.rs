@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::Error;
+use super::author::Author;
 use super::carriers::LocksByName;
 use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
 use super::keeper;
 use super::orphan::{self, is_here};
-use super::owner::{self, Found};
+use super::owner::{self, Found, Record};
+use super::replaced::Place;
 use super::text::Text;
 use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
@@ -78,6 +80,8 @@ pub enum Stale {
     Elsewhere(i64),
     /// The number in the file can be no PID.
     Impossible,
+    /// Somebody else may have written it, of a process that is not his.
+    Unproved(i64),
 }
 
 impl std::fmt::Display for Stale {
@@ -88,6 +92,7 @@ impl std::fmt::Display for Stale {
             Self::OtherBoot(pid) => write!(f, "PID {pid} was recorded before the last reboot"),
             Self::Elsewhere(pid) => write!(f, "PID {pid} was recorded in another container or on another host"),
             Self::Impossible => write!(f, "the number in it is no PID"),
+            Self::Unproved(pid) => write!(f, "it names PID {pid}, which proves nothing: others may have written that"),
         }
     }
 }
@@ -172,11 +177,10 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
         let removed = proc::deleted(&orphan::resolved(path));
-        let asked = hints(&record).into_iter().chain(running.iter().copied());
-        let unasked = asked.filter(|&pid| !seen.has_asked(pid, path));
+        let unasked = running.iter().copied().filter(|&pid| !seen.has_asked(pid, path)).chain(hints(&record));
         let is_absent = error.is_absence()
             && seen.files.iter().all(|file| file.path != removed)
-            && holders::replaced_among(unasked, path, None).is_empty();
+            && Place::of(path, None, &record).held_by(unasked).is_empty();
         return is_absent.then(|| facts(State::Absent, record));
     }
     let lock = file::open_to_look(path).ok()?;
@@ -199,8 +203,9 @@ fn judge(
     let mut hints = hints(record);
     let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
     hints.extend(candidates);
-    let replaced = holders::holders_of_replaced(path, lock.map(LockFile::inode), &hints);
-    let uncovered: Vec<Identity> = replaced.into_iter().filter(|one| !is_covered(*one, &kernel)).collect();
+    let replaced = Place::of(path, lock.map(LockFile::inode), record).holders(&hints);
+    let replaced = replaced.into_iter().map(|one| one.process);
+    let uncovered: Vec<Identity> = replaced.filter(|&one| !is_covered(one, &kernel)).collect();
     if !uncovered.is_empty() {
         return Ok((State::Replaced { holders: uncovered }, kernel.waiters));
     }
@@ -256,31 +261,38 @@ fn claim_of_text(lock: &LockFile, text: Text) -> Option<Claim> {
         (Text::Empty | Text::Foreign, _) => None,
         (Text::Pid(_), None) => Some(Err(Stale::Impossible)),
         (Text::Pid(_), Some(pid)) => {
-            let written = lock.file().metadata().and_then(|meta| meta.modified()).ok();
-            Some(judge_bare(pid, written))
+            let meta = lock.file().metadata().ok();
+            let claim = judge_bare(pid, meta.as_ref().and_then(|meta| meta.modified().ok()));
+            let is_believed = meta.is_some_and(|meta| Author::of(lock.path(), &meta).may_speak_of(pid));
+            Some(claim.and_then(|process| if is_believed { Ok(process) } else { Err(Stale::Unproved(pid.into())) }))
         }
     }
 }
 
 fn claim_of_record(found: &Found) -> Option<Claim> {
-    let record = found.record()?;
-    let Ok(pid) = i32::try_from(record.pid) else { return Some(Err(Stale::Impossible)) };
+    let claim = claim_in(found.record()?);
+    let is_believed = |process: &Identity| found.may_speak_of(process.pid);
+    Some(claim.and_then(|one| if is_believed(&one) { Ok(one) } else { Err(Stale::Unproved(one.pid.into())) }))
+}
+
+fn claim_in(record: &Record) -> Claim {
+    let Ok(pid) = i32::try_from(record.pid) else { return Err(Stale::Impossible) };
     let Some(details) = &record.details else {
         let written = Duration::try_from_secs_f64(record.timestamp).ok();
-        return Some(judge_bare(pid, written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since))));
+        return judge_bare(pid, written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)));
     };
     if identity::boot_id().is_some_and(|boot| boot != details.boot_id) {
-        return Some(Err(Stale::OtherBoot(record.pid)));
+        return Err(Stale::OtherBoot(record.pid));
     }
     if !is_here(details) {
-        return Some(Err(Stale::Elsewhere(record.pid)));
+        return Err(Stale::Elsewhere(record.pid));
     }
     let recorded = Identity { pid, start_ticks: details.start_ticks };
-    Some(match Identity::of(pid) {
+    match Identity::of(pid) {
         None => Err(Stale::Gone(record.pid)),
         Some(present) if present == recorded => Ok(present),
         Some(_) => Err(Stale::Reused(record.pid)),
-    })
+    }
 }
 
 /// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.

@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
@@ -272,9 +273,21 @@ pub fn all_pids() -> io::Result<Vec<i32>> {
     pids(proc.as_fd())
 }
 
-/// Who owns a process: its effective user, or root where it has given up being looked at.
+/// Whose a process is: its real user. Not the owner of `/proc/PID`, which is root's where a process has given up being
+/// looked at (`PR_SET_DUMPABLE`), and not its effective user, which a setuid program lends to anybody.
 pub fn owner(pid: i32) -> Option<u32> {
-    rustix::fs::stat(format!("/proc/{pid}")).ok().map(|stat| stat.st_uid)
+    Some(Handle::open(pid)?.credentials()?.uid)
+}
+
+/// Whether a process runs the file that this one runs, or one that was at its path and has been replaced since; `None` if
+/// that may not be looked at.
+pub fn runs_our_file(pid: i32) -> Option<bool> {
+    static OWN: OnceLock<Option<(PathBuf, FileId)>> = OnceLock::new();
+    let exe = |handle: &Handle| Some((handle.link("exe")?, handle.id_of("exe")?));
+    let own = OWN.get_or_init(|| exe(&Handle::open(i32::try_from(std::process::id()).ok()?)?)).as_ref()?;
+    let (path, file) = exe(&Handle::open(pid)?)?;
+    let before = if is_deleted(&own.0) { own.0.clone() } else { deleted(&own.0) };
+    Some(file == own.1 || path == before)
 }
 
 /// The short name of a process, as the kernel has it: of its executable, or what the process has put there.

@@ -154,29 +154,31 @@ fn has_other_root(handle: &Handle) -> bool {
     }
 }
 
-/// The living descendants of these processes that run the program, whatever their token and arguments. Cheap: only the
-/// descendants are looked at.
+/// The living descendants of these processes of which `judge` says something. Cheap: only the descendants are looked at.
 ///
 /// "None" is the answer of a moment in which the descendants stood still: one that forks and ends while they are looked at
 /// (a daemon on its way into the background) would hide its child from a single look.
-pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
-    let matcher = Matcher::new(program);
+pub fn descendants<T>(roots: &[i32], judge: &dyn Fn(&Candidate) -> Option<T>) -> Vec<T> {
     let list = || table::descendants(roots).unwrap_or_default();
+    let read = |pid: i32| {
+        let handle = Handle::open(pid)?;
+        let cmdline = handle.read("cmdline").ok()?;
+        judge(&Candidate::read(&handle, &cmdline)?)
+    };
     let mut below = list();
     for _ in 0..MOST_LOOKS {
-        let running: Vec<Identity> = below.iter().filter_map(|&pid| runs(pid, &matcher)).collect();
+        let found: Vec<T> = below.iter().filter_map(|&pid| read(pid)).collect();
         // Twice: a process can pass from one parent to the next between the reading of the one and of the other.
         let seen = std::mem::replace(&mut below, list());
-        if !running.is_empty() || (seen == below && seen == list()) {
-            return running;
+        if !found.is_empty() || (seen == below && seen == list()) {
+            return found;
         }
     }
     Vec::new()
 }
 
-fn runs(pid: i32, matcher: &Matcher<'_>) -> Option<Identity> {
-    let handle = Handle::open(pid)?;
-    let cmdline = handle.read("cmdline").ok()?;
-    let candidate = Candidate::read(&handle, &cmdline)?;
-    candidate.judge(matcher).map(|_| candidate.identity())
+/// Those that run the program, whatever their token and arguments.
+pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
+    let matcher = Matcher::new(program);
+    descendants(roots, &|one| one.judge(&matcher).map(|_| one.identity()))
 }

@@ -2,25 +2,30 @@
 //!
 //! COMMAND may be a wrapper (`sh -c 'python bot.py; true'`) or leave the bot running behind itself (a daemon). solobot is
 //! a child subreaper, so whatever its COMMAND leaves behind becomes its own child, and it stays until COMMAND *and every
-//! descendant that runs its program* have ended. A descendant that runs something else is not waited for.
+//! descendant that is the bot, or may become it* ([`Counting`]) have ended. A descendant that runs something else is not
+//! waited for, and is named.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::candidate;
-use super::program::Program;
+use super::left_behind::{Counting, Rest, Role};
 use crate::platform::children::{self, Reaped};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{Arrived, Signal, Signals};
 use crate::platform::spawn::Start;
+use crate::platform::table;
 
 /// How often the upkeep looks by itself, whatever did or did not wake it.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);
+
+/// How soon what may become the bot is looked at for the first time, and how often at last.
+const LOOK_FIRST: Duration = Duration::from_millis(5);
+const LOOK_AT_LAST: Duration = Duration::from_millis(500);
 
 /// How COMMAND ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +42,10 @@ pub trait Upkeep {
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
     /// Does it; called first after 20 ms, and then also every ten seconds.
     fn tend(&mut self);
-    /// COMMAND has ended, and this descendant of it is what runs the program now.
+    /// COMMAND has ended, and this descendant of it is the bot now.
     fn passed_on(&mut self, to: Identity);
+    /// The bot has ended, and these descendants of COMMAND run on.
+    fn left(&mut self, running: &[Identity]);
 }
 
 /// A started COMMAND.
@@ -73,8 +80,8 @@ impl Child {
 pub struct Supervision<'a> {
     /// Where signals arrive.
     pub signals: &'a Signals,
-    /// What counts as the bot among the descendants; `None`: COMMAND alone.
-    pub program: Option<&'a Program>,
+    /// What counts as the bot among the descendants.
+    pub counting: &'a Counting<'a>,
     /// How long after a TERM another one means KILL.
     pub grace: Duration,
     /// What else there is to do.
@@ -84,8 +91,12 @@ pub struct Supervision<'a> {
 /// What is running, and what was asked of it.
 struct Instance {
     command: Option<Child>,
-    /// Once COMMAND has ended: its descendants that run the program.
+    /// Once COMMAND has ended: its descendants that count.
     rest: Vec<(Identity, Pidfd)>,
+    /// Which of them is the bot, as far as that was told.
+    bot: Option<Identity>,
+    /// How soon those that may become the bot are looked at again; `None` if there are none.
+    look_in: Option<Duration>,
     ended: Option<Ended>,
     term_at: Option<Instant>,
     asked_to_end: bool,
@@ -106,13 +117,18 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         {
             // A hangup asks many a program to read its files again; one that dies of it was asked to end.
             let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP as i32);
+            if more {
+                supervision.upkeep.left(&left_running());
+            }
             return Ok((ended, instance.asked_to_end || hung_up));
         }
         let mut fds = vec![supervision.signals.as_fd()];
         let upkeep = supervision.upkeep.descriptor();
         fds.extend(upkeep);
         fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.as_fd()));
-        let ready = poll::any_readable(&fds, Some(next_upkeep.saturating_duration_since(Instant::now())))?;
+        let timeout = next_upkeep.saturating_duration_since(Instant::now());
+        let timeout = instance.look_in.map_or(timeout, |look_in| look_in.min(timeout));
+        let ready = poll::any_readable(&fds, Some(timeout))?;
         let upkeep_due = (upkeep.is_some() && ready.contains(&1)) || Instant::now() >= next_upkeep;
         while let Some(arrived) = supervision.signals.take() {
             instance.pass_on(arrived, supervision);
@@ -126,8 +142,16 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
 
 impl Instance {
     fn of(command: Child) -> Self {
-        let rest = Vec::new();
-        Self { command: Some(command), rest, ended: None, term_at: None, asked_to_end: false, hung_up: false }
+        Self {
+            command: Some(command),
+            rest: Vec::new(),
+            bot: None,
+            look_in: None,
+            ended: None,
+            term_at: None,
+            asked_to_end: false,
+            hung_up: false,
+        }
     }
 
     /// Reaps every child that has ended; says whether any child is left.
@@ -146,15 +170,13 @@ impl Instance {
         }
     }
 
-    /// COMMAND has ended: finds the descendants that run its program, and says whether there were any. A TERM that was
-    /// meant for the bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can
-    /// be had of, counts too: its own child may run the program now, so the next look decides.
+    /// COMMAND has ended: finds the descendants that count, and says whether there were any. A TERM that was meant for the
+    /// bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can be had of,
+    /// counts too: its own child may run the program now, so the next look decides.
     fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
-        let Some(program) = supervision.program else { return false };
-        let Ok(own) = Identity::own() else { return false };
+        let running = rest(supervision.counting);
         let before = std::mem::take(&mut self.rest);
-        let running = candidate::descendants_running(&[own.pid], program);
-        for &identity in &running {
+        for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
                     let _ = pidfd.send(Signal::SIGTERM as i32);
@@ -162,11 +184,16 @@ impl Instance {
                 self.rest.push((identity, pidfd));
             }
         }
-        if let Some((first, _)) = self.rest.first()
-            && before.first().map(|(identity, _)| identity) != Some(first)
+        let of = |role: Role| running.iter().find(|(_, its)| *its == role).map(|(identity, _)| *identity);
+        if let Some(bot) = of(Role::Bot)
+            && self.bot != Some(bot)
         {
-            supervision.upkeep.passed_on(*first);
+            self.bot = Some(bot);
+            supervision.upkeep.passed_on(bot);
         }
+        // Nothing tells when a fork executes something else.
+        let later = self.look_in.map_or(LOOK_FIRST, |look_in| (look_in * 2).min(LOOK_AT_LAST));
+        self.look_in = of(Role::Perhaps).map(|_| later);
         !running.is_empty()
     }
 
@@ -184,7 +211,7 @@ impl Instance {
             Signal::SIGTERM => {
                 let again = self.term_at.is_some_and(|at| at.elapsed() >= supervision.grace);
                 self.term_at.get_or_insert_with(Instant::now);
-                if again { self.kill(supervision.program) } else { self.send_unless_had(arrived) }
+                if again { self.kill(supervision.counting) } else { self.send_unless_had(arrived) }
             }
             _ => self.send_unless_had(arrived),
         }
@@ -207,12 +234,11 @@ impl Instance {
         }
     }
 
-    fn kill(&self, program: Option<&Program>) {
+    fn kill(&self, counting: &Counting<'_>) {
         for (_, pidfd) in self.targets() {
             let _ = pidfd.send(Signal::SIGKILL as i32);
         }
-        let (Some(program), Ok(own)) = (program, Identity::own()) else { return };
-        for identity in candidate::descendants_running(&[own.pid], program) {
+        for (identity, _) in rest(counting) {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 let _ = pidfd.send(Signal::SIGKILL as i32);
             }
@@ -223,4 +249,14 @@ impl Instance {
         let command = self.command.iter().map(|child| (child.identity.pid, &child.pidfd));
         command.chain(self.rest.iter().map(|(identity, pidfd)| (identity.pid, pidfd)))
     }
+}
+
+fn rest(counting: &Counting<'_>) -> Rest {
+    Identity::own().map(|own| counting.descendants(own.pid)).unwrap_or_default()
+}
+
+/// Our descendants that live.
+fn left_running() -> Vec<Identity> {
+    let below = Identity::own().ok().and_then(|own| table::descendants(&[own.pid]).ok());
+    below.unwrap_or_default().into_iter().filter_map(Identity::of).collect()
 }

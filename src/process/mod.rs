@@ -6,6 +6,7 @@ pub mod child;
 pub mod details;
 pub mod instance;
 pub mod keep;
+pub mod left_behind;
 pub mod matching;
 pub mod origin;
 pub mod program;

@@ -247,6 +247,11 @@ impl Program {
         }
     }
 
+    /// Whether a shell runs it.
+    pub fn is_shell_script(&self) -> bool {
+        matches!(&self.kind, Kind::Script(path) if command::is_shells(path))
+    }
+
     /// Whether it may mean several bots: a bare name or a pattern.
     pub fn is_open(&self) -> bool {
         matches!(&self.kind, Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. })

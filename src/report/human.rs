@@ -91,6 +91,16 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
             )
         }
         Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
+        Notice::PassedOn(bot) => format!(
+            "solobot: COMMAND has ended; the lock stays held for PID {}, which it left running: {}\n",
+            bot.pid,
+            shortened(&bot.command)
+        ),
+        Notice::LeftRunning(all) => {
+            let named = |one: &ProcessView| format!("PID {} ({})", one.pid, shortened(&one.command));
+            let list = all.iter().map(named).collect::<Vec<_>>().join(", ");
+            format!("solobot: left running without the lock, as it is not the bot: {list}\n")
+        }
         Notice::PerhapsLocksItself => format!(
             "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
              itself: solobot acquire --handover …\n",

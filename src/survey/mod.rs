@@ -16,6 +16,7 @@ pub mod bearers;
 pub mod connections;
 pub mod find;
 pub mod folder;
+pub mod holders;
 pub mod journal;
 pub mod likely;
 pub mod locks;
@@ -43,7 +44,7 @@ use crate::base::secret::TokenId;
 use crate::journal::Journal;
 use crate::lock::covered::Covered;
 use crate::lock::layouts;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{Facts, State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
 use crate::process::instance::{InFile, Instance};
@@ -116,13 +117,13 @@ impl FoundBot {
     }
 
     /// Whoever holds layout B's lock beside the program and is no instance: such a bot polls.
-    pub fn holders_beside(&self) -> Vec<Identity> {
+    pub fn holders_beside(&self) -> Vec<(&Facts, Identity)> {
         let all = [&self.locks.own].into_iter().chain(&self.locks.others).chain(&self.locks.beside);
         let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
         let is_known = |holder: &Identity| self.found.all().any(|one| one.kin().any(|pid| pid == holder.pid));
-        let holders =
-            beside.filter(|facts| matches!(facts.state, State::Held { .. })).flat_map(|facts| facts.state.holders());
-        holders.copied().filter(|holder| !is_known(holder)).collect()
+        let held = beside.filter(|facts| matches!(facts.state, State::Held { .. }));
+        let holders = held.flat_map(|facts| facts.state.holders().iter().map(move |holder| (facts, *holder)));
+        holders.filter(|(_, holder)| !is_known(holder)).collect()
     }
 }
 

@@ -88,7 +88,7 @@ impl Sweep {
         let listing = table::list_by_executable(&|path| exe(path) || is_solobot(path), cmdline)?;
         let mut sweep = Self::new(listing.total, listing.unreadable);
         let (keepers, hits): (Vec<Hit>, Vec<Hit>) = listing.hits.into_iter().partition(is_keeper);
-        let pair = |hit: &Hit| Some((Identity::of(hit.pid)?, keeper::trusted_target(hit.pid)?));
+        let pair = |hit: &Hit| Some((Identity::of(hit.pid)?, keeper::target(hit.pid)?));
         sweep.keepers = keepers.iter().filter_map(pair).collect();
         let is_kept = |hit: &Hit| hit.exe.as_ref().is_none_or(|path| exe(path));
         Ok((sweep, hits.into_iter().filter(is_kept).collect()))

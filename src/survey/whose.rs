@@ -30,6 +30,14 @@ impl Users {
         Self(users)
     }
 
+    /// Those of a bot of which only the lock is known: whose it is, he may take.
+    pub fn of_lock(lock: &Path, caller: Caller, configured: &[u32]) -> Self {
+        let mut users = Self::of(None, caller, configured);
+        let owner = |path: &Path| Some(fs::symlink_metadata(path).ok()?.uid());
+        users.0.extend([Some(lock), lock.parent()].into_iter().flatten().filter_map(owner));
+        users
+    }
+
     /// Whether a process of that user is the bot's. Of one whose user cannot be read nothing is concluded.
     pub fn include(&self, uid: Option<u32>) -> bool {
         uid.is_none_or(|uid| self.0.contains(&uid))

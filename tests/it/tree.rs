@@ -148,7 +148,10 @@ fn a_daemon_that_is_seldom_the_same_process_for_long() {
         test.write("chain.py", chain);
         for _ in 0..3 {
             let _ = std::fs::remove_file(test.path("done"));
-            test.solobot("acquire -n --lock-only -l bot.lock -- python3 chain.py").run().code(0);
+            test.solobot("acquire -n --lock-only -l bot.lock -- python3 chain.py")
+                .run()
+                .code(0)
+                .stderr_has(&["COMMAND has ended"]);
             assert!(test.has("done"), "the lock was held to the end");
         }
     });

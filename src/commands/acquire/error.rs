@@ -123,14 +123,17 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
 }
 
 fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
-    let pids: Vec<i32> = instances.iter().map(|one| one.process.pid).collect();
+    // Whom a file merely names may be anybody: nobody is told to end it.
+    let is_known = |one: &&Beside| one.is_proved || one.doubt.is_some();
+    let pids: Vec<i32> = instances.iter().filter(is_known).map(|one| one.process.pid).collect();
     let stop = if instances.iter().all(|one| one.doubt.is_some()) { "if it is the bot, stop it" } else { "stop it" };
-    let mut hints = vec![format!("look at it: solobot status {typed}; {stop}: {}", kill_by_hand(&pids))];
+    let stop = if pids.is_empty() { String::new() } else { format!("; {stop}: {}", kill_by_hand(&pids)) };
+    let mut hints = vec![format!("look at it: solobot status {typed}{stop}")];
     if instances.iter().all(|one| one.orphaned) {
         hints.push(
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
         );
-    } else if instances.iter().all(|one| one.doubt.is_none()) {
+    } else if instances.iter().all(|one| one.is_proved) {
         hints.push("or let solobot stop it: solobot acquire --takeover …".into());
     }
     if instances.iter().any(|one| one.doubt.is_some()) {

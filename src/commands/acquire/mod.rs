@@ -91,6 +91,12 @@ impl Request<'_> {
         if self.args.command.is_empty() { &self.bot.dir } else { &self.settings.context().cwd }
     }
 
+    /// Whether BOT or flags say what the bot's program is, rather than COMMAND.
+    fn names_program(&self) -> bool {
+        let selection = &self.args.selection;
+        self.bot.configured || selection.program.is_some() || selection.module.is_some()
+    }
+
     fn command(&self) -> &[OsString] {
         self.bot.command.as_deref().unwrap_or_default()
     }
@@ -110,6 +116,8 @@ pub fn run(
     if global.verbose > 0 {
         explain::explain(&request, settings, notify);
     }
+    // Whatever can block, as a password manager behind a pipe can, is read before anything is held.
+    let token = token_of(&request.bot, notify);
     let errand = webhook::prepare(&request, settings, notify)?;
     if environment::is_held_for_us(&request, notify) {
         if let Some(errand) = errand {
@@ -119,7 +127,7 @@ pub fn run(
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
-    let mut attempt = Attempt { request: &request, signals: &signals, deadline, took_over: false, notify };
+    let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, notify };
     match attempt.hold()? {
         Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.notify)) {
             None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.notify),
@@ -142,7 +150,7 @@ pub fn run(
             let (lock, typed) = (request.bot.lock.clone(), request.bot.typed());
             Err(AcquireError::Unlocked { lock, instances, typed, exit: request.conflict_exit }.into())
         }
-        Progress::Refused => {
+        Progress::Refused | Progress::Moved => {
             let refusal = attempt.refusal();
             if let Limit::For(after) = request.wait {
                 request.story.timed_out(after);
@@ -155,6 +163,7 @@ pub fn run(
 /// One attempt to come to hold the lock alone.
 struct Attempt<'a> {
     request: &'a Request<'a>,
+    token: Option<&'a Token>,
     signals: &'a Signals,
     deadline: Option<Instant>,
     took_over: bool,
@@ -169,6 +178,8 @@ enum Progress {
     Refused,
     /// Nobody else holds it, but these instances run without it, or hold a file that was at its path.
     Unlocked(Vec<Beside>),
+    /// The path names another file than the one that was locked: start over.
+    Moved,
     /// A signal asked solobot to end.
     Signal(i32),
 }
@@ -183,6 +194,7 @@ impl Attempt<'_> {
             match self.exclude_unlocked(*held)? {
                 // Its file was removed while an instance without the lock was waited for: another may hold the new one.
                 Progress::Held(held) if !held.file().is_current() => held.release(),
+                Progress::Moved => {}
                 settled => return Ok(settled),
             }
             progress = self.take(self.deadline)?;
@@ -228,6 +240,9 @@ impl Attempt<'_> {
             let (request, deadline) = (self.request, self.deadline);
             if let Some(end) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.notify)? {
                 lock.unlock();
+                if matches!(end, Progress::Moved) {
+                    continue;
+                }
                 return Ok(end);
             }
             let (process, holder) = self.request.mode.recorded(&lock)?;
@@ -245,12 +260,13 @@ impl Attempt<'_> {
         let start = Instant::now();
         let wait = self.request.wait;
         let bot = &self.request.bot;
+        let caller = self.request.settings.context().caller;
         let mut refused = false;
         let mut on_wait = |lock: &LockFile| {
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock.path(), Some(bot)));
+                let holding = Box::new(refusal::holding(lock.path(), Some(bot), caller));
                 self.notify.notice(&Notice::Refused { holding, wait });
             }
         };
@@ -268,14 +284,13 @@ impl Attempt<'_> {
         Ok(outcome)
     }
 
-    fn claim(&mut self) -> Claim {
+    fn claim(&self) -> Claim {
         let bot = &self.request.bot;
-        let token = token_of(bot, self.notify);
         Claim {
             app_name: bot.recorded_name(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             cwd: Some(self.request.folder().to_owned()),
-            token_fingerprint: token.map(|token| token.fingerprint().to_owned()),
+            token_fingerprint: self.token.map(|token| token.fingerprint().to_owned()),
             took_over: self.took_over,
         }
     }
@@ -306,7 +321,8 @@ impl Attempt<'_> {
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
-        let holding = Box::new(refusal::holding(&path, Some(&self.request.bot)));
+        let holding =
+            Box::new(refusal::holding(&path, Some(&self.request.bot), self.request.settings.context().caller));
         AcquireError::Held { holding, waited, exit }
     }
 }

@@ -10,11 +10,12 @@ use crate::lock::state::{Facts, State, inspect};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
 use crate::process::origin::{self, Respawns};
-use crate::settings::Bot;
+use crate::settings::{Bot, Caller};
 use crate::survey::marks;
+use crate::survey::whose::Users;
 
-/// Describes the holder of a lock; `bot` is the one that wants it.
-pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
+/// Describes the holder of a lock; `bot` is the one that wants it, `caller` who asks.
+pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let facts = inspect(path);
     let lock = LockView::of(&facts);
     let (holders, orphaned) = match &facts.state {
@@ -49,6 +50,17 @@ pub fn holding(path: &Path, bot: Option<&Bot>) -> Holding {
         remedies.push(
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
         );
+    }
+    let users = match bot.and_then(|bot| bot.program.as_ref()) {
+        Some(program) => Users::of(Some(program), caller, bot.map_or(&[], |bot| &bot.users)),
+        None => Users::of_lock(path, caller, bot.map_or(&[], |bot| &bot.users)),
+    };
+    let stranger = main.as_ref().filter(|main| !users.include(proc::owner(main.pid)));
+    if let Some(stranger) = stranger {
+        let wait = "to wait until it ends: solobot acquire --wait forever …".to_owned();
+        remedies = vec![format!("it is a process of user {}, who is none of this bot's", stranger.user), wait];
+        let origin = origin.as_ref().map(crate::commands::status::OriginView::of);
+        return Holding { lock, bot: held_for, main, kept_for, origin, remedies };
     }
     let managed = origin.as_ref().filter(|origin| origin.would_respawn());
     if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {

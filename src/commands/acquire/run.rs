@@ -13,6 +13,7 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli::Restart;
 use crate::commands::notice::{Notice, Notify};
+use crate::commands::view::ProcessView;
 use crate::lock::held::{Held, Incident};
 use crate::lock::wait::ending_signal;
 use crate::platform::identity::Identity;
@@ -21,6 +22,8 @@ use crate::platform::signals::{SigSet, Signals};
 use crate::platform::spawn::Start;
 use crate::platform::watch::Watch;
 use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
+use crate::process::left_behind::Counting;
+use crate::process::program::Program;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
@@ -42,7 +45,8 @@ pub fn as_child(
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
     let story = &request.story;
-    let mut holding = Holding { held: Some(held), record_is_old: false, opened: false, story, notify };
+    let mut holding =
+        Holding { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, notify };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -85,6 +89,7 @@ struct Holding<'a> {
     held: Option<Held>,
     record_is_old: bool,
     opened: bool,
+    has_passed_on: bool,
     story: &'a Story,
     notify: &'a mut dyn Notify,
 }
@@ -105,10 +110,17 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
     request.story.taken(child.identity().pid);
-    let mut supervision =
-        Supervision { signals, program: request.bot.program.as_ref(), grace: request.grace, upkeep: holding };
-    let ended = child::supervise(child, &mut supervision)
-        .map_err(|source| Error::Io { action: "wait for COMMAND".into(), source })?;
+    let of_command = Program::of_command(request.command(), request.folder());
+    let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
+    let counting = Counting::new(request.command(), of_command.as_ref(), named);
+    let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
+    let command = child.identity();
+    let ended = child::supervise(child, &mut supervision).map_err(|source| {
+        // As if we had been killed: with COMMAND alive the lock is not given back.
+        holding.leave();
+        let pid = command.pid;
+        Error::Io { action: format!("wait for COMMAND, PID {pid}, which runs on with the lock if it lives"), source }
+    })?;
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
     holding.opened |= happened.opened;
@@ -136,6 +148,13 @@ impl Holding<'_> {
     fn release(&mut self) {
         if let Some(held) = self.held.take() {
             held.release();
+        }
+    }
+
+    /// Leaves it with COMMAND, which has its descriptor.
+    fn leave(&mut self) {
+        if let Some(held) = self.held.take() {
+            held.leave();
         }
     }
 
@@ -193,6 +212,25 @@ impl Upkeep for Holding<'_> {
 
     fn passed_on(&mut self, to: Identity) {
         self.now_runs(to);
+        // Once: a chain of them would say it for each.
+        if !std::mem::replace(&mut self.has_passed_on, true) {
+            self.notify.notice(&Notice::PassedOn(ProcessView::of(to)));
+        }
+    }
+
+    fn left(&mut self, running: &[Identity]) {
+        let running: Vec<ProcessView> = running.iter().copied().map(ProcessView::of).collect();
+        if !running.is_empty() {
+            self.notify.notice(&Notice::LeftRunning(running));
+        }
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.leave();
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! `--takeover`: stop the holder, if that can be proved to be right, and take its place.
 //!
-//! It stops only processes whose fdinfo shows this very lock, a verified keeper's target, and the instances of step 4.
-//! It refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
+//! It stops only holders of this very lock that are proved to be the bot's ([`crate::survey::holders`]), and the instances
+//! of step 4. A kept process is stopped alone: its keeper gives the lock back when that one has ended, and not before. It
+//! refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
 //! ago: two of those would stop each other for ever.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,11 +16,15 @@ use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::ProcessView;
 use crate::lock::file::open_to_look;
+use crate::lock::owner::Found;
 use crate::lock::state::{Facts, State, inspect};
-use crate::lock::{holders, keeper};
+use crate::lock::{carriers, holders};
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
 use crate::process::terminate::{self, Options, Outcome, Target};
+use crate::survey::Surveyor;
+use crate::survey::holders::{Carries, Judge};
+use crate::survey::whose::Users;
 
 /// A holder that took over this recently is not taken over from.
 const SETTLED_AFTER: Duration = Duration::from_mins(10);
@@ -46,8 +52,10 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     }
     refuse_recent(request, &facts)?;
     let lock = open_to_look(&request.bot.lock)?;
-    let sharers = holders::all_sharers(&lock)
-        .map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
+    let carriers =
+        carriers::of(&lock).map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
+    let carrying = Carries::present(&carriers);
+    let sharers: Vec<Identity> = carrying.iter().map(|one| one.process).collect();
     if sharers.is_empty() && (seen.is_empty() || seen.iter().any(|holder| holder.is_alive())) {
         return Err(hidden_holder(&request.bot.lock));
     }
@@ -56,13 +64,34 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     if !seen.iter().any(|holder| sharers.contains(holder) && holders::shares(&lock, holder.pid)) {
         return Ok(Holder::Gone);
     }
-    let mut targets = topmost(&sharers);
-    let mut all = sharers;
-    if let Some((_, target)) = keeper::among(&all) {
-        targets.push(target);
-        all.push(target);
+    let judged = judge(request, &request.bot.lock, &facts.record, &|judge| judge.holders(&carrying));
+    if let Some((process, why)) = judged.unproved.first().filter(|_| judged.proved.is_empty()) {
+        return Err(unproved(request, *process, why));
     }
-    stop(request, &targets, &all, notify).map(|()| Holder::Stopped)
+    stop(request, &topmost(&judged.proved), &judged.proved, notify).map(|()| Holder::Stopped)
+}
+
+/// Asks who of these may be stopped for this lock, or for one beside it. Who runs the bot's program is looked for where that
+/// alone can tell.
+pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &Found, ask: &dyn Fn(&Judge<'_>) -> T) -> T {
+    let (bot, settings) = (&request.bot, request.settings);
+    let users = Users::of(bot.program.as_ref(), settings.context().caller, &bot.users);
+    let running = OnceCell::new();
+    let all_that_run = || {
+        let survey = Surveyor::new(settings).look_at(std::slice::from_ref(bot)).unwrap_or_default();
+        let instances = survey.bots.into_iter().flat_map(|bot| bot.found.instances);
+        instances.flat_map(|one| one.members.into_iter().chain(one.wrappers)).collect::<Vec<_>>()
+    };
+    let runs_program = |process: Identity| running.get_or_init(all_that_run).contains(&process);
+    ask(&Judge { lock, record, users: &users, runs_program: &runs_program })
+}
+
+fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
+    refused(
+        request,
+        format!("PID {} is not proved to be the bot: {why}", process.pid),
+        format!("look at it: solobot status {}", super::error::lock_option(&request.bot.lock)),
+    )
 }
 
 /// Stops instances that run without the lock, which we hold by now.

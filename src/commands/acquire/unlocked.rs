@@ -5,7 +5,10 @@
 //! So do two kinds of processes from before, which are looked for as soon as the lock is granted and before anything is
 //! written into it: whoever holds a lock file that was at this path and has been removed, and COMMAND of a solobot that
 //! was killed, if it does not share the lock (`acquire -o`, or a file that was replaced). Nobody asked for these by a
-//! program, so `--lock-only` does not skip them.
+//! program, so `--lock-only` does not skip them. Only those that are proved are stopped ([`crate::survey::holders`]).
+//!
+//! Whoever waits here holds a file already, and looks at its path as any waiter does: once it names another, he lets go and
+//! starts over. Two who wait for the same holder would else be each other's predecessors for ever.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -19,10 +22,11 @@ use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::view::{Beside, ProcessView, shortened};
-use crate::lock::file::LockFile;
+use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
-use crate::lock::state::hints;
+use crate::lock::replaced::Place;
+use crate::lock::state::{Facts, hints};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts, owner};
@@ -32,8 +36,9 @@ use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::instance::Instance;
 use crate::process::matching::{Doubt, Starting};
-use crate::survey::Surveyor;
 use crate::survey::bearers::Bearer;
+use crate::survey::holders::Carries;
+use crate::survey::{FoundBot, Surveyor};
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -68,7 +73,7 @@ pub fn wait_for(
             _ => Ok(running.beside),
         }
     };
-    wait_until_none(request, held.file(), find, None, signals, deadline, notify)
+    wait_until_none(request, held.file(), find, false, signals, deadline, notify)
 }
 
 /// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
@@ -82,29 +87,32 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
-    let find = |_: &mut dyn Notify| Ok(predecessors(lock).into_iter().map(Runs::sure).collect());
-    wait_until_none(request, lock, find, Some(LOOK_EVERY), signals, deadline, notify)
+    wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, notify)
 }
 
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
 /// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
 /// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
-fn predecessors(lock: &LockFile) -> Vec<Identity> {
+fn predecessors(lock: &LockFile) -> Vec<Runs> {
     let record = owner::read(lock.path(), lock.owner());
     let text = Text::read(lock.file()).ok().and_then(Text::pid);
     let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
-    let mut found: Vec<Identity> = abandoned(&record).into_iter().collect();
+    let mut found: Vec<Runs> = Vec::new();
     if lock.is_new() || is_named_alive() {
         let heirs = if lock.is_new() { carriers::suspects().unwrap_or_default() } else { Vec::new() };
         let heirs = heirs.iter().map(|one| one.pid);
         let asked: Vec<i32> = hints(&record).into_iter().chain(text).chain(heirs).collect();
-        found.extend(holders::holders_of_replaced(lock.path(), Some(lock.inode()), &asked));
+        let replaced = Place::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
+        found.extend(Carries::replaced(&replaced).into_iter().map(Runs::holder));
     }
-    found.retain(|&process| !is_ours(process, lock));
-    found.sort_unstable();
-    found.dedup();
-    if let Some(first) = found.first().filter(|first| lock.is_writable() && text != Some(first.pid)) {
-        let _ = text::write(lock.file(), first.pid);
+    // The text names COMMAND before the record does: it is asked itself.
+    let named = text.and_then(Identity::of).filter(|&process| has_outlived_its_solobot(process, lock.path()));
+    found.extend(abandoned(&record).into_iter().chain(named).map(Runs::named));
+    found.retain(|one| !is_ours(one.process, lock));
+    found.sort_by_key(|one| one.process);
+    found.dedup_by_key(|one| one.process);
+    if let Some(first) = found.first().filter(|first| lock.is_writable() && text != Some(first.process.pid)) {
+        let _ = text::write(lock.file(), first.process.pid);
     }
     found
 }
@@ -113,86 +121,140 @@ fn predecessors(lock: &LockFile) -> Vec<Identity> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Runs {
     process: Identity,
-    /// Why it may be another bot.
-    doubt: Option<Doubt>,
+    by: Sign,
+}
+
+/// What speaks for a process beside the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// It is an instance of the bot.
+    Instance,
+    /// It may be one.
+    Doubtful(Doubt),
+    /// It carries a lock: one that was at the path, or layout B's.
+    Carries(Carries),
+    /// The text or the record names it.
+    Named,
 }
 
 impl Runs {
-    fn sure(process: Identity) -> Self {
-        Self { process, doubt: None }
+    fn holder(carries: Carries) -> Self {
+        Self { process: carries.process, by: Sign::Carries(carries) }
+    }
+
+    fn named(process: Identity) -> Self {
+        Self { process, by: Sign::Named }
+    }
+
+    /// An instance, or what may be one.
+    fn instance(process: Identity, doubt: Option<Doubt>) -> Self {
+        Self { process, by: doubt.map_or(Sign::Instance, Sign::Doubtful) }
+    }
+
+    fn doubt(&self) -> Option<Doubt> {
+        match self.by {
+            Sign::Doubtful(doubt) => Some(doubt),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be stopped. In doubt nothing is.
+    fn is_proved(&self, request: &Request<'_>, lock: &LockFile) -> bool {
+        let record = owner::read(lock.path(), lock.owner());
+        match self.by {
+            Sign::Instance => true,
+            Sign::Doubtful(_) => false,
+            Sign::Carries(carries) => {
+                takeover::judge(request, lock.path(), &record, &|judge| !judge.holders(&[carries]).proved.is_empty())
+            }
+            Sign::Named => is_left_behind(request, self.process, lock),
+        }
     }
 }
 
-/// Waits until `find` finds nobody: for the end of whom it found, and looking again `every` so often.
+/// Waits until `find` finds nobody: for the end of whom it found, looking again every second if `again`.
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
     mut find: impl FnMut(&mut dyn Notify) -> Result<Vec<Runs>, Error>,
-    every: Option<Duration>,
+    again: bool,
     signals: &Signals,
     deadline: Option<Instant>,
     notify: &mut dyn Notify,
 ) -> Result<Option<Progress>, Error> {
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
-    let mut said = false;
+    let (mut said, mut stopped) = (false, false);
     loop {
         let found = find(notify)?;
         if found.is_empty() {
             return Ok(None);
         }
         let instances: Vec<Identity> = found.iter().map(|one| one.process).collect();
-        // In doubt nothing is stopped.
-        if !said && found.iter().all(|one| one.doubt.is_none()) && may_stop(request, lock, &instances) {
-            said = true;
+        if !std::mem::replace(&mut stopped, true) && may_stop(request, lock, &found) {
             takeover::stop_unlocked(request, &instances, notify)?;
             continue;
         }
-        let views = || found.iter().map(|&one| beside(one, lock)).collect::<Vec<_>>();
+        let views = || found.iter().map(|&one| beside(request, one, lock)).collect::<Vec<_>>();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(Some(Progress::Unlocked(views())));
         }
         if !std::mem::replace(&mut said, true) {
             notify.notice(&Notice::Unlocked { instances: views(), wait: request.wait });
         }
-        let again = every.map(|every| Instant::now() + every);
-        let until = [deadline, again].into_iter().flatten().min();
-        if let Some(signal) = wait_for_end(&instances, signals, until).map_err(io)? {
-            return Ok(Some(Progress::Signal(signal)));
+        loop {
+            let next = Instant::now() + LOOK_EVERY;
+            let until = deadline.map_or(next, |deadline| deadline.min(next));
+            if let Some(signal) = wait_for_end(&instances, signals, until).map_err(io)? {
+                return Ok(Some(Progress::Signal(signal)));
+            }
+            if !lock.is_current() {
+                return Ok(Some(Progress::Moved));
+            }
+            let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if again || is_over || !instances.iter().all(|one| one.is_alive()) {
+                break;
+            }
         }
     }
 }
 
-fn may_stop(request: &Request<'_>, lock: &LockFile, instances: &[Identity]) -> bool {
+fn may_stop(request: &Request<'_>, lock: &LockFile, found: &[Runs]) -> bool {
     match request.args.takeover {
-        Some(Takeover::Any) => true,
-        Some(Takeover::Orphan) => instances.iter().all(|&instance| is_orphan(instance, lock)),
+        Some(Takeover::Any) => found.iter().all(|one| one.is_proved(request, lock)),
+        Some(Takeover::Orphan) => found.iter().all(|one| is_left_behind(request, one.process, lock)),
         None => false,
     }
 }
 
-fn is_orphan(process: Identity, lock: &LockFile) -> bool {
+/// Whether it is COMMAND of a solobot that is dead.
+fn is_left_behind(request: &Request<'_>, process: Identity, lock: &LockFile) -> bool {
     let record = owner::read(lock.path(), lock.owner());
-    abandoned(&record) == Some(process) || has_outlived_its_solobot(process, lock.path())
+    takeover::judge(request, lock.path(), &record, &|judge| judge.is_left_behind(process))
 }
 
-fn beside(one: Runs, lock: &LockFile) -> Beside {
+fn beside(request: &Request<'_>, one: Runs, lock: &LockFile) -> Beside {
+    let record = owner::read(lock.path(), lock.owner());
     let process = one.process;
-    let holds_removed = holders::holds_replaced(process, lock.path(), Some(lock.inode()));
-    let doubt = one.doubt.map(Doubt::reason);
-    Beside { process: ProcessView::of(process), holds_removed, orphaned: is_orphan(process, lock), doubt }
+    Beside {
+        process: ProcessView::of(process),
+        holds_removed: Place::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
+        orphaned: is_left_behind(request, process, lock),
+        doubt: one.doubt().map(Doubt::reason),
+        is_proved: one.is_proved(request, lock),
+    }
 }
 
 /// Waits until all of them have ended, the deadline, or a signal that asks to end.
-fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Option<Instant>) -> io::Result<Option<i32>> {
+fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) -> io::Result<Option<i32>> {
     for &instance in instances {
         let Some(pidfd) = Pidfd::open(instance)? else { continue };
         loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let [signalled, ended] = poll::readable([Some(signals.as_fd()), Some(pidfd.as_fd())], left)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let [signalled, ended] = poll::readable([Some(signals.as_fd()), Some(pidfd.as_fd())], Some(left))?;
             if signalled && let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal as i32));
             }
-            if ended || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if ended || deadline <= Instant::now() {
                 break;
             }
         }
@@ -224,10 +286,9 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     let is_around_us = |one: &Instance| one.members.iter().any(|&member| is_ours(member, held.file()));
     for bot in &survey.bots {
         let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
-        running.beside.extend(counted.map(|one| Runs { process: one.root, doubt: one.doubt }));
-        let holders = bot.holders_beside().into_iter().filter(|&holder| !is_ours(holder, held.file()));
+        running.beside.extend(counted.map(|one| Runs::instance(one.root, one.doubt)));
         if !is_layout_b(held.path()) {
-            running.beside.extend(holders.map(Runs::sure));
+            running.beside.extend(holders_beside(bot).into_iter().filter(|one| !is_ours(one.process, held.file())));
         }
         let undecided = bot.found.undecided().find(|one| !is_around_us(one)).cloned();
         running.undecided = running.undecided.take().or(undecided);
@@ -238,6 +299,19 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     running.beside.sort_unstable_by_key(|one| one.process);
     running.beside.dedup_by_key(|one| one.process);
     Ok(running)
+}
+
+/// Whoever holds layout B's lock beside the program.
+fn holders_beside(bot: &FoundBot) -> Vec<Runs> {
+    let carrying = |facts: &Facts| {
+        let carriers = open_to_look(&facts.path).ok().and_then(|lock| carriers::of(&lock).ok()).unwrap_or_default();
+        Carries::present(&carriers)
+    };
+    let of = |(facts, holder): (&Facts, Identity)| {
+        let carries = carrying(facts).into_iter().find(|one| one.process == holder);
+        carries.map_or(Runs::named(holder), Runs::holder)
+    };
+    bot.holders_beside().into_iter().map(of).collect()
 }
 
 fn is_layout_b(lock: &Path) -> bool {

@@ -4,6 +4,8 @@
 mod act;
 pub mod plan;
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use self::plan::{Action, Candidate, Plan, Step, Wishes};
@@ -15,16 +17,19 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
+use crate::lock::carriers;
 use crate::lock::file::open_to_look;
-use crate::lock::holders;
-use crate::lock::keeper;
+use crate::lock::replaced::Place;
 use crate::lock::state::State;
+use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::settings::{Bot, Settings};
 use crate::survey::connections::{self, Polling, Subject};
+use crate::survey::holders::{Carries, Holders, Judge};
+use crate::survey::whose::Users;
 use crate::survey::{FoundBot, Surveyor, folder, marks, servers};
 
 /// What was planned and done.
@@ -182,10 +187,10 @@ impl Stopping<'_> {
         let bots = survey.bots.as_slice();
         let mut candidates = match &asked.program {
             Some(_) => self.meant(bots, notify)?,
-            None => bots.iter().map(holders_of).collect::<Result<_, _>>()?,
+            None => bots.iter().map(|bot| holders_of(bot, settings)).collect::<Result<_, _>>()?,
         };
         if self.keep == Keep::None && candidates.iter().all(Vec::is_empty) {
-            candidates.push(bots.iter().filter_map(waiting_solobot).collect());
+            candidates.push(bots.iter().filter_map(|bot| waiting_solobot(bot, settings)).collect());
         }
         if matches!(self.keep, Keep::Holder | Keep::Managed) {
             for candidates in &mut candidates {
@@ -329,39 +334,59 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
     }
 }
 
-/// Where only a lock says which bot is meant, its holders are the instances; a keeper, who ends by itself, stands for whom
-/// it holds the lock for.
-fn holders_of(bot: &FoundBot) -> Result<Vec<Candidate>, Error> {
+/// Where only a lock says which bot is meant, its holders are the instances, as far as they are proved.
+fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<Candidate>, Error> {
     let (facts, lock) = (&bot.locks.own, &bot.bot.lock);
-    let kept_for = |holder: Identity| keeper::target(holder.pid).unwrap_or(holder);
-    let candidates = |holders: &[Identity]| {
-        acquire::topmost(holders).into_iter().map(|holder| Candidate::of_holder(kept_for(holder), bot)).collect()
+    let carrying = match &facts.state {
+        State::Held { .. } => carrying(lock)?,
+        State::Replaced { holders } => {
+            let present = FileId::of(lock);
+            Carries::replaced(&Place::of(lock, present, &facts.record).held_by(holders.iter().map(|one| one.pid)))
+        }
+        _ => return Ok(Vec::new()),
     };
-    if let State::Replaced { holders } = &facts.state {
-        return Ok(candidates(holders));
-    }
-    let State::Held { .. } = facts.state else { return Ok(Vec::new()) };
-    let file = open_to_look(lock)?;
-    let sharers = holders::all_sharers(&file)
-        .map_err(|source| Error::Io { action: "find the holders of the lock".into(), source })?;
-    if sharers.is_empty() {
+    if carrying.is_empty() {
         return Err(acquire::hidden_holder(lock));
     }
-    Ok(candidates(&sharers))
+    let Holders { proved, unproved } = judge(bot, settings, &carrying);
+    let candidate =
+        |holder: Identity, unproved: Option<String>| Candidate { unproved, ..Candidate::of_holder(holder, bot) };
+    let proved = acquire::topmost(&proved).into_iter().map(|holder| candidate(holder, None));
+    Ok(proved.chain(unproved.into_iter().map(|(holder, why)| candidate(holder, Some(why)))).collect())
+}
+
+fn carrying(lock: &Path) -> Result<Vec<Carries>, Error> {
+    let carriers = carriers::of(&open_to_look(lock)?)
+        .map_err(|source| Error::Io { action: "find the holders of the lock".into(), source })?;
+    Ok(Carries::present(&carriers))
+}
+
+/// Who of these may be stopped for the bot's lock.
+fn judge(bot: &FoundBot, settings: &Settings, carrying: &[Carries]) -> Holders {
+    let (facts, caller) = (&bot.locks.own, settings.context().caller);
+    let users = match &bot.bot.program {
+        Some(program) => Users::of(Some(program), caller, &bot.bot.users),
+        None => Users::of_lock(&facts.path, caller, &bot.bot.users),
+    };
+    let runs_program = |process: Identity| {
+        bot.found.instances.iter().any(|one| one.members.contains(&process) || one.wrappers.contains(&process))
+    };
+    Judge { lock: &facts.path, record: &facts.record, users: &users, runs_program: &runs_program }.holders(carrying)
 }
 
 /// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.
-fn waiting_solobot(bot: &FoundBot) -> Option<Candidate> {
+fn waiting_solobot(bot: &FoundBot, settings: &Settings) -> Option<Candidate> {
     let facts = &bot.locks.own;
     let details = facts.record.details()?;
     let holder = details.holder();
-    let holds = matches!(&facts.state, State::Held { holders, .. } if holders.contains(&holder));
+    let carries = carrying(&facts.path).ok()?.into_iter().find(|one| one.process == holder)?;
     // Two programs of one folder share its default lock.
     let is_its = match (&bot.bot.program, marks::program_of(details, &facts.path)) {
         (Some(ours), Some(theirs)) => ours.is_same_but_for_args(&theirs),
         _ => true,
     };
-    (holds && is_its).then(|| Candidate::of_holder(holder, bot))
+    let is_proved = || judge(bot, settings, &[carries]).proved.contains(&holder);
+    (is_its && is_proved()).then(|| Candidate::of_holder(holder, bot))
 }
 
 impl PlanView {

@@ -55,6 +55,8 @@ pub struct Candidate {
     pub is_stopped: bool,
     /// Why it may be another bot.
     pub doubt: Option<Doubt>,
+    /// It holds the lock, and what is missing for a proof that it may be stopped for that.
+    pub unproved: Option<String>,
     /// It runs around solobot itself, or is one of its ancestors.
     pub is_around_us: bool,
     /// Who started it, as it was when the plan was made.
@@ -116,6 +118,7 @@ impl Candidate {
             polls: false,
             is_stopped: false,
             doubt: None,
+            unproved: None,
             is_around_us: is_around_us(&[process]),
             starter: None,
             is_starter: false,
@@ -287,6 +290,9 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
     if candidate.is_around_us {
         return (Action::Blocked, "this solobot runs inside it".into());
     }
+    if let Some(missing) = &candidate.unproved {
+        return (Action::Blocked, format!("it holds the lock, and is not proved to be the bot: {missing}"));
+    }
     let origin = &candidate.origin;
     let shares_starter = origin.pid.is_some_and(|starter| kept_ancestors.contains(&starter));
     if shares_starter && matches!(origin.kind, OriginKind::Loop | OriginKind::Parent | OriginKind::Solobot) {
@@ -329,6 +335,7 @@ mod tests {
             polls: false,
             is_stopped: false,
             doubt: None,
+            unproved: None,
             is_around_us: false,
             starter: None,
             is_starter: false,

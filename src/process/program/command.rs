@@ -90,16 +90,24 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
     }
 }
 
-/// The text of a script that a shell runs.
-fn shell_text(script: &Path) -> Option<Vec<u8>> {
+/// Whether a shell runs this script.
+pub fn is_shells(script: &Path) -> bool {
     let is_shell = |name: &OsStr| Runner::of_name(argv::base(name)) == Some(Runner::Shell);
     let extension = script.extension().and_then(OsStr::to_str);
-    let is_shells = match extension {
+    let by_its_first_line = || {
+        let line = shebang(script).unwrap_or_default();
+        argv::shell::words(OsStr::from_bytes(&line)).iter().any(|word| is_shell(word))
+    };
+    match extension {
         Some("sh" | "bash") => true,
         Some(_) => false,
-        None => argv::shell::words(OsStr::from_bytes(&shebang(script)?)).iter().any(|word| is_shell(word)),
-    };
-    if !is_shells {
+        None => by_its_first_line(),
+    }
+}
+
+/// The text of a script that a shell runs.
+fn shell_text(script: &Path) -> Option<Vec<u8>> {
+    if !is_shells(script) {
         return None;
     }
     let mut text = Vec::new();

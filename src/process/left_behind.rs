@@ -1,0 +1,108 @@
+//! What COMMAND leaves behind: which of its descendants are the bot, and which may become it.
+//!
+//! A start script ends as soon as it has put the bot into the background; what it started may still be the script's own fork
+//! then, waiting for something or on its way into `execve(2)`. So a descendant that shows COMMAND's own command line, or that
+//! of a wrapper around the bot (`nohup`, `setsid`), may become the bot: it is neither a bot nor "none".
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::argv::{Reading, Runner};
+use super::candidate::{self, Candidate};
+use super::matching::Matcher;
+use super::program::Program;
+use crate::platform::identity::Identity;
+
+/// What counts as the bot among the descendants of COMMAND.
+pub struct Counting<'a> {
+    /// The bot's program.
+    program: Option<&'a Program>,
+    matcher: Option<Matcher<'a>>,
+    /// COMMAND as it was typed, and its own program.
+    command: &'a [OsString],
+    own: Option<&'a Program>,
+    /// Whatever runs under an interpreter from this folder or below: of a start script for which nothing names the bot.
+    folder: Option<PathBuf>,
+}
+
+/// How a descendant counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It runs the bot.
+    Bot,
+    /// It may become it.
+    Perhaps,
+}
+
+/// The descendants that count, and how.
+pub type Rest = Vec<(Identity, Role)>;
+
+impl<'a> Counting<'a> {
+    /// Of a COMMAND with its own program. `program` is the bot's where something names it; else a start script's bot is what
+    /// it leaves behind, and any other COMMAND is the bot itself.
+    pub fn new(command: &'a [OsString], own: Option<&'a Program>, program: Option<&'a Program>) -> Self {
+        let folder = own.filter(|own| program.is_none() && own.is_shell_script()).and_then(Program::place);
+        let folder = folder.as_deref().and_then(Path::parent).map(real);
+        let program = program.or(own);
+        Self { program, matcher: program.map(Matcher::new), command, own, folder }
+    }
+
+    /// The descendants of this process that count.
+    pub fn descendants(&self, root: i32) -> Rest {
+        candidate::descendants(&[root], &|one| Some((one.identity(), self.role(one)?)))
+    }
+
+    fn role(&self, one: &Candidate) -> Option<Role> {
+        // A start script is no bot while it waits for what it starts.
+        if self.own.is_some_and(|own| own.is_shell_script() && is_shells(one) && runs(one, own)) {
+            return Some(Role::Perhaps);
+        }
+        if self.matcher.as_ref().is_some_and(|matcher| one.judge(matcher).is_some()) {
+            return Some(Role::Bot);
+        }
+        if self.is_fork(one) {
+            return Some(Role::Perhaps);
+        }
+        match &one.reading {
+            Reading::Runs(invocation) if !matches!(invocation.runner, Runner::Shell | Runner::Native) => {
+                one.program().is_some_and(|program| self.is_in_folder(&program)).then_some(Role::Bot)
+            }
+            Reading::Runs(_) => None,
+            Reading::Wraps(wrapped) => {
+                let cwd = one.cwd.as_deref()?;
+                let programs = wrapped.inner.iter().filter_map(|inner| {
+                    let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| cwd.join(dir));
+                    Program::of_command(&inner.argv, &dir)
+                });
+                let is_its = |program: Program| {
+                    let is_named = self.program.is_some_and(|named| program.is_same_but_for_args(named));
+                    is_named || self.is_in_folder(&program)
+                };
+                programs.into_iter().any(is_its).then_some(Role::Perhaps)
+            }
+        }
+    }
+
+    /// Whether it shows COMMAND's own command line; a script's has its interpreter before it, and perhaps that one's option.
+    fn is_fork(&self, one: &Candidate) -> bool {
+        let argv = one.details.argv.as_slice();
+        !self.command.is_empty() && argv.ends_with(self.command) && argv.len() <= self.command.len() + 2
+    }
+
+    fn is_in_folder(&self, program: &Program) -> bool {
+        let place = program.place().filter(|_| program.is_script_or_module() && !program.is_shell_script());
+        self.folder.as_ref().zip(place).is_some_and(|(folder, place)| real(&place).starts_with(folder))
+    }
+}
+
+fn is_shells(one: &Candidate) -> bool {
+    matches!(&one.reading, Reading::Runs(invocation) if invocation.runner == Runner::Shell)
+}
+
+fn runs(one: &Candidate, program: &Program) -> bool {
+    one.judge(&Matcher::new(program)).is_some()
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
+}

@@ -1,0 +1,127 @@
+//! Which holders of a lock may be stopped for holding it.
+//!
+//! A file that somebody may read, he may flock; a descriptor may be passed to anybody; whoever may write a folder writes the
+//! owner record in it; and a command line says what its author likes. So whom somebody else names is never stopped. A holder
+//! is proved by what nobody else can make true: it is a process of one of the bot's users, and it called for this very lock
+//! itself, or an ancestor of it did; or the caller has ended, and it runs the bot's program, or is the one whom a record of
+//! the bot's users names, or has in its environment what the dead solobot gave to its COMMAND, or is above one of these. A
+//! keeper stands for its target ([`keeper::target`]).
+
+use std::path::Path;
+
+use super::whose::Users;
+use crate::lock::carriers::Carrier;
+use crate::lock::keeper;
+use crate::lock::line::Kind;
+use crate::lock::orphan::has_outlived_its_solobot;
+use crate::lock::owner::{Found, Record};
+use crate::lock::replaced::Replaced;
+use crate::platform::identity::{Identity, lineage};
+use crate::platform::{proc, user};
+
+/// A process that carries the lock by a descriptor of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carries {
+    /// The process.
+    pub process: Identity,
+    /// The PID that called for the lock; 0 or less where nobody can say.
+    caller: i32,
+    /// The kernel says that it is this lock; else the owner record does.
+    is_by_name: bool,
+}
+
+impl Carries {
+    /// Those of the file that is at the lock's path.
+    pub fn present(carriers: &[Carrier]) -> Vec<Self> {
+        let flocks = carriers.iter().filter(|carrier| carrier.kind == Kind::Flock);
+        flocks.map(|one| Self { process: one.process, caller: one.caller, is_by_name: true }).collect()
+    }
+
+    /// Those of a file that was there.
+    pub fn replaced(replaced: &[Replaced]) -> Vec<Self> {
+        let of = |one: &Replaced| Self { process: one.process, caller: one.caller, is_by_name: one.is_by_name };
+        replaced.iter().map(of).collect()
+    }
+}
+
+/// What is known of a lock's bot.
+pub struct Judge<'a> {
+    /// The lock.
+    pub lock: &'a Path,
+    /// Its owner record.
+    pub record: &'a Found,
+    /// Whose processes the bot's are.
+    pub users: &'a Users,
+    /// Whether a process runs the bot's program.
+    pub runs_program: &'a dyn Fn(Identity) -> bool,
+}
+
+/// The holders of a lock, judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// They may be stopped; for a keeper its target.
+    pub proved: Vec<Identity>,
+    /// They are only named, each with what is missing.
+    pub unproved: Vec<(Identity, String)>,
+}
+
+impl Judge<'_> {
+    /// Judges them.
+    pub fn holders(&self, carrying: &[Carries]) -> Holders {
+        let mut found = Holders::default();
+        for one in carrying {
+            if let Some(target) = keeper::target(one.process.pid) {
+                match self.stranger(target) {
+                    None => found.proved.push(target),
+                    Some(why) => found.unproved.push((target, why)),
+                }
+            } else {
+                match self.missing(one) {
+                    None => found.proved.push(one.process),
+                    Some(why) => found.unproved.push((one.process, why)),
+                }
+            }
+        }
+        let below = |process: Identity| found.proved.iter().any(|one| lineage(one.pid).any(|pid| pid == process.pid));
+        let is_above = |(process, _): &(Identity, String)| below(*process) && self.stranger(*process).is_none();
+        let (above, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut found.unproved).into_iter().partition(is_above);
+        found.unproved = rest;
+        found.proved.extend(above.into_iter().map(|(process, _)| process));
+        found.proved.sort_unstable();
+        found.proved.dedup();
+        found
+    }
+
+    /// Whether a process that carries no lock is COMMAND of a solobot that is dead.
+    pub fn is_left_behind(&self, process: Identity) -> bool {
+        self.stranger(process).is_none() && has_outlived_its_solobot(process, self.lock)
+    }
+
+    /// What is missing for a proof.
+    fn missing(&self, one: &Carries) -> Option<String> {
+        if let Some(why) = self.stranger(one.process) {
+            return Some(why);
+        }
+        let called = lineage(one.process.pid).any(|pid| pid == one.caller);
+        let is_named = self.record.may_speak_of(one.process.pid)
+            && self.record.record().and_then(Record::process) == Some(one.process);
+        if called && (one.is_by_name || is_named) {
+            return None;
+        }
+        if !called && Identity::of(one.caller).is_some() {
+            return Some(format!("PID {}, which did not start it, called for the lock", one.caller));
+        }
+        let is_its = (one.is_by_name && is_named)
+            || (self.runs_program)(one.process)
+            || has_outlived_its_solobot(one.process, self.lock);
+        (!is_its).then(|| "who called for the lock has ended, and it does not run the bot's program".to_owned())
+    }
+
+    fn stranger(&self, process: Identity) -> Option<String> {
+        match proc::owner(process.pid) {
+            Some(uid) if self.users.include(Some(uid)) => None,
+            Some(uid) => Some(format!("it is a process of user {}, who is none of the bot's", user::name(uid))),
+            None => Some("its user cannot be seen".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What others write proves nothing about a process: a record, a text, a command line, a lock that they may only read.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use crate::harness::{Background, PUBLIC, Test, alive, alone, start_ticks, wait_until};
+use crate::holding::{Holding, holding};
+use crate::odd_processes::{NOBODY, public, start_as};
+
+/// A record of nobody's about root's process, in a folder where both may write, beside a lock that nobody holds: it says that
+/// the process was started by a solobot that is dead.
+fn forged(test: &Test, mode: u32, victim: &Background) {
+    let Holding { solobot, .. } = holding(test);
+    let mut record = test.record("bot.lock");
+    drop(solobot);
+    wait_until("the lock is free", || !test.is_locked("bot.lock"));
+    fs::create_dir_all(test.path("shared")).unwrap();
+    fs::set_permissions(test.path("shared"), fs::Permissions::from_mode(mode)).unwrap();
+    let lock = test.path("shared/bot.lock");
+    record["pid"] = victim.pid().into();
+    record["start_ticks"] = start_ticks(victim.pid()).unwrap().into();
+    record["holder_pid"] = 2_147_483_646.into();
+    record["lock"] = lock.to_str().unwrap().into();
+    test.write("shared/bot.lock", victim.pid().to_string());
+    test.write("shared/bot.lock.info", record.to_string());
+    for name in ["shared/bot.lock", "shared/bot.lock.info"] {
+        chown(test.path(name), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+#[test]
+fn a_forged_record_stops_nobody_and_holds_nobody_up() {
+    alone(|test| {
+        let victim = test.start("tail -f /dev/null");
+        let pid = victim.pid().to_string();
+        for mode in [0o1777, 0o775] {
+            for line in ["acquire -n", "acquire --takeover -w 1", "acquire --takeover=orphan -w 1"] {
+                forged(test, mode, &victim);
+                let said = test.solobot(&format!("{line} -l shared/bot.lock -- echo ran")).run();
+                said.code(0).stdout_is("ran\n").stderr_has(&[]);
+                assert!(alive(victim.pid()), "{line} stopped whom a forged record names");
+            }
+            forged(test, mode, &victim);
+            let seen = test.solobot("status -l shared/bot.lock").run().code(0);
+            seen.stdout_has(&[&format!("names PID {pid}"), "proves nothing"]).nowhere("kill");
+            for line in ["stop -y", "kill-duplicates -y", "release -y", "clean-stale"] {
+                let _ = test.solobot(&format!("{line} -l shared/bot.lock")).run().settled();
+                assert!(alive(victim.pid()), "{line} stopped whom a forged record names");
+            }
+        }
+    });
+}
+
+/// Root's lock, which everybody may read, held by nobody under the command line of a keeper of the victim. A program that
+/// may not be read cannot be looked at either: its folder in `/proc` is root's.
+fn pretends_to_keep(test: &Test, mode: u32, victim: &Background) -> Background {
+    let _ = public(test);
+    test.write("root.lock", "");
+    let ticks = start_ticks(victim.pid()).unwrap();
+    let said = format!("keeper --pid {} --start-ticks {ticks}", victim.pid());
+    let _ = fs::remove_file(test.path("pretender"));
+    fs::copy(crate::harness::sleeper(), test.path("pretender")).unwrap();
+    fs::set_permissions(test.path("pretender"), fs::Permissions::from_mode(mode)).unwrap();
+    let holder = start_as(test, NOBODY, &format!("flock -n {PUBLIC}/work/root.lock {PUBLIC}/work/pretender {said}"));
+    wait_until("it is held", || test.is_locked("root.lock"));
+    holder
+}
+
+#[test]
+fn a_strangers_keeper_is_a_stranger_who_holds_it() {
+    alone(|test| {
+        let victim = test.start("tail -f /dev/null");
+        for mode in [0o755, 0o111] {
+            let holder = pretends_to_keep(test, mode, &victim);
+            let refused = test.solobot("acquire --takeover -w 1 -l root.lock -- true").run().code(75);
+            refused.stderr_has(&["not proved", "nobody"]);
+            let refused = test.solobot("acquire -n -l root.lock -- true").run().code(75);
+            refused.stderr_has(&["nobody"]).nowhere("kill").nowhere("to stop it");
+            let stop = test.solobot("stop -y -l root.lock").run().code(1);
+            let _ = stop.stdout_has(&["blocked", "nobody"]).nowhere(&format!("PID {} ", victim.pid()));
+            let _ = test.solobot("kill-duplicates -y -l root.lock").run().settled();
+            test.solobot("release -y -l root.lock").run().code(1).stderr_has(&["nobody"]);
+            assert!(alive(victim.pid()), "a command line has stopped somebody else's process");
+            drop(holder);
+            wait_until("it is free", || !test.is_locked("root.lock"));
+        }
+    });
+}
+
+/// A process to which a locked descriptor was passed has not taken the lock.
+#[test]
+fn who_was_passed_a_locked_descriptor_is_no_holder() {
+    alone(|test| {
+        test.write(
+            "daemon.py",
+            "import os, signal, socket\nserver = socket.socket(socket.AF_UNIX)\nserver.bind('s')\nserver.listen()\n\
+             open('up', 'w')\npeer, _ = server.accept()\nkept = socket.recv_fds(peer, 1, 1)\nopen('has', 'w')\nsignal.pause()\n",
+        );
+        test.write(
+            "sender.py",
+            "import fcntl, os, signal, socket\nlock = os.open('bot.lock', os.O_RDWR | os.O_CREAT)\n\
+             fcntl.flock(lock, fcntl.LOCK_EX)\npeer = socket.socket(socket.AF_UNIX)\npeer.connect('s')\n\
+             socket.send_fds(peer, [b'x'], [lock])\nsignal.pause()\n",
+        );
+        let daemon = test.start("python3 daemon.py");
+        wait_until("it listens", || test.has("up"));
+        let sender = test.start("python3 sender.py");
+        wait_until("it has the descriptor", || test.has("has"));
+        let stop = test.solobot("stop -y --json -l bot.lock").run().settled().json();
+        assert!(alive(daemon.pid()), "{stop}");
+        assert!(!alive(sender.pid()), "who called for it is its holder: {stop}");
+        // Whoever called for it has ended: nothing says any more that the daemon is the bot.
+        let refused = test.solobot("acquire --takeover -w 1 -l bot.lock -- true").run().code(75);
+        refused.stderr_has(&["not proved", &daemon.pid().to_string()]);
+        assert!(alive(daemon.pid()));
+    });
+}
