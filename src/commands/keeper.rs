@@ -78,8 +78,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         Settled::Held(held, _) => {
             let _ = daemon::say_ready(ready);
             let story = Story::going_on(Journal::at(journal), &name, &path);
-            keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents))
-                .map_err(io("wait for the process to keep the lock for"))?;
+            keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents));
             story.released();
             Ok(())
         }

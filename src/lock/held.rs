@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Error;
 use super::file::{Attempt, LockFile};
@@ -19,6 +19,11 @@ use crate::base::secret::mask;
 use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
+
+/// How often a holder looks at the path by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// The same while it has lost it.
+const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the owner record says about a holder, beside times and numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub enum Incident {
     TakenAgain,
     /// The file was removed or replaced, and another holds the new one: two holders.
     Lost(Vec<Identity>),
+    /// The file is gone, and so is its folder: whoever starts there finds the lock free.
+    Gone,
 }
 
 /// A held lock.
@@ -59,7 +66,8 @@ pub struct Held {
     record: Record,
     watch: Option<Watch>,
     allow_network_fs: bool,
-    lost: bool,
+    /// How it was lost, as long as it is.
+    lost: Option<Incident>,
     /// Cleared already, or passed on: dropping does nothing.
     over: bool,
 }
@@ -87,7 +95,7 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<Settled, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: false, over: false };
+        let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: None, over: false };
         let incidents = match held.write(process) {
             Ok(incidents) => incidents,
             Err(error) => {
@@ -177,9 +185,15 @@ impl Held {
         self.tend()
     }
 
-    /// By its descriptor, so that the very inode is watched, whatever the path names.
+    /// By its descriptor, so that the very inode is watched, whatever the path names. A folder above it that is moved takes
+    /// the lock away from its path as well.
     fn add(watch: &Watch, lock: &LockFile, opens: bool) -> io::Result<()> {
         use std::os::fd::AsRawFd;
+        for folder in lock.path().ancestors().skip(1) {
+            if let Err(error) = watch.add_moves(folder) {
+                tracing::warn!(folder = %folder.display(), %error, "cannot watch a folder of the lock");
+            }
+        }
         watch.add(Path::new(&format!("/proc/self/fd/{}", lock.as_raw_fd())), opens).map(drop)
     }
 
@@ -222,7 +236,7 @@ impl Held {
                     let _ = Self::add(watch, &lock, false);
                 }
                 self.later.push(lock);
-                self.lost = false;
+                self.lost = None;
                 let process = Identity {
                     pid: i32::try_from(self.record.pid).unwrap_or(0),
                     start_ticks: self.record.details.as_ref().map_or(0, |details| details.start_ticks),
@@ -231,17 +245,26 @@ impl Held {
                 incidents.extend(self.write(process).unwrap_or_default());
                 incidents
             }
-            Ok((false, lock)) => self.lose(holders::look(&lock, &[]).map(|kernel| kernel.holders).unwrap_or_default()),
+            Ok((false, lock)) => {
+                self.lose(Incident::Lost(holders::look(&lock, &[]).map(|kernel| kernel.holders).unwrap_or_default()))
+            }
+            Err(Error::NoFolder { .. }) => self.lose(Incident::Gone),
             Err(error) => {
                 tracing::warn!(%error, "cannot take the lock file that replaced ours");
-                self.lose(Vec::new())
+                self.lose(Incident::Lost(Vec::new()))
             }
         }
     }
 
-    /// Reports the loss once; every later look tries to take the file again.
-    fn lose(&mut self, holders: Vec<Identity>) -> Vec<Incident> {
-        if std::mem::replace(&mut self.lost, true) { Vec::new() } else { vec![Incident::Lost(holders)] }
+    /// How soon the path is to be looked at again, whatever does or does not tell of a change: nothing tells of a new file
+    /// in a new folder.
+    pub fn look_in(&self) -> Duration {
+        if self.lost.is_some() { LOST_LOOK_EVERY } else { LOOK_EVERY }
+    }
+
+    /// Reports a loss once; every later look tries to take the file again.
+    fn lose(&mut self, how: Incident) -> Vec<Incident> {
+        if self.lost.replace(how.clone()).as_ref() == Some(&how) { Vec::new() } else { vec![how] }
     }
 
     /// Gives the lock back: clears the text, removes the owner record if it is still ours, unlocks.
@@ -263,7 +286,7 @@ impl Held {
                 let _ = text::clear(lock.file());
             }
         }
-        if !self.lost
+        if self.lost.is_none()
             && let Some(details) = &self.record.details
         {
             owner::remove_if_ours(self.lock.path(), self.lock.owner(), &details.generation);

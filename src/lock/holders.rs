@@ -6,12 +6,18 @@
 
 use std::fs;
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use super::file::LockFile;
 use super::line::Line;
 use crate::platform::filesystem::{FileId, KernelKey, kernel_key};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
+
+/// How soon, and how late at last, a look that saw nobody is repeated: 62 ms in all.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 /// Who holds a lock, as far as the kernel shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,9 +34,24 @@ pub struct Kernel {
 /// Looks who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (the owner record's): they
 /// are asked before every other process is.
 ///
+/// Who has just called for it, or is on its way out, is in no list for an instant: where nobody is seen, the look is repeated
+/// before that is called hidden.
+///
 /// # Errors
 /// `/proc/locks` cannot be read, or a probe failed.
 pub fn look(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let seen = look_once(lock, hints)?;
+        if !seen.held || !seen.holders.is_empty() || pause > LONGEST_PAUSE {
+            return Ok(seen);
+        }
+        thread::sleep(pause);
+        pause *= 2;
+    }
+}
+
+fn look_once(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
     let io = |action, error| super::Error::io(action, lock.path(), error);
     let key = kernel_key(lock.file()).map_err(|error| io("look at lock", error))?;
     let lines = flocks().map_err(|error| io("find the holder of", error))?;

@@ -6,9 +6,9 @@
 //! back both times.
 
 use std::ffi::OsString;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use super::held::{Held, Incident};
@@ -23,11 +23,12 @@ use crate::platform::signals::Signals;
 
 /// The hidden subcommand that is a keeper.
 pub const SUBCOMMAND: &str = "keeper";
-/// How often the lock file is looked at, whatever did or did not wake the keeper.
-const UPKEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a wait that failed (for want of memory) is put off.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// The command line of a keeper: what [`target`] reads back. Everybody may read it, so that names, which may have a token
-/// in them, are passed by the environment: [`environment`].
+/// in them, are passed by the environment ([`Errand`]).
 pub fn command_line(program: &Path, target: Identity, held: BorrowedFd<'_>, ready: BorrowedFd<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
@@ -92,19 +93,19 @@ pub fn target(pid: i32) -> Option<Identity> {
 }
 
 /// Holds the lock until `target` ends or a signal asks for the end; then gives it back. `tell` gets what happens to it
-/// meanwhile.
-///
-/// # Errors
-/// Those of `poll(2)`.
-pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) -> io::Result<()> {
+/// meanwhile. Nothing else ends it: its end would free the lock of a living process.
+pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) {
     tell(&held.start_watching(false));
     loop {
         let watch = held.watch().map(AsFd::as_fd);
         let fds = [Some(target.as_fd()), Some(signals.as_fd()), watch];
-        let [ended, signalled, changed] = poll::readable(fds, Some(UPKEEP_EVERY))?;
+        let Ok([ended, signalled, changed]) = poll::readable(fds, Some(held.look_in())) else {
+            thread::sleep(AFTER_ERROR);
+            continue;
+        };
         if ended || (signalled && ending_signal(signals).is_some()) {
             held.release();
-            return Ok(());
+            return;
         }
         if changed && let Some(watch) = held.watch() {
             watch.take();

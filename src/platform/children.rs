@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::sys::prctl;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{WaitOptions, wait};
 
 use crate::process::child::Ended;
@@ -40,7 +40,7 @@ pub fn put_down(pid: i32) {
 /// # Errors
 /// Those of `wait(2)`, ECHILD excepted.
 pub fn reap() -> io::Result<Reaped> {
-    let (pid, status) = match wait(WaitOptions::NOHANG) {
+    let (pid, status) = match retry_on_intr(|| wait(WaitOptions::NOHANG)) {
         Ok(Some(ended)) => ended,
         Ok(None) => return Ok(Reaped::NoneEnded),
         Err(Errno::CHILD) => return Ok(Reaped::NoChildren),

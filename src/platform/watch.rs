@@ -49,6 +49,15 @@ impl Watch {
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
 
+    /// Watches a folder for its own renaming and removal.
+    ///
+    /// # Errors
+    /// As [`Watch::add`].
+    pub fn add_moves(&self, path: &Path) -> io::Result<WatchId> {
+        let flags = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_ONLYDIR;
+        Ok(WatchId(self.0.add_watch(path, flags)?))
+    }
+
     /// Watches a folder for entries that come, go or are renamed.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what was read belongs to one process ([`Details::identity`]). Not promised: that it still runs.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -32,6 +34,8 @@ pub struct Candidate {
     pub carried: Vec<Carried>,
     /// Its environment may not be read, so that it may carry others.
     pub is_hidden: bool,
+    /// What its environment says that its working folder was when it was started.
+    pub pwd: Option<PathBuf>,
     /// The folders of its `PYTHONPATH`.
     python_path: Vec<PathBuf>,
     /// Whether its root folder is another one than ours: then equal paths are different files.
@@ -52,6 +56,7 @@ impl Candidate {
             cwd,
             carried: Vec::new(),
             is_hidden: false,
+            pwd: None,
             python_path: Vec::new(),
             other_root: false,
             stdin: None,
@@ -61,6 +66,7 @@ impl Candidate {
         candidate.is_hidden = environ.is_err();
         let environ = environ.unwrap_or_default();
         candidate.python_path = details::python_path(&environ, candidate.cwd.as_deref());
+        candidate.pwd = details::variable(&environ, "PWD").map(|pwd| PathBuf::from(OsStr::from_bytes(pwd)));
         candidate.carried = secret::carried(&environ, &candidate.details.argv);
         candidate.other_root = has_other_root(handle);
         candidate.stdin = matches!(invocation.target, Target::Stdin).then(|| handle.link("fd/0")).flatten();
@@ -74,13 +80,18 @@ impl Candidate {
 
     /// Whether it runs the program.
     pub fn judge(&self, matcher: &Matcher<'_>) -> Option<Match> {
+        self.judge_in(self.cwd.as_deref(), matcher)
+    }
+
+    /// The same if it had been started in that folder, and only there.
+    pub fn judge_in(&self, cwd: Option<&Path>, matcher: &Matcher<'_>) -> Option<Match> {
         let Reading::Runs(invocation) = &self.reading else { return None };
         let identify = |path: &Path| Handle::open(self.identity().pid)?.id_inside(path);
         let resolve = |path: &Path| path.canonicalize().ok().filter(|_| !self.other_root);
         let found = matcher.judge(&Sighting {
             invocation,
             exe: self.details.exe.as_deref(),
-            cwd: self.cwd.as_deref(),
+            cwd,
             stdin: self.stdin.as_deref(),
             python_path: &self.python_path,
             other_root: self.other_root,
@@ -115,11 +126,14 @@ impl Candidate {
 
     /// What it runs, as its own command line says; `None` where that cannot be told (`-c`, standard input, a title).
     pub fn program(&self) -> Option<Program> {
+        self.program_in(self.cwd.as_deref()?)
+    }
+
+    /// The same of one that was started in that folder.
+    pub fn program_in(&self, cwd: &Path) -> Option<Program> {
         match &self.reading {
             Reading::Runs(_) if self.has_title() => None,
-            Reading::Runs(invocation) => {
-                Program::of_invocation(invocation, self.details.exe.as_deref(), self.cwd.as_deref()?)
-            }
+            Reading::Runs(invocation) => Program::of_invocation(invocation, self.details.exe.as_deref(), cwd),
             Reading::Wraps(_) => None,
         }
     }

@@ -18,8 +18,6 @@ use crate::platform::signals::{Arrived, Signal, Signals};
 use crate::platform::spawn::Start;
 use crate::platform::table;
 
-/// How often the upkeep looks by itself, whatever did or did not wake it.
-const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);
 
@@ -40,8 +38,10 @@ pub enum Ended {
 pub trait Upkeep {
     /// A descriptor that becomes readable when there is something to do.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
-    /// Does it; called first after 20 ms, and then also every ten seconds.
+    /// Does it; called first after 20 ms.
     fn tend(&mut self);
+    /// How soon it is to be done again, whatever does or does not wake it.
+    fn again_in(&self) -> Duration;
     /// COMMAND has ended, and this descendant of it is the bot now.
     fn passed_on(&mut self, to: Identity);
     /// The bot has ended, and these descendants of COMMAND run on.
@@ -135,7 +135,7 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         }
         if upkeep_due {
             supervision.upkeep.tend();
-            next_upkeep = Instant::now() + UPKEEP_EVERY;
+            next_upkeep = Instant::now() + supervision.upkeep.again_in();
         }
     }
 }

@@ -60,7 +60,8 @@ impl<'a> Counting<'a> {
         if self.matcher.as_ref().is_some_and(|matcher| one.judge(matcher).is_some()) {
             return Some(Role::Bot);
         }
-        if self.is_fork(one) {
+        // On its way into `execve(2)` it shows no command line for an instant.
+        if one.details.argv.is_empty() || self.is_fork(one) {
             return Some(Role::Perhaps);
         }
         match &one.reading {

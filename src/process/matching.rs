@@ -62,6 +62,8 @@ pub enum Doubt {
     TokenUnseen,
     /// Other arguments, but the token of the file that it reads is the bot's, and it is connected.
     OtherArgumentsConnected,
+    /// It seems to have been started in the program's folder, which has been moved away since.
+    FolderMoved,
     /// The bot's program is a shell script, whose text starts what this process runs.
     StartedByScript,
     /// It is the process of a user who has nothing to do with the bot.
@@ -103,6 +105,7 @@ impl Doubt {
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
             Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
+            Self::FolderMoved => "it seems to have been started in this folder, before that was replaced",
             Self::StartedByScript => "it runs what the bot's script starts",
             Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
             Self::AnotherUser(Stranger::Unlikely) => {
@@ -120,6 +123,7 @@ impl Doubt {
             Self::OtherFolder
             | Self::TokenUnseen
             | Self::OtherArgumentsConnected
+            | Self::FolderMoved
             | Self::StartedByScript
             | Self::AnotherUser(Stranger::Likely) => Starting::Counts,
             Self::UnknownFolder | Self::AnotherUser(Stranger::Hidden) => Starting::CannotTell,
@@ -172,15 +176,18 @@ pub struct Match {
     pub doubt: Option<Doubt>,
     /// The file that it runs, as far as that is known.
     pub file: Option<PathBuf>,
+    /// The folder that it was started in, where that has been moved since.
+    pub started_in: Option<PathBuf>,
 }
 
 impl Match {
     fn sure(confidence: Confidence, file: &Path) -> Self {
-        Self { confidence, doubt: None, file: Some(file.to_path_buf()) }
+        Self { confidence, doubt: None, file: Some(file.to_path_buf()), started_in: None }
     }
 
     fn probable(doubt: Doubt, file: Option<&Path>) -> Self {
-        Self { confidence: Confidence::Probable, doubt: Some(doubt), file: file.map(Path::to_path_buf) }
+        let file = file.map(Path::to_path_buf);
+        Self { confidence: Confidence::Probable, doubt: Some(doubt), file, started_in: None }
     }
 }
 
@@ -261,6 +268,18 @@ impl<'a> Matcher<'a> {
         }
     }
 
+    /// Whether a command line could mean the program if it had been started in another folder.
+    pub fn depends_on_folder(&self, invocation: &Invocation) -> bool {
+        let is_called = |name: &OsStr| self.names.iter().any(|ours| ours == name);
+        match (&invocation.target, self.program.kind()) {
+            (Target::Script(script), Kind::Script(_)) => {
+                script.is_relative() && script.file_name().is_some_and(is_called)
+            }
+            (Target::Module(name), Kind::Module { name: ours, dir: Some(_) }) => name == ours,
+            _ => false,
+        }
+    }
+
     fn script(&self, script: &Path, seen: &Sighting<'_>) -> Option<Match> {
         let Some(path) = resolve(script, seen.cwd) else { return self.suffix(script) };
         variants(&path, seen.invocation.runner).iter().find_map(|file| self.file(file, Confidence::File, seen))
@@ -292,11 +311,8 @@ impl<'a> Matcher<'a> {
             Kind::Module { name: ours, dir } if ours == name => {
                 let exists = |dir: &Path| module_files(name, dir).iter().any(|file| (seen.identify)(file).is_some());
                 let Some(dir) = dir else {
-                    return Some(Match {
-                        confidence: Confidence::Module,
-                        doubt: None,
-                        file: seen.cwd.map(Path::to_path_buf),
-                    });
+                    let file = seen.cwd.map(Path::to_path_buf);
+                    return Some(Match { confidence: Confidence::Module, doubt: None, file, started_in: None });
                 };
                 match seen.cwd {
                     None => Some(Match::probable(Doubt::UnknownFolder, None)),
@@ -307,7 +323,8 @@ impl<'a> Matcher<'a> {
             }
             Kind::Named(ours) if *ours == *name && seen.other_root => Some(Match::probable(Doubt::OtherRoot, seen.cwd)),
             Kind::Named(ours) if *ours == *name => {
-                Some(Match { confidence: Confidence::Module, doubt: None, file: seen.cwd.map(Path::to_path_buf) })
+                let file = seen.cwd.map(Path::to_path_buf);
+                Some(Match { confidence: Confidence::Module, doubt: None, file, started_in: None })
             }
             Kind::Script(_) if seen.cwd.is_none() => {
                 let path = module_files(name, Path::new(""))[0].clone();

@@ -199,6 +199,10 @@ fn incident(lock: &str, incident: &Incident) -> String {
             "solobot: {} lock {lock} was removed or replaced; the new file is held too\n",
             paint(WARNING, "warning:")
         ),
+        Incident::Gone => format!(
+            "solobot: {} lock {lock} is lost: its folder was moved or removed, and whoever starts there finds it free\n",
+            paint(BAD, "error:")
+        ),
         Incident::Lost(holders) => {
             let by = match holders.first() {
                 Some(holder) => format!("PID {} holds the new file", holder.pid),

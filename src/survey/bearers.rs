@@ -108,7 +108,10 @@ pub fn add(
         let in_file = || likely::token_in_file(candidate, search.caller).filter(|token| tokens.contains(token));
         let Some(token) = carried.or_else(in_file) else { continue };
         if is_anybodys(candidate) {
-            matches.insert(process.pid, Match { confidence: Confidence::Token, doubt: None, file: None });
+            matches.insert(
+                process.pid,
+                Match { confidence: Confidence::Token, doubt: None, file: None, started_in: None },
+            );
         } else {
             rivals.push(Bearer::of(candidate, token));
         }

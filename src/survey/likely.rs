@@ -139,12 +139,12 @@ impl Seed {
             _ if candidate.has_title() => Some(Doubt::Title),
             _ => None,
         };
-        let found = Match { confidence, doubt, file: None };
+        let found = Match { confidence, doubt, file: None, started_in: None };
         Self { is_strong, found, ..Self::bare(candidate, program, token) }
     }
 
     fn bare(candidate: &Candidate, program: Option<Program>, token: Option<TokenId>) -> Self {
-        let found = Match { confidence: Confidence::Probable, doubt: None, file: None };
+        let found = Match { confidence: Confidence::Probable, doubt: None, file: None, started_in: None };
         let command = candidate.details.command();
         Self { process: candidate.identity(), program, command, token, is_strong: false, found }
     }

@@ -22,6 +22,7 @@ pub mod likely;
 pub mod locks;
 pub mod logs;
 pub mod marks;
+pub mod moved;
 pub mod scripts;
 pub mod servers;
 pub mod sweep;
@@ -240,7 +241,8 @@ impl<'a> Surveyor<'a> {
             })
             .collect();
         let matchers: Vec<&Matcher<'_>> = asked.iter().flatten().flat_map(Asked::matchers).collect();
-        let mut sweep = Sweep::of_programs(&matchers).map_err(listing)?;
+        let journal = Journal::at(self.settings.journal());
+        let mut sweep = Sweep::of_programs(&matchers).map_err(listing)?.with_journal(journal);
         for bot in bots.iter().filter(|bot| bot.program.is_some()) {
             if let Some((process, argv)) = marks::started_under(&bot.lock) {
                 sweep.retitle(process, &argv);

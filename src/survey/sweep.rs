@@ -9,7 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
 
+use super::moved::History;
 use crate::base::secret::{self, Token, TokenId};
+use crate::journal::Journal;
 use crate::lock::keeper;
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::Handle;
@@ -39,6 +41,8 @@ pub struct Sweep {
     blind: HashSet<i32>,
     /// Keepers, and for whom each keeps its lock.
     keepers: Vec<(Identity, Identity)>,
+    /// Where processes were started whose folder has been moved since.
+    history: History,
 }
 
 /// How a process's token is chosen among those that it carries.
@@ -104,7 +108,14 @@ impl Sweep {
             unreadable,
             blind: HashSet::new(),
             keepers: Vec::new(),
+            history: History::default(),
         }
+    }
+
+    /// Lets what solobot has written down count too.
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { history: History::of(journal), ..self }
     }
 
     /// Whether an ancestor of an instance is solobot.
@@ -173,7 +184,7 @@ impl Sweep {
     pub fn matches(&mut self, matcher: &Matcher<'_>) -> Matches {
         let mut found = Matches::new();
         for (&pid, candidate) in &self.candidates {
-            match candidate.judge(matcher) {
+            match candidate.judge(matcher).or_else(|| self.history.judge(candidate, matcher)) {
                 Some(one) => drop(found.insert(pid, one)),
                 None if candidate.is_blind() => drop(self.blind.insert(pid)),
                 None => {}
@@ -253,6 +264,7 @@ impl Sweep {
         let uid = credentials.map(|credentials| credentials.uid);
         let user = uid.map(|uid| self.users.entry(uid).or_insert_with(|| user::name(uid)).clone());
         let members: Vec<&Candidate> = tree.members.iter().filter_map(|pid| self.candidates.get(pid)).collect();
+        let cwd = found.started_in.clone().or_else(|| root.cwd.clone());
         Some(Instance {
             root: root.identity(),
             members: identities(&tree.members),
@@ -262,9 +274,9 @@ impl Sweep {
             user: user.unwrap_or_default(),
             started: started(root.identity()),
             command: root.details.command(),
-            cwd: root.cwd.clone(),
+            cwd: cwd.clone(),
             args: root.args().to_vec(),
-            program: root.program(),
+            program: cwd.as_deref().and_then(|cwd| root.program_in(cwd)),
             confidence: found.confidence,
             doubt: found.doubt,
             origin: origin::of(&root.details, &tree.ancestors, &self.ancestors),

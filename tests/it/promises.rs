@@ -174,3 +174,75 @@ fn a_token_that_does_not_come_holds_no_lock() {
         let _ = waiting.finish().signal(Signal::TERM);
     });
 }
+
+/// A deploy that swaps folders under the bot: what is started in the new one finds the one that runs in the old one.
+#[track_caller]
+fn folders_are_swapped_under(test: &Test, by_hand: bool) {
+    test.bot("app/main.py");
+    test.bot("new/main.py");
+    let run = |line: &str| test.solobot(line).in_dir("app");
+    let start = || {
+        if by_hand {
+            return test.start("sh -c 'cd app && python3 main.py --pid-file ../bot.pid; :'");
+        }
+        run("acquire -- python3 main.py --pid-file ../bot.pid").start()
+    };
+    let first = start();
+    let bot = test.wait_for_pid("bot.pid");
+    wait_until("it has settled", || by_hand || test.record("app/.solobot.lock")["pid"] == bot);
+    fs::rename(test.path("app"), test.path("old")).unwrap();
+    fs::rename(test.path("new"), test.path("app")).unwrap();
+    let pid = format!("PID {bot}");
+    let options = "--pid-file ../second.pid";
+    run(&format!("acquire -n -- python3 main.py {options}")).run().code(75).stderr_has(&[&pid]);
+    run("check -m main.py").run().code(1).stdout_has(&[&pid]);
+    assert!(!test.has("second.pid"));
+    if by_hand {
+        run("stop -y -m main.py").run().code(1).stdout_has(&["blocked"]);
+        assert!(alive(bot), "in doubt nothing is stopped");
+    } else {
+        let second = run(&format!("acquire --lock-only --takeover -- python3 main.py {options}")).start();
+        drop(second);
+        let status = run("status --json -m main.py").run().code(0).json();
+        assert_eq!(status["bots"][0]["instances"][0]["pid"], bot, "{status}");
+        run("stop -y -m main.py").run().code(0).stdout_has(&[&pid]);
+        assert!(!alive(bot));
+    }
+    drop(first);
+}
+
+#[test]
+fn a_bot_whose_folder_was_swapped_is_the_bot_still() {
+    alone(|test| folders_are_swapped_under(test, false));
+}
+
+#[test]
+fn one_that_was_started_by_hand_may_be() {
+    alone(|test| folders_are_swapped_under(test, true));
+}
+
+/// Within a second, whichever folder above the lock it is.
+#[test]
+fn a_lock_whose_folder_is_moved_is_missed_at_once() {
+    alone(|test| {
+        for (number, moved) in ["srv/app", "srv"].iter().enumerate() {
+            test.bot("srv/app/main.py");
+            let line = format!("acquire -- python3 main.py --pid-file bot{number}.pid");
+            let mut solobot = test.solobot(&line).in_dir("srv/app").start();
+            test.wait_for_pid(&format!("srv/app/bot{number}.pid"));
+            wait_until("it watches", || {
+                let info =
+                    |fd: i32| fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", solobot.pid())).unwrap_or_default();
+                (3..200).any(|fd| info(fd).contains("inotify"))
+            });
+            fs::rename(test.path(moved), test.path(&format!("moved{number}"))).unwrap();
+            fs::create_dir_all(test.path("srv/app")).unwrap();
+            let start = std::time::Instant::now();
+            solobot.wait_for_stderr("the new file is held too");
+            assert!(start.elapsed() < Duration::from_secs(5), "the timer of ten seconds found it, not the watch");
+            wait_until("the new path is held", || test.is_locked("srv/app/.solobot.lock"));
+            drop(solobot);
+            fs::remove_dir_all(test.path("srv")).unwrap();
+        }
+    });
+}

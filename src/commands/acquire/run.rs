@@ -27,6 +27,8 @@ use crate::process::program::Program;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
+/// Whoever holds nothing has nothing to look after.
+const IDLE: Duration = Duration::from_hours(1);
 /// The first pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause before a restart, and how long COMMAND must run for the pause to be the first one again.
@@ -208,6 +210,10 @@ impl Upkeep for Holding<'_> {
         incidents.extend(held.tend());
         self.story.incidents(&incidents);
         report(held.path(), incidents, self.notify);
+    }
+
+    fn again_in(&self) -> Duration {
+        self.held.as_ref().map_or(IDLE, Held::look_in)
     }
 
     fn passed_on(&mut self, to: Identity) {

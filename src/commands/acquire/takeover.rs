@@ -56,8 +56,11 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
         carriers::of(&lock).map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
     let carrying = Carries::present(&carriers);
     let sharers: Vec<Identity> = carrying.iter().map(|one| one.process).collect();
-    if sharers.is_empty() && (seen.is_empty() || seen.iter().any(|holder| holder.is_alive())) {
-        return Err(hidden_holder(&request.bot.lock));
+    if sharers.is_empty() {
+        // On its way out it is in no list any more.
+        let again = holders::look(&lock, &[])?;
+        let is_hidden = again.held && again.holders.is_empty();
+        return if is_hidden { Err(hidden_holder(&request.bot.lock)) } else { Ok(Holder::Gone) };
     }
     // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
     // after the listing, it had it all through it.
