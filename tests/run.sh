@@ -176,6 +176,13 @@ run_systemd() {
     fi
 }
 
+# One minute of it; `bash tests/torture.sh` attacks for longer. Its evidence stays in the log, its counts are shown.
+run_torture() {
+    say "bash tests/torture.sh --minutes 1"
+    bash tests/torture.sh --minutes 1 2>"$TARGET/torture.log" || TORTURE_FAILED=1
+    ((TORTURE_FAILED == 0)) || tail -n 1 "$TARGET/torture.log"
+}
+
 mkdir -p "$TARGET"
 check_namespaces
 install_packages
@@ -204,5 +211,8 @@ say "bash release.sh --debug"
 bash release.sh --debug >"$TARGET/release.log" 2>&1 || die "release.sh --debug failed: see $TARGET/release.log"
 SYSTEMD_FAILED=0
 run_systemd
+TORTURE_FAILED=0
+run_torture
 run_tests
 ((SYSTEMD_FAILED == 0)) || die "tests/systemd.sh failed: see $TARGET/systemd.log"
+((TORTURE_FAILED == 0)) || die "tests/torture.sh failed: see $TARGET/torture.log"
