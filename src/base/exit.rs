@@ -74,7 +74,7 @@ pub const TABLE: &[(&str, &str)] = &[
     (
         "78",
         "bad configuration: file, token, or a lock path that must not be one (folder, FIFO, socket, device, symlink, \
-         hard link, foreign owner or content, network file system)",
+         hard link, foreign owner or content, network or kernel file system)",
     ),
     ("126, 127", "COMMAND cannot be executed, is not found"),
     (

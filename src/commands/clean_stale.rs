@@ -2,7 +2,7 @@
 //! lockers and `flock(1)` do not look again at the inode, and an unlink makes two holders. `--remove` unlinks where no
 //! process has the file open and every process could be asked.
 //!
-//! What cannot be a lock at all (a folder, a FIFO, a device, a link) is kept, said, and code 78, as `acquire` has it: a
+//! What cannot be a lock at all (a folder, a FIFO, a device, a link, a file of procfs) is kept, said, and code 78, as `acquire` has it: a
 //! script has the wrong path. A plain file with other content is kept and no failure: a pattern may name it beside locks.
 //! A path where there is nothing is named, and is no failure either, as for `rm -f`: what was to be cleaned is clean, but
 //! whoever mistyped it can see so.
@@ -121,7 +121,8 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
     if let Some(why) = keep(&facts) {
         let refused = match &facts.state {
             State::Unreadable { not_permitted: true, .. } => Some(Exit::NotPermitted),
-            State::Unreadable { .. } if !is_plain(path) => Some(Exit::Config),
+            // A plain file with other content can be looked at.
+            State::Unreadable { .. } if open_to_look(path).is_err() => Some(Exit::Config),
             State::Absent => None,
             _ => args.remove.then_some(Exit::No),
         };
@@ -197,12 +198,6 @@ fn keep(facts: &Facts) -> Option<String> {
         State::Unreadable { why, .. } => Some(why.clone()),
         State::Free | State::Stale(_) => None,
     }
-}
-
-/// Whether it is a file with one name, whatever is in it.
-fn is_plain(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
 }
 
 fn alive(pid: i32) -> String {

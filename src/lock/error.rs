@@ -48,6 +48,14 @@ pub enum Error {
         /// The file system's name.
         kind: &'static str,
     },
+    /// The lock lies on a file system whose files are the kernel's.
+    #[error("lock `{}` is on {kind}, whose files are the kernel's own, not places for a lock", .path.display())]
+    KernelFs {
+        /// The lock's path.
+        path: PathBuf,
+        /// The file system's name.
+        kind: &'static str,
+    },
     /// The folder that should hold the lock is missing.
     #[error("cannot create lock `{}`: there is no folder `{}`", .path.display(), parent(.path).display())]
     NoFolder {
@@ -106,6 +114,9 @@ impl Error {
             Self::NotAFile { what, .. } => format!("it is {what}, not a plain file"),
             Self::HardLink { links, .. } => format!("it has {links} hard links"),
             Self::ForeignContent { .. } => "its content is neither empty nor a PID: it is not a lock".into(),
+            Self::KernelFs { kind, .. } => {
+                format!("it is on {kind}, whose files are the kernel's own, not places for a lock")
+            }
             Self::Io { source, .. } => plain(source),
             Self::ForeignOwner { .. } | Self::NetworkFs { .. } | Self::NoFolder { .. } | Self::Descriptor { .. } => {
                 self.to_string()
@@ -125,7 +136,8 @@ impl Expected for Error {
             | Self::HardLink { .. }
             | Self::ForeignOwner { .. }
             | Self::ForeignContent { .. }
-            | Self::NetworkFs { .. } => Exit::Config,
+            | Self::NetworkFs { .. }
+            | Self::KernelFs { .. } => Exit::Config,
             Self::NoFolder { .. } => Exit::CantCreate,
             Self::Io { source, .. } => exit_of_io(source),
             Self::Descriptor { .. } => Exit::Usage,
@@ -139,6 +151,7 @@ impl Expected for Error {
             Self::ForeignOwner { .. } => "lock-foreign-owner",
             Self::ForeignContent { .. } => "lock-foreign-content",
             Self::NetworkFs { .. } => "lock-network-fs",
+            Self::KernelFs { .. } => "lock-kernel-fs",
             Self::NoFolder { .. } => "lock-no-folder",
             Self::Io { .. } => "lock-io",
             Self::Descriptor { .. } => "lock-descriptor",
@@ -158,6 +171,7 @@ impl Expected for Error {
                 "name a lock on a local disk: --lock PATH".into(),
                 "if only this host ever uses it: --allow-network-fs".into(),
             ],
+            Self::KernelFs { .. } => vec!["name a lock in a folder of your own: --lock PATH".into()],
             Self::NoFolder { path } if parent(path).to_string_lossy().ends_with(" (deleted)") => {
                 vec!["the current folder has been removed; change to one that exists: cd".into()]
             }

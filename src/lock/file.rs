@@ -59,6 +59,7 @@ impl LockFile {
     /// # Errors
     /// Every variant of [`Error`] but `Descriptor`.
     pub fn open(path: &Path, allow_network_fs: bool) -> Result<Self, Error> {
+        require_folder_for_files(path)?;
         loop {
             // Opening a device or a FIFO can have effects, so look first; what is opened is looked at again.
             match fs::symlink_metadata(path) {
@@ -137,6 +138,7 @@ impl LockFile {
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
+        require_fs_for_files(&self.path, &self.file)?;
         require_owner(&self.path, meta)?;
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
             return Err(Error::NetworkFs { path: self.path.clone(), kind });
@@ -260,11 +262,13 @@ impl AsRawFd for LockFile {
 /// # Errors
 /// As [`LockFile::open`]; `Io` with `NotFound` if the file is absent.
 pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
+    require_folder_for_files(path)?;
     let meta = fs::symlink_metadata(path).map_err(|error| Error::io("look at lock", path, error))?;
     require_plain(path, &meta)?;
     // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
     let file = patiently(|| careful_open().read(true).open(path));
     let file = file.map_err(|error| Error::io("open lock", path, error))?;
+    require_fs_for_files(path, &file)?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
     Ok(LockFile {
         inode: FileId::from(&meta),
@@ -331,6 +335,23 @@ fn creation_error(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::NoFolder { path: path.to_owned() },
         _ => Error::io("create lock", path, error),
+    }
+}
+
+/// Before anything is opened or created: in procfs, sysfs and their like that alone can have effects. Of a folder that cannot
+/// be opened the next step says why.
+fn require_folder_for_files(path: &Path) -> Result<(), Error> {
+    match path.parent().map(filesystem::open_folder) {
+        Some(Ok(folder)) => require_fs_for_files(path, &folder),
+        None | Some(Err(_)) => Ok(()),
+    }
+}
+
+/// `file` is the lock, or its folder: one file can be mounted alone.
+fn require_fs_for_files(path: &Path, file: &impl AsFd) -> Result<(), Error> {
+    match filesystem::kernel_fs(file) {
+        Ok(Some(kind)) => Err(Error::KernelFs { path: path.to_owned(), kind }),
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 

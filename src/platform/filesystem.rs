@@ -2,14 +2,14 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::statfs::{self, FsType};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
 use super::signals::{Ignored, Signal};
 
@@ -58,13 +58,54 @@ const NETWORK: &[(i64, &str)] = &[
 /// # Errors
 /// Those of `fstatfs(2)`.
 pub fn network_fs(file: &File) -> io::Result<Option<&'static str>> {
-    Ok(network_name(statfs::fstatfs(file)?.filesystem_type()))
+    Ok(named_in(NETWORK, statfs::fstatfs(file)?.filesystem_type()))
 }
 
-fn network_name(kind: FsType) -> Option<&'static str> {
+/// File systems whose files are the kernel's: to write a PID into one sets something, moves a process, or fails. Magic numbers
+/// as for [`NETWORK`].
+const KERNEL: &[(i64, &str)] = &[
+    (0x9FA0, "procfs"),
+    (0x6265_6572, "sysfs"),
+    (0x0027_E0EB, "cgroupfs"),
+    (0x6367_7270, "cgroupfs"),
+    (0x0765_5821, "resctrl"),
+    (0x1CD1, "devpts"),
+    (0x6462_6720, "debugfs"),
+    (0x7472_6163, "tracefs"),
+    (0x7363_6673, "securityfs"),
+    (0xF97C_FF8C, "selinuxfs"),
+    (0x4341_5D53, "smackfs"),
+    (0x5A3C_69F0, "apparmorfs"),
+    (0x6265_6570, "configfs"),
+    (0x6165_676C, "pstore"),
+    (0xDE5E_81E4, "efivarfs"),
+    (0xCAFE_4A11, "bpf"),
+    (0x4249_4E4D, "binfmt_misc"),
+    (0x6573_5543, "fusectl"),
+    (0x1980_0202, "mqueue"),
+];
+
+/// The name of the kernel's own file system that the file or folder lies on; `None` for one that is for files.
+///
+/// # Errors
+/// Those of `fstatfs(2)`.
+pub fn kernel_fs(file: &impl AsFd) -> io::Result<Option<&'static str>> {
+    Ok(named_in(KERNEL, statfs::fstatfs(file)?.filesystem_type()))
+}
+
+fn named_in(table: &[(i64, &'static str)], kind: FsType) -> Option<&'static str> {
     #[expect(clippy::useless_conversion, reason = "the type of f_type differs between architectures")]
     let magic = i64::from(kind.0);
-    NETWORK.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+    table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+}
+
+/// Opens a folder for nothing but to name what is in it: neither its being read nor listed is asked for.
+///
+/// # Errors
+/// Those of `open(2)`.
+pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    Ok(openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Options for opening a path that somebody else may have put there: a symbolic link is refused (see
@@ -273,10 +314,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn network_file_systems_are_known_by_their_magic() {
-        assert_eq!(network_name(FsType(0x6969)), Some("NFS"));
-        assert_eq!(network_name(FsType(0xEF53)), None);
-        assert_eq!(network_fs(&File::open("/proc/self/stat").unwrap()).unwrap(), None);
+    fn file_systems_are_known_by_their_magic() {
+        assert_eq!(named_in(NETWORK, FsType(0x6969)), Some("NFS"));
+        assert_eq!(named_in(NETWORK, FsType(0xEF53)), None);
+        let file = File::open("/proc/self/stat").unwrap();
+        assert_eq!((network_fs(&file).unwrap(), kernel_fs(&file).unwrap()), (None, Some("procfs")));
+        assert_eq!(kernel_fs(&open_folder(Path::new("")).unwrap()).unwrap(), None);
     }
 
     #[test]

@@ -138,6 +138,43 @@ fn a_full_file_system() {
 }
 
 #[test]
+fn the_kernels_own_file_systems() {
+    alone(|test| {
+        let other = test.start("tail -f /dev/null");
+        let score = format!("/proc/{}/oom_score_adj", other.pid());
+        // One file of it alone, and folders of it.
+        test.write("bot.lock", "");
+        test.run(&format!("mount --bind {score} {}", test.name("bot.lock"))).code(0);
+        refused(test, "bot.lock", 78, &["procfs"]);
+        test.mount("cgroup2", "rw", "cgroup");
+        test.mount("devpts", "newinstance", "pts");
+        let before = [&score, "/proc/sys/kernel/pid_max"].map(|path| fs::read_to_string(path).unwrap());
+        for (lock, kind) in [
+            (score.as_str(), "procfs"),
+            ("/proc/sys/kernel/pid_max", "procfs"),
+            ("/proc/bot.lock", "procfs"),
+            ("/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan", "sysfs"),
+            ("/sys/kernel/bot.lock", "sysfs"),
+            ("cgroup/cgroup.procs", "cgroupfs"),
+            ("cgroup/bot.lock", "cgroupfs"),
+            ("pts/bot.lock", "devpts"),
+        ] {
+            for options in ["-n", "-n --allow-network-fs", "-w 1 --lock-only"] {
+                let output = test.solobot(&format!("acquire {options} -l {lock} -- touch ran")).run().code(78);
+                let _ = output.stderr_has(&[lock, kind, "--lock PATH"]);
+            }
+            for line in ["check -l", "release -y -l", "clean-stale", "clean-stale --remove"] {
+                let output = test.solobot(&format!("{line} {lock}")).run().settled().code(78);
+                assert!(format!("{}{}", output.stdout(), output.stderr()).contains(kind), "{line} {lock}");
+            }
+            test.solobot(&format!("status -l {lock}")).run().code(0).stdout_has(&[lock, kind]);
+        }
+        assert!(!test.has("ran"));
+        assert_eq!([&score, "/proc/sys/kernel/pid_max"].map(|path| fs::read_to_string(path).unwrap()), before);
+    });
+}
+
+#[test]
 fn too_long_a_name() {
     alone(|test| {
         let name = "x".repeat(300);
