@@ -5,23 +5,34 @@ use std::path::Path;
 
 use super::acquire::{AcquireError, Story};
 use crate::base::error::Error;
+use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::Journal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::keeper::Errand;
 use crate::lock::{keeper, owner};
+use crate::platform::children;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{daemon, spawn::Start};
+use crate::process::child::Ended;
 
-/// Starts a keeper that shares the held lock, and returns its PID once it holds it.
+/// Starts a keeper that shares the held lock, and returns its PID once it holds it; `conflict` is the code for a lock that
+/// has not come to be held.
 ///
 /// # Errors
-/// It could not be started, or `target` ended meanwhile.
-pub fn start(held: &Held, name: &str, journal: &Journal, target: Identity, signals: &Signals) -> Result<i32, Error> {
+/// It could not be started, it was ended before it held the lock, or `target` ended meanwhile.
+pub fn start(
+    held: &Held,
+    name: &str,
+    journal: &Journal,
+    target: Identity,
+    signals: &Signals,
+    conflict: Exit,
+) -> Result<i32, Error> {
     let failed = |why: String| Error::from(AcquireError::Keeper { why });
     let (ready, say_ready) = daemon::pipe().map_err(|error| failed(error.to_string()))?;
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
@@ -39,10 +50,15 @@ pub fn start(held: &Held, name: &str, journal: &Journal, target: Identity, signa
     if daemon::is_ready(ready) {
         return Ok(pid);
     }
-    if target.is_alive() {
-        return Err(failed("it ended without a word".into()));
+    let ended = children::wait_for(pid);
+    if !target.is_alive() {
+        return Err(AcquireError::TargetGone { pid: target.pid }.into());
     }
-    Err(AcquireError::TargetGone { pid: target.pid }.into())
+    Err(match ended {
+        Ok(Ended::Code(code)) if code != 0 => failed(format!("it ended with code {code}")),
+        // It was killed, or the lock's file was replaced under it.
+        _ => AcquireError::KeeperEnded { lock: held.path().to_owned(), exit: conflict }.into(),
+    })
 }
 
 /// Is a keeper, until its target ends or a signal comes.

@@ -122,7 +122,7 @@ fn is_ours(target: Identity) -> bool {
 fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error> {
     let io = |source| Error::Io { action: format!("end the keeper, PID {}", keeper.pid), source };
     // The holder was found by its descriptor; look once more now, so that nobody else is asked to end.
-    let proved = open_to_look(lock).is_ok_and(|lock| keeper::is_proved(&lock, keeper));
+    let proved = keeper::is_proved(&open_to_look(lock)?, keeper);
     let Some(pidfd) = Pidfd::open(keeper).map_err(io)?.filter(|_| proved) else {
         return Ok(Reason::NothingToRelease);
     };

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::sys::prctl;
 use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{WaitOptions, wait};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 
 use crate::process::child::Ended;
 
@@ -35,6 +35,20 @@ pub fn put_down(pid: i32) {
     let _ = nix::sys::wait::waitpid(pid, None);
 }
 
+/// Waits until a child has ended, and reaps it.
+///
+/// # Errors
+/// Those of `waitpid(2)`.
+pub fn wait_for(pid: i32) -> io::Result<Ended> {
+    loop {
+        match waitpid(Pid::from_raw(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(ending(status)),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Reaps one child that has ended, without waiting.
 ///
 /// # Errors
@@ -46,9 +60,12 @@ pub fn reap() -> io::Result<Reaped> {
         Err(Errno::CHILD) => return Ok(Reaped::NoChildren),
         Err(error) => return Err(error.into()),
     };
-    let ended = match (status.exit_status(), status.terminating_signal()) {
+    Ok(Reaped::Ended(pid.as_raw_nonzero().get(), ending(status)))
+}
+
+fn ending(status: WaitStatus) -> Ended {
+    match (status.exit_status(), status.terminating_signal()) {
         (_, Some(signal)) => Ended::Signal(signal),
         (code, None) => Ended::Code(u8::try_from(code.unwrap_or(0)).unwrap_or(u8::MAX)),
-    };
-    Ok(Reaped::Ended(pid.as_raw_nonzero().get(), ended))
+    }
 }

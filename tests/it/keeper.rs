@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Signal, alive, alone, holds_for, send, wait_until};
+use crate::harness::{Signal, alive, alone, holds_for, send, wait_until, words};
 use crate::holding::holding;
 use crate::scenes::instances;
 
@@ -70,6 +70,23 @@ fn a_killed_keeper_frees_the_lock_and_leaves_it_stale() {
         let json = test.solobot("status --json -l bot.lock").run().code(0).json();
         assert_eq!(json["bots"][0]["lock"]["state"], "stale", "{json}");
         test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+    });
+}
+
+#[test]
+fn a_keeper_killed_before_it_holds_the_lock_is_no_bug() {
+    alone(|test| {
+        let kept = test.start("tail -f /dev/null");
+        // It leaves the session first of all.
+        for (options, code) in [("", 75), ("-E 9", 9)] {
+            let mut command = test.command("strace -f -qq -o trace -e trace=setsid -e inject=setsid:signal=KILL");
+            command.arg(env!("CARGO_BIN_EXE_solobot"));
+            command.args(words(&format!("acquire {options} --pid {} -l bot.lock", kept.pid())));
+            let output = test.start_command(command).finish().code(code);
+            let _ = output.stderr_has(&["keeper was ended before it held lock", &test.name("bot.lock")]).nowhere("bug");
+            assert!(!test.is_locked("bot.lock"));
+        }
+        test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
     });
 }
 

@@ -1,6 +1,8 @@
 //! `release`: ends a keeper, unlocks a shell's descriptor, and refuses to take a lock from a bot.
 
-use crate::harness::{alive, alone, children, wait_until};
+use std::time::Duration;
+
+use crate::harness::{alive, alone, children, wait_until, wait_within};
 use crate::holding::{Holding, holding};
 
 #[test]
@@ -43,6 +45,34 @@ fn from_outside_it_asks_and_without_a_terminal_it_is_wrong_usage() {
         assert_eq!(test.read("bot.lock"), "");
         assert!(!test.has("bot.lock.info"));
         assert!(!sheltered.has_ended(), "only the keeper was ended");
+    });
+}
+
+#[test]
+fn a_look_that_fails_is_never_nothing_to_release() {
+    alone(|test| {
+        let kept = test.start("tail -f /dev/null");
+        // One after the other, every open of the lock and of what is beside it fails.
+        for fails in 1.. {
+            test.solobot(&format!("acquire -w 60 --pid {} -l bot.lock", kept.pid())).run().settled().code(0);
+            let keeper: i32 = test.read("bot.lock").parse().unwrap();
+            let paths = format!("-P {} -P {}", test.dir().display(), test.name("bot.lock"));
+            let inject = format!("-e trace=openat -e inject=openat:error=EACCES:when={fails}");
+            let mut command = test.command(&format!("strace -f -qq -o trace {paths} {inject}"));
+            command.arg(env!("CARGO_BIN_EXE_solobot")).args(["release", "-y", "-l", "bot.lock"]);
+            let output = test.start_command(command).finish().settled();
+            let is_refused = output.stderr().contains("error: ");
+            wait_within(Duration::from_secs(10), "the keeper has ended, or it is said why not", || {
+                alive(keeper) == is_refused
+            });
+            if is_refused {
+                test.solobot("release -y -l bot.lock").run().settled().code(0);
+            }
+            if !test.read("trace").contains("(INJECTED)") {
+                assert!(fails > 2, "{}", test.read("trace"));
+                return;
+            }
+        }
     });
 }
 

@@ -84,6 +84,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The keeper was killed, or its file replaced, before it held the lock.
+    #[error("the keeper was ended before it held lock `{}`", .lock.display())]
+    KeeperEnded {
+        /// The lock.
+        lock: PathBuf,
+        /// 75, or what `-E` says.
+        exit: Exit,
+    },
     /// The keeper could not be started.
     #[error("the keeper did not start: {why}")]
     Keeper {
@@ -147,7 +155,10 @@ fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
 impl Expected for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Held { exit, .. } | Self::Unlocked { exit, .. } | Self::TakeoverRefused { exit, .. } => *exit,
+            Self::Held { exit, .. }
+            | Self::Unlocked { exit, .. }
+            | Self::TakeoverRefused { exit, .. }
+            | Self::KeeperEnded { exit, .. } => *exit,
             Self::Hidden { .. } | Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
@@ -174,6 +185,7 @@ impl Expected for Error {
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
             Self::NotExecutable { .. } => "command-not-executable",
+            Self::KeeperEnded { .. } => "keeper-ended",
             Self::Keeper { .. } => "keeper",
         }
     }
@@ -204,6 +216,9 @@ impl Expected for Error {
                 io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
                 _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
             },
+            Self::KeeperEnded { lock, .. } => {
+                vec![format!("look who holds it now, then try again: solobot status {}", lock_option(lock))]
+            }
             Self::Keeper { .. } => vec!["to see what was tried: solobot -vvv acquire --pid …".into()],
         }
     }

@@ -246,7 +246,8 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
             Ok(Outcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
-            let keeper = keeper::start(&held, &request.bot.recorded_name(), request.story.journal(), target, signals)?;
+            let (name, journal) = (request.bot.recorded_name(), request.story.journal());
+            let keeper = keeper::start(&held, &name, journal, target, signals, request.conflict_exit)?;
             signals.keep_blocked();
             held.leave();
             request.story.taken(target.pid);
