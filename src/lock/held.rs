@@ -144,8 +144,11 @@ impl Held {
         text::write(lock.file(), process.pid).err().map(not_recorded).into_iter().collect()
     }
 
-    /// Writes the owner record as it is now.
+    /// Writes the owner record as it is now; not where the path names another file, whose holder has a record of its own.
     pub fn write_record(&self) -> Vec<Incident> {
+        if !self.present().is_current() {
+            return Vec::new();
+        }
         let lock = self.present().path();
         let failed = |error: io::Error| {
             Incident::NoOwnerRecord(format!("{}: {}", owner::path_of(lock).display(), plain(&error)))
@@ -348,11 +351,7 @@ pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
         return Err(Error::io("clear lock", lock.path(), io::ErrorKind::PermissionDenied.into()));
     }
     text::clear(lock.file()).map_err(|error| Error::io("clear lock", lock.path(), error))?;
-    let record = owner::path_of(lock.path());
-    match std::fs::remove_file(&record) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &record, error)),
-        _ => Ok(()),
-    }
+    owner::remove(lock.path()).map_err(|(path, error)| Error::io("remove", &path, error))
 }
 
 #[cfg(test)]
@@ -375,5 +374,21 @@ mod tests {
         assert!(matches!(settle(true), Settled::Moved));
         assert!(!owner::path_of(&path).exists(), "its record went with it");
         assert!(matches!(settle(false), Settled::Held(..)));
+    }
+
+    #[test]
+    fn who_lost_the_path_writes_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let own = Identity::own().unwrap();
+        let lock = LockFile::open(&path, false).unwrap();
+        assert_eq!(lock.try_lock().unwrap(), Attempt::Granted);
+        let Settled::Held(held, _) = Held::settle(lock, Claim::default(), own, own, false).unwrap() else { panic!() };
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        std::fs::write(&path, "").unwrap();
+        std::fs::write(owner::path_of(&path), "another's").unwrap();
+        assert_eq!(held.write_record(), []);
+        held.release();
+        assert_eq!(std::fs::read_to_string(owner::path_of(&path)).unwrap(), "another's");
     }
 }

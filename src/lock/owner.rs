@@ -1,7 +1,8 @@
 //! The owner record, `<lock>.info`: who took the lock, for whom, when. A hint for people, for bots of layout B (whose
 //! three fields come first), and for telling a stale lock from one whose owner still lives.
 //!
-//! Invariants: it is written by temp file and rename, so no reader sees half of it; it is read without following links,
+//! Invariants: it is written by temp file and rename, so no reader sees half of it, and only by the holder, so one name for
+//! that file serves all; it is read without following links,
 //! 64 KiB at most, and believed only from root, the caller or the lock's owner; it never holds a token.
 
 use std::fs::{self, File};
@@ -193,19 +194,23 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
     }
 }
 
-/// Writes the record beside the lock.
+/// Where the record of a lock is written, before it gets its name.
+fn unfinished(lock: &Path) -> PathBuf {
+    let mut name = path_of(lock).into_os_string();
+    name.push(".new");
+    name.into()
+}
+
+/// Writes the record beside the lock, which the caller holds.
 ///
 /// # Errors
 /// Those of creating, writing and renaming a file in the lock's folder.
 pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
-    let path = path_of(lock);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
+    let (path, temporary) = (path_of(lock), unfinished(lock));
     let text = serde_json::to_vec(record).map_err(io::Error::other)?;
     let create = || careful_open().write(true).create_new(true).mode(0o644).open(&temporary);
     let mut file = match create() {
-        // A leftover of a dead process with our PID, or a planted link: make way, never follow.
+        // What a killed holder left, or a planted link: make way, never follow.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(&temporary)?;
             create()?
@@ -218,6 +223,20 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Removes the record of a lock that the caller holds, whosever it is, and one that was never finished.
+///
+/// # Errors
+/// The path and the error of what cannot be removed.
+pub fn remove(lock: &Path) -> Result<(), (PathBuf, io::Error)> {
+    for path in [path_of(lock), unfinished(lock)] {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((path, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own. It is looked for in

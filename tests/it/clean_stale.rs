@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::harness::{alone, wait_until};
+use crate::harness::{Signal, alone, wait_until};
 use crate::holding::{Holding, holding, orphan, stale};
 
 #[test]
@@ -22,6 +22,38 @@ fn text_and_record_go_the_file_stays() {
         assert!(!test.has("bot.lock.info"));
         assert_eq!(test.inode("bot.lock"), inode, "the file stays: others may wait on this inode");
         test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["bot.lock"]);
+    });
+}
+
+#[test]
+fn what_a_holder_killed_while_it_wrote_the_record_left() {
+    alone(|test| {
+        let entries = || {
+            let names =
+                fs::read_dir(test.dir()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.filter(|name| name.starts_with("bot.lock")).collect();
+            names.sort();
+            names
+        };
+        let killed = || {
+            // The record gets its name by a rename.
+            let strace = "strace -f -qq -o trace -e trace=rename,renameat,renameat2 -e inject=renameat2:signal=KILL";
+            let mut command = test.command(strace);
+            command.arg(env!("CARGO_BIN_EXE_solobot")).args(["acquire", "-n", "-l", "bot.lock", "--", "true"]);
+            let _ = test.start_command(command).finish().signal(Signal::KILL);
+        };
+        killed();
+        let left = entries();
+        assert_eq!(left.len(), 2, "{left:?}");
+        // The next one is killed as well: not one more each time.
+        killed();
+        assert_eq!(entries(), left);
+        test.solobot("acquire -n -l bot.lock -- true").run().code(0);
+        assert_eq!(entries(), ["bot.lock"]);
+        killed();
+        assert_eq!(entries(), left);
+        test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["cleaned"]);
+        assert_eq!(entries(), ["bot.lock"]);
     });
 }
 
