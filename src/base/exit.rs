@@ -69,7 +69,11 @@ pub const TABLE: &[(&str, &str)] = &[
     ("69", "Telegram could not be reached"),
     ("70", "a bug in solobot"),
     ("73", "a file could not be created or written (missing folder, read-only, full)"),
-    ("75", "acquire: the lock is held by another (now, or still after the wait); `-E` changes it"),
+    (
+        "75",
+        "acquire: the lock is held by another (now, or still after the wait); `-E` changes it; the rest: another process's \
+         file lease keeps the lock from being opened",
+    ),
     ("77", "not permitted (EACCES, EPERM)"),
     (
         "78",

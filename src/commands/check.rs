@@ -20,7 +20,7 @@ use crate::base::exit::Exit;
 use crate::cli;
 use crate::lock::covered::Covered;
 use crate::lock::keeper;
-use crate::lock::state::{Facts, State, unseen_holder};
+use crate::lock::state::{Facts, Obstacle, State, unseen_holder};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -261,8 +261,8 @@ fn judge_running(bot: &FoundBot, notify: &mut dyn Notify) -> Objections {
             objections.in_the_way.extend(holders);
             objections.say(format!("the file at {lock} is not the one that is held"));
         }
-        State::Unreadable { why, not_permitted } => {
-            let (reason, exit) = unreadable(facts, why, *not_permitted);
+        State::Unreadable { why, obstacle } => {
+            let (reason, exit) = unreadable(facts, why, *obstacle);
             objections.unknown = objections.reasons.is_empty().then_some(exit);
             objections.say(reason);
         }
@@ -330,8 +330,8 @@ fn holds_alone(facts: &Facts) -> Option<String> {
 }
 
 /// Reason, remedy and code for a lock whose state could not be told: what `acquire` would refuse is no yes.
-fn unreadable(facts: &Facts, why: &str, not_permitted: bool) -> (String, Exit) {
-    let error = status::unreadable(facts.path.clone(), why.to_owned(), not_permitted);
+fn unreadable(facts: &Facts, why: &str, obstacle: Obstacle) -> (String, Exit) {
+    let error = status::unreadable(facts.path.clone(), why.to_owned(), obstacle);
     (format!("{error}; {}", error.hints().join("; ")), error.exit())
 }
 
@@ -395,8 +395,8 @@ fn judge_lock(bot: &FoundBot, facts: &Facts, objections: &mut Objections) {
             let pids: Vec<String> = holders.iter().map(|holder| holder.pid.to_string()).collect();
             objections.say(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
         }
-        State::Unreadable { why, not_permitted } => {
-            let (reason, exit) = unreadable(facts, why, *not_permitted);
+        State::Unreadable { why, obstacle } => {
+            let (reason, exit) = unreadable(facts, why, *obstacle);
             objections.say(reason);
             objections.unknown = Some(exit);
         }

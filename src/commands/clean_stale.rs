@@ -17,7 +17,7 @@ use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
-use crate::lock::state::{self, Facts, State, inspect};
+use crate::lock::state::{self, Facts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
 use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity;
@@ -120,7 +120,8 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
     let say = |action, reason: String| (cleaned(action, reason), None);
     if let Some(why) = keep(&facts) {
         let refused = match &facts.state {
-            State::Unreadable { not_permitted: true, .. } => Some(Exit::NotPermitted),
+            State::Unreadable { obstacle: Obstacle::NotPermitted, .. } => Some(Exit::NotPermitted),
+            State::Unreadable { obstacle: Obstacle::Leased, .. } => Some(Exit::Held),
             // A plain file with other content can be looked at.
             State::Unreadable { .. } if open_to_look(path).is_err() => Some(Exit::Config),
             State::Absent => None,

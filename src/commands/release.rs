@@ -107,9 +107,7 @@ fn tell(journal: &Journal, bot: &str, outcome: &Outcome) {
 
 fn not_held(facts: Facts) -> Result<Outcome, Error> {
     match facts.state {
-        State::Unreadable { why, not_permitted } => {
-            Err(super::status::unreadable(facts.path, why, not_permitted).into())
-        }
+        State::Unreadable { why, obstacle } => Err(super::status::unreadable(facts.path, why, obstacle).into()),
         _ => Ok(Outcome { lock: facts.path, reason: Reason::NothingToRelease }),
     }
 }

@@ -7,6 +7,9 @@ use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::platform::user;
 
+/// What to do about a lease.
+pub const HINT_OF_LEASE: &str = "see which PID has it, and end that process: grep LEASE /proc/locks";
+
 /// An expected failure on a lock path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -56,6 +59,12 @@ pub enum Error {
         /// The file system's name.
         kind: &'static str,
     },
+    /// Another process has a lease on the file, and the kernel keeps back whoever opens it.
+    #[error("another process has a kernel file lease on lock `{}`, which keeps it from being opened", .path.display())]
+    Leased {
+        /// The lock's path.
+        path: PathBuf,
+    },
     /// The folder that should hold the lock is missing.
     #[error("cannot create lock `{}`: there is no folder `{}`", .path.display(), parent(.path).display())]
     NoFolder {
@@ -92,6 +101,14 @@ impl Error {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// The same for an open that was not to wait, which a lease refuses.
+    pub fn opening(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::WouldBlock => Self::Leased { path: path.to_owned() },
+            _ => Self::io("open lock", path, source),
+        }
+    }
+
     /// Whether it says that there is no such file.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -117,6 +134,9 @@ impl Error {
             Self::KernelFs { kind, .. } => {
                 format!("it is on {kind}, whose files are the kernel's own, not places for a lock")
             }
+            Self::Leased { .. } => {
+                "another process has a kernel file lease on it, which keeps it from being opened".into()
+            }
             Self::Io { source, .. } => plain(source),
             Self::ForeignOwner { .. } | Self::NetworkFs { .. } | Self::NoFolder { .. } | Self::Descriptor { .. } => {
                 self.to_string()
@@ -138,6 +158,7 @@ impl Expected for Error {
             | Self::ForeignContent { .. }
             | Self::NetworkFs { .. }
             | Self::KernelFs { .. } => Exit::Config,
+            Self::Leased { .. } => Exit::Held,
             Self::NoFolder { .. } => Exit::CantCreate,
             Self::Io { source, .. } => exit_of_io(source),
             Self::Descriptor { .. } => Exit::Usage,
@@ -152,6 +173,7 @@ impl Expected for Error {
             Self::ForeignContent { .. } => "lock-foreign-content",
             Self::NetworkFs { .. } => "lock-network-fs",
             Self::KernelFs { .. } => "lock-kernel-fs",
+            Self::Leased { .. } => "lock-leased",
             Self::NoFolder { .. } => "lock-no-folder",
             Self::Io { .. } => "lock-io",
             Self::Descriptor { .. } => "lock-descriptor",
@@ -172,6 +194,7 @@ impl Expected for Error {
                 "if only this host ever uses it: --allow-network-fs".into(),
             ],
             Self::KernelFs { .. } => vec!["name a lock in a folder of your own: --lock PATH".into()],
+            Self::Leased { .. } => vec![HINT_OF_LEASE.into()],
             Self::NoFolder { path } if parent(path).to_string_lossy().ends_with(" (deleted)") => {
                 vec!["the current folder has been removed; change to one that exists: cd".into()]
             }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
@@ -20,6 +20,11 @@ use crate::platform::{daemon, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
 const LOWEST_FD: RawFd = 64;
+/// How long a lease on the file is waited out: `clean-stale --remove` and a glance at a lock take one for an instant. Anybody
+/// else's may stay for as long as the kernel lets it, 45 s.
+pub const PATIENCE: Duration = Duration::from_millis(200);
+/// How often a file with a lease is tried again.
+pub const TRY_AGAIN: Duration = Duration::from_millis(1);
 
 /// Mode bit: others may write.
 const WORLD_WRITABLE: u32 = 0o002;
@@ -57,8 +62,16 @@ impl LockFile {
     /// new. A file that may only be read is opened for reading: it can be locked all the same.
     ///
     /// # Errors
-    /// Every variant of [`Error`] but `Descriptor`.
+    /// Every variant of [`Error`] but `Descriptor`; `Leased` only after [`PATIENCE`].
     pub fn open(path: &Path, allow_network_fs: bool) -> Result<Self, Error> {
+        patiently(|| Self::try_open(path, allow_network_fs))
+    }
+
+    /// The same without patience, for whoever has signals to look at meanwhile.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] but `Descriptor`.
+    pub fn try_open(path: &Path, allow_network_fs: bool) -> Result<Self, Error> {
         require_folder_for_files(path)?;
         loop {
             // Opening a device or a FIFO can have effects, so look first; what is opened is looked at again.
@@ -74,7 +87,7 @@ impl LockFile {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     Err(error) => return Err(creation_error(path, error)),
                 },
-                Err(error) => return Err(Error::io("open lock", path, error)),
+                Err(error) => return Err(Error::opening(path, error)),
             };
             let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
             if meta.nlink() == 0 {
@@ -266,8 +279,8 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     let meta = fs::symlink_metadata(path).map_err(|error| Error::io("look at lock", path, error))?;
     require_plain(path, &meta)?;
     // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
-    let file = patiently(|| careful_open().read(true).open(path));
-    let file = file.map_err(|error| Error::io("open lock", path, error))?;
+    let open = || careful_open().read(true).open(path).map_err(|error| Error::opening(path, error));
+    let file = patiently(open)?;
     require_fs_for_files(path, &file)?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
     Ok(LockFile {
@@ -289,7 +302,7 @@ fn without_mark(link: &Path) -> PathBuf {
 }
 
 fn open_existing(path: &Path) -> io::Result<(File, bool)> {
-    match patiently(|| careful_open().read(true).write(true).open(path)) {
+    match careful_open().read(true).write(true).open(path) {
         Ok(file) => Ok((file, true)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Ok((careful_open().read(true).open(path)?, false))
@@ -298,11 +311,16 @@ fn open_existing(path: &Path) -> io::Result<(File, bool)> {
     }
 }
 
-/// Opens again as long as a lease is in the way, as `clean-stale --remove` and a glance at the lock take one for an instant.
-fn patiently(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+/// Whether a lease keeps a locker from opening the file.
+pub fn is_leased(path: &Path) -> bool {
+    open_existing(path).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn patiently<T>(open: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    let end = Instant::now() + PATIENCE;
     loop {
         match open() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
+            Err(Error::Leased { .. }) if Instant::now() < end => thread::sleep(TRY_AGAIN),
             opened => return opened,
         }
     }

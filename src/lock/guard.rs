@@ -114,7 +114,7 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
     // Longer than any clock runs is for ever.
     let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     loop {
-        let mut on_wait = |_: &LockFile| {};
+        let mut on_wait = |_: &Path| {};
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
         let lock = match wait::take(Place::Path(&path), &mut waiting)? {
             Outcome::Granted(lock) => lock,
@@ -128,9 +128,11 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
 }
 
 fn refused(path: PathBuf) -> Refused {
-    let look = || holders::look(&LockFile::open(&path, false).ok()?, &[]).ok();
-    let holders = look().map(|kernel| kernel.holders).unwrap_or_default();
-    Refused::Held { path, holders }
+    let looked = LockFile::open(&path, false).and_then(|lock| holders::look(&lock, &[]));
+    match looked {
+        Err(error @ Error::Leased { .. }) => error.into(),
+        looked => Refused::Held { path, holders: looked.map(|kernel| kernel.holders).unwrap_or_default() },
+    }
 }
 
 fn claim() -> Claim {

@@ -52,8 +52,8 @@ pub enum State {
     Unreadable {
         /// Why.
         why: String,
-        /// For lack of permission.
-        not_permitted: bool,
+        /// What kind of reason that is.
+        obstacle: Obstacle,
     },
 }
 
@@ -63,6 +63,27 @@ impl State {
         match self {
             Self::Held { holders, .. } | Self::Replaced { holders } => holders,
             Self::Absent | Self::Free | Self::Stale(_) | Self::OwnerAliveUnlocked(_) | Self::Unreadable { .. } => &[],
+        }
+    }
+}
+
+/// What keeps a lock's state from being told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Permissions: another user may be able to.
+    NotPermitted,
+    /// Another process's lease on the file: later it may be told.
+    Leased,
+    /// The path itself, or what is at it.
+    Place,
+}
+
+impl Obstacle {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Self::NotPermitted,
+            Error::Leased { .. } => Self::Leased,
+            _ => Self::Place,
         }
     }
 }
@@ -137,9 +158,9 @@ pub fn inspect(path: &Path) -> Facts {
 /// path: with both file and owner record removed, nothing else leads to a bot that has inherited the lock of a solobot
 /// which is dead, since `/proc/locks` of a PID namespace does not list it.
 pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
-    let unreadable = |record, why: String, not_permitted| Facts {
+    let unreadable = |record, why: String, obstacle| Facts {
         path: path.to_owned(),
-        state: State::Unreadable { why, not_permitted },
+        state: State::Unreadable { why, obstacle },
         record,
         waiters: Vec::new(),
         kept_for: None,
@@ -148,8 +169,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
         Ok(lock) => Some(lock),
         Err(error) if error.is_absence() => None,
         Err(error) => {
-            let denied = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied);
-            return unreadable(Found::Absent, error.reason(), denied);
+            return unreadable(Found::Absent, error.reason(), Obstacle::of(&error));
         }
     };
     let owner = lock.as_ref().and_then(LockFile::owner);
@@ -159,7 +179,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
             let kept_for = keeper::among(state.holders()).map(|(_, target)| target);
             Facts { path: path.to_owned(), state, record, waiters, kept_for }
         }
-        Err(error) => unreadable(record, error.reason(), false),
+        Err(error) => unreadable(record, error.reason(), Obstacle::Place),
     }
 }
 
@@ -246,7 +266,7 @@ pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
         (Some(&process), _) => State::OwnerAliveUnlocked(process),
         (None, _) if text == Text::Foreign => {
             let why = Error::ForeignContent { path: lock.path().to_owned() }.reason();
-            State::Unreadable { why, not_permitted: false }
+            State::Unreadable { why, obstacle: Obstacle::Place }
         }
         (None, Some(stale)) => State::Stale(stale.clone()),
         (None, None) => State::Free,

@@ -14,7 +14,7 @@ use std::sync::mpsc::{TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::{Attempt, LockFile};
+use super::file::{self, Attempt, LockFile};
 use super::{Error, holders};
 use crate::platform::poll::{self, Event};
 use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
@@ -23,6 +23,8 @@ use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How soon an interruption is repeated: the thread may just have been on its way into the system call.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
+/// How often a file that somebody has a lease on is tried again, where it is not given back in an instant.
+const LEASED_AGAIN: Duration = Duration::from_millis(50);
 /// How often a lock that was refused and is free at the next look is tried again, where there is no time to wait.
 const MOST_LOOKS: u32 = 10;
 /// The helper thread only makes system calls.
@@ -56,8 +58,8 @@ pub struct Waiting<'a> {
     pub allow_network_fs: bool,
     /// Signals that end the wait.
     pub signals: &'a Signals,
-    /// Called when the lock is refused, and then once a second, with the open lock file: to say who holds it.
-    pub on_wait: &'a mut dyn FnMut(&LockFile),
+    /// Called when the lock is refused, and then once a second, with the lock's path: to say who holds it.
+    pub on_wait: &'a mut dyn FnMut(&Path),
 }
 
 /// How one stretch of waiting, on one inode, ended.
@@ -76,7 +78,10 @@ enum Stretch {
 pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Error> {
     let mut looks = 0;
     loop {
-        let lock = open(place, waiting.allow_network_fs)?;
+        let lock = match open(place, waiting)? {
+            Opened::File(lock) => lock,
+            Opened::Not(outcome) => return Ok(outcome),
+        };
         if lock.try_lock()? == Attempt::Granted {
             if lock.is_current() {
                 return Ok(Outcome::Granted(lock));
@@ -92,7 +97,7 @@ pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Erro
             }
             return Ok(Outcome::TimedOut);
         }
-        (waiting.on_wait)(&lock);
+        (waiting.on_wait)(lock.path());
         let lock = Arc::new(lock);
         let stretch = wait_on(&lock, waiting)?;
         match stretch {
@@ -112,10 +117,41 @@ pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Erro
     }
 }
 
-fn open(place: Place<'_>, allow_network_fs: bool) -> Result<LockFile, Error> {
-    match place {
-        Place::Path(path) => LockFile::open(path, allow_network_fs),
-        Place::Descriptor(fd) => LockFile::from_fd(fd, allow_network_fs),
+/// The file, or how the wait ended before it could be opened.
+enum Opened {
+    File(LockFile),
+    Not(Outcome),
+}
+
+/// Opens the file; as long as a lease keeps it from being opened that is a wait like any other, since nobody can block on it.
+fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
+    let allow_network_fs = waiting.allow_network_fs;
+    let path = match place {
+        Place::Path(path) => path,
+        Place::Descriptor(fd) => return LockFile::from_fd(fd, allow_network_fs).map(Opened::File),
+    };
+    let mut say_at = Instant::now() + file::PATIENCE;
+    let patient = waiting.deadline.map(|deadline| deadline.max(say_at));
+    let mut again = file::TRY_AGAIN;
+    loop {
+        match LockFile::try_open(path, allow_network_fs) {
+            Err(Error::Leased { .. }) => {}
+            opened => return opened.map(Opened::File),
+        }
+        let now = Instant::now();
+        if patient.is_some_and(|patient| patient <= now) {
+            return Ok(Opened::Not(Outcome::TimedOut));
+        }
+        if say_at <= now {
+            (waiting.on_wait)(path);
+            (say_at, again) = (now + LOOK_EVERY, LEASED_AGAIN);
+        }
+        let signalled = poll::readable([Some(waiting.signals.as_fd())], Some(again));
+        if signalled.map_err(|error| Error::io("wait for", path, error))? == [true]
+            && let Some(signal) = ending_signal(waiting.signals)
+        {
+            return Ok(Opened::Not(Outcome::Signal(signal)));
+        }
     }
 }
 
@@ -191,7 +227,7 @@ fn watch(lock: &LockFile, done: &Event, waiting: &mut Waiting<'_>) -> io::Result
             return Ok(Stretch::Moved);
         }
         if !signalled {
-            (waiting.on_wait)(lock);
+            (waiting.on_wait)(lock.path());
         }
     }
 }
@@ -221,8 +257,7 @@ mod tests {
         let _alone = WAITING.lock().unwrap();
         let signals = Signals::block().unwrap();
         let deadline = Some(Instant::now() + time);
-        let mut waiting =
-            Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut |_: &LockFile| {} };
+        let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut |_: &Path| {} };
         take(Place::Path(path), &mut waiting).unwrap()
     }
 

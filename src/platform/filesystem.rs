@@ -228,15 +228,17 @@ pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
 }
 
 /// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
-/// where that is all that is allowed. Says whether it can be written.
+/// where that is all that is allowed, or a lease keeps writers out. Says whether it can be written.
 ///
 /// # Errors
 /// Those of `open(2)`.
 pub fn reopen(file: &File) -> io::Result<(File, bool)> {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match OpenOptions::new().read(true).write(true).open(&link) {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits());
+    match options.clone().write(true).open(&link) {
         Ok(file) => Ok((file, true)),
-        Err(_) => Ok((File::open(&link)?, false)),
+        Err(_) => Ok((options.open(&link)?, false)),
     }
 }
 

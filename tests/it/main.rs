@@ -40,6 +40,7 @@ mod init;
 mod interop;
 mod journal;
 mod keeper;
+mod leases;
 mod metrics;
 mod mistakes;
 mod no_orphan;

@@ -32,7 +32,6 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::base::secret::Token;
 use crate::cli;
-use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::wait::{self, Place, Waiting};
 use crate::platform::identity::Identity;
@@ -262,11 +261,11 @@ impl Attempt<'_> {
         let bot = &self.request.bot;
         let caller = self.request.settings.context().caller;
         let mut refused = false;
-        let mut on_wait = |lock: &LockFile| {
+        let mut on_wait = |lock: &Path| {
             if std::mem::replace(&mut refused, true) {
                 self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock.path(), Some(bot), caller));
+                let holding = Box::new(refusal::holding(lock, Some(bot), caller));
                 self.notify.notice(&Notice::Refused { holding, wait });
             }
         };

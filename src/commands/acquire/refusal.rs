@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::error::lock_option;
 use crate::commands::view::{Holding, LockView, ProcessView};
+use crate::lock::error::HINT_OF_LEASE;
+use crate::lock::file;
 use crate::lock::keeper;
 use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
@@ -17,7 +19,12 @@ use crate::survey::whose::Users;
 /// Describes the holder of a lock; `bot` is the one that wants it, `caller` who asks.
 pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let facts = inspect(path);
-    let lock = LockView::of(&facts);
+    let mut lock = LockView::of(&facts);
+    // Asked once more: a look, which only reads, passes by a lease that keeps a locker out.
+    let leased = facts.state.holders().is_empty() && !facts.is_held_unseen() && file::is_leased(path);
+    if leased {
+        lock.unseen = Some("a process that has a kernel file lease on it");
+    }
     let (holders, orphaned) = match &facts.state {
         State::Held { holders, orphaned } => (holders.clone(), *orphaned),
         _ => (Vec::new(), false),
@@ -74,7 +81,9 @@ pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     if !holders.is_empty() && kept_for.is_none() {
         remedies.push(format!("to stop it: solobot stop {lock_option}"));
     }
-    if holders.is_empty() {
+    if leased {
+        remedies.push(HINT_OF_LEASE.into());
+    } else if holders.is_empty() {
         let whence = if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
         remedies.push(format!("look {whence} solobot status {lock_option}"));
     }

@@ -17,6 +17,8 @@ use crate::base::secret::TokenId;
 use crate::cli;
 use crate::journal::{Event, Journal};
 pub use crate::lock::covered::Covered;
+use crate::lock::error::HINT_OF_LEASE;
+use crate::lock::state::Obstacle;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
@@ -188,17 +190,21 @@ impl From<connections::Polling> for Polling {
 pub struct Unreadable {
     path: PathBuf,
     why: String,
-    not_permitted: bool,
+    obstacle: Obstacle,
 }
 
 /// The error for it.
-pub fn unreadable(path: PathBuf, why: String, not_permitted: bool) -> Unreadable {
-    Unreadable { path, why, not_permitted }
+pub fn unreadable(path: PathBuf, why: String, obstacle: Obstacle) -> Unreadable {
+    Unreadable { path, why, obstacle }
 }
 
 impl Expected for Unreadable {
     fn exit(&self) -> Exit {
-        if self.not_permitted { Exit::NotPermitted } else { Exit::Config }
+        match self.obstacle {
+            Obstacle::NotPermitted => Exit::NotPermitted,
+            Obstacle::Leased => Exit::Held,
+            Obstacle::Place => Exit::Config,
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -206,11 +212,11 @@ impl Expected for Unreadable {
     }
 
     fn hints(&self) -> Vec<String> {
-        if self.not_permitted {
-            vec!["with more rights: sudo solobot …".into()]
-        } else {
-            vec!["name another lock: --lock PATH".into()]
-        }
+        vec![match self.obstacle {
+            Obstacle::NotPermitted => "with more rights: sudo solobot …".into(),
+            Obstacle::Leased => HINT_OF_LEASE.into(),
+            Obstacle::Place => "name another lock: --lock PATH".into(),
+        }]
     }
 }
 

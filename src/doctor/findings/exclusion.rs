@@ -175,6 +175,7 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::super::testing::{bot, held_by, identity, lock, named, say, seen, sharer};
     use super::*;
+    use crate::lock::state::Obstacle;
 
     fn with_lock(mut bot: Bot, lock: Lock) -> Bot {
         bot.locks.push(lock);
@@ -220,7 +221,7 @@ mod tests {
         let said = say(unlocked_instance, with_lock(named, lock("/l", State::Absent)));
         assert_eq!(said[0].0, Level::Warning);
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), held_by_other())), []);
-        let unreadable = State::Unreadable { why: "a folder".into(), not_permitted: false };
+        let unreadable = State::Unreadable { why: "a folder".into(), obstacle: Obstacle::Place };
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), lock("/l", unreadable))), []);
     }
 

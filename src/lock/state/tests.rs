@@ -127,6 +127,6 @@ fn somebodys_file_is_unreadable_unless_somebody_holds_it() {
 fn a_folder_is_unreadable() {
     in_folder(|path| {
         fs::create_dir(path).unwrap();
-        assert!(matches!(inspect(path).state, State::Unreadable { not_permitted: false, .. }));
+        assert!(matches!(inspect(path).state, State::Unreadable { obstacle: Obstacle::Place, .. }));
     });
 }

@@ -107,6 +107,7 @@ pub fn peer(name: &str) -> &'static str {
         "layout_a.py" => include_str!("../peers/layout_a.py"),
         "layout_b.py" => include_str!("../peers/layout_b.py"),
         "validate.py" => include_str!("../peers/validate.py"),
+        "leases.py" => include_str!("../peers/leases.py"),
         "names.py" => include_str!("../peers/names.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
         _ => panic!("no peer `{name}`"),
