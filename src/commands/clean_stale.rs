@@ -163,7 +163,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     if !lock.is_current() {
         return Ok(Some("it has just been replaced".into()));
     }
-    let record = owner::read(lock.path(), lock.owner());
+    let record = lock.record();
     match crate::lock::state::unlocked(lock, &record)? {
         State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
         State::Free if !remove => return Ok(Some("it has just been cleaned".into())),
@@ -175,7 +175,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     }
     held::clear_stale(lock)?;
     if remove {
-        std::fs::remove_file(lock.path()).map_err(|error| crate::lock::Error::io("remove", lock.path(), error))?;
+        lock.remove()?;
     }
     Ok(None)
 }

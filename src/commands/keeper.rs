@@ -10,8 +10,7 @@ use crate::cli;
 use crate::journal::Journal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
-use crate::lock::keeper::Errand;
-use crate::lock::{keeper, owner};
+use crate::lock::keeper::{self, Errand};
 use crate::platform::children;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
@@ -103,7 +102,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
 
 /// What the record is to say: the command line of the kept process, and what the solobot that started us has written.
 fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
-    let record = owner::read(lock.path(), lock.owner());
+    let record = lock.record();
     let parent = i32::try_from(std::os::unix::process::parent_id());
     let written = record.details().filter(|details| Ok(details.holder_pid) == parent);
     let handle = Handle::open(target);

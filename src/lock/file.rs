@@ -6,16 +6,17 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fs4::{FileExt, TryLockError};
 
-use super::Error;
+use super::location::Location;
 use super::text::Text;
-use crate::platform::filesystem::{self, FileId, careful_open};
+use super::{Error, owner};
+use crate::platform::filesystem::{self, FileId};
 use crate::platform::{daemon, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
@@ -28,8 +29,6 @@ pub const TRY_AGAIN: Duration = Duration::from_millis(1);
 
 /// Mode bit: others may write.
 const WORLD_WRITABLE: u32 = 0o002;
-/// Mode bit: only owners may remove or rename entries.
-const STICKY: u32 = 0o1000;
 
 /// An open lock file; locked or not is for the holder of the value to know.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub struct LockFile {
     file: File,
     /// For the text, where `file` is a shell's: opened for writing alone, for appending, for reading alone.
     text: Option<File>,
-    path: PathBuf,
+    location: Location,
     inode: FileId,
     writable: bool,
     created: bool,
@@ -72,21 +71,26 @@ impl LockFile {
     /// # Errors
     /// Every variant of [`Error`] but `Descriptor`.
     pub fn try_open(path: &Path, allow_network_fs: bool) -> Result<Self, Error> {
-        require_folder_for_files(path)?;
+        let location = Location::open(path).map_err(|error| match error {
+            error if error.is_absence() => Error::NoFolder { path: path.to_owned() },
+            error => error,
+        })?;
         loop {
             // Opening a device or a FIFO can have effects, so look first; what is opened is looked at again.
-            match fs::symlink_metadata(path) {
+            match location.folder().look(location.name()) {
                 Ok(meta) => require_plain(path, &meta)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("look at lock", path, error)),
             }
-            let (file, writable, created) = match open_existing(path) {
+            let (file, writable, created) = match open_existing(&location) {
                 Ok((file, writable)) => (file, writable, false),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
-                    Ok(file) => (file, true, true),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                    Err(error) => return Err(creation_error(path, error)),
-                },
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    match location.folder().create(location.name()) {
+                        Ok(file) => (file, true, true),
+                        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                        Err(error) => return Err(creation_error(path, error)),
+                    }
+                }
                 Err(error) => return Err(Error::opening(path, error)),
             };
             let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
@@ -96,7 +100,7 @@ impl LockFile {
             }
             require_plain(path, &meta)?;
             let (inode, file) = (FileId::from(&meta), high(&file, path)?);
-            let lock = Self { inode, file, text: None, path: path.to_owned(), writable, created };
+            let lock = Self { inode, file, text: None, location, writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
         }
@@ -126,9 +130,10 @@ impl LockFile {
         }
         require_plain(&link, &meta)?;
         let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
-        let lock = Self { inode: FileId::from(&meta), file, text: Some(text), path: link, writable, created: false };
-        if !lock.is_current() {
-            return Err(moved("is open on a file that cannot be reached by its path any more", &lock.path));
+        let location = Location::open(&link)?;
+        let lock = Self { inode: FileId::from(&meta), file, text: Some(text), location, writable, created: false };
+        if !(lock.is_current() && lock.is_in_its_folder()) {
+            return Err(moved("is open on a file that cannot be reached by its path any more", lock.path()));
         }
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
@@ -137,7 +142,7 @@ impl LockFile {
     /// Takes over a descriptor that was inherited for this purpose (a keeper's).
     ///
     /// # Errors
-    /// `Descriptor` if it is not open.
+    /// `Descriptor` if it is not open; those of [`Location::open`].
     ///
     /// # Safety
     /// Nothing else in this process may own `fd`.
@@ -147,25 +152,44 @@ impl LockFile {
         let file = File::from(unsafe { daemon::inherited(fd) }.map_err(not_open)?);
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
-        Ok(Self { inode: FileId::from(&meta), file, text: None, path: path.to_owned(), writable, created: false })
+        let location = Location::open(path)?;
+        Ok(Self { inode: FileId::from(&meta), file, text: None, location, writable, created: false })
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
-        require_fs_for_files(&self.path, &self.file)?;
-        require_owner(&self.path, meta)?;
+        self.location.require_fs_for_files(&self.file)?;
+        require_owner(&self.location, meta)?;
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
-            return Err(Error::NetworkFs { path: self.path.clone(), kind });
+            return Err(Error::NetworkFs { path: self.path().to_owned(), kind });
         }
         match Text::read(self.file()) {
-            Ok(Text::Foreign) => Err(Error::ForeignContent { path: self.path.clone() }),
+            Ok(Text::Foreign) => Err(Error::ForeignContent { path: self.path().to_owned() }),
             Ok(Text::Empty | Text::Pid(_)) => Ok(()),
-            Err(error) => Err(Error::io("read lock", &self.path, error)),
+            Err(error) => Err(Error::io("read lock", self.path(), error)),
         }
     }
 
     /// The lock's path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.location.path()
+    }
+
+    /// Its folder and name.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The owner record beside it.
+    pub fn record(&self) -> owner::Found {
+        owner::read_beside(&self.location, self.owner())
+    }
+
+    /// Unlinks it.
+    ///
+    /// # Errors
+    /// Those of `unlink(2)`.
+    pub fn remove(&self) -> Result<(), Error> {
+        self.location.folder().remove(self.location.name()).map_err(|error| Error::io("remove", self.path(), error))
     }
 
     /// The open file, for its text and metadata. The lock may be on another description of it: that is for
@@ -184,7 +208,7 @@ impl LockFile {
     pub fn uncreate(&self) {
         let is_waited_for = super::holders::look(self, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
         if self.created && !is_waited_for && self.is_current() {
-            let _ = fs::remove_file(&self.path);
+            let _ = self.remove();
         }
     }
 
@@ -213,7 +237,7 @@ impl LockFile {
                 Ok(()) => return Ok(Attempt::Granted),
                 Err(TryLockError::WouldBlock) => return Ok(Attempt::Refused),
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &self.path, error)),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", self.path(), error)),
             }
         }
     }
@@ -229,7 +253,7 @@ impl LockFile {
                 Ok(false)
             }
             Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.path, error)),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", self.path(), error)),
         }
     }
 
@@ -241,20 +265,26 @@ impl LockFile {
         match FileExt::lock(&self.file) {
             Ok(()) => Ok(Attempt::Granted),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Attempt::Interrupted),
-            Err(error) => Err(Error::io("lock", &self.path, error)),
+            Err(error) => Err(Error::io("lock", self.path(), error)),
         }
     }
 
     /// Gives the lock back explicitly: closing alone would leave it with every process that inherited the descriptor.
     pub fn unlock(&self) {
         if let Err(error) = FileExt::unlock(&self.file) {
-            tracing::warn!(path = %self.path.display(), %error, "cannot unlock");
+            tracing::warn!(path = %self.path().display(), %error, "cannot unlock");
         }
     }
 
     /// Whether the path still names the inode that is open here.
     pub fn is_current(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|meta| FileId::from(&meta) == self.inode)
+        fs::symlink_metadata(self.path()).is_ok_and(|meta| FileId::from(&meta) == self.inode)
+    }
+
+    /// Whether it lies in the folder that was opened with it or, for a file that was open before, after it.
+    pub fn is_in_its_folder(&self) -> bool {
+        let named = self.location.folder().look(self.location.name());
+        named.is_ok_and(|meta| FileId::from(&meta) == self.inode)
     }
 }
 
@@ -275,22 +305,15 @@ impl AsRawFd for LockFile {
 /// # Errors
 /// As [`LockFile::open`]; `Io` with `NotFound` if the file is absent.
 pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
-    require_folder_for_files(path)?;
-    let meta = fs::symlink_metadata(path).map_err(|error| Error::io("look at lock", path, error))?;
-    require_plain(path, &meta)?;
+    let location = Location::open(path)?;
+    let look = location.folder().look(location.name());
+    require_plain(path, &look.map_err(|error| Error::io("look at lock", path, error))?)?;
     // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
-    let open = || careful_open().read(true).open(path).map_err(|error| Error::opening(path, error));
+    let open = || location.folder().read(location.name()).map_err(|error| Error::opening(path, error));
     let file = patiently(open)?;
-    require_fs_for_files(path, &file)?;
+    location.require_fs_for_files(&file)?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile {
-        inode: FileId::from(&meta),
-        file,
-        text: None,
-        path: path.to_owned(),
-        writable: false,
-        created: false,
-    })
+    Ok(LockFile { inode: FileId::from(&meta), file, text: None, location, writable: false, created: false })
 }
 
 /// The path at which a removed file was: without the kernel's ` (deleted)`.
@@ -301,19 +324,19 @@ fn without_mark(link: &Path) -> PathBuf {
     PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))
 }
 
-fn open_existing(path: &Path) -> io::Result<(File, bool)> {
-    match careful_open().read(true).write(true).open(path) {
+fn open_existing(at: &Location) -> io::Result<(File, bool)> {
+    match at.folder().write(at.name()) {
         Ok(file) => Ok((file, true)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            Ok((careful_open().read(true).open(path)?, false))
-        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok((at.folder().read(at.name())?, false)),
         Err(error) => Err(error),
     }
 }
 
 /// Whether a lease keeps a locker from opening the file.
 pub fn is_leased(path: &Path) -> bool {
-    open_existing(path).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    let open = |at: &Location| open_existing(at).err();
+    let refused = Location::open(path).ok().as_ref().and_then(open);
+    refused.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn patiently<T>(open: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
@@ -326,50 +349,10 @@ fn patiently<T>(open: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     }
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    let file = careful_open().read(true).write(true).create_new(true).mode(0o644).open(path)?;
-    give_to_folder_owner(&file, path);
-    Ok(file)
-}
-
-/// A file that root creates in a user's own folder is given to that user, who could not use it otherwise.
-pub fn give_to_folder_owner(file: &File, path: &Path) {
-    if user::effective_uid() != 0 {
-        return;
-    }
-    if let Some(Ok(folder)) = path.parent().map(folder_of)
-        && folder.uid() != 0
-        && folder.mode() & STICKY == 0
-    {
-        let _ = std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()));
-    }
-}
-
-fn folder_of(folder: &Path) -> io::Result<Metadata> {
-    fs::metadata(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
-}
-
 fn creation_error(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::NoFolder { path: path.to_owned() },
         _ => Error::io("create lock", path, error),
-    }
-}
-
-/// Before anything is opened or created: in procfs, sysfs and their like that alone can have effects. Of a folder that cannot
-/// be opened the next step says why.
-fn require_folder_for_files(path: &Path) -> Result<(), Error> {
-    match path.parent().map(filesystem::open_folder) {
-        Some(Ok(folder)) => require_fs_for_files(path, &folder),
-        None | Some(Err(_)) => Ok(()),
-    }
-}
-
-/// `file` is the lock, or its folder: one file can be mounted alone.
-fn require_fs_for_files(path: &Path, file: &impl AsFd) -> Result<(), Error> {
-    match filesystem::kernel_fs(file) {
-        Ok(Some(kind)) => Err(Error::KernelFs { path: path.to_owned(), kind }),
-        Ok(None) | Err(_) => Ok(()),
     }
 }
 
@@ -403,14 +386,14 @@ pub fn what_is(meta: &Metadata) -> &'static str {
 }
 
 /// In a folder where anybody may create files, a lock must belong to the caller or to root; root accepts any owner.
-fn require_owner(path: &Path, meta: &Metadata) -> Result<(), Error> {
+fn require_owner(at: &Location, meta: &Metadata) -> Result<(), Error> {
     let own = user::effective_uid();
     if own == 0 || meta.uid() == own || meta.uid() == 0 {
         return Ok(());
     }
-    match path.parent().map(folder_of) {
-        Some(Ok(folder)) if folder.mode() & WORLD_WRITABLE == 0 => Ok(()),
-        _ => Err(Error::ForeignOwner { path: path.to_owned(), owner: meta.uid() }),
+    match at.folder().metadata() {
+        Ok(folder) if folder.mode() & WORLD_WRITABLE == 0 => Ok(()),
+        _ => Err(Error::ForeignOwner { path: at.path().to_owned(), owner: meta.uid() }),
     }
 }
 

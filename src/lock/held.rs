@@ -146,14 +146,14 @@ impl Held {
 
     /// Writes the owner record as it is now; not where the path names another file, whose holder has a record of its own.
     pub fn write_record(&self) -> Vec<Incident> {
-        if !self.present().is_current() {
+        let lock = self.present();
+        if !(lock.is_current() && lock.is_in_its_folder()) {
             return Vec::new();
         }
-        let lock = self.present().path();
         let failed = |error: io::Error| {
-            Incident::NoOwnerRecord(format!("{}: {}", owner::path_of(lock).display(), plain(&error)))
+            Incident::NoOwnerRecord(format!("{}: {}", owner::path_of(lock.path()).display(), plain(&error)))
         };
-        owner::write(lock, &self.record).err().map(failed).into_iter().collect()
+        owner::write(lock.location(), &self.record).err().map(failed).into_iter().collect()
     }
 
     fn present(&self) -> &LockFile {
@@ -292,7 +292,9 @@ impl Held {
         if self.lost.is_none()
             && let Some(details) = &self.record.details
         {
-            owner::remove_if_ours(self.lock.path(), self.lock.owner(), &details.generation);
+            for lock in self.later.iter().chain([&self.lock]) {
+                owner::remove_if_ours(lock.location(), lock.owner(), &details.generation);
+            }
         }
         for lock in self.later.iter().chain([&self.lock]) {
             lock.unlock();
@@ -351,7 +353,7 @@ pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
         return Err(Error::io("clear lock", lock.path(), io::ErrorKind::PermissionDenied.into()));
     }
     text::clear(lock.file()).map_err(|error| Error::io("clear lock", lock.path(), error))?;
-    owner::remove(lock.path()).map_err(|(path, error)| Error::io("remove", &path, error))
+    owner::remove(lock.location())
 }
 
 #[cfg(test)]

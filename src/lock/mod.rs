@@ -28,6 +28,7 @@ pub mod holders;
 pub mod keeper;
 pub mod layouts;
 pub mod line;
+pub mod location;
 pub mod orphan;
 pub mod owner;
 pub mod replaced;

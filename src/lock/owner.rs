@@ -2,19 +2,20 @@
 //! three fields come first), and for telling a stale lock from one whose owner still lives.
 //!
 //! Invariants: it is written by temp file and rename, so no reader sees half of it, and only by the holder, so one name for
-//! that file serves all; it is read without following links,
-//! 64 KiB at most, and believed only from root, the caller or the lock's owner; it never holds a token.
+//! that file serves all; it is read without following links, 64 KiB at most, and believed only from root, the caller or the
+//! lock's owner; it never holds a token.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Error;
 use super::author::Author;
-use super::file::give_to_folder_owner;
-use crate::platform::filesystem::{self, careful_open, is_link_refusal};
+use super::location::Location;
+use crate::platform::filesystem::is_link_refusal;
 use crate::platform::identity::Identity;
 use crate::platform::user;
 
@@ -123,28 +124,41 @@ impl Found {
     }
 }
 
+/// What the record's name ends in, behind the lock's.
+const ENDING: &str = ".info";
+/// The same, before it is finished.
+const UNFINISHED: &str = ".info.new";
+
 /// Where the record of a lock lies.
 pub fn path_of(lock: &Path) -> PathBuf {
     let mut name = lock.as_os_str().to_owned();
-    name.push(".info");
+    name.push(ENDING);
     name.into()
 }
 
-/// Reads the record of a lock whose file belongs to `lock_owner`.
+/// Reads the record at the path of a lock whose file belongs to `lock_owner`.
 pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
+    match Location::open(lock) {
+        Ok(at) => read_beside(&at, lock_owner),
+        Err(error) if error.is_absence() => Found::Absent,
+        Err(error) => Found::Untrusted(error.to_string()),
+    }
+}
+
+/// Reads the record of a lock that is open, and whose file belongs to `lock_owner`.
+pub fn read_beside(lock: &Location, lock_owner: Option<u32>) -> Found {
     let parsed = |(text, author): (Vec<u8>, Author)| Ok((parse(&text)?, author));
     match text_of(lock, lock_owner).and_then(|read| read.map(parsed).transpose()) {
         Ok(None) => Found::Absent,
         Ok(Some((record, author))) => Found::Record(Box::new(record), author),
-        Err(why) => Found::Untrusted(format!("{}: {why}", path_of(lock).display())),
+        Err(why) => Found::Untrusted(format!("{}: {why}", path_of(lock.path()).display())),
     }
 }
 
 /// The record's bytes and author; `None` if there is none.
-fn text_of(lock: &Path, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, Author)>, String> {
-    let path = path_of(lock);
-    match careful_open().read(true).open(&path) {
-        Ok(file) => read_trusted(&path, &file, lock_owner).map(Some),
+fn text_of(lock: &Location, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, Author)>, String> {
+    match lock.folder().read(&lock.beside(ENDING)) {
+        Ok(file) => read_trusted(&path_of(lock.path()), &file, lock_owner).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if is_link_refusal(&error) => Err("is a symlink".into()),
         Err(error) => Err(error.to_string()),
@@ -194,33 +208,24 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
     }
 }
 
-/// Where the record of a lock is written, before it gets its name.
-fn unfinished(lock: &Path) -> PathBuf {
-    let mut name = path_of(lock).into_os_string();
-    name.push(".new");
-    name.into()
-}
-
 /// Writes the record beside the lock, which the caller holds.
 ///
 /// # Errors
 /// Those of creating, writing and renaming a file in the lock's folder.
-pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
-    let (path, temporary) = (path_of(lock), unfinished(lock));
+pub fn write(lock: &Location, record: &Record) -> io::Result<()> {
+    let (folder, unfinished) = (lock.folder(), lock.beside(UNFINISHED));
     let text = serde_json::to_vec(record).map_err(io::Error::other)?;
-    let create = || careful_open().write(true).create_new(true).mode(0o644).open(&temporary);
-    let mut file = match create() {
+    let mut file = match folder.create(&unfinished) {
         // What a killed holder left, or a planted link: make way, never follow.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&temporary)?;
-            create()?
+            folder.remove(&unfinished)?;
+            folder.create(&unfinished)?
         }
         created => created?,
     };
-    give_to_folder_owner(&file, &temporary);
-    let written = file.write_all(&text).and_then(|()| filesystem::replace(&temporary, &path));
+    let written = file.write_all(&text).and_then(|()| folder.replace(&unfinished, &lock.beside(ENDING)));
     if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+        let _ = folder.remove(&unfinished);
     }
     written
 }
@@ -228,11 +233,13 @@ pub fn write(lock: &Path, record: &Record) -> io::Result<()> {
 /// Removes the record of a lock that the caller holds, whosever it is, and one that was never finished.
 ///
 /// # Errors
-/// The path and the error of what cannot be removed.
-pub fn remove(lock: &Path) -> Result<(), (PathBuf, io::Error)> {
-    for path in [path_of(lock), unfinished(lock)] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err((path, error)),
+/// The record cannot be removed.
+pub fn remove(lock: &Location) -> Result<(), Error> {
+    for ending in [ENDING, UNFINISHED] {
+        match lock.folder().remove(&lock.beside(ending)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove the owner record of", lock.path(), error));
+            }
             _ => {}
         }
     }
@@ -241,11 +248,11 @@ pub fn remove(lock: &Path) -> Result<(), (PathBuf, io::Error)> {
 
 /// Removes the record of a lock whose file belongs to `lock_owner`, if `generation` is still its own. It is looked for in
 /// the bytes: nothing else of the record matters, and there is only one way to write it.
-pub fn remove_if_ours(lock: &Path, lock_owner: Option<u32>, generation: &str) {
+pub fn remove_if_ours(lock: &Location, lock_owner: Option<u32>, generation: &str) {
     let own = format!("\"generation\":\"{generation}\"");
     let is_ours = |(text, _): (Vec<u8>, Author)| memchr::memmem::find(&text, own.as_bytes()).is_some();
     if text_of(lock, lock_owner).is_ok_and(|read| read.is_some_and(is_ours)) {
-        let _ = fs::remove_file(path_of(lock));
+        let _ = lock.folder().remove(&lock.beside(ENDING));
     }
 }
 
@@ -314,13 +321,14 @@ mod tests {
     #[test]
     fn written_read_and_removed_only_by_its_generation() {
         let folder = tempfile::tempdir().unwrap();
-        let lock = folder.path().join("l");
+        let path = folder.path().join("l");
+        let lock = Location::open(&path).unwrap();
         write(&lock, &record()).unwrap();
-        assert_eq!(read(&lock, None).record(), Some(&record()));
+        assert_eq!(read(&path, None).record(), Some(&record()));
         remove_if_ours(&lock, None, "another");
-        assert!(path_of(&lock).exists());
+        assert!(path_of(&path).exists());
         remove_if_ours(&lock, None, "g");
-        assert_eq!(read(&lock, None), Found::Absent);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
+        assert_eq!(read(&path, None), Found::Absent);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
     }
 }

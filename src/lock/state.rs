@@ -172,8 +172,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
             return unreadable(Found::Absent, error.reason(), Obstacle::of(&error));
         }
     };
-    let owner = lock.as_ref().and_then(LockFile::owner);
-    let record = owner::read(path, owner);
+    let record = lock.as_ref().map_or_else(|| owner::read(path, None), LockFile::record);
     match judge(path, lock.as_ref(), &record, candidates) {
         Ok((state, waiters)) => {
             let kept_for = keeper::among(state.holders()).map(|(_, target)| target);
@@ -204,7 +203,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
         return is_absent.then(|| facts(State::Absent, record));
     }
     let lock = file::open_to_look(path).ok()?;
-    let record = owner::read(path, lock.owner());
+    let record = lock.record();
     let is_named_alive = hints(&record).into_iter().any(|pid| Identity::of(pid).is_some());
     if is_named_alive || is_open_elsewhere(lock.file()).ok()? {
         return None;

@@ -1,17 +1,24 @@
 //! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::statfs::{self, FsType};
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::io::retry_on_intr;
 
 use super::signals::{Ignored, Signal};
+use super::user;
+
+/// Mode bit: only owners may remove or rename entries.
+const STICKY: u32 = 0o1000;
 
 /// What identifies a file: device and inode number, as `stat(2)` says them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,21 +106,131 @@ fn named_in(table: &[(i64, &'static str)], kind: FsType) -> Option<&'static str>
     table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
 
-/// Opens a folder for nothing but to name what is in it: neither its being read nor listed is asked for.
-///
-/// # Errors
-/// Those of `open(2)`.
-pub fn open_folder(path: &Path) -> io::Result<OwnedFd> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    Ok(openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
-}
-
 /// Options for opening a path that somebody else may have put there: a symbolic link is refused (see
 /// [`is_link_refusal`]), a FIFO does not block, a terminal does not become ours, no child inherits the descriptor.
 pub fn careful_open() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits());
     options
+}
+
+/// An open folder, for naming what is in it: whatever its path comes to mean, it stays the same one.
+#[derive(Debug)]
+pub struct Folder(File);
+
+impl Folder {
+    /// The folder of what that path names, and the name in it. Of a path that ends in a slash the folder is itself.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn of(path: &Path) -> io::Result<(Self, OsString)> {
+        let bytes = path.as_os_str().as_bytes();
+        let (folder, name) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1));
+        let or_itself = |bytes: &[u8]| OsString::from_vec(if bytes.is_empty() { b".".into() } else { bytes.into() });
+        // Neither to read nor to list it is asked for.
+        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = openat(CWD, or_itself(folder), look, Mode::empty())?;
+        Ok((Self(folder.into()), or_itself(name)))
+    }
+
+    /// What a name in it stands for; a symbolic link stands for itself.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn look(&self, name: &OsStr) -> io::Result<Metadata> {
+        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        File::from(openat(&self.0, name, look, Mode::empty())?).metadata()
+    }
+
+    /// Opens a file in it for reading, as [`careful_open`] does.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn read(&self, name: &OsStr) -> io::Result<File> {
+        self.open(name, OFlags::RDONLY)
+    }
+
+    /// The same for reading and writing.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn write(&self, name: &OsStr) -> io::Result<File> {
+        self.open(name, OFlags::RDWR)
+    }
+
+    /// Creates a file in it, which is not there yet. What root creates in a user's own folder is given to that user, who
+    /// could not use it otherwise.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        let file = self.open(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+        if user::effective_uid() == 0
+            && let Ok(folder) = self.metadata()
+            && folder.uid() != 0
+            && folder.mode() & STICKY == 0
+        {
+            let _ = std::os::unix::fs::fchown(&file, Some(folder.uid()), Some(folder.gid()));
+        }
+        Ok(file)
+    }
+
+    fn open(&self, name: &OsStr, how: OFlags) -> io::Result<File> {
+        let how = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        Ok(retry_on_intr(|| openat(&self.0, name, how, Mode::from_raw_mode(0o644)))?.into())
+    }
+
+    /// Removes a file from it.
+    ///
+    /// # Errors
+    /// Those of `unlink(2)`.
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Gives a file the name `to` beside its own, which nothing may have yet.
+    ///
+    /// # Errors
+    /// Those of `link(2)`.
+    pub fn link(&self, name: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(linkat(&self.0, name, &self.0, to, AtFlags::empty())?)
+    }
+
+    /// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
+    ///
+    /// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
+    /// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock. What
+    /// cannot be removed (a folder) gets its name back.
+    ///
+    /// # Errors
+    /// Those of `renameat2(2)` and `rename(2)`.
+    pub fn replace(&self, new: &OsStr, old: &OsStr) -> io::Result<()> {
+        let rename = |flags| renameat_with(&self.0, new, &self.0, old, flags);
+        if rename(RenameFlags::NOREPLACE).is_ok() {
+            return Ok(());
+        }
+        match rename(RenameFlags::EXCHANGE) {
+            Ok(()) => self.remove(new).inspect_err(|_| {
+                let _ = rename(RenameFlags::EXCHANGE);
+            }),
+            // Removed meanwhile, or a file system that knows no such flags.
+            Err(_) => Ok(renameat(&self.0, new, &self.0, old)?),
+        }
+    }
+
+    /// Its owner, its mode.
+    ///
+    /// # Errors
+    /// Those of `fstat(2)`.
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// Opens a file that was named, through links, for reading: a FIFO is not waited on.
@@ -191,28 +308,6 @@ pub fn read_bounded(file: File, most: u64) -> io::Result<Vec<u8>> {
 /// Whether `error` says that a path was not opened because it is a symbolic link.
 pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ELOOP)
-}
-
-/// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
-///
-/// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
-/// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock. What cannot
-/// be removed (a folder) gets its name back.
-///
-/// # Errors
-/// Those of `renameat2(2)` and `rename(2)`.
-pub fn replace(new: &Path, old: &Path) -> io::Result<()> {
-    let exchange = || renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE);
-    if renameat_with(CWD, new, CWD, old, RenameFlags::NOREPLACE).is_ok() {
-        return Ok(());
-    }
-    match exchange() {
-        Ok(()) => fs::remove_file(new).inspect_err(|_| {
-            let _ = exchange();
-        }),
-        // Removed meanwhile, or a file system that knows no such flags.
-        Err(_) => fs::rename(new, old),
-    }
 }
 
 /// Moves a file's descriptor to the first free number from `lowest` on, or behind the standard streams where the limit of
@@ -321,7 +416,7 @@ mod tests {
         assert_eq!(named_in(NETWORK, FsType(0xEF53)), None);
         let file = File::open("/proc/self/stat").unwrap();
         assert_eq!((network_fs(&file).unwrap(), kernel_fs(&file).unwrap()), (None, Some("procfs")));
-        assert_eq!(kernel_fs(&open_folder(Path::new("")).unwrap()).unwrap(), None);
+        assert_eq!(kernel_fs(&Folder::of(Path::new("l")).unwrap().0).unwrap(), None);
     }
 
     #[test]
@@ -330,6 +425,21 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         assert!(is_link_refusal(&careful_open().read(true).open(&link).unwrap_err()));
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_as_the_kernel_does() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("l"), "").unwrap();
+        let of = |end: &str| Folder::of(&root.path().join(end));
+        let kind = |end: &str| of(end).map(|(folder, name)| folder.look(&name).map(|meta| meta.is_file()).ok());
+        assert_eq!(
+            [kind("l").unwrap(), kind("none").unwrap(), kind("").unwrap(), kind(".").unwrap(), kind("..").unwrap()],
+            [Some(true), None, Some(false), Some(false), Some(false)]
+        );
+        for end in ["l/", "l/.", "l/x"] {
+            assert_eq!(of(end).unwrap_err().kind(), io::ErrorKind::NotADirectory, "{end}");
+        }
     }
 
     #[test]
@@ -355,15 +465,16 @@ mod tests {
     fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+        let replace = || Folder::of(&new).unwrap().0.replace("new".as_ref(), "old".as_ref());
         for text in ["first", "second"] {
             fs::write(&new, text).unwrap();
-            replace(&new, &old).unwrap();
+            replace().unwrap();
             assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
         }
         fs::write(&new, "third").unwrap();
         fs::remove_file(&old).unwrap();
         fs::create_dir(&old).unwrap();
-        replace(&new, &old).unwrap_err();
+        replace().unwrap_err();
         assert!(old.is_dir() && new.is_file());
     }
 

@@ -134,7 +134,7 @@ mod tests {
         let own = Identity::own().unwrap();
         let parent = Identity::of(std::os::unix::process::parent_id().cast_signed()).unwrap();
         let holders = |boot_id: &str| {
-            owner::write(&path, &record_for(parent, boot_id)).unwrap();
+            owner::write(lock.location(), &record_for(parent, boot_id)).unwrap();
             all().unwrap().into_iter().find(|mark| mark.path == path).unwrap().holders
         };
         let mut both = vec![own, parent];

@@ -1,8 +1,9 @@
 //! Whose a process is: one of a user who has nothing to do with the bot is never stopped, and counts for a start only where
 //! something speaks for it.
 
-use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::fs::{self, Permissions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use crate::harness::{Background, PUBLIC, Test, alive, alone, token, wait_until};
 use crate::odd_processes::{NOBODY, public, start_as};
@@ -185,5 +186,46 @@ fn root_may_look_with_another_users_file() {
         // In a folder where anybody may write, nothing is believed.
         fs::set_permissions(test.path("."), fs::Permissions::from_mode(0o777)).unwrap();
         test.solobot("status").run().code(78).stderr_has(&["can be written by", "every user"]);
+    });
+}
+
+/// Root's new files become the user's where the folder is the user's: never in a folder that the path only leads to now.
+#[test]
+fn a_user_who_swaps_folders_gets_no_file_of_roots() {
+    alone(|test| {
+        test.mount_bind(".", PUBLIC);
+        for folder in ["theirs", "theirs/bot", "roots"] {
+            fs::create_dir(test.path(folder)).unwrap();
+        }
+        fs::set_permissions(test.path("roots"), Permissions::from_mode(0o700)).unwrap();
+        symlink(format!("{PUBLIC}/roots"), test.path("theirs/link")).unwrap();
+        for folder in ["theirs", "theirs/bot"] {
+            chown(test.path(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let bot = fs::File::open(test.path("theirs/bot")).unwrap();
+        let folders = [format!("/proc/self/fd/{}", bot.as_raw_fd()), test.name("roots")];
+        let swap = format!(
+            "import ctypes\nlibc, folder = ctypes.CDLL(None), b'{PUBLIC}/theirs/'\n\
+             while libc.renameat2(-100, folder + b'bot', -100, folder + b'link', 2) == 0: pass"
+        );
+        let mut command = test.command(&format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups python3 -c"));
+        command.arg(swap);
+        let mut swapper = test.start_command(command);
+        let mut created = [0, 0];
+        wait_until("there were new files in both folders often enough", || {
+            assert!(!swapper.has_ended(), "nothing is swapped");
+            let line = format!("acquire -n --lock-only -l {PUBLIC}/theirs/bot/bot.lock -- true");
+            let _ = test.solobot(&line).run().settled();
+            for (index, owner) in [NOBODY, 0].into_iter().enumerate() {
+                for entry in fs::read_dir(&folders[index]).unwrap().map(Result::unwrap) {
+                    let who = entry.metadata().unwrap().uid();
+                    assert_eq!(who, owner, "{} in {}", entry.file_name().display(), folders[index]);
+                    fs::remove_file(entry.path()).unwrap();
+                    created[index] += 1;
+                }
+            }
+            created.iter().all(|&count| count >= 30)
+        });
+        swapper.kill();
     });
 }

@@ -10,7 +10,7 @@ mod look;
 mod text;
 mod units;
 
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,7 @@ use super::view::lossy;
 use crate::base::error::{self, Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::lock::file::give_to_folder_owner;
-use crate::platform::filesystem::careful_open;
+use crate::platform::filesystem::Folder;
 use crate::process::program::Program;
 use crate::settings::{self, Context, Settings};
 
@@ -168,15 +167,15 @@ fn ask(scripts: &[PathBuf], context: &Context, notify: &mut dyn Notify) -> Resul
 /// Puts the text in place in one step: a reader finds nothing, or all of it.
 fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
     let failed = |source| NotWritten::Io { path: path.to_owned(), source };
-    let mut temporary = path.as_os_str().to_owned();
+    let (folder, name) = Folder::of(path).map_err(failed)?;
+    let mut temporary = name.clone();
     temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
     // A leftover of a dead process with our PID.
-    let _ = fs::remove_file(&temporary);
-    let file = careful_open().write(true).create_new(true).open(&temporary).map_err(failed)?;
-    let placed = fill(&file, &temporary, text)
-        .and_then(|()| if force { fs::rename(&temporary, path) } else { fs::hard_link(&temporary, path) });
-    let _ = fs::remove_file(&temporary);
+    let _ = folder.remove(&temporary);
+    let file = folder.create(&temporary).map_err(failed)?;
+    let placed = fill(&file, text)
+        .and_then(|()| if force { folder.replace(&temporary, &name) } else { folder.link(&temporary, &name) });
+    let _ = folder.remove(&temporary);
     placed.map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => NotWritten::Exists(path.to_owned()),
         _ => failed(source),
@@ -184,9 +183,8 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
 }
 
 /// Everybody may read it, whatever the umask says: it holds no secret, and the bot's unit may run as another user.
-fn fill(mut file: &File, path: &Path, text: &str) -> io::Result<()> {
+fn fill(mut file: &File, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.set_permissions(Permissions::from_mode(0o644))?;
-    give_to_folder_owner(file, path);
     file.sync_all()
 }

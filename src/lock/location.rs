@@ -1,0 +1,67 @@
+//! Where a lock lies: its folder, opened once, and its name in there.
+//!
+//! Invariant: whatever is opened, created, given away, renamed or removed for a lock is named relative to that descriptor. Who
+//! owns a folder above may make the path lead elsewhere at any moment, and would have it done there, with our rights. Whether
+//! the path still leads to the lock is asked by the path, of course.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::platform::filesystem::{self, Folder};
+
+/// A path, its folder and its name in it.
+#[derive(Debug)]
+pub struct Location {
+    path: PathBuf,
+    folder: Folder,
+    name: OsString,
+}
+
+impl Location {
+    /// Opens the folder, which must be one for files.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be opened, with `NotFound` if there is none; `KernelFs`.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (folder, name) = Folder::of(path).map_err(|error| Error::io("look at lock", path, error))?;
+        let location = Self { path: path.to_owned(), folder, name };
+        location.require_fs_for_files(&location.folder)?;
+        Ok(location)
+    }
+
+    /// Refuses procfs, sysfs and their like, where to create, to open or to write a file can have any effect. `file` is the
+    /// folder, or the lock: one file can be mounted alone.
+    ///
+    /// # Errors
+    /// `KernelFs`.
+    pub fn require_fs_for_files(&self, file: &impl AsFd) -> Result<(), Error> {
+        match filesystem::kernel_fs(file) {
+            Ok(Some(kind)) => Err(Error::KernelFs { path: self.path.clone(), kind }),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The path, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// The lock's name in it.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// The name of what lies beside the lock under its name and this ending.
+    pub fn beside(&self, ending: &str) -> OsString {
+        let mut name = self.name.clone();
+        name.push(ending);
+        name
+    }
+}
