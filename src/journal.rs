@@ -4,7 +4,7 @@
 //! has grown too long is renamed to `….1`, where it takes the place of an older one: two files are the most. Nothing here
 //! ever fails a command, and nothing here waits: a journal that cannot be written is not written.
 //!
-//! It holds no token and no environment: command lines do not go into it, and free text is masked.
+//! It holds no token and no environment: command lines do not go into it, and each line is masked as it is written.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -120,15 +120,15 @@ pub struct Event {
 impl Event {
     /// Now, of this bot.
     pub fn new(event: What, bot: &str) -> Self {
-        let bot = mask(bot).into_owned();
+        let bot = bot.to_owned();
         Self { schema: SCHEMA, time: Timestamp::now(), event, bot, lock: None, pid: None, seconds: None, detail: None }
     }
 
     /// Of this lock.
     #[must_use]
     pub fn lock(self, lock: &Path) -> Self {
-        let lock = mask(&lock.to_string_lossy()).into_owned().into();
-        Self { lock: Some(lock), ..self }
+        // JSON is UTF-8.
+        Self { lock: Some(lock.to_string_lossy().into_owned().into()), ..self }
     }
 
     /// Of this process.
@@ -145,11 +145,11 @@ impl Event {
         Self { seconds: Some(f64::from(millis) / 1000.0), ..self }
     }
 
-    /// In a few words; they are cut and masked.
+    /// In a few words; they are cut, and masked before: half a token would be known by nobody but its reader.
     #[must_use]
     pub fn detail(self, detail: &str) -> Self {
-        let short: String = detail.chars().take(200).collect();
-        Self { detail: Some(mask(&short).into_owned()), ..self }
+        let short: String = mask(detail).chars().take(200).collect();
+        Self { detail: Some(short), ..self }
     }
 }
 
@@ -217,10 +217,10 @@ impl Journal {
 }
 
 fn append(path: &Path, events: &[Event]) -> io::Result<()> {
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for event in events {
-        serde_json::to_writer(&mut lines, event)?;
-        lines.push(b'\n');
+        lines.push_str(&mask(&serde_json::to_string(event)?));
+        lines.push('\n');
     }
     let mut options = filesystem::careful_open();
     options.append(true).create(true).mode(0o644);
@@ -236,7 +236,7 @@ fn append(path: &Path, events: &[Event]) -> io::Result<()> {
         file = open(path, &options)?.0;
     }
     // One write: a shorter one than asked for (a full disk) leaves a broken line, which readers skip.
-    file.write(&lines).map(drop)
+    file.write(lines.as_bytes()).map(drop)
 }
 
 /// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted. Says its
@@ -327,8 +327,15 @@ mod tests {
     #[test]
     fn no_token_gets_in() {
         let token = format!("{}:{}", 123_456_789, "A".repeat(35));
+        let folder = tempfile::tempdir().unwrap();
+        let journal = journal(&folder);
         let event = Event::new(What::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
-        assert!(!serde_json::to_string(&event).unwrap().contains("AAAA"));
+        journal.append(&event);
+        // Where its end is cut off it is no token any more.
+        journal.append(&event.detail(&format!("{}{token}", "-".repeat(170))));
+        let text = std::fs::read_to_string(journal.path().unwrap()).unwrap();
+        assert!(text.contains("/tmp/123456789:…") && !text.contains("AAAA"), "{text}");
+        assert_eq!(journal.read().events.len(), 2);
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //! Nothing here is set up before it is needed: the log only if it was asked for, color-eyre only when there is a bug to
 //! report.
 
+use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 
 use color_eyre::config::HookBuilder;
 use tracing_subscriber::EnvFilter;
 
+use crate::base::secret::mask;
 use crate::cli::Global;
 use crate::report::{Report, style};
 
@@ -20,10 +22,25 @@ pub fn start(global: &Global, report: &Report) {
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(std::io::stderr)
+        .with_writer(|| Masked)
         .with_ansi(report.has_colour())
         .with_target(false);
     if global.json { log.json().init() } else { log.init() }
+}
+
+/// stderr, where tokens are masked: the log names folders and locks too.
+struct Masked;
+
+impl Write for Masked {
+    /// Takes all of it: the log writes an event at once.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(mask(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Lets a panic be shown by color-eyre, which is set up only then.

@@ -228,8 +228,10 @@ pub const ENDED: &str = "a process that has ended since";
 /// table's is cut to the terminal's width, a program's is whole.
 pub fn shortened(command: &str) -> String {
     const LONGEST: usize = 160;
+    // First: half a token would be known by nobody but its reader.
+    let command = mask(command);
     if command.chars().count() <= LONGEST {
-        return command.to_owned();
+        return command.into_owned();
     }
     command.chars().take(LONGEST - 1).chain(['…']).collect()
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::author::Author;
 use super::location::Location;
+use crate::base::secret::mask;
 use crate::platform::filesystem::is_link_refusal;
 use crate::platform::identity::Identity;
 use crate::platform::user;
@@ -214,7 +215,8 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
 /// Those of creating, writing and renaming a file in the lock's folder.
 pub fn write(lock: &Location, record: &Record) -> io::Result<()> {
     let (folder, unfinished) = (lock.folder(), lock.beside(UNFINISHED));
-    let text = serde_json::to_vec(record).map_err(io::Error::other)?;
+    // A bot, its folder and its lock may all be named by a token.
+    let text = mask(&serde_json::to_string(record).map_err(io::Error::other)?).into_owned();
     let mut file = match folder.create(&unfinished) {
         // What a killed holder left, or a planted link: make way, never follow.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -223,7 +225,7 @@ pub fn write(lock: &Location, record: &Record) -> io::Result<()> {
         }
         created => created?,
     };
-    let written = file.write_all(&text).and_then(|()| folder.replace(&unfinished, &lock.beside(ENDING)));
+    let written = file.write_all(text.as_bytes()).and_then(|()| folder.replace(&unfinished, &lock.beside(ENDING)));
     if written.is_err() {
         let _ = folder.remove(&unfinished);
     }

@@ -16,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::base::error::{Expected, quoted};
 use crate::base::exit::Exit;
+use crate::base::secret::mask;
 
 use super::argv::{Runner, base, has_script_extension, wrapper};
 
@@ -304,7 +305,8 @@ impl Program {
         let folder = || path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let name = if matches!(own.as_str(), "__main__" | "index") { folder().unwrap_or(own) } else { own };
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
-        let name: String = name.chars().map(plain).collect();
+        // First: with a dash for its colon it would be no token any more.
+        let name: String = mask(&name).chars().map(plain).collect();
         let name = name.trim_matches('-');
         if name.is_empty() { "bot".to_owned() } else { name.to_owned() }
     }

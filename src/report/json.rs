@@ -1,5 +1,8 @@
 //! Outcomes and errors as one JSON object: `"schema": 1`, field names are the words of `docs/src/concepts.md`
 //! and described in `docs/schema`.
+//!
+//! Invariant: all that is printed comes from [`line()`], which masks tokens, whatever was named by one: a folder, a lock, a
+//! bot.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
@@ -11,15 +14,21 @@ use crate::commands::{self, Outcome, acquire, doctor, release};
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
 
-/// What `status` sees, as an object.
+/// What `status` sees, as an object that is not masked yet.
 pub fn status(seen: &commands::status::Outcome) -> Option<Value> {
     serde_json::to_value(seen).ok().map(with_schema)
 }
 
-/// An outcome as an object; `None` for one that says nothing.
-pub fn outcome(outcome: &Outcome) -> Option<Value> {
+/// An object as it is printed: in one line, tokens masked. In JSON's own text a token is what it is anywhere else, as
+/// nothing in it needs an escape; and what takes its secret's place needs none either.
+pub fn line(value: &Value) -> String {
+    format!("{}\n", mask(&value.to_string()))
+}
+
+/// An outcome as it is printed; `None` for one that says nothing.
+pub fn outcome(outcome: &Outcome) -> Option<String> {
     let value = match outcome {
-        Outcome::Status(seen) => return status(seen),
+        Outcome::Status(seen) => return status(seen).as_ref().map(line),
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
         Outcome::Doctor(doctor::Outcome::Explained(code)) => {
@@ -43,7 +52,7 @@ pub fn outcome(outcome: &Outcome) -> Option<Value> {
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
         Outcome::Acquire(acquire::Outcome::Ended(_)) | Outcome::Keeper => return None,
     };
-    Some(with_schema(value))
+    Some(line(&with_schema(value)))
 }
 
 fn release(outcome: &release::Outcome) -> Value {
@@ -60,15 +69,14 @@ fn release(outcome: &release::Outcome) -> Value {
     value
 }
 
-/// An error as an object.
-pub fn error(error: &Error) -> Value {
+/// An error as it is printed.
+pub fn error(error: &Error) -> String {
     usage_or_error(error.exit().code(), error.kind(), &error.to_string(), &error.hints())
 }
 
 /// The same from its parts.
-pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> Value {
-    let hints: Vec<_> = hints.iter().map(|hint| mask(hint)).collect();
-    with_schema(json!({ "error": { "code": code, "kind": kind, "message": mask(message), "hints": hints } }))
+pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> String {
+    line(&with_schema(json!({ "error": { "code": code, "kind": kind, "message": message, "hints": hints } })))
 }
 
 fn with_schema(value: Value) -> Value {

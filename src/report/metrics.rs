@@ -3,13 +3,18 @@
 //! `node_exporter`'s textfile collector and `promtool` read the older Prometheus text, where a counter's name must end in
 //! `_total` with its TYPE line, in OpenMetrics it must not there. Every family is a gauge, which is written the same way in
 //! both; and what is counted in logs and in a journal that are rotated away does go down.
+//!
+//! A bot may be named by a token: what names it in a sample is masked, and still tells it from every other bot.
 
+use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::iter;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::base::secret::mask;
 use crate::commands::metrics::{BotMetrics, Outcome};
 use crate::conflicts::patterns::Kind;
 
@@ -19,9 +24,9 @@ const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unloc
 /// All families, each with its samples together, and the end mark.
 pub fn text(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let bots = &outcome.bots;
+    let bots = &labelled(&outcome.bots);
     let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
-        bots.iter().filter_map(|bot| Some((label("bot", &bot.label), value(bot)?))).collect()
+        bots.iter().filter_map(|(label, bot)| Some((label.clone(), value(bot)?))).collect()
     };
     let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == "stale"));
     let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
@@ -91,18 +96,32 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     written
 }
 
-fn states(bots: &[BotMetrics]) -> Vec<(String, u64)> {
-    let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.label);
+/// Each bot with the label that all its samples have. Two tokens of one bot differ in what is masked, and a sample that
+/// comes twice makes its reader refuse them all.
+fn labelled(bots: &[BotMetrics]) -> Vec<(String, &BotMetrics)> {
+    let mut taken = BTreeSet::new();
+    let mut of = |bot: &BotMetrics| {
+        let masked = mask(&bot.label);
+        let numbered = (2..).map(|number| format!("{masked} {number}"));
+        let name = iter::once(masked.to_string()).chain(numbered).find(|name| !taken.contains(name));
+        let name = name.unwrap_or_default();
+        let label = label("bot", &name);
+        taken.insert(name);
+        label
+    };
+    bots.iter().map(|bot| (of(bot), bot)).collect()
+}
+
+fn states(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
+    let of = |(bot_label, bot): &(String, &BotMetrics)| {
         let seen = bot.lock_state;
         STATES.map(|state| (format!("{bot_label},{}", label("state", state)), u64::from(seen == state)))
     };
     bots.iter().flat_map(of).collect()
 }
 
-fn errors(bots: &[BotMetrics]) -> Vec<(String, u64)> {
-    let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.label);
+fn errors(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
+    let of = |(bot_label, bot): &(String, &BotMetrics)| {
         let counts = bot.errors;
         Kind::ALL
             .iter()
@@ -112,9 +131,8 @@ fn errors(bots: &[BotMetrics]) -> Vec<(String, u64)> {
     bots.iter().flat_map(of).collect()
 }
 
-fn events(bots: &[BotMetrics]) -> Vec<(String, u64)> {
-    let of = |bot: &BotMetrics| {
-        let bot_label = label("bot", &bot.label);
+fn events(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
+    let of = |(bot_label, bot): &(String, &BotMetrics)| {
         bot.events
             .iter()
             .map(|(event, count)| (format!("{bot_label},{}", label("event", event)), *count))
@@ -176,5 +194,29 @@ mod tests {
         }
         assert!(text.ends_with("\n# EOF\n"));
         assert!(!text.contains("lock_age_seconds{"));
+    }
+
+    #[test]
+    fn two_tokens_of_one_bot_stay_two_bots() {
+        let named = |secret: char| BotMetrics {
+            name: String::new(),
+            label: format!("{}:{}", 123_456_789, secret.to_string().repeat(35)),
+            instances: 1,
+            probable: 0,
+            lock_state: "free",
+            lock_age: None,
+            waiters: 0,
+            webhook_set: None,
+            errors: None,
+            last_conflict: None,
+            logs_readable: true,
+            events: Vec::new(),
+        };
+        let time = "2026-01-10T15:30:00Z".parse().unwrap();
+        let bots = vec![named('A'), named('B')];
+        let text = text(&Outcome { time, uninspected: 0, bots, broken_events: 0, output: None });
+        let samples = text.lines().filter(|line| line.starts_with("solobot_instances{"));
+        let wanted = ["solobot_instances{bot=\"123456789:…\"} 1", "solobot_instances{bot=\"123456789:… 2\"} 1"];
+        assert_eq!(samples.collect::<Vec<_>>(), wanted);
     }
 }

@@ -25,7 +25,6 @@ use clap::error::ErrorKind;
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::base::secret::mask;
 use crate::cli::Global;
 use crate::commands::Outcome;
 use crate::commands::metrics::NotWritten;
@@ -89,7 +88,7 @@ impl Report {
 
     fn print(&self, outcome: &Outcome) -> io::Result<()> {
         if self.global.json {
-            return json::outcome(outcome).map_or(Ok(()), |value| style::to_stdout(&format!("{value}\n"), false));
+            return json::outcome(outcome).map_or(Ok(()), |line| style::to_stdout(&line, false));
         }
         let speaks = !self.global.quiet;
         let text = match outcome {
@@ -137,7 +136,7 @@ impl Report {
         self.progress.clear();
         self.watching.leave();
         if self.global.json {
-            let _ = style::to_stdout(&format!("{}\n", json::error(error)), false);
+            let _ = style::to_stdout(&json::error(error), false);
         } else if let Error::Bug(message) = error {
             style::to_stderr(&format!("{}\n", crate::telemetry::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
@@ -232,10 +231,9 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
     if args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json") {
         let message = error.render().to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let value = json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints);
-        let _ = style::to_stdout(&format!("{value}\n"), false);
+        let _ = style::to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints), false);
     } else {
-        let text = format!("{}{}", mask(&error.render().ansi().to_string()), human::hint_lines(&hints));
+        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

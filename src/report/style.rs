@@ -1,4 +1,7 @@
 //! Colour, decided once, and styles named by meaning. Everything is readable without.
+//!
+//! All text for people goes out here, and here its tokens are masked, whatever they name. [`write_raw`] is for what is no
+//! text: it masks nothing.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -6,6 +9,7 @@ use std::os::fd::AsFd;
 use anstyle::{AnsiColor, Style};
 
 use crate::base::env;
+use crate::base::secret::mask;
 use crate::cli::Color;
 use crate::platform::poll;
 
@@ -69,7 +73,7 @@ pub fn is_read() -> bool {
 
 /// Writes to stderr. Where nobody reads it, nothing is lost but the message.
 pub fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(mask(text).as_bytes());
 }
 
 /// Writes a notice to stderr only if that does not block: a full pipe that nobody reads must not keep a bot from its
@@ -82,9 +86,10 @@ pub fn notice(text: &str, colour: bool) {
 
 fn write(stream: &mut impl Write, text: &str, colour: bool) -> io::Result<()> {
     if colour {
-        stream.write_all(text.as_bytes())?;
+        stream.write_all(mask(text).as_bytes())?;
     } else {
-        stream.write_all(anstream::adapter::strip_str(text).to_string().as_bytes())?;
+        // Afterwards: what was styled in part is in one piece then.
+        stream.write_all(mask(&anstream::adapter::strip_str(text).to_string()).as_bytes())?;
     }
     stream.flush()
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::style::{self, FAINT, paint};
 use super::{json, status, table};
 use crate::base::env;
+use crate::base::secret::mask;
 use crate::cli::Global;
 use crate::commands::status::Outcome;
 use crate::platform::terminal;
@@ -56,7 +57,7 @@ impl Watching {
         }
         let is_first = self.last.replace(essence).is_none();
         if global.json {
-            return style::to_stdout(&format!("{value}\n"), false);
+            return style::to_stdout(&json::line(&value), false);
         }
         let gap = if is_first { "" } else { "\n" };
         style::to_stdout(&format!("{gap}{}", text(seen, terminal::width(&io::stdout()), global)), colour)
@@ -90,7 +91,9 @@ fn can_draw() -> bool {
 fn text(seen: &Outcome, width: Option<usize>, global: &Global) -> String {
     let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
     let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
-    format!("{time}\n{}", status::status(seen, width, global.verbose > 0))
+    let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0));
+    // Before it is folded: a token in two lines is known by nobody but its reader.
+    mask(&text).into_owned()
 }
 
 fn plain_unless(colour: bool, text: String) -> String {

@@ -25,6 +25,7 @@ use super::tokens;
 use super::trust::Access;
 use crate::base::duration::Limit;
 use crate::base::env;
+use crate::base::secret::mask;
 use crate::lock::layouts;
 use crate::platform::user;
 use crate::process::program::{Args, Program};
@@ -106,10 +107,11 @@ impl Bot {
         self.withheld.contains(&key)
     }
 
-    /// Its name in an owner record: the one that it has in the file, else its program's file, as layout B writes it.
+    /// Its name in an owner record: the one that it has in the file, else its program's file, as layout B writes it;
+    /// tokens masked, as in the whole record.
     pub fn recorded_name(&self) -> String {
         let program = self.program.as_ref().filter(|_| !self.configured);
-        program.map_or_else(|| self.name.clone(), Program::file_name)
+        mask(&program.map_or_else(|| self.name.clone(), Program::file_name)).into_owned()
     }
 
     /// The one of the bots that a bare name means which runs this program, from `cwd`: its lock lies in its own folder, not

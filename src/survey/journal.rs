@@ -1,4 +1,4 @@
-//! Which of the journal's events are a bot's.
+//! Which of the journal's events are a bot's. The journal has names and locks with their tokens masked.
 
 use std::path::{Path, PathBuf};
 

@@ -73,6 +73,7 @@ mod telegram_probes;
 mod telegram_routes;
 mod telegram_secrets;
 mod telegram_webhook;
+mod token_names;
 mod tree;
 mod unlocked;
 mod watch;

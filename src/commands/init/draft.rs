@@ -64,6 +64,12 @@ impl Entry {
         }
     }
 
+    /// Whether a file or a folder that it names is itself named by a token.
+    fn has_token(&self) -> bool {
+        let paths = [&self.dir, &self.program].into_iter().chain(&self.lock).chain(&self.env_file).chain(&self.logs);
+        paths.into_iter().any(|path| mask(path) != path.as_str())
+    }
+
     fn default_lock_dir(&self, dir: &Path) -> PathBuf {
         match self.key {
             "script" => dir.join(&self.program).parent().unwrap_or(Path::new("/")).to_owned(),
@@ -89,6 +95,14 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
     give_locks(&mut entries);
     for entry in &mut entries {
         relate(entry, folder);
+        if entry.has_token() {
+            entry.doubtful = true;
+            entry.evidence.push(
+                "a path of it has a token in it, which every user here can read, and which is not written here: rename \
+                 it, then let solobot init draft it again"
+                    .into(),
+            );
+        }
     }
     entries
 }
@@ -268,7 +282,8 @@ fn name(entries: &mut [Entry]) {
             "script" => Path::new(&entry.program).parent().map_or_else(PathBuf::new, Path::to_owned),
             _ => PathBuf::from(&entry.dir),
         };
-        let called = entry.called.clone();
+        let masked = mask(&entry.called);
+        let called = if masked == entry.called.as_str() { entry.called.clone() } else { plain(&masked) };
         let folder = plain(&own.file_name().unwrap_or_default().to_string_lossy());
         let wanted = [called.clone(), folder.clone(), format!("{folder}-{called}")];
         let mut wanted = wanted.into_iter().filter(|name| !name.is_empty());
@@ -283,7 +298,9 @@ fn name(entries: &mut [Entry]) {
 
 /// What TOML takes for a key without quotes.
 pub fn plain(text: &str) -> String {
-    let dashed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    // Masked first: with a dash for its colon it would be no token any more.
+    let dashed: String =
+        mask(text).chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
     dashed.trim_matches('-').to_owned()
 }
 

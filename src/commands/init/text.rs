@@ -1,5 +1,5 @@
 //! Entries become TOML with comments. What is not ours (command lines, paths) is written as one line without control
-//! characters, tokens masked.
+//! characters. In the whole text tokens are masked: entries that would be wrong then are comments.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
             format!("not every process could be inspected ({} could not): sudo may find more bots", seen.uninspected);
         let _ = write!(text, "\n{}", comment(&said));
     }
-    text + REST
+    mask(&(text + REST)).into_owned()
 }
 
 fn entry(entry: &Entry) -> String {
@@ -93,7 +93,7 @@ fn entry(entry: &Entry) -> String {
 /// A comment in one line.
 fn comment(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("# {}\n", mask(&line))
+    format!("# {line}\n")
 }
 
 fn string(text: &str) -> String {
