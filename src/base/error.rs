@@ -113,16 +113,22 @@ pub fn exit_of_io(error: &io::Error) -> Exit {
     }
 }
 
+/// What to do where no process and no thread can be started.
+pub const MORE_PROCESSES: &str = "raise the limit of processes and threads: ulimit -u 4096; for a unit of systemd, of a container: TasksMax=, pids.max";
+
 /// What to do about a system call's error, where the error alone says it.
 pub fn hints_of_io(error: &io::Error) -> Vec<String> {
     match error.raw_os_error() {
         Some(EMFILE) => vec!["raise the limit of open files: ulimit -n 1024".into()],
+        Some(EAGAIN) => vec![MORE_PROCESSES.into()],
         _ => Vec::new(),
     }
 }
 
 /// A descriptor that is not open: `EBADF`, the same on every Linux.
 const EBADF: i32 = 9;
+/// No process or thread more is allowed: `EAGAIN`, the same on every Linux.
+const EAGAIN: i32 = 11;
 /// Too many open files: `EMFILE`, the same on every Linux.
 const EMFILE: i32 = 24;
 

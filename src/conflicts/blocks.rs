@@ -59,7 +59,8 @@ pub fn file(
     let marks_of = |number, scanner: &mut Scanner, buffer: &mut Vec<u8>| reader(number).scan(scanner, buffer);
     thread::scope(|scope| {
         if thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
-            scope.spawn(|| {
+            // No second thread, no harm: the first does it all.
+            let _ = thread::Builder::new().spawn_scoped(scope, || {
                 let (mut scanner, mut buffer) = (new_scanner(), Vec::new());
                 while let Some(number) = queue.take_when_there_is_room() {
                     queue.put(number, marks_of(number, &mut scanner, &mut buffer));

@@ -1,7 +1,8 @@
-//! The addresses of a self-hosted Bot API server, to recognise a bot's connections to it.
+//! Addresses of names: of a self-hosted Bot API server, to recognise a bot's connections to it, and of whatever is asked.
 //!
-//! Invariant: [`known`] sends nothing and does not touch the resolver; only [`looked_up`] does, and it is bounded.
+//! Invariant: [`known`] sends nothing and does not touch the resolver; only [`resolve`] does, and it is bounded.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
@@ -28,16 +29,36 @@ pub fn known(server: &BaseUrl) -> Option<Vec<SocketAddr>> {
 
 /// The addresses that the resolver knows, if it answers in time.
 pub fn looked_up(server: &BaseUrl, within: Duration) -> Option<Vec<SocketAddr>> {
-    let (send, receive) = mpsc::sync_channel(1);
-    let (host, port) = (server.host().to_owned(), server.port());
-    nss::use_what_is_linked_in();
-    thread::spawn(move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter).unwrap_or_default();
-        // Nobody waits any more: the answer came too late.
-        let _ = send.send(found);
-    });
-    let found = receive.recv_timeout(within).ok()?;
+    let found = resolve(server.host(), server.port(), within).ok()?;
     (!found.is_empty()).then(|| with_port(found.into_iter().map(|address| address.ip()).collect(), server.port()))
+}
+
+/// Why a name has no addresses.
+#[derive(Debug)]
+pub enum Unresolved {
+    /// The resolver did not answer in time.
+    Late,
+    /// It says why not.
+    Refused(io::Error),
+    /// No thread can be had, without which its wait would be bounded by nothing.
+    NoThread(io::Error),
+}
+
+/// Asks the resolver, which knows no limit of time: in a thread that is left to itself when the time is over.
+///
+/// # Errors
+/// [`Unresolved`].
+pub fn resolve(host: &str, port: u16, within: Duration) -> Result<Vec<SocketAddr>, Unresolved> {
+    let (send, receive) = mpsc::sync_channel(1);
+    let host = host.to_owned();
+    nss::use_what_is_linked_in();
+    let ask = move || {
+        // Nobody waits any more: the answer came too late.
+        let _ = send.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    };
+    // Not `thread::spawn`, which panics where the limit of processes is reached.
+    thread::Builder::new().spawn(ask).map_err(Unresolved::NoThread)?;
+    receive.recv_timeout(within).map_err(|_| Unresolved::Late)?.map_err(Unresolved::Refused)
 }
 
 fn with_port(ips: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {

@@ -8,12 +8,15 @@ use std::path::PathBuf;
 
 use super::base_url::{self, BaseUrl};
 use super::proxy;
-use crate::base::error::{Expected, quoted};
+use crate::base::error::{Expected, MORE_PROCESSES, quoted};
 use crate::base::exit::Exit;
 use crate::base::secret::{Token, mask};
 
 /// How much of a foreign text an error repeats, in characters.
 const LONGEST: usize = 300;
+
+/// How the reason begins where a name was not looked up since no thread can be had.
+pub const NO_THREAD: &str = "no thread can be started";
 
 /// A step on the way to an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -318,6 +321,9 @@ impl Expected for Error {
 }
 
 fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
+    if why.starts_with(NO_THREAD) {
+        return vec![MORE_PROCESSES.into()];
+    }
     let host = server.host();
     match step {
         Step::Dns => vec![format!("can this machine look up names? to find out: getent hosts {host}")],

@@ -18,21 +18,24 @@ use serde::Serialize;
 use ureq::config::Config;
 use ureq::http::{Uri, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
     Transport,
 };
 use ureq::{Agent, ProxyProtocol};
 
+use super::addresses::{self, Unresolved};
 use super::base_url::BaseUrl;
-use super::errors::{Error, Step};
+use super::errors::{Error, NO_THREAD, Step};
 use super::proxy::{self, Protocol, Proxy};
 use crate::base::env::Vars;
-use crate::platform::nss;
+use crate::base::error::plain;
 
 /// No answer to what solobot asks is nearly as long.
 const MAX_ANSWER: u64 = 1024 * 1024;
+/// The library takes no more for one name.
+const MAX_ADDRESSES: usize = 16;
 /// No file of certificates is longer.
 const MAX_CERTIFICATES: u64 = 16 * 1024 * 1024;
 
@@ -121,7 +124,7 @@ impl Http {
                 .chain(mark(Place::Connected))
                 .chain(RustlsConnector::default())
                 .chain(mark(Place::Secured));
-        let resolver = MarkingResolver { steps: steps.clone(), inner: DefaultResolver::default() };
+        let resolver = MarkingResolver { steps: steps.clone() };
         Ok(Self { agent: Agent::with_parts(config, connector, resolver), steps, timeout: route.timeout, proxy })
     }
 
@@ -264,11 +267,10 @@ impl<In: Transport> Connector<In> for Mark {
     }
 }
 
-/// Looks names up as usual, and notes that it does.
+/// Looks names up, and notes that it does. Not by the library's own resolver, which panics where no thread can be had.
 #[derive(Debug)]
 struct MarkingResolver {
     steps: Steps,
-    inner: DefaultResolver,
 }
 
 impl Resolver for MarkingResolver {
@@ -279,12 +281,22 @@ impl Resolver for MarkingResolver {
         self.steps.set(if is_proxy { Step::Proxy } else { Step::Dns });
         // An address needs no resolver, and not the thread that bounds its wait.
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        if let (Ok(ip), Some(port)) = (host.parse::<IpAddr>(), uri.port_u16()) {
-            let mut addresses = self.empty();
-            addresses.push(SocketAddr::new(ip, port));
-            return Ok(addresses);
-        }
-        nss::use_what_is_linked_in();
-        self.inner.resolve(uri, config, timeout)
+        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default);
+        let found = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, port)],
+            Err(_) => addresses::resolve(host, port, *timeout.after).map_err(|why| unresolved(why, timeout.reason))?,
+        };
+        let mut addresses = self.empty();
+        found.into_iter().take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
+        if addresses.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(addresses) }
+    }
+}
+
+fn unresolved(why: Unresolved, reason: ureq::Timeout) -> ureq::Error {
+    match why {
+        Unresolved::Late => ureq::Error::Timeout(reason),
+        Unresolved::Refused(error) => ureq::Error::Io(error),
+        Unresolved::NoThread(error) => ureq::Error::Io(io::Error::other(format!("{NO_THREAD}: {}", plain(&error)))),
     }
 }

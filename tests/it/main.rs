@@ -44,6 +44,7 @@ mod leases;
 mod metrics;
 mod mistakes;
 mod no_orphan;
+mod no_thread;
 mod odd_processes;
 mod origin_roots;
 mod origin_trees;

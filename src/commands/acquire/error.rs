@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::duration::Limit;
-use crate::base::error::{Expected, plain, typed};
+use crate::base::error::{Expected, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::commands::view::{Beside, Holding, shortened};
 use crate::process::origin::kill_by_hand;
@@ -213,6 +213,7 @@ impl Expected for Error {
                     let inside = Path::new(command).join("main.py");
                     vec![format!("name the program in it: solobot acquire -- python3 {}", inside.display())]
                 }
+                io::ErrorKind::WouldBlock => hints_of_io(source),
                 io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
                 _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
             },

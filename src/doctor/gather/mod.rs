@@ -9,7 +9,6 @@ mod traces;
 mod view;
 
 use std::io;
-use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ impl Closer<'_> {
     /// `/proc` cannot be read.
     pub fn look_at(&mut self, survey: &Survey, targets: &[Target<'_>]) -> io::Result<Facts> {
         thread::scope(|scope| {
-            let asked: Vec<_> = targets.iter().map(|target| scope.spawn(|| target.remote.way.ask())).collect();
+            let asked: Vec<_> = targets.iter().map(|target| target.remote.way.ask_meanwhile(scope)).collect();
             let mut facts = facts_of(survey);
             let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
             let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
@@ -105,8 +104,7 @@ impl Closer<'_> {
                 survey.bots.iter().map(|bot| targets[bot.asked].remote.servers.clone()).collect();
             self.look_beyond(&mut facts, &servers)?;
             for (at, asked) in asked.into_iter().enumerate() {
-                // "Not asked" would be a false answer: the run has failed.
-                let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let telegram = asked();
                 if let Some(first) = survey.bots.iter().position(|bot| bot.asked == at) {
                     facts.bots[first].telegram = telegram;
                 }
@@ -122,7 +120,7 @@ impl Closer<'_> {
     /// `/proc` cannot be read.
     pub fn look_around(&mut self, survey: &Survey, ambient: &Target<'_>) -> io::Result<Facts> {
         thread::scope(|scope| {
-            let asked = scope.spawn(|| ambient.remote.way.ask());
+            let asked = ambient.remote.way.ask_meanwhile(scope);
             let mut facts = facts_of(survey);
             let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
             for (found, own) in survey.bots.iter().zip(&traces) {
@@ -136,7 +134,7 @@ impl Closer<'_> {
             facts.bots.extend(alone);
             let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
             self.look_beyond(&mut facts, &servers)?;
-            let telegram = asked.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let telegram = asked();
             if let Some(at) = owner {
                 facts.bots[at].telegram = telegram;
             }

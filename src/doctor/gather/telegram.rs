@@ -1,5 +1,8 @@
 //! What Telegram says of a bot: two harmless questions, each asked once.
 
+use std::panic::resume_unwind;
+use std::thread::{Builder, Scope};
+
 use super::super::facts::{Answer, Telegram};
 use crate::telegram::api::Client;
 use crate::telegram::errors::Error;
@@ -17,6 +20,16 @@ pub enum Way<'a> {
 }
 
 impl Way<'_> {
+    /// Asks in a thread of its own; the answer is had by a call. Where no thread can be had, that call asks.
+    pub fn ask_meanwhile<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> impl FnOnce() -> Telegram + 'scope {
+        let thread = Builder::new().spawn_scoped(scope, || self.ask());
+        move || match thread {
+            // "Not asked" would be a false answer: the run has failed.
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => self.ask(),
+        }
+    }
+
     /// Asks, as long as the client's time-out allows.
     pub fn ask(&self) -> Telegram {
         let client = match self {
