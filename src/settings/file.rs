@@ -2,7 +2,7 @@
 //!
 //! `--config` or `SOLOBOT_CONFIG`, else the current folder and up, `~/.config/solobot/`, `/etc/solobot/`. The first hit
 //! wins, nothing is merged. The search upward ends at the home folder and before another file system; it costs two
-//! system calls a folder.
+//! system calls a folder. It passes over what a stranger has put into a folder that everybody may write, as `/tmp` is.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -15,9 +15,11 @@ use super::context::Context;
 use super::error::Error;
 use super::provenance::Origin;
 use super::schema::{Fault, Schema, line_at};
-use super::trust::{Access, Refusal, open_found};
+use super::trust::{Access, Refusal, is_strangers, open_found};
+use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::filesystem::{open_without_waiting, read_bounded};
+use crate::platform::user;
 
 /// The file's name in each folder.
 pub const NAME: &str = "solobot.toml";
@@ -38,11 +40,11 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that counts for this run, if there is one.
+    /// The file that counts for this run, if there is one. What is passed over is told in `warnings`.
     ///
     /// # Errors
     /// If it cannot be read, is not to be trusted, or is wrong.
-    pub fn find(named: Option<&Path>, context: &Context) -> Result<Option<Self>, Error> {
+    pub fn find(named: Option<&Path>, context: &Context, warnings: &mut Vec<String>) -> Result<Option<Self>, Error> {
         if let Some(path) = named {
             let path = context.cwd.join(path);
             return match open_without_waiting(&path) {
@@ -53,10 +55,11 @@ impl ConfigFile {
                 Err(source) => Err(Error::Unreadable { path, source }),
             };
         }
-        for path in upward(context).chain(installed(context)) {
+        for (path, may_be_passed_over) in upward(context).chain(installed(context)) {
             match open_found(&path, context.caller) {
                 Ok(None) => {}
                 Ok(Some((file, access))) => return Self::read(path, file, access).map(Some),
+                Err(_) if may_be_passed_over && is_strangers(&path, context) => warnings.push(passed_over(&path)),
                 Err(Refusal::NotAFile(what)) => return Err(Error::NotAFile { path, what, is_named: false }),
                 Err(Refusal::Distrust { reason, chmod }) => return Err(Error::Untrusted { path, reason, chmod }),
                 Err(Refusal::Io(source)) => return Err(Error::Unreadable { path, source }),
@@ -136,25 +139,37 @@ fn read_text(file: File) -> io::Result<String> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-/// solobot.toml in the current folder and the ones above it.
-fn upward(context: &Context) -> impl Iterator<Item = PathBuf> {
+fn passed_over(path: &Path) -> String {
+    let owner = fs::symlink_metadata(path).map_or_else(|_| "another user".into(), |meta| user::name(meta.uid()));
+    format!(
+        "{} is passed over: {owner} has put it into a folder that every user can write; if you trust it, name it: \
+         solobot -c {} …",
+        quoted(path),
+        typed(path)
+    )
+}
+
+/// solobot.toml in the current folder and the ones above it, and whether it may be passed over: not in the current folder,
+/// where nobody can have meant another one.
+fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
     let identity = |meta: &Metadata| (meta.dev(), meta.ino());
     let home = context.home.as_deref().and_then(|home| fs::metadata(home).ok()).as_ref().map(identity);
     let mut next = fs::metadata(&context.cwd).ok().map(|meta| (context.cwd.clone(), meta));
-    std::iter::from_fn(move || {
+    let folders = std::iter::from_fn(move || {
         let (folder, meta) = next.take()?;
         if Some(identity(&meta)) != home {
             next = folder.parent().and_then(|above| Some((above.to_owned(), fs::metadata(above).ok()?)));
             next = next.take().filter(|(_, above)| above.dev() == meta.dev());
         }
         Some(folder.join(NAME))
-    })
+    });
+    folders.enumerate().map(|(index, path)| (path, index > 0))
 }
 
 /// The user's file and the machine's.
-fn installed(context: &Context) -> impl Iterator<Item = PathBuf> {
+fn installed(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
     let folders = context.config_home.iter().chain([&context.system_config]);
-    folders.map(|folder| folder.join("solobot").join(NAME)).collect::<Vec<_>>().into_iter()
+    folders.map(|folder| (folder.join("solobot").join(NAME), false)).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(test)]
@@ -166,8 +181,16 @@ mod tests {
 
     const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
 
+    /// Finds it, and nothing is passed over.
+    fn find(named: Option<&Path>, place: &Place) -> Result<Option<ConfigFile>, Error> {
+        let mut warnings = Vec::new();
+        let file = ConfigFile::find(named, &place.context, &mut warnings);
+        assert_eq!(warnings, [""; 0]);
+        file
+    }
+
     fn found(place: &Place) -> Option<PathBuf> {
-        ConfigFile::find(None, &place.context).unwrap().map(|file| file.path)
+        find(None, place).unwrap().map(|file| file.path)
     }
 
     #[test]
@@ -179,7 +202,7 @@ mod tests {
             assert_eq!(found(&place), Some(path));
         }
         let named = place.write("other.toml", BOT);
-        let file = ConfigFile::find(Some(Path::new("../other.toml")), &place.context).unwrap().unwrap();
+        let file = find(Some(Path::new("../other.toml")), &place).unwrap().unwrap();
         assert_eq!(fs::canonicalize(file.path).unwrap(), fs::canonicalize(named).unwrap());
     }
 
@@ -200,20 +223,21 @@ mod tests {
         let mut place = Place::new();
         place.context.cwd = PathBuf::from("/proc/self");
         let folders: Vec<_> = upward(&place.context).collect();
-        assert_eq!(folders, [PathBuf::from("/proc/self/solobot.toml"), PathBuf::from("/proc/solobot.toml")]);
+        let all = [("/proc/self/solobot.toml", false), ("/proc/solobot.toml", true)];
+        assert_eq!(folders, all.map(|(path, is_above)| (PathBuf::from(path), is_above)));
     }
 
     #[test]
     fn a_planted_file_is_78_and_says_what_to_type() {
         let place = Place::with_file(BOT);
         chmod(&place.path("app"), 0o757);
-        let error = ConfigFile::find(None, &place.context).unwrap_err();
+        let error = find(None, &place).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
         assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
         assert_eq!(error.hints()[0], format!("chmod o-w {}", place.path("app").display()));
         assert!(error.hints()[1].contains("solobot -c"), "{:?}", error.hints());
         let named = place.path("app/solobot.toml");
-        assert_eq!(ConfigFile::find(Some(&named), &place.context).unwrap().unwrap().access, Access::Full);
+        assert_eq!(find(Some(&named), &place).unwrap().unwrap().access, Access::Full);
     }
 
     #[test]
@@ -221,11 +245,11 @@ mod tests {
         let place = Place::new();
         std::fs::write(place.path("binary"), [0xff, 0xfe]).unwrap();
         std::fs::write(place.path("large"), "#".repeat(2 << 20)).unwrap();
-        let missing = ConfigFile::find(Some(&place.path("none")), &place.context).unwrap_err();
+        let missing = find(Some(&place.path("none")), &place).unwrap_err();
         assert_eq!((missing.exit(), missing.kind()), (Exit::Usage, "config-missing"), "{missing}");
         let kinds = [("app", "config-unreadable"), ("binary", "config-unreadable"), ("large", "config-unreadable")];
         for (name, kind) in kinds {
-            let error = ConfigFile::find(Some(&place.path(name)), &place.context).unwrap_err();
+            let error = find(Some(&place.path(name)), &place).unwrap_err();
             assert_eq!((error.exit(), error.kind()), (Exit::Config, kind), "{error}");
             assert!(error.to_string().contains(name), "{error}");
         }

@@ -64,9 +64,10 @@ impl Settings {
     /// # Errors
     /// If it cannot be read, is not to be trusted, or is wrong anywhere, the bots that are not wanted included.
     pub fn load(global: &cli::Global, context: Context) -> Result<Self, Error> {
-        let file = ConfigFile::find(global.config.as_deref(), &context)?;
+        let mut warnings = Vec::new();
+        let file = ConfigFile::find(global.config.as_deref(), &context, &mut warnings)?;
         let bots = file.as_ref().map_or_else(|| Ok(Vec::new()), |file| configured_bots(file, &context))?;
-        let warnings = bots.iter().filter_map(|bot| withheld_warning(bot, file.as_ref()?)).collect();
+        warnings.extend(bots.iter().filter_map(|bot| withheld_warning(bot, file.as_ref()?)));
         Ok(Self { context, file, bots, warnings })
     }
 
@@ -191,7 +192,7 @@ pub fn believed(path: &Path, context: &Context) -> Option<Access> {
 /// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with
 /// the file is no error here.
 pub fn names_in(named: Option<&Path>, context: &Context) -> Vec<String> {
-    let Ok(Some(file)) = ConfigFile::find(named, context) else { return Vec::new() };
+    let Ok(Some(file)) = ConfigFile::find(named, context, &mut Vec::new()) else { return Vec::new() };
     let mut entries: Vec<_> = file.schema.bots.iter().collect();
     entries.sort_by_key(|(_, entry)| entry.span().start);
     entries.into_iter().map(|(name, _)| name.clone()).collect()

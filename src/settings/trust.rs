@@ -8,13 +8,16 @@
 //!
 //! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
 //! Folders further up are not looked at: whoever owns them could only move the whole folder away.
+//!
+//! What is not believed stops the call, or a stranger could make root do without its settings; but one that a stranger put
+//! above the current folder, where everybody may, is passed over: nobody there can have meant it, and it would stop all calls.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::context::{Caller, Purpose};
+use super::context::{Caller, Context, Purpose};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::filesystem::open_regular;
@@ -70,6 +73,17 @@ pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
         is_theirs.then_some(Access::Full).ok_or_else(|| of_another(path, meta))
     };
     open_judged(path, &by_owner).ok().flatten().map(|(file, _)| file)
+}
+
+/// Whether whoever put this file (or link, or folder) there may have done so to keep others from their work: its folder is
+/// for every user, and it is neither the caller's nor root's nor that of the bot's user, who is the one that has the
+/// current folder or called `sudo`.
+pub fn is_strangers(path: &Path, context: &Context) -> bool {
+    let Some(folder) = path.parent().and_then(|folder| fs::metadata(folder).ok()) else { return false };
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    let here = fs::metadata(&context.cwd).map(|meta| meta.uid()).ok();
+    let known = [Some(context.caller.uid), Some(0), context.caller.sudo_uid, here];
+    folder.mode() & OTHERS_WRITABLE != 0 && !known.contains(&Some(meta.uid()))
 }
 
 /// Judges the owner of a file, a link or a folder.

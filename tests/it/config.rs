@@ -1,9 +1,9 @@
 //! `solobot.toml`: found, trusted, understood; and errors that name file, line and remedy.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
-use crate::harness::{alone, token};
+use crate::harness::{Test, alone, token};
 
 const PLAIN: &str = "[bots.main]\ndir = \".\"\nscript = \"bot.py\"\nlock = \"main.lock\"\n";
 
@@ -142,6 +142,77 @@ fn a_named_file_that_is_not_there() {
     alone(|test| {
         test.solobot("status -c missing.toml").run().code(2).stderr_has(&["missing.toml"]);
         test.solobot("status").env("SOLOBOT_CONFIG", "missing.toml").run().code(2).stderr_has(&["missing.toml"]);
+    });
+}
+
+/// A folder as `/tmp` is, with one's own folder below it, and a file that some user put into it.
+fn shared(test: &Test, owner: u32) {
+    fs::create_dir_all(test.path("tmp/app")).unwrap();
+    fs::set_permissions(test.path("tmp"), Permissions::from_mode(0o1777)).unwrap();
+    test.write("tmp/solobot.toml", "nonsense");
+    chown(test.path("tmp/solobot.toml"), Some(owner), Some(owner)).unwrap();
+}
+
+#[test]
+fn what_a_stranger_planted_above_stops_no_call() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("solobot.toml", PLAIN);
+        shared(test, 65534);
+        let planted = test.name("tmp/solobot.toml");
+        let says = format!("warning: `{planted}` is passed over: ");
+        let name_it = format!("solobot -c {planted} …");
+        for line in
+            ["status main", "check main", "doctor main", "clean-stale main", "stop --dry-run main", "metrics main"]
+        {
+            let output = test.solobot(line).in_dir("tmp/app").run().settled();
+            assert!(output.stderr().contains(&says) && output.stderr().contains(&name_it), "{}", output.stderr());
+            output.code_is_not(78);
+        }
+        // The search goes on: the bot of the file above it.
+        let json = test.solobot("status --json").in_dir("tmp/app").run().code(0).stderr_has(&[&says]).json();
+        assert_eq!(json["bots"][0]["name"], "main", "{json}");
+        test.solobot("acquire -l x.lock -- true").in_dir("tmp/app").run().code(0).stderr_has(&[&says]);
+        // Whatever it is.
+        fs::remove_file(&planted).unwrap();
+        symlink(test.path("solobot.toml"), &planted).unwrap();
+        lchown(&planted, Some(65534), Some(65534)).unwrap();
+        test.solobot("status main").in_dir("tmp/app").run().code(0).stdout_has(&[]).stderr_has(&[&says]);
+        fs::remove_file(&planted).unwrap();
+        fs::create_dir(&planted).unwrap();
+        chown(&planted, Some(65534), Some(65534)).unwrap();
+        test.solobot("status main").in_dir("tmp/app").run().code(0).stdout_has(&[]).stderr_has(&[&says]);
+    });
+}
+
+#[test]
+fn what_may_be_meant_is_not_passed_over() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("solobot.toml", PLAIN);
+        shared(test, 65534);
+        let planted = test.path("tmp/solobot.toml");
+        let refused = |folder: &str, line: &str| {
+            let output = test.solobot(line).in_dir(folder).run().code(78);
+            assert!(!output.stderr().contains("passed over"), "{}", output.stderr());
+            drop(output.stdout_has(&[]));
+        };
+        // In the current folder, and named.
+        refused("tmp", "acquire main");
+        refused("tmp/app", "-c ../solobot.toml acquire main");
+        // Of the bot's user, who has the current folder or called sudo.
+        chown(test.path("tmp/app"), Some(65534), None).unwrap();
+        refused("tmp/app", "acquire main");
+        chown(test.path("tmp/app"), Some(0), None).unwrap();
+        let output = test.solobot("acquire main").in_dir("tmp/app").env("SUDO_UID", "65534").run().code(78);
+        output.stderr_has(&["not trusted"]);
+        // Of the caller.
+        chown(&planted, Some(0), Some(0)).unwrap();
+        refused("tmp/app", "acquire main");
+        // In a folder that is not for everybody.
+        chown(&planted, Some(65534), Some(65534)).unwrap();
+        fs::set_permissions(test.path("tmp"), Permissions::from_mode(0o755)).unwrap();
+        refused("tmp/app", "acquire main");
     });
 }
 
