@@ -70,6 +70,11 @@ use base::exit::Exit;
 use cli::Cli;
 use report::Report;
 
+/// Says that there is no stack to run on, with which code solobot ends then.
+pub fn no_room(error: &std::io::Error) -> Exit {
+    report::no_room(error)
+}
+
 /// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();

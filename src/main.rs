@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
 use solobot::base::exit::Exit;
-use solobot::platform::{memory, nss, signals, stdio};
+use solobot::platform::{memory, nss, signals, stack, stdio};
 
 /// What the C runtime calls; Rust's own start-up has stored the arguments by then.
 #[unsafe(no_mangle)]
@@ -23,7 +23,8 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
         nss::use_what_is_linked_in();
     }
     solobot::telemetry::report_panics();
-    let exit = catch_unwind(|| solobot::run(std::env::args_os())).unwrap_or(Exit::Bug);
+    let run = || catch_unwind(|| solobot::run(std::env::args_os())).unwrap_or(Exit::Bug);
+    let exit = stack::with_room(run).unwrap_or_else(|error| solobot::no_room(&error));
     if let Exit::Signal(signal) = exit {
         signals::die_of(signal);
     }

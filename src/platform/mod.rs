@@ -21,6 +21,7 @@ pub mod proc;
 pub mod signals;
 pub mod sockets;
 pub mod spawn;
+pub mod stack;
 pub mod stdio;
 pub mod table;
 pub mod terminal;

@@ -23,7 +23,7 @@ use std::io::{self, IsTerminal};
 
 use clap::error::ErrorKind;
 
-use crate::base::error::Error;
+use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
 use crate::cli::Global;
 use crate::commands::Outcome;
@@ -31,7 +31,7 @@ use crate::commands::metrics::NotWritten;
 use crate::commands::notice::{Notice, Notify};
 use crate::commands::status::Outcome as Seen;
 use crate::lock::held::Incident;
-use crate::platform::terminal;
+use crate::platform::{stack, terminal};
 use progress::Progress;
 use watching::Watching;
 
@@ -244,6 +244,17 @@ fn not_written(error: &io::Error, colour: bool) -> Exit {
     let message = format!("cannot write to stdout: {error}");
     let hints = ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
     style::notice(&human::error(&message, &hints), colour);
+    Exit::CantCreate
+}
+
+/// Says that there is no stack, from a small one.
+pub fn no_room(error: &io::Error) -> Exit {
+    let limit = stack::low_limit().unwrap_or_default() / 1024;
+    style::to_stderr(&format!(
+        "solobot: error: the stack may have no more than {limit} KiB, and there is no memory for another: {}\n  hint: \
+         raise its limit: ulimit -s 8192\n",
+        plain(error)
+    ));
     Exit::CantCreate
 }
 

@@ -63,6 +63,7 @@ mod restart;
 mod rules;
 mod schema;
 mod signals;
+mod small_stack;
 mod status;
 mod surroundings;
 mod takeover;
