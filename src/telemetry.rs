@@ -9,9 +9,8 @@ use std::panic::PanicHookInfo;
 use color_eyre::config::HookBuilder;
 use tracing_subscriber::EnvFilter;
 
-use crate::base::secret::mask;
 use crate::cli::Global;
-use crate::report::{Report, style};
+use crate::report::{Report, sanitize, style};
 
 /// Starts the log: `-vv` shows what solobot does, `-vvv` every step. As JSON lines with `--json`.
 pub fn start(global: &Global, report: &Report) {
@@ -20,21 +19,27 @@ pub fn start(global: &Global, report: &Report) {
         2 => "solobot=debug",
         _ => "solobot=trace",
     };
+    let is_json = global.json;
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(|| Masked)
+        .with_writer(move || Clean { is_json })
         .with_ansi(report.has_colour())
         .with_target(false);
     if global.json { log.json().init() } else { log.init() }
 }
 
-/// stderr, where tokens are masked: the log names folders and locks too.
-struct Masked;
+/// stderr, where tokens are masked and hidden characters escaped: the log names folders and locks too.
+struct Clean {
+    is_json: bool,
+}
 
-impl Write for Masked {
+impl Write for Clean {
     /// Takes all of it: the log writes an event at once.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        io::stderr().lock().write_all(mask(&String::from_utf8_lossy(event)).as_bytes())?;
+        let text = String::from_utf8_lossy(event);
+        let line = text.trim_end_matches('\n');
+        let clean = if self.is_json { sanitize::json(line) } else { sanitize::text(line) };
+        io::stderr().lock().write_all((clean + &text[line.len()..]).as_bytes())?;
         Ok(event.len())
     }
 

@@ -1,4 +1,4 @@
-//! What everything else stands on: exit codes, expected errors, durations, environment variables, secrets. Uses nothing
+//! What everything else stands on: exit codes, expected errors, durations, environment variables, secrets, text. Uses nothing
 //! else of solobot.
 
 pub mod duration;
@@ -6,3 +6,4 @@ pub mod env;
 pub mod error;
 pub mod exit;
 pub mod secret;
+pub mod text;

@@ -2,13 +2,13 @@
 //! and described in `docs/schema`.
 //!
 //! Invariant: all that is printed comes from [`line()`], which masks tokens, whatever was named by one: a folder, a lock, a
-//! bot.
+//! bot; and which escapes what would turn text around on a terminal.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
+use super::sanitize;
 use crate::base::error::Error;
-use crate::base::secret::mask;
 use crate::commands::{self, Outcome, acquire, doctor, release};
 
 /// The layout of everything printed with `--json`.
@@ -19,10 +19,10 @@ pub fn status(seen: &commands::status::Outcome) -> Option<Value> {
     serde_json::to_value(seen).ok().map(with_schema)
 }
 
-/// An object as it is printed: in one line, tokens masked. In JSON's own text a token is what it is anywhere else, as
-/// nothing in it needs an escape; and what takes its secret's place needs none either.
+/// An object as it is printed: in one line, tokens masked, hidden characters escaped. In JSON's own text a token is what it
+/// is anywhere else, as nothing in it needs an escape; and what takes its secret's place needs none either.
 pub fn line(value: &Value) -> String {
-    format!("{}\n", mask(&value.to_string()))
+    format!("{}\n", sanitize::json(&value.to_string()))
 }
 
 /// An outcome as it is printed; `None` for one that says nothing.

@@ -15,6 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::base::secret::mask;
+use crate::base::text::is_hidden;
 use crate::commands::metrics::{BotMetrics, Outcome};
 use crate::conflicts::patterns::Kind;
 
@@ -150,8 +151,17 @@ fn family(text: &mut String, name: &str, help: &str, samples: &[(String, impl Di
 }
 
 fn label(name: &str, value: &str) -> String {
-    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("{name}=\"{value}\"")
+    let mut text = format!("{name}=\"");
+    for c in value.chars() {
+        let _ = match c {
+            '\\' | '"' => write!(text, "\\{c}"),
+            '\n' => write!(text, "\\n"),
+            // The format has no other escapes: a backslash that stands for itself.
+            hidden if is_hidden(hidden) => write!(text, "\\\\{}", hidden.escape_unicode().skip(1).collect::<String>()),
+            other => write!(text, "{other}"),
+        };
+    }
+    text + "\""
 }
 
 #[cfg(test)]
@@ -163,7 +173,7 @@ mod tests {
     fn the_text_of_one_bot() {
         let bot = BotMetrics {
             name: "a".into(),
-            label: "a \"b\"\\\n".into(),
+            label: "a \"b\"\\\n\u{202e}".into(),
             instances: 2,
             probable: 1,
             lock_state: "stale",
@@ -177,7 +187,7 @@ mod tests {
         };
         let time = "2026-01-10T15:30:00Z".parse().unwrap();
         let text = text(&Outcome { time, uninspected: 7, bots: vec![bot], broken_events: 0, output: None });
-        let name = "bot=\"a \\\"b\\\"\\\\\\n\"";
+        let name = "bot=\"a \\\"b\\\"\\\\\\n\\\\u{202e}\"";
         for line in [
             format!("solobot_instances{{{name}}} 2"),
             format!("solobot_instances_probable{{{name}}} 1"),

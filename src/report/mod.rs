@@ -233,7 +233,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let _ = style::to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints), false);
     } else {
-        let text = format!("{}{}", error.render().ansi(), human::hint_lines(&hints));
+        let text = format!("{}{}", sanitize::text(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage

@@ -1,14 +1,36 @@
 //! Foreign strings (command lines, paths, log lines) made harmless for a terminal and short enough for a line.
 
 use crate::base::secret::mask;
+use crate::base::text::{escape, is_hidden};
 
-/// Control characters become visible escapes, and token-shaped strings are masked.
+/// Hidden characters become visible escapes, and token-shaped strings are masked.
 pub fn line(text: &str) -> String {
+    escaped(&mask(text), |_| false)
+}
+
+/// The same of several lines that may have colours.
+pub fn text(text: &str) -> String {
+    escaped(&mask(text), |c| matches!(c, '\n' | '\x1b'))
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) && !stays(c) {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+/// JSON's text, tokens masked, with JSON's own escapes for what is hidden: it is read on terminals, too.
+pub fn json(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in mask(text).chars() {
-        // U+0080 to U+009F are controls too (8-bit CSI); the others turn the direction of text around.
-        if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            clean.extend(c.escape_default());
+        if is_hidden(c) {
+            clean.push_str(&escape(c));
         } else {
             clean.push(c);
         }
@@ -45,6 +67,16 @@ mod tests {
         assert_eq!(line("a\x1b[31mb\x07\u{9b}c\nd"), "a\\u{1b}[31mb\\u{7}\\u{9b}c\\nd");
         assert_eq!(line("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(line("plain äöü"), "plain äöü");
+        assert_eq!(text("\x1b[31ma\u{feff}\nb"), "\x1b[31ma\\u{feff}\nb");
+    }
+
+    #[test]
+    fn json_stays_json_and_what_it_was() {
+        let all: String = ('\0'..='\u{ffff}').filter(|c| is_hidden(*c)).chain("äöü👩‍🚀 \\u202e\"".chars()).collect();
+        assert_eq!(all.chars().filter(|c| is_hidden(*c)).count(), 32 + 33 + 1 + 2 + 7 + 4 + 1);
+        let written = json(&serde_json::to_string(&all).unwrap());
+        assert!(!written.chars().any(is_hidden) && written.contains("äöü👩‍🚀"), "{written}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
     }
 
     #[test]

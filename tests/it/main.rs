@@ -35,6 +35,7 @@ mod folder;
 mod forged;
 mod generated;
 mod help;
+mod hidden_characters;
 mod hints;
 mod init;
 mod interop;

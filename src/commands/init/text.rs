@@ -1,5 +1,5 @@
-//! Entries become TOML with comments. What is not ours (command lines, paths) is written as one line without control
-//! characters. In the whole text tokens are masked: entries that would be wrong then are comments.
+//! Entries become TOML with comments. What is not ours (command lines, paths) is written without a character that
+//! nobody sees. In the whole text tokens are masked: entries that would be wrong then are comments.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::draft::{self, Entry};
 use super::look::Sight;
 use crate::base::secret::mask;
+use crate::base::text::{escape, is_hidden};
 
 const HEAD: &str = "\
 # solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.
@@ -92,11 +93,19 @@ fn entry(entry: &Entry) -> String {
 
 /// A comment in one line.
 fn comment(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     format!("# {line}\n")
 }
 
 fn string(text: &str) -> String {
+    if text.contains(is_hidden) {
+        let one = |c: char| match c {
+            '"' | '\\' => format!("\\{c}"),
+            hidden if is_hidden(hidden) => escape(hidden),
+            other => other.to_string(),
+        };
+        return format!("\"{}\"", text.chars().map(one).collect::<String>());
+    }
     toml::Value::String(text.to_owned()).to_string()
 }
 
