@@ -38,7 +38,7 @@ impl Write for Clean {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let line = text.trim_end_matches('\n');
-        let clean = if self.is_json { sanitize::json(line) } else { sanitize::text(line) };
+        let clean = if self.is_json { sanitize::json(line.to_owned()) } else { sanitize::text(line) };
         io::stderr().lock().write_all((clean + &text[line.len()..]).as_bytes())?;
         Ok(event.len())
     }

@@ -153,6 +153,8 @@ pub struct Summary {
     pub clients: Vec<(Client, u64)>,
     /// Days or hours in order, quiet ones in between included.
     pub buckets: Vec<Bucket>,
+    /// How many quiet ones in between are not, since they are too many.
+    pub left_out: u64,
     /// The first conflict.
     pub first: Option<Timestamp>,
     /// The last conflict.
@@ -299,15 +301,18 @@ impl Tally {
             starts: starts.as_slices().0,
             client: main.map_or(Client::Unknown, |(client, _)| *client),
         });
+        let quiet = self.quiet(&all);
+        let (buckets, left_out) = filled(self.buckets, &self.limits);
         Summary {
             totals: self.totals,
             undated: self.undated,
             undated_conflicts: self.undated_conflicts,
             clients,
-            buckets: filled(&self.buckets, &self.limits),
+            buckets,
+            left_out,
             first: self.first.and_then(instant),
             last: self.last.and_then(instant),
-            quiet: self.quiet(&all),
+            quiet,
             pattern,
         }
     }
@@ -354,25 +359,49 @@ fn bounds(millis: i64, limits: &Limits) -> (i64, i64) {
 }
 
 /// Quiet days between two others are shown, but not the years between a clock of 1970 and ours.
-const LONGEST_FILL: usize = 366;
+const LONGEST_FILL: u64 = 366;
+/// So many are shown in all: hours of decades with one error a day would be millions.
+const MOST_FILLED: u64 = 10_000;
 
-fn filled(buckets: &BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> Vec<Bucket> {
-    let mut all: Vec<Bucket> = Vec::new();
+/// All buckets in which something happened, and the quiet ones between them as far as there is room: a gap is filled or
+/// it is not, the latest ones first. Besides, how many quiet ones are left out.
+fn filled(buckets: BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> (Vec<Bucket>, u64) {
     let bucket = |start: i64, end: i64, counts| Some(Bucket { start: instant(start)?, end: instant(end)?, counts });
-    for (&start, &(end, counts)) in buckets {
-        let mut missing = Vec::new();
-        let mut at = all.last().map_or(start, |last| last.end.as_millisecond());
-        while at < start && missing.len() <= LONGEST_FILL {
-            let (from, until) = bounds(at, limits);
-            missing.extend(bucket(from, until, Counts::default()));
-            at = until;
-        }
-        if missing.len() <= LONGEST_FILL {
-            all.append(&mut missing);
+    let mut all: Vec<Bucket> = Vec::with_capacity(buckets.len());
+    let (mut room, mut left_out) = (MOST_FILLED, 0);
+    let mut later = None;
+    for (start, (end, counts)) in buckets.into_iter().rev() {
+        let quiet = later.map_or(0, |later| periods(end, later, limits.by));
+        if quiet > LONGEST_FILL || quiet > room {
+            left_out += quiet;
+            // Nothing older is filled either: else holes and quiet days would look alike.
+            room = if quiet > room { 0 } else { room };
+        } else if let Some(later) = later {
+            room -= quiet;
+            let mut missing = Vec::new();
+            let mut at = end;
+            while at < later {
+                let (from, until) = bounds(at, limits);
+                missing.extend(bucket(from, until, Counts::default()));
+                at = until;
+            }
+            all.extend(missing.into_iter().rev());
         }
         all.extend(bucket(start, end, counts));
+        later = Some(start);
     }
-    all
+    all.reverse();
+    (all, left_out)
+}
+
+/// How many buckets fit between two instants: days of 23 and 25 hours are days, too.
+fn periods(from: i64, until: i64, by: By) -> u64 {
+    let length = match by {
+        By::Day => 86_400_000,
+        By::Hour => 3_600_000,
+    };
+    let between = u64::try_from(until - from).unwrap_or(0);
+    if between == 0 { 0 } else { ((between + length / 2) / length).max(1) }
 }
 
 #[cfg(test)]

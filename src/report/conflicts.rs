@@ -1,17 +1,20 @@
 //! `conflicts` as text and as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{human, sanitize, table};
 use crate::base::duration::show;
 use crate::commands::conflicts::Outcome;
-use crate::conflicts::pattern::Shape;
+use crate::conflicts::Source;
+use crate::conflicts::pattern::{Pattern, Shape};
 use crate::conflicts::patterns::{Client, Kind};
-use crate::conflicts::tally::{Bucket, By, Counts};
+use crate::conflicts::tally::{Bucket, By, Counts, Stretch};
 
 /// A full bar has this many columns.
 const BAR: u64 = 24;
@@ -34,6 +37,10 @@ pub fn text(outcome: &Outcome, width: Option<usize>) -> String {
         );
     } else if outcome.summary.undated > 0 {
         let _ = writeln!(text, "without a time, in the total alone: {}", outcome.summary.undated);
+    }
+    if outcome.summary.left_out > 0 {
+        let periods = if outcome.by == By::Day { "days" } else { "hours" };
+        let _ = writeln!(text, "left out of the table: {} {periods} without any error", outcome.summary.left_out);
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
         let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));
@@ -204,32 +211,52 @@ fn words(shape: Shape) -> &'static str {
     }
 }
 
-/// The object that `--json` prints, without its schema.
-pub fn json(outcome: &Outcome) -> Value {
+/// The object that `--json` prints. Written as it is: as a [`Value`] its days and hours would take ten times the memory.
+#[derive(Serialize)]
+pub struct Json<'a> {
+    schema: u32,
+    ok: bool,
+    totals: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<&'a [Bucket]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<&'a [Bucket]>,
+    left_out: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    quiet: Option<Stretch>,
+    pattern: &'a Pattern,
+    clients: BTreeMap<&'static str, u64>,
+    undated: u64,
+    undated_conflicts: u64,
+    max: Option<u64>,
+    bots: &'a [String],
+    inputs: Vec<Value>,
+}
+
+/// Makes it.
+pub fn json(outcome: &Outcome, schema: u32) -> Json<'_> {
     let summary = &outcome.summary;
-    let buckets = if outcome.by == By::Day { "days" } else { "hours" };
-    let clients: Map<String, Value> =
-        summary.clients.iter().map(|(client, count)| (client.word().to_owned(), json!(count))).collect();
-    let inputs: Vec<Value> = outcome
-        .sources
-        .iter()
-        .map(|source| json!({ "name": source.name, "bytes": source.bytes, "error": source.error.as_ref().map(ToString::to_string) }))
-        .collect();
-    json!({
-        "ok": outcome.is_within() && outcome.is_complete(),
-        "totals": summary.totals,
-        buckets: summary.buckets,
-        "first": summary.first,
-        "last": summary.last,
-        "quiet": summary.quiet,
-        "pattern": summary.pattern,
-        "clients": clients,
-        "undated": summary.undated,
-        "undated_conflicts": summary.undated_conflicts,
-        "max": outcome.max,
-        "bots": outcome.bots,
-        "inputs": inputs,
-    })
+    let of = |by: By| (outcome.by == by).then_some(summary.buckets.as_slice());
+    let input = |source: &Source| json!({ "name": source.name, "bytes": source.bytes, "error": source.error.as_ref().map(ToString::to_string) });
+    Json {
+        schema,
+        ok: outcome.is_within() && outcome.is_complete(),
+        totals: summary.totals,
+        days: of(By::Day),
+        hours: of(By::Hour),
+        left_out: summary.left_out,
+        first: summary.first,
+        last: summary.last,
+        quiet: summary.quiet,
+        pattern: &summary.pattern,
+        clients: summary.clients.iter().map(|(client, count)| (client.word(), *count)).collect(),
+        undated: summary.undated,
+        undated_conflicts: summary.undated_conflicts,
+        max: outcome.max,
+        bots: &outcome.bots,
+        inputs: outcome.sources.iter().map(input).collect(),
+    }
 }
 
 /// How far reading is, for a line that redraws.

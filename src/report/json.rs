@@ -5,6 +5,7 @@
 //! bot; and which escapes what would turn text around on a terminal.
 
 use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::sanitize;
@@ -21,8 +22,12 @@ pub fn status(seen: &commands::status::Outcome) -> Option<Value> {
 
 /// An object as it is printed: in one line, tokens masked, hidden characters escaped. In JSON's own text a token is what it
 /// is anywhere else, as nothing in it needs an escape; and what takes its secret's place needs none either.
-pub fn line(value: &Value) -> String {
-    format!("{}\n", sanitize::json(&value.to_string()))
+///
+/// Nothing that is printed fails to become JSON: it has no other keys than strings.
+pub fn line(value: &impl Serialize) -> String {
+    let mut line = sanitize::json(serde_json::to_string(value).unwrap_or_default());
+    line.push('\n');
+    line
 }
 
 /// An outcome as it is printed; `None` for one that says nothing.
@@ -46,7 +51,7 @@ pub fn outcome(outcome: &Outcome) -> Option<String> {
             let shell = shell.to_possible_value()?.get_name().to_owned();
             json!({ "shell": shell, "text": text })
         }
-        Outcome::Conflicts(counted) => super::conflicts::json(counted),
+        Outcome::Conflicts(counted) => return Some(line(&super::conflicts::json(counted, SCHEMA))),
         Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
         Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
         Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),

@@ -88,7 +88,7 @@ impl Report {
 
     fn print(&self, outcome: &Outcome) -> io::Result<()> {
         if self.global.json {
-            return json::outcome(outcome).map_or(Ok(()), |line| style::to_stdout(&line, false));
+            return json::outcome(outcome).map_or(Ok(()), |line| style::json_to_stdout(&line));
         }
         let speaks = !self.global.quiet;
         let text = match outcome {
@@ -136,7 +136,7 @@ impl Report {
         self.progress.clear();
         self.watching.leave();
         if self.global.json {
-            let _ = style::to_stdout(&json::error(error), false);
+            let _ = style::json_to_stdout(&json::error(error));
         } else if let Error::Bug(message) = error {
             style::to_stderr(&format!("{}\n", crate::telemetry::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
@@ -231,7 +231,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
     if args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json") {
         let message = error.render().to_string();
         let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let _ = style::to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints), false);
+        let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints));
     } else {
         let text = format!("{}{}", sanitize::text(&error.render().ansi().to_string()), human::hint_lines(&hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());

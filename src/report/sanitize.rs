@@ -1,5 +1,7 @@
 //! Foreign strings (command lines, paths, log lines) made harmless for a terminal and short enough for a line.
 
+use std::borrow::Cow;
+
 use crate::base::secret::mask;
 use crate::base::text::{escape, is_hidden};
 
@@ -26,9 +28,17 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
 }
 
 /// JSON's text, tokens masked, with JSON's own escapes for what is hidden: it is read on terminals, too.
-pub fn json(text: &str) -> String {
+pub fn json(text: String) -> String {
+    let masked = mask(&text);
+    if !masked.contains(is_hidden) {
+        return match masked {
+            // Mostly nothing is to be done, and the text may be long.
+            Cow::Borrowed(_) => text,
+            Cow::Owned(masked) => masked,
+        };
+    }
     let mut clean = String::with_capacity(text.len());
-    for c in mask(text).chars() {
+    for c in masked.chars() {
         if is_hidden(c) {
             clean.push_str(&escape(c));
         } else {
@@ -74,7 +84,7 @@ mod tests {
     fn json_stays_json_and_what_it_was() {
         let all: String = ('\0'..='\u{ffff}').filter(|c| is_hidden(*c)).chain("äöü👩‍🚀 \\u202e\"".chars()).collect();
         assert_eq!(all.chars().filter(|c| is_hidden(*c)).count(), 32 + 33 + 1 + 2 + 7 + 4 + 1);
-        let written = json(&serde_json::to_string(&all).unwrap());
+        let written = json(serde_json::to_string(&all).unwrap());
         assert!(!written.chars().any(is_hidden) && written.contains("äöü👩‍🚀"), "{written}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
     }

@@ -56,6 +56,17 @@ pub fn to_stdout(text: &str, colour: bool) -> io::Result<()> {
     }
 }
 
+/// Writes a line of JSON to stdout, which is masked already and has no colours.
+///
+/// # Errors
+/// Those of `write(2)`; a reader that has gone is none.
+pub fn json_to_stdout(line: &str) -> io::Result<()> {
+    match write_raw(line.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Writes bytes to stdout as they are: control sequences, an answer to a shell.
 ///
 /// # Errors

@@ -57,7 +57,7 @@ impl Watching {
         }
         let is_first = self.last.replace(essence).is_none();
         if global.json {
-            return style::to_stdout(&json::line(&value), false);
+            return style::json_to_stdout(&json::line(&value));
         }
         let gap = if is_first { "" } else { "\n" };
         style::to_stdout(&format!("{gap}{}", text(seen, terminal::width(&io::stdout()), global)), colour)

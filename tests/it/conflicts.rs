@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Background, Terminal, Test, alone, token};
+use crate::harness::{Background, Output, Terminal, Test, alone, token};
 
 const TEXT: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
 const HOOK: &str =
@@ -388,6 +388,46 @@ fn what_a_terminal_must_not_see_is_not_shown() {
     });
 }
 
+/// What solobot says, and how much memory it had at most, in KiB.
+fn peak(test: &Test, line: &str) -> (Output, u64) {
+    let mut command = test.command("/usr/bin/env python3 -c");
+    command.arg(
+        "import resource, subprocess, sys\n\
+         r = subprocess.run(sys.argv[2:])\n\
+         open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n\
+         sys.exit(r.returncode)",
+    );
+    command.arg(test.path("peak")).arg(env!("CARGO_BIN_EXE_solobot")).args(crate::harness::words(line));
+    let output = test.start_command(command).finish().code(0);
+    (output, test.read("peak").parse().unwrap())
+}
+
+/// An error a day for 54 years: with every quiet hour in between that would be half a million, and 700 MB.
+#[test]
+fn quiet_hours_of_decades_are_not_all_listed() {
+    alone(|test| {
+        let start = jiff::civil::date(2000, 1, 1).at(12, 0, 0, 0);
+        let days = start.series(jiff::Span::new().days(1)).take(20_000);
+        let lines = days.map(|day| line(&day.strftime("%Y-%m-%d %H:%M:%S,000").to_string(), TEXT));
+        test.write("bot.log", lines.collect::<String>());
+        let (output, peak) = peak(test, "conflicts --by hour --json bot.log");
+        let seen = output.json();
+        let hours = seen["hours"].as_array().unwrap();
+        assert_eq!(hours.iter().filter(|hour| hour["conflicts"] == 1).count(), 20_000, "what happened is all there");
+        let listed = hours.len() as u64;
+        assert!((20_001..=30_000).contains(&listed), "{listed}");
+        assert_eq!(seen["left_out"], 1 + 19_999 * 24 - listed);
+        assert!(peak < 48 * 1024, "{peak} KiB");
+        let said = format!("left out of the table: {} hours without any error", seen["left_out"]);
+        test.solobot("conflicts --by hour bot.log").run().code(0).stdout_has(&[&said]);
+        // Of centuries without an error none is listed.
+        test.write("two.log", line("2000-01-10 15:27:14,000", TEXT) + &line("2199-01-10 15:27:14,000", TEXT));
+        let seen = test.solobot("conflicts --by hour --json two.log").run().code(0).json();
+        assert_eq!((seen["hours"].as_array().unwrap().len(), &seen["left_out"]), (2, &Value::from(1_744_415)));
+        test.solobot("conflicts bot.log").run().code(0).stdout_has(&["total"]).nowhere("left out");
+    });
+}
+
 #[test]
 fn memory_stays_small_whatever_the_log() {
     alone(|test| {
@@ -399,21 +439,12 @@ fn memory_stays_small_whatever_the_log() {
         file.write_all(format!("{TEXT}\n").as_bytes()).unwrap();
         file.write_all("ERROR\n".repeat(1_000_000).as_bytes()).unwrap();
         drop(file);
-        let out = test.name("peak");
-        let mut command = std::process::Command::new("/usr/bin/env");
-        command.args(["python3", "-c"]).arg(
-            "import resource, subprocess, sys\n\
-             r = subprocess.run(sys.argv[2:])\n\
-             open(sys.argv[1], 'w').write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))\n\
-             sys.exit(r.returncode)",
-        );
-        command.arg(&out).arg(env!("CARGO_BIN_EXE_solobot")).args(["conflicts", "--json"]).arg(test.path("huge.log"));
-        let seen = test.start_command(command).finish().code(0).json();
+        let (output, peak) = peak(test, "conflicts --json huge.log");
+        let seen = output.json();
         assert_eq!(
             (&seen["totals"]["conflicts"], &seen["totals"]["other"]),
             (&Value::from(1), &Value::from(1_000_000))
         );
-        let peak: u64 = test.read("peak").parse().unwrap();
         // A debug build's own pages are more than a release's.
         assert!(peak < 32 * 1024, "{peak} KiB");
     });

@@ -45,7 +45,30 @@ fn hours_of_a_zone_with_half_an_hour() {
 #[test]
 fn a_clock_of_another_decade_makes_no_endless_table() {
     let summary = tally(limits(By::Day), &[at(0, Kind::Other), at(START, Kind::Other)]);
-    assert_eq!(summary.buckets.len(), 2);
+    assert_eq!((summary.buckets.len(), summary.left_out), (2, 20_462));
+}
+
+#[test]
+fn no_more_quiet_hours_than_somebody_reads() {
+    // An error a day: 23 quiet hours in between, of which the last 434 days have room.
+    let events: Vec<Event> = (0..1000).map(|day| at(START + day * DAY, Kind::OtherPoller)).collect();
+    let summary = tally(limits(By::Hour), &events);
+    assert_eq!(summary.buckets.len(), 1000 + 434 * 23);
+    assert_eq!(summary.left_out, (999 - 434) * 23);
+    assert!(summary.buckets.is_sorted_by_key(|hour| hour.start));
+    assert_eq!(summary.buckets.iter().filter(|hour| hour.counts.conflicts == 1).count(), 1000);
+    let gap = |at: usize| summary.buckets[at + 1].start.duration_since(summary.buckets[at].end).as_hours();
+    assert_eq!((gap(0), gap(summary.buckets.len() - 2)), (23, 0), "what is left out is the oldest");
+}
+
+#[test]
+fn a_day_of_23_hours_is_one() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let spring: jiff::Timestamp = "2026-03-28T12:00:00Z".parse().unwrap();
+    let start = spring.as_millisecond();
+    let events = [at(start, Kind::Other), at(start + 2 * DAY, Kind::Other)];
+    let summary = tally(Limits { zone, ..limits(By::Day) }, &events);
+    assert_eq!((summary.buckets.len(), summary.left_out), (3, 0));
 }
 
 #[test]
