@@ -193,6 +193,9 @@ fn with_a_bot_that_was_found() {
         for line in LINES {
             named.says_no_token(line);
         }
+        let again = "acquire -n --lock-only -l TOKEN.lock -- python3 TOKEN.py --pid-file bot.pid";
+        let refused = named.solobot(again).run().code(75).nowhere("(for `");
+        refused.stderr_has(&["is still held by"]);
         let drafted = format!("{}/x.drafted", token());
         named.solobot("init --yes -c x.drafted").run().settled().nowhere(&secret());
         assert!(test.has(&drafted), "init wrote it");

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::lock_option;
+use crate::base::secret::mask;
 use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
@@ -106,7 +107,10 @@ pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
 fn is_another(facts: &Facts, bot: &Bot) -> bool {
     let theirs = facts.record.details().and_then(|details| marks::program_of(details, &facts.path));
     match (&theirs, &bot.program) {
-        (Some(theirs), Some(ours)) => !theirs.is_same_but_for_args(ours),
+        // A record has tokens masked: a folder may be named by one.
+        (Some(theirs), Some(ours)) => {
+            !theirs.is_same_but_for_args(ours) && theirs.to_string() != mask(&ours.to_string())
+        }
         (_, None) => false,
         (None, Some(_)) => {
             facts.record.record().is_some_and(|record| ![&bot.name, &bot.recorded_name()].contains(&&record.app_name))
