@@ -81,7 +81,7 @@ const fn set(names: &'static [&'static str], meaning: &'static str) -> Described
     Described { names, is_set: true, meaning }
 }
 
-/// Every variable above that people may meet, as the manual shows it.
+/// Every variable above, as the manual shows it.
 pub const TABLE: &[Described] = &[
     read(&[CONFIG], "The configuration file, as `--config`."),
     read(&[API_URL], "The base URL of the Bot API, as `--api-url`."),
@@ -105,6 +105,7 @@ pub const TABLE: &[Described] = &[
     set(&[LOCK], "The lock's absolute path."),
     set(&[HOLDER_PID], "solobot's own PID; with `-F` COMMAND's."),
     set(&[LOCK_FD], "The number of the inherited descriptor that carries the lock; unset with `--close`."),
+    set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` tells the keeper that it starts."),
     set(&[POLLING], "0 for a COMMAND that runs without the lock (`--if-held run`): it is not to poll."),
 ];
 
