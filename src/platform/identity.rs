@@ -106,6 +106,8 @@ pub struct Stat {
     pub tty: i32,
     /// `PF_*` flags of the kernel.
     pub flags: u64,
+    /// How many threads it has.
+    pub threads: u64,
     /// Start time in clock ticks since boot.
     pub start_ticks: u64,
 }
@@ -146,13 +148,15 @@ impl Stat {
         let session = fields.next()?.parse().ok()?;
         let tty = fields.next()?.parse().ok()?;
         let flags = fields.nth(1)?.parse().ok()?;
-        let start_ticks = fields.nth(12)?.parse().ok()?;
-        Some(Self { state, parent, group, session, tty, flags, start_ticks })
+        let threads = fields.nth(10)?.parse().ok()?;
+        let start_ticks = fields.nth(1)?.parse().ok()?;
+        Some(Self { state, parent, group, session, tty, flags, threads, start_ticks })
     }
 
-    /// Neither a zombie nor dead.
+    /// Neither a zombie nor dead. One whose first thread has ended (`pthread_exit`) is a zombie to look at, and runs on in the
+    /// others.
     pub fn is_alive(&self) -> bool {
-        !matches!(self.state, b'Z' | b'X' | b'x')
+        !matches!(self.state, b'Z' | b'X' | b'x') || self.threads > 1
     }
 
     /// On its way out: its folder and its descriptors are gone before it is a zombie.

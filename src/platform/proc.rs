@@ -169,6 +169,19 @@ impl Handle {
     /// The kernel's: ESRCH once the process is gone, EACCES for another user's; it is longer than anything that is looked
     /// at, as a process can make its own environment.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let bytes = self.read_of_first_thread(name)?;
+        // Neither has the first thread any more when it has ended.
+        let in_memory = matches!(name, "cmdline" | "environ");
+        let thread = (in_memory && bytes.is_empty()).then(|| self.living_thread()).flatten();
+        thread.map_or(Ok(bytes), |thread| thread.read_of_first_thread(name))
+    }
+
+    /// A thread that lives on where the first one has ended.
+    fn living_thread(&self) -> Option<Self> {
+        Some(Self { pid: self.pid, ..Self::open(living_thread(self.pid)?)? })
+    }
+
+    fn read_of_first_thread(&self, name: &str) -> io::Result<Vec<u8>> {
         use rustix::buffer::spare_capacity;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = rustix::fs::openat(&self.folder, name, flags, Mode::empty())?;
@@ -185,13 +198,23 @@ impl Handle {
 
     /// Where a link leads: `exe`, `cwd`, `root`, `fd/0`.
     pub fn link(&self, name: &str) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.folder, name, Vec::with_capacity(256)).ok()?;
+        let read = |folder: &OwnedFd| rustix::fs::readlinkat(folder, name, Vec::with_capacity(256));
+        let target = match read(&self.folder) {
+            Err(Errno::NOENT) => read(&self.living_thread()?.folder),
+            read => read,
+        };
+        let target = target.ok()?;
         Some(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
     /// The identity of what a link leads to.
     pub fn id_of(&self, name: &str) -> Option<FileId> {
-        let stat = rustix::fs::statat(&self.folder, name, AtFlags::empty()).ok()?;
+        let look = |folder: &OwnedFd| rustix::fs::statat(folder, name, AtFlags::empty());
+        let stat = match look(&self.folder) {
+            Err(Errno::NOENT) => look(&self.living_thread()?.folder),
+            stat => stat,
+        };
+        let stat = stat.ok()?;
         Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
@@ -322,11 +345,32 @@ impl Descriptor {
     }
 }
 
+/// A thread that lives on in a process whose first thread has ended (`pthread_exit`): that one shows neither executable nor
+/// command line nor descriptors any more. `None` where there is no other thread.
+pub fn living_thread(pid: i32) -> Option<i32> {
+    let tasks = format!("/proc/{pid}/task");
+    // A folder's links are `.`, its entry above and its folders, of which the first thread is one.
+    if rustix::fs::stat(&tasks).ok()?.st_nlink <= 3 {
+        return None;
+    }
+    let folder = rustix::fs::open(&tasks, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let lives = |thread: &i32| std::fs::read_link(format!("{tasks}/{thread}/exe")).is_ok();
+    pids(folder.as_fd()).ok()?.into_iter().filter(|&thread| thread != pid).find(lives)
+}
+
 /// Every descriptor of a process.
 ///
 /// # Errors
 /// They are another user's, or the process has ended.
 pub fn descriptors(pid: i32) -> io::Result<Vec<Descriptor>> {
+    let all = descriptors_of_thread(pid)?;
+    match living_thread(pid).filter(|_| all.is_empty()) {
+        Some(thread) => descriptors_of_thread(thread),
+        None => Ok(all),
+    }
+}
+
+fn descriptors_of_thread(pid: i32) -> io::Result<Vec<Descriptor>> {
     let folder = rustix::fs::open(
         format!("/proc/{pid}/fd"),
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,

@@ -1,6 +1,6 @@
 //! Which locks are a bot's, and their state.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::lock::carriers::{LockedFile, LocksByName};
 use crate::lock::layouts;
@@ -57,9 +57,20 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
     let own =
         standing().find(|(_, facts)| is_theirs(facts, found)).or_else(|| standing().find(|(_, facts)| is_there(facts)));
     let own = own.map_or(0, |(at, _)| at);
-    let own = all.remove(own);
+    let own = moved_away(all.remove(own), &bot.lock);
     all.retain(is_there);
     Locks { own, others: all, beside: None }
+}
+
+/// A lock that is held where a deploy has moved its folder to is the one that was at the bot's path, and is no more.
+fn moved_away(own: Facts, lock: &Path) -> Facts {
+    let was_there = own.record.details().is_some_and(|details| details.lock.as_deref() == Some(lock));
+    let State::Held { holders, .. } = &own.state else { return own };
+    if own.path == lock || !was_there || holders.is_empty() {
+        return own;
+    }
+    let state = State::Replaced { holders: holders.clone() };
+    Facts { path: lock.to_owned(), state, ..own }
 }
 
 /// Whether flags or the file name the bot's lock.

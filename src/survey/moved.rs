@@ -55,6 +55,12 @@ impl History {
         if let Some(found) = written.chain(self.noted(one.identity(), script)).find_map(in_folder) {
             return Some(found);
         }
+        // Who has only changed to another folder has left the script behind.
+        if let Target::Script(script) = &invocation.target
+            && !cwd.join(script).exists()
+        {
+            return None;
+        }
         let found = in_folder(by_environment(one, cwd)?)?;
         Some(Match { confidence: Confidence::Probable, doubt: Some(Doubt::FolderMoved), ..found })
     }

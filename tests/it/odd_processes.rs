@@ -414,3 +414,27 @@ fn a_bare_name_in_another_root_is_probable() {
         drop((own, chrooted));
     });
 }
+
+/// It is a zombie to look at, and runs on in its other threads, with its lock and its descriptors.
+#[test]
+fn a_bot_whose_first_thread_has_ended() {
+    alone(|test| {
+        test.write(
+            "bot.py",
+            "import ctypes, fcntl, os, threading, time\nlock = open('bot.lock', 'w')\nfcntl.flock(lock, fcntl.LOCK_EX)\n\
+             def poll():\n    time.sleep(0.2)\n    open('up', 'w')\n    time.sleep(99)\n\
+             threading.Thread(target=poll).start()\nctypes.CDLL(None).syscall(60, 0)\n",
+        );
+        let bot = test.start("python3 bot.py");
+        wait_until("only its other thread runs", || test.has("up") && state(bot.pid()) == Some('Z'));
+        let pid = format!("PID {}", bot.pid());
+        for program in ["-m bot.py -l bot.lock", "-m bot.py -l other.lock", "-l bot.lock"] {
+            test.solobot(&format!("check {program}")).run().code(1).stdout_has(&[&pid]);
+        }
+        test.solobot("acquire -n -l other.lock -- python3 bot.py").run().code(75).stderr_has(&[&pid]);
+        let seen = test.solobot("status --json -m bot.py -l bot.lock").run().code(0).json();
+        assert_eq!(seen["bots"][0]["instances"][0]["lock"], "holder", "{seen}");
+        test.solobot("stop -y -m bot.py").run().code(0).stdout_has(&[&pid]);
+        wait_until("it has ended", || !test.is_locked("bot.lock"));
+    });
+}

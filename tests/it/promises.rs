@@ -180,34 +180,32 @@ fn a_token_that_does_not_come_holds_no_lock() {
 fn folders_are_swapped_under(test: &Test, by_hand: bool) {
     test.bot("app/main.py");
     test.bot("new/main.py");
-    let run = |line: &str| test.solobot(line).in_dir("app");
-    let start = || {
-        if by_hand {
-            return test.start("sh -c 'cd app && python3 main.py --pid-file ../bot.pid; :'");
-        }
-        run("acquire -- python3 main.py --pid-file ../bot.pid").start()
+    let run = |line: &str| test.solobot(line).in_dir("app").env("BOT_OPTIONS", "--pid-file ../second.pid");
+    let first = if by_hand {
+        test.start("sh -c 'cd app && BOT_OPTIONS=\"--pid-file ../bot.pid\" python3 main.py; :'")
+    } else {
+        // It does not take the path again.
+        run("acquire -F -- python3 main.py").env("BOT_OPTIONS", "--pid-file ../bot.pid").start()
     };
-    let first = start();
     let bot = test.wait_for_pid("bot.pid");
     wait_until("it has settled", || by_hand || test.record("app/.solobot.lock")["pid"] == bot);
     fs::rename(test.path("app"), test.path("old")).unwrap();
     fs::rename(test.path("new"), test.path("app")).unwrap();
     let pid = format!("PID {bot}");
-    let options = "--pid-file ../second.pid";
-    run(&format!("acquire -n -- python3 main.py {options}")).run().code(75).stderr_has(&[&pid]);
-    run("check -m main.py").run().code(1).stdout_has(&[&pid]);
-    assert!(!test.has("second.pid"));
+    run("acquire -n -- python3 main.py").run().code(75).stderr_has(&[&pid]);
+    run("check -m main.py").run().code(1).stdout_has(&[&pid]).nowhere("healthy");
+    let status = run("status --json -m main.py").run().code(0).json();
     if by_hand {
+        assert_eq!(status["bots"][0]["instances"][0]["pid"], bot, "{status}");
         run("stop -y -m main.py").run().code(1).stdout_has(&["blocked"]);
         assert!(alive(bot), "in doubt nothing is stopped");
     } else {
-        let second = run(&format!("acquire --lock-only --takeover -- python3 main.py {options}")).start();
-        drop(second);
-        let status = run("status --json -m main.py").run().code(0).json();
         assert_eq!(status["bots"][0]["instances"][0]["pid"], bot, "{status}");
+        assert_eq!(status["bots"][0]["lock"]["state"], "replaced", "{status}");
         run("stop -y -m main.py").run().code(0).stdout_has(&[&pid]);
         assert!(!alive(bot));
     }
+    assert!(!test.has("second.pid"));
     drop(first);
 }
 

@@ -31,14 +31,19 @@ pub fn list(keep: &Keep<'_>) -> io::Result<Listing> {
 pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<Listing> {
     let proc = proc::open()?;
     let seen = visit(&proc, &|reader, pid| {
-        let kept = match reader.link(pid, b"exe") {
-            // Kernel threads and zombies have no executable; nor has a process that is just ending.
-            Err(Unread::Gone) => return None,
-            Ok(path) if !exe(path) => return Some(Seen::Passed),
-            Ok(path) => Some(path.to_vec()),
-            Err(_) => None,
+        let mut shown = pid;
+        let kept = loop {
+            match reader.link(shown, b"exe") {
+                // Kernel threads and zombies have no executable; nor has a process that is just ending. One of which only the
+                // first thread has ended shows it in another.
+                Err(Unread::Gone) if shown == pid => shown = proc::living_thread(pid)?,
+                Err(Unread::Gone) => return None,
+                Ok(path) if !exe(path) => return Some(Seen::Passed),
+                Ok(path) => break Some(path.to_vec()),
+                Err(_) => break None,
+            }
         };
-        match reader.file(pid, b"cmdline") {
+        match reader.file(shown, b"cmdline") {
             // Nor has one a command line, unless it has wiped it.
             Ok([]) if kept.is_none() => None,
             Ok(text) => {

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn stat(flags: u64) -> Stat {
-        Stat { state: b'S', parent: 1, group: 1, session: 1, tty: 0, flags, start_ticks: 1 }
+        Stat { state: b'S', parent: 1, group: 1, session: 1, tty: 0, flags, threads: 1, start_ticks: 1 }
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use super::*;
 use crate::platform::identity::{Identity, Stat};
 
 fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
-    let stat = Stat { state: b'S', parent, group: pid, session: 1, tty: 0, flags: 0, start_ticks: 1 };
+    let stat = Stat { state: b'S', parent, group: pid, session: 1, tty: 0, flags: 0, threads: 1, start_ticks: 1 };
     let argv = argv.iter().map(std::ffi::OsString::from).collect();
     Details { identity: Identity { pid, start_ticks: 1 }, stat, argv, exe: None }
 }
