@@ -171,6 +171,10 @@ fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Ve
     if !meta.is_file() {
         return Err("is not a plain file".into());
     }
+    // Whoever links one of root's here chooses what root says of this lock.
+    if meta.nlink() > 1 {
+        return Err("is a hard link".into());
+    }
     let owner = meta.uid();
     if owner != 0 && owner != user::effective_uid() && Some(owner) != lock_owner {
         return Err(format!("was written by {}, to whom the lock does not belong", user::name(owner)));

@@ -4,10 +4,11 @@
 //! `main.py` there is another file than the one that is started next. It is the same bot all the same. That is known by what
 //! solobot wrote down when it took the lock: in the owner record, which went with the folder, and in the journal. Without
 //! those, `PWD` in its environment says so, if the folder has been changed since the start: then it is in doubt, because
-//! managers pass their own `PWD` on.
+//! managers pass their own `PWD` on (one that lives is seen through).
 
 use std::cell::OnceCell;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -16,8 +17,10 @@ use crate::journal::{Contents, Journal, What};
 use crate::lock::{layouts, owner};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{Identity, lineage};
+use crate::platform::proc::Handle;
 use crate::process::argv::{Reading, Target};
 use crate::process::candidate::Candidate;
+use crate::process::details::variable;
 use crate::process::matching::{Confidence, Doubt, Match, Matcher};
 
 /// No more entries of a folder are looked at for owner records.
@@ -113,5 +116,13 @@ fn by_environment(one: &Candidate, cwd: &Path) -> Option<PathBuf> {
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.ctime()).ok()?);
     let is_moved = FileId::of(pwd) != Some(FileId::from(&now));
     let started = one.identity().started_at()?;
-    (is_moved && changed + ROUNDING >= started).then(|| pwd.clone())
+    (is_moved && changed + ROUNDING >= started && !is_its_parents(pwd, one, cwd)).then(|| pwd.clone())
+}
+
+/// Whether a manager has passed its own `PWD` on and started it in another folder.
+fn is_its_parents(pwd: &Path, one: &Candidate, cwd: &Path) -> bool {
+    let Some(parent) = Handle::open(one.details.stat.parent) else { return false };
+    let environ = parent.read("environ").unwrap_or_default();
+    let is_same = variable(&environ, "PWD").is_some_and(|value| value == pwd.as_os_str().as_bytes());
+    is_same && parent.link("cwd").is_some_and(|folder| folder != cwd)
 }

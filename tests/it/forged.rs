@@ -115,3 +115,19 @@ fn who_was_passed_a_locked_descriptor_is_no_holder() {
         assert!(alive(daemon.pid()));
     });
 }
+
+/// One of root's records under another name says what somebody else chose.
+#[test]
+fn a_record_that_is_a_hard_link_is_not_believed() {
+    alone(|test| {
+        let victim = test.start("tail -f /dev/null");
+        forged(test, 0o755, &victim);
+        let record = test.read("shared/bot.lock.info");
+        fs::remove_file(test.path("shared/bot.lock.info")).unwrap();
+        test.write("roots", record);
+        fs::hard_link(test.path("roots"), test.path("shared/bot.lock.info")).unwrap();
+        let said = test.solobot("acquire -n -l shared/bot.lock -- echo ran").run();
+        said.code(0).stdout_is("ran\n").stderr_has(&[]);
+        assert!(alive(victim.pid()));
+    });
+}

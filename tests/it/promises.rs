@@ -219,6 +219,26 @@ fn one_that_was_started_by_hand_may_be() {
     alone(|test| folders_are_swapped_under(test, true));
 }
 
+/// A manager that passes its own `PWD` on has moved no folder.
+#[test]
+fn another_folder_is_no_moved_one_because_of_a_managers_pwd() {
+    alone(|test| {
+        test.bot("app/main.py");
+        test.bot("other/main.py");
+        test.write(
+            "app/manager.py",
+            "import subprocess, sys\nsubprocess.run([sys.executable, 'main.py', '--pid-file', '../other.pid'], cwd='../other')\n",
+        );
+        let manager = test.start("sh -c 'cd app && exec python3 manager.py'");
+        test.wait_for_pid("other.pid");
+        test.write("other/touched", "");
+        let run = |line: &str| test.solobot(line).in_dir("app").env("BOT_OPTIONS", "--until ../other.pid");
+        run("check -m main.py").run().code(0).stdout_has(&["safe"]);
+        run("acquire -n -- python3 main.py").run().code(0).stderr_has(&[]);
+        drop(manager);
+    });
+}
+
 /// Within a second, whichever folder above the lock it is.
 #[test]
 fn a_lock_whose_folder_is_moved_is_missed_at_once() {
