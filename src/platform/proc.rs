@@ -296,8 +296,7 @@ pub fn all_pids() -> io::Result<Vec<i32>> {
     pids(proc.as_fd())
 }
 
-/// Whose a process is: its real user. Not the owner of `/proc/PID`, which is root's where a process has given up being
-/// looked at (`PR_SET_DUMPABLE`), and not its effective user, which a setuid program lends to anybody.
+/// Whose a process is: its real user. Its effective one, who owns `/proc/PID`, a setuid program lends to anybody.
 pub fn owner(pid: i32) -> Option<u32> {
     Some(Handle::open(pid)?.credentials()?.uid)
 }

@@ -51,8 +51,8 @@ fn a_forged_record_stops_nobody_and_holds_nobody_up() {
     });
 }
 
-/// Root's lock, which everybody may read, held by nobody under the command line of a keeper of the victim. A program that
-/// may not be read cannot be looked at either: its folder in `/proc` is root's.
+/// Root's lock, which everybody may read, held by nobody under the command line of a keeper of the victim: by a program that
+/// may be read, and by one that may not.
 fn pretends_to_keep(test: &Test, mode: u32, victim: &Background) -> Background {
     let _ = public(test);
     test.write("root.lock", "");
@@ -84,6 +84,39 @@ fn a_strangers_keeper_is_a_stranger_who_holds_it() {
             drop(holder);
             wait_until("it is free", || !test.is_locked("root.lock"));
         }
+    });
+}
+
+/// solobot's own file makes a keeper of somebody else's process no keeper either, and root's user no other program.
+#[test]
+fn a_keeper_is_of_root_or_of_the_kept_ones_user_and_runs_solobot() {
+    alone(|test| {
+        let victim = test.start("tail -f /dev/null");
+        let ticks = start_ticks(victim.pid()).unwrap();
+        let words = format!("keeper --pid {} --start-ticks {ticks}", victim.pid());
+        let _ = public(test);
+        test.write("root.lock", "");
+        let line =
+            format!("exec 9<root.lock; flock -n 9; exec 8>/dev/null; exec {PUBLIC}/solobot {words} --fd 9 --ready 8");
+        let mut command = test.command(&format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups sh -c"));
+        command.arg(line).current_dir(format!("{PUBLIC}/work"));
+        command.env("SOLOBOT_KEEPER_LOCK", format!("{PUBLIC}/work/root.lock")).env("SOLOBOT_KEEPER_NAME", "x");
+        let theirs = test.start_command(command);
+        wait_until("it is held", || test.is_locked("root.lock"));
+        wait_until("it keeps", || {
+            fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|it| it.starts_with(b"/mnt/solobot"))
+        });
+        let refused = test.solobot_as(0, "acquire --takeover -w 1 -l root.lock -- true").code(75);
+        refused.stderr_has(&["not proved", "nobody"]);
+        let _ = test.solobot_as(0, "stop -y -l root.lock").code(1).stdout_has(&["blocked"]);
+        assert!(alive(victim.pid()) && alive(theirs.pid()));
+        drop(theirs);
+        // Root's own process that calls itself so is the holder, and stands for nobody.
+        fs::copy(crate::harness::sleeper(), test.path("pretender")).unwrap();
+        let own = test.start(&format!("flock -n root.lock ./pretender {words}"));
+        wait_until("it is held", || test.is_locked("root.lock"));
+        test.solobot("stop -y -l root.lock").run().code(0).stdout_has(&[&format!("PID {}", own.pid())]);
+        assert!(alive(victim.pid()), "a command line has stopped somebody else's process");
     });
 }
 
