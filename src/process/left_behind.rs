@@ -13,16 +13,17 @@ use super::matching::Matcher;
 use super::program::Program;
 use crate::platform::identity::Identity;
 
-/// What counts as the bot among the descendants of COMMAND.
+/// What counts as the bot among the descendants of COMMAND. Nothing is looked up before it is asked: a COMMAND like `true`
+/// leaves nobody behind.
+#[derive(Debug)]
 pub struct Counting<'a> {
-    /// The bot's program.
-    program: Option<&'a Program>,
-    matcher: Option<Matcher<'a>>,
-    /// COMMAND as it was typed, and its own program.
-    command: &'a [OsString],
-    own: Option<&'a Program>,
-    /// Whatever runs under an interpreter from this folder or below: of a start script for which nothing names the bot.
-    folder: Option<PathBuf>,
+    /// COMMAND as it was typed, and where.
+    pub command: &'a [OsString],
+    /// The folder that it was started in.
+    pub cwd: &'a Path,
+    /// The bot's program, where something names it. Else a start script's bot is what it leaves behind, and any other COMMAND
+    /// is the bot itself.
+    pub named: Option<&'a Program>,
 }
 
 /// How a descendant counts.
@@ -37,24 +38,40 @@ pub enum Role {
 /// The descendants that count, and how.
 pub type Rest = Vec<(Identity, Role)>;
 
-impl<'a> Counting<'a> {
-    /// Of a COMMAND with its own program. `program` is the bot's where something names it; else a start script's bot is what
-    /// it leaves behind, and any other COMMAND is the bot itself.
-    pub fn new(command: &'a [OsString], own: Option<&'a Program>, program: Option<&'a Program>) -> Self {
-        let folder = own.filter(|own| program.is_none() && own.is_shell_script()).and_then(Program::place);
-        let folder = folder.as_deref().and_then(Path::parent).map(real);
-        let program = program.or(own);
-        Self { program, matcher: program.map(Matcher::new), command, own, folder }
-    }
-
+impl Counting<'_> {
     /// The descendants of this process that count.
     pub fn descendants(&self, root: i32) -> Rest {
-        candidate::descendants(&[root], &|one| Some((one.identity(), self.role(one)?)))
+        let own = Program::of_command(self.command, self.cwd);
+        let script = own.as_ref().filter(|own| own.is_shell_script());
+        let folder = script.filter(|_| self.named.is_none()).and_then(Program::place);
+        let program = self.named.or(own.as_ref());
+        let known = Known {
+            command: self.command,
+            program,
+            matcher: program.map(Matcher::new),
+            script: script.map(Matcher::new),
+            folder: folder.as_deref().and_then(Path::parent).map(real),
+        };
+        candidate::descendants(&[root], &|one| Some((one.identity(), known.role(one)?)))
     }
+}
 
+/// What is looked up for it.
+struct Known<'a> {
+    command: &'a [OsString],
+    /// The bot's program.
+    program: Option<&'a Program>,
+    matcher: Option<Matcher<'a>>,
+    /// COMMAND's own, if a shell runs it.
+    script: Option<Matcher<'a>>,
+    /// Whatever runs under an interpreter from this folder or below: of a start script for which nothing names the bot.
+    folder: Option<PathBuf>,
+}
+
+impl Known<'_> {
     fn role(&self, one: &Candidate) -> Option<Role> {
         // A start script is no bot while it waits for what it starts.
-        if self.own.is_some_and(|own| own.is_shell_script() && is_shells(one) && runs(one, own)) {
+        if self.script.as_ref().is_some_and(|script| is_shells(one) && one.judge(script).is_some()) {
             return Some(Role::Perhaps);
         }
         if self.matcher.as_ref().is_some_and(|matcher| one.judge(matcher).is_some()) {
@@ -98,10 +115,6 @@ impl<'a> Counting<'a> {
 
 fn is_shells(one: &Candidate) -> bool {
     matches!(&one.reading, Reading::Runs(invocation) if invocation.runner == Runner::Shell)
-}
-
-fn runs(one: &Candidate, program: &Program) -> bool {
-    one.judge(&Matcher::new(program)).is_some()
 }
 
 fn real(path: &Path) -> PathBuf {

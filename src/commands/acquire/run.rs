@@ -23,7 +23,6 @@ use crate::platform::spawn::Start;
 use crate::platform::watch::Watch;
 use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
 use crate::process::left_behind::Counting;
-use crate::process::program::Program;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
@@ -112,9 +111,8 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
     request.story.taken(child.identity().pid);
-    let of_command = Program::of_command(request.command(), request.folder());
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
-    let counting = Counting::new(request.command(), of_command.as_ref(), named);
+    let counting = Counting { command: request.command(), cwd: request.folder(), named };
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
     let command = child.identity();
     let ended = child::supervise(child, &mut supervision).map_err(|source| {
