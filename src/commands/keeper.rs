@@ -32,9 +32,9 @@ pub fn start(
     signals: &Signals,
     conflict: Exit,
 ) -> Result<i32, Error> {
-    let failed = |why: String| Error::from(AcquireError::Keeper { why });
-    let (ready, say_ready) = daemon::pipe().map_err(|error| failed(error.to_string()))?;
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let failed = |source| Error::Io { action: "start the keeper".into(), source };
+    let (ready, say_ready) = daemon::pipe().map_err(failed)?;
+    let program = std::env::current_exe().map_err(failed)?;
     let line = keeper::command_line(&program, target, held.descriptor(), say_ready.as_fd());
     let journal = journal.path().map(Path::to_owned);
     let errand = Errand { lock: held.path().to_owned(), name: name.to_owned(), journal };
@@ -44,7 +44,7 @@ pub fn start(
         mask: signals.original_mask(),
         inherit: &[held.descriptor(), say_ready.as_fd()],
     };
-    let pid = start.spawn().map_err(|error| failed(error.to_string()))?;
+    let pid = start.spawn().map_err(failed)?;
     drop(say_ready);
     if daemon::is_ready(ready) {
         return Ok(pid);
@@ -54,7 +54,7 @@ pub fn start(
         return Err(AcquireError::TargetGone { pid: target.pid }.into());
     }
     Err(match ended {
-        Ok(Ended::Code(code)) if code != 0 => failed(format!("it ended with code {code}")),
+        Ok(Ended::Code(code)) if code != 0 => AcquireError::Keeper { code }.into(),
         // It was killed, or the lock's file was replaced under it.
         _ => AcquireError::KeeperEnded { lock: held.path().to_owned(), exit: conflict }.into(),
     })

@@ -92,11 +92,11 @@ pub enum Error {
         /// 75, or what `-E` says.
         exit: Exit,
     },
-    /// The keeper could not be started.
-    #[error("the keeper did not start: {why}")]
+    /// The keeper ended with an error of its own before it held the lock.
+    #[error("the keeper did not start: it ended with code {code}")]
     Keeper {
-        /// Why.
-        why: String,
+        /// Its code, which is ours too.
+        code: u8,
     },
 }
 
@@ -163,7 +163,7 @@ impl Expected for Error {
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
-            Self::Keeper { .. } => Exit::Bug,
+            Self::Keeper { code } => Exit::Code(*code),
         }
     }
 
