@@ -177,10 +177,14 @@ fn a_token_that_does_not_come_holds_no_lock() {
 
 /// A deploy that swaps folders under the bot: what is started in the new one finds the one that runs in the old one.
 #[track_caller]
-fn folders_are_swapped_under(test: &Test, by_hand: bool) {
+fn folders_are_swapped_under(test: &Test, told_by: Option<&str>) {
+    let by_hand = told_by.is_none();
     test.bot("app/main.py");
     test.bot("new/main.py");
-    let run = |line: &str| test.solobot(line).in_dir("app").env("BOT_OPTIONS", "--pid-file ../second.pid");
+    let run = |line: &str| {
+        let solobot = test.solobot(line).in_dir("app").env("XDG_STATE_HOME", &test.name("state"));
+        solobot.env("BOT_OPTIONS", "--pid-file ../second.pid")
+    };
     let first = if by_hand {
         test.start("sh -c 'cd app && BOT_OPTIONS=\"--pid-file ../bot.pid\" python3 main.py; :'")
     } else {
@@ -191,9 +195,17 @@ fn folders_are_swapped_under(test: &Test, by_hand: bool) {
     wait_until("it has settled", || by_hand || test.record("app/.solobot.lock")["pid"] == bot);
     fs::rename(test.path("app"), test.path("old")).unwrap();
     fs::rename(test.path("new"), test.path("app")).unwrap();
+    match told_by {
+        Some("journal") => fs::remove_file(test.path("old/.solobot.lock.info")).unwrap(),
+        Some(_) => fs::remove_file(test.path("state/solobot/journal.jsonl")).unwrap(),
+        None => {}
+    }
     let pid = format!("PID {bot}");
     run("acquire -n -- python3 main.py").run().code(75).stderr_has(&[&pid]);
-    run("check -m main.py").run().code(1).stdout_has(&[&pid]).nowhere("healthy");
+    let said = run("check -m main.py").run().code(1).stdout_has(&[&pid]);
+    if told_by != Some("journal") {
+        let _ = said.nowhere("healthy");
+    }
     let status = run("status --json -m main.py").run().code(0).json();
     if by_hand {
         assert_eq!(status["bots"][0]["instances"][0]["pid"], bot, "{status}");
@@ -201,7 +213,9 @@ fn folders_are_swapped_under(test: &Test, by_hand: bool) {
         assert!(alive(bot), "in doubt nothing is stopped");
     } else {
         assert_eq!(status["bots"][0]["instances"][0]["pid"], bot, "{status}");
-        assert_eq!(status["bots"][0]["lock"]["state"], "replaced", "{status}");
+        if told_by == Some("record") {
+            assert_eq!(status["bots"][0]["lock"]["state"], "replaced", "{status}");
+        }
         run("stop -y -m main.py").run().code(0).stdout_has(&[&pid]);
         assert!(!alive(bot));
     }
@@ -211,12 +225,17 @@ fn folders_are_swapped_under(test: &Test, by_hand: bool) {
 
 #[test]
 fn a_bot_whose_folder_was_swapped_is_the_bot_still() {
-    alone(|test| folders_are_swapped_under(test, false));
+    alone(|test| folders_are_swapped_under(test, Some("record")));
+}
+
+#[test]
+fn a_swapped_folder_without_its_record_is_in_the_journal() {
+    alone(|test| folders_are_swapped_under(test, Some("journal")));
 }
 
 #[test]
 fn one_that_was_started_by_hand_may_be() {
-    alone(|test| folders_are_swapped_under(test, true));
+    alone(|test| folders_are_swapped_under(test, None));
 }
 
 /// A manager that passes its own `PWD` on has moved no folder.
