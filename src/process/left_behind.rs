@@ -2,16 +2,19 @@
 //!
 //! A start script ends as soon as it has put the bot into the background; what it started may still be the script's own fork
 //! then, waiting for something or on its way into `execve(2)`. So a descendant that shows COMMAND's own command line, or that
-//! of a wrapper around the bot (`nohup`, `setsid`), may become the bot: it is neither a bot nor "none".
+//! of a wrapper around the bot (`nohup`, `setsid`, a version manager's shim), may become the bot: it is neither a bot nor "none".
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::argv::{Reading, Runner};
+use super::argv::{Inner, Reading, Runner};
 use super::candidate::{self, Candidate};
 use super::matching::Matcher;
 use super::program::Program;
 use crate::platform::identity::Identity;
+
+/// So many words of a shim's command line may stand before the bot's.
+const MOST_WORDS: usize = 8;
 
 /// What counts as the bot among the descendants of COMMAND. Nothing is looked up before it is asked: a COMMAND like `true`
 /// leaves nobody behind.
@@ -85,20 +88,34 @@ impl Known<'_> {
             Reading::Runs(invocation) if !matches!(invocation.runner, Runner::Shell | Runner::Native) => {
                 one.program().is_some_and(|program| self.is_in_folder(&program)).then_some(Role::Bot)
             }
+            Reading::Runs(invocation) if invocation.runner == Runner::Shell => {
+                self.is_shim(one).then_some(Role::Perhaps)
+            }
             Reading::Runs(_) => None,
             Reading::Wraps(wrapped) => {
                 let cwd = one.cwd.as_deref()?;
-                let programs = wrapped.inner.iter().filter_map(|inner| {
+                let would_run = |inner: &Inner| {
                     let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| cwd.join(dir));
-                    Program::of_command(&inner.argv, &dir)
-                });
-                let is_its = |program: Program| {
-                    let is_named = self.program.is_some_and(|named| program.is_same_but_for_args(named));
-                    is_named || self.is_in_folder(&program)
+                    self.is_its(&inner.argv, &dir)
                 };
-                programs.into_iter().any(is_its).then_some(Role::Perhaps)
+                (wrapped.inner.iter().any(would_run) || self.is_shim(one)).then_some(Role::Perhaps)
             }
         }
+    }
+
+    /// Whether a command line would run the bot.
+    fn is_its(&self, argv: &[OsString], cwd: &Path) -> bool {
+        Program::of_command(argv, cwd).is_some_and(|program| {
+            let is_named = self.program.is_some_and(|named| program.is_same_but_for_args(named));
+            is_named || self.is_in_folder(&program)
+        })
+    }
+
+    /// Whether a script stands for an interpreter until it has found the one that is meant (`pyenv`, `rbenv`, `asdf`): some of
+    /// its words are the command line of the bot.
+    fn is_shim(&self, one: &Candidate) -> bool {
+        let (argv, Some(cwd)) = (&one.details.argv, one.cwd.as_deref()) else { return false };
+        (1..argv.len().min(MOST_WORDS)).any(|at| self.is_its(&argv[at..], cwd))
     }
 
     /// Whether it shows COMMAND's own command line; a script's has its interpreter before it, and perhaps that one's option.

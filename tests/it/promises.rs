@@ -63,7 +63,12 @@ fn a_start_script_keeps_the_lock_for_the_bot_that_it_leaves_behind() {
             "python3 bot.py --pid-file bot.pid &",
             "(sleep 0.3; exec python3 bot.py --pid-file bot.pid) &",
             "setsid sh -c 'sleep 0.3; python3 bot.py --pid-file bot.pid' &",
+            "./shims/python3 bot.py --pid-file bot.pid &",
         ];
+        // As pyenv's: a script of the interpreter's name looks for the interpreter, by another script.
+        fs::create_dir(test.path("app/shims")).unwrap();
+        script(test, "app/shims/python3", "#!/bin/sh\nexec env sh shims/manager exec python3 \"$@\"\n");
+        script(test, "app/shims/manager", "#!/bin/sh\nsleep 0.2\nshift\nexec \"$@\"\n");
         for (number, line) in lines.iter().enumerate() {
             for named in ["", "-m app/bot.py"] {
                 let name = format!("app/start{number}.sh");
