@@ -91,7 +91,8 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         // Nobody waits for an answer then: whoever asked will see no readiness.
         Settled::Moved => Ok(()),
         Settled::Held(held, _) => {
-            let _ = daemon::say_ready(ready);
+            // Whoever asked does not know that the lock is held: then it is not to be.
+            daemon::say_ready(ready).map_err(io("say that the lock is held"))?;
             let story = Story::going_on(Journal::at(journal), &name, &path);
             keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents));
             story.released();
