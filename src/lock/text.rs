@@ -11,6 +11,9 @@ use std::os::unix::fs::FileExt;
 /// The longest text that can be a lock's, in bytes.
 const LONGEST: usize = 32;
 
+/// How often a text is written that contenders empty meanwhile.
+const MOST_WRITES: u32 = 5;
+
 /// What a lock file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Text {
@@ -64,15 +67,23 @@ impl Text {
 }
 
 /// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty. A length that is
-/// right already is left alone: to set it again costs more than all the rest.
+/// right already is left alone: to set it again costs more than all the rest. Where a contender empties the file between the
+/// two, the kernel would fill it up with NUL, which is nobody's text: so whatever was too long or too short is written again.
 ///
 /// # Errors
 /// Those of `pwrite(2)`, `fstat(2)` and `ftruncate(2)`.
 pub fn write(file: &File, pid: i32) -> io::Result<()> {
     let digits = pid.to_string();
-    file.write_all_at(digits.as_bytes(), 0)?;
     let length = digits.len() as u64;
-    if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
+    for _ in 0..MOST_WRITES {
+        file.write_all_at(digits.as_bytes(), 0)?;
+        match file.metadata()?.len() {
+            present if present == length => break,
+            present if present > length => file.set_len(length)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Empties the text.
