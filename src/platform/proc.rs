@@ -363,10 +363,9 @@ pub fn living_thread(pid: i32) -> Option<i32> {
 /// They are another user's, or the process has ended.
 pub fn descriptors(pid: i32) -> io::Result<Vec<Descriptor>> {
     let all = descriptors_of_thread(pid)?;
-    match living_thread(pid).filter(|_| all.is_empty()) {
-        Some(thread) => descriptors_of_thread(thread),
-        None => Ok(all),
-    }
+    // Nobody else is asked for another thread: this is done for every process that may hold a lock.
+    let thread = all.is_empty().then(|| living_thread(pid)).flatten();
+    thread.map_or(Ok(all), descriptors_of_thread)
 }
 
 fn descriptors_of_thread(pid: i32) -> io::Result<Vec<Descriptor>> {
