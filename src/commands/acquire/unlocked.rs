@@ -29,7 +29,7 @@ use crate::lock::replaced::Place;
 use crate::lock::state::{Facts, hints};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
-use crate::lock::{carriers, holders, layouts, owner};
+use crate::lock::{carriers, holders, layouts};
 use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -94,7 +94,7 @@ pub fn wait_for_predecessors(
 /// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
 /// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
 fn predecessors(lock: &LockFile) -> Vec<Runs> {
-    let record = owner::read(lock.path(), lock.owner());
+    let record = lock.record();
     let text = Text::read(lock.file()).ok().and_then(Text::pid);
     let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Runs> = Vec::new();
@@ -160,7 +160,7 @@ impl Runs {
 
     /// Whether it may be stopped. In doubt nothing is.
     fn is_proved(&self, request: &Request<'_>, lock: &LockFile) -> bool {
-        let record = owner::read(lock.path(), lock.owner());
+        let record = lock.record();
         match self.by {
             Sign::Instance => true,
             Sign::Doubtful(_) => false,
@@ -228,12 +228,12 @@ fn may_stop(request: &Request<'_>, lock: &LockFile, found: &[Runs]) -> bool {
 
 /// Whether it is COMMAND of a solobot that is dead.
 fn is_left_behind(request: &Request<'_>, process: Identity, lock: &LockFile) -> bool {
-    let record = owner::read(lock.path(), lock.owner());
+    let record = lock.record();
     takeover::judge(request, lock.path(), &record, &|judge| judge.is_left_behind(process))
 }
 
 fn beside(request: &Request<'_>, one: Runs, lock: &LockFile) -> Beside {
-    let record = owner::read(lock.path(), lock.owner());
+    let record = lock.record();
     let process = one.process;
     Beside {
         process: ProcessView::of(process),
