@@ -422,7 +422,7 @@ fn a_bot_whose_first_thread_has_ended() {
         test.write(
             "bot.py",
             "import ctypes, fcntl, os, threading, time\nlock = open('bot.lock', 'w')\nfcntl.flock(lock, fcntl.LOCK_EX)\n\
-             def poll():\n    time.sleep(0.2)\n    open('up', 'w')\n    time.sleep(99)\n\
+             def poll():\n    open('up', 'w')\n    time.sleep(99)  # it polls\n\
              threading.Thread(target=poll).start()\nctypes.CDLL(None).syscall(60, 0)\n",
         );
         let bot = test.start("python3 bot.py");
