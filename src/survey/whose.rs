@@ -30,9 +30,12 @@ impl Users {
         Self(users)
     }
 
-    /// Those of a bot of which only the lock is known: whose it is, he may take.
-    pub fn of_lock(lock: &Path, caller: Caller, configured: &[u32]) -> Self {
-        let mut users = Self::of(None, caller, configured);
+    /// Those of a bot whose lock it is; where no program is known, whoever owns the lock or its folder may take it.
+    pub fn of_bot(program: Option<&Program>, lock: &Path, caller: Caller, configured: &[u32]) -> Self {
+        let mut users = Self::of(program, caller, configured);
+        if program.is_some() {
+            return users;
+        }
         let owner = |path: &Path| Some(fs::symlink_metadata(path).ok()?.uid());
         users.0.extend([Some(lock), lock.parent()].into_iter().flatten().filter_map(owner));
         users

@@ -164,3 +164,21 @@ fn a_record_that_is_a_hard_link_is_not_believed() {
         assert!(alive(victim.pid()));
     });
 }
+
+/// Root who names somebody's own lock means that one's bot.
+#[test]
+fn the_owner_of_a_lock_that_is_named_alone_is_the_bots_user() {
+    alone(|test| {
+        let program = public(test);
+        for (owner, code) in [(0, 1), (NOBODY, 0)] {
+            test.write("their.lock", "");
+            chown(test.path("their.lock"), Some(owner), Some(owner)).unwrap();
+            let holder = start_as(test, NOBODY, &format!("flock -n {PUBLIC}/work/their.lock {program}"));
+            wait_until("it is held", || test.is_locked("their.lock"));
+            let _ = test.solobot("stop -y -l their.lock").run().code(code).stdout_has(&[&holder.pid().to_string()]);
+            assert_eq!(alive(holder.pid()), code == 1, "a lock of user {owner}");
+            drop(holder);
+            wait_until("it is free", || !test.is_locked("their.lock"));
+        }
+    });
+}

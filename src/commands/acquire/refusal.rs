@@ -59,10 +59,8 @@ pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
             "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
         );
     }
-    let users = match bot.and_then(|bot| bot.program.as_ref()) {
-        Some(program) => Users::of(Some(program), caller, bot.map_or(&[], |bot| &bot.users)),
-        None => Users::of_lock(path, caller, bot.map_or(&[], |bot| &bot.users)),
-    };
+    let program = bot.and_then(|bot| bot.program.as_ref());
+    let users = Users::of_bot(program, path, caller, bot.map_or(&[], |bot| &bot.users));
     let stranger = main.as_ref().filter(|main| !users.include(proc::owner(main.pid)));
     if let Some(stranger) = stranger {
         let wait = "to wait until it ends: solobot acquire --wait forever …".to_owned();

@@ -78,7 +78,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
 /// alone can tell.
 pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &Found, ask: &dyn Fn(&Judge<'_>) -> T) -> T {
     let (bot, settings) = (&request.bot, request.settings);
-    let users = Users::of(bot.program.as_ref(), settings.context().caller, &bot.users);
+    let users = Users::of_bot(bot.program.as_ref(), lock, settings.context().caller, &bot.users);
     let running = OnceCell::new();
     let all_that_run = || {
         let survey = Surveyor::new(settings).look_at(std::slice::from_ref(bot)).unwrap_or_default();

@@ -364,10 +364,7 @@ fn carrying(lock: &Path) -> Result<Vec<Carries>, Error> {
 /// Who of these may be stopped for the bot's lock.
 fn judge(bot: &FoundBot, settings: &Settings, carrying: &[Carries]) -> Holders {
     let (facts, caller) = (&bot.locks.own, settings.context().caller);
-    let users = match &bot.bot.program {
-        Some(program) => Users::of(Some(program), caller, &bot.bot.users),
-        None => Users::of_lock(&facts.path, caller, &bot.bot.users),
-    };
+    let users = Users::of_bot(bot.bot.program.as_ref(), &facts.path, caller, &bot.bot.users);
     let runs_program = |process: Identity| {
         bot.found.instances.iter().any(|one| one.members.contains(&process) || one.wrappers.contains(&process))
     };
