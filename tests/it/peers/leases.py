@@ -22,5 +22,5 @@ os.rename(ready + ".part", ready)
 while True:
     asked = signal.sigwait([signal.SIGIO, signal.SIGUSR1])
     if asked == signal.SIGUSR1 or after:
-        time.sleep(float(after[0]) / 1000 if after else 0)
+        time.sleep(float(after[0]) / 1000 if after else 0)  # how long it holds on: the caller names the time
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
