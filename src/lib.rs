@@ -40,29 +40,30 @@
 //! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
 //! | [`process`] | programs, instances, origins, stopping, running COMMAND |
 //! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
-//! | [`conflicts`] | conflict and network errors in logs |
+//! | [`logs`] | conflict and network errors in logs |
 //! | [`journal`] | what solobot did, appended |
 //! | [`platform`] | what is Linux's, behind one facade: identities, the listing, system calls |
 //! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.
-//! `lock`, `process`, `telegram` and `conflicts` know nothing of clap, settings or colour.
+//! `lock`, `process`, `telegram` and `logs` know nothing of clap, settings or colour.
 
 pub mod base;
 pub mod cli;
 pub mod commands;
 pub mod completion;
-pub mod conflicts;
 pub mod doctor;
+pub mod http;
 pub mod journal;
+
 pub mod lock;
+pub mod logs;
 pub mod platform;
 pub mod process;
 pub mod report;
 pub mod settings;
 pub mod survey;
 pub mod telegram;
-pub mod telemetry;
 
 use std::ffi::OsString;
 
@@ -88,7 +89,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return report::usage(&error, &args),
     };
     let mut report = Report::new(&cli.global);
-    telemetry::start(&cli.global, &report);
     match commands::run(cli, &mut report) {
         Ok(outcome) => report.outcome(&outcome),
         Err(error) => report.error(&error),

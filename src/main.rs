@@ -22,7 +22,7 @@ extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     if std::env::var_os("HOME").is_none_or(|home| home.is_empty()) {
         nss::use_what_is_linked_in();
     }
-    solobot::telemetry::report_panics();
+    solobot::report::bugs::report_panics();
     let run = || catch_unwind(|| solobot::run(std::env::args_os())).unwrap_or(Exit::Bug);
     let exit = stack::with_room(run).unwrap_or_else(|error| solobot::no_room(&error));
     if let Exit::Signal(signal) = exit {

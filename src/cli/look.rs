@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 
 use super::select::{Api, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
-use crate::conflicts::time::{Moment, parse_zone};
 use crate::doctor::Code;
+use crate::logs::time::{Moment, parse_zone};
 
 /// Show instances, lock and origin of each bot.
 #[derive(Debug, Args)]

@@ -10,10 +10,10 @@ use super::notice::{Notice, Notify};
 use crate::base::error::{Error, exit_of_io};
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::conflicts::input::{self, Input};
-use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::time::Clock;
-use crate::conflicts::{Query, Source, read};
+use crate::logs::input::{self, Input};
+use crate::logs::tally::{By, Limits, Summary};
+use crate::logs::time::Clock;
+use crate::logs::{Query, Source, read};
 use crate::settings::{Bot, Settings};
 use crate::survey::{FoundBot, Surveyor, logs};
 
@@ -65,7 +65,7 @@ pub fn run(args: &cli::Conflicts, settings: &Settings, notify: &mut dyn Notify) 
     let zone = args.tz.clone().unwrap_or_else(TimeZone::system);
     let mut clock = Clock::new(zone.clone(), now);
     let mut instant = |moment: &Option<_>| -> Option<i64> {
-        let moment: &crate::conflicts::time::Moment = moment.as_ref()?;
+        let moment: &crate::logs::time::Moment = moment.as_ref()?;
         Some(moment.instant(&mut clock))
     };
     let by = match args.by {

@@ -10,9 +10,10 @@ use super::notice::{Notice, Notify};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
+use crate::http::client::Route;
 use crate::journal::{Event, Journal, What};
 use crate::settings::{self, Bot, Settings};
-use crate::telegram::api::{Client, OnRetry, Route, TIMEOUT, WebhookInfo};
+use crate::telegram::api::{Client, OnRetry, TIMEOUT, WebhookInfo};
 use crate::telegram::errors;
 
 /// What was found and done.

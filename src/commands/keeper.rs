@@ -17,7 +17,7 @@ use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
 use crate::platform::signals::{self, Signals};
 use crate::platform::{daemon, spawn::Start};
-use crate::process::child::Ended;
+use crate::process::run::Ended;
 
 /// Starts a keeper that shares the held lock, and returns its PID once it holds it; `conflict` is the code for a lock that
 /// has not come to be held.

@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
 use super::{Finding, Level};
-use crate::conflicts::tally::Counts;
 use crate::lock::owner::Found;
 use crate::lock::state::{self, State};
+use crate::logs::tally::Counts;
 use crate::platform::identity::Identity;
 use crate::process::instance::{InFile, Instance};
 use crate::process::matching::Confidence;

@@ -1,6 +1,6 @@
 //! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
 
-use super::terminate::Guard;
+use super::stop::Guard;
 use crate::platform::identity::Identity;
 
 /// Which instance to keep.

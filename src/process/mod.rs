@@ -2,13 +2,12 @@
 
 pub mod argv;
 pub mod candidate;
-pub mod child;
 pub mod details;
 pub mod instance;
 pub mod keep;
-pub mod left_behind;
 pub mod matching;
 pub mod origin;
 pub mod program;
+pub mod run;
 pub mod same_bot;
-pub mod terminate;
+pub mod stop;

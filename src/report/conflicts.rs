@@ -11,10 +11,10 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{human, sanitize, table};
 use crate::base::duration::show;
 use crate::commands::conflicts::Outcome;
-use crate::conflicts::Source;
-use crate::conflicts::pattern::{Pattern, Shape};
-use crate::conflicts::patterns::{Client, Kind};
-use crate::conflicts::tally::{Bucket, By, Counts, Stretch};
+use crate::logs::Source;
+use crate::logs::rhythm::{Pattern, Shape};
+use crate::logs::tally::{Bucket, By, Counts, Stretch};
+use crate::logs::words::{Client, Kind};
 
 /// A full bar has this many columns.
 const BAR: u64 = 24;

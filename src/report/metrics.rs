@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::commands::metrics::{BotMetrics, Outcome};
-use crate::conflicts::patterns::Kind;
+use crate::logs::words::Kind;
 
 /// The lock's states, in the order in which they are documented.
 const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
@@ -167,7 +167,7 @@ fn label(name: &str, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conflicts::tally::Counts;
+    use crate::logs::tally::Counts;
 
     #[test]
     fn the_text_of_one_bot() {

@@ -1,11 +1,13 @@
 //! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
 //! error.
 
+pub mod bugs;
 pub mod conflicts;
 pub mod doctor;
 pub mod human;
 pub mod init;
 pub mod json;
+mod log;
 pub mod metrics;
 pub mod plan;
 pub mod progress;
@@ -46,14 +48,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// For these options.
+    /// For these options; starts the log, if it was asked for.
     pub fn new(global: &Global) -> Self {
-        Self {
+        let report = Self {
             global: global.clone(),
             progress: Progress::default(),
             watching: Watching::default(),
             shown: HashSet::new(),
-        }
+        };
+        log::start(global, report.has_colour());
+        report
     }
 
     /// Whether stderr gets colour.
@@ -138,7 +142,7 @@ impl Report {
         if self.global.json {
             let _ = style::json_to_stdout(&json::error(error));
         } else if let Error::Bug(message) = error {
-            style::to_stderr(&format!("{}\n", crate::telemetry::bug_report(message)));
+            style::to_stderr(&format!("{}\n", bugs::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
             style::notice(&human::error(&error.brief(), &error.hints()), self.has_colour());
         }

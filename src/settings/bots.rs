@@ -30,7 +30,7 @@ use crate::lock::layouts;
 use crate::platform::user;
 use crate::process::program::{Args, Program};
 use crate::telegram::base_url::{self, BaseUrl};
-use crate::telegram::source::TokenSources;
+use crate::telegram::sources::TokenSources;
 
 /// How long `acquire` waits unless told.
 const WAIT: Limit = Limit::For(Duration::from_secs(30));

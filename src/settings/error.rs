@@ -7,7 +7,7 @@ use super::schema::Fault;
 use crate::base::error::{Expected, exit_of_io, quoted, typed};
 use crate::base::exit::Exit;
 use crate::process::program;
-use crate::telegram::{base_url, source};
+use crate::telegram::{base_url, sources};
 
 /// An expected error of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ pub enum Error {
     Program(#[from] program::Error),
     /// The token that the lock's path needs.
     #[error(transparent)]
-    Token(#[from] source::Error),
+    Token(#[from] sources::Error),
 }
 
 impl Expected for Error {

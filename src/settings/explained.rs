@@ -5,7 +5,7 @@ use super::provenance::Origin;
 use crate::base::duration::show;
 use crate::base::secret::mask;
 use crate::platform::user;
-use crate::telegram::source::{Source, TokenSources};
+use crate::telegram::sources::{Source, TokenSources};
 
 /// A setting, its value and its origin. The value holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]

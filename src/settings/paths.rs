@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::Error;
-use crate::telegram::source::TokenSources;
+use crate::telegram::sources::TokenSources;
 
 /// An absolute path: `~` is the home folder, a relative path starts at `base`.
 pub fn absolute(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::base::env::Vars;
     use crate::settings::testing::token;
-    use crate::telegram::source::Source;
+    use crate::telegram::sources::Source;
 
     #[test]
     fn paths_become_absolute() {

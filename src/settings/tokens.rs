@@ -9,7 +9,7 @@ use super::provenance::Origin;
 use super::schema::TokenTable;
 use super::trust::{Access, Refusal, open_found};
 use crate::base::env;
-use crate::telegram::source::{Source, TokenSources};
+use crate::telegram::sources::{Source, TokenSources};
 
 /// The places that flags name, and the flag to blame; `None` without such a flag. `configured` is the variable's name
 /// in the bot's entry, which holds in `--env-file` too.

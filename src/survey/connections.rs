@@ -13,10 +13,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use crate::http::proxy;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
 use crate::platform::sockets;
-use crate::telegram::{networks, proxy};
+use crate::telegram::networks;
 
 /// How often an instance is looked at before "no".
 pub const SAMPLES: u32 = 3;

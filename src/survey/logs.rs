@@ -15,9 +15,9 @@ use jiff::tz::TimeZone;
 
 use super::FoundBot;
 use super::find::is_strangers;
-use crate::conflicts::input::{self, Input};
-use crate::conflicts::tally::{By, Limits, Summary};
-use crate::conflicts::{Query, Source, read};
+use crate::logs::input::{self, Input};
+use crate::logs::tally::{By, Limits, Summary};
+use crate::logs::{Query, Source, read};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Descriptor};

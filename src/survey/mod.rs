@@ -10,7 +10,7 @@
 //!
 //! Invariants: nothing is changed and nothing is sent, but for the name of a self-hosted server where connections are asked
 //! for; what could not be seen is counted. Not promised: that what was found still runs when the caller looks at it; whoever
-//! acts checks the [`Identity`] again (`process::terminate`).
+//! acts checks the [`Identity`] again (`process::stop`).
 
 pub mod bearers;
 pub mod connections;
@@ -53,7 +53,7 @@ use crate::process::matching::{Confidence, Matcher};
 use crate::process::origin;
 use crate::process::program::{self, Program};
 use crate::settings::{Bot, Caller, Settings};
-use crate::telegram::source::{self, Source};
+use crate::telegram::sources::{self, Source};
 
 /// What was seen.
 #[derive(Debug, Clone, Default)]
@@ -409,7 +409,7 @@ fn claimants(paths: &[std::path::PathBuf]) -> Vec<Identity> {
 ///
 /// # Errors
 /// It cannot be read: whoever only looks goes on without.
-fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, source::Error> {
+fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::Error> {
     let resolved = bot.token.resolve()?;
     let known = resolved.map(|resolved| resolved.token.id());
     let is_sure = resolved.is_some_and(|resolved| !matches!(resolved.source, Source::EnvFile { .. }));

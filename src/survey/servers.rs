@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::connections::Servers;
 use crate::base::env;
+use crate::http::addresses;
 use crate::settings::{Bot, Context};
-use crate::telegram::addresses;
 use crate::telegram::base_url::BaseUrl;
 
 /// How long a self-hosted server's name may be looked up.
@@ -33,7 +33,7 @@ fn of_url(url: &str, may_ask: bool) -> Servers {
         Ok(server) if !server.is_public() => server,
         Ok(_) | Err(_) => return Servers::default(),
     };
-    let asked = || may_ask.then(|| addresses::looked_up(&server, LOOKUP)).flatten();
-    let addresses = addresses::known(&server).or_else(asked);
+    let asked = || may_ask.then(|| addresses::looked_up(server.host(), server.port(), LOOKUP)).flatten();
+    let addresses = addresses::known(server.host(), server.port()).or_else(asked);
     Servers { is_unknown: addresses.is_none(), addresses: addresses.unwrap_or_default() }
 }

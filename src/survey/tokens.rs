@@ -15,7 +15,7 @@ use crate::platform::proc::Credentials;
 use crate::process::instance::InFile;
 use crate::settings::open_of;
 use crate::telegram::dotenv::DotEnv;
-use crate::telegram::source::MAX_BYTES;
+use crate::telegram::sources::MAX_BYTES;
 
 /// The file's name.
 const NAME: &str = ".env";

@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::base_url::{self, BaseUrl};
 use super::errors::{Error, Scrubber};
-pub use super::http::Route;
-use super::http::{Answer, Failure, Http};
 use crate::base::secret::Token;
+use crate::http::client::{Answer, Failure, Http, Route};
+use crate::http::proxy::Target;
 
 /// How long one request may take unless told.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,7 +140,10 @@ impl<'a> Client<'a> {
     /// For a base URL, a proxy variable or certificates that cannot be used.
     pub fn new(server: &str, token: &'a Token, route: Route<'_>) -> Result<Self, Error> {
         let server = BaseUrl::parse(server)?;
-        let http = Http::new(&server, route)?;
+        let http = {
+            let target = Target { is_https: server.is_https(), host: server.host(), port: server.port() };
+            Http::new(target, route)?
+        };
         Ok(Self { server, token, http, retries: PAUSES.len() })
     }
 

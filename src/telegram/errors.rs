@@ -3,61 +3,14 @@
 //! Invariant: whatever text of others gets into an [`Error`] (a library's message carries the URL, a server's answer may
 //! repeat it) goes through [`Scrubber`], so that no token leaves by an error.
 
-use std::fmt;
-use std::path::PathBuf;
-
 use super::base_url::{self, BaseUrl};
-use super::proxy;
-use crate::base::error::{Expected, MORE_PROCESSES, quoted};
+use crate::base::error::{Expected, MORE_PROCESSES};
 use crate::base::exit::Exit;
 use crate::base::secret::{Token, mask};
+use crate::http::client::{self, NO_THREAD, Step};
 
 /// How much of a foreign text an error repeats, in characters.
 const LONGEST: usize = 300;
-
-/// How the reason begins where a name was not looked up since no thread can be had.
-pub const NO_THREAD: &str = "no thread can be started";
-
-/// A step on the way to an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The host's name is looked up.
-    Dns,
-    /// The proxy is reached and asked.
-    Proxy,
-    /// The connection is made.
-    Tcp,
-    /// The server proves who it is.
-    Tls,
-    /// The request is sent and answered.
-    Http,
-}
-
-impl Step {
-    /// In a word, as in doctor's codes.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Proxy => "proxy",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Http => "http",
-        }
-    }
-}
-
-/// As part of a sentence: `… failed at this step`.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dns => "DNS lookup",
-            Self::Proxy => "proxy",
-            Self::Tcp => "TCP connection",
-            Self::Tls => "TLS handshake",
-            Self::Http => "HTTP request",
-        })
-    }
-}
 
 /// Takes a token out of foreign text.
 #[derive(Clone, Copy)]
@@ -86,20 +39,12 @@ impl<'a> Scrubber<'a> {
 /// Why there is no answer, or not the one that was asked for.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// A proxy variable that cannot be understood.
+    /// The way to the server cannot be prepared.
     #[error(transparent)]
-    Proxy(#[from] proxy::Malformed),
+    Way(#[from] client::Error),
     /// A base URL that is none.
     #[error("no base URL of a Bot API: {0}")]
     BaseUrl(#[from] base_url::Malformed),
-    /// `--ca-file` cannot be used.
-    #[error("cannot use {} for TLS: {why}", quoted(.path))]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
     /// The way to the server is broken.
     #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
     Unreachable {
@@ -242,20 +187,17 @@ impl Expected for Error {
             | Self::Refused { .. }
             | Self::Redirected { .. }
             | Self::NoBotApi { .. } => Exit::Unavailable,
-            Self::Proxy(_)
-            | Self::BaseUrl(_)
-            | Self::CaFile { .. }
-            | Self::TokenRejected { .. }
-            | Self::NotServed { .. }
-            | Self::LoggedOut { .. } => Exit::Config,
+            Self::Way(error) => error.exit(),
+            Self::BaseUrl(_) | Self::TokenRejected { .. } | Self::NotServed { .. } | Self::LoggedOut { .. } => {
+                Exit::Config
+            }
         }
     }
 
     fn kind(&self) -> &'static str {
         match self {
-            Self::Proxy(_) => "proxy-invalid",
+            Self::Way(error) => error.kind(),
             Self::BaseUrl(_) => "api-url",
-            Self::CaFile { .. } => "ca-file",
             Self::Unreachable { step, .. } => match step {
                 Step::Dns => "telegram-dns",
                 Step::Proxy => "telegram-proxy",
@@ -276,14 +218,10 @@ impl Expected for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Proxy(error) => vec![
-                format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
-                format!("or do without: env -u {} solobot …", error.variable),
-            ],
+            Self::Way(error) => error.hints(),
             Self::BaseUrl(_) => {
                 vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
             }
-            Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
             Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
             Self::Server { .. } => {
                 vec!["in a minute the same again: solobot …; or with more patience: --timeout 1m".into()]

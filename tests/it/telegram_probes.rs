@@ -6,8 +6,9 @@ use std::time::Duration;
 use solobot::base::env::Vars;
 use solobot::base::error::Expected;
 use solobot::base::secret::Token;
-use solobot::telegram::api::{Client, Route};
-use solobot::telegram::errors::{Error, Step};
+use solobot::http::client::{Route, Step};
+use solobot::telegram::api::Client;
+use solobot::telegram::errors::Error;
 
 use crate::harness::{alone, token};
 use crate::standin::{Fault, Standin};

@@ -21,8 +21,8 @@ use crate::platform::poll;
 use crate::platform::signals::{SigSet, Signals};
 use crate::platform::spawn::Start;
 use crate::platform::watch::Watch;
-use crate::process::child::{self, Child, Ended, Supervision, Upkeep};
-use crate::process::left_behind::Counting;
+use crate::process::run::left_behind::Counting;
+use crate::process::run::{self, Child, Ended, Supervision, Upkeep};
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
@@ -115,7 +115,7 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     let counting = Counting { command: request.command(), cwd: request.folder(), named };
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
     let command = child.identity();
-    let ended = child::supervise(child, &mut supervision).map_err(|source| {
+    let ended = run::supervise(child, &mut supervision).map_err(|source| {
         // As if we had been killed: with COMMAND alive the lock is not given back.
         holding.leave();
         let pid = command.pid;

@@ -21,7 +21,7 @@ use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{carriers, holders};
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
-use crate::process::terminate::{self, Options, Outcome, Target};
+use crate::process::stop::{self, Options, Outcome, Target};
 use crate::survey::Surveyor;
 use crate::survey::holders::{Carries, Judge};
 use crate::survey::whose::Users;
@@ -149,7 +149,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify:
     notify.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
     let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
-    let results = terminate::stop(&targets, &options);
+    let results = stop::stop(&targets, &options);
     let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
     let pid = left.root.pid;
     let (why, hint) = match left.outcome {

@@ -17,11 +17,12 @@ use crate::base::error::{Error, Expected};
 use crate::base::secret::Token;
 use crate::commands::delete_webhook::{self, client};
 use crate::commands::notice::{Notice, Notify};
+use crate::http::client::Route;
 use crate::lock::wait::ending_signal;
 use crate::platform::poll::{self, Event};
 use crate::platform::signals::Signals;
 use crate::settings::Settings;
-use crate::telegram::api::{Client, Route, TIMEOUT};
+use crate::telegram::api::{Client, TIMEOUT};
 use crate::telegram::errors;
 
 /// How it ended.

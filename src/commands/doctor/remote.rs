@@ -13,7 +13,7 @@ use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors;
-use crate::telegram::source::{Error as SourceError, Source};
+use crate::telegram::sources::{Error as SourceError, Source};
 
 /// The one for a bot. What is wrong with a token must not keep doctor from looking at everything else: it is put among
 /// what is `unseen`, or is a finding.
@@ -52,7 +52,7 @@ pub fn of_bot<'a>(
         Some(resolved) => {
             match Client::new(&bot.api_url, &resolved.token, delete_webhook::route(&args.api, settings)) {
                 Ok(client) => Way::Client(client.without_retries()),
-                Err(error @ errors::Error::Proxy(_)) => Way::Broken(error),
+                Err(error @ errors::Error::Way(crate::http::client::Error::Proxy(_))) => Way::Broken(error),
                 Err(error) => return Err(error.into()),
             }
         }

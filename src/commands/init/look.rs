@@ -19,7 +19,7 @@ use crate::process::program::Program;
 use crate::settings::Settings;
 use crate::survey::{FoundBot, Survey, Surveyor, locks, scripts};
 use crate::telegram::dotenv::DotEnv;
-use crate::telegram::source::MAX_BYTES;
+use crate::telegram::sources::MAX_BYTES;
 
 /// What a project's folder has, besides scripts.
 const PROJECT: [&str; 11] = [

@@ -12,7 +12,7 @@ use crate::commands::notice::{Notice, Notify, Passing};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
-use crate::process::terminate::{self, Options, Outcome, Target};
+use crate::process::stop::{self, Options, Outcome, Target};
 
 /// How long after the last one has ended a new instance counts as started again.
 const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
@@ -38,7 +38,7 @@ pub fn carry_out(
         count: candidates.len(),
         grace: if args.force { Duration::ZERO } else { grace },
     }));
-    let stopped = terminate::stop(&targets(&candidates), &options);
+    let stopped = stop::stop(&targets(&candidates), &options);
     let mut results: Vec<ResultView> = Vec::new();
     for candidate in &candidates {
         let root = candidate.target().root;
@@ -88,7 +88,7 @@ fn stop_wrappers(candidates: &[&Candidate], options: &Options) {
         .map(|&wrapper| Target::single(wrapper))
         .collect();
     if !left.is_empty() {
-        terminate::stop(&left, options);
+        stop::stop(&left, options);
     }
 }
 

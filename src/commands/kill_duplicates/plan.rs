@@ -13,7 +13,7 @@ use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
 use crate::process::matching::Doubt;
 use crate::process::origin::{self, Origin, OriginKind};
-use crate::process::terminate::Target;
+use crate::process::stop::Target;
 use crate::survey::FoundBot;
 
 /// What was asked for.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::conflicts::pattern::Pattern;
-use crate::conflicts::tally::Counts;
+use crate::logs::rhythm::Pattern;
+use crate::logs::tally::Counts;
 use crate::platform::identity::Identity;
 use crate::survey::connections::Evidence;
 use crate::telegram::api::WebhookInfo;

@@ -175,9 +175,9 @@ fn elsewhere(bot: &Bot) -> impl Iterator<Item = (&Seen, &Connection)> {
 mod tests {
     use super::super::super::testing::{answered, bot, connected, failed, logs, say, seen};
     use super::*;
-    use crate::conflicts::tally::Counts;
+    use crate::http::client::Step;
+    use crate::logs::tally::Counts;
     use crate::telegram::base_url::BaseUrl;
-    use crate::telegram::errors::Step;
 
     fn server() -> BaseUrl {
         BaseUrl::parse("http://127.0.0.1:8081").unwrap()

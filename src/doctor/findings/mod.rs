@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::facts::{Bot, FRESH, Facts, Lock, Seen};
 use super::{Finding, plural};
 use crate::base::duration::show;
-use crate::conflicts::pattern::Shape;
+use crate::logs::rhythm::Shape;
 
 /// A finding's function.
 pub type Find = fn(&Facts) -> Vec<Finding>;

@@ -5,9 +5,10 @@ use super::super::{Code, Finding, Level, plural};
 use super::{each, see_logs};
 use crate::base::duration::show;
 use crate::base::error::Expected;
+use crate::http::client::{self, Step};
 use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
-use crate::telegram::errors::{Error, Step};
+use crate::telegram::errors::Error;
 
 /// Fewer network errors in the logs are nothing unusual.
 const MANY: u64 = 3;
@@ -64,7 +65,7 @@ fn code_of(bot: &Bot, error: &Error) -> Option<Code> {
             Step::Tls => Code::Tls,
             Step::Http => Code::TelegramDown,
         }),
-        Error::Proxy(_) => Some(Code::Proxy),
+        Error::Way(client::Error::Proxy(_)) => Some(Code::Proxy),
         Error::Redirected { .. } | Error::NoBotApi { .. } => match (bot.telegram.proxy(), &bot.server) {
             (Some(_), _) => Some(Code::Proxy),
             // Then it is a matter of that server.
@@ -73,7 +74,7 @@ fn code_of(bot: &Bot, error: &Error) -> Option<Code> {
         },
         Error::Server { .. } | Error::Refused { .. } => Some(Code::TelegramDown),
         Error::BaseUrl(_)
-        | Error::CaFile { .. }
+        | Error::Way(client::Error::CaFile { .. })
         | Error::RateLimited { .. }
         | Error::TokenRejected { .. }
         | Error::NotServed { .. }
@@ -113,7 +114,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
 fn command(error: &Error, bot: &Bot) -> Option<String> {
     let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
     match error {
-        Error::Proxy(malformed) => Some(format!("env -u {} {}", malformed.variable, again()?)),
+        Error::Way(client::Error::Proxy(malformed)) => Some(format!("env -u {} {}", malformed.variable, again()?)),
         Error::Unreachable { server, step: Step::Dns, .. } => Some(format!("getent hosts {}", server.host())),
         Error::Unreachable { server, step: Step::Proxy, .. } => Some(around(server, &again()?)),
         Error::Redirected { server, .. } | Error::NoBotApi { server, .. } if bot.telegram.proxy().is_some() => {
@@ -156,7 +157,7 @@ mod tests {
     use super::super::super::testing::{answered, bot, facts, logs, polling, say, seen};
     use super::super::Find;
     use super::*;
-    use crate::conflicts::tally::Counts;
+    use crate::logs::tally::Counts;
 
     const ALL: [(Code, Find); 5] = [
         (Code::Dns, dns),

@@ -7,7 +7,7 @@ use super::super::facts::{Bot, Facts, Seen, Start, Starter};
 use super::super::{Code, Finding, Level};
 use super::{conflicts, each};
 use crate::base::duration::show;
-use crate::conflicts::pattern::Shape;
+use crate::logs::rhythm::Shape;
 use crate::process::origin::{Origin, OriginKind};
 
 /// An instance that ends within this time of its start has not run well.
@@ -186,7 +186,7 @@ mod tests {
     use super::super::super::facts::{Logs, Trace};
     use super::super::super::testing::{bot, fresh_conflicts, from, identity, named, say, seen};
     use super::*;
-    use crate::conflicts::pattern::Pattern;
+    use crate::logs::rhythm::Pattern;
     use crate::process::program::Program;
 
     fn release(pid: i32, path: &str) -> Seen {

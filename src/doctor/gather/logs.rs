@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
-use crate::conflicts::Source;
-use crate::conflicts::input::Input;
-use crate::conflicts::pattern::Shape;
 use crate::journal::{Event, What};
+use crate::logs::Source;
+use crate::logs::input::Input;
+use crate::logs::rhythm::Shape;
 use crate::survey::logs;
 
 /// What the pattern is told by.

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use super::facts::{Bearer, Bot, Facts, Lock, Seen, TokenSeen, Trace};
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
+use crate::http::proxy;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::layouts;
@@ -31,7 +32,6 @@ use crate::survey::bearers;
 use crate::survey::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use crate::survey::journal::Traces;
 use crate::survey::{FoundBot, Survey, locks};
-use crate::telegram::proxy;
 
 pub use telegram::Way;
 

@@ -10,7 +10,7 @@ use crate::base::secret::Token;
 use crate::platform::identity::Identity;
 use crate::process::candidate::descendants_running;
 use crate::process::origin::OriginKind;
-use crate::process::terminate;
+use crate::process::stop;
 use crate::settings::Purpose;
 use crate::survey::likely::{self, Marks};
 
@@ -88,9 +88,9 @@ fn likely_bots() -> Vec<Instance> {
 impl Drop for Folder {
     fn drop(&mut self) {
         let pids: Vec<i32> = self.started.iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
-        let targets: Vec<terminate::Target> =
-            pids.iter().filter_map(|&pid| Some(terminate::Target::single(Identity::of(pid)?))).collect();
-        terminate::stop(&targets, &terminate::Options { force: true, ..terminate::Options::default() });
+        let targets: Vec<stop::Target> =
+            pids.iter().filter_map(|&pid| Some(stop::Target::single(Identity::of(pid)?))).collect();
+        stop::stop(&targets, &stop::Options { force: true, ..stop::Options::default() });
         for child in &mut self.started {
             let _ = child.wait();
         }
@@ -187,9 +187,9 @@ fn forks_and_spawned_workers_are_one_instance() {
     // Root, fork, spawned worker, resource tracker.
     let instance = until(|| bot.find().instances.pop().filter(|it| it.members.len() == 4));
     assert_eq!(instance.root.pid, root);
-    let outcome = &terminate::stop(
+    let outcome = &stop::stop(
         &[(&instance).into()],
-        &terminate::Options { grace: Duration::from_millis(500), ..terminate::Options::default() },
+        &stop::Options { grace: Duration::from_millis(500), ..stop::Options::default() },
     )[0];
     assert!(outcome.outcome.is_stopped());
     assert!(instance.members.iter().all(|member| !member.is_alive()));

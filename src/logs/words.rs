@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::FinderRev;
 use serde::Serialize;
 
-use super::line::{Level, Shape};
+use super::lines::{Level, Shape};
 
 /// What a line or a record reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -6,7 +6,7 @@ use nix::sys::prctl;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 
-use crate::process::child::Ended;
+use crate::process::run::Ended;
 
 /// What a look at the children found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

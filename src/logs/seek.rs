@@ -6,7 +6,7 @@ use std::io;
 use memchr::{memchr, memrchr_iter};
 
 use super::blocks::{BLOCK, read_at};
-use super::line::dissect;
+use super::lines::dissect;
 use super::time::{Clock, Time};
 
 /// Clocks go back by an hour in autumn, and loggers of several threads a little all the time.

@@ -257,7 +257,7 @@ fn clients_are_told_apart() {
         "{LINE}2026-01-10 15:27:20 - telegram.ext.Updater - ERROR - Error while getting Updates: {TEXT}\n{TEXT}\n"
     );
     let clients: Vec<_> = summary_of(&text, &query()).clients;
-    assert_eq!(clients, [(patterns::Client::Aiogram3, 1), (patterns::Client::Ptb, 1), (patterns::Client::Unknown, 1)]);
+    assert_eq!(clients, [(words::Client::Aiogram3, 1), (words::Client::Ptb, 1), (words::Client::Unknown, 1)]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use globset::GlobBuilder;
 
-use super::line::{STAMP_END, STAMP_START};
+use super::lines::{STAMP_END, STAMP_START};
 
 /// `**` goes this deep.
 const DEPTH: usize = 16;

@@ -1,6 +1,6 @@
-//! One POST to the Bot API: the only file that knows the HTTP library.
+//! One POST to a server: the only file that knows the HTTP library.
 //!
-//! Invariants: every wait is bounded; no redirect is followed; an answer is read up to [`MAX_ANSWER`] bytes; a proxy is
+//! Invariants: every wait is bounded; no redirect is followed; an answer is read up to 1 MiB; a proxy is
 //! the one of [`proxy::choose`] or none. The library's connectors are chained by ourselves with a mark between each two,
 //! because its errors do not tell a TLS handshake that was cut off from a request that was.
 
@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -26,11 +26,10 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, ProxyProtocol};
 
 use super::addresses::{self, Unresolved};
-use super::base_url::BaseUrl;
-use super::errors::{Error, NO_THREAD, Step};
-use super::proxy::{self, Protocol, Proxy};
+use super::proxy::{self, Protocol, Proxy, Target};
 use crate::base::env::Vars;
-use crate::base::error::plain;
+use crate::base::error::{Expected, plain, quoted};
+use crate::base::exit::Exit;
 
 /// No answer to what solobot asks is nearly as long.
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -38,6 +37,91 @@ const MAX_ANSWER: u64 = 1024 * 1024;
 const MAX_ADDRESSES: usize = 16;
 /// No file of certificates is longer.
 const MAX_CERTIFICATES: u64 = 16 * 1024 * 1024;
+
+/// How the reason begins where a name was not looked up since no thread can be had.
+pub const NO_THREAD: &str = "no thread can be started";
+
+/// A step on the way to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The host's name is looked up.
+    Dns,
+    /// The proxy is reached and asked.
+    Proxy,
+    /// The connection is made.
+    Tcp,
+    /// The server proves who it is.
+    Tls,
+    /// The request is sent and answered.
+    Http,
+}
+
+impl Step {
+    /// In a word, as in doctor's codes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Proxy => "proxy",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// As part of a sentence: `… failed at this step`.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "DNS lookup",
+            Self::Proxy => "proxy",
+            Self::Tcp => "TCP connection",
+            Self::Tls => "TLS handshake",
+            Self::Http => "HTTP request",
+        })
+    }
+}
+
+/// Why the way to a server cannot be prepared.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A proxy variable that cannot be understood.
+    #[error(transparent)]
+    Proxy(#[from] proxy::Malformed),
+    /// `--ca-file` cannot be used.
+    #[error("cannot use {} for TLS: {why}", quoted(.path))]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Expected for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Proxy(_) | Self::CaFile { .. } => Exit::Config,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Proxy(_) => "proxy-invalid",
+            Self::CaFile { .. } => "ca-file",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Proxy(error) => vec![
+                format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
+                format!("or do without: env -u {} solobot …", error.variable),
+            ],
+            Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
+        }
+    }
+}
 
 /// How to reach the server.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +180,7 @@ impl Http {
     ///
     /// # Errors
     /// For a proxy variable that cannot be understood, and for certificates that cannot be used.
-    pub fn new(server: &BaseUrl, route: Route<'_>) -> Result<Self, Error> {
-        let target = proxy::Target { is_https: server.is_https(), host: server.host(), port: server.port() };
+    pub fn new(target: Target<'_>, route: Route<'_>) -> Result<Self, Error> {
         let proxy = proxy::choose(route.vars, target)?;
         let steps = Steps::new(proxy.is_some());
         let through = proxy.as_ref().map(convert).transpose()?;

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::patterns::Client;
+use super::words::Client;
 
 /// Conflicts this far apart, in milliseconds, belong to two bursts.
 pub const APART: i64 = 10 * 60 * 1000;

@@ -5,10 +5,10 @@
 //!   two records: the second is dropped if it is of the same kind and follows within two seconds.
 //! - A traceback below another one in one record is a second event only if no sentence chains the two.
 
-use super::line::Shape;
-use super::patterns::{Client, Kind, Match};
+use super::lines::Shape;
 use super::scan::{Gap, Mark, Marks, Says};
 use super::time::Time;
+use super::words::{Client, Kind, Match};
 
 /// An error and its traceback are logged within this time, in milliseconds.
 const AGAIN_WITHIN: i64 = 2000;

@@ -7,9 +7,9 @@ use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memrchr};
 
-use super::line::{Level, Line, Shape, dissect};
-use super::patterns::{ANCHORS, Anchor, Match, classify, names_an_exception};
+use super::lines::{Level, Line, Shape, dissect};
 use super::time::{Clock, Time};
+use super::words::{ANCHORS, Anchor, Match, classify, names_an_exception};
 
 /// Of a longer line only this much is looked at, around what was found.
 pub const LONGEST: usize = 64 * 1024;

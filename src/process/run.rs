@@ -5,11 +5,12 @@
 //! descendant that is the bot, or may become it* ([`Counting`]) have ended. A descendant that runs something else is not
 //! waited for, and is named.
 
+pub mod left_behind;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use super::left_behind::{Counting, Rest, Role};
 use crate::platform::children::{self, Reaped};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
@@ -17,6 +18,7 @@ use crate::platform::poll;
 use crate::platform::signals::{Arrived, Signal, Signals};
 use crate::platform::spawn::Start;
 use crate::platform::table;
+use left_behind::{Counting, Rest, Role};
 
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);

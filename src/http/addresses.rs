@@ -8,15 +8,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::base_url::BaseUrl;
 use crate::platform::nss;
 
 /// Where names are written down that need no server.
 const HOSTS: &str = "/etc/hosts";
 
 /// The addresses that are known without asking anybody: an address, `localhost`, a line of `/etc/hosts`.
-pub fn known(server: &BaseUrl) -> Option<Vec<SocketAddr>> {
-    let host = server.host();
+pub fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
     let ips = if let Ok(ip) = host.parse::<IpAddr>() {
         vec![ip]
     } else if host.eq_ignore_ascii_case("localhost") {
@@ -24,13 +22,13 @@ pub fn known(server: &BaseUrl) -> Option<Vec<SocketAddr>> {
     } else {
         in_hosts(&std::fs::read_to_string(HOSTS).unwrap_or_default(), host)
     };
-    (!ips.is_empty()).then(|| with_port(ips, server.port()))
+    (!ips.is_empty()).then(|| with_port(ips, port))
 }
 
 /// The addresses that the resolver knows, if it answers in time.
-pub fn looked_up(server: &BaseUrl, within: Duration) -> Option<Vec<SocketAddr>> {
-    let found = resolve(server.host(), server.port(), within).ok()?;
-    (!found.is_empty()).then(|| with_port(found.into_iter().map(|address| address.ip()).collect(), server.port()))
+pub fn looked_up(host: &str, port: u16, within: Duration) -> Option<Vec<SocketAddr>> {
+    let found = resolve(host, port, within).ok()?;
+    (!found.is_empty()).then(|| with_port(found.into_iter().map(|address| address.ip()).collect(), port))
 }
 
 /// Why a name has no addresses.
@@ -81,11 +79,10 @@ mod tests {
 
     #[test]
     fn addresses_and_written_names_need_nobody() {
-        let of = |url: &str| known(&BaseUrl::parse(url).unwrap());
-        assert_eq!(of("http://10.0.0.7:8081"), Some(vec!["10.0.0.7:8081".parse().unwrap()]));
-        assert_eq!(of("http://[::ffff:10.0.0.7]"), Some(vec!["10.0.0.7:80".parse().unwrap()]));
-        assert_eq!(of("http://LOCALHOST:1").unwrap().len(), 2);
-        assert_eq!(of("http://no-such-name.invalid"), None);
+        assert_eq!(known("10.0.0.7", 8081), Some(vec!["10.0.0.7:8081".parse().unwrap()]));
+        assert_eq!(known("::ffff:10.0.0.7", 80), Some(vec!["10.0.0.7:80".parse().unwrap()]));
+        assert_eq!(known("LOCALHOST", 1).unwrap().len(), 2);
+        assert_eq!(known("no-such-name.invalid", 80), None);
         let hosts = "127.0.0.1 localhost\n# 10.0.0.1 api\n10.0.0.2\tx API # api\nrubbish api\nfd00::1 api\n";
         let found: Vec<IpAddr> = vec!["10.0.0.2".parse().unwrap(), "fd00::1".parse().unwrap()];
         assert_eq!(in_hosts(hosts, "api"), found);

@@ -7,11 +7,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::argv::{Inner, Reading, Runner};
-use super::candidate::{self, Candidate};
-use super::matching::Matcher;
-use super::program::Program;
 use crate::platform::identity::Identity;
+use crate::process::argv::{Inner, Reading, Runner};
+use crate::process::candidate::{self, Candidate};
+use crate::process::matching::Matcher;
+use crate::process::program::Program;
 
 /// So many words of a shim's command line may stand before the bot's.
 const MOST_WORDS: usize = 8;

@@ -9,14 +9,14 @@
 pub mod blocks;
 mod decompress;
 pub mod input;
-pub mod line;
-pub mod pattern;
-pub mod patterns;
+pub mod lines;
 pub mod records;
+pub mod rhythm;
 pub mod scan;
 pub mod seek;
 pub mod tally;
 pub mod time;
+pub mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! The words of the field, library by library.
 
 use super::*;
-use crate::conflicts::line::dissect;
-use crate::conflicts::time::Clock;
+use crate::logs::lines::dissect;
+use crate::logs::time::Clock;
 use jiff::tz::TimeZone;
 
 fn of(line: &str) -> Option<(Kind, Client)> {

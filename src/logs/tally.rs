@@ -7,10 +7,10 @@ use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::pattern::{self, APART, Burst, Facts, Pattern};
-use super::patterns::{Client, Kind};
 use super::records::{Event, What};
+use super::rhythm::{self, APART, Burst, Facts, Pattern};
 use super::time::Time;
+use super::words::{Client, Kind};
 
 /// So many times are kept to tell a pattern.
 const KEPT: usize = 4096;
@@ -293,7 +293,7 @@ impl Tally {
         let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
         let clients: Vec<(Client, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
         let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Client::Unknown));
-        let pattern = pattern::recognise(&Facts {
+        let pattern = rhythm::recognise(&Facts {
             other_poller: self.totals.other_poller,
             webhook: self.totals.webhook,
             bursts: &bursts,
