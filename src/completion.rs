@@ -16,6 +16,7 @@ use clap_complete::engine::{
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use crate::base::env;
+use crate::base::error::Error;
 use crate::base::secret::mask;
 use crate::cli::{self, Shell};
 use crate::doctor::Code;
@@ -31,9 +32,11 @@ const COMMAND_COLUMNS: usize = 120;
 ///
 /// # Errors
 /// None in practice: it is written into memory.
-pub fn registration(shell: Shell) -> std::io::Result<String> {
+pub fn registration(shell: Shell) -> Result<String, Error> {
     let mut text = Vec::new();
-    of(shell).write_registration(env::COMPLETE, "solobot", "solobot", "solobot", &mut text)?;
+    of(shell)
+        .write_registration(env::COMPLETE, "solobot", "solobot", "solobot", &mut text)
+        .map_err(|source| Error::Io { action: "write completions".into(), source })?;
     let mut text = format!("{}\n", String::from_utf8_lossy(&text).trim());
     if shell == Shell::Zsh {
         // Loaded by compinit from `fpath`, this text is the body of the function that zsh calls for the first Tab.

@@ -58,6 +58,7 @@ pub mod journal;
 
 pub mod lock;
 pub mod logs;
+pub mod outcome;
 pub mod platform;
 pub mod process;
 pub mod report;
@@ -68,7 +69,8 @@ pub mod telegram;
 use std::ffi::OsString;
 
 use base::exit::Exit;
-use cli::Cli;
+use cli::{Cli, Command};
+use outcome::Outcome;
 use report::Report;
 
 /// Says that there is no stack to run on, with which code solobot ends then.
@@ -89,7 +91,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return report::usage(&error, &args),
     };
     let mut report = Report::new(&cli.global);
-    match commands::run(cli, &mut report) {
+    let result = match &cli.command {
+        Command::Completions(args) => {
+            completion::registration(args.shell).map(|text| Outcome::Completions { shell: args.shell, text })
+        }
+        _ => commands::run(cli, &mut report),
+    };
+    match result {
         Ok(outcome) => report.outcome(&outcome),
         Err(error) => report.error(&error),
     }

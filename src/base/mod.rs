@@ -7,3 +7,4 @@ pub mod error;
 pub mod exit;
 pub mod secret;
 pub mod text;
+pub mod time;

@@ -8,12 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 
-use super::notice::{Notice, Notify};
-use super::status;
-use super::unseen;
-use super::view::{LockBrief, Sentence, command_line};
 use crate::base::duration::Limit;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
@@ -21,6 +16,13 @@ use crate::cli;
 use crate::lock::covered::Covered;
 use crate::lock::keeper;
 use crate::lock::state::{Facts, Obstacle, State, unseen_holder};
+use crate::outcome::check::{BotAnswer, CheckOutcome};
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::lock::LockBrief;
+use crate::outcome::lock::Unreadable;
+use crate::outcome::process::command_line;
+use crate::outcome::sentence::Sentence;
+use crate::outcome::unseen;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -39,79 +41,12 @@ const STARTS_IN: SignedDuration = SignedDuration::from_mins(1);
 /// An older conflict says nothing of now.
 const YOUNG: SignedDuration = SignedDuration::from_mins(5);
 
-/// The answer.
-#[derive(Debug, Serialize)]
-pub struct Outcome {
-    /// Every bot's.
-    pub ok: bool,
-    /// Why not, each with its bot's name.
-    pub reasons: Vec<Sentence>,
-    /// One by one.
-    pub bots: Vec<Answer>,
-    /// How many processes could not be inspected.
-    pub uninspected: usize,
-    /// The question was whether one runs, not whether one may start.
-    #[serde(skip)]
-    pub running: bool,
-    /// It could not be told.
-    #[serde(skip)]
-    unknown: Option<Exit>,
-}
-
-/// The answer for one bot.
-#[derive(Debug, Serialize)]
-pub struct Answer {
-    /// Its name.
-    pub name: String,
-    /// The same for people: with what tells it from another of that name.
-    #[serde(skip)]
-    pub label: String,
-    /// Whether it is safe to start; whether it runs, and well.
-    pub ok: bool,
-    /// Why not.
-    pub reasons: Vec<Sentence>,
-    /// The PIDs of its instances.
-    pub instances: Vec<i32>,
-    /// The PIDs of what may be one.
-    pub probable: Vec<i32>,
-    /// Its lock.
-    pub lock: LockBrief,
-    #[serde(skip)]
-    unknown: Option<Exit>,
-    /// Whose end may turn a no into a yes.
-    #[serde(skip)]
-    in_the_way: Vec<Identity>,
-}
-
 /// What speaks against a yes.
 #[derive(Debug, Default)]
 struct Objections {
     reasons: Vec<Sentence>,
     unknown: Option<Exit>,
     in_the_way: Vec<Identity>,
-}
-
-impl Answer {
-    fn of(bot: &FoundBot, objections: Objections) -> Self {
-        let Objections { reasons, unknown, in_the_way } = objections;
-        let pids = |all: &[Instance]| all.iter().map(|one| one.root.pid).collect();
-        Self {
-            name: bot.bot.name.clone(),
-            label: bot.label.clone(),
-            ok: reasons.is_empty(),
-            reasons,
-            instances: pids(&bot.found.instances),
-            probable: pids(&bot.found.probable),
-            lock: LockBrief::of(&bot.locks.own),
-            unknown,
-            in_the_way,
-        }
-    }
-
-    /// It is neither yes nor no.
-    pub fn is_unknown(&self) -> bool {
-        self.unknown.is_some()
-    }
 }
 
 impl Objections {
@@ -132,28 +67,20 @@ impl Objections {
         let reasons = vec![why.after("cannot tell: ").followed_by(&how)];
         Self { reasons, unknown: Some(Exit::NotPermitted), ..self }
     }
-}
 
-impl Outcome {
-    fn of(running: bool, uninspected: usize, bots: Vec<Answer>) -> Self {
-        let reasons =
-            bots.iter().flat_map(|bot| bot.reasons.iter().map(|reason| reason.after(&format!("{}: ", bot.label))));
-        Self {
-            ok: bots.iter().all(|bot| bot.ok),
-            reasons: reasons.collect(),
-            unknown: bots.iter().find_map(|bot| bot.unknown),
-            bots,
-            uninspected,
-            running,
-        }
-    }
-
-    /// The exit code it leads to: "could not tell" is neither yes nor no.
-    pub fn exit(&self) -> Exit {
-        match (self.ok, self.unknown) {
-            (true, _) => Exit::Ok,
-            (false, Some(exit)) if self.bots.iter().all(|bot| bot.ok || bot.unknown.is_some()) => exit,
-            (false, _) => Exit::No,
+    fn into_answer(self, bot: &FoundBot) -> BotAnswer {
+        let Objections { reasons, unknown, in_the_way } = self;
+        let pids = |all: &[Instance]| all.iter().map(|one| one.root.pid).collect();
+        BotAnswer {
+            name: bot.bot.name.clone(),
+            label: bot.label.clone(),
+            ok: reasons.is_empty(),
+            reasons,
+            instances: pids(&bot.found.instances),
+            probable: pids(&bot.found.probable),
+            lock: LockBrief::of(&bot.locks.own),
+            unknown,
+            in_the_way,
         }
     }
 }
@@ -162,12 +89,17 @@ impl Outcome {
 ///
 /// # Errors
 /// Nothing says which bot; `/proc` cannot be read.
-pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(
+    args: &cli::Check,
+    verbose: bool,
+    settings: &Settings,
+    events: &mut dyn Events,
+) -> Result<CheckOutcome, Error> {
     let command = if args.running { "check --running" } else { "check" };
     let bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
     if verbose {
         let all = bots.iter().flat_map(Bot::explained).collect();
-        notify.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all });
+        events.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all });
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     let mut surveyor = Surveyor::new(settings);
@@ -177,12 +109,12 @@ pub fn run(args: &cli::Check, verbose: bool, settings: &Settings, notify: &mut d
         if is_first {
             // A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
             survey.refuse_nothing()?;
-            survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+            survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
             let with_program = survey.bots.iter().filter(|bot| survey.hidden && bot.bot.program.is_some());
-            with_program.for_each(|bot| notify.notice(&hidden(bot)));
+            with_program.for_each(|bot| events.notice(&hidden(bot)));
         }
-        let answers = survey.bots.iter().map(|bot| answer(bot, args.running, notify)).collect();
-        let outcome = Outcome::of(args.running, survey.uninspected, answers);
+        let answers = survey.bots.iter().map(|bot| answer(bot, args.running, events)).collect();
+        let outcome = CheckOutcome::of(args.running, survey.uninspected, answers);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
         }
@@ -199,7 +131,7 @@ fn hidden(bot: &FoundBot) -> Notice {
 }
 
 /// Wakes when one of those in the way has ended; else after a second, or at the deadline.
-fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), Error> {
+fn wait_for_change(outcome: &CheckOutcome, deadline: Option<Instant>) -> Result<(), Error> {
     let io = |source| Error::Io { action: "wait".into(), source };
     let processes = outcome.bots.iter().flat_map(|bot| &bot.in_the_way);
     let pidfds: Vec<Pidfd> = processes.filter_map(|&process| Pidfd::open(process).ok().flatten()).collect();
@@ -208,9 +140,9 @@ fn wait_for_change(outcome: &Outcome, deadline: Option<Instant>) -> Result<(), E
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &FoundBot, running: bool, notify: &mut dyn Notify) -> Answer {
-    let objections = if running { judge_running(bot, notify) } else { judge(bot) };
-    Answer::of(bot, objections.unless_unseen(bot, running))
+fn answer(bot: &FoundBot, running: bool, events: &mut dyn Events) -> BotAnswer {
+    let objections = if running { judge_running(bot, events) } else { judge(bot) };
+    objections.unless_unseen(bot, running).into_answer(bot)
 }
 
 /// An instance in a sentence; of a doubtful one, why it counts all the same.
@@ -221,7 +153,7 @@ fn named(one: &Instance, shown: fn(&str) -> String) -> String {
 
 /// Whether exactly one instance runs, and under its lock if it has one, and well. What cannot be seen fails only where
 /// something speaks against it: a health check must not restart a healthy bot.
-fn judge_running(bot: &FoundBot, notify: &mut dyn Notify) -> Objections {
+fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
     let mut objections = Objections::default();
     let facts = &bot.locks.own;
     let lock = facts.path.display();
@@ -247,7 +179,7 @@ fn judge_running(bot: &FoundBot, notify: &mut dyn Notify) -> Objections {
                     .reasons
                     .push(Sentence::of(|shown| format!("{} has no connection to Telegram", named(one, shown))));
             }
-            objections.reasons.extend(has_conflicts(bot, one, notify).map(Sentence::from));
+            objections.reasons.extend(has_conflicts(bot, one, events).map(Sentence::from));
         }
         many => {
             objections.in_the_way.extend(many.iter().map(|one| one.root));
@@ -283,7 +215,7 @@ fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
 
 /// Whether the logs have a conflict that tells of now. A line without a time may be of any day: it only warns. Right after a
 /// start conflicts are normal, unless something that may be a second one runs.
-fn has_conflicts(bot: &FoundBot, instance: &Instance, notify: &mut dyn Notify) -> Option<String> {
+fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -> Option<String> {
     let now = Timestamp::now();
     let rival = bot
         .found
@@ -299,13 +231,13 @@ fn has_conflicts(bot: &FoundBot, instance: &Instance, notify: &mut dyn Notify) -
     let (summary, sources) = logs::summary(inputs, since);
     for source in &sources {
         if let Some(error) = &source.error {
-            notify.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));
+            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));
         }
     }
     if summary.undated_conflicts > 0 {
         let count = summary.undated_conflicts;
         let text = format!("{label}: {count} conflicts in its logs have no time: they may be old, and do not count");
-        notify.notice(&Notice::Warning(text));
+        events.notice(&Notice::Warning(text));
     }
     let count = summary.totals.conflicts;
     let last = summary.last.filter(|_| count > 0)?.to_zoned(TimeZone::system());
@@ -331,7 +263,7 @@ fn holds_alone(facts: &Facts) -> Option<String> {
 
 /// Reason, remedy and code for a lock whose state could not be told: what `acquire` would refuse is no yes.
 fn unreadable(facts: &Facts, why: &str, obstacle: Obstacle) -> (String, Exit) {
-    let error = status::unreadable(facts.path.clone(), why.to_owned(), obstacle);
+    let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
     (format!("{error}; {}", error.hints().join("; ")), error.exit())
 }
 

@@ -10,8 +10,6 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
@@ -19,68 +17,24 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::{Attempt, LockFile, open_to_look};
 use crate::lock::state::{self, Facts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
+use crate::outcome::clean_stale::CleanStaleOutcome;
+use crate::outcome::clean_stale::{Cleaned, Cleaning};
 use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity;
 use crate::platform::proc;
 use crate::settings::Settings;
 use crate::survey::folder;
 
-/// What became of every file.
-#[derive(Debug, Serialize)]
-pub struct Outcome {
-    /// One by one.
-    pub files: Vec<Cleaned>,
-    /// Nothing was done, only said.
-    pub dry_run: bool,
-    /// `--remove` was refused for one of them, or one of them is no lock.
-    #[serde(skip)]
-    refused: Option<Exit>,
-}
-
-/// What became of one lock file.
-#[derive(Debug, Serialize)]
-pub struct Cleaned {
-    /// Its absolute path.
-    #[serde(serialize_with = "super::view::lossy")]
-    pub path: PathBuf,
-    /// What was done (with `--dry-run`: would be).
-    pub action: Action,
-    /// Why.
-    pub reason: String,
-    /// There is neither the file nor an owner record.
-    #[serde(skip)]
-    pub is_missing: bool,
-}
-
-/// What was done to a lock file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Nothing.
-    Kept,
-    /// Its text and owner record were cleared.
-    Cleaned,
-    /// It was unlinked, and its owner record with it.
-    Removed,
-}
-
-impl Outcome {
-    /// The exit code it leads to.
-    pub fn exit(&self) -> Exit {
-        self.refused.unwrap_or(Exit::Ok)
-    }
-}
-
 /// Runs `clean-stale`.
 ///
 /// # Errors
 /// Nothing says which lock is meant; a file cannot be changed.
-pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<Outcome, Error> {
-    let mut outcome = Outcome { files: Vec::new(), dry_run: args.dry_run, refused: None };
+pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<CleanStaleOutcome, Error> {
+    let mut outcome = CleanStaleOutcome { files: Vec::new(), dry_run: args.dry_run, refused: None };
     let journal = Journal::at(settings.journal());
     for path in paths(args, settings)? {
         let (cleaned, refused) = clean(&path, args)?;
-        if cleaned.action != Action::Kept && !args.dry_run {
+        if cleaned.action != Cleaning::Kept && !args.dry_run {
             let bot = settings.bot_of_lock(&path).unwrap_or_default();
             journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
         }
@@ -127,33 +81,33 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
             State::Absent => None,
             _ => args.remove.then_some(Exit::No),
         };
-        return Ok((cleaned(Action::Kept, why), refused));
+        return Ok((cleaned(Cleaning::Kept, why), refused));
     }
     let why = match &facts.state {
         State::Stale(stale) => format!("stale: {stale}"),
         _ => "free".to_owned(),
     };
     if !args.remove && matches!(facts.state, State::Free) {
-        return Ok(say(Action::Kept, "nothing to clean: it is free, and an empty file does no harm".into()));
+        return Ok(say(Cleaning::Kept, "nothing to clean: it is free, and an empty file does no harm".into()));
     }
     if args.remove
         && let Some(why) = removal_refused(&open_to_look(path)?)
     {
-        return Ok((cleaned(Action::Kept, why), Some(Exit::No)));
+        return Ok((cleaned(Cleaning::Kept, why), Some(Exit::No)));
     }
-    let action = if args.remove { Action::Removed } else { Action::Cleaned };
+    let action = if args.remove { Cleaning::Removed } else { Cleaning::Cleaned };
     if args.dry_run {
         return Ok(say(action, why));
     }
     // Everything was judged without the lock: judge again while nobody else can take it.
     let lock = LockFile::open(path, args.selection.allow_network_fs)?;
     if lock.try_lock()? != Attempt::Granted {
-        return Ok(say(Action::Kept, "it has just been taken".into()));
+        return Ok(say(Cleaning::Kept, "it has just been taken".into()));
     }
     let done = finish(&lock, args.remove);
     lock.unlock();
     match done? {
-        Some(why_not) => Ok(say(Action::Kept, why_not)),
+        Some(why_not) => Ok(say(Cleaning::Kept, why_not)),
         None => Ok(say(action, why)),
     }
 }

@@ -6,61 +6,24 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::notice::{Notice, Notify};
 use crate::base::error::{Error, exit_of_io};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::logs::input::{self, Input};
-use crate::logs::tally::{By, Limits, Summary};
+use crate::logs::tally::{By, Limits};
 use crate::logs::time::Clock;
-use crate::logs::{Query, Source, read};
+use crate::logs::{Query, read};
+use crate::outcome::conflicts::ConflictsOutcome;
+use crate::outcome::events::{Events, Notice};
 use crate::settings::{Bot, Settings};
 use crate::survey::{FoundBot, Surveyor, logs};
-
-/// What the logs say.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Counted.
-    pub summary: Summary,
-    /// What was read.
-    pub sources: Vec<Source>,
-    /// Buckets are days or hours.
-    pub by: By,
-    /// Of this zone.
-    pub zone: TimeZone,
-    /// What `--max` allows.
-    pub max: Option<u64>,
-    /// Which bots' logs these are; empty for files.
-    pub bots: Vec<String>,
-    /// When it was looked.
-    pub now: Timestamp,
-    /// Errors without a time are left out.
-    pub only_dated: bool,
-}
-
-impl Outcome {
-    /// Whether there are no more conflicts than `--max` allows.
-    pub fn is_within(&self) -> bool {
-        self.max.is_none_or(|max| self.summary.totals.conflicts <= max)
-    }
-
-    /// Whether everything could be read to its end.
-    pub fn is_complete(&self) -> bool {
-        self.sources.iter().all(|source| source.error.is_none())
-    }
-
-    /// The exit code it leads to.
-    pub fn exit(&self) -> Exit {
-        if self.is_within() && self.is_complete() { Exit::Ok } else { Exit::No }
-    }
-}
 
 /// Runs `conflicts`.
 ///
 /// # Errors
 /// Nothing says which logs are meant; none of them can be read.
-pub fn run(args: &cli::Conflicts, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
-    let (inputs, bots) = inputs(args, settings, notify)?;
+pub fn run(args: &cli::Conflicts, settings: &Settings, events: &mut dyn Events) -> Result<ConflictsOutcome, Error> {
+    let (inputs, bots) = inputs(args, settings, events)?;
     let now = Timestamp::now();
     let zone = args.tz.clone().unwrap_or_else(TimeZone::system);
     let mut clock = Clock::new(zone.clone(), now);
@@ -76,13 +39,22 @@ pub fn run(args: &cli::Conflicts, settings: &Settings, notify: &mut dyn Notify) 
     let only_dated = limits.since.is_some() || limits.until.is_some();
     let total = total_size(&inputs);
     let query = Query { limits, last_lines: args.last_lines, now };
-    let findings = read(&inputs, &query, &mut |done| notify.notice(&Notice::Reading { done, total }));
+    let findings = read(&inputs, &query, &mut |done| events.notice(&Notice::Reading { done, total }));
     if findings.sources.iter().all(|source| source.error.is_some() && source.bytes == 0)
         && let Some(first) = findings.sources.iter().find_map(|source| Some((&source.name, source.error.as_ref()?)))
     {
         return Err(unreadable(first.0, first.1));
     }
-    Ok(Outcome { summary: findings.summary, sources: findings.sources, by, zone, max: args.max, bots, now, only_dated })
+    Ok(ConflictsOutcome {
+        summary: findings.summary,
+        sources: findings.sources,
+        by,
+        zone,
+        max: args.max,
+        bots,
+        now,
+        only_dated,
+    })
 }
 
 /// How many bytes there are to read, if that is known: packed files, streams and journals do not say.
@@ -112,7 +84,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Error {
 fn inputs(
     args: &cli::Conflicts,
     settings: &Settings,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<(Vec<Input>, Vec<String>), Error> {
     let given: Vec<&OsStr> = args.inputs.iter().map(AsRef::as_ref).collect();
     let (known, others): (Vec<&OsStr>, Vec<&OsStr>) =
@@ -123,10 +95,10 @@ fn inputs(
         let known: Vec<String> = known.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         let bots = settings.select_many(&args.selection, &known)?;
         if !bots.is_empty() && bots.iter().all(|bot| !bot.logs.is_empty()) {
-            return named(&bots, &others, settings, notify);
+            return named(&bots, &others, settings, events);
         }
         let survey = Surveyor::new(settings).look(&bots)?;
-        survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+        survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         let mut without = Vec::new();
         for bot in &survey.bots {
             let logs = logs::of_bot(bot);
@@ -137,14 +109,14 @@ fn inputs(
             if !logs.are_named && !bots.is_empty() {
                 let pids = bot.found.instances.iter().map(|one| one.root.pid).collect();
                 let names = logs.inputs.iter().map(Input::name).collect();
-                notify.notice(&Notice::LogsFound { bot: bot.label.clone(), pids, logs: names });
+                events.notice(&Notice::LogsFound { bot: bot.label.clone(), pids, logs: names });
             }
             inputs.extend(logs.inputs);
         }
         let has_any = !inputs.is_empty() || !others.is_empty();
         if has_any || !bots.is_empty() {
             for bot in &without {
-                notify.notice(&Notice::Warning(no_logs(bot)));
+                events.notice(&Notice::Warning(no_logs(bot)));
             }
         }
         if !has_any {
@@ -163,13 +135,13 @@ fn named(
     bots: &[Bot],
     others: &[&OsStr],
     settings: &Settings,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<(Vec<Input>, Vec<String>), Error> {
     let mut inputs = Vec::new();
     for bot in bots {
         let logs = logs::named(bot);
         if logs.is_empty() {
-            notify.notice(&Notice::Warning(none_is_there(&bot.name)));
+            events.notice(&Notice::Warning(none_is_there(&bot.name)));
         }
         inputs.extend(logs);
     }

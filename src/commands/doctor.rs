@@ -5,98 +5,26 @@ mod remote;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::notice::{Notice, Notify};
-use super::view::{LockBrief, absolute};
 use crate::base::error::{self, Error};
-use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
+use crate::base::text::absolute;
 use crate::cli;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{Closer, Target};
-use crate::doctor::{Code, Finding, Level, diagnose, plural};
+use crate::doctor::{Code, diagnose, plural};
 use crate::journal::Journal;
+use crate::outcome::doctor::DoctorOutcome;
+use crate::outcome::doctor::{Diagnosis, Looked, TelegramView};
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::lock::LockBrief;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::Surveyor;
 
-/// What `doctor` has to say.
-#[derive(Debug)]
-pub enum Outcome {
-    /// An explanation was asked for.
-    Explained(Code),
-    /// It looked.
-    Diagnosed(Diagnosis),
-}
-
-/// What was found, and what was looked at.
-#[derive(Debug, Serialize)]
-pub struct Diagnosis {
-    /// This host's name.
-    pub host: String,
-    /// Who looks.
-    pub user: String,
-    /// When, to a second.
-    pub time: Timestamp,
-    /// The worst first.
-    pub findings: Vec<Finding>,
-    /// What was looked at.
-    pub bots: Vec<Looked>,
-    /// How many processes there were.
-    pub processes: usize,
-    /// How many of them could not be inspected.
-    pub uninspected: usize,
-    /// What could not be seen, in whole sentences.
-    pub unseen: Vec<String>,
-    /// Nothing was named: these are the likely bots.
-    #[serde(skip)]
-    pub guessed: bool,
-}
-
-/// One bot that was looked at.
-#[derive(Debug, Serialize)]
-pub struct Looked {
-    /// Its name.
-    pub name: String,
-    /// The PIDs of its instances.
-    pub instances: Vec<i32>,
-    /// The PIDs of what may be one.
-    pub probable: Vec<i32>,
-    /// Its locks, its own first.
-    pub locks: Vec<LockBrief>,
-    /// Its token, as far as it may be shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token: Option<TokenId>,
-    /// Telegram's answer, if it gave one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub telegram: Option<TelegramView>,
-    /// The logs that were read.
-    pub logs: Vec<String>,
-}
-
-/// What Telegram says of a bot that is well there.
-#[derive(Debug, Serialize)]
-pub struct TelegramView {
-    /// The bot's name at Telegram.
-    pub username: Option<String>,
-    /// How many updates wait for it.
-    pub pending_updates: u64,
-}
-
-impl Outcome {
-    /// The exit code it leads to.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Diagnosed(it) if it.findings.iter().any(|finding| finding.level == Level::Error) => Exit::No,
-            Self::Diagnosed(_) | Self::Explained(_) => Exit::Ok,
-        }
-    }
-}
-
 /// `doctor --explain CODE`.
-pub fn explain(code: Code) -> Outcome {
-    Outcome::Explained(code)
+pub fn explain(code: Code) -> DoctorOutcome {
+    DoctorOutcome::Explained(code)
 }
 
 /// Runs `doctor`.
@@ -107,8 +35,8 @@ pub fn run(
     args: &cli::Doctor,
     global: &cli::Global,
     settings: &Settings,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<DoctorOutcome, Error> {
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
     let guessed = bots.is_empty();
@@ -120,9 +48,9 @@ pub fn run(
         bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
     }
     let mut unseen = Vec::new();
-    let events = Journal::at(settings.journal()).read().events;
-    let mut on_watch = |bot: &str, span| notify.notice(&Notice::Watching { bot: bot.to_owned(), span });
-    let mut closer = Closer { context: settings.context(), events: &events, on_watch: &mut on_watch };
+    let journal = Journal::at(settings.journal()).read().events;
+    let mut on_watch = |bot: &str, span| events.notice(&Notice::Watching { bot: bot.to_owned(), span });
+    let mut closer = Closer { context: settings.context(), events: &journal, on_watch: &mut on_watch };
     let gathered = if guessed {
         closer.look_around(&survey, &remote::ambient(&bots[0], args, settings, &mut unseen)?)
     } else {
@@ -133,7 +61,7 @@ pub fn run(
     let mut facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
     facts.siblings = remote::siblings(settings);
     facts.unseen = unseen;
-    Ok(Outcome::Diagnosed(diagnosis(&facts, guessed)))
+    Ok(DoctorOutcome::Diagnosed(diagnosis(&facts, guessed)))
 }
 
 fn target<'a>(

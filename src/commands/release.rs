@@ -1,19 +1,20 @@
 //! `release`: end a keeper, or give back what the calling shell's descriptor carries. A lock that a bot holds is refused:
 //! stopping a bot is another word.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::acquire;
-use super::notice::Notify;
-use super::view::{Holding, ProcessView};
 use crate::base::error::Error;
-use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{held, holders, keeper};
+use crate::outcome::events::Events;
+use crate::outcome::holding;
+use crate::outcome::lock::Unreadable;
+use crate::outcome::process::ProcessView;
+use crate::outcome::release::Reason;
+use crate::outcome::release::ReleaseOutcome;
 use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
@@ -23,52 +24,11 @@ use crate::survey::folder;
 /// How long a keeper may take to give the lock back.
 const KEEPER_ENDS_IN: Duration = Duration::from_secs(5);
 
-/// What became of the lock.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Its path.
-    pub lock: PathBuf,
-    /// Why it was, or was not, released.
-    pub reason: Reason,
-}
-
-/// Why a lock was, or was not, released.
-#[derive(Debug)]
-pub enum Reason {
-    /// A keeper held it, and has ended.
-    KeeperEnded(i32),
-    /// The shell's descriptor carried it.
-    DescriptorUnlocked(i32),
-    /// Nobody held it.
-    NothingToRelease,
-    /// A bot, or another program, holds it.
-    HeldByBot(Box<Holding>),
-    /// The keeper did not end.
-    KeeperSurvived(ProcessView),
-    /// The operator said no.
-    Declined,
-}
-
-impl Outcome {
-    /// Whether the lock is free of what was asked to let it go.
-    pub fn is_released(&self) -> bool {
-        matches!(self.reason, Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_))
-    }
-
-    /// The exit code it leads to.
-    pub fn exit(&self) -> Exit {
-        match self.reason {
-            Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_) | Reason::NothingToRelease => Exit::Ok,
-            Reason::HeldByBot(_) | Reason::KeeperSurvived(_) | Reason::Declined => Exit::No,
-        }
-    }
-}
-
 /// Runs `release`.
 ///
 /// # Errors
 /// No terminal to ask on and no `-y`; the lock cannot be looked at; the keeper is another user's.
-pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) -> Result<ReleaseOutcome, Error> {
     if let Some(fd) = args.fd {
         let outcome = of_descriptor(fd, args.selection.allow_network_fs)?;
         tell(&Journal::at(settings.journal()), args.bot.as_deref().unwrap_or_default(), &outcome);
@@ -76,15 +36,15 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
     }
     let bot = folder::select_one(settings, &args.selection, args.bot.as_deref(), "release")?;
     let facts = inspect(&bot.lock);
-    let outcome = |reason| Ok(Outcome { lock: bot.lock.clone(), reason });
+    let outcome = |reason| Ok(ReleaseOutcome { lock: bot.lock.clone(), reason });
     let State::Held { holders, .. } = &facts.state else { return not_held(facts) };
     let Some((keeper, target)) = keeper::among(holders) else {
-        return outcome(Reason::HeldByBot(Box::new(acquire::holding(&bot.lock, None, settings.context().caller))));
+        return outcome(Reason::HeldByBot(Box::new(holding::describe(&bot.lock, None, settings.context().caller))));
     };
     if !args.yes && !is_ours(target) {
         let view = ProcessView::of(target);
         let question = format!("The lock is held for PID {}: {}. Give it back?", view.pid, view.command);
-        match notify.confirm(&question) {
+        match events.confirm(&question) {
             Some(true) => {}
             Some(false) => return outcome(Reason::Declined),
             None => {
@@ -99,16 +59,16 @@ pub fn run(args: &cli::Release, settings: &Settings, notify: &mut dyn Notify) ->
 }
 
 /// A keeper writes its own end down, whoever asked for it.
-fn tell(journal: &Journal, bot: &str, outcome: &Outcome) {
+fn tell(journal: &Journal, bot: &str, outcome: &ReleaseOutcome) {
     if matches!(outcome.reason, Reason::DescriptorUnlocked(_)) {
         journal.append(&Event::new(What::LockReleased, bot).lock(&outcome.lock));
     }
 }
 
-fn not_held(facts: Facts) -> Result<Outcome, Error> {
+fn not_held(facts: Facts) -> Result<ReleaseOutcome, Error> {
     match facts.state {
-        State::Unreadable { why, obstacle } => Err(super::status::unreadable(facts.path, why, obstacle).into()),
-        _ => Ok(Outcome { lock: facts.path, reason: Reason::NothingToRelease }),
+        State::Unreadable { why, obstacle } => Err(Unreadable { path: facts.path, why, obstacle }.into()),
+        _ => Ok(ReleaseOutcome { lock: facts.path, reason: Reason::NothingToRelease }),
     }
 }
 
@@ -131,7 +91,7 @@ fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error>
     Ok(Reason::KeeperSurvived(ProcessView::of(keeper)))
 }
 
-fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<Outcome, Error> {
+fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<ReleaseOutcome, Error> {
     let lock = LockFile::from_fd(fd, allow_network_fs)?;
     let path = lock.path().to_owned();
     let own = Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })?;
@@ -144,5 +104,5 @@ fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<Outcome, Error> {
     } else {
         Reason::NothingToRelease
     };
-    Ok(Outcome { lock: path, reason })
+    Ok(ReleaseOutcome { lock: path, reason })
 }

@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{human, sanitize, table};
 use crate::base::duration::show;
-use crate::commands::conflicts::Outcome;
 use crate::logs::Source;
 use crate::logs::rhythm::{Pattern, Shape};
 use crate::logs::tally::{Bucket, By, Counts, Stretch};
 use crate::logs::words::{Client, Kind};
+use crate::outcome::conflicts::ConflictsOutcome;
 
 /// A full bar has this many columns.
 const BAR: u64 = 24;
 
 /// The table and what it says, for a terminal of `width` columns.
-pub fn text(outcome: &Outcome, width: Option<usize>) -> String {
+pub fn text(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
     let mut text = sources(outcome);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
@@ -48,7 +48,7 @@ pub fn text(outcome: &Outcome, width: Option<usize>) -> String {
     text
 }
 
-fn sources(outcome: &Outcome) -> String {
+fn sources(outcome: &ConflictsOutcome) -> String {
     let mut text = String::new();
     let read: Vec<_> = outcome.sources.iter().filter(|source| source.error.is_none() || source.bytes > 0).collect();
     let bytes: u64 = read.iter().map(|source| source.bytes).sum();
@@ -82,7 +82,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn days(outcome: &Outcome, width: Option<usize>) -> String {
+fn days(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
     let summary = &outcome.summary;
     let shown: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| summary.totals.of(*kind) > 0).collect();
     let mut header = vec![if outcome.by == By::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
@@ -146,7 +146,7 @@ fn heading(kind: Kind) -> &'static str {
     }
 }
 
-fn label(bucket: &Bucket, outcome: &Outcome) -> String {
+fn label(bucket: &Bucket, outcome: &ConflictsOutcome) -> String {
     let form = if outcome.by == By::Day { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M" };
     bucket.start.to_zoned(outcome.zone.clone()).strftime(form).to_string()
 }
@@ -169,7 +169,7 @@ fn bar(value: u64, most: u64) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-fn facts(outcome: &Outcome) -> String {
+fn facts(outcome: &ConflictsOutcome) -> String {
     let summary = &outcome.summary;
     let time = |instant: Timestamp| instant.to_zoned(outcome.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let mut text = String::new();
@@ -235,7 +235,7 @@ pub struct Json<'a> {
 }
 
 /// Makes it.
-pub fn json(outcome: &Outcome, schema: u32) -> Json<'_> {
+pub fn json(outcome: &ConflictsOutcome, schema: u32) -> Json<'_> {
     let summary = &outcome.summary;
     let of = |by: By| (outcome.by == by).then_some(summary.buckets.as_slice());
     let input = |source: &Source| json!({ "name": source.name, "bytes": source.bytes, "error": source.error.as_ref().map(ToString::to_string) });
@@ -268,7 +268,7 @@ pub fn reading(done: u64, total: Option<u64>) -> String {
 }
 
 /// The warning for inputs that were not read; for `-q`, where the report is not printed.
-pub fn incomplete(outcome: &Outcome) -> String {
+pub fn incomplete(outcome: &ConflictsOutcome) -> String {
     outcome
         .sources
         .iter()

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, wrap};
-use crate::commands::doctor::{Diagnosis, Looked, Outcome};
 use crate::doctor::{Code, Finding, Level, plural};
+use crate::outcome::doctor::{Diagnosis, DoctorOutcome, Looked};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -16,10 +16,10 @@ const MOST: usize = 12;
 const INDENT: &str = "  ";
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
-pub fn doctor(outcome: &Outcome, width: Option<usize>) -> String {
+pub fn doctor(outcome: &DoctorOutcome, width: Option<usize>) -> String {
     match outcome {
-        Outcome::Explained(code) => explanation(*code, width),
-        Outcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis, width),
+        DoctorOutcome::Explained(code) => explanation(*code, width),
+        DoctorOutcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis, width),
     }
 }
 
@@ -139,7 +139,7 @@ fn explanation(code: Code, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::view::LockBrief;
+    use crate::outcome::lock::LockBrief;
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
@@ -172,9 +172,9 @@ mod tests {
     fn no_findings_are_said_with_what_was_looked_at() {
         let looked = "host vps, user bot, 100 processes\n\
                       looked at main: one instance, lock /run/lock/x.lock is held\n";
-        let text = doctor(&Outcome::Diagnosed(diagnosed(vec![], &[])), None);
+        let text = doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![], &[])), None);
         assert_eq!(plain(&text), format!("{looked}\nno findings\n"));
-        let text = doctor(&Outcome::Diagnosed(diagnosed(vec![], &["3 processes"])), None);
+        let text = doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![], &["3 processes"])), None);
         assert_eq!(plain(&text), format!("{looked}not seen: 3 processes\n\nno findings in what could be seen\n"));
     }
 
@@ -183,7 +183,7 @@ mod tests {
         let finding = Finding::new(Code::StaleLock, Level::Warning, "it is stale")
             .shown_by(["a\x1b[31m line that is too long for the terminal".to_owned()])
             .mended_by("solobot clean-stale /a/path/that/is/longer/than/the/terminal".to_owned());
-        let text = plain(&doctor(&Outcome::Diagnosed(diagnosed(vec![finding], &[])), Some(30)));
+        let text = plain(&doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![finding], &[])), Some(30)));
         assert!(text.contains("warning stale-lock: it is stale\n  a\\u{1b}[31m line that is to…\n"), "{text}");
         assert!(text.contains("  mend: solobot clean-stale /a/path/that/is/longer/than/the/terminal\n"), "{text}");
         assert!(text.ends_with("1 warning; more about one: solobot doctor --explain stale-lock\n"), "{text}");
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn explanations_are_wrapped_between_words() {
         for &code in Code::ALL {
-            let text = plain(&doctor(&Outcome::Explained(code), Some(80)));
+            let text = plain(&doctor(&DoctorOutcome::Explained(code), Some(80)));
             assert!(text.starts_with(code.word()) && text.contains("to mend\n"), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }

@@ -7,12 +7,16 @@ use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use crate::base::duration::{Limit, show};
 use crate::base::exit::Exit;
-use crate::commands::clean_stale;
-use crate::commands::delete_webhook::{self, Action};
-use crate::commands::notice::{Notice, Passing};
-use crate::commands::view::{Beside, Holding, ProcessView, shortened};
-use crate::commands::{acquire, check, release};
 use crate::lock::held::Incident;
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::check::CheckOutcome;
+use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
+use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal};
+use crate::outcome::events::{Notice, Passing};
+use crate::outcome::holding::Holding;
+use crate::outcome::process::{Beside, ProcessView};
+use crate::outcome::release::{Reason, ReleaseOutcome};
+use crate::outcome::sentence::shortened;
 
 /// A label of a line under a message.
 fn detail(label: &str, text: &str) -> String {
@@ -220,58 +224,58 @@ fn incident(lock: &str, incident: &Incident) -> String {
 }
 
 /// What `acquire` says at its end; nothing if COMMAND ran.
-pub fn acquire(outcome: acquire::Outcome) -> String {
+pub fn acquire(outcome: AcquireOutcome) -> String {
     match outcome {
-        acquire::Outcome::Ended(_) | acquire::Outcome::HeldForUs => String::new(),
-        acquire::Outcome::Descriptor(fd) => format!("the lock is held by descriptor {fd} until it is closed\n"),
-        acquire::Outcome::Kept(pid) => format!("the lock is held by a keeper, PID {pid}\n"),
+        AcquireOutcome::Ended(_) | AcquireOutcome::HeldForUs => String::new(),
+        AcquireOutcome::Descriptor(fd) => format!("the lock is held by descriptor {fd} until it is closed\n"),
+        AcquireOutcome::Kept(pid) => format!("the lock is held by a keeper, PID {pid}\n"),
     }
 }
 
 /// What `release` did, in a sentence.
-pub fn release(outcome: &release::Outcome) -> String {
+pub fn release(outcome: &ReleaseOutcome) -> String {
     let hints = match &outcome.reason {
-        release::Reason::HeldByBot(holding) => hint_lines(&holding.remedies),
+        Reason::HeldByBot(holding) => hint_lines(&holding.remedies),
         _ => String::new(),
     };
     let reason = match &outcome.reason {
-        release::Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by_briefly()),
+        Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by_briefly()),
         _ => release_reason(outcome),
     };
     format!("{}\n{hints}", sanitize::line(&reason))
 }
 
-fn held_by_bot(outcome: &release::Outcome, by: &str) -> String {
+fn held_by_bot(outcome: &ReleaseOutcome, by: &str) -> String {
     let lock = outcome.lock.display();
     format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
 }
 
 /// Why a lock was, or was not, released.
-pub fn release_reason(outcome: &release::Outcome) -> String {
+pub fn release_reason(outcome: &ReleaseOutcome) -> String {
     let lock = outcome.lock.display();
     match &outcome.reason {
-        release::Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
-        release::Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
-        release::Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
-        release::Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by()),
-        release::Reason::KeeperSurvived(keeper) => {
+        Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
+        Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
+        Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
+        Reason::HeldByBot(holding) => held_by_bot(outcome, &holding.by()),
+        Reason::KeeperSurvived(keeper) => {
             format!("not released: the keeper, PID {}, does not end", keeper.pid)
         }
-        release::Reason::Declined => format!("not released: {lock} stays as it is"),
+        Reason::Declined => format!("not released: {lock} stays as it is"),
     }
 }
 
 /// What `clean-stale` did to each file.
-pub fn clean_stale(outcome: &clean_stale::Outcome) -> String {
+pub fn clean_stale(outcome: &CleanStaleOutcome) -> String {
     let mut text = String::new();
     for file in &outcome.files {
         let word = match file.action {
-            clean_stale::Action::Kept if file.is_missing => "missing",
-            clean_stale::Action::Kept => "kept",
-            clean_stale::Action::Cleaned if outcome.dry_run => "would clean",
-            clean_stale::Action::Cleaned => "cleaned",
-            clean_stale::Action::Removed if outcome.dry_run => "would remove",
-            clean_stale::Action::Removed => "removed",
+            Cleaning::Kept if file.is_missing => "missing",
+            Cleaning::Kept => "kept",
+            Cleaning::Cleaned if outcome.dry_run => "would clean",
+            Cleaning::Cleaned => "cleaned",
+            Cleaning::Removed if outcome.dry_run => "would remove",
+            Cleaning::Removed => "removed",
         };
         let path = sanitize::line(&file.path.display().to_string());
         let _ = writeln!(text, "{} {path}: {}", paint(NAME, word), sanitize::line(&file.reason));
@@ -293,7 +297,7 @@ fn waiting_updates(count: u64) -> String {
 }
 
 /// What `delete-webhook` found and did, and what that means for a bot that polls.
-pub fn delete_webhook(outcome: &delete_webhook::Outcome) -> String {
+pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
     let name = paint(NAME, sanitize::line(&outcome.name));
     let Some(webhook) = &outcome.webhook else {
         let waiting = waiting_updates(outcome.pending_updates);
@@ -314,18 +318,18 @@ pub fn delete_webhook(outcome: &delete_webhook::Outcome) -> String {
     }
     text.push_str(&detail("meaning", "while it is set, each poll of the bot fails with 409 and gets no update"));
     let result = match outcome.action {
-        Action::Deleted if outcome.dropped_updates > 0 => {
+        Removal::Deleted if outcome.dropped_updates > 0 => {
             format!("removed; {} thrown away that a poll would have got", updates(outcome.dropped_updates))
         }
-        Action::Deleted => format!("removed; {}", waiting_updates(outcome.pending_updates)),
-        Action::WouldDelete if outcome.drop_asked => {
+        Removal::Deleted => format!("removed; {}", waiting_updates(outcome.pending_updates)),
+        Removal::WouldDelete if outcome.drop_asked => {
             format!("would be removed, and {} thrown away", updates(outcome.pending_updates))
         }
-        Action::WouldDelete => format!("would be removed; {}", waiting_updates(outcome.pending_updates)),
-        Action::SetAgain => {
+        Removal::WouldDelete => format!("would be removed; {}", waiting_updates(outcome.pending_updates)),
+        Removal::SetAgain => {
             "was removed, but somebody has set one again: another program runs this bot with webhooks".into()
         }
-        Action::Declined | Action::None => "stays as it is".into(),
+        Removal::Declined | Removal::None => "stays as it is".into(),
     };
     let style = if outcome.exit() == Exit::Ok { GOOD } else { BAD };
     let _ = writeln!(text, "  {}", paint(style, result));
@@ -333,7 +337,7 @@ pub fn delete_webhook(outcome: &delete_webhook::Outcome) -> String {
 }
 
 /// One line a bot, and a line a reason.
-pub fn check(outcome: &check::Outcome) -> String {
+pub fn check(outcome: &CheckOutcome) -> String {
     let mut text = String::new();
     for bot in &outcome.bots {
         let name = paint(NAME, sanitize::line(&bot.label));

@@ -1,13 +1,13 @@
 //! `init` as text: the file itself with `--dry-run`; else what was written, and what to type next.
 
+use crate::outcome::init::{BotDraft, InitOutcome};
 use std::fmt::Write;
 
 use super::sanitize;
 use super::style::{COMMAND, NAME, paint};
-use crate::commands::init::{Entry, Outcome};
 
 /// The whole of it.
-pub fn text(outcome: &Outcome) -> String {
+pub fn text(outcome: &InitOutcome) -> String {
     if !outcome.written {
         return outcome.text.clone();
     }
@@ -44,7 +44,7 @@ pub fn text(outcome: &Outcome) -> String {
 }
 
 /// What comes next for a bot: to be started; or, where it runs without its lock, to be started under it from then on.
-fn start(bot: &Entry, solobot: &dyn Fn(&str) -> String) -> Option<(String, String)> {
+fn start(bot: &BotDraft, solobot: &dyn Fn(&str) -> String) -> Option<(String, String)> {
     bot.command.as_ref()?;
     let acquire = solobot(&format!("acquire {}", bot.name));
     match (bot.pids.as_slice(), &bot.unlocked_under) {
@@ -55,7 +55,7 @@ fn start(bot: &Entry, solobot: &dyn Fn(&str) -> String) -> Option<(String, Strin
     }
 }
 
-fn line(bot: &Entry) -> String {
+fn line(bot: &BotDraft) -> String {
     let state = match bot.pids.as_slice() {
         [] => "does not run now".to_owned(),
         [pid] => format!("runs as PID {pid}"),

@@ -10,13 +10,17 @@ use serde_json::{Map, Value, json};
 
 use super::sanitize;
 use crate::base::error::Error;
-use crate::commands::{self, Outcome, acquire, doctor, release};
+use crate::outcome::Outcome;
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::doctor::DoctorOutcome;
+use crate::outcome::release::{Reason, ReleaseOutcome};
+use crate::outcome::status::StatusOutcome;
 
 /// The layout of everything printed with `--json`.
 const SCHEMA: u32 = 1;
 
 /// What `status` sees, as an object that is not masked yet.
-pub fn status(seen: &commands::status::Outcome) -> Option<Value> {
+pub fn status(seen: &StatusOutcome) -> Option<Value> {
     serde_json::to_value(seen).ok().map(with_schema)
 }
 
@@ -36,12 +40,12 @@ pub fn outcome(outcome: &Outcome) -> Option<String> {
         Outcome::Status(seen) => return status(seen).as_ref().map(line),
         Outcome::Check(check) => serde_json::to_value(check).ok()?,
         Outcome::CleanStale(cleaned) => serde_json::to_value(cleaned).ok()?,
-        Outcome::Doctor(doctor::Outcome::Explained(code)) => {
+        Outcome::Doctor(DoctorOutcome::Explained(code)) => {
             let mut value = serde_json::to_value(code.explanation()).ok()?;
             value.as_object_mut()?.insert("code".into(), code.word().into());
             value
         }
-        Outcome::Doctor(doctor::Outcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
+        Outcome::Doctor(DoctorOutcome::Diagnosed(diagnosis)) => serde_json::to_value(diagnosis).ok()?,
         Outcome::DeleteWebhook(deleted) => serde_json::to_value(deleted).ok()?,
         Outcome::KillDuplicates(done) => serde_json::to_value(done).ok()?,
         Outcome::Release(released) => release(released),
@@ -52,17 +56,17 @@ pub fn outcome(outcome: &Outcome) -> Option<String> {
             json!({ "shell": shell, "text": text })
         }
         Outcome::Conflicts(counted) => return Some(line(&super::conflicts::json(counted, SCHEMA))),
-        Outcome::Acquire(acquire::Outcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
-        Outcome::Acquire(acquire::Outcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
-        Outcome::Acquire(acquire::Outcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
-        Outcome::Acquire(acquire::Outcome::Ended(_)) | Outcome::Keeper => return None,
+        Outcome::Acquire(AcquireOutcome::Descriptor(fd)) => json!({ "acquired": true, "fd": fd }),
+        Outcome::Acquire(AcquireOutcome::Kept(pid)) => json!({ "acquired": true, "keeper": pid }),
+        Outcome::Acquire(AcquireOutcome::HeldForUs) => json!({ "acquired": false, "held_for_us": true }),
+        Outcome::Acquire(AcquireOutcome::Ended(_)) | Outcome::Keeper => return None,
     };
     Some(line(&with_schema(value)))
 }
 
-fn release(outcome: &release::Outcome) -> Value {
+fn release(outcome: &ReleaseOutcome) -> Value {
     let holding = match &outcome.reason {
-        release::Reason::HeldByBot(holding) => serde_json::to_value(holding).ok(),
+        Reason::HeldByBot(holding) => serde_json::to_value(holding).ok(),
         _ => None,
     };
     let reason = super::human::release_reason(outcome);

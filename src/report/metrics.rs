@@ -16,14 +16,14 @@ use std::path::Path;
 
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
-use crate::commands::metrics::{BotMetrics, Outcome};
 use crate::logs::words::Kind;
+use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
 
 /// The lock's states, in the order in which they are documented.
 const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
 
 /// All families, each with its samples together, and the end mark.
-pub fn text(outcome: &Outcome) -> String {
+pub fn text(outcome: &MetricsOutcome) -> String {
     let mut text = String::new();
     let bots = &labelled(&outcome.bots);
     let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
@@ -186,7 +186,7 @@ mod tests {
             events: vec![("lock-taken", 4)],
         };
         let time = "2026-01-10T15:30:00Z".parse().unwrap();
-        let text = text(&Outcome { time, uninspected: 7, bots: vec![bot], broken_events: 0, output: None });
+        let text = text(&MetricsOutcome { time, uninspected: 7, bots: vec![bot], broken_events: 0, output: None });
         let name = "bot=\"a \\\"b\\\"\\\\\\n\\\\u{202e}\"";
         for line in [
             format!("solobot_instances{{{name}}} 2"),
@@ -224,7 +224,7 @@ mod tests {
         };
         let time = "2026-01-10T15:30:00Z".parse().unwrap();
         let bots = vec![named('A'), named('B')];
-        let text = text(&Outcome { time, uninspected: 0, bots, broken_events: 0, output: None });
+        let text = text(&MetricsOutcome { time, uninspected: 0, bots, broken_events: 0, output: None });
         let samples = text.lines().filter(|line| line.starts_with("solobot_instances{"));
         let wanted = ["solobot_instances{bot=\"123456789:…\"} 1", "solobot_instances{bot=\"123456789:… 2\"} 1"];
         assert_eq!(samples.collect::<Vec<_>>(), wanted);

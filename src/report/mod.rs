@@ -28,11 +28,11 @@ use clap::error::ErrorKind;
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
 use crate::cli::Global;
-use crate::commands::Outcome;
-use crate::commands::metrics::NotWritten;
-use crate::commands::notice::{Notice, Notify};
-use crate::commands::status::Outcome as Seen;
 use crate::lock::held::Incident;
+use crate::outcome::Outcome;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::metrics::NotWritten;
+use crate::outcome::status::StatusOutcome;
 use crate::platform::{stack, terminal};
 use progress::Progress;
 use watching::Watching;
@@ -68,7 +68,7 @@ impl Report {
     /// Prints an outcome and says with which code solobot ends.
     pub fn outcome(&mut self, outcome: &Outcome) -> Exit {
         self.progress.clear();
-        if let Outcome::Status(Seen { watched: Some(_), .. }) = outcome {
+        if let Outcome::Status(StatusOutcome { watched: Some(_), .. }) = outcome {
             // What was drawn last stays where the operator can read it; what was printed is there already.
             self.watching.leave();
             if self.watching.has_drawn() {
@@ -155,7 +155,7 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), "held" | "runs-unlocked" | "takeover-refused")
 }
 
-impl Notify for Report {
+impl Events for Report {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         let is_detail = matches!(
@@ -213,7 +213,7 @@ impl Notify for Report {
         Some(input.interact_text().unwrap_or_default())
     }
 
-    fn interim(&mut self, seen: &Seen) -> bool {
+    fn interim(&mut self, seen: &StatusOutcome) -> bool {
         self.watching.show(seen, &self.global).is_ok() && style::is_read()
     }
 

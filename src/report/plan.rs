@@ -1,14 +1,13 @@
 //! The plan of `kill-duplicates` and `stop`, and what became of it.
 
+use crate::outcome::kill_duplicates::{Action, PlanView, ResultView, StopOutcome};
 use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, WARNING, paint};
 use super::{sanitize, table, wrap};
-use crate::commands::kill_duplicates::plan::Action;
-use crate::commands::kill_duplicates::{Outcome, PlanView, ResultView};
 
 /// The plan, then the results. On a terminal that has just shown it, the plan is not shown twice.
-pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
+pub fn outcome(outcome: &StopOutcome, width: Option<usize>) -> String {
     let blind = blind(outcome);
     let mut text = match (outcome.plan.is_empty(), &blind) {
         (true, None) => "no instance runs\n".to_owned(),
@@ -31,7 +30,7 @@ pub fn outcome(outcome: &Outcome, width: Option<usize>) -> String {
 }
 
 /// What keeps "no more than these" from being certain, and how to look again.
-fn blind(outcome: &Outcome) -> Option<String> {
+fn blind(outcome: &StopOutcome) -> Option<String> {
     if let Some(why) = &outcome.cannot_tell {
         return Some(format!("cannot tell: {}", sanitize::line(&why.brief)));
     }

@@ -5,12 +5,16 @@ use std::fmt::Write;
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table, wrap};
 use crate::base::duration::show;
-use crate::commands::status::{BotView, Covered, InstanceView, Outcome, Polling};
-use crate::commands::view::{ENDED, LockView, ProcessView, shortened};
+use crate::lock::covered::Covered;
+use crate::outcome::holding::ENDED;
+use crate::outcome::lock::LockView;
+use crate::outcome::process::ProcessView;
+use crate::outcome::sentence::shortened;
+use crate::outcome::status::{BotView, InstanceView, Polling, StatusOutcome};
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
-pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String {
+pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
         let why = why_no_bot(outcome.file.as_deref());
@@ -33,7 +37,7 @@ pub fn status(outcome: &Outcome, width: Option<usize>, verbose: bool) -> String 
     text
 }
 
-fn first_line(outcome: &Outcome) -> String {
+fn first_line(outcome: &StatusOutcome) -> String {
     let mut line = format!("host {}, user {}", sanitize::line(&outcome.host), sanitize::line(&outcome.user));
     if outcome.processes > 0 {
         let _ = write!(line, ", {} processes", outcome.processes);
@@ -50,11 +54,11 @@ fn first_line(outcome: &Outcome) -> String {
 }
 
 /// There may be more than was seen.
-fn is_blind(outcome: &Outcome) -> bool {
+fn is_blind(outcome: &StatusOutcome) -> bool {
     outcome.uninspected > 0 || outcome.hidden
 }
 
-fn one(bot: &BotView, outcome: &Outcome, width: Option<usize>) -> String {
+fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
     let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.label)), count(bot, is_blind(outcome)));
     if let Some(token) = &bot.token {
         let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
@@ -220,7 +224,7 @@ fn polling(polling: Polling) -> &'static str {
 }
 
 /// What solobot did last.
-fn events(outcome: &Outcome) -> String {
+fn events(outcome: &StatusOutcome) -> String {
     let mut text = String::new();
     if !outcome.events.is_empty() {
         text.push_str("\nlast events\n");

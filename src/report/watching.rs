@@ -15,7 +15,7 @@ use super::{json, status, table};
 use crate::base::env;
 use crate::base::secret::mask;
 use crate::cli::Global;
-use crate::commands::status::Outcome;
+use crate::outcome::status::StatusOutcome;
 use crate::platform::terminal;
 
 /// Where the terminal does not say: the size that every terminal has at least.
@@ -41,7 +41,7 @@ impl Watching {
     ///
     /// # Errors
     /// Those of `write(2)`.
-    pub fn show(&mut self, seen: &Outcome, global: &Global) -> io::Result<()> {
+    pub fn show(&mut self, seen: &StatusOutcome, global: &Global) -> io::Result<()> {
         let colour = style::has_colour(global.color, &io::stdout());
         if !global.json && can_draw() {
             let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
@@ -88,7 +88,7 @@ fn can_draw() -> bool {
     io::stdout().is_terminal() && std::env::var_os(env::TERM).is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-fn text(seen: &Outcome, width: Option<usize>, global: &Global) -> String {
+fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global) -> String {
     let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
     let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
     let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0));

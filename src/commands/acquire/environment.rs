@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use super::Request;
 use super::modes::Mode;
 use crate::base::env;
-use crate::commands::notice::{Notice, Notify};
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
 use crate::lock::holders;
+use crate::outcome::events::{Events, Notice};
 use crate::platform::identity::ancestry;
 
 /// What COMMAND finds in its environment.
@@ -45,19 +45,19 @@ pub fn hands_over(request: &Request<'_>) -> bool {
 
 /// Whether our parent says that it holds the lock for us, and does. If it says so and does not, the variable leaked from
 /// another start: that is said, and the lock is taken.
-pub fn is_held_for_us(request: &Request<'_>, notify: &mut dyn Notify) -> bool {
+pub fn is_held_for_us(request: &Request<'_>, events: &mut dyn Events) -> bool {
     let Some(name) = request.bot.skip_env.as_deref() else { return false };
     if std::env::var_os(name).is_none_or(|value| value != "1") {
         return false;
     }
     let Ok(lock) = open_to_look(&request.bot.lock) else {
-        notify.notice(&leaked(name));
+        events.notice(&leaked(name));
         return false;
     };
     let proved = ancestry().any(|pid| holders::shares(&lock, pid))
         || holders::look(&lock, &[])
             .is_ok_and(|kernel| kernel.holders.iter().any(|holder| ancestry().any(|pid| pid == holder.pid)));
-    notify.notice(&if proved { Notice::HeldForUs } else { leaked(name) });
+    events.notice(&if proved { Notice::HeldForUs } else { leaked(name) });
     proved
 }
 

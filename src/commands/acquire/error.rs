@@ -4,9 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::duration::Limit;
-use crate::base::error::{Expected, hints_of_io, plain, typed};
+use crate::base::error::{Expected, hints_of_io, plain};
 use crate::base::exit::Exit;
-use crate::commands::view::{Beside, Holding, shortened};
+use crate::outcome::holding::Holding;
+use crate::outcome::holding::lock_option;
+use crate::outcome::process::Beside;
+use crate::outcome::sentence::shortened;
 use crate::process::origin::kill_by_hand;
 
 /// An expected failure of `acquire`.
@@ -108,11 +111,6 @@ fn held(holding: &Holding, waited: Limit, by: &str) -> String {
     let of = holding.bot.as_deref().map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
     let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
     format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
-}
-
-/// A lock, as a flag behind another subcommand.
-pub fn lock_option(lock: &Path) -> String {
-    format!("--lock {}", typed(lock))
 }
 
 fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {

@@ -1,11 +1,11 @@
 //! `acquire -v`: every setting with its origin, the flags of this very run included.
 
 use super::Request;
-use crate::commands::notice::{Notice, Notify};
+use crate::outcome::events::{Events, Notice};
 use crate::settings::{Origin, Settings};
 
 /// Says what was settled.
-pub fn explain(request: &Request<'_>, settings: &Settings, notify: &mut dyn Notify) {
+pub fn explain(request: &Request<'_>, settings: &Settings, events: &mut dyn Events) {
     let args = request.args;
     let mut bot = request.bot.clone();
     (bot.wait, bot.grace) = (request.wait, request.grace);
@@ -21,5 +21,5 @@ pub fn explain(request: &Request<'_>, settings: &Settings, notify: &mut dyn Noti
     }
     bot.locks_itself |= args.handover;
     bot.skip_env = bot.skip_env.filter(|_| !args.no_skip_env);
-    notify.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all: bot.explained() });
+    events.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all: bot.explained() });
 }

@@ -11,7 +11,6 @@ mod environment;
 mod error;
 mod explain;
 mod modes;
-mod refusal;
 mod run;
 mod story;
 mod takeover;
@@ -25,8 +24,6 @@ use std::time::{Duration, Instant};
 pub use self::error::Error as AcquireError;
 use self::modes::Mode;
 pub use self::story::Story;
-use super::notice::{Notice, Notify};
-use super::view::Beside;
 use crate::base::duration::Limit;
 use crate::base::error::Error;
 use crate::base::exit::Exit;
@@ -34,35 +31,15 @@ use crate::base::secret::Token;
 use crate::cli;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::wait::{self, Place, Waiting};
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::holding;
+use crate::outcome::process::Beside;
 use crate::platform::identity::Identity;
 use crate::platform::signals::Signals;
 use crate::settings::{Bot, Settings};
 
-pub use self::refusal::holding;
 pub use self::takeover::{hidden_holder, topmost};
-
-/// How `acquire` ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// COMMAND ended so, or solobot was told to end by a signal.
-    Ended(Exit),
-    /// The shell's descriptor carries the lock now.
-    Descriptor(i32),
-    /// A keeper with this PID holds the lock.
-    Kept(i32),
-    /// The parent holds the lock for us, so there was nothing to take.
-    HeldForUs,
-}
-
-impl Outcome {
-    /// The exit code it leads to.
-    pub fn exit(self) -> Exit {
-        match self {
-            Self::Ended(exit) => exit,
-            Self::Descriptor(_) | Self::Kept(_) | Self::HeldForUs => Exit::Ok,
-        }
-    }
-}
 
 /// Everything `acquire` was asked, settled.
 struct Request<'a> {
@@ -109,39 +86,39 @@ pub fn run(
     args: &cli::Acquire,
     global: &cli::Global,
     settings: &Settings,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
     let request = modes::settle(args, global, settings)?;
     if global.verbose > 0 {
-        explain::explain(&request, settings, notify);
+        explain::explain(&request, settings, events);
     }
     // Whatever can block, as a password manager behind a pipe can, is read before anything is held.
-    let token = token_of(&request.bot, notify);
-    let errand = webhook::prepare(&request, settings, notify)?;
-    if environment::is_held_for_us(&request, notify) {
+    let token = token_of(&request.bot, events);
+    let errand = webhook::prepare(&request, settings, events)?;
+    if environment::is_held_for_us(&request, events) {
         if let Some(errand) = errand {
-            errand.run(None, notify)?;
+            errand.run(None, events)?;
         }
         return run::without_lock(&request, &[]);
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
-    let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, notify };
+    let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events };
     match attempt.hold()? {
-        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.notify)) {
-            None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.notify),
+        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.events)) {
+            None | Some(Ok(webhook::End::Done)) => modes::hold(&request, *held, &signals, attempt.events),
             Some(Ok(webhook::End::Signal(signal))) => {
                 held.release();
-                Ok(Outcome::Ended(Exit::Signal(signal)))
+                Ok(AcquireOutcome::Ended(Exit::Signal(signal)))
             }
             Some(Err(error)) => {
                 held.release();
                 Err(error)
             }
         },
-        Progress::Signal(signal) => Ok(Outcome::Ended(Exit::Signal(signal))),
+        Progress::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         Progress::Refused | Progress::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
-            attempt.notify.notice(&Notice::PollingDisabled);
+            attempt.events.notice(&Notice::PollingDisabled);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }
@@ -166,7 +143,7 @@ struct Attempt<'a> {
     signals: &'a Signals,
     deadline: Option<Instant>,
     took_over: bool,
-    notify: &'a mut dyn Notify,
+    events: &'a mut dyn Events,
 }
 
 /// How far an attempt came.
@@ -207,10 +184,10 @@ impl Attempt<'_> {
         if !matches!(tried, Progress::Refused) {
             return Ok(tried);
         }
-        match takeover::stop_holders(self.request, whom, self.notify)? {
+        match takeover::stop_holders(self.request, whom, self.events)? {
             takeover::Holder::Left => {
                 let why = "nobody is stopped: the holder's solobot lives, or it never had one; it is no orphan";
-                self.notify.notice(&Notice::Warning(why.into()));
+                self.events.notice(&Notice::Warning(why.into()));
                 return self.take(self.deadline);
             }
             takeover::Holder::Gone => {}
@@ -237,7 +214,7 @@ impl Attempt<'_> {
                 wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal as i32)),
             };
             let (request, deadline) = (self.request, self.deadline);
-            if let Some(end) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.notify)? {
+            if let Some(end) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.events)? {
                 lock.unlock();
                 if matches!(end, Progress::Moved) {
                     continue;
@@ -248,7 +225,7 @@ impl Attempt<'_> {
             match Held::settle(lock, self.claim(), process, holder, self.request.args.selection.allow_network_fs)? {
                 Settled::Moved => {}
                 Settled::Held(held, incidents) => {
-                    run::report(held.path(), incidents, self.notify);
+                    run::report(held.path(), incidents, self.events);
                     return Ok(Progress::Held(held));
                 }
             }
@@ -263,10 +240,10 @@ impl Attempt<'_> {
         let mut refused = false;
         let mut on_wait = |lock: &Path| {
             if std::mem::replace(&mut refused, true) {
-                self.notify.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
+                self.events.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
             } else {
-                let holding = Box::new(refusal::holding(lock, Some(bot), caller));
-                self.notify.notice(&Notice::Refused { holding, wait });
+                let holding = Box::new(holding::describe(lock, Some(bot), caller));
+                self.events.notice(&Notice::Refused { holding, wait });
             }
         };
         let mut waiting = Waiting {
@@ -278,7 +255,7 @@ impl Attempt<'_> {
         let outcome = wait::take(self.request.place(), &mut waiting)?;
         if refused && matches!(outcome, wait::Outcome::Granted(_)) {
             self.request.story.waited(start.elapsed());
-            self.notify.notice(&Notice::Granted { elapsed: start.elapsed() });
+            self.events.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
         Ok(outcome)
     }
@@ -300,7 +277,7 @@ impl Attempt<'_> {
             return Ok(Progress::Held(Box::new(held)));
         }
         let deadline = self.deadline;
-        match unlocked::wait_for(self.request, &held, self.signals, deadline, self.notify) {
+        match unlocked::wait_for(self.request, &held, self.signals, deadline, self.events) {
             Ok(None) => Ok(Progress::Held(Box::new(held))),
             Ok(Some(end)) => {
                 held.release();
@@ -321,23 +298,23 @@ impl Attempt<'_> {
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };
         let holding =
-            Box::new(refusal::holding(&path, Some(&self.request.bot), self.request.settings.context().caller));
+            Box::new(holding::describe(&path, Some(&self.request.bot), self.request.settings.context().caller));
         AcquireError::Held { holding, waited, exit }
     }
 }
 
 /// A bot's token, if it can be told; what is odd about it is said, and no more: the lock does not need it.
-fn token_of<'a>(bot: &'a Bot, notify: &mut dyn Notify) -> Option<&'a Token> {
+fn token_of<'a>(bot: &'a Bot, events: &mut dyn Events) -> Option<&'a Token> {
     match bot.token.resolve() {
         Ok(Some(resolved)) => {
             for warning in &resolved.warnings {
-                notify.notice(&Notice::Warning(warning.clone()));
+                events.notice(&Notice::Warning(warning.clone()));
             }
             Some(&resolved.token)
         }
         Ok(None) => None,
         Err(error) => {
-            notify.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
+            events.notice(&Notice::Warning(format!("{}: token unknown: {error}", bot.name)));
             None
         }
     }

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use super::error::Error as AcquireError;
 use super::story::Story;
-use super::{Outcome, Request, own, run};
+use super::{Request, own, run};
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::commands::keeper;
-use crate::commands::notice::Notify;
 use crate::lock::file::LockFile;
 use crate::lock::held::Held;
 use crate::lock::holders;
 use crate::lock::wait::ending_signal;
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::events::Events;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
@@ -229,21 +230,26 @@ fn nothing_named() -> Error {
 ///
 /// # Errors
 /// COMMAND cannot be run; the keeper cannot be started.
-pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+pub fn hold(
+    request: &Request<'_>,
+    held: Held,
+    signals: &Signals,
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
     match request.mode {
-        Mode::Run => run::as_child(request, held, signals, notify),
+        Mode::Run => run::as_child(request, held, signals, events),
         Mode::Become => run::in_our_place(request, held, signals),
         Mode::Descriptor(fd) => {
             if let Some(arrived) = ending_signal(signals) {
                 held.release();
-                return Ok(Outcome::Ended(Exit::Signal(arrived.signal as i32)));
+                return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal as i32)));
             }
             // From here on the shell holds it and is told so: no signal may make the answer another one.
             signals.keep_blocked();
             held.leave();
             request.story.taken(own()?.pid);
             request.story.tell();
-            Ok(Outcome::Descriptor(fd))
+            Ok(AcquireOutcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
             let (name, journal) = (request.bot.recorded_name(), request.story.journal());
@@ -252,7 +258,7 @@ pub fn hold(request: &Request<'_>, held: Held, signals: &Signals, notify: &mut d
             held.leave();
             request.story.taken(target.pid);
             request.story.tell();
-            Ok(Outcome::Kept(keeper))
+            Ok(AcquireOutcome::Kept(keeper))
         }
     }
 }

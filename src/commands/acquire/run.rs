@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use super::error::Error as AcquireError;
 use super::modes::Mode;
 use super::story::Story;
-use super::{Outcome, Request, environment, own};
+use super::{Request, environment, own};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli::Restart;
-use crate::commands::notice::{Notice, Notify};
-use crate::commands::view::ProcessView;
 use crate::lock::held::{Held, Incident};
 use crate::lock::wait::ending_signal;
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::process::ProcessView;
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::platform::signals::{SigSet, Signals};
@@ -41,13 +42,13 @@ pub fn as_child(
     request: &Request<'_>,
     held: Held,
     signals: &Signals,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
     let story = &request.story;
     let mut holding =
-        Holding { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, notify };
+        Holding { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -55,14 +56,14 @@ pub fn as_child(
         let (ended, asked_to_end) = match run_once(request, &mut holding, signals) {
             // It ran before, so a deploy may just be at it: that is a failure like any other.
             Err(Error::Expected(error)) if ran_before => {
-                holding.notify.notice(&Notice::Warning(error.to_string()));
+                holding.events.notice(&Notice::Warning(error.to_string()));
                 (Ended::Code(error.exit().code()), false)
             }
             run => run?,
         };
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
-            holding.notify.notice(&Notice::PerhapsLocksItself);
+            holding.events.notice(&Notice::PerhapsLocksItself);
         }
         let again = match request.args.restart {
             Some(Restart::Always) => true,
@@ -71,15 +72,15 @@ pub fn as_child(
         };
         if !again || asked_to_end {
             holding.end();
-            return Ok(Outcome::Ended(exit_of(ended)));
+            return Ok(AcquireOutcome::Ended(exit_of(ended)));
         }
         if started.elapsed() >= LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
-        holding.notify.notice(&Notice::Restarting { why: how(ended), after: pause });
+        holding.events.notice(&Notice::Restarting { why: how(ended), after: pause });
         if let Some(signal) = holding.pause(signals, pause)? {
             holding.end();
-            return Ok(Outcome::Ended(Exit::Signal(signal)));
+            return Ok(AcquireOutcome::Ended(Exit::Signal(signal)));
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -92,7 +93,7 @@ struct Holding<'a> {
     opened: bool,
     has_passed_on: bool,
     story: &'a Story,
-    notify: &'a mut dyn Notify,
+    events: &'a mut dyn Events,
 }
 
 fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
@@ -140,7 +141,7 @@ impl Holding<'_> {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
             self.story.incidents(&incidents);
-            report(held.path(), incidents, self.notify);
+            report(held.path(), incidents, self.events);
             self.record_is_old = true;
         }
     }
@@ -207,7 +208,7 @@ impl Upkeep for Holding<'_> {
         }
         incidents.extend(held.tend());
         self.story.incidents(&incidents);
-        report(held.path(), incidents, self.notify);
+        report(held.path(), incidents, self.events);
     }
 
     fn again_in(&self) -> Duration {
@@ -218,14 +219,14 @@ impl Upkeep for Holding<'_> {
         self.now_runs(to);
         // Once: a chain of them would say it for each.
         if !std::mem::replace(&mut self.has_passed_on, true) {
-            self.notify.notice(&Notice::PassedOn(ProcessView::of(to)));
+            self.events.notice(&Notice::PassedOn(ProcessView::of(to)));
         }
     }
 
     fn left(&mut self, running: &[Identity]) {
         let running: Vec<ProcessView> = running.iter().copied().map(ProcessView::of).collect();
         if !running.is_empty() {
-            self.notify.notice(&Notice::LeftRunning(running));
+            self.events.notice(&Notice::LeftRunning(running));
         }
     }
 }
@@ -242,7 +243,7 @@ impl Drop for Holding<'_> {
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed; the lock is given back then.
-pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<Outcome, Error> {
+pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let environment = environment::for_command(request, &held);
     let start = Start {
@@ -264,9 +265,12 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
 ///
 /// # Errors
 /// COMMAND is not found or cannot be executed.
-pub fn without_lock(request: &Request<'_>, env: &[(&str, Option<std::ffi::OsString>)]) -> Result<Outcome, Error> {
+pub fn without_lock(
+    request: &Request<'_>,
+    env: &[(&str, Option<std::ffi::OsString>)],
+) -> Result<AcquireOutcome, Error> {
     if !matches!(request.mode, Mode::Run | Mode::Become) {
-        return Ok(Outcome::HeldForUs);
+        return Ok(AcquireOutcome::HeldForUs);
     }
     enter_folder(request)?;
     let start = Start { argv: request.command(), env, mask: SigSet::empty(), inherit: &[] };
@@ -320,8 +324,8 @@ fn how(ended: Ended) -> String {
 }
 
 /// Shows what happened to a held lock.
-pub fn report(lock: &Path, incidents: Vec<Incident>, notify: &mut dyn Notify) {
+pub fn report(lock: &Path, incidents: Vec<Incident>, events: &mut dyn Events) {
     for incident in incidents {
-        notify.notice(&Notice::Incident { lock: lock.to_owned(), incident });
+        events.notice(&Notice::Incident { lock: lock.to_owned(), incident });
     }
 }

@@ -13,12 +13,12 @@ use super::Request;
 use super::error::Error as AcquireError;
 use crate::base::error::Error;
 use crate::cli::Takeover;
-use crate::commands::notice::{Notice, Notify};
-use crate::commands::view::ProcessView;
 use crate::lock::file::open_to_look;
 use crate::lock::owner::Found;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{carriers, holders};
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::process::origin::{self, OriginKind};
 use crate::process::stop::{self, Options, Outcome, Target};
@@ -44,7 +44,7 @@ pub enum Holder {
 ///
 /// # Errors
 /// The takeover is refused, or the holder cannot be stopped.
-pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Notify) -> Result<Holder, Error> {
+pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Events) -> Result<Holder, Error> {
     let facts = inspect(&request.bot.lock);
     let State::Held { orphaned, holders: ref seen } = facts.state else { return Ok(Holder::Gone) };
     if whom == Takeover::Orphan && !orphaned {
@@ -71,7 +71,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, notify: &mut dyn Noti
     if let Some((process, why)) = judged.unproved.first().filter(|_| judged.proved.is_empty()) {
         return Err(unproved(request, *process, why));
     }
-    stop(request, &topmost(&judged.proved), &judged.proved, notify).map(|()| Holder::Stopped)
+    stop(request, &topmost(&judged.proved), &judged.proved, events).map(|()| Holder::Stopped)
 }
 
 /// Asks who of these may be stopped for this lock, or for one beside it. Who runs the bot's program is looked for where that
@@ -93,7 +93,7 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
     refused(
         request,
         format!("PID {} is not proved to be the bot: {why}", process.pid),
-        format!("look at it: solobot status {}", super::error::lock_option(&request.bot.lock)),
+        format!("look at it: solobot status {}", crate::outcome::holding::lock_option(&request.bot.lock)),
     )
 }
 
@@ -101,8 +101,8 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
 ///
 /// # Errors
 /// As [`stop_holders`].
-pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
-    stop(request, instances, instances, notify)
+pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], events: &mut dyn Events) -> Result<(), Error> {
+    stop(request, instances, instances, events)
 }
 
 /// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
@@ -135,7 +135,7 @@ fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
 }
 
 /// Stops the targets and what they started; `shown` are the processes to be named.
-fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify: &mut dyn Notify) -> Result<(), Error> {
+fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events: &mut dyn Events) -> Result<(), Error> {
     for &target in targets {
         if ancestry().any(|pid| pid == target.pid) {
             return Err(refused(
@@ -146,7 +146,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], notify:
         }
         refuse_managed(request, target)?;
     }
-    notify.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
+    events.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
     let options = Options { grace: request.grace, ..Options::default() };
     let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
     let results = stop::stop(&targets, &options);

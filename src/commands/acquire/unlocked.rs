@@ -20,8 +20,6 @@ use super::takeover;
 use super::{Progress, Request};
 use crate::base::error::Error;
 use crate::cli::Takeover;
-use crate::commands::notice::{Notice, Notify};
-use crate::commands::view::{Beside, ProcessView, shortened};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
@@ -30,6 +28,9 @@ use crate::lock::state::{Facts, hints};
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::process::{Beside, ProcessView};
+use crate::outcome::sentence::shortened;
 use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -59,21 +60,21 @@ pub fn wait_for(
     held: &Held,
     signals: &Signals,
     deadline: Option<Instant>,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Option<Progress>, Error> {
     let mut surveyor = Surveyor::new(request.settings);
     let mut warned = false;
-    let find = |notify: &mut dyn Notify| {
+    let find = |events: &mut dyn Events| {
         let running = running(request, held, &mut surveyor)?;
         if !std::mem::replace(&mut warned, true) {
-            running.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+            running.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         }
         match running.undecided {
             Some(one) if running.beside.is_empty() => Err(undecided(request, &one)),
             _ => Ok(running.beside),
         }
     };
-    wait_until_none(request, held.file(), find, false, signals, deadline, notify)
+    wait_until_none(request, held.file(), find, false, signals, deadline, events)
 }
 
 /// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
@@ -85,9 +86,9 @@ pub fn wait_for_predecessors(
     lock: &LockFile,
     signals: &Signals,
     deadline: Option<Instant>,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Option<Progress>, Error> {
-    wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, notify)
+    wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
 }
 
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
@@ -176,22 +177,22 @@ impl Runs {
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
-    mut find: impl FnMut(&mut dyn Notify) -> Result<Vec<Runs>, Error>,
+    mut find: impl FnMut(&mut dyn Events) -> Result<Vec<Runs>, Error>,
     again: bool,
     signals: &Signals,
     deadline: Option<Instant>,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Option<Progress>, Error> {
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
     let (mut said, mut stopped) = (false, false);
     loop {
-        let found = find(notify)?;
+        let found = find(events)?;
         if found.is_empty() {
             return Ok(None);
         }
         let instances: Vec<Identity> = found.iter().map(|one| one.process).collect();
         if !std::mem::replace(&mut stopped, true) && may_stop(request, lock, &found) {
-            takeover::stop_unlocked(request, &instances, notify)?;
+            takeover::stop_unlocked(request, &instances, events)?;
             continue;
         }
         let views = || found.iter().map(|&one| beside(request, one, lock)).collect::<Vec<_>>();
@@ -199,7 +200,7 @@ fn wait_until_none(
             return Ok(Some(Progress::Unlocked(views())));
         }
         if !std::mem::replace(&mut said, true) {
-            notify.notice(&Notice::Unlocked { instances: views(), wait: request.wait });
+            events.notice(&Notice::Unlocked { instances: views(), wait: request.wait });
         }
         loop {
             let next = Instant::now() + LOOK_EVERY;

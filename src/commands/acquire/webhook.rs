@@ -16,9 +16,9 @@ use crate::base::env::Vars;
 use crate::base::error::{Error, Expected};
 use crate::base::secret::Token;
 use crate::commands::delete_webhook::{self, client};
-use crate::commands::notice::{Notice, Notify};
 use crate::http::client::Route;
 use crate::lock::wait::ending_signal;
+use crate::outcome::events::{Events, Notice};
 use crate::platform::poll::{self, Event};
 use crate::platform::signals::Signals;
 use crate::settings::Settings;
@@ -66,7 +66,7 @@ enum Found {
 ///
 /// # Errors
 /// No token; a base URL, proxy or certificates that cannot be used.
-pub fn prepare(request: &Request<'_>, settings: &Settings, notify: &mut dyn Notify) -> Result<Option<Errand>, Error> {
+pub fn prepare(request: &Request<'_>, settings: &Settings, events: &mut dyn Events) -> Result<Option<Errand>, Error> {
     let (args, bot) = (request.args, &request.bot);
     if !args.delete_webhook {
         return Ok(None);
@@ -74,7 +74,7 @@ pub fn prepare(request: &Request<'_>, settings: &Settings, notify: &mut dyn Noti
     client(bot, &args.api, settings)?;
     let resolved = bot.token.require()?;
     for warning in &resolved.warnings {
-        notify.notice(&Notice::Warning(warning.clone()));
+        events.notice(&Notice::Warning(warning.clone()));
     }
     Ok(Some(Errand {
         token: resolved.token.clone(),
@@ -91,7 +91,7 @@ impl Errand {
     ///
     /// # Errors
     /// Telegram cannot be reached and is required; it does not know the token.
-    pub fn run(self, signals: Option<&Signals>, notify: &mut dyn Notify) -> Result<End, Error> {
+    pub fn run(self, signals: Option<&Signals>, events: &mut dyn Events) -> Result<End, Error> {
         let io = |source| Error::Io { action: "wait for Telegram".into(), source };
         let required = self.required;
         let event = Arc::new(Event::new().map_err(io)?);
@@ -110,11 +110,11 @@ impl Errand {
                 return Ok(End::Signal(arrived.signal as i32));
             }
             event.lower();
-            if let Some(result) = listen(&words, notify) {
+            if let Some(result) = listen(&words, events) {
                 break result;
             }
         };
-        judge(result, required, notify)
+        judge(result, required, events)
     }
 
     fn ask(&self, send: &Sender<Word>, event: &Event) -> Result<Found, errors::Error> {
@@ -141,26 +141,26 @@ fn tell(send: &Sender<Word>, event: &Event, word: Word) {
 }
 
 /// Passes on what was said so far; the result, if it was among it.
-fn listen(words: &Receiver<Word>, notify: &mut dyn Notify) -> Option<Result<Found, errors::Error>> {
+fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<Found, errors::Error>> {
     for word in words.try_iter() {
         match word {
-            Word::Retry(error, after) => delete_webhook::retry(notify, &error, after),
+            Word::Retry(error, after) => delete_webhook::retry(events, &error, after),
             Word::End(result) => return Some(result),
         }
     }
     None
 }
 
-fn judge(result: Result<Found, errors::Error>, required: bool, notify: &mut dyn Notify) -> Result<End, Error> {
+fn judge(result: Result<Found, errors::Error>, required: bool, events: &mut dyn Events) -> Result<End, Error> {
     match result {
         Ok(Found::Nothing) => {}
-        Ok(Found::Removed(url, pending)) => notify.notice(&Notice::WebhookRemoved { url, pending }),
-        Ok(Found::SetAgain(url)) => notify.notice(&Notice::Warning(format!(
+        Ok(Found::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
+        Ok(Found::SetAgain(url)) => events.notice(&Notice::Warning(format!(
             "somebody has set the webhook {url} again: another program runs this bot with webhooks"
         ))),
         Err(error) if error.is_unavailable() && !required => {
             let why = format!("the webhook was not cleared: {error}; starting all the same");
-            notify.notice(&Notice::Warning(why));
+            events.notice(&Notice::Warning(why));
         }
         Err(error) => {
             tracing::debug!(kind = error.kind(), "the webhook was not cleared");

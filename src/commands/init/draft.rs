@@ -4,83 +4,38 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::look::{Lock, Running, Sight, TokenPlace};
 use super::units::Unit;
 use crate::base::secret::mask;
 use crate::lock::layouts;
+use crate::outcome::init::BotDraft;
 use crate::process::program::{Args, Program};
 
-/// One `[bots.NAME]` as it will be written. Paths are absolute, or relative to `dir`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// Its name.
-    pub name: String,
-    /// The bot's folder.
-    pub dir: String,
-    /// `script`, `module` or `exe`.
-    #[serde(skip)]
-    pub key: &'static str,
-    /// The program.
-    pub program: String,
-    /// The arguments that tell it from another bot of the same program.
-    pub args: Option<Vec<String>>,
-    /// The lock, where it is not solobot's default.
-    pub lock: Option<String>,
-    /// It takes this lock itself.
-    pub locks_itself: bool,
-    /// The variable that carries the token.
-    pub token_env: Option<String>,
-    /// The file that sets it.
-    pub env_file: Option<String>,
-    /// Its logs.
-    pub logs: Vec<String>,
-    /// What starts it; `None` where a token stands in it, or where it is not known.
-    pub command: Option<Vec<String>>,
-    /// The PIDs of its instances.
-    pub pids: Vec<i32>,
-    /// How it was found, in whole sentences.
-    #[serde(skip)]
-    pub evidence: Vec<String>,
-    /// It may be no bot at all: written as comments.
-    #[serde(skip)]
-    pub doubtful: bool,
-    /// Who keeps it running, where it runs without a lock.
-    #[serde(skip)]
-    pub unlocked_under: Option<String>,
-    /// What every subcommand calls it.
-    #[serde(skip)]
-    called: String,
+/// Its lock, named or solobot's default, in a file in `folder`.
+pub fn lock_path(entry: &BotDraft, folder: &Path) -> PathBuf {
+    let dir = folder.join(&entry.dir);
+    match &entry.lock {
+        Some(lock) => dir.join(lock),
+        None => default_lock_dir(entry, &dir).join(layouts::SOLOBOT),
+    }
 }
 
-impl Entry {
-    /// Its lock, named or solobot's default, in a file in `folder`.
-    pub fn lock_path(&self, folder: &Path) -> PathBuf {
-        let dir = folder.join(&self.dir);
-        match &self.lock {
-            Some(lock) => dir.join(lock),
-            None => self.default_lock_dir(&dir).join(layouts::SOLOBOT),
-        }
-    }
+/// Whether a file or a folder that it names is itself named by a token.
+fn has_token(entry: &BotDraft) -> bool {
+    let paths = [&entry.dir, &entry.program].into_iter().chain(&entry.lock).chain(&entry.env_file).chain(&entry.logs);
+    paths.into_iter().any(|path| mask(path) != path.as_str())
+}
 
-    /// Whether a file or a folder that it names is itself named by a token.
-    fn has_token(&self) -> bool {
-        let paths = [&self.dir, &self.program].into_iter().chain(&self.lock).chain(&self.env_file).chain(&self.logs);
-        paths.into_iter().any(|path| mask(path) != path.as_str())
-    }
-
-    fn default_lock_dir(&self, dir: &Path) -> PathBuf {
-        match self.key {
-            "script" => dir.join(&self.program).parent().unwrap_or(Path::new("/")).to_owned(),
-            _ => dir.to_owned(),
-        }
+fn default_lock_dir(entry: &BotDraft, dir: &Path) -> PathBuf {
+    match entry.key {
+        "script" => dir.join(&entry.program).parent().unwrap_or(Path::new("/")).to_owned(),
+        _ => dir.to_owned(),
     }
 }
 
 /// The entries of a file in `folder`.
-pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = seen.running.iter().map(of_running).collect();
+pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
+    let mut entries: Vec<BotDraft> = seen.running.iter().map(of_running).collect();
     entries.extend(seen.units.iter().map(of_unit));
     if let Some(program) = &seen.named {
         entries.extend(of_program(program, &seen.cwd, "you named it", false));
@@ -95,7 +50,7 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
     give_locks(&mut entries);
     for entry in &mut entries {
         relate(entry, folder);
-        if entry.has_token() {
+        if has_token(entry) {
             entry.doubtful = true;
             entry.evidence.push(
                 "a path of it has a token in it, which every user here can read, and which is not written here: rename \
@@ -107,7 +62,7 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<Entry> {
     entries
 }
 
-fn of_running(bot: &Running) -> Entry {
+fn of_running(bot: &Running) -> BotDraft {
     let first = &bot.instances[0];
     let pids: Vec<i32> = bot.instances.iter().map(|one| one.root.pid).collect();
     let mut evidence: Vec<String> = bot
@@ -135,8 +90,13 @@ fn of_running(bot: &Running) -> Entry {
             "its folder is not here: it runs in a container, whose own file it needs, or the folder is gone".into(),
         );
     }
-    let mut entry =
-        Entry { pids, evidence, doubtful: bot.is_elsewhere, called: bot.name.clone(), ..bare(&bot.program, &bot.cwd) };
+    let mut entry = BotDraft {
+        pids,
+        evidence,
+        doubtful: bot.is_elsewhere,
+        called: bot.name.clone(),
+        ..bare(&bot.program, &bot.cwd)
+    };
     entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     entry.unlocked_under = (!bot.is_locked).then(|| first.origin.to_string());
     entry.command = Some(bot.argv.clone());
@@ -150,7 +110,7 @@ fn of_running(bot: &Running) -> Entry {
     entry
 }
 
-fn of_unit(unit: &Unit) -> Entry {
+fn of_unit(unit: &Unit) -> BotDraft {
     let mut entry = bare(&unit.program, &unit.dir);
     entry.evidence.push(format!("{} starts it; it does not run now", unit.name));
     entry.logs.push(format!("unit:{}", unit.name));
@@ -163,12 +123,12 @@ fn of_unit(unit: &Unit) -> Entry {
 }
 
 /// A program that does not run: what would start it is a guess.
-fn of_program(program: &Program, cwd: &Path, evidence: &str, doubtful: bool) -> Option<Entry> {
+fn of_program(program: &Program, cwd: &Path, evidence: &str, doubtful: bool) -> Option<BotDraft> {
     let (key, value) = program.setting()?;
     let dir = if key == "script" { Path::new(&value).parent().unwrap_or(cwd) } else { cwd };
     // A package's module needs the folder above it.
     let dir = if dir.starts_with(cwd) { cwd } else { dir };
-    let mut entry = Entry { doubtful, evidence: vec![evidence.to_owned()], ..bare(program, dir) };
+    let mut entry = BotDraft { doubtful, evidence: vec![evidence.to_owned()], ..bare(program, dir) };
     entry.command = command_for(key, &value, dir);
     put_token(&mut entry, super::look::in_env_file(&dir.join(".env"), None).as_ref());
     let beside = program.default_lock_dir(dir).join(layouts::LAYOUT_B);
@@ -191,9 +151,9 @@ fn command_for(key: &str, value: &str, dir: &Path) -> Option<Vec<String>> {
     }
 }
 
-fn bare(program: &Program, dir: &Path) -> Entry {
+fn bare(program: &Program, dir: &Path) -> BotDraft {
     let (key, value) = program.setting().unwrap_or(("script", String::new()));
-    Entry {
+    BotDraft {
         name: String::new(),
         dir: dir.to_string_lossy().into_owned(),
         key,
@@ -213,14 +173,14 @@ fn bare(program: &Program, dir: &Path) -> Entry {
     }
 }
 
-fn put_token(entry: &mut Entry, token: Option<&TokenPlace>) {
+fn put_token(entry: &mut BotDraft, token: Option<&TokenPlace>) {
     entry.token_env = token.map(|token| token.name.clone());
     entry.env_file = token.and_then(|token| token.env_file.as_ref()).map(|file| file.to_string_lossy().into_owned());
 }
 
 /// Layout B's lock is taken by the bot itself. Layout A's is not where solobot holds it: its bots look at
 /// `SKIP_TELEGRAM_LOCK`.
-fn put_lock(entry: &mut Entry, lock: &Lock, default: &Path) {
+fn put_lock(entry: &mut BotDraft, lock: &Lock, default: &Path) {
     if lock.path == default.join(layouts::SOLOBOT) {
         return;
     }
@@ -231,12 +191,12 @@ fn put_lock(entry: &mut Entry, lock: &Lock, default: &Path) {
 }
 
 /// Arguments are only written where they tell one bot from another; two that nothing tells apart are one entry.
-fn tell_apart(entries: &mut Vec<Entry>) {
-    let key = |entry: &Entry| {
+fn tell_apart(entries: &mut Vec<BotDraft>) {
+    let key = |entry: &BotDraft| {
         (entry.key, entry.program.clone(), if entry.key == "module" { entry.dir.clone() } else { String::new() })
     };
-    let same = |one: &Entry, other: &Entry| key(one) == key(other);
-    let mut kept: Vec<Entry> = Vec::new();
+    let same = |one: &BotDraft, other: &BotDraft| key(one) == key(other);
+    let mut kept: Vec<BotDraft> = Vec::new();
     for entry in entries.drain(..) {
         let twin = kept.iter_mut().find(|other| {
             let is_same = same(other, &entry) && other.called == entry.called;
@@ -275,7 +235,7 @@ fn tell_apart(entries: &mut Vec<Entry>) {
 }
 
 /// Each bot is called as every subcommand calls it; of two that are called alike one has its folder's name.
-fn name(entries: &mut [Entry]) {
+fn name(entries: &mut [BotDraft]) {
     let mut taken = BTreeSet::new();
     for entry in entries {
         let own = match entry.key {
@@ -305,10 +265,10 @@ pub fn plain(text: &str) -> String {
 }
 
 /// No two bots share a lock: two programs of one folder would share its default.
-fn give_locks(entries: &mut [Entry]) {
+fn give_locks(entries: &mut [BotDraft]) {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for entry in entries.iter_mut() {
-        let default = entry.default_lock_dir(Path::new(&entry.dir));
+        let default = default_lock_dir(entry, Path::new(&entry.dir));
         let own = entry.lock.clone().unwrap_or_else(|| default.join(layouts::SOLOBOT).to_string_lossy().into_owned());
         if taken.insert(own) {
             continue;
@@ -322,7 +282,7 @@ fn give_locks(entries: &mut [Entry]) {
 }
 
 /// Paths below the bot's folder are written relative to it; the folder is left out where it is the file's own.
-fn relate(entry: &mut Entry, folder: &Path) {
+fn relate(entry: &mut BotDraft, folder: &Path) {
     let dir = PathBuf::from(&entry.dir);
     let shorten = |text: &mut String| {
         if let Ok(rest) = Path::new(text.as_str()).strip_prefix(&dir)

@@ -15,37 +15,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-pub use self::draft::Entry;
-use super::notice::{Notice, Notify};
-use super::view::lossy;
 use crate::base::error::{self, Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::init::InitOutcome;
 use crate::platform::filesystem::Folder;
 use crate::process::program::Program;
 use crate::settings::{self, Context, Settings};
-
-/// What was drafted, and whether it was written.
-#[derive(Debug, Serialize)]
-pub struct Outcome {
-    /// The file.
-    #[serde(serialize_with = "lossy")]
-    pub path: PathBuf,
-    /// Whether it was written; not with `--dry-run`.
-    pub written: bool,
-    /// The bots that it names.
-    pub bots: Vec<Entry>,
-    /// Its text.
-    pub text: String,
-    /// The programs of bots that run in other projects' folders, and are theirs to draft.
-    #[serde(skip)]
-    pub elsewhere: Vec<String>,
-    /// Where it lies it is believed only if it is named: somebody else may write there.
-    #[serde(skip)]
-    pub is_distrusted: bool,
-}
 
 /// Why the file is not written.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +84,8 @@ pub fn run(
     args: &cli::Init,
     global: &cli::Global,
     context: Context,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<InitOutcome, Error> {
     // What the file calls its bots stays their name. The one that is to be replaced may be wrong.
     let settings = Settings::load(global, context.clone()).unwrap_or_else(|_| Settings::without_file(context));
     let context = settings.context();
@@ -124,7 +101,7 @@ pub fn run(
     let mut seen = look::look(&settings, folder)?;
     let may_ask = !args.yes && !global.json && !args.dry_run;
     if seen.running.is_empty() && seen.units.is_empty() && may_ask {
-        seen.named = ask(&seen.scripts, context, notify)?;
+        seen.named = ask(&seen.scripts, context, events)?;
     }
     let entries = draft::entries(&seen, folder);
     let text = text::file(&entries, &seen, folder);
@@ -137,11 +114,11 @@ pub fn run(
             let name = error::typed(&path);
             let warning =
                 format!("solobot will only believe this file if it is named, as in solobot -c {name}: {reason}");
-            notify.notice(&Notice::Warning(warning));
+            events.notice(&Notice::Warning(warning));
             is_distrusted = true;
         }
     }
-    Ok(Outcome {
+    Ok(InitOutcome {
         path,
         written: !args.dry_run,
         bots: entries.into_iter().filter(|entry| !entry.doubtful).collect(),
@@ -152,11 +129,11 @@ pub fn run(
 }
 
 /// Asks for the bot's program, where nothing runs.
-fn ask(scripts: &[PathBuf], context: &Context, notify: &mut dyn Notify) -> Result<Option<Program>, Error> {
+fn ask(scripts: &[PathBuf], context: &Context, events: &mut dyn Events) -> Result<Option<Program>, Error> {
     let proposal = scripts.first().map(|script| script.strip_prefix(&context.cwd).unwrap_or(script));
     let proposal = proposal.map(|script| script.to_string_lossy().into_owned());
     let template = if proposal.is_some() { "" } else { " (empty: a template)" };
-    match notify.ask(&format!("Which program is the bot?{template}"), proposal.as_deref()) {
+    match events.ask(&format!("Which program is the bot?{template}"), proposal.as_deref()) {
         Some(answer) if !answer.trim().is_empty() => {
             Ok(Some(Program::from_option(answer.trim().as_ref(), &context.cwd)?))
         }

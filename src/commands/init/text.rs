@@ -4,10 +4,11 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::draft::{self, Entry};
+use super::draft;
 use super::look::Sight;
 use crate::base::secret::mask;
 use crate::base::text::{escape, is_hidden};
+use crate::outcome::init::BotDraft;
 
 const HEAD: &str = "\
 # solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.
@@ -34,7 +35,7 @@ const REST: &str = "
 ";
 
 /// The whole file, for `folder`.
-pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
+pub fn file(entries: &[BotDraft], seen: &Sight, folder: &Path) -> String {
     let mut text = HEAD.to_owned();
     for one in entries {
         text.push('\n');
@@ -43,7 +44,7 @@ pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
     if entries.iter().all(|entry| entry.doubtful) {
         text.push_str(TEMPLATE);
     }
-    let is_named = |path: &&PathBuf| entries.iter().any(|entry| entry.lock_path(folder) == **path);
+    let is_named = |path: &&PathBuf| entries.iter().any(|entry| draft::lock_path(entry, folder) == **path);
     for lock in seen.locks.iter().filter(|path| !is_named(path)) {
         let path = lock.display().to_string();
         let _ =
@@ -58,7 +59,7 @@ pub fn file(entries: &[Entry], seen: &Sight, folder: &Path) -> String {
     mask(&(text + REST)).into_owned()
 }
 
-fn entry(entry: &Entry) -> String {
+fn entry(entry: &BotDraft) -> String {
     let key = if draft::plain(&entry.name) == entry.name { entry.name.clone() } else { string(&entry.name) };
     let mut lines = vec![format!("[bots.{key}]")];
     let mut set = |key: &str, value: String| lines.push(format!("{key} = {value}"));

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::ResultView;
-use super::plan::{Action, Candidate, Plan};
+use super::plan::{Candidate, Plan};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::commands::notice::{Notice, Notify, Passing};
+use crate::outcome::events::{Events, Notice, Passing};
+use crate::outcome::kill_duplicates::{Action, ResultView};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
@@ -30,11 +30,11 @@ pub fn carry_out(
     grace: Duration,
     known: &HashSet<Identity>,
     again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Vec<ResultView>, Error> {
     let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
-    notify.notice(&Notice::Passing(Passing::Stopping {
+    events.notice(&Notice::Passing(Passing::Stopping {
         count: candidates.len(),
         grace: if args.force { Duration::ZERO } else { grace },
     }));
@@ -49,7 +49,7 @@ pub fn carry_out(
     }
     stop_wrappers(&candidates, &options);
     let kept = plan.steps.iter().filter(|step| step.action == Action::Keep).map(|step| &step.candidate).collect();
-    results.extend(respawned(known, kept, again, notify)?);
+    results.extend(respawned(known, kept, again, events)?);
     Ok(results)
 }
 
@@ -106,7 +106,7 @@ fn respawned(
     known: &HashSet<Identity>,
     mut kept: Vec<&Candidate>,
     again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Vec<ResultView>, Error> {
     let until = Instant::now() + LOOK_AGAIN_FOR;
     let mut seen: HashSet<Identity> = HashSet::new();
@@ -131,7 +131,7 @@ fn respawned(
         if left.is_zero() {
             return Ok(results);
         }
-        notify.notice(&Notice::Passing(Passing::LookingAgain { left }));
+        events.notice(&Notice::Passing(Passing::LookingAgain { left }));
         poll::any_readable(&[], Some(left.min(LOOK_EVERY)))
             .map_err(|source| Error::Io { action: "wait".into(), source })?;
     }

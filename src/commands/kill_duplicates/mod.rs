@@ -6,13 +6,9 @@ pub mod plan;
 
 use std::path::Path;
 
-use serde::Serialize;
-
-use self::plan::{Action, Candidate, Plan, Step, Wishes};
+use self::plan::{Candidate, Plan, Step, Wishes};
 use super::acquire;
-use super::notice::{Notice, Notify};
-use super::unseen;
-use super::view::{LockBrief, Sentence, shortened};
+
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
@@ -21,6 +17,11 @@ use crate::lock::carriers;
 use crate::lock::file::open_to_look;
 use crate::lock::replaced::Place;
 use crate::lock::state::State;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::kill_duplicates::StopOutcome;
+use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView};
+use crate::outcome::sentence::{Sentence, shortened};
+use crate::outcome::unseen;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc;
@@ -32,84 +33,6 @@ use crate::survey::holders::{Carries, Holders, Judge};
 use crate::survey::whose::Users;
 use crate::survey::{FoundBot, Surveyor, folder, marks, servers};
 
-/// What was planned and done.
-#[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
-    /// The plan.
-    pub plan: Vec<PlanView>,
-    /// The bots that were looked at.
-    pub bots: Vec<BotBrief>,
-    /// What became of it; empty with `--dry-run`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub results: Option<Vec<ResultView>>,
-    /// How many processes could not be inspected: more instances may run.
-    pub uninspected: usize,
-    /// Whether `/proc` hides other users' processes: the same.
-    pub hidden: bool,
-    /// Why "none" would be a guess, where no instance is seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cannot_tell: Option<Sentence>,
-    /// The plan was shown before the question.
-    #[serde(skip)]
-    pub shown: bool,
-    #[serde(skip)]
-    exit: Exit,
-}
-
-/// A bot that was looked at.
-#[derive(Debug, Clone, Serialize)]
-pub struct BotBrief {
-    /// Its name.
-    pub name: String,
-    /// Its lock.
-    pub lock: LockBrief,
-}
-
-impl BotBrief {
-    fn of(bot: &FoundBot) -> Self {
-        Self { name: bot.bot.name.clone(), lock: LockBrief::of(&bot.locks.own) }
-    }
-}
-
-/// A line of the plan.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlanView {
-    /// The bot's name.
-    pub bot: String,
-    /// The instance's topmost process.
-    pub pid: i32,
-    /// What is to be done.
-    pub action: Action,
-    /// Why.
-    pub reason: String,
-    /// Who started it.
-    pub origin: String,
-    /// Its command line, tokens masked.
-    pub command: String,
-    /// What stops it for good, where solobot does not touch it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop: Option<String>,
-}
-
-/// What became of an instance.
-#[derive(Debug, Clone, Serialize)]
-pub struct ResultView {
-    /// Its topmost process.
-    pub pid: i32,
-    /// In one word.
-    pub result: &'static str,
-    /// More, in a sentence.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-impl Outcome {
-    /// The exit code it leads to.
-    pub fn exit(&self) -> Exit {
-        self.exit
-    }
-}
-
 /// Runs `kill-duplicates`.
 ///
 /// # Errors
@@ -118,10 +41,10 @@ pub fn run(
     args: &cli::KillDuplicates,
     global: &cli::Global,
     settings: &Settings,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<StopOutcome, Error> {
     Stopping { bot: args.bot.as_deref(), keep: args.keep, options: &args.stopping, json: global.json }
-        .run(settings, notify)
+        .run(settings, events)
 }
 
 /// Runs `stop`: every instance.
@@ -132,10 +55,10 @@ pub fn stop(
     args: &cli::Stop,
     global: &cli::Global,
     settings: &Settings,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<StopOutcome, Error> {
     Stopping { bot: args.bot.as_deref(), keep: Keep::None, options: &args.stopping, json: global.json }
-        .run(settings, notify)
+        .run(settings, events)
 }
 
 /// Writes down which duplicates there were, and what became of them.
@@ -171,7 +94,7 @@ struct Stopping<'a> {
 }
 
 impl Stopping<'_> {
-    fn run(&self, settings: &Settings, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    fn run(&self, settings: &Settings, events: &mut dyn Events) -> Result<StopOutcome, Error> {
         let mut asked = folder::select_one(settings, &self.options.selection, self.bot, self.name())?;
         if self.names_a_lock_alone() {
             asked.program = None;
@@ -183,10 +106,10 @@ impl Stopping<'_> {
         let mut surveyor = Surveyor::new(settings);
         let survey = surveyor.look_at(std::slice::from_ref(&asked))?;
         survey.refuse_nothing()?;
-        survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+        survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         let bots = survey.bots.as_slice();
         let mut candidates = match &asked.program {
-            Some(_) => self.meant(bots, notify)?,
+            Some(_) => self.meant(bots, events)?,
             None => bots.iter().map(|bot| holders_of(bot, settings)).collect::<Result<_, _>>()?,
         };
         if self.keep == Keep::None && candidates.iter().all(Vec::is_empty) {
@@ -200,7 +123,7 @@ impl Stopping<'_> {
         let plan = Plan::make(candidates, &self.wishes())?;
         let cannot_tell = bots.first().and_then(|bot| self.cannot_tell(bot, &plan));
         let exit = if cannot_tell.is_some() { Exit::NotPermitted } else { plan.exit() };
-        let mut outcome = Outcome {
+        let mut outcome = StopOutcome {
             plan: plan.steps.iter().map(PlanView::of).collect(),
             bots: bots.iter().map(BotBrief::of).collect(),
             results: None,
@@ -213,10 +136,10 @@ impl Stopping<'_> {
         if self.options.dry_run || !plan.stops_any() {
             return Ok(outcome);
         }
-        if !self.options.yes && !self.json && notify.can_ask() {
-            notify.notice(&Notice::Plan(outcome.plan.clone()));
+        if !self.options.yes && !self.json && events.can_ask() {
+            events.notice(&Notice::Plan(outcome.plan.clone()));
             outcome.shown = true;
-            if notify.confirm("Stop them?") == Some(false) {
+            if events.confirm("Stop them?") == Some(false) {
                 outcome.exit = Exit::No;
                 return Ok(outcome);
             }
@@ -227,7 +150,7 @@ impl Stopping<'_> {
             Ok(survey.bots.into_iter().flat_map(|bot| bot.found.instances).collect())
         };
         let grace = self.options.grace.unwrap_or(asked.grace);
-        let results = act::carry_out(&plan, self.options, grace, &known, &mut again, notify)?;
+        let results = act::carry_out(&plan, self.options, grace, &known, &mut again, events)?;
         outcome.exit = act::exit(&plan, &results);
         if self.keep != Keep::None {
             tell(&Journal::at(settings.journal()), &asked, &plan, &results);
@@ -270,14 +193,14 @@ impl Stopping<'_> {
 
     /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
     /// is told.
-    fn meant(&self, bots: &[FoundBot], notify: &mut dyn Notify) -> Result<Vec<Vec<Candidate>>, Error> {
+    fn meant(&self, bots: &[FoundBot], events: &mut dyn Events) -> Result<Vec<Vec<Candidate>>, Error> {
         let needs = |bot: &FoundBot| self.keep == Keep::None || bot.found.instances.len() > 1;
         let several = bots.iter().filter(|bot| needs(bot)).count() > 1 && !self.options.all;
         let mut meant: Vec<Vec<Candidate>> = Vec::new();
         for bot in bots {
             // With nothing surplus the plan still says what is kept.
             let question = || format!("Several bots are meant. This one? {}", describe(bot));
-            let is_meant = match (several && needs(bot)).then(|| notify.confirm(&question())) {
+            let is_meant = match (several && needs(bot)).then(|| events.confirm(&question())) {
                 None => true,
                 Some(Some(answer)) => answer,
                 Some(None) => return Err(several_meant(bots)),

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::commands::view::command_line;
 use crate::lock::covered::Covered;
+use crate::outcome::kill_duplicates::Action;
+use crate::outcome::process::command_line;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
@@ -146,18 +145,6 @@ impl Candidate {
         let solobot = self.starter.filter(|_| self.origin.kind == OriginKind::Solobot);
         Target { root: solobot.unwrap_or(self.root), members: self.members.clone() }
     }
-}
-
-/// What is to be done with an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// It stays.
-    Keep,
-    /// It goes.
-    Stop,
-    /// It should go, but not by solobot's hand.
-    Blocked,
 }
 
 /// One line of the plan.

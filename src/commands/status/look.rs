@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::super::notice::{Notice, Notify};
-use super::super::view::LockView;
-use super::{BotView, InstanceView, Outcome, Polling};
 use crate::base::error::Error;
+use crate::base::time::to_the_second;
 use crate::cli;
+use crate::journal::Journal;
+use crate::outcome::events::{Events, Notice};
+use crate::outcome::status::{BotView, Polling, StatusOutcome};
+
 use crate::platform::identity::Identity;
 use crate::platform::user;
-use crate::process::instance::Instance;
 use crate::settings::{Origin, Settings};
 use crate::survey::connections::Servers;
-use crate::survey::{FoundBot, Surveyor, servers};
+use crate::survey::{Surveyor, servers};
+
+/// `-v` shows so many of the journal's events.
+const LAST_EVENTS: usize = 10;
 
 /// So long a manager's word on a unit and the address of a self-hosted server are believed: to ask costs a process of
 /// systemctl or a DNS query.
@@ -45,12 +49,12 @@ impl<'a> Look<'a> {
     ///
     /// # Errors
     /// For an unknown BOT, and if `/proc` cannot be read.
-    pub fn once(mut self, notify: &mut dyn Notify) -> Result<Outcome, Error> {
+    pub fn once(mut self, events: &mut dyn Events) -> Result<StatusOutcome, Error> {
         let pause = &mut |pause| {
             std::thread::sleep(pause);
             true
         };
-        self.again(&HashMap::new(), pause, notify)
+        self.again(&HashMap::new(), pause, events)
     }
 
     /// Looks once more. Connections are looked at several times, as long as `pause` says so; where that was not enough,
@@ -62,8 +66,8 @@ impl<'a> Look<'a> {
         &mut self,
         before: &HashMap<Identity, Polling>,
         pause: &mut dyn FnMut(Duration) -> bool,
-        notify: &mut dyn Notify,
-    ) -> Result<Outcome, Error> {
+        events: &mut dyn Events,
+    ) -> Result<StatusOutcome, Error> {
         if self.asked.elapsed() >= BELIEVED {
             self.asked = Instant::now();
             self.servers.clear();
@@ -78,7 +82,7 @@ impl<'a> Look<'a> {
             survey.refuse_nothing()?;
         }
         if self.is_first {
-            survey.warnings.iter().for_each(|warning| notify.notice(&Notice::Warning(warning.clone())));
+            survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         }
         self.is_first = false;
         let of_machine = servers::of_machine(self.settings.context());
@@ -90,10 +94,10 @@ impl<'a> Look<'a> {
             known.entry(bot.name.clone()).or_insert_with(|| servers::of_bot(bot)).clone()
         };
         survey.look_at_connections(&mut servers, pause);
-        Ok(Outcome {
+        Ok(StatusOutcome {
             host: user::host_name(),
             user: user::name(user::effective_uid()),
-            time: now(),
+            time: to_the_second(Timestamp::now()),
             bots: survey.bots.iter().map(|bot| BotView::of(bot, before)).collect(),
             processes: survey.processes,
             uninspected: survey.uninspected,
@@ -108,25 +112,9 @@ impl<'a> Look<'a> {
     }
 }
 
-impl BotView {
-    fn of(bot: &FoundBot, before: &HashMap<Identity, Polling>) -> Self {
-        let seen = |one: &Instance| bot.evidence(one).map(|evidence| evidence.polling.into());
-        let polling = |one: &Instance| seen(one).or(before.get(&one.root).copied()).unwrap_or(Polling::Unknown);
-        let sure = bot.found.instances.iter().map(|one| InstanceView::of(one, bot, polling(one)));
-        let probable = bot.found.probable.iter().map(|one| InstanceView::doubtful(one, bot, polling(one)));
-        let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
-        instances.sort_by_key(|one| (one.start, one.pid));
-        Self {
-            name: bot.bot.name.clone(),
-            label: bot.label.clone(),
-            lock: LockView::of(&bot.locks.own),
-            instances,
-            token: bot.token.clone(),
-        }
-    }
-}
-
-/// To a second.
-pub(super) fn now() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
+/// Adds the journal's last events, for `-v`.
+pub fn add_events(seen: &mut StatusOutcome, journal: &Journal) {
+    let mut contents = journal.read();
+    seen.events = contents.events.split_off(contents.events.len().saturating_sub(LAST_EVENTS));
+    seen.broken_events = contents.broken;
 }

@@ -23,14 +23,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::super::notice::Notify;
-use super::super::view::LockView;
-use super::look::{Look, now};
-use super::{Covered, Outcome, Polling, Watched};
+use jiff::Timestamp;
+
+use super::look::{Look, add_events};
 use crate::base::error::Error;
+use crate::base::time::to_the_second;
 use crate::journal::{Event, Journal};
+use crate::lock::covered::Covered;
 use crate::lock::owner;
 use crate::lock::state::inspect_with;
+use crate::outcome::events::Events;
+use crate::outcome::lock::LockView;
+use crate::outcome::status::{Polling, StatusOutcome, Watched};
+
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -50,8 +55,8 @@ pub fn run(
     mut look: Look<'_>,
     every: Duration,
     journal: Option<Journal>,
-    notify: &mut dyn Notify,
-) -> Result<Outcome, Error> {
+    events: &mut dyn Events,
+) -> Result<StatusOutcome, Error> {
     // Before the first look: no signal finds the terminal in disorder, and every thread inherits the mask.
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let mut wakers = Wakers::new(signals);
@@ -59,23 +64,23 @@ pub fn run(
     let mut polling = HashMap::new();
     loop {
         let began = Instant::now();
-        let mut seen = look.again(&polling, &mut |pause| !wakers.is_raised_within(pause), notify)?;
+        let mut seen = look.again(&polling, &mut |pause| !wakers.is_raised_within(pause), events)?;
         if let Some(journal) = &mut journal {
             journal.add_to(&mut seen);
         }
         polling = seen.polling();
-        if let Some(end) = follow(&mut seen, &mut wakers, began + every, notify)? {
-            return Ok(Outcome { watched: Some(end), ..seen });
+        if let Some(end) = follow(&mut seen, &mut wakers, began + every, events)? {
+            return Ok(StatusOutcome { watched: Some(end), ..seen });
         }
     }
 }
 
 /// Shows what was seen, and what becomes of it until it is time for the next listing.
 fn follow(
-    seen: &mut Outcome,
+    seen: &mut StatusOutcome,
     wakers: &mut Wakers,
     next: Instant,
-    notify: &mut dyn Notify,
+    events: &mut dyn Events,
 ) -> Result<Option<Watched>, Error> {
     wakers.looked = Instant::now();
     let next = next.max(wakers.looked + APART);
@@ -85,26 +90,26 @@ fn follow(
             seen.look_again();
             wakers.attach(seen);
         }
-        if !notify.interim(seen) {
+        if !events.interim(seen) {
             return Ok(Some(Watched::Unread));
         }
-        match wakers.wait(next, notify).map_err(|source| Error::Io { action: "wait".into(), source })? {
+        match wakers.wait(next, events).map_err(|source| Error::Io { action: "wait".into(), source })? {
             Woken::Time => return Ok(None),
             Woken::Change => seen.look_again(),
             Woken::Redraw => {}
             Woken::Signal(signal) => {
                 // While signals are blocked still: the next one ends us at once.
-                notify.suspend();
+                events.suspend();
                 return Ok(Some(Watched::Signal(signal)));
             }
         }
     }
 }
 
-impl Outcome {
+impl StatusOutcome {
     /// Looks again at what is known: the locks, and who lives. Connections and new instances are the listing's.
     fn look_again(&mut self) {
-        self.time = now();
+        self.time = to_the_second(Timestamp::now());
         for bot in &mut self.bots {
             let known: Vec<i32> = bot.instances.iter().flat_map(|one| one.pids.iter().copied()).collect();
             let facts = inspect_with(&bot.lock.path, &known);
@@ -165,13 +170,13 @@ impl Wakers {
 
     /// Attaches to everything that was seen, and lets go of the rest; whether something was new or has gone meanwhile, so
     /// that another look is due.
-    fn attach(&mut self, seen: &Outcome) -> bool {
+    fn attach(&mut self, seen: &StatusOutcome) -> bool {
         let files = self.attach_to_files(seen);
         let processes = self.attach_to_processes(seen);
         files || processes
     }
 
-    fn attach_to_files(&mut self, seen: &Outcome) -> bool {
+    fn attach_to_files(&mut self, seen: &StatusOutcome) -> bool {
         let Some(watch) = &self.watch else { return false };
         let mut present = HashSet::new();
         self.names.clear();
@@ -188,7 +193,7 @@ impl Wakers {
         is_new
     }
 
-    fn attach_to_processes(&mut self, seen: &Outcome) -> bool {
+    fn attach_to_processes(&mut self, seen: &StatusOutcome) -> bool {
         let members = seen.bots.iter().flat_map(|bot| &bot.instances).flat_map(|one| one.members.iter().copied());
         let locks = seen.bots.iter().map(|bot| &bot.lock);
         let at_lock = locks.flat_map(|lock| lock.holders.iter().chain(&lock.waiters));
@@ -221,7 +226,7 @@ impl Wakers {
         [self.signals.as_fd()].into_iter().chain(watch).chain(self.pidfds.values().map(AsFd::as_fd)).collect()
     }
 
-    fn wait(&mut self, next: Instant, notify: &mut dyn Notify) -> io::Result<Woken> {
+    fn wait(&mut self, next: Instant, events: &mut dyn Events) -> io::Result<Woken> {
         loop {
             let now = Instant::now();
             if now >= next {
@@ -232,7 +237,7 @@ impl Wakers {
             let fds = self.descriptors();
             let ready = poll::any_readable(&fds[..count.min(fds.len())], Some(until - now))?;
             if ready.contains(&0)
-                && let Some(woken) = self.signalled(notify)
+                && let Some(woken) = self.signalled(events)
             {
                 return Ok(woken);
             }
@@ -252,14 +257,14 @@ impl Wakers {
         file || self.pidfds.values().any(|pidfd| pidfd.has_ended(Duration::ZERO))
     }
 
-    fn signalled(&self, notify: &mut dyn Notify) -> Option<Woken> {
+    fn signalled(&self, events: &mut dyn Events) -> Option<Woken> {
         let mut woken = None;
         while let Some(arrived) = self.signals.take() {
             match arrived.signal {
                 Signal::SIGCHLD => {}
                 Signal::SIGCONT | Signal::SIGWINCH => woken = Some(Woken::Redraw),
                 Signal::SIGTSTP => {
-                    notify.suspend();
+                    events.suspend();
                     self.signals.stop_ourselves();
                     woken = Some(Woken::Redraw);
                 }
@@ -298,10 +303,10 @@ impl Reread {
         Self { journal, stamp: None, events: Vec::new(), broken: 0 }
     }
 
-    fn add_to(&mut self, seen: &mut Outcome) {
+    fn add_to(&mut self, seen: &mut StatusOutcome) {
         let stamp = self.journal.path().and_then(Stamp::of);
         if stamp.is_none() || stamp != self.stamp {
-            seen.add_events(&self.journal);
+            add_events(seen, &self.journal);
             (self.stamp, self.events, self.broken) = (stamp, seen.events.clone(), seen.broken_events);
         } else {
             (seen.events, seen.broken_events) = (self.events.clone(), self.broken);

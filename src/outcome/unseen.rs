@@ -1,6 +1,6 @@
 //! What may be an instance and cannot be judged from here: where none is seen, it makes "none" a guess. Pure.
 
-use super::view::Sentence;
+use super::sentence::Sentence;
 use crate::lock::state::{Facts, unseen_holder};
 use crate::process::matching::Doubt;
 use crate::survey::find::Found;

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::view::{Beside, Holding, ProcessView};
+use super::holding::Holding;
+use super::kill_duplicates::PlanView;
+use super::process::{Beside, ProcessView};
+use super::status::StatusOutcome;
 use crate::base::duration::Limit;
 use crate::lock::held::Incident;
 use crate::settings::Explained;
@@ -49,7 +52,7 @@ pub enum Notice {
     /// A holder is about to be stopped.
     TakingOver(Vec<ProcessView>),
     /// What is about to be done, before the question whether it may be.
-    Plan(Vec<super::kill_duplicates::PlanView>),
+    Plan(Vec<PlanView>),
     /// What `stop` and `kill-duplicates` are at just now.
     Passing(Passing),
     /// Something happened to the held lock.
@@ -133,7 +136,7 @@ pub enum Passing {
 }
 
 /// Whoever shows notices and asks questions.
-pub trait Notify {
+pub trait Events {
     /// Shows it.
     fn notice(&mut self, notice: &Notice);
     /// Whether there is a terminal to ask on.
@@ -143,7 +146,7 @@ pub trait Notify {
     /// Asks for a line of text on a terminal; `None` if there is nobody to ask, empty if nothing was typed.
     fn ask(&mut self, question: &str, proposal: Option<&str>) -> Option<String>;
     /// Shows what `status --watch` sees now; whether anybody still reads it.
-    fn interim(&mut self, seen: &super::status::Outcome) -> bool;
+    fn interim(&mut self, seen: &StatusOutcome) -> bool;
     /// Gives the terminal back before solobot stops; the next interim outcome takes it again.
     fn suspend(&mut self);
 }

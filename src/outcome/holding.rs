@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use super::error::lock_option;
+use serde::Serialize;
+
+use super::lock::LockView;
+use super::origin::OriginView;
+use super::process::ProcessView;
+use super::sentence::shortened;
+use crate::base::error::typed;
 use crate::base::secret::mask;
-use crate::commands::view::{Holding, LockView, ProcessView};
 use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
 use crate::lock::keeper;
@@ -17,8 +22,56 @@ use crate::settings::{Bot, Caller};
 use crate::survey::marks;
 use crate::survey::whose::Users;
 
+/// Who held a lock and is gone by now.
+pub const ENDED: &str = "a process that has ended since";
+
+/// Who holds a lock and what would resolve it: what a refusal says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Holding {
+    /// The lock.
+    pub lock: LockView,
+    /// For whom it was taken, where that is another program than the one that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+    /// The process that an operator would call the holder: COMMAND rather than the solobot around it.
+    #[serde(skip)]
+    pub main: Option<ProcessView>,
+    /// The process that a keeper holds the lock for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<ProcessView>,
+    /// Who started the holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginView>,
+    /// What to type, most likely first.
+    #[serde(skip)]
+    pub remedies: Vec<String>,
+}
+
+impl Holding {
+    /// Who holds it, in a sentence: one process, or why none can be named.
+    pub fn by(&self) -> String {
+        self.main
+            .as_ref()
+            .map_or_else(|| self.by_unseen().to_owned(), |main| format!("PID {}: {}", main.pid, main.command))
+    }
+
+    /// The same in a line that a person can read.
+    pub fn by_briefly(&self) -> String {
+        let main = self.main.as_ref();
+        main.map_or_else(
+            || self.by_unseen().to_owned(),
+            |main| format!("PID {}: {}", main.pid, shortened(&main.command)),
+        )
+    }
+
+    /// Who holds it where no process can be named.
+    pub fn by_unseen(&self) -> &'static str {
+        self.lock.unseen.unwrap_or(ENDED)
+    }
+}
+
 /// Describes the holder of a lock; `bot` is the one that wants it, `caller` who asks.
-pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
+pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let facts = inspect(path);
     let mut lock = LockView::of(&facts);
     // Asked once more: a look, which only reads, passes by a lease that keeps a locker out.
@@ -65,7 +118,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     if let Some(stranger) = stranger {
         let wait = "to wait until it ends: solobot acquire --wait forever …".to_owned();
         remedies = vec![format!("it is a process of user {}, who is none of this bot's", stranger.user), wait];
-        let origin = origin.as_ref().map(crate::commands::status::OriginView::of);
+        let origin = origin.as_ref().map(OriginView::of);
         return Holding { lock, bot: held_for, main, kept_for, origin, remedies };
     }
     let managed = origin.as_ref().filter(|origin| origin.would_respawn());
@@ -90,14 +143,7 @@ pub fn holding(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     if !orphaned && !holders.is_empty() {
         remedies.push("to stop it and take its place: solobot acquire --takeover …".into());
     }
-    Holding {
-        lock,
-        bot: held_for,
-        main,
-        kept_for,
-        origin: origin.as_ref().map(crate::commands::status::OriginView::of),
-        remedies,
-    }
+    Holding { lock, bot: held_for, main, kept_for, origin: origin.as_ref().map(OriginView::of), remedies }
 }
 
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
@@ -119,4 +165,9 @@ fn is_another(facts: &Facts, bot: &Bot) -> bool {
 /// Whether one of the holders is an ancestor of the process: the bot of a solobot that does not let it inherit the lock.
 fn is_below(pid: i32, holders: &[Identity]) -> bool {
     lineage(pid).any(|pid| holders.iter().any(|holder| holder.pid == pid))
+}
+
+/// A lock, as a flag behind another subcommand.
+pub fn lock_option(lock: &Path) -> String {
+    format!("--lock {}", typed(lock))
 }

@@ -1,0 +1,82 @@
+//! What `doctor` has to say.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::lock::LockBrief;
+use crate::base::exit::Exit;
+use crate::base::secret::TokenId;
+use crate::doctor::{Code, Finding, Level};
+
+/// What `doctor` has to say.
+#[derive(Debug)]
+pub enum DoctorOutcome {
+    /// An explanation was asked for.
+    Explained(Code),
+    /// It looked.
+    Diagnosed(Diagnosis),
+}
+
+/// What was found, and what was looked at.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// This host's name.
+    pub host: String,
+    /// Who looks.
+    pub user: String,
+    /// When, to a second.
+    pub time: Timestamp,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// What was looked at.
+    pub bots: Vec<Looked>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be inspected.
+    pub uninspected: usize,
+    /// What could not be seen, in whole sentences.
+    pub unseen: Vec<String>,
+    /// Nothing was named: these are the likely bots.
+    #[serde(skip)]
+    pub guessed: bool,
+}
+
+/// One bot that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Looked {
+    /// Its name.
+    pub name: String,
+    /// The PIDs of its instances.
+    pub instances: Vec<i32>,
+    /// The PIDs of what may be one.
+    pub probable: Vec<i32>,
+    /// Its locks, its own first.
+    pub locks: Vec<LockBrief>,
+    /// Its token, as far as it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
+    /// Telegram's answer, if it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<TelegramView>,
+    /// The logs that were read.
+    pub logs: Vec<String>,
+}
+
+/// What Telegram says of a bot that is well there.
+#[derive(Debug, Serialize)]
+pub struct TelegramView {
+    /// The bot's name at Telegram.
+    pub username: Option<String>,
+    /// How many updates wait for it.
+    pub pending_updates: u64,
+}
+
+impl DoctorOutcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Diagnosed(it) if it.findings.iter().any(|finding| finding.level == Level::Error) => Exit::No,
+            Self::Diagnosed(_) | Self::Explained(_) => Exit::Ok,
+        }
+    }
+}

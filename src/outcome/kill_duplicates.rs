@@ -1,0 +1,100 @@
+//! What `kill-duplicates` and `stop` planned and did.
+
+use serde::Serialize;
+
+use super::lock::LockBrief;
+use super::sentence::Sentence;
+use crate::base::exit::Exit;
+use crate::survey::FoundBot;
+
+/// What was planned and done.
+#[derive(Debug, Clone, Serialize)]
+pub struct StopOutcome {
+    /// The plan.
+    pub plan: Vec<PlanView>,
+    /// The bots that were looked at.
+    pub bots: Vec<BotBrief>,
+    /// What became of it; empty with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<Vec<ResultView>>,
+    /// How many processes could not be inspected: more instances may run.
+    pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes: the same.
+    pub hidden: bool,
+    /// Why "none" would be a guess, where no instance is seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cannot_tell: Option<Sentence>,
+    /// The plan was shown before the question.
+    #[serde(skip)]
+    pub shown: bool,
+    /// The code that plan and results lead to.
+    #[serde(skip)]
+    pub exit: Exit,
+}
+
+/// A bot that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct BotBrief {
+    /// Its name.
+    pub name: String,
+    /// Its lock.
+    pub lock: LockBrief,
+}
+
+impl BotBrief {
+    /// As it was found.
+    pub fn of(bot: &FoundBot) -> Self {
+        Self { name: bot.bot.name.clone(), lock: LockBrief::of(&bot.locks.own) }
+    }
+}
+
+/// A line of the plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanView {
+    /// The bot's name.
+    pub bot: String,
+    /// The instance's topmost process.
+    pub pid: i32,
+    /// What is to be done.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// Who started it.
+    pub origin: String,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// What stops it for good, where solobot does not touch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<String>,
+}
+
+/// What became of an instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResultView {
+    /// Its topmost process.
+    pub pid: i32,
+    /// In one word.
+    pub result: &'static str,
+    /// More, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl StopOutcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+/// What is to be done with an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Stop,
+    /// It should go, but not by solobot's hand.
+    Blocked,
+}

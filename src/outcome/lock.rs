@@ -1,0 +1,140 @@
+//! Locks as they are shown.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::process::ProcessView;
+use crate::base::error::Expected;
+use crate::base::exit::Exit;
+use crate::base::text::lossy;
+use crate::base::time::to_the_second;
+use crate::lock::error::HINT_OF_LEASE;
+use crate::lock::owner::{self, Details};
+use crate::lock::state::{self, Facts, Obstacle, State};
+
+/// A lock as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct LockView {
+    /// Its absolute path.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// Its state, in one word.
+    pub state: &'static str,
+    /// Why it is stale or unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The solobot that took it is dead, its COMMAND holds it still.
+    pub orphaned: bool,
+    /// Who holds it where nobody in sight does.
+    #[serde(skip)]
+    pub unseen: Option<&'static str>,
+    /// Who holds it (for `replaced`: who holds the file that is no more; for `owner-alive-unlocked`: who claims it).
+    pub holders: Vec<ProcessView>,
+    /// Who waits for it.
+    pub waiters: Vec<ProcessView>,
+    /// When it was taken, by its owner record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// What is odd about the owner record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_problem: Option<String>,
+}
+
+impl LockView {
+    /// Looks at the processes behind the facts.
+    pub fn of(facts: &Facts) -> Self {
+        let (why, holders, orphaned) = match &facts.state {
+            State::Absent | State::Free => (None, &[][..], false),
+            State::Held { holders, orphaned } => (None, &holders[..], *orphaned),
+            State::Stale(stale) => (Some(stale.to_string()), &[][..], false),
+            State::OwnerAliveUnlocked(process) => (None, std::slice::from_ref(process), false),
+            State::Replaced { holders } => (None, &holders[..], false),
+            State::Unreadable { why, .. } => (Some(why.clone()), &[][..], false),
+        };
+        let held = matches!(facts.state, State::Held { .. });
+        Self {
+            path: facts.path.clone(),
+            state: word(&facts.state),
+            why,
+            orphaned,
+            unseen: facts.is_held_unseen().then(state::unseen_holder),
+            holders: holders.iter().copied().map(ProcessView::of).collect(),
+            waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
+            since: facts.record.details().filter(|_| held).and_then(taken_at),
+            record_problem: match &facts.record {
+                owner::Found::Untrusted(why) => Some(why.clone()),
+                owner::Found::Absent | owner::Found::Record(..) => None,
+            },
+        }
+    }
+}
+
+/// A lock in two words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockBrief {
+    /// Its absolute path.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// Its state.
+    pub state: &'static str,
+}
+
+impl LockBrief {
+    /// By its facts.
+    pub fn of(facts: &Facts) -> Self {
+        Self { path: facts.path.clone(), state: word(&facts.state) }
+    }
+}
+
+/// A state in one word, as in JSON.
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Absent => "absent",
+        State::Free => "free",
+        State::Held { .. } => "held",
+        State::Stale(_) => "stale",
+        State::OwnerAliveUnlocked(_) => "owner-alive-unlocked",
+        State::Replaced { .. } => "replaced",
+        State::Unreadable { .. } => "unreadable",
+    }
+}
+
+fn taken_at(details: &Details) -> Option<Timestamp> {
+    details.acquired_at.parse().ok().map(to_the_second)
+}
+
+/// A lock that cannot be looked at, where a subcommand needs to.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot tell the state of lock `{}`: {why}", .path.display())]
+pub struct Unreadable {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: String,
+    /// What kind of reason that is.
+    pub obstacle: Obstacle,
+}
+
+impl Expected for Unreadable {
+    fn exit(&self) -> Exit {
+        match self.obstacle {
+            Obstacle::NotPermitted => Exit::NotPermitted,
+            Obstacle::Leased => Exit::Held,
+            Obstacle::Place => Exit::Config,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "lock-unreadable"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self.obstacle {
+            Obstacle::NotPermitted => "with more rights: sudo solobot …".into(),
+            Obstacle::Leased => HINT_OF_LEASE.into(),
+            Obstacle::Place => "name another lock: --lock PATH".into(),
+        }]
+    }
+}

@@ -1,0 +1,88 @@
+//! What `metrics` measured.
+
+use std::io;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::base::error::Expected;
+use crate::base::exit::Exit;
+use crate::logs::tally::Counts;
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct MetricsOutcome {
+    /// When.
+    pub time: Timestamp,
+    /// How many processes could not be inspected.
+    pub uninspected: usize,
+    /// Each bot.
+    pub bots: Vec<BotMetrics>,
+    /// So many lines of the journal were not understood.
+    pub broken_events: u64,
+    /// Where it is to be written; stdout unless told.
+    #[serde(skip)]
+    pub output: Option<PathBuf>,
+}
+
+/// One bot.
+#[derive(Debug, Serialize)]
+pub struct BotMetrics {
+    /// Its name.
+    pub name: String,
+    /// The same with what tells it from another of that name: a sample must not come twice.
+    #[serde(skip)]
+    pub label: String,
+    /// How many instances run.
+    pub instances: usize,
+    /// How many more processes may be one.
+    pub probable: usize,
+    /// Its lock's state, in one word.
+    pub lock_state: &'static str,
+    /// How long the lock has been held, in seconds.
+    pub lock_age: Option<u64>,
+    /// How many processes wait for it.
+    pub waiters: usize,
+    /// Whether a webhook is set; `null` where Telegram was not asked or did not answer.
+    pub webhook_set: Option<bool>,
+    /// What its logs say of the last 24 hours; `null` if it has none.
+    pub errors: Option<Counts>,
+    /// The last conflict in them.
+    pub last_conflict: Option<Timestamp>,
+    /// Whether all of its logs could be read.
+    pub logs_readable: bool,
+    /// What the journal says, and how often.
+    pub events: Vec<(&'static str, u64)>,
+}
+
+/// The file cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`: {source}", .path.display())]
+pub struct NotWritten {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Expected for NotWritten {
+    fn exit(&self) -> Exit {
+        match self.source.kind() {
+            io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::CantCreate,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        "not-written"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
+        vec![
+            "the folder must be there, and the caller must be allowed to write in it".into(),
+            format!("look at it: ls -ld {}", shell_words::quote(if folder.is_empty() { "." } else { &folder })),
+        ]
+    }
+}

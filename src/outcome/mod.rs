@@ -1,0 +1,92 @@
+//! What each subcommand comes to: plain data, one file a subcommand, with its exit code. As JSON it is what `docs/schema`
+//! describes; how it looks on a terminal is `report`'s.
+//!
+//! Beside them: what several of them show of processes, locks, holders and origins, and [`events`], by which a subcommand
+//! speaks in the middle of its work.
+
+pub mod acquire;
+pub mod check;
+pub mod clean_stale;
+pub mod conflicts;
+pub mod delete_webhook;
+pub mod doctor;
+pub mod events;
+pub mod holding;
+pub mod init;
+pub mod kill_duplicates;
+pub mod lock;
+pub mod metrics;
+pub mod origin;
+pub mod process;
+pub mod release;
+pub mod sentence;
+pub mod status;
+pub mod unseen;
+
+use self::acquire::AcquireOutcome;
+use self::check::CheckOutcome;
+use self::clean_stale::CleanStaleOutcome;
+use self::conflicts::ConflictsOutcome;
+use self::delete_webhook::DeleteWebhookOutcome;
+use self::doctor::DoctorOutcome;
+use self::init::InitOutcome;
+use self::kill_duplicates::StopOutcome;
+use self::metrics::MetricsOutcome;
+use self::release::ReleaseOutcome;
+use self::status::StatusOutcome;
+use crate::base::exit::Exit;
+use crate::cli::Shell;
+
+/// What a subcommand found and did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// `acquire` ended.
+    Acquire(AcquireOutcome),
+    /// `release` ended.
+    Release(ReleaseOutcome),
+    /// `status` looked.
+    Status(StatusOutcome),
+    /// `clean-stale` ended.
+    CleanStale(CleanStaleOutcome),
+    /// `delete-webhook` ended.
+    DeleteWebhook(DeleteWebhookOutcome),
+    /// `kill-duplicates` or `stop` ended.
+    KillDuplicates(StopOutcome),
+    /// `check` answered.
+    Check(CheckOutcome),
+    /// `doctor` looked.
+    Doctor(DoctorOutcome),
+    /// `conflicts` counted.
+    Conflicts(Box<ConflictsOutcome>),
+    /// `metrics` measured.
+    Metrics(MetricsOutcome),
+    /// `init` wrote a file, or shows what it would write.
+    Init(Box<InitOutcome>),
+    /// What registers solobot with a shell.
+    Completions {
+        /// The shell's name.
+        shell: Shell,
+        /// What it is to read.
+        text: String,
+    },
+    /// A keeper has ended: nobody reads what it would say.
+    Keeper,
+}
+
+impl Outcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Acquire(outcome) => outcome.exit(),
+            Self::Release(outcome) => outcome.exit(),
+            Self::Status(outcome) => outcome.exit(),
+            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper => Exit::Ok,
+            Self::CleanStale(outcome) => outcome.exit(),
+            Self::DeleteWebhook(outcome) => outcome.exit(),
+            Self::KillDuplicates(outcome) => outcome.exit(),
+            Self::Check(outcome) => outcome.exit(),
+            Self::Doctor(outcome) => outcome.exit(),
+            Self::Conflicts(outcome) => outcome.exit(),
+        }
+    }
+}

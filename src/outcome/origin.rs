@@ -1,0 +1,30 @@
+//! Origins as they are shown.
+
+use serde::Serialize;
+
+use crate::process::origin;
+
+/// Who started an instance, and what stops it for good.
+#[derive(Debug, Clone, Serialize)]
+pub struct OriginView {
+    /// In one word.
+    pub kind: &'static str,
+    /// Its name for the instance.
+    pub name: Option<String>,
+    /// The command that stops it for good.
+    pub stop: Option<String>,
+    /// Whether it starts again what was killed.
+    pub respawns: &'static str,
+}
+
+impl OriginView {
+    /// As it is shown.
+    pub fn of(origin: &origin::Origin) -> Self {
+        Self {
+            kind: origin.kind.word(),
+            name: origin.name.clone(),
+            stop: origin.stop.clone(),
+            respawns: origin.respawns.word(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Processes as they are shown: in tables, in messages and in JSON.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::base::secret::mask;
+use crate::base::time::to_the_second;
+use crate::platform::identity::Identity;
+use crate::platform::proc::{self, Handle};
+use crate::platform::user;
+
+/// A process as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProcessView {
+    /// Its PID.
+    pub pid: i32,
+    /// When it started.
+    pub start: Option<Timestamp>,
+    /// Whose it is.
+    pub user: String,
+    /// Its command line, token-shaped strings masked.
+    pub command: String,
+    /// How long it has run, in seconds.
+    #[serde(skip)]
+    pub age: Option<Duration>,
+}
+
+impl ProcessView {
+    /// Looks at a process; what cannot be seen is empty.
+    pub fn of(process: Identity) -> Self {
+        let started = process.started_at();
+        Self {
+            pid: process.pid,
+            start: started.and_then(|time| Timestamp::try_from(time).ok()).map(to_the_second),
+            user: proc::owner(process.pid).map_or_else(String::new, user::name),
+            command: command_line(process.pid),
+            age: started.and_then(|time| SystemTime::now().duration_since(time).ok()),
+        }
+    }
+}
+
+/// A process that is in the way although nobody holds the lock.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// It.
+    pub process: ProcessView,
+    /// It holds a file that was at the lock's path; else it runs without the lock.
+    pub holds_removed: bool,
+    /// Its own solobot is dead.
+    pub orphaned: bool,
+    /// Why it may be another bot.
+    pub doubt: Option<&'static str>,
+    /// It is proved to be the bot's, and may be stopped for it.
+    pub is_proved: bool,
+}
+
+/// The command line of a process in one line, quoted where a shell would need it, tokens masked; the command's name in
+/// brackets where the line is hidden or empty.
+pub fn command_line(pid: i32) -> String {
+    let words = Handle::open(pid).map(|handle| handle.argv()).unwrap_or_default();
+    if words.is_empty() {
+        return format!("[{}]", proc::name(pid).unwrap_or_default());
+    }
+    in_one_line(words.iter().map(|word| word.to_string_lossy()))
+}
+
+/// Words as a shell would take them, tokens masked.
+pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    mask(&shell_words::join(words)).into_owned()
+}

@@ -1,0 +1,195 @@
+//! What `status` sees.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::lock::LockView;
+use super::origin::OriginView;
+use crate::base::exit::Exit;
+use crate::base::secret::TokenId;
+use crate::journal::Event;
+use crate::lock::covered::Covered;
+use crate::platform::identity::Identity;
+use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
+use crate::settings::Explained;
+use crate::survey::{FoundBot, connections};
+
+/// What was seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusOutcome {
+    /// This host's name.
+    pub host: String,
+    /// Who looks.
+    pub user: String,
+    /// When, to a second.
+    pub time: Timestamp,
+    /// Each bot.
+    pub bots: Vec<BotView>,
+    /// How many processes there were.
+    pub processes: usize,
+    /// How many of them could not be inspected.
+    pub uninspected: usize,
+    /// Whether `/proc` hides other users' processes (`hidepid=`): there may be more than were counted.
+    pub hidden: bool,
+    /// Nothing is configured, and no flag says which bot: these are the likely ones.
+    #[serde(skip)]
+    pub guessed: bool,
+    /// The configuration file that counts.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// The journal's last events, for `-v`.
+    #[serde(skip)]
+    pub events: Vec<Event>,
+    /// So many of the journal's lines were not understood.
+    #[serde(skip)]
+    pub broken_events: u64,
+    /// Where each bot's settings came from, for `-v`.
+    #[serde(skip)]
+    pub provenance: Vec<Explained>,
+    /// It was watched, so it has been shown already, until this signal or until nobody read it any more.
+    #[serde(skip)]
+    pub watched: Option<Watched>,
+}
+
+/// How watching ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// By this signal.
+    Signal(i32),
+    /// Nobody reads any more.
+    Unread,
+}
+
+impl StatusOutcome {
+    /// The exit code it leads to.
+    pub fn exit(&self) -> Exit {
+        match self.watched {
+            Some(Watched::Signal(signal)) => Exit::Signal(signal),
+            Some(Watched::Unread) | None => Exit::Ok,
+        }
+    }
+}
+
+/// One bot.
+#[derive(Debug, Clone, Serialize)]
+pub struct BotView {
+    /// Its name.
+    pub name: String,
+    /// The same for people: with what tells it from another of that name.
+    #[serde(skip)]
+    pub label: String,
+    /// Its lock.
+    pub lock: LockView,
+    /// Its instances, oldest first.
+    pub instances: Vec<InstanceView>,
+    /// Its token, as far as it may be shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenId>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct InstanceView {
+    /// Its topmost process.
+    pub pid: i32,
+    /// When that started.
+    pub start: Timestamp,
+    /// Whose it is.
+    pub user: String,
+    /// Who started it.
+    pub origin: OriginView,
+    /// How it stands to the lock.
+    pub lock: Covered,
+    /// Whether it is connected to Telegram.
+    pub polling: Polling,
+    /// How sure it is that this is the bot.
+    pub confidence: &'static str,
+    /// Why it may be another bot, where it is only probably this one.
+    #[serde(skip)]
+    pub doubt: Option<&'static str>,
+    /// It is stopped (SIGSTOP), and serves nobody.
+    #[serde(skip)]
+    pub is_stopped: bool,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// All its processes.
+    pub pids: Vec<i32>,
+    /// The same with their start times.
+    #[serde(skip)]
+    pub members: Vec<Identity>,
+    /// What is above the topmost one, nearest first.
+    #[serde(skip)]
+    pub ancestors: Vec<Identity>,
+}
+
+/// Whether an instance is connected to Telegram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Polling {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+    /// It could not be told.
+    Unknown,
+}
+
+impl From<connections::Polling> for Polling {
+    fn from(polling: connections::Polling) -> Self {
+        match polling {
+            connections::Polling::Yes => Self::Yes,
+            connections::Polling::No => Self::No,
+            connections::Polling::Unknown(_) => Self::Unknown,
+        }
+    }
+}
+
+impl BotView {
+    /// As it was found; of an instance whose connections were not seen for long enough, what was known `before` stays.
+    pub fn of(bot: &FoundBot, before: &HashMap<Identity, Polling>) -> Self {
+        let seen = |one: &Instance| bot.evidence(one).map(|evidence| evidence.polling.into());
+        let polling = |one: &Instance| seen(one).or(before.get(&one.root).copied()).unwrap_or(Polling::Unknown);
+        let sure = bot.found.instances.iter().map(|one| InstanceView::of(one, bot, polling(one)));
+        let probable = bot.found.probable.iter().map(|one| InstanceView::doubtful(one, bot, polling(one)));
+        let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
+        instances.sort_by_key(|one| (one.start, one.pid));
+        Self {
+            name: bot.bot.name.clone(),
+            label: bot.label.clone(),
+            lock: LockView::of(&bot.locks.own),
+            instances,
+            token: bot.token.clone(),
+        }
+    }
+}
+
+impl InstanceView {
+    /// One that is only probably this bot.
+    fn doubtful(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
+        let doubt = instance.doubt.map_or("which bot it is cannot be told", Doubt::reason);
+        Self { doubt: Some(doubt), ..Self::of(instance, bot, polling) }
+    }
+
+    fn of(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
+        Self {
+            pid: instance.root.pid,
+            start: instance.started,
+            user: instance.user.clone(),
+            origin: OriginView::of(&instance.origin),
+            lock: bot.covered(instance),
+            polling,
+            confidence: instance.confidence.word(),
+            doubt: None,
+            // A debugger stops it as well (`t`), and lets it go on itself.
+            is_stopped: instance.state == b'T',
+            command: instance.command.clone(),
+            pids: instance.pids(),
+            members: instance.members.clone(),
+            ancestors: instance.ancestors.clone(),
+        }
+    }
+}
