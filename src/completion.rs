@@ -8,8 +8,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::builder::StyledStr;
-use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
@@ -18,7 +16,7 @@ use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use crate::base::env;
 use crate::base::error::Error;
 use crate::base::secret::mask;
-use crate::cli::{self, Shell};
+use crate::cli::{self, Arg, Shell, StyledStr, ValueHint};
 use crate::doctor::Code;
 use crate::platform::{proc, table};
 use crate::process::details::command_line;
@@ -56,8 +54,14 @@ pub fn answer(shell: &OsStr, args: &[OsString]) -> Option<Vec<u8>> {
     let words = args.split_first()?.1.strip_prefix(&[OsString::from("--")])?;
     let mut text = Vec::new();
     let cwd = std::env::current_dir().ok();
+    let config = config_of(words);
+    let mut command = cli::command();
+    let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |one| one.mut_args(|arg| with_values(arg, config.as_deref())));
+    }
     // Whatever goes wrong, a shell must not see it on the line that is being typed.
-    let _ = of(shell).write_complete(&mut command(words), words.to_vec(), cwd.as_deref(), &mut text);
+    let _ = of(shell).write_complete(&mut command, words.to_vec(), cwd.as_deref(), &mut text);
     Some(text)
 }
 
@@ -69,17 +73,7 @@ fn of(shell: Shell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// The command line with what is known about its values.
-fn command(words: &[OsString]) -> Command {
-    let config = config_of(words);
-    let mut command = cli::command();
-    let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
-    for name in names {
-        command = command.mut_subcommand(name, |one| one.mut_args(|arg| with_values(arg, config.as_deref())));
-    }
-    command
-}
-
+/// An argument with what is known about its values.
 fn with_values(arg: Arg, config: Option<&Path>) -> Arg {
     let bots = config.map(Path::to_owned);
     match arg.get_id().as_str() {

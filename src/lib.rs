@@ -88,7 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
     let cli = match Cli::of_args(&args) {
         Ok(cli) => cli,
-        Err(error) => return report::usage(&error, &args),
+        Err(usage) => return report::usage(&usage),
     };
     let mut report = Report::new(&cli.global);
     let result = match &cli.command {

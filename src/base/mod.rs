@@ -5,6 +5,8 @@ pub mod duration;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod folders;
+pub mod nearest;
 pub mod secret;
 pub mod text;
 pub mod time;

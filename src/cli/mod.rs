@@ -11,6 +11,7 @@ mod hold;
 mod look;
 mod select;
 mod setup;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,7 +24,10 @@ pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{By, Check, Conflicts, Doctor, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
+pub use self::usage::Usage;
 use crate::base::env;
+pub use clap::builder::StyledStr;
+pub use clap::{Arg, ValueHint};
 
 /// Colours of clap's own messages; `--color` and `NO_COLOR` still decide whether they are used.
 const STYLES: Styles = Styles::styled()
@@ -68,8 +72,8 @@ impl Cli {
     /// Parses the command line. Help and every error come from the whole of it.
     ///
     /// # Errors
-    /// Clap's, help and version among them.
-    pub fn of_args(args: &[OsString]) -> Result<Self, clap::Error> {
+    /// What is to be said instead, help and version among it.
+    pub fn of_args(args: &[OsString]) -> Result<Self, Usage> {
         if args.get(1).is_some_and(|word| word == "acquire")
             && let Ok(AcquireCli { global, acquire }) = AcquireCli::try_parse_from(&args[1..])
         {
@@ -77,8 +81,9 @@ impl Cli {
             return Ok(Self { global, answered, command: Command::Acquire(acquire) });
         }
         let mut command = command();
-        let mut matches = command.try_get_matches_from_mut(args)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        let parsed = command.try_get_matches_from_mut(args);
+        let parsed = parsed.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
+        parsed.map_err(|error| Usage::new(&error.format(&mut command), args))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The subcommands for the first day: a configuration file, completions.
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 /// Write solobot.toml from what is running here.
 #[derive(Debug, Args)]
@@ -25,7 +26,8 @@ pub struct Completions {
 }
 
 /// A shell that can complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Shell {
     /// bash 4.4 or newer
     Bash,

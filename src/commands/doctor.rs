@@ -2,13 +2,10 @@
 
 mod remote;
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
-use crate::base::error::{self, Error};
+use crate::base::error::Error;
 use crate::base::secret::TokenId;
-use crate::base::text::absolute;
 use crate::cli;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{Closer, Target};
@@ -73,7 +70,7 @@ fn target<'a>(
 ) -> Result<Target<'a>, Error> {
     Ok(Target {
         select: select(bot, args, global),
-        lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", quote(lock))),
+        lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", remote::quote(lock))),
         network_allowed: args.selection.allow_network_fs,
         remote: remote::of_bot(bot, args, settings, unseen)?,
     })
@@ -91,16 +88,11 @@ fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String>
 
 fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
     if bot.configured {
-        let file = global.config.as_deref().map(|file| format!("-c {} ", quote(file)));
+        let file = global.config.as_deref().map(|file| format!("-c {} ", remote::quote(file)));
         return Some(file.unwrap_or_default() + &shell_words::quote(&bot.name));
     }
     let as_typed = || Some(format!("-m {}", shell_words::quote(&args.selection.program.as_ref()?.to_string_lossy())));
     typed::program(bot.program.as_ref()?).or_else(as_typed)
-}
-
-/// An absolute path as a shell takes it.
-fn quote(path: &Path) -> String {
-    error::typed(&absolute(path))
 }
 
 fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {

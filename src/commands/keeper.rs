@@ -1,64 +1,17 @@
-//! Starting a keeper, and being one.
+//! Being a keeper: the background process that holds a lock for another one.
 
-use std::os::fd::AsFd;
-use std::path::Path;
-
-use super::acquire::{AcquireError, Story};
 use crate::base::error::Error;
-use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::Journal;
+use crate::journal::story::Story;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::keeper::{self, Errand};
-use crate::platform::children;
+use crate::platform::daemon;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
 use crate::platform::signals::{self, Signals};
-use crate::platform::{daemon, spawn::Start};
-use crate::process::run::Ended;
-
-/// Starts a keeper that shares the held lock, and returns its PID once it holds it; `conflict` is the code for a lock that
-/// has not come to be held.
-///
-/// # Errors
-/// It could not be started, it was ended before it held the lock, or `target` ended meanwhile.
-pub fn start(
-    held: &Held,
-    name: &str,
-    journal: &Journal,
-    target: Identity,
-    signals: &Signals,
-    conflict: Exit,
-) -> Result<i32, Error> {
-    let failed = |source| Error::Io { action: "start the keeper".into(), source };
-    let (ready, say_ready) = daemon::pipe().map_err(failed)?;
-    let program = std::env::current_exe().map_err(failed)?;
-    let line = keeper::command_line(&program, target, held.descriptor(), say_ready.as_fd());
-    let journal = journal.path().map(Path::to_owned);
-    let errand = Errand { lock: held.path().to_owned(), name: name.to_owned(), journal };
-    let start = Start {
-        argv: &line,
-        env: &errand.variables(),
-        mask: signals.original_mask(),
-        inherit: &[held.descriptor(), say_ready.as_fd()],
-    };
-    let pid = start.spawn().map_err(failed)?;
-    drop(say_ready);
-    if daemon::is_ready(ready) {
-        return Ok(pid);
-    }
-    let ended = children::wait_for(pid);
-    if !target.is_alive() {
-        return Err(AcquireError::TargetGone { pid: target.pid }.into());
-    }
-    Err(match ended {
-        Ok(Ended::Code(code)) if code != 0 => AcquireError::Keeper { code }.into(),
-        // It was killed, or the lock's file was replaced under it.
-        _ => AcquireError::KeeperEnded { lock: held.path().to_owned(), exit: conflict }.into(),
-    })
-}
 
 /// Is a keeper, until its target ends or a signal comes.
 ///

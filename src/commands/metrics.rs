@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::delete_webhook;
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::{Journal, What};
@@ -58,7 +57,7 @@ fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
     if let Some(url) = &api.api_url {
         bot.set_api_url(url).ok()?;
     }
-    let client = delete_webhook::client(&bot, &api, settings).ok()?.without_retries();
+    let client = settings.client(&bot, &api).ok()?.without_retries();
     Some(client.webhook(&mut |_, _| {}).ok()?.result.is_set())
 }
 

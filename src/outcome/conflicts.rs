@@ -1,11 +1,15 @@
 //! What `conflicts` counted.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
 
 use crate::base::exit::Exit;
 use crate::logs::Source;
-use crate::logs::tally::{By, Summary};
+use crate::logs::rhythm::Pattern;
+use crate::logs::tally::{Bucket, By, Counts, Stretch, Summary};
 
 /// What the logs say.
 #[derive(Debug)]
@@ -42,5 +46,65 @@ impl ConflictsOutcome {
     /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         if self.is_within() && self.is_complete() { Exit::Ok } else { Exit::No }
+    }
+}
+
+/// As it is printed.
+#[derive(Serialize)]
+struct Json<'a> {
+    ok: bool,
+    totals: Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<&'a [Bucket]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<&'a [Bucket]>,
+    left_out: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    quiet: Option<Stretch>,
+    pattern: &'a Pattern,
+    clients: BTreeMap<&'static str, u64>,
+    undated: u64,
+    undated_conflicts: u64,
+    max: Option<u64>,
+    bots: &'a [String],
+    inputs: Vec<InputView<'a>>,
+}
+
+impl Serialize for ConflictsOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let summary = &self.summary;
+        let of = |by: By| (self.by == by).then_some(summary.buckets.as_slice());
+        let json = Json {
+            ok: self.is_within() && self.is_complete(),
+            totals: summary.totals,
+            days: of(By::Day),
+            hours: of(By::Hour),
+            left_out: summary.left_out,
+            first: summary.first,
+            last: summary.last,
+            quiet: summary.quiet,
+            pattern: &summary.pattern,
+            clients: summary.clients.iter().map(|(client, count)| (client.word(), *count)).collect(),
+            undated: summary.undated,
+            undated_conflicts: summary.undated_conflicts,
+            max: self.max,
+            bots: &self.bots,
+            inputs: self.sources.iter().map(InputView::of).collect(),
+        };
+        json.serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct InputView<'a> {
+    name: &'a str,
+    bytes: u64,
+    error: Option<String>,
+}
+
+impl<'a> InputView<'a> {
+    fn of(source: &'a Source) -> Self {
+        Self { name: &source.name, bytes: source.bytes, error: source.error.as_ref().map(ToString::to_string) }
     }
 }

@@ -1,12 +1,13 @@
 //! What `doctor` has to say.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::lock::LockBrief;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
-use crate::doctor::{Code, Finding, Level};
+
+use crate::doctor::{Code, Explanation, Finding, Level};
 
 /// What `doctor` has to say.
 #[derive(Debug)]
@@ -77,6 +78,21 @@ impl DoctorOutcome {
         match self {
             Self::Diagnosed(it) if it.findings.iter().any(|finding| finding.level == Level::Error) => Exit::No,
             Self::Diagnosed(_) | Self::Explained(_) => Exit::Ok,
+        }
+    }
+}
+
+impl Serialize for DoctorOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Explained {
+            code: Code,
+            #[serde(flatten)]
+            explanation: Explanation,
+        }
+        match self {
+            Self::Explained(code) => Explained { code: *code, explanation: code.explanation() }.serialize(serializer),
+            Self::Diagnosed(diagnosis) => diagnosis.serialize(serializer),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What has to be said while a subcommand is still at work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::holding::Holding;
@@ -10,6 +10,7 @@ use super::status::StatusOutcome;
 use crate::base::duration::Limit;
 use crate::lock::held::Incident;
 use crate::settings::Explained;
+use crate::telegram::errors;
 
 /// Something to say on stderr.
 #[derive(Debug, Clone)]
@@ -139,6 +140,16 @@ pub enum Passing {
 pub trait Events {
     /// Shows it.
     fn notice(&mut self, notice: &Notice);
+    /// Says that Telegram could not be asked, and will be asked again.
+    fn retrying(&mut self, error: &errors::Error, after: Duration) {
+        self.notice(&Notice::Retrying { why: error.to_string(), after });
+    }
+    /// Shows what happened to a held lock.
+    fn incidents(&mut self, lock: &Path, incidents: Vec<Incident>) {
+        for incident in incidents {
+            self.notice(&Notice::Incident { lock: lock.to_owned(), incident });
+        }
+    }
     /// Whether there is a terminal to ask on.
     fn can_ask(&self) -> bool;
     /// Asks on a terminal; `None` if there is nobody to ask.

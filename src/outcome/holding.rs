@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::lock::LockView;
+use super::lock::{LockView, lock_option};
 use super::origin::OriginView;
 use super::process::ProcessView;
 use super::sentence::shortened;
-use crate::base::error::typed;
 use crate::base::secret::mask;
 use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
@@ -165,9 +164,4 @@ fn is_another(facts: &Facts, bot: &Bot) -> bool {
 /// Whether one of the holders is an ancestor of the process: the bot of a solobot that does not let it inherit the lock.
 fn is_below(pid: i32, holders: &[Identity]) -> bool {
     lineage(pid).any(|pid| holders.iter().any(|holder| holder.pid == pid))
-}
-
-/// A lock, as a flag behind another subcommand.
-pub fn lock_option(lock: &Path) -> String {
-    format!("--lock {}", typed(lock))
 }

@@ -1,12 +1,12 @@
 //! Locks as they are shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::process::ProcessView;
-use crate::base::error::Expected;
+use crate::base::error::{Expected, typed};
 use crate::base::exit::Exit;
 use crate::base::text::lossy;
 use crate::base::time::to_the_second;
@@ -137,4 +137,34 @@ impl Expected for Unreadable {
             Obstacle::Place => "name another lock: --lock PATH".into(),
         }]
     }
+}
+
+/// The holder of a lock is in another PID namespace, or hidden from this user: it can neither be judged nor stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("the holder of lock `{}` cannot be seen from here", .lock.display())]
+pub struct HiddenHolder {
+    /// The lock.
+    pub lock: PathBuf,
+}
+
+impl Expected for HiddenHolder {
+    fn exit(&self) -> Exit {
+        Exit::NotPermitted
+    }
+
+    fn kind(&self) -> &'static str {
+        "holder-hidden"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            format!("it is another user's: sudo solobot status {}", lock_option(&self.lock)),
+            "or it runs in a container, or on the host outside of ours: solobot status there".into(),
+        ]
+    }
+}
+
+/// A lock, as a flag behind another subcommand.
+pub fn lock_option(lock: &Path) -> String {
+    format!("--lock {}", typed(lock))
 }

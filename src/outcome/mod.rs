@@ -23,6 +23,8 @@ pub mod sentence;
 pub mod status;
 pub mod unseen;
 
+use serde::Serialize;
+
 use self::acquire::AcquireOutcome;
 use self::check::CheckOutcome;
 use self::clean_stale::CleanStaleOutcome;
@@ -38,7 +40,8 @@ use crate::base::exit::Exit;
 use crate::cli::Shell;
 
 /// What a subcommand found and did.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
 pub enum Outcome {
     /// `acquire` ended.
     Acquire(AcquireOutcome),
@@ -74,6 +77,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether it says nothing on stdout as JSON: stdout was COMMAND's, or nobody reads it.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Acquire(AcquireOutcome::Ended(_)) | Self::Keeper)
+    }
+
     /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self {

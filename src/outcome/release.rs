@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
 use super::holding::Holding;
 use super::process::ProcessView;
 use crate::base::exit::Exit;
@@ -44,5 +47,39 @@ impl ReleaseOutcome {
             Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_) | Reason::NothingToRelease => Exit::Ok,
             Reason::HeldByBot(_) | Reason::KeeperSurvived(_) | Reason::Declined => Exit::No,
         }
+    }
+
+    /// Why a lock was, or was not, released.
+    pub fn sentence(&self) -> String {
+        let lock = self.lock.display();
+        match &self.reason {
+            Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
+            Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
+            Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
+            Reason::HeldByBot(holding) => self.held_by_bot(&holding.by()),
+            Reason::KeeperSurvived(keeper) => {
+                format!("not released: the keeper, PID {}, does not end", keeper.pid)
+            }
+            Reason::Declined => format!("not released: {lock} stays as it is"),
+        }
+    }
+
+    /// That a bot holds it, and which.
+    pub fn held_by_bot(&self, by: &str) -> String {
+        let lock = self.lock.display();
+        format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
+    }
+}
+
+impl Serialize for ReleaseOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("lock", &self.lock.to_string_lossy())?;
+        map.serialize_entry("released", &self.is_released())?;
+        map.serialize_entry("reason", &self.sentence())?;
+        if let Reason::HeldByBot(holding) = &self.reason {
+            map.serialize_entry("holding", holding)?;
+        }
+        map.end()
     }
 }

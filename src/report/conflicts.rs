@@ -1,18 +1,14 @@
 //! `conflicts` as text and as JSON.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
-use super::{human, sanitize, table};
+use super::{message, sanitize, table};
 use crate::base::duration::show;
-use crate::logs::Source;
-use crate::logs::rhythm::{Pattern, Shape};
-use crate::logs::tally::{Bucket, By, Counts, Stretch};
+use crate::logs::rhythm::Shape;
+use crate::logs::tally::{Bucket, By, Counts};
 use crate::logs::words::{Client, Kind};
 use crate::outcome::conflicts::ConflictsOutcome;
 
@@ -211,54 +207,6 @@ fn words(shape: Shape) -> &'static str {
     }
 }
 
-/// The object that `--json` prints. Written as it is: as a [`Value`] its days and hours would take ten times the memory.
-#[derive(Serialize)]
-pub struct Json<'a> {
-    schema: u32,
-    ok: bool,
-    totals: Counts,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    days: Option<&'a [Bucket]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hours: Option<&'a [Bucket]>,
-    left_out: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    quiet: Option<Stretch>,
-    pattern: &'a Pattern,
-    clients: BTreeMap<&'static str, u64>,
-    undated: u64,
-    undated_conflicts: u64,
-    max: Option<u64>,
-    bots: &'a [String],
-    inputs: Vec<Value>,
-}
-
-/// Makes it.
-pub fn json(outcome: &ConflictsOutcome, schema: u32) -> Json<'_> {
-    let summary = &outcome.summary;
-    let of = |by: By| (outcome.by == by).then_some(summary.buckets.as_slice());
-    let input = |source: &Source| json!({ "name": source.name, "bytes": source.bytes, "error": source.error.as_ref().map(ToString::to_string) });
-    Json {
-        schema,
-        ok: outcome.is_within() && outcome.is_complete(),
-        totals: summary.totals,
-        days: of(By::Day),
-        hours: of(By::Hour),
-        left_out: summary.left_out,
-        first: summary.first,
-        last: summary.last,
-        quiet: summary.quiet,
-        pattern: &summary.pattern,
-        clients: summary.clients.iter().map(|(client, count)| (client.word(), *count)).collect(),
-        undated: summary.undated,
-        undated_conflicts: summary.undated_conflicts,
-        max: outcome.max,
-        bots: &outcome.bots,
-        inputs: outcome.sources.iter().map(input).collect(),
-    }
-}
-
 /// How far reading is, for a line that redraws.
 pub fn reading(done: u64, total: Option<u64>) -> String {
     match total.filter(|total| *total > 0) {
@@ -275,7 +223,7 @@ pub fn incomplete(outcome: &ConflictsOutcome) -> String {
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
         .map(|(name, error)| {
             let hints = ["to read it with more rights: sudo solobot conflicts …".to_owned()];
-            human::error(&format!("cannot read {name}: {error}"), &hints)
+            message::error(&format!("cannot read {name}: {error}"), &hints)
         })
         .collect()
 }

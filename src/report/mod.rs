@@ -8,7 +8,9 @@ pub mod human;
 pub mod init;
 pub mod json;
 mod log;
+pub mod message;
 pub mod metrics;
+pub mod notice;
 pub mod plan;
 pub mod progress;
 pub mod sanitize;
@@ -20,14 +22,11 @@ pub mod watching;
 pub mod wrap;
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-
-use clap::error::ErrorKind;
 
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
-use crate::cli::Global;
+use crate::cli::{Global, Usage};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
@@ -144,7 +143,7 @@ impl Report {
         } else if let Error::Bug(message) = error {
             style::to_stderr(&format!("{}\n", bugs::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
-            style::notice(&human::error(&error.brief(), &error.hints()), self.has_colour());
+            style::notice(&message::error(&error.brief(), &error.hints()), self.has_colour());
         }
         error.exit()
     }
@@ -179,12 +178,12 @@ impl Events for Report {
             return;
         }
         if let Notice::Passing(passing) = notice {
-            self.progress.passing(human::passing(*passing));
+            self.progress.passing(notice::passing(*passing));
             return;
         }
         self.progress.clear();
         self.watching.leave();
-        style::notice(&human::notice(notice, terminal::width(&io::stderr())), self.has_colour());
+        style::notice(&notice::notice(notice, terminal::width(&io::stderr())), self.has_colour());
     }
 
     fn can_ask(&self) -> bool {
@@ -222,22 +221,19 @@ impl Events for Report {
     }
 }
 
-/// Prints clap's message about the command line: help and version on stdout, errors on stderr, with what to type.
-pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+/// Prints what is said of a command line that is not run: help and version on stdout, errors on stderr.
+pub fn usage(usage: &Usage) -> Exit {
+    if usage.is_answer {
         let colour = io::stdout().is_terminal() && no_colour_unset();
-        return match style::to_stdout(&error.render().ansi().to_string(), colour) {
+        return match style::to_stdout(&usage.text, colour) {
             Ok(()) => Exit::Ok,
             Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset()),
         };
     }
-    let hints = usage_hints(error, args);
-    if args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json") {
-        let message = error.render().to_string();
-        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &first, &hints));
+    if usage.is_json {
+        let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &usage.message, &usage.hints));
     } else {
-        let text = format!("{}{}", sanitize::text(&error.render().ansi().to_string()), human::hint_lines(&hints));
+        let text = format!("{}{}", sanitize::text(&usage.text), message::hint_lines(&usage.hints));
         style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage
@@ -247,7 +243,7 @@ pub fn usage(error: &clap::Error, args: &[OsString]) -> Exit {
 fn not_written(error: &io::Error, colour: bool) -> Exit {
     let message = format!("cannot write to stdout: {error}");
     let hints = ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
-    style::notice(&human::error(&message, &hints), colour);
+    style::notice(&message::error(&message, &hints), colour);
     Exit::CantCreate
 }
 
@@ -272,16 +268,4 @@ pub fn bytes(bytes: &[u8]) -> Exit {
 
 fn no_colour_unset() -> bool {
     style::has_colour(crate::cli::Color::Auto, &io::stderr())
-}
-
-/// What to type instead, for mistakes that clap cannot explain: `acquire python main.py` without `--`.
-fn usage_hints(error: &clap::Error, args: &[OsString]) -> Vec<String> {
-    let forgot_dashes = error.kind() == ErrorKind::UnknownArgument
-        && args.iter().any(|arg| arg == "acquire")
-        && !args.iter().any(|arg| arg == "--");
-    if forgot_dashes {
-        vec!["the bot's command line goes behind two dashes: solobot acquire -- python main.py".into()]
-    } else {
-        Vec::new()
-    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::style;
-use super::{conflicts, human};
+use super::{conflicts, notice};
 use crate::base::duration::Limit;
 
 /// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
@@ -33,7 +33,7 @@ const REDRAWN: Duration = Duration::from_millis(100);
 impl Progress {
     /// Shows how long the wait has lasted. Called about once a second.
     pub fn waiting(&mut self, elapsed: Duration, wait: Limit) {
-        let text = human::waiting(elapsed, wait);
+        let text = notice::waiting(elapsed, wait);
         if std::io::stderr().is_terminal() {
             self.redraw(text);
         } else if elapsed >= due(self.lines) {

@@ -50,7 +50,7 @@ impl Watching {
             (self.has_screen, self.had_screen) = (true, true);
             return style::write_raw(format!("{begin}{picture}").as_bytes());
         }
-        let Some(value) = json::status(seen) else { return Ok(()) };
+        let Some(value) = json::value(seen) else { return Ok(()) };
         let essence = essence(value.clone());
         if self.last.as_ref() == Some(&essence) {
             return Ok(());

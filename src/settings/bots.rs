@@ -14,11 +14,10 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::context::Context;
-use super::error::Error;
+use super::error::{Error, PLACEHOLDERS};
 use super::file::ConfigFile;
-use super::paths::{
-    PLACEHOLDERS, absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots,
-};
+use super::overrides::Overrides;
+use super::paths::{absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots};
 use super::provenance::{Origin, Provenance};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
@@ -144,26 +143,6 @@ pub enum Log {
     Files(PathBuf),
     /// The journal of a systemd unit.
     Unit(String),
-}
-
-/// What flags say instead of the file.
-#[derive(Debug, Default)]
-pub(super) struct Overrides {
-    pub program: Option<(Program, Origin)>,
-    pub lock: Option<PathBuf>,
-    pub token_file: Option<PathBuf>,
-    pub token_env: Option<String>,
-    pub env_file: Option<PathBuf>,
-    pub command: Option<Vec<OsString>>,
-}
-
-impl Overrides {
-    /// Whether they say anything.
-    pub fn any(&self) -> bool {
-        let Self { program, lock, token_file, token_env, env_file, command } = self;
-        let token = token_file.is_some() || token_env.is_some() || env_file.is_some();
-        program.is_some() || lock.is_some() || token || command.is_some()
-    }
 }
 
 /// Makes bots out of one run's surroundings. Their locks' placeholders are filled in at the end, by [`finish`]: a bot

@@ -3,10 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use etcetera::BaseStrategy;
-
 use super::error::Error;
 use crate::base::env::{self, Vars};
+use crate::base::folders::Folders;
 use crate::platform::user;
 
 /// Who calls, and what for.
@@ -61,11 +60,11 @@ impl Context {
         let vars = Vars::of_process();
         let uid = user::effective_uid();
         let sudo_uid = vars.get(env::SUDO_UID).and_then(|uid| uid.to_str()?.parse().ok());
-        let base = etcetera::choose_base_strategy().ok();
+        let folders = Folders::of_process();
         Ok(Self {
             cwd: current_dir().map_err(|source| Error::Cwd { source })?,
-            home: base.as_ref().map(|base| base.home_dir().to_owned()).filter(|home| home.is_absolute()),
-            config_home: base.as_ref().map(BaseStrategy::config_dir).filter(|folder| folder.is_absolute()),
+            home: folders.home,
+            config_home: folders.config,
             system_config: PathBuf::from("/etc"),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0), purpose },
             vars,

@@ -3,11 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::schema::Fault;
+use super::schema::{self, Fault};
 use crate::base::error::{Expected, exit_of_io, quoted, typed};
 use crate::base::exit::Exit;
+use crate::base::nearest::nearest;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
+
+/// What to type instead of another word in braces.
+pub const PLACEHOLDERS: &str = "`{token_hash}` and `{bot_id}` are known, as in: lock = \"bot-{bot_id}.lock\"";
 
 /// An expected error of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -183,7 +187,7 @@ impl Expected for Error {
                 format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
                 "or, if both use one token, give both the same: token = { env = \"BOT_TOKEN\" }".into(),
             ],
-            Self::Placeholder { .. } => vec![super::paths::PLACEHOLDERS.into()],
+            Self::Placeholder { .. } => vec![PLACEHOLDERS.into()],
             Self::ApiUrl { .. } => {
                 vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
             }
@@ -206,7 +210,7 @@ fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
         return vec![format!("move it away: mv {0} {0}.old", typed(path)), named];
     }
     if what == crate::lock::file::A_FOLDER {
-        let inside = path.components().collect::<PathBuf>().join(super::FILE_NAME);
+        let inside = path.components().collect::<PathBuf>().join(schema::FILE_NAME);
         return vec![format!("name the file in it: solobot -c {} …", typed(&inside))];
     }
     vec![named]
@@ -222,7 +226,7 @@ fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String>
     if is_file {
         hints.push(format!("use -m {}", shell_words::quote(name)));
     }
-    if let Some(near) = super::nearest::nearest(name, known.iter().map(String::as_str)) {
+    if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         hints.push(format!("did you mean `{near}`?"));
     }
     if !known.is_empty() {

@@ -14,15 +14,13 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::provenance::Origin;
-use super::schema::{Fault, Schema, line_at};
+use super::schema::{FILE_NAME, Fault, Schema, line_at};
 use super::trust::{Access, Refusal, is_strangers, open_found};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
 use crate::platform::filesystem::{open_without_waiting, read_bounded};
 use crate::platform::user;
 
-/// The file's name in each folder.
-pub const NAME: &str = "solobot.toml";
 /// No configuration is longer.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -161,7 +159,7 @@ fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
             next = folder.parent().and_then(|above| Some((above.to_owned(), fs::metadata(above).ok()?)));
             next = next.take().filter(|(_, above)| above.dev() == meta.dev());
         }
-        Some(folder.join(NAME))
+        Some(folder.join(FILE_NAME))
     });
     folders.enumerate().map(|(index, path)| (path, index > 0))
 }
@@ -169,7 +167,7 @@ fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
 /// The user's file and the machine's.
 fn installed(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
     let folders = context.config_home.iter().chain([&context.system_config]);
-    folders.map(|folder| (folder.join("solobot").join(NAME), false)).collect::<Vec<_>>().into_iter()
+    folders.map(|folder| (folder.join("solobot").join(FILE_NAME), false)).collect::<Vec<_>>().into_iter()
 }
 
 #[cfg(test)]

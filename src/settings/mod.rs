@@ -11,11 +11,12 @@ pub mod context;
 mod error;
 mod explained;
 mod file;
-mod nearest;
+mod overrides;
 mod paths;
 mod provenance;
 mod schema;
 mod select;
+mod telegram;
 #[cfg(test)]
 mod testing;
 mod tokens;
@@ -28,11 +29,12 @@ pub use bots::{Bot, Log};
 pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::Explained;
-pub use file::NAME as FILE_NAME;
 pub use provenance::{Origin, Provenance};
+pub use schema::FILE_NAME;
 
-use bots::{Overrides, Workshop};
+use bots::Workshop;
 use file::ConfigFile;
+use overrides::Overrides;
 use paths::{absolute, has_placeholder, is_same_place};
 pub use trust::{Access, open_of};
 use trust::{Refusal, open_found};

@@ -81,9 +81,6 @@ pub fn expand(lock: &Path, tokens: &TokenSources) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(expanded + rest))
 }
 
-/// What to type instead of another word in braces.
-pub const PLACEHOLDERS: &str = "`{token_hash}` and `{bot_id}` are known, as in: lock = \"bot-{bot_id}.lock\"";
-
 /// The first word in braces that [`expand`] does not know.
 pub fn unknown_placeholder(lock: &str) -> Option<&str> {
     let (_, word, after) = placeholder(lock)?;

@@ -11,9 +11,12 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::nearest::nearest;
 use crate::base::duration::{Limit, parse_duration, parse_limit};
+use crate::base::nearest::nearest;
 use crate::base::secret::mask;
+
+/// The file's name in each folder.
+pub const FILE_NAME: &str = "solobot.toml";
 
 /// The whole file.
 #[derive(Debug, Default, serde::Deserialize)]

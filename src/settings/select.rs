@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::Settings;
-use super::bots::{Bot, Overrides, Workshop, finish};
+use super::bots::{Bot, Workshop, finish};
 use super::error::Error;
+use super::overrides::Overrides;
 use super::paths::{expand, is_same_place, without_dots};
 use super::provenance::Origin;
 use crate::cli::Selection;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::bots::Overrides;
 use super::context::Context;
+use super::overrides::Overrides;
 use super::paths::{absolute, without_dots};
 use super::provenance::Origin;
 use super::schema::TokenTable;

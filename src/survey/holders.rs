@@ -125,3 +125,10 @@ impl Judge<'_> {
         }
     }
 }
+
+/// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
+/// start the bot again, and it passes TERM on.
+pub fn topmost(sharers: &[Identity]) -> Vec<Identity> {
+    let is_sharer = |pid: i32| sharers.iter().any(|sharer| sharer.pid == pid);
+    sharers.iter().copied().filter(|sharer| !lineage(sharer.pid).skip(1).any(is_sharer)).collect()
+}

@@ -190,12 +190,13 @@ impl<'a> Client<'a> {
         Ok(reply)
     }
 
-    /// Removes the webhook, and with it the waiting updates if that is wanted. It does not disturb a poll.
+    /// Removes the webhook, and with it the waiting updates if that is wanted; then looks again. It does not disturb a poll.
     ///
     /// # Errors
     /// As [`Self::me`].
-    pub fn delete_webhook(&self, drop_pending_updates: bool, on_retry: OnRetry<'_>) -> Result<Reply<bool>, Error> {
-        self.call(Method::DeleteWebhook, &Deletion { drop_pending_updates }, on_retry)
+    pub fn remove_webhook(&self, drop_pending_updates: bool, on_retry: OnRetry<'_>) -> Result<WebhookInfo, Error> {
+        self.call::<bool>(Method::DeleteWebhook, &Deletion { drop_pending_updates }, on_retry)?;
+        Ok(self.webhook(on_retry)?.result)
     }
 
     fn call<T: DeserializeOwned>(

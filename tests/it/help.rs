@@ -64,7 +64,7 @@ fn every_example_is_understood() {
                 lines += 1;
                 let args: Vec<OsString> = words(&line.replace("$$", "4242"));
                 if let Err(error) = Cli::of_args(&args) {
-                    panic!("`{line}`: {error}");
+                    panic!("`{line}`: {}", error.message);
                 }
                 assert!(
                     line.contains(&format!("solobot {name}")) || lines > 1 || name.is_empty(),

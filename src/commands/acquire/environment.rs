@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 
-use super::Request;
-use super::modes::Mode;
+use super::request::{Mode, Request};
 use crate::base::env;
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;

@@ -7,7 +7,7 @@ use crate::base::duration::Limit;
 use crate::base::error::{Expected, hints_of_io, plain};
 use crate::base::exit::Exit;
 use crate::outcome::holding::Holding;
-use crate::outcome::holding::lock_option;
+use crate::outcome::lock::lock_option;
 use crate::outcome::process::Beside;
 use crate::outcome::sentence::shortened;
 use crate::process::origin::kill_by_hand;
@@ -60,12 +60,6 @@ pub enum Error {
         hint: String,
         /// 75, or what `-E` says.
         exit: Exit,
-    },
-    /// The holder cannot be seen, so it cannot be stopped.
-    #[error("the holder of lock `{}` cannot be seen from here", .lock.display())]
-    Hidden {
-        /// The lock.
-        lock: PathBuf,
     },
     /// The process for which the lock should be held has ended.
     #[error("there is no process {pid} to hold the lock for")]
@@ -157,7 +151,7 @@ impl Expected for Error {
             | Self::Unlocked { exit, .. }
             | Self::TakeoverRefused { exit, .. }
             | Self::KeeperEnded { exit, .. } => *exit,
-            Self::Hidden { .. } | Self::Undecided { .. } => Exit::NotPermitted,
+            Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
             Self::NotExecutable { .. } => Exit::NotExecutable,
@@ -179,7 +173,6 @@ impl Expected for Error {
             Self::Unlocked { .. } => "runs-unlocked",
             Self::Undecided { .. } => "undecided",
             Self::TakeoverRefused { .. } => "takeover-refused",
-            Self::Hidden { .. } => "holder-hidden",
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
             Self::NotExecutable { .. } => "command-not-executable",
@@ -198,10 +191,6 @@ impl Expected for Error {
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
-            Self::Hidden { lock } => vec![
-                format!("it is another user's: sudo solobot status {}", lock_option(lock)),
-                "or it runs in a container, or on the host outside of ours: solobot status there".into(),
-            ],
             Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
             Self::NotFound { command } => {
                 vec![format!("is it installed, and in PATH? `command -v {command}`")]

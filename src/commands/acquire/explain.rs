@@ -1,6 +1,6 @@
 //! `acquire -v`: every setting with its origin, the flags of this very run included.
 
-use super::Request;
+use super::request::Request;
 use crate::outcome::events::{Events, Notice};
 use crate::settings::{Origin, Settings};
 

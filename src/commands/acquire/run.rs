@@ -5,14 +5,14 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::environment;
 use super::error::Error as AcquireError;
-use super::modes::Mode;
-use super::story::Story;
-use super::{Request, environment, own};
+use super::request::{Mode, Request, own};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli::Restart;
-use crate::lock::held::{Held, Incident};
+use crate::journal::story::Story;
+use crate::lock::held::Held;
 use crate::lock::wait::ending_signal;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
@@ -141,7 +141,7 @@ impl Holding<'_> {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
             self.story.incidents(&incidents);
-            report(held.path(), incidents, self.events);
+            self.events.incidents(held.path(), incidents);
             self.record_is_old = true;
         }
     }
@@ -208,7 +208,7 @@ impl Upkeep for Holding<'_> {
         }
         incidents.extend(held.tend());
         self.story.incidents(&incidents);
-        report(held.path(), incidents, self.events);
+        self.events.incidents(held.path(), incidents);
     }
 
     fn again_in(&self) -> Duration {
@@ -320,12 +320,5 @@ fn how(ended: Ended) -> String {
     match ended {
         Ended::Code(code) => format!("exit code {code}"),
         Ended::Signal(signal) => format!("signal {signal}"),
-    }
-}
-
-/// Shows what happened to a held lock.
-pub fn report(lock: &Path, incidents: Vec<Incident>, events: &mut dyn Events) {
-    for incident in incidents {
-        events.notice(&Notice::Incident { lock: lock.to_owned(), incident });
     }
 }

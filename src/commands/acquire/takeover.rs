@@ -9,8 +9,8 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Request;
 use super::error::Error as AcquireError;
+use super::request::Request;
 use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::lock::file::open_to_look;
@@ -18,12 +18,13 @@ use crate::lock::owner::Found;
 use crate::lock::state::{Facts, State, inspect};
 use crate::lock::{carriers, holders};
 use crate::outcome::events::{Events, Notice};
+use crate::outcome::lock::HiddenHolder;
 use crate::outcome::process::ProcessView;
-use crate::platform::identity::{Identity, ancestry, lineage};
+use crate::platform::identity::{Identity, ancestry};
 use crate::process::origin::{self, OriginKind};
 use crate::process::stop::{self, Options, Outcome, Target};
 use crate::survey::Surveyor;
-use crate::survey::holders::{Carries, Judge};
+use crate::survey::holders::{Carries, Judge, topmost};
 use crate::survey::whose::Users;
 
 /// A holder that took over this recently is not taken over from.
@@ -60,7 +61,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Even
         // On its way out it is in no list any more.
         let again = holders::look(&lock, &[])?;
         let is_hidden = again.held && again.holders.is_empty();
-        return if is_hidden { Err(hidden_holder(&request.bot.lock)) } else { Ok(Holder::Gone) };
+        return if is_hidden { Err(HiddenHolder { lock: request.bot.lock.clone() }.into()) } else { Ok(Holder::Gone) };
     }
     // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
     // after the listing, it had it all through it.
@@ -93,7 +94,7 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
     refused(
         request,
         format!("PID {} is not proved to be the bot: {why}", process.pid),
-        format!("look at it: solobot status {}", crate::outcome::holding::lock_option(&request.bot.lock)),
+        format!("look at it: solobot status {}", crate::outcome::lock::lock_option(&request.bot.lock)),
     )
 }
 
@@ -103,18 +104,6 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
 /// As [`stop_holders`].
 pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], events: &mut dyn Events) -> Result<(), Error> {
     stop(request, instances, instances, events)
-}
-
-/// Those that no other one of them started: a holding solobot rather than its COMMAND, since it is the loop that would
-/// start the bot again, and it passes TERM on.
-pub fn topmost(sharers: &[Identity]) -> Vec<Identity> {
-    let is_sharer = |pid: i32| sharers.iter().any(|sharer| sharer.pid == pid);
-    sharers.iter().copied().filter(|sharer| !lineage(sharer.pid).skip(1).any(is_sharer)).collect()
-}
-
-/// The holder is in another PID namespace, or hidden from this user.
-pub fn hidden_holder(lock: &Path) -> Error {
-    AcquireError::Hidden { lock: lock.to_owned() }.into()
 }
 
 fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {

@@ -16,8 +16,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
+use super::request::Request;
 use super::takeover;
-use super::{Progress, Request};
 use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::lock::file::{LockFile, open_to_look};
@@ -44,6 +44,16 @@ use crate::survey::{FoundBot, Surveyor};
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Why the wait for them ended while one was left.
+pub enum Interrupted {
+    /// The time is over, and these are there still.
+    TimedOut(Vec<Beside>),
+    /// The path names another file than the one that was locked: start over.
+    Moved,
+    /// A signal asked solobot to end.
+    Signal(i32),
+}
+
 /// Whether they are looked for at all: a COMMAND like `true` is no bot, and looking costs time.
 pub fn is_looked_for(request: &Request<'_>) -> bool {
     let bot = &request.bot;
@@ -61,7 +71,7 @@ pub fn wait_for(
     signals: &Signals,
     deadline: Option<Instant>,
     events: &mut dyn Events,
-) -> Result<Option<Progress>, Error> {
+) -> Result<Option<Interrupted>, Error> {
     let mut surveyor = Surveyor::new(request.settings);
     let mut warned = false;
     let find = |events: &mut dyn Events| {
@@ -87,7 +97,7 @@ pub fn wait_for_predecessors(
     signals: &Signals,
     deadline: Option<Instant>,
     events: &mut dyn Events,
-) -> Result<Option<Progress>, Error> {
+) -> Result<Option<Interrupted>, Error> {
     wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
 }
 
@@ -182,7 +192,7 @@ fn wait_until_none(
     signals: &Signals,
     deadline: Option<Instant>,
     events: &mut dyn Events,
-) -> Result<Option<Progress>, Error> {
+) -> Result<Option<Interrupted>, Error> {
     let io = |source| Error::Io { action: "look for instances without the lock".into(), source };
     let (mut said, mut stopped) = (false, false);
     loop {
@@ -197,7 +207,7 @@ fn wait_until_none(
         }
         let views = || found.iter().map(|&one| beside(request, one, lock)).collect::<Vec<_>>();
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Ok(Some(Progress::Unlocked(views())));
+            return Ok(Some(Interrupted::TimedOut(views())));
         }
         if !std::mem::replace(&mut said, true) {
             events.notice(&Notice::Unlocked { instances: views(), wait: request.wait });
@@ -206,10 +216,10 @@ fn wait_until_none(
             let next = Instant::now() + LOOK_EVERY;
             let until = deadline.map_or(next, |deadline| deadline.min(next));
             if let Some(signal) = wait_for_end(&instances, signals, until).map_err(io)? {
-                return Ok(Some(Progress::Signal(signal)));
+                return Ok(Some(Interrupted::Signal(signal)));
             }
             if !lock.is_current() {
-                return Ok(Some(Progress::Moved));
+                return Ok(Some(Interrupted::Moved));
             }
             let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
             if again || is_over || !instances.iter().all(|one| one.is_alive()) {

@@ -11,11 +11,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
-use super::Request;
+use super::request::Request;
 use crate::base::env::Vars;
 use crate::base::error::{Error, Expected};
 use crate::base::secret::Token;
-use crate::commands::delete_webhook::{self, client};
 use crate::http::client::Route;
 use crate::lock::wait::ending_signal;
 use crate::outcome::events::{Events, Notice};
@@ -71,7 +70,7 @@ pub fn prepare(request: &Request<'_>, settings: &Settings, events: &mut dyn Even
     if !args.delete_webhook {
         return Ok(None);
     }
-    client(bot, &args.api, settings)?;
+    settings.client(bot, &args.api)?;
     let resolved = bot.token.require()?;
     for warning in &resolved.warnings {
         events.notice(&Notice::Warning(warning.clone()));
@@ -125,7 +124,7 @@ impl Errand {
         if !before.is_set() {
             return Ok(Found::Nothing);
         }
-        let after = delete_webhook::remove(&client, false, on_retry)?;
+        let after = client.remove_webhook(false, on_retry)?;
         Ok(if after.is_set() {
             Found::SetAgain(after.url)
         } else {
@@ -144,7 +143,7 @@ fn tell(send: &Sender<Word>, event: &Event, word: Word) {
 fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<Found, errors::Error>> {
     for word in words.try_iter() {
         match word {
-            Word::Retry(error, after) => delete_webhook::retry(events, &error, after),
+            Word::Retry(error, after) => events.retrying(&error, after),
             Word::End(result) => return Some(result),
         }
     }

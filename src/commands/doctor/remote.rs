@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::super::delete_webhook;
-use super::quote;
-use crate::base::error::{Error, Expected};
+use crate::base::error::{self, Error, Expected};
+use crate::base::text::absolute;
 use crate::cli;
 use crate::doctor::facts::{Sibling, TokenSeen};
 use crate::doctor::gather::{Remote, Target, Way};
@@ -49,13 +48,11 @@ pub fn of_bot<'a>(
     let way = match resolved {
         None => Way::None,
         Some(_) if is_withheld => Way::None,
-        Some(resolved) => {
-            match Client::new(&bot.api_url, &resolved.token, delete_webhook::route(&args.api, settings)) {
-                Ok(client) => Way::Client(client.without_retries()),
-                Err(error @ errors::Error::Way(crate::http::client::Error::Proxy(_))) => Way::Broken(error),
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Some(resolved) => match Client::new(&bot.api_url, &resolved.token, settings.route(&args.api)) {
+            Ok(client) => Way::Client(client.without_retries()),
+            Err(error @ errors::Error::Way(crate::http::client::Error::Proxy(_))) => Way::Broken(error),
+            Err(error) => return Err(error.into()),
+        },
     };
     Ok(Remote {
         token: resolved.map(|resolved| TokenSeen {
@@ -129,4 +126,9 @@ pub fn siblings(settings: &Settings) -> Vec<Sibling> {
         Some(Sibling { name: bot.name.clone(), fingerprint, lock: bot.lock.clone() })
     };
     bots.iter().filter_map(with_token).collect()
+}
+
+/// An absolute path as a shell takes it.
+pub fn quote(path: &Path) -> String {
+    error::typed(&absolute(path))
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::look::{Lock, Running, Sight, TokenPlace};
+use super::look::{Lock, Running, Sight};
+use super::token_place::{TokenPlace, in_env_file};
 use super::units::Unit;
 use crate::base::secret::mask;
 use crate::lock::layouts;
@@ -130,7 +131,7 @@ fn of_program(program: &Program, cwd: &Path, evidence: &str, doubtful: bool) -> 
     let dir = if dir.starts_with(cwd) { cwd } else { dir };
     let mut entry = BotDraft { doubtful, evidence: vec![evidence.to_owned()], ..bare(program, dir) };
     entry.command = command_for(key, &value, dir);
-    put_token(&mut entry, super::look::in_env_file(&dir.join(".env"), None).as_ref());
+    put_token(&mut entry, in_env_file(&dir.join(".env"), None).as_ref());
     let beside = program.default_lock_dir(dir).join(layouts::LAYOUT_B);
     if beside.is_file() {
         put_lock(&mut entry, &Lock { path: beside, is_its: false }, &program.default_lock_dir(dir));

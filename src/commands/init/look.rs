@@ -4,13 +4,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::token_place::{TokenPlace, in_env_file};
 use super::units::{self, Unit};
-use crate::base::env;
 use crate::base::error::Error;
-use crate::base::secret::{self, Token};
+use crate::base::secret::{self};
 use crate::lock::layouts;
 use crate::lock::state::State;
-use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::argv::has_script_extension;
@@ -18,8 +17,6 @@ use crate::process::instance::{InFile, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
 use crate::survey::{FoundBot, Survey, Surveyor, locks, scripts};
-use crate::telegram::dotenv::DotEnv;
-use crate::telegram::sources::MAX_BYTES;
 
 /// What a project's folder has, besides scripts.
 const PROJECT: [&str; 11] = [
@@ -82,15 +79,6 @@ pub struct Running {
     pub unit: Option<Unit>,
     /// It runs in another root (a container): its folder is not the one of that path here.
     pub is_elsewhere: bool,
-}
-
-/// Where a bot's token comes from; never the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenPlace {
-    /// The variable.
-    pub name: String,
-    /// The file that sets it.
-    pub env_file: Option<PathBuf>,
 }
 
 /// A lock that a bot uses already.
@@ -223,17 +211,4 @@ fn token_place(instance: &Instance, folder: &Path) -> Option<TokenPlace> {
     let folders = [instance.cwd.as_deref(), Some(folder)].into_iter().flatten().map(|folder| folder.join(".env"));
     let in_file = read.into_iter().chain(folders).find_map(|path| in_env_file(&path, carried.as_deref()));
     in_file.or_else(|| Some(TokenPlace { name: carried?, env_file: None }))
-}
-
-/// The variable of a `.env` file that holds a token: the one that is named, else a usual one, else any.
-pub fn in_env_file(path: &Path, name: Option<&str>) -> Option<TokenPlace> {
-    let text = read_bounded(open_regular(path).ok()?, MAX_BYTES).ok()?;
-    let variables = DotEnv::parse(&String::from_utf8_lossy(&text));
-    let is_token = |(_, value): &(&str, &str)| Token::parse(value).is_ok();
-    let names: Vec<&str> = variables.iter().filter(is_token).map(|(name, _)| name).collect();
-    let found = match name {
-        Some(name) => names.contains(&name).then_some(name)?,
-        None => env::TOKENS.iter().find(|usual| names.contains(usual)).or(names.first())?,
-    };
-    Some(TokenPlace { name: found.to_owned(), env_file: Some(path.to_owned()) })
 }

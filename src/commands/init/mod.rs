@@ -8,6 +8,7 @@
 mod draft;
 mod look;
 mod text;
+mod token_place;
 mod units;
 
 use std::fs::{File, Permissions};

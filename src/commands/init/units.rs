@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::look::in_env_file;
+use super::token_place::in_env_file;
 use crate::base::secret;
 use crate::platform::filesystem::{open_regular, read_bounded};
 use crate::process::program::Program;

@@ -7,7 +7,6 @@ pub mod plan;
 use std::path::Path;
 
 use self::plan::{Candidate, Plan, Step, Wishes};
-use super::acquire;
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
@@ -20,6 +19,7 @@ use crate::lock::state::State;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::kill_duplicates::StopOutcome;
 use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView};
+use crate::outcome::lock::HiddenHolder;
 use crate::outcome::sentence::{Sentence, shortened};
 use crate::outcome::unseen;
 use crate::platform::filesystem::FileId;
@@ -29,7 +29,7 @@ use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::settings::{Bot, Settings};
 use crate::survey::connections::{self, Polling, Subject};
-use crate::survey::holders::{Carries, Holders, Judge};
+use crate::survey::holders::{Carries, Holders, Judge, topmost};
 use crate::survey::whose::Users;
 use crate::survey::{FoundBot, Surveyor, folder, marks, servers};
 
@@ -269,12 +269,12 @@ fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<Candidate>, Err
         _ => return Ok(Vec::new()),
     };
     if carrying.is_empty() {
-        return Err(acquire::hidden_holder(lock));
+        return Err(HiddenHolder { lock: lock.clone() }.into());
     }
     let Holders { proved, unproved } = judge(bot, settings, &carrying);
     let candidate =
         |holder: Identity, unproved: Option<String>| Candidate { unproved, ..Candidate::of_holder(holder, bot) };
-    let proved = acquire::topmost(&proved).into_iter().map(|holder| candidate(holder, None));
+    let proved = topmost(&proved).into_iter().map(|holder| candidate(holder, None));
     Ok(proved.chain(unproved.into_iter().map(|(holder, why)| candidate(holder, Some(why)))).collect())
 }
 

@@ -6,16 +6,18 @@
 //!
 //! It holds no token and no environment: command lines do not go into it, and each line is masked as it is written.
 
+pub mod story;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use etcetera::BaseStrategy;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::base::folders::Folders;
 use crate::base::secret::mask;
 use crate::platform::filesystem;
 
@@ -178,10 +180,7 @@ pub struct Journal {
 impl Journal {
     /// At this place; or else in the user's state folder.
     pub fn at(configured: Option<PathBuf>) -> Self {
-        let default = || {
-            let folder = etcetera::choose_base_strategy().ok()?.state_dir()?;
-            Some(folder.join("solobot").join("journal.jsonl")).filter(|path| path.is_absolute())
-        };
+        let default = || Some(Folders::of_process().state?.join("solobot").join("journal.jsonl"));
         Self { path: configured.or_else(default) }
     }
 

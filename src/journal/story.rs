@@ -1,13 +1,12 @@
-//! What `acquire` tells the journal. The path to the lock is never slowed: what happens before COMMAND runs is only noted,
-//! and written down once it does.
+//! What the journal is told of one lock, from its grant to its release. The path to the lock is never slowed: what happens
+//! before COMMAND runs is only noted, and written down once it does.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::journal::{Event, Journal, What};
+use super::{Event, Journal, What};
 use crate::lock::held::Incident;
-use crate::settings::{Bot, Settings};
 
 /// The story of one lock.
 pub struct Story {
@@ -22,17 +21,13 @@ pub struct Story {
 }
 
 impl Story {
-    /// Of this bot's lock.
-    pub fn of(bot: &Bot, settings: &Settings) -> Self {
-        Self::new(Journal::at(settings.journal()), &bot.name, &bot.lock)
-    }
-
     /// The rest of a story whose beginning another process has told: a keeper's.
     pub fn going_on(journal: Journal, bot: &str, lock: &Path) -> Self {
         Self { is_told: Cell::new(true), ..Self::new(journal, bot, lock) }
     }
 
-    fn new(journal: Journal, bot: &str, lock: &Path) -> Self {
+    /// Of a bot's lock.
+    pub fn new(journal: Journal, bot: &str, lock: &Path) -> Self {
         Self {
             journal,
             bot: bot.to_owned(),

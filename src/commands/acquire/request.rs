@@ -1,25 +1,60 @@
-//! The four ways to hold the lock, and which one was asked for.
+//! What was asked: the bot, until when its lock is held, the times.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use super::error::Error as AcquireError;
-use super::story::Story;
-use super::{Request, own, run};
+use crate::base::duration::Limit;
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::commands::keeper;
+use crate::journal::Journal;
+use crate::journal::story::Story;
 use crate::lock::file::LockFile;
-use crate::lock::held::Held;
 use crate::lock::holders;
-use crate::lock::wait::ending_signal;
-use crate::outcome::acquire::AcquireOutcome;
-use crate::outcome::events::Events;
+use crate::lock::wait::Place;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
-use crate::platform::signals::Signals;
 use crate::settings::{self, Bot, Settings};
+
+/// Everything `acquire` was asked, settled.
+pub struct Request<'a> {
+    pub bot: Bot,
+    pub mode: Mode,
+    pub wait: Limit,
+    pub grace: Duration,
+    pub conflict_exit: Exit,
+    pub args: &'a cli::Acquire,
+    pub settings: &'a Settings,
+    /// What the journal is told.
+    pub story: Story,
+}
+
+impl Request<'_> {
+    pub fn place(&self) -> Place<'_> {
+        match self.mode {
+            Mode::Descriptor(fd) => Place::Descriptor(fd),
+            Mode::Run | Mode::Become | Mode::Keep(_) => Place::Path(&self.bot.lock),
+        }
+    }
+
+    /// Where COMMAND is started: one of the file in its bot's folder, one that was typed where it was typed.
+    pub fn folder(&self) -> &Path {
+        if self.args.command.is_empty() { &self.bot.dir } else { &self.settings.context().cwd }
+    }
+
+    /// Whether BOT or flags say what the bot's program is, rather than COMMAND.
+    pub fn names_program(&self) -> bool {
+        let selection = &self.args.selection;
+        self.bot.configured || selection.program.is_some() || selection.module.is_some()
+    }
+
+    pub fn command(&self) -> &[OsString] {
+        self.bot.command.as_deref().unwrap_or_default()
+    }
+}
 
 /// Until when the lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,14 +147,10 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
         ));
     }
     Ok(Request {
-        wait: if args.nonblock {
-            crate::base::duration::Limit::For(Duration::ZERO)
-        } else {
-            args.wait.unwrap_or(bot.wait)
-        },
+        wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
-        story: Story::of(&bot, settings),
+        story: Story::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
         args,
@@ -226,39 +257,7 @@ fn nothing_named() -> Error {
     }
 }
 
-/// Holds the lock as the mode says.
-///
-/// # Errors
-/// COMMAND cannot be run; the keeper cannot be started.
-pub fn hold(
-    request: &Request<'_>,
-    held: Held,
-    signals: &Signals,
-    events: &mut dyn Events,
-) -> Result<AcquireOutcome, Error> {
-    match request.mode {
-        Mode::Run => run::as_child(request, held, signals, events),
-        Mode::Become => run::in_our_place(request, held, signals),
-        Mode::Descriptor(fd) => {
-            if let Some(arrived) = ending_signal(signals) {
-                held.release();
-                return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal as i32)));
-            }
-            // From here on the shell holds it and is told so: no signal may make the answer another one.
-            signals.keep_blocked();
-            held.leave();
-            request.story.taken(own()?.pid);
-            request.story.tell();
-            Ok(AcquireOutcome::Descriptor(fd))
-        }
-        Mode::Keep(target) => {
-            let (name, journal) = (request.bot.recorded_name(), request.story.journal());
-            let keeper = keeper::start(&held, &name, journal, target, signals, request.conflict_exit)?;
-            signals.keep_blocked();
-            held.leave();
-            request.story.taken(target.pid);
-            request.story.tell();
-            Ok(AcquireOutcome::Kept(keeper))
-        }
-    }
+/// The identity of this process, which exists.
+pub fn own() -> Result<Identity, Error> {
+    Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })
 }

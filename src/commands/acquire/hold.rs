@@ -1,0 +1,48 @@
+//! Holding the lock as the mode says: while COMMAND runs, as COMMAND, with the shell's descriptor, or by a keeper.
+
+use super::request::{Mode, Request, own};
+use super::{keep, run};
+use crate::base::error::Error;
+use crate::base::exit::Exit;
+use crate::lock::held::Held;
+use crate::lock::wait::ending_signal;
+use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::events::Events;
+use crate::platform::signals::Signals;
+
+/// Holds the lock as the mode says.
+///
+/// # Errors
+/// COMMAND cannot be run; the keeper cannot be started.
+pub fn hold(
+    request: &Request<'_>,
+    held: Held,
+    signals: &Signals,
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
+    match request.mode {
+        Mode::Run => run::as_child(request, held, signals, events),
+        Mode::Become => run::in_our_place(request, held, signals),
+        Mode::Descriptor(fd) => {
+            if let Some(arrived) = ending_signal(signals) {
+                held.release();
+                return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal as i32)));
+            }
+            // From here on the shell holds it and is told so: no signal may make the answer another one.
+            signals.keep_blocked();
+            held.leave();
+            request.story.taken(own()?.pid);
+            request.story.tell();
+            Ok(AcquireOutcome::Descriptor(fd))
+        }
+        Mode::Keep(target) => {
+            let (name, journal) = (request.bot.recorded_name(), request.story.journal());
+            let keeper = keep::start_keeper(&held, &name, journal, target, signals, request.conflict_exit)?;
+            signals.keep_blocked();
+            held.leave();
+            request.story.taken(target.pid);
+            request.story.tell();
+            Ok(AcquireOutcome::Kept(keeper))
+        }
+    }
+}
