@@ -29,24 +29,29 @@
 //!
 //! # The map
 //!
+//! A module may use those above it in this table, and none below (`tests/it/house` holds them to it); this file and the
+//! program use them all.
+//!
 //! | module | what it is for |
 //! |---|---|
+//! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
+//! | [`platform`] | all that is the operating system's, behind one contract |
+//! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
+//! | [`process`] | programs, instances, origins, stopping, running COMMAND |
+//! | [`logs`] | conflict and network errors in logs |
+//! | [`http`] | one request, and where the way to a server broke |
+//! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
+//! | [`journal`] | what solobot did, appended |
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
 //! | [`settings`] | flags, environment and solobot.toml become settings |
 //! | [`survey`] | what runs here, and what is known about it: the one place that answers |
-//! | [`completion`] | what a shell asks for when a word is to be completed |
-//! | [`commands`] | one file a subcommand: gather facts, decide, act, return an outcome |
+//! | [`doctor`] | what is wrong: facts become findings, each with a code and an explanation |
+//! | [`outcome`] | what each subcommand comes to, as plain data, and how it speaks before its end |
+//! | [`commands`] | one file a subcommand: survey, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
-//! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
-//! | [`process`] | programs, instances, origins, stopping, running COMMAND |
-//! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
-//! | [`logs`] | conflict and network errors in logs |
-//! | [`journal`] | what solobot did, appended |
-//! | [`platform`] | what is Linux's, behind one facade: identities, the listing, system calls |
-//! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
+//! | [`completion`] | what a shell asks for when a word is to be completed |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.
-//! `lock`, `process`, `telegram` and `logs` know nothing of clap, settings or colour.
 
 pub mod base;
 pub mod cli;

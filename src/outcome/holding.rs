@@ -16,7 +16,7 @@ use crate::lock::layouts;
 use crate::lock::state::{Facts, State, inspect};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
-use crate::process::origin::{self, Respawns};
+use crate::process::origin::{self, Origin, Respawns};
 use crate::settings::{Bot, Caller};
 use crate::survey::marks;
 use crate::survey::whose::Users;
@@ -74,75 +74,129 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let facts = inspect(path);
     let mut lock = LockView::of(&facts);
     // Asked once more: a look, which only reads, passes by a lease that keeps a locker out.
-    let leased = facts.state.holders().is_empty() && !facts.is_held_unseen() && file::is_leased(path);
-    if leased {
+    let is_leased = facts.state.holders().is_empty() && !facts.is_held_unseen() && file::is_leased(path);
+    if is_leased {
         lock.unseen = Some("a process that has a kernel file lease on it");
     }
-    let (holders, orphaned) = match &facts.state {
-        State::Held { holders, orphaned } => (holders.clone(), *orphaned),
-        _ => (Vec::new(), false),
+    let holders: &[Identity] = match &facts.state {
+        State::Held { holders, .. } => holders,
+        _ => &[],
     };
-    let kept_for = keeper::among(&holders).map(|(_, target)| ProcessView::of(target));
+    let kept_for = keeper::among(holders).map(|(_, target)| ProcessView::of(target));
     let held_for = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
     let held_for = held_for.filter(|_| bot.is_none_or(|bot| is_another(&facts, bot)));
     let origin = holders.first().and_then(|&holder| origin::of_process(holder));
-    let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
-    // A shell that holds it by a descriptor has passed that on to us.
-    let is_another = |holder: &&ProcessView| u32::try_from(holder.pid) != Ok(std::process::id());
-    let main = kept_for
-        .clone()
-        .or_else(|| lock.holders.iter().find(|holder| Some(holder.pid) == named).cloned())
-        .or_else(|| named.filter(|&pid| is_below(pid, &holders)).and_then(Identity::of).map(ProcessView::of))
-        .or_else(|| lock.holders.iter().filter(is_another).max_by_key(|holder| holder.pid).cloned())
-        .or_else(|| lock.holders.first().cloned());
-    let mut remedies = Vec::new();
-    if let (Some(held_for), Some(bot)) = (&held_for, bot)
-        && bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref())
-    {
-        let own = format!(".solobot-{}.lock", bot.name);
-        remedies.push(format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}"));
-    }
-    let lock_option = lock_option(path);
-    if kept_for.is_some() && !holders.is_empty() {
-        remedies.push(format!("to give it back: solobot release {lock_option}"));
-    }
-    if orphaned {
-        remedies.push(
-            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
-        );
-    }
+    let main = kept_for.clone().or_else(|| main_process(&facts, &lock, holders));
     let program = bot.and_then(|bot| bot.program.as_ref());
     let users = Users::of_bot(program, path, caller, bot.map_or(&[], |bot| &bot.users));
     let stranger = main.as_ref().filter(|main| !users.include(proc::owner(main.pid)));
-    if let Some(stranger) = stranger {
-        let wait = "to wait until it ends: solobot acquire --wait forever …".to_owned();
-        remedies = vec![format!("it is a process of user {}, who is none of this bot's", stranger.user), wait];
-        let origin = origin.as_ref().map(OriginView::of);
-        return Holding { lock, bot: held_for, main, kept_for, origin, remedies };
-    }
-    let managed = origin.as_ref().filter(|origin| origin.would_respawn());
-    if let Some(stop) = managed.and_then(|origin| origin.stop.as_ref()) {
-        let again = if origin.as_ref().is_some_and(|origin| origin.respawns == Respawns::Yes) {
-            " (whatever ends it otherwise, it is started again)"
-        } else {
-            ""
-        };
-        remedies.push(format!("to stop it: {stop}{again}"));
-    }
-    if !holders.is_empty() && kept_for.is_none() {
-        remedies.push(format!("to stop it: solobot stop {lock_option}"));
-    }
-    if leased {
-        remedies.push(HINT_OF_LEASE.into());
-    } else if holders.is_empty() {
-        let whence = if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
-        remedies.push(format!("look {whence} solobot status {lock_option}"));
-    }
-    remedies.push("to wait until it ends: solobot acquire --wait forever …".into());
-    if !orphaned && !holders.is_empty() {
-        remedies.push("to stop it and take its place: solobot acquire --takeover …".into());
-    }
+    let remedies = match stranger {
+        Some(stranger) => {
+            vec![format!("it is a process of user {}, who is none of this bot's", stranger.user), WAIT.into()]
+        }
+        None => Remedies {
+            path,
+            held_for: held_for.as_deref(),
+            bot,
+            by: match holders {
+                [] if is_leased => HeldBy::Lease,
+                [] => HeldBy::Unseen,
+                _ if kept_for.is_some() => HeldBy::Keeper,
+                _ if lock.orphaned => HeldBy::Orphan,
+                _ => HeldBy::Process,
+            },
+            origin: origin.as_ref(),
+        }
+        .all(),
+    };
     Holding { lock, bot: held_for, main, kept_for, origin: origin.as_ref().map(OriginView::of), remedies }
+}
+
+const WAIT: &str = "to wait until it ends: solobot acquire --wait forever …";
+
+/// The process that an operator would call the holder, where no keeper stands for it.
+fn main_process(facts: &Facts, lock: &LockView, holders: &[Identity]) -> Option<ProcessView> {
+    let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
+    // A shell that holds it by a descriptor has passed that on to us.
+    let is_another = |holder: &&ProcessView| u32::try_from(holder.pid) != Ok(std::process::id());
+    let holding = |pid: i32| lock.holders.iter().find(|holder| holder.pid == pid).cloned();
+    let below = |pid: i32| Identity::of(pid).filter(|_| is_below(pid, holders)).map(ProcessView::of);
+    named
+        .and_then(|pid| holding(pid).or_else(|| below(pid)))
+        .or_else(|| lock.holders.iter().filter(is_another).max_by_key(|holder| holder.pid).cloned())
+        .or_else(|| lock.holders.first().cloned())
+}
+
+/// What holds it, as far as it matters for what to type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HeldBy {
+    Process,
+    Keeper,
+    /// COMMAND of a solobot that is dead.
+    Orphan,
+    /// A kernel file lease keeps lockers out.
+    Lease,
+    /// Nobody in sight.
+    Unseen,
+}
+
+/// What decides what to type.
+struct Remedies<'a> {
+    path: &'a Path,
+    held_for: Option<&'a str>,
+    bot: Option<&'a Bot>,
+    by: HeldBy,
+    origin: Option<&'a Origin>,
+}
+
+impl Remedies<'_> {
+    /// Most likely first.
+    fn all(&self) -> Vec<String> {
+        let lock_option = lock_option(self.path);
+        let mut all: Vec<String> = self.of_another_program().into_iter().collect();
+        match self.by {
+            HeldBy::Keeper => all.push(format!("to give it back: solobot release {lock_option}")),
+            HeldBy::Orphan => all.push(
+                "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …"
+                    .into(),
+            ),
+            HeldBy::Process | HeldBy::Lease | HeldBy::Unseen => {}
+        }
+        all.extend(self.of_manager());
+        match self.by {
+            HeldBy::Process | HeldBy::Orphan => all.push(format!("to stop it: solobot stop {lock_option}")),
+            HeldBy::Keeper => {}
+            HeldBy::Lease => all.push(HINT_OF_LEASE.into()),
+            HeldBy::Unseen => {
+                let where_to =
+                    if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
+                all.push(format!("look {where_to} solobot status {lock_option}"));
+            }
+        }
+        all.push(WAIT.into());
+        if matches!(self.by, HeldBy::Process | HeldBy::Keeper) {
+            all.push("to stop it and take its place: solobot acquire --takeover …".into());
+        }
+        all
+    }
+
+    /// Two programs in one folder share the default lock.
+    fn of_another_program(&self) -> Option<String> {
+        let (held_for, bot) = (self.held_for?, self.bot?);
+        let is_default = bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref());
+        let own = format!(".solobot-{}.lock", bot.name);
+        let text = format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}");
+        is_default.then_some(text)
+    }
+
+    fn of_manager(&self) -> Option<String> {
+        let origin = self.origin.filter(|origin| origin.would_respawn())?;
+        let again = match origin.respawns {
+            Respawns::Yes => " (whatever ends it otherwise, it is started again)",
+            _ => "",
+        };
+        Some(format!("to stop it: {}{again}", origin.stop.as_ref()?))
+    }
 }
 
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another

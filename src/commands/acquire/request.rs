@@ -99,39 +99,69 @@ fn sharer(lock: &LockFile, own: Identity) -> Identity {
 /// Wrong usage: no mode, two modes, modes that exclude each other, a PID that cannot be kept.
 pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Settings) -> Result<Request<'a>, Error> {
     refuse_misplaced(args, settings)?;
-    let has_descriptor = args.fd.is_some() || args.pid.is_some();
-    if has_descriptor && !args.command.is_empty() {
+    refuse_contradictions(args)?;
+    let mut bot = bot_of(args, settings)?;
+    if let Some(url) = &args.api.api_url {
+        bot.set_api_url(url)?;
+    }
+    let mode = mode_of(args, &bot)?;
+    refuse_mode(args, global, &bot, mode)?;
+    Ok(Request {
+        wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
+        grace: args.grace.unwrap_or(bot.grace),
+        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
+        story: Story::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
+        bot,
+        mode,
+        args,
+        settings,
+    })
+}
+
+fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {
+    if args.fd.is_none() && args.pid.is_none() {
+        return Ok(());
+    }
+    if !args.command.is_empty() {
         return Err(Error::usage(
             "a COMMAND cannot be run together with --fd or --pid",
             "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
         ));
     }
-    if has_descriptor && args.if_held == cli::IfHeld::Run {
+    if args.if_held == cli::IfHeld::Run {
         return Err(Error::usage(
             "--if-held run starts a COMMAND, and with --fd or --pid there is none",
             "ask for the code in the script: solobot acquire --pid $$ || [ $? = 75 ]",
         ));
     }
+    Ok(())
+}
+
+fn bot_of(args: &cli::Acquire, settings: &Settings) -> Result<Bot, Error> {
     let is_named = args.bot.is_some() || args.selection.lock.is_some();
     let select = || match settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command) {
         Err(settings::Error::NothingNamed) => Err(nothing_named()),
         selected => Ok(selected?),
     };
-    let mut bot = match args.fd {
-        Some(fd) if is_named => select().and_then(|bot| of_the_same_file(fd, bot, args))?,
-        Some(fd) => bot_of_descriptor(args, settings, fd)?,
-        None => select()?,
-    };
-    if let Some(url) = &args.api.api_url {
-        bot.set_api_url(url)?;
+    match args.fd {
+        Some(fd) if is_named => select().and_then(|bot| of_the_same_file(fd, bot, args)),
+        Some(fd) => bot_of_descriptor(args, settings, fd),
+        None => select(),
     }
-    let mode = match (args.fd, args.pid) {
+}
+
+fn mode_of(args: &cli::Acquire, bot: &Bot) -> Result<Mode, Error> {
+    Ok(match (args.fd, args.pid) {
         (Some(fd), _) => Mode::Descriptor(fd),
         (None, Some(pid)) => Mode::Keep(to_be_kept(pid)?),
-        (None, None) if bot.command.is_none() => return Err(no_mode(&bot)),
+        (None, None) if bot.command.is_none() => return Err(no_mode(bot)),
         (None, None) if args.no_fork => Mode::Become,
         (None, None) => Mode::Run,
-    };
+    })
+}
+
+/// What does not go together with the mode.
+fn refuse_mode(args: &cli::Acquire, global: &cli::Global, bot: &Bot, mode: Mode) -> Result<(), Error> {
     let locks_itself = bot.locks_itself || args.handover;
     if locks_itself && (args.restart.is_some() || mode == Mode::Become) {
         let option = if mode == Mode::Become { "-F" } else { "--restart" };
@@ -146,16 +176,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
             "look from outside: solobot status --json",
         ));
     }
-    Ok(Request {
-        wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
-        grace: args.grace.unwrap_or(bot.grace),
-        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
-        story: Story::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
-        bot,
-        mode,
-        args,
-        settings,
-    })
+    Ok(())
 }
 
 /// Words that are nearly right: a command without `--`, flock's `-c`, an optional value without `=`.
