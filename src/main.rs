@@ -10,14 +10,14 @@ use std::ffi::{c_char, c_int};
 use std::panic::catch_unwind;
 
 use solobot::base::exit::Exit;
-use solobot::platform::{memory, nss, signals, stack, stdio};
+use solobot::platform::{memory, nss, signals, stack, startup};
 
 /// What the C runtime calls; Rust's own start-up has stored the arguments by then.
 #[unsafe(no_mangle)]
 extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
     memory::populate();
-    stdio::fill_closed();
-    signals::ignore_broken_pipes();
+    startup::fill_closed();
+    startup::ignore_broken_pipes();
     // Without it the home folder is looked up by the user's number, in libraries that know nothing of nss.rs.
     if std::env::var_os("HOME").is_none_or(|home| home.is_empty()) {
         nss::use_what_is_linked_in();

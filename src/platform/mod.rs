@@ -9,5 +9,5 @@ mod linux;
 #[cfg(target_os = "linux")]
 pub use linux::{
     children, clock, daemon, filesystem, identity, limits, memory, nss, ownership, pidfd, poll, proc, signals, sockets,
-    spawn, stack, stdio, table, terminal, user, watch,
+    spawn, stack, startup, table, terminal, user, watch,
 };

@@ -18,7 +18,7 @@ pub mod signals;
 pub mod sockets;
 pub mod spawn;
 pub mod stack;
-pub mod stdio;
+pub mod startup;
 pub mod table;
 pub mod terminal;
 pub mod user;

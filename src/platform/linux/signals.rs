@@ -4,7 +4,6 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigmaskHow, raise, sigaction};
@@ -31,15 +30,6 @@ const ASKING: [Signal; 14] = [
     Signal::SIGCONT,
     Signal::SIGTSTP,
 ];
-
-/// Whether SIGPIPE was ignored when the process started.
-static SIGPIPE_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
-
-/// A write to a pipe whose reader has gone becomes an error instead of our end. COMMAND finds SIGPIPE as it was.
-pub fn ignore_broken_pipes() {
-    let _ = SIGPIPE_WAS_IGNORED.set(is_ignored(Signal::SIGPIPE));
-    let _ = set_handler(Signal::SIGPIPE, SigHandler::SigIgn);
-}
 
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,23 +121,6 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
-}
-
-/// Signals that a new program must have at their default although solobot ignores them.
-pub(super) fn to_default() -> SigSet {
-    let mut set = SigSet::empty();
-    if SIGPIPE_WAS_IGNORED.get() == Some(&false) {
-        set.add(Signal::SIGPIPE);
-    }
-    set
-}
-
-/// Restores for ourselves what a program that replaces us must find: the mask, and SIGPIPE's disposition.
-pub(super) fn restore(mask: &SigSet) -> io::Result<()> {
-    for signal in &to_default() {
-        set_handler(signal, SigHandler::SigDfl)?;
-    }
-    Ok(mask.thread_set_mask()?)
 }
 
 /// A thread can be interrupted in a blocking system call while this lives: SIGURG has a handler that does nothing, and no
@@ -243,12 +216,12 @@ pub fn ignore_terminal() -> io::Result<()> {
     Ok(())
 }
 
-fn set_handler(signal: Signal, handler: SigHandler) -> io::Result<SigAction> {
+pub(super) fn set_handler(signal: Signal, handler: SigHandler) -> io::Result<SigAction> {
     // SAFETY: the handlers that are passed are SIG_DFL, SIG_IGN and a function that does nothing.
     Ok(unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }?)
 }
 
-fn is_ignored(signal: Signal) -> bool {
+pub(super) fn is_ignored(signal: Signal) -> bool {
     let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
     // SAFETY: with a null new action the call only writes the present one into `action`, which has its size; zeroed
     // memory is a valid `sigaction`. nix can only exchange actions, which would leave a gap.

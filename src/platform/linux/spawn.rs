@@ -14,7 +14,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::SigSet;
 use nix::unistd::execvpe;
 
-use super::signals;
+use super::startup;
 
 /// What to start: command line, environment, descriptors to inherit.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Start<'_> {
         let mut attr = PosixSpawnAttr::init()?;
         attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
         attr.set_sigmask(&self.mask)?;
-        attr.set_sigdefault(&signals::to_default())?;
+        attr.set_sigdefault(&startup::to_default())?;
         let mut actions = PosixSpawnFileActions::init()?;
         for fd in self.inherit {
             // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
@@ -61,7 +61,7 @@ impl Start<'_> {
         for fd in self.inherit {
             fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        signals::restore(&self.mask)?;
+        startup::restore(&self.mask)?;
         Ok(execvpe(&argv[0], &argv, &envp)?)
     }
 
