@@ -24,8 +24,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With `default-features = false` the crate is this lock alone, on a quarter of the dependencies:
+//!
+//! ```toml
+//! solobot = { path = "../solobot", default-features = false }
+//! ```
+//!
 //! `examples/embed.rs` and `examples/embed.py` are whole programs. What the lock promises, and what not, stands in
-//! [`lock`]. Everything else here serves the command, and may change with any version.
+//! [`lock`]. Everything else here serves the command (the feature `cli`), and may change with any version.
 //!
 //! # The map
 //!
@@ -50,60 +56,46 @@
 //! | [`commands`] | one file a subcommand: survey, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
 //! | [`completion`] | what a shell asks for when a word is to be completed |
+//! | [`run`] | the command from its arguments to its end |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.
 
-pub mod base;
-pub mod cli;
-pub mod commands;
-pub mod completion;
-pub mod doctor;
-pub mod http;
-pub mod journal;
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(rustdoc::broken_intra_doc_links, reason = "the map shows the command's modules, too")
+)]
 
+pub mod base;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod commands;
+#[cfg(feature = "cli")]
+pub mod completion;
+#[cfg(feature = "cli")]
+pub mod doctor;
+#[cfg(feature = "cli")]
+pub mod http;
+#[cfg(feature = "cli")]
+pub mod journal;
 pub mod lock;
+#[cfg(feature = "cli")]
 pub mod logs;
+#[cfg(feature = "cli")]
 pub mod outcome;
 pub mod platform;
+#[cfg(feature = "cli")]
 pub mod process;
+#[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
+mod run;
+#[cfg(feature = "cli")]
 pub mod settings;
+#[cfg(feature = "cli")]
 pub mod survey;
+#[cfg(feature = "cli")]
 pub mod telegram;
 
-use std::ffi::OsString;
-
-use base::exit::Exit;
-use cli::{Cli, Command};
-use outcome::Outcome;
-use report::Report;
-
-/// Says that there is no stack to run on, with which code solobot ends then.
-pub fn no_room(error: &std::io::Error) -> Exit {
-    report::no_room(error)
-}
-
-/// Runs the command line and says how solobot ends. Everything that is printed is printed in here, nothing exits.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(shell) = std::env::var_os(base::env::COMPLETE)
-        && let Some(answer) = completion::answer(&shell, &args)
-    {
-        return report::bytes(&answer);
-    }
-    let cli = match Cli::of_args(&args) {
-        Ok(cli) => cli,
-        Err(usage) => return report::usage(&usage),
-    };
-    let mut report = Report::new(&cli.global);
-    let result = match &cli.command {
-        Command::Completions(args) => {
-            completion::registration(args.shell).map(|text| Outcome::Completions { shell: args.shell, text })
-        }
-        _ => commands::run(cli, &mut report),
-    };
-    match result {
-        Ok(outcome) => report.outcome(&outcome),
-        Err(error) => report.error(&error),
-    }
-}
+#[cfg(feature = "cli")]
+pub use run::{no_room, run};

@@ -205,6 +205,7 @@ say "cargo fmt --check"
 cargo fmt --check
 say "cargo clippy"
 cargo clippy --quiet --all-targets -- -D warnings
+cargo clippy --quiet --all-targets --no-default-features -- -D warnings
 say "cargo doc"
 RUSTDOCFLAGS='-D warnings' cargo doc --quiet --no-deps --document-private-items
 say "bash release.sh --debug"

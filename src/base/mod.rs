@@ -5,8 +5,11 @@ pub mod duration;
 pub mod env;
 pub mod error;
 pub mod exit;
+#[cfg(feature = "cli")]
 pub mod folders;
+#[cfg(feature = "cli")]
 pub mod nearest;
 pub mod secret;
 pub mod text;
+#[cfg(feature = "cli")]
 pub mod time;

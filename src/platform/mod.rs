@@ -6,8 +6,7 @@ compile_error!("solobot runs on Linux (and WSL2); other platforms need their own
 #[cfg(target_os = "linux")]
 mod linux;
 
+#[cfg(all(target_os = "linux", feature = "cli"))]
+pub use linux::{children, limits, memory, sockets, spawn, stack, startup, table, terminal};
 #[cfg(target_os = "linux")]
-pub use linux::{
-    children, clock, daemon, filesystem, identity, limits, memory, nss, ownership, pidfd, poll, proc, signals, sockets,
-    spawn, stack, startup, table, terminal, user, watch,
-};
+pub use linux::{clock, daemon, filesystem, identity, nss, ownership, pidfd, poll, proc, signals, user, watch};

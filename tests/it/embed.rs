@@ -1,9 +1,13 @@
 //! The examples that take the lock themselves, against the command: each refuses while the other holds, and names it.
+//! And what the crate costs a bot that takes only the lock of it.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::{Background, Signal, Test, alone, example, wait_until};
 use crate::holding::holding;
+use crate::packages::{builder, said};
 
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/embed.py");
 
@@ -92,5 +96,39 @@ fn two_of_them_exclude_each_other() {
         let first = start(test, rust);
         let refused = test.start_command(python).finish().code(1);
         refused.stderr_has(&[&format!("PID {}", first.pid())]);
+    });
+}
+
+fn cargo(line: &str) -> Command {
+    let mut cargo = builder(env!("CARGO"));
+    cargo.args(line.split(' ')).args(["--locked", "--offline", "--no-default-features"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+}
+
+/// Crates that a Rust bot builds for the lock.
+const MOST: usize = 35;
+
+#[test]
+fn without_the_command_it_needs_few_crates() {
+    let (done, text) = said(&mut cargo("tree --edges normal --prefix none"));
+    assert!(done, "{text}");
+    let crates: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(
+        crates.contains("solobot") && !crates.contains("clap") && crates.len() <= MOST,
+        "{}: {crates:#?}",
+        crates.len()
+    );
+}
+
+#[test]
+fn without_the_command_the_rust_one_builds_and_runs() {
+    alone(|test| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("embedded");
+        let (done, text) = said(cargo("build --quiet --example embed").arg("--target-dir").arg(&folder));
+        assert!(done, "{text}");
+        let mut bot = test.command(folder.join("debug/examples/embed").to_str().unwrap());
+        bot.arg("bot.lock").stdin(Stdio::null());
+        test.start_command(bot).finish().code(0).stdout_has(&["bot.lock is mine"]);
     });
 }

@@ -110,7 +110,7 @@ fn the_checksums_are_those_of_the_files() {
 }
 
 /// A command of whoever builds: without what cargo sets for tests, which would have dependencies built again.
-fn builder(program: &str) -> Command {
+pub fn builder(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null());
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
@@ -121,7 +121,7 @@ fn builder(program: &str) -> Command {
 
 /// Runs it to its end: whether it succeeded, and what it printed.
 #[track_caller]
-fn said(command: &mut Command) -> (bool, String) {
+pub fn said(command: &mut Command) -> (bool, String) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())

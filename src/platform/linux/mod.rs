@@ -2,12 +2,15 @@
 //!
 //! Owner of `nix`, `rustix`, `procfs` and `sysinfo`.
 
+#[cfg(feature = "cli")]
 pub mod children;
 pub mod clock;
 pub mod daemon;
 pub mod filesystem;
 pub mod identity;
+#[cfg(feature = "cli")]
 pub mod limits;
+#[cfg(feature = "cli")]
 pub mod memory;
 pub mod nss;
 pub mod ownership;
@@ -15,11 +18,17 @@ pub mod pidfd;
 pub mod poll;
 pub mod proc;
 pub mod signals;
+#[cfg(feature = "cli")]
 pub mod sockets;
+#[cfg(feature = "cli")]
 pub mod spawn;
+#[cfg(feature = "cli")]
 pub mod stack;
+#[cfg(feature = "cli")]
 pub mod startup;
+#[cfg(feature = "cli")]
 pub mod table;
+#[cfg(feature = "cli")]
 pub mod terminal;
 pub mod user;
 pub mod watch;
