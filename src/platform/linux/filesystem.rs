@@ -101,9 +101,9 @@ pub fn kernel_fs(file: &impl AsFd) -> io::Result<Option<&'static str>> {
 }
 
 fn named_in(table: &[(i64, &'static str)], kind: FsType) -> Option<&'static str> {
-    #[expect(clippy::useless_conversion, reason = "the type of f_type differs between architectures")]
-    let magic = i64::from(kind.0);
-    table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
+    // The type of f_type differs between architectures and C libraries.
+    let magic = i128::from(kind.0);
+    table.iter().find(|(number, _)| i128::from(*number) == magic).map(|(_, name)| *name)
 }
 
 /// Options for opening a path that somebody else may have put there: a symbolic link is refused (see

@@ -141,8 +141,11 @@ impl Interruptible {
 
     /// Interrupts `thread` once; it may not be in its system call yet, so call it until the thread has ended.
     pub fn interrupt<T>(&self, thread: &std::thread::JoinHandle<T>) {
+        use nix::sys::pthread::{Pthread, pthread_kill};
         use std::os::unix::thread::JoinHandleExt;
-        let _ = nix::sys::pthread::pthread_kill(thread.as_pthread_t(), Signal::SIGURG);
+        #[allow(clippy::unnecessary_cast, reason = "for the C library of musl it is a pointer, for std a number")]
+        let id = thread.as_pthread_t() as Pthread;
+        let _ = pthread_kill(id, Signal::SIGURG);
     }
 }
 
