@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::select::{Api, Selection};
 use crate::base::duration::parse_duration;
-use crate::platform::signals::parse_signal;
+use crate::platform::signals::{Signal, parse_signal};
 use crate::process::keep::{Keep, parse_keep};
 
 /// Stop every instance of a bot but one.
@@ -50,7 +50,7 @@ pub struct Stopping {
     pub grace: Option<std::time::Duration>,
     /// The signal that asks an instance to end
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = parse_signal, hide_short_help = true)]
-    pub signal: i32,
+    pub signal: Signal,
     /// Kill at once, without a grace
     #[arg(long, conflicts_with = "grace")]
     pub force: bool,

@@ -3,7 +3,6 @@
 //! In doubt the answer is no: a process with the bot's file and arguments and a token that cannot be seen is taken for the
 //! bot. What runs for another user is no proof that the bot does.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -135,7 +134,7 @@ fn wait_for_change(outcome: &CheckOutcome, deadline: Option<Instant>) -> Result<
     let io = |source| Error::Io { action: "wait".into(), source };
     let processes = outcome.bots.iter().flat_map(|bot| &bot.in_the_way);
     let pidfds: Vec<Pidfd> = processes.filter_map(|&process| Pidfd::open(process).ok().flatten()).collect();
-    let fds: Vec<_> = pidfds.iter().map(AsFd::as_fd).collect();
+    let fds: Vec<_> = pidfds.iter().map(Pidfd::descriptor).collect();
     let left = deadline.map_or(LOOK_EVERY, |deadline| deadline.saturating_duration_since(Instant::now()));
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }

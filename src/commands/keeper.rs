@@ -7,7 +7,7 @@ use crate::journal::story::Story;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::keeper::{self, Errand};
-use crate::platform::daemon;
+use crate::platform::daemon::{self, Readiness};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
@@ -31,7 +31,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     signals::ignore_terminal().map_err(io("ignore the terminal's signals"))?;
     let signals = Signals::block().map_err(io("block signals"))?;
     // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
-    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, daemon::inherited(args.ready)) };
+    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, Readiness::inherited(args.ready)) };
     let ready = ready.map_err(io("take over the descriptor to report on"))?;
     let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
     let own = Identity::own().map_err(io("read /proc/self/stat"))?;
@@ -45,7 +45,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         Settled::Moved => Ok(()),
         Settled::Held(held, _) => {
             // Whoever asked does not know that the lock is held: then it is not to be.
-            daemon::say_ready(ready).map_err(io("say that the lock is held"))?;
+            ready.say().map_err(io("say that the lock is held"))?;
             let story = Story::going_on(Journal::at(journal), &name, &path);
             keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents));
             story.released();

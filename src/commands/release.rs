@@ -84,7 +84,7 @@ fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error>
     let Some(pidfd) = Pidfd::open(keeper).map_err(io)?.filter(|_| proved) else {
         return Ok(Reason::NothingToRelease);
     };
-    pidfd.send(Signal::SIGTERM as i32).map_err(io)?;
+    pidfd.send(Signal::SIGTERM).map_err(io)?;
     if pidfd.has_ended(KEEPER_ENDS_IN) {
         return Ok(Reason::KeeperEnded(keeper.pid));
     }

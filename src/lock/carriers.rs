@@ -12,7 +12,7 @@ use super::file::LockFile;
 use super::line::{Kind, Line};
 use crate::platform::filesystem::{KernelKey, kernel_key};
 use crate::platform::identity::{self, Identity};
-use crate::platform::proc::{self, Descriptor};
+use crate::platform::proc::{self, OpenFile};
 
 /// A process with a descriptor that carries a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,8 +140,8 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
 }
 
 /// Every lock that a process's descriptors on such files carry, with the descriptor's number.
-fn locks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<(Descriptor, Line)> {
-    let of_descriptor = |descriptor: Descriptor| {
+fn locks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<(OpenFile, Line)> {
+    let of_descriptor = |descriptor: OpenFile| {
         // Sockets and pipes have none.
         let is_asked = descriptor.target().is_some_and(|target| target.is_absolute() && is_asked(&target));
         let text = if is_asked { descriptor.info() } else { String::new() };

@@ -5,7 +5,6 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,11 +15,12 @@ use fs4::{FileExt, TryLockError};
 use super::location::Location;
 use super::text::Text;
 use super::{Error, owner};
+use crate::platform::descriptor::{self, Descriptor};
 use crate::platform::filesystem::{self, FileId};
-use crate::platform::{daemon, user};
+use crate::platform::user;
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
-const LOWEST_FD: RawFd = 64;
+const LOWEST_FD: i32 = 64;
 /// How long a lease on the file is waited out: `clean-stale --remove` and a glance at a lock take one for an instant. Anybody
 /// else's may stay for as long as the kernel lets it, 45 s.
 pub const PATIENCE: Duration = Duration::from_millis(200);
@@ -112,15 +112,12 @@ impl LockFile {
     ///
     /// # Errors
     /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
-    pub fn from_fd(fd: RawFd, allow_network_fs: bool) -> Result<Self, Error> {
+    pub fn from_fd(fd: i32, allow_network_fs: bool) -> Result<Self, Error> {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
         let link = fs::read_link(format!("/proc/self/fd/{fd}")).map_err(not_open)?;
-        // SAFETY: the descriptor is open (procfs just showed it) and no Rust value owns it: solobot opened nothing under
-        // a number the user can name. It is only borrowed for the duplication.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let owned = borrowed.try_clone_to_owned().map_err(not_open)?;
-        let file = high(&File::from(owned), &link)?;
+        // SAFETY: no Rust value owns it: solobot opened nothing under a number the user can name.
+        let file = high(&unsafe { descriptor::duplicate(fd) }.map_err(not_open)?, &link)?;
         let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(&meta) });
@@ -146,10 +143,10 @@ impl LockFile {
     ///
     /// # Safety
     /// Nothing else in this process may own `fd`.
-    pub unsafe fn inherited(fd: RawFd, path: &Path) -> Result<Self, Error> {
+    pub unsafe fn inherited(fd: i32, path: &Path) -> Result<Self, Error> {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         // SAFETY: the caller's promise is the one that is asked for.
-        let file = File::from(unsafe { daemon::inherited(fd) }.map_err(not_open)?);
+        let file = unsafe { descriptor::inherited(fd) }.map_err(not_open)?;
         let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
         let location = Location::open(path)?;
@@ -157,7 +154,7 @@ impl LockFile {
     }
 
     fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
-        self.location.require_fs_for_files(&self.file)?;
+        self.location.require_fs_for_files(Descriptor::of(&self.file))?;
         require_owner(&self.location, meta)?;
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
             return Err(Error::NetworkFs { path: self.path().to_owned(), kind });
@@ -193,9 +190,14 @@ impl LockFile {
     }
 
     /// The open file, for its text and metadata. The lock may be on another description of it: that is for
-    /// [`AsFd`].
+    /// [`LockFile::locked`].
     pub fn file(&self) -> &File {
         self.text.as_ref().unwrap_or(&self.file)
+    }
+
+    /// The open file description that the lock is, or will be, on.
+    pub fn locked(&self) -> &File {
+        &self.file
     }
 
     /// The inode that is open.
@@ -288,18 +290,6 @@ impl LockFile {
     }
 }
 
-impl AsFd for LockFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
-impl AsRawFd for LockFile {
-    fn as_raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
-    }
-}
-
 /// Opens an existing lock for looking only: nothing is created, and what is no plain file is refused.
 ///
 /// # Errors
@@ -311,7 +301,7 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
     let open = || location.folder().read(location.name()).map_err(|error| Error::opening(path, error));
     let file = patiently(open)?;
-    location.require_fs_for_files(&file)?;
+    location.require_fs_for_files(Descriptor::of(&file))?;
     let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
     Ok(LockFile { inode: FileId::from(&meta), file, text: None, location, writable: false, created: false })
 }

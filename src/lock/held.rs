@@ -5,7 +5,6 @@
 //! is reported: it is never passed over in silence.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +15,7 @@ use super::owner::{self, Details, Record, SCHEMA};
 use super::text::{self, Text};
 use crate::base::error::plain;
 use crate::base::secret::mask;
+use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
@@ -116,8 +116,8 @@ impl Held {
     }
 
     /// The descriptor for COMMAND to inherit.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.lock.as_fd()
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::of(self.lock.locked())
     }
 
     /// The file that is locked first.
@@ -191,13 +191,12 @@ impl Held {
     /// By its descriptor, so that the very inode is watched, whatever the path names. A folder above it that is moved takes
     /// the lock away from its path as well.
     fn add(watch: &Watch, lock: &LockFile, opens: bool) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
         for folder in lock.path().ancestors().skip(1) {
             if let Err(error) = watch.add_moves(folder) {
                 tracing::warn!(folder = %folder.display(), %error, "cannot watch a folder of the lock");
             }
         }
-        watch.add(Path::new(&format!("/proc/self/fd/{}", lock.as_raw_fd())), opens).map(drop)
+        watch.add_open(lock.locked(), opens).map(drop)
     }
 
     /// What to poll.

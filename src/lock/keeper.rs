@@ -6,7 +6,6 @@
 //! back both times.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,11 +14,13 @@ use super::held::{Held, Incident};
 use super::holders;
 use super::wait::ending_signal;
 use crate::base::env;
+use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::proc::{self, Handle};
 use crate::platform::signals::Signals;
+use crate::platform::watch::Watch;
 
 /// The hidden subcommand that is a keeper.
 pub const SUBCOMMAND: &str = "keeper";
@@ -29,13 +30,13 @@ const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// The command line of a keeper: what [`target`] reads back. Everybody may read it, so that names, which may have a token
 /// in them, are passed by the environment ([`Errand`]).
-pub fn command_line(program: &Path, target: Identity, held: BorrowedFd<'_>, ready: BorrowedFd<'_>) -> Vec<OsString> {
+pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, ready: Descriptor<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
     words.extend(option("--pid", target.pid.to_string()));
     words.extend(option("--start-ticks", target.start_ticks.to_string()));
-    words.extend(option("--fd", held.as_raw_fd().to_string()));
-    words.extend(option("--ready", ready.as_raw_fd().to_string()));
+    words.extend(option("--fd", held.number().to_string()));
+    words.extend(option("--ready", ready.number().to_string()));
     words
 }
 
@@ -97,8 +98,8 @@ pub fn target(pid: i32) -> Option<Identity> {
 pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) {
     tell(&held.start_watching(false));
     loop {
-        let watch = held.watch().map(AsFd::as_fd);
-        let fds = [Some(target.as_fd()), Some(signals.as_fd()), watch];
+        let watch = held.watch().map(Watch::descriptor);
+        let fds = [Some(target.descriptor()), Some(signals.descriptor()), watch];
         let Ok([ended, signalled, changed]) = poll::readable(fds, Some(held.look_in())) else {
             thread::sleep(AFTER_ERROR);
             continue;

@@ -5,10 +5,10 @@
 //! the path still leads to the lock is asked by the path, of course.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::platform::descriptor::Descriptor;
 use crate::platform::filesystem::{self, Folder};
 
 /// A path, its folder and its name in it.
@@ -27,7 +27,7 @@ impl Location {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (folder, name) = Folder::of(path).map_err(|error| Error::io("look at lock", path, error))?;
         let location = Self { path: path.to_owned(), folder, name };
-        location.require_fs_for_files(&location.folder)?;
+        location.require_fs_for_files(location.folder.descriptor())?;
         Ok(location)
     }
 
@@ -36,7 +36,7 @@ impl Location {
     ///
     /// # Errors
     /// `KernelFs`.
-    pub fn require_fs_for_files(&self, file: &impl AsFd) -> Result<(), Error> {
+    pub fn require_fs_for_files(&self, file: Descriptor<'_>) -> Result<(), Error> {
         match filesystem::kernel_fs(file) {
             Ok(Some(kind)) => Err(Error::KernelFs { path: self.path.clone(), kind }),
             Ok(None) | Err(_) => Ok(()),

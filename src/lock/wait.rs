@@ -6,7 +6,6 @@
 //! late grant would stay there.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::file::{self, Attempt, LockFile};
 use super::{Error, holders};
-use crate::platform::poll::{self, Event};
+use crate::platform::poll::{self, Wakeup};
 use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
 
 /// How often the path is compared with the inode that is waited on.
@@ -146,7 +145,7 @@ fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
             (waiting.on_wait)(path);
             (say_at, again) = (now + LOOK_EVERY, LEASED_AGAIN);
         }
-        let signalled = poll::readable([Some(waiting.signals.as_fd())], Some(again));
+        let signalled = poll::readable([Some(waiting.signals.descriptor())], Some(again));
         if signalled.map_err(|error| Error::io("wait for", path, error))? == [true]
             && let Some(signal) = ending_signal(waiting.signals)
         {
@@ -159,7 +158,7 @@ fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
 /// end of the thread itself is not waited for: it would hold the hand-off up.
 fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, Error> {
     let io = |error| Error::io("wait for", lock.path(), error);
-    let done = Arc::new(Event::new().map_err(io)?);
+    let done = Arc::new(Wakeup::new().map_err(io)?);
     let cancelled = Arc::new(AtomicBool::new(false));
     let interruptible = Interruptible::install().map_err(io)?;
     let (answer, answered) = sync_channel(1);
@@ -182,7 +181,7 @@ fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, E
             Err(TryRecvError::Disconnected) => return Err(io(io::Error::other("its thread panicked"))),
             Err(TryRecvError::Empty) => interruptible.interrupt(&thread),
         }
-        let _ = poll::readable([Some(done.as_fd())], Some(INTERRUPT_AGAIN));
+        let _ = poll::readable([Some(done.descriptor())], Some(INTERRUPT_AGAIN));
     };
     match stretch.map_err(io)? {
         Stretch::Granted if granted => Ok(Stretch::Granted),
@@ -209,11 +208,12 @@ fn block(lock: &LockFile, cancelled: &AtomicBool) -> Result<bool, Error> {
 }
 
 /// The main thread: waits for the helper, the deadline and signals, and looks at the path once a second.
-fn watch(lock: &LockFile, done: &Event, waiting: &mut Waiting<'_>) -> io::Result<Stretch> {
+fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<Stretch> {
     loop {
         let left = waiting.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
-        let [granted, signalled] = poll::readable([Some(done.as_fd()), Some(waiting.signals.as_fd())], Some(timeout))?;
+        let [granted, signalled] =
+            poll::readable([Some(done.descriptor()), Some(waiting.signals.descriptor())], Some(timeout))?;
         if granted {
             return Ok(Stretch::Granted);
         }

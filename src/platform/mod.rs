@@ -9,4 +9,6 @@ mod linux;
 #[cfg(all(target_os = "linux", feature = "cli"))]
 pub use linux::{children, limits, memory, sockets, spawn, stack, startup, table, terminal};
 #[cfg(target_os = "linux")]
-pub use linux::{clock, daemon, filesystem, identity, nss, ownership, pidfd, poll, proc, signals, user, watch};
+pub use linux::{
+    clock, daemon, descriptor, filesystem, identity, nss, ownership, pidfd, poll, proc, signals, user, watch,
+};

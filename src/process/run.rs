@@ -8,15 +8,15 @@
 pub mod left_behind;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use crate::platform::children::{self, Reaped};
+use crate::platform::children::{self, Ended, Reaped};
+use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{Arrived, Signal, Signals};
-use crate::platform::spawn::Start;
+use crate::platform::spawn::Launch;
 use crate::platform::table;
 use left_behind::{Counting, Rest, Role};
 
@@ -27,19 +27,10 @@ const UPKEEP_AFTER: Duration = Duration::from_millis(20);
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AT_LAST: Duration = Duration::from_millis(500);
 
-/// How COMMAND ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// With this exit code.
-    Code(u8),
-    /// By this signal.
-    Signal(i32),
-}
-
 /// What else has to be done while COMMAND runs.
 pub trait Upkeep {
     /// A descriptor that becomes readable when there is something to do.
-    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+    fn descriptor(&self) -> Option<Descriptor<'_>>;
     /// Does it; called first after 20 ms.
     fn tend(&mut self);
     /// How soon it is to be done again, whatever does or does not wake it.
@@ -62,9 +53,9 @@ impl Child {
     ///
     /// # Errors
     /// Those of `execve(2)`.
-    pub fn start(start: &Start<'_>) -> io::Result<Self> {
+    pub fn start(launch: &Launch<'_>) -> io::Result<Self> {
         children::adopt_orphans()?;
-        let pid = start.spawn()?;
+        let pid = launch.spawn()?;
         // It is our child and not reaped, so even a dead one still has its PID.
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
         // Without a handle (no descriptor left, a seccomp filter) it could not be supervised: it must not run on alone.
@@ -118,16 +109,16 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
             && (!more || !instance.find_rest(supervision))
         {
             // A hangup asks many a program to read its files again; one that dies of it was asked to end.
-            let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP as i32);
+            let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP.number());
             if more {
                 supervision.upkeep.left(&left_running());
             }
             return Ok((ended, instance.asked_to_end || hung_up));
         }
-        let mut fds = vec![supervision.signals.as_fd()];
+        let mut fds = vec![supervision.signals.descriptor()];
         let upkeep = supervision.upkeep.descriptor();
         fds.extend(upkeep);
-        fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.as_fd()));
+        fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.descriptor()));
         let timeout = next_upkeep.saturating_duration_since(Instant::now());
         let timeout = instance.look_in.map_or(timeout, |look_in| look_in.min(timeout));
         let ready = poll::any_readable(&fds, Some(timeout))?;
@@ -181,7 +172,7 @@ impl Instance {
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
-                    let _ = pidfd.send(Signal::SIGTERM as i32);
+                    let _ = pidfd.send(Signal::SIGTERM);
                 }
                 self.rest.push((identity, pidfd));
             }
@@ -229,7 +220,7 @@ impl Instance {
         let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).map(|stat| stat.group) == own_group;
         for (pid, pidfd) in self.targets() {
             if !had(pid)
-                && let Err(error) = pidfd.send(arrived.signal as i32)
+                && let Err(error) = pidfd.send(arrived.signal)
             {
                 tracing::warn!(pid, signal = %arrived.signal, %error, "cannot forward the signal");
             }
@@ -238,11 +229,11 @@ impl Instance {
 
     fn kill(&self, counting: &Counting<'_>) {
         for (_, pidfd) in self.targets() {
-            let _ = pidfd.send(Signal::SIGKILL as i32);
+            let _ = pidfd.send(Signal::SIGKILL);
         }
         for (identity, _) in rest(counting) {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
-                let _ = pidfd.send(Signal::SIGKILL as i32);
+                let _ = pidfd.send(Signal::SIGKILL);
             }
         }
     }

@@ -52,8 +52,8 @@ impl From<&Instance> for Target {
 /// How to stop it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The signal's number: SIGTERM unless told otherwise.
-    pub signal: i32,
+    /// What asks it to end: SIGTERM unless told otherwise.
+    pub signal: Signal,
     /// How long an instance may take to end before it is killed.
     pub grace: Duration,
     /// KILL at once.
@@ -64,7 +64,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { signal: Signal::SIGTERM as i32, grace: Duration::from_secs(10), force: false, protected: vec![] }
+        Self { signal: Signal::SIGTERM, grace: Duration::from_secs(10), force: false, protected: vec![] }
     }
 }
 
@@ -160,10 +160,9 @@ fn stop_within(targets: &[Target], options: &Options, guard: &Guard, room: usize
 }
 
 fn run(attempts: &mut [Attempt], options: &Options, guard: &Guard) {
-    let signal = Signal::try_from(options.signal).unwrap_or(Signal::SIGTERM);
     if !options.force {
         for attempt in &mut *attempts {
-            attempt.ask(signal);
+            attempt.ask(options.signal);
         }
         wait(living(attempts), Instant::now() + options.grace);
     }

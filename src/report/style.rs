@@ -4,7 +4,6 @@
 //! text: it masks nothing.
 
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 
@@ -79,7 +78,7 @@ pub fn write_raw(bytes: &[u8]) -> io::Result<()> {
 
 /// Whether somebody still reads stdout: `--watch` ends when its reader has gone.
 pub fn is_read() -> bool {
-    !poll::is_broken(io::stdout().as_fd())
+    !poll::is_stdout_broken()
 }
 
 /// Writes to stderr. Where nobody reads it, nothing is lost but the message.
@@ -90,7 +89,7 @@ pub fn to_stderr(text: &str) {
 /// Writes a notice to stderr only if that does not block: a full pipe that nobody reads must not keep a bot from its
 /// start.
 pub fn notice(text: &str, colour: bool) {
-    if poll::is_writable(io::stderr().as_fd()) {
+    if poll::is_stderr_writable() {
         let _ = write(&mut io::stderr().lock(), text, colour);
     }
 }

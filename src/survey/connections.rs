@@ -269,7 +269,7 @@ impl Sockets {
 
 /// The sockets of a process. One that was closed meanwhile is no reason to give up.
 fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
-    let inode = |descriptor: proc::Descriptor| socket_inode(&descriptor.target()?.to_string_lossy());
+    let inode = |descriptor: proc::OpenFile| socket_inode(&descriptor.target()?.to_string_lossy());
     Ok(proc::descriptors(pid)?.into_iter().filter_map(inode).collect())
 }
 

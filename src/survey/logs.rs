@@ -20,7 +20,7 @@ use crate::logs::tally::{By, Limits, Summary};
 use crate::logs::{Query, Source, read};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
-use crate::platform::proc::{self, Descriptor};
+use crate::platform::proc::{self, OpenFile};
 use crate::process::instance::Instance;
 use crate::process::origin::{Origin, OriginKind};
 use crate::settings::{Bot, Log};
@@ -142,7 +142,7 @@ fn written_by(process: Identity) -> Vec<PathBuf> {
     if process.is_alive() { files } else { Vec::new() }
 }
 
-fn written_file(descriptor: Descriptor) -> Option<PathBuf> {
+fn written_file(descriptor: OpenFile) -> Option<PathBuf> {
     let path = descriptor.target()?;
     let is_output = matches!(descriptor.number, 1 | 2);
     if !path.is_absolute() || !(is_output || is_called_log(&path)) {

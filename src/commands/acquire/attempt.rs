@@ -103,7 +103,7 @@ impl Attempt<'_> {
             let lock = match self.wait(deadline)? {
                 wait::Outcome::Granted(lock) => lock,
                 wait::Outcome::TimedOut => return Ok(Progress::Refused),
-                wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal as i32)),
+                wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal.number())),
             };
             let (request, deadline) = (self.request, self.deadline);
             if let Some(why) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.events)? {

@@ -1,7 +1,6 @@
 //! The variables between a holder and its bot: what COMMAND is given, and whether one that we got is to be believed.
 
 use std::ffi::OsString;
-use std::os::fd::AsRawFd;
 
 use super::request::{Mode, Request};
 use crate::base::env;
@@ -14,7 +13,7 @@ use crate::platform::identity::ancestry;
 /// What COMMAND finds in its environment.
 pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {
     let handover = hands_over(request);
-    let fd = (!request.args.close && !handover).then(|| held.descriptor().as_raw_fd().to_string().into());
+    let fd = (!request.args.close && !handover).then(|| held.descriptor().number().to_string().into());
     let mut variables = vec![
         (env::LOCK, Some(held.path().as_os_str().to_owned())),
         (env::HOLDER_PID, Some(std::process::id().to_string().into())),

@@ -26,7 +26,7 @@ pub fn hold(
         Mode::Descriptor(fd) => {
             if let Some(arrived) = ending_signal(signals) {
                 held.release();
-                return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal as i32)));
+                return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal.number())));
             }
             // From here on the shell holds it and is told so: no signal may make the answer another one.
             signals.keep_blocked();

@@ -1,6 +1,5 @@
 //! Starting a keeper.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::error::Error as AcquireError;
@@ -9,11 +8,11 @@ use crate::base::exit::Exit;
 use crate::journal::Journal;
 use crate::lock::held::Held;
 use crate::lock::keeper::{self, Errand};
-use crate::platform::children;
+use crate::platform::children::{self, Ended};
+use crate::platform::daemon;
 use crate::platform::identity::Identity;
 use crate::platform::signals::Signals;
-use crate::platform::{daemon, spawn::Start};
-use crate::process::run::Ended;
+use crate::platform::spawn::Launch;
 
 /// Starts a keeper that shares the held lock, and returns its PID once it holds it; `conflict` is the code for a lock that
 /// has not come to be held.
@@ -29,20 +28,20 @@ pub fn start_keeper(
     conflict: Exit,
 ) -> Result<i32, Error> {
     let failed = |source| Error::Io { action: "start the keeper".into(), source };
-    let (ready, say_ready) = daemon::pipe().map_err(failed)?;
+    let (awaited, ready) = daemon::pipe().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
-    let line = keeper::command_line(&program, target, held.descriptor(), say_ready.as_fd());
+    let line = keeper::command_line(&program, target, held.descriptor(), ready.descriptor());
     let journal = journal.path().map(Path::to_owned);
     let errand = Errand { lock: held.path().to_owned(), name: name.to_owned(), journal };
-    let start = Start {
+    let launch = Launch {
         argv: &line,
         env: &errand.variables(),
         mask: signals.original_mask(),
-        inherit: &[held.descriptor(), say_ready.as_fd()],
+        inherit: &[held.descriptor(), ready.descriptor()],
     };
-    let pid = start.spawn().map_err(failed)?;
-    drop(say_ready);
-    if daemon::is_ready(ready) {
+    let pid = launch.spawn().map_err(failed)?;
+    drop(ready);
+    if awaited.comes() {
         return Ok(pid);
     }
     let ended = children::wait_for(pid);

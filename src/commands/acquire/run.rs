@@ -1,7 +1,6 @@
 //! Running COMMAND: as a child under the lock, again and again, in our place, or without the lock.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,13 +16,15 @@ use crate::lock::wait::ending_signal;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::process::ProcessView;
+use crate::platform::children::Ended;
+use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::Identity;
 use crate::platform::poll;
-use crate::platform::signals::{SigSet, Signals};
-use crate::platform::spawn::Start;
+use crate::platform::signals::{Mask, Signals};
+use crate::platform::spawn::Launch;
 use crate::platform::watch::Watch;
 use crate::process::run::left_behind::Counting;
-use crate::process::run::{self, Child, Ended, Supervision, Upkeep};
+use crate::process::run::{self, Child, Supervision, Upkeep};
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
@@ -103,13 +104,13 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
         holding.release();
     }
     let descriptor = holding.held.as_ref().filter(|_| !request.args.close).map(Held::descriptor);
-    let start = Start {
+    let launch = Launch {
         argv: request.command(),
         env: &environment,
         mask: signals.original_mask(),
         inherit: descriptor.as_slice(),
     };
-    let child = Child::start(&start).map_err(|error| cannot_run(request, error))?;
+    let child = Child::start(&launch).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
     request.story.taken(child.identity().pid);
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
@@ -168,18 +169,17 @@ impl Holding<'_> {
 
     /// Waits before a restart; a signal that asks to end ends it.
     fn pause(&mut self, signals: &Signals, pause: Duration) -> Result<Option<i32>, Error> {
-        use std::os::fd::AsFd;
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
             }
-            let fds = [Some(signals.as_fd()), self.descriptor()];
+            let fds = [Some(signals.descriptor()), self.descriptor()];
             let [_, changed] = poll::readable(fds, Some(left))
                 .map_err(|source| Error::Io { action: "wait before the restart".into(), source })?;
             if let Some(arrived) = ending_signal(signals) {
-                return Ok(Some(arrived.signal as i32));
+                return Ok(Some(arrived.signal.number()));
             }
             if changed {
                 self.tend();
@@ -189,9 +189,8 @@ impl Holding<'_> {
 }
 
 impl Upkeep for Holding<'_> {
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        use std::os::fd::AsFd;
-        Some(self.held.as_ref()?.watch()?.as_fd())
+    fn descriptor(&self) -> Option<Descriptor<'_>> {
+        Some(self.held.as_ref()?.watch()?.descriptor())
     }
 
     fn tend(&mut self) {
@@ -246,7 +245,7 @@ impl Drop for Holding<'_> {
 pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let environment = environment::for_command(request, &held);
-    let start = Start {
+    let launch = Launch {
         argv: request.command(),
         env: &environment,
         mask: signals.original_mask(),
@@ -255,7 +254,7 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
     // Behind the exec nobody is left to write it down; the lock is held already.
     request.story.taken(own()?.pid);
     request.story.tell();
-    let error = start.exec();
+    let error = launch.exec();
     held.release();
     request.story.released();
     Err(cannot_run(request, error))
@@ -273,9 +272,8 @@ pub fn without_lock(
         return Ok(AcquireOutcome::HeldForUs);
     }
     enter_folder(request)?;
-    let start = Start { argv: request.command(), env, mask: SigSet::empty(), inherit: &[] };
-    let mask = SigSet::thread_get_mask().unwrap_or(SigSet::empty());
-    Err(cannot_run(request, Start { mask, ..start }.exec()))
+    let launch = Launch { argv: request.command(), env, mask: Mask::present(), inherit: &[] };
+    Err(cannot_run(request, launch.exec()))
 }
 
 /// A command of the file runs in its bot's folder; one that was typed runs where it was typed.

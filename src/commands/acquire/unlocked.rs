@@ -11,7 +11,6 @@
 //! starts over. Two who wait for the same holder would else be each other's predecessors for ever.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -261,9 +260,10 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) ->
         let Some(pidfd) = Pidfd::open(instance)? else { continue };
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let [signalled, ended] = poll::readable([Some(signals.as_fd()), Some(pidfd.as_fd())], Some(left))?;
+            let [signalled, ended] =
+                poll::readable([Some(signals.descriptor()), Some(pidfd.descriptor())], Some(left))?;
             if signalled && let Some(arrived) = ending_signal(signals) {
-                return Ok(Some(arrived.signal as i32));
+                return Ok(Some(arrived.signal.number()));
             }
             if ended || deadline <= Instant::now() {
                 break;

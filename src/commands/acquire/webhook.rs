@@ -4,7 +4,6 @@
 //! reach is a warning, or with `--require-telegram` an error. Telegram is asked by a thread of its own, so that a signal
 //! ends `acquire` at once and not only after the last time-out.
 
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -18,7 +17,7 @@ use crate::base::secret::Token;
 use crate::http::client::Route;
 use crate::lock::wait::ending_signal;
 use crate::outcome::events::{Events, Notice};
-use crate::platform::poll::{self, Event};
+use crate::platform::poll::{self, Wakeup};
 use crate::platform::signals::Signals;
 use crate::settings::Settings;
 use crate::telegram::api::{Client, TIMEOUT};
@@ -93,7 +92,7 @@ impl Errand {
     pub fn run(self, signals: Option<&Signals>, events: &mut dyn Events) -> Result<End, Error> {
         let io = |source| Error::Io { action: "wait for Telegram".into(), source };
         let required = self.required;
-        let event = Arc::new(Event::new().map_err(io)?);
+        let event = Arc::new(Wakeup::new().map_err(io)?);
         let (send, words) = mpsc::channel();
         let raised = Arc::clone(&event);
         thread::Builder::new()
@@ -104,9 +103,10 @@ impl Errand {
             })
             .map_err(io)?;
         let result = loop {
-            let [signalled, _] = poll::readable([signals.map(AsFd::as_fd), Some(event.as_fd())], None).map_err(io)?;
+            let [signalled, _] =
+                poll::readable([signals.map(Signals::descriptor), Some(event.descriptor())], None).map_err(io)?;
             if signalled && let Some(arrived) = signals.and_then(ending_signal) {
-                return Ok(End::Signal(arrived.signal as i32));
+                return Ok(End::Signal(arrived.signal.number()));
             }
             event.lower();
             if let Some(result) = listen(&words, events) {
@@ -116,7 +116,7 @@ impl Errand {
         judge(result, required, events)
     }
 
-    fn ask(&self, send: &Sender<Word>, event: &Event) -> Result<Found, errors::Error> {
+    fn ask(&self, send: &Sender<Word>, event: &Wakeup) -> Result<Found, errors::Error> {
         let route = Route { timeout: self.timeout, ca_file: self.ca_file.as_deref(), vars: &self.vars };
         let client = Client::new(&self.api_url, &self.token, route)?;
         let on_retry = &mut |error: &errors::Error, after| tell(send, event, Word::Retry(error.clone(), after));
@@ -133,7 +133,7 @@ impl Errand {
     }
 }
 
-fn tell(send: &Sender<Word>, event: &Event, word: Word) {
+fn tell(send: &Sender<Word>, event: &Wakeup, word: Word) {
     // A signal has ended the wait: nobody listens any more.
     let _ = send.send(word);
     event.raise();

@@ -18,7 +18,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,6 +35,7 @@ use crate::outcome::events::Events;
 use crate::outcome::lock::LockView;
 use crate::outcome::status::{Polling, StatusOutcome, Watched};
 
+use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -221,9 +221,13 @@ impl Wakers {
     }
 
     /// The signals first.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let watch = self.watch.as_ref().map(AsFd::as_fd);
-        [self.signals.as_fd()].into_iter().chain(watch).chain(self.pidfds.values().map(AsFd::as_fd)).collect()
+    fn descriptors(&self) -> Vec<Descriptor<'_>> {
+        let watch = self.watch.as_ref().map(Watch::descriptor);
+        [self.signals.descriptor()]
+            .into_iter()
+            .chain(watch)
+            .chain(self.pidfds.values().map(Pidfd::descriptor))
+            .collect()
     }
 
     fn wait(&mut self, next: Instant, events: &mut dyn Events) -> io::Result<Woken> {
@@ -268,7 +272,7 @@ impl Wakers {
                     self.signals.stop_ourselves();
                     woken = Some(Woken::Redraw);
                 }
-                signal => return Some(Woken::Signal(signal as i32)),
+                signal => return Some(Woken::Signal(signal.number())),
             }
         }
         woken

@@ -6,7 +6,14 @@ use nix::sys::prctl;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 
-use crate::process::run::Ended;
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(u8),
+    /// By the signal of this number.
+    Signal(i32),
+}
 
 /// What a look at the children found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! What a background process does first, and the pipe on which it says that it is ready.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 
 use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::descriptor::{self, Descriptor};
 
 /// Leaves session and terminal, folder and standard streams of whoever started us: nothing waits for our end of a pipe
 /// (`$(solobot acquire --pid $$)`), and no file system is kept busy.
@@ -30,9 +32,9 @@ pub fn detach() -> io::Result<()> {
 ///
 /// # Safety
 /// Nothing in this process may own another descriptor.
-pub unsafe fn close_others(keep: &[RawFd]) -> io::Result<()> {
+pub unsafe fn close_others(keep: &[i32]) -> io::Result<()> {
     // Collected first, so that the folder's own descriptor is closed before its number is met.
-    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|fd| *fd > 2 && !keep.contains(fd))
         .collect();
@@ -42,38 +44,53 @@ pub unsafe fn close_others(keep: &[RawFd]) -> io::Result<()> {
     Ok(())
 }
 
-/// A pipe: the end to read from, the end to write to.
+/// The end of a pipe on which somebody waits for a background process.
+#[derive(Debug)]
+pub struct Awaited(OwnedFd);
+
+/// The end on which that process says that it is ready.
+#[derive(Debug)]
+pub struct Readiness(File);
+
+/// Both ends of a new pipe; a child inherits neither unless it is passed on.
 ///
 /// # Errors
 /// EMFILE.
-pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+pub fn pipe() -> io::Result<(Awaited, Readiness)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    Ok((Awaited(read), Readiness(File::from(write))))
 }
 
-/// Waits until the other end wrote a byte: `true`, or is closed without: `false`.
-pub fn is_ready(fd: OwnedFd) -> bool {
-    File::from(fd).read_exact(&mut [0]).is_ok()
+impl Awaited {
+    /// Waits until it is said; `false` if the other end was closed without.
+    pub fn comes(self) -> bool {
+        File::from(self.0).read_exact(&mut [0]).is_ok()
+    }
 }
 
-/// Writes that byte.
-///
-/// # Errors
-/// EPIPE: nobody waits any more.
-pub fn say_ready(fd: OwnedFd) -> io::Result<()> {
-    use std::io::Write;
-    File::from(fd).write_all(b"1")
-}
+impl Readiness {
+    /// Takes over the end that was inherited under this number.
+    ///
+    /// # Errors
+    /// EBADF if it is not open.
+    ///
+    /// # Safety
+    /// Nothing else in this process may own `number`.
+    pub unsafe fn inherited(number: i32) -> io::Result<Self> {
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { descriptor::inherited(number) }.map(Self)
+    }
 
-/// Takes over a descriptor that was inherited for this purpose.
-///
-/// # Errors
-/// EBADF if it is not open.
-///
-/// # Safety
-/// Nothing else in this process may own `fd`.
-pub unsafe fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: borrowed only to ask whether it is open.
-    nix::fcntl::fcntl(unsafe { BorrowedFd::borrow_raw(fd) }, nix::fcntl::FcntlArg::F_GETFD)?;
-    // SAFETY: open, as just asked, and by the caller's promise ours alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    /// For the process that is to inherit it.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::of(&self.0)
+    }
+
+    /// Says it.
+    ///
+    /// # Errors
+    /// EPIPE: nobody waits any more.
+    pub fn say(mut self) -> io::Result<()> {
+        self.0.write_all(b"1")
+    }
 }

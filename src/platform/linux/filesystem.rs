@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -14,7 +14,8 @@ use nix::sys::statfs::{self, FsType};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::retry_on_intr;
 
-use super::signals::{Ignored, Signal};
+use super::descriptor::Descriptor;
+use super::signals::Ignored;
 use super::user;
 
 /// Mode bit: only owners may remove or rename entries.
@@ -96,8 +97,8 @@ const KERNEL: &[(i64, &str)] = &[
 ///
 /// # Errors
 /// Those of `fstatfs(2)`.
-pub fn kernel_fs(file: &impl AsFd) -> io::Result<Option<&'static str>> {
-    Ok(named_in(KERNEL, statfs::fstatfs(file)?.filesystem_type()))
+pub fn kernel_fs(file: Descriptor<'_>) -> io::Result<Option<&'static str>> {
+    Ok(named_in(KERNEL, statfs::fstatfs(file.fd())?.filesystem_type()))
 }
 
 fn named_in(table: &[(i64, &'static str)], kind: FsType) -> Option<&'static str> {
@@ -218,18 +219,17 @@ impl Folder {
         }
     }
 
+    /// To ask what file system it lies on.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::of(&self.0)
+    }
+
     /// Its owner, its mode.
     ///
     /// # Errors
     /// Those of `fstat(2)`.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.0.metadata()
-    }
-}
-
-impl AsFd for Folder {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 
@@ -315,7 +315,7 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// EMFILE.
-pub fn renumber(file: &File, lowest: RawFd) -> io::Result<File> {
+pub fn renumber(file: &File, lowest: i32) -> io::Result<File> {
     let above = |lowest| fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest));
     let number = above(lowest).or_else(|_| above(3))?;
     // SAFETY: fcntl just made this descriptor for us.
@@ -351,7 +351,7 @@ pub fn is_writable(file: &File) -> bool {
 /// Those of `fcntl(2)`: EACCES for a file of another user, EINVAL on a file system without leases.
 pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
     // Whoever breaks the lease has SIGIO sent to us, which would be our end.
-    let _ignored = Ignored::signal(Signal::SIGIO)?;
+    let _ignored = Ignored::signal(nix::sys::signal::Signal::SIGIO)?;
     // SAFETY: F_SETLEASE takes a plain number and touches no memory of ours; `file` is open.
     let lease = |kind: libc::c_int| match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) } {
         0 => Ok(()),
@@ -415,8 +415,8 @@ mod tests {
         assert_eq!(named_in(NETWORK, FsType(0x6969)), Some("NFS"));
         assert_eq!(named_in(NETWORK, FsType(0xEF53)), None);
         let file = File::open("/proc/self/stat").unwrap();
-        assert_eq!((network_fs(&file).unwrap(), kernel_fs(&file).unwrap()), (None, Some("procfs")));
-        assert_eq!(kernel_fs(&Folder::of(Path::new("l")).unwrap().0).unwrap(), None);
+        assert_eq!((network_fs(&file).unwrap(), kernel_fs(Descriptor::of(&file)).unwrap()), (None, Some("procfs")));
+        assert_eq!(kernel_fs(Folder::of(Path::new("l")).unwrap().0.descriptor()).unwrap(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod children;
 pub mod clock;
 pub mod daemon;
+pub mod descriptor;
 pub mod filesystem;
 pub mod identity;
 #[cfg(feature = "cli")]

@@ -1,13 +1,15 @@
 //! Handles on processes: a [`Pidfd`] never means another process, whatever happens to the PID.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use crate::platform::identity::Identity;
-use crate::platform::poll;
+use super::descriptor::Descriptor;
+use super::identity::Identity;
+use super::poll;
+use super::signals::Signal;
 
 /// A handle on one process; readable (for `poll`) once it has ended.
 #[derive(Debug)]
@@ -36,12 +38,13 @@ impl Pidfd {
         Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
     }
 
-    /// Sends a signal by number; `Ok(false)` if the process has gone.
+    /// Sends a signal; `Ok(false)` if the process has gone.
     ///
     /// # Errors
-    /// EPERM, EINVAL for a number that is no named signal.
-    pub fn send(&self, signal: i32) -> io::Result<bool> {
-        let signal = Signal::from_named_raw(signal).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    /// EPERM.
+    pub fn send(&self, signal: Signal) -> io::Result<bool> {
+        let signal = rustix::process::Signal::from_named_raw(signal.number())
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         match pidfd_send_signal(&self.0, signal) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::SRCH) => Ok(false),
@@ -49,9 +52,14 @@ impl Pidfd {
         }
     }
 
+    /// Readable once the process has ended.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::borrow(&self.0)
+    }
+
     /// Whether the process has ended (a zombie has); waits up to `timeout` for it.
     pub fn has_ended(&self, timeout: Duration) -> bool {
-        poll::readable([Some(self.as_fd())], Some(timeout)).is_ok_and(|[ended]| ended)
+        poll::readable([Some(self.descriptor())], Some(timeout)).is_ok_and(|[ended]| ended)
     }
 }
 
@@ -59,10 +67,4 @@ impl Pidfd {
 pub fn lacks_room(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
-}
-
-impl AsFd for Pidfd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }

@@ -1,22 +1,24 @@
 //! Waiting for several descriptors at once.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::descriptor::Descriptor;
+
 /// Waits until one of `fds` is readable or `timeout` has passed (`None`: for ever). Says of each whether it is readable
 /// (or broken, so that reading it tells). An interruption by a signal is no wake-up.
 ///
 /// # Errors
 /// Those of `poll(2)`, EINTR excepted.
-pub fn readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Option<Duration>) -> io::Result<[bool; N]> {
-    let present: Vec<(usize, BorrowedFd<'_>)> =
+pub fn readable<const N: usize>(fds: [Option<Descriptor<'_>>; N], timeout: Option<Duration>) -> io::Result<[bool; N]> {
+    let present: Vec<(usize, Descriptor<'_>)> =
         fds.iter().enumerate().filter_map(|(index, fd)| fd.map(|fd| (index, fd))).collect();
-    let list: Vec<BorrowedFd<'_>> = present.iter().map(|&(_, fd)| fd).collect();
+    let list: Vec<Descriptor<'_>> = present.iter().map(|&(_, fd)| fd).collect();
     let mut answer = [false; N];
     for index in any_readable(&list, timeout)? {
         answer[present[index].0] = true;
@@ -28,9 +30,9 @@ pub fn readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Optio
 ///
 /// # Errors
 /// Those of `poll(2)`, EINTR excepted.
-pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
+pub fn any_readable(fds: &[Descriptor<'_>], timeout: Option<Duration>) -> io::Result<Vec<usize>> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let mut list: Vec<PollFd<'_>> = fds.iter().map(|&fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+    let mut list: Vec<PollFd<'_>> = fds.iter().map(|&fd| PollFd::new(fd.fd(), PollFlags::POLLIN)).collect();
     loop {
         match poll(&mut list, poll_timeout(deadline)) {
             Ok(_) => break,
@@ -41,15 +43,17 @@ pub fn any_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Re
     Ok((0..list.len()).filter(|&index| list[index].any() == Some(true)).collect())
 }
 
-/// Whether a write of up to 4 KiB would not block now (`PIPE_BUF` of a pipe; always true for a file).
-pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
-    let mut list = [PollFd::new(fd, PollFlags::POLLOUT)];
+/// Whether a write of up to 4 KiB to stderr would not block now (`PIPE_BUF` of a pipe; always true for a file).
+pub fn is_stderr_writable() -> bool {
+    let stderr = io::stderr();
+    let mut list = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
     poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].any() == Some(true)
 }
 
-/// Whether the other end of a pipe or socket has gone.
-pub fn is_broken(fd: BorrowedFd<'_>) -> bool {
-    let mut list = [PollFd::new(fd, PollFlags::empty())];
+/// Whether the other end of stdout, a pipe or a socket, has gone.
+pub fn is_stdout_broken() -> bool {
+    let stdout = io::stdout();
+    let mut list = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
     poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].revents().is_some_and(|events| events.intersects(gone))
 }
@@ -64,9 +68,9 @@ fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
 
 /// A descriptor that one thread raises and another one polls (`eventfd(2)`).
 #[derive(Debug)]
-pub struct Event(std::os::fd::OwnedFd);
+pub struct Wakeup(OwnedFd);
 
-impl Event {
+impl Wakeup {
     /// A new one, not raised.
     ///
     /// # Errors
@@ -86,10 +90,9 @@ impl Event {
         // It fails when it is not raised.
         let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
-}
 
-impl std::os::fd::AsFd for Event {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    /// Readable while it is raised.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::borrow(&self.0)
     }
 }

@@ -320,14 +320,14 @@ pub fn name(pid: i32) -> Option<String> {
 
 /// A descriptor of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Descriptor {
+pub struct OpenFile {
     /// The process.
     pub pid: i32,
     /// Its number there.
     pub number: i32,
 }
 
-impl Descriptor {
+impl OpenFile {
     /// A path that leads to what it is open on, whatever stands at that one's own path by now.
     pub fn path(self) -> PathBuf {
         format!("/proc/{}/fd/{}", self.pid, self.number).into()
@@ -361,19 +361,19 @@ pub fn living_thread(pid: i32) -> Option<i32> {
 ///
 /// # Errors
 /// They are another user's, or the process has ended.
-pub fn descriptors(pid: i32) -> io::Result<Vec<Descriptor>> {
+pub fn descriptors(pid: i32) -> io::Result<Vec<OpenFile>> {
     let all = descriptors_of_thread(pid)?;
     // Nobody else is asked for another thread: this is done for every process that may hold a lock.
     let thread = all.is_empty().then(|| living_thread(pid)).flatten();
     thread.map_or(Ok(all), descriptors_of_thread)
 }
 
-fn descriptors_of_thread(pid: i32) -> io::Result<Vec<Descriptor>> {
+fn descriptors_of_thread(pid: i32) -> io::Result<Vec<OpenFile>> {
     let folder = rustix::fs::open(
         format!("/proc/{pid}/fd"),
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
     // The names are numbers, as those of processes are.
-    Ok(pids(folder.as_fd())?.into_iter().map(|number| Descriptor { pid, number }).collect())
+    Ok(pids(folder.as_fd())?.into_iter().map(|number| OpenFile { pid, number }).collect())
 }

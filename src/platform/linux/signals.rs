@@ -2,39 +2,86 @@
 //! the signal that ended COMMAND.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigmaskHow, raise, sigaction};
-pub use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal as Known, raise, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::descriptor::Descriptor;
+
+/// A signal that has a name; numbers differ between platforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal(Known);
+
+#[expect(missing_docs, reason = "signal(7) says what each means")]
+impl Signal {
+    pub const SIGHUP: Self = Self(Known::SIGHUP);
+    pub const SIGINT: Self = Self(Known::SIGINT);
+    pub const SIGQUIT: Self = Self(Known::SIGQUIT);
+    pub const SIGKILL: Self = Self(Known::SIGKILL);
+    pub const SIGTERM: Self = Self(Known::SIGTERM);
+    pub const SIGCHLD: Self = Self(Known::SIGCHLD);
+    pub const SIGCONT: Self = Self(Known::SIGCONT);
+    pub const SIGSTOP: Self = Self(Known::SIGSTOP);
+    pub const SIGTSTP: Self = Self(Known::SIGTSTP);
+    pub const SIGWINCH: Self = Self(Known::SIGWINCH);
+}
+
+impl Signal {
+    /// As `kill -l` numbers them.
+    pub fn number(self) -> i32 {
+        self.0 as i32
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// The signals that a program finds blocked when it starts.
+#[derive(Debug, Clone, Copy)]
+pub struct Mask(SigSet);
+
+impl Mask {
+    /// That of this thread.
+    pub fn present() -> Self {
+        Self(SigSet::thread_get_mask().unwrap_or(SigSet::empty()))
+    }
+
+    pub(super) fn signals(&self) -> &SigSet {
+        &self.0
+    }
+}
 
 /// `SI_KERNEL`: the kernel sent the signal, as the terminal does on Ctrl-C (`sigaction(2)`).
 const SI_KERNEL: i32 = 0x80;
 
 /// Signals that ask something of COMMAND; TTIN and TTOU keep their default and stop solobot beside it.
-const ASKING: [Signal; 14] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGALRM,
-    Signal::SIGVTALRM,
-    Signal::SIGPROF,
-    Signal::SIGWINCH,
-    Signal::SIGIO,
-    Signal::SIGPWR,
-    Signal::SIGCONT,
-    Signal::SIGTSTP,
+const ASKING: [Known; 14] = [
+    Known::SIGHUP,
+    Known::SIGINT,
+    Known::SIGQUIT,
+    Known::SIGTERM,
+    Known::SIGUSR1,
+    Known::SIGUSR2,
+    Known::SIGALRM,
+    Known::SIGVTALRM,
+    Known::SIGPROF,
+    Known::SIGWINCH,
+    Known::SIGIO,
+    Known::SIGPWR,
+    Known::SIGCONT,
+    Known::SIGTSTP,
 ];
 
 /// One signal that arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {
-    /// Its number.
+    /// Which one.
     pub signal: Signal,
     /// The terminal sent it: then the whole foreground group has it already.
     pub from_terminal: bool,
@@ -55,9 +102,9 @@ impl Signals {
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
     pub fn block() -> io::Result<Self> {
-        set_handler(Signal::SIGCHLD, SigHandler::SigDfl)?;
+        set_handler(Known::SIGCHLD, SigHandler::SigDfl)?;
         let mut set = SigSet::empty();
-        set.add(Signal::SIGCHLD);
+        set.add(Known::SIGCHLD);
         for signal in ASKING {
             if !is_ignored(signal) {
                 set.add(signal);
@@ -83,13 +130,18 @@ impl Signals {
     /// The next signal that arrived, if any.
     pub fn take(&self) -> Option<Arrived> {
         let info = self.fd.read_signal().ok()??;
-        let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;
+        let signal = Signal(Known::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?);
         Some(Arrived { signal, from_terminal: info.ssi_code == SI_KERNEL })
     }
 
     /// The mask from before, for COMMAND.
-    pub fn original_mask(&self) -> SigSet {
-        self.before
+    pub fn original_mask(&self) -> Mask {
+        Mask(self.before)
+    }
+
+    /// Readable when one has arrived.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::borrow(&self.fd)
     }
 
     /// Leaves them blocked when this is dropped: the process ends now, and how has been decided.
@@ -101,9 +153,9 @@ impl Signals {
     /// process group, as the kernel decides).
     pub fn stop_ourselves(&self) {
         let mut stop = SigSet::empty();
-        stop.add(Signal::SIGTSTP);
+        stop.add(Known::SIGTSTP);
         // Raised while blocked it is pending; unblocked it takes effect at once.
-        let _ = raise(Signal::SIGTSTP);
+        let _ = raise(Known::SIGTSTP);
         let _ = stop.thread_unblock();
         let _ = stop.thread_block();
     }
@@ -114,12 +166,6 @@ impl Drop for Signals {
         if !self.stay_blocked.get() {
             let _ = self.before.thread_set_mask();
         }
-    }
-}
-
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 }
 
@@ -136,36 +182,35 @@ impl Interruptible {
     /// # Errors
     /// Those of `sigaction(2)`.
     pub fn install() -> io::Result<Self> {
-        set_handler(Signal::SIGURG, SigHandler::Handler(interrupt)).map(Self)
+        set_handler(Known::SIGURG, SigHandler::Handler(interrupt)).map(Self)
     }
 
     /// Interrupts `thread` once; it may not be in its system call yet, so call it until the thread has ended.
     pub fn interrupt<T>(&self, thread: &std::thread::JoinHandle<T>) {
-        use nix::sys::pthread::{Pthread, pthread_kill};
         use std::os::unix::thread::JoinHandleExt;
-        #[allow(clippy::unnecessary_cast, reason = "for the C library of musl it is a pointer, for std a number")]
-        let id = thread.as_pthread_t() as Pthread;
-        let _ = pthread_kill(id, Signal::SIGURG);
+        // A number with glibc, a pointer with musl: what the two crates say of it differs there.
+        let id = thread.as_pthread_t() as nix::libc::pthread_t;
+        let _ = nix::sys::pthread::pthread_kill(id, Known::SIGURG);
     }
 }
 
 impl Drop for Interruptible {
     fn drop(&mut self) {
         // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
-        let _ = unsafe { sigaction(Signal::SIGURG, &self.0) };
+        let _ = unsafe { sigaction(Known::SIGURG, &self.0) };
     }
 }
 
 /// A signal that is ignored while this lives.
 #[derive(Debug)]
-pub struct Ignored(Signal, SigAction);
+pub(super) struct Ignored(Known, SigAction);
 
 impl Ignored {
     /// Begins to ignore it.
     ///
     /// # Errors
     /// Those of `sigaction(2)`.
-    pub fn signal(signal: Signal) -> io::Result<Self> {
+    pub(super) fn signal(signal: Known) -> io::Result<Self> {
         Ok(Self(signal, set_handler(signal, SigHandler::SigIgn)?))
     }
 }
@@ -183,21 +228,21 @@ impl Drop for Ignored {
 ///
 /// # Errors
 /// A sentence that names the forms.
-pub fn parse_signal(text: &str) -> Result<i32, String> {
+pub fn parse_signal(text: &str) -> Result<Signal, String> {
     let name = text.trim().to_ascii_uppercase();
     let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    let by_number = || Signal::try_from(text.trim().parse::<i32>().ok()?).ok();
-    name.parse::<Signal>()
+    let by_number = || Known::try_from(text.trim().parse::<i32>().ok()?).ok();
+    name.parse::<Known>()
         .ok()
         .or_else(by_number)
-        .map(|signal| signal as i32)
+        .map(Signal)
         .ok_or_else(|| format!("`{text}` is no signal: use TERM, INT, HUP, or a number from 1 to 31"))
 }
 
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for
 /// PID 1 of a namespace, or a signal whose default is to be ignored.
 pub fn die_of(signal: i32) {
-    let Ok(signal) = Signal::try_from(signal) else { return };
+    let Ok(signal) = Known::try_from(signal) else { return };
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // Where `core_pattern` names a program, as systemd-coredump and apport make it, the limit is not asked (`core(5)`).
     let _ = nix::sys::prctl::set_dumpable(false);
@@ -213,18 +258,18 @@ pub fn die_of(signal: i32) {
 /// # Errors
 /// Those of `sigaction(2)`.
 pub fn ignore_terminal() -> io::Result<()> {
-    for signal in [Signal::SIGHUP, Signal::SIGTTIN, Signal::SIGTTOU] {
+    for signal in [Known::SIGHUP, Known::SIGTTIN, Known::SIGTTOU] {
         set_handler(signal, SigHandler::SigIgn)?;
     }
     Ok(())
 }
 
-pub(super) fn set_handler(signal: Signal, handler: SigHandler) -> io::Result<SigAction> {
+pub(super) fn set_handler(signal: Known, handler: SigHandler) -> io::Result<SigAction> {
     // SAFETY: the handlers that are passed are SIG_DFL, SIG_IGN and a function that does nothing.
     Ok(unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }?)
 }
 
-pub(super) fn is_ignored(signal: Signal) -> bool {
+pub(super) fn is_ignored(signal: Known) -> bool {
     let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
     // SAFETY: with a null new action the call only writes the present one into `action`, which has its size; zeroed
     // memory is a valid `sigaction`. nix can only exchange actions, which would leave a gap.

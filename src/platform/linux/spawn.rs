@@ -5,31 +5,31 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
-use nix::sys::signal::SigSet;
 use nix::unistd::execvpe;
 
+use super::descriptor::Descriptor;
+use super::signals::Mask;
 use super::startup;
 
 /// What to start: command line, environment, descriptors to inherit.
 #[derive(Debug)]
-pub struct Start<'a> {
+pub struct Launch<'a> {
     /// Program (looked up in PATH if it has no slash) and arguments.
     pub argv: &'a [OsString],
     /// Variables to set (or, with `None`, to unset) on top of our own environment.
     pub env: &'a [(&'a str, Option<OsString>)],
     /// The signal mask it starts with.
-    pub mask: SigSet,
+    pub mask: Mask,
     /// Descriptors that it inherits under the same numbers.
-    pub inherit: &'a [BorrowedFd<'a>],
+    pub inherit: &'a [Descriptor<'a>],
 }
 
-impl Start<'_> {
+impl Launch<'_> {
     /// Starts it as a child and returns its PID.
     ///
     /// # Errors
@@ -38,12 +38,12 @@ impl Start<'_> {
         let (argv, envp) = (self.argv()?, self.envp()?);
         let mut attr = PosixSpawnAttr::init()?;
         attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
-        attr.set_sigmask(&self.mask)?;
+        attr.set_sigmask(self.mask.signals())?;
         attr.set_sigdefault(&startup::to_default())?;
         let mut actions = PosixSpawnFileActions::init()?;
         for fd in self.inherit {
             // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
-            actions.add_dup2(fd.as_raw_fd(), fd.as_raw_fd())?;
+            actions.add_dup2(fd.number(), fd.number())?;
         }
         Ok(posix_spawnp(&argv[0], &actions, &attr, &argv, &envp)?.as_raw())
     }
@@ -59,9 +59,9 @@ impl Start<'_> {
     fn try_exec(&self) -> io::Result<std::convert::Infallible> {
         let (argv, envp) = (self.argv()?, self.envp()?);
         for fd in self.inherit {
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            fcntl(fd.fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        startup::restore(&self.mask)?;
+        startup::restore(self.mask)?;
         Ok(execvpe(&argv[0], &argv, &envp)?)
     }
 

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::signal::SigHandler;
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 
-use super::signals::{SigSet, Signal, is_ignored, set_handler};
+use super::signals::{Mask, is_ignored, set_handler};
 
 /// Opens `/dev/null` for every standard stream that is closed, as Rust's runtime would: else the first file to be opened
 /// would become stdin, stdout or stderr.
@@ -47,9 +47,9 @@ pub(super) fn to_default() -> SigSet {
 }
 
 /// Restores for ourselves what a program that replaces us must find: the mask, and SIGPIPE's disposition.
-pub(super) fn restore(mask: &SigSet) -> io::Result<()> {
+pub(super) fn restore(mask: Mask) -> io::Result<()> {
     for signal in &to_default() {
         set_handler(signal, SigHandler::SigDfl)?;
     }
-    Ok(mask.thread_set_mask()?)
+    Ok(mask.signals().thread_set_mask()?)
 }

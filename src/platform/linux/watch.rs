@@ -1,11 +1,14 @@
 //! Being woken when a file changes (`inotify(7)`).
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+use super::descriptor::Descriptor;
 
 /// Watches files; its descriptor is readable when something happened to one of them.
 #[derive(Debug)]
@@ -47,6 +50,14 @@ impl Watch {
             flags |= AddWatchFlags::IN_CLOSE_WRITE;
         }
         Ok(WatchId(self.0.add_watch(path, flags)?))
+    }
+
+    /// The same for a file that is open, whatever its path names by now.
+    ///
+    /// # Errors
+    /// As [`Watch::add`].
+    pub fn add_open(&self, file: &File, opens: bool) -> io::Result<WatchId> {
+        self.add(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), opens)
     }
 
     /// Watches a folder for its own renaming and removal.
@@ -97,10 +108,9 @@ impl Watch {
         }
         happened
     }
-}
 
-impl AsFd for Watch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    /// Readable when something has happened since the last [`Watch::take`].
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::borrow(&self.0)
     }
 }

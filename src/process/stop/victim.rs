@@ -1,7 +1,6 @@
 //! One process to stop, held by its pidfd.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 use crate::platform::pidfd::{Pidfd, lacks_room};
@@ -51,7 +50,7 @@ impl Victim {
 
     /// Sends a signal to exactly this process; `Ok(false)` if it has gone.
     pub fn send(&self, signal: Signal) -> io::Result<bool> {
-        self.pidfd.send(signal as i32)
+        self.pidfd.send(signal)
     }
 }
 
@@ -63,7 +62,7 @@ pub fn wait(mut victims: Vec<&mut Victim>, deadline: Instant) {
             return;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let fds: Vec<_> = victims.iter().map(|victim| victim.pidfd.as_fd()).collect();
+        let fds: Vec<_> = victims.iter().map(|victim| victim.pidfd.descriptor()).collect();
         let Ok(ended) = poll::any_readable(&fds, Some(left)) else { return };
         for at in ended {
             victims[at].is_alive = false;

@@ -1,0 +1,56 @@
+//! What is open, borrowed from its owner: to wait for it, or to pass it on.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// An open descriptor of ours, as long as its owner lives.
+#[derive(Debug, Clone, Copy)]
+pub struct Descriptor<'a>(BorrowedFd<'a>);
+
+impl<'a> Descriptor<'a> {
+    /// That of a file.
+    pub fn of(file: &'a File) -> Self {
+        Self(file.as_fd())
+    }
+
+    pub(super) fn borrow(owner: &'a impl AsFd) -> Self {
+        Self(owner.as_fd())
+    }
+
+    pub(super) fn fd(self) -> BorrowedFd<'a> {
+        self.0
+    }
+
+    /// Its number, under which a program that inherits it finds it.
+    pub fn number(self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Takes over a descriptor that was inherited for this purpose.
+///
+/// # Errors
+/// EBADF if it is not open.
+///
+/// # Safety
+/// Nothing else in this process may own `number`.
+pub unsafe fn inherited(number: i32) -> io::Result<File> {
+    // SAFETY: borrowed only to ask whether it is open.
+    nix::fcntl::fcntl(unsafe { BorrowedFd::borrow_raw(number) }, nix::fcntl::FcntlArg::F_GETFD)?;
+    // SAFETY: open, as just asked, and by the caller's promise ours alone.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+/// A duplicate of a descriptor that whoever started us opened, and that stays his: it shares the open file description.
+///
+/// # Errors
+/// EBADF if it is not open.
+///
+/// # Safety
+/// Nothing else in this process may close `number` meanwhile.
+pub unsafe fn duplicate(number: i32) -> io::Result<File> {
+    // SAFETY: only borrowed, by the caller's promise, for a system call that checks whether it is open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(File::from(borrowed.try_clone_to_owned()?))
+}
