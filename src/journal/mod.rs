@@ -11,7 +11,6 @@ pub mod story;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::folders::Folders;
 use crate::base::secret::mask;
-use crate::platform::filesystem;
+use crate::platform::filesystem::{self, FileStatus};
 
 /// The layout of a line.
 const SCHEMA: u32 = 1;
@@ -221,8 +220,7 @@ fn append(path: &Path, events: &[Event]) -> io::Result<()> {
         lines.push_str(&mask(&serde_json::to_string(event)?));
         lines.push('\n');
     }
-    let mut options = filesystem::careful_open();
-    options.append(true).create(true).mode(0o644);
+    let options = filesystem::careful_append();
     let (mut file, length) = match open(path, &options) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             std::fs::create_dir_all(path.parent().unwrap_or(path))?;
@@ -252,8 +250,7 @@ fn rotate(path: &Path, file: &File) -> io::Result<()> {
     if !filesystem::try_flock(file)? {
         return Ok(());
     }
-    let (own, named) = (file.metadata()?, path.symlink_metadata()?);
-    if (own.dev(), own.ino()) == (named.dev(), named.ino()) {
+    if FileStatus::of_open(file)?.id() == FileStatus::of_entry(path)?.id() {
         std::fs::rename(path, older(path))?;
     }
     Ok(())

@@ -4,17 +4,10 @@
 //! time and all. It is believed only where nobody could have written it but root, the caller, and the process's own user,
 //! who could end the process anyway.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::platform::ownership::has_private_group;
+use crate::platform::filesystem::FileStatus;
 use crate::platform::{proc, user};
-
-/// Mode bit: the group may write.
-const GROUP_WRITABLE: u32 = 0o020;
-/// Mode bit: everybody may write.
-const WORLD_WRITABLE: u32 = 0o002;
 
 /// Who may have written a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +19,8 @@ pub struct Author {
 
 impl Author {
     /// That of the file at `path`, which is open.
-    pub fn of(path: &Path, meta: &Metadata) -> Self {
-        let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
-        Self { owner: meta.uid(), is_shared: by_group || meta.mode() & WORLD_WRITABLE != 0 }
+    pub fn of(path: &Path, file: &FileStatus) -> Self {
+        Self { owner: file.owner(), is_shared: file.is_writable_by_all() || file.is_writable_by_group(path) }
     }
 
     /// Whether what the file says about a process is believed.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
+use crate::platform::filesystem::FileStatus;
 use crate::platform::user;
 
 /// What to do about a lease.
@@ -224,7 +225,6 @@ impl Expected for Error {
 
 /// Who may do it, from the owner of the path or of the nearest folder that can be seen.
 fn owner_hint(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let owner = path.ancestors().find_map(|part| part.symlink_metadata().ok()).map_or(0, |meta| meta.uid());
+    let owner = path.ancestors().find_map(|part| FileStatus::of_entry(part).ok()).map_or(0, |part| part.owner());
     format!("as its owner: sudo -u {} solobot …", user::name(owner))
 }

@@ -3,9 +3,8 @@
 //! Invariant: no function here creates, truncates or changes anything but an absent lock file, which it creates empty.
 //! fs4 is used in this file alone.
 
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use super::location::Location;
 use super::text::Text;
 use super::{Error, owner};
 use crate::platform::descriptor::{self, Descriptor};
-use crate::platform::filesystem::{self, FileId};
+use crate::platform::filesystem::{self, FileId, FileKind, FileStatus};
 use crate::platform::user;
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
@@ -26,9 +25,6 @@ const LOWEST_FD: i32 = 64;
 pub const PATIENCE: Duration = Duration::from_millis(200);
 /// How often a file with a lease is tried again.
 pub const TRY_AGAIN: Duration = Duration::from_millis(1);
-
-/// Mode bit: others may write.
-const WORLD_WRITABLE: u32 = 0o002;
 
 /// An open lock file; locked or not is for the holder of the value to know.
 #[derive(Debug)]
@@ -93,13 +89,13 @@ impl LockFile {
                 }
                 Err(error) => return Err(Error::opening(path, error)),
             };
-            let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-            if meta.nlink() == 0 {
+            let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
+            if meta.links() == 0 {
                 // Unlinked between two calls: the path means another file now.
                 continue;
             }
             require_plain(path, &meta)?;
-            let (inode, file) = (FileId::from(&meta), high(&file, path)?);
+            let (inode, file) = (meta.id(), high(&file, path)?);
             let lock = Self { inode, file, text: None, location, writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
@@ -115,20 +111,20 @@ impl LockFile {
     pub fn from_fd(fd: i32, allow_network_fs: bool) -> Result<Self, Error> {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
-        let link = fs::read_link(format!("/proc/self/fd/{fd}")).map_err(not_open)?;
+        let link = filesystem::path_of_descriptor(fd).map_err(not_open)?;
         // SAFETY: no Rust value owns it: solobot opened nothing under a number the user can name.
         let file = high(&unsafe { descriptor::duplicate(fd) }.map_err(not_open)?, &link)?;
-        let meta = file.metadata().map_err(|error| Error::io("look at descriptor of", &link, error))?;
+        let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
-            return Err(Error::NotAFile { path: link, what: what_is(&meta) });
+            return Err(Error::NotAFile { path: link, what: what_is(meta.kind()) });
         }
-        if meta.nlink() == 0 {
+        if meta.links() == 0 {
             return Err(moved("is open on a file that has been removed", &without_mark(&link)));
         }
         require_plain(&link, &meta)?;
         let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
         let location = Location::open(&link)?;
-        let lock = Self { inode: FileId::from(&meta), file, text: Some(text), location, writable, created: false };
+        let lock = Self { inode: meta.id(), file, text: Some(text), location, writable, created: false };
         if !(lock.is_current() && lock.is_in_its_folder()) {
             return Err(moved("is open on a file that cannot be reached by its path any more", lock.path()));
         }
@@ -147,13 +143,13 @@ impl LockFile {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         // SAFETY: the caller's promise is the one that is asked for.
         let file = unsafe { descriptor::inherited(fd) }.map_err(not_open)?;
-        let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
+        let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
         let location = Location::open(path)?;
-        Ok(Self { inode: FileId::from(&meta), file, text: None, location, writable, created: false })
+        Ok(Self { inode: meta.id(), file, text: None, location, writable, created: false })
     }
 
-    fn require_usable(&self, meta: &Metadata, allow_network_fs: bool) -> Result<(), Error> {
+    fn require_usable(&self, meta: &FileStatus, allow_network_fs: bool) -> Result<(), Error> {
         self.location.require_fs_for_files(Descriptor::of(&self.file))?;
         require_owner(&self.location, meta)?;
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
@@ -221,7 +217,7 @@ impl LockFile {
 
     /// Whose file it is.
     pub fn owner(&self) -> Option<u32> {
-        self.file.metadata().ok().map(|meta| meta.uid())
+        FileStatus::of_open(&self.file).ok().map(|meta| meta.owner())
     }
 
     /// Whether the PID can be written into it.
@@ -280,13 +276,13 @@ impl LockFile {
 
     /// Whether the path still names the inode that is open here.
     pub fn is_current(&self) -> bool {
-        fs::symlink_metadata(self.path()).is_ok_and(|meta| FileId::from(&meta) == self.inode)
+        FileStatus::of_entry(self.path()).is_ok_and(|meta| meta.id() == self.inode)
     }
 
     /// Whether it lies in the folder that was opened with it or, for a file that was open before, after it.
     pub fn is_in_its_folder(&self) -> bool {
         let named = self.location.folder().look(self.location.name());
-        named.is_ok_and(|meta| FileId::from(&meta) == self.inode)
+        named.is_ok_and(|meta| meta.id() == self.inode)
     }
 }
 
@@ -302,8 +298,8 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     let open = || location.folder().read(location.name()).map_err(|error| Error::opening(path, error));
     let file = patiently(open)?;
     location.require_fs_for_files(Descriptor::of(&file))?;
-    let meta = file.metadata().map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: FileId::from(&meta), file, text: None, location, writable: false, created: false })
+    let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
+    Ok(LockFile { inode: meta.id(), file, text: None, location, writable: false, created: false })
 }
 
 /// The path at which a removed file was: without the kernel's ` (deleted)`.
@@ -346,12 +342,12 @@ fn creation_error(path: &Path, error: io::Error) -> Error {
     }
 }
 
-fn require_plain(path: &Path, meta: &Metadata) -> Result<(), Error> {
+fn require_plain(path: &Path, meta: &FileStatus) -> Result<(), Error> {
     if !meta.is_file() {
-        return Err(Error::NotAFile { path: path.to_owned(), what: what_is(meta) });
+        return Err(Error::NotAFile { path: path.to_owned(), what: what_is(meta.kind()) });
     }
-    if meta.nlink() > 1 {
-        return Err(Error::HardLink { path: path.to_owned(), links: meta.nlink() });
+    if meta.links() > 1 {
+        return Err(Error::HardLink { path: path.to_owned(), links: meta.links() });
     }
     Ok(())
 }
@@ -359,31 +355,27 @@ fn require_plain(path: &Path, meta: &Metadata) -> Result<(), Error> {
 /// What a folder is called.
 pub const A_FOLDER: &str = "a folder";
 
-/// What something is that is no plain file, with its article.
-pub fn what_is(meta: &Metadata) -> &'static str {
-    let kind = meta.file_type();
-    if kind.is_dir() {
-        A_FOLDER
-    } else if kind.is_symlink() {
-        "a symlink"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
+/// What a file is, with its article.
+pub fn what_is(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Plain => "a plain file",
+        FileKind::Folder => A_FOLDER,
+        FileKind::Link => "a symlink",
+        FileKind::Fifo => "a FIFO",
+        FileKind::Socket => "a socket",
+        FileKind::CharDevice | FileKind::BlockDevice => "a device",
     }
 }
 
 /// In a folder where anybody may create files, a lock must belong to the caller or to root; root accepts any owner.
-fn require_owner(at: &Location, meta: &Metadata) -> Result<(), Error> {
+fn require_owner(at: &Location, meta: &FileStatus) -> Result<(), Error> {
     let own = user::effective_uid();
-    if own == 0 || meta.uid() == own || meta.uid() == 0 {
+    if own == 0 || meta.owner() == own || meta.owner() == 0 {
         return Ok(());
     }
-    match at.folder().metadata() {
-        Ok(folder) if folder.mode() & WORLD_WRITABLE == 0 => Ok(()),
-        _ => Err(Error::ForeignOwner { path: at.path().to_owned(), owner: meta.uid() }),
+    match at.folder().status() {
+        Ok(folder) if !folder.is_writable_by_all() => Ok(()),
+        _ => Err(Error::ForeignOwner { path: at.path().to_owned(), owner: meta.owner() }),
     }
 }
 

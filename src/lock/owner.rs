@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use super::Error;
 use super::author::Author;
 use super::location::Location;
 use crate::base::secret::mask;
-use crate::platform::filesystem::is_link_refusal;
+use crate::platform::filesystem::{FileStatus, is_link_refusal};
 use crate::platform::identity::Identity;
 use crate::platform::user;
 
@@ -167,15 +166,15 @@ fn text_of(lock: &Location, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, 
 }
 
 fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Vec<u8>, Author), String> {
-    let meta = file.metadata().map_err(|error| error.to_string())?;
+    let meta = FileStatus::of_open(file).map_err(|error| error.to_string())?;
     if !meta.is_file() {
         return Err("is not a plain file".into());
     }
     // Whoever links one of root's here chooses what root says of this lock.
-    if meta.nlink() > 1 {
+    if meta.links() > 1 {
         return Err("is a hard link".into());
     }
-    let owner = meta.uid();
+    let owner = meta.owner();
     if owner != 0 && owner != user::effective_uid() && Some(owner) != lock_owner {
         return Err(format!("was written by {}, to whom the lock does not belong", user::name(owner)));
     }

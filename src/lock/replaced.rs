@@ -124,7 +124,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(holders(&path, None), [Identity::own().unwrap()]);
         let _other = LockFile::open(&path, false).unwrap();
-        let present = Some(FileId::from(&fs::metadata(&path).unwrap()));
+        let present = FileId::of(&path);
         assert_eq!(holders(&path, present), [Identity::own().unwrap()]);
     }
 }

@@ -17,7 +17,7 @@ use super::orphan::{self, is_here};
 use super::owner::{self, Found, Record};
 use super::replaced::Place;
 use super::text::Text;
-use crate::platform::filesystem::is_open_elsewhere;
+use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
@@ -280,7 +280,7 @@ fn claim_of_text(lock: &LockFile, text: Text) -> Option<Claim> {
         (Text::Empty | Text::Foreign, _) => None,
         (Text::Pid(_), None) => Some(Err(Stale::Impossible)),
         (Text::Pid(_), Some(pid)) => {
-            let meta = lock.file().metadata().ok();
+            let meta = FileStatus::of_open(lock.file()).ok();
             let claim = judge_bare(pid, meta.as_ref().and_then(|meta| meta.modified().ok()));
             let is_believed = meta.is_some_and(|meta| Author::of(lock.path(), &meta).may_speak_of(pid));
             Some(claim.and_then(|process| if is_believed { Ok(process) } else { Err(Stale::Unproved(pid.into())) }))

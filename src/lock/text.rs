@@ -6,7 +6,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+
+use crate::platform::filesystem::{read_at, write_all_at};
 
 /// The longest text that can be a lock's, in bytes.
 const LONGEST: usize = 32;
@@ -32,14 +33,9 @@ impl Text {
     /// Those of `pread(2)`.
     pub fn read(file: &File) -> io::Result<Self> {
         let mut buffer = [0; LONGEST + 1];
-        loop {
-            match file.read_at(&mut buffer, 0) {
-                // Of a regular file less than asked for is all there is (`read(2)`).
-                Ok(length) => return Ok(Self::parse(&buffer[..length])),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        // Of a regular file less than asked for is all there is (`read(2)`).
+        let length = read_at(file, &mut buffer, 0)?;
+        Ok(Self::parse(&buffer[..length]))
     }
 
     /// Says what `bytes` are.
@@ -76,7 +72,7 @@ pub fn write(file: &File, pid: i32) -> io::Result<()> {
     let digits = pid.to_string();
     let length = digits.len() as u64;
     for _ in 0..MOST_WRITES {
-        file.write_all_at(digits.as_bytes(), 0)?;
+        write_all_at(file, digits.as_bytes(), 0)?;
         match file.metadata()?.len() {
             present if present == length => break,
             present if present > length => file.set_len(length)?,

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use memchr::{memchr, memrchr};
 
 use super::scan::{Gap, LONGEST, Marks, Scanner};
+use crate::platform::filesystem;
 
 /// What a thread reads at once.
 pub const BLOCK: usize = 256 * 1024;
@@ -269,10 +269,9 @@ fn as_len(bytes: u64) -> usize {
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+        match filesystem::read_at(file, &mut buffer[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(more) => filled += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::SystemTime;
 
 use globset::GlobBuilder;
 
 use super::lines::{STAMP_END, STAMP_START};
+use crate::platform::filesystem::FileStatus;
 
 /// `**` goes this deep.
 const DEPTH: usize = 16;
@@ -105,13 +106,13 @@ fn folders(folder: &Path, depth: usize) -> Vec<PathBuf> {
 pub fn with_rotated(log: &Path) -> Vec<PathBuf> {
     let (Some(folder), Some(name)) = (log.parent(), log.file_name()) else { return vec![log.to_owned()] };
     let name = name.as_encoded_bytes();
-    let mut rotated: Vec<(i64, PathBuf)> = entries(folder)
+    let mut rotated: Vec<(SystemTime, PathBuf)> = entries(folder)
         .into_iter()
         .filter(|entry| entry.as_os_str().as_encoded_bytes().strip_prefix(name).is_some_and(is_rotation))
         .map(|entry| folder.join(entry))
         .filter_map(|path| {
             let meta = path.metadata().ok().filter(fs::Metadata::is_file)?;
-            Some((meta.mtime(), path))
+            Some((meta.modified().ok()?, path))
         })
         .collect();
     rotated.sort();
@@ -134,9 +135,9 @@ fn is_rotation(tail: &[u8]) -> bool {
 ///
 /// # Errors
 /// Those of `open(2)`.
-pub fn open(path: &Path) -> io::Result<(File, fs::Metadata)> {
+pub fn open(path: &Path) -> io::Result<(File, FileStatus)> {
     let file = File::open(path)?;
-    let meta = file.metadata()?;
+    let meta = FileStatus::of_open(&file)?;
     if meta.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::IsADirectory,

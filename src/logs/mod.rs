@@ -20,10 +20,10 @@ pub mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use jiff::Timestamp;
 
+use crate::platform::filesystem::FileId;
 use blocks::Span;
 use decompress::Packing;
 use input::{Input, Journal};
@@ -96,7 +96,7 @@ struct Reading<'a> {
     clock: Clock,
     tally: Tally,
     /// Device and inode of the files that were read.
-    seen: BTreeSet<(u64, u64)>,
+    seen: BTreeSet<FileId>,
     /// Bytes of the inputs before.
     before: u64,
     progress: &'a mut dyn FnMut(u64),
@@ -113,7 +113,7 @@ impl Reading<'_> {
             }
             Input::File(path) => {
                 let (file, meta) = input::open(path)?;
-                if !self.seen.insert((meta.dev(), meta.ino())) {
+                if !self.seen.insert(meta.id()) {
                     return Ok(false);
                 }
                 let mut magic = [0; decompress::MAGIC];

@@ -8,16 +8,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::iter;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::logs::words::Kind;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
+use crate::platform::filesystem::create_new;
 
 /// The lock's states, in the order in which they are documented.
 const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
@@ -84,11 +84,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io::Error::other("it is a folder"))?;
     let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(&temporary)
+    let written = create_new(&temporary)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()))
         .and_then(|()| fs::rename(&temporary, path));
     if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::error::Error;
 use crate::base::env::{self, Vars};
 use crate::base::folders::Folders;
-use crate::platform::user;
+use crate::platform::{filesystem, user};
 
 /// Who calls, and what for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Context {
 /// names everything by absolute paths does not need it, a deploy that replaced the folder under a shell for one.
 fn current_dir() -> io::Result<PathBuf> {
     match std::env::current_dir() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::read_link("/proc/self/cwd"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => filesystem::path_of_current_folder(),
         found => found,
     }
 }

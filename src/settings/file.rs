@@ -4,9 +4,8 @@
 //! wins, nothing is merged. The search upward ends at the home folder and before another file system; it costs two
 //! system calls a folder. It passes over what a stranger has put into a folder that everybody may write, as `/tmp` is.
 
-use std::fs::{self, File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -18,7 +17,7 @@ use super::schema::{FILE_NAME, Fault, Schema, line_at};
 use super::trust::{Access, Refusal, is_strangers, open_found};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
-use crate::platform::filesystem::{open_without_waiting, read_bounded};
+use crate::platform::filesystem::{FileId, FileKind, FileStatus, open_without_waiting, read_bounded};
 use crate::platform::user;
 
 /// No configuration is longer.
@@ -73,7 +72,7 @@ impl ConfigFile {
 
     /// Whose it is.
     pub fn owner(&self) -> Option<u32> {
-        fs::metadata(&self.path).ok().map(|meta| meta.uid())
+        FileStatus::of(&self.path).ok().map(|file| file.owner())
     }
 
     /// The folder that relative paths start from.
@@ -125,10 +124,9 @@ impl ConfigFile {
 
 /// A FIFO would be waited on for ever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
 fn require_file(path: &Path, file: &File) -> Result<(), Error> {
-    let is_text = |meta: &Metadata| meta.is_file() || meta.file_type().is_char_device();
-    match file.metadata().ok().filter(|meta| !is_text(meta)) {
-        Some(meta) => Err(Error::NotAFile { path: path.to_owned(), what: what_is(&meta), is_named: true }),
-        None => Ok(()),
+    match FileStatus::of_open(file).map(|file| file.kind()) {
+        Ok(FileKind::Plain | FileKind::CharDevice) | Err(_) => Ok(()),
+        Ok(kind) => Err(Error::NotAFile { path: path.to_owned(), what: what_is(kind), is_named: true }),
     }
 }
 
@@ -138,7 +136,7 @@ fn read_text(file: File) -> io::Result<String> {
 }
 
 fn passed_over(path: &Path) -> String {
-    let owner = fs::symlink_metadata(path).map_or_else(|_| "another user".into(), |meta| user::name(meta.uid()));
+    let owner = FileStatus::of_entry(path).map_or_else(|_| "another user".into(), |file| user::name(file.owner()));
     format!(
         "{} is passed over: {owner} has put it into a folder that every user can write; if you trust it, name it: \
          solobot -c {} …",
@@ -150,14 +148,13 @@ fn passed_over(path: &Path) -> String {
 /// solobot.toml in the current folder and the ones above it, and whether it may be passed over: not in the current folder,
 /// where nobody can have meant another one.
 fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
-    let identity = |meta: &Metadata| (meta.dev(), meta.ino());
-    let home = context.home.as_deref().and_then(|home| fs::metadata(home).ok()).as_ref().map(identity);
-    let mut next = fs::metadata(&context.cwd).ok().map(|meta| (context.cwd.clone(), meta));
+    let home = context.home.as_deref().and_then(FileId::of);
+    let mut next = FileId::of(&context.cwd).map(|id| (context.cwd.clone(), id));
     let folders = std::iter::from_fn(move || {
-        let (folder, meta) = next.take()?;
-        if Some(identity(&meta)) != home {
-            next = folder.parent().and_then(|above| Some((above.to_owned(), fs::metadata(above).ok()?)));
-            next = next.take().filter(|(_, above)| above.dev() == meta.dev());
+        let (folder, id) = next.take()?;
+        if Some(id) != home {
+            next = folder.parent().and_then(|above| Some((above.to_owned(), FileId::of(above)?)));
+            next = next.take().filter(|(_, above)| above.device == id.device);
         }
         Some(folder.join(FILE_NAME))
     });
@@ -201,7 +198,7 @@ mod tests {
         }
         let named = place.write("other.toml", BOT);
         let file = find(Some(Path::new("../other.toml")), &place).unwrap().unwrap();
-        assert_eq!(fs::canonicalize(file.path).unwrap(), fs::canonicalize(named).unwrap());
+        assert_eq!(std::fs::canonicalize(file.path).unwrap(), std::fs::canonicalize(named).unwrap());
     }
 
     #[test]

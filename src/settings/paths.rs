@@ -1,10 +1,10 @@
 //! Paths as a bot's entry writes them: `~`, relative ones, and the placeholders of `lock`.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::Error;
+use crate::platform::filesystem::FileId;
 use crate::telegram::sources::TokenSources;
 
 /// An absolute path: `~` is the home folder, a relative path starts at `base`.
@@ -48,10 +48,7 @@ pub fn absolute_glob(pattern: &str, base: &Path, home: Option<&Path>) -> String 
 
 /// Whether two paths name one directory entry, whether or not there is a file: a link on the way makes no difference.
 pub fn is_same_place(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| {
-        let meta = fs::metadata(path.parent()?).ok()?;
-        Some((meta.dev(), meta.ino()))
-    };
+    let identity = |path: &Path| FileId::of(path.parent()?);
     one == other
         || (one.file_name() == other.file_name() && identity(one).is_some_and(|one| Some(one) == identity(other)))
 }

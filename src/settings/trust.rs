@@ -12,23 +12,18 @@
 //! What is not believed stops the call, or a stranger could make root do without its settings; but one that a stranger put
 //! above the current folder, where everybody may, is passed over: nobody there can have meant it, and it would stop all calls.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::context::{Caller, Context, Purpose};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
-use crate::platform::filesystem::open_regular;
-use crate::platform::ownership::has_private_group;
+use crate::platform::filesystem::{FileStatus, open_regular};
 use crate::platform::user;
 
 /// How many links in a row are followed.
 const MAX_LINKS: usize = 8;
-const GROUP_WRITABLE: u32 = 0o020;
-const OTHERS_WRITABLE: u32 = 0o002;
-const STICKY: u32 = 0o1000;
 
 /// What a file may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,8 +63,8 @@ pub fn open_found(path: &Path, caller: Caller) -> Result<Option<(File, Access)>,
 /// Opens a file that a program of one of these users would read, if it is there, theirs or root's, and nobody else may
 /// write it or its folder.
 pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
-    let by_owner = |path: &Path, meta: &Metadata| {
-        let is_theirs = meta.uid() == 0 || owners.contains(&meta.uid());
+    let by_owner = |path: &Path, meta: &FileStatus| {
+        let is_theirs = meta.owner() == 0 || owners.contains(&meta.owner());
         is_theirs.then_some(Access::Full).ok_or_else(|| of_another(path, meta))
     };
     open_judged(path, &by_owner).ok().flatten().map(|(file, _)| file)
@@ -79,32 +74,32 @@ pub fn open_of(path: &Path, owners: &[u32]) -> Option<File> {
 /// for every user, and it is neither the caller's nor root's nor that of the bot's user, who is the one that has the
 /// current folder or called `sudo`.
 pub fn is_strangers(path: &Path, context: &Context) -> bool {
-    let Some(folder) = path.parent().and_then(|folder| fs::metadata(folder).ok()) else { return false };
-    let Ok(meta) = fs::symlink_metadata(path) else { return false };
-    let here = fs::metadata(&context.cwd).map(|meta| meta.uid()).ok();
+    let Some(folder) = path.parent().and_then(|folder| FileStatus::of(folder).ok()) else { return false };
+    let Ok(meta) = FileStatus::of_entry(path) else { return false };
+    let here = FileStatus::of(&context.cwd).map(|meta| meta.owner()).ok();
     let known = [Some(context.caller.uid), Some(0), context.caller.sudo_uid, here];
-    folder.mode() & OTHERS_WRITABLE != 0 && !known.contains(&Some(meta.uid()))
+    folder.is_writable_by_all() && !known.contains(&Some(meta.owner()))
 }
 
 /// Judges the owner of a file, a link or a folder.
-type ByOwner<'a> = dyn Fn(&Path, &Metadata) -> Result<Access, Refusal> + 'a;
+type ByOwner<'a> = dyn Fn(&Path, &FileStatus) -> Result<Access, Refusal> + 'a;
 
 fn open_judged(path: &Path, by_owner: &ByOwner<'_>) -> Result<Option<(File, Access)>, Refusal> {
     let mut path = path.to_owned();
     let mut access = Access::Full;
     for _ in 0..MAX_LINKS {
-        let meta = match fs::symlink_metadata(&path) {
+        let meta = match FileStatus::of_entry(&path) {
             Err(error) if is_absent(&error) => return Ok(None),
             meta => meta.map_err(Refusal::Io)?,
         };
         let folder = path.parent().unwrap_or(Path::new("/"));
-        access = access.min(judge(folder, &fs::metadata(folder).map_err(Refusal::Io)?, by_owner)?);
+        access = access.min(judge(folder, &FileStatus::of(folder).map_err(Refusal::Io)?, by_owner)?);
         if !meta.is_symlink() {
             if !meta.is_file() {
-                return Err(Refusal::NotAFile(what_is(&meta)));
+                return Err(Refusal::NotAFile(what_is(meta.kind())));
             }
             let file = open_regular(&path).map_err(Refusal::Io)?;
-            let own = judge(&path, &file.metadata().map_err(Refusal::Io)?, by_owner)?;
+            let own = judge(&path, &FileStatus::of_open(&file).map_err(Refusal::Io)?, by_owner)?;
             return Ok(Some((file, access.min(own))));
         }
         access = access.min(by_owner(&path, &meta)?);
@@ -118,20 +113,18 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Judges who owns a file or folder and who may write it.
-fn judge(path: &Path, meta: &Metadata, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
+fn judge(path: &Path, meta: &FileStatus, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
     let access = by_owner(path, meta)?;
     let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
     // Nobody should be told to take /tmp from the others.
-    let mends = meta.mode() & STICKY == 0;
+    let mends = !meta.is_sticky();
     let chmod = mends.then(|| format!("chmod {change} {}", typed(path)));
     Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
 }
 
 /// Who may write it besides its owner, and the change of its mode that ends that.
-fn who_else_may_write(path: &Path, meta: &Metadata) -> Option<(&'static str, &'static str)> {
-    let by_others = meta.mode() & OTHERS_WRITABLE != 0;
-    let by_group = meta.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, meta);
-    match (by_group, by_others) {
+fn who_else_may_write(path: &Path, meta: &FileStatus) -> Option<(&'static str, &'static str)> {
+    match (meta.is_writable_by_group(path), meta.is_writable_by_all()) {
         (false, false) => None,
         (true, false) => Some(("its group", "g-w")),
         (false, true) => Some(("every user", "o-w")),
@@ -139,8 +132,8 @@ fn who_else_may_write(path: &Path, meta: &Metadata) -> Option<(&'static str, &'s
     }
 }
 
-fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, Refusal> {
-    let owner = meta.uid();
+fn judge_owner(path: &Path, meta: &FileStatus, caller: Caller) -> Result<Access, Refusal> {
+    let owner = meta.owner();
     if owner == caller.uid || owner == 0 {
         return Ok(Access::Full);
     }
@@ -153,14 +146,14 @@ fn judge_owner(path: &Path, meta: &Metadata, caller: Caller) -> Result<Access, R
     Err(of_another(path, meta))
 }
 
-fn of_another(path: &Path, meta: &Metadata) -> Refusal {
-    let reason = format!("{} belongs to user {}", quoted(path), user::name(meta.uid()));
+fn of_another(path: &Path, meta: &FileStatus) -> Refusal {
+    let reason = format!("{} belongs to user {}", quoted(path), user::name(meta.owner()));
     Refusal::Distrust { reason, chmod: None }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     use super::*;
     use crate::lock::file::A_FOLDER;
@@ -211,7 +204,7 @@ mod tests {
         let file = place.write("app/f", "");
         for path in [&file, &place.path("app")] {
             chmod(path, fs::metadata(path).unwrap().mode() | 0o020);
-            let private = has_private_group(path, &fs::metadata(path).unwrap());
+            let private = !FileStatus::of(path).unwrap().is_writable_by_group(path);
             assert_eq!(open_found(&file, place.context.caller).is_ok(), private, "{}", path.display());
             chmod(path, fs::metadata(path).unwrap().mode() & !0o020);
         }

@@ -13,6 +13,7 @@ use crate::cli::Selection;
 use crate::lock::layouts;
 use crate::lock::owner;
 use crate::lock::state::{State, inspect};
+use crate::platform::filesystem::FileStatus;
 use crate::process::program::Program;
 use crate::settings::{self, Access, Bot, Purpose, Settings};
 
@@ -185,10 +186,9 @@ fn only_script(settings: &Settings) -> Option<Program> {
 /// The program that a lock was taken for last, where its owner record may be believed. A record of the user who called `sudo`
 /// names no executable to act on, as that one's solobot.toml does not.
 fn program_of(lock: &Path, settings: &Settings) -> Option<Program> {
-    use std::os::unix::fs::MetadataExt;
     let context = settings.context();
     let access = settings::believed(&owner::path_of(lock), context)?;
-    let found = owner::read(lock, Some(fs::metadata(lock).ok()?.uid()));
+    let found = owner::read(lock, Some(FileStatus::of(lock).ok()?.owner()));
     let program = marks::program_of(found.details()?, lock)?;
     let may_be_any = access == Access::Full || context.caller.purpose == Purpose::Looking;
     (may_be_any || program.is_script_or_module()).then_some(program)

@@ -18,7 +18,7 @@ use super::find::is_strangers;
 use crate::logs::input::{self, Input};
 use crate::logs::tally::{By, Limits, Summary};
 use crate::logs::{Query, Source, read};
-use crate::platform::filesystem::FileId;
+use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, OpenFile};
 use crate::process::instance::Instance;
@@ -148,12 +148,12 @@ fn written_file(descriptor: OpenFile) -> Option<PathBuf> {
     if !path.is_absolute() || !(is_output || is_called_log(&path)) {
         return None;
     }
-    let meta = fs::metadata(descriptor.path()).ok().filter(fs::Metadata::is_file)?;
+    let meta = FileStatus::of(&descriptor.path()).ok().filter(|file| file.is_file())?;
     if !is_open_for_writing(&descriptor.info()) {
         return None;
     }
     // In another root, or removed, the path names another file or none; the descriptor is the file itself.
-    let is_there = FileId::of(&path) == Some(FileId::from(&meta));
+    let is_there = FileId::of(&path) == Some(meta.id());
     Some(if is_there { path } else { descriptor.path() })
 }
 

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::lock::file::open_to_look;
 use crate::lock::orphan::is_here;
 use crate::lock::owner::{self, Details, Record};
 use crate::lock::{carriers, holders, keeper, layouts};
+use crate::platform::filesystem::FileStatus;
 use crate::platform::identity::{self, Identity};
 use crate::process::program::Program;
 
@@ -56,7 +56,7 @@ pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<Mark> {
 
 /// solobot's own record beside a lock.
 fn record_of(lock: &Path) -> Option<Record> {
-    let found = owner::read(lock, Some(lock.metadata().ok()?.uid()));
+    let found = owner::read(lock, Some(FileStatus::of(lock).ok()?.owner()));
     found.record().filter(|record| record.details.is_some()).cloned()
 }
 

@@ -9,13 +9,12 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::journal::{Contents, Journal, What};
 use crate::lock::{layouts, owner};
-use crate::platform::filesystem::FileId;
+use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
 use crate::process::argv::{Reading, Target};
@@ -101,7 +100,7 @@ fn records(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// The folder in which COMMAND of this lock was started, by the record, if that names the process or one above it.
 fn recorded(lock: &Path, process: Identity) -> Option<PathBuf> {
-    let record = owner::read(lock, fs::symlink_metadata(lock).ok().map(|meta| meta.uid()));
+    let record = owner::read(lock, FileStatus::of_entry(lock).ok().map(|lock| lock.owner()));
     let details = record.details()?;
     let named = [record.record()?.process()?, details.holder()];
     let is_named = lineage(process.pid).any(|pid| named.iter().any(|one| one.pid == pid && one.is_alive()));
@@ -112,9 +111,9 @@ fn recorded(lock: &Path, process: Identity) -> Option<PathBuf> {
 /// renamed is.
 fn by_environment(one: &Candidate, cwd: &Path) -> Option<PathBuf> {
     let pwd = one.pwd.as_ref().filter(|pwd| pwd.is_absolute())?;
-    let now = fs::metadata(cwd).ok()?;
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(now.ctime()).ok()?);
-    let is_moved = FileId::of(pwd) != Some(FileId::from(&now));
+    let now = FileStatus::of(cwd).ok()?;
+    let changed = now.changed()?;
+    let is_moved = FileId::of(pwd) != Some(now.id());
     let started = one.identity().started_at()?;
     (is_moved && changed + ROUNDING >= started && !is_its_parents(pwd, one, cwd)).then(|| pwd.clone())
 }

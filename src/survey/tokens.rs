@@ -4,12 +4,11 @@
 //! file counts if whoever runs the program can read it, and nobody but they, root and the program's owner can write it: a
 //! planted one would make the bot's process look like another bot. Where two of them differ, nobody can say which counts.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
+use crate::platform::filesystem::FileStatus;
 use crate::platform::filesystem::read_bounded;
 use crate::platform::proc::Credentials;
 use crate::process::instance::InFile;
@@ -64,23 +63,12 @@ impl Reader<'_> {
     fn read(&self, path: &Path) -> Content {
         let owners: Vec<u32> = self.owners.iter().copied().chain(self.by.map(|by| by.uid)).collect();
         let Some(file) = open_of(path, &owners) else { return Content::Unclear };
-        if !file.metadata().is_ok_and(|meta| self.may_read(&meta)) {
+        let may_read = |status: FileStatus| self.by.is_none_or(|by| status.is_readable_by(by));
+        if !FileStatus::of_open(&file).is_ok_and(may_read) {
             return Content::None;
         }
         let Ok(text) = read_bounded(file, MAX_BYTES) else { return Content::Unclear };
         self.choose(&DotEnv::parse(&String::from_utf8_lossy(&text)))
-    }
-
-    fn may_read(&self, meta: &Metadata) -> bool {
-        let Some(by) = self.by.filter(|by| by.uid != 0) else { return true };
-        let bit = if by.uid == meta.uid() {
-            0o400
-        } else if by.groups.contains(&meta.gid()) {
-            0o040
-        } else {
-            0o004
-        };
-        meta.mode() & bit != 0
     }
 
     /// The token of the bot's own variable, else of a usual one, else the only one.
@@ -105,7 +93,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 

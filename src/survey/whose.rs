@@ -1,9 +1,8 @@
 //! Whose a process is: one of a user who has nothing to do with the bot must neither be stopped for it nor pass for it.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::platform::filesystem::FileStatus;
 use crate::platform::proc::Handle;
 use crate::process::instance::Instance;
 use crate::process::matching::Stranger;
@@ -21,7 +20,7 @@ impl Users {
     pub fn of(program: Option<&Program>, caller: Caller, configured: &[u32]) -> Self {
         // A link to it in somebody's own folder makes nobody its owner.
         let place = program.and_then(Program::place).map(|place| place.canonicalize().unwrap_or(place));
-        let owner = |path: &Path| path.ancestors().find_map(|path| Some(fs::metadata(path).ok()?.uid()));
+        let owner = |path: &Path| path.ancestors().find_map(|path| Some(FileStatus::of(path).ok()?.owner()));
         let owners = place.iter().flat_map(|path| [owner(path), path.parent().and_then(owner)]).flatten();
         let mut users: Vec<u32> = [caller.uid, 0].into_iter().chain(caller.sudo_uid).chain(owners).collect();
         users.extend(configured);
@@ -36,7 +35,7 @@ impl Users {
         if program.is_some() {
             return users;
         }
-        let owner = |path: &Path| Some(fs::symlink_metadata(path).ok()?.uid());
+        let owner = |path: &Path| Some(FileStatus::of_entry(path).ok()?.owner());
         users.0.extend([Some(lock), lock.parent()].into_iter().flatten().filter_map(owner));
         users
     }

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -15,7 +14,7 @@ use crate::base::env::Vars;
 use crate::base::error::{Expected, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::secret::Token;
-use crate::platform::filesystem;
+use crate::platform::filesystem::{self, FileStatus};
 
 /// No token file is longer; what is longer is something else, named by mistake.
 pub const MAX_BYTES: u64 = 64 * 1024;
@@ -185,13 +184,13 @@ struct Content {
 fn read_bounded(path: &Path) -> Result<Content, Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
-    let meta = file.metadata().map_err(unreadable)?;
+    let meta = FileStatus::of_open(&file).map_err(unreadable)?;
     let bytes = filesystem::read_bounded(file, MAX_BYTES).map_err(|source| match source.kind() {
         io::ErrorKind::FileTooLarge => Error::TooLarge { path: path.to_owned() },
         _ => unreadable(source),
     })?;
     let mut warnings = Vec::new();
-    if meta.is_file() && meta.mode() & 0o004 != 0 {
+    if meta.is_file() && meta.is_readable_by_all() {
         let chmod = typed(path);
         warnings.push(format!("{} can be read by every user of this machine: chmod o-r {chmod}", quoted(path)));
     }

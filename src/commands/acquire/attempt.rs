@@ -16,6 +16,7 @@ use crate::lock::wait::{self, Place, Waiting};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::holding;
 use crate::outcome::process::Beside;
+use crate::platform::filesystem;
 use crate::platform::signals::Signals;
 
 /// One attempt to come to hold the lock alone.
@@ -185,7 +186,7 @@ impl Attempt<'_> {
     pub fn refusal(&self) -> AcquireError {
         let path = match self.request.place() {
             Place::Path(path) => path.to_owned(),
-            Place::Descriptor(fd) => std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default(),
+            Place::Descriptor(fd) => filesystem::path_of_descriptor(fd).unwrap_or_default(),
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };

@@ -230,7 +230,7 @@ fn bot_of_descriptor(args: &cli::Acquire, settings: &Settings, fd: i32) -> Resul
 /// The bot that was named, if the descriptor is open on its lock: else that one would be left free.
 fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error> {
     let open = LockFile::from_fd(fd, args.selection.allow_network_fs).map_err(|error| error.for_lock(&bot.lock))?;
-    if std::fs::metadata(&bot.lock).is_ok_and(|meta| FileId::from(&meta) == open.inode()) {
+    if FileId::of(&bot.lock) == Some(open.inode()) {
         return Ok(bot);
     }
     let lock = error::typed(&bot.lock);

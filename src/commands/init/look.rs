@@ -1,7 +1,6 @@
 //! What runs here, and what could: bots, units, scripts, lock files. Nothing is changed.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::token_place::{TokenPlace, in_env_file};
@@ -10,6 +9,7 @@ use crate::base::error::Error;
 use crate::base::secret::{self};
 use crate::lock::layouts;
 use crate::lock::state::State;
+use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::argv::has_script_extension;
@@ -170,8 +170,7 @@ fn bot_of(bot: &FoundBot) -> Option<Running> {
     let cwd = first.cwd.clone()?;
     program.setting()?;
     let handle = Handle::open(first.root.pid)?;
-    let here = fs::metadata(&cwd).map(|meta| (meta.dev(), meta.ino())).ok();
-    let is_elsewhere = handle.id_of("cwd").is_some_and(|id| here != Some((id.device, id.inode)));
+    let is_elsewhere = handle.id_of("cwd").is_some_and(|there| FileId::of(&cwd) != Some(there));
     let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
     Some(Running {
         name: bot.bot.name.clone(),

@@ -11,9 +11,8 @@ mod text;
 mod token_place;
 mod units;
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{self, Error, Expected, plain};
@@ -21,7 +20,7 @@ use crate::base::exit::Exit;
 use crate::cli;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::init::InitOutcome;
-use crate::platform::filesystem::Folder;
+use crate::platform::filesystem::{self, Folder};
 use crate::process::program::Program;
 use crate::settings::{self, Context, Settings};
 
@@ -163,6 +162,6 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
 /// Everybody may read it, whatever the umask says: it holds no secret, and the bot's unit may run as another user.
 fn fill(mut file: &File, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
-    file.set_permissions(Permissions::from_mode(0o644))?;
+    filesystem::make_readable_by_all(file)?;
     file.sync_all()
 }

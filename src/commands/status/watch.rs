@@ -18,9 +18,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
@@ -36,6 +35,7 @@ use crate::outcome::lock::LockView;
 use crate::outcome::status::{Polling, StatusOutcome, Watched};
 
 use crate::platform::descriptor::Descriptor;
+use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -290,15 +290,15 @@ struct Reread {
 /// A journal with the same has not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
-    inode: u64,
+    file: FileId,
     length: u64,
-    modified: (i64, i64),
+    modified: SystemTime,
 }
 
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
-        let meta = path.metadata().ok()?;
-        Some(Self { inode: meta.ino(), length: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) })
+        let seen = FileStatus::of(path).ok()?;
+        Some(Self { file: seen.id(), length: seen.len(), modified: seen.modified().ok()? })
     }
 }
 

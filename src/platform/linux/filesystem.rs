@@ -1,47 +1,18 @@
 //! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::statfs::{self, FsType};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
-use rustix::io::retry_on_intr;
 
 use super::descriptor::Descriptor;
+use super::file::FileStatus;
 use super::signals::Ignored;
-use super::user;
-
-/// Mode bit: only owners may remove or rename entries.
-const STICKY: u32 = 0o1000;
-
-/// What identifies a file: device and inode number, as `stat(2)` says them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
-}
-
-impl FileId {
-    /// The identity of the file at that path, symlinks followed.
-    pub fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|meta| Self::from(&meta))
-    }
-}
-
-impl From<&Metadata> for FileId {
-    fn from(meta: &Metadata) -> Self {
-        Self { device: meta.dev(), inode: meta.ino() }
-    }
-}
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
@@ -115,122 +86,64 @@ pub fn careful_open() -> OpenOptions {
     options
 }
 
-/// An open folder, for naming what is in it: whatever its path comes to mean, it stays the same one.
-#[derive(Debug)]
-pub struct Folder(File);
+/// The same, to append to a file that is created where it is absent, for everybody to read.
+pub fn careful_append() -> OpenOptions {
+    let mut options = careful_open();
+    options.append(true).create(true).mode(0o644);
+    options
+}
 
-impl Folder {
-    /// The folder of what that path names, and the name in it. Of a path that ends in a slash the folder is itself.
-    ///
-    /// # Errors
-    /// Those of `open(2)`.
-    pub fn of(path: &Path) -> io::Result<(Self, OsString)> {
-        let bytes = path.as_os_str().as_bytes();
-        let (folder, name) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1));
-        let or_itself = |bytes: &[u8]| OsString::from_vec(if bytes.is_empty() { b".".into() } else { bytes.into() });
-        // Neither to read nor to list it is asked for.
-        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, or_itself(folder), look, Mode::empty())?;
-        Ok((Self(folder.into()), or_itself(name)))
-    }
+/// Creates a file that nobody but us may write, whatever the umask allows, and everybody may read who may by it.
+///
+/// # Errors
+/// Those of `open(2)`; there is one already.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
+}
 
-    /// What a name in it stands for; a symbolic link stands for itself.
-    ///
-    /// # Errors
-    /// Those of `open(2)`.
-    pub fn look(&self, name: &OsStr) -> io::Result<Metadata> {
-        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        File::from(openat(&self.0, name, look, Mode::empty())?).metadata()
-    }
+/// Lets everybody read a file, whatever the umask says.
+///
+/// # Errors
+/// Those of `fchmod(2)`.
+pub fn make_readable_by_all(file: &File) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
 
-    /// Opens a file in it for reading, as [`careful_open`] does.
-    ///
-    /// # Errors
-    /// Those of `open(2)`.
-    pub fn read(&self, name: &OsStr) -> io::Result<File> {
-        self.open(name, OFlags::RDONLY)
-    }
-
-    /// The same for reading and writing.
-    ///
-    /// # Errors
-    /// Those of `open(2)`.
-    pub fn write(&self, name: &OsStr) -> io::Result<File> {
-        self.open(name, OFlags::RDWR)
-    }
-
-    /// Creates a file in it, which is not there yet. What root creates in a user's own folder is given to that user, who
-    /// could not use it otherwise.
-    ///
-    /// # Errors
-    /// Those of `open(2)`.
-    pub fn create(&self, name: &OsStr) -> io::Result<File> {
-        let file = self.open(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
-        if user::effective_uid() == 0
-            && let Ok(folder) = self.metadata()
-            && folder.uid() != 0
-            && folder.mode() & STICKY == 0
-        {
-            let _ = std::os::unix::fs::fchown(&file, Some(folder.uid()), Some(folder.gid()));
-        }
-        Ok(file)
-    }
-
-    fn open(&self, name: &OsStr, how: OFlags) -> io::Result<File> {
-        let how = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        Ok(retry_on_intr(|| openat(&self.0, name, how, Mode::from_raw_mode(0o644)))?.into())
-    }
-
-    /// Removes a file from it.
-    ///
-    /// # Errors
-    /// Those of `unlink(2)`.
-    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
-    }
-
-    /// Gives a file the name `to` beside its own, which nothing may have yet.
-    ///
-    /// # Errors
-    /// Those of `link(2)`.
-    pub fn link(&self, name: &OsStr, to: &OsStr) -> io::Result<()> {
-        Ok(linkat(&self.0, name, &self.0, to, AtFlags::empty())?)
-    }
-
-    /// Puts the file `new` in the place of `old`, which may be absent; no reader ever finds half of it.
-    ///
-    /// The two are exchanged and the old one is removed: ext4 writes a file out at once that is renamed over another
-    /// (`auto_da_alloc`, `ext4(5)`), which takes several times as long as everything else between start and lock. What
-    /// cannot be removed (a folder) gets its name back.
-    ///
-    /// # Errors
-    /// Those of `renameat2(2)` and `rename(2)`.
-    pub fn replace(&self, new: &OsStr, old: &OsStr) -> io::Result<()> {
-        let rename = |flags| renameat_with(&self.0, new, &self.0, old, flags);
-        if rename(RenameFlags::NOREPLACE).is_ok() {
-            return Ok(());
-        }
-        match rename(RenameFlags::EXCHANGE) {
-            Ok(()) => self.remove(new).inspect_err(|_| {
-                let _ = rename(RenameFlags::EXCHANGE);
-            }),
-            // Removed meanwhile, or a file system that knows no such flags.
-            Err(_) => Ok(renameat(&self.0, new, &self.0, old)?),
+/// Reads at a place in a file, without moving anybody's position in it: as much as one call gives, 0 at its end.
+///
+/// # Errors
+/// Those of `pread(2)`, EINTR excepted.
+pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
+}
 
-    /// To ask what file system it lies on.
-    pub fn descriptor(&self) -> Descriptor<'_> {
-        Descriptor::of(&self.0)
-    }
+/// Writes all of it at a place in a file, without moving anybody's position in it.
+///
+/// # Errors
+/// Those of `pwrite(2)`.
+pub fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}
 
-    /// Its owner, its mode.
-    ///
-    /// # Errors
-    /// Those of `fstat(2)`.
-    pub fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata()
-    }
+/// Where a descriptor leads that whoever started us opened.
+///
+/// # Errors
+/// There is none of this number.
+pub fn path_of_descriptor(number: i32) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/self/fd/{number}"))
+}
+
+/// The path of the current folder, even of one that has been removed.
+///
+/// # Errors
+/// Those of `readlink(2)`.
+pub fn path_of_current_folder() -> io::Result<PathBuf> {
+    fs::read_link("/proc/self/cwd")
 }
 
 /// Opens a file that was named, through links, for reading: a FIFO is not waited on.
@@ -262,18 +175,18 @@ pub fn open_named(path: &Path) -> io::Result<File> {
 fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
     let look = OFlag::O_PATH | OFlag::O_CLOEXEC | flags;
     let seen = OpenOptions::new().read(true).custom_flags(look.bits()).open(path)?;
-    let meta = seen.metadata()?;
-    if meta.is_symlink() {
+    let status = FileStatus::of_open(&seen)?;
+    if status.is_symlink() {
         return Err(io::Error::from_raw_os_error(libc::ELOOP));
     }
-    if !meta.is_file() {
+    if !status.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
     match File::open(format!("/proc/self/fd/{}", seen.as_raw_fd())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Without /proc: by its path once more, and it must be the same.
             let file = OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NONBLOCK).bits()).open(path)?;
-            let is_same = FileId::from(&file.metadata()?) == FileId::from(&meta);
+            let is_same = FileStatus::of_open(&file)?.id() == status.id();
             if is_same { Ok(file) } else { Err(io::Error::other("it was replaced just now")) }
         }
         opened => opened,
@@ -416,7 +329,7 @@ mod tests {
         assert_eq!(named_in(NETWORK, FsType(0xEF53)), None);
         let file = File::open("/proc/self/stat").unwrap();
         assert_eq!((network_fs(&file).unwrap(), kernel_fs(Descriptor::of(&file)).unwrap()), (None, Some("procfs")));
-        assert_eq!(kernel_fs(Folder::of(Path::new("l")).unwrap().0.descriptor()).unwrap(), None);
+        assert_eq!(kernel_fs(Descriptor::of(&File::open(".").unwrap())).unwrap(), None);
     }
 
     #[test]
@@ -425,21 +338,6 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         assert!(is_link_refusal(&careful_open().read(true).open(&link).unwrap_err()));
-    }
-
-    #[test]
-    fn a_path_is_taken_apart_as_the_kernel_does() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("l"), "").unwrap();
-        let of = |end: &str| Folder::of(&root.path().join(end));
-        let kind = |end: &str| of(end).map(|(folder, name)| folder.look(&name).map(|meta| meta.is_file()).ok());
-        assert_eq!(
-            [kind("l").unwrap(), kind("none").unwrap(), kind("").unwrap(), kind(".").unwrap(), kind("..").unwrap()],
-            [Some(true), None, Some(false), Some(false), Some(false)]
-        );
-        for end in ["l/", "l/.", "l/x"] {
-            assert_eq!(of(end).unwrap_err().kind(), io::ErrorKind::NotADirectory, "{end}");
-        }
     }
 
     #[test]
@@ -459,23 +357,6 @@ mod tests {
         }
         assert!(is_link_refusal(&open_regular(&path("link")).unwrap_err()));
         assert!(open_named(&path("link")).is_ok());
-    }
-
-    #[test]
-    fn a_file_is_replaced_and_a_folder_stays_where_it_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let (new, old) = (folder.path().join("new"), folder.path().join("old"));
-        let replace = || Folder::of(&new).unwrap().0.replace("new".as_ref(), "old".as_ref());
-        for text in ["first", "second"] {
-            fs::write(&new, text).unwrap();
-            replace().unwrap();
-            assert_eq!((fs::read_to_string(&old).unwrap().as_str(), new.exists()), (text, false));
-        }
-        fs::write(&new, "third").unwrap();
-        fs::remove_file(&old).unwrap();
-        fs::create_dir(&old).unwrap();
-        replace().unwrap_err();
-        assert!(old.is_dir() && new.is_file());
     }
 
     #[test]

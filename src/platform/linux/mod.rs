@@ -7,7 +7,9 @@ pub mod children;
 pub mod clock;
 pub mod daemon;
 pub mod descriptor;
+pub mod file;
 pub mod filesystem;
+pub mod folder;
 pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
-use super::filesystem::FileId;
+use super::file::FileId;
 use super::identity::Stat;
 
 /// What the kernel puts behind the path of a file that has been removed.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::pattern::Pattern;
 use super::{Kind, Program, module_files};
+use crate::platform::filesystem::FileId;
 
 impl Program {
     /// Whether both mean the same program: one file, by path or identity, as a script, a module or an executable; or a
@@ -53,9 +54,7 @@ impl Program {
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let identity = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    one == other || identity(one).is_some_and(|one| Some(one) == identity(other))
+    one == other || FileId::of(one).is_some_and(|one| Some(one) == FileId::of(other))
 }
 
 #[cfg(test)]
