@@ -15,6 +15,7 @@ use crate::outcome::doctor::DoctorOutcome;
 use crate::outcome::doctor::{Diagnosis, Looked, TelegramView};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockBrief;
+use crate::platform::advice;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::Surveyor;
@@ -103,7 +104,7 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
         unseen.push(format!("{} of {} processes could not be inspected{sudo}", facts.uninspected, facts.processes));
     }
     if facts.hidden {
-        unseen.push("/proc hides the processes of other users (hidepid); sudo would show them".into());
+        unseen.push(advice::HIDDEN.into());
     }
     for lock in facts.bots.iter().flat_map(|bot| &bot.locks) {
         if let crate::lock::state::State::Unreadable { why, .. } = &lock.facts.state {

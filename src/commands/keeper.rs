@@ -8,7 +8,7 @@ use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
 use crate::lock::keeper::{self, Errand};
 use crate::platform::daemon::{self, Readiness};
-use crate::platform::identity::Identity;
+use crate::platform::identity::{self, Identity};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
 use crate::platform::signals::{self, Signals};
@@ -34,7 +34,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, Readiness::inherited(args.ready)) };
     let ready = ready.map_err(io("take over the descriptor to report on"))?;
     let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
-    let own = Identity::own().map_err(io("read /proc/self/stat"))?;
+    let own = Identity::own().map_err(io(&format!("read {}/stat", identity::OWN_FOLDER)))?;
     let Some(target) = Pidfd::open(target).map_err(io("open the process to keep the lock for"))? else {
         lock.unlock();
         return Ok(());
@@ -57,14 +57,14 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
 /// What the record is to say: the command line of the kept process, and what the solobot that started us has written.
 fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
     let record = lock.record();
-    let parent = i32::try_from(std::os::unix::process::parent_id());
-    let written = record.details().filter(|details| Ok(details.holder_pid) == parent);
+    let parent = identity::parent();
+    let written = record.details().filter(|details| Some(details.holder_pid) == parent);
     let handle = Handle::open(target);
     let argv = handle.as_ref().map(Handle::argv).unwrap_or_default();
     Claim {
         app_name: name.to_owned(),
         argv: argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
-        cwd: handle.and_then(|handle| handle.link("cwd")),
+        cwd: handle.and_then(|handle| handle.cwd()),
         token_fingerprint: written.and_then(|details| details.token_fingerprint.clone()),
         took_over: written.is_some_and(|details| details.took_over),
     }

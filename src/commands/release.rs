@@ -15,7 +15,7 @@ use crate::outcome::lock::Unreadable;
 use crate::outcome::process::ProcessView;
 use crate::outcome::release::Reason;
 use crate::outcome::release::ReleaseOutcome;
-use crate::platform::identity::{Identity, ancestry};
+use crate::platform::identity::{self, Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
 use crate::settings::Settings;
@@ -94,7 +94,8 @@ fn end_keeper(lock: &std::path::Path, keeper: Identity) -> Result<Reason, Error>
 fn of_descriptor(fd: i32, allow_network_fs: bool) -> Result<ReleaseOutcome, Error> {
     let lock = LockFile::from_fd(fd, allow_network_fs)?;
     let path = lock.path().to_owned();
-    let own = Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })?;
+    let own = Identity::own()
+        .map_err(|source| Error::Io { action: format!("read {}/stat", identity::OWN_FOLDER), source })?;
     let reason = if holders::shares(&lock, own.pid) {
         // What cannot be cleared is no reason to keep the lock.
         let cleared = if lock.is_writable() { held::clear_stale(&lock) } else { Ok(()) };

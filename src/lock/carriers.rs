@@ -4,14 +4,12 @@
 //! Not promised: processes whose descriptors may not be read. Of those only a POSIX lock's caller is known.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::LockFile;
-use super::line::{Kind, Line};
-use crate::platform::filesystem::{KernelKey, kernel_key};
 use crate::platform::identity::{self, Identity};
+use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc::{self, OpenFile};
 
 /// A process with a descriptor that carries a lock.
@@ -20,7 +18,7 @@ pub struct Carrier {
     /// The process.
     pub process: Identity,
     /// Which kind of lock.
-    pub kind: Kind,
+    pub kind: LockKind,
     /// The PID that called for it: another one than the process's own if the descriptor was inherited; 0 or -1 where
     /// nobody can say.
     pub caller: i32,
@@ -54,9 +52,8 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     let key = kernel_key(lock.file())?;
     let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
     let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
-    let table = fs::read_to_string("/proc/locks")?;
-    let unseen = table.lines().filter_map(Line::parse).filter(|line| {
-        line.kind == Kind::Posix && line.key == key && !line.waits && line.pid > 0 && !seen.contains(&line.pid)
+    let unseen = locks::listed()?.into_iter().filter(|line| {
+        line.kind == LockKind::Posix && line.key == key && !line.waits && line.pid > 0 && !seen.contains(&line.pid)
     });
     found.extend(
         unseen.filter_map(|line| Some(Carrier { process: Identity::of(line.pid)?, kind: line.kind, caller: line.pid })),
@@ -69,7 +66,7 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
 /// namespace; `None` if the process has no such lock, or may not be asked.
 pub fn caller_of(lock: &LockFile, process: Identity) -> Option<i32> {
     let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
-    carried.into_iter().find(|one| one.process == process && one.kind == Kind::Flock).map(|one| one.caller)
+    carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock).map(|one| one.caller)
 }
 
 fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
@@ -117,7 +114,7 @@ impl LocksByName {
 }
 
 fn flocks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<LockedFile> {
-    let flocks = locks_among(pid, is_asked).into_iter().filter(|(_, line)| line.kind == Kind::Flock);
+    let flocks = locks_among(pid, is_asked).into_iter().filter(|(_, line)| line.kind == LockKind::Flock);
     flocks.filter_map(|(descriptor, line)| Some(LockedFile { path: descriptor.target()?, caller: line.pid })).collect()
 }
 
@@ -127,8 +124,7 @@ fn flocks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<LockedFile> {
 /// # Errors
 /// `/proc` or `/proc/locks` cannot be read.
 pub fn suspects() -> io::Result<Vec<Identity>> {
-    let table = fs::read_to_string("/proc/locks")?;
-    let flocks = table.lines().filter_map(Line::parse).filter(|line| line.kind == Kind::Flock && !line.waits);
+    let flocks = locks::listed()?.into_iter().filter(|line| line.kind == LockKind::Flock && !line.waits);
     let callers: Option<Vec<Identity>> = flocks.map(|line| Identity::of(line.pid)).collect();
     let mut found = match callers.filter(|_| identity::is_initial_pid_namespace()) {
         Some(callers) => callers,
@@ -140,12 +136,11 @@ pub fn suspects() -> io::Result<Vec<Identity>> {
 }
 
 /// Every lock that a process's descriptors on such files carry, with the descriptor's number.
-fn locks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<(OpenFile, Line)> {
+fn locks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<(OpenFile, KernelLock)> {
     let of_descriptor = |descriptor: OpenFile| {
         // Sockets and pipes have none.
         let is_asked = descriptor.target().is_some_and(|target| target.is_absolute() && is_asked(&target));
-        let text = if is_asked { descriptor.info() } else { String::new() };
-        let lines: Vec<_> = text.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?)).collect();
+        let lines = if is_asked { descriptor.locks() } else { Vec::new() };
         lines.into_iter().map(move |line| (descriptor, line))
     };
     proc::descriptors(pid).unwrap_or_default().into_iter().flat_map(of_descriptor).collect()
@@ -163,7 +158,7 @@ mod tests {
         assert_eq!(of(&lock).unwrap(), []);
         lock.try_lock().unwrap();
         let own = Identity::own().unwrap();
-        assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: Kind::Flock, caller: own.pid }]);
+        assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: LockKind::Flock, caller: own.pid }]);
         assert!(flocks_of(own.pid).contains(&LockedFile { path, caller: own.pid }));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::platform::filesystem::FileStatus;
-use crate::platform::user;
+use crate::platform::{proc, user};
 
 /// What to do about a lease.
 pub const HINT_OF_LEASE: &str = "see which PID has it, and end that process: grep LEASE /proc/locks";
@@ -196,7 +196,7 @@ impl Expected for Error {
             ],
             Self::KernelFs { .. } => vec!["name a lock in a folder of your own: --lock PATH".into()],
             Self::Leased { .. } => vec![HINT_OF_LEASE.into()],
-            Self::NoFolder { path } if parent(path).to_string_lossy().ends_with(" (deleted)") => {
+            Self::NoFolder { path } if proc::is_deleted(parent(path)) => {
                 vec!["the current folder has been removed; change to one that exists: cd".into()]
             }
             Self::NoFolder { path } => vec![format!("create it: mkdir -p {}", parent(path).display())],

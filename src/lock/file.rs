@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::text::Text;
 use super::{Error, owner};
 use crate::platform::descriptor::{self, Descriptor};
 use crate::platform::filesystem::{self, FileId, FileKind, FileStatus};
-use crate::platform::user;
+use crate::platform::{proc, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
 const LOWEST_FD: i32 = 64;
@@ -119,7 +119,7 @@ impl LockFile {
             return Err(Error::NotAFile { path: link, what: what_is(meta.kind()) });
         }
         if meta.links() == 0 {
-            return Err(moved("is open on a file that has been removed", &without_mark(&link)));
+            return Err(moved("is open on a file that has been removed", &proc::undeleted(&link)));
         }
         require_plain(&link, &meta)?;
         let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
@@ -300,14 +300,6 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     location.require_fs_for_files(Descriptor::of(&file))?;
     let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
     Ok(LockFile { inode: meta.id(), file, text: None, location, writable: false, created: false })
-}
-
-/// The path at which a removed file was: without the kernel's ` (deleted)`.
-fn without_mark(link: &Path) -> PathBuf {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let bytes = link.as_os_str().as_bytes();
-    let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
-    PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))
 }
 
 fn open_existing(at: &Location) -> io::Result<(File, bool)> {

@@ -15,7 +15,7 @@ use super::state::unseen_holder;
 use super::wait::{self, Outcome, Place, Waiting};
 use crate::base::error::{Expected, typed};
 use crate::base::exit::Exit;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{self, Identity};
 use crate::platform::signals::Signals;
 
 /// A lock that this process holds. Dropping it clears its text and owner record and unlocks the file, which stays.
@@ -107,7 +107,7 @@ impl Expected for Refused {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
-    let failed = |source| Error::io("look at", Path::new("/proc/self"), source);
+    let failed = |source| Error::io("look at", Path::new(identity::OWN_FOLDER), source);
     let path = std::path::absolute(path).map_err(|source| Error::io("look at", path, source))?;
     let own = Identity::own().map_err(failed)?;
     let signals = Signals::none().map_err(failed)?;

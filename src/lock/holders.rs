@@ -4,15 +4,14 @@
 //! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace a dead
 //! caller's lock is not listed at all and fdinfo shows PID 0, so silence of `/proc/locks` is settled by a probe.
 
-use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use super::file::LockFile;
-use super::line::Line;
-use crate::platform::filesystem::{FileId, KernelKey, kernel_key};
+use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
+use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc;
 
 /// How soon, and how late at last, a look that saw nobody is repeated: 62 ms in all.
@@ -104,22 +103,21 @@ pub fn shares(lock: &LockFile, pid: i32) -> bool {
 
 fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
     let identity = Identity::of(pid)?;
-    let found = proc::descriptors(pid).ok()?.into_iter().any(|descriptor| has_lock(&descriptor.info(), key));
+    let found = proc::descriptors(pid)
+        .ok()?
+        .into_iter()
+        .any(|descriptor| descriptor.locks().iter().any(|lock| is_flock(lock) && lock.key == key));
     // Read again: what was read must have been this process's.
     (found && identity.is_alive()).then_some(identity)
 }
 
-fn has_lock(fdinfo: &str, key: KernelKey) -> bool {
-    fdinfo
-        .lines()
-        .filter_map(|line| line.strip_prefix("lock:"))
-        .filter_map(Line::parse_flock)
-        .any(|line| line.key == key)
+fn is_flock(lock: &KernelLock) -> bool {
+    lock.kind == LockKind::Flock
 }
 
-/// Every flock that `/proc/locks` shows.
-pub(super) fn flocks() -> io::Result<Vec<Line>> {
-    Ok(fs::read_to_string("/proc/locks")?.lines().filter_map(Line::parse_flock).collect())
+/// Every flock that the kernel lists.
+pub(super) fn flocks() -> io::Result<Vec<KernelLock>> {
+    Ok(locks::listed()?.into_iter().filter(is_flock).collect())
 }
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
@@ -142,14 +140,6 @@ pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fdinfo_shows_a_lock_even_of_a_caller_outside_the_namespace() {
-        let key = KernelKey { major: 0xfe, minor: 0, inode: 7 };
-        let text = "pos:\t0\nflags:\t02\nmnt_id:\t27\nino:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 0 fe:00:7 0 EOF\n";
-        assert!(has_lock(text, key));
-        assert!(!has_lock(text, KernelKey { inode: 8, ..key }));
-    }
 
     #[test]
     fn a_lock_of_ours_is_seen_and_its_release_too() {

@@ -77,7 +77,7 @@ impl Errand {
 /// target anyway, and runs this solobot's file, or one that has been replaced at its path. Where its file may not be
 /// looked at, root's word alone is taken.
 pub fn target(pid: i32) -> Option<Identity> {
-    let line = Handle::open(pid)?.read("cmdline").ok()?;
+    let line = Handle::open(pid)?.cmdline().ok()?;
     if !is_keepers(&line) {
         return None;
     }

@@ -27,7 +27,6 @@ pub mod held;
 pub mod holders;
 pub mod keeper;
 pub mod layouts;
-pub mod line;
 pub mod location;
 pub mod orphan;
 pub mod owner;

@@ -6,7 +6,6 @@
 //! that COMMAND has started. In doubt nobody is an orphan. Not promised: a bot without such a record that has wiped its
 //! environment, is another user's, or was started in a process group of its own, is taken for none.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::carriers;
@@ -14,10 +13,10 @@ use super::file::LockFile;
 use super::owner::{Details, Found, Record};
 use super::text::Text;
 use crate::base::env;
-use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::proc::{self, Handle};
 use crate::platform::user;
+use crate::platform::words::os_str;
 
 /// Whether the lock was taken for a COMMAND by a solobot that is dead now, and only that COMMAND's processes hold it.
 pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> bool {
@@ -92,9 +91,9 @@ pub fn has_outlived_its_solobot(process: Identity, lock: &Path) -> bool {
 /// Whether the number of the holder was written in this PID namespace, the only one in which it means something. A process
 /// may have come from another one: then its parent cannot be seen, or all here are that COMMAND's, PID 1 included.
 fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) -> bool {
-    let init_has_another = match fs::read("/proc/1/environ") {
-        Ok(environ) => started_by(&environ).as_ref() != Some(wrote),
-        Err(_) => identity::is_initial_pid_namespace(),
+    let init_has_another = match Handle::open(1).map(|init| init.environ()) {
+        Some(Ok(environ)) => started_by(&environ).as_ref() != Some(wrote),
+        Some(Err(_)) | None => identity::is_initial_pid_namespace(),
     };
     lineage.last() == Some(&1)
         && init_has_another
@@ -103,24 +102,22 @@ fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) 
 
 /// A solobot, or its keeper, is nobody's bot, whatever it has in its environment.
 fn is_solobot(pid: i32) -> bool {
-    let exe = |who: &str| FileId::of(Path::new(&format!("/proc/{who}/exe")));
-    proc::name(pid).as_deref() == Some("solobot") || exe(&pid.to_string()).is_some_and(|one| exe("self") == Some(one))
+    proc::name(pid).as_deref() == Some("solobot") || proc::runs_our_file(pid) == Some(true)
 }
 
 /// What solobot wrote into the environment of a process; `None` too where that may not be read.
 fn environment_of(pid: i32) -> Option<(PathBuf, i32)> {
-    started_by(&Handle::open(pid)?.read("environ").ok()?)
+    started_by(&Handle::open(pid)?.environ().ok()?)
 }
 
 /// The lock and the PID that solobot wrote into that environment.
 fn started_by(environ: &[u8]) -> Option<(PathBuf, i32)> {
-    use std::os::unix::ffi::OsStrExt;
     let value = |name: &str| {
         let mut entries = environ.split(|&byte| byte == 0);
         entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
     };
     let holder = std::str::from_utf8(value(env::HOLDER_PID)?).ok()?.parse().ok().filter(|&pid| pid > 0)?;
-    Some((Path::new(std::ffi::OsStr::from_bytes(value(env::LOCK)?)).to_owned(), holder))
+    Some((Path::new(os_str(value(env::LOCK)?)).to_owned(), holder))
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

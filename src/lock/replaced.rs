@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::carriers;
 use super::holders::flocks;
-use super::line::{Kind, Line};
 use super::orphan::{is_here, resolved};
 use super::owner::Found;
 use super::state::hints;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
-use crate::platform::proc;
+use crate::platform::locks::LockKind;
+use crate::platform::proc::{self, Handle};
 
 /// A process that holds such a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +83,8 @@ impl Place {
             if !is_by_name && recorded != Some(file.inode) {
                 return None;
             }
-            let info = descriptor.info();
-            let mut lines = info.lines().filter_map(|line| Line::parse(line.strip_prefix("lock:")?));
-            Some((lines.find(|line| line.kind == Kind::Flock)?.pid, is_by_name))
+            let flock = descriptor.locks().into_iter().find(|lock| lock.kind == LockKind::Flock)?;
+            Some((flock.pid, is_by_name))
         })?;
         (sees_our_folder(pid, &self.path) && process.is_alive()).then_some(Replaced { process, caller, is_by_name })
     }
@@ -95,8 +94,8 @@ impl Place {
 /// another file from the beginning, and nothing was replaced.
 fn sees_our_folder(pid: i32, path: &Path) -> bool {
     let Some(folder) = path.parent() else { return true };
-    let inside = Path::new("/proc").join(pid.to_string()).join("root").join(folder.strip_prefix("/").unwrap_or(folder));
-    match (FileId::of(&inside), FileId::of(folder)) {
+    let inside = Handle::open(pid).and_then(|handle| handle.id_inside(folder));
+    match (inside, FileId::of(folder)) {
         (Some(theirs), Some(ours)) => theirs == ours,
         _ => true,
     }

@@ -10,10 +10,10 @@ pub mod shell;
 pub mod wrapper;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::platform::proc::undeleted;
+use crate::platform::words::{os_str, os_string};
 
 /// What executes the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,10 +140,10 @@ pub fn read(argv: &[OsString], exe: Option<&Path>) -> Reading {
     let exe = exe.as_deref();
     if let [title] = argv
         && exe.is_none_or(|exe| exe.as_os_str() != title)
-        && title.as_bytes().contains(&b' ')
+        && title.as_encoded_bytes().contains(&b' ')
     {
         let words: Vec<OsString> =
-            title.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(os).collect();
+            title.as_encoded_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(os).collect();
         return read_title(&words, exe);
     }
     read_words(argv, exe)
@@ -156,7 +156,7 @@ fn read_title(words: &[OsString], exe: Option<&Path>) -> Reading {
         && Runner::of_name(base(first)).is_none()
         && !base(first).to_str().is_some_and(wrapper::is_name)
     {
-        let name = first.as_bytes().strip_suffix(b":").unwrap_or(first.as_bytes());
+        let name = first.as_encoded_bytes().strip_suffix(b":").unwrap_or(first.as_encoded_bytes());
         return Reading::Runs(Invocation { runner, target: Target::Executable(os(name)), args: words[1..].to_vec() });
     }
     read_words(words, exe)
@@ -196,14 +196,14 @@ fn runner(first: &OsStr, exe: Option<&Path>) -> Runner {
 }
 
 fn is_multi_call(name: &OsStr) -> bool {
-    matches!(name.as_bytes(), b"busybox" | b"toybox" | b"coreutils")
+    matches!(name.as_encoded_bytes(), b"busybox" | b"toybox" | b"coreutils")
 }
 
 /// The last component of a word that may be a path, a login shell's dash left out.
 pub fn base(word: &OsStr) -> &OsStr {
-    let bytes = word.as_bytes();
+    let bytes = word.as_encoded_bytes();
     let name = bytes.rsplit(|&byte| byte == b'/').next().unwrap_or(bytes);
-    OsStr::from_bytes(name.strip_prefix(b"-").unwrap_or(name))
+    os_str(name.strip_prefix(b"-").unwrap_or(name))
 }
 
 /// Extensions that make a word a script.
@@ -218,5 +218,5 @@ pub fn has_script_extension(word: &OsStr) -> bool {
 }
 
 fn os(bytes: &[u8]) -> OsString {
-    OsString::from_vec(bytes.to_vec())
+    os_string(bytes.to_vec())
 }

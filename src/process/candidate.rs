@@ -2,8 +2,6 @@
 //!
 //! Invariant: what was read belongs to one process ([`Details::identity`]). Not promised: that it still runs.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -17,6 +15,7 @@ use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
 use crate::platform::table;
+use crate::platform::words::os_str;
 
 /// How often descendants that come and go are looked at before none of them counts as the program.
 const MOST_LOOKS: u32 = 1000;
@@ -49,7 +48,7 @@ impl Candidate {
     pub fn read(handle: &Handle, cmdline: &[u8]) -> Option<Self> {
         let details = Details::with_argv(handle, proc::words(cmdline))?;
         let reading = argv::read(&details.argv, details.exe.as_deref());
-        let cwd = handle.link("cwd").map(|cwd| proc::undeleted(&cwd));
+        let cwd = handle.cwd().map(|cwd| proc::undeleted(&cwd));
         let mut candidate = Self {
             details,
             reading,
@@ -62,14 +61,14 @@ impl Candidate {
             stdin: None,
         };
         let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
-        let environ = handle.read("environ");
+        let environ = handle.environ();
         candidate.is_hidden = environ.is_err();
         let environ = environ.unwrap_or_default();
         candidate.python_path = details::python_path(&environ, candidate.cwd.as_deref());
-        candidate.pwd = details::variable(&environ, "PWD").map(|pwd| PathBuf::from(OsStr::from_bytes(pwd)));
+        candidate.pwd = details::variable(&environ, "PWD").map(|pwd| PathBuf::from(os_str(pwd)));
         candidate.carried = secret::carried(&environ, &candidate.details.argv);
         candidate.other_root = has_other_root(handle);
-        candidate.stdin = matches!(invocation.target, Target::Stdin).then(|| handle.link("fd/0")).flatten();
+        candidate.stdin = matches!(invocation.target, Target::Stdin).then(|| handle.stdin()).flatten();
         Some(candidate)
     }
 
@@ -162,7 +161,7 @@ impl Candidate {
 fn has_other_root(handle: &Handle) -> bool {
     static OURS: OnceLock<Option<FileId>> = OnceLock::new();
     let ours = *OURS.get_or_init(|| FileId::of(Path::new("/")));
-    match (handle.id_of("root"), ours) {
+    match (handle.root_id(), ours) {
         (Some(root), Some(ours)) => root != ours,
         _ => false,
     }
@@ -176,7 +175,7 @@ pub fn descendants<T>(roots: &[i32], judge: &dyn Fn(&Candidate) -> Option<T>) ->
     let list = || table::descendants(roots).unwrap_or_default();
     let read = |pid: i32| {
         let handle = Handle::open(pid)?;
-        let cmdline = handle.read("cmdline").ok()?;
+        let cmdline = handle.cmdline().ok()?;
         judge(&Candidate::read(&handle, &cmdline)?)
     };
     let mut below = list();

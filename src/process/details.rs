@@ -4,12 +4,12 @@
 //! process even if the PID is reused meanwhile (the kernel answers ESRCH then).
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::secret::mask;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
+use crate::platform::words::os_str;
 
 /// One process, as far as the caller may see it.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Details {
     pub fn with_argv(handle: &Handle, argv: Vec<OsString>) -> Option<Self> {
         let stat = handle.stat()?;
         let identity = Identity { pid: handle.pid, start_ticks: stat.start_ticks };
-        Some(Self { identity, stat, argv, exe: handle.link("exe") })
+        Some(Self { identity, stat, argv, exe: handle.exe() })
     }
 
     /// Its command line for people; the name of its executable in brackets where it shows none.
@@ -58,7 +58,7 @@ pub fn python_path(environ: &[u8], cwd: Option<&Path>) -> Vec<PathBuf> {
     value
         .split(|&byte| byte == b':')
         .filter(|dir| !dir.is_empty())
-        .map(|dir| super::program::absolute(cwd.unwrap_or(Path::new("/")), Path::new(std::ffi::OsStr::from_bytes(dir))))
+        .map(|dir| super::program::absolute(cwd.unwrap_or(Path::new("/")), Path::new(os_str(dir))))
         .collect()
 }
 

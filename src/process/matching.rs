@@ -5,7 +5,6 @@
 //! [`Confidence::Probable`], with the [`Doubt`] that makes it so.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use memchr::memmem::Finder;
@@ -237,13 +236,13 @@ impl<'a> Matcher<'a> {
     /// The filter on an executable's path: an interpreter, or a file called as the program's. One system call for each
     /// process is all that most cost.
     pub fn may_be_run_by(&self, exe: &[u8]) -> bool {
-        let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
+        let exe = proc::unmarked(exe);
         let name = exe.rsplit(|&byte| byte == b'/').next().unwrap_or(exe);
         let is_interpreter = || match self.program.kind() {
             Kind::Executable(_) => false,
             _ => is_interpreter(name) || is_shell(name),
         };
-        is_interpreter() || self.names.iter().any(|ours| ours.as_bytes() == name)
+        is_interpreter() || self.names.iter().any(|ours| ours.as_encoded_bytes() == name)
     }
 
     /// The filter on the raw bytes of a command line, where the executable cannot be read: it runs under an
@@ -290,7 +289,7 @@ impl<'a> Matcher<'a> {
             return self.file(&proc::undeleted(exe), Confidence::File, seen);
         }
         // Another user's process: its `exe` cannot be read, so argv[0] must do.
-        if !name.as_bytes().contains(&b'/') {
+        if !name.as_encoded_bytes().contains(&b'/') {
             return self.suffix(Path::new(name));
         }
         match resolve(Path::new(name), seen.cwd) {
@@ -447,7 +446,7 @@ fn needle(program: &Program) -> Vec<u8> {
         Kind::Glob(pattern) => {
             // A stem with wildcards cannot be searched for: every command line is read.
             let stem = Path::new(pattern).file_stem().unwrap_or_default().to_owned();
-            if stem.as_bytes().iter().any(|byte| b"*?[{".contains(byte)) { OsString::new() } else { stem }
+            if stem.as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte)) { OsString::new() } else { stem }
         }
         Kind::Module { name, .. } => name.rsplit('.').next().unwrap_or(name).into(),
     };

@@ -11,7 +11,6 @@ mod same;
 pub use self::pattern::Pattern;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::base::error::{Expected, quoted};
@@ -152,7 +151,7 @@ impl Program {
     /// # Errors
     /// Where it would match nothing, or every process of an interpreter, a shell or a wrapper.
     pub fn from_option(text: &OsStr, cwd: &Path) -> Result<Self, Error> {
-        let bytes = text.as_bytes();
+        let bytes = text.as_encoded_bytes();
         if bytes.trim_ascii().is_empty() {
             return Err(Error::Empty);
         }
@@ -373,7 +372,9 @@ fn refuse_everything(text: &OsStr) -> Result<(), Error> {
         Some(Runner::Shell) => "shell",
         Some(_) => "process of that interpreter",
         None if name.to_str().is_some_and(wrapper::is_name) => "process that it starts",
-        None if text.as_bytes().iter().all(|byte| b"*?./".contains(byte)) && text.as_bytes().contains(&b'*') => {
+        None if text.as_encoded_bytes().iter().all(|byte| b"*?./".contains(byte))
+            && text.as_encoded_bytes().contains(&b'*') =>
+        {
             "process"
         }
         None => return Ok(()),

@@ -301,17 +301,11 @@ impl Attempt {
 
 fn survived(pid: i32) -> Option<Outcome> {
     let stat = Stat::read(pid).filter(Stat::is_alive)?;
-    Some(Outcome::Survived { pid, state: stat.state, wait_channel: wait_channel(pid) })
+    Some(Outcome::Survived { pid, state: stat.state, wait_channel: proc::sleeps_in(pid) })
 }
 
 fn not_permitted(identity: Identity) -> Outcome {
     Outcome::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
-}
-
-/// The kernel function that a process sleeps in; `0` means none.
-fn wait_channel(pid: i32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
-    (!text.is_empty() && text != "0").then_some(text)
 }
 
 /// How many processes may be held open at once.

@@ -1,22 +1,19 @@
 //! Polling evidence: whether an instance has an established TCP connection to Telegram.
 //!
-//! The descriptors of its processes (`/proc/PID/fd`) give socket inodes; the kernel's list of our own network namespace, or
-//! `/proc/PID/net/tcp{,6}` of another one, gives the sockets' other ends. A connection is evidence, not proof of polling.
+//! A connection is evidence, not proof of polling.
 //! Invariant: nothing is sent and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
 //! without keep-alive is unconnected between two polls; behind a proxy it is never said.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use crate::http::proxy;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
-use crate::platform::sockets;
+use crate::platform::sockets::{Connections, sockets_of};
 use crate::telegram::networks;
 
 /// How often an instance is looked at before "no".
@@ -25,8 +22,6 @@ pub const SAMPLES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Ports on which proxies and self-hosted Bot API servers listen: a connection to one of them may lead to Telegram.
 const GO_BETWEENS: [u16; 14] = [1080, 1081, 3128, 7890, 7891, 8081, 8080, 8118, 8443, 8888, 8889, 9050, 9051, 9150];
-/// `TCP_ESTABLISHED` in the kernel's `include/net/tcp_states.h`.
-const ESTABLISHED: &str = "01";
 
 /// Whether an instance is connected to Telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +117,9 @@ pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) ->
         if sample > 0 && !pause(PAUSE) {
             return seen;
         }
-        let mut namespaces = Namespaces::default();
+        let mut connections = Connections::default();
         for (subject, seen) in subjects.iter().zip(&mut seen).filter(|(_, seen)| seen.is_none()) {
-            *seen = sight(*subject, &mut namespaces);
+            *seen = sight(*subject, &mut connections);
         }
         if seen.iter().all(Option::is_some) {
             return seen;
@@ -140,14 +135,14 @@ pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) ->
 /// # Errors
 /// If `/proc` cannot be read.
 pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
-    let mut namespaces = Namespaces::default();
+    let mut connections = Connections::default();
     let mut found = Vec::new();
     for pid in proc::all_pids()? {
         let Some(process) = Identity::of(pid) else { continue };
-        if !namespaces.of(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
+        if !connections.around(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
             continue;
         }
-        let Ok(sockets) = Sockets::of(process, &mut namespaces) else { continue };
+        let Ok(sockets) = Sockets::of(process, &mut connections) else { continue };
         let to = sockets.established.iter().map(|&(_, to)| to).find(|&to| servers.has(to));
         found.extend(to.map(|to| (process, to)));
     }
@@ -166,17 +161,17 @@ pub struct Unexplained {
 /// Looks for connections in our own network namespace: the kernel's list is read once, and descriptors of others than the
 /// `known` only where those do not account for all of it.
 pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Unexplained {
-    let mut namespaces = Namespaces::default();
+    let mut connections = Connections::default();
     let own = i32::try_from(std::process::id()).unwrap_or_default();
-    let Ok(table) = namespaces.of(own) else { return Unexplained::default() };
-    let mut left: Table =
+    let Ok(table) = connections.around(own) else { return Unexplained::default() };
+    let mut left: HashMap<u64, SocketAddr> =
         table.iter().filter(|(inode, to)| **inode != 0 && servers.has(**to)).map(|(&inode, &to)| (inode, to)).collect();
     let mut seen = HashSet::new();
     for process in known.filter(|process| seen.insert(process.pid)) {
         if left.is_empty() {
             break;
         }
-        for inode in socket_inodes(process.pid).unwrap_or_default() {
+        for inode in sockets_of(process.pid).unwrap_or_default() {
             left.remove(&inode);
         }
     }
@@ -188,7 +183,7 @@ pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> 
     let mut owned = HashSet::new();
     for pid in others.into_iter().filter(|pid| !seen.contains(pid)) {
         let Some(process) = Identity::of(pid) else { continue };
-        let inodes = socket_inodes(pid).unwrap_or_default();
+        let inodes = sockets_of(pid).unwrap_or_default();
         let own: Vec<u64> = inodes.into_iter().filter(|inode| left.contains_key(inode)).collect();
         found.owners.extend(own.first().map(|inode| (process, left[inode])));
         owned.extend(own);
@@ -198,19 +193,20 @@ pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> 
 }
 
 /// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
-fn sight(subject: Subject<'_>, namespaces: &mut Namespaces) -> Option<Evidence> {
+fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<Evidence> {
     let Subject { members, servers } = subject;
     let mut connections = Vec::new();
     let mut shared = HashSet::new();
     let mut blind = None;
     let mut living = 0;
     for &member in members {
-        let process = match Sockets::of(member, namespaces) {
+        let process = match Sockets::of(member, seen) {
             Ok(process) => process,
             Err(_) if !member.is_alive() => continue,
-            Err(_) => {
+            Err(error) => {
                 living += 1;
-                blind = blind.or(Some(if cfg!(target_os = "linux") { Blind::NotPermitted } else { Blind::Platform }));
+                let is_unknown_here = error.kind() == io::ErrorKind::Unsupported;
+                blind = blind.or(Some(if is_unknown_here { Blind::Platform } else { Blind::NotPermitted }));
                 continue;
             }
         };
@@ -250,16 +246,11 @@ struct Sockets {
 
 impl Sockets {
     /// Reads them; the PID must still be the same process's at the end.
-    fn of(process: Identity, namespaces: &mut Namespaces) -> io::Result<Self> {
+    fn of(process: Identity, seen: &mut Connections) -> io::Result<Self> {
         let pid = process.pid;
-        let inodes = socket_inodes(pid)?;
+        let established = seen.of(pid)?;
         let handle = Handle::open(pid).ok_or(io::ErrorKind::NotFound)?;
-        let has_proxy = proxy::is_set(&handle.read("environ")?);
-        let mut established = Vec::new();
-        if !inodes.is_empty() {
-            let table = namespaces.of(pid)?;
-            established.extend(inodes.iter().filter_map(|inode| Some((*inode, *table.get(inode)?))));
-        }
+        let has_proxy = proxy::is_set(&handle.environ()?);
         if !process.is_alive() {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -267,119 +258,11 @@ impl Sockets {
     }
 }
 
-/// The sockets of a process. One that was closed meanwhile is no reason to give up.
-fn socket_inodes(pid: i32) -> io::Result<Vec<u64>> {
-    let inode = |descriptor: proc::OpenFile| socket_inode(&descriptor.target()?.to_string_lossy());
-    Ok(proc::descriptors(pid)?.into_iter().filter_map(inode).collect())
-}
-
-fn socket_inode(link: &str) -> Option<u64> {
-    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// The established sockets of a network namespace: inode and other end.
-type Table = HashMap<u64, SocketAddr>;
-
-/// The tables of one look, each namespace read once.
-#[derive(Default)]
-struct Namespaces(HashMap<PathBuf, Table>);
-
-impl Namespaces {
-    fn of(&mut self, pid: i32) -> io::Result<&Table> {
-        let name = fs::read_link(format!("/proc/{pid}/ns/net"))?;
-        if !self.0.contains_key(&name) {
-            let is_ours = fs::read_link("/proc/self/ns/net").is_ok_and(|own| own == name);
-            let asked = is_ours.then(|| sockets::established().ok()).flatten();
-            let table = asked.map_or_else(|| read_table(pid), |list| Ok(list.into_iter().collect()))?;
-            self.0.insert(name.clone(), table);
-        }
-        Ok(&self.0[&name])
-    }
-}
-
-fn read_table(pid: i32) -> io::Result<Table> {
-    let mut table = Table::new();
-    for file in ["tcp", "tcp6"] {
-        match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
-            Ok(text) => table.extend(text.lines().skip(1).filter_map(established)),
-            // A kernel without IPv6.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && file == "tcp6" => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(table)
-}
-
-/// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
-fn established(line: &str) -> Option<(u64, SocketAddr)> {
-    let mut fields = line.split_ascii_whitespace();
-    let remote = fields.nth(2)?;
-    if fields.next()? != ESTABLISHED {
-        return None;
-    }
-    let inode: u64 = fields.nth(5)?.parse().ok()?;
-    Some((inode, address(remote)?))
-}
-
-/// `0100007F:1F90`: the address as the kernel's 32-bit words in its own byte order, the port as a number.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
-    let ip = match address.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
-        32 => {
-            let mut bytes = [0; 16];
-            for (index, chunk) in bytes.chunks_exact_mut(4).enumerate() {
-                chunk.copy_from_slice(&word(index * 8)?);
-            }
-            IpAddr::V6(Ipv6Addr::from(bytes))
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip.to_canonical(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
-
-    #[test]
-    fn lines_of_the_kernel() {
-        let line =
-            "   1: 0100007F:A3E4 DCA79A95:01BB 01 00000000:00000000 02:00000B50 00000000  1000        0 98765 2 0";
-        assert_eq!(established(line), Some((98765, "149.154.167.220:443".parse().unwrap())));
-        let six = "   0: 00000000000000000000000001000000:1F91 0000000000000000FFFF0000DCA79A95:01BB 01 00000000:00000000 \
-                   00:00000000 00000000     0        0 4242 1 0000";
-        assert_eq!(established(six), Some((4242, "149.154.167.220:443".parse().unwrap())));
-        let real =
-            "   0: 00000000000000000000000001000000:1F91 B80D0120000000000000000001000000:0050 01 0:0 0:0 0 0 0 7";
-        assert_eq!(established(real), Some((7, "[2001:db8::1]:80".parse().unwrap())));
-        for other in [
-            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
-            "   1: 0100007F:A3E4 DCA79A95:01BB 06 00000000:00000000 03:00000B50 00000000     0        0 0 3 0",
-            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0",
-            "   0: zz zz 01 0 0 0 0 0 5",
-            "   0: 0:0 0100007F:1F90 01",
-            "",
-        ] {
-            assert_eq!(established(other), None, "{other}");
-        }
-        assert_eq!(socket_inode("socket:[77]"), Some(77));
-        assert_eq!(socket_inode("/dev/null"), None);
-    }
-
-    #[test]
-    fn both_lists_tell_the_same() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let _client = TcpStream::connect(address).unwrap();
-        let ours = |table: Table| table.into_iter().filter(|(_, to)| *to == address).collect::<Vec<_>>();
-        let asked = ours(sockets::established().unwrap().into_iter().collect());
-        assert_eq!((asked.len(), &asked), (1, &ours(read_table(Identity::own().unwrap().pid).unwrap())));
-    }
 
     fn look_at(process: Identity, servers: &Servers) -> Evidence {
         look(&[Subject { members: &[process], servers }]).remove(0)

@@ -12,11 +12,11 @@ use std::path::Path;
 use super::whose::Users;
 use crate::lock::carriers::Carrier;
 use crate::lock::keeper;
-use crate::lock::line::Kind;
 use crate::lock::orphan::has_outlived_its_solobot;
 use crate::lock::owner::{Found, Record};
 use crate::lock::replaced::Replaced;
 use crate::platform::identity::{Identity, lineage};
+use crate::platform::locks::LockKind;
 use crate::platform::{proc, user};
 
 /// A process that carries the lock by a descriptor of its own.
@@ -33,7 +33,7 @@ pub struct Carries {
 impl Carries {
     /// Those of the file that is at the lock's path.
     pub fn present(carriers: &[Carrier]) -> Vec<Self> {
-        let flocks = carriers.iter().filter(|carrier| carrier.kind == Kind::Flock);
+        let flocks = carriers.iter().filter(|carrier| carrier.kind == LockKind::Flock);
         flocks.map(|one| Self { process: one.process, caller: one.caller, is_by_name: true }).collect()
     }
 

@@ -5,8 +5,9 @@
 //! Not promised: a bot that shows none of these, and one whose token several programs carry but none is seen to use.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::marks::Mark;
 use super::scripts;
@@ -16,7 +17,7 @@ use super::whose::Users;
 use crate::base::secret::{self, TokenId};
 use crate::journal::{Event, What};
 use crate::platform::identity::{Identity, lineage};
-use crate::platform::proc::Handle;
+use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Hit};
 use crate::process::argv::{Reading, Runner, Target};
 use crate::process::candidate::Candidate;
@@ -60,7 +61,7 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     let mut seeds: Vec<Seed> = Vec::new();
     let mut rest: Vec<&Hit> = Vec::new();
     for hit in &hits {
-        let environ = match Handle::open(hit.pid).map(|handle| handle.read("environ")) {
+        let environ = match Handle::open(hit.pid).map(|handle| handle.environ()) {
             Some(Ok(environ)) => environ,
             Some(Err(error))
                 if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge) =>
@@ -70,7 +71,7 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
             }
             _ => continue,
         };
-        let has_token = !secret::carried(&environ, &crate::platform::proc::words(&hit.cmdline)).is_empty();
+        let has_token = !secret::carried(&environ, &proc::words(&hit.cmdline)).is_empty();
         let is_held = run_under_lock.contains(&hit.pid);
         let is_connected = marks.connected.iter().any(|process| process.pid == hit.pid);
         if !has_token && !is_held && !is_connected {
@@ -231,7 +232,7 @@ fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Hit]) {
 
 fn is_of_interpreter(hit: &Hit) -> bool {
     let path = hit.exe.as_deref().or_else(|| hit.cmdline.split(|&byte| byte == 0).next()).unwrap_or_default();
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    let path = proc::unmarked(path);
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     let name = std::str::from_utf8(name).unwrap_or_default();
     Runner::of_name(name.as_ref()).is_some_and(|runner| !matches!(runner, Runner::Shell | Runner::Native))
@@ -319,9 +320,12 @@ const GO_BETWEENS: [&str; 30] = [
 
 /// Whether it is one of them.
 pub fn is_go_between(details: &Details) -> bool {
-    let names = [details.exe.as_deref(), details.argv.first().map(Path::new)];
-    let mut names = names.into_iter().flatten().filter_map(|path| path.file_name()?.to_str());
-    names.any(|name| GO_BETWEENS.contains(&name.trim_end_matches(" (deleted)").trim_end_matches(':')))
+    let names = [details.exe.as_deref().map(proc::undeleted), details.argv.first().map(PathBuf::from)];
+    let is_known = |path: PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str);
+        name.is_some_and(|name| GO_BETWEENS.contains(&name.trim_end_matches(':')))
+    };
+    names.into_iter().flatten().any(is_known)
 }
 
 /// Programs that inherit a shell's variables and never poll.

@@ -7,7 +7,6 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -149,7 +148,7 @@ fn written_file(descriptor: OpenFile) -> Option<PathBuf> {
         return None;
     }
     let meta = FileStatus::of(&descriptor.path()).ok().filter(|file| file.is_file())?;
-    if !is_open_for_writing(&descriptor.info()) {
+    if !descriptor.is_for_writing() {
         return None;
     }
     // In another root, or removed, the path names another file or none; the descriptor is the file itself.
@@ -159,15 +158,9 @@ fn written_file(descriptor: OpenFile) -> Option<PathBuf> {
 
 /// `bot.log`, `bot.log.1`, `error.log (deleted)`.
 fn is_called_log(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_bytes();
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     let at = memchr::memmem::rfind(name, b".log");
     at.is_some_and(|at| name.get(at + 4).is_none_or(|next| matches!(next, b'.' | b'-' | b' ')))
-}
-
-/// The access mode is the last octal digit of `flags:` in fdinfo (`proc(5)`): 0 reads only.
-fn is_open_for_writing(info: &str) -> bool {
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| matches!(flags & 3, 1 | 2))
 }
 
 fn of_manager(manager: &Origin) -> Vec<Input> {
@@ -216,14 +209,6 @@ mod tests {
         for name in ["bot.lock", "bot.logger", "log", "/x.log/data.db", "bot.login.json"] {
             assert!(!is_called_log(Path::new(name)), "{name}");
         }
-    }
-
-    #[test]
-    fn what_is_open_for_writing() {
-        assert!(is_open_for_writing("pos:\t0\nflags:\t0102001\nmnt_id:\t27\n"));
-        assert!(is_open_for_writing("flags:\t02\n"));
-        assert!(!is_open_for_writing("flags:\t0100000\n"));
-        assert!(!is_open_for_writing(""));
     }
 
     #[test]

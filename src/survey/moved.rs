@@ -8,7 +8,6 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -121,7 +120,7 @@ fn by_environment(one: &Candidate, cwd: &Path) -> Option<PathBuf> {
 /// Whether a manager has passed its own `PWD` on and started it in another folder.
 fn is_its_parents(pwd: &Path, one: &Candidate, cwd: &Path) -> bool {
     let Some(parent) = Handle::open(one.details.stat.parent) else { return false };
-    let environ = parent.read("environ").unwrap_or_default();
-    let is_same = variable(&environ, "PWD").is_some_and(|value| value == pwd.as_os_str().as_bytes());
-    is_same && parent.link("cwd").is_some_and(|folder| folder != cwd)
+    let environ = parent.environ().unwrap_or_default();
+    let is_same = variable(&environ, "PWD").is_some_and(|value| value == pwd.as_os_str().as_encoded_bytes());
+    is_same && parent.cwd().is_some_and(|folder| folder != cwd)
 }

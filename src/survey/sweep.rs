@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 use jiff::Timestamp;
 
@@ -14,7 +13,7 @@ use crate::base::secret::{self, Token, TokenId};
 use crate::journal::Journal;
 use crate::lock::keeper;
 use crate::platform::identity::{Identity, ancestry, lineage};
-use crate::platform::proc::Handle;
+use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Hit, Keep};
 use crate::platform::user;
 use crate::process::argv::{self, Reading};
@@ -79,10 +78,11 @@ impl Sweep {
     /// # Errors
     /// The process table cannot be read.
     pub fn list(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<(Self, Vec<Hit>)> {
-        let own = std::env::current_exe().ok().and_then(|path| path.file_name().map(|name| name.as_bytes().to_vec()));
+        let own =
+            std::env::current_exe().ok().and_then(|path| path.file_name().map(|name| name.as_encoded_bytes().to_vec()));
         let is_solobot = |path: &[u8]| {
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-            let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+            let name = proc::unmarked(name);
             name == b"solobot" || own.as_deref() == Some(name)
         };
         let is_keeper = |hit: &Hit| {
@@ -159,7 +159,7 @@ impl Sweep {
     pub fn read(&mut self, process: Identity) -> Option<&Candidate> {
         if !self.candidates.contains_key(&process.pid) {
             let handle = Handle::open(process.pid)?;
-            let cmdline = handle.read("cmdline").ok()?;
+            let cmdline = handle.cmdline().ok()?;
             self.add(&Hit { pid: process.pid, cmdline, exe: None });
         }
         self.get(process)

@@ -54,8 +54,8 @@ impl Users {
 /// What a stranger's process shows by itself; `None` where its connections have to tell.
 pub fn by_itself(instance: &Instance) -> Option<Stranger> {
     let handle = Handle::open(instance.root.pid);
-    let cgroup = handle.and_then(|handle| handle.read("cgroup").ok()).unwrap_or_default();
-    let is_likely = instance.known_token().is_some() || origin::is_put_by_root(&String::from_utf8_lossy(&cgroup));
+    let cgroup = handle.map(|handle| handle.cgroup()).unwrap_or_default();
+    let is_likely = instance.known_token().is_some() || origin::is_put_by_root(&cgroup);
     is_likely.then_some(Stranger::Likely)
 }
 

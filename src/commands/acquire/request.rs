@@ -15,7 +15,7 @@ use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::Place;
 use crate::platform::filesystem::FileId;
-use crate::platform::identity::{Identity, Stat};
+use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::settings::{self, Bot, Settings};
 
@@ -280,5 +280,5 @@ fn nothing_named() -> Error {
 
 /// The identity of this process, which exists.
 pub fn own() -> Result<Identity, Error> {
-    Identity::own().map_err(|source| Error::Io { action: "read /proc/self/stat".into(), source })
+    Identity::own().map_err(|source| Error::Io { action: format!("read {}/stat", identity::OWN_FOLDER), source })
 }

@@ -170,7 +170,7 @@ fn bot_of(bot: &FoundBot) -> Option<Running> {
     let cwd = first.cwd.clone()?;
     program.setting()?;
     let handle = Handle::open(first.root.pid)?;
-    let is_elsewhere = handle.id_of("cwd").is_some_and(|there| FileId::of(&cwd) != Some(there));
+    let is_elsewhere = handle.cwd_id().is_some_and(|there| FileId::of(&cwd) != Some(there));
     let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
     Some(Running {
         name: bot.bot.name.clone(),
@@ -198,7 +198,7 @@ fn lock_of(bot: &FoundBot) -> Option<Lock> {
 /// The variable that carries the token in the bot's environment, else the one in the `.env` that it reads.
 fn token_place(instance: &Instance, folder: &Path) -> Option<TokenPlace> {
     let of_member = |pid: i32| {
-        let carried = secret::in_environ(&Handle::open(pid)?.read("environ").ok()?);
+        let carried = secret::in_environ(&Handle::open(pid)?.environ().ok()?);
         let is_used = |one: &secret::Carried| instance.token.as_ref().is_none_or(|token| one.token.id() == *token);
         carried.into_iter().find(is_used)?.variable
     };

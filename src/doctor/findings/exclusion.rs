@@ -7,6 +7,8 @@ use crate::base::error::typed;
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::covered::Covered;
 use crate::lock::state::State;
+use crate::platform::advice;
+use crate::platform::locks::TABLE;
 
 /// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
@@ -23,7 +25,7 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
                     "start it without the variable: look for it in exports, `.env` and Environment=".to_owned(),
                 ])
                 .about(leaked.iter().map(|seen| seen.pid()))
-                .mended_by(format!("tr '\\0' '\\n' </proc/{pid}/environ | grep '^{name}='")),
+                .mended_by(advice::variable_of(pid, name)),
         )
     })
 }
@@ -160,9 +162,9 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
             let first = &lock.fcntl[0].command;
             Finding::new(Code::FcntlLock, level, summary)
                 .shown_by(
-                    lock.fcntl.iter().map(|one| {
-                        format!("/proc/locks shows a POSIX lock of PID {}: {}", one.process.pid, one.command)
-                    }),
+                    lock.fcntl
+                        .iter()
+                        .map(|one| format!("{TABLE} shows a POSIX lock of PID {}: {}", one.process.pid, one.command)),
                 )
                 .shown_by(also)
                 .about(lock.fcntl.iter().map(|one| one.process.pid))

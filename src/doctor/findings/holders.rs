@@ -5,6 +5,7 @@ use super::super::{Code, Finding, Level};
 use super::locks;
 use crate::base::error::typed;
 use crate::lock::state::State;
+use crate::platform::advice;
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
@@ -27,7 +28,7 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
                     .shown_by(bot.describe_all(shown, facts.now))
                     .shown_by(["once it is stopped, start it again, and find what removes the file".to_owned()])
                     .about(pids.iter().copied())
-                    .mended_by(bot.solobot("stop").or_else(|| Some(format!("ls -l /proc/{}/fd", pids.first()?)))),
+                    .mended_by(bot.solobot("stop").or_else(|| Some(advice::open_files_of(*pids.first()?)))),
             )
         })
         .collect()

@@ -7,6 +7,7 @@ use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
 use super::super::{Code, Finding, Level, plural};
 use super::{conflicts, each, instances, see_logs};
 use crate::base::duration::show;
+use crate::platform::advice;
 use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 
@@ -219,7 +220,7 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
                 .shown_by(by_server)
                 .shown_by([format!("{} in the last {}, and one instance here", plural(fresh, "conflict"), show(FRESH))])
                 .about([seen.pid()])
-                .mended_by(format!("tr '\\0' '\\n' </proc/{}/environ | grep -i _proxy=", seen.pid())),
+                .mended_by(advice::proxies_of(seen.pid())),
         )
     })
 }

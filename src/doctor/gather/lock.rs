@@ -6,11 +6,11 @@ use super::super::facts::{Lock, Named, Seen, Sharer};
 use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
-use crate::lock::line::Kind;
 use crate::lock::state::{self, State};
 use crate::lock::text::Text;
 use crate::platform::filesystem;
 use crate::platform::identity::Identity;
+use crate::platform::locks::LockKind;
 use crate::platform::proc::Handle;
 use crate::process::argv;
 use crate::process::details::Details;
@@ -30,10 +30,10 @@ pub fn look<'a>(facts: state::Facts, instances: impl Iterator<Item = &'a Seen>, 
         None => path.parent().and_then(|folder| network_of(&File::open(folder).ok()?)),
     };
     Lock {
-        sharers: carried.iter().filter(|carrier| carrier.kind == Kind::Flock).filter_map(sharer).collect(),
+        sharers: carried.iter().filter(|carrier| carrier.kind == LockKind::Flock).filter_map(sharer).collect(),
         fcntl: carried
             .iter()
-            .filter(|carrier| carrier.kind != Kind::Flock)
+            .filter(|carrier| carrier.kind != LockKind::Flock)
             .filter_map(|it| named(it.process))
             .collect(),
         claimant: match &facts.state {

@@ -285,8 +285,8 @@ fn lock_alone(lock: Lock) -> Bot {
 /// What doctor alone asks about an instance.
 fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
     let handle = Handle::open(instance.root.pid);
-    let folder = handle.as_ref().and_then(|handle| handle.link("cwd"));
-    let environ = handle.and_then(|handle| handle.read("environ").ok());
+    let folder = handle.as_ref().and_then(Handle::cwd);
+    let environ = handle.and_then(|handle| handle.environ().ok());
     // A title may have overwritten it: nothing is known then.
     let environ = environ.filter(|environ| !environ.is_empty());
     let skips_lock = skip_env.and_then(|name| Some(variable(environ.as_ref()?, name) == Some(b"1")));
@@ -324,7 +324,7 @@ fn flocks_around(instance: &Instance) -> Vec<LockedFile> {
 fn traces_of(instance: &Instance, environ: Option<&[u8]>) -> Vec<Trace> {
     let of_ancestor = |pid: i32| {
         let handle = Handle::open(pid)?;
-        traces::of_ancestor(pid, &handle.argv(), handle.link("exe").as_deref())
+        traces::of_ancestor(pid, &handle.argv(), handle.exe().as_deref())
     };
     let ancestors = instance.ancestors.iter().filter_map(|ancestor| of_ancestor(ancestor.pid));
     ancestors.chain(environ.and_then(traces::of_environ)).collect()

@@ -122,7 +122,7 @@ fn loops_around(program: &Program) -> Vec<Named> {
         let handle = Handle::open(hit.pid)?;
         let details = Details::read(&handle).filter(|details| Starter::of(details) == Starter::Loop)?;
         let command = command_line(&details.argv);
-        starts_it(&details, &handle.link("cwd")?).then_some(Named { process: details.identity, command })
+        starts_it(&details, &handle.cwd()?).then_some(Named { process: details.identity, command })
     });
     loops.collect()
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::ownership::has_private_group;
-use super::proc::Credentials;
+use super::user::Credentials;
 
 /// Mode bits of `inode(7)`.
 const STICKY: u32 = 0o1000;
@@ -125,7 +125,7 @@ impl FileStatus {
     /// Whether others than its owner may write it by their group; not if that is the owner's own, with nobody else in it.
     /// `path` is where it lies.
     pub fn is_writable_by_group(&self, path: &Path) -> bool {
-        self.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, self)
+        self.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, self.uid(), self.gid())
     }
 
     /// Whether every user may read it.

@@ -1,9 +1,9 @@
-//! File systems: which ones do not exclude reliably, and how the kernel names a file in its lock tables.
+//! File systems, and which of them do not exclude reliably; opening files that somebody else may have put there.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -277,48 +277,6 @@ pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
     }
 }
 
-/// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KernelKey {
-    /// Major number of the super block's device.
-    pub major: u32,
-    /// Minor number of the super block's device.
-    pub minor: u32,
-    /// Inode number.
-    pub inode: u64,
-}
-
-/// The kernel's name for an open file.
-///
-/// `st_dev` differs from the super block's device on btrfs and overlayfs, so the device is that of the mount: `mnt_id`
-/// in the descriptor's fdinfo, looked up in mountinfo. Where that fails, `st_dev` serves. The inode is fdinfo's `ino:`
-/// (Linux 5.14), else `st_ino`.
-///
-/// # Errors
-/// Those of `fstat(2)`.
-pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
-    let meta = file.metadata()?;
-    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
-    let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
-    // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
-    let device = (libc::major(meta.dev()), libc::minor(meta.dev()));
-    let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
-    let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mount_device);
-    let (major, minor) = mount.unwrap_or(device);
-    Ok(KernelKey { major, minor, inode })
-}
-
-fn field(fdinfo: &str, name: &str) -> Option<u64> {
-    fdinfo.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
-}
-
-fn mount_device(mount: u64) -> Option<(u32, u32)> {
-    let mounts = procfs::process::Process::myself().ok()?.mountinfo().ok()?;
-    let device = mounts.into_iter().find(|entry| u64::try_from(entry.mnt_id) == Ok(mount))?.majmin;
-    let (major, minor) = device.split_once(':')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,11 +327,5 @@ mod tests {
         assert!(is_open_elsewhere(&file).unwrap());
         drop(reader);
         assert!(!is_open_elsewhere(&file).unwrap());
-    }
-
-    #[test]
-    fn the_kernel_key_has_the_inode() {
-        let file = File::open("/proc/self/exe").unwrap();
-        assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
     }
 }

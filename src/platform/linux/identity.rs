@@ -52,7 +52,7 @@ impl Identity {
 
     /// When the process started, by the wall clock, to a clock tick.
     pub fn started_at(self) -> Option<SystemTime> {
-        let ticks = procfs::ticks_per_second().max(1);
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
         let since_boot = Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks);
         booted_at()?.checked_add(since_boot)
     }
@@ -61,7 +61,7 @@ impl Identity {
     pub fn age(self) -> Option<Duration> {
         let uptime = fs::read_to_string("/proc/uptime").ok()?;
         let uptime = Duration::try_from_secs_f64(uptime.split_ascii_whitespace().next()?.parse().ok()?).ok()?;
-        let ticks = procfs::ticks_per_second().max(1);
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
         Some(uptime.saturating_sub(Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks)))
     }
 
@@ -79,6 +79,14 @@ fn booted_at() -> Option<SystemTime> {
     let said = SystemTime::UNIX_EPOCH + Duration::from_secs(said);
     let is_said = |exact: &SystemTime| exact.duration_since(said).is_ok_and(|rest| rest < Duration::from_millis(1500));
     Some(clock::booted_at().filter(is_said).unwrap_or(said))
+}
+
+/// Where this process is looked up, for people.
+pub const OWN_FOLDER: &str = "/proc/self";
+
+/// Who started this process, or has adopted it since; `None` where that is nobody of this PID namespace.
+pub fn parent() -> Option<i32> {
+    i32::try_from(std::os::unix::process::parent_id()).ok().filter(|&pid| pid > 0)
 }
 
 /// This process and its ancestors, nearest first.

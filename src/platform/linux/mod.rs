@@ -1,7 +1,8 @@
 //! Linux 5.4 and newer (pidfds need 5.3, `P_PIDFD` 5.4).
 //!
-//! Owner of `nix`, `rustix`, `procfs` and `sysinfo`.
+//! Owner of `nix` and `rustix`.
 
+pub mod advice;
 #[cfg(feature = "cli")]
 pub mod children;
 pub mod clock;
@@ -10,17 +11,23 @@ pub mod descriptor;
 pub mod file;
 pub mod filesystem;
 pub mod folder;
+pub mod handle;
 pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
+pub mod locks;
 #[cfg(feature = "cli")]
 pub mod memory;
+pub mod mounts;
 pub mod nss;
+pub mod open_files;
 pub mod ownership;
 pub mod pidfd;
 pub mod poll;
 pub mod proc;
+pub mod removed;
 pub mod signals;
+pub mod sock_diag;
 #[cfg(feature = "cli")]
 pub mod sockets;
 #[cfg(feature = "cli")]
@@ -35,3 +42,4 @@ pub mod table;
 pub mod terminal;
 pub mod user;
 pub mod watch;
+pub mod words;

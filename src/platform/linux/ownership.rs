@@ -5,15 +5,14 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::file::FileStatus;
 use super::nss;
 
 /// Whether the group of a file or folder is its owner's own and has nobody else in it, as Debian makes one for every
 /// user. An access list hides its entries behind the group's mode bits, so with one the group proves nothing.
-pub fn has_private_group(path: &Path, file: &FileStatus) -> bool {
+pub fn has_private_group(path: &Path, owner: u32, group: u32) -> bool {
     nss::use_what_is_linked_in();
-    let owner = User::from_uid(Uid::from_raw(file.owner())).ok().flatten();
-    let group = Group::from_gid(Gid::from_raw(file.group())).ok().flatten();
+    let owner = User::from_uid(Uid::from_raw(owner)).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(group)).ok().flatten();
     let (Some(owner), Some(group)) = (owner, group) else { return false };
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
     owner.gid == group.gid && is_private(&owner.name, &group, &passwd) && !has_access_list(path)

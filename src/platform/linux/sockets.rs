@@ -1,157 +1,146 @@
-//! The established TCP connections of our own network namespace, asked of the kernel by netlink.
+//! Which TCP connections a process has.
 //!
-//! `/proc/net/tcp` has them too, and those of other namespaces, but the kernel walks its whole table of buckets to print
-//! it, under a lock each: 3 to 15 ms a file on a machine with 262,144 of them. `sock_diag(7)` answers in a twentieth of
-//! that, and leaves out what is not established. Layouts: `linux/netlink.h`, `linux/inet_diag.h`.
+//! Its descriptors (`/proc/PID/fd`) give the sockets' inodes; the kernel's list of our own network namespace, or
+//! `/proc/PID/net/tcp{,6}` of another one, gives their other ends.
 
+use std::collections::HashMap;
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
+use super::open_files::{self, OpenFile};
+use super::sock_diag;
 
-/// `SOCK_DIAG_BY_FAMILY`: both the request's type and its answers'.
-const BY_FAMILY: u16 = 20;
-/// `NLMSG_ERROR` and `NLMSG_DONE`.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const REQUEST_DUMP: u16 = 0x001 | 0x300;
-/// `1 << TCP_ESTABLISHED`.
-const ESTABLISHED: u32 = 1 << 1;
-const TCP: u8 = 6;
-const INET: u8 = 2;
-const INET6: u8 = 10;
-/// Bytes of a message's header, of a request with its header, of an answer without.
-const HEADER: usize = 16;
-const REQUEST: u32 = 72;
-const ANSWER: usize = 72;
+/// `TCP_ESTABLISHED` in the kernel's `include/net/tcp_states.h`.
+const ESTABLISHED: &str = "01";
 
-/// Inode and other end of each.
+/// The sockets of a process, connected or not.
 ///
 /// # Errors
-/// The kernel has no `inet_diag`, or a sandbox forbids it: `/proc/net/tcp` may do.
-pub fn established() -> io::Result<Vec<(u64, SocketAddr)>> {
-    let socket =
-        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    let mut found = Vec::new();
-    let mut buffer = vec![0; 32 * 1024];
-    for family in [INET, INET6] {
-        send(&socket, &request(family), SendFlags::empty())?;
-        loop {
-            let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
-            if read_into(&mut found, &buffer[..length])? {
-                break;
-            }
+/// Its descriptors may not be looked at.
+pub fn sockets_of(pid: i32) -> io::Result<Vec<u64>> {
+    Ok(open_files::descriptors(pid)?.into_iter().filter_map(OpenFile::socket).collect())
+}
+
+/// The established sockets of a network namespace: inode and other end.
+type Table = HashMap<u64, SocketAddr>;
+
+/// The established TCP connections of one look, each network namespace read once.
+#[derive(Debug, Default)]
+pub struct Connections(HashMap<PathBuf, Table>);
+
+impl Connections {
+    /// Those of a process: the socket's number and its other end. A socket that was closed meanwhile is no reason to give up.
+    ///
+    /// # Errors
+    /// Its descriptors or its network namespace may not be looked at; `Unsupported` where a platform never shows them.
+    pub fn of(&mut self, pid: i32) -> io::Result<Vec<(u64, SocketAddr)>> {
+        let sockets = sockets_of(pid)?;
+        if sockets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = self.around(pid)?;
+        Ok(sockets.into_iter().filter_map(|socket| Some((socket, *table.get(&socket)?))).collect())
+    }
+
+    /// All that there are in the network namespace of a process, whosever they are: by the sockets' numbers, 0 for one that
+    /// no process has any more.
+    ///
+    /// # Errors
+    /// As [`Connections::of`].
+    pub fn around(&mut self, pid: i32) -> io::Result<&HashMap<u64, SocketAddr>> {
+        let name = fs::read_link(format!("/proc/{pid}/ns/net"))?;
+        if !self.0.contains_key(&name) {
+            let is_ours = fs::read_link("/proc/self/ns/net").is_ok_and(|own| own == name);
+            let asked = is_ours.then(|| sock_diag::established().ok()).flatten();
+            let table = asked.map_or_else(|| read_table(pid), |list| Ok(list.into_iter().collect()))?;
+            self.0.insert(name.clone(), table);
+        }
+        Ok(&self.0[&name])
+    }
+}
+
+fn read_table(pid: i32) -> io::Result<Table> {
+    let mut table = Table::new();
+    for file in ["tcp", "tcp6"] {
+        match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
+            Ok(text) => table.extend(text.lines().skip(1).filter_map(established)),
+            // A kernel without IPv6.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file == "tcp6" => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(found)
+    Ok(table)
 }
 
-/// `struct nlmsghdr`, then `struct inet_diag_req_v2` that asks for every address.
-fn request(family: u8) -> [u8; REQUEST as usize] {
-    let mut bytes = [0; REQUEST as usize];
-    bytes[0..4].copy_from_slice(&REQUEST.to_ne_bytes());
-    bytes[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-    bytes[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
-    bytes[HEADER] = family;
-    bytes[HEADER + 1] = TCP;
-    bytes[HEADER + 4..HEADER + 8].copy_from_slice(&ESTABLISHED.to_ne_bytes());
-    bytes
-}
-
-/// Reads the messages of one datagram; `true` after the last one.
-fn read_into(found: &mut Vec<(u64, SocketAddr)>, mut datagram: &[u8]) -> io::Result<bool> {
-    let broken = || io::Error::from(io::ErrorKind::InvalidData);
-    while let Some(header) = datagram.get(..HEADER) {
-        let length = u32_at(header, 0).ok_or_else(broken)? as usize;
-        let message = datagram.get(HEADER..length).ok_or_else(broken)?;
-        match u16::from_ne_bytes([header[4], header[5]]) {
-            DONE => return Ok(true),
-            ERROR => {
-                let code = u32_at(message, 0).ok_or_else(broken)?.cast_signed();
-                return Err(io::Error::from_raw_os_error(code.saturating_neg()));
-            }
-            BY_FAMILY => found.extend(answer(message)),
-            _ => {}
-        }
-        // Each message begins at a multiple of four.
-        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+/// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
+fn established(line: &str) -> Option<(u64, SocketAddr)> {
+    let mut fields = line.split_ascii_whitespace();
+    let remote = fields.nth(2)?;
+    if fields.next()? != ESTABLISHED {
+        return None;
     }
-    Ok(false)
+    let inode: u64 = fields.nth(5)?.parse().ok()?;
+    Some((inode, address(remote)?))
 }
 
-/// `struct inet_diag_msg`: family, state, timer, retransmits; both ports, both addresses; …; the inode at its end.
-fn answer(message: &[u8]) -> Option<(u64, SocketAddr)> {
-    let message = message.get(..ANSWER)?;
-    let port = u16::from_be_bytes([message[6], message[7]]);
-    let to = &message[24..40];
-    let ip = match message[0] {
-        INET => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(&to[..4]).ok()?)),
-        INET6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(to).ok()?)),
+/// `0100007F:1F90`: the address as the kernel's 32-bit words in its own byte order, the port as a number.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    let ip = match address.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, chunk) in bytes.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(index * 8)?);
+            }
+            IpAddr::V6(Ipv6Addr::from(bytes))
+        }
         _ => return None,
     };
-    Some((u32_at(message, ANSWER - 4)?.into(), SocketAddr::new(ip.to_canonical(), port)))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    Some(SocketAddr::new(ip.to_canonical(), port))
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-    use std::os::fd::AsRawFd;
 
+    use super::super::identity::Identity;
     use super::*;
 
-    /// The inode of a socket of ours.
-    fn inode(stream: &TcpStream) -> u64 {
-        let link = std::fs::read_link(format!("/proc/self/fd/{}", stream.as_raw_fd())).unwrap();
-        link.to_str().unwrap().trim_start_matches("socket:[").trim_end_matches(']').parse().unwrap()
-    }
-
     #[test]
-    fn connections_of_both_families_and_no_listener() {
-        for host in ["127.0.0.1:0", "[::1]:0"] {
-            let listener = match TcpListener::bind(host) {
-                Ok(listener) => listener,
-                Err(error) if host.contains("::") => {
-                    assert!(!std::path::Path::new("/proc/net/tcp6").exists(), "{error}");
-                    continue;
-                }
-                Err(error) => panic!("{error}"),
-            };
-            let address = listener.local_addr().unwrap();
-            let client = TcpStream::connect(address).unwrap();
-            let accepted = listener.accept().unwrap().0;
-            let found = established().unwrap();
-            assert!(found.contains(&(inode(&client), address)), "{address}");
-            assert!(found.contains(&(inode(&accepted), client.local_addr().unwrap())), "{address}");
-            let own = [inode(&client), inode(&accepted)];
-            assert!(found.iter().all(|(inode, to)| own.contains(inode) || *to != address), "the listener is none");
+    fn lines_of_the_kernel() {
+        let line =
+            "   1: 0100007F:A3E4 DCA79A95:01BB 01 00000000:00000000 02:00000B50 00000000  1000        0 98765 2 0";
+        assert_eq!(established(line), Some((98765, "149.154.167.220:443".parse().unwrap())));
+        let six = "   0: 00000000000000000000000001000000:1F91 0000000000000000FFFF0000DCA79A95:01BB 01 00000000:00000000 \
+                   00:00000000 00000000     0        0 4242 1 0000";
+        assert_eq!(established(six), Some((4242, "149.154.167.220:443".parse().unwrap())));
+        let real =
+            "   0: 00000000000000000000000001000000:1F91 B80D0120000000000000000001000000:0050 01 0:0 0:0 0 0 0 7";
+        assert_eq!(established(real), Some((7, "[2001:db8::1]:80".parse().unwrap())));
+        for other in [
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+            "   1: 0100007F:A3E4 DCA79A95:01BB 06 00000000:00000000 03:00000B50 00000000     0        0 0 3 0",
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0",
+            "   0: zz zz 01 0 0 0 0 0 5",
+            "   0: 0:0 0100007F:1F90 01",
+            "",
+        ] {
+            assert_eq!(established(other), None, "{other}");
         }
     }
 
     #[test]
-    fn no_bytes_make_it_panic() {
-        let mut found = Vec::new();
-        let mut done = [0; HEADER];
-        done[0] = 16;
-        done[4] = 3;
-        assert!(read_into(&mut found, &done).unwrap());
-        assert!(!read_into(&mut found, &[]).unwrap());
-        for length in [0, 1, 15, 17, 255] {
-            let mut header = done;
-            header[0] = length;
-            assert!(read_into(&mut found, &header).is_err(), "{length}");
-        }
-        let mut refused = [0; HEADER + 4];
-        refused[0] = 20;
-        refused[4] = 2;
-        refused[HEADER..].copy_from_slice(&(-2_i32).to_ne_bytes());
-        assert_eq!(read_into(&mut found, &refused).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(answer(&[INET; ANSWER - 1]), None);
-        assert_eq!(answer(&[1; ANSWER]), None);
-        assert!(found.is_empty());
+    fn both_lists_tell_the_same() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let _client = TcpStream::connect(address).unwrap();
+        let ours = |table: Table| table.into_iter().filter(|(_, to)| *to == address).collect::<Vec<_>>();
+        let asked = ours(sock_diag::established().unwrap().into_iter().collect());
+        assert_eq!((asked.len(), &asked), (1, &ours(read_table(Identity::own().unwrap().pid).unwrap())));
     }
 }

@@ -4,6 +4,15 @@ use nix::unistd::{Uid, User};
 
 use super::nss;
 
+/// Who a process is to the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its real user.
+    pub uid: u32,
+    /// Its groups, real, effective and supplementary ones.
+    pub groups: Vec<u32>,
+}
+
 /// Our effective user id.
 pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()

@@ -1,7 +1,6 @@
 //! Python's command line: `python(1)`, `Modules/main.c` and `Python/getopt.c` of `CPython`.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::{Invocation, Reading, Runner, Target, base, has_script_extension, os, wrapper};
@@ -10,7 +9,7 @@ use super::{Invocation, Reading, Runner, Target, base, has_script_extension, os,
 pub fn read(args: &[OsString]) -> Reading {
     let mut at = 0;
     while let Some(arg) = args.get(at) {
-        let bytes = arg.as_bytes();
+        let bytes = arg.as_encoded_bytes();
         match bytes {
             b"--" => return operand(&args[at + 1..]),
             b"-" | b"" => return operand(&args[at..]),

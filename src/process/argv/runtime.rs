@@ -1,7 +1,6 @@
 //! The command lines of Node, Bun, Deno, Ruby, PHP, Java and of interpreters whose first operand is the script.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::{Invocation, Reading, Runner, Target, base, os, wrapper};
@@ -159,7 +158,7 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
             break;
         } else if has(rules.takes_next, arg) {
             at += 2;
-        } else if arg.as_bytes().starts_with(b"-") && arg.len() > 1 {
+        } else if arg.as_encoded_bytes().starts_with(b"-") && arg.len() > 1 {
             if let Some(script) = attached(rules.script, arg) {
                 return runs(Target::Script(PathBuf::from(script)), rest);
             }
@@ -189,7 +188,7 @@ fn attached(options: &[&str], arg: &OsStr) -> Option<OsString> {
     options
         .iter()
         .filter(|option| option.starts_with("--"))
-        .find_map(|option| arg.as_bytes().strip_prefix(option.as_bytes())?.strip_prefix(b"=").map(os))
+        .find_map(|option| arg.as_encoded_bytes().strip_prefix(option.as_bytes())?.strip_prefix(b"=").map(os))
 }
 
 /// Scripts that only start another program: `node /usr/bin/npm start`, `ruby /usr/bin/bundle exec bot.rb`.

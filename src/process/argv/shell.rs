@@ -4,7 +4,6 @@
 //! A word with an expansion in it stays as it is written, and then means no file.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::{Inner, Invocation, Reading, Runner, Target, Wrapped, base, os};
@@ -21,7 +20,7 @@ pub fn read(words: &[OsString]) -> Reading {
     let mut is_string = false;
     let mut at = 0;
     while let Some(arg) = rest.get(at) {
-        let bytes = arg.as_bytes();
+        let bytes = arg.as_encoded_bytes();
         if arg == "--" || arg == "-" {
             at += 1;
             break;
@@ -52,13 +51,13 @@ const KEYWORDS: [&str; 15] = [
 pub fn commands(line: &OsStr) -> Vec<Inner> {
     let mut dir: Option<PathBuf> = None;
     let mut found = Vec::new();
-    for words in simple_commands(line.as_bytes()) {
+    for words in simple_commands(line.as_encoded_bytes()) {
         let skip = words.iter().take_while(|word| is_prefix(word)).count();
         let words = &words[skip..];
         let Some((first, rest)) = words.split_first() else { continue };
         match first.to_str() {
             Some("cd" | "pushd") => {
-                if let Some(target) = rest.iter().find(|word| !word.as_bytes().starts_with(b"-")) {
+                if let Some(target) = rest.iter().find(|word| !word.as_encoded_bytes().starts_with(b"-")) {
                     dir = Some(dir.map_or_else(|| PathBuf::from(target), |dir| dir.join(target)));
                 }
             }
@@ -95,7 +94,7 @@ fn is_assignment(word: &OsStr) -> bool {
 /// such loop.
 pub fn has_loop(script: &OsStr) -> bool {
     let mut depth = 0_usize;
-    for words in simple_commands(script.as_bytes()) {
+    for words in simple_commands(script.as_encoded_bytes()) {
         if words.first().is_some_and(|word| word == "done") {
             depth = depth.saturating_sub(1);
             continue;
@@ -113,7 +112,7 @@ pub fn has_loop(script: &OsStr) -> bool {
 }
 
 fn is_loop(word: &OsStr) -> bool {
-    matches!(word.as_bytes(), b"while" | b"until" | b"for")
+    matches!(word.as_encoded_bytes(), b"while" | b"until" | b"for")
 }
 
 /// Commands of the shell itself, and ends of its constructs.
@@ -167,7 +166,7 @@ fn is_errand(word: &OsStr) -> bool {
 
 /// The words of one command, quotes resolved, redirections left out.
 pub fn words(line: &OsStr) -> Vec<OsString> {
-    simple_commands(line.as_bytes()).into_iter().flatten().collect()
+    simple_commands(line.as_encoded_bytes()).into_iter().flatten().collect()
 }
 
 /// Splits at operators outside quotes, and each part into words.

@@ -6,7 +6,6 @@
 mod rules;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use self::rules::{RULES, Rule, Shape};
@@ -61,8 +60,8 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
             }
             // `su - bot -c 'command'`: options stand behind operands too.
             let first = args.iter().position(|arg| {
-                arg.as_bytes().starts_with(b"-")
-                    && valued(rule, arg.as_bytes()).is_some_and(|(name, _)| rule.line.contains(&name))
+                arg.as_encoded_bytes().starts_with(b"-")
+                    && valued(rule, arg.as_encoded_bytes()).is_some_and(|(name, _)| rule.line.contains(&name))
             });
             args.get(first?..)?
         }
@@ -89,7 +88,8 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
     match rule.shape {
         Shape::Command(operands) => rest = skip_operands(operands, rest)?,
         Shape::Environment => {
-            let is_assignment = |arg: &OsString| arg.as_bytes().contains(&b'=') && !arg.as_bytes().starts_with(b"/");
+            let is_assignment =
+                |arg: &OsString| arg.as_encoded_bytes().contains(&b'=') && !arg.as_encoded_bytes().starts_with(b"/");
             let skip = rest.iter().take_while(|arg| is_assignment(arg)).count();
             rest = &rest[skip..];
         }
@@ -208,7 +208,7 @@ impl<'a> Options<'a> {
         let mut options = Self { line: None, folder: None, module: None, rest: &[] };
         let mut at = 0;
         while let Some(arg) = args.get(at) {
-            let bytes = arg.as_bytes();
+            let bytes = arg.as_encoded_bytes();
             if bytes == b"--" {
                 at += 1;
                 break;

@@ -1,9 +1,8 @@
 //! The facts that an origin is judged by, gathered from `/proc`.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -16,6 +15,7 @@ use super::starter::Starter;
 use super::{Known, cgroup};
 use crate::platform::identity::Stat;
 use crate::platform::proc::{self, Handle};
+use crate::platform::words::os_str;
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,20 +76,19 @@ pub struct Facts {
 pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
     let pid = root.identity.pid;
     let handle = Handle::open(pid);
-    let read = |name: &str| handle.as_ref().and_then(|handle| handle.read(name).ok());
-    let status = read("status").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let upbringing = handle.as_ref().map(Handle::upbringing).unwrap_or_default();
     let chain: Vec<Link> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
     Facts {
         pid,
-        uid: field(&status, "Uid:").and_then(|uid| uid.parse().ok()),
+        uid: upbringing.uid,
         own_uid: user::real_uid(),
         parent: root.stat.parent,
         session: root.stat.session,
         has_terminal: root.stat.tty != 0,
-        ignores_hangup: ignores_hangup(&status),
-        is_namespace_init: is_namespace_init(&status),
-        environ: read("environ"),
-        cgroup: read("cgroup").map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+        ignores_hangup: upbringing.ignores_hangup,
+        is_namespace_init: upbringing.is_namespace_init,
+        environ: handle.as_ref().and_then(|handle| handle.environ().ok()),
+        cgroup: handle.as_ref().map(Handle::cgroup).unwrap_or_default(),
         own_container: own().container.clone(),
         pm2_dump: pm2_dump(&chain),
         is_top_ours: own().ancestors.contains(&chain.last().map_or(root.stat.parent, |link| link.parent)),
@@ -109,7 +108,7 @@ fn pm2_dump(chain: &[Link]) -> Option<String> {
 fn link(process: &Details) -> Link {
     let pid = process.identity.pid;
     let mut starter = Starter::of(process);
-    let cwd = || Handle::open(pid).and_then(|handle| handle.link("cwd"));
+    let cwd = || Handle::open(pid).and_then(|handle| handle.cwd());
     if starter == Starter::Shell && script_loops(process, cwd().as_deref()) {
         starter = Starter::Loop;
     }
@@ -140,7 +139,7 @@ fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
         return false;
     };
     let path = cwd.unwrap_or(Path::new("/")).join(script);
-    read_head(&path, 64 * 1024).is_some_and(|text| argv::shell::has_loop(OsStr::from_bytes(&text)))
+    read_head(&path, 64 * 1024).is_some_and(|text| argv::shell::has_loop(os_str(&text)))
 }
 
 /// The beginning of a file that somebody else has named: a FIFO there must not block.
@@ -168,36 +167,8 @@ fn own() -> &'static Own {
             }
             next = Some(parent);
         }
-        let text = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let text =
+            i32::try_from(std::process::id()).ok().and_then(Handle::open).map(|own| own.cgroup()).unwrap_or_default();
         Own { ancestors, container: cgroup::container(&text).map(|container| container.id) }
     })
-}
-
-fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name))?.split_ascii_whitespace().next()
-}
-
-/// `SigIgn` is a mask in hexadecimal; SIGHUP is its lowest bit.
-fn ignores_hangup(status: &str) -> bool {
-    field(status, "SigIgn:").and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 != 0)
-}
-
-/// `NSpid` has one number for each namespace, the innermost last.
-fn is_namespace_init(status: &str) -> bool {
-    let Some(line) = status.lines().find_map(|line| line.strip_prefix("NSpid:")) else { return false };
-    let pids: Vec<&str> = line.split_ascii_whitespace().collect();
-    pids.len() > 1 && pids.last() == Some(&"1")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn status_fields() {
-        let status = "Name:\tpython3\nUid:\t1000\t1000\t1000\t1000\nNSpid:\t4711\t1\nSigIgn:\t0000000001001001\n";
-        assert_eq!(field(status, "Uid:"), Some("1000"));
-        assert!(ignores_hangup(status) && is_namespace_init(status));
-        assert!(!is_namespace_init("NSpid:\t1\n") && !ignores_hangup("SigIgn:\t0000000000001000\n"));
-    }
 }

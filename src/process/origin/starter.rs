@@ -1,7 +1,6 @@
 //! What an ancestor is: a manager, a shell, a wrapper, or a program of somebody's own.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, shell};
@@ -77,8 +76,11 @@ impl Starter {
         }
         match reading {
             Reading::Wraps(wrapped) if Runner::of_name(OsStr::new(&wrapped.name)) == Some(Runner::Shell) => {
-                let is_loop =
-                    process.argv.iter().skip(1).any(|arg| !arg.as_bytes().starts_with(b"-") && shell::has_loop(arg));
+                let is_loop = process
+                    .argv
+                    .iter()
+                    .skip(1)
+                    .any(|arg| !arg.as_encoded_bytes().starts_with(b"-") && shell::has_loop(arg));
                 if is_loop { Self::Loop } else { Self::Wrapper }
             }
             Reading::Wraps(_) => Self::Wrapper,
@@ -108,11 +110,11 @@ fn runs(invocation: &Invocation, pid: i32) -> Starter {
 }
 
 fn is_plain_word(word: &OsStr) -> bool {
-    !word.as_bytes().iter().any(|byte| b"./".contains(byte))
+    !word.as_encoded_bytes().iter().any(|byte| b"./".contains(byte))
 }
 
 fn is_idle_init(name: &OsStr) -> bool {
-    matches!(name.as_bytes(), b"sleep" | b"tail" | b"pause" | b"cat")
+    matches!(name.as_encoded_bytes(), b"sleep" | b"tail" | b"pause" | b"cat")
 }
 
 /// `PM2 v5.3.0: God Daemon (/home/bot/.pm2)`.

@@ -5,11 +5,11 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::platform::filesystem::open_regular;
 use crate::platform::proc;
+use crate::platform::words::os_str;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
 use super::{Args, Kind, Program, absolute};
@@ -32,7 +32,7 @@ impl Program {
         let Kind::Script(script) = &self.kind else { return Vec::new() };
         let (Some(text), Some(own)) = (shell_text(script), script.parent()) else { return Vec::new() };
         let cwd = self.folder().unwrap_or(own);
-        let started = argv::shell::commands(OsStr::from_bytes(&text)).into_iter().filter_map(|inner| {
+        let started = argv::shell::commands(os_str(&text)).into_iter().filter_map(|inner| {
             let dir = match inner.dir {
                 Some(dir) => folder_of(&dir, cwd, own)?,
                 None => cwd.to_path_buf(),
@@ -96,7 +96,7 @@ pub fn is_shells(script: &Path) -> bool {
     let extension = script.extension().and_then(OsStr::to_str);
     let by_its_first_line = || {
         let line = shebang(script).unwrap_or_default();
-        argv::shell::words(OsStr::from_bytes(&line)).iter().any(|word| is_shell(word))
+        argv::shell::words(os_str(&line)).iter().any(|word| is_shell(word))
     };
     match extension {
         Some("sh" | "bash") => true,
@@ -130,7 +130,7 @@ fn folder_of(dir: &Path, cwd: &Path, own: &Path) -> Option<PathBuf> {
 }
 
 fn is_expansion(word: &OsString) -> bool {
-    word.as_bytes().contains(&b'$')
+    word.as_encoded_bytes().contains(&b'$')
 }
 
 /// The first inner command that is a script or a module, else the first that is a program at all.
@@ -189,7 +189,7 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.is_empty() {
         return None;
     }
-    if name.as_bytes().contains(&b'/') {
+    if name.as_encoded_bytes().contains(&b'/') {
         return Some(absolute(cwd, Path::new(name)));
     }
     let path = std::env::var_os(crate::base::env::PATH);

@@ -8,9 +8,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::handle::living_thread;
 use super::super::identity::Stat;
+use super::super::proc::{self, Reader, Unread};
 use super::{Hit, Keep, Listing};
-use crate::platform::proc::{self, Reader, Unread};
 
 /// Up to here one thread is faster than starting a second.
 const ALONE: usize = 300;
@@ -36,7 +37,7 @@ pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<List
             match reader.link(shown, b"exe") {
                 // Kernel threads and zombies have no executable; nor has a process that is just ending. One of which only the
                 // first thread has ended shows it in another.
-                Err(Unread::Gone) if shown == pid => shown = proc::living_thread(pid)?,
+                Err(Unread::Gone) if shown == pid => shown = living_thread(pid)?,
                 Err(Unread::Gone) => return None,
                 Ok(path) if !exe(path) => return Some(Seen::Passed),
                 Ok(path) => break Some(path.to_vec()),

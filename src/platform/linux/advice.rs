@@ -1,0 +1,19 @@
+//! What to type, for people who want to see it themselves.
+
+/// Why other users' processes may be missing from everything.
+pub const HIDDEN: &str = "/proc hides the processes of other users (hidepid); sudo would show them";
+
+/// Shows a variable of a process.
+pub fn variable_of(pid: i32, name: &str) -> String {
+    format!("tr '\\0' '\\n' </proc/{pid}/environ | grep '^{name}='")
+}
+
+/// Shows the proxies that a process was told to use.
+pub fn proxies_of(pid: i32) -> String {
+    format!("tr '\\0' '\\n' </proc/{pid}/environ | grep -i _proxy=")
+}
+
+/// Shows what a process has open.
+pub fn open_files_of(pid: i32) -> String {
+    format!("ls -l /proc/{pid}/fd")
+}

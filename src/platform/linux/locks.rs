@@ -1,0 +1,149 @@
+//! The kernel's lists of locks: `/proc/locks`, and the `lock:` lines of a descriptor's fdinfo.
+//!
+//! `/proc/locks` names the PID that *called* for a lock, which may have exited since; fdinfo shows every process that shares
+//! the locked open file description. In a PID namespace a dead caller's lock is not listed at all, and fdinfo shows PID 0.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+
+use nix::libc;
+use nix::sys::statfs;
+
+use super::mounts;
+
+/// Where the kernel lists all locks, for people.
+pub const TABLE: &str = "/proc/locks";
+
+/// Which of the kernel's locks it is. They do not exclude each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockKind {
+    /// `flock(2)`, the only one that counts here.
+    Flock,
+    /// `fcntl(2)` `F_SETLK`: Python's `fcntl.lockf`, `s6-setlock`.
+    Posix,
+    /// `fcntl(2)` `F_OFD_SETLK`; it has no caller.
+    OpenFile,
+}
+
+/// One lock, or one wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelLock {
+    /// Which lock.
+    pub kind: LockKind,
+    /// The file.
+    pub key: KernelKey,
+    /// Who called; perhaps dead, 0 for one outside this PID namespace, -1 for an open file's.
+    pub pid: i32,
+    /// It is waited for, not held.
+    pub waits: bool,
+}
+
+impl KernelLock {
+    /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. Leases are none.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let mut word = words.next()?;
+        let waits = word == "->";
+        if waits {
+            word = words.next()?;
+        }
+        let kind = match word {
+            "FLOCK" => LockKind::Flock,
+            "POSIX" => LockKind::Posix,
+            "OFDLCK" => LockKind::OpenFile,
+            _ => return None,
+        };
+        let pid = words.nth(2)?.parse().ok()?;
+        let mut file = words.next()?.splitn(3, ':');
+        let major = u32::from_str_radix(file.next()?, 16).ok()?;
+        let minor = u32::from_str_radix(file.next()?, 16).ok()?;
+        let inode = file.next()?.parse().ok()?;
+        Some(Self { kind, key: KernelKey { major, minor, inode }, pid, waits })
+    }
+}
+
+/// Every lock that is held or waited for on this machine, as far as this PID namespace shows it. The kernel stops all
+/// lockers for the answer.
+///
+/// # Errors
+/// The list cannot be read, or the platform has none.
+pub fn listed() -> io::Result<Vec<KernelLock>> {
+    Ok(fs::read_to_string(TABLE)?.lines().filter_map(KernelLock::parse).collect())
+}
+
+pub(super) fn of_fdinfo(info: &str) -> Vec<KernelLock> {
+    info.lines().filter_map(|line| KernelLock::parse(line.strip_prefix("lock:")?)).collect()
+}
+
+/// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KernelKey {
+    /// Major number of the super block's device.
+    pub major: u32,
+    /// Minor number of the super block's device.
+    pub minor: u32,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// The kernel's name for an open file.
+///
+/// `st_dev` differs from the super block's device on btrfs and overlayfs, so the device is that of the mount: `mnt_id`
+/// in the descriptor's fdinfo, looked up in mountinfo. Where that fails, `st_dev` serves. The inode is fdinfo's `ino:`
+/// (Linux 5.14), else `st_ino`.
+///
+/// # Errors
+/// Those of `fstat(2)`.
+pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
+    let meta = file.metadata()?;
+    let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
+    let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
+    // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
+    let device = (libc::major(meta.dev()), libc::minor(meta.dev()));
+    let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
+    let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mounts::device);
+    let (major, minor) = mount.unwrap_or(device);
+    Ok(KernelKey { major, minor, inode })
+}
+
+fn field(fdinfo: &str, name: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_locks() {
+        let key = KernelKey { major: 8, minor: 0x1f, inode: 5678 };
+        let line = |kind, pid, waits| Some(KernelLock { kind, key, pid, waits });
+        for (text, parsed) in [
+            ("1: FLOCK  ADVISORY  WRITE 1234 08:1f:5678 0 EOF", line(LockKind::Flock, 1234, false)),
+            ("1: -> FLOCK  ADVISORY  WRITE 99 08:1f:5678 0 EOF", line(LockKind::Flock, 99, true)),
+            ("2: POSIX  ADVISORY  WRITE 1 08:1f:5678 0 EOF", line(LockKind::Posix, 1, false)),
+            ("2: OFDLCK ADVISORY  READ -1 08:1f:5678 0 EOF", line(LockKind::OpenFile, -1, false)),
+            ("3: LEASE  ACTIVE    WRITE 1 08:1f:5678 0 EOF", None),
+            ("1: FLOCK ADVISORY WRITE x 0:0:0 0 EOF", None),
+            ("1:", None),
+            ("", None),
+        ] {
+            assert_eq!(KernelLock::parse(text), parsed, "{text}");
+        }
+    }
+
+    #[test]
+    fn fdinfo_shows_a_lock_even_of_a_caller_outside_the_namespace() {
+        let key = KernelKey { major: 0xfe, minor: 0, inode: 7 };
+        let text = "pos:\t0\nflags:\t02\nmnt_id:\t27\nino:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 0 fe:00:7 0 EOF\n";
+        assert_eq!(of_fdinfo(text), [KernelLock { kind: LockKind::Flock, key, pid: 0, waits: false }]);
+    }
+
+    #[test]
+    fn the_kernel_key_has_the_inode() {
+        let file = File::open("/proc/self/exe").unwrap();
+        assert_eq!(kernel_key(&file).unwrap().inode, file.metadata().unwrap().ino());
+    }
+}
