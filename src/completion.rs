@@ -125,7 +125,7 @@ impl ValueCompleter for BotOrPath {
 fn processes() -> Vec<CompletionCandidate> {
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let listing = table::list(&|line| !line.is_empty()).unwrap_or_default();
-    let others = listing.hits.iter().filter(|hit| hit.pid != own && hit.pid > 1);
+    let others = listing.kept.iter().filter(|hit| hit.pid != own && hit.pid > 1);
     others.map(|hit| with_help(hit.pid.to_string(), &command_line(&proc::words(&hit.cmdline)))).collect()
 }
 

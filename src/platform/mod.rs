@@ -5,13 +5,17 @@ compile_error!("solobot runs on Linux (and WSL2); other platforms need their own
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(feature = "cli")]
+mod listing;
+#[cfg(feature = "cli")]
+pub mod portable;
 
 #[cfg(target_os = "linux")]
 use linux as host;
 
 pub use host::{advice, clock, daemon, descriptor, identity, locks, nss, pidfd, poll, signals, user, watch, words};
 #[cfg(feature = "cli")]
-pub use host::{children, limits, memory, sockets, spawn, stack, startup, table, terminal};
+pub use host::{children, limits, memory, sockets, spawn, stack, startup, terminal};
 
 /// Files: what they are, and how to open those that somebody else may have put there.
 pub mod filesystem {
@@ -31,4 +35,11 @@ pub mod proc {
     pub use crate::platform::host::proc::{all_pids, hides_others};
     pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
     pub use crate::platform::host::user::Credentials;
+}
+
+/// The list of all processes.
+#[cfg(feature = "cli")]
+pub mod table {
+    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents};
+    pub use crate::platform::listing::{Filter, Listed, Listing, below};
 }

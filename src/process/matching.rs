@@ -11,7 +11,7 @@ use memchr::memmem::Finder;
 
 use crate::platform::filesystem::FileId;
 use crate::platform::proc;
-use crate::platform::table::Hit;
+use crate::platform::table::Listed;
 
 use super::argv::{self, Invocation, Runner, Target};
 use super::program::{Kind, Pattern, Program, absolute, module_files};
@@ -226,7 +226,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The filter on a process of a listing.
-    pub fn may_be(&self, hit: &Hit) -> bool {
+    pub fn may_be(&self, hit: &Listed) -> bool {
         match &hit.exe {
             Some(exe) => self.may_be_run_by(exe),
             None => self.may_run(&hit.cmdline),

@@ -18,7 +18,7 @@ use crate::base::secret::{self, TokenId};
 use crate::journal::{Event, What};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::{self, Handle};
-use crate::platform::table::{self, Hit};
+use crate::platform::table::{self, Listed};
 use crate::process::argv::{Reading, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
@@ -59,7 +59,7 @@ pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     let run_under_lock = run_by(&marks.holders)?;
     let (mut sweep, hits) = Sweep::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut seeds: Vec<Seed> = Vec::new();
-    let mut rest: Vec<&Hit> = Vec::new();
+    let mut rest: Vec<&Listed> = Vec::new();
     for hit in &hits {
         let environ = match Handle::open(hit.pid).map(|handle| handle.environ()) {
             Some(Ok(environ)) => environ,
@@ -220,7 +220,7 @@ fn is_of(likely: &Likely, program: &Program) -> bool {
 }
 
 /// Every process of the programs that were found.
-fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Hit]) {
+fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Listed]) {
     for likely in all {
         let Some(program) = &likely.program else { continue };
         let matcher = Matcher::new(program);
@@ -230,7 +230,7 @@ fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Hit]) {
     }
 }
 
-fn is_of_interpreter(hit: &Hit) -> bool {
+fn is_of_interpreter(hit: &Listed) -> bool {
     let path = hit.exe.as_deref().or_else(|| hit.cmdline.split(|&byte| byte == 0).next()).unwrap_or_default();
     let path = proc::unmarked(path);
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::lock::keeper;
 use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::{self, Handle};
-use crate::platform::table::{self, Hit, Keep};
+use crate::platform::table::{self, Filter, Listed};
 use crate::platform::user;
 use crate::process::argv::{self, Reading};
 use crate::process::candidate::Candidate;
@@ -77,7 +77,7 @@ impl Sweep {
     ///
     /// # Errors
     /// The process table cannot be read.
-    pub fn list(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<(Self, Vec<Hit>)> {
+    pub fn list(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<(Self, Vec<Listed>)> {
         let own =
             std::env::current_exe().ok().and_then(|path| path.file_name().map(|name| name.as_encoded_bytes().to_vec()));
         let is_solobot = |path: &[u8]| {
@@ -85,16 +85,16 @@ impl Sweep {
             let name = proc::unmarked(name);
             name == b"solobot" || own.as_deref() == Some(name)
         };
-        let is_keeper = |hit: &Hit| {
+        let is_keeper = |hit: &Listed| {
             let first = hit.cmdline.split(|&byte| byte == 0).next().unwrap_or_default();
             is_solobot(hit.exe.as_deref().unwrap_or(first)) && keeper::is_keepers(&hit.cmdline)
         };
         let listing = table::list_by_executable(&|path| exe(path) || is_solobot(path), cmdline)?;
         let mut sweep = Self::new(listing.total, listing.unreadable);
-        let (keepers, hits): (Vec<Hit>, Vec<Hit>) = listing.hits.into_iter().partition(is_keeper);
-        let pair = |hit: &Hit| Some((Identity::of(hit.pid)?, keeper::target(hit.pid)?));
+        let (keepers, hits): (Vec<Listed>, Vec<Listed>) = listing.kept.into_iter().partition(is_keeper);
+        let pair = |hit: &Listed| Some((Identity::of(hit.pid)?, keeper::target(hit.pid)?));
         sweep.keepers = keepers.iter().filter_map(pair).collect();
-        let is_kept = |hit: &Hit| hit.exe.as_ref().is_none_or(|path| exe(path));
+        let is_kept = |hit: &Listed| hit.exe.as_ref().is_none_or(|path| exe(path));
         Ok((sweep, hits.into_iter().filter(is_kept).collect()))
     }
 
@@ -148,7 +148,7 @@ impl Sweep {
     }
 
     /// Adds a process of a listing, if it is not there yet.
-    pub fn add(&mut self, hit: &Hit) {
+    pub fn add(&mut self, hit: &Listed) {
         if !self.candidates.contains_key(&hit.pid) && ancestry().next() != Some(hit.pid) {
             let read = Handle::open(hit.pid).and_then(|handle| Candidate::read(&handle, &hit.cmdline));
             self.candidates.extend(read.map(|candidate| (hit.pid, candidate)));
@@ -160,7 +160,7 @@ impl Sweep {
         if !self.candidates.contains_key(&process.pid) {
             let handle = Handle::open(process.pid)?;
             let cmdline = handle.cmdline().ok()?;
-            self.add(&Hit { pid: process.pid, cmdline, exe: None });
+            self.add(&Listed { pid: process.pid, cmdline, exe: None });
         }
         self.get(process)
     }

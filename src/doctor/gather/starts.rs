@@ -118,7 +118,7 @@ fn loops_around(program: &Program) -> Vec<Named> {
         }),
         Reading::Runs(_) => false,
     };
-    let loops = listing.hits.iter().filter_map(|hit| {
+    let loops = listing.kept.iter().filter_map(|hit| {
         let handle = Handle::open(hit.pid)?;
         let details = Details::read(&handle).filter(|details| Starter::of(details) == Starter::Loop)?;
         let command = command_line(&details.argv);

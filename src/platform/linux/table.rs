@@ -1,63 +1,70 @@
-//! The process listing: every PID's command line, at the least cost, and parents.
+//! The list of processes, at the least cost: `/proc` is opened once and read relative to that descriptor, with one buffer a
+//! thread.
 //!
-//! One facade over two ways of listing: Linux reads `/proc` itself, everything else goes through sysinfo. Both give the
-//! same [`Listing`] (a test compares them). Invariant: zombies, kernel threads and threads are no processes; a process
-//! that cannot be read is counted in [`Listing::unreadable`], never skipped in silence. Not promised: a snapshot.
-//! Processes come and go while the listing runs, and one that is gone at any step was never there.
-
-#[cfg(target_os = "linux")]
-mod linux;
-pub mod portable;
+//! Nothing is allocated for a process that the filter drops. Above [`ALONE`] processes two threads take chunks of
+//! [`CHUNK`] PIDs in turn; more threads gain nothing, since the kernel serialises on the process table.
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A process that the filter kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
-    /// Its PID.
-    pub pid: i32,
-    /// Its `cmdline`, arguments separated by NUL.
-    pub cmdline: Vec<u8>,
-    /// The path of its executable, where it was asked for and can be read.
-    pub exe: Option<Vec<u8>>,
-}
+use super::handle::living_thread;
+use super::identity::Stat;
+use super::proc::{self, Reader, Unread};
+use crate::platform::listing::{Filter, Listed, Listing, below};
 
-/// What was seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// What the filter kept, by PID.
-    pub hits: Vec<Hit>,
-    /// How many processes were looked at, unreadable ones included.
-    pub total: usize,
-    /// How many of them could not be read.
-    pub unreadable: usize,
-}
-
-/// A filter on the raw bytes of a command line. It runs on several threads, once for each process.
-pub type Keep<'a> = dyn Fn(&[u8]) -> bool + Sync + 'a;
+/// Up to here one thread is faster than starting a second.
+const ALONE: usize = 300;
+/// How many PIDs a thread takes at once.
+const CHUNK: usize = 64;
 
 /// Lists the processes whose command line passes the filter.
 ///
 /// # Errors
-/// If the process table itself cannot be read (`/proc` not mounted).
-pub fn list(keep: &Keep<'_>) -> io::Result<Listing> {
-    #[cfg(target_os = "linux")]
-    return linux::list(keep);
-    #[cfg(not(target_os = "linux"))]
-    portable::list(keep)
+/// The list itself cannot be read (`/proc` not mounted).
+pub fn list(keep: &Filter<'_>) -> io::Result<Listing> {
+    let proc = proc::open()?;
+    let seen = visit(&proc, &|reader, pid| match reader.file(pid, b"cmdline") {
+        // Kernel threads and zombies have no command line.
+        Ok([]) => None,
+        Ok(cmdline) => Some(keep(cmdline).then(|| Listed { pid, cmdline: cmdline.to_vec(), exe: None }).into()),
+        Err(why) => unreadable(why),
+    })?;
+    Ok(gather(seen))
 }
 
-/// Lists the processes whose executable's path passes the filter; where the executable cannot be read, the command
-/// line decides.
+/// Lists the processes whose executable's path passes the filter; where the executable cannot be read, the command line
+/// decides.
 ///
 /// # Errors
 /// As [`list`].
-pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<Listing> {
-    #[cfg(target_os = "linux")]
-    return linux::list_by_executable(exe, cmdline);
-    #[cfg(not(target_os = "linux"))]
-    portable::list_by_executable(exe, cmdline)
+pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<Listing> {
+    let proc = proc::open()?;
+    let seen = visit(&proc, &|reader, pid| {
+        let mut shown = pid;
+        let kept = loop {
+            match reader.link(shown, b"exe") {
+                // Kernel threads and zombies have no executable; nor has a process that is just ending. One of which only the
+                // first thread has ended shows it in another.
+                Err(Unread::Gone) if shown == pid => shown = living_thread(pid)?,
+                Err(Unread::Gone) => return None,
+                Ok(path) if !exe(path) => return Some(Look::Passed),
+                Ok(path) => break Some(path.to_vec()),
+                Err(_) => break None,
+            }
+        };
+        match reader.file(shown, b"cmdline") {
+            // Nor has one a command line, unless it has wiped it.
+            Ok([]) if kept.is_none() => None,
+            Ok(text) => {
+                let is_kept = kept.is_some() || cmdline(text);
+                Some(is_kept.then(|| Listed { pid, cmdline: text.to_vec(), exe: kept }).into())
+            }
+            Err(why) => unreadable(why),
+        }
+    })?;
+    Ok(gather(seen))
 }
 
 /// Every process and its parent.
@@ -65,10 +72,12 @@ pub fn list_by_executable(exe: &Keep<'_>, cmdline: &Keep<'_>) -> io::Result<List
 /// # Errors
 /// As [`list`].
 pub fn parents() -> io::Result<HashMap<i32, i32>> {
-    #[cfg(target_os = "linux")]
-    return linux::parents();
-    #[cfg(not(target_os = "linux"))]
-    portable::parents()
+    let proc = proc::open()?;
+    let chunks = visit(&proc, &|reader, pid| {
+        let stat = Stat::parse(reader.file(pid, b"stat").ok()?)?;
+        (stat.is_alive() && !stat.is_kernel_thread()).then_some((pid, stat.parent))
+    })?;
+    Ok(chunks.into_iter().flatten().collect())
 }
 
 /// Every descendant of these processes, themselves left out. One that has ended and is not reaped yet is still listed: what
@@ -77,111 +86,109 @@ pub fn parents() -> io::Result<HashMap<i32, i32>> {
 /// # Errors
 /// As [`list`].
 pub fn descendants(roots: &[i32]) -> io::Result<Vec<i32>> {
-    #[cfg(target_os = "linux")]
-    if let Some(found) = linux::descendants_by_children_files(roots) {
-        return Ok(found);
+    match descendants_by_children_files(roots) {
+        Some(found) => Ok(found),
+        None => Ok(below(roots, &parents()?)),
     }
-    Ok(below(roots, &parents()?))
 }
 
-/// The descendants in a table of parents, nearest first.
-pub(crate) fn below(roots: &[i32], parents: &HashMap<i32, i32>) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (&pid, &parent) in parents {
-        children.entry(parent).or_default().push(pid);
-    }
+/// Descendants by `/proc/PID/task/TID/children`; `None` where the kernel has no such file (`CONFIG_PROC_CHILDREN`).
+fn descendants_by_children_files(roots: &[i32]) -> Option<Vec<i32>> {
+    std::fs::metadata("/proc/thread-self/children").ok()?;
     let mut found: Vec<i32> = Vec::new();
-    let mut seen: std::collections::HashSet<i32> = roots.iter().copied().collect();
-    let mut queue: std::collections::VecDeque<i32> = roots.iter().copied().collect();
-    while let Some(parent) = queue.pop_front() {
-        let mut below = children.get(&parent).cloned().unwrap_or_default();
-        below.sort_unstable();
-        for pid in below {
-            if seen.insert(pid) {
-                found.push(pid);
-                queue.push_back(pid);
+    let mut next = roots.to_vec();
+    while let Some(parent) = next.pop() {
+        // Gone meanwhile: its children are another's now.
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { continue };
+        for task in tasks.flatten() {
+            let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()) {
+                if !found.contains(&child) && !roots.contains(&child) {
+                    found.push(child);
+                    next.push(child);
+                }
             }
         }
     }
-    found
+    Some(found)
+}
+
+/// One process as the filter saw it.
+enum Look {
+    Kept(Listed),
+    Passed,
+    Unreadable,
+}
+
+impl From<Option<Listed>> for Look {
+    fn from(hit: Option<Listed>) -> Self {
+        hit.map_or(Self::Passed, Self::Kept)
+    }
+}
+
+fn unreadable(why: Unread) -> Option<Look> {
+    (why == Unread::Refused).then_some(Look::Unreadable)
+}
+
+fn gather(chunks: Vec<Vec<Look>>) -> Listing {
+    let mut listing = Listing::default();
+    for seen in chunks.into_iter().flatten() {
+        listing.total += 1;
+        match seen {
+            Look::Kept(hit) => listing.kept.push(hit),
+            Look::Passed => {}
+            Look::Unreadable => listing.unreadable += 1,
+        }
+    }
+    listing.kept.sort_unstable_by_key(|hit| hit.pid);
+    listing
+}
+
+/// Calls `look` for every PID and collects what it returns, in no order, a vector a thread.
+fn visit<T: Send>(
+    proc: &OwnedFd,
+    look: &(dyn Fn(&mut Reader<'_>, i32) -> Option<T> + Sync),
+) -> io::Result<Vec<Vec<T>>> {
+    let pids = proc::pids(proc.as_fd())?;
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reader = Reader::new(proc.as_fd());
+        let mut found = Vec::new();
+        loop {
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            let Some(rest) = pids.get(start..).filter(|rest| !rest.is_empty()) else { return found };
+            found.extend(rest.iter().take(CHUNK).filter_map(|&pid| look(&mut reader, pid)));
+        }
+    };
+    if pids.len() <= ALONE {
+        return Ok(vec![work()]);
+    }
+    std::thread::scope(|scope| {
+        // No second thread, no harm: the first does it all.
+        let second = std::thread::Builder::new().spawn_scoped(scope, work);
+        let first = work();
+        let second = second.ok().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        Ok(vec![first, second])
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Child, Command};
+    use std::process::Command;
 
     use super::super::identity::Identity;
     use super::*;
-
-    /// A child that is ended, by its handle, when the test ends.
-    struct Sleeper(Child);
-
-    impl Sleeper {
-        fn start() -> Self {
-            Self(Command::new("sleep").arg("47.11").spawn().unwrap())
-        }
-
-        fn pid(&self) -> i32 {
-            i32::try_from(self.0.id()).unwrap()
-        }
-    }
-
-    impl Drop for Sleeper {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    fn until<T>(mut probe: impl FnMut() -> Option<T>) -> T {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        loop {
-            if let Some(value) = probe() {
-                return value;
-            }
-            assert!(std::time::Instant::now() < deadline, "the deadline passed");
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-    }
-
-    #[test]
-    fn both_listings_agree() {
-        let sleepers = [Sleeper::start(), Sleeper::start()];
-        let keep = |cmdline: &[u8]| cmdline == b"sleep\x0047.11\0";
-        let ours = |listing: Listing| -> Vec<Hit> {
-            listing.hits.into_iter().filter(|hit| sleepers.iter().any(|sleeper| sleeper.pid() == hit.pid)).collect()
-        };
-        let direct = until(|| Some(ours(list(&keep).unwrap())).filter(|hits| hits.len() == 2));
-        assert_eq!(direct, ours(portable::list(&keep).unwrap()));
-        let exe = |path: &[u8]| path.ends_with(b"/sleep") || path.ends_with(b"coreutils");
-        let direct = ours(list_by_executable(&exe, &|_| false).unwrap());
-        assert_eq!(direct, ours(portable::list_by_executable(&exe, &|_| false).unwrap()));
-        assert_eq!(direct.len(), 2);
-    }
-
-    #[test]
-    fn parents_agree_and_descendants_are_found() {
-        let sleeper = Sleeper::start();
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(parents().unwrap().get(&sleeper.pid()), Some(&own));
-        assert_eq!(portable::parents().unwrap().get(&sleeper.pid()), Some(&own));
-        assert!(descendants(&[own]).unwrap().contains(&sleeper.pid()));
-    }
 
     #[test]
     fn totals_count_processes_and_not_zombies() {
         let mut dead = Command::new("true").spawn().unwrap();
         let pid = i32::try_from(dead.id()).unwrap();
-        until(|| (!Identity::of(pid).is_some_and(Identity::is_alive)).then_some(()));
+        while Identity::of(pid).is_some() {
+            std::thread::yield_now();
+        }
         let listing = list(&|_| true).unwrap();
-        assert!(listing.hits.iter().all(|hit| hit.pid != pid));
-        assert_eq!(listing.total, listing.hits.len() + listing.unreadable);
+        assert!(listing.kept.iter().all(|hit| hit.pid != pid));
+        assert_eq!(listing.total, listing.kept.len() + listing.unreadable);
         dead.wait().unwrap();
-    }
-
-    #[test]
-    fn a_cycle_of_parents_ends() {
-        let parents = HashMap::from([(2, 3), (3, 2), (4, 3), (5, 1)]);
-        assert_eq!(below(&[2], &parents), [3, 4]);
     }
 }
