@@ -14,7 +14,7 @@ use crate::lock::state;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
-use crate::process::origin::{Origin, OriginKind};
+use crate::process::origin::{Manager, Origin};
 use crate::survey::connections::{Evidence, Polling};
 
 pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
@@ -313,7 +313,7 @@ impl Seen {
     pub fn origin(&self) -> &Origin {
         let mut origin = &self.instance.origin;
         while let Some(above) = &origin.above
-            && (origin.kind == OriginKind::Solobot || above.is_managed())
+            && (matches!(origin.manager, Manager::Solobot(_)) || above.is_managed())
         {
             origin = above;
         }

@@ -10,7 +10,7 @@ use crate::logs::tally::Counts;
 use crate::platform::identity::Identity;
 use crate::process::instance::{InFile, Instance};
 use crate::process::matching::Confidence;
-use crate::process::origin::{Origin, OriginKind, Respawns};
+use crate::process::origin::{Container, Engine, Manager, Origin, Place, Respawns, Scope, SupervisorProcess};
 use crate::survey::connections::{Blind, Connection, Evidence, Polling};
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
@@ -56,7 +56,7 @@ pub fn seen(pid: i32) -> Seen {
         program: Some(crate::process::program::Program::script("/srv/app/main.py".as_ref())),
         confidence: Confidence::File,
         doubt: None,
-        origin: origin(OriginKind::Detached, None),
+        origin: Origin::unknown(),
         state: b'S',
         token: None,
         in_file: InFile::Nothing,
@@ -76,21 +76,32 @@ pub fn seen(pid: i32) -> Seen {
     }
 }
 
-/// An origin with a stop command if it is a manager.
-pub fn origin(kind: OriginKind, name: Option<&str>) -> Origin {
-    let respawns = match kind {
-        OriginKind::Detached | OriginKind::Terminal | OriginKind::Ssh | OriginKind::Solobot => Respawns::No,
-        OriginKind::Cron | OriginKind::Ide => Respawns::Later,
-        _ => Respawns::Yes,
-    };
-    let stop = name.map(|name| format!("{} stop {name}", kind.word()));
-    Origin { kind, name: name.map(str::to_owned), evidence: String::new(), stop, respawns, pid: None, above: None }
+/// An entry of pm2.
+pub fn pm2(name: &str) -> Manager {
+    let (home, name) = ("/home/bot/.pm2".into(), Some(name.to_owned()));
+    Manager::Pm2 { home, id: None, name, autorestart: true, place: Place::default() }
 }
 
-/// An instance of that origin.
-pub fn from(pid: i32, kind: OriginKind, name: Option<&str>) -> Seen {
+/// A process of supervisord.
+pub fn supervisord(group: &str, process: &str) -> Manager {
+    let process = SupervisorProcess { group: Some(group.into()), process: process.into() };
+    Manager::Supervisord { process: Some(process), server: None, place: Place::default() }
+}
+
+/// A unit that restarts what is killed.
+pub fn unit(name: &str) -> Manager {
+    Manager::Systemd { unit: name.into(), scope: Scope::System, respawns: Respawns::Yes, is_left_over: false }
+}
+
+/// A container of Docker's.
+pub fn container(id: &str) -> Manager {
+    Manager::Container(Container { engine: Engine::Docker, id: id.into(), pod: None })
+}
+
+/// An instance that was started by that.
+pub fn from(pid: i32, manager: Manager) -> Seen {
     let mut one = seen(pid);
-    one.instance.origin = origin(kind, name);
+    one.instance.origin = Origin { manager, ..Origin::unknown() };
     one
 }
 

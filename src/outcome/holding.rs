@@ -191,11 +191,11 @@ impl Remedies<'_> {
 
     fn of_manager(&self) -> Option<String> {
         let origin = self.origin.filter(|origin| origin.would_respawn())?;
-        let again = match origin.respawns {
+        let again = match origin.respawns() {
             Respawns::Yes => " (whatever ends it otherwise, it is started again)",
             _ => "",
         };
-        Some(format!("to stop it: {}{again}", origin.stop.as_ref()?))
+        Some(format!("to stop it: {}{again}", origin.stop()?))
     }
 }
 

@@ -21,10 +21,10 @@ impl OriginView {
     /// As it is shown.
     pub fn of(origin: &origin::Origin) -> Self {
         Self {
-            kind: origin.kind.word(),
-            name: origin.name.clone(),
-            stop: origin.stop.clone(),
-            respawns: origin.respawns.word(),
+            kind: origin.manager.word(),
+            name: origin.manager.name().map(Into::into),
+            stop: origin.stop(),
+            respawns: origin.respawns().word(),
         }
     }
 }

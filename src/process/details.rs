@@ -3,6 +3,7 @@
 //! `/proc/PID` is opened once and everything is read relative to that descriptor, so that all of it belongs to one
 //! process even if the PID is reused meanwhile (the kernel answers ESRCH then).
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,9 @@ impl Details {
         format!("[{}]", exe.display())
     }
 }
+
+/// The processes whose details have been read, by PID.
+pub type Known = HashMap<i32, Details>;
 
 /// The value of a variable in an environment block.
 pub fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {

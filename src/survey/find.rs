@@ -310,7 +310,7 @@ impl Found {
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
     pub fn forecast(&mut self, answers: &mut origin::Answers) {
         let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
-        all.for_each(|instance| instance.origin.forecast(answers));
+        all.for_each(|instance| answers.forecast(&mut instance.origin));
     }
 
     /// Refuses a program that names no file and that nothing runs: a typing error must not read "safe to start".

@@ -21,7 +21,7 @@ use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, OpenFile};
 use crate::process::instance::Instance;
-use crate::process::origin::{Origin, OriginKind};
+use crate::process::origin::{Manager, Place, Scope};
 use crate::settings::{Bot, Log};
 
 /// A bot's logs, and whether somebody named them.
@@ -125,9 +125,9 @@ fn of_instance(instance: &Instance) -> Vec<Input> {
     let files = instance.members.iter().flat_map(|member| written_by(*member));
     let mut places: Vec<Input> = files.map(Input::File).collect();
     let mut origin = Some(&instance.origin);
-    while let Some(manager) = origin {
-        places.extend(of_manager(manager));
-        origin = manager.above.as_deref();
+    while let Some(one) = origin {
+        places.extend(of_manager(&one.manager));
+        origin = one.above.as_deref();
     }
     places
 }
@@ -163,20 +163,16 @@ fn is_called_log(path: &Path) -> bool {
     at.is_some_and(|at| name.get(at + 4).is_none_or(|next| matches!(next, b'.' | b'-' | b' ')))
 }
 
-fn of_manager(manager: &Origin) -> Vec<Input> {
-    let (Some(name), stop) = (&manager.name, manager.stop.as_deref().unwrap_or_default()) else { return Vec::new() };
-    match manager.kind {
+fn of_manager(manager: &Manager) -> Vec<Input> {
+    match manager {
         // A user's own units have another journal, which is asked for in another way.
-        OriginKind::Systemd if !stop.contains("--user") => vec![Input::Unit(name.clone())],
-        OriginKind::Pm2 => pm2_home(stop).map(|home| of_pm2(&home, name)).unwrap_or_default(),
+        Manager::Systemd { unit, scope: Scope::System, .. } => vec![Input::Unit(unit.clone())],
+        // In a container the same path is another folder.
+        Manager::Pm2 { home, place: Place { container: None, .. }, .. } => {
+            manager.name().map(|name| of_pm2(Path::new(home), &name)).unwrap_or_default()
+        }
         _ => Vec::new(),
     }
-}
-
-/// `PM2_HOME=/home/bot/.pm2 pm2 stop 0`: where that pm2 lives.
-fn pm2_home(stop: &str) -> Option<PathBuf> {
-    let words = shell_words::split(stop).ok()?;
-    words.iter().find_map(|word| word.strip_prefix("PM2_HOME=")).map(PathBuf::from)
 }
 
 /// `NAME-out.log`, `NAME-error.log`, and with a number each in cluster mode.
@@ -199,6 +195,7 @@ fn of_pm2(home: &Path, name: &str) -> Vec<Input> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::origin::{Container, Engine, Respawns};
     use std::fs::File;
 
     #[test]
@@ -230,12 +227,13 @@ mod tests {
 
     #[test]
     fn a_units_journal() {
-        let of = |stop: &str| {
-            let (name, stop) = (Some("bot.service".to_owned()), Some(stop.to_owned()));
-            of_manager(&Origin { kind: OriginKind::Systemd, name, stop, ..Origin::unknown() })
+        let of = |scope| {
+            let (unit, respawns) = ("bot.service".to_owned(), Respawns::Unknown);
+            of_manager(&Manager::Systemd { unit, scope, respawns, is_left_over: false })
         };
-        assert_eq!(of("systemctl stop bot.service"), [Input::Unit("bot.service".into())]);
-        assert_eq!(of("systemctl --user stop bot.service"), []);
+        assert_eq!(of(Scope::System), [Input::Unit("bot.service".into())]);
+        assert_eq!(of(Scope::OwnUser), []);
+        assert_eq!(of(Scope::User(1000)), []);
     }
 
     #[test]
@@ -245,10 +243,17 @@ mod tests {
         for name in ["my-bot-out.log", "my-bot-error.log", "my-bot-out-3.log", "my-bot-2-out.log", "my-bot-outer.log"] {
             std::fs::write(home.path().join("logs").join(name), "").unwrap();
         }
-        let found = of_pm2(home.path(), "my bot");
+        let pm2 = |place| Manager::Pm2 {
+            home: home.path().display().to_string(),
+            id: Some("0".into()),
+            name: Some("my bot".into()),
+            autorestart: true,
+            place,
+        };
+        let found = of_manager(&pm2(Place::default()));
         let file = |name: &str| Input::File(home.path().join("logs").join(name));
         assert_eq!(found, [file("my-bot-error.log"), file("my-bot-out-3.log"), file("my-bot-out.log")]);
-        assert_eq!(pm2_home("PM2_HOME='/home/a b/.pm2' pm2 stop 0"), Some("/home/a b/.pm2".into()));
-        assert_eq!(pm2_home("kill 7"), None);
+        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), pod: None };
+        assert_eq!(of_manager(&pm2(Place { container: Some(container), user: None })), []);
     }
 }

@@ -6,7 +6,7 @@ use crate::scenes::{instances, launch, with};
 
 /// Shows the process another cgroup, as a container's runtime would: /proc is ours alone here.
 #[track_caller]
-fn pretend_cgroup(test: &Test, pid: i32, cgroup: &str) {
+pub fn pretend_cgroup(test: &Test, pid: i32, cgroup: &str) {
     let name = format!("cgroup.{pid}");
     test.write(&name, format!("0::{cgroup}\n"));
     test.run(&format!("mount --bind {} /proc/{pid}/cgroup", test.name(&name))).code(0);

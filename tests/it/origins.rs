@@ -7,15 +7,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{Background, Terminal, Test, alive, alone, holds_for, installed, parent, wait_until};
+use crate::origin_roots::pretend_cgroup;
 use crate::scenes::{by_pid, instances, only, pid, roots, script, wait_for_end_of, with};
 
 /// A command as an operator would type it, whose programs may be those that `tests/run.sh` has installed.
 fn typed(test: &Test, line: &str) -> Command {
     let mut command = test.command("sh -c");
-    let mut path = command
-        .get_envs()
-        .find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()))
-        .expect("a clean PATH");
+    let clean = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()));
+    // The folder has stand-ins for programs that cannot be had here.
+    let mut path = test.dir().as_os_str().to_owned();
+    path.push(":");
+    path.push(clean.expect("a clean PATH"));
     for program in ["venv/bin/supervisorctl", "npm/node_modules/.bin/pm2"] {
         path.push(":");
         path.push(Path::new(&installed(program)).parent().unwrap());
@@ -136,6 +138,46 @@ fn pm2_in_fork_mode_restarts_what_is_killed() {
         let bot = comes_back_and_that_is_said(test, bot, "pm2 tgbot");
         let stop = format!("PM2_HOME={} pm2 stop 0", test.name("pm2home"));
         left_to_its_manager_whose_command_works(test, bot, &stop);
+    });
+}
+
+/// Shows the bot in a container, and puts a `docker exec` beside it that is like the real one: options, a container's id,
+/// and words that no shell reads.
+#[track_caller]
+fn pretend_docker(test: &Test, bot: i32) {
+    pretend_cgroup(test, bot, &format!("/system.slice/docker-{}.scope", "0123456789abcdef".repeat(4)));
+    script(
+        test,
+        "docker",
+        "#!/bin/sh\nset -e\n[ \"$1\" = exec ]\nshift\n\
+         while [ \"$1\" = -e ]; do export \"$2\"; shift 2; done\n\
+         [ \"$1\" = 0123456789ab ]\nshift\nexec \"$@\"\n",
+    );
+}
+
+#[test]
+fn pm2_in_a_container_is_reached_without_a_shell_there() {
+    alone(|test| {
+        test.bot("bot.py");
+        pm2(test, "start bot.py --name tgbot --interpreter python3 -- --pid-file pm.pid");
+        let bot = test.wait_for_pid("pm.pid");
+        pretend_docker(test, bot);
+        let stop = format!("docker exec -e PM2_HOME={} 0123456789ab pm2 stop 0", test.name("pm2home"));
+        left_to_its_manager_whose_command_works(test, bot, &stop);
+    });
+}
+
+#[test]
+fn supervisord_in_a_container_is_reached_there() {
+    alone(|test| {
+        test.bot("bot.py");
+        let manager = supervisord(test, "command=python3 bot.py --pid-file sv.pid");
+        let bot = test.wait_for_pid("sv.pid");
+        pretend_docker(test, bot);
+        let server = test.name("s.sock");
+        let stop = format!("docker exec 0123456789ab supervisorctl -s unix://{server} stop tgbot:tgbot");
+        left_to_its_manager_whose_command_works(test, bot, &stop);
+        assert!(alive(manager.pid()));
     });
 }
 

@@ -21,7 +21,7 @@ use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::HiddenHolder;
 use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry};
-use crate::process::origin::{self, OriginKind};
+use crate::process::origin::{self, Manager};
 use crate::process::stop::{self, Options, Outcome, Target};
 use crate::survey::Surveyor;
 use crate::survey::holders::{Carries, Judge, topmost};
@@ -164,16 +164,16 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
 /// A manager would start again what is stopped, and the two would fight.
 fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
     let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
-    origin.forecast(&mut origin::Answers::default());
+    origin::Answers::default().forecast(&mut origin);
     if !origin.would_respawn() {
         return Ok(());
     }
     // Of a solobot, its own origin counts.
-    while let Some(above) = origin.above.take_if(|_| origin.kind == OriginKind::Solobot) {
+    while let Some(above) = origin.above.take_if(|_| matches!(origin.manager, Manager::Solobot(_))) {
         origin = *above;
     }
     let why = format!("PID {} would be started again by {origin}", target.pid);
-    let hint = origin.stop.map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
+    let hint = origin.stop().map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
     Err(refused(request, why, hint))
 }
 

@@ -70,12 +70,12 @@ fn of_running(bot: &Running) -> BotDraft {
         .instances
         .iter()
         .map(|one| {
-            let from = one.origin.name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+            let from = one.origin.manager.name().map_or(String::new(), |name| format!(" {name}"));
             format!(
                 "runs as PID {}, user {}, from {}{from}: {}",
                 one.root.pid,
                 one.user,
-                one.origin.kind.word(),
+                one.origin.manager.word(),
                 one.command
             )
         })

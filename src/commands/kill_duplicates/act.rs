@@ -115,14 +115,13 @@ fn respawned(
         for instance in again()? {
             if !instance.members.iter().any(|member| known.contains(member)) && seen.insert(instance.root) {
                 let origin = &instance.origin;
-                let is_succeeded = |one: &&Candidate| {
-                    !one.root.is_alive() && (one.origin.kind, &one.origin.name) == (origin.kind, &origin.name)
-                };
+                let is_succeeded =
+                    |one: &&Candidate| !one.root.is_alive() && one.origin.manager.is_same_entry(&origin.manager);
                 if let Some(at) = kept.iter().position(is_succeeded) {
                     kept.remove(at);
                     continue;
                 }
-                let stop = origin.stop.as_ref().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
+                let stop = origin.stop().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
                 let detail = format!("started again by {origin}{stop}");
                 results.push(ResultView { pid: instance.root.pid, result: "respawned", detail: Some(detail) });
             }

@@ -319,7 +319,7 @@ impl PlanView {
             reason: step.reason.clone(),
             origin: origin.to_string(),
             command: step.candidate.command.clone(),
-            stop: origin.stop.clone().filter(|_| step.action == Action::Blocked),
+            stop: origin.stop().filter(|_| step.action == Action::Blocked),
         }
     }
 }

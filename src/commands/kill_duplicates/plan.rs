@@ -11,7 +11,7 @@ use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
 use crate::process::matching::Doubt;
-use crate::process::origin::{self, Origin, OriginKind};
+use crate::process::origin::{self, Manager, Origin};
 use crate::process::stop::Target;
 use crate::survey::FoundBot;
 
@@ -94,7 +94,7 @@ impl Candidate {
 
     /// The loop or home-made supervisor that would start it again, and so has to stop first.
     fn restarter(&self) -> Option<Identity> {
-        self.starter.filter(|_| matches!(self.origin.kind, OriginKind::Loop | OriginKind::Parent))
+        self.starter.filter(|_| matches!(self.origin.manager, Manager::Loop(_) | Manager::Parent(_)))
     }
 
     /// That one as a candidate.
@@ -142,7 +142,7 @@ impl Candidate {
 
     /// What gets the signal: a solobot instead of its bot, since it passes TERM on and would count a second one as impatience.
     pub fn target(&self) -> Target {
-        let solobot = self.starter.filter(|_| self.origin.kind == OriginKind::Solobot);
+        let solobot = self.starter.filter(|_| matches!(self.origin.manager, Manager::Solobot(_)));
         Target { root: solobot.unwrap_or(self.root), members: self.members.clone() }
     }
 }
@@ -282,7 +282,7 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
     }
     let origin = &candidate.origin;
     let shares_starter = origin.pid.is_some_and(|starter| kept_ancestors.contains(&starter));
-    if shares_starter && matches!(origin.kind, OriginKind::Loop | OriginKind::Parent | OriginKind::Solobot) {
+    if shares_starter && matches!(origin.manager, Manager::Loop(_) | Manager::Parent(_) | Manager::Solobot(_)) {
         let pid = origin.pid.unwrap_or_default();
         return (Action::Blocked, format!("PID {pid}, which started it, runs the kept one too"));
     }
@@ -305,7 +305,7 @@ fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Acti
 mod tests {
     use super::*;
     use crate::process::matching::Stranger;
-    use crate::process::origin::Respawns;
+    use crate::process::origin::{Respawns, Scope, Script};
 
     fn candidate(pid: i32) -> Candidate {
         let root = Identity { pid, start_ticks: 1 };
@@ -329,9 +329,17 @@ mod tests {
         }
     }
 
-    fn managed(pid: i32, kind: OriginKind, respawns: Respawns) -> Candidate {
-        let origin = Origin { kind, respawns, ..Origin::unknown() };
+    fn managed(pid: i32, manager: Manager) -> Candidate {
+        let origin = Origin { manager, ..Origin::unknown() };
         Candidate { origin, ..candidate(pid) }
+    }
+
+    fn unit(respawns: Respawns) -> Manager {
+        Manager::Systemd { unit: "bot.service".into(), scope: Scope::System, respawns, is_left_over: false }
+    }
+
+    fn parent() -> Manager {
+        Manager::Parent(Script { name: "supervisor.py".into(), owner: None, instance: 11 })
     }
 
     const WISHES: Wishes = Wishes { keep: Keep::Holder, include_probable: false, include_managed: false };
@@ -345,7 +353,7 @@ mod tests {
     fn the_holder_stays_else_the_managed_else_the_polling_else_the_oldest() {
         let (a, b, c) = (candidate(11), candidate(12), candidate(13));
         let holder = Candidate { holds: true, ..b.clone() };
-        let service = managed(13, OriginKind::Systemd, Respawns::Yes);
+        let service = managed(13, unit(Respawns::Yes));
         let kept = |candidates: &[Candidate]| plan(candidates, WISHES)[0];
         assert_eq!(kept(&[a.clone(), holder, service.clone()]), (12, Action::Keep));
         assert_eq!(kept(&[a.clone(), b.clone(), service]), (13, Action::Keep));
@@ -380,19 +388,19 @@ mod tests {
 
     #[test]
     fn what_a_manager_would_start_again_is_left_to_it() {
-        for (kind, respawns, action) in [
-            (OriginKind::Systemd, Respawns::Yes, Action::Blocked),
-            (OriginKind::Systemd, Respawns::Unknown, Action::Blocked),
-            (OriginKind::Systemd, Respawns::No, Action::Stop),
-            (OriginKind::Parent, Respawns::Unknown, Action::Blocked),
-            (OriginKind::Terminal, Respawns::No, Action::Stop),
+        for (manager, action) in [
+            (unit(Respawns::Yes), Action::Blocked),
+            (unit(Respawns::Unknown), Action::Blocked),
+            (unit(Respawns::No), Action::Stop),
+            (Manager::Hidden, Action::Blocked),
+            (Manager::Terminal, Action::Stop),
         ] {
             let holder = Candidate { holds: true, ..candidate(11) };
-            let steps = plan(&[holder, managed(12, kind, respawns)], WISHES);
-            assert_eq!(steps[1].1, action, "{kind:?} {respawns:?}");
+            let steps = plan(&[holder, managed(12, manager.clone())], WISHES);
+            assert_eq!(steps[1].1, action, "{manager:?}");
             let forced = Wishes { include_managed: true, ..WISHES };
             let holder = Candidate { holds: true, ..candidate(11) };
-            assert_eq!(plan(&[holder, managed(12, kind, respawns)], forced)[1].1, Action::Stop);
+            assert_eq!(plan(&[holder, managed(12, manager.clone())], forced)[1].1, Action::Stop);
         }
     }
 
@@ -406,7 +414,7 @@ mod tests {
             (i32::MAX, vec![(i32::MAX, Action::Stop), (11, Action::Stop)]),
         ] {
             let starter = Some(Identity { pid: starter, start_ticks: 1 });
-            let bot = Candidate { starter, ..managed(11, OriginKind::Parent, Respawns::Yes) };
+            let bot = Candidate { starter, ..managed(11, parent()) };
             assert_eq!(plan(&[bot], forced), expected);
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
 use super::each;
-use crate::process::origin::OriginKind;
+use crate::process::origin::Manager;
 
 /// The bot runs in more than one container.
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
@@ -34,7 +34,7 @@ pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
 }
 
 fn is_contained(seen: &Seen) -> bool {
-    seen.origin().kind == OriginKind::Container
+    matches!(seen.origin().manager, Manager::Container(_))
 }
 
 fn side_by_side(code: Code, summary: String, bot: &Bot, shown: &[&Seen], facts: &Facts) -> Finding {
@@ -45,29 +45,29 @@ fn side_by_side(code: Code, summary: String, bot: &Bot, shown: &[&Seen], facts: 
         (Level::Warning, format!("{summary}, if they have one token: that cannot be seen"))
     };
     let keep = bot.to_keep().map(Seen::pid);
-    let surplus = shown.iter().rev().find(|seen| Some(seen.pid()) != keep && seen.origin().stop.is_some());
+    let surplus = shown.iter().rev().find(|seen| Some(seen.pid()) != keep && seen.origin().stop().is_some());
     Finding::new(code, level, summary)
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
         .shown_by(shown.iter().filter_map(|seen| {
-            let stop = seen.origin().stop.as_ref()?;
+            let stop = seen.origin().stop()?;
             Some(format!("what stops PID {}: {stop}", seen.pid()))
         }))
         .about(shown.iter().map(|seen| seen.pid()))
-        .mended_by(surplus.and_then(|seen| seen.origin().stop.clone()).or_else(|| bot.solobot("kill-duplicates")))
+        .mended_by(surplus.and_then(|seen| seen.origin().stop()).or_else(|| bot.solobot("kill-duplicates")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, from, say, seen};
+    use super::super::super::testing::{bot, container, from, say, seen};
     use super::*;
 
     fn inside(pid: i32, id: &str) -> Seen {
-        from(pid, OriginKind::Container, Some(id))
+        from(pid, container(id))
     }
 
     #[test]
     fn two_containers_but_not_one_with_two_instances() {
-        let stop = Some("container stop bbb".to_owned());
+        let stop = Some("docker stop bbb".to_owned());
         let two = bot("main", vec![inside(10, "aaa"), inside(20, "bbb")]);
         assert_eq!(say(two_containers, two.clone()), [(Level::Error, vec![10, 20], stop)]);
         assert_eq!(say(container_and_host, two), []);

@@ -3,6 +3,7 @@
 use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
 use super::{conflicts, each, instances};
+use crate::process::origin::Origin;
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
@@ -37,9 +38,9 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
 /// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
 fn stop_surplus(bot: &Bot) -> Option<String> {
     let origins = || bot.surplus().into_iter().map(|seen| &seen.instance.origin);
-    let mut stops: Vec<&str> = origins().filter_map(|origin| origin.stop.as_deref()).collect();
+    let mut stops: Vec<String> = origins().filter_map(Origin::stop).collect();
     stops.dedup();
-    let is_theirs = origins().all(|origin| origin.would_respawn() && origin.stop.is_some());
+    let is_theirs = origins().all(|origin| origin.would_respawn() && origin.stop().is_some());
     if is_theirs { Some(stops.join(" && ")) } else { bot.solobot("kill-duplicates") }
 }
 
@@ -64,10 +65,11 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, facts, fresh_conflicts, from, held_by, identity, polling, say, seen};
+    use super::super::super::testing::{
+        bot, facts, fresh_conflicts, from, held_by, identity, pm2, polling, say, seen, unit,
+    };
     use super::*;
     use crate::process::matching::{Confidence, Doubt};
-    use crate::process::origin::OriginKind;
     use crate::survey::connections::Polling;
 
     #[test]
@@ -81,9 +83,9 @@ mod tests {
 
     #[test]
     fn what_solobot_would_not_touch_is_left_to_its_manager() {
-        let copy = |pid| from(pid, OriginKind::Pm2, Some("bot"));
+        let copy = |pid| from(pid, pm2("bot"));
         let command = |bot| say(duplicate_instances, bot).remove(0).2.unwrap();
-        assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "pm2 stop bot");
+        assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "PM2_HOME=/home/bot/.pm2 pm2 stop bot");
         assert_eq!(command(bot("main", vec![copy(10), copy(20), seen(30)])), "solobot kill-duplicates main");
     }
 
@@ -104,7 +106,7 @@ mod tests {
             bot.surplus().into_iter().map(Seen::pid).collect::<Vec<_>>()
         };
         let polls = |pid| polling(seen(pid), Polling::Yes);
-        let service = |pid| from(pid, OriginKind::Systemd, Some("bot.service"));
+        let service = |pid| from(pid, unit("bot.service"));
         let stopped = |pid| {
             let mut one = seen(pid);
             one.instance.state = b'T';

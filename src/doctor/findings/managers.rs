@@ -1,11 +1,12 @@
 //! Managers that start the bot more than once, or again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::facts::{Bot, Facts, Seen};
 use super::super::{Code, Finding, Level};
 use super::each;
-use crate::process::origin::{Origin, OriginKind};
+use crate::process::origin::{Manager, Origin};
 
 /// A surplus instance that its manager would start again: killing it is in vain.
 pub fn respawner(facts: &Facts) -> Vec<Finding> {
@@ -20,7 +21,7 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
                 .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence)])
                 .shown_by(kept)
                 .about([seen.pid()])
-                .mended_by(origin.stop.clone().or_else(|| bot.solobot("status")))
+                .mended_by(origin.stop().or_else(|| bot.solobot("status")))
         })
         .collect()
 }
@@ -28,7 +29,7 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
 /// pm2 runs one entry several times: `instances` above 1.
 pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
     let hint = "its ecosystem file is to say `instances: 1` and `exec_mode: \"fork\"`; then: pm2 save";
-    copies(facts, OriginKind::Pm2, |name, count, bot| {
+    copies(facts, "pm2", |name, count, bot| {
         let summary = format!("pm2 runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
         Finding::new(Code::Pm2Cluster, Level::Error, summary).shown_by([hint.to_owned()])
     })
@@ -37,26 +38,26 @@ pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
 /// supervisord runs one program several times: `numprocs` above 1.
 pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
     let hint = "its section is to say numprocs=1; then: supervisorctl reread && supervisorctl update";
-    copies(facts, OriginKind::Supervisord, |name, count, bot| {
+    copies(facts, "supervisord", |name, count, bot| {
         let summary = format!("supervisord runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
         Finding::new(Code::SupervisordNumprocs, Level::Error, summary).shown_by([hint.to_owned()])
     })
 }
 
 /// Several instances of one entry of one manager of that kind.
-fn copies(facts: &Facts, kind: OriginKind, say: impl Fn(&str, usize, &Bot) -> Finding) -> Vec<Finding> {
+fn copies(facts: &Facts, kind: &str, say: impl Fn(&str, usize, &Bot) -> Finding) -> Vec<Finding> {
     let mut found = Vec::new();
     for bot in &facts.bots {
-        for (service, copies) in services(bot).into_iter().filter(|(service, _)| service.kind == kind.word()) {
+        for (service, copies) in services(bot).into_iter().filter(|(service, _)| service.kind == kind) {
             if copies.len() < 2 {
                 continue;
             }
             let keep = bot.to_keep().map(Seen::pid);
-            let stop: Vec<&str> = copies
+            let stop: Vec<String> = copies
                 .iter()
                 // If the one to keep is none of them, all are surplus.
                 .filter(|seen| Some(seen.pid()) != keep)
-                .filter_map(|seen| seen.origin().stop.as_deref())
+                .filter_map(|seen| seen.origin().stop())
                 .collect();
             let mut finding = say(&service.name, copies.len(), bot)
                 .about(copies.iter().map(|seen| seen.pid()))
@@ -78,23 +79,13 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
         let names: Vec<String> = services.values().map(|seen| seen[0].origin().to_string()).collect();
         let keep = bot.to_keep().map(Seen::pid);
         let others = services.values().filter(|seen| seen.iter().all(|one| Some(one.pid()) != keep));
-        let leave: Vec<String> = others.filter_map(|seen| for_good(seen[0].origin())).collect();
+        let leave: Vec<String> = others.filter_map(|seen| seen[0].origin().forget()).collect();
         let summary = format!("{} managers start {}: {}", services.len(), bot.name, names.join(", "));
         let shown = services.values().flatten().copied();
         let finding = Finding::new(Code::SecondManager, Level::Error, summary)
             .shown_by(bot.describe_all(shown.clone(), facts.now))
             .about(shown.map(Seen::pid));
         Some(finding.mended_by((!leave.is_empty()).then(|| leave.join(" && "))))
-    })
-}
-
-/// What stops the instance now and at the next boot.
-fn for_good(origin: &Origin) -> Option<String> {
-    let stop = origin.stop.as_ref()?;
-    Some(match origin.kind {
-        OriginKind::Systemd => stop.replacen(" stop ", " disable --now ", 1),
-        OriginKind::Pm2 => stop.replacen("pm2 stop ", "pm2 delete ", 1),
-        _ => stop.clone(),
     })
 }
 
@@ -119,46 +110,44 @@ fn services(bot: &Bot) -> BTreeMap<Service, Vec<&Seen>> {
 }
 
 fn service(origin: &Origin) -> Option<Service> {
-    let is_manager = origin.is_managed() || origin.would_respawn() || origin.kind == OriginKind::Cron;
-    if !is_manager || origin.kind == OriginKind::Container {
-        return None;
-    }
-    let name = origin.name.clone().unwrap_or_default();
-    let name = match origin.kind {
-        // GROUP:PROCESS: the group is the section's name.
-        OriginKind::Supervisord => name.split(':').next().unwrap_or_default().to_owned(),
-        _ => name,
+    let is_manager = origin.is_managed() || origin.would_respawn() || matches!(origin.manager, Manager::Cron(_));
+    let name = match &origin.manager {
+        _ if !is_manager => return None,
+        Manager::Container(_) => return None,
+        Manager::Supervisord { process, .. } => process.as_ref().map(|process| process.section().to_owned()),
+        manager => manager.name().map(Cow::into_owned),
     };
-    let manager = match origin.kind {
-        OriginKind::Systemd | OriginKind::Cron => None,
+    let manager = match origin.manager {
+        Manager::Systemd { .. } | Manager::Cron(_) => None,
         _ => origin.pid,
     };
-    Some(Service { kind: origin.kind.word(), name, manager })
+    Some(Service { kind: origin.manager.word(), name: name.unwrap_or_default(), manager })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, from, held_by, say, seen};
+    use super::super::super::testing::{bot, from, held_by, pm2, say, seen, supervisord, unit};
     use super::*;
+    use crate::process::origin::Script;
 
     #[test]
     fn a_surplus_instance_that_would_come_back() {
         // The managed one is kept.
-        let managed = bot("main", vec![seen(10), from(20, OriginKind::Systemd, Some("bot.service"))]);
+        let managed = bot("main", vec![seen(10), from(20, unit("bot.service"))]);
         assert_eq!(say(respawner, managed.clone()), []);
         // The hand-started one holds the lock and is kept.
         let mut locked = managed.clone();
         locked.locks.push(held_by("/l", &[10]));
-        let stop = Some("systemd stop bot.service".to_owned());
+        let stop = Some("systemctl stop bot.service".to_owned());
         assert_eq!(say(respawner, locked), [(Level::Warning, vec![20], stop)]);
-        assert_eq!(say(respawner, bot("main", vec![from(20, OriginKind::Pm2, Some("bot"))])), []);
+        assert_eq!(say(respawner, bot("main", vec![from(20, pm2("bot"))])), []);
     }
 
     #[test]
     fn copies_of_one_pm2_entry() {
-        let copy = |pid, name| from(pid, OriginKind::Pm2, Some(name));
+        let copy = |pid, name| from(pid, pm2(name));
         let said = say(pm2_cluster, bot("main", vec![copy(10, "bot"), copy(20, "bot")]));
-        assert_eq!(said, [(Level::Error, vec![10, 20], Some("pm2 stop bot".to_owned()))]);
+        assert_eq!(said, [(Level::Error, vec![10, 20], Some("PM2_HOME=/home/bot/.pm2 pm2 stop bot".to_owned()))]);
         assert_eq!(say(pm2_cluster, bot("main", vec![copy(10, "bot")])), []);
         assert_eq!(say(pm2_cluster, bot("main", vec![copy(10, "bot"), copy(20, "old")])), []);
         assert_eq!(say(supervisord_numprocs, bot("main", vec![copy(10, "bot"), copy(20, "bot")])), []);
@@ -166,29 +155,30 @@ mod tests {
 
     #[test]
     fn copies_of_one_supervisord_section() {
-        let copy = |pid, name| from(pid, OriginKind::Supervisord, Some(name));
-        let two = bot("main", vec![copy(10, "bot:bot_00"), copy(20, "bot:bot_01")]);
-        let stop = Some("supervisord stop bot:bot_01".to_owned());
+        let copy = |pid, group, process| from(pid, supervisord(group, process));
+        let two = bot("main", vec![copy(10, "bot", "bot_00"), copy(20, "bot", "bot_01")]);
+        let stop = Some("supervisorctl stop bot:bot_01".to_owned());
         assert_eq!(say(supervisord_numprocs, two.clone()), [(Level::Error, vec![10, 20], stop)]);
         assert_eq!(say(second_manager, two), []);
-        let apart = bot("main", vec![copy(10, "bot:bot_00"), copy(20, "old:old")]);
+        let apart = bot("main", vec![copy(10, "bot", "bot_00"), copy(20, "old", "old")]);
         assert_eq!(say(supervisord_numprocs, apart.clone()), []);
         assert_eq!(say(second_manager, apart).len(), 1);
     }
 
     #[test]
     fn two_managers() {
-        let systemd = |pid| from(pid, OriginKind::Systemd, Some("bot.service"));
-        let pm2 = |pid| from(pid, OriginKind::Pm2, Some("bot"));
+        let systemd = |pid| from(pid, unit("bot.service"));
+        let pm2 = |pid| from(pid, pm2("bot"));
         let said = say(second_manager, bot("main", vec![pm2(10), systemd(20)]));
-        let leave = Some("systemd disable --now bot.service".to_owned());
+        let leave = Some("systemctl disable --now bot.service".to_owned());
         assert_eq!((said[0].0, &said[0].2), (Level::Error, &leave));
         assert_eq!(say(second_manager, bot("main", vec![systemd(10), systemd(20), seen(30)])), []);
         // A supervisor of one's own inside the unit is the unit's, and so is solobot.
-        for kind in [OriginKind::Parent, OriginKind::Solobot] {
-            let mut inner = from(30, kind, Some("supervisor.py"));
+        let script = || Script { name: "supervisor.py".into(), owner: None, instance: 30 };
+        for manager in [Manager::Parent(script()), Manager::Solobot(script())] {
+            let mut inner = from(30, manager.clone());
             inner.instance.origin.above = Some(Box::new(systemd(1).instance.origin));
-            assert_eq!(say(second_manager, bot("main", vec![systemd(10), inner])), [], "{kind:?}");
+            assert_eq!(say(second_manager, bot("main", vec![systemd(10), inner])), [], "{manager:?}");
         }
     }
 }

@@ -5,7 +5,6 @@ use super::super::{Code, Finding, Level};
 use super::locks;
 use crate::base::error::typed;
 use crate::lock::state::State;
-use crate::process::origin::OriginKind;
 
 /// An instance sees another folder at the lock's path.
 pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
@@ -18,9 +17,8 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
             let path = lock.facts.path.display();
             let list: Vec<String> = pids.iter().map(|pid| format!("PID {pid}")).collect();
             let summary = format!("{} has another file at {path} than the rest of this host", list.join(", "));
-            let unit = bot.all().find(|seen| pids.contains(&seen.pid()) && seen.origin().kind == OriginKind::Systemd);
-            let unit = unit.and_then(|seen| seen.origin().name.clone());
-            let edit = unit.map(|unit| format!("systemctl edit {unit}"));
+            let edit =
+                bot.all().filter(|seen| pids.contains(&seen.pid())).find_map(|seen| seen.origin().manager.edit());
             let advice = if edit.is_some() {
                 "[Service] PrivateTmp=no mends it, and so does a lock outside of that folder"
             } else {
@@ -89,7 +87,7 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::super::facts::{Bot, Cleaner, Elsewhere, Lock, Seen};
-    use super::super::super::testing::{bot, from, lock, say, seen};
+    use super::super::super::testing::{bot, from, lock, say, seen, unit};
     use super::*;
 
     fn with_lock(instances: Vec<Seen>, lock: Lock) -> Bot {
@@ -101,11 +99,11 @@ mod tests {
         let elsewhere =
             vec![Elsewhere { pid: 10, folder: "/tmp".into(), mount: Some("/tmp/systemd-private-x/tmp".into()) }];
         let hidden = || Lock { elsewhere: elsewhere.clone(), ..lock("/tmp/l", State::Absent) };
-        let unit = || from(10, OriginKind::Systemd, Some("bot.service"));
+        let service = || from(10, unit("bot.service"));
         let edit = Some("systemctl edit bot.service".to_owned());
-        let said = say(private_tmp, with_lock(vec![unit()], hidden()));
+        let said = say(private_tmp, with_lock(vec![service()], hidden()));
         assert_eq!(said, [(Level::Warning, vec![10], edit.clone())]);
-        let said = say(private_tmp, with_lock(vec![unit(), seen(20)], hidden()));
+        let said = say(private_tmp, with_lock(vec![service(), seen(20)], hidden()));
         assert_eq!(said, [(Level::Error, vec![10], edit)]);
         assert_eq!(say(private_tmp, with_lock(vec![seen(10)], lock("/tmp/l", State::Free))), []);
     }

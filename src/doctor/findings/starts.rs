@@ -8,7 +8,7 @@ use super::super::{Code, Finding, Level};
 use super::{conflicts, each};
 use crate::base::duration::show;
 use crate::logs::rhythm::Shape;
-use crate::process::origin::{Origin, OriginKind};
+use crate::process::origin::{Manager, Origin};
 
 /// An instance that ends within this time of its start has not run well.
 const SHORT: Duration = Duration::from_mins(1);
@@ -23,7 +23,7 @@ pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
             older.iter().filter_map(|old| Some((*old, sign_of_deploy(old, newest)?))).collect();
         let (oldest, _) = signs.first()?;
         let summary = format!("a new release of {} was started before the old one had ended", bot.name);
-        let stop = oldest.origin().stop.clone().filter(|_| oldest.origin() != newest.origin());
+        let stop = oldest.origin().stop().filter(|_| oldest.origin() != newest.origin());
         Some(
             Finding::new(Code::DeployOverlap, level_of(bot), summary)
                 .shown_by(signs.iter().map(|(old, sign)| format!("PID {}: {sign}", old.pid())))
@@ -105,10 +105,12 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
 /// An IDE started an instance.
 pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
     each(facts, |bot| {
-        let by_ide: Vec<(&Seen, &Origin)> =
-            bot.instances.iter().filter_map(|seen| Some((seen, ide(&seen.instance.origin)?))).collect();
-        let (_, origin) = by_ide.first()?;
-        let name = origin.name.as_deref().unwrap_or("an IDE");
+        let by_ide: Vec<(&Seen, &str, &str)> = bot
+            .instances
+            .iter()
+            .filter_map(|seen| ide(&seen.instance.origin).map(|(name, evidence)| (seen, name, evidence)))
+            .collect();
+        let &(_, name, _) = by_ide.first()?;
         let (level, command) = if bot.instances.len() > 1 {
             (Level::Error, bot.solobot("kill-duplicates"))
         } else {
@@ -117,16 +119,20 @@ pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
         let summary = format!("{name} started {}, and may start it at every save or opening", bot.name);
         Some(
             Finding::new(Code::IdeAutorun, level, summary)
-                .shown_by(by_ide.iter().map(|(seen, origin)| format!("PID {}: {}", seen.pid(), origin.evidence)))
-                .shown_by(bot.describe_all(by_ide.iter().map(|(seen, _)| *seen), facts.now))
-                .about(by_ide.iter().map(|(seen, _)| seen.pid()))
+                .shown_by(by_ide.iter().map(|(seen, _, evidence)| format!("PID {}: {evidence}", seen.pid())))
+                .shown_by(bot.describe_all(by_ide.iter().map(|(seen, ..)| *seen), facts.now))
+                .about(by_ide.iter().map(|(seen, ..)| seen.pid()))
                 .mended_by(command),
         )
     })
 }
 
-fn ide(origin: &Origin) -> Option<&Origin> {
-    std::iter::successors(Some(origin), |origin| origin.above.as_deref()).find(|one| one.kind == OriginKind::Ide)
+/// The IDE above an instance, and what was seen of it.
+fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
+    std::iter::successors(Some(origin), |origin| origin.above.as_deref()).find_map(|one| match one.manager {
+        Manager::Ide(name) => Some((name, one.evidence.as_str())),
+        _ => None,
+    })
 }
 
 /// The bot ended soon after its start and was started again, while it was watched.
@@ -143,7 +149,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
             (None, Some(starter)) => format!("started by PID {}: {}", starter.process.pid, starter.command),
             (None, None) => "who starts it was not seen".to_owned(),
         };
-        let stop = origin.and_then(|origin| origin.stop.clone());
+        let stop = origin.and_then(Origin::stop);
         let kill = || bot.starter.as_ref().map(|starter| format!("kill {}", starter.process.pid));
         let summary =
             format!("{} is started again and again: {} starts in {}", bot.name, bot.starts.len(), show(bot.watched));
@@ -240,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_ide() {
-        let ide = |pid| from(pid, OriginKind::Ide, Some("VS Code"));
+        let ide = |pid| from(pid, Manager::Ide("VS Code"));
         assert_eq!(say(ide_autorun, bot("main", vec![ide(10)]))[0].0, Level::Info);
         let said = say(ide_autorun, bot("main", vec![seen(5), ide(10)]));
         assert_eq!((said[0].0, &said[0].1), (Level::Error, &vec![10]));

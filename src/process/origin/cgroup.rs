@@ -1,25 +1,18 @@
 //! What a process's `/proc/PID/cgroup` says: container and systemd unit.
 
-/// A container, as the cgroup path shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// `docker`, `podman`, `kubernetes` …
-    pub runtime: &'static str,
-    /// 64 hexadecimal digits.
-    pub id: String,
-}
+use super::place::Engine;
 
 /// A systemd service, as the cgroup path shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
+pub struct Service {
     /// `bot.service`.
     pub name: String,
     /// The uid of the user manager that runs it; `None` for the system's.
     pub user: Option<u32>,
 }
 
-/// The container of a process; the innermost, if there are several.
-pub fn container(text: &str) -> Option<Container> {
+/// The container of a process, by its engine and its id of 64 hexadecimal digits; the innermost, if there are several.
+pub fn container(text: &str) -> Option<(Engine, &str)> {
     let parts: Vec<&str> = text.lines().flat_map(|line| path(line).split('/')).collect();
     let in_kubernetes = parts.iter().any(|part| part.starts_with("kubepods"));
     parts.iter().enumerate().rev().find_map(|(at, part)| {
@@ -29,21 +22,21 @@ pub fn container(text: &str) -> Option<Container> {
             return None;
         }
         let before = at.checked_sub(1).map_or("", |at| parts[at]);
-        let runtime = match name.strip_suffix(id).unwrap_or_default() {
-            _ if in_kubernetes => "kubernetes",
-            "docker-" => "docker",
-            "libpod-" | "libpod-payload-" => "podman",
-            "cri-containerd-" | "crio-" => "kubernetes",
-            "" if before == "docker" => "docker",
-            "" if before == "libpod_parent" || before.starts_with("libpod") => "podman",
+        let engine = match name.strip_suffix(id).unwrap_or_default() {
+            _ if in_kubernetes => Engine::Kubernetes,
+            "docker-" => Engine::Docker,
+            "libpod-" | "libpod-payload-" => Engine::Podman,
+            "cri-containerd-" | "crio-" => Engine::Kubernetes,
+            "" if before == "docker" => Engine::Docker,
+            "" if before == "libpod_parent" || before.starts_with("libpod") => Engine::Podman,
             _ => return None,
         };
-        Some(Container { runtime, id: id.to_owned() })
+        Some((engine, id))
     })
 }
 
 /// The last service in the cgroup's path that is not a user manager; `None` in a session or app scope.
-pub fn unit(text: &str) -> Option<Unit> {
+pub fn unit(text: &str) -> Option<Service> {
     // cgroup v2 has one line; v1 and hybrid keep systemd's names in a hierarchy of their own.
     let mut lines: Vec<&str> =
         text.lines().filter(|line| line.starts_with("0::") || line.contains(":name=systemd:")).collect();
@@ -61,7 +54,7 @@ pub fn unit(text: &str) -> Option<Unit> {
             found = None;
         }
     }
-    Some(Unit { name: found?.to_owned(), user })
+    Some(Service { name: found?.to_owned(), user })
 }
 
 fn path(line: &str) -> &str {
@@ -120,15 +113,15 @@ mod tests {
 
     #[test]
     fn containers_of_every_runtime() {
-        for (text, runtime) in [
-            (format!("0::/system.slice/docker-{}.scope\n", id()), "docker"),
-            (format!("12:pids:/docker/{}\n0::/docker/{}\n", id(), id()), "docker"),
-            (format!("0::/machine.slice/libpod-{}.scope/container\n", id()), "podman"),
-            (format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{}.scope\n", id()), "kubernetes"),
-            (format!("0::/kubepods/besteffort/pod1/{}\n", id()), "kubernetes"),
-            (format!("0::/system.slice/crio-{}.scope\n", id()), "kubernetes"),
+        for (text, engine) in [
+            (format!("0::/system.slice/docker-{}.scope\n", id()), Engine::Docker),
+            (format!("12:pids:/docker/{}\n0::/docker/{}\n", id(), id()), Engine::Docker),
+            (format!("0::/machine.slice/libpod-{}.scope/container\n", id()), Engine::Podman),
+            (format!("0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-{}.scope\n", id()), Engine::Kubernetes),
+            (format!("0::/kubepods/besteffort/pod1/{}\n", id()), Engine::Kubernetes),
+            (format!("0::/system.slice/crio-{}.scope\n", id()), Engine::Kubernetes),
         ] {
-            assert_eq!(container(&text), Some(Container { runtime, id: id() }), "{text}");
+            assert_eq!(container(&text), Some((engine, id().as_str())), "{text}");
         }
         for text in ["0::/\n", "0::/user.slice/user-1000.slice/session-3.scope\n", "", "rubbish"] {
             assert_eq!(container(text), None, "{text}");

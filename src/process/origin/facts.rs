@@ -10,9 +10,9 @@ use crate::platform::filesystem::open_named;
 use crate::platform::user;
 
 use super::super::argv;
-use super::super::details::Details;
+use super::super::details::{Details, Known};
+use super::cgroup;
 use super::starter::Starter;
-use super::{Known, cgroup};
 use crate::platform::identity::Stat;
 use crate::platform::proc::{self, Handle};
 use crate::platform::words::os_str;
@@ -169,6 +169,6 @@ fn own() -> &'static Own {
         }
         let text =
             i32::try_from(std::process::id()).ok().and_then(Handle::open).map(|own| own.cgroup()).unwrap_or_default();
-        Own { ancestors, container: cgroup::container(&text).map(|container| container.id) }
+        Own { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
     })
 }

@@ -5,38 +5,34 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Origin, OriginKind, Respawns};
+use super::manager::{Manager, Respawns, Scope};
+use super::verdict::Origin;
 
 /// How long a manager may take to answer.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the managers have said, by stop command: one question a unit, however many instances it has.
+/// What the managers have said, by unit: one question each, however many instances it has.
 #[derive(Debug, Default)]
-pub struct Answers(HashMap<String, HashMap<String, String>>);
+pub struct Answers(HashMap<(String, Scope), HashMap<String, String>>);
 
-/// Fills in what the manager says; a silent one leaves `Unknown`.
-pub fn fill(origin: &mut Origin, answers: &mut Answers) {
-    if let Some(above) = origin.above.as_mut() {
-        fill(above, answers);
-        if origin.kind == OriginKind::Solobot {
-            origin.respawns = above.respawns;
+impl Answers {
+    /// Asks the instance's manager, for at most 200 ms, whether it would start it again; a silent one leaves `Unknown`.
+    pub fn forecast(&mut self, origin: &mut Origin) {
+        if let Some(above) = origin.above.as_mut() {
+            self.forecast(above);
         }
-    }
-    if origin.kind == OriginKind::Systemd
-        && let Some(stop) = origin.stop.clone()
-    {
-        let answer = answers.0.entry(stop).or_insert_with_key(|stop| ask_systemd(stop).unwrap_or_default());
-        apply_systemd(origin, answer);
+        if let Manager::Systemd { unit, scope, .. } = &origin.manager {
+            let answer = self.0.entry((unit.clone(), *scope));
+            let answer = answer.or_insert_with_key(|(unit, scope)| ask_systemd(unit, *scope).unwrap_or_default());
+            apply_systemd(origin, answer);
+        }
     }
 }
 
-/// Asks the very manager, about the very unit, that the stop command names: `systemctl [--user] show … UNIT`.
-fn ask_systemd(stop: &str) -> Option<HashMap<String, String>> {
-    let words = shell_words::split(stop).ok()?;
-    let at = words.iter().position(|word| word == "stop")?;
-    let (manager, unit) = (words.get(1..at)?, words.get(at + 1)?);
-    let mut command = Command::new(words.first()?);
-    command.args(manager).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
+/// Asks the very manager that the stop command names, about the very unit.
+fn ask_systemd(unit: &str, scope: Scope) -> Option<HashMap<String, String>> {
+    let mut command = Command::new("systemctl");
+    command.args(scope.flags()).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
     Some(properties(&output(command)?))
 }
 
@@ -49,16 +45,15 @@ fn properties(text: &str) -> HashMap<String, String> {
 
 /// What `systemctl show` says about respawning (systemd.service(5), `Restart=`): TERM is a clean end, KILL is not.
 fn apply_systemd(origin: &mut Origin, answer: &HashMap<String, String>) {
+    let Manager::Systemd { respawns, is_left_over, .. } = &mut origin.manager else { return };
     let get = |key: &str| answer.get(key).map(String::as_str);
-    let is_left_over = matches!(get("ActiveState"), Some("inactive" | "failed" | "deactivating"));
-    if is_left_over {
-        // KillMode=process: the unit is down and has left this one behind; stopping the unit does nothing.
+    if matches!(get("ActiveState"), Some("inactive" | "failed" | "deactivating")) {
         origin.evidence.push_str(", which is not active (KillMode=process leaves children behind)");
-        (origin.stop, origin.respawns) = (None, Respawns::No);
+        (*is_left_over, *respawns) = (true, Respawns::No);
         return;
     }
     let is_timed = get("TriggeredBy").is_some_and(|by| by.contains(".timer"));
-    origin.respawns = match get("Restart") {
+    *respawns = match get("Restart") {
         Some("always" | "on-success") => Respawns::Yes,
         Some("on-failure" | "on-abnormal" | "on-abort") => Respawns::AfterKill,
         Some("no" | "on-watchdog") if is_timed => Respawns::Later,
@@ -98,13 +93,13 @@ mod tests {
 
     fn asked(text: &str) -> Origin {
         let mut origin = Origin {
-            kind: OriginKind::Systemd,
-            name: Some("bot.service".into()),
-            evidence: String::new(),
-            stop: Some("systemctl stop bot.service".into()),
-            respawns: Respawns::Unknown,
-            pid: None,
-            above: None,
+            manager: Manager::Systemd {
+                unit: "bot.service".into(),
+                scope: Scope::System,
+                respawns: Respawns::Unknown,
+                is_left_over: false,
+            },
+            ..Origin::unknown()
         };
         apply_systemd(&mut origin, &properties(text));
         origin
@@ -120,16 +115,16 @@ mod tests {
             ("no", Respawns::No),
         ] {
             let text = format!("Restart={restart}\nActiveState=active\nKillMode=control-group\n");
-            assert_eq!(asked(&text).respawns, respawns, "{restart}");
+            assert_eq!(asked(&text).respawns(), respawns, "{restart}");
         }
-        assert_eq!(asked("").respawns, Respawns::Unknown);
+        assert_eq!(asked("").respawns(), Respawns::Unknown);
         assert!(asked("").would_respawn());
-        assert_eq!(asked("Restart=no\nTriggeredBy=bot.timer\n").respawns, Respawns::Later);
+        assert_eq!(asked("Restart=no\nTriggeredBy=bot.timer\n").respawns(), Respawns::Later);
     }
 
     #[test]
     fn what_an_inactive_unit_left_behind_is_signalled() {
         let origin = asked("Restart=always\nActiveState=inactive\nKillMode=process\n");
-        assert_eq!((origin.stop.as_deref(), origin.would_respawn()), (None, false));
+        assert_eq!((origin.stop(), origin.would_respawn()), (None, false));
     }
 }

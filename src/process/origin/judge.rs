@@ -7,8 +7,10 @@ use super::super::argv;
 use super::super::details::variable;
 use super::cgroup;
 use super::facts::{Facts, Link};
+use super::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
+use super::place::{Container, Engine, Place};
 use super::starter::Starter;
-use super::{Origin, OriginKind, Respawns};
+use super::verdict::Origin;
 
 /// Who started the instance: the nearest ancestor that is a manager, or somebody's own program.
 pub fn judge(facts: &Facts) -> Origin {
@@ -26,33 +28,36 @@ fn from(facts: &Facts, chain: &[Link]) -> Origin {
 }
 
 fn by_ancestor(facts: &Facts, link: &Link, above: &[Link]) -> Option<Origin> {
-    let origin =
-        |kind| Origin { pid: Some(link.pid), ..Origin::new(kind, format!("{} (PID {})", name_of(link), link.pid)) };
-    Some(match &link.starter {
+    let script = || Script { name: name_of(link), owner: link.owner.clone(), instance: facts.pid };
+    let place = || Place { container: foreign_container(facts), user: None };
+    let manager = match &link.starter {
         Starter::Wrapper | Starter::Shell | Starter::Session | Starter::Init | Starter::UserManager => return None,
         Starter::ContainerRuntime => return container(facts),
-        Starter::Solobot => nested(origin(OriginKind::Solobot), facts, link, above),
+        Starter::Solobot => Manager::Solobot(script()),
         // What started solobot as well is no supervisor of the bot but the place where both were started.
         Starter::Loop | Starter::Other if link.is_ours => return None,
         // An orphan has PID 1 as its parent, a child of PID 1 also has its session.
         Starter::Other if link.pid == 1 && (link.session != facts.session || facts.parent != 1) => return None,
-        Starter::Loop => nested(origin(OriginKind::Loop).respawning(Respawns::Yes), facts, link, above),
-        Starter::Other => nested(origin(OriginKind::Parent).respawning(Respawns::Yes), facts, link, above),
-        Starter::Pm2 { home } => pm2(origin(OriginKind::Pm2), home, facts),
-        Starter::Supervisord => supervisord(origin(OriginKind::Supervisord), facts),
-        Starter::Runsv => service(origin(OriginKind::Runit), link, facts, "sv stop"),
-        Starter::S6 => service(origin(OriginKind::S6), link, facts, "s6-svc -d"),
-        Starter::Cron => {
-            let whose =
-                facts.uid.filter(|&uid| uid != facts.own_uid).map(|uid| format!("-u '#{uid}' ")).unwrap_or_default();
-            let stop = if whose.is_empty() { "crontab -e".to_owned() } else { format!("sudo {whose}crontab -e") };
-            origin(OriginKind::Cron).stopped_by(stop).respawning(Respawns::Later)
-        }
-        Starter::Tmux => tmux(origin(OriginKind::Tmux), link, facts),
-        Starter::Screen => screen(origin(OriginKind::Screen), facts),
-        Starter::Ide(name) => origin(OriginKind::Ide).named(*name).respawning(Respawns::Later),
-        Starter::Ssh => origin(OriginKind::Ssh),
-    })
+        Starter::Loop => Manager::Loop(script()),
+        Starter::Other => Manager::Parent(script()),
+        Starter::Pm2 { home } => pm2(home, facts),
+        Starter::Supervisord => supervisord(facts, place()),
+        Starter::Runsv => Manager::Runit(service(link, place())),
+        Starter::S6 => Manager::S6(service(link, place())),
+        Starter::Cron => Manager::Cron(Place { user: foreign_user(facts), ..place() }),
+        Starter::Tmux => tmux(link, facts, place()),
+        Starter::Screen => Manager::Screen { session: text(facts, "STY"), place: place() },
+        Starter::Ide(name) => Manager::Ide(name),
+        Starter::Ssh => Manager::Ssh,
+    };
+    let seen = format!("{} (PID {})", name_of(link), link.pid);
+    let evidence = match &manager {
+        Manager::Pm2 { home, .. } => format!("{seen}, home {home}"),
+        _ => seen,
+    };
+    let is_nested = matches!(manager, Manager::Solobot(_) | Manager::Loop(_) | Manager::Parent(_));
+    let above = is_nested.then(|| Box::new(from(facts, above)));
+    Some(Origin { manager, evidence, pid: Some(link.pid), above })
 }
 
 /// No ancestor is a manager: container, unit, terminal, or nobody.
@@ -60,17 +65,19 @@ fn without_manager(facts: &Facts, chain: &[Link]) -> Origin {
     if let Some(origin) = container(facts) {
         return origin;
     }
-    if let Some(unit) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
-        return systemd(&unit, facts.own_uid);
+    let origin = |manager, evidence| Origin { manager, evidence, pid: None, above: None };
+    if let Some(service) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
+        let whose = if service.user.is_some() { "a user's service" } else { "service" };
+        let evidence = format!("its cgroup is {whose} {}", service.name);
+        return origin(systemd(service, facts.own_uid), evidence);
     }
     if facts.has_terminal {
-        return Origin::new(OriginKind::Terminal, "it has a controlling terminal".into());
+        return origin(Manager::Terminal, "it has a controlling terminal".into());
     }
     // The chain breaks off at an ancestor that cannot be seen.
     let top = chain.last().map_or(facts.parent, |link| link.parent);
     if top > 1 && !facts.is_top_ours {
-        let evidence = format!("its ancestor PID {top} cannot be seen");
-        return Origin::new(OriginKind::Parent, evidence).respawning(Respawns::Unknown);
+        return origin(Manager::Hidden, format!("its ancestor PID {top} cannot be seen"));
     }
     let hangup = if facts.ignores_hangup { ", SIGHUP ignored (nohup)" } else { "" };
     let evidence = match chain.first() {
@@ -80,51 +87,7 @@ fn without_manager(facts: &Facts, chain: &[Link]) -> Origin {
         }
         _ => format!("its parent is PID {}, no terminal{hangup}", facts.parent),
     };
-    Origin::new(OriginKind::Detached, evidence)
-}
-
-impl Origin {
-    fn new(kind: OriginKind, evidence: String) -> Self {
-        Self { kind, name: None, evidence, stop: None, respawns: Respawns::No, pid: None, above: None }
-    }
-
-    fn named(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    fn stopped_by(mut self, command: impl Into<String>) -> Self {
-        self.stop = Some(command.into());
-        self
-    }
-
-    fn respawning(mut self, respawns: Respawns) -> Self {
-        self.respawns = respawns;
-        self
-    }
-}
-
-/// solobot, a loop or a supervisor of somebody's own: what stops it for good is its own manager's command.
-fn nested(origin: Origin, facts: &Facts, link: &Link, above: &[Link]) -> Origin {
-    let above = from(facts, above);
-    // A loop that ends leaves its bot running; solobot takes it along.
-    let by_hand = || match origin.kind {
-        OriginKind::Solobot => kill_as(link.owner.as_deref(), &link.pid.to_string()),
-        _ => kill_as(link.owner.as_deref(), &format!("{} {}", link.pid, facts.pid)),
-    };
-    let stop = above.stop.clone().filter(|_| above.would_respawn()).unwrap_or_else(by_hand);
-    let respawns = if origin.kind == OriginKind::Solobot { above.respawns } else { origin.respawns };
-    let name = name_of(link);
-    Origin { above: Some(Box::new(above)), ..origin.named(name).stopped_by(stop).respawning(respawns) }
-}
-
-/// What ends processes by hand, for whoever looks: as their own user where we may not signal them.
-pub fn kill_as(owner: Option<&str>, pids: &str) -> String {
-    match owner {
-        None => format!("kill {pids}"),
-        Some("root") => format!("sudo kill {pids}"),
-        Some(owner) => format!("sudo -u {} kill {pids}", quote(owner)),
-    }
+    origin(Manager::Detached, evidence)
 }
 
 fn environment<'a>(facts: &'a Facts, name: &str) -> Option<Cow<'a, str>> {
@@ -132,42 +95,26 @@ fn environment<'a>(facts: &'a Facts, name: &str) -> Option<Cow<'a, str>> {
     (!value.is_empty()).then(|| String::from_utf8_lossy(value))
 }
 
-/// Quoted for a shell where it must be.
-fn quote(word: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:%=@,+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) { Cow::Borrowed(word) } else { shell_words::quote(word) }
+fn text(facts: &Facts, name: &str) -> Option<String> {
+    environment(facts, name).map(Cow::into_owned)
 }
 
-/// A command that must be given as the instance's user, or inside its container.
-fn there(facts: &Facts, command: String) -> String {
-    match foreign_container(facts) {
-        Some(container) if container.runtime != "kubernetes" => {
-            format!("{} exec {} {command}", container.runtime, short(&container.id))
-        }
-        _ => command,
-    }
+/// The instance's user, if it is not solobot's.
+fn foreign_user(facts: &Facts) -> Option<u32> {
+    facts.uid.filter(|&uid| uid != facts.own_uid)
 }
 
-fn pm2(origin: Origin, home: &str, facts: &Facts) -> Origin {
+fn pm2(home: &str, facts: &Facts) -> Manager {
     // Fork mode has `pm_id` in the environment, cluster mode keeps everything in one JSON object.
     let cluster: Option<serde_json::Value> =
         environment(facts, "pm2_env").and_then(|text| serde_json::from_str(&text).ok());
     let of_cluster =
         |key: &str| cluster.as_ref().and_then(|env| Some(env.get(key)?.to_string().trim_matches('"').to_owned()));
-    let of = |key: &str| environment(facts, key).map(Cow::into_owned).or_else(|| of_cluster(key));
-    let id = of("pm_id");
+    let of = |key: &str| text(facts, key).or_else(|| of_cluster(key));
     let name = of("name");
-    let evidence = format!("{}, home {home}", origin.evidence);
-    let target = id.as_deref().or(name.as_deref());
-    let user =
-        facts.uid.filter(|&uid| uid != facts.own_uid).map(|uid| format!("sudo -u '#{uid}' ")).unwrap_or_default();
-    let stop = target.map(|target| {
-        let env = if user.is_empty() { "" } else { "env " };
-        there(facts, format!("{user}{env}PM2_HOME={} pm2 stop {}", quote(home), quote(target)))
-    });
     let is_off = of("autorestart").is_some_and(|value| value == "false") || is_off_in_dump(facts, name.as_deref());
-    let respawns = if is_off { Respawns::No } else { Respawns::Yes };
-    Origin { name: name.or(id), stop, evidence, ..origin.respawning(respawns) }
+    let place = Place { container: foreign_container(facts), user: foreign_user(facts) };
+    Manager::Pm2 { home: home.to_owned(), id: of("pm_id"), name, autorestart: !is_off, place }
 }
 
 /// Whether pm2's dump says `autorestart: false` for the process of that name.
@@ -179,80 +126,54 @@ fn is_off_in_dump(facts: &Facts, name: Option<&str>) -> bool {
     entry.and_then(|entry| entry.get("autorestart")?.as_bool()) == Some(false)
 }
 
-fn supervisord(origin: Origin, facts: &Facts) -> Origin {
-    let process = environment(facts, "SUPERVISOR_PROCESS_NAME");
-    let group = environment(facts, "SUPERVISOR_GROUP_NAME");
-    let Some(process) = process else { return origin.respawning(Respawns::Yes) };
-    let name = group.map_or_else(|| process.to_string(), |group| format!("{group}:{process}"));
-    let server =
-        environment(facts, "SUPERVISOR_SERVER_URL").map(|url| format!("-s {} ", quote(&url))).unwrap_or_default();
-    let stop = there(facts, format!("supervisorctl {server}stop {}", quote(&name)));
-    origin.named(name).stopped_by(stop).respawning(Respawns::Yes)
+fn supervisord(facts: &Facts, place: Place) -> Manager {
+    let group = text(facts, "SUPERVISOR_GROUP_NAME");
+    let process = text(facts, "SUPERVISOR_PROCESS_NAME").map(|process| SupervisorProcess { group, process });
+    Manager::Supervisord { process, server: text(facts, "SUPERVISOR_SERVER_URL"), place }
 }
 
-fn service(origin: Origin, link: &Link, facts: &Facts, command: &str) -> Origin {
-    let origin = origin.respawning(Respawns::Yes);
+fn service(link: &Link, place: Place) -> ServiceFolder {
     let name = link.argv.get(1).map(|name| name.to_string_lossy().into_owned());
-    let Some(dir) = link.cwd.as_deref().and_then(Path::to_str) else {
-        return Origin { name, ..origin };
-    };
-    let stop = there(facts, format!("{command} {}", quote(dir)));
-    Origin { name, ..origin.stopped_by(stop) }
+    let folder = link.cwd.as_deref().and_then(Path::to_str).map(str::to_owned);
+    ServiceFolder { name, folder, place }
 }
 
-fn systemd(unit: &cgroup::Unit, own_uid: u32) -> Origin {
-    let stop = match unit.user {
-        Some(uid) if uid != own_uid => format!("systemctl --user --machine={uid}@.host stop {}", quote(&unit.name)),
-        Some(_) => format!("systemctl --user stop {}", quote(&unit.name)),
-        None => format!("systemctl stop {}", quote(&unit.name)),
+fn systemd(service: cgroup::Service, own_uid: u32) -> Manager {
+    let scope = match service.user {
+        Some(uid) if uid != own_uid => Scope::User(uid),
+        Some(_) => Scope::OwnUser,
+        None => Scope::System,
     };
-    let whose = if unit.user.is_some() { "a user's service" } else { "service" };
-    Origin::new(OriginKind::Systemd, format!("its cgroup is {whose} {}", unit.name))
-        .named(unit.name.clone())
-        .stopped_by(stop)
-        .respawning(Respawns::Unknown)
+    Manager::Systemd { unit: service.name, scope, respawns: Respawns::Unknown, is_left_over: false }
 }
 
-fn tmux(origin: Origin, server: &Link, facts: &Facts) -> Origin {
-    let Some(pane) = environment(facts, "TMUX_PANE") else { return origin };
+fn tmux(server: &Link, facts: &Facts, place: Place) -> Manager {
     // As it was given to `-S`: perhaps relative to the folder that the server was started in.
     let absolute = |socket: &str| match &server.cwd {
         Some(cwd) => cwd.join(socket).to_string_lossy().into_owned(),
         None => socket.to_owned(),
     };
+    // Its first word is the socket: `/tmp/tmux-1000/default,123,0`.
     let socket = environment(facts, "TMUX").and_then(|value| Some(absolute(value.split(',').next()?)));
-    let socket = socket.map(|socket| format!("-S {} ", quote(&socket))).unwrap_or_default();
-    let stop = format!("tmux {socket}kill-pane -t {}", quote(&pane));
-    origin.named(pane.clone()).stopped_by(stop)
-}
-
-fn screen(origin: Origin, facts: &Facts) -> Origin {
-    let Some(session) = environment(facts, "STY") else { return origin };
-    let stop = format!("screen -S {} -X quit", quote(&session));
-    origin.named(session.clone()).stopped_by(stop)
+    Manager::Tmux { pane: text(facts, "TMUX_PANE"), socket, place }
 }
 
 /// The container of the instance, unless it is solobot's own and the instance is not what keeps it running.
-fn foreign_container(facts: &Facts) -> Option<cgroup::Container> {
-    cgroup::container(&facts.cgroup)
-        .filter(|container| facts.own_container.as_ref() != Some(&container.id) || facts.pid == 1)
+fn foreign_container(facts: &Facts) -> Option<Container> {
+    let (engine, id) = cgroup::container(&facts.cgroup)?;
+    let is_ours = facts.own_container.as_deref() == Some(id) && facts.pid != 1;
+    let short = id.get(..12).unwrap_or(id).to_owned();
+    (!is_ours).then(|| Container {
+        engine,
+        id: short,
+        pod: text(facts, "HOSTNAME").filter(|_| engine == Engine::Kubernetes),
+    })
 }
 
 fn container(facts: &Facts) -> Option<Origin> {
     let container = foreign_container(facts)?;
-    let id = short(&container.id);
-    let origin = Origin::new(OriginKind::Container, format!("its cgroup is {} container {id}", container.runtime))
-        .respawning(Respawns::Unknown);
-    if container.runtime == "kubernetes" {
-        let pod = environment(facts, "HOSTNAME").map(Cow::into_owned);
-        let stop = "kubectl scale --replicas=0 deployment/NAME".to_owned();
-        return Some(Origin { name: pod.or_else(|| Some(id.to_owned())), stop: Some(stop), ..origin });
-    }
-    Some(origin.named(id).stopped_by(format!("{} stop {id}", container.runtime)))
-}
-
-fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
+    let evidence = format!("its cgroup is {} container {}", container.engine.word(), container.id);
+    Some(Origin { manager: Manager::Container(container), evidence, pid: None, above: None })
 }
 
 /// A word for an ancestor: its script, module or file name.

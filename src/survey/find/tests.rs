@@ -9,7 +9,7 @@ use super::*;
 use crate::base::secret::Token;
 use crate::platform::identity::Identity;
 use crate::process::candidate::descendants_running;
-use crate::process::origin::OriginKind;
+use crate::process::origin::Manager;
 use crate::process::stop;
 use crate::settings::Purpose;
 use crate::survey::likely::{self, Marks};
@@ -295,8 +295,8 @@ fn loops_and_supervisors_of_ones_own_are_origins() {
     let parent = bot.start("python3 supervisor.py");
     let found = bot.find();
     let origin = |pid: i32| &found.instances.iter().find(|it| it.descends_from(pid)).unwrap().origin;
-    assert_eq!((origin(shell).kind, origin(shell).pid), (OriginKind::Loop, Some(shell)));
-    assert_eq!((origin(parent).kind, origin(parent).name.as_deref()), (OriginKind::Parent, Some("supervisor.py")));
+    assert!(matches!(origin(shell).manager, Manager::Loop(_)) && origin(shell).pid == Some(shell));
+    assert!(matches!(&origin(parent).manager, Manager::Parent(script) if script.name == "supervisor.py"));
     assert!(found.instances.iter().all(|it| it.origin.would_respawn()));
 }
 

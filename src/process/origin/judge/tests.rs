@@ -65,7 +65,7 @@ fn environ(pairs: &[&str]) -> Option<Vec<u8>> {
 
 fn summary(facts: &Facts) -> (&'static str, Option<String>, Option<String>, &'static str) {
     let origin = judge(facts);
-    (origin.kind.word(), origin.name, origin.stop, origin.respawns.word())
+    (origin.manager.word(), origin.manager.name().map(Cow::into_owned), origin.stop(), origin.respawns().word())
 }
 
 fn row(
@@ -95,6 +95,23 @@ fn containers() {
     let supervised = Facts { environ: environ(&["SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=bot"]), ..supervised };
     let stop = "docker exec 0123456789ab supervisorctl stop bot";
     assert_eq!(summary(&supervised), row("supervisord", Some("bot"), Some(stop), "yes"));
+    let pm2 = Facts {
+        cgroup: docker.cgroup.clone(),
+        environ: environ(&["pm_id=3", "name=tg-bot"]),
+        ..facts(&["PM2 v5.3.0: God Daemon (/home/node/.pm2)", "containerd-shim", "/sbin/init"])
+    };
+    let stop = "docker exec -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
+    assert_eq!(summary(&pm2), row("pm2", Some("tg-bot"), Some(stop), "yes"));
+    let seen_by_root = Facts { own_uid: 0, ..pm2.clone() };
+    let stop = "docker exec -u 1000 -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
+    assert_eq!(judge(&seen_by_root).stop().unwrap(), stop);
+    let pod = Facts {
+        cgroup: format!("0::/kubepods/besteffort/pod1/{ID}\n"),
+        environ: environ(&["pm_id=3", "HOSTNAME=bot-7"]),
+        ..pm2
+    };
+    let stop = "kubectl exec bot-7 -- env PM2_HOME=/home/node/.pm2 pm2 stop 3";
+    assert_eq!(summary(&pod), row("pm2", Some("3"), Some(stop), "yes"));
 }
 
 #[test]
@@ -104,9 +121,9 @@ fn pm2() {
     let stop = "PM2_HOME=/home/bot/.pm2 pm2 stop 3";
     assert_eq!(summary(&fork), row("pm2", Some("tg-bot"), Some(stop), "yes"));
     let cluster = Facts { environ: environ(&[r#"pm2_env={"pm_id":4,"name":"tg-bot"}"#]), ..fork.clone() };
-    assert_eq!(judge(&cluster).stop.unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 4");
+    assert_eq!(judge(&cluster).stop().unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 4");
     let of_root = Facts { own_uid: 0, ..fork.clone() };
-    assert_eq!(judge(&of_root).stop.unwrap(), "sudo -u '#1000' env PM2_HOME=/home/bot/.pm2 pm2 stop 3");
+    assert_eq!(judge(&of_root).stop().unwrap(), "sudo -u '#1000' env PM2_HOME=/home/bot/.pm2 pm2 stop 3");
     let dump = r#"[{"name":"tg-bot","autorestart":false}]"#;
     assert_eq!(summary(&Facts { pm2_dump: Some(dump.into()), ..fork.clone() }).3, "no");
     assert_eq!(summary(&Facts { environ: None, ..fork }), row("pm2", None, None, "yes"));
@@ -143,9 +160,9 @@ fn systemd() {
     assert_eq!(summary(&system), row("systemd", Some("bot.service"), Some("systemctl stop bot.service"), "unknown"));
     let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n";
     let user = Facts { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
-    assert_eq!(judge(&user).stop.unwrap(), "systemctl --user stop bot.service");
+    assert_eq!(judge(&user).stop().unwrap(), "systemctl --user stop bot.service");
     let seen_by_root = Facts { own_uid: 0, ..user };
-    assert_eq!(judge(&seen_by_root).stop.unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
+    assert_eq!(judge(&seen_by_root).stop().unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
     // What ssh or cron left behind is not theirs.
     let left = Facts { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&left).0, "detached");
@@ -212,7 +229,7 @@ fn a_program_of_ones_own_is_a_parent() {
     assert_eq!(summary(&parent), row("parent", Some("supervisor.py"), Some("kill 40 4711"), "yes"));
     let managed =
         Facts { cgroup: "0::/system.slice/bots.service\n".into(), ..facts(&["python supervisor.py", "/sbin/init"]) };
-    assert_eq!(judge(&managed).stop.unwrap(), "systemctl stop bots.service");
+    assert_eq!(judge(&managed).stop().unwrap(), "systemctl stop bots.service");
     assert!(judge(&managed).would_respawn() && judge(&managed).is_managed());
     // What started solobot too is no supervisor.
     let mut common = facts(&["python run_tests.py", "-bash", "/sbin/init"]);
@@ -228,7 +245,7 @@ fn solobot_is_judged_by_its_own_origin() {
     let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
     let managed =
         Facts { environ: environ(&["pm_id=3"]), ..facts(&["solobot acquire -- python main.py", god, "/sbin/init"]) };
-    assert_eq!(judge(&managed).stop.unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 3");
+    assert_eq!(judge(&managed).stop().unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 3");
     assert!(judge(&managed).would_respawn());
 }
 
@@ -256,7 +273,7 @@ fn what_ends_it_is_typed_as_its_user() {
     {
         let mut facts = facts(&["python3 supervisor.py"]);
         facts.chain[0].owner = owner.map(str::to_owned);
-        assert_eq!(judge(&facts).stop.as_deref(), Some(typed));
+        assert_eq!(judge(&facts).stop().as_deref(), Some(typed));
     }
 }
 
@@ -264,7 +281,7 @@ fn what_ends_it_is_typed_as_its_user() {
 fn where_the_chain_breaks_off() {
     let facts = Facts { parent: 99, ..facts(&[]) };
     let origin = judge(&facts);
-    assert_eq!((origin.kind, origin.unseen()), (OriginKind::Parent, Some("its ancestor PID 99 cannot be seen")));
+    assert_eq!((origin.manager.word(), origin.unseen()), ("parent", Some("its ancestor PID 99 cannot be seen")));
     let origin = judge(&Facts { is_top_ours: true, ..facts });
-    assert_eq!((origin.kind, origin.unseen(), origin.would_respawn()), (OriginKind::Detached, None, false));
+    assert_eq!((&origin.manager, origin.unseen(), origin.would_respawn()), (&Manager::Detached, None, false));
 }

@@ -1,0 +1,460 @@
+//! What starts instances, as a value: the one source of every command, name and path that is made of it.
+//!
+//! Invariant: a command is made of words here and never taken apart again; each word is quoted as a POSIX shell takes it.
+
+use std::borrow::Cow;
+
+use super::place::{Container, Place, quote};
+
+/// Who started an instance and would start it again, with all that its commands need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manager {
+    /// A container's runtime.
+    Container(Container),
+    /// pm2, which knows an entry by its id and by its name.
+    Pm2 {
+        /// `PM2_HOME`: which of the user's daemons.
+        home: String,
+        /// `pm_id`.
+        id: Option<String>,
+        /// The entry's name, which its copies share.
+        name: Option<String>,
+        /// `false` for `autorestart: false`.
+        autorestart: bool,
+        /// Where `pm2` has to be typed.
+        place: Place,
+    },
+    /// supervisord.
+    Supervisord {
+        /// Which of its processes, where its environment can be read.
+        process: Option<SupervisorProcess>,
+        /// Its URL, where the environment names it.
+        server: Option<String>,
+        /// Where `supervisorctl` has to be typed.
+        place: Place,
+    },
+    /// runit's `runsv`.
+    Runit(ServiceFolder),
+    /// `s6-supervise`.
+    S6(ServiceFolder),
+    /// A systemd unit.
+    Systemd {
+        /// `bot.service`.
+        unit: String,
+        /// Whose.
+        scope: Scope,
+        /// What its manager says of `Restart=`; `Unknown` before it was asked.
+        respawns: Respawns,
+        /// The unit is not active: `KillMode=process` left the instance behind, and no stop of the unit reaches it.
+        is_left_over: bool,
+    },
+    /// cron, anacron, atd.
+    Cron(Place),
+    /// A tmux pane.
+    Tmux {
+        /// `%4`.
+        pane: Option<String>,
+        /// The server's socket.
+        socket: Option<String>,
+        /// Where `tmux` has to be typed.
+        place: Place,
+    },
+    /// A screen window.
+    Screen {
+        /// `123.bot`.
+        session: Option<String>,
+        /// Where `screen` has to be typed.
+        place: Place,
+    },
+    /// An IDE, by name.
+    Ide(&'static str),
+    /// A shell loop.
+    Loop(Script),
+    /// An ssh session.
+    Ssh,
+    /// A terminal.
+    Terminal,
+    /// A supervisor of somebody's own.
+    Parent(Script),
+    /// An ancestor that cannot be seen: to be taken for a supervisor of somebody's own.
+    Hidden,
+    /// solobot itself.
+    Solobot(Script),
+    /// Nobody any more.
+    Detached,
+}
+
+/// A process of supervisord, which calls it `GROUP:PROCESS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupervisorProcess {
+    /// The section's name, where the environment tells it.
+    pub group: Option<String>,
+    /// One of the group's processes: `bot_00`.
+    pub process: String,
+}
+
+/// A service that is a folder: runit's, s6's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceFolder {
+    /// As its supervisor was told.
+    pub name: Option<String>,
+    /// The folder, where it can be read.
+    pub folder: Option<String>,
+    /// Where its command has to be typed.
+    pub place: Place,
+}
+
+/// Whose manager runs a systemd unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The system's.
+    System,
+    /// That of solobot's own user.
+    OwnUser,
+    /// That of the user with this uid.
+    User(u32),
+}
+
+/// A process that starts the instance and is no service manager: a shell loop, a supervisor of somebody's own, solobot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// Its script, module or file name.
+    pub name: String,
+    /// Its user's name, where solobot is another one and may not signal it.
+    pub owner: Option<String>,
+    /// The instance's root.
+    pub instance: i32,
+}
+
+/// Whether a killed instance comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Respawns {
+    /// It does.
+    Yes,
+    /// Not after TERM, but after KILL: systemd's `Restart=on-failure`.
+    AfterKill,
+    /// It does not.
+    No,
+    /// Not at once, but at its next time: cron, a timer, the next save in an IDE.
+    Later,
+    /// It cannot be told; to be taken for yes.
+    Unknown,
+}
+
+impl Respawns {
+    /// The word for it, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::AfterKill => "after-kill",
+            Self::No => "no",
+            Self::Later => "later",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a manager does for its instance: the one classification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It is a service manager: it keeps the instance running, as it is configured to.
+    Service,
+    /// It starts the instance again, and may itself be a service.
+    Script,
+    /// It only holds the lock: whoever started it counts.
+    Holder,
+    /// It started the instance and does not care any more.
+    Launcher,
+}
+
+impl Manager {
+    /// The word for its kind, as in JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Container(_) => "container",
+            Self::Pm2 { .. } => "pm2",
+            Self::Supervisord { .. } => "supervisord",
+            Self::Runit(_) => "runit",
+            Self::S6(_) => "s6",
+            Self::Systemd { .. } => "systemd",
+            Self::Cron(_) => "cron",
+            Self::Tmux { .. } => "tmux",
+            Self::Screen { .. } => "screen",
+            Self::Ide(_) => "ide",
+            Self::Loop(_) => "loop",
+            Self::Ssh => "ssh",
+            Self::Terminal => "terminal",
+            Self::Parent(_) | Self::Hidden => "parent",
+            Self::Solobot(_) => "solobot",
+            Self::Detached => "detached",
+        }
+    }
+
+    /// What it does for the instance.
+    pub fn part(&self) -> Part {
+        match self {
+            Self::Container(_)
+            | Self::Pm2 { .. }
+            | Self::Supervisord { .. }
+            | Self::Runit(_)
+            | Self::S6(_)
+            | Self::Systemd { .. } => Part::Service,
+            Self::Loop(_) | Self::Parent(_) | Self::Hidden => Part::Script,
+            Self::Solobot(_) => Part::Holder,
+            Self::Cron(_)
+            | Self::Tmux { .. }
+            | Self::Screen { .. }
+            | Self::Ide(_)
+            | Self::Ssh
+            | Self::Terminal
+            | Self::Detached => Part::Launcher,
+        }
+    }
+
+    /// Its own name for the instance: unit, container, pm2's name, script of the parent.
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
+            Self::Container(container) => container.name().into(),
+            Self::Pm2 { id, name, .. } => name.as_deref().or(id.as_deref())?.into(),
+            Self::Supervisord { process, .. } => process.as_ref()?.name(),
+            Self::Runit(service) | Self::S6(service) => service.name.as_deref()?.into(),
+            Self::Systemd { unit, .. } => unit.into(),
+            Self::Tmux { pane, .. } => pane.as_deref()?.into(),
+            Self::Screen { session, .. } => session.as_deref()?.into(),
+            Self::Ide(name) => (*name).into(),
+            Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
+            Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => return None,
+        })
+    }
+
+    /// Whether both are of one kind and call the instance by one name.
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        self.word() == other.word() && self.name() == other.name()
+    }
+
+    /// What its kind and its settings say of a killed instance; of solobot, its own starter has to be asked.
+    pub fn respawns(&self) -> Respawns {
+        match self {
+            Self::Systemd { respawns, .. } => *respawns,
+            Self::Container(_) | Self::Hidden => Respawns::Unknown,
+            Self::Pm2 { autorestart: true, .. }
+            | Self::Supervisord { .. }
+            | Self::Runit(_)
+            | Self::S6(_)
+            | Self::Loop(_)
+            | Self::Parent(_) => Respawns::Yes,
+            Self::Cron(_) | Self::Ide(_) => Respawns::Later,
+            Self::Pm2 { autorestart: false, .. }
+            | Self::Tmux { .. }
+            | Self::Screen { .. }
+            | Self::Ssh
+            | Self::Terminal
+            | Self::Solobot(_)
+            | Self::Detached => Respawns::No,
+        }
+    }
+
+    /// Its own command that stops the instance for good; `None` where it has none.
+    pub fn stop(&self) -> Option<String> {
+        self.command("stop")
+    }
+
+    /// What stops the instance now and at the next boot.
+    pub fn forget(&self) -> Option<String> {
+        match self {
+            Self::Systemd { .. } => self.command("disable --now"),
+            Self::Pm2 { .. } => self.command("delete"),
+            _ => self.stop(),
+        }
+    }
+
+    /// What opens its settings for the instance in an editor, where the manager has such a command.
+    pub fn edit(&self) -> Option<String> {
+        match self {
+            Self::Systemd { unit, scope, .. } => Some(systemctl(*scope, "edit", unit)),
+            _ => None,
+        }
+    }
+
+    /// With that verb, where the manager has several.
+    fn command(&self, verb: &str) -> Option<String> {
+        Some(match self {
+            Self::Container(container) => container.stop(),
+            Self::Pm2 { home, id, name, place, .. } => {
+                let entry = id.as_deref().or(name.as_deref())?;
+                place.typed(Some(("PM2_HOME", home)), &["pm2", verb, entry])
+            }
+            Self::Supervisord { process, server, place } => {
+                let name = process.as_ref()?.name();
+                match server {
+                    Some(server) => place.typed(None, &["supervisorctl", "-s", server, "stop", &name]),
+                    None => place.typed(None, &["supervisorctl", "stop", &name]),
+                }
+            }
+            Self::Runit(service) => service.place.typed(None, &["sv", "stop", service.folder.as_deref()?]),
+            Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
+            Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
+            Self::Cron(place) => place.opened(&["crontab", "-e"]),
+            Self::Tmux { pane, socket, place } => {
+                let pane = pane.as_deref()?;
+                match socket {
+                    Some(socket) => place.typed(None, &["tmux", "-S", socket, "kill-pane", "-t", pane]),
+                    None => place.typed(None, &["tmux", "kill-pane", "-t", pane]),
+                }
+            }
+            Self::Screen { session, place } => place.typed(None, &["screen", "-S", session.as_deref()?, "-X", "quit"]),
+            Self::Systemd { is_left_over: true, .. }
+            | Self::Ide(_)
+            | Self::Loop(_)
+            | Self::Ssh
+            | Self::Terminal
+            | Self::Parent(_)
+            | Self::Hidden
+            | Self::Solobot(_)
+            | Self::Detached => return None,
+        })
+    }
+}
+
+fn systemctl(scope: Scope, verb: &str, unit: &str) -> String {
+    let words = [vec!["systemctl".to_owned()], scope.flags(), vec![verb.to_owned(), quote(unit).into_owned()]];
+    words.concat().join(" ")
+}
+
+impl SupervisorProcess {
+    fn name(&self) -> Cow<'_, str> {
+        match &self.group {
+            Some(group) => format!("{group}:{}", self.process).into(),
+            None => (&self.process).into(),
+        }
+    }
+
+    /// The section that it comes from.
+    pub fn section(&self) -> &str {
+        self.group.as_ref().unwrap_or(&self.process)
+    }
+}
+
+impl Scope {
+    /// The options by which `systemctl` means that manager.
+    pub fn flags(self) -> Vec<String> {
+        match self {
+            Self::System => vec![],
+            Self::OwnUser => vec!["--user".into()],
+            Self::User(uid) => vec!["--user".into(), format!("--machine={uid}@.host")],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::place::Engine;
+    use super::*;
+
+    fn inside() -> Place {
+        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), pod: None };
+        Place { container: Some(container), user: None }
+    }
+
+    fn folder(place: Place) -> ServiceFolder {
+        ServiceFolder { name: Some("bot".into()), folder: Some("/srv/a b".into()), place }
+    }
+
+    #[test]
+    fn what_stops_it_on_the_host_and_in_a_container() {
+        type Make = fn(Place) -> Manager;
+        let all: [(Make, &str, &str); 6] = [
+            (
+                |place| Manager::Pm2 {
+                    home: "/home/a b/.pm2".into(),
+                    id: Some("3".into()),
+                    name: Some("tg bot".into()),
+                    autorestart: true,
+                    place,
+                },
+                "PM2_HOME='/home/a b/.pm2' pm2 stop 3",
+                "docker exec -e PM2_HOME='/home/a b/.pm2' 0123456789ab pm2 stop 3",
+            ),
+            (
+                |place| Manager::Supervisord {
+                    process: Some(SupervisorProcess { group: Some("b;t".into()), process: "b;t_00".into() }),
+                    server: Some("http://localhost:9001?a&b".into()),
+                    place,
+                },
+                "supervisorctl -s 'http://localhost:9001?a&b' stop 'b;t:b;t_00'",
+                "docker exec 0123456789ab supervisorctl -s 'http://localhost:9001?a&b' stop 'b;t:b;t_00'",
+            ),
+            (
+                |place| Manager::Runit(folder(place)),
+                "sv stop '/srv/a b'",
+                "docker exec 0123456789ab sv stop '/srv/a b'",
+            ),
+            (
+                |place| Manager::S6(folder(place)),
+                "s6-svc -d '/srv/a b'",
+                "docker exec 0123456789ab s6-svc -d '/srv/a b'",
+            ),
+            (
+                |place| Manager::Tmux { pane: Some("%4".into()), socket: Some("/tmp/a b".into()), place },
+                "tmux -S '/tmp/a b' kill-pane -t %4",
+                "docker exec 0123456789ab tmux -S '/tmp/a b' kill-pane -t %4",
+            ),
+            (
+                |place| Manager::Screen { session: Some("1.a b".into()), place },
+                "screen -S '1.a b' -X quit",
+                "docker exec 0123456789ab screen -S '1.a b' -X quit",
+            ),
+        ];
+        for (make, on_host, in_container) in all {
+            assert_eq!(make(Place::default()).stop().as_deref(), Some(on_host));
+            assert_eq!(make(inside()).stop().as_deref(), Some(in_container));
+        }
+        assert_eq!(Manager::Cron(Place::default()).stop().unwrap(), "crontab -e");
+        assert_eq!(Manager::Cron(inside()).stop().unwrap(), "docker exec -it 0123456789ab crontab -e");
+        for engine in [Engine::Docker, Engine::Podman] {
+            let container = Container { engine, id: "0123456789ab".into(), pod: None };
+            let stop = format!("{} stop 0123456789ab", engine.word());
+            assert_eq!(Manager::Container(container).stop(), Some(stop));
+        }
+    }
+
+    #[test]
+    fn a_unit_is_its_managers() {
+        for (scope, flags) in
+            [(Scope::System, ""), (Scope::OwnUser, " --user"), (Scope::User(1000), " --user --machine=1000@.host")]
+        {
+            let unit = |unit: &str, is_left_over| Manager::Systemd {
+                unit: unit.into(),
+                scope,
+                respawns: Respawns::Unknown,
+                is_left_over,
+            };
+            assert_eq!(unit("bot.service", false).stop(), Some(format!("systemctl{flags} stop bot.service")));
+            assert_eq!(unit(r"a\x2d.service", false).stop(), Some(format!(r"systemctl{flags} stop 'a\x2d.service'")));
+            assert_eq!(
+                unit("bot.service", false).forget(),
+                Some(format!("systemctl{flags} disable --now bot.service"))
+            );
+            assert_eq!(unit("bot.service", true).stop(), None);
+            assert_eq!(unit("bot.service", true).forget(), None);
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_say_is_not_made_up() {
+        let pm2 = |id: Option<&str>, name: Option<&str>| Manager::Pm2 {
+            home: "/h".into(),
+            id: id.map(str::to_owned),
+            name: name.map(str::to_owned),
+            autorestart: true,
+            place: Place::default(),
+        };
+        assert_eq!(pm2(None, Some("bot")).forget().unwrap(), "PM2_HOME=/h pm2 delete bot");
+        assert_eq!(pm2(Some("3"), None).name().as_deref(), Some("3"));
+        assert_eq!((pm2(None, None).name(), pm2(None, None).stop()), (None, None));
+        let silent = Manager::Supervisord { process: None, server: None, place: Place::default() };
+        assert_eq!((silent.name(), silent.stop(), silent.respawns()), (None, None, Respawns::Yes));
+        let nowhere = ServiceFolder { name: None, folder: None, place: Place::default() };
+        assert_eq!(Manager::Runit(nowhere).stop(), None);
+    }
+}
