@@ -7,6 +7,7 @@
 mod command;
 mod pattern;
 mod same;
+mod shebang;
 
 pub use self::pattern::Pattern;
 
@@ -249,7 +250,7 @@ impl Program {
 
     /// Whether a shell runs it.
     pub fn is_shell_script(&self) -> bool {
-        matches!(&self.kind, Kind::Script(path) if command::is_shells(path))
+        matches!(&self.kind, Kind::Script(path) if shebang::is_shells(path))
     }
 
     /// Whether it may mean several bots: a bare name or a pattern.
@@ -349,7 +350,7 @@ impl Program {
 
     /// The program that is this file: a script by its extension or its shebang, else an executable.
     pub(super) fn at(path: &Path) -> Self {
-        let is_script = has_script_extension(path.as_os_str()) || command::shebang(path).is_some();
+        let is_script = has_script_extension(path.as_os_str()) || shebang::shebang(path).is_some();
         if is_script { Self::script(path) } else { Self::executable(path) }
     }
 }

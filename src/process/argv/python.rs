@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Invocation, Reading, Runner, Target, base, has_script_extension, os, wrapper};
+use super::reading::{Invocation, Reading, Runner, Target};
+use super::words::{base, has_script_extension, is_identifier, os};
+use super::wrapper;
 
 /// Reads what stands behind the interpreter.
 pub fn read(args: &[OsString]) -> Reading {
@@ -148,10 +150,4 @@ fn application(args: &[OsString]) -> Option<Reading> {
     let others: Vec<OsString> =
         args.iter().enumerate().filter(|&(index, _)| index != at).map(|(_, arg)| arg.clone()).collect();
     Some(runs(Target::Module(module), &others))
-}
-
-/// A Python identifier, near enough for ASCII and letters beyond.
-pub fn is_identifier(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c == '_' || c.is_alphabetic()) && chars.all(|c| c == '_' || c.is_alphanumeric())
 }

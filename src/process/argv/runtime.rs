@@ -3,7 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Invocation, Reading, Runner, Target, base, os, wrapper};
+use super::reading::{Invocation, Reading, Runner, Target};
+use super::words::{base, os};
+use super::wrapper;
 
 /// How one runtime reads its options.
 struct Rules {

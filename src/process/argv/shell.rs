@@ -6,7 +6,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::{Inner, Invocation, Reading, Runner, Target, Wrapped, base, os};
+use super::reading::{Inner, Invocation, Reading, Runner, Target, Wrapped};
+use super::words::{base, has_script_extension, is_identifier, os};
 
 /// Options of a shell whose value is the next argument.
 const TAKES_NEXT: [&str; 6] = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"];
@@ -72,7 +73,7 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
 fn without_input(words: &[OsString]) -> Vec<OsString> {
     if let [interpreter, mark, script] = words
         && mark == "<"
-        && super::has_script_extension(script)
+        && has_script_extension(script)
     {
         return vec![interpreter.clone(), script.clone()];
     }
@@ -86,7 +87,7 @@ fn is_prefix(word: &OsStr) -> bool {
 
 fn is_assignment(word: &OsStr) -> bool {
     let Some((name, _)) = word.to_str().and_then(|text| text.split_once('=')) else { return false };
-    super::python::is_identifier(name)
+    is_identifier(name)
 }
 
 /// Whether a command line or script starts something again and again: a `while`, `until` or `for` whose condition or

@@ -9,7 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use self::rules::{RULES, Rule, Shape};
-use super::{Inner, Wrapped, base, os, python, shell};
+use super::reading::{Inner, Wrapped};
+use super::shell;
+use super::words::{base, has_script_extension, is_identifier, os};
 
 /// Scripts of Node that are wrappers (`node /usr/bin/npm start`).
 pub const NODE_TOOLS: &[&str] = &[
@@ -182,9 +184,9 @@ fn script(runtime: &str, rest: &[OsString]) -> Option<Vec<OsString>> {
 fn watchfiles(rest: &[OsString], dir: Option<PathBuf>) -> Option<Vec<Inner>> {
     let target = rest.first()?;
     if let Some((module, function)) = target.to_str().and_then(|text| text.rsplit_once('.'))
-        && python::is_identifier(function)
-        && module.split('.').all(python::is_identifier)
-        && !super::has_script_extension(target)
+        && is_identifier(function)
+        && module.split('.').all(is_identifier)
+        && !has_script_extension(target)
     {
         return Some(vec![Inner { argv: vec!["python".into(), "-m".into(), module.into()], dir }]);
     }

@@ -12,6 +12,7 @@ use crate::platform::proc;
 use crate::platform::words::os_str;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
+use super::shebang::is_shells;
 use super::{Args, Kind, Program, absolute};
 
 /// No shell script that starts a bot is longer.
@@ -87,21 +88,6 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
                 None => Program::of_invocation(&invocation, None, cwd),
             }
         }
-    }
-}
-
-/// Whether a shell runs this script.
-pub fn is_shells(script: &Path) -> bool {
-    let is_shell = |name: &OsStr| Runner::of_name(argv::base(name)) == Some(Runner::Shell);
-    let extension = script.extension().and_then(OsStr::to_str);
-    let by_its_first_line = || {
-        let line = shebang(script).unwrap_or_default();
-        argv::shell::words(os_str(&line)).iter().any(|word| is_shell(word))
-    };
-    match extension {
-        Some("sh" | "bash") => true,
-        Some(_) => false,
-        None => by_its_first_line(),
     }
 }
 
@@ -197,16 +183,4 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     let in_path = folders.map(|dir| absolute(cwd, &dir.join(name)));
     let installed = cwd.ancestors().map(|dir| dir.join("node_modules/.bin").join(name));
     in_path.chain(installed).find(|file| file.is_file())
-}
-
-/// The first line of a script, without `#!`; `None` for any other file.
-pub fn shebang(path: &Path) -> Option<Vec<u8>> {
-    // A FIFO would block.
-    if !path.is_file() {
-        return None;
-    }
-    let mut start = [0_u8; 256];
-    let count = fs::File::open(path).ok()?.read(&mut start).ok()?;
-    let line = start.get(..count)?.strip_prefix(b"#!")?;
-    Some(line.split(|&byte| byte == b'\n').next()?.to_vec())
 }

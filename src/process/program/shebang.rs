@@ -1,0 +1,36 @@
+//! What the first line of a file says about who runs it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use super::super::argv::{self, Runner};
+use crate::platform::words::os_str;
+
+/// Whether a shell runs this script.
+pub fn is_shells(script: &Path) -> bool {
+    let is_shell = |name: &OsStr| Runner::of_name(argv::base(name)) == Some(Runner::Shell);
+    let extension = script.extension().and_then(OsStr::to_str);
+    let by_its_first_line = || {
+        let line = shebang(script).unwrap_or_default();
+        argv::shell::words(os_str(&line)).iter().any(|word| is_shell(word))
+    };
+    match extension {
+        Some("sh" | "bash") => true,
+        Some(_) => false,
+        None => by_its_first_line(),
+    }
+}
+
+/// The first line of a script, without `#!`; `None` for any other file.
+pub fn shebang(path: &Path) -> Option<Vec<u8>> {
+    // A FIFO would block.
+    if !path.is_file() {
+        return None;
+    }
+    let mut start = [0_u8; 256];
+    let count = fs::File::open(path).ok()?.read(&mut start).ok()?;
+    let line = start.get(..count)?.strip_prefix(b"#!")?;
+    Some(line.split(|&byte| byte == b'\n').next()?.to_vec())
+}
