@@ -15,9 +15,9 @@ use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 
 use crate::base::env;
 use crate::base::error::Error;
+use crate::base::finding_code::Code;
 use crate::base::secret::mask;
 use crate::cli::{self, Arg, Shell, StyledStr, ValueHint};
-use crate::doctor::Code;
 use crate::platform::{proc, table};
 use crate::process::details::command_line;
 use crate::report::sanitize;

@@ -6,6 +6,8 @@ pub mod env;
 pub mod error;
 pub mod exit;
 #[cfg(feature = "cli")]
+pub mod finding_code;
+#[cfg(feature = "cli")]
 pub mod folders;
 #[cfg(feature = "cli")]
 pub mod nearest;

@@ -1,4 +1,4 @@
-//! Text of others: characters that are not what they seem, and paths that are no text.
+//! Text: characters that are not what they seem, paths that are no text, and words in the plural.
 
 use std::path::{Path, PathBuf};
 
@@ -29,4 +29,9 @@ pub fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, 
 /// A path made absolute without touching the disk.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// `1 conflict`, `2 conflicts`.
+pub fn plural(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }

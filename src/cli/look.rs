@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::select::{Api, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
-use crate::doctor::Code;
+use crate::base::finding_code::Code;
 use crate::logs::time::{Moment, parse_zone};
 
 /// Show instances, lock and origin of each bot.

@@ -5,11 +5,13 @@ mod remote;
 use jiff::Timestamp;
 
 use crate::base::error::Error;
+use crate::base::finding_code::Code;
 use crate::base::secret::TokenId;
+use crate::base::text::plural;
 use crate::cli;
+use crate::doctor::diagnose;
 use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
 use crate::doctor::gather::{Closer, Target};
-use crate::doctor::{Code, diagnose, plural};
 use crate::journal::Journal;
 use crate::outcome::doctor::DoctorOutcome;
 use crate::outcome::doctor::{Diagnosis, Looked, TelegramView};

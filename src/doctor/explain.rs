@@ -1,28 +1,15 @@
 //! What `doctor --explain CODE` says: the cause, how to be sure of it, what mends it.
 
 mod telegram;
+mod text;
 
-use serde::Serialize;
+use crate::base::finding_code::Code;
+use text::explain;
 
-use super::code::Code;
+pub use text::Explanation;
 
-/// What there is to know about a code, besides the case at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Explanation {
-    /// How it comes about and why it harms.
-    pub cause: &'static str,
-    /// How to be sure.
-    pub check: &'static str,
-    /// What mends it.
-    pub mend: &'static str,
-}
-
-const fn explain(cause: &'static str, check: &'static str, mend: &'static str) -> Explanation {
-    Explanation { cause, check, mend }
-}
-
-/// The explanation of a code.
-pub(super) fn of(code: Code) -> Explanation {
+/// A code's cause, how to be sure of it, and what mends it.
+pub fn explanation(code: Code) -> Explanation {
     match code {
         Code::DuplicateInstances
         | Code::Respawner
@@ -232,12 +219,12 @@ mod tests {
 
     #[test]
     fn every_code_has_an_explanation_of_its_own() {
-        let mut causes: Vec<&str> = Code::ALL.iter().map(|&code| of(code).cause).collect();
+        let mut causes: Vec<&str> = Code::ALL.iter().map(|&code| explanation(code).cause).collect();
         causes.sort_unstable();
         causes.dedup();
         assert_eq!(causes.len(), Code::ALL.len());
         for &code in Code::ALL {
-            let Explanation { cause, check, mend } = of(code);
+            let Explanation { cause, check, mend } = explanation(code);
             assert!([cause, check, mend].iter().all(|text| text.ends_with('.') && !text.contains("  ")), "{code:?}");
         }
     }

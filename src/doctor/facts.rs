@@ -204,6 +204,23 @@ pub struct Elsewhere {
     pub mount: Option<String>,
 }
 
+impl Facts {
+    /// What `of` says of each bot.
+    pub fn each<T>(&self, of: impl Fn(&Bot) -> Option<T>) -> Vec<T> {
+        self.bots.iter().filter_map(of).collect()
+    }
+
+    /// Every lock with its bot.
+    pub fn locks(&self) -> impl Iterator<Item = (&Bot, &Lock)> {
+        self.bots.iter().flat_map(|bot| bot.locks.iter().map(move |lock| (bot, lock)))
+    }
+
+    /// Every sure instance with its bot.
+    pub fn instances(&self) -> impl Iterator<Item = (&Bot, &Seen)> {
+        self.bots.iter().flat_map(|bot| bot.instances.iter().map(move |seen| (bot, seen)))
+    }
+}
+
 impl Bot {
     /// Its instances, the sure and the probable ones.
     pub fn all(&self) -> impl Iterator<Item = &Seen> {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
-use super::{Finding, Level};
+use super::finding::{Finding, Level};
 use crate::lock::owner::Found;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;

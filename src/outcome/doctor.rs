@@ -7,7 +7,8 @@ use super::lock::LockBrief;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
 
-use crate::doctor::{Code, Explanation, Finding, Level};
+use crate::base::finding_code::Code;
+use crate::doctor::{Explanation, Finding, Level, explanation};
 
 /// What `doctor` has to say.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl Serialize for DoctorOutcome {
             explanation: Explanation,
         }
         match self {
-            Self::Explained(code) => Explained { code: *code, explanation: code.explanation() }.serialize(serializer),
+            Self::Explained(code) => Explained { code: *code, explanation: explanation(*code) }.serialize(serializer),
             Self::Diagnosed(diagnosis) => diagnosis.serialize(serializer),
         }
     }

@@ -5,7 +5,9 @@ use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, wrap};
-use crate::doctor::{Code, Finding, Level, plural};
+use crate::base::finding_code::Code;
+use crate::base::text::plural;
+use crate::doctor::{self, Finding, Level};
 use crate::outcome::doctor::{Diagnosis, DoctorOutcome, Looked};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
@@ -122,7 +124,7 @@ fn summary(diagnosis: &Diagnosis) -> String {
 }
 
 fn explanation(code: Code, width: Option<usize>) -> String {
-    let explanation = code.explanation();
+    let explanation = doctor::explanation(code);
     let mut text = format!("{}\n", paint(NAME, code.word()));
     for (label, body) in
         [("cause", explanation.cause), ("to be sure", explanation.check), ("to mend", explanation.mend)]

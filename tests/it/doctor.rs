@@ -164,7 +164,7 @@ fn every_code_is_explained() {
     alone(|test| {
         // A broken file is when an explanation is wanted.
         test.write("solobot.toml", "broken");
-        for code in solobot::doctor::Code::ALL {
+        for code in solobot::base::finding_code::Code::ALL {
             let word = code.word();
             test.solobot(&format!("doctor --explain {word}")).run().code(0).stdout_has(&[
                 word,

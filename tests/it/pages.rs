@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use solobot::base::exit::TABLE;
+use solobot::base::finding_code::Code;
 use solobot::cli::Cli;
-use solobot::doctor::Code;
 
 use crate::harness::alone;
 

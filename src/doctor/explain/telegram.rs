@@ -1,7 +1,7 @@
 //! The explanations of what lies beyond this machine: tokens, pollers elsewhere, the way to Telegram.
 
-use super::super::code::Code;
-use super::{Explanation, explain};
+use super::text::{Explanation, explain};
+use crate::base::finding_code::Code;
 
 pub(super) fn of_tokens(code: Code) -> Explanation {
     match code {

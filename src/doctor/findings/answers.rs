@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::super::facts::{Bot, FRESH, Facts, Seen};
-use super::super::{Code, Finding, Level, plural};
-use super::{each, see_logs};
+use super::super::finding::{Finding, Level};
+use super::logged::see_logs;
 use crate::base::duration::show;
+use crate::base::finding_code::Code;
+use crate::base::text::plural;
 use crate::survey::connections::Connection;
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
@@ -17,7 +19,7 @@ const SKEW: Duration = Duration::from_mins(1);
 
 /// A webhook is set: whoever polls gets 409.
 pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let in_logs = bot.logs.fresh.webhook;
         let logged = (in_logs > 0).then(|| {
             format!(
@@ -62,7 +64,7 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
 
 /// This machine's clock is wrong.
 pub fn clock_skew(facts: &Facts) -> Vec<Finding> {
-    let mut found: Vec<Finding> = each(facts, |bot| {
+    let mut found: Vec<Finding> = facts.each(|bot| {
         let ahead = bot.telegram.answer().and_then(|answer| answer.clock_ahead);
         let (summary, evidence) = match (ahead, bot.telegram.error()) {
             (Some(ahead), _) if ahead.unsigned_abs() >= SKEW => {
@@ -94,7 +96,7 @@ fn other_side(side: &str) -> &'static str {
 
 /// Telegram limits the rate.
 pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let in_logs = bot.logs.fresh.rate_limit;
         let error = bot.telegram.error().filter(|error| matches!(error, Error::RateLimited { .. }));
         if error.is_none() && in_logs == 0 {
@@ -121,7 +123,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
 
 /// The bot belongs to a self-hosted server, and one to which it does not belong is asked.
 pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let (level, summary) = match (bot.telegram.error(), &bot.server) {
             (Some(Error::NotServed { server, .. }), _) => {
                 (Level::Error, format!("{server} does not serve {}: it belongs to another server", bot.name))

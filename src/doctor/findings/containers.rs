@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::facts::{Bot, Facts, Seen};
-use super::super::{Code, Finding, Level};
-use super::each;
+use super::super::finding::{Finding, Level};
+use crate::base::finding_code::Code;
 use crate::process::origin::Manager;
 
 /// The bot runs in more than one container.
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let inside: Vec<&Seen> = bot.all().filter(|seen| is_contained(seen)).collect();
         let containers: BTreeSet<String> = inside.iter().map(|seen| seen.origin().to_string()).collect();
         if containers.len() < 2 {
@@ -22,7 +22,7 @@ pub fn two_containers(facts: &Facts) -> Vec<Finding> {
 
 /// The bot runs in a container, and outside of one.
 pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let shown: Vec<&Seen> = bot.all().collect();
         let inside = shown.iter().filter(|seen| is_contained(seen)).count();
         if inside == 0 || inside == shown.len() {

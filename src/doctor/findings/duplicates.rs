@@ -1,13 +1,14 @@
 //! More than one instance, and what only looks like it.
 
 use super::super::facts::{Bot, Facts, Seen};
-use super::super::{Code, Finding, Level};
-use super::{conflicts, each, instances};
+use super::super::finding::{Finding, Level};
+use super::logged::conflicts;
+use crate::base::finding_code::Code;
 use crate::process::origin::Origin;
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| duplicates_of(bot, facts))
+    facts.each(|bot| duplicates_of(bot, facts))
 }
 
 fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
@@ -46,7 +47,8 @@ fn stop_surplus(bot: &Bot) -> Option<String> {
 
 /// Several processes that are one instance: no duplicates.
 pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
-    instances(facts)
+    facts
+        .instances()
         .filter(|(_, seen)| seen.instance.members.len() > 1)
         .map(|(bot, seen)| {
             let pids = seen.instance.pids();

@@ -1,9 +1,9 @@
 //! Instances that nothing excludes, and locks that exclude nobody.
 
 use super::super::facts::{Bot, Facts, Lock, Seen};
-use super::super::{Code, Finding, Level};
-use super::{each, locks};
+use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
+use crate::base::finding_code::Code;
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::covered::Covered;
 use crate::lock::state::State;
@@ -12,7 +12,7 @@ use crate::platform::locks::TABLE;
 
 /// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let leaked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
         let pid = leaked.first()?.pid();
         let name = bot.skip_env.as_deref().unwrap_or_default();
@@ -50,7 +50,7 @@ fn other_lock(seen: &Seen) -> Option<&LockedFile> {
 
 /// Instances run without the lock, for no reason that another finding names.
 pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let unlocked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
         (!unlocked.is_empty()).then(|| self::unlocked(bot, &unlocked, facts))
     })
@@ -116,7 +116,8 @@ fn holder_of(lock: &Lock) -> String {
 
 /// A living process is named in the lock file and holds no flock: a PID file.
 pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter_map(|(bot, lock)| {
             let claimant = lock.claimant.as_ref()?;
             let pid = claimant.process.pid;
@@ -147,7 +148,8 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
 
 /// The lock file is locked with `fcntl(2)`, which does not exclude `flock(2)`.
 pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter(|(_, lock)| !lock.fcntl.is_empty())
         .map(|(bot, lock)| {
             let also: Vec<String> = lock

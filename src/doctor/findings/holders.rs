@@ -1,15 +1,16 @@
 //! Locks that the wrong one holds: a deleted file, a helper that inherited it, a process that is gone.
 
 use super::super::facts::{Bot, Facts, Lock, Sharer};
-use super::super::{Code, Finding, Level};
-use super::locks;
+use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
+use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::platform::advice;
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter_map(|(bot, lock)| {
             let State::Replaced { holders } = &lock.facts.state else { return None };
             let path = lock.facts.path.display();
@@ -36,7 +37,7 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
 
 /// A helper that inherited the descriptor holds the lock, and is no bot.
 pub fn inherited_lock(facts: &Facts) -> Vec<Finding> {
-    locks(facts).filter_map(|(bot, lock)| inherited(bot, lock)).collect()
+    facts.locks().filter_map(|(bot, lock)| inherited(bot, lock)).collect()
 }
 
 fn inherited(bot: &Bot, lock: &Lock) -> Option<Finding> {
@@ -78,7 +79,8 @@ fn inherited(bot: &Bot, lock: &Lock) -> Option<Finding> {
 
 /// The lock names a process that is gone.
 pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter_map(|(_, lock)| {
             let State::Stale(why) = &lock.facts.state else { return None };
             let path = &lock.facts.path;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::facts::{Bot, Facts, Seen};
-use super::super::{Code, Finding, Level};
-use super::each;
+use super::super::finding::{Finding, Level};
+use crate::base::finding_code::Code;
 use crate::process::origin::{Manager, Origin};
 
 /// A surplus instance that its manager would start again: killing it is in vain.
@@ -71,7 +71,7 @@ fn copies(facts: &Facts, kind: &str, say: impl Fn(&str, usize, &Bot) -> Finding)
 
 /// Two services, loops or supervisors each start the bot.
 pub fn second_manager(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let services = services(bot);
         if services.len() < 2 {
             return None;

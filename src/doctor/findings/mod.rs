@@ -5,6 +5,7 @@ mod containers;
 mod duplicates;
 mod exclusion;
 mod holders;
+mod logged;
 mod managers;
 mod network;
 mod places;
@@ -12,18 +13,14 @@ mod pollers;
 mod starts;
 mod tokens;
 
-use jiff::Timestamp;
-
-use super::facts::{Bot, FRESH, Facts, Lock, Seen};
-use super::{Finding, plural};
-use crate::base::duration::show;
-use crate::logs::rhythm::Shape;
+use super::facts::Facts;
+use super::finding::Finding;
 
 /// A finding's function.
-pub type Find = fn(&Facts) -> Vec<Finding>;
+type Find = fn(&Facts) -> Vec<Finding>;
 
 /// All of them.
-pub const ALL: &[Find] = &[
+const ALL: &[Find] = &[
     duplicates::duplicate_instances,
     duplicates::folded_instance,
     managers::respawner,
@@ -65,56 +62,37 @@ pub const ALL: &[Find] = &[
     answers::local_api_server,
 ];
 
-/// The command that shows what a bot's logs say.
-fn see_logs(bot: &Bot) -> Option<String> {
-    let names: Vec<_> = bot.logs.names.iter().map(|name| shell_words::quote(name)).collect();
-    (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
+/// Every finding, the worst first, in the order of the codes within a level.
+pub fn diagnose(facts: &Facts) -> Vec<Finding> {
+    let mut found: Vec<Finding> = ALL.iter().flat_map(|finding| finding(facts)).collect();
+    found.sort_by_key(|finding| (finding.level, finding.code));
+    found
 }
 
-/// What the logs say of conflicts with another poller: now, and in the last day.
-fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
-    let logs = &bot.logs;
-    let places = logs.names.join(", ");
-    let last = logs.last.map_or_else(String::new, |last| {
-        format!(", the last one {} ago", show(now.duration_since(last).unsigned_abs()))
-    });
-    let mut lines = Vec::new();
-    if logs.recent > 0 {
-        lines.push(format!(
-            "{} with another poller in the last {}{last}, in {places}",
-            plural(logs.recent, "conflict"),
-            show(FRESH)
-        ));
-    } else if logs.day > 0 {
-        lines.push(format!("{} with another poller in the last day{last}, in {places}", plural(logs.day, "conflict")));
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Level;
+    use super::super::testing::{bot, facts, held_by, identity, seen};
+    use super::*;
+    use crate::base::finding_code::Code;
+
+    #[test]
+    fn nothing_is_found_where_one_instance_holds_its_lock() {
+        let mut one = bot("main", vec![seen(10)]);
+        one.locks.push(held_by("/run/lock/x.lock", &[10]));
+        assert_eq!(diagnose(&facts(vec![one])), []);
+        assert_eq!(diagnose(&facts(vec![])), []);
     }
-    let pattern = logs.pattern.as_ref().and_then(|pattern| Some((meaning(pattern.kind)?, &pattern.evidence)));
-    lines.extend(pattern.map(|(meaning, evidence)| format!("{meaning}: {evidence}")));
-    lines
-}
 
-/// What a pattern means, where it means anything.
-fn meaning(shape: Shape) -> Option<&'static str> {
-    match shape {
-        Shape::None | Shape::Isolated | Shape::Webhook | Shape::Undated => None,
-        Shape::Steady => Some("another poller is there all the time"),
-        Shape::Bursts => Some("conflicts come in bursts, as where a new instance starts before the old one has ended"),
-        Shape::PingPong => Some("two pollers end each other's polls"),
-        Shape::RespawnLoop => Some("something starts again and again"),
+    #[test]
+    fn the_worst_comes_first() {
+        let mut two = bot("main", vec![seen(10), seen(20)]);
+        two.instances[0].instance.members.push(identity(11));
+        two.locks.push(held_by("/run/lock/x.lock", &[10]));
+        let found = diagnose(&facts(vec![two]));
+        let levels: Vec<Level> = found.iter().map(|finding| finding.level).collect();
+        assert_eq!(found[0].code, Code::DuplicateInstances);
+        assert!(levels.is_sorted() && levels.contains(&Level::Info), "{levels:?}");
+        assert!(found.iter().all(|finding| !finding.evidence.is_empty()));
     }
-}
-
-/// What `finding` says of each bot.
-fn each(facts: &Facts, finding: impl Fn(&Bot) -> Option<Finding>) -> Vec<Finding> {
-    facts.bots.iter().filter_map(finding).collect()
-}
-
-/// Every lock with its bot.
-fn locks(facts: &Facts) -> impl Iterator<Item = (&Bot, &Lock)> {
-    facts.bots.iter().flat_map(|bot| bot.locks.iter().map(move |lock| (bot, lock)))
-}
-
-/// Every sure instance with its bot.
-fn instances(facts: &Facts) -> impl Iterator<Item = (&Bot, &Seen)> {
-    facts.bots.iter().flat_map(|bot| bot.instances.iter().map(move |seen| (bot, seen)))
 }

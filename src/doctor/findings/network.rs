@@ -1,10 +1,12 @@
 //! Trouble on the way to Telegram that is no conflict: each step of the way is a finding of its own.
 
 use super::super::facts::{Bot, FRESH, Facts, Seen};
-use super::super::{Code, Finding, Level, plural};
-use super::{each, see_logs};
+use super::super::finding::{Finding, Level};
+use super::logged::see_logs;
 use crate::base::duration::show;
 use crate::base::error::Expected;
+use crate::base::finding_code::Code;
+use crate::base::text::plural;
 use crate::http::client::{self, Step};
 use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
@@ -21,7 +23,7 @@ pub fn dns(facts: &Facts) -> Vec<Finding> {
 /// No connection can be made; or connections break, as the logs say.
 pub fn tcp(facts: &Facts) -> Vec<Finding> {
     let mut found = failed(facts, Code::Tcp, "no connection to the Bot API server can be made from here");
-    found.extend(each(facts, unsteady));
+    found.extend(facts.each(unsteady));
     found
 }
 
@@ -38,7 +40,7 @@ pub fn proxy(facts: &Facts) -> Vec<Finding> {
 /// The server answers with errors, or not at all.
 pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
     let mut found = failed(facts, Code::TelegramDown, "the Bot API server was reached, and does not serve");
-    found.extend(each(facts, |bot| {
+    found.extend(facts.each(|bot| {
         let count = bot.logs.fresh.server;
         if count == 0 || bot.telegram.error().is_some() {
             return None;

@@ -1,14 +1,15 @@
 //! Places where a lock does not do its work.
 
 use super::super::facts::Facts;
-use super::super::{Code, Finding, Level};
-use super::locks;
+use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
+use crate::base::finding_code::Code;
 use crate::lock::state::State;
 
 /// An instance sees another folder at the lock's path.
 pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter(|(_, lock)| !lock.elsewhere.is_empty())
         .map(|(bot, lock)| {
             let pids: Vec<i32> = lock.elsewhere.iter().map(|one| one.pid).collect();
@@ -40,7 +41,8 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
 
 /// The lock lies on a network file system.
 pub fn network_fs(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter_map(|(_, lock)| {
             let network = lock.network.as_ref()?;
             let path = &lock.facts.path;
@@ -57,7 +59,8 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
 
 /// A cleaner will remove the lock file once it is old.
 pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
-    locks(facts)
+    facts
+        .locks()
         .filter(|(bot, lock)| bot.lock_is_named || lock.facts.state != State::Absent)
         .filter_map(|(_, lock)| {
             let cleaner = lock.cleaner.as_ref()?;

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
-use super::super::{Code, Finding, Level, plural};
-use super::{conflicts, each, instances, see_logs};
+use super::super::finding::{Finding, Level};
+use super::logged::{conflicts, see_logs};
 use crate::base::duration::show;
+use crate::base::finding_code::Code;
+use crate::base::text::plural;
 use crate::platform::advice;
 use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
@@ -18,7 +20,7 @@ const STARTED: Duration = Duration::from_secs(30);
 
 /// Conflicts now, and one instance at most here: somebody else has the token.
 pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         if !is_fought_by_a_stranger(facts, bot) {
             return None;
         }
@@ -96,7 +98,7 @@ fn connected_processes(seen: &Seen) -> BTreeSet<i32> {
 
 /// Conflicts only right after a start or a takeover: as it should be.
 pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let (logs, takeover) = (&bot.logs, bot.logs.takeover.as_ref()?);
         if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.pollers().count() > 1 {
             return None;
@@ -121,7 +123,8 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
 
 /// An instance that lives and is not connected.
 pub fn not_polling(facts: &Facts) -> Vec<Finding> {
-    instances(facts)
+    facts
+        .instances()
         .filter(|(bot, seen)| {
             let age = facts.now.duration_since(seen.instance.started).unsigned_abs();
             // Of what only looks like a bot nobody knows whether it is to poll, unless it has done so.
@@ -169,7 +172,8 @@ fn is_backing_off(facts: &Facts, bot: &Bot) -> bool {
 
 /// Several processes of one instance are connected.
 pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
-    instances(facts)
+    facts
+        .instances()
         .filter_map(|(bot, seen)| {
             let pids = connected_processes(seen);
             if pids.len() < 2 {
@@ -198,7 +202,7 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
 
 /// Conflicts with nobody, on a way on which something may send requests twice.
 pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let [seen] = bot.instances.as_slice() else { return None };
         if !is_fought_by_a_stranger(facts, bot) {
             return None;

@@ -4,9 +4,10 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use super::super::facts::{Bot, Facts, Seen, Start, Starter};
-use super::super::{Code, Finding, Level};
-use super::{conflicts, each};
+use super::super::finding::{Finding, Level};
+use super::logged::conflicts;
 use crate::base::duration::show;
+use crate::base::finding_code::Code;
 use crate::logs::rhythm::Shape;
 use crate::process::origin::{Manager, Origin};
 
@@ -15,7 +16,7 @@ const SHORT: Duration = Duration::from_mins(1);
 
 /// A new release runs beside the old one.
 pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let mut shown: Vec<&Seen> = bot.all().collect();
         shown.sort_by_key(|seen| seen.instance.root.start_ticks);
         let (newest, older) = shown.split_last()?;
@@ -80,7 +81,7 @@ fn is_version(name: &str) -> bool {
 
 /// A CI job or a git hook started one instance beside another.
 pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let shown: Vec<&Seen> = bot.all().collect();
         let traced: Vec<(&Seen, &str, &str)> = shown
             .iter()
@@ -104,7 +105,7 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
 
 /// An IDE started an instance.
 pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let by_ide: Vec<(&Seen, &str, &str)> = bot
             .instances
             .iter()
@@ -137,7 +138,7 @@ fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
 
 /// The bot ended soon after its start and was started again, while it was watched.
 pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let ended: Vec<&Start> = bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
         if ended.is_empty() || bot.starts.len() < 2 {
             return logged_loop(bot, facts);

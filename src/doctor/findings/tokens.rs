@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::facts::{Bot, Facts, Seen, Sibling, TokenSeen};
-use super::super::{Code, Finding, Level};
-use super::each;
+use super::super::finding::{Finding, Level};
+use crate::base::finding_code::Code;
 use crate::survey::connections::Polling;
 use crate::telegram::errors::Error;
 
 /// What stands in the token's place is none, or Telegram does not know it.
 pub fn token_invalid(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let (summary, evidence) = if let Some(fault) = &bot.token_fault {
             (format!("{} has no token that could be one", bot.name), fault.clone())
         } else if let Some(error @ Error::TokenRejected { server, .. }) = bot.telegram.error() {
@@ -36,7 +36,7 @@ fn whose(token: &TokenSeen) -> String {
 
 /// White space around a token: two programs derive two locks from it.
 pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
-    each(facts, |bot| {
+    facts.each(|bot| {
         let padded: Vec<&Seen> = bot.all().filter(|seen| seen.padded.is_some()).collect();
         let ours = bot.token.as_ref().filter(|token| token.is_padded);
         if padded.is_empty() && ours.is_none() {

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::explain::{self, Explanation};
+use super::nearest::nearest;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
@@ -117,21 +117,11 @@ impl Code {
         if let Some(&code) = Self::ALL.iter().find(|code| code.word() == word) {
             return Ok(code);
         }
-        let nearest = Self::ALL.iter().map(|code| (strsim::damerau_levenshtein(code.word(), &word), code.word())).min();
-        Err(match nearest {
-            Some((distance, near)) if distance <= near.len() / 3 => {
-                format!("there is no finding `{text}`; the nearest one is `{near}`")
-            }
-            _ => {
-                let all: Vec<&str> = Self::ALL.iter().map(|code| code.word()).collect();
-                format!("there is no finding `{text}`; there are {}", all.join(", "))
-            }
+        let all: Vec<&str> = Self::ALL.iter().map(|code| code.word()).collect();
+        Err(match nearest(&word, all.iter().copied()) {
+            Some(near) => format!("there is no finding `{text}`; the nearest one is `{near}`"),
+            None => format!("there is no finding `{text}`; there are {}", all.join(", ")),
         })
-    }
-
-    /// Its cause, how to be sure of it, and what mends it.
-    pub fn explanation(self) -> Explanation {
-        explain::of(self)
     }
 }
 

@@ -1,0 +1,47 @@
+//! What a bot's logs say, as evidence.
+
+use jiff::Timestamp;
+
+use super::super::facts::{Bot, FRESH};
+use crate::base::duration::show;
+use crate::base::text::plural;
+use crate::logs::rhythm::Shape;
+
+/// The command that shows what a bot's logs say.
+pub fn see_logs(bot: &Bot) -> Option<String> {
+    let names: Vec<_> = bot.logs.names.iter().map(|name| shell_words::quote(name)).collect();
+    (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
+}
+
+/// What the logs say of conflicts with another poller: now, and in the last day.
+pub fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
+    let logs = &bot.logs;
+    let places = logs.names.join(", ");
+    let last = logs.last.map_or_else(String::new, |last| {
+        format!(", the last one {} ago", show(now.duration_since(last).unsigned_abs()))
+    });
+    let mut lines = Vec::new();
+    if logs.recent > 0 {
+        lines.push(format!(
+            "{} with another poller in the last {}{last}, in {places}",
+            plural(logs.recent, "conflict"),
+            show(FRESH)
+        ));
+    } else if logs.day > 0 {
+        lines.push(format!("{} with another poller in the last day{last}, in {places}", plural(logs.day, "conflict")));
+    }
+    let pattern = logs.pattern.as_ref().and_then(|pattern| Some((meaning(pattern.kind)?, &pattern.evidence)));
+    lines.extend(pattern.map(|(meaning, evidence)| format!("{meaning}: {evidence}")));
+    lines
+}
+
+/// What a pattern means, where it means anything.
+fn meaning(shape: Shape) -> Option<&'static str> {
+    match shape {
+        Shape::None | Shape::Isolated | Shape::Webhook | Shape::Undated => None,
+        Shape::Steady => Some("another poller is there all the time"),
+        Shape::Bursts => Some("conflicts come in bursts, as where a new instance starts before the old one has ended"),
+        Shape::PingPong => Some("two pollers end each other's polls"),
+        Shape::RespawnLoop => Some("something starts again and again"),
+    }
+}
