@@ -10,6 +10,8 @@ pub mod finding_code;
 #[cfg(feature = "cli")]
 pub mod folders;
 #[cfg(feature = "cli")]
+pub mod glob;
+#[cfg(feature = "cli")]
 pub mod nearest;
 pub mod secret;
 pub mod text;

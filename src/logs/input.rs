@@ -6,9 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::SystemTime;
 
-use globset::GlobBuilder;
-
 use super::lines::{STAMP_END, STAMP_START};
+use crate::base::glob::Glob;
 use crate::platform::filesystem::FileStatus;
 
 /// `**` goes this deep.
@@ -71,12 +70,11 @@ pub fn expand(pattern: &Path) -> Vec<PathBuf> {
 /// The entries of a folder that a pattern of one name means. As in a shell, `*` means no hidden one.
 fn matching(folder: &Path, pattern: &Path, is_last: bool) -> Vec<PathBuf> {
     let Some(text) = pattern.to_str() else { return Vec::new() };
-    let Ok(glob) = GlobBuilder::new(text).literal_separator(true).build() else { return Vec::new() };
-    let glob = glob.compile_matcher();
+    let Some(glob) = Glob::new(text) else { return Vec::new() };
     let hidden = text.starts_with('.');
     entries(folder)
         .into_iter()
-        .filter(|name| glob.is_match(name) && (hidden || !name.as_os_str().as_encoded_bytes().starts_with(b".")))
+        .filter(|name| glob.fits(name) && (hidden || !name.as_os_str().as_encoded_bytes().starts_with(b".")))
         .map(|name| folder.join(name))
         .filter(|path| is_last || path.is_dir())
         .collect()

@@ -30,7 +30,7 @@ pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::Explained;
 pub use provenance::{Origin, Provenance};
-pub use schema::FILE_NAME;
+pub use schema::{FILE_NAME, toml_string};
 
 use bots::Workshop;
 use file::ConfigFile;

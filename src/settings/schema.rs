@@ -14,6 +14,7 @@ use toml::Spanned;
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::base::nearest::nearest;
 use crate::base::secret::mask;
+use crate::base::text::{escape, is_hidden};
 
 /// The file's name in each folder.
 pub const FILE_NAME: &str = "solobot.toml";
@@ -266,6 +267,19 @@ impl Visitor<'_> for SkipEnvVisitor {
     fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<SkipEnv, E> {
         if on { Err(E::custom("name the variable, or write false for none")) } else { Ok(SkipEnv::Off) }
     }
+}
+
+/// A string as solobot.toml has it: no hidden character is written as it is.
+pub fn toml_string(text: &str) -> String {
+    if text.contains(is_hidden) {
+        let one = |c: char| match c {
+            '"' | '\\' => format!("\\{c}"),
+            hidden if is_hidden(hidden) => escape(hidden),
+            other => other.to_string(),
+        };
+        return format!("\"{}\"", text.chars().map(one).collect::<String>());
+    }
+    toml::Value::String(text.to_owned()).to_string()
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::draft;
 use super::look::Sight;
 use crate::base::secret::mask;
-use crate::base::text::{escape, is_hidden};
+use crate::base::text::is_hidden;
 use crate::outcome::init::BotDraft;
+use crate::settings::toml_string;
 
 const HEAD: &str = "\
 # solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.
@@ -49,7 +50,7 @@ pub fn file(entries: &[BotDraft], seen: &Sight, folder: &Path) -> String {
         let path = lock.display().to_string();
         let _ =
             write!(text, "\n{}", comment(&format!("{path} is a lock that none of these bots holds; if it is one's:")));
-        let _ = writeln!(text, "# lock = {}", string(&path));
+        let _ = writeln!(text, "# lock = {}", toml_string(&path));
     }
     if seen.uninspected > 0 {
         let said =
@@ -60,25 +61,27 @@ pub fn file(entries: &[BotDraft], seen: &Sight, folder: &Path) -> String {
 }
 
 fn entry(entry: &BotDraft) -> String {
-    let key = if draft::plain(&entry.name) == entry.name { entry.name.clone() } else { string(&entry.name) };
+    let key = if draft::plain(&entry.name) == entry.name { entry.name.clone() } else { toml_string(&entry.name) };
     let mut lines = vec![format!("[bots.{key}]")];
     let mut set = |key: &str, value: String| lines.push(format!("{key} = {value}"));
     if !entry.dir.is_empty() {
-        set("dir", string(&entry.dir));
+        set("dir", toml_string(&entry.dir));
     }
-    set(entry.key, string(&entry.program));
+    set(entry.key, toml_string(&entry.program));
     if let Some(args) = &entry.args {
         set("args", array(args));
     }
     if let Some(lock) = &entry.lock {
-        set("lock", string(lock));
+        set("lock", toml_string(lock));
     }
     if entry.locks_itself {
         set("locks_itself", "true                # the bot takes this lock itself".into());
     }
     match (&entry.token_env, &entry.env_file) {
-        (Some(name), Some(file)) => set("token", format!("{{ env = {}, env_file = {} }}", string(name), string(file))),
-        (Some(name), None) => set("token", format!("{{ env = {} }}", string(name))),
+        (Some(name), Some(file)) => {
+            set("token", format!("{{ env = {}, env_file = {} }}", toml_string(name), toml_string(file)));
+        }
+        (Some(name), None) => set("token", format!("{{ env = {} }}", toml_string(name))),
         (None, _) => {}
     }
     if !entry.logs.is_empty() {
@@ -98,18 +101,6 @@ fn comment(text: &str) -> String {
     format!("# {line}\n")
 }
 
-fn string(text: &str) -> String {
-    if text.contains(is_hidden) {
-        let one = |c: char| match c {
-            '"' | '\\' => format!("\\{c}"),
-            hidden if is_hidden(hidden) => escape(hidden),
-            other => other.to_string(),
-        };
-        return format!("\"{}\"", text.chars().map(one).collect::<String>());
-    }
-    toml::Value::String(text.to_owned()).to_string()
-}
-
 fn array(texts: &[String]) -> String {
-    format!("[{}]", texts.iter().map(|text| string(text)).collect::<Vec<_>>().join(", "))
+    format!("[{}]", texts.iter().map(|text| toml_string(text)).collect::<Vec<_>>().join(", "))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use crate::base::glob::Glob;
 
 use super::super::facts::Cleaner;
 
@@ -72,8 +72,7 @@ fn by_tmpfiles(lock: &Path, configs: &[Config]) -> Option<Cleaner> {
 }
 
 fn matches(pattern: &str, path: &Path) -> bool {
-    let glob = GlobBuilder::new(pattern.trim_end_matches('/')).literal_separator(true).build();
-    glob.is_ok_and(|glob| glob.compile_matcher().is_match(path))
+    Glob::new(pattern.trim_end_matches('/')).is_some_and(|glob| glob.fits(path))
 }
 
 /// The daily jobs of Debian's tmpreaper and Red Hat's tmpwatch, which know /tmp and /var/tmp.

@@ -2,24 +2,23 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
+use crate::base::glob::{Glob, literal};
 
 /// A pattern made ready to be compared with many paths.
 pub struct Pattern {
-    globs: Vec<GlobMatcher>,
+    globs: Vec<Glob>,
 }
 
 impl Pattern {
     /// The pattern, and the same behind the symlinks of its plain beginning. A broken one fits nothing.
     pub fn new(pattern: &str) -> Self {
         let texts = std::iter::once(pattern.to_owned()).chain(behind_links(Path::new(pattern)));
-        let glob = |text: String| GlobBuilder::new(&text).literal_separator(true).build().ok();
-        Self { globs: texts.filter_map(glob).map(|glob| glob.compile_matcher()).collect() }
+        Self { globs: texts.filter_map(|text| Glob::new(&text)).collect() }
     }
 
     /// Whether it fits a path, as it stands or behind its symlinks, which `resolve` follows.
     pub fn fits(&self, path: &Path, resolve: impl FnOnce(&Path) -> Option<PathBuf>) -> bool {
-        let is_match = |path: &Path| self.globs.iter().any(|glob| glob.is_match(path));
+        let is_match = |path: &Path| self.globs.iter().any(|glob| glob.fits(path));
         is_match(path) || resolve(path).is_some_and(|real| is_match(&real))
     }
 }
@@ -35,7 +34,7 @@ fn behind_links(pattern: &Path) -> Option<String> {
     let beginning = plain_beginning(pattern);
     let rest = pattern.strip_prefix(&beginning).ok()?.to_str()?;
     let real = beginning.canonicalize().ok().filter(|real| *real != beginning)?;
-    Some(format!("{}/{rest}", globset::escape(real.to_str()?)))
+    Some(format!("{}/{rest}", literal(real.to_str()?)))
 }
 
 #[cfg(test)]
@@ -52,7 +51,7 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let resolve = |path: &Path| path.canonicalize().ok();
-        for root in [&link, &PathBuf::from(globset::escape(real.to_str().unwrap()))] {
+        for root in [&link, &PathBuf::from(literal(real.to_str().unwrap()))] {
             let pattern = Pattern::new(root.join("releases/*/main.py").to_str().unwrap());
             for path in ["current/main.py", "releases/1/main.py"] {
                 assert!(pattern.fits(&real.join(path), resolve), "{}: {path}", root.display());
