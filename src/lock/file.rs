@@ -201,15 +201,6 @@ impl LockFile {
         self.inode
     }
 
-    /// Takes back a file that [`LockFile::open`] created and nobody can have come to wait for: where the disk is full,
-    /// nothing is left behind. The caller holds the lock.
-    pub fn uncreate(&self) {
-        let is_waited_for = super::holders::look(self, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
-        if self.created && !is_waited_for && self.is_current() {
-            let _ = self.remove();
-        }
-    }
-
     /// Whether [`LockFile::open`] created it.
     pub fn is_new(&self) -> bool {
         self.created

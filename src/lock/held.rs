@@ -99,7 +99,7 @@ impl Held {
         let incidents = match held.write(process) {
             Ok(incidents) => incidents,
             Err(error) => {
-                held.lock.uncreate();
+                uncreate(&held.lock);
                 return Err(error);
             }
         };
@@ -304,6 +304,15 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.clear_and_unlock();
+    }
+}
+
+/// Takes back a file that [`LockFile::open`] created and nobody can have come to wait for: where the disk is full, nothing is
+/// left behind.
+fn uncreate(lock: &LockFile) {
+    let is_waited_for = || holders::look(lock, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
+    if lock.is_new() && lock.is_current() && !is_waited_for() {
+        let _ = lock.remove();
     }
 }
 

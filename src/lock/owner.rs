@@ -118,6 +118,12 @@ impl Found {
         matches!(self, Self::Record(_, author) if author.may_speak_of(pid))
     }
 
+    /// The PIDs that it names: they probably share the lock.
+    pub fn named(&self) -> Vec<i32> {
+        let pid = self.record().and_then(|record| i32::try_from(record.pid).ok());
+        pid.into_iter().chain(self.details().map(|details| details.holder_pid)).collect()
+    }
+
     /// The part that only solobot writes.
     pub fn details(&self) -> Option<&Details> {
         self.record()?.details.as_ref()

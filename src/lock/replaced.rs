@@ -10,7 +10,6 @@ use super::carriers;
 use super::holders::flocks;
 use super::orphan::{is_here, resolved};
 use super::owner::Found;
-use super::state::hints;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::locks::LockKind;
@@ -44,7 +43,7 @@ impl Place {
         let path = resolved(path);
         let details = record.details().filter(|details| is_here(details));
         let is_elsewhere = |inode: u64| present.is_none_or(|present| present.inode != inode);
-        let named = || hints(record).into_iter().filter(|&pid| record.may_speak_of(pid)).collect();
+        let named = || record.named().into_iter().filter(|&pid| record.may_speak_of(pid)).collect();
         let recorded = details.map(|details| details.inode).filter(|&inode| is_elsewhere(inode));
         Self { removed: proc::deleted(&path), path, present, recorded: recorded.map(|inode| (inode, named())) }
     }

@@ -196,7 +196,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
         let removed = proc::deleted(&orphan::resolved(path));
-        let unasked = running.iter().copied().filter(|&pid| !seen.has_asked(pid, path)).chain(hints(&record));
+        let unasked = running.iter().copied().filter(|&pid| !seen.has_asked(pid, path)).chain(record.named());
         let is_absent = error.is_absence()
             && seen.files.iter().all(|file| file.path != removed)
             && Place::of(path, None, &record).held_by(unasked).is_empty();
@@ -204,7 +204,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
     }
     let lock = file::open_to_look(path).ok()?;
     let record = lock.record();
-    let is_named_alive = hints(&record).into_iter().any(|pid| Identity::of(pid).is_some());
+    let is_named_alive = record.named().into_iter().any(|pid| Identity::of(pid).is_some());
     if is_named_alive || is_open_elsewhere(lock.file()).ok()? {
         return None;
     }
@@ -219,7 +219,7 @@ fn judge(
     record: &Found,
     candidates: &[i32],
 ) -> Result<(State, Vec<Identity>), Error> {
-    let mut hints = hints(record);
+    let mut hints = record.named();
     let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
     hints.extend(candidates);
     let replaced = Place::of(path, lock.map(LockFile::inode), record).holders(&hints);
@@ -240,12 +240,6 @@ fn judge(
 /// solobot which took the new file after the old one was removed under it.
 fn is_covered(process: Identity, kernel: &Kernel) -> bool {
     identity::lineage(process.pid).any(|pid| kernel.holders.iter().any(|holder| holder.pid == pid))
-}
-
-/// The PIDs that a record names: they probably share the lock.
-pub fn hints(record: &Found) -> Vec<i32> {
-    let pid = record.record().and_then(|record| i32::try_from(record.pid).ok());
-    pid.into_iter().chain(record.details().map(|details| details.holder_pid)).collect()
 }
 
 /// What a lock is that nobody else holds: free, stale, claimed by a process that lives without a flock (one living claim is

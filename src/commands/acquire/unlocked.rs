@@ -23,7 +23,7 @@ use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
 use crate::lock::replaced::Place;
-use crate::lock::state::{Facts, hints};
+use crate::lock::state::Facts;
 use crate::lock::text::{self, Text};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
@@ -106,12 +106,12 @@ pub fn wait_for_predecessors(
 fn predecessors(lock: &LockFile) -> Vec<Runs> {
     let record = lock.record();
     let text = Text::read(lock.file()).ok().and_then(Text::pid);
-    let is_named_alive = || hints(&record).into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
+    let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Runs> = Vec::new();
     if lock.is_new() || is_named_alive() {
         let heirs = if lock.is_new() { carriers::suspects().unwrap_or_default() } else { Vec::new() };
         let heirs = heirs.iter().map(|one| one.pid);
-        let asked: Vec<i32> = hints(&record).into_iter().chain(text).chain(heirs).collect();
+        let asked: Vec<i32> = record.named().into_iter().chain(text).chain(heirs).collect();
         let replaced = Place::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
         found.extend(Carries::replaced(&replaced).into_iter().map(Runs::holder));
     }
