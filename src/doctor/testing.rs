@@ -7,7 +7,7 @@ use super::finding::{Finding, Level};
 use crate::lock::owner::Found;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, RunState};
 use crate::process::instance::{InFile, Instance};
 use crate::process::matching::Confidence;
 use crate::process::origin::{Container, Engine, Manager, Origin, Place, Respawns, Scope, SupervisorProcess};
@@ -57,7 +57,7 @@ pub fn seen(pid: i32) -> Seen {
         confidence: Confidence::File,
         doubt: None,
         origin: Origin::unknown(),
-        state: b'S',
+        state: RunState::Sleeping,
         token: None,
         in_file: InFile::Nothing,
         is_hidden: false,

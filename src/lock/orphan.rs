@@ -79,7 +79,7 @@ pub fn has_outlived_its_solobot(process: Identity, lock: &Path) -> bool {
     let Some(wrote) = environment_of(process.pid) else { return false };
     let (path, holder) = &wrote;
     let lineage: Vec<i32> = identity::lineage(process.pid).collect();
-    let group = |pid: i32| Stat::read(pid).map(|stat| stat.group);
+    let group = |pid: i32| Stat::read(pid).and_then(|stat| stat.group);
     let mut kin = lineage.iter().take_while(|&&pid| environment_of(pid).as_ref() == Some(&wrote));
     is_same(path, lock)
         && !lineage.contains(holder)

@@ -12,7 +12,7 @@ use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
 use crate::journal::Event;
 use crate::lock::covered::Covered;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, RunState};
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::Explained;
@@ -185,7 +185,7 @@ impl InstanceView {
             confidence: instance.confidence.word(),
             doubt: None,
             // A debugger stops it as well (`t`), and lets it go on itself.
-            is_stopped: instance.state == b'T',
+            is_stopped: instance.state == RunState::Stopped,
             command: instance.command.clone(),
             pids: instance.pids(),
             members: instance.members.clone(),

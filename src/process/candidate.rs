@@ -112,7 +112,7 @@ impl Candidate {
             Target::Module(_) | Target::Worker | Target::Executable(_) => false,
         };
         let lives = || Handle::open(self.identity().pid).and_then(|handle| handle.stat());
-        tells_nothing && self.cwd.is_none() && lives().is_some_and(|stat| !stat.is_exiting())
+        tells_nothing && self.cwd.is_none() && lives().is_some_and(|stat| !stat.is_exiting)
     }
 
     /// The arguments behind the program.

@@ -13,7 +13,7 @@ use super::matching::{Confidence, Doubt};
 use super::origin::Origin;
 use super::program::Program;
 use crate::base::secret::TokenId;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, RunState};
 
 /// A process tree that runs the program once.
 #[derive(Debug, Clone)]
@@ -46,8 +46,8 @@ pub struct Instance {
     pub doubt: Option<Doubt>,
     /// Who started it.
     pub origin: Origin,
-    /// The root's state as `/proc/PID/stat` has it: `R`, `S`, `D`, `T` …
-    pub state: u8,
+    /// What the root does.
+    pub state: RunState,
     /// The token in its environment or its arguments, where one can be seen and it is clear which it uses.
     pub token: Option<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
@@ -86,7 +86,7 @@ impl Instance {
 
     /// Whether the root is stopped (SIGSTOP, a debugger): it serves nobody and sits on TERM until CONT.
     pub fn is_stopped(&self) -> bool {
-        matches!(self.state, b'T' | b't')
+        self.state.is_stopped()
     }
 
     /// The PIDs of root, forks and workers.

@@ -215,9 +215,9 @@ impl Instance {
     /// it.
     fn send_unless_had(&self, arrived: Arrived) {
         let own = Identity::own().ok().and_then(|own| Some((own.pid, Stat::read(own.pid)?)));
-        let alone = own.is_some_and(|(pid, stat)| arrived.signal == Signal::SIGHUP && stat.session == pid);
-        let own_group = own.map(|(_, stat)| stat.group);
-        let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).map(|stat| stat.group) == own_group;
+        let alone = own.is_some_and(|(pid, stat)| arrived.signal == Signal::SIGHUP && stat.session == Some(pid));
+        let own_group = own.and_then(|(_, stat)| stat.group);
+        let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).and_then(|stat| stat.group) == own_group;
         for (pid, pidfd) in self.targets() {
             if !had(pid)
                 && let Err(error) = pidfd.send(arrived.signal)

@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::instance::Instance;
-use crate::platform::identity::{Identity, Stat};
+use crate::platform::identity::{Identity, RunState, Stat};
 use crate::platform::limits::DescriptorLimit;
 use crate::platform::signals::Signal;
 use crate::platform::{proc, table, user};
@@ -90,8 +90,8 @@ pub enum Outcome {
     Survived {
         /// Which process.
         pid: i32,
-        /// Its state: `D`, `T` …
-        state: u8,
+        /// What it does.
+        state: RunState,
         /// The kernel function that it hangs in, where it can be read.
         wait_channel: Option<String>,
     },

@@ -148,7 +148,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
         Outcome::Survived { pid, state, wait_channel } => (
             format!(
                 "PID {pid} outlives SIGKILL, in state {}, waiting in {}",
-                char::from(state),
+                state,
                 wait_channel.as_deref().unwrap_or("an unknown place of the kernel")
             ),
             "only what it waits for can end it: a disk, a network file system, a debugger".into(),

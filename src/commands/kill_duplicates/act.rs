@@ -70,7 +70,7 @@ fn detail(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Survived { pid, state, wait_channel } => {
             let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
-            Some(format!("PID {pid} outlives SIGKILL in state {}{place}", char::from(*state)))
+            Some(format!("PID {pid} outlives SIGKILL in state {state}{place}"))
         }
         Outcome::NotPermitted { user } => Some(format!("it belongs to {user}: sudo -u {user} solobot …")),
         Outcome::Refused(refusal) => Some(refusal.reason().to_owned()),

@@ -71,6 +71,7 @@ mod tests {
         bot, facts, fresh_conflicts, from, held_by, identity, pm2, polling, say, seen, unit,
     };
     use super::*;
+    use crate::platform::identity::RunState;
     use crate::process::matching::{Confidence, Doubt};
     use crate::survey::connections::Polling;
 
@@ -111,7 +112,7 @@ mod tests {
         let service = |pid| from(pid, unit("bot.service"));
         let stopped = |pid| {
             let mut one = seen(pid);
-            one.instance.state = b'T';
+            one.instance.state = RunState::Stopped;
             one
         };
         assert_eq!(surplus(vec![seen(10), service(20), polls(30)], Some(10)), [20, 30], "the holder stays");

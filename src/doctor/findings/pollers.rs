@@ -10,6 +10,7 @@ use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::platform::advice;
+use crate::platform::identity::RunState;
 use crate::survey::connections::Polling;
 use crate::telegram::base_url::BaseUrl;
 
@@ -152,7 +153,7 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
 
 /// By SIGSTOP or Ctrl-Z; one that a debugger holds has another state.
 fn is_stopped(seen: &Seen) -> bool {
-    seen.instance.state == b'T'
+    seen.instance.state == RunState::Stopped
 }
 
 /// It keeps its connection for a while, and asks for nothing on it.

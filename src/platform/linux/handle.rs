@@ -149,7 +149,7 @@ impl Handle {
     /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
     pub fn stat(&self) -> Option<Stat> {
         let stat = Stat::parse(&self.read("stat").ok()?)?;
-        (stat.is_alive() && !stat.is_kernel_thread()).then_some(stat)
+        (stat.is_alive() && !stat.is_kernel_thread).then_some(stat)
     }
 
     /// Its user and groups.

@@ -75,7 +75,7 @@ pub fn parents() -> io::Result<HashMap<i32, i32>> {
     let proc = proc::open()?;
     let chunks = visit(&proc, &|reader, pid| {
         let stat = Stat::parse(reader.file(pid, b"stat").ok()?)?;
-        (stat.is_alive() && !stat.is_kernel_thread()).then_some((pid, stat.parent))
+        (stat.is_alive() && !stat.is_kernel_thread).then_some((pid, stat.parent))
     })?;
     Ok(chunks.into_iter().flatten().collect())
 }

@@ -25,7 +25,7 @@ pub struct Link {
     /// Its parent.
     pub parent: i32,
     /// Its session.
-    pub session: i32,
+    pub session: Option<i32>,
     /// What it is.
     pub starter: Starter,
     /// Its arguments.
@@ -51,7 +51,7 @@ pub struct Facts {
     /// The root's parent.
     pub parent: i32,
     /// The root's session.
-    pub session: i32,
+    pub session: Option<i32>,
     /// Whether it has a controlling terminal.
     pub has_terminal: bool,
     /// Whether it ignores SIGHUP, as under nohup.
@@ -84,7 +84,7 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
         own_uid: user::real_uid(),
         parent: root.stat.parent,
         session: root.stat.session,
-        has_terminal: root.stat.tty != 0,
+        has_terminal: root.stat.has_terminal,
         ignores_hangup: upbringing.ignores_hangup,
         is_namespace_init: upbringing.is_namespace_init,
         environ: handle.as_ref().and_then(|handle| handle.environ().ok()),

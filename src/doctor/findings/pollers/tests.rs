@@ -96,9 +96,13 @@ fn one_that_lives_and_is_not_connected() {
         say(not_polling, bot)
     };
     let goes_on = [(Level::Warning, vec![990], Some("kill -CONT 990".to_owned()))];
-    assert_eq!(stopped(idle(990), b'T'), goes_on);
-    assert_eq!(stopped(bot("main", vec![polling(seen(990), Polling::Yes)]), b'T'), goes_on, "connected, and deaf");
-    assert_eq!(stopped(bot("main", vec![polling(seen(10), Polling::Yes)]), b't'), [], "in a debugger");
+    assert_eq!(stopped(idle(990), RunState::Stopped), goes_on);
+    assert_eq!(
+        stopped(bot("main", vec![polling(seen(990), Polling::Yes)]), RunState::Stopped),
+        goes_on,
+        "connected, and deaf"
+    );
+    assert_eq!(stopped(bot("main", vec![polling(seen(10), Polling::Yes)]), RunState::Traced), [], "in a debugger");
     assert_eq!(levels(not_polling, bot("main", vec![polling(seen(10), Polling::Yes)])), []);
     assert_eq!(levels(not_polling, bot("main", vec![seen(10)])), [], "it cannot be told");
     let after =

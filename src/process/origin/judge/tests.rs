@@ -5,7 +5,7 @@ use super::*;
 use crate::platform::identity::{Identity, Stat};
 
 fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
-    let stat = Stat { state: b'S', parent, group: pid, session: 1, tty: 0, flags: 0, threads: 1, start_ticks: 1 };
+    let stat = Stat { parent, session: Some(1), ..Stat::default() };
     let argv = argv.iter().map(std::ffi::OsString::from).collect();
     Details { identity: Identity { pid, start_ticks: 1 }, stat, argv, exe: None }
 }
@@ -27,7 +27,7 @@ fn chain(lines: &[&str]) -> Vec<Link> {
             Link {
                 pid,
                 parent: if pid == 1 { 0 } else { parent.max(0) },
-                session: 1,
+                session: Some(1),
                 starter: Starter::of(&details),
                 argv: details.argv,
                 cwd: Some("/etc/service/bot".into()),
@@ -45,7 +45,7 @@ fn facts(lines: &[&str]) -> Facts {
         uid: Some(1000),
         own_uid: 1000,
         parent: chain.first().map_or(1, |link| link.pid),
-        session: 4711,
+        session: Some(4711),
         has_terminal: false,
         ignores_hangup: false,
         is_namespace_init: false,
