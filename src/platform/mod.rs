@@ -1,7 +1,9 @@
-//! What the operating system does, behind one contract: the rest of solobot calls nothing else of it.
-
-#[cfg(not(target_os = "linux"))]
-compile_error!("solobot runs on Linux (and WSL2); other platforms need their own folder in src/platform");
+//! What the operating system does, behind one contract: nothing else of solobot calls it, or knows what is behind it.
+//!
+//! A platform is a folder here. It has every name in the lists below, with a signature of nothing but std's types and the
+//! lists' own; the rest of solobot, which must compile with each, holds it to that. What a platform cannot promise is said by
+//! a type: `Option` (a group, a session, a namespace, what somebody else's process does), `ErrorKind::Unsupported` (a list of
+//! all locks, other processes' connections). It is never another meaning of the same value.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -12,12 +14,88 @@ pub mod portable;
 
 #[cfg(target_os = "linux")]
 use linux as host;
+#[cfg(not(target_os = "linux"))]
+compile_error!("solobot runs on Linux (and WSL2); other platforms need their own folder in src/platform");
 
-pub use host::{advice, clock, daemon, descriptor, identity, locks, nss, pidfd, poll, signals, user, watch, words};
+// Start-up: what `main` does before anything else.
+pub use host::nss;
 #[cfg(feature = "cli")]
-pub use host::{children, limits, memory, sockets, spawn, stack, startup, terminal};
+pub use host::{memory, stack, startup};
 
-/// Files: what they are, and how to open those that somebody else may have put there.
+/// A process and its ancestors: a PID alone is nobody, since PIDs are used again.
+pub mod identity {
+    pub use crate::platform::host::boot::{boot_id, is_initial_pid_namespace, pid_namespace, pid_namespace_of};
+    pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, parent};
+    pub use crate::platform::host::stat::{RunState, Stat};
+}
+
+/// All processes, at the least cost; [`portable`] has the same for every platform.
+#[cfg(feature = "cli")]
+pub mod table {
+    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents};
+    pub use crate::platform::listing::{Filter, Listed, Listing, below};
+}
+
+/// What one process shows of itself, and has open.
+pub mod proc {
+    pub use crate::platform::host::handle::{Handle, Upbringing, name, owner, runs_our_file, sleeps_in, words};
+    pub use crate::platform::host::open_files::{OpenFile, descriptors};
+    pub use crate::platform::host::proc::{all_pids, hides_others};
+    pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
+    pub use crate::platform::host::user::Credentials;
+}
+
+/// A hold on one process, to wait for its end and to signal nobody else.
+pub mod pidfd {
+    pub use crate::platform::host::pidfd::{Pidfd, lacks_room};
+}
+
+/// Signals: those that reach us, those that we pass on.
+pub mod signals {
+    pub use crate::platform::host::signals::{
+        Arrived, Interruptible, Mask, Signal, Signals, die_of, ignore_terminal, parse_signal,
+    };
+}
+
+/// Starting a program, as a child or in our place.
+#[cfg(feature = "cli")]
+pub mod spawn {
+    pub use crate::platform::host::spawn::Launch;
+}
+
+/// What became of our children, and of theirs.
+#[cfg(feature = "cli")]
+pub mod children {
+    pub use crate::platform::host::children::{Ended, Reaped, adopt_orphans, put_down, reap, wait_for};
+}
+
+/// Going into the background.
+pub mod daemon {
+    pub use crate::platform::host::daemon::{Awaited, Readiness, close_others, detach, pipe};
+}
+
+/// What is open, as something to wait for or to pass on.
+pub mod descriptor {
+    pub use crate::platform::host::descriptor::{Descriptor, duplicate, inherited};
+}
+
+/// Waiting for several things at once.
+pub mod poll {
+    pub use crate::platform::host::poll::{Wakeup, any_readable, is_stderr_writable, is_stdout_broken, readable};
+}
+
+/// Being woken when a file changes.
+pub mod watch {
+    pub use crate::platform::host::watch::{Happened, Watch, WatchId};
+}
+
+/// How many descriptors we may have.
+#[cfg(feature = "cli")]
+pub mod limits {
+    pub use crate::platform::host::limits::DescriptorLimit;
+}
+
+/// Files: what they are, whose they are, and how to open those that somebody else may have put there.
 pub mod filesystem {
     pub use crate::platform::host::file::{FileId, FileKind, FileStatus};
     pub use crate::platform::host::filesystem::{
@@ -28,18 +106,34 @@ pub mod filesystem {
     pub use crate::platform::host::folder::Folder;
 }
 
-/// Processes: who there is, and what one shows of itself.
-pub mod proc {
-    pub use crate::platform::host::handle::{Handle, Upbringing, name, owner, runs_our_file, sleeps_in, words};
-    pub use crate::platform::host::open_files::{OpenFile, descriptors};
-    pub use crate::platform::host::proc::{all_pids, hides_others};
-    pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
-    pub use crate::platform::host::user::Credentials;
+/// Who holds which lock, as the kernel lists it.
+pub mod locks {
+    pub use crate::platform::host::locks::{KernelKey, KernelLock, LockKind, TABLE, kernel_key, listed};
 }
 
-/// The list of all processes.
+/// The TCP connections of processes.
 #[cfg(feature = "cli")]
-pub mod table {
-    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents};
-    pub use crate::platform::listing::{Filter, Listed, Listing, below};
+pub mod sockets {
+    pub use crate::platform::host::sockets::{Connections, sockets_of};
+}
+
+/// Users and this host, by name and by number.
+pub mod user {
+    pub use crate::platform::host::user::{by_name, effective_uid, host_name, name, real_uid};
+}
+
+/// The terminal.
+#[cfg(feature = "cli")]
+pub mod terminal {
+    pub use crate::platform::host::terminal::{Size, Stream, size, width};
+}
+
+/// Words from bytes.
+pub mod words {
+    pub use crate::platform::host::words::{os_str, os_string};
+}
+
+/// What to type, for people who want to see it themselves.
+pub mod advice {
+    pub use crate::platform::host::advice::{HIDDEN, open_files_of, proxies_of, variable_of};
 }

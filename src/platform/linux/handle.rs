@@ -11,10 +11,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::file::FileId;
-use super::identity::Stat;
 use super::mounts;
 use super::proc::{LONGEST, pids};
 use super::removed::{deleted, is_deleted};
+use super::stat::Stat;
 use super::user::Credentials;
 
 /// `/proc/PID`, opened: everything that is read in it is of one process, or fails once that has ended.
@@ -79,7 +79,8 @@ impl Handle {
         self.id_of("root")
     }
 
-    /// What is mounted at that folder, or nearest above it, as the process sees it; see [`mounts::at`].
+    /// What is mounted at that folder, or nearest above it, as the process sees it: the mount's root within its file system, or
+    /// the kind of file system where that is all of it.
     pub fn mount_at(&self, folder: &Path) -> Option<String> {
         mounts::at(&self.text("mountinfo")?, folder)
     }

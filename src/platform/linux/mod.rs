@@ -3,9 +3,9 @@
 //! Owner of `nix` and `rustix`.
 
 pub mod advice;
+pub mod boot;
 #[cfg(feature = "cli")]
 pub mod children;
-pub mod clock;
 pub mod daemon;
 pub mod descriptor;
 pub mod file;
@@ -36,6 +36,7 @@ pub mod spawn;
 pub mod stack;
 #[cfg(feature = "cli")]
 pub mod startup;
+pub mod stat;
 #[cfg(feature = "cli")]
 pub mod table;
 #[cfg(feature = "cli")]

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::handle::living_thread;
-use super::identity::Stat;
 use super::proc::{self, Reader, Unread};
+use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
 
 /// Up to here one thread is faster than starting a second.

@@ -1,6 +1,13 @@
 //! Terminals.
 
+use std::io::{Stderr, Stdout};
 use std::os::fd::AsFd;
+
+/// A stream that may lead to a terminal.
+pub trait Stream: AsFd {}
+
+impl Stream for Stdout {}
+impl Stream for Stderr {}
 
 /// How large a terminal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,13 +19,13 @@ pub struct Size {
 }
 
 /// The width of a terminal in columns; `None` if the stream is no terminal or does not say.
-pub fn width(stream: &impl AsFd) -> Option<usize> {
+pub fn width(stream: &impl Stream) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     (size.ws_col > 0).then_some(size.ws_col.into())
 }
 
 /// The size of a terminal; `None` if the stream is no terminal or does not say.
-pub fn size(stream: &impl AsFd) -> Option<Size> {
+pub fn size(stream: &impl Stream) -> Option<Size> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some(Size { columns: size.ws_col.into(), rows: size.ws_row.into() })
 }
