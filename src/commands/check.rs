@@ -14,7 +14,7 @@ use crate::base::exit::Exit;
 use crate::cli;
 use crate::lock::covered::Covered;
 use crate::lock::keeper;
-use crate::lock::state::{Facts, Obstacle, State, unseen_holder};
+use crate::lock::state::{LockFacts, Obstacle, State, unseen_holder};
 use crate::outcome::check::{BotAnswer, CheckOutcome};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockBrief;
@@ -253,7 +253,7 @@ fn plural(count: u64) -> &'static str {
 }
 
 /// Where only a lock says what the bot is: that it is held is all there is to ask.
-fn holds_alone(facts: &Facts) -> Option<String> {
+fn holds_alone(facts: &LockFacts) -> Option<String> {
     match &facts.state {
         State::Held { .. } | State::Unreadable { .. } => None,
         _ => Some(format!("nobody holds lock {}", facts.path.display())),
@@ -261,7 +261,7 @@ fn holds_alone(facts: &Facts) -> Option<String> {
 }
 
 /// Reason, remedy and code for a lock whose state could not be told: what `acquire` would refuse is no yes.
-fn unreadable(facts: &Facts, why: &str, obstacle: Obstacle) -> (String, Exit) {
+fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
     let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
     (format!("{error}; {}", error.hints().join("; ")), error.exit())
 }
@@ -296,7 +296,7 @@ fn judge(bot: &FoundBot) -> Objections {
 }
 
 /// What the state of the lock says against a start.
-fn judge_lock(bot: &FoundBot, facts: &Facts, objections: &mut Objections) {
+fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
     let lock = facts.path.display();
     match &facts.state {
         State::Absent | State::Free | State::Stale(_) => {}

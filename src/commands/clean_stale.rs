@@ -14,8 +14,8 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
-use crate::lock::file::{Attempt, LockFile, open_to_look};
-use crate::lock::state::{self, Facts, Obstacle, State, inspect};
+use crate::lock::file::{LockFile, LockReply, open_to_look};
+use crate::lock::state::{self, LockFacts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
 use crate::outcome::clean_stale::CleanStaleOutcome;
 use crate::outcome::clean_stale::{Cleaned, Cleaning};
@@ -69,7 +69,7 @@ fn path_of(target: &OsString, args: &cli::CleanStale, settings: &Settings) -> Re
 /// Cleans one lock file; says too with which code, where that is not success.
 fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>), Error> {
     let facts = inspect(path);
-    let is_missing = facts.state == State::Absent && facts.record == owner::Found::Absent;
+    let is_missing = facts.state == State::Absent && facts.record == owner::FoundRecord::Absent;
     let cleaned = |action, reason: String| Cleaned { path: path.to_owned(), action, reason, is_missing };
     let say = |action, reason: String| (cleaned(action, reason), None);
     if let Some(why) = keep(&facts) {
@@ -101,7 +101,7 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
     }
     // Everything was judged without the lock: judge again while nobody else can take it.
     let lock = LockFile::open(path, args.selection.allow_network_fs)?;
-    if lock.try_lock()? != Attempt::Granted {
+    if lock.try_lock()? != LockReply::Granted {
         return Ok(say(Cleaning::Kept, "it has just been taken".into()));
     }
     let done = finish(&lock, args.remove);
@@ -135,7 +135,7 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
 }
 
 /// Why a file is left alone, whatever was asked.
-fn keep(facts: &Facts) -> Option<String> {
+fn keep(facts: &LockFacts) -> Option<String> {
     match &facts.state {
         State::Absent if facts.record.record().is_some() => {
             Some("there is no such file, but an owner record: the next acquire replaces it".into())

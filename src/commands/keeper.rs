@@ -6,7 +6,7 @@ use crate::journal::Journal;
 use crate::journal::story::Story;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Claim, Held, Settled};
-use crate::lock::keeper::{self, Errand};
+use crate::lock::keeper::{self, KeeperErrand};
 use crate::platform::daemon::{self, Readiness};
 use crate::platform::identity::{self, Identity};
 use crate::platform::pidfd::Pidfd;
@@ -22,7 +22,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         let action = action.to_owned();
         move |source| Error::Io { action, source }
     };
-    let Some(Errand { lock: path, name, journal }) = Errand::of_process() else {
+    let Some(KeeperErrand { lock: path, name, journal }) = KeeperErrand::of_process() else {
         return Err(Error::usage("the keeper is started by `acquire --pid` alone", "solobot acquire --pid $$"));
     };
     daemon::detach().map_err(io("leave the terminal"))?;

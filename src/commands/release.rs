@@ -7,7 +7,7 @@ use crate::base::error::Error;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
 use crate::lock::file::{LockFile, open_to_look};
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{LockFacts, State, inspect};
 use crate::lock::{held, holders, keeper};
 use crate::outcome::events::Events;
 use crate::outcome::holding;
@@ -65,7 +65,7 @@ fn tell(journal: &Journal, bot: &str, outcome: &ReleaseOutcome) {
     }
 }
 
-fn not_held(facts: Facts) -> Result<ReleaseOutcome, Error> {
+fn not_held(facts: LockFacts) -> Result<ReleaseOutcome, Error> {
     match facts.state {
         State::Unreadable { why, obstacle } => Err(Unreadable { path: facts.path, why, obstacle }.into()),
         _ => Ok(ReleaseOutcome { lock: facts.path, reason: Reason::NothingToRelease }),

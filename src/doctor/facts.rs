@@ -143,7 +143,7 @@ pub struct Start {
 #[derive(Debug, Clone)]
 pub struct Lock {
     /// State, record and waiters.
-    pub facts: state::Facts,
+    pub facts: state::LockFacts,
     /// Every process that was seen to share the flock.
     pub sharers: Vec<Sharer>,
     /// The processes that hold an fcntl lock on the file.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
 use super::finding::{Finding, Level};
-use crate::lock::owner::Found;
+use crate::lock::owner::FoundRecord;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;
 use crate::platform::identity::{Identity, RunState};
@@ -108,7 +108,13 @@ pub fn from(pid: i32, manager: Manager) -> Seen {
 /// A lock in that state.
 pub fn lock(path: &str, state: State) -> Lock {
     Lock {
-        facts: state::Facts { path: path.into(), state, record: Found::Absent, waiters: vec![], kept_for: None },
+        facts: state::LockFacts {
+            path: path.into(),
+            state,
+            record: FoundRecord::Absent,
+            waiters: vec![],
+            kept_for: None,
+        },
         sharers: vec![],
         fcntl: vec![],
         claimant: None,

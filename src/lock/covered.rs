@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::state::{Facts, State};
+use super::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 
 /// How an instance stands to its bot's lock.
@@ -21,7 +21,7 @@ pub enum Covered {
 
 impl Covered {
     /// By the processes of an instance and those above it.
-    pub fn of(members: &[Identity], ancestors: &[Identity], lock: &Facts) -> Self {
+    pub fn of(members: &[Identity], ancestors: &[Identity], lock: &LockFacts) -> Self {
         let holders = match &lock.state {
             State::Held { .. } | State::Replaced { .. } => lock.state.holders(),
             State::Unreadable { .. } => return Self::Unknown,

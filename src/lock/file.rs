@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fs4::{FileExt, TryLockError};
 
 use super::location::Location;
-use super::text::Text;
+use super::text::LockText;
 use super::{Error, owner};
 use crate::platform::descriptor::{self, Descriptor};
 use crate::platform::filesystem::{self, FileId, FileKind, FileStatus};
@@ -40,7 +40,7 @@ pub struct LockFile {
 
 /// How an attempt to lock ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
+pub enum LockReply {
     /// The lock is ours.
     Granted,
     /// Another holds it.
@@ -155,9 +155,9 @@ impl LockFile {
         if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
             return Err(Error::NetworkFs { path: self.path().to_owned(), kind });
         }
-        match Text::read(self.file()) {
-            Ok(Text::Foreign) => Err(Error::ForeignContent { path: self.path().to_owned() }),
-            Ok(Text::Empty | Text::Pid(_)) => Ok(()),
+        match LockText::read(self.file()) {
+            Ok(LockText::Foreign) => Err(Error::ForeignContent { path: self.path().to_owned() }),
+            Ok(LockText::Empty | LockText::Pid(_)) => Ok(()),
             Err(error) => Err(Error::io("read lock", self.path(), error)),
         }
     }
@@ -173,7 +173,7 @@ impl LockFile {
     }
 
     /// The owner record beside it.
-    pub fn record(&self) -> owner::Found {
+    pub fn record(&self) -> owner::FoundRecord {
         owner::read_beside(&self.location, self.owner())
     }
 
@@ -220,11 +220,11 @@ impl LockFile {
     ///
     /// # Errors
     /// Those of `flock(2)`: ENOLCK, or EOPNOTSUPP on odd file systems.
-    pub fn try_lock(&self) -> Result<Attempt, Error> {
+    pub fn try_lock(&self) -> Result<LockReply, Error> {
         loop {
             match FileExt::try_lock(&self.file) {
-                Ok(()) => return Ok(Attempt::Granted),
-                Err(TryLockError::WouldBlock) => return Ok(Attempt::Refused),
+                Ok(()) => return Ok(LockReply::Granted),
+                Err(TryLockError::WouldBlock) => return Ok(LockReply::Refused),
                 Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", self.path(), error)),
             }
@@ -250,10 +250,10 @@ impl LockFile {
     ///
     /// # Errors
     /// As [`LockFile::try_lock`].
-    pub fn lock(&self) -> Result<Attempt, Error> {
+    pub fn lock(&self) -> Result<LockReply, Error> {
         match FileExt::lock(&self.file) {
-            Ok(()) => Ok(Attempt::Granted),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Attempt::Interrupted),
+            Ok(()) => Ok(LockReply::Granted),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(LockReply::Interrupted),
             Err(error) => Err(Error::io("lock", self.path(), error)),
         }
     }

@@ -12,7 +12,7 @@ use super::file::LockFile;
 use super::held::{Claim, Held, Settled};
 use super::holders;
 use super::state::unseen_holder;
-use super::wait::{self, Outcome, Place, Waiting};
+use super::wait::{self, LockPlace, Waited, Waiting};
 use crate::base::error::{Expected, typed};
 use crate::base::exit::Exit;
 use crate::platform::identity::{self, Identity};
@@ -116,10 +116,10 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
     loop {
         let mut on_wait = |_: &Path| {};
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
-        let lock = match wait::take(Place::Path(&path), &mut waiting)? {
-            Outcome::Granted(lock) => lock,
+        let lock = match wait::take(LockPlace::Path(&path), &mut waiting)? {
+            Waited::Granted(lock) => lock,
             // No signal can arrive where none is waited for.
-            Outcome::TimedOut | Outcome::Signal(_) => return Err(refused(path)),
+            Waited::TimedOut | Waited::Signal(_) => return Err(refused(path)),
         };
         if let Settled::Held(held, _) = Held::settle(lock, claim(), own, own, false)? {
             return Ok(Guard(*held));

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Error;
-use super::file::{Attempt, LockFile};
+use super::file::{LockFile, LockReply};
 use super::holders;
-use super::owner::{self, Details, Record, SCHEMA};
-use super::text::{self, Text};
+use super::owner::{self, OwnerDetails, OwnerRecord, SCHEMA};
+use super::text::{self, LockText};
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::platform::descriptor::Descriptor;
@@ -63,7 +63,7 @@ pub struct Held {
     lock: LockFile,
     /// Files that came to be at the path while the first one was held; the last one is the present one.
     later: Vec<LockFile>,
-    record: Record,
+    record: OwnerRecord,
     watch: Option<Watch>,
     allow_network_fs: bool,
     /// How it was lost, as long as it is.
@@ -126,7 +126,7 @@ impl Held {
     }
 
     /// The owner record as it was written last.
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &OwnerRecord {
         &self.record
     }
 
@@ -164,9 +164,9 @@ impl Held {
         let mut incidents = Vec::new();
         let lock = self.present();
         if lock.is_writable() {
-            match Text::read(lock.file()) {
-                Ok(Text::Foreign) => return Err(Error::ForeignContent { path: lock.path().to_owned() }),
-                Ok(Text::Empty | Text::Pid(_)) => text::write(lock.file(), process.pid)
+            match LockText::read(lock.file()) {
+                Ok(LockText::Foreign) => return Err(Error::ForeignContent { path: lock.path().to_owned() }),
+                Ok(LockText::Empty | LockText::Pid(_)) => text::write(lock.file(), process.pid)
                     .map_err(|error| Error::io("write the PID into", lock.path(), error))?,
                 Err(error) => return Err(Error::io("read lock", lock.path(), error)),
             }
@@ -210,7 +210,7 @@ impl Held {
             return self.take_present();
         }
         let lock = self.present();
-        if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| self.is_wrong(text)) {
+        if lock.is_writable() && LockText::read(lock.file()).is_ok_and(|text| self.is_wrong(text)) {
             let Ok(pid) = i32::try_from(self.record.pid) else { return Vec::new() };
             return match text::write(lock.file(), pid) {
                 Ok(()) => vec![Incident::Restored],
@@ -220,18 +220,18 @@ impl Held {
         Vec::new()
     }
 
-    fn is_wrong(&self, text: Text) -> bool {
+    fn is_wrong(&self, text: LockText) -> bool {
         match text {
-            Text::Empty => true,
-            Text::Pid(pid) => i64::try_from(pid) != Ok(self.record.pid),
-            Text::Foreign => false,
+            LockText::Empty => true,
+            LockText::Pid(pid) => i64::try_from(pid) != Ok(self.record.pid),
+            LockText::Foreign => false,
         }
     }
 
     /// Takes the file that the path names now, creating it if there is none.
     fn take_present(&mut self) -> Vec<Incident> {
         let taken = LockFile::open(self.lock.path(), self.allow_network_fs)
-            .and_then(|lock| Ok((lock.try_lock()? == Attempt::Granted && lock.is_current(), lock)));
+            .and_then(|lock| Ok((lock.try_lock()? == LockReply::Granted && lock.is_current(), lock)));
         match taken {
             Ok((true, lock)) => {
                 if let Some(watch) = &self.watch {
@@ -284,7 +284,7 @@ impl Held {
             return;
         }
         for lock in self.later.iter().chain([&self.lock]) {
-            if lock.is_writable() && Text::read(lock.file()).is_ok_and(|text| matches!(text, Text::Pid(_))) {
+            if lock.is_writable() && LockText::read(lock.file()).is_ok_and(|text| matches!(text, LockText::Pid(_))) {
                 let _ = text::clear(lock.file());
             }
         }
@@ -321,13 +321,13 @@ fn not_recorded(error: io::Error) -> Incident {
     Incident::NotRecorded(plain(&error))
 }
 
-fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> Record {
+fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> OwnerRecord {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Record {
+    OwnerRecord {
         pid: process.pid.into(),
         timestamp: now.as_secs_f64(),
         app_name: claim.app_name,
-        details: Some(Details {
+        details: Some(OwnerDetails {
             schema: SCHEMA,
             generation: format!("{:x}-{}", now.as_nanos(), std::process::id()),
             acquired_at: jiff::Timestamp::now().to_string(),
@@ -375,7 +375,7 @@ mod tests {
         let own = Identity::own().unwrap();
         let settle = |remove: bool| {
             let lock = LockFile::open(&path, false).unwrap();
-            assert_eq!(lock.try_lock().unwrap(), Attempt::Granted);
+            assert_eq!(lock.try_lock().unwrap(), LockReply::Granted);
             if remove {
                 std::fs::remove_file(&path).unwrap();
             }
@@ -392,7 +392,7 @@ mod tests {
         let path = folder.path().join("l");
         let own = Identity::own().unwrap();
         let lock = LockFile::open(&path, false).unwrap();
-        assert_eq!(lock.try_lock().unwrap(), Attempt::Granted);
+        assert_eq!(lock.try_lock().unwrap(), LockReply::Granted);
         let Settled::Held(held, _) = Held::settle(lock, Claim::default(), own, own, false).unwrap() else { panic!() };
         std::fs::rename(&path, folder.path().join("old")).unwrap();
         std::fs::write(&path, "").unwrap();

@@ -29,7 +29,7 @@ pub const SUBCOMMAND: &str = "keeper";
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// The command line of a keeper: what [`target`] reads back. Everybody may read it, so that names, which may have a token
-/// in them, are passed by the environment ([`Errand`]).
+/// in them, are passed by the environment ([`KeeperErrand`]).
 pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, ready: Descriptor<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
@@ -42,7 +42,7 @@ pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, read
 
 /// What a keeper is told beside its command line: the lock's path, the bot's name, and where the journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
+pub struct KeeperErrand {
     /// The lock's path.
     pub lock: PathBuf,
     /// The bot's name, for the owner record.
@@ -51,7 +51,7 @@ pub struct Errand {
     pub journal: Option<PathBuf>,
 }
 
-impl Errand {
+impl KeeperErrand {
     /// As variables for the keeper.
     pub fn variables(self) -> [(&'static str, Option<OsString>); 3] {
         let journal = self.journal.map(PathBuf::into_os_string);

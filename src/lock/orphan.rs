@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::carriers;
 use super::file::LockFile;
-use super::owner::{Details, Found, Record};
-use super::text::Text;
+use super::owner::{FoundRecord, OwnerDetails, OwnerRecord};
+use super::text::LockText;
 use crate::base::env;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::proc::{self, Handle};
@@ -19,8 +19,8 @@ use crate::platform::user;
 use crate::platform::words::os_str;
 
 /// Whether the lock was taken for a COMMAND by a solobot that is dead now, and only that COMMAND's processes hold it.
-pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> bool {
-    let is_abandoned = |details: &Details| is_here(details) && !details.holder().is_alive();
+pub fn is_orphaned(lock: &LockFile, record: &FoundRecord, holders: &[Identity]) -> bool {
+    let is_abandoned = |details: &OwnerDetails| is_here(details) && !details.holder().is_alive();
     match record.details() {
         _ if holders.is_empty() => false,
         // Whom the record names tends the lock, or cannot be judged from here.
@@ -31,9 +31,9 @@ pub fn is_orphaned(lock: &LockFile, record: &Found, holders: &[Identity]) -> boo
 }
 
 /// COMMAND's PID is in the text before it is in the record.
-fn is_recorded(lock: &LockFile, record: &Found, details: &Details, holders: &[Identity]) -> bool {
+fn is_recorded(lock: &LockFile, record: &FoundRecord, details: &OwnerDetails, holders: &[Identity]) -> bool {
     let is_apart = |pid: i64| pid != i64::from(details.holder_pid);
-    let named = Text::read(lock.file()).ok().and_then(Text::pid);
+    let named = LockText::read(lock.file()).ok().and_then(LockText::pid);
     let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
     let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
     apart && holders.iter().any(|&holder| is_heir(holder, lock, record, details, holders))
@@ -41,12 +41,18 @@ fn is_recorded(lock: &LockFile, record: &Found, details: &Details, holders: &[Id
 
 /// Whether the dead solobot of the record called for the lock that this process has now: whoever came later called for it
 /// himself. In a PID namespace the kernel calls all dead callers 0, so there the process must be known too.
-fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details, holders: &[Identity]) -> bool {
+fn is_heir(
+    process: Identity,
+    lock: &LockFile,
+    record: &FoundRecord,
+    details: &OwnerDetails,
+    holders: &[Identity],
+) -> bool {
     match carriers::caller_of(lock, process) {
         Some(0) => {
             let was_given =
                 |(path, holder): (PathBuf, i32)| holder == details.holder_pid && is_same(&path, lock.path());
-            record.record().and_then(Record::process) == Some(process)
+            record.record().and_then(OwnerRecord::process) == Some(process)
                 || environment_of(process.pid).is_some_and(was_given)
         }
         Some(caller) => caller == details.holder_pid && !holders.iter().any(|holder| holder.pid == caller),
@@ -56,7 +62,7 @@ fn is_heir(process: Identity, lock: &LockFile, record: &Found, details: &Details
 
 /// COMMAND of a solobot that is dead, alive by itself: where it does not share the lock, it runs without one. The record of
 /// somebody else says nothing about it.
-pub fn abandoned(record: &Found) -> Option<Identity> {
+pub fn abandoned(record: &FoundRecord) -> Option<Identity> {
     let details = record.details()?;
     let is_abandoned = is_here(details) && !details.holder().is_alive();
     let command = record.record()?.process().filter(|command| is_abandoned && command.is_alive())?;
@@ -64,7 +70,7 @@ pub fn abandoned(record: &Found) -> Option<Identity> {
 }
 
 /// Whether the recorded PIDs mean something here: this boot, this host, this PID namespace.
-pub fn is_here(details: &Details) -> bool {
+pub fn is_here(details: &OwnerDetails) -> bool {
     identity::boot_id().is_none_or(|boot| boot == details.boot_id)
         && details.host == user::host_name()
         && identity::pid_namespace().is_none_or(|namespace| namespace == details.pid_namespace)

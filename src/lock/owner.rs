@@ -26,7 +26,7 @@ const LARGEST: u64 = 64 * 1024;
 
 /// What the record says. A bot of layout B writes the first three fields alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
+pub struct OwnerRecord {
     /// The PID that is in the lock file's text: COMMAND's while it lives.
     pub pid: i64,
     /// When it was written, in seconds since 1970.
@@ -35,12 +35,12 @@ pub struct Record {
     pub app_name: String,
     /// What only solobot writes.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Details>,
+    pub details: Option<OwnerDetails>,
 }
 
 /// What only solobot writes into the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Details {
+pub struct OwnerDetails {
     /// [`SCHEMA`] of the version that wrote it.
     pub schema: u32,
     /// Another one for every time the lock is taken.
@@ -79,14 +79,14 @@ pub struct Details {
     pub cwd: Option<PathBuf>,
 }
 
-impl Record {
+impl OwnerRecord {
     /// The process that the lock was taken for; `None` where the record has no start time or no PID that can be one.
     pub fn process(&self) -> Option<Identity> {
         Some(Identity { pid: i32::try_from(self.pid).ok()?, start_ticks: self.details.as_ref()?.start_ticks })
     }
 }
 
-impl Details {
+impl OwnerDetails {
     /// Who took it.
     pub fn holder(&self) -> Identity {
         Identity { pid: self.holder_pid, start_ticks: self.holder_start_ticks }
@@ -95,18 +95,18 @@ impl Details {
 
 /// What was found where the record should be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum FoundRecord {
     /// Nothing.
     Absent,
     /// A record, and who may have written it: what it says of a process is believed only from some.
-    Record(Box<Record>, Author),
+    Record(Box<OwnerRecord>, Author),
     /// Something that is not believed, and why.
     Untrusted(String),
 }
 
-impl Found {
+impl FoundRecord {
     /// The record, if there is one to be believed.
-    pub fn record(&self) -> Option<&Record> {
+    pub fn record(&self) -> Option<&OwnerRecord> {
         match self {
             Self::Record(record, _) => Some(record),
             Self::Absent | Self::Untrusted(_) => None,
@@ -125,7 +125,7 @@ impl Found {
     }
 
     /// The part that only solobot writes.
-    pub fn details(&self) -> Option<&Details> {
+    pub fn details(&self) -> Option<&OwnerDetails> {
         self.record()?.details.as_ref()
     }
 }
@@ -143,21 +143,21 @@ pub fn path_of(lock: &Path) -> PathBuf {
 }
 
 /// Reads the record at the path of a lock whose file belongs to `lock_owner`.
-pub fn read(lock: &Path, lock_owner: Option<u32>) -> Found {
+pub fn read(lock: &Path, lock_owner: Option<u32>) -> FoundRecord {
     match Location::open(lock) {
         Ok(at) => read_beside(&at, lock_owner),
-        Err(error) if error.is_absence() => Found::Absent,
-        Err(error) => Found::Untrusted(error.to_string()),
+        Err(error) if error.is_absence() => FoundRecord::Absent,
+        Err(error) => FoundRecord::Untrusted(error.to_string()),
     }
 }
 
 /// Reads the record of a lock that is open, and whose file belongs to `lock_owner`.
-pub fn read_beside(lock: &Location, lock_owner: Option<u32>) -> Found {
+pub fn read_beside(lock: &Location, lock_owner: Option<u32>) -> FoundRecord {
     let parsed = |(text, author): (Vec<u8>, Author)| Ok((parse(&text)?, author));
     match text_of(lock, lock_owner).and_then(|read| read.map(parsed).transpose()) {
-        Ok(None) => Found::Absent,
-        Ok(Some((record, author))) => Found::Record(Box::new(record), author),
-        Err(why) => Found::Untrusted(format!("{}: {why}", path_of(lock.path()).display())),
+        Ok(None) => FoundRecord::Absent,
+        Ok(Some((record, author))) => FoundRecord::Record(Box::new(record), author),
+        Err(why) => FoundRecord::Untrusted(format!("{}: {why}", path_of(lock.path()).display())),
     }
 }
 
@@ -196,7 +196,7 @@ fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Ve
 ///
 /// # Errors
 /// Why it cannot be used, in a few words.
-pub fn parse(text: &[u8]) -> Result<Record, String> {
+pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     if text.is_empty() {
         return Err("is empty".into());
     }
@@ -207,7 +207,7 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
     {
         return Err(format!("has schema {schema}; this solobot knows {SCHEMA}"));
     }
-    let record: Record = serde_json::from_value(value).map_err(|error| format!("is no owner record: {error}"))?;
+    let record: OwnerRecord = serde_json::from_value(value).map_err(|error| format!("is no owner record: {error}"))?;
     if schema.is_some() && record.details.is_none() {
         return Err("lacks fields that its schema has".into());
     }
@@ -222,7 +222,7 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
 ///
 /// # Errors
 /// Those of creating, writing and renaming a file in the lock's folder.
-pub fn write(lock: &Location, record: &Record) -> io::Result<()> {
+pub fn write(lock: &Location, record: &OwnerRecord) -> io::Result<()> {
     let (folder, unfinished) = (lock.folder(), lock.beside(UNFINISHED));
     // A bot, its folder and its lock may all be named by a token.
     let text = mask(&serde_json::to_string(record).map_err(io::Error::other)?).into_owned();
@@ -271,12 +271,12 @@ pub fn remove_if_ours(lock: &Location, lock_owner: Option<u32>, generation: &str
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> OwnerRecord {
+        OwnerRecord {
             pid: 4242,
             timestamp: 1.5,
             app_name: "main".into(),
-            details: Some(Details {
+            details: Some(OwnerDetails {
                 schema: SCHEMA,
                 generation: "g".into(),
                 acquired_at: "2026-01-01T00:00:00Z".into(),
@@ -339,7 +339,7 @@ mod tests {
         remove_if_ours(&lock, None, "another");
         assert!(path_of(&path).exists());
         remove_if_ours(&lock, None, "g");
-        assert_eq!(read(&path, None), Found::Absent);
+        assert_eq!(read(&path, None), FoundRecord::Absent);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary file is left");
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::carriers;
 use super::holders::flocks;
 use super::orphan::{is_here, resolved};
-use super::owner::Found;
+use super::owner::FoundRecord;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::locks::LockKind;
@@ -28,7 +28,7 @@ pub struct Replaced {
 
 /// A lock's path, and what is there now.
 #[derive(Debug)]
-pub struct Place {
+pub struct FormerPlace {
     path: PathBuf,
     /// As the kernel shows a descriptor of a file that was there and has been unlinked.
     removed: PathBuf,
@@ -37,9 +37,9 @@ pub struct Place {
     recorded: Option<(u64, Vec<i32>)>,
 }
 
-impl Place {
+impl FormerPlace {
     /// The path, the file that is there now, and the record beside it.
-    pub fn of(path: &Path, present: Option<FileId>, record: &Found) -> Self {
+    pub fn of(path: &Path, present: Option<FileId>, record: &FoundRecord) -> Self {
         let path = resolved(path);
         let details = record.details().filter(|details| is_here(details));
         let is_elsewhere = |inode: u64| present.is_none_or(|present| present.inode != inode);
@@ -108,7 +108,7 @@ mod tests {
     use crate::lock::file::LockFile;
 
     fn holders(path: &Path, present: Option<FileId>) -> Vec<Identity> {
-        let found = Place::of(path, present, &Found::Absent).holders(&[]);
+        let found = FormerPlace::of(path, present, &FoundRecord::Absent).holders(&[]);
         found.into_iter().map(|one| one.process).collect()
     }
 

@@ -14,9 +14,9 @@ use super::file::{self, LockFile};
 use super::holders::{self, Kernel};
 use super::keeper;
 use super::orphan::{self, is_here};
-use super::owner::{self, Found, Record};
-use super::replaced::Place;
-use super::text::Text;
+use super::owner::{self, FoundRecord, OwnerRecord};
+use super::replaced::FormerPlace;
+use super::text::LockText;
 use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
@@ -120,20 +120,20 @@ impl std::fmt::Display for Stale {
 
 /// Everything that is known about a lock path.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Facts {
+pub struct LockFacts {
     /// The path.
     pub path: PathBuf,
     /// What it is.
     pub state: State,
     /// The owner record.
-    pub record: Found,
+    pub record: FoundRecord,
     /// Who waits for the lock.
     pub waiters: Vec<Identity>,
     /// The process that a keeper holds it for.
     pub kept_for: Option<Identity>,
 }
 
-impl Facts {
+impl LockFacts {
     /// It is held, and who holds it cannot be seen from here.
     pub fn is_held_unseen(&self) -> bool {
         matches!(&self.state, State::Held { holders, .. } if holders.is_empty())
@@ -150,15 +150,15 @@ pub fn unseen_holder() -> &'static str {
 }
 
 /// Looks at a lock path.
-pub fn inspect(path: &Path) -> Facts {
+pub fn inspect(path: &Path) -> LockFacts {
     inspect_with(path, &[])
 }
 
 /// Looks at a lock path, and asks these processes, which run the bot's program, whether they hold a file that was at the
 /// path: with both file and owner record removed, nothing else leads to a bot that has inherited the lock of a solobot
 /// which is dead, since `/proc/locks` of a PID namespace does not list it.
-pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
-    let unreadable = |record, why: String, obstacle| Facts {
+pub fn inspect_with(path: &Path, candidates: &[i32]) -> LockFacts {
+    let unreadable = |record, why: String, obstacle| LockFacts {
         path: path.to_owned(),
         state: State::Unreadable { why, obstacle },
         record,
@@ -169,14 +169,14 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
         Ok(lock) => Some(lock),
         Err(error) if error.is_absence() => None,
         Err(error) => {
-            return unreadable(Found::Absent, error.reason(), Obstacle::of(&error));
+            return unreadable(FoundRecord::Absent, error.reason(), Obstacle::of(&error));
         }
     };
     let record = lock.as_ref().map_or_else(|| owner::read(path, None), LockFile::record);
     match judge(path, lock.as_ref(), &record, candidates) {
         Ok((state, waiters)) => {
             let kept_for = keeper::among(state.holders()).map(|(_, target)| target);
-            Facts { path: path.to_owned(), state, record, waiters, kept_for }
+            LockFacts { path: path.to_owned(), state, record, waiters, kept_for }
         }
         Err(error) => unreadable(record, error.reason(), Obstacle::Place),
     }
@@ -190,8 +190,8 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> Facts {
 /// there is no file, it is asked whether it holds one that was removed. All else takes [`inspect`]: where neither is, a
 /// file may have been removed from under its holder. What a glance does not see is a holder of a removed file that is
 /// neither an instance nor in the record. Whoever `seen` has asked is not asked again.
-pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts> {
-    let facts = |state, record| Facts { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None };
+pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<LockFacts> {
+    let facts = |state, record| LockFacts { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None };
     if !running.is_empty() {
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
@@ -199,7 +199,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
         let unasked = running.iter().copied().filter(|&pid| !seen.has_asked(pid, path)).chain(record.named());
         let is_absent = error.is_absence()
             && seen.files.iter().all(|file| file.path != removed)
-            && Place::of(path, None, &record).held_by(unasked).is_empty();
+            && FormerPlace::of(path, None, &record).held_by(unasked).is_empty();
         return is_absent.then(|| facts(State::Absent, record));
     }
     let lock = file::open_to_look(path).ok()?;
@@ -216,13 +216,13 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<Facts>
 fn judge(
     path: &Path,
     lock: Option<&LockFile>,
-    record: &Found,
+    record: &FoundRecord,
     candidates: &[i32],
 ) -> Result<(State, Vec<Identity>), Error> {
     let mut hints = record.named();
     let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
     hints.extend(candidates);
-    let replaced = Place::of(path, lock.map(LockFile::inode), record).holders(&hints);
+    let replaced = FormerPlace::of(path, lock.map(LockFile::inode), record).holders(&hints);
     let replaced = replaced.into_iter().map(|one| one.process);
     let uncovered: Vec<Identity> = replaced.filter(|&one| !is_covered(one, &kernel)).collect();
     if !uncovered.is_empty() {
@@ -247,8 +247,8 @@ fn is_covered(process: Identity, kernel: &Kernel) -> bool {
 ///
 /// # Errors
 /// The text cannot be read.
-pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
-    let text = Text::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
+pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
+    let text = LockText::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
     let recorded = claim_of_record(record);
     // A text that repeats the record adds nothing: the record knows the start time, a bare PID may be anybody's.
     let repeats = record.record().is_some_and(|record| text.pid().map(i64::from) == Some(record.pid));
@@ -257,7 +257,7 @@ pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
         (Some(&process), _) => State::OwnerAliveUnlocked(process),
-        (None, _) if text == Text::Foreign => {
+        (None, _) if text == LockText::Foreign => {
             let why = Error::ForeignContent { path: lock.path().to_owned() }.reason();
             State::Unreadable { why, obstacle: Obstacle::Place }
         }
@@ -269,11 +269,11 @@ pub fn unlocked(lock: &LockFile, record: &Found) -> Result<State, Error> {
 /// A process that claims the lock, or why its claim is void.
 type Claim = Result<Identity, Stale>;
 
-fn claim_of_text(lock: &LockFile, text: Text) -> Option<Claim> {
+fn claim_of_text(lock: &LockFile, text: LockText) -> Option<Claim> {
     match (text, text.pid()) {
-        (Text::Empty | Text::Foreign, _) => None,
-        (Text::Pid(_), None) => Some(Err(Stale::Impossible)),
-        (Text::Pid(_), Some(pid)) => {
+        (LockText::Empty | LockText::Foreign, _) => None,
+        (LockText::Pid(_), None) => Some(Err(Stale::Impossible)),
+        (LockText::Pid(_), Some(pid)) => {
             let meta = FileStatus::of_open(lock.file()).ok();
             let claim = judge_bare(pid, meta.as_ref().and_then(|meta| meta.modified().ok()));
             let is_believed = meta.is_some_and(|meta| Author::of(lock.path(), &meta).may_speak_of(pid));
@@ -282,13 +282,13 @@ fn claim_of_text(lock: &LockFile, text: Text) -> Option<Claim> {
     }
 }
 
-fn claim_of_record(found: &Found) -> Option<Claim> {
+fn claim_of_record(found: &FoundRecord) -> Option<Claim> {
     let claim = claim_in(found.record()?);
     let is_believed = |process: &Identity| found.may_speak_of(process.pid);
     Some(claim.and_then(|one| if is_believed(&one) { Ok(one) } else { Err(Stale::Unproved(one.pid.into())) }))
 }
 
-fn claim_in(record: &Record) -> Claim {
+fn claim_in(record: &OwnerRecord) -> Claim {
     let Ok(pid) = i32::try_from(record.pid) else { return Err(Stale::Impossible) };
     let Some(details) = &record.details else {
         let written = Duration::try_from_secs_f64(record.timestamp).ok();

@@ -17,7 +17,7 @@ const MOST_WRITES: u32 = 5;
 
 /// What a lock file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Text {
+pub enum LockText {
     /// Nothing, or white space.
     Empty,
     /// A number; whether it is a PID that lives is another question.
@@ -26,7 +26,7 @@ pub enum Text {
     Foreign,
 }
 
-impl Text {
+impl LockText {
     /// Reads it from an open file.
     ///
     /// # Errors
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn what_a_lock_may_say() {
-        assert_eq!(Text::parse(b""), Text::Empty);
-        assert_eq!(Text::parse(b" \n"), Text::Empty);
-        assert_eq!(Text::parse(b"1234"), Text::Pid(1234));
-        assert_eq!(Text::parse(b"1234\n"), Text::Pid(1234));
-        assert_eq!(Text::parse(b"12 34"), Text::Pid(u64::MAX));
-        assert_eq!(Text::parse(&[b'9'; 32]), Text::Pid(u64::MAX));
+        assert_eq!(LockText::parse(b""), LockText::Empty);
+        assert_eq!(LockText::parse(b" \n"), LockText::Empty);
+        assert_eq!(LockText::parse(b"1234"), LockText::Pid(1234));
+        assert_eq!(LockText::parse(b"1234\n"), LockText::Pid(1234));
+        assert_eq!(LockText::parse(b"12 34"), LockText::Pid(u64::MAX));
+        assert_eq!(LockText::parse(&[b'9'; 32]), LockText::Pid(u64::MAX));
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
                 stop.store(true, std::sync::atomic::Ordering::SeqCst);
             });
             while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                assert_ne!(Text::read(&reader).unwrap(), Text::Empty);
+                assert_ne!(LockText::read(&reader).unwrap(), LockText::Empty);
             }
         });
     }
@@ -126,13 +126,13 @@ mod tests {
     #[test]
     fn what_is_somebodys_file() {
         for bytes in [&b"import os"[..], b"12a", b"-1", b"\0", &[b'1'; 33], &[b' '; 33], "٣".as_bytes()] {
-            assert_eq!(Text::parse(bytes), Text::Foreign, "{bytes:?}");
+            assert_eq!(LockText::parse(bytes), LockText::Foreign, "{bytes:?}");
         }
     }
 
     #[test]
     fn pids_that_cannot_be() {
-        for text in [Text::Pid(0), Text::Pid(1_000_000_000_000), Text::Empty, Text::Foreign] {
+        for text in [LockText::Pid(0), LockText::Pid(1_000_000_000_000), LockText::Empty, LockText::Foreign] {
             assert_eq!(text.pid(), None, "{text:?}");
         }
     }

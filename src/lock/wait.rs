@@ -13,7 +13,7 @@ use std::sync::mpsc::{TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::{self, Attempt, LockFile};
+use super::file::{self, LockFile, LockReply};
 use super::{Error, holders};
 use crate::platform::poll::{self, Wakeup};
 use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
@@ -31,7 +31,7 @@ const STACK: usize = 64 * 1024;
 
 /// Where the lock is taken.
 #[derive(Debug, Clone, Copy)]
-pub enum Place<'a> {
+pub enum LockPlace<'a> {
     /// On a path, which is opened, and opened again when it comes to name another file.
     Path(&'a Path),
     /// On a descriptor of the calling shell.
@@ -40,7 +40,7 @@ pub enum Place<'a> {
 
 /// How a wait ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Waited {
     /// The lock is held, and the path names the file that is locked.
     Granted(LockFile),
     /// It is still held by another.
@@ -62,7 +62,7 @@ pub struct Waiting<'a> {
 }
 
 /// How one stretch of waiting, on one inode, ended.
-enum Stretch {
+enum OneWait {
     Granted,
     TimedOut,
     Signal(Arrived),
@@ -74,16 +74,16 @@ enum Stretch {
 ///
 /// # Errors
 /// Those of opening and locking the file.
-pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Error> {
+pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<Waited, Error> {
     let mut looks = 0;
     loop {
         let lock = match open(place, waiting)? {
-            Opened::File(lock) => lock,
-            Opened::Not(outcome) => return Ok(outcome),
+            FileOrEnd::File(lock) => lock,
+            FileOrEnd::Not(outcome) => return Ok(outcome),
         };
-        if lock.try_lock()? == Attempt::Granted {
+        if lock.try_lock()? == LockReply::Granted {
             if lock.is_current() {
-                return Ok(Outcome::Granted(lock));
+                return Ok(Waited::Granted(lock));
             }
             lock.unlock();
             continue;
@@ -94,21 +94,21 @@ pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Erro
                 looks += 1;
                 continue;
             }
-            return Ok(Outcome::TimedOut);
+            return Ok(Waited::TimedOut);
         }
         (waiting.on_wait)(lock.path());
         let lock = Arc::new(lock);
         let stretch = wait_on(&lock, waiting)?;
         match stretch {
-            Stretch::TimedOut => return Ok(Outcome::TimedOut),
-            Stretch::Signal(signal) => return Ok(Outcome::Signal(signal)),
-            Stretch::Moved => {}
-            Stretch::Granted => {
+            OneWait::TimedOut => return Ok(Waited::TimedOut),
+            OneWait::Signal(signal) => return Ok(Waited::Signal(signal)),
+            OneWait::Moved => {}
+            OneWait::Granted => {
                 let lock = Arc::into_inner(lock).ok_or_else(|| {
                     Error::io("wait for", Path::new("the lock"), io::Error::other("its thread has not ended"))
                 })?;
                 if lock.is_current() {
-                    return Ok(Outcome::Granted(lock));
+                    return Ok(Waited::Granted(lock));
                 }
                 lock.unlock();
             }
@@ -117,17 +117,17 @@ pub fn take(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Outcome, Erro
 }
 
 /// The file, or how the wait ended before it could be opened.
-enum Opened {
+enum FileOrEnd {
     File(LockFile),
-    Not(Outcome),
+    Not(Waited),
 }
 
 /// Opens the file; as long as a lease keeps it from being opened that is a wait like any other, since nobody can block on it.
-fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
+fn open(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<FileOrEnd, Error> {
     let allow_network_fs = waiting.allow_network_fs;
     let path = match place {
-        Place::Path(path) => path,
-        Place::Descriptor(fd) => return LockFile::from_fd(fd, allow_network_fs).map(Opened::File),
+        LockPlace::Path(path) => path,
+        LockPlace::Descriptor(fd) => return LockFile::from_fd(fd, allow_network_fs).map(FileOrEnd::File),
     };
     let mut say_at = Instant::now() + file::PATIENCE;
     let patient = waiting.deadline.map(|deadline| deadline.max(say_at));
@@ -135,11 +135,11 @@ fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
     loop {
         match LockFile::try_open(path, allow_network_fs) {
             Err(Error::Leased { .. }) => {}
-            opened => return opened.map(Opened::File),
+            opened => return opened.map(FileOrEnd::File),
         }
         let now = Instant::now();
         if patient.is_some_and(|patient| patient <= now) {
-            return Ok(Opened::Not(Outcome::TimedOut));
+            return Ok(FileOrEnd::Not(Waited::TimedOut));
         }
         if say_at <= now {
             (waiting.on_wait)(path);
@@ -149,14 +149,14 @@ fn open(place: Place<'_>, waiting: &mut Waiting<'_>) -> Result<Opened, Error> {
         if signalled.map_err(|error| Error::io("wait for", path, error))? == [true]
             && let Some(signal) = ending_signal(waiting.signals)
         {
-            return Ok(Opened::Not(Outcome::Signal(signal)));
+            return Ok(FileOrEnd::Not(Waited::Signal(signal)));
         }
     }
 }
 
 /// Waits on one inode. When it returns, the thread has let go of the file, and the lock is held only with `Granted`. The
 /// end of the thread itself is not waited for: it would hold the hand-off up.
-fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, Error> {
+fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<OneWait, Error> {
     let io = |error| Error::io("wait for", lock.path(), error);
     let done = Arc::new(Wakeup::new().map_err(io)?);
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -184,9 +184,9 @@ fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, E
         let _ = poll::readable([Some(done.descriptor())], Some(INTERRUPT_AGAIN));
     };
     match stretch.map_err(io)? {
-        Stretch::Granted if granted => Ok(Stretch::Granted),
+        OneWait::Granted if granted => Ok(OneWait::Granted),
         // The thread failed to be granted although it ended by itself: try again from the start.
-        Stretch::Granted => Ok(Stretch::Moved),
+        OneWait::Granted => Ok(OneWait::Moved),
         other => {
             if granted {
                 lock.unlock();
@@ -200,31 +200,31 @@ fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<Stretch, E
 fn block(lock: &LockFile, cancelled: &AtomicBool) -> Result<bool, Error> {
     loop {
         match lock.lock()? {
-            Attempt::Granted => return Ok(true),
-            Attempt::Interrupted | Attempt::Refused if cancelled.load(Ordering::SeqCst) => return Ok(false),
-            Attempt::Interrupted | Attempt::Refused => {}
+            LockReply::Granted => return Ok(true),
+            LockReply::Interrupted | LockReply::Refused if cancelled.load(Ordering::SeqCst) => return Ok(false),
+            LockReply::Interrupted | LockReply::Refused => {}
         }
     }
 }
 
 /// The main thread: waits for the helper, the deadline and signals, and looks at the path once a second.
-fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<Stretch> {
+fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<OneWait> {
     loop {
         let left = waiting.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
         let [granted, signalled] =
             poll::readable([Some(done.descriptor()), Some(waiting.signals.descriptor())], Some(timeout))?;
         if granted {
-            return Ok(Stretch::Granted);
+            return Ok(OneWait::Granted);
         }
         if signalled && let Some(signal) = ending_signal(waiting.signals) {
-            return Ok(Stretch::Signal(signal));
+            return Ok(OneWait::Signal(signal));
         }
         if left.is_some_and(|left| left <= timeout) && waiting.deadline.is_some_and(|at| at <= Instant::now()) {
-            return Ok(Stretch::TimedOut);
+            return Ok(OneWait::TimedOut);
         }
         if !lock.is_current() {
-            return Ok(Stretch::Moved);
+            return Ok(OneWait::Moved);
         }
         if !signalled {
             (waiting.on_wait)(lock.path());
@@ -253,12 +253,12 @@ mod tests {
     /// A process waits once at a time: the end of one wait takes SIGURG's handler away from another.
     static WAITING: Mutex<()> = Mutex::new(());
 
-    fn take_for(path: &Path, time: Duration) -> Outcome {
+    fn take_for(path: &Path, time: Duration) -> Waited {
         let _alone = WAITING.lock().unwrap();
         let signals = Signals::block().unwrap();
         let deadline = Some(Instant::now() + time);
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut |_: &Path| {} };
-        take(Place::Path(path), &mut waiting).unwrap()
+        take(LockPlace::Path(path), &mut waiting).unwrap()
     }
 
     #[test]
@@ -267,9 +267,9 @@ mod tests {
         let path = folder.path().join("l");
         let holder = LockFile::open(&path, false).unwrap();
         holder.try_lock().unwrap();
-        assert!(matches!(take_for(&path, Duration::from_millis(50)), Outcome::TimedOut));
+        assert!(matches!(take_for(&path, Duration::from_millis(50)), Waited::TimedOut));
         holder.unlock();
-        assert!(matches!(take_for(&path, Duration::ZERO), Outcome::Granted(_)));
+        assert!(matches!(take_for(&path, Duration::ZERO), Waited::Granted(_)));
     }
 
     #[test]
@@ -288,7 +288,7 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         match waiter.join().unwrap() {
-            Outcome::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),
+            Waited::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),
             other => panic!("{other:?}"),
         }
     }

@@ -85,7 +85,7 @@ pub fn file(
 /// Hands out blocks, and takes their marks back in order. The caller's thread scans and consumes; the other one scans, and
 /// waits only where it is too far ahead. So neither has to be woken for every block.
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Cursor>,
     /// Something was consumed.
     room: Condvar,
     /// Something was scanned.
@@ -94,7 +94,7 @@ struct Queue {
 }
 
 #[derive(Default)]
-struct State {
+struct Cursor {
     /// The next block to scan.
     next: u64,
     /// The next block to consume.
@@ -105,7 +105,7 @@ struct State {
     stopped: bool,
 }
 
-impl State {
+impl Cursor {
     fn has_room(&self) -> bool {
         self.next < self.consumed + AHEAD && self.marks < MARKS
     }
@@ -124,7 +124,7 @@ enum Turn {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Cursor> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

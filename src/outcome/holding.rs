@@ -13,7 +13,7 @@ use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
 use crate::lock::keeper;
 use crate::lock::layouts;
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
 use crate::process::origin::{self, Origin, Respawns};
@@ -115,7 +115,7 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
 const WAIT: &str = "to wait until it ends: solobot acquire --wait forever …";
 
 /// The process that an operator would call the holder, where no keeper stands for it.
-fn main_process(facts: &Facts, lock: &LockView, holders: &[Identity]) -> Option<ProcessView> {
+fn main_process(facts: &LockFacts, lock: &LockView, holders: &[Identity]) -> Option<ProcessView> {
     let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     // A shell that holds it by a descriptor has passed that on to us.
     let is_another = |holder: &&ProcessView| u32::try_from(holder.pid) != Ok(std::process::id());
@@ -201,7 +201,7 @@ impl Remedies<'_> {
 
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
 /// name then; by its name alone where that is all that it says. Without a program of our own nothing is another one.
-fn is_another(facts: &Facts, bot: &Bot) -> bool {
+fn is_another(facts: &LockFacts, bot: &Bot) -> bool {
     let theirs = facts.record.details().and_then(|details| marks::program_of(details, &facts.path));
     match (&theirs, &bot.program) {
         // A record has tokens masked: a folder may be named by one.

@@ -11,8 +11,8 @@ use crate::base::exit::Exit;
 use crate::base::text::lossy;
 use crate::base::time::to_the_second;
 use crate::lock::error::HINT_OF_LEASE;
-use crate::lock::owner::{self, Details};
-use crate::lock::state::{self, Facts, Obstacle, State};
+use crate::lock::owner::{self, OwnerDetails};
+use crate::lock::state::{self, LockFacts, Obstacle, State};
 
 /// A lock as it is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -44,7 +44,7 @@ pub struct LockView {
 
 impl LockView {
     /// Looks at the processes behind the facts.
-    pub fn of(facts: &Facts) -> Self {
+    pub fn of(facts: &LockFacts) -> Self {
         let (why, holders, orphaned) = match &facts.state {
             State::Absent | State::Free => (None, &[][..], false),
             State::Held { holders, orphaned } => (None, &holders[..], *orphaned),
@@ -64,8 +64,8 @@ impl LockView {
             waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
             since: facts.record.details().filter(|_| held).and_then(taken_at),
             record_problem: match &facts.record {
-                owner::Found::Untrusted(why) => Some(why.clone()),
-                owner::Found::Absent | owner::Found::Record(..) => None,
+                owner::FoundRecord::Untrusted(why) => Some(why.clone()),
+                owner::FoundRecord::Absent | owner::FoundRecord::Record(..) => None,
             },
         }
     }
@@ -83,7 +83,7 @@ pub struct LockBrief {
 
 impl LockBrief {
     /// By its facts.
-    pub fn of(facts: &Facts) -> Self {
+    pub fn of(facts: &LockFacts) -> Self {
         Self { path: facts.path.clone(), state: word(&facts.state) }
     }
 }
@@ -101,7 +101,7 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn taken_at(details: &Details) -> Option<Timestamp> {
+fn taken_at(details: &OwnerDetails) -> Option<Timestamp> {
     details.acquired_at.parse().ok().map(to_the_second)
 }
 

@@ -1,7 +1,7 @@
 //! What may be an instance and cannot be judged from here: where none is seen, it makes "none" a guess. Pure.
 
 use super::sentence::Sentence;
-use crate::lock::state::{Facts, unseen_holder};
+use crate::lock::state::{LockFacts, unseen_holder};
 use crate::process::matching::Doubt;
 use crate::survey::find::Found;
 
@@ -19,6 +19,6 @@ pub fn instance(found: &Found) -> Option<Sentence> {
 }
 
 /// A holder of the bot's lock whom nobody here can see.
-pub fn holder(facts: &Facts) -> Option<Sentence> {
+pub fn holder(facts: &LockFacts) -> Option<Sentence> {
     facts.is_held_unseen().then(|| format!("{} holds lock {}", unseen_holder(), facts.path.display()).into())
 }

@@ -13,7 +13,7 @@ use super::whose::Users;
 use crate::lock::carriers::Carrier;
 use crate::lock::keeper;
 use crate::lock::orphan::has_outlived_its_solobot;
-use crate::lock::owner::{Found, Record};
+use crate::lock::owner::{FoundRecord, OwnerRecord};
 use crate::lock::replaced::Replaced;
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::locks::LockKind;
@@ -49,7 +49,7 @@ pub struct Judge<'a> {
     /// The lock.
     pub lock: &'a Path,
     /// Its owner record.
-    pub record: &'a Found,
+    pub record: &'a FoundRecord,
     /// Whose processes the bot's are.
     pub users: &'a Users,
     /// Whether a process runs the bot's program.
@@ -104,7 +104,7 @@ impl Judge<'_> {
         }
         let called = lineage(one.process.pid).any(|pid| pid == one.caller);
         let is_named = self.record.may_speak_of(one.process.pid)
-            && self.record.record().and_then(Record::process) == Some(one.process);
+            && self.record.record().and_then(OwnerRecord::process) == Some(one.process);
         if called && (one.is_by_name || is_named) {
             return None;
         }

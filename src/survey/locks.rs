@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::lock::carriers::{LockedFile, LocksByName};
 use crate::lock::layouts;
-use crate::lock::state::{self, Facts, State, inspect_with};
+use crate::lock::state::{self, LockFacts, State, inspect_with};
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::{Bot, Context, Origin};
@@ -17,11 +17,11 @@ use super::sweep::Sweep;
 pub struct Locks {
     /// The one that stands for it: the one that is named; else the one that it holds or claims; else the first that is
     /// there; else the default, which is not there yet.
-    pub own: Facts,
+    pub own: LockFacts,
     /// Others that it may have: of the field's layouts, or held by it under whatever name. Absent ones are left out.
-    pub others: Vec<Facts>,
+    pub others: Vec<LockFacts>,
     /// Where its lock is named: layout B's beside its program, if that is there. Whoever holds that polls as well.
-    pub beside: Option<Facts>,
+    pub beside: Option<LockFacts>,
 }
 
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
@@ -47,12 +47,12 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
     let is_its_own = |file: &LockedFile| {
         close.iter().any(|process| process.pid == file.caller) || Identity::of(file.caller).is_none()
     };
-    let may_stand = |facts: &Facts| {
+    let may_stand = |facts: &LockFacts| {
         let is_usual = facts.path.parent() == folder || names_token(facts) || facts.record.record().is_some();
         is_usual || held.iter().any(|file| file.path == facts.path && is_its_own(file))
     };
     all.retain(|facts| may_stand(facts) || is_theirs(facts, found));
-    let is_there = |facts: &Facts| facts.state != State::Absent;
+    let is_there = |facts: &LockFacts| facts.state != State::Absent;
     let standing = || all.iter().enumerate().filter(|(_, facts)| may_stand(facts));
     let own =
         standing().find(|(_, facts)| is_theirs(facts, found)).or_else(|| standing().find(|(_, facts)| is_there(facts)));
@@ -63,14 +63,14 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
 }
 
 /// A lock that is held where a deploy has moved its folder to is the one that was at the bot's path, and is no more.
-fn moved_away(own: Facts, lock: &Path) -> Facts {
+fn moved_away(own: LockFacts, lock: &Path) -> LockFacts {
     let was_there = own.record.details().is_some_and(|details| details.lock.as_deref() == Some(lock));
     let State::Held { holders, .. } = &own.state else { return own };
     if own.path == lock || !was_there || holders.is_empty() {
         return own;
     }
     let state = State::Replaced { holders: holders.clone() };
-    Facts { path: lock.to_owned(), state, ..own }
+    LockFacts { path: lock.to_owned(), state, ..own }
 }
 
 /// Whether flags or the file name the bot's lock.
@@ -79,7 +79,7 @@ pub fn is_named(bot: &Bot) -> bool {
 }
 
 /// The state of the bot's own lock: where its program says who may hold it, a glance may do.
-fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> Facts {
+fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> LockFacts {
     let glance = bot.program.as_ref().and_then(|_| state::glance(&bot.lock, kin, seen));
     glance.unwrap_or_else(|| inspect_with(&bot.lock, kin))
 }
@@ -111,12 +111,12 @@ fn close_to(found: &Found, sweep: &Sweep) -> Vec<Identity> {
     members.iter().copied().chain(wrappers).chain(solobots.copied()).chain(sweep.keepers_of(&members)).collect()
 }
 
-fn names_token(facts: &Facts) -> bool {
+fn names_token(facts: &LockFacts) -> bool {
     layouts::is_of_token(&facts.path)
 }
 
 /// Whether one of its instances, or what is above it, holds or claims it.
-fn is_theirs(facts: &Facts, found: &Found) -> bool {
+fn is_theirs(facts: &LockFacts, found: &Found) -> bool {
     let is_kin = |process: &Identity| {
         found.instances.iter().any(|one| one.members.contains(process) || one.ancestors.contains(process))
     };

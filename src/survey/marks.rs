@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::lock::file::open_to_look;
 use crate::lock::orphan::is_here;
-use crate::lock::owner::{self, Details, Record};
+use crate::lock::owner::{self, OwnerDetails, OwnerRecord};
 use crate::lock::{carriers, holders, keeper, layouts};
 use crate::platform::filesystem::FileStatus;
 use crate::platform::identity::{self, Identity};
@@ -55,19 +55,19 @@ pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<Mark> {
 }
 
 /// solobot's own record beside a lock.
-fn record_of(lock: &Path) -> Option<Record> {
+fn record_of(lock: &Path) -> Option<OwnerRecord> {
     let found = owner::read(lock, Some(FileStatus::of(lock).ok()?.owner()));
     found.record().filter(|record| record.details.is_some()).cloned()
 }
 
 /// For whom the lock was taken, as long as that one lives.
-fn taken_for(record: &Record) -> Option<Identity> {
+fn taken_for(record: &OwnerRecord) -> Option<Identity> {
     let is_here = record.details.as_ref().is_some_and(is_here);
     record.process().filter(|process| is_here && process.is_alive())
 }
 
 /// The program that a lock was taken for, as its record says.
-pub fn program_of(details: &Details, lock: &Path) -> Option<Program> {
+pub fn program_of(details: &OwnerDetails, lock: &Path) -> Option<Program> {
     let argv: Vec<OsString> = details.argv.iter().map(OsString::from).collect();
     Program::of_command(&argv, details.cwd.as_deref().or(lock.parent())?)
 }
@@ -103,8 +103,8 @@ mod tests {
     }
 
     /// A record of this boot, host and PID namespace.
-    fn record_for(process: Identity, boot_id: &str) -> Record {
-        let details = owner::Details {
+    fn record_for(process: Identity, boot_id: &str) -> OwnerRecord {
+        let details = owner::OwnerDetails {
             schema: owner::SCHEMA,
             generation: "g".into(),
             acquired_at: "2026-01-01T00:00:00Z".into(),
@@ -122,7 +122,7 @@ mod tests {
             lock: None,
             cwd: None,
         };
-        Record { pid: process.pid.into(), timestamp: 0.0, app_name: "bot".into(), details: Some(details) }
+        OwnerRecord { pid: process.pid.into(), timestamp: 0.0, app_name: "bot".into(), details: Some(details) }
     }
 
     #[test]

@@ -45,7 +45,7 @@ use crate::base::secret::TokenId;
 use crate::journal::Journal;
 use crate::lock::covered::Covered;
 use crate::lock::layouts;
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
 use crate::process::instance::{InFile, Instance};
@@ -118,7 +118,7 @@ impl FoundBot {
     }
 
     /// Whoever holds layout B's lock beside the program and is no instance: such a bot polls.
-    pub fn holders_beside(&self) -> Vec<(&Facts, Identity)> {
+    pub fn holders_beside(&self) -> Vec<(&LockFacts, Identity)> {
         let all = [&self.locks.own].into_iter().chain(&self.locks.others).chain(&self.locks.beside);
         let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
         let is_known = |holder: &Identity| self.found.all().any(|one| one.kin().any(|pid| pid == holder.pid));

@@ -12,7 +12,7 @@ use crate::base::error::Error;
 use crate::base::secret::Token;
 use crate::cli;
 use crate::lock::held::{Claim, Held, Settled};
-use crate::lock::wait::{self, Place, Waiting};
+use crate::lock::wait::{self, LockPlace, Waiting};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::holding;
 use crate::outcome::process::Beside;
@@ -102,9 +102,9 @@ impl Attempt<'_> {
     fn take(&mut self, deadline: Option<Instant>) -> Result<Progress, Error> {
         loop {
             let lock = match self.wait(deadline)? {
-                wait::Outcome::Granted(lock) => lock,
-                wait::Outcome::TimedOut => return Ok(Progress::Refused),
-                wait::Outcome::Signal(arrived) => return Ok(Progress::Signal(arrived.signal.number())),
+                wait::Waited::Granted(lock) => lock,
+                wait::Waited::TimedOut => return Ok(Progress::Refused),
+                wait::Waited::Signal(arrived) => return Ok(Progress::Signal(arrived.signal.number())),
             };
             let (request, deadline) = (self.request, self.deadline);
             if let Some(why) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.events)? {
@@ -125,7 +125,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Outcome, Error> {
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Waited, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
         let bot = &self.request.bot;
@@ -146,7 +146,7 @@ impl Attempt<'_> {
             on_wait: &mut on_wait,
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
-        if refused && matches!(outcome, wait::Outcome::Granted(_)) {
+        if refused && matches!(outcome, wait::Waited::Granted(_)) {
             self.request.story.waited(start.elapsed());
             self.events.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
@@ -185,8 +185,8 @@ impl Attempt<'_> {
 
     pub fn refusal(&self) -> AcquireError {
         let path = match self.request.place() {
-            Place::Path(path) => path.to_owned(),
-            Place::Descriptor(fd) => filesystem::path_of_descriptor(fd).unwrap_or_default(),
+            LockPlace::Path(path) => path.to_owned(),
+            LockPlace::Descriptor(fd) => filesystem::path_of_descriptor(fd).unwrap_or_default(),
         };
         let (waited, exit) = (self.request.wait, self.request.conflict_exit);
         let waited = if self.request.args.nonblock { Limit::For(Duration::ZERO) } else { waited };

@@ -13,7 +13,7 @@ use crate::journal::Journal;
 use crate::journal::story::Story;
 use crate::lock::file::LockFile;
 use crate::lock::holders;
-use crate::lock::wait::Place;
+use crate::lock::wait::LockPlace;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
@@ -33,10 +33,10 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    pub fn place(&self) -> Place<'_> {
+    pub fn place(&self) -> LockPlace<'_> {
         match self.mode {
-            Mode::Descriptor(fd) => Place::Descriptor(fd),
-            Mode::Run | Mode::Become | Mode::Keep(_) => Place::Path(&self.bot.lock),
+            Mode::Descriptor(fd) => LockPlace::Descriptor(fd),
+            Mode::Run | Mode::Become | Mode::Keep(_) => LockPlace::Path(&self.bot.lock),
         }
     }
 

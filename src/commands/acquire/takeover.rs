@@ -14,8 +14,8 @@ use super::request::Request;
 use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::lock::file::open_to_look;
-use crate::lock::owner::Found;
-use crate::lock::state::{Facts, State, inspect};
+use crate::lock::owner::FoundRecord;
+use crate::lock::state::{LockFacts, State, inspect};
 use crate::lock::{carriers, holders};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::HiddenHolder;
@@ -77,7 +77,7 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Even
 
 /// Asks who of these may be stopped for this lock, or for one beside it. Who runs the bot's program is looked for where that
 /// alone can tell.
-pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &Found, ask: &dyn Fn(&Judge<'_>) -> T) -> T {
+pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &FoundRecord, ask: &dyn Fn(&Judge<'_>) -> T) -> T {
     let (bot, settings) = (&request.bot, request.settings);
     let users = Users::of_bot(bot.program.as_ref(), lock, settings.context().caller, &bot.users);
     let running = OnceCell::new();
@@ -106,7 +106,7 @@ pub fn stop_unlocked(request: &Request<'_>, instances: &[Identity], events: &mut
     stop(request, instances, instances, events)
 }
 
-fn refuse_recent(request: &Request<'_>, facts: &Facts) -> Result<(), Error> {
+fn refuse_recent(request: &Request<'_>, facts: &LockFacts) -> Result<(), Error> {
     let Some(details) = facts.record.details().filter(|details| details.took_over) else { return Ok(()) };
     let Ok(since) = details.acquired_at.parse::<jiff::Timestamp>() else { return Ok(()) };
     let age = jiff::Timestamp::now().duration_since(since).unsigned_abs();

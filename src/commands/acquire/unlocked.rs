@@ -22,9 +22,9 @@ use crate::cli::Takeover;
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
-use crate::lock::replaced::Place;
-use crate::lock::state::Facts;
-use crate::lock::text::{self, Text};
+use crate::lock::replaced::FormerPlace;
+use crate::lock::state::LockFacts;
+use crate::lock::text::{self, LockText};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
 use crate::outcome::events::{Events, Notice};
@@ -105,14 +105,14 @@ pub fn wait_for_predecessors(
 /// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
 fn predecessors(lock: &LockFile) -> Vec<Runs> {
     let record = lock.record();
-    let text = Text::read(lock.file()).ok().and_then(Text::pid);
+    let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
     let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Runs> = Vec::new();
     if lock.is_new() || is_named_alive() {
         let heirs = if lock.is_new() { carriers::suspects().unwrap_or_default() } else { Vec::new() };
         let heirs = heirs.iter().map(|one| one.pid);
         let asked: Vec<i32> = record.named().into_iter().chain(text).chain(heirs).collect();
-        let replaced = Place::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
+        let replaced = FormerPlace::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
         found.extend(Carries::replaced(&replaced).into_iter().map(Runs::holder));
     }
     // The text names COMMAND before the record does: it is asked itself.
@@ -247,7 +247,7 @@ fn beside(request: &Request<'_>, one: Runs, lock: &LockFile) -> Beside {
     let process = one.process;
     Beside {
         process: ProcessView::of(process),
-        holds_removed: Place::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
+        holds_removed: FormerPlace::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
         orphaned: is_left_behind(request, process, lock),
         doubt: one.doubt().map(Doubt::reason),
         is_proved: one.is_proved(request, lock),
@@ -314,11 +314,11 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
 
 /// Whoever holds layout B's lock beside the program.
 fn holders_beside(bot: &FoundBot) -> Vec<Runs> {
-    let carrying = |facts: &Facts| {
+    let carrying = |facts: &LockFacts| {
         let carriers = open_to_look(&facts.path).ok().and_then(|lock| carriers::of(&lock).ok()).unwrap_or_default();
         Carries::present(&carriers)
     };
-    let of = |(facts, holder): (&Facts, Identity)| {
+    let of = |(facts, holder): (&LockFacts, Identity)| {
         let carries = carrying(facts).into_iter().find(|one| one.process == holder);
         carries.map_or(Runs::named(holder), Runs::holder)
     };

@@ -14,7 +14,7 @@ use crate::cli;
 use crate::journal::{Event, Journal, What};
 use crate::lock::carriers;
 use crate::lock::file::open_to_look;
-use crate::lock::replaced::Place;
+use crate::lock::replaced::FormerPlace;
 use crate::lock::state::State;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::kill_duplicates::StopOutcome;
@@ -264,7 +264,7 @@ fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<Candidate>, Err
         State::Held { .. } => carrying(lock)?,
         State::Replaced { holders } => {
             let present = FileId::of(lock);
-            Carries::replaced(&Place::of(lock, present, &facts.record).held_by(holders.iter().map(|one| one.pid)))
+            Carries::replaced(&FormerPlace::of(lock, present, &facts.record).held_by(holders.iter().map(|one| one.pid)))
         }
         _ => return Ok(Vec::new()),
     };

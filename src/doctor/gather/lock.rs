@@ -7,7 +7,7 @@ use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
 use crate::lock::state::{self, State};
-use crate::lock::text::Text;
+use crate::lock::text::LockText;
 use crate::platform::filesystem;
 use crate::platform::identity::Identity;
 use crate::platform::locks::LockKind;
@@ -18,11 +18,11 @@ use crate::process::details::command_line;
 use crate::process::origin::Starter;
 
 /// Looks closer at a lock, also as these instances see it.
-pub fn look<'a>(facts: state::Facts, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
+pub fn look<'a>(facts: state::LockFacts, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
     let path = facts.path.as_path();
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
-    let text = file.as_ref().and_then(|file| Text::read(file.file()).ok()).and_then(Text::pid);
+    let text = file.as_ref().and_then(|file| LockText::read(file.file()).ok()).and_then(LockText::pid);
     let record = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     let holder = facts.record.details().map(|details| details.holder_pid);
     let network = match &file {

@@ -83,13 +83,13 @@ fn parse_pid(name: &CStr) -> Option<i32> {
 
 /// Reads files below `/proc/PID` into one buffer.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct ProcReader<'a> {
     proc: BorrowedFd<'a>,
     path: [u8; 32],
     buffer: Vec<u8>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ProcReader<'a> {
     /// Below this open `/proc`.
     pub fn new(proc: BorrowedFd<'a>) -> Self {
         Self { proc, path: [0; 32], buffer: vec![0; 8 * 1024] }
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     /// Where a link of a process leads.
     ///
     /// # Errors
-    /// As [`Reader::file`].
+    /// As [`ProcReader::file`].
     pub fn link(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], Unread> {
         let path = path_of(&mut self.path, pid, name);
         let length = rustix::fs::readlinkat_raw(self.proc, path, self.buffer.as_mut_slice())?;

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::handle::living_thread;
-use super::proc::{self, Reader, Unread};
+use super::proc::{self, ProcReader, Unread};
 use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
 
@@ -49,7 +49,7 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
                 // first thread has ended shows it in another.
                 Err(Unread::Gone) if shown == pid => shown = living_thread(pid)?,
                 Err(Unread::Gone) => return None,
-                Ok(path) if !exe(path) => return Some(Look::Passed),
+                Ok(path) if !exe(path) => return Some(Glance::Passed),
                 Ok(path) => break Some(path.to_vec()),
                 Err(_) => break None,
             }
@@ -114,30 +114,30 @@ fn descendants_by_children_files(roots: &[i32]) -> Option<Vec<i32>> {
 }
 
 /// One process as the filter saw it.
-enum Look {
+enum Glance {
     Kept(Listed),
     Passed,
     Unreadable,
 }
 
-impl From<Option<Listed>> for Look {
+impl From<Option<Listed>> for Glance {
     fn from(hit: Option<Listed>) -> Self {
         hit.map_or(Self::Passed, Self::Kept)
     }
 }
 
-fn unreadable(why: Unread) -> Option<Look> {
-    (why == Unread::Refused).then_some(Look::Unreadable)
+fn unreadable(why: Unread) -> Option<Glance> {
+    (why == Unread::Refused).then_some(Glance::Unreadable)
 }
 
-fn gather(chunks: Vec<Vec<Look>>) -> Listing {
+fn gather(chunks: Vec<Vec<Glance>>) -> Listing {
     let mut listing = Listing::default();
     for seen in chunks.into_iter().flatten() {
         listing.total += 1;
         match seen {
-            Look::Kept(hit) => listing.kept.push(hit),
-            Look::Passed => {}
-            Look::Unreadable => listing.unreadable += 1,
+            Glance::Kept(hit) => listing.kept.push(hit),
+            Glance::Passed => {}
+            Glance::Unreadable => listing.unreadable += 1,
         }
     }
     listing.kept.sort_unstable_by_key(|hit| hit.pid);
@@ -147,12 +147,12 @@ fn gather(chunks: Vec<Vec<Look>>) -> Listing {
 /// Calls `look` for every PID and collects what it returns, in no order, a vector a thread.
 fn visit<T: Send>(
     proc: &OwnedFd,
-    look: &(dyn Fn(&mut Reader<'_>, i32) -> Option<T> + Sync),
+    look: &(dyn Fn(&mut ProcReader<'_>, i32) -> Option<T> + Sync),
 ) -> io::Result<Vec<Vec<T>>> {
     let pids = proc::pids(proc.as_fd())?;
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut reader = Reader::new(proc.as_fd());
+        let mut reader = ProcReader::new(proc.as_fd());
         let mut found = Vec::new();
         loop {
             let start = next.fetch_add(CHUNK, Ordering::Relaxed);
