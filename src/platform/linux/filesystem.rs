@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::sys::statfs::{self, FsType};
+use rustix::fs::{FsWord, fstatfs};
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
@@ -37,7 +37,7 @@ const NETWORK: &[(i64, &str)] = &[
 /// # Errors
 /// Those of `fstatfs(2)`.
 pub fn network_fs(file: &File) -> io::Result<Option<&'static str>> {
-    Ok(named_in(NETWORK, statfs::fstatfs(file)?.filesystem_type()))
+    Ok(named_in(NETWORK, fstatfs(file)?.f_type))
 }
 
 /// File systems whose files are the kernel's: to write a PID into one sets something, moves a process, or fails. Magic numbers
@@ -69,13 +69,13 @@ const KERNEL: &[(i64, &str)] = &[
 /// # Errors
 /// Those of `fstatfs(2)`.
 pub fn kernel_fs(file: Descriptor<'_>) -> io::Result<Option<&'static str>> {
-    Ok(named_in(KERNEL, statfs::fstatfs(file.fd())?.filesystem_type()))
+    Ok(named_in(KERNEL, fstatfs(file.fd())?.f_type))
 }
 
-fn named_in(table: &[(i64, &'static str)], kind: FsType) -> Option<&'static str> {
-    // The type of f_type differs between architectures and C libraries.
-    let magic = i128::from(kind.0);
-    table.iter().find(|(number, _)| i128::from(*number) == magic).map(|(_, name)| *name)
+fn named_in(table: &[(i64, &'static str)], kind: FsWord) -> Option<&'static str> {
+    #[expect(clippy::useless_conversion, reason = "the type of f_type differs between architectures")]
+    let magic = i64::from(kind);
+    table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
 
 /// Options for opening a path that somebody else may have put there: a symbolic link is refused (see
@@ -283,8 +283,8 @@ mod tests {
 
     #[test]
     fn file_systems_are_known_by_their_magic() {
-        assert_eq!(named_in(NETWORK, FsType(0x6969)), Some("NFS"));
-        assert_eq!(named_in(NETWORK, FsType(0xEF53)), None);
+        assert_eq!(named_in(NETWORK, 0x6969), Some("NFS"));
+        assert_eq!(named_in(NETWORK, 0xEF53), None);
         let file = File::open("/proc/self/stat").unwrap();
         assert_eq!((network_fs(&file).unwrap(), kernel_fs(Descriptor::of(&file)).unwrap()), (None, Some("procfs")));
         assert_eq!(kernel_fs(Descriptor::of(&File::open(".").unwrap())).unwrap(), None);

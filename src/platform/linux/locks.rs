@@ -8,10 +8,12 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
-use nix::libc;
-use nix::sys::statfs;
+use rustix::fs::{FsWord, fstatfs, major, minor};
 
 use super::mounts;
+
+/// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
+const OVERLAYFS: FsWord = 0x794C_7630;
 
 /// Where the kernel lists all locks, for people.
 pub const TABLE: &str = "/proc/locks";
@@ -101,8 +103,8 @@ pub fn kernel_key(file: &File) -> io::Result<KernelKey> {
     let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).unwrap_or_default();
     let inode = field(&fdinfo, "ino:").unwrap_or_else(|| meta.ino());
     // Only btrfs, overlayfs and what else lies on anonymous devices (major 0) need the mount table, which can be long.
-    let device = (libc::major(meta.dev()), libc::minor(meta.dev()));
-    let is_overlay = statfs::fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == statfs::OVERLAYFS_SUPER_MAGIC);
+    let device = (major(meta.dev()), minor(meta.dev()));
+    let is_overlay = fstatfs(file).is_ok_and(|fs| fs.f_type == OVERLAYFS);
     let mount = (device.0 == 0 || is_overlay).then(|| field(&fdinfo, "mnt_id:")).flatten().and_then(mounts::device);
     let (major, minor) = mount.unwrap_or(device);
     Ok(KernelKey { major, minor, inode })
