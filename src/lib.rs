@@ -98,4 +98,4 @@ pub mod survey;
 pub mod telegram;
 
 #[cfg(feature = "cli")]
-pub use run::{no_room, run};
+pub use run::run;

@@ -20,7 +20,7 @@ compile_error!("solobot runs on Linux (and WSL2); other platforms need their own
 // Start-up: what `main` does before anything else.
 pub use host::nss;
 #[cfg(feature = "cli")]
-pub use host::{memory, stack, startup};
+pub use host::{stack, startup};
 
 /// A process and its ancestors: a PID alone is nobody, since PIDs are used again.
 pub mod identity {

@@ -16,8 +16,6 @@ pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
 pub mod locks;
-#[cfg(feature = "cli")]
-pub mod memory;
 pub mod mounts;
 pub mod nss;
 pub mod open_files;

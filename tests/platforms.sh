@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# Builds solobot for other platforms than this machine's own, and runs it there.
+#
+#   bash tests/platforms.sh [PLATFORM…]
+#
+#   musl    x86_64-unknown-linux-musl: built, and run here
+#
+# A platform's standard library is rustup's where it is installed (`rustup target add`), else it is built from Debian's
+# sources. Installs what is missing through apt, as root. Its last lines say what passed; the first check of a platform
+# that fails ends that platform, and the script ends with 1.
+#
+# Most of its functions are called through `check` and `wait_until`:
+# shellcheck disable=SC2317
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export LC_ALL=C.UTF-8 TZ=UTC
+unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRAM_LOCK SOLOBOT_CONFIG SOLOBOT_API_URL
+# Nobody debugs these: half of the time to build them.
+export CARGO_PROFILE_DEV_DEBUG=false
+
+readonly PLATFORMS=(musl)
+mkdir -p "${CARGO_TARGET_DIR:-target}"
+TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
+readonly TARGET
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf 'tests/platforms.sh: %s\n' "$*" >&2; exit 1; }
+
+# Installs the Debian packages among these that are missing. Each argument: a file that is there once it is installed, or a
+# command, and the package.
+need() {
+    local entry
+    local -a packages=()
+    for entry in "$@"; do
+        command -v "${entry%% *}" >/dev/null || [[ -e ${entry%% *} ]] || packages+=("${entry##* }")
+    done
+    ((${#packages[@]})) || return 0
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        die "missing: ${packages[*]}; install them, for example: sudo apt-get install ${packages[*]}"
+    fi
+    say "apt-get install ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq || die "apt-get update failed; needed: ${packages[*]}"
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
+        die "apt-get install ${packages[*]} failed: see $TARGET/apt.log"
+}
+
+has_std() { [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; }
+
+# cargo with Debian's compiler, which builds the standard library as well: its sources are of the same version.
+cargo_with_std() {
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo "$1" --quiet --locked -Zbuild-std=std,panic_unwind "${@:2}"
+}
+
+# ---------------------------------------------------------------------------------------------------------- what is checked
+
+checks=0
+
+# Says what was checked; the first that fails ends the platform.
+check() {
+    local what=$1
+    shift
+    "$@" || { printf 'FAILED: %s\n' "$what"; exit 1; }
+    checks=$((checks + 1))
+    printf 'ok: %s\n' "$what"
+}
+
+# Whether a command ends with this code; what it said is shown where it does not.
+ends_with() {
+    local wanted=$1 code=0
+    shift
+    "$@" >said 2>&1 || code=$?
+    ((code == wanted)) || { printf '  code %s instead of %s: %s\n' "$code" "$wanted" "$*"; cat said; return 1; }
+}
+
+is() { [[ $1 == "$2" ]] || { printf '  expected %s, got %s\n' "$2" "$1"; return 1; }; }
+is_over() { ! kill -0 "$1" 2>/dev/null; }
+holds() { [[ -s $1 ]]; }
+
+wait_until() {
+    local deadline=$((SECONDS + 30))
+    until "$@"; do
+        ((SECONDS < deadline)) || { printf '  not within 30 s: %s\n' "$*"; return 1; }
+        sleep 0.05 # how often it looks
+    done
+}
+
+# PID of the only holder, as `status --json` says it.
+holder() {
+    "$1" status --json -m "$PWD/main.py" -l bot.lock |
+        python3 -c 'import json, sys; [one] = json.load(sys.stdin)["bots"][0]["lock"]["holders"]; print(one["pid"])'
+}
+
+# One life of a bot under the solobot that is given, in a folder of its own.
+one_life() {
+    local solobot=$1
+    cd "$(mktemp -d "$folder/life.XXXXXX")"
+    local asked=(-m "$PWD/main.py" -l bot.lock)
+    printf 'import signal\nsignal.pause()\n' >main.py
+    check 'it knows its version' ends_with 0 "$solobot" --version
+    check 'check says that it is safe to start' ends_with 0 "$solobot" check "${asked[@]}"
+    "$solobot" acquire -l bot.lock -- python3 "$PWD/main.py" >acquire.log 2>&1 &
+    local acquired=$!
+    # The subshell that runs a platform ends here, whatever happens: nothing is left behind.
+    # shellcheck disable=SC2064 # the PID of now
+    trap "kill $acquired 2>/dev/null || true" EXIT
+    check 'acquire starts the bot' wait_until holds bot.lock
+    local bot
+    bot=$(<bot.lock)
+    check 'the text is the PID of the bot' grep -q main.py "/proc/$bot/cmdline"
+    check 'status names the holder' is "$(holder "$solobot")" "$acquired"
+    check 'check says that it is not safe to start' ends_with 1 "$solobot" check "${asked[@]}"
+    check 'a second acquire is refused' ends_with 75 "$solobot" acquire -n -l bot.lock -- true
+    check 'flock is refused' ends_with 1 flock -n bot.lock true
+    check 'stop ends the bot' ends_with 0 "$solobot" stop --yes "${asked[@]}"
+    check 'the bot is gone' wait_until is_over "$bot"
+    check 'acquire is gone' wait_until is_over "$acquired"
+    check 'check says again that it is safe to start' ends_with 0 "$solobot" check "${asked[@]}"
+    check 'what a command says ends acquire' ends_with 42 "$solobot" acquire -n -l bot.lock -- sh -c 'exit 42'
+}
+
+# ---------------------------------------------------------------------------------------------------------------- platforms
+
+musl() {
+    local target=x86_64-unknown-linux-musl
+    [[ $(uname -m) == x86_64 ]] || die "musl: built for x86_64, and this is $(uname -m)"
+    need 'musl-gcc musl-tools' 'python3 python3' 'flock util-linux'
+    export CC_x86_64_unknown_linux_musl=musl-gcc CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
+    local options=(--target "$target" --target-dir "$TARGET/musl" --bin solobot)
+    say "cargo build --target $target"
+    if has_std "$target"; then
+        cargo build --quiet --locked "${options[@]}"
+    else
+        # rustup's library brings an unwinder along. LLVM's is linked instead, and the one function of glibc that it was
+        # built with only says why it aborts.
+        local unwinder=/usr/lib/llvm-14/lib
+        need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' \
+            "$unwinder/libunwind.a libunwind-14-dev"
+        cargo_with_std rustc "${options[@]}" -- -C link-self-contained=no -C relocation-model=static \
+            -L "native=$unwinder" -C link-arg=-Wl,--defsym=__fprintf_chk=abort
+    fi
+    local solobot=$TARGET/musl/$target/debug/solobot
+    if LC_ALL=C ldd "$solobot" >/dev/null 2>&1; then die "$solobot is not static"; fi
+    one_life "$solobot"
+}
+
+# ------------------------------------------------------------------------------------------------------------------------
+
+(($#)) || set -- "${PLATFORMS[@]}"
+for platform in "$@"; do
+    [[ " ${PLATFORMS[*]} " == *" $platform "* ]] || die "unknown platform: $platform (one of: ${PLATFORMS[*]})"
+done
+folder=$(mktemp -d "$TARGET/platforms.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+declare -i failed=0
+results=()
+for platform in "$@"; do
+    # In a shell of its own: a failure ends this platform alone.
+    set +e
+    (
+        set -e
+        case $platform in
+            musl) musl ;;
+        esac
+        printf '%s' "$checks" >"$folder/$platform.passed"
+    )
+    set -e
+    if [[ -f $folder/$platform.passed ]]; then
+        results+=("$platform: $(<"$folder/$platform.passed") checks passed")
+    else
+        results+=("$platform: FAILED")
+        failed=1
+    fi
+done
+printf '%s\n' "${results[@]}"
+exit "$failed"
