@@ -5,18 +5,15 @@
 //! which takes 0.07 of the time that `flock(1)` needs for its whole run, and it ignores SIGPIPE before anybody can see
 //! whether it was ignored already. So what it does besides is done here: closed streams are filled, arguments are taken.
 
-use std::ffi::{CStr, OsString, c_char, c_int, c_void};
+use std::ffi::{CStr, OsString, c_char, c_int};
 use std::fs::OpenOptions;
-use std::hint::black_box;
 use std::io;
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStringExt;
-use std::ptr::{from_ref, without_provenance_mut};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal};
 
 use super::nss;
@@ -24,7 +21,6 @@ use super::signals::{Mask, is_ignored, set_handler};
 
 /// To be called first of all.
 pub fn prepare() {
-    populate();
     fill_closed();
     ignore_broken_pipes();
     // Without it the home folder is looked up by the user's number, in libraries that know nothing of nss.rs.
@@ -86,29 +82,6 @@ pub(super) fn restore(mask: Mask) -> io::Result<()> {
     Ok(mask.signals().thread_set_mask()?)
 }
 
-/// What a start takes of the stack, in bytes.
-const STACK: usize = 40 * 1024;
-/// The same of the heap.
-const HEAP: usize = 72 * 1024;
-
-/// Asks for the memory that a start is about to touch: at once, where each page would be a fault of its own. Before Linux
-/// 5.14 the kernel knows no such request, and pages come one by one as ever.
-fn populate() {
-    let on_stack = 0_u8;
-    ask(page_of(from_ref(&on_stack)).saturating_sub(STACK), STACK);
-    let on_heap = black_box(Box::new(0_u8));
-    ask(page_of(from_ref(&*on_heap)), HEAP);
-}
-
-fn page_of(place: *const u8) -> usize {
-    place.addr() & !(rustix::param::page_size() - 1)
-}
-
-fn ask(start: usize, length: usize) {
-    // SAFETY: it changes the content of no memory, and what is not ours is refused.
-    unsafe { libc::madvise(without_provenance_mut::<c_void>(start), length, libc::MADV_POPULATE_WRITE) };
-}
-
 // Linked in, rather than have the loader map two libraries at every start, for 0.08 and 0.05 of `flock(1)`'s run: the unwinder,
 // which comes with every gcc and which only a panic needs, and what is called of libm. A static build has both inside anyway.
 #[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
@@ -128,16 +101,4 @@ extern "C" fn pow(base: f64, exponent: f64) -> f64 {
 #[unsafe(no_mangle)]
 extern "C" fn _dl_get_origin() -> *const c_char {
     std::ptr::without_provenance(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_memory_stays_what_it_was() {
-        let before: Vec<usize> = (0..HEAP).collect();
-        populate();
-        assert!(before.iter().copied().eq(0..HEAP));
-    }
 }
