@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export LC_ALL=C.UTF-8 TZ=UTC
 unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRAM_LOCK SOLOBOT_CONFIG SOLOBOT_API_URL
-# Nobody debugs these: half of the time to build them.
+# Nobody debugs these.
 export CARGO_PROFILE_DEV_DEBUG=false
 
 readonly PLATFORMS=(musl)
@@ -74,7 +74,6 @@ ends_with() {
     ((code == wanted)) || { printf '  code %s instead of %s: %s\n' "$code" "$wanted" "$*"; cat said; return 1; }
 }
 
-is() { [[ $1 == "$2" ]] || { printf '  expected %s, got %s\n' "$2" "$1"; return 1; }; }
 is_over() { ! kill -0 "$1" 2>/dev/null; }
 holds() { [[ -s $1 ]]; }
 
@@ -86,16 +85,20 @@ wait_until() {
     done
 }
 
-# PID of the only holder, as `status --json` says it.
-holder() {
-    "$1" status --json -m "$PWD/main.py" -l bot.lock |
-        python3 -c 'import json, sys; [one] = json.load(sys.stdin)["bots"][0]["lock"]["holders"]; print(one["pid"])'
+# Whether `status --json` names the process as a holder of the lock.
+names_holder() {
+    "$1" status --json -m "$PWD/main.py" -l bot.lock >status.json
+    python3 -c 'import json, sys
+holders = json.load(open("status.json"))["bots"][0]["lock"]["holders"]
+sys.exit(int(sys.argv[1]) not in [one["pid"] for one in holders])' "$2"
 }
 
 # One life of a bot under the solobot that is given, in a folder of its own.
 one_life() {
     local solobot=$1
     cd "$(mktemp -d "$folder/life.XXXXXX")"
+    # Its journal goes there, too.
+    export HOME=$PWD
     local asked=(-m "$PWD/main.py" -l bot.lock)
     printf 'import signal\nsignal.pause()\n' >main.py
     check 'it knows its version' ends_with 0 "$solobot" --version
@@ -109,7 +112,7 @@ one_life() {
     local bot
     bot=$(<bot.lock)
     check 'the text is the PID of the bot' grep -q main.py "/proc/$bot/cmdline"
-    check 'status names the holder' is "$(holder "$solobot")" "$acquired"
+    check 'status names the holder' names_holder "$solobot" "$acquired"
     check 'check says that it is not safe to start' ends_with 1 "$solobot" check "${asked[@]}"
     check 'a second acquire is refused' ends_with 75 "$solobot" acquire -n -l bot.lock -- true
     check 'flock is refused' ends_with 1 flock -n bot.lock true
