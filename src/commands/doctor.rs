@@ -1,17 +1,19 @@
 //! `doctor`: why are there conflicts, and what to do.
 
 mod remote;
+mod telegram;
+
+use std::thread;
 
 use jiff::Timestamp;
 
+use self::telegram::Way;
 use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::TokenId;
 use crate::base::text::plural;
 use crate::cli;
 use crate::doctor::diagnose;
-use crate::doctor::facts::{Bot as BotFacts, Facts, Seen, Telegram};
-use crate::doctor::gather::{Closer, Target};
 use crate::journal::Journal;
 use crate::outcome::doctor::DoctorOutcome;
 use crate::outcome::doctor::{Diagnosis, Looked, TelegramView};
@@ -21,6 +23,8 @@ use crate::platform::advice;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::Surveyor;
+use crate::survey::evidence::facts::{Bot as BotFacts, Facts, Seen, Telegram};
+use crate::survey::evidence::{Closer, Target};
 
 /// `doctor --explain CODE`.
 pub fn explain(code: Code) -> DoctorOutcome {
@@ -51,13 +55,26 @@ pub fn run(
     let journal = Journal::at(settings.journal()).read().events;
     let mut on_watch = |bot: &str, span| events.notice(&Notice::Watching { bot: bot.to_owned(), span });
     let mut closer = Closer { context: settings.context(), events: &journal, on_watch: &mut on_watch };
-    let gathered = if guessed {
-        closer.look_around(&survey, &remote::ambient(&bots[0], args, settings, &mut unseen)?)
+    let (targets, ways): (Vec<Target>, Vec<Way<'_>>) = if guessed {
+        let (ambient, way) = remote::ambient(&bots[0], args, settings, &mut unseen)?;
+        (vec![ambient], vec![way])
     } else {
-        let targets =
-            bots.iter().map(|bot| target(bot, args, global, settings, &mut unseen)).collect::<Result<Vec<_>, _>>()?;
-        closer.look_at(&survey, &targets)
+        let each = bots.iter().map(|bot| target(bot, args, global, settings, &mut unseen));
+        each.collect::<Result<Vec<_>, _>>()?.into_iter().unzip()
     };
+    // Telegram is asked while the machine is looked at.
+    let gathered = thread::scope(|scope| {
+        let asked: Vec<_> = ways.iter().map(|way| way.ask_meanwhile(scope)).collect();
+        let mut facts =
+            if guessed { closer.look_around(&survey, &targets[0]) } else { closer.look_at(&survey, &targets) }?;
+        for (at, answer) in asked.into_iter().enumerate() {
+            let telegram = answer();
+            if let Some(bot) = facts.bots.iter_mut().find(|bot| bot.target == Some(at)) {
+                bot.telegram = telegram;
+            }
+        }
+        Ok(facts)
+    });
     let mut facts = gathered.map_err(|source| Error::Io { action: "list processes".into(), source })?;
     facts.siblings = remote::siblings(settings);
     facts.unseen = unseen;
@@ -70,13 +87,15 @@ fn target<'a>(
     global: &cli::Global,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<Target<'a>, Error> {
-    Ok(Target {
+) -> Result<(Target, Way<'a>), Error> {
+    let (remote, way) = remote::of_bot(bot, args, settings, unseen)?;
+    let target = Target {
         select: select(bot, args, global),
         lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", remote::quote(lock))),
         network_allowed: args.selection.allow_network_fs,
-        remote: remote::of_bot(bot, args, settings, unseen)?,
-    })
+        remote,
+    };
+    Ok((target, way))
 }
 
 /// What the operator types behind another subcommand to mean the same bot, from any folder; `None` if only a lock does.

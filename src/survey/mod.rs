@@ -14,6 +14,7 @@
 
 pub mod bearers;
 pub mod connections;
+pub mod evidence;
 pub mod find;
 pub mod folder;
 pub mod holders;

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use super::telegram::Way;
 use crate::base::error::{self, Error, Expected};
 use crate::base::text::absolute;
 use crate::cli;
-use crate::doctor::facts::{Sibling, TokenSeen};
-use crate::doctor::gather::{Remote, Target, Way};
 use crate::settings::{Bot, Settings};
+use crate::survey::evidence::facts::{Sibling, TokenSeen};
+use crate::survey::evidence::{Remote, Target};
 use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
@@ -24,7 +25,7 @@ pub fn of_bot<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<Remote<'a>, Error> {
+) -> Result<(Remote, Way<'a>), Error> {
     let mut fault = None;
     let resolved = match bot.token.resolve() {
         Ok(resolved) => resolved,
@@ -54,7 +55,7 @@ pub fn of_bot<'a>(
             Err(error) => return Err(error.into()),
         },
     };
-    Ok(Remote {
+    let remote = Remote {
         token: resolved.map(|resolved| TokenSeen {
             bot_id: resolved.token.bot_id().to_owned(),
             fingerprint: resolved.token.fingerprint().to_owned(),
@@ -64,9 +65,9 @@ pub fn of_bot<'a>(
         token_fault: fault,
         server: BaseUrl::parse(&bot.api_url).ok().filter(|url| !url.is_public()).map(|url| url.to_string()),
         servers: servers::of_bot(bot),
-        way,
         api_flags: api_flags(args),
-    })
+    };
+    Ok((remote, way))
 }
 
 /// The one where nothing is configured: for the bot whose token the environment or the current folder has.
@@ -78,8 +79,8 @@ pub fn ambient<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<Target<'a>, Error> {
-    let mut remote = of_bot(bot, args, settings, unseen)?;
+) -> Result<(Target, Way<'a>), Error> {
+    let (mut remote, way) = of_bot(bot, args, settings, unseen)?;
     remote.servers = servers::of_machine(settings.context());
     // It may be another service's: `BOT_TOKEN` is anybody's name.
     unseen.extend(remote.token_fault.take());
@@ -89,7 +90,7 @@ pub fn ambient<'a>(
         Source::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
         Source::Untrusted { .. } => None,
     });
-    Ok(Target { select, lock_flag: None, network_allowed: false, remote })
+    Ok((Target { select, lock_flag: None, network_allowed: false, remote }, way))
 }
 
 /// The flags by which another subcommand gets the same token.

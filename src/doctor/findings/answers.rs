@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::super::facts::{Bot, FRESH, Facts, Seen};
 use super::super::finding::{Finding, Level};
 use super::logged::see_logs;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::survey::connections::Connection;
+use crate::survey::evidence::facts::{Bot, FRESH, Facts, Seen};
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 
@@ -175,17 +175,18 @@ fn elsewhere(bot: &Bot) -> impl Iterator<Item = (&Seen, &Connection)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{answered, bot, connected, failed, logs, say, seen};
+    use super::super::testing::say;
     use super::*;
     use crate::http::client::Step;
     use crate::logs::tally::Counts;
+    use crate::survey::evidence::testing::{answered, bot, connected, failed, logs, seen};
     use crate::telegram::base_url::BaseUrl;
 
     fn server() -> BaseUrl {
         BaseUrl::parse("http://127.0.0.1:8081").unwrap()
     }
 
-    fn saying(telegram: crate::doctor::facts::Telegram) -> Bot {
+    fn saying(telegram: crate::survey::evidence::facts::Telegram) -> Bot {
         Bot { telegram, ..bot("main", vec![seen(10)]) }
     }
 
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_is_said_once() {
         for (ahead, words) in [(3600, "1h behind"), (-7200, "2h ahead of")] {
-            let found = clock_skew(&crate::doctor::testing::facts(vec![
+            let found = clock_skew(&crate::survey::evidence::testing::facts(vec![
                 saying(answered("", ahead)),
                 saying(answered("", ahead)),
             ]));

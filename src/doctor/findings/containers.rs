@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::facts::{Bot, Facts, Seen};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::Manager;
+use crate::survey::evidence::facts::{Bot, Facts, Seen};
 
 /// The bot runs in more than one container.
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
@@ -58,8 +58,9 @@ fn side_by_side(code: Code, summary: String, bot: &Bot, shown: &[&Seen], facts: 
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, container, from, say, seen};
+    use super::super::testing::say;
     use super::*;
+    use crate::survey::evidence::testing::{bot, container, from, seen};
 
     fn inside(pid: i32, id: &str) -> Seen {
         from(pid, container(id))

@@ -1,10 +1,10 @@
 //! More than one instance, and what only looks like it.
 
-use super::super::facts::{Bot, Facts, Seen};
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use crate::base::finding_code::Code;
 use crate::process::origin::Origin;
+use crate::survey::evidence::facts::{Bot, Facts, Seen};
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
@@ -67,13 +67,14 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{
-        bot, facts, fresh_conflicts, from, held_by, identity, pm2, polling, say, seen, unit,
-    };
+    use super::super::testing::say;
     use super::*;
     use crate::platform::identity::RunState;
     use crate::process::matching::{Confidence, Doubt};
     use crate::survey::connections::Polling;
+    use crate::survey::evidence::testing::{
+        bot, facts, fresh_conflicts, from, held_by, identity, pm2, polling, seen, unit,
+    };
 
     #[test]
     fn two_instances_are_duplicates_and_one_is_not() {

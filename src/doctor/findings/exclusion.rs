@@ -1,6 +1,5 @@
 //! Instances that nothing excludes, and locks that exclude nobody.
 
-use super::super::facts::{Bot, Facts, Lock, Seen};
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
@@ -9,6 +8,7 @@ use crate::lock::covered::Covered;
 use crate::lock::state::State;
 use crate::platform::advice;
 use crate::platform::locks::TABLE;
+use crate::survey::evidence::facts::{Bot, Facts, Lock, Seen};
 
 /// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
@@ -177,9 +177,10 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, held_by, identity, lock, named, say, seen, sharer};
+    use super::super::testing::say;
     use super::*;
     use crate::lock::state::Obstacle;
+    use crate::survey::evidence::testing::{bot, held_by, identity, lock, named, seen, sharer};
 
     fn with_lock(mut bot: Bot, lock: Lock) -> Bot {
         bot.locks.push(lock);

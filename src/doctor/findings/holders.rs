@@ -1,11 +1,11 @@
 //! Locks that the wrong one holds: a deleted file, a helper that inherited it, a process that is gone.
 
-use super::super::facts::{Bot, Facts, Lock, Sharer};
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::platform::advice;
+use crate::survey::evidence::facts::{Bot, Facts, Lock, Sharer};
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
@@ -99,9 +99,10 @@ pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, held_by, identity, lock, say, seen, sharer};
+    use super::super::testing::say;
     use super::*;
     use crate::lock::state::Stale;
+    use crate::survey::evidence::testing::{bot, held_by, identity, lock, seen, sharer};
 
     fn with_lock(lock: Lock) -> Bot {
         Bot { locks: vec![lock], ..bot("main", vec![seen(10)]) }

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::super::facts::{Bot, FRESH};
 use crate::base::duration::show;
 use crate::base::text::plural;
 use crate::logs::rhythm::Shape;
+use crate::survey::evidence::facts::{Bot, FRESH};
 
 /// The command that shows what a bot's logs say.
 pub fn see_logs(bot: &Bot) -> Option<String> {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::super::facts::{Bot, Facts, Seen};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::{Manager, Origin};
+use crate::survey::evidence::facts::{Bot, Facts, Seen};
 
 /// A surplus instance that its manager would start again: killing it is in vain.
 pub fn respawner(facts: &Facts) -> Vec<Finding> {
@@ -126,9 +126,10 @@ fn service(origin: &Origin) -> Option<Service> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{bot, from, held_by, pm2, say, seen, supervisord, unit};
+    use super::super::testing::say;
     use super::*;
     use crate::process::origin::Script;
+    use crate::survey::evidence::testing::{bot, from, held_by, pm2, seen, supervisord, unit};
 
     #[test]
     fn a_surplus_instance_that_would_come_back() {

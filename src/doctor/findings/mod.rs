@@ -11,10 +11,12 @@ mod network;
 mod places;
 mod pollers;
 mod starts;
+#[cfg(test)]
+mod testing;
 mod tokens;
 
-use super::facts::Facts;
 use super::finding::Finding;
+use crate::survey::evidence::facts::Facts;
 
 /// A finding's function.
 type Find = fn(&Facts) -> Vec<Finding>;
@@ -72,9 +74,9 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level;
-    use super::super::testing::{bot, facts, held_by, identity, seen};
     use super::*;
     use crate::base::finding_code::Code;
+    use crate::survey::evidence::testing::{bot, facts, held_by, identity, seen};
 
     #[test]
     fn nothing_is_found_where_one_instance_holds_its_lock() {

@@ -1,6 +1,5 @@
 //! Trouble on the way to Telegram that is no conflict: each step of the way is a finding of its own.
 
-use super::super::facts::{Bot, FRESH, Facts, Seen};
 use super::super::finding::{Finding, Level};
 use super::logged::see_logs;
 use crate::base::duration::show;
@@ -9,6 +8,7 @@ use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::http::client::{self, Step};
 use crate::survey::connections::Polling;
+use crate::survey::evidence::facts::{Bot, FRESH, Facts, Seen};
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::Error;
 
@@ -155,11 +155,12 @@ fn unsteady(bot: &Bot) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::Telegram;
-    use super::super::super::testing::{answered, bot, facts, logs, polling, say, seen};
     use super::super::Find;
+    use super::super::testing::say;
     use super::*;
     use crate::logs::tally::Counts;
+    use crate::survey::evidence::facts::Telegram;
+    use crate::survey::evidence::testing::{answered, bot, facts, logs, polling, seen};
 
     const ALL: [(Code, Find); 5] = [
         (Code::Dns, dns),

@@ -1,10 +1,10 @@
 //! Places where a lock does not do its work.
 
-use super::super::facts::Facts;
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::state::State;
+use crate::survey::evidence::facts::Facts;
 
 /// An instance sees another folder at the lock's path.
 pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
@@ -89,9 +89,10 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::{Bot, Cleaner, Elsewhere, Lock, Seen};
-    use super::super::super::testing::{bot, from, lock, say, seen, unit};
+    use super::super::testing::say;
     use super::*;
+    use crate::survey::evidence::facts::{Bot, Cleaner, Elsewhere, Lock, Seen};
+    use crate::survey::evidence::testing::{bot, from, lock, seen, unit};
 
     fn with_lock(instances: Vec<Seen>, lock: Lock) -> Bot {
         Bot { locks: vec![lock], ..bot("main", instances) }

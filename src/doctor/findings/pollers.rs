@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::facts::{Bot, FRESH, Facts, SETTLES, Seen};
 use super::super::finding::{Finding, Level};
 use super::logged::{conflicts, see_logs};
 use crate::base::duration::show;
@@ -12,6 +11,7 @@ use crate::base::text::plural;
 use crate::platform::advice;
 use crate::platform::identity::RunState;
 use crate::survey::connections::Polling;
+use crate::survey::evidence::facts::{Bot, FRESH, Facts, SETTLES, Seen};
 use crate::telegram::base_url::BaseUrl;
 
 /// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.

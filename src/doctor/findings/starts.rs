@@ -3,13 +3,13 @@
 use std::path::{Component, Path};
 use std::time::Duration;
 
-use super::super::facts::{Bot, Facts, Seen, Start, Starter};
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::logs::rhythm::Shape;
 use crate::process::origin::{Manager, Origin};
+use crate::survey::evidence::facts::{Bot, Facts, Seen, Start, Starter};
 
 /// An instance that ends within this time of its start has not run well.
 const SHORT: Duration = Duration::from_mins(1);
@@ -190,11 +190,12 @@ fn level_of(bot: &Bot) -> Level {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::{Logs, Trace};
-    use super::super::super::testing::{bot, fresh_conflicts, from, identity, named, say, seen};
+    use super::super::testing::say;
     use super::*;
     use crate::logs::rhythm::Pattern;
     use crate::process::program::Program;
+    use crate::survey::evidence::facts::{Logs, Trace};
+    use crate::survey::evidence::testing::{bot, fresh_conflicts, from, identity, named, seen};
 
     fn release(pid: i32, path: &str) -> Seen {
         let mut one = seen(pid);

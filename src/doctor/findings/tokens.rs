@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::facts::{Bot, Facts, Seen, Sibling, TokenSeen};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::survey::connections::Polling;
+use crate::survey::evidence::facts::{Bot, Facts, Seen, Sibling, TokenSeen};
 use crate::telegram::errors::Error;
 
 /// What stands in the token's place is none, or Telegram does not know it.
@@ -160,10 +160,11 @@ fn shared(facts: &Facts, token: &str, users: &[User], entries: &[&Sibling]) -> O
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::Bearer;
-    use super::super::super::testing::{self, bot, facts, failed, identity, polling, say, seen, with_token};
+    use super::super::testing::say;
     use super::*;
     use crate::survey::connections::{Blind, Evidence};
+    use crate::survey::evidence::facts::Bearer;
+    use crate::survey::evidence::testing::{self, bot, facts, failed, identity, polling, seen, with_token};
     use crate::telegram::base_url::BaseUrl;
 
     fn rejected() -> Error {

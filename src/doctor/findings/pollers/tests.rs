@@ -1,9 +1,10 @@
-use super::super::super::facts::{Bearer, Logs, Takeover, TokenSeen};
-use super::super::super::testing::{
-    bot, connected, facts, fresh_conflicts, identity, moment, polling, say, seen, with_token,
-};
+use super::super::testing::say;
 use super::*;
 use crate::survey::connections::{Blind, Evidence};
+use crate::survey::evidence::facts::{Bearer, Logs, Takeover, TokenSeen};
+use crate::survey::evidence::testing::{
+    bot, connected, facts, fresh_conflicts, identity, moment, polling, seen, with_token,
+};
 
 /// A bot with one instance and so many fresh conflicts, the last one `ago` seconds ago.
 fn fought(count: u64, ago: i64) -> Bot {

@@ -1,9 +1,9 @@
-//! Facts written by hand, for the findings' tests.
+//! Facts written by hand, for tests.
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::connections::{Blind, Connection, Evidence, Polling};
 use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
-use super::finding::{Finding, Level};
 use crate::lock::owner::FoundRecord;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;
@@ -11,7 +11,6 @@ use crate::platform::identity::{Identity, RunState};
 use crate::process::instance::{InFile, Instance};
 use crate::process::matching::Confidence;
 use crate::process::origin::{Container, Engine, Manager, Origin, Place, Respawns, Scope, SupervisorProcess};
-use crate::survey::connections::{Blind, Connection, Evidence, Polling};
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 
@@ -194,11 +193,4 @@ pub fn logs(fresh: Counts) -> Logs {
 /// A log with so many conflicts in the last minutes.
 pub fn fresh_conflicts(count: u64) -> Logs {
     Logs { day: count, recent: count, ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() }) }
-}
-
-/// What one finding says about one bot: level, PIDs, command.
-pub fn say(finding: fn(&Facts) -> Vec<Finding>, bot: Bot) -> Vec<(Level, Vec<i32>, Option<String>)> {
-    let found = finding(&facts(vec![bot]));
-    assert!(found.iter().all(|one| !one.evidence.is_empty() && !one.summary.is_empty()), "{found:?}");
-    found.into_iter().map(|one| (one.level, one.pids, one.command)).collect()
 }

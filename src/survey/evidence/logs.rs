@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
+use super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
 use crate::journal::{Event, What};
 use crate::logs::Source;
 use crate::logs::input::Input;
@@ -109,8 +109,8 @@ fn takeovers<'a>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{bot, moment, seen};
     use super::*;
-    use crate::doctor::testing::{bot, moment, seen};
 
     /// What is made of conflicts so many seconds before everything is looked at, and of what the journal knows.
     fn looked(ago: &[i64], bot: &Bot, events: &[Event]) -> Logs {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::glob::Glob;
 
-use super::super::facts::Cleaner;
+use super::facts::Cleaner;
 
 /// Where systemd-tmpfiles is configured, the strongest first.
 const FOLDERS: [&str; 4] = ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"];

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::super::facts::{Starter, Trace};
+use super::facts::{Starter, Trace};
 use crate::process::argv::{self, Invocation, Reading, Target};
 use crate::process::details::command_line;
 use crate::process::details::variable;

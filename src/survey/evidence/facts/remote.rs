@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::super::connections::Evidence;
 use crate::logs::rhythm::Pattern;
 use crate::logs::tally::Counts;
 use crate::platform::identity::Identity;
-use crate::survey::connections::Evidence;
 use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
-use super::super::facts::{Named, Seen, Start};
+use super::facts::{Named, Seen, Start};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
 use crate::platform::table;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::facts::Elsewhere;
+use super::facts::Elsewhere;
 use crate::platform::filesystem::FileId;
 use crate::platform::proc::Handle;
 

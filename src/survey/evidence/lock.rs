@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::super::facts::{Lock, Named, Seen, Sharer};
+use super::facts::{Lock, Named, Seen, Sharer};
 use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;

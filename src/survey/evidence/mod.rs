@@ -1,20 +1,24 @@
-//! Looking closer at what a survey has found: the only part of doctor that looks at the machine. It changes nothing.
+//! Looking closer at what a survey has found, for a diagnosis. It changes nothing, and sends nothing.
 
+pub mod facts;
 mod lock;
 mod logs;
 mod starts;
-mod telegram;
+#[cfg(test)]
+pub mod testing;
 mod tmpfiles;
 mod traces;
 mod view;
 
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Bearer, Bot, Facts, Lock, Seen, TokenSeen, Trace};
+use self::facts::{Bearer, Bot, Facts, Lock, Seen, TokenSeen, Trace};
+use super::connections::{self, Blind, Evidence, Polling, Servers, Subject};
+use super::journal::Traces;
+use super::{FoundBot, Survey, bearers, locks};
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
 use crate::http::proxy;
@@ -28,16 +32,10 @@ use crate::process::instance::{InFile, Instance};
 use crate::process::keep::is_around_us;
 use crate::process::program::Program;
 use crate::settings::{Context, typed};
-use crate::survey::bearers;
-use crate::survey::connections::{self, Blind, Evidence, Polling, Servers, Subject};
-use crate::survey::journal::Traces;
-use crate::survey::{FoundBot, Survey, locks};
-
-pub use telegram::Way;
 
 /// What is known of a bot that was asked for, besides what runs of it.
 #[derive(Debug)]
-pub struct Target<'a> {
+pub struct Target {
     /// What means it behind a subcommand.
     pub select: Option<String>,
     /// The flag that names its lock.
@@ -45,12 +43,12 @@ pub struct Target<'a> {
     /// Whether its lock may lie on a network file system.
     pub network_allowed: bool,
     /// What lies beyond this machine.
-    pub remote: Remote<'a>,
+    pub remote: Remote,
 }
 
 /// A bot's token and its server.
 #[derive(Debug, Default)]
-pub struct Remote<'a> {
+pub struct Remote {
     /// Its token.
     pub token: Option<TokenSeen>,
     /// Why what stands in its token's place is none.
@@ -59,8 +57,6 @@ pub struct Remote<'a> {
     pub server: Option<String>,
     /// What counts as Telegram among its connections.
     pub servers: Servers,
-    /// How to ask Telegram.
-    pub way: Way<'a>,
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
 }
@@ -79,38 +75,31 @@ pub struct Closer<'a> {
 }
 
 impl Closer<'_> {
-    /// Looks at the bots that were asked for, in their order. Telegram is asked meanwhile.
+    /// Looks at the bots that were asked for, in their order.
     ///
     /// # Errors
     /// `/proc` cannot be read.
-    pub fn look_at(&mut self, survey: &Survey, targets: &[Target<'_>]) -> io::Result<Facts> {
-        thread::scope(|scope| {
-            let asked: Vec<_> = targets.iter().map(|target| target.remote.way.ask_meanwhile(scope)).collect();
-            let mut facts = facts_of(survey);
-            let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
-            let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
-            for (found, own) in survey.bots.iter().zip(&traces) {
-                let target = &targets[found.asked];
-                let mut bot = self.bot(found, own, &traces, target.network_allowed);
-                bot.select.clone_from(&target.select);
-                bot.lock_flag.clone_from(&target.lock_flag);
-                if is_several(found) {
-                    bot.select = found.bot.program.as_ref().and_then(typed::program).or(bot.select);
-                }
-                give_remote(&mut bot, &target.remote);
-                facts.bots.push(bot);
+    pub fn look_at(&mut self, survey: &Survey, targets: &[Target]) -> io::Result<Facts> {
+        let mut facts = facts_of(survey);
+        let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+        let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
+        for (found, own) in survey.bots.iter().zip(&traces) {
+            let target = &targets[found.asked];
+            let mut bot = self.bot(found, own, &traces, target.network_allowed);
+            bot.select.clone_from(&target.select);
+            bot.lock_flag.clone_from(&target.lock_flag);
+            if is_several(found) {
+                bot.select = found.bot.program.as_ref().and_then(typed::program).or(bot.select);
             }
-            let servers: Vec<Servers> =
-                survey.bots.iter().map(|bot| targets[bot.asked].remote.servers.clone()).collect();
-            self.look_beyond(&mut facts, &servers)?;
-            for (at, asked) in asked.into_iter().enumerate() {
-                let telegram = asked();
-                if let Some(first) = survey.bots.iter().position(|bot| bot.asked == at) {
-                    facts.bots[first].telegram = telegram;
-                }
-            }
-            Ok(facts)
-        })
+            // Of several that were asked for by one name, the first one has its token.
+            let is_first = facts.bots.iter().all(|before| before.target != Some(found.asked));
+            bot.target = is_first.then_some(found.asked);
+            give_remote(&mut bot, &target.remote);
+            facts.bots.push(bot);
+        }
+        let servers: Vec<Servers> = survey.bots.iter().map(|bot| targets[bot.asked].remote.servers.clone()).collect();
+        self.look_beyond(&mut facts, &servers)?;
+        Ok(facts)
     }
 
     /// Looks at whatever was found where nothing was named; `ambient` is the token that is at hand although nothing is
@@ -118,28 +107,21 @@ impl Closer<'_> {
     ///
     /// # Errors
     /// `/proc` cannot be read.
-    pub fn look_around(&mut self, survey: &Survey, ambient: &Target<'_>) -> io::Result<Facts> {
-        thread::scope(|scope| {
-            let asked = ambient.remote.way.ask_meanwhile(scope);
-            let mut facts = facts_of(survey);
-            let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
-            for (found, own) in survey.bots.iter().zip(&traces) {
-                let mut bot = self.bot(found, own, &traces, false);
-                bot.select = found.bot.program.as_ref().and_then(typed::program);
-                bot.is_guess = true;
-                facts.bots.push(bot);
-            }
-            let alone = self.locks_alone(&facts);
-            let owner = owner_of(ambient, &mut facts.bots);
-            facts.bots.extend(alone);
-            let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
-            self.look_beyond(&mut facts, &servers)?;
-            let telegram = asked();
-            if let Some(at) = owner {
-                facts.bots[at].telegram = telegram;
-            }
-            Ok(facts)
-        })
+    pub fn look_around(&mut self, survey: &Survey, ambient: &Target) -> io::Result<Facts> {
+        let mut facts = facts_of(survey);
+        let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+        for (found, own) in survey.bots.iter().zip(&traces) {
+            let mut bot = self.bot(found, own, &traces, false);
+            bot.select = found.bot.program.as_ref().and_then(typed::program);
+            bot.is_guess = true;
+            facts.bots.push(bot);
+        }
+        let alone = self.locks_alone(&facts);
+        give_ambient(ambient, &mut facts.bots);
+        facts.bots.extend(alone);
+        let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
+        self.look_beyond(&mut facts, &servers)?;
+        Ok(facts)
     }
 
     fn bot(&mut self, found: &FoundBot, own: &Traces, all: &[Traces], network_allowed: bool) -> Bot {
@@ -159,7 +141,7 @@ impl Closer<'_> {
         bot.skip_env = skip_env;
         let locks = [&found.locks.own].into_iter().chain(&found.locks.others);
         bot.locks = locks.map(|facts| lock::look(facts.clone(), bot.all(), network_allowed)).collect();
-        let inputs = crate::survey::logs::of_bot(found).inputs;
+        let inputs = super::logs::of_bot(found).inputs;
         bot.logs = logs::look(inputs, &bot, self.events, &|event| own.include(event, all), Timestamp::now());
         if let Some(program) = &found.bot.program {
             self.watch(&mut bot, program);
@@ -247,24 +229,24 @@ fn facts_of(survey: &Survey) -> Facts {
     }
 }
 
-fn give_remote(bot: &mut Bot, remote: &Remote<'_>) {
+fn give_remote(bot: &mut Bot, remote: &Remote) {
     bot.token = remote.token.clone().or(bot.token.take());
     bot.token_fault.clone_from(&remote.token_fault);
     bot.server.clone_from(&remote.server);
     bot.api_flags.clone_from(&remote.api_flags);
 }
 
-/// The bot whose token is at hand; one that does not run is put there.
-fn owner_of(ambient: &Target<'_>, bots: &mut Vec<Bot>) -> Option<usize> {
-    let token = ambient.remote.token.as_ref()?;
+/// Finds the bot whose token is at hand; one that does not run is put there.
+fn give_ambient(ambient: &Target, bots: &mut Vec<Bot>) {
+    let Some(token) = &ambient.remote.token else { return };
     let is_theirs = |bot: &Bot| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint);
     let at = bots.iter().position(is_theirs).unwrap_or_else(|| {
         let name = format!("bot {}", token.bot_id);
         bots.push(Bot { id: name.clone(), name, select: ambient.select.clone(), ..Bot::default() });
         bots.len() - 1
     });
+    bots[at].target = Some(0);
     give_remote(&mut bots[at], &ambient.remote);
-    Some(at)
 }
 
 fn token_of(instance: &Instance) -> Option<TokenSeen> {

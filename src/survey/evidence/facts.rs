@@ -1,4 +1,4 @@
-//! What a diagnosis is made from: a plain value, gathered once ([`super::gather`]), or written by hand in tests.
+//! What a diagnosis is made from: a plain value, gathered once ([`super::Closer`]), or written by hand in tests.
 
 mod remote;
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::connections::{Evidence, Polling};
 use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
 use crate::lock::covered::Covered;
@@ -15,7 +16,6 @@ use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::process::origin::{Manager, Origin};
-use crate::survey::connections::{Evidence, Polling};
 
 pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
 
@@ -79,7 +79,9 @@ pub struct Bot {
     pub token_fault: Option<String>,
     /// Its self-hosted Bot API server; `None`: Telegram's own.
     pub server: Option<String>,
-    /// What Telegram says.
+    /// Which of those that were asked for has the token that Telegram is to be asked by.
+    pub target: Option<usize>,
+    /// What Telegram says; nobody has asked it before the command does.
     pub telegram: Telegram,
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,

@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::thread::{Builder, Scope};
 
-use super::super::facts::{Answer, Telegram};
+use crate::survey::evidence::facts::{Answer, Telegram};
 use crate::telegram::api::Client;
 use crate::telegram::errors::Error;
 
