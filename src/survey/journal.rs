@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::FoundBot;
+use super::bots::FoundBot;
 use crate::base::secret::mask;
 use crate::journal::{Contents, Event, What};
 use crate::lock::layouts;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::FoundBot;
+use super::bots::FoundBot;
 use super::find::is_strangers;
 use crate::logs::input::{self, Input};
 use crate::logs::tally::{By, Limits, Summary};

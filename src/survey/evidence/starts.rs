@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use memchr::memmem;
 
+use super::super::find::{self, Search};
 use super::facts::{Named, Seen, Start};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
@@ -21,8 +22,6 @@ use crate::process::details::command_line;
 use crate::process::origin::Starter;
 use crate::process::program::Program;
 use crate::settings::Caller;
-use crate::survey;
-use crate::survey::find::Search;
 
 /// An instance younger than this may be one of many short lives.
 const YOUNG: Duration = Duration::from_secs(15);
@@ -97,7 +96,7 @@ fn is_proved(starts: &[Start]) -> bool {
 /// The instances' roots: of processes that run the program, those whose parent does not.
 fn running(program: &Program, below: &[i32], caller: Caller) -> Vec<Identity> {
     if below.is_empty() {
-        let found = survey::find::quickly(&Search::new(program, caller)).unwrap_or_default();
+        let found = find::quickly(&Search::new(program, caller)).unwrap_or_default();
         return found.instances.iter().map(|instance| instance.root).collect();
     }
     let all = descendants_running(below, program);
