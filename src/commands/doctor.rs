@@ -23,8 +23,8 @@ use crate::platform::advice;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::Surveyor;
-use crate::survey::evidence::facts::{Bot as BotFacts, Facts, Seen, Telegram};
-use crate::survey::evidence::{Closer, Target};
+use crate::survey::evidence::facts::{BotFacts, Facts, Seen, Telegram};
+use crate::survey::evidence::{AskedBot, Closer};
 
 /// `doctor --explain CODE`.
 pub fn explain(code: Code) -> DoctorOutcome {
@@ -55,7 +55,7 @@ pub fn run(
     let journal = Journal::at(settings.journal()).read().events;
     let mut on_watch = |bot: &str, span| events.notice(&Notice::Watching { bot: bot.to_owned(), span });
     let mut closer = Closer { context: settings.context(), events: &journal, on_watch: &mut on_watch };
-    let (targets, ways): (Vec<Target>, Vec<Way<'_>>) = if guessed {
+    let (targets, ways): (Vec<AskedBot>, Vec<Way<'_>>) = if guessed {
         let (ambient, way) = remote::ambient(&bots[0], args, settings, &mut unseen)?;
         (vec![ambient], vec![way])
     } else {
@@ -87,9 +87,9 @@ fn target<'a>(
     global: &cli::Global,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<(Target, Way<'a>), Error> {
+) -> Result<(AskedBot, Way<'a>), Error> {
     let (remote, way) = remote::of_bot(bot, args, settings, unseen)?;
-    let target = Target {
+    let target = AskedBot {
         select: select(bot, args, global),
         lock_flag: args.selection.lock.as_deref().map(|lock| format!("-l {}", remote::quote(lock))),
         network_allowed: args.selection.allow_network_fs,

@@ -12,7 +12,7 @@ use std::thread;
 
 use memchr::{memchr, memrchr};
 
-use super::scan::{Gap, LONGEST, Marks, Scanner};
+use super::scan::{Gap, LONGEST, LineMarks, Scanner};
 use crate::platform::filesystem;
 
 /// What a thread reads at once.
@@ -43,7 +43,7 @@ pub fn file(
     file: &File,
     span: Span,
     new_scanner: &(dyn Fn() -> Scanner + Sync),
-    consume: &mut dyn FnMut(&Marks, u64),
+    consume: &mut dyn FnMut(&LineMarks, u64),
 ) -> io::Result<()> {
     let blocks = (span.end - span.start).div_ceil(BLOCK as u64);
     let reader = |number: u64| Block { file, span, start: span.start + number * BLOCK as u64 };
@@ -99,7 +99,7 @@ struct Cursor {
     next: u64,
     /// The next block to consume.
     consumed: u64,
-    ready: BTreeMap<u64, io::Result<Marks>>,
+    ready: BTreeMap<u64, io::Result<LineMarks>>,
     /// How many marks those have.
     marks: usize,
     stopped: bool,
@@ -118,7 +118,7 @@ impl Cursor {
 
 /// What the caller's thread does next.
 enum Turn {
-    Consume(u64, io::Result<Marks>),
+    Consume(u64, io::Result<LineMarks>),
     Scan(u64),
     End,
 }
@@ -136,7 +136,7 @@ impl Queue {
         (!state.stopped && state.next < self.blocks).then(|| state.take())
     }
 
-    fn put(&self, number: u64, marks: io::Result<Marks>) {
+    fn put(&self, number: u64, marks: io::Result<LineMarks>) {
         let mut state = self.lock();
         state.marks += marks.as_ref().map_or(0, |marks| marks.marks.len());
         state.ready.insert(number, marks);
@@ -185,7 +185,7 @@ impl Block<'_> {
     }
 
     /// The marks of the lines that begin in this block.
-    fn scan(&self, scanner: &mut Scanner, buffer: &mut Vec<u8>) -> io::Result<Marks> {
+    fn scan(&self, scanner: &mut Scanner, buffer: &mut Vec<u8>) -> io::Result<LineMarks> {
         // The byte before tells whether a line begins with the block.
         let from = self.start - u64::from(self.start > self.span.start);
         let inside = as_len(self.end() - from);
@@ -197,7 +197,7 @@ impl Block<'_> {
             None => filled,
         };
         if begin >= inside.min(filled) {
-            return Ok(Marks { rest: Some(Gap::NONE), ..Marks::default() });
+            return Ok(LineMarks { rest: Some(Gap::NONE), ..LineMarks::default() });
         }
         // The last line begins before `inside`, and ends with the first newline from there on.
         let mut end = line_end(&buffer[..filled], inside);
@@ -220,7 +220,7 @@ impl Block<'_> {
         let long = self.long_line(scanner, &buffer[last..filled], from + filled as u64)?;
         let long = scanner.finish(&long, above);
         marks.lines += long.lines;
-        marks.marks.extend(long.marks.into_iter().map(|mark| super::scan::Mark { line: marks.lines, ..mark }));
+        marks.marks.extend(long.marks.into_iter().map(|mark| super::scan::LineMark { line: marks.lines, ..mark }));
         marks.rest = long.rest;
         Ok(marks)
     }
@@ -282,7 +282,11 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 ///
 /// # Errors
 /// Those of the stream.
-pub fn stream(reader: &mut dyn Read, scanner: &mut Scanner, consume: &mut dyn FnMut(&Marks, u64)) -> io::Result<()> {
+pub fn stream(
+    reader: &mut dyn Read,
+    scanner: &mut Scanner,
+    consume: &mut dyn FnMut(&LineMarks, u64),
+) -> io::Result<()> {
     let mut buffer = vec![0; BLOCK + LONGEST];
     let mut carried = 0;
     let mut total = 0;
@@ -324,7 +328,7 @@ fn long_line_of(
     (start, filled): (usize, usize),
     above: Gap,
     total: &mut u64,
-) -> (Marks, (usize, End)) {
+) -> (LineMarks, (usize, End)) {
     let mut line = scanner.long_line(&buffer[start..filled]);
     scanner.piece(&mut line, &buffer[start..filled]);
     loop {

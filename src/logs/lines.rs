@@ -27,7 +27,7 @@ pub const STAMP_END: u8 = 0x1f;
 
 /// A logging level, in the order of severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum Severity {
     /// DEBUG, INFO and everything else below a warning.
     Info,
     /// WARNING.
@@ -38,7 +38,7 @@ pub enum Level {
 
 /// What a line looks like within its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum LineForm {
     /// A logger's line: it has a time or a level of its own.
     Head,
     /// Begins in the first column, without a time or a level.
@@ -53,13 +53,13 @@ pub enum Shape {
 
 /// A line taken apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Line<'a> {
+pub struct LogLine<'a> {
     /// When, as far as this line says.
     pub time: Time,
     /// At which level, if it says so.
-    pub level: Option<Level>,
+    pub level: Option<Severity>,
     /// What it looks like.
-    pub shape: Shape,
+    pub shape: LineForm,
     /// Its words, without what a collector put before them.
     pub text: &'a [u8],
     /// The same without the line's own time: what is the same in every line that says the same.
@@ -67,7 +67,7 @@ pub struct Line<'a> {
 }
 
 /// Takes a line apart; it may end in a newline.
-pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
+pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> LogLine<'a> {
     let mut outer = Outer { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
     // Docker's JSON around a syslog line is the deepest nesting that was seen.
     for _ in 0..3 {
@@ -96,18 +96,18 @@ pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> Line<'a> {
         _ => None,
     };
     let shape = if is_dated || (first.is_some() && !is_indented) {
-        Shape::Head
+        LineForm::Head
     } else if is_indented || is_closer(text) {
-        Shape::Inner
+        LineForm::Inner
     } else {
         shape_of_plain(&text[start.min(text.len())..])
     };
     let words = if is_dated { &text[behind.min(text.len())..] } else { text };
-    Line { time, level, shape, text, words }
+    LogLine { time, level, shape, text, words }
 }
 
 /// The line's own time: at `start`, or behind the level that stands there.
-fn inner_time(text: &[u8], start: usize, first: Option<(Level, usize)>, clock: &mut Clock) -> (Time, usize) {
+fn inner_time(text: &[u8], start: usize, first: Option<(Severity, usize)>, clock: &mut Clock) -> (Time, usize) {
     if text.first() == Some(&b'{') {
         return (json_time(text, clock), 0);
     }
@@ -229,33 +229,33 @@ fn is_closer(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b'}' | b')' | b']' | b'^' | b'~' | b',' | b';' | b'"' | b'\''))
 }
 
-fn shape_of_plain(text: &[u8]) -> Shape {
+fn shape_of_plain(text: &[u8]) -> LineForm {
     const CHAINS: [&[u8]; 2] = [b"During handling of the above exception", b"The above exception was the direct cause"];
     if text.starts_with(b"Traceback (most recent call last)") {
-        Shape::Traceback
+        LineForm::Traceback
     } else if CHAINS.iter().any(|chain| text.starts_with(chain)) {
-        Shape::Chain
+        LineForm::Chain
     } else {
-        Shape::Plain
+        LineForm::Plain
     }
 }
 
-const WORDS: [(&[u8], Level); 11] = [
-    (b"CRITICAL", Level::Error),
-    (b"WARNING", Level::Warning),
-    (b"NOTICE", Level::Info),
-    (b"ERROR", Level::Error),
-    (b"FATAL", Level::Error),
-    (b"DEBUG", Level::Info),
-    (b"TRACE", Level::Info),
-    (b"WARN", Level::Warning),
-    (b"INFO", Level::Info),
-    (b"SEVERE", Level::Error),
-    (b"ALERT", Level::Error),
+const WORDS: [(&[u8], Severity); 11] = [
+    (b"CRITICAL", Severity::Error),
+    (b"WARNING", Severity::Warning),
+    (b"NOTICE", Severity::Info),
+    (b"ERROR", Severity::Error),
+    (b"FATAL", Severity::Error),
+    (b"DEBUG", Severity::Info),
+    (b"TRACE", Severity::Info),
+    (b"WARN", Severity::Warning),
+    (b"INFO", Severity::Info),
+    (b"SEVERE", Severity::Error),
+    (b"ALERT", Severity::Error),
 ];
 
 /// A level at the very start: `ERROR`, or `error:` and `error]` as Node's loggers write it. With its length.
-fn level_word(text: &[u8]) -> Option<(Level, usize)> {
+fn level_word(text: &[u8]) -> Option<(Severity, usize)> {
     let first = text.first()?;
     if !first.is_ascii_alphabetic() {
         return None;
@@ -275,7 +275,7 @@ fn level_word(text: &[u8]) -> Option<(Level, usize)> {
 }
 
 /// The first level among the words behind the time.
-fn level_within(text: &[u8]) -> Option<Level> {
+fn level_within(text: &[u8]) -> Option<Severity> {
     let text = &text[..text.len().min(LEVEL_WITHIN)];
     let begins = text.iter().position(u8::is_ascii_alphabetic)?;
     // Lower case counts only as the first word: `2026-… error: …`.
@@ -308,7 +308,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-fn named_level(text: &[u8]) -> Option<Level> {
+fn named_level(text: &[u8]) -> Option<Severity> {
     let text = text.strip_prefix(b"\"").unwrap_or(text);
     WORDS.iter().find_map(|(word, level)| {
         text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)).then_some(*level)
@@ -335,14 +335,14 @@ fn json_time(text: &[u8], clock: &mut Clock) -> Time {
         .unwrap_or(Time::UNKNOWN)
 }
 
-fn json_level(text: &[u8]) -> Option<Level> {
+fn json_level(text: &[u8]) -> Option<Severity> {
     const KEYS: [&str; 4] = ["level", "levelname", "severity", "lvl"];
     let value = KEYS.iter().find_map(|key| json_value(text, key))?;
     match value.first()? {
         // pino: 30 info, 40 warn, 50 error, 60 fatal.
-        b'5' | b'6' => Some(Level::Error),
-        b'4' => Some(Level::Warning),
-        b'1'..=b'3' => Some(Level::Info),
+        b'5' | b'6' => Some(Severity::Error),
+        b'4' => Some(Severity::Warning),
+        b'1'..=b'3' => Some(Severity::Info),
         _ => named_level(value),
     }
 }

@@ -28,7 +28,7 @@ use blocks::Span;
 use decompress::Packing;
 use input::{Input, Journal};
 use records::{Event, Records};
-use scan::{Marks, Scanner};
+use scan::{LineMarks, Scanner};
 use tally::{Limits, Summary, Tally};
 use time::Clock;
 
@@ -69,7 +69,7 @@ pub struct Findings {
 /// Reads all inputs. One that cannot be read keeps none of the others from being read. `progress` gets the bytes read so
 /// far now and then.
 pub fn read(inputs: &[Input], query: &Query, progress: &mut dyn FnMut(u64)) -> Findings {
-    let mut reading = Reading {
+    let mut reading = LogReading {
         query,
         clock: Clock::new(query.limits.zone.clone(), query.now),
         tally: Tally::new(query.limits.clone()),
@@ -91,7 +91,7 @@ pub fn read(inputs: &[Input], query: &Query, progress: &mut dyn FnMut(u64)) -> F
     Findings { summary: reading.tally.finish(), sources }
 }
 
-struct Reading<'a> {
+struct LogReading<'a> {
     query: &'a Query,
     clock: Clock,
     tally: Tally,
@@ -102,7 +102,7 @@ struct Reading<'a> {
     progress: &'a mut dyn FnMut(u64),
 }
 
-impl Reading<'_> {
+impl LogReading<'_> {
     /// Reads one input; `false` if it was read before.
     fn input(&mut self, input: &Input, bytes: &mut u64) -> io::Result<bool> {
         match input {
@@ -158,7 +158,7 @@ impl Reading<'_> {
         let mut records = Records::default();
         let mut latest = Latest { lines: self.query.last_lines, events: VecDeque::new() };
         let Self { tally, progress, before, .. } = self;
-        let result = blocks::stream(&mut *reader, &mut scanner, &mut |marks: &Marks, done| {
+        let result = blocks::stream(&mut *reader, &mut scanner, &mut |marks: &LineMarks, done| {
             records.push(marks, &mut |event| latest.take(event, tally));
             *bytes = done;
             progress(*before + done);

@@ -5,10 +5,10 @@
 //!   two records: the second is dropped if it is of the same kind and follows within two seconds.
 //! - A traceback below another one in one record is a second event only if no sentence chains the two.
 
-use super::lines::Shape;
-use super::scan::{Gap, Mark, Marks, Says};
+use super::lines::LineForm;
+use super::scan::{Gap, LineMark, LineMarks, Says};
 use super::time::Time;
-use super::words::{Client, Kind, Match};
+use super::words::{Client, Kind, WordMatch};
 
 /// An error and its traceback are logged within this time, in milliseconds.
 const AGAIN_WITHIN: i64 = 2000;
@@ -36,7 +36,7 @@ pub enum What {
 /// Puts the marks of one log together. Marks come in the order of their lines.
 #[derive(Debug)]
 pub struct Records {
-    current: Option<Record>,
+    current: Option<OpenRecord>,
     /// The record has no mark, but what follows may belong to it.
     time: Time,
     /// What stands below the last mark, from the pieces of the log since then.
@@ -47,9 +47,9 @@ pub struct Records {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Record {
+struct OpenRecord {
     time: Time,
-    found: Match,
+    found: WordMatch,
     line: u64,
     /// A logger's line began it.
     is_logged: bool,
@@ -67,7 +67,7 @@ impl Default for Records {
 
 impl Records {
     /// Takes the marks of the next piece; `emit` gets the events that are complete.
-    pub fn push(&mut self, marks: &Marks, emit: &mut impl FnMut(Event)) {
+    pub fn push(&mut self, marks: &LineMarks, emit: &mut impl FnMut(Event)) {
         for mark in &marks.marks {
             let gap = mark.gap.below(self.gap);
             self.gap = Gap::NONE;
@@ -90,7 +90,7 @@ impl Records {
         self.gap
     }
 
-    fn mark(&mut self, mark: &Mark, gap: Gap, emit: &mut impl FnMut(Event)) {
+    fn mark(&mut self, mark: &LineMark, gap: Gap, emit: &mut impl FnMut(Event)) {
         let time = mark.time.or(gap.time).or(self.time);
         let line = self.lines + mark.line;
         let Says::Error(found) = mark.says else {
@@ -99,15 +99,15 @@ impl Records {
             emit(Event { time, what: What::Start, line });
             return;
         };
-        let is_tail = gap.traceback && mark.shape == Shape::Plain;
+        let is_tail = gap.traceback && mark.shape == LineForm::Plain;
         self.time = time;
         if let Some(record) = self.current.as_mut().filter(|record| !begins_record(mark, gap, record)) {
             record.take(found, is_tail, line);
             return;
         }
         self.close(emit);
-        let is_logged = mark.shape == Shape::Head || (gap.head && is_tail);
-        self.current = Some(Record { time, found, line, is_logged, is_inline: !is_tail, is_closed: is_tail });
+        let is_logged = mark.shape == LineForm::Head || (gap.head && is_tail);
+        self.current = Some(OpenRecord { time, found, line, is_logged, is_inline: !is_tail, is_closed: is_tail });
     }
 
     fn close(&mut self, emit: &mut impl FnMut(Event)) {
@@ -134,29 +134,29 @@ impl Records {
     }
 }
 
-fn begins_record(mark: &Mark, gap: Gap, record: &Record) -> bool {
+fn begins_record(mark: &LineMark, gap: Gap, record: &OpenRecord) -> bool {
     match mark.shape {
-        Shape::Head => true,
+        LineForm::Head => true,
         _ if gap.head => true,
-        Shape::Plain if gap.traceback => record.is_closed && !gap.chained,
+        LineForm::Plain if gap.traceback => record.is_closed && !gap.chained,
         // Printed without a logger, line after line; or what a logger's call had to say in more than one line.
-        Shape::Plain => {
+        LineForm::Plain => {
             let kind = record.found.kind;
             let goes_on = kind == Kind::Other || (kind.is_conflict() && is_named(mark));
             !(record.is_logged && !record.is_closed && goes_on)
         }
-        Shape::Traceback | Shape::Chain | Shape::Inner => false,
+        LineForm::Traceback | LineForm::Chain | LineForm::Inner => false,
     }
 }
 
 /// Whether the line names a library's exception rather than the server's words alone.
-fn is_named(mark: &Mark) -> bool {
+fn is_named(mark: &LineMark) -> bool {
     matches!(mark.says, Says::Error(found) if found.client != Client::Unknown)
 }
 
-impl Record {
+impl OpenRecord {
     /// One more line of the same record.
-    fn take(&mut self, found: Match, is_tail: bool, line: u64) {
+    fn take(&mut self, found: WordMatch, is_tail: bool, line: u64) {
         self.line = line;
         self.is_closed |= is_tail;
         let (old, new) = (self.found.kind, found.kind);

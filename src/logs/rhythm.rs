@@ -70,7 +70,7 @@ pub struct Pattern {
 
 /// What a pattern is told by.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct RhythmFacts<'a> {
     /// 409s of the other-poller kind, dated or not.
     pub other_poller: u64,
     /// 409s because of a webhook.
@@ -86,12 +86,12 @@ pub struct Facts<'a> {
 }
 
 /// Recognises the pattern.
-pub fn recognise(facts: &Facts<'_>) -> Pattern {
+pub fn recognise(facts: &RhythmFacts<'_>) -> Pattern {
     let (shape, every, evidence) = shape_of(facts);
     Pattern { kind: shape, every: every.map(rounded), evidence, suggestion: suggestion(shape) }
 }
 
-fn shape_of(facts: &Facts<'_>) -> (Shape, Option<i64>, String) {
+fn shape_of(facts: &RhythmFacts<'_>) -> (Shape, Option<i64>, String) {
     if facts.other_poller == 0 && facts.webhook == 0 {
         return (Shape::None, None, "no conflict".into());
     }
@@ -107,8 +107,8 @@ fn shape_of(facts: &Facts<'_>) -> (Shape, Option<i64>, String) {
     if let Some(found) = bursts(facts) {
         return found;
     }
-    let steps = Steps::of(facts.conflicts);
-    let starts = Steps::of(facts.starts);
+    let steps = Pauses::of(facts.conflicts);
+    let starts = Pauses::of(facts.starts);
     let many_starts = starts.count >= 2 && starts.count * 2 >= steps.count;
     if many_starts || facts.client.dies_of_a_conflict() {
         let (steps, what) =
@@ -126,7 +126,7 @@ fn shape_of(facts: &Facts<'_>) -> (Shape, Option<i64>, String) {
     }
 }
 
-fn bursts(facts: &Facts<'_>) -> Option<(Shape, Option<i64>, String)> {
+fn bursts(facts: &RhythmFacts<'_>) -> Option<(Shape, Option<i64>, String)> {
     let bursts = facts.bursts;
     if bursts.len() < 2 || bursts.iter().any(|burst| burst.end - burst.start > DEPLOY) {
         return None;
@@ -143,14 +143,14 @@ fn bursts(facts: &Facts<'_>) -> Option<(Shape, Option<i64>, String)> {
 
 /// The steps between times, without the pauses between bursts.
 #[derive(Debug, Clone, Copy)]
-struct Steps {
+struct Pauses {
     count: usize,
     lower: i64,
     median: i64,
     upper: i64,
 }
 
-impl Steps {
+impl Pauses {
     fn of(times: &[i64]) -> Self {
         let mut steps: Vec<i64> =
             times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| (1000..=APART).contains(step)).collect();
@@ -228,7 +228,7 @@ mod tests {
     fn pattern(conflicts: &[i64], starts: &[i64], client: Client) -> Pattern {
         let bursts = bursts_of(conflicts);
         let other_poller = conflicts.len() as u64;
-        recognise(&Facts { other_poller, webhook: 0, bursts: &bursts, conflicts, starts, client })
+        recognise(&RhythmFacts { other_poller, webhook: 0, bursts: &bursts, conflicts, starts, client })
     }
 
     /// `count` times from `start` on, every `step` seconds, off by up to `jitter` milliseconds.
@@ -285,10 +285,16 @@ mod tests {
     fn too_little_tells_nothing() {
         assert_eq!(pattern(&[], &[], Client::Unknown).kind, Shape::None);
         assert_eq!(pattern(&[0, 5000], &[], Client::Unknown).kind, Shape::Isolated);
-        let facts =
-            Facts { other_poller: 9, webhook: 0, bursts: &[], conflicts: &[], starts: &[], client: Client::Unknown };
+        let facts = RhythmFacts {
+            other_poller: 9,
+            webhook: 0,
+            bursts: &[],
+            conflicts: &[],
+            starts: &[],
+            client: Client::Unknown,
+        };
         assert_eq!(recognise(&facts).kind, Shape::Undated);
-        let facts = Facts { webhook: 10, ..facts };
+        let facts = RhythmFacts { webhook: 10, ..facts };
         assert_eq!(recognise(&facts).kind, Shape::Webhook);
     }
 }

@@ -7,9 +7,9 @@ use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memrchr};
 
-use super::lines::{Level, Line, Shape, dissect};
+use super::lines::{LineForm, LogLine, Severity, dissect};
 use super::time::{Clock, Time};
-use super::words::{ANCHORS, Anchor, Match, classify, names_an_exception};
+use super::words::{ANCHORS, Anchor, WordMatch, classify, names_an_exception};
 
 /// Of a longer line only this much is looked at, around what was found.
 pub const LONGEST: usize = 64 * 1024;
@@ -18,20 +18,20 @@ pub const LONGEST: usize = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// An error of this kind.
-    Error(Match),
+    Error(WordMatch),
     /// A bot has started to poll.
     Start,
 }
 
 /// A line that says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
+pub struct LineMark {
     /// Its own time.
     pub time: Time,
     /// What it says.
     pub says: Says,
     /// What it looks like.
-    pub shape: Shape,
+    pub shape: LineForm,
     /// What stands between the mark before and this one.
     pub gap: Gap,
     /// The lines up to this one, where lines are counted.
@@ -78,9 +78,9 @@ impl Gap {
 
 /// The marks of some lines.
 #[derive(Debug, Clone, Default)]
-pub struct Marks {
+pub struct LineMarks {
     /// In the order of the lines.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<LineMark>,
     /// What stands below the last mark.
     pub rest: Option<Gap>,
     /// How many lines there were, where lines are counted.
@@ -145,9 +145,9 @@ impl Scanner {
     }
 
     /// The marks of whole lines; the last one may lack its newline.
-    pub fn scan(&mut self, text: &[u8]) -> Marks {
+    pub fn scan(&mut self, text: &[u8]) -> LineMarks {
         let Self { anchors, clock, memory, counts_lines } = self;
-        let (counts_lines, result) = (*counts_lines, Marks::default());
+        let (counts_lines, result) = (*counts_lines, LineMarks::default());
         let mut pass = Pass { text, clock, memory, counts_lines, floor: 0, counted: 0, result };
         let mut current: Option<Hit> = None;
         anchors.each(text, |at, anchor| {
@@ -216,20 +216,20 @@ impl Scanner {
     }
 
     /// The mark of a long line whose last piece has come; `above` is what stands between it and the mark before.
-    pub fn finish(&mut self, line: &LongLine, above: Gap) -> Marks {
+    pub fn finish(&mut self, line: &LongLine, above: Gap) -> LineMarks {
         let seen = dissect(&line.head, &mut self.clock);
-        let is_dated_head = seen.shape == Shape::Head && seen.time != Time::UNKNOWN;
+        let is_dated_head = seen.shape == LineForm::Head && seen.time != Time::UNKNOWN;
         let gap = if is_dated_head { Gap { open: false, ..Gap::NONE } } else { above };
-        let mark = line.found.map(|says| Mark { time: seen.time, says, shape: seen.shape, gap, line: 1 });
+        let mark = line.found.map(|says| LineMark { time: seen.time, says, shape: seen.shape, gap, line: 1 });
         let own = Gap {
             time: seen.time,
-            head: matches!(seen.shape, Shape::Head | Shape::Plain),
-            traceback: seen.shape == Shape::Traceback,
-            chained: seen.shape == Shape::Chain,
+            head: matches!(seen.shape, LineForm::Head | LineForm::Plain),
+            traceback: seen.shape == LineForm::Traceback,
+            chained: seen.shape == LineForm::Chain,
             open: !is_dated_head,
         };
         let rest = if mark.is_some() { Gap::NONE } else { own.below(above) };
-        Marks { marks: mark.into_iter().collect(), rest: Some(rest), lines: u64::from(self.counts_lines) }
+        LineMarks { marks: mark.into_iter().collect(), rest: Some(rest), lines: u64::from(self.counts_lines) }
     }
 }
 
@@ -243,7 +243,7 @@ struct Pass<'a> {
     floor: usize,
     /// Lines are counted up to here.
     counted: usize,
-    result: Marks,
+    result: LineMarks,
 }
 
 impl Pass<'_> {
@@ -254,7 +254,7 @@ impl Pass<'_> {
         let conflict = hit.conflict.map(|at| at.saturating_sub(begin));
         let Some(says) = self.memory.says(&line, conflict, hit.is_start) else { return };
         let gap = match line.shape {
-            Shape::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
+            LineForm::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
             _ => self.gap(hit.start, line.time != Time::UNKNOWN),
         };
         if self.counts_lines {
@@ -262,10 +262,10 @@ impl Pass<'_> {
             self.counted = hit.end;
         }
         self.floor = hit.end;
-        self.result.marks.push(Mark { time: line.time, says, shape: line.shape, gap, line: self.result.lines });
+        self.result.marks.push(LineMark { time: line.time, says, shape: line.shape, gap, line: self.result.lines });
     }
 
-    fn finish(mut self) -> Marks {
+    fn finish(mut self) -> LineMarks {
         if self.counts_lines {
             self.result.lines += count_lines(&self.text[self.counted..]);
         }
@@ -293,11 +293,11 @@ impl Pass<'_> {
             let line = dissect(line, self.clock);
             gap.time = gap.time.or(line.time);
             match line.shape {
-                Shape::Plain if names_an_exception(line.text) => is_tail = true,
-                Shape::Head | Shape::Plain => gap.head = true,
-                Shape::Traceback if !gap.head => gap.traceback = true,
-                Shape::Chain if !gap.head => gap.chained = true,
-                Shape::Traceback | Shape::Chain | Shape::Inner => {}
+                LineForm::Plain if names_an_exception(line.text) => is_tail = true,
+                LineForm::Head | LineForm::Plain => gap.head = true,
+                LineForm::Traceback if !gap.head => gap.traceback = true,
+                LineForm::Chain if !gap.head => gap.chained = true,
+                LineForm::Traceback | LineForm::Chain | LineForm::Inner => {}
             }
             if gap.head && (knows_time || gap.time != Time::UNKNOWN) {
                 gap.open = false;
@@ -321,8 +321,8 @@ struct Memory {
 /// Words, everything else that decides what they say, and what that is.
 struct Said {
     words: Vec<u8>,
-    level: Option<Level>,
-    shape: Shape,
+    level: Option<Severity>,
+    shape: LineForm,
     conflict: Option<usize>,
     is_start: bool,
     says: Option<Says>,
@@ -333,7 +333,7 @@ const REMEMBERED: (usize, usize) = (8, 512);
 
 impl Memory {
     /// What a line says; `conflict` is where the first anchor of a conflict stands in its words, if there is any.
-    fn says(&mut self, line: &Line<'_>, conflict: Option<usize>, is_start: bool) -> Option<Says> {
+    fn says(&mut self, line: &LogLine<'_>, conflict: Option<usize>, is_start: bool) -> Option<Says> {
         let is_same = |said: &&Said| {
             said.words == line.words
                 && (said.level, said.shape, said.conflict, said.is_start)
@@ -372,11 +372,11 @@ pub struct LongLine {
     found: Option<Says>,
 }
 
-fn says(line: &Line<'_>, near: Option<&[u8]>, is_start: bool) -> Option<Says> {
+fn says(line: &LogLine<'_>, near: Option<&[u8]>, is_start: bool) -> Option<Says> {
     let text = &line.words[..line.words.len().min(LONGEST)];
     match classify(text, line.level, line.shape, near) {
         Some(found) => Some(Says::Error(found)),
-        None if is_start && matches!(line.level, None | Some(Level::Info)) && line.shape != Shape::Inner => {
+        None if is_start && matches!(line.level, None | Some(Severity::Info)) && line.shape != LineForm::Inner => {
             Some(Says::Start)
         }
         None => None,

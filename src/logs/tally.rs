@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::records::{Event, What};
-use super::rhythm::{self, APART, Burst, Facts, Pattern};
+use super::rhythm::{self, APART, Burst, Pattern, RhythmFacts};
 use super::time::Time;
 use super::words::{Client, Kind};
 
@@ -293,7 +293,7 @@ impl Tally {
         let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
         let clients: Vec<(Client, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
         let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Client::Unknown));
-        let pattern = rhythm::recognise(&Facts {
+        let pattern = rhythm::recognise(&RhythmFacts {
             other_poller: self.totals.other_poller,
             webhook: self.totals.webhook,
             bursts: &bursts,

@@ -37,7 +37,7 @@ impl Written {
 
 /// Reads a time at the very start of `text`, and says how many bytes it takes.
 pub fn read(text: &[u8]) -> Option<(Written, usize)> {
-    let mut at = Reader { text, at: 0 };
+    let mut at = Cursor { text, at: 0 };
     at.weekday();
     let written = match at.peek()? {
         b'0'..=b'9' => at.with_digits_first()?,
@@ -53,7 +53,7 @@ pub fn read_epoch(text: &[u8]) -> Option<(i64, usize)> {
     let number = text[..digits].iter().fold(0i64, |sum, byte| sum.saturating_mul(10) + i64::from(byte - b'0'));
     match digits {
         10 => {
-            let mut at = Reader { text, at: digits };
+            let mut at = Cursor { text, at: digits };
             let millis = at.fraction();
             Some((number * 1000 + i64::from(millis), at.at))
         }
@@ -63,12 +63,12 @@ pub fn read_epoch(text: &[u8]) -> Option<(i64, usize)> {
     }
 }
 
-struct Reader<'a> {
+struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
+impl Cursor<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -347,7 +347,7 @@ pub fn parse_zone(text: &str) -> Result<TimeZone, String> {
         "local" => Some(TimeZone::system()),
         "Z" | "UTC" | "utc" => Some(TimeZone::UTC),
         _ => {
-            let mut reader = Reader { text: text.as_bytes(), at: 0 };
+            let mut reader = Cursor { text: text.as_bytes(), at: 0 };
             let offset = matches!(reader.peek(), Some(b'+' | b'-')).then(|| reader.numeric_zone(false)).flatten();
             match offset.filter(|_| reader.at == text.len()) {
                 Some(seconds) => jiff::tz::Offset::from_seconds(seconds).ok().map(TimeZone::fixed),

@@ -10,7 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::FinderRev;
 use serde::Serialize;
 
-use super::lines::{Level, Shape};
+use super::lines::{LineForm, Severity};
 
 /// What a line or a record reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -162,7 +162,7 @@ pub const ANCHORS: [(&str, Anchor); 15] = [
 
 /// What a line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Match {
+pub struct WordMatch {
     /// Of which kind.
     pub kind: Kind,
     /// Which library, if it can be told.
@@ -172,11 +172,11 @@ pub struct Match {
 }
 
 /// A set of patterns, in lower case: the first hit's index is the answer.
-struct Words {
+struct WordTable {
     automaton: AhoCorasick,
 }
 
-impl Words {
+impl WordTable {
     fn new(words: &[&str]) -> Self {
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
@@ -322,13 +322,13 @@ const NAMES: [&[u8]; 9] = [
     b"Unauthorized",
 ];
 
-static CONFLICT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CONFLICTS.map(|(word, _)| word)));
-static REFUSAL_WORDS: LazyLock<Words> =
-    LazyLock::new(|| Words::new(&["while webhook is active", "another webhook is active"]));
+static CONFLICT_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&CONFLICTS.map(|(word, _)| word)));
+static REFUSAL_WORDS: LazyLock<WordTable> =
+    LazyLock::new(|| WordTable::new(&["while webhook is active", "another webhook is active"]));
 static SERVER_WORDS: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("onflict: "));
-static ERROR_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&ERRORS.map(|(word, _)| word)));
-static CLIENT_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&CLIENTS.map(|(word, _)| word)));
-static TWICE_WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&TWICE));
+static ERROR_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&ERRORS.map(|(word, _)| word)));
+static CLIENT_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&CLIENTS.map(|(word, _)| word)));
+static TWICE_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&TWICE));
 
 /// The conflict that a text names.
 pub fn conflict(text: &[u8]) -> Option<Kind> {
@@ -340,12 +340,12 @@ pub fn conflict(text: &[u8]) -> Option<Kind> {
 
 /// What a line says, of the shape and at the level it has; `near` is the text around the anchor of a conflict, if the line
 /// has one.
-pub fn classify(text: &[u8], level: Option<Level>, shape: Shape, near: Option<&[u8]>) -> Option<Match> {
+pub fn classify(text: &[u8], level: Option<Severity>, shape: LineForm, near: Option<&[u8]>) -> Option<WordMatch> {
     let named = near.and_then(|near| conflict(near).or_else(|| conflict(text)));
     let kind = named.or_else(|| error(text, level, shape))?;
     let client = CLIENT_WORDS.first(before(text, named)).map_or(Client::Unknown, |index| CLIENTS[index].1);
     let comes_again = matches!(client, Client::Ptb | Client::Telebot) && TWICE_WORDS.is_in(text);
-    Some(Match { kind, client, comes_again })
+    Some(WordMatch { kind, client, comes_again })
 }
 
 /// What a client says stands before the server's own words, which are most of a conflict's line.
@@ -357,14 +357,14 @@ fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
 }
 
 /// Any other error: whoever logs at a level below a warning reports none, and an indented line is a piece of one.
-fn error(text: &[u8], level: Option<Level>, shape: Shape) -> Option<Kind> {
+fn error(text: &[u8], level: Option<Severity>, shape: LineForm) -> Option<Kind> {
     let words = || ERROR_WORDS.lowest(text).map(|index| ERRORS[index].1);
     match (shape, level) {
-        (Shape::Inner | Shape::Traceback | Shape::Chain, _) | (_, Some(Level::Info)) => None,
-        (_, Some(Level::Warning)) => words(),
-        (_, Some(Level::Error)) => Some(words().unwrap_or(Kind::Other)),
-        (Shape::Plain | Shape::Head, None) if names_an_exception(text) => Some(words().unwrap_or(Kind::Other)),
-        (Shape::Plain | Shape::Head, None) => None,
+        (LineForm::Inner | LineForm::Traceback | LineForm::Chain, _) | (_, Some(Severity::Info)) => None,
+        (_, Some(Severity::Warning)) => words(),
+        (_, Some(Severity::Error)) => Some(words().unwrap_or(Kind::Other)),
+        (LineForm::Plain | LineForm::Head, None) if names_an_exception(text) => Some(words().unwrap_or(Kind::Other)),
+        (LineForm::Plain | LineForm::Head, None) => None,
     }
 }
 

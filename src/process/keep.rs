@@ -1,6 +1,6 @@
 //! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
 
-use super::stop::Guard;
+use super::stop::OffLimits;
 use crate::platform::identity::Identity;
 
 /// Which instance to keep.
@@ -88,7 +88,7 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
 
 /// Whether one of these processes may not be signalled, and so the instance may not be stopped: solobot or an ancestor.
 pub fn is_around_us(members: &[Identity]) -> bool {
-    let guard = Guard::new(&[]);
+    let guard = OffLimits::new(&[]);
     members.iter().any(|member| guard.refusal(member.pid).is_some())
 }
 

@@ -14,7 +14,7 @@ use crate::platform::proc;
 use crate::platform::table::Listed;
 
 use super::argv::{self, Invocation, Runner, Target};
-use super::program::{Kind, Pattern, Program, absolute, module_files};
+use super::program::{NamedBy, PathPattern, Program, absolute, module_files};
 
 /// How sure it is that a process is this bot; the later, the surer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,20 +173,17 @@ pub struct Match {
     pub confidence: Confidence,
     /// Why it is no surer.
     pub doubt: Option<Doubt>,
-    /// The file that it runs, as far as that is known.
-    pub file: Option<PathBuf>,
     /// The folder that it was started in, where that has been moved since.
     pub started_in: Option<PathBuf>,
 }
 
 impl Match {
-    fn sure(confidence: Confidence, file: &Path) -> Self {
-        Self { confidence, doubt: None, file: Some(file.to_path_buf()), started_in: None }
+    fn sure(confidence: Confidence) -> Self {
+        Self { confidence, doubt: None, started_in: None }
     }
 
-    fn probable(doubt: Doubt, file: Option<&Path>) -> Self {
-        let file = file.map(Path::to_path_buf);
-        Self { confidence: Confidence::Probable, doubt: Some(doubt), file, started_in: None }
+    fn probable(doubt: Doubt) -> Self {
+        Self { confidence: Confidence::Probable, doubt: Some(doubt), started_in: None }
     }
 }
 
@@ -195,7 +192,7 @@ pub struct Matcher<'a> {
     program: &'a Program,
     files: Vec<PathBuf>,
     ids: Vec<FileId>,
-    pattern: Option<Pattern>,
+    pattern: Option<PathPattern>,
     /// What an executable that is the program may be called, symlinks followed.
     names: Vec<OsString>,
     /// What occurs in every command line that runs the program under no known interpreter.
@@ -206,19 +203,19 @@ impl<'a> Matcher<'a> {
     /// Looks up the program's files once.
     pub fn new(program: &'a Program) -> Self {
         let files = match program.kind() {
-            Kind::Script(path) | Kind::Executable(path) => vec![path.clone()],
-            Kind::Module { name, dir: Some(dir) } => module_files(name, dir).to_vec(),
-            Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. } => vec![],
+            NamedBy::Script(path) | NamedBy::Executable(path) => vec![path.clone()],
+            NamedBy::Module { name, dir: Some(dir) } => module_files(name, dir).to_vec(),
+            NamedBy::Glob(_) | NamedBy::Named(_) | NamedBy::Module { dir: None, .. } => vec![],
         };
         let ids = files.iter().filter_map(|file| FileId::of(file)).collect();
         let pattern = match program.kind() {
-            Kind::Glob(pattern) => Some(Pattern::new(pattern)),
+            NamedBy::Glob(pattern) => Some(PathPattern::new(pattern)),
             _ => None,
         };
         let real = files.iter().filter_map(|file| file.canonicalize().ok());
         let mut names: Vec<OsString> =
             files.iter().cloned().chain(real).filter_map(|file| Some(file.file_name()?.to_owned())).collect();
-        if let Kind::Named(name) = program.kind() {
+        if let NamedBy::Named(name) = program.kind() {
             names.push(name.clone());
         }
         let needle = Finder::new(&needle(program)).into_owned();
@@ -239,7 +236,7 @@ impl<'a> Matcher<'a> {
         let exe = proc::unmarked(exe);
         let name = exe.rsplit(|&byte| byte == b'/').next().unwrap_or(exe);
         let is_interpreter = || match self.program.kind() {
-            Kind::Executable(_) => false,
+            NamedBy::Executable(_) => false,
             _ => is_interpreter(name) || is_shell(name),
         };
         is_interpreter() || self.names.iter().any(|ours| ours.as_encoded_bytes() == name)
@@ -271,10 +268,10 @@ impl<'a> Matcher<'a> {
     pub fn depends_on_folder(&self, invocation: &Invocation) -> bool {
         let is_called = |name: &OsStr| self.names.iter().any(|ours| ours == name);
         match (&invocation.target, self.program.kind()) {
-            (Target::Script(script), Kind::Script(_)) => {
+            (Target::Script(script), NamedBy::Script(_)) => {
                 script.is_relative() && script.file_name().is_some_and(is_called)
             }
-            (Target::Module(name), Kind::Module { name: ours, dir: Some(_) }) => name == ours,
+            (Target::Module(name), NamedBy::Module { name: ours, dir: Some(_) }) => name == ours,
             _ => false,
         }
     }
@@ -307,25 +304,19 @@ impl<'a> Matcher<'a> {
             return Some(found);
         }
         match self.program.kind() {
-            Kind::Module { name: ours, dir } if ours == name => {
+            NamedBy::Module { name: ours, dir } if ours == name => {
                 let exists = |dir: &Path| module_files(name, dir).iter().any(|file| (seen.identify)(file).is_some());
-                let Some(dir) = dir else {
-                    let file = seen.cwd.map(Path::to_path_buf);
-                    return Some(Match { confidence: Confidence::Module, doubt: None, file, started_in: None });
-                };
+                let Some(dir) = dir else { return Some(Match::sure(Confidence::Module)) };
                 match seen.cwd {
-                    None => Some(Match::probable(Doubt::UnknownFolder, None)),
+                    None => Some(Match::probable(Doubt::UnknownFolder)),
                     // The module lies elsewhere (installed): the folders tell nothing.
-                    Some(cwd) if !exists(cwd) && !exists(dir) => Some(Match::probable(Doubt::OtherFolder, Some(cwd))),
+                    Some(cwd) if !exists(cwd) && !exists(dir) => Some(Match::probable(Doubt::OtherFolder)),
                     Some(_) => None,
                 }
             }
-            Kind::Named(ours) if *ours == *name && seen.other_root => Some(Match::probable(Doubt::OtherRoot, seen.cwd)),
-            Kind::Named(ours) if *ours == *name => {
-                let file = seen.cwd.map(Path::to_path_buf);
-                Some(Match { confidence: Confidence::Module, doubt: None, file, started_in: None })
-            }
-            Kind::Script(_) if seen.cwd.is_none() => {
+            NamedBy::Named(ours) if *ours == *name && seen.other_root => Some(Match::probable(Doubt::OtherRoot)),
+            NamedBy::Named(ours) if *ours == *name => Some(Match::sure(Confidence::Module)),
+            NamedBy::Script(_) if seen.cwd.is_none() => {
                 let path = module_files(name, Path::new(""))[0].clone();
                 self.suffix(&path)
             }
@@ -336,26 +327,26 @@ impl<'a> Matcher<'a> {
     /// Compares one file that the process runs.
     fn file(&self, file: &Path, confidence: Confidence, seen: &Sighting<'_>) -> Option<Match> {
         let named = || match self.program.kind() {
-            Kind::Named(name) => file.file_name() == Some(name),
-            Kind::Glob(_) => self.pattern.as_ref().is_some_and(|pattern| pattern.fits(file, seen.resolve)),
-            Kind::Module { name, dir: None } => {
+            NamedBy::Named(name) => file.file_name() == Some(name),
+            NamedBy::Glob(_) => self.pattern.as_ref().is_some_and(|pattern| pattern.fits(file, seen.resolve)),
+            NamedBy::Module { name, dir: None } => {
                 module_files(name, Path::new("")).iter().any(|suffix| file.ends_with(suffix))
             }
             _ => false,
         };
         let confidence = match self.program.kind() {
-            Kind::Module { .. } => Confidence::Module,
+            NamedBy::Module { .. } => Confidence::Module,
             _ => confidence,
         };
         let same_path = self.files.iter().any(|ours| ours == file);
         let same_path = same_path || named();
         if same_path && !seen.other_root {
-            return Some(Match::sure(confidence, file));
+            return Some(Match::sure(confidence));
         }
         if (same_path || !self.ids.is_empty()) && (seen.identify)(file).is_some_and(|id| self.ids.contains(&id)) {
-            return Some(Match::sure(confidence, self.files.first().map_or(file, PathBuf::as_path)));
+            return Some(Match::sure(confidence));
         }
-        same_path.then(|| Match::probable(Doubt::OtherRoot, Some(file)))
+        same_path.then(|| Match::probable(Doubt::OtherRoot))
     }
 
     /// The working folder is unknown: the end of the path must do.
@@ -365,40 +356,40 @@ impl<'a> Matcher<'a> {
             return None;
         }
         let is_named = match self.program.kind() {
-            Kind::Named(name) => suffix.file_name() == Some(name),
+            NamedBy::Named(name) => suffix.file_name() == Some(name),
             _ => false,
         };
         (is_named || self.files.iter().any(|file| file.ends_with(&suffix)))
-            .then(|| Match::probable(Doubt::UnknownFolder, None))
+            .then(|| Match::probable(Doubt::UnknownFolder))
     }
 
     fn title(&self, name: &OsStr) -> Option<Match> {
         let title = argv::base(name);
         let same = |file: &Path| file.file_name() == Some(title) || file.file_stem() == Some(title);
         let is_ours = match self.program.kind() {
-            Kind::Named(name) => same(Path::new(name)),
-            Kind::Module { name, .. } => title == OsStr::new(name),
+            NamedBy::Named(name) => same(Path::new(name)),
+            NamedBy::Module { name, .. } => title == OsStr::new(name),
             _ => self.files.iter().any(|file| same(file)),
         };
-        is_ours.then(|| Match::probable(Doubt::Title, None))
+        is_ours.then(|| Match::probable(Doubt::Title))
     }
 
     /// `python -c 'import main'` in the script's folder, `node -e "require('./bot.js')"`.
     fn inline(&self, code: &str, seen: &Sighting<'_>) -> Option<Match> {
         let file_name = match self.program.kind() {
-            Kind::Script(path) => PathBuf::from(path.file_name()?),
-            Kind::Named(name) => PathBuf::from(name),
-            Kind::Module { name, .. } => PathBuf::from(format!("{name}.py")),
-            Kind::Glob(_) | Kind::Executable(_) => return None,
+            NamedBy::Script(path) => PathBuf::from(path.file_name()?),
+            NamedBy::Named(name) => PathBuf::from(name),
+            NamedBy::Module { name, .. } => PathBuf::from(format!("{name}.py")),
+            NamedBy::Glob(_) | NamedBy::Executable(_) => return None,
         };
         let here = |dir: &Path| match self.program.kind() {
-            Kind::Script(path) => path.parent() == Some(dir),
-            Kind::Module { dir: Some(ours), .. } => ours == dir,
+            NamedBy::Script(path) => path.parent() == Some(dir),
+            NamedBy::Module { dir: Some(ours), .. } => ours == dir,
             _ => true,
         };
         let reachable = seen.cwd.is_none_or(here) || seen.python_path.iter().any(|dir| here(dir));
         let mentions = imports(code, &file_name);
-        (reachable && mentions).then(|| Match::probable(Doubt::Inline, None))
+        (reachable && mentions).then(|| Match::probable(Doubt::Inline))
     }
 }
 
@@ -441,14 +432,14 @@ fn resolve(path: &Path, cwd: Option<&Path>) -> Option<PathBuf> {
 /// What must occur in a command line that runs the program under no known interpreter.
 fn needle(program: &Program) -> Vec<u8> {
     let name: OsString = match program.kind() {
-        Kind::Script(path) | Kind::Executable(path) => path.file_stem().unwrap_or_default().to_owned(),
-        Kind::Named(name) => Path::new(name).file_stem().unwrap_or_default().to_owned(),
-        Kind::Glob(pattern) => {
+        NamedBy::Script(path) | NamedBy::Executable(path) => path.file_stem().unwrap_or_default().to_owned(),
+        NamedBy::Named(name) => Path::new(name).file_stem().unwrap_or_default().to_owned(),
+        NamedBy::Glob(pattern) => {
             // A stem with wildcards cannot be searched for: every command line is read.
             let stem = Path::new(pattern).file_stem().unwrap_or_default().to_owned();
             if stem.as_encoded_bytes().iter().any(|byte| b"*?[{".contains(byte)) { OsString::new() } else { stem }
         }
-        Kind::Module { name, .. } => name.rsplit('.').next().unwrap_or(name).into(),
+        NamedBy::Module { name, .. } => name.rsplit('.').next().unwrap_or(name).into(),
     };
     name.into_encoded_bytes()
 }

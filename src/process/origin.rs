@@ -1,7 +1,7 @@
 //! Origins: who started an instance, how to stop it for good, and whether it would come back.
 //!
 //! The nearest manager among the ancestors wins; environment and cgroup give its name for the instance, and count alone
-//! only where no ancestor says otherwise, because both leak to descendants. [`judge()`] is pure over [`Facts`], which
+//! only where no ancestor says otherwise, because both leak to descendants. [`judge()`] is pure over [`Surroundings`], which
 //! [`of`] gathers; [`Answers::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
 mod cgroup;
@@ -19,7 +19,7 @@ use super::details::{Details, Known};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
 
-pub use self::facts::{Facts, Link};
+pub use self::facts::{Link, Surroundings};
 pub use self::forecast::Answers;
 pub use self::judge::judge;
 pub use self::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};

@@ -9,7 +9,7 @@ mod pattern;
 mod same;
 mod shebang;
 
-pub use self::pattern::Pattern;
+pub use self::pattern::PathPattern;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -23,14 +23,14 @@ use super::argv::{Runner, base, has_script_extension, wrapper};
 /// What makes a process this bot: a script, a module and its folder, or an executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    kind: Kind,
+    kind: NamedBy,
     args: Option<Args>,
     folder: Option<PathBuf>,
 }
 
 /// The forms of a program. Paths are absolute, without `.` and `..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NamedBy {
     /// That very script, by path or file identity.
     Script(PathBuf),
     /// Every script whose path matches the glob pattern.
@@ -172,7 +172,7 @@ impl Program {
             return Err(Error::Nothing(text.to_string_lossy().into_owned()));
         }
         let Some(name) = text.to_str().filter(|name| is_dotted(name) && !has_script_extension(text)) else {
-            return Ok(Self::of_kind(Kind::Named(text.to_owned())));
+            return Ok(Self::of_kind(NamedBy::Named(text.to_owned())));
         };
         Ok(Self::module_option(name, cwd))
     }
@@ -183,29 +183,29 @@ impl Program {
             return Self::module(name, cwd);
         }
         if name.contains('.') {
-            return Self::of_kind(Kind::Module { name: name.to_owned(), dir: None });
+            return Self::of_kind(NamedBy::Module { name: name.to_owned(), dir: None });
         }
-        Self::of_kind(Kind::Named(OsString::from(name)))
+        Self::of_kind(NamedBy::Named(OsString::from(name)))
     }
 
     /// That very script. A relative path is relative to the current folder.
     pub fn script(path: &Path) -> Self {
-        Self::of_kind(Kind::Script(from_here(path)))
+        Self::of_kind(NamedBy::Script(from_here(path)))
     }
 
     /// Every script whose absolute path matches the pattern: `/srv/releases/*/main.py`.
     pub fn script_glob(pattern: &str) -> Self {
-        Self::of_kind(Kind::Glob(pattern.to_owned()))
+        Self::of_kind(NamedBy::Glob(pattern.to_owned()))
     }
 
     /// A Python module and the folder it runs from.
     pub fn module(name: &str, dir: &Path) -> Self {
-        Self::of_kind(Kind::Module { name: name.to_owned(), dir: Some(from_here(dir)) })
+        Self::of_kind(NamedBy::Module { name: name.to_owned(), dir: Some(from_here(dir)) })
     }
 
     /// That very executable. A relative path is relative to the current folder.
     pub fn executable(path: &Path) -> Self {
-        Self::of_kind(Kind::Executable(from_here(path)))
+        Self::of_kind(NamedBy::Executable(from_here(path)))
     }
 
     /// The same program, run with these arguments behind it: with others it is another bot.
@@ -242,46 +242,48 @@ impl Program {
     /// Whether it is a script or a module, rather than an executable that need not be a bot at all.
     pub fn is_script_or_module(&self) -> bool {
         match &self.kind {
-            Kind::Script(_) | Kind::Glob(_) | Kind::Module { .. } => true,
-            Kind::Named(name) => has_script_extension(name),
-            Kind::Executable(_) => false,
+            NamedBy::Script(_) | NamedBy::Glob(_) | NamedBy::Module { .. } => true,
+            NamedBy::Named(name) => has_script_extension(name),
+            NamedBy::Executable(_) => false,
         }
     }
 
     /// Whether a shell runs it.
     pub fn is_shell_script(&self) -> bool {
-        matches!(&self.kind, Kind::Script(path) if shebang::is_shells(path))
+        matches!(&self.kind, NamedBy::Script(path) if shebang::is_shells(path))
     }
 
     /// Whether it may mean several bots: a bare name or a pattern.
     pub fn is_open(&self) -> bool {
-        matches!(&self.kind, Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. })
+        matches!(&self.kind, NamedBy::Glob(_) | NamedBy::Named(_) | NamedBy::Module { dir: None, .. })
     }
 
     /// Whether it is a pattern of paths.
     pub fn is_pattern(&self) -> bool {
-        matches!(&self.kind, Kind::Glob(_))
+        matches!(&self.kind, NamedBy::Glob(_))
     }
 
     /// The folder of the default lock: the script's; a module's the one it runs from; an executable's `cwd`.
     pub fn default_lock_dir(&self, cwd: &Path) -> PathBuf {
         match &self.kind {
-            Kind::Script(path) => path.parent().unwrap_or(cwd).to_path_buf(),
-            Kind::Module { dir: Some(dir), .. } => dir.clone(),
-            Kind::Glob(_) | Kind::Module { dir: None, .. } | Kind::Executable(_) | Kind::Named(_) => cwd.to_path_buf(),
+            NamedBy::Script(path) => path.parent().unwrap_or(cwd).to_path_buf(),
+            NamedBy::Module { dir: Some(dir), .. } => dir.clone(),
+            NamedBy::Glob(_) | NamedBy::Module { dir: None, .. } | NamedBy::Executable(_) | NamedBy::Named(_) => {
+                cwd.to_path_buf()
+            }
         }
     }
 
     /// Where it lies: the file, or what stands for it. `None` for what may lie anywhere.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => Some(path.clone()),
-            Kind::Module { name, dir: Some(dir) } => {
+            NamedBy::Script(path) | NamedBy::Executable(path) => Some(path.clone()),
+            NamedBy::Module { name, dir: Some(dir) } => {
                 let [file, main] = module_files(name, dir);
                 Some(if main.is_file() { main } else { file })
             }
-            Kind::Glob(pattern) => Some(pattern::plain_beginning(Path::new(pattern))),
-            Kind::Module { dir: None, .. } | Kind::Named(_) => None,
+            NamedBy::Glob(pattern) => Some(pattern::plain_beginning(Path::new(pattern))),
+            NamedBy::Module { dir: None, .. } | NamedBy::Named(_) => None,
         }
     }
 
@@ -290,12 +292,12 @@ impl Program {
     /// started, and it can be a key of solobot.toml.
     pub fn short_name(&self) -> String {
         let path = match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => path.clone(),
-            Kind::Glob(pattern) => PathBuf::from(pattern),
-            Kind::Module { name, dir } => {
+            NamedBy::Script(path) | NamedBy::Executable(path) => path.clone(),
+            NamedBy::Glob(pattern) => PathBuf::from(pattern),
+            NamedBy::Module { name, dir } => {
                 name.split('.').fold(dir.clone().unwrap_or_default(), |path, part| path.join(part))
             }
-            Kind::Named(name) => PathBuf::from(name),
+            NamedBy::Named(name) => PathBuf::from(name),
         };
         let stem = |path: &Path| {
             let name = if has_script_extension(path.as_os_str()) { path.file_stem() } else { path.file_name() };
@@ -314,20 +316,20 @@ impl Program {
     /// The file name, or the dotted module.
     pub fn file_name(&self) -> String {
         match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => base(path.as_os_str()).to_string_lossy().into_owned(),
-            Kind::Glob(pattern) => base(OsStr::new(pattern)).to_string_lossy().into_owned(),
-            Kind::Module { name, .. } => name.clone(),
-            Kind::Named(name) => name.to_string_lossy().into_owned(),
+            NamedBy::Script(path) | NamedBy::Executable(path) => base(path.as_os_str()).to_string_lossy().into_owned(),
+            NamedBy::Glob(pattern) => base(OsStr::new(pattern)).to_string_lossy().into_owned(),
+            NamedBy::Module { name, .. } => name.clone(),
+            NamedBy::Named(name) => name.to_string_lossy().into_owned(),
         }
     }
 
     /// The key and the value by which solobot.toml names it; `None` for what means several bots.
     pub fn setting(&self) -> Option<(&'static str, String)> {
         match &self.kind {
-            Kind::Script(path) => Some(("script", path.to_str()?.to_owned())),
-            Kind::Executable(path) => Some(("exe", path.to_str()?.to_owned())),
-            Kind::Module { name, dir: Some(_) } => Some(("module", name.clone())),
-            Kind::Glob(_) | Kind::Module { dir: None, .. } | Kind::Named(_) => None,
+            NamedBy::Script(path) => Some(("script", path.to_str()?.to_owned())),
+            NamedBy::Executable(path) => Some(("exe", path.to_str()?.to_owned())),
+            NamedBy::Module { name, dir: Some(_) } => Some(("module", name.clone())),
+            NamedBy::Glob(_) | NamedBy::Module { dir: None, .. } | NamedBy::Named(_) => None,
         }
     }
 
@@ -335,16 +337,16 @@ impl Program {
     /// with [`Error::Missing`] rather than call it safe.
     pub fn missing(&self) -> Option<&Path> {
         match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => (!path.exists()).then_some(path),
-            Kind::Glob(_) | Kind::Module { .. } | Kind::Named(_) => None,
+            NamedBy::Script(path) | NamedBy::Executable(path) => (!path.exists()).then_some(path),
+            NamedBy::Glob(_) | NamedBy::Module { .. } | NamedBy::Named(_) => None,
         }
     }
 
-    pub(super) fn kind(&self) -> &Kind {
+    pub(super) fn kind(&self) -> &NamedBy {
         &self.kind
     }
 
-    pub(super) fn of_kind(kind: Kind) -> Self {
+    pub(super) fn of_kind(kind: NamedBy) -> Self {
         Self { kind, args: None, folder: None }
     }
 
@@ -358,11 +360,11 @@ impl Program {
 impl std::fmt::Display for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => write!(f, "{}", path.display()),
-            Kind::Glob(pattern) => f.write_str(pattern),
-            Kind::Module { name, dir: Some(dir) } => write!(f, "{name} in {}", dir.display()),
-            Kind::Module { name, dir: None } => f.write_str(name),
-            Kind::Named(name) => write!(f, "{}", name.display()),
+            NamedBy::Script(path) | NamedBy::Executable(path) => write!(f, "{}", path.display()),
+            NamedBy::Glob(pattern) => f.write_str(pattern),
+            NamedBy::Module { name, dir: Some(dir) } => write!(f, "{name} in {}", dir.display()),
+            NamedBy::Module { name, dir: None } => f.write_str(name),
+            NamedBy::Named(name) => write!(f, "{}", name.display()),
         }
     }
 }

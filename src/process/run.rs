@@ -18,7 +18,7 @@ use crate::platform::poll;
 use crate::platform::signals::{Arrived, Signal, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::table;
-use left_behind::{Counting, Rest, Role};
+use left_behind::{Counting, Descendant, Rest};
 
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);
@@ -82,7 +82,7 @@ pub struct Supervision<'a> {
 }
 
 /// What is running, and what was asked of it.
-struct Instance {
+struct Supervised {
     command: Option<Child>,
     /// Once COMMAND has ended: its descendants that count.
     rest: Vec<(Identity, Pidfd)>,
@@ -101,7 +101,7 @@ struct Instance {
 /// # Errors
 /// Those of `poll(2)` and `wait(2)`.
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
-    let mut instance = Instance::of(child);
+    let mut instance = Supervised::of(child);
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
         let more = instance.reap()?;
@@ -133,7 +133,7 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
     }
 }
 
-impl Instance {
+impl Supervised {
     fn of(command: Child) -> Self {
         Self {
             command: Some(command),
@@ -177,8 +177,8 @@ impl Instance {
                 self.rest.push((identity, pidfd));
             }
         }
-        let of = |role: Role| running.iter().find(|(_, its)| *its == role).map(|(identity, _)| *identity);
-        if let Some(bot) = of(Role::Bot)
+        let of = |role: Descendant| running.iter().find(|(_, its)| *its == role).map(|(identity, _)| *identity);
+        if let Some(bot) = of(Descendant::Bot)
             && self.bot != Some(bot)
         {
             self.bot = Some(bot);
@@ -186,7 +186,7 @@ impl Instance {
         }
         // Nothing tells when a fork executes something else.
         let later = self.look_in.map_or(LOOK_FIRST, |look_in| (look_in * 2).min(LOOK_AT_LAST));
-        self.look_in = of(Role::Perhaps).map(|_| later);
+        self.look_in = of(Descendant::Perhaps).map(|_| later);
         !running.is_empty()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a signal only ever goes through a pidfd whose process was identified after the pidfd was opened; so never
 //! to a reused PID, a process group, PID 1 or below, a kernel thread, solobot itself or one of its ancestors
-//! ([`Guard`] is the one place that says so). Not promised: that nothing starts the instance again.
+//! ([`OffLimits`] is the one place that says so). Not promised: that nothing starts the instance again.
 //!
 //! TERM and CONT go to the root of each instance; whatever of it and of its descendants is left after the grace gets
 //! KILL. The whole takes as long as the slowest instance, not their sum.
@@ -19,8 +19,8 @@ use crate::platform::limits::DescriptorLimit;
 use crate::platform::signals::Signal;
 use crate::platform::{proc, table, user};
 
-pub use self::guard::{Guard, Refusal};
-use self::victim::{Opened, Victim, wait};
+pub use self::guard::{OffLimits, Refusal};
+use self::victim::{OpenedVictim, Victim, wait};
 
 /// How long the kernel may take to end a process after KILL.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -29,21 +29,21 @@ const SPARE: usize = 64;
 
 /// What to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct StopTarget {
     /// The process that gets the signal.
     pub root: Identity,
     /// Processes that belong to it, whether or not they still descend from it.
     pub members: Vec<Identity>,
 }
 
-impl Target {
+impl StopTarget {
     /// A single process and its descendants: a wrapper, a keeper, a holding solobot.
     pub fn single(root: Identity) -> Self {
         Self { root, members: vec![] }
     }
 }
 
-impl From<&Instance> for Target {
+impl From<&Instance> for StopTarget {
     fn from(instance: &Instance) -> Self {
         Self { root: instance.root, members: instance.members.clone() }
     }
@@ -51,7 +51,7 @@ impl From<&Instance> for Target {
 
 /// How to stop it.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct StopOptions {
     /// What asks it to end: SIGTERM unless told otherwise.
     pub signal: Signal,
     /// How long an instance may take to end before it is killed.
@@ -62,7 +62,7 @@ pub struct Options {
     pub protected: Vec<i32>,
 }
 
-impl Default for Options {
+impl Default for StopOptions {
     fn default() -> Self {
         Self { signal: Signal::SIGTERM, grace: Duration::from_secs(10), force: false, protected: vec![] }
     }
@@ -74,12 +74,12 @@ pub struct StopResult {
     /// The target's root.
     pub root: Identity,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: Fate,
 }
 
 /// What became of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Fate {
     /// Its root ended by itself after the signal; descendants left over, if any, were killed.
     Terminated,
     /// Its root had to be killed.
@@ -104,7 +104,7 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
-impl Outcome {
+impl Fate {
     /// The word for it, as in JSON.
     pub fn word(&self) -> &'static str {
         match self {
@@ -124,19 +124,19 @@ impl Outcome {
 }
 
 /// Stops all targets in parallel; one result for each, in their order.
-pub fn stop(targets: &[Target], options: &Options) -> Vec<StopResult> {
+pub fn stop(targets: &[StopTarget], options: &StopOptions) -> Vec<StopResult> {
     let limit = DescriptorLimit::raise();
-    let guard = Guard::new(&options.protected);
+    let guard = OffLimits::new(&options.protected);
     stop_within(targets, options, &guard, room(&limit))
 }
 
 /// As many at once as there is room for; usually all.
-fn stop_within(targets: &[Target], options: &Options, guard: &Guard, room: usize) -> Vec<StopResult> {
+fn stop_within(targets: &[StopTarget], options: &StopOptions, guard: &OffLimits, room: usize) -> Vec<StopResult> {
     let parents = table::parents().unwrap_or_default();
-    let mut attempts: Vec<Attempt> = Vec::with_capacity(targets.len());
+    let mut attempts: Vec<Underway> = Vec::with_capacity(targets.len());
     let mut used = 0;
     for target in targets {
-        let attempt = Attempt::open(target, &parents, guard);
+        let attempt = Underway::open(target, &parents, guard);
         if attempt.has_no_room && !attempts.is_empty() {
             break;
         }
@@ -159,7 +159,7 @@ fn stop_within(targets: &[Target], options: &Options, guard: &Guard, room: usize
     results
 }
 
-fn run(attempts: &mut [Attempt], options: &Options, guard: &Guard) {
+fn run(attempts: &mut [Underway], options: &StopOptions, guard: &OffLimits) {
     if !options.force {
         for attempt in &mut *attempts {
             attempt.ask(options.signal);
@@ -177,7 +177,7 @@ fn run(attempts: &mut [Attempt], options: &Options, guard: &Guard) {
     wait(living(attempts), Instant::now() + AFTER_KILL);
 }
 
-fn living(attempts: &mut [Attempt]) -> Vec<&mut Victim> {
+fn living(attempts: &mut [Underway]) -> Vec<&mut Victim> {
     attempts
         .iter_mut()
         .filter(|attempt| attempt.verdict.is_none())
@@ -188,31 +188,31 @@ fn living(attempts: &mut [Attempt]) -> Vec<&mut Victim> {
 
 /// The stopping of one target.
 #[derive(Default)]
-struct Attempt {
+struct Underway {
     root: Option<Victim>,
     /// Descendants and members.
     family: Vec<Victim>,
     /// Decided without waiting.
-    verdict: Option<Outcome>,
+    verdict: Option<Fate>,
     /// The root was alive when KILL was sent.
     was_killed: bool,
     /// The root could not be opened for want of descriptors.
     has_no_room: bool,
 }
 
-impl Attempt {
+impl Underway {
     /// Opens the root and everything below it, before any signal is sent.
-    fn open(target: &Target, parents: &HashMap<i32, i32>, guard: &Guard) -> Self {
+    fn open(target: &StopTarget, parents: &HashMap<i32, i32>, guard: &OffLimits) -> Self {
         let decided = |verdict| Self { verdict: Some(verdict), ..Self::default() };
         if let Some(refusal) = guard.refusal(target.root.pid) {
-            return decided(Outcome::Refused(refusal));
+            return decided(Fate::Refused(refusal));
         }
         let root = match Victim::open(target.root, guard) {
-            Opened::Ready(victim) => victim,
-            Opened::Gone => return decided(Outcome::Gone),
-            Opened::Refused(refusal) => return decided(Outcome::Refused(refusal)),
-            Opened::NoRoom => {
-                let outcome = survived(target.root.pid).unwrap_or(Outcome::Gone);
+            OpenedVictim::Ready(victim) => victim,
+            OpenedVictim::Gone => return decided(Fate::Gone),
+            OpenedVictim::Refused(refusal) => return decided(Fate::Refused(refusal)),
+            OpenedVictim::NoRoom => {
+                let outcome = survived(target.root.pid).unwrap_or(Fate::Gone);
                 return Self { has_no_room: true, verdict: Some(outcome), ..Self::default() };
             }
         };
@@ -224,15 +224,15 @@ impl Attempt {
         attempt
     }
 
-    fn adopt(&mut self, identity: Identity, guard: &Guard) {
+    fn adopt(&mut self, identity: Identity, guard: &OffLimits) {
         let is_known = self.root.iter().chain(&self.family).any(|victim| victim.identity == identity);
-        if !is_known && let Opened::Ready(victim) = Victim::open(identity, guard) {
+        if !is_known && let OpenedVictim::Ready(victim) = Victim::open(identity, guard) {
             self.family.push(victim);
         }
     }
 
     /// Adds what descends from these processes. A PID that was reused since the table was read has another parent.
-    fn adopt_descendants(&mut self, of: &[i32], parents: &HashMap<i32, i32>, guard: &Guard) {
+    fn adopt_descendants(&mut self, of: &[i32], parents: &HashMap<i32, i32>, guard: &OffLimits) {
         let mut known: HashSet<i32> = of.iter().copied().collect();
         for pid in table::below(of, parents) {
             let Some(parent) = parents.get(&pid) else { continue };
@@ -262,7 +262,7 @@ impl Attempt {
     }
 
     /// Kills what is left.
-    fn kill(&mut self, parents: &HashMap<i32, i32>, guard: &Guard) {
+    fn kill(&mut self, parents: &HashMap<i32, i32>, guard: &OffLimits) {
         if self.verdict.is_some() {
             return;
         }
@@ -286,26 +286,26 @@ impl Attempt {
         }
     }
 
-    fn outcome(self) -> Outcome {
+    fn outcome(self) -> Fate {
         if let Some(verdict) = self.verdict {
             return verdict;
         }
         let survivor = self.root.iter().chain(&self.family).find(|victim| victim.is_alive);
         match survivor.and_then(|victim| survived(victim.identity.pid)) {
             Some(outcome) => outcome,
-            None if self.was_killed => Outcome::Killed,
-            None => Outcome::Terminated,
+            None if self.was_killed => Fate::Killed,
+            None => Fate::Terminated,
         }
     }
 }
 
-fn survived(pid: i32) -> Option<Outcome> {
+fn survived(pid: i32) -> Option<Fate> {
     let stat = Stat::read(pid).filter(Stat::is_alive)?;
-    Some(Outcome::Survived { pid, state: stat.state, wait_channel: proc::sleeps_in(pid) })
+    Some(Fate::Survived { pid, state: stat.state, wait_channel: proc::sleeps_in(pid) })
 }
 
-fn not_permitted(identity: Identity) -> Outcome {
-    Outcome::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
+fn not_permitted(identity: Identity) -> Fate {
+    Fate::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
 }
 
 /// How many processes may be held open at once.

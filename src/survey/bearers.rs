@@ -67,7 +67,7 @@ pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> 
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
-    let marks = likely::Marks { tokens: tokens.to_vec(), ..likely::Marks::default() };
+    let marks = likely::Signs { tokens: tokens.to_vec(), ..likely::Signs::default() };
     let (sweep, all) = likely::find(&marks, caller)?;
     let seeds = all.iter().flat_map(|one| one.matches.keys());
     let bearer = |pid: &i32| {
@@ -108,10 +108,7 @@ pub fn add(
         let in_file = || likely::token_in_file(candidate, search.caller).filter(|token| tokens.contains(token));
         let Some(token) = carried.or_else(in_file) else { continue };
         if is_anybodys(candidate) {
-            matches.insert(
-                process.pid,
-                Match { confidence: Confidence::Token, doubt: None, file: None, started_in: None },
-            );
+            matches.insert(process.pid, Match { confidence: Confidence::Token, doubt: None, started_in: None });
         } else {
             rivals.push(Bearer::of(candidate, token));
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::sweep::{Choice, Matches, Sweep};
-use super::tokens::Reader;
+use super::tokens::TokenReader;
 use super::whose::{self, Users};
 use crate::base::secret::TokenId;
 use crate::platform::identity::Identity;
@@ -102,7 +102,7 @@ fn in_file(instance: &Instance, search: &Search<'_>) -> InFile {
     }
     let by = Handle::open(instance.root.pid).and_then(|handle| handle.credentials());
     let users = search.users_of(instance);
-    let reader = Reader { by: by.as_ref(), owners: users.all(), own: &search.own };
+    let reader = TokenReader { by: by.as_ref(), owners: users.all(), own: &search.own };
     // A title, or code from the command line, has no folder of its own.
     let program = instance.program.as_ref().or_else(|| Some(search.program).filter(|program| !program.is_open()));
     let place = program.and_then(Program::place);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::marks::Mark;
 use super::scripts;
 use super::sweep::{Matches, Sweep};
-use super::tokens::Reader;
+use super::tokens::TokenReader;
 use super::whose::Users;
 use crate::base::secret::{self, TokenId};
 use crate::journal::{Event, What};
@@ -30,7 +30,7 @@ use crate::settings::Caller;
 
 /// What marks a process as a bot's, token or not.
 #[derive(Debug, Default)]
-pub struct Marks {
+pub struct Signs {
     /// Connected to Telegram, or to the server of the environment.
     pub connected: HashSet<Identity>,
     /// Holders of a bot's lock, and those that claim one. Where that is solobot, `flock(1)` or a shell, what they run is
@@ -55,7 +55,7 @@ pub struct Likely {
 ///
 /// # Errors
 /// If the process table cannot be read.
-pub fn find(marks: &Marks, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
+pub fn find(marks: &Signs, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     let run_under_lock = run_by(&marks.holders)?;
     let (mut sweep, hits) = Sweep::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut seeds: Vec<Seed> = Vec::new();
@@ -140,12 +140,12 @@ impl Seed {
             _ if candidate.has_title() => Some(Doubt::Title),
             _ => None,
         };
-        let found = Match { confidence, doubt, file: None, started_in: None };
+        let found = Match { confidence, doubt, started_in: None };
         Self { is_strong, found, ..Self::bare(candidate, program, token) }
     }
 
     fn bare(candidate: &Candidate, program: Option<Program>, token: Option<TokenId>) -> Self {
-        let found = Match { confidence: Confidence::Probable, doubt: None, file: None, started_in: None };
+        let found = Match { confidence: Confidence::Probable, doubt: None, started_in: None };
         let command = candidate.details.command();
         Self { process: candidate.identity(), program, command, token, is_strong: false, found }
     }
@@ -156,7 +156,7 @@ pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let program = candidate.program().filter(|program| program.is_script_or_module() && runs_itself(candidate))?;
     let users = Users::of(Some(&program), caller, &[]);
     let by = Handle::open(candidate.identity().pid).and_then(|handle| handle.credentials())?;
-    let reader = Reader { by: Some(&by), owners: users.all(), own: &[] };
+    let reader = TokenReader { by: Some(&by), owners: users.all(), own: &[] };
     let place = program.place();
     match reader.find(place.as_deref().and_then(Path::parent), candidate.cwd.as_deref()) {
         InFile::Token { token, .. } => Some(token),

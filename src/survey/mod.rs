@@ -176,7 +176,7 @@ impl<'a> Surveyor<'a> {
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
         let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
         let programs = programs.to_vec();
-        let marks = likely::Marks { connected: connected.clone(), holders, programs, ..likely::Marks::default() };
+        let marks = likely::Signs { connected: connected.clone(), holders, programs, ..likely::Signs::default() };
         let (mut sweep, all) = likely::find(&marks, context.caller).map_err(listing)?;
         let mut survey = Survey::default();
         for likely in all {
@@ -292,7 +292,7 @@ fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::Error
         return Ok(known);
     }
     let users = whose::Users::of(bot.program.as_ref(), caller, &bot.users);
-    let reader = tokens::Reader { by: None, owners: users.all(), own: &[] };
+    let reader = tokens::TokenReader { by: None, owners: users.all(), own: &[] };
     let place = bot.program.as_ref().and_then(Program::place);
     Ok(match reader.find(place.as_deref().and_then(Path::parent), None) {
         InFile::Token { token, .. } if known.as_ref().is_none_or(|known| *known == token) => Some(token),

@@ -21,7 +21,7 @@ const NAME: &str = ".env";
 
 /// Who runs a program, and whose it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
+pub struct TokenReader<'a> {
     /// Who runs it, where that is known.
     pub by: Option<&'a Credentials>,
     /// Whose files count: the program's owner, the caller. Root's always do.
@@ -31,7 +31,7 @@ pub struct Reader<'a> {
 }
 
 /// What a file has.
-enum Content {
+enum EnvContent {
     /// This token.
     Token(TokenId),
     /// None.
@@ -40,7 +40,7 @@ enum Content {
     Unclear,
 }
 
-impl Reader<'_> {
+impl TokenReader<'_> {
     /// The token that a program in `folder`, started in `cwd`, would read.
     pub fn find(&self, folder: Option<&Path>, cwd: Option<&Path>) -> InFile {
         let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
@@ -49,43 +49,43 @@ impl Reader<'_> {
         let mut found = InFile::Nothing;
         for path in beside.into_iter().chain(here) {
             found = match (self.read(&path), found) {
-                (Content::Unclear, _) => return InFile::Unclear,
-                (Content::Token(token), InFile::Nothing) => InFile::Token { token, path },
-                (Content::Token(token), InFile::Token { token: first, .. }) if token != first => {
+                (EnvContent::Unclear, _) => return InFile::Unclear,
+                (EnvContent::Token(token), InFile::Nothing) => InFile::Token { token, path },
+                (EnvContent::Token(token), InFile::Token { token: first, .. }) if token != first => {
                     return InFile::Unclear;
                 }
-                (Content::None | Content::Token(_), found) => found,
+                (EnvContent::None | EnvContent::Token(_), found) => found,
             };
         }
         found
     }
 
-    fn read(&self, path: &Path) -> Content {
+    fn read(&self, path: &Path) -> EnvContent {
         let owners: Vec<u32> = self.owners.iter().copied().chain(self.by.map(|by| by.uid)).collect();
-        let Some(file) = open_of(path, &owners) else { return Content::Unclear };
+        let Some(file) = open_of(path, &owners) else { return EnvContent::Unclear };
         let may_read = |status: FileStatus| self.by.is_none_or(|by| status.is_readable_by(by));
         if !FileStatus::of_open(&file).is_ok_and(may_read) {
-            return Content::None;
+            return EnvContent::None;
         }
-        let Ok(text) = read_bounded(file, MAX_BYTES) else { return Content::Unclear };
+        let Ok(text) = read_bounded(file, MAX_BYTES) else { return EnvContent::Unclear };
         self.choose(&DotEnv::parse(&String::from_utf8_lossy(&text)))
     }
 
     /// The token of the bot's own variable, else of a usual one, else the only one.
-    fn choose(&self, variables: &DotEnv) -> Content {
+    fn choose(&self, variables: &DotEnv) -> EnvContent {
         let own = self.own.iter().map(String::as_str).chain(env::TOKENS);
         let named = own.filter_map(|name| variables.get(name)).find_map(|value| Token::parse(value).ok());
         if let Some(token) = named {
-            return Content::Token(token.id());
+            return EnvContent::Token(token.id());
         }
         let mut all: Vec<TokenId> =
             variables.iter().filter_map(|(_, value)| Some(Token::parse(value).ok()?.id())).collect();
         all.sort();
         all.dedup();
         match (all.pop(), all.is_empty()) {
-            (None, _) => Content::None,
-            (Some(token), true) => Content::Token(token),
-            (Some(_), false) => Content::Unclear,
+            (None, _) => EnvContent::None,
+            (Some(token), true) => EnvContent::Token(token),
+            (Some(_), false) => EnvContent::Unclear,
         }
     }
 }
@@ -115,7 +115,7 @@ mod tests {
         let own: Vec<String> = own.iter().map(|name| (*name).to_owned()).collect();
         let me = fs::metadata(&root).unwrap().uid();
         let by = Credentials { uid: uid.unwrap_or(me), groups: groups.to_vec() };
-        let reader = Reader { by: Some(&by), owners: &[me], own: &own };
+        let reader = TokenReader { by: Some(&by), owners: &[me], own: &own };
         reader.find(Some(&root.join("up/a")), Some(&root.join("b")))
     }
 

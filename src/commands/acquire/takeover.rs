@@ -22,7 +22,7 @@ use crate::outcome::lock::HiddenHolder;
 use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry};
 use crate::process::origin::{self, Manager};
-use crate::process::stop::{self, Options, Outcome, Target};
+use crate::process::stop::{self, Fate, StopOptions, StopTarget};
 use crate::survey::Surveyor;
 use crate::survey::holders::{Carries, Judge, topmost};
 use crate::survey::whose::Users;
@@ -136,16 +136,16 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
         refuse_managed(request, target)?;
     }
     events.notice(&Notice::TakingOver(shown.iter().copied().map(ProcessView::of).collect()));
-    let options = Options { grace: request.grace, ..Options::default() };
-    let targets: Vec<Target> = targets.iter().copied().map(Target::single).collect();
+    let options = StopOptions { grace: request.grace, ..StopOptions::default() };
+    let targets: Vec<StopTarget> = targets.iter().copied().map(StopTarget::single).collect();
     let results = stop::stop(&targets, &options);
     let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
     let pid = left.root.pid;
     let (why, hint) = match left.outcome {
-        Outcome::NotPermitted { user } => {
+        Fate::NotPermitted { user } => {
             (format!("PID {pid} belongs to {user}"), format!("as that user: sudo -u {user} solobot acquire …"))
         }
-        Outcome::Survived { pid, state, wait_channel } => (
+        Fate::Survived { pid, state, wait_channel } => (
             format!(
                 "PID {pid} outlives SIGKILL, in state {}, waiting in {}",
                 state,
@@ -153,10 +153,10 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
             ),
             "only what it waits for can end it: a disk, a network file system, a debugger".into(),
         ),
-        Outcome::Refused(refusal) => {
+        Fate::Refused(refusal) => {
             (format!("PID {pid} {}", refusal.reason()), "from another terminal: solobot acquire --takeover …".into())
         }
-        Outcome::Terminated | Outcome::Killed | Outcome::Gone => return Ok(()),
+        Fate::Terminated | Fate::Killed | Fate::Gone => return Ok(()),
     };
     Err(refused(request, why, hint))
 }

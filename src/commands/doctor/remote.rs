@@ -8,7 +8,7 @@ use crate::base::text::absolute;
 use crate::cli;
 use crate::settings::{Bot, Settings};
 use crate::survey::evidence::facts::{Sibling, TokenSeen};
-use crate::survey::evidence::{Remote, Target};
+use crate::survey::evidence::{AskedBot, Remote};
 use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
@@ -79,7 +79,7 @@ pub fn ambient<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<(Target, Way<'a>), Error> {
+) -> Result<(AskedBot, Way<'a>), Error> {
     let (mut remote, way) = of_bot(bot, args, settings, unseen)?;
     remote.servers = servers::of_machine(settings.context());
     // It may be another service's: `BOT_TOKEN` is anybody's name.
@@ -90,7 +90,7 @@ pub fn ambient<'a>(
         Source::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
         Source::Untrusted { .. } => None,
     });
-    Ok((Target { select, lock_flag: None, network_allowed: false, remote }, way))
+    Ok((AskedBot { select, lock_flag: None, network_allowed: false, remote }, way))
 }
 
 /// The flags by which another subcommand gets the same token.

@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::thread::{Builder, Scope};
 
-use crate::survey::evidence::facts::{Answer, Telegram};
+use crate::survey::evidence::facts::{Telegram, TelegramAnswer};
 use crate::telegram::api::Client;
 use crate::telegram::errors::Error;
 
@@ -41,7 +41,7 @@ impl Way<'_> {
         let mut quiet = |_: &Error, _| {};
         let answers = client.me(&mut quiet).and_then(|me| Ok((me, client.webhook(&mut quiet)?)));
         match answers {
-            Ok((me, webhook)) => Telegram::Answered(Answer {
+            Ok((me, webhook)) => Telegram::Answered(TelegramAnswer {
                 username: me.result.username,
                 webhook: webhook.result,
                 clock_ahead: me.clock_ahead,

@@ -12,7 +12,7 @@ use crate::outcome::kill_duplicates::{Action, ResultView};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
-use crate::process::stop::{self, Options, Outcome, Target};
+use crate::process::stop::{self, Fate, StopOptions, StopTarget};
 
 /// How long after the last one has ended a new instance counts as started again.
 const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ pub fn carry_out(
     again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
     events: &mut dyn Events,
 ) -> Result<Vec<ResultView>, Error> {
-    let options = Options { signal: args.signal, grace, force: args.force, protected: plan.protected() };
+    let options = StopOptions { signal: args.signal, grace, force: args.force, protected: plan.protected() };
     let candidates: Vec<&Candidate> = plan.to_stop().collect();
     events.notice(&Notice::Passing(Passing::Stopping {
         count: candidates.len(),
@@ -54,10 +54,10 @@ pub fn carry_out(
 }
 
 /// The targets, each once. Loops and supervisors come before every bot.
-fn targets(candidates: &[&Candidate]) -> Vec<Target> {
+fn targets(candidates: &[&Candidate]) -> Vec<StopTarget> {
     let mut ordered = candidates.to_vec();
     ordered.sort_by_key(|candidate| !candidate.is_starter);
-    let mut list: Vec<Target> = Vec::new();
+    let mut list: Vec<StopTarget> = Vec::new();
     for target in ordered.into_iter().map(Candidate::target) {
         if list.iter().all(|known| known.root != target.root) {
             list.push(target);
@@ -66,26 +66,26 @@ fn targets(candidates: &[&Candidate]) -> Vec<Target> {
     list
 }
 
-fn detail(outcome: &Outcome) -> Option<String> {
+fn detail(outcome: &Fate) -> Option<String> {
     match outcome {
-        Outcome::Survived { pid, state, wait_channel } => {
+        Fate::Survived { pid, state, wait_channel } => {
             let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
             Some(format!("PID {pid} outlives SIGKILL in state {state}{place}"))
         }
-        Outcome::NotPermitted { user } => Some(format!("it belongs to {user}: sudo -u {user} solobot …")),
-        Outcome::Refused(refusal) => Some(refusal.reason().to_owned()),
-        Outcome::Terminated | Outcome::Killed | Outcome::Gone => None,
+        Fate::NotPermitted { user } => Some(format!("it belongs to {user}: sudo -u {user} solobot …")),
+        Fate::Refused(refusal) => Some(refusal.reason().to_owned()),
+        Fate::Terminated | Fate::Killed | Fate::Gone => None,
     }
 }
 
 /// A wrapper that has nothing left to wrap ends by itself; one that lives all the same is asked to.
-fn stop_wrappers(candidates: &[&Candidate], options: &Options) {
+fn stop_wrappers(candidates: &[&Candidate], options: &StopOptions) {
     let is_left = |wrapper: &&Identity| wrapper.is_alive() && !ends_soon(**wrapper);
-    let left: Vec<Target> = candidates
+    let left: Vec<StopTarget> = candidates
         .iter()
         .flat_map(|candidate| &candidate.wrappers)
         .filter(is_left)
-        .map(|&wrapper| Target::single(wrapper))
+        .map(|&wrapper| StopTarget::single(wrapper))
         .collect();
     if !left.is_empty() {
         stop::stop(&left, options);

@@ -12,7 +12,7 @@ use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing, is_around_us};
 use crate::process::matching::Doubt;
 use crate::process::origin::{self, Manager, Origin};
-use crate::process::stop::Target;
+use crate::process::stop::StopTarget;
 use crate::survey::FoundBot;
 
 /// What was asked for.
@@ -141,9 +141,9 @@ impl Candidate {
     }
 
     /// What gets the signal: a solobot instead of its bot, since it passes TERM on and would count a second one as impatience.
-    pub fn target(&self) -> Target {
+    pub fn target(&self) -> StopTarget {
         let solobot = self.starter.filter(|_| matches!(self.origin.manager, Manager::Solobot(_)));
-        Target { root: solobot.unwrap_or(self.root), members: self.members.clone() }
+        StopTarget { root: solobot.unwrap_or(self.root), members: self.members.clone() }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::survey::connections::Connection;
-use crate::survey::evidence::facts::{Bot, FRESH, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, Seen};
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 
@@ -166,7 +166,7 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
 }
 
 /// The connections of a bot's instances to Telegram's own networks, where it has a server of its own.
-fn elsewhere(bot: &Bot) -> impl Iterator<Item = (&Seen, &Connection)> {
+fn elsewhere(bot: &BotFacts) -> impl Iterator<Item = (&Seen, &Connection)> {
     bot.instances
         .iter()
         .flat_map(|seen| seen.evidence.connections.iter().map(move |to| (seen, to)))
@@ -186,15 +186,15 @@ mod tests {
         BaseUrl::parse("http://127.0.0.1:8081").unwrap()
     }
 
-    fn saying(telegram: crate::survey::evidence::facts::Telegram) -> Bot {
-        Bot { telegram, ..bot("main", vec![seen(10)]) }
+    fn saying(telegram: crate::survey::evidence::facts::Telegram) -> BotFacts {
+        BotFacts { telegram, ..bot("main", vec![seen(10)]) }
     }
 
     #[test]
     fn a_webhook_that_is_set_and_one_that_was() {
         let mend = Some("solobot delete-webhook main --token-env T".to_owned());
-        let flags = |bot| Bot { api_flags: " --token-env T".into(), ..bot };
-        let with_logs = |bot| Bot { logs: logs(Counts { webhook: 3, conflicts: 3, ..Counts::default() }), ..bot };
+        let flags = |bot| BotFacts { api_flags: " --token-env T".into(), ..bot };
+        let with_logs = |bot| BotFacts { logs: logs(Counts { webhook: 3, conflicts: 3, ..Counts::default() }), ..bot };
         let set = flags(saying(answered("https://example.org/x", 0)));
         assert_eq!(say(webhook_active, set.clone()), [(Level::Error, vec![10], mend.clone())]);
         assert_eq!(say(webhook_active, with_logs(set)).len(), 1);
@@ -229,14 +229,14 @@ mod tests {
     fn too_many_requests() {
         let limited = saying(failed(Error::RateLimited { server: server(), retry_after: Some(3) }));
         assert_eq!(say(rate_limited, limited)[0].0, Level::Warning);
-        let logged = Bot { logs: logs(Counts { rate_limit: 2, ..Counts::default() }), ..bot("main", vec![]) };
+        let logged = BotFacts { logs: logs(Counts { rate_limit: 2, ..Counts::default() }), ..bot("main", vec![]) };
         assert_eq!(say(rate_limited, logged)[0].2.as_deref(), Some("solobot conflicts --since 1h /srv/bot.log"));
         assert_eq!(say(rate_limited, saying(answered("", 0))), []);
     }
 
     #[test]
     fn a_server_of_ones_own() {
-        let own = |bot| Bot { server: Some("http://127.0.0.1:8081".into()), ..bot };
+        let own = |bot| BotFacts { server: Some("http://127.0.0.1:8081".into()), ..bot };
         let level = |bot| say(local_api_server, bot).first().map(|said| said.0);
         assert_eq!(level(saying(answered("", 0))), None);
         assert_eq!(level(own(saying(answered("", 0)))), Some(Level::Info));

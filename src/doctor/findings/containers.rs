@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::Manager;
-use crate::survey::evidence::facts::{Bot, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
 
 /// The bot runs in more than one container.
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
@@ -37,7 +37,7 @@ fn is_contained(seen: &Seen) -> bool {
     matches!(seen.origin().manager, Manager::Container(_))
 }
 
-fn side_by_side(code: Code, summary: String, bot: &Bot, shown: &[&Seen], facts: &Facts) -> Finding {
+fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&Seen], facts: &Facts) -> Finding {
     let is_sure = shown.iter().all(|seen| bot.instances.iter().any(|sure| sure.pid() == seen.pid()));
     let (level, summary) = if is_sure {
         (Level::Error, summary)

@@ -4,14 +4,14 @@ use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use crate::base::finding_code::Code;
 use crate::process::origin::Origin;
-use crate::survey::evidence::facts::{Bot, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| duplicates_of(bot, facts))
 }
 
-fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
+fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     let shown: Vec<&Seen> = bot.pollers().collect();
     let sure = bot.instances.len();
     if shown.len() < 2 {
@@ -37,7 +37,7 @@ fn duplicates_of(bot: &Bot, facts: &Facts) -> Option<Finding> {
 }
 
 /// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
-fn stop_surplus(bot: &Bot) -> Option<String> {
+fn stop_surplus(bot: &BotFacts) -> Option<String> {
     let origins = || bot.surplus().into_iter().map(|seen| &seen.instance.origin);
     let mut stops: Vec<String> = origins().filter_map(Origin::stop).collect();
     stops.dedup();

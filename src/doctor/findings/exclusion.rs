@@ -8,7 +8,7 @@ use crate::lock::covered::Covered;
 use crate::lock::state::State;
 use crate::platform::advice;
 use crate::platform::locks::TABLE;
-use crate::survey::evidence::facts::{Bot, Facts, Lock, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, Seen};
 
 /// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
@@ -39,7 +39,7 @@ fn pids(seen: &[&Seen]) -> String {
     }
 }
 
-fn is_leaked(bot: &Bot, seen: &Seen) -> bool {
+fn is_leaked(bot: &BotFacts, seen: &Seen) -> bool {
     seen.skips_lock == Some(true) && bot.covered(seen) == Covered::Unlocked && other_lock(seen).is_none()
 }
 
@@ -56,8 +56,8 @@ pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-fn is_unlocked(bot: &Bot, seen: &Seen) -> bool {
-    let is_explained = |lock: &Lock| {
+fn is_unlocked(bot: &BotFacts, seen: &Seen) -> bool {
+    let is_explained = |lock: &LockEvidence| {
         let locks_otherwise = lock.fcntl.iter().any(|one| seen.instance.members.contains(&one.process));
         let claims = lock.claimant.as_ref().is_some_and(|one| seen.instance.members.contains(&one.process));
         locks_otherwise || claims || lock.elsewhere.iter().any(|one| one.pid == seen.pid())
@@ -69,7 +69,7 @@ fn is_unlocked(bot: &Bot, seen: &Seen) -> bool {
         && !bot.locks.iter().any(is_explained)
 }
 
-fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
+fn unlocked(bot: &BotFacts, seen: &[&Seen], facts: &Facts) -> Finding {
     let first = seen[0];
     let lock = bot.locks.first();
     let exists = lock.is_some_and(|lock| lock.facts.state != State::Absent);
@@ -99,7 +99,7 @@ fn unlocked(bot: &Bot, seen: &[&Seen], facts: &Facts) -> Finding {
 }
 
 /// Who holds a lock, in words.
-fn holder_of(lock: &Lock) -> String {
+fn holder_of(lock: &LockEvidence) -> String {
     match &lock.facts.state {
         State::Held { holders, .. } | State::Replaced { holders } => match holders.as_slice() {
             [] => "held by a process that cannot be seen".into(),
@@ -182,7 +182,7 @@ mod tests {
     use crate::lock::state::Obstacle;
     use crate::survey::evidence::testing::{bot, held_by, identity, lock, named, seen, sharer};
 
-    fn with_lock(mut bot: Bot, lock: Lock) -> Bot {
+    fn with_lock(mut bot: BotFacts, lock: LockEvidence) -> BotFacts {
         bot.locks.push(lock);
         bot
     }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(said, [(Level::Warning, vec![20], acquire)]);
         // Nothing is configured, and there is no lock anywhere.
         assert_eq!(say(unlocked_instance, bot("main", vec![seen(10)]))[0].0, Level::Info);
-        let named = Bot { lock_is_named: true, ..bot("main", vec![seen(10)]) };
+        let named = BotFacts { lock_is_named: true, ..bot("main", vec![seen(10)]) };
         let said = say(unlocked_instance, with_lock(named, lock("/l", State::Absent)));
         assert_eq!(said[0].0, Level::Warning);
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), held_by_other())), []);
@@ -234,36 +234,37 @@ mod tests {
     fn what_another_finding_explains_is_not_said_twice() {
         let free = || lock("/l", State::Free);
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![skipping(10)]), free())), []);
-        let posix = Lock { fcntl: vec![named(10)], ..free() };
+        let posix = LockEvidence { fcntl: vec![named(10)], ..free() };
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), posix)), []);
-        let pidfile = Lock { claimant: Some(named(10)), ..free() };
+        let pidfile = LockEvidence { claimant: Some(named(10)), ..free() };
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![seen(10)]), pidfile)), []);
         let mut other = seen(10);
         other.flocks.push(locked("/run/bot.lock"));
         assert_eq!(say(unlocked_instance, with_lock(bot("main", vec![other.clone()]), free())), []);
-        let named = Bot { lock_is_named: true, ..bot("main", vec![other]) };
+        let named = BotFacts { lock_is_named: true, ..bot("main", vec![other]) };
         let said = say(unlocked_instance, with_lock(named, free()));
         assert_eq!(said[0].2.as_deref(), Some("solobot status main --lock /run/bot.lock"));
     }
 
     #[test]
     fn a_pid_file() {
-        let claimed = |pid| Lock { claimant: Some(named(pid)), ..lock("/l", State::OwnerAliveUnlocked(identity(pid))) };
+        let claimed =
+            |pid| LockEvidence { claimant: Some(named(pid)), ..lock("/l", State::OwnerAliveUnlocked(identity(pid))) };
         let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), claimed(10)));
         let acquire = Some("solobot acquire main -- command 10".to_owned());
         assert_eq!(said, [(Level::Warning, vec![10], acquire)]);
         let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), claimed(99)));
         assert_eq!(said[0].2.as_deref(), Some("ps -o pid,lstart,args -p 99"));
-        let posix = Lock { fcntl: vec![named(10)], ..claimed(10) };
+        let posix = LockEvidence { fcntl: vec![named(10)], ..claimed(10) };
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), posix)), []);
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);
     }
 
     #[test]
     fn fcntl_excludes_nobody() {
-        let posix = Lock { fcntl: vec![named(10)], ..lock("/l", State::Free) };
+        let posix = LockEvidence { fcntl: vec![named(10)], ..lock("/l", State::Free) };
         assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), posix.clone()))[0].0, Level::Warning);
-        let twice = Lock { sharers: vec![sharer(20, 20)], ..posix };
+        let twice = LockEvidence { sharers: vec![sharer(20, 20)], ..posix };
         assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), twice))[0].0, Level::Error);
         assert_eq!(say(fcntl_lock, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);
     }

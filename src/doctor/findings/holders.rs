@@ -5,7 +5,7 @@ use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::platform::advice;
-use crate::survey::evidence::facts::{Bot, Facts, Lock, Sharer};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, Sharer};
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
@@ -40,7 +40,7 @@ pub fn inherited_lock(facts: &Facts) -> Vec<Finding> {
     facts.locks().filter_map(|(bot, lock)| inherited(bot, lock)).collect()
 }
 
-fn inherited(bot: &Bot, lock: &Lock) -> Option<Finding> {
+fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     let is_heir = |sharer: &&Sharer| {
         let process = sharer.who.process;
         !sharer.is_keeper
@@ -104,8 +104,8 @@ mod tests {
     use crate::lock::state::Stale;
     use crate::survey::evidence::testing::{bot, held_by, identity, lock, seen, sharer};
 
-    fn with_lock(lock: Lock) -> Bot {
-        Bot { locks: vec![lock], ..bot("main", vec![seen(10)]) }
+    fn with_lock(lock: LockEvidence) -> BotFacts {
+        BotFacts { locks: vec![lock], ..bot("main", vec![seen(10)]) }
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_helper_that_outlived_the_bot() {
-        let heir = |sharers| Lock { sharers, ..held_by("/l", &[30]) };
+        let heir = |sharers| LockEvidence { sharers, ..held_by("/l", &[30]) };
         let kill = Some("kill 30".to_owned());
         let alone = heir(vec![sharer(30, 9)]);
         assert_eq!(say(inherited_lock, with_lock(alone.clone())), [(Level::Error, vec![30], kill.clone())]);
@@ -128,7 +128,7 @@ mod tests {
         let keeper = Sharer { is_keeper: true, ..sharer(5, 5) };
         assert_eq!(say(inherited_lock, with_lock(heir(vec![keeper, sharer(30, 5)]))), []);
         assert_eq!(say(inherited_lock, with_lock(heir(vec![sharer(30, 30)]))), []);
-        assert_eq!(say(inherited_lock, with_lock(Lock { named: vec![30], ..alone })), []);
+        assert_eq!(say(inherited_lock, with_lock(LockEvidence { named: vec![30], ..alone })), []);
         assert_eq!(say(inherited_lock, with_lock(heir(vec![sharer(10, 9)]))), []);
     }
 

@@ -5,16 +5,16 @@ use jiff::Timestamp;
 use crate::base::duration::show;
 use crate::base::text::plural;
 use crate::logs::rhythm::Shape;
-use crate::survey::evidence::facts::{Bot, FRESH};
+use crate::survey::evidence::facts::{BotFacts, FRESH};
 
 /// The command that shows what a bot's logs say.
-pub fn see_logs(bot: &Bot) -> Option<String> {
+pub fn see_logs(bot: &BotFacts) -> Option<String> {
     let names: Vec<_> = bot.logs.names.iter().map(|name| shell_words::quote(name)).collect();
     (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
 }
 
 /// What the logs say of conflicts with another poller: now, and in the last day.
-pub fn conflicts(bot: &Bot, now: Timestamp) -> Vec<String> {
+pub fn conflicts(bot: &BotFacts, now: Timestamp) -> Vec<String> {
     let logs = &bot.logs;
     let places = logs.names.join(", ");
     let last = logs.last.map_or_else(String::new, |last| {

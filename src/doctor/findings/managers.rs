@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::{Manager, Origin};
-use crate::survey::evidence::facts::{Bot, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
 
 /// A surplus instance that its manager would start again: killing it is in vain.
 pub fn respawner(facts: &Facts) -> Vec<Finding> {
@@ -45,7 +45,7 @@ pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Several instances of one entry of one manager of that kind.
-fn copies(facts: &Facts, kind: &str, say: impl Fn(&str, usize, &Bot) -> Finding) -> Vec<Finding> {
+fn copies(facts: &Facts, kind: &str, say: impl Fn(&str, usize, &BotFacts) -> Finding) -> Vec<Finding> {
     let mut found = Vec::new();
     for bot in &facts.bots {
         for (service, copies) in services(bot).into_iter().filter(|(service, _)| service.kind == kind) {
@@ -91,7 +91,7 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
 
 /// One entry of one manager.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Service {
+struct ServiceEntry {
     kind: &'static str,
     name: String,
     /// The manager's process, where there may be several of the kind.
@@ -99,8 +99,8 @@ struct Service {
 }
 
 /// The sure instances of each entry of each manager; containers are another matter.
-fn services(bot: &Bot) -> BTreeMap<Service, Vec<&Seen>> {
-    let mut services: BTreeMap<Service, Vec<&Seen>> = BTreeMap::new();
+fn services(bot: &BotFacts) -> BTreeMap<ServiceEntry, Vec<&Seen>> {
+    let mut services: BTreeMap<ServiceEntry, Vec<&Seen>> = BTreeMap::new();
     for seen in &bot.instances {
         if let Some(service) = service(seen.origin()) {
             services.entry(service).or_default().push(seen);
@@ -109,7 +109,7 @@ fn services(bot: &Bot) -> BTreeMap<Service, Vec<&Seen>> {
     services
 }
 
-fn service(origin: &Origin) -> Option<Service> {
+fn service(origin: &Origin) -> Option<ServiceEntry> {
     let is_manager = origin.is_managed() || origin.would_respawn() || matches!(origin.manager, Manager::Cron(_));
     let name = match &origin.manager {
         _ if !is_manager => return None,
@@ -121,7 +121,7 @@ fn service(origin: &Origin) -> Option<Service> {
         Manager::Systemd { .. } | Manager::Cron(_) => None,
         _ => origin.pid,
     };
-    Some(Service { kind: origin.manager.word(), name: name.unwrap_or_default(), manager })
+    Some(ServiceEntry { kind: origin.manager.word(), name: name.unwrap_or_default(), manager })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::http::client::{self, Step};
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{Bot, FRESH, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, Seen};
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::Error;
 
@@ -58,7 +58,7 @@ pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Which finding a failure is; `None` where it is no trouble of the way.
-fn code_of(bot: &Bot, error: &Error) -> Option<Code> {
+fn code_of(bot: &BotFacts, error: &Error) -> Option<Code> {
     match error {
         Error::Unreachable { step, .. } => Some(match step {
             Step::Dns => Code::Dns,
@@ -86,7 +86,7 @@ fn code_of(bot: &Bot, error: &Error) -> Option<Code> {
 
 /// One finding for all bots that fail in the same way.
 fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
-    let mut alike: Vec<(String, &Error, Vec<&Bot>)> = Vec::new();
+    let mut alike: Vec<(String, &Error, Vec<&BotFacts>)> = Vec::new();
     for bot in &facts.bots {
         let Some(error) = bot.telegram.error().filter(|error| code_of(bot, error) == Some(code)) else { continue };
         let text = error.to_string();
@@ -95,7 +95,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             None => alike.push((text, error, vec![bot])),
         }
     }
-    let finding = |(text, error, bots): (String, &Error, Vec<&Bot>)| {
+    let finding = |(text, error, bots): (String, &Error, Vec<&BotFacts>)| {
         let names: Vec<&str> = bots.iter().map(|bot| bot.name.as_str()).collect();
         let connected: Vec<&Seen> =
             bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
@@ -113,7 +113,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
 }
 
 /// What shows more of a failure, or goes around it.
-fn command(error: &Error, bot: &Bot) -> Option<String> {
+fn command(error: &Error, bot: &BotFacts) -> Option<String> {
     let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
     match error {
         Error::Way(client::Error::Proxy(malformed)) => Some(format!("env -u {} {}", malformed.variable, again()?)),
@@ -136,7 +136,7 @@ fn around(server: &BaseUrl, again: &str) -> String {
 }
 
 /// Connections that break again and again, though this one did not.
-fn unsteady(bot: &Bot) -> Option<Finding> {
+fn unsteady(bot: &BotFacts) -> Option<Finding> {
     let (network, timeout) = (bot.logs.fresh.network, bot.logs.fresh.timeout);
     if network + timeout < MANY || bot.telegram.error().is_some() {
         return None;
@@ -170,14 +170,14 @@ mod tests {
         (Code::TelegramDown, telegram_down),
     ];
 
-    fn failing(error: Error, proxy: bool, server: bool) -> Bot {
+    fn failing(error: Error, proxy: bool, server: bool) -> BotFacts {
         let proxy = proxy.then(|| "127.0.0.1:3128 (ALL_PROXY)".to_owned());
         let server = server.then(|| "http://h:8081".to_owned());
-        Bot { telegram: Telegram::Failed { error, proxy }, server, ..bot("main", vec![]) }
+        BotFacts { telegram: Telegram::Failed { error, proxy }, server, ..bot("main", vec![]) }
     }
 
     /// Which of the findings fire, and what is to be typed.
-    fn found(bot: &Bot) -> Vec<(Code, Option<String>)> {
+    fn found(bot: &BotFacts) -> Vec<(Code, Option<String>)> {
         let all = ALL.into_iter().flat_map(|(code, find)| {
             say(find, bot.clone()).into_iter().map(move |(level, _, command)| {
                 assert_eq!(level, Level::Error, "{code:?}");
@@ -209,7 +209,7 @@ mod tests {
         ] {
             assert_eq!(found(&failing(fine, false, false)), []);
         }
-        assert_eq!(found(&Bot { telegram: answered("", 0), ..bot("main", vec![]) }), []);
+        assert_eq!(found(&BotFacts { telegram: answered("", 0), ..bot("main", vec![]) }), []);
         assert_eq!(found(&bot("main", vec![seen(10)])), []);
     }
 
@@ -219,7 +219,7 @@ mod tests {
             let server = BaseUrl::parse("http://h:8081").unwrap();
             Error::NoBotApi { server, status: 200, why: "it begins with `<html>`".into() }
         };
-        let codes = |bot: Bot| found(&bot).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+        let codes = |bot: BotFacts| found(&bot).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
         assert_eq!(codes(failing(page(), true, false)), [Code::Proxy]);
         assert_eq!(codes(failing(page(), false, true)), [], "local-api-server says it");
         assert_eq!(codes(failing(page(), false, false)), [Code::TelegramDown]);
@@ -233,7 +233,7 @@ mod tests {
         };
         let failing = |name: &str, seen| {
             let telegram = Telegram::Failed { error: error(), proxy: None };
-            Bot { telegram, ..bot(name, vec![seen]) }
+            BotFacts { telegram, ..bot(name, vec![seen]) }
         };
         let two = facts(vec![failing("a", seen(10)), failing("b", seen(20))]);
         let found = tcp(&two);
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn trouble_in_the_logs() {
-        let logged = |counts| Bot { logs: logs(counts), telegram: answered("", 0), ..bot("main", vec![]) };
+        let logged = |counts| BotFacts { logs: logs(counts), telegram: answered("", 0), ..bot("main", vec![]) };
         let many = Counts { network: 2, timeout: 1, ..Counts::default() };
         assert_eq!(say(tcp, logged(many))[0].0, Level::Warning);
         assert_eq!(say(tcp, logged(Counts { network: 2, ..Counts::default() })), []);

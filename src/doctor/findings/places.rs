@@ -91,18 +91,18 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::testing::say;
     use super::*;
-    use crate::survey::evidence::facts::{Bot, Cleaner, Elsewhere, Lock, Seen};
+    use crate::survey::evidence::facts::{BotFacts, Cleaner, Elsewhere, LockEvidence, Seen};
     use crate::survey::evidence::testing::{bot, from, lock, seen, unit};
 
-    fn with_lock(instances: Vec<Seen>, lock: Lock) -> Bot {
-        Bot { locks: vec![lock], ..bot("main", instances) }
+    fn with_lock(instances: Vec<Seen>, lock: LockEvidence) -> BotFacts {
+        BotFacts { locks: vec![lock], ..bot("main", instances) }
     }
 
     #[test]
     fn a_tmp_of_its_own() {
         let elsewhere =
             vec![Elsewhere { pid: 10, folder: "/tmp".into(), mount: Some("/tmp/systemd-private-x/tmp".into()) }];
-        let hidden = || Lock { elsewhere: elsewhere.clone(), ..lock("/tmp/l", State::Absent) };
+        let hidden = || LockEvidence { elsewhere: elsewhere.clone(), ..lock("/tmp/l", State::Absent) };
         let service = || from(10, unit("bot.service"));
         let edit = Some("systemctl edit bot.service".to_owned());
         let said = say(private_tmp, with_lock(vec![service()], hidden()));
@@ -114,8 +114,11 @@ mod tests {
 
     #[test]
     fn a_network_file_system() {
-        let nfs =
-            |allowed| Lock { network: Some("NFS".into()), network_allowed: allowed, ..lock("/mnt/l", State::Free) };
+        let nfs = |allowed| LockEvidence {
+            network: Some("NFS".into()),
+            network_allowed: allowed,
+            ..lock("/mnt/l", State::Free)
+        };
         let look = Some("findmnt -T /mnt/l".to_owned());
         assert_eq!(say(network_fs, with_lock(vec![], nfs(false))), [(Level::Error, vec![], look.clone())]);
         assert_eq!(say(network_fs, with_lock(vec![], nfs(true))), [(Level::Warning, vec![], look)]);
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn a_cleaner() {
         let cleaner = Cleaner { name: "systemd-tmpfiles", source: "tmp.conf: q /tmp".into(), age: "10d".into() };
-        let in_tmp = |state| Lock { cleaner: Some(cleaner.clone()), ..lock("/tmp/l", state) };
+        let in_tmp = |state| LockEvidence { cleaner: Some(cleaner.clone()), ..lock("/tmp/l", state) };
         let exclude = Some("echo 'x /tmp/l*' >/etc/tmpfiles.d/solobot.conf".to_owned());
         let said = say(tmp_cleaner, with_lock(vec![], in_tmp(State::Free)));
         assert_eq!(said, [(Level::Warning, vec![], exclude)]);

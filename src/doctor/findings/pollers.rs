@@ -11,7 +11,7 @@ use crate::base::text::plural;
 use crate::platform::advice;
 use crate::platform::identity::RunState;
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{Bot, FRESH, Facts, SETTLES, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SETTLES, Seen};
 use crate::telegram::base_url::BaseUrl;
 
 /// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.
@@ -70,13 +70,13 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Conflicts now that nothing on this machine explains.
-fn is_fought_by_a_stranger(facts: &Facts, bot: &Bot) -> bool {
+fn is_fought_by_a_stranger(facts: &Facts, bot: &BotFacts) -> bool {
     let is_alone = bot.pollers().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
     bot.logs.fresh.other_poller > 0 && is_alone && !has_rival(facts, bot)
 }
 
 /// Whether another program or bot here is connected with the token.
-fn has_rival(facts: &Facts, bot: &Bot) -> bool {
+fn has_rival(facts: &Facts, bot: &BotFacts) -> bool {
     let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
     let Some(own) = own.or_else(|| {
         bot.instances.iter().find_map(|seen| seen.instance.known_token().map(|token| token.fingerprint.as_str()))
@@ -84,7 +84,7 @@ fn has_rival(facts: &Facts, bot: &Bot) -> bool {
         return false;
     };
     let may_poll = |polling| polling != Polling::No;
-    let of_bot = |other: &Bot| {
+    let of_bot = |other: &BotFacts| {
         let has_token = other.token.as_ref().is_some_and(|token| token.fingerprint == own);
         !std::ptr::eq(other, bot) && has_token && other.instances.iter().any(|one| may_poll(one.evidence.polling))
     };
@@ -157,7 +157,7 @@ fn is_stopped(seen: &Seen) -> bool {
 }
 
 /// It keeps its connection for a while, and asks for nothing on it.
-fn stopped(facts: &Facts, bot: &Bot, seen: &Seen) -> Finding {
+fn stopped(facts: &Facts, bot: &BotFacts, seen: &Seen) -> Finding {
     let summary =
         format!("PID {} of {} is stopped (SIGSTOP, Ctrl-Z): it lives, and does nothing", seen.pid(), bot.name);
     Finding::new(Code::NotPolling, Level::Warning, summary)
@@ -167,7 +167,7 @@ fn stopped(facts: &Facts, bot: &Bot, seen: &Seen) -> Finding {
 }
 
 /// A client that has just been refused waits before it connects again.
-fn is_backing_off(facts: &Facts, bot: &Bot) -> bool {
+fn is_backing_off(facts: &Facts, bot: &BotFacts) -> bool {
     bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < SETTLES)
 }
 

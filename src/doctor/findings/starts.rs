@@ -9,7 +9,7 @@ use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::logs::rhythm::Shape;
 use crate::process::origin::{Manager, Origin};
-use crate::survey::evidence::facts::{Bot, Facts, Seen, Start, Starter};
+use crate::survey::evidence::facts::{Automation, BotFacts, Facts, Seen, WatchedStart};
 
 /// An instance that ends within this time of its start has not run well.
 const SHORT: Duration = Duration::from_mins(1);
@@ -46,7 +46,7 @@ fn sign_of_deploy(old: &Seen, new: &Seen) -> Option<String> {
     if let Some((ours, theirs)) = by_program().or_else(by_folder) {
         return Some(format!("it runs release {ours}; PID {}, started later, runs {theirs}", new.pid()));
     }
-    let trace = new.traces.iter().find(|trace| trace.of == Starter::Deploy)?;
+    let trace = new.traces.iter().find(|trace| trace.of == Automation::Deploy)?;
     Some(format!("PID {}, started later, comes from a deploy: {}", new.pid(), trace.evidence))
 }
 
@@ -86,8 +86,8 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
         let traced: Vec<(&Seen, &str, &str)> = shown
             .iter()
             .filter_map(|seen| {
-                let trace = seen.traces.iter().find(|trace| trace.of != Starter::Deploy)?;
-                let what = if trace.of == Starter::Ci { "a CI job" } else { "a git hook" };
+                let trace = seen.traces.iter().find(|trace| trace.of != Automation::Deploy)?;
+                let what = if trace.of == Automation::Ci { "a CI job" } else { "a git hook" };
                 Some((*seen, what, trace.evidence.as_str()))
             })
             .collect();
@@ -139,7 +139,8 @@ fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
 /// The bot ended soon after its start and was started again, while it was watched.
 pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let ended: Vec<&Start> = bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
+        let ended: Vec<&WatchedStart> =
+            bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
         if ended.is_empty() || bot.starts.len() < 2 {
             return logged_loop(bot, facts);
         }
@@ -168,7 +169,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
 }
 
 /// A loop that pauses for longer than the watch lasts shows in the logs.
-fn logged_loop(bot: &Bot, facts: &Facts) -> Option<Finding> {
+fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     let is_loop = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == Shape::RespawnLoop);
     if !is_loop || bot.logs.fresh.other_poller == 0 {
         return None;
@@ -184,7 +185,7 @@ fn logged_loop(bot: &Bot, facts: &Facts) -> Option<Finding> {
 }
 
 /// What is certain is an error.
-fn level_of(bot: &Bot) -> Level {
+fn level_of(bot: &BotFacts) -> Level {
     if bot.instances.len() > 1 { Level::Error } else { Level::Warning }
 }
 
@@ -194,7 +195,7 @@ mod tests {
     use super::*;
     use crate::logs::rhythm::Pattern;
     use crate::process::program::Program;
-    use crate::survey::evidence::facts::{Logs, Trace};
+    use crate::survey::evidence::facts::{LogFacts, Trace};
     use crate::survey::evidence::testing::{bot, fresh_conflicts, from, identity, named, seen};
 
     fn release(pid: i32, path: &str) -> Seen {
@@ -203,7 +204,7 @@ mod tests {
         one
     }
 
-    fn traced(pid: i32, of: Starter) -> Seen {
+    fn traced(pid: i32, of: Automation) -> Seen {
         let mut one = seen(pid);
         one.traces.push(Trace { of, evidence: "an ancestor".into() });
         one
@@ -230,20 +231,20 @@ mod tests {
         gone.folder_is_gone = true;
         assert_eq!(say(deploy_overlap, bot("main", vec![gone.clone(), seen(20)])).len(), 1);
         assert_eq!(say(deploy_overlap, bot("main", vec![gone])), []);
-        assert_eq!(say(deploy_overlap, bot("main", vec![seen(10), traced(20, Starter::Deploy)])).len(), 1);
+        assert_eq!(say(deploy_overlap, bot("main", vec![seen(10), traced(20, Automation::Deploy)])).len(), 1);
         // The older one came from a deploy: the newer one did not.
-        assert_eq!(say(deploy_overlap, bot("main", vec![traced(10, Starter::Deploy), seen(20)])), []);
+        assert_eq!(say(deploy_overlap, bot("main", vec![traced(10, Automation::Deploy), seen(20)])), []);
         assert_eq!(say(deploy_overlap, bot("main", vec![seen(10), seen(20)])), []);
     }
 
     #[test]
     fn ci_and_hooks() {
-        for starter in [Starter::Ci, Starter::GitHook] {
+        for starter in [Automation::Ci, Automation::GitHook] {
             let said = say(ci_overlap, bot("main", vec![seen(10), traced(20, starter)]));
             assert_eq!((said[0].0, &said[0].1), (Level::Error, &vec![20]));
         }
-        assert_eq!(say(ci_overlap, bot("main", vec![traced(20, Starter::Ci)])), []);
-        assert_eq!(say(ci_overlap, bot("main", vec![seen(10), traced(20, Starter::Deploy)])), []);
+        assert_eq!(say(ci_overlap, bot("main", vec![traced(20, Automation::Ci)])), []);
+        assert_eq!(say(ci_overlap, bot("main", vec![seen(10), traced(20, Automation::Deploy)])), []);
     }
 
     #[test]
@@ -259,7 +260,10 @@ mod tests {
     fn a_loop_that_only_the_logs_show() {
         let logged = |kind, fresh| {
             let pattern = Pattern { kind, every: Some(30.0), evidence: "9 starts of the bot".into(), suggestion: "" };
-            Bot { logs: Logs { pattern: Some(pattern), ..fresh_conflicts(fresh) }, ..bot("main", vec![seen(10)]) }
+            BotFacts {
+                logs: LogFacts { pattern: Some(pattern), ..fresh_conflicts(fresh) },
+                ..bot("main", vec![seen(10)])
+            }
         };
         assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 3))[0].0, Level::Warning);
         assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 0)), [], "it is over");
@@ -268,10 +272,11 @@ mod tests {
 
     #[test]
     fn several_short_lives_are_a_loop() {
-        let start = |pid, lived: Option<u64>| Start { process: identity(pid), lived: lived.map(Duration::from_secs) };
-        let watched = |starts: Vec<Start>| {
+        let start =
+            |pid, lived: Option<u64>| WatchedStart { process: identity(pid), lived: lived.map(Duration::from_secs) };
+        let watched = |starts: Vec<WatchedStart>| {
             let starter = Some(named(5));
-            Bot { starts, starter, watched: Duration::from_secs(3), ..bot("main", vec![]) }
+            BotFacts { starts, starter, watched: Duration::from_secs(3), ..bot("main", vec![]) }
         };
         let said = say(respawn_loop, watched(vec![start(10, Some(1)), start(20, Some(1)), start(30, None)]));
         assert_eq!(said, [(Level::Error, vec![10, 20, 30], Some("kill 5".to_owned()))]);

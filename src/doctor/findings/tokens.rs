@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{Bot, Facts, Seen, Sibling, TokenSeen};
+use crate::survey::evidence::facts::{BotFacts, Facts, Seen, Sibling, TokenSeen};
 use crate::telegram::errors::Error;
 
 /// What stands in the token's place is none, or Telegram does not know it.
@@ -120,7 +120,7 @@ fn shared(facts: &Facts, token: &str, users: &[User], entries: &[&Sibling]) -> O
         return None;
     }
     let sure: Vec<&User> = users.iter().copied().filter(|user| user.polling == Polling::Yes).collect();
-    let fresh = |bot: &Bot| {
+    let fresh = |bot: &BotFacts| {
         let has_token = |seen: &Seen| seen.instance.known_token().is_some_and(|own| own.fingerprint == token);
         let is_theirs = bot.token.as_ref().is_some_and(|own| own.fingerprint == token) || bot.all().any(has_token);
         is_theirs && bot.logs.fresh.other_poller > 0
@@ -163,7 +163,7 @@ mod tests {
     use super::super::testing::say;
     use super::*;
     use crate::survey::connections::{Blind, Evidence};
-    use crate::survey::evidence::facts::Bearer;
+    use crate::survey::evidence::facts::OtherBearer;
     use crate::survey::evidence::testing::{self, bot, facts, failed, identity, polling, seen, with_token};
     use crate::telegram::base_url::BaseUrl;
 
@@ -175,13 +175,13 @@ mod tests {
     #[test]
     fn a_token_that_is_none_or_is_refused() {
         let look = Some("solobot status -v main".to_owned());
-        let malformed = Bot { token_fault: Some("variable `T` holds no bot token".into()), ..bot("main", vec![]) };
+        let malformed = BotFacts { token_fault: Some("variable `T` holds no bot token".into()), ..bot("main", vec![]) };
         assert_eq!(say(token_invalid, malformed), [(Level::Error, vec![], look.clone())]);
-        let refused = Bot { telegram: failed(rejected()), ..with_token(bot("main", vec![seen(10)]), "f") };
+        let refused = BotFacts { telegram: failed(rejected()), ..with_token(bot("main", vec![seen(10)]), "f") };
         assert_eq!(say(token_invalid, refused), [(Level::Error, vec![10], look)]);
         let server = BaseUrl::parse("http://h").unwrap();
         let limited = failed(Error::RateLimited { server, retry_after: None });
-        assert_eq!(say(token_invalid, Bot { telegram: limited, ..bot("main", vec![]) }), []);
+        assert_eq!(say(token_invalid, BotFacts { telegram: limited, ..bot("main", vec![]) }), []);
         assert_eq!(say(token_invalid, with_token(bot("main", vec![seen(10)]), "f")), []);
     }
 
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn two_programs_that_are_connected() {
-        let bearer = |polling| Bearer {
+        let bearer = |polling| OtherBearer {
             process: identity(20),
             program: "/srv/other.py".into(),
             command: "python other.py".into(),

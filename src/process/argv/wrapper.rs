@@ -8,7 +8,7 @@ mod rules;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use self::rules::{RULES, Rule, Shape};
+use self::rules::{Form, RULES, Rule};
 use super::reading::{Inner, Wrapped};
 use super::shell;
 use super::words::{base, has_script_extension, is_identifier, os};
@@ -54,9 +54,9 @@ pub fn is_name(name: &str) -> bool {
 
 fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
     let args = match rule.shape {
-        Shape::Sub(words) => behind_subcommand(rule, words, args)?,
-        Shape::Hidden => return Some(vec![]),
-        Shape::Behind => {
+        Form::Sub(words) => behind_subcommand(rule, words, args)?,
+        Form::Hidden => return Some(vec![]),
+        Form::Behind => {
             if let Some(at) = args.iter().position(|arg| arg == "--") {
                 return (at + 1 < args.len()).then(|| vec![Inner::here(args[at + 1..].to_vec())]);
             }
@@ -69,7 +69,7 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
         }
         _ => args,
     };
-    let options = Options::read(rule, args);
+    let options = OwnOptions::read(rule, args);
     let dir = options.folder;
     let place = |argv: Vec<OsString>| Inner { argv, dir: dir.clone() };
     if let Some(line) = options.line {
@@ -88,17 +88,17 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
         return Some(vec![place(command)]);
     }
     match rule.shape {
-        Shape::Command(operands) => rest = skip_operands(operands, rest)?,
-        Shape::Environment => {
+        Form::Command(operands) => rest = skip_operands(operands, rest)?,
+        Form::Environment => {
             let is_assignment =
                 |arg: &OsString| arg.as_encoded_bytes().contains(&b'=') && !arg.as_encoded_bytes().starts_with(b"/");
             let skip = rest.iter().take_while(|arg| is_assignment(arg)).count();
             rest = &rest[skip..];
         }
-        Shape::Script(runtime) => return Some(script(runtime, rest).map(place).into_iter().collect()),
-        Shape::Line => return watchfiles(rest, dir),
-        Shape::Behind => return None,
-        Shape::Sub(_) | Shape::Hidden => {}
+        Form::Script(runtime) => return Some(script(runtime, rest).map(place).into_iter().collect()),
+        Form::Line => return watchfiles(rest, dir),
+        Form::Behind => return None,
+        Form::Sub(_) | Form::Hidden => {}
     }
     let first = rest.first()?;
     if let Some(line) = one_line(rule, rest) {
@@ -198,14 +198,14 @@ fn is_python_script(word: &OsStr) -> bool {
 }
 
 /// A wrapper's own options, read up to its first operand.
-struct Options<'a> {
+struct OwnOptions<'a> {
     line: Option<OsString>,
     folder: Option<PathBuf>,
     module: Option<OsString>,
     rest: &'a [OsString],
 }
 
-impl<'a> Options<'a> {
+impl<'a> OwnOptions<'a> {
     fn read(rule: &Rule, args: &'a [OsString]) -> Self {
         let mut options = Self { line: None, folder: None, module: None, rest: &[] };
         let mut at = 0;

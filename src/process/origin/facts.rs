@@ -41,7 +41,7 @@ pub struct Link {
 /// Everything that [`judge()`](super::judge()) looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct Facts {
+pub struct Surroundings {
     /// The instance's root.
     pub pid: i32,
     /// Its real uid, where it can be read.
@@ -73,12 +73,12 @@ pub struct Facts {
 }
 
 /// Gathers the facts about one process.
-pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Facts {
+pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Surroundings {
     let pid = root.identity.pid;
     let handle = Handle::open(pid);
     let upbringing = handle.as_ref().map(Handle::upbringing).unwrap_or_default();
     let chain: Vec<Link> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
-    Facts {
+    Surroundings {
         pid,
         uid: upbringing.uid,
         own_uid: user::real_uid(),

@@ -13,7 +13,7 @@ use crate::platform::words::os_str;
 
 use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
 use super::shebang::is_shells;
-use super::{Args, Kind, Program, absolute};
+use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ impl Program {
     /// The scripts and modules that a shell script starts, as far as its text says so; none of any other program. Where it
     /// changes to a folder that only the shell could tell, nothing is said of what it starts there.
     pub fn started_by_script(&self) -> Vec<Self> {
-        let Kind::Script(script) = &self.kind else { return Vec::new() };
+        let NamedBy::Script(script) = &self.kind else { return Vec::new() };
         let (Some(text), Some(own)) = (shell_text(script), script.parent()) else { return Vec::new() };
         let cwd = self.folder().unwrap_or(own);
         let started = argv::shell::commands(os_str(&text)).into_iter().filter_map(|inner| {
@@ -55,7 +55,7 @@ impl Program {
 
     /// Whether it is a command of the machine's: a script without an extension in a folder of `PATH`.
     fn is_installed(&self) -> bool {
-        let Kind::Script(path) = &self.kind else { return false };
+        let NamedBy::Script(path) = &self.kind else { return false };
         let commands = std::env::var_os(crate::base::env::PATH).unwrap_or_default();
         path.extension().is_none() && std::env::split_paths(&commands).any(|folder| path.parent() == Some(&folder))
     }
@@ -63,10 +63,10 @@ impl Program {
     /// The program that a process runs in that folder; `None` for a worker, inline code or standard input.
     pub fn of_invocation(invocation: &Invocation, exe: Option<&Path>, cwd: &Path) -> Option<Self> {
         let program = match &invocation.target {
-            Target::Script(path) => Self::of_kind(Kind::Script(runnable(&absolute(cwd, path), invocation.runner))),
-            Target::Module(name) => Self::of_kind(Kind::Module { name: name.clone(), dir: Some(cwd.to_path_buf()) }),
+            Target::Script(path) => Self::of_kind(NamedBy::Script(runnable(&absolute(cwd, path), invocation.runner))),
+            Target::Module(name) => Self::of_kind(NamedBy::Module { name: name.clone(), dir: Some(cwd.to_path_buf()) }),
             Target::Executable(name) => match exe {
-                Some(exe) => Self::of_kind(Kind::Executable(proc::undeleted(exe))),
+                Some(exe) => Self::of_kind(NamedBy::Executable(proc::undeleted(exe))),
                 None => Self::at(&which(name, cwd)?),
             },
             Target::Inline(_) | Target::Worker | Target::Stdin => return None,

@@ -5,11 +5,11 @@ use std::path::{Component, Path, PathBuf};
 use crate::base::glob::{Glob, literal};
 
 /// A pattern made ready to be compared with many paths.
-pub struct Pattern {
+pub struct PathPattern {
     globs: Vec<Glob>,
 }
 
-impl Pattern {
+impl PathPattern {
     /// The pattern, and the same behind the symlinks of its plain beginning. A broken one fits nothing.
     pub fn new(pattern: &str) -> Self {
         let texts = std::iter::once(pattern.to_owned()).chain(behind_links(Path::new(pattern)));
@@ -52,7 +52,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let resolve = |path: &Path| path.canonicalize().ok();
         for root in [&link, &PathBuf::from(literal(real.to_str().unwrap()))] {
-            let pattern = Pattern::new(root.join("releases/*/main.py").to_str().unwrap());
+            let pattern = PathPattern::new(root.join("releases/*/main.py").to_str().unwrap());
             for path in ["current/main.py", "releases/1/main.py"] {
                 assert!(pattern.fits(&real.join(path), resolve), "{}: {path}", root.display());
                 assert!(pattern.fits(&link.join(path), resolve), "{}: {path}", root.display());

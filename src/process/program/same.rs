@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::pattern::Pattern;
-use super::{Kind, Program, module_files};
+use super::pattern::PathPattern;
+use super::{NamedBy, Program, module_files};
 use crate::platform::filesystem::FileId;
 
 impl Program {
@@ -26,15 +26,15 @@ impl Program {
     fn fits(&self, other: &Self) -> bool {
         let files = other.files();
         match &self.kind {
-            Kind::Named(name) => files.iter().any(|file| file.file_name() == Some(name)),
-            Kind::Glob(pattern) => {
-                let pattern = Pattern::new(pattern);
+            NamedBy::Named(name) => files.iter().any(|file| file.file_name() == Some(name)),
+            NamedBy::Glob(pattern) => {
+                let pattern = PathPattern::new(pattern);
                 files.iter().any(|file| pattern.fits(file, |file| file.canonicalize().ok()))
             }
-            Kind::Module { name, dir: None } => {
+            NamedBy::Module { name, dir: None } => {
                 module_files(name, Path::new("")).iter().any(|suffix| files.iter().any(|file| file.ends_with(suffix)))
             }
-            Kind::Script(_) | Kind::Executable(_) | Kind::Module { dir: Some(_), .. } => false,
+            NamedBy::Script(_) | NamedBy::Executable(_) | NamedBy::Module { dir: Some(_), .. } => false,
         }
     }
 
@@ -46,9 +46,9 @@ impl Program {
     /// The files that may stand for it.
     fn files(&self) -> Vec<PathBuf> {
         match &self.kind {
-            Kind::Script(path) | Kind::Executable(path) => vec![path.clone()],
-            Kind::Module { name, dir: Some(dir) } => module_files(name, dir).to_vec(),
-            Kind::Glob(_) | Kind::Named(_) | Kind::Module { dir: None, .. } => Vec::new(),
+            NamedBy::Script(path) | NamedBy::Executable(path) => vec![path.clone()],
+            NamedBy::Module { name, dir: Some(dir) } => module_files(name, dir).to_vec(),
+            NamedBy::Glob(_) | NamedBy::Named(_) | NamedBy::Module { dir: None, .. } => Vec::new(),
         }
     }
 }

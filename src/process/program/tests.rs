@@ -47,19 +47,19 @@ fn the_forms_of_a_program() {
         std::fs::write(here.join(file), "").unwrap();
     }
     std::fs::write(here.join("runs"), "#!/usr/bin/env python3\n").unwrap();
-    let script = |name: &str| Kind::Script(here.join(name));
+    let script = |name: &str| NamedBy::Script(here.join(name));
     for (text, kind) in [
         ("main.py", script("main.py")),
         ("./main.py", script("main.py")),
         ("tg_bot/bot.py", script("tg_bot/bot.py")),
         ("tg_bot", script("tg_bot/__main__.py")),
         ("runs", script("runs")),
-        ("plain", Kind::Executable(here.join("plain"))),
-        ("tg_bot.bot", Kind::Module { name: "tg_bot.bot".into(), dir: Some(here.into()) }),
-        ("other.bot", Kind::Module { name: "other.bot".into(), dir: None }),
-        ("other.py", Kind::Named("other.py".into())),
-        ("mybot", Kind::Named("mybot".into())),
-        ("/nowhere/main.py", Kind::Script("/nowhere/main.py".into())),
+        ("plain", NamedBy::Executable(here.join("plain"))),
+        ("tg_bot.bot", NamedBy::Module { name: "tg_bot.bot".into(), dir: Some(here.into()) }),
+        ("other.bot", NamedBy::Module { name: "other.bot".into(), dir: None }),
+        ("other.py", NamedBy::Named("other.py".into())),
+        ("mybot", NamedBy::Named("mybot".into())),
+        ("/nowhere/main.py", NamedBy::Script("/nowhere/main.py".into())),
     ] {
         assert_eq!(*option(text, here).unwrap().kind(), kind, "{text}");
     }
@@ -97,7 +97,7 @@ fn package_scripts_are_looked_up() {
     let dir = tempfile::tempdir().unwrap();
     let package = r#"{"scripts": {"start": "NODE_ENV=production node bot.js", "dev": "nodemon bot.js", "again": "npm run again"}}"#;
     std::fs::write(dir.path().join("package.json"), package).unwrap();
-    let bot = Kind::Script(dir.path().join("bot.js"));
+    let bot = NamedBy::Script(dir.path().join("bot.js"));
     for line in [
         "npm start",
         "npm run dev",
@@ -120,7 +120,7 @@ fn what_npx_runs_is_found_where_npm_has_put_it() {
     std::fs::write(bin.join("a-bot-of-ours"), "#!/usr/bin/env node\n").unwrap();
     let below = dir.path().join("deep/er");
     std::fs::create_dir_all(&below).unwrap();
-    let bot = Kind::Script(bin.join("a-bot-of-ours"));
+    let bot = NamedBy::Script(bin.join("a-bot-of-ours"));
     for line in ["npx a-bot-of-ours", "npx --no-install a-bot-of-ours run", "bun x a-bot-of-ours"] {
         assert_eq!(command(line, &below).map(|it| it.kind), Some(bot.clone()), "{line}");
     }

@@ -31,7 +31,7 @@ pub struct Counting<'a> {
 
 /// How a descendant counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum Descendant {
     /// It runs the bot.
     Bot,
     /// It may become it.
@@ -39,7 +39,7 @@ pub enum Role {
 }
 
 /// The descendants that count, and how.
-pub type Rest = Vec<(Identity, Role)>;
+pub type Rest = Vec<(Identity, Descendant)>;
 
 impl Counting<'_> {
     /// The descendants of this process that count.
@@ -48,7 +48,7 @@ impl Counting<'_> {
         let script = own.as_ref().filter(|own| own.is_shell_script());
         let folder = script.filter(|_| self.named.is_none()).and_then(Program::place);
         let program = self.named.or(own.as_ref());
-        let known = Known {
+        let known = Measure {
             command: self.command,
             program,
             matcher: program.map(Matcher::new),
@@ -60,7 +60,7 @@ impl Counting<'_> {
 }
 
 /// What is looked up for it.
-struct Known<'a> {
+struct Measure<'a> {
     command: &'a [OsString],
     /// The bot's program.
     program: Option<&'a Program>,
@@ -71,25 +71,25 @@ struct Known<'a> {
     folder: Option<PathBuf>,
 }
 
-impl Known<'_> {
-    fn role(&self, one: &Candidate) -> Option<Role> {
+impl Measure<'_> {
+    fn role(&self, one: &Candidate) -> Option<Descendant> {
         // A start script is no bot while it waits for what it starts.
         if self.script.as_ref().is_some_and(|script| is_shells(one) && one.judge(script).is_some()) {
-            return Some(Role::Perhaps);
+            return Some(Descendant::Perhaps);
         }
         if self.matcher.as_ref().is_some_and(|matcher| one.judge(matcher).is_some()) {
-            return Some(Role::Bot);
+            return Some(Descendant::Bot);
         }
         // On its way into `execve(2)` it shows no command line for an instant.
         if one.details.argv.is_empty() || self.is_fork(one) {
-            return Some(Role::Perhaps);
+            return Some(Descendant::Perhaps);
         }
         match &one.reading {
             Reading::Runs(invocation) if !matches!(invocation.runner, Runner::Shell | Runner::Native) => {
-                one.program().is_some_and(|program| self.is_in_folder(&program)).then_some(Role::Bot)
+                one.program().is_some_and(|program| self.is_in_folder(&program)).then_some(Descendant::Bot)
             }
             Reading::Runs(invocation) if invocation.runner == Runner::Shell => {
-                self.is_shim(one).then_some(Role::Perhaps)
+                self.is_shim(one).then_some(Descendant::Perhaps)
             }
             Reading::Runs(_) => None,
             Reading::Wraps(wrapped) => {
@@ -98,7 +98,7 @@ impl Known<'_> {
                     let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| cwd.join(dir));
                     self.is_its(&inner.argv, &dir)
                 };
-                (wrapped.inner.iter().any(would_run) || self.is_shim(one)).then_some(Role::Perhaps)
+                (wrapped.inner.iter().any(would_run) || self.is_shim(one)).then_some(Descendant::Perhaps)
             }
         }
     }

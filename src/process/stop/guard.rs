@@ -34,13 +34,13 @@ impl Refusal {
 
 /// Knows who must never be signalled.
 #[derive(Debug)]
-pub struct Guard {
+pub struct OffLimits {
     own: i32,
     ancestors: HashSet<i32>,
     kept: HashSet<i32>,
 }
 
-impl Guard {
+impl OffLimits {
     /// Looks up solobot's ancestors.
     pub fn new(kept: &[i32]) -> Self {
         let own = i32::try_from(std::process::id()).unwrap_or_default();
@@ -70,7 +70,7 @@ impl Guard {
         }
     }
 
-    /// As [`Guard::refusal`], for a process whose `stat` has been read.
+    /// As [`OffLimits::refusal`], for a process whose `stat` has been read.
     pub fn refusal_of(&self, pid: i32, stat: &Stat) -> Option<Refusal> {
         self.refusal(pid).or_else(|| stat.is_kernel_thread.then_some(Refusal::KernelThread))
     }
@@ -89,7 +89,7 @@ mod tests {
     proptest! {
         #[test]
         fn self_ancestors_init_and_kernel_threads_are_never_signalled(pid in any::<i32>(), kernel: bool, kept in any::<i32>()) {
-            let guard = Guard::new(&[kept]);
+            let guard = OffLimits::new(&[kept]);
             let forbidden = pid <= 1
                 || pid == guard.own
                 || guard.ancestors.contains(&pid)
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn our_own_line_is_refused() {
-        let guard = Guard::new(&[]);
+        let guard = OffLimits::new(&[]);
         let own = i32::try_from(std::process::id()).unwrap();
         assert_eq!(guard.refusal(own), Some(Refusal::Own));
         let parent = Stat::read(own).unwrap().parent;

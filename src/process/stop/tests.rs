@@ -30,8 +30,8 @@ impl Started {
         Identity::of(i32::try_from(self.0.id()).unwrap()).unwrap()
     }
 
-    fn target(&self) -> Target {
-        Target::single(self.identity())
+    fn target(&self) -> StopTarget {
+        StopTarget::single(self.identity())
     }
 }
 
@@ -42,11 +42,11 @@ impl Drop for Started {
     }
 }
 
-fn options(grace_ms: u64) -> Options {
-    Options { grace: Duration::from_millis(grace_ms), ..Options::default() }
+fn options(grace_ms: u64) -> StopOptions {
+    StopOptions { grace: Duration::from_millis(grace_ms), ..StopOptions::default() }
 }
 
-fn outcomes(targets: &[Target], options: &Options) -> Vec<&'static str> {
+fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<&'static str> {
     stop(targets, options).iter().map(|result| result.outcome.word()).collect()
 }
 
@@ -65,7 +65,7 @@ fn one_that_obeys_is_terminated_and_one_that_does_not_is_killed() {
 #[test]
 fn the_whole_takes_as_long_as_the_slowest() {
     let started: Vec<Started> = (0..8).map(|_| Started::shell(IGNORES_TERM)).collect();
-    let targets: Vec<Target> = started.iter().map(Started::target).collect();
+    let targets: Vec<StopTarget> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
     assert!(outcomes(&targets, &options(1000)).iter().all(|word| *word == "killed"));
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
@@ -85,7 +85,7 @@ fn mistake_6_a_zombie_is_dead_at_once() {
         std::thread::yield_now();
     };
     let begin = Instant::now();
-    assert_eq!(outcomes(&[Target::single(Identity { pid, start_ticks })], &options(5000)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(Identity { pid, start_ticks })], &options(5000)), ["gone"]);
     assert!(begin.elapsed() < Duration::from_secs(2));
     child.wait().unwrap();
 }
@@ -95,7 +95,7 @@ fn mistake_7_one_that_vanished_is_gone() {
     let mut child = Command::new("true").spawn().unwrap();
     let identity = Identity { pid: i32::try_from(child.id()).unwrap(), start_ticks: 1 };
     child.wait().unwrap();
-    assert_eq!(outcomes(&[Target::single(identity)], &options(100)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(identity)], &options(100)), ["gone"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn mistake_8_a_reused_pid_is_not_signalled() {
     let stranger = Started::shell(OBEYS);
     let identity = stranger.identity();
     let before = Identity { start_ticks: identity.start_ticks - 1, ..identity };
-    assert_eq!(outcomes(&[Target::single(before)], &options(100)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(before)], &options(100)), ["gone"]);
     assert!(identity.is_alive());
 }
 
@@ -122,7 +122,7 @@ fn mistake_12_fork_workers_go_with_their_root() {
 #[test]
 fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
     let sleeper = Started::shell(OBEYS);
-    let Opened::Ready(victim) = Victim::open(sleeper.identity(), &Guard::new(&[])) else {
+    let OpenedVictim::Ready(victim) = Victim::open(sleeper.identity(), &OffLimits::new(&[])) else {
         panic!("our child cannot be opened")
     };
     victim.send(Signal::SIGSTOP).unwrap();
@@ -132,7 +132,7 @@ fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
 #[test]
 fn forced_is_killed_at_once() {
     let obeys = Started::shell(OBEYS);
-    let forced = Options { force: true, ..options(5000) };
+    let forced = StopOptions { force: true, ..options(5000) };
     assert_eq!(outcomes(&[obeys.target()], &forced), ["killed"]);
 }
 
@@ -141,14 +141,14 @@ fn ourselves_our_ancestors_and_pid_1_are_refused() {
     let own = Identity::own().unwrap();
     let parent = Identity::of(Stat::read(own.pid).unwrap().parent).unwrap();
     let init = Identity { pid: 1, start_ticks: 0 };
-    let targets = [Target::single(own), Target::single(parent), Target::single(init)];
+    let targets = [StopTarget::single(own), StopTarget::single(parent), StopTarget::single(init)];
     assert_eq!(outcomes(&targets, &options(100)), ["blocked"; 3]);
 }
 
 #[test]
 fn what_is_kept_is_not_touched() {
     let kept = Started::shell(OBEYS);
-    let guarded = Options { protected: vec![kept.identity().pid], ..options(100) };
+    let guarded = StopOptions { protected: vec![kept.identity().pid], ..options(100) };
     assert_eq!(outcomes(&[kept.target()], &guarded), ["blocked"]);
     assert!(kept.identity().is_alive());
 }
@@ -156,8 +156,8 @@ fn what_is_kept_is_not_touched() {
 #[test]
 fn more_targets_than_descriptors_are_stopped_in_turns() {
     let started: Vec<Started> = (0..4).map(|_| Started::shell(OBEYS)).collect();
-    let targets: Vec<Target> = started.iter().map(Started::target).collect();
-    let results = stop_within(&targets, &options(5000), &Guard::new(&[]), 1);
+    let targets: Vec<StopTarget> = started.iter().map(Started::target).collect();
+    let results = stop_within(&targets, &options(5000), &OffLimits::new(&[]), 1);
     assert_eq!(results.len(), 4);
-    assert!(results.iter().all(|result| result.outcome == Outcome::Terminated));
+    assert!(results.iter().all(|result| result.outcome == Fate::Terminated));
 }

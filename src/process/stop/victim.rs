@@ -7,7 +7,7 @@ use crate::platform::pidfd::{Pidfd, lacks_room};
 use crate::platform::poll;
 use crate::platform::signals::Signal;
 
-use super::guard::{Guard, Refusal};
+use super::guard::{OffLimits, Refusal};
 use crate::platform::identity::{Identity, Stat};
 
 /// A process whose pidfd is open and whose identity was checked behind it: the pidfd is that process or nothing.
@@ -18,7 +18,7 @@ pub struct Victim {
 }
 
 /// What opening a process comes to.
-pub enum Opened {
+pub enum OpenedVictim {
     Ready(Victim),
     Gone,
     Refused(Refusal),
@@ -28,23 +28,23 @@ pub enum Opened {
 
 impl Victim {
     /// Opens the pidfd first and reads the identity then: what had the PID between the two is the same process.
-    pub fn open(identity: Identity, guard: &Guard) -> Opened {
+    pub fn open(identity: Identity, guard: &OffLimits) -> OpenedVictim {
         if let Some(refusal) = guard.refusal(identity.pid) {
-            return Opened::Refused(refusal);
+            return OpenedVictim::Refused(refusal);
         }
         let pidfd = match Pidfd::open(identity) {
             Ok(Some(pidfd)) => pidfd,
-            Err(error) if lacks_room(&error) => return Opened::NoRoom,
-            Ok(None) | Err(_) => return Opened::Gone,
+            Err(error) if lacks_room(&error) => return OpenedVictim::NoRoom,
+            Ok(None) | Err(_) => return OpenedVictim::Gone,
         };
         match Stat::read(identity.pid) {
             Some(stat) if stat.is_alive() && stat.start_ticks == identity.start_ticks => {
                 match guard.refusal_of(identity.pid, &stat) {
-                    Some(refusal) => Opened::Refused(refusal),
-                    None => Opened::Ready(Self { identity, is_alive: true, pidfd }),
+                    Some(refusal) => OpenedVictim::Refused(refusal),
+                    None => OpenedVictim::Ready(Self { identity, is_alive: true, pidfd }),
                 }
             }
-            _ => Opened::Gone,
+            _ => OpenedVictim::Gone,
         }
     }
 

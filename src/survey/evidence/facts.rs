@@ -17,7 +17,7 @@ use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, Standing};
 use crate::process::origin::{Manager, Origin};
 
-pub use remote::{Answer, Bearer, FRESH, Logs, SETTLES, Sibling, Takeover, Telegram, TokenSeen};
+pub use remote::{FRESH, Handover, LogFacts, OtherBearer, SETTLES, Sibling, Telegram, TelegramAnswer, TokenSeen};
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct Facts {
     /// When.
     pub now: Timestamp,
     /// Each distinct bot; where nothing was named: each likely one, and locks that belong to none of them.
-    pub bots: Vec<Bot>,
+    pub bots: Vec<BotFacts>,
     /// How many processes there were.
     pub processes: usize,
     /// How many of them could not be inspected.
@@ -39,12 +39,12 @@ pub struct Facts {
     /// Every bot of the file that has a token.
     pub siblings: Vec<Sibling>,
     /// Instances of other programs with the token of one of the bots.
-    pub bearers: Vec<Bearer>,
+    pub bearers: Vec<OtherBearer>,
 }
 
 /// One bot.
 #[derive(Debug, Clone, Default)]
-pub struct Bot {
+pub struct BotFacts {
     /// Its name.
     pub id: String,
     /// The same with what tells it from another of that name, for sentences.
@@ -60,13 +60,13 @@ pub struct Bot {
     /// The variable that tells the bot that a lock is held for it.
     pub skip_env: Option<String>,
     /// Its locks, its own first.
-    pub locks: Vec<Lock>,
+    pub locks: Vec<LockEvidence>,
     /// Its instances, oldest first.
     pub instances: Vec<Seen>,
     /// What may be an instance of it.
     pub probable: Vec<Seen>,
     /// The starts that were seen: those that ran at first, and those that came while watching.
-    pub starts: Vec<Start>,
+    pub starts: Vec<WatchedStart>,
     /// How long starts were watched.
     pub watched: Duration,
     /// Who was seen to start it while nothing of it ran: a shell loop.
@@ -86,7 +86,7 @@ pub struct Bot {
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
     /// What its logs say.
-    pub logs: Logs,
+    pub logs: LogFacts,
 }
 
 /// An instance, and what doctor alone asks about it.
@@ -116,14 +116,14 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace {
     /// Of what.
-    pub of: Starter,
+    pub of: Automation,
     /// What was seen.
     pub evidence: String,
 }
 
 /// What starts bots besides managers and people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Starter {
+pub enum Automation {
     /// A runner of continuous integration.
     Ci,
     /// A git hook.
@@ -134,7 +134,7 @@ pub enum Starter {
 
 /// One start of the bot's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
+pub struct WatchedStart {
     /// The process.
     pub process: Identity,
     /// How long it lived, if it ended while it was watched.
@@ -143,7 +143,7 @@ pub struct Start {
 
 /// A lock's path.
 #[derive(Debug, Clone)]
-pub struct Lock {
+pub struct LockEvidence {
     /// State, record and waiters.
     pub facts: state::LockFacts,
     /// Every process that was seen to share the flock.
@@ -208,22 +208,22 @@ pub struct Elsewhere {
 
 impl Facts {
     /// What `of` says of each bot.
-    pub fn each<T>(&self, of: impl Fn(&Bot) -> Option<T>) -> Vec<T> {
+    pub fn each<T>(&self, of: impl Fn(&BotFacts) -> Option<T>) -> Vec<T> {
         self.bots.iter().filter_map(of).collect()
     }
 
     /// Every lock with its bot.
-    pub fn locks(&self) -> impl Iterator<Item = (&Bot, &Lock)> {
+    pub fn locks(&self) -> impl Iterator<Item = (&BotFacts, &LockEvidence)> {
         self.bots.iter().flat_map(|bot| bot.locks.iter().map(move |lock| (bot, lock)))
     }
 
     /// Every sure instance with its bot.
-    pub fn instances(&self) -> impl Iterator<Item = (&Bot, &Seen)> {
+    pub fn instances(&self) -> impl Iterator<Item = (&BotFacts, &Seen)> {
         self.bots.iter().flat_map(|bot| bot.instances.iter().map(move |seen| (bot, seen)))
     }
 }
 
-impl Bot {
+impl BotFacts {
     /// Its instances, the sure and the probable ones.
     pub fn all(&self) -> impl Iterator<Item = &Seen> {
         self.instances.iter().chain(&self.probable)

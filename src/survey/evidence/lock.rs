@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::facts::{Lock, Named, Seen, Sharer};
+use super::facts::{LockEvidence, Named, Seen, Sharer};
 use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
@@ -18,7 +18,11 @@ use crate::process::details::command_line;
 use crate::process::origin::Starter;
 
 /// Looks closer at a lock, also as these instances see it.
-pub fn look<'a>(facts: state::LockFacts, instances: impl Iterator<Item = &'a Seen>, network_allowed: bool) -> Lock {
+pub fn look<'a>(
+    facts: state::LockFacts,
+    instances: impl Iterator<Item = &'a Seen>,
+    network_allowed: bool,
+) -> LockEvidence {
     let path = facts.path.as_path();
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
@@ -29,7 +33,7 @@ pub fn look<'a>(facts: state::LockFacts, instances: impl Iterator<Item = &'a See
         Some(file) => network_of(file.file()),
         None => path.parent().and_then(|folder| network_of(&File::open(folder).ok()?)),
     };
-    Lock {
+    LockEvidence {
         sharers: carried.iter().filter(|carrier| carrier.kind == LockKind::Flock).filter_map(sharer).collect(),
         fcntl: carried
             .iter()

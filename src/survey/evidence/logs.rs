@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::facts::{Bot, FRESH, Logs, SETTLES, Takeover};
+use super::facts::{BotFacts, FRESH, Handover, LogFacts, SETTLES};
 use crate::journal::{Event, What};
 use crate::logs::Source;
 use crate::logs::input::Input;
@@ -19,14 +19,20 @@ const DAY: Duration = Duration::from_hours(24);
 const MOST: usize = 64;
 
 /// Reads a bot's logs; `is_its` tells which of the journal's events are its.
-pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Event) -> bool, now: Timestamp) -> Logs {
+pub fn look(
+    found: Vec<Input>,
+    bot: &BotFacts,
+    events: &[Event],
+    is_its: &dyn Fn(&Event) -> bool,
+    now: Timestamp,
+) -> LogFacts {
     let (mut found, endless): (Vec<Input>, Vec<Input>) = found.into_iter().partition(logs::has_an_end);
     // What was rotated away before yesterday tells nothing of today, and may be large.
     found.retain(|input| logs::may_be_younger(input, before(now, DAY)));
     found.truncate(MOST);
     let endless = endless.iter().map(|input| format!("{}: {}", input.name(), logs::NO_FILE));
     if found.is_empty() {
-        return Logs { unreadable: endless.collect(), ..Logs::default() };
+        return LogFacts { unreadable: endless.collect(), ..LogFacts::default() };
     }
     let since = |moment: Timestamp| logs::read_since(&found, moment, now);
     let (past, sources) = since(before(now, DAY));
@@ -38,14 +44,14 @@ pub fn look(found: Vec<Input>, bot: &Bot, events: &[Event], is_its: &dyn Fn(&Eve
     let takeover =
         start.into_iter().chain(takeovers(bot, events, is_its)).filter(|it| it.at <= now).max_by_key(|it| it.at);
     let recent = before(now, FRESH);
-    let mut logs = Logs {
+    let mut logs = LogFacts {
         names: readable.into_iter().map(|source| source.name).collect(),
         unreadable: unreadable.into_iter().filter_map(why).chain(endless).collect(),
         last: past.last,
         undated: past.undated_conflicts,
         day: past.totals.other_poller,
         pattern: Some(past.pattern),
-        ..Logs::default()
+        ..LogFacts::default()
     };
     if past.totals.errors() == 0 {
         return logs;
@@ -77,17 +83,17 @@ fn after(moment: Timestamp, span: Duration) -> Timestamp {
 }
 
 /// The latest start of an instance.
-fn starts(bot: &Bot) -> Option<Takeover> {
+fn starts(bot: &BotFacts) -> Option<Handover> {
     let latest = bot.instances.iter().max_by_key(|seen| seen.instance.root.start_ticks)?;
-    Some(Takeover { at: latest.instance.started, what: format!("PID {} started", latest.pid()) })
+    Some(Handover { at: latest.instance.started, what: format!("PID {} started", latest.pid()) })
 }
 
 /// Changes of who polls that solobot has written down: in the journal, and in the owner record.
 fn takeovers<'a>(
-    bot: &'a Bot,
+    bot: &'a BotFacts,
     events: &'a [Event],
     is_its: &'a dyn Fn(&Event) -> bool,
-) -> impl Iterator<Item = Takeover> + 'a {
+) -> impl Iterator<Item = Handover> + 'a {
     let journal = events.iter().filter(|event| is_its(event)).filter_map(|event| {
         let what = match event.event {
             What::LockTaken | What::LockWaited => "the lock was taken".to_owned(),
@@ -97,12 +103,12 @@ fn takeovers<'a>(
             }
             _ => return None,
         };
-        Some(Takeover { at: event.time, what })
+        Some(Handover { at: event.time, what })
     });
     let records = bot.locks.iter().filter_map(|lock| {
         let details = lock.facts.record.details()?;
         let what = if details.took_over { "the lock was taken over" } else { "the lock was taken" };
-        Some(Takeover { at: details.acquired_at.parse().ok()?, what: what.to_owned() })
+        Some(Handover { at: details.acquired_at.parse().ok()?, what: what.to_owned() })
     });
     journal.chain(records)
 }
@@ -113,7 +119,7 @@ mod tests {
     use super::*;
 
     /// What is made of conflicts so many seconds before everything is looked at, and of what the journal knows.
-    fn looked(ago: &[i64], bot: &Bot, events: &[Event]) -> Logs {
+    fn looked(ago: &[i64], bot: &BotFacts, events: &[Event]) -> LogFacts {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bot.log");
         let line = |ago: &i64| {
@@ -124,13 +130,13 @@ mod tests {
         look(vec![Input::File(path)], bot, events, &|event| event.bot == "main", moment(0))
     }
 
-    fn counts(logs: &Logs) -> (u64, u64, u64) {
+    fn counts(logs: &LogFacts) -> (u64, u64, u64) {
         assert_eq!(logs.fresh.conflicts, logs.fresh.other_poller + logs.fresh.webhook);
         (logs.day, logs.settling, logs.fresh.other_poller)
     }
 
     /// An instance's PID is how many seconds it started after 1,000 s before the look.
-    fn started(ago: i32) -> Bot {
+    fn started(ago: i32) -> BotFacts {
         bot("main", vec![seen(1000 - ago)])
     }
 

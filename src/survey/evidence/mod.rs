@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::facts::{Bearer, Bot, Facts, Lock, Seen, TokenSeen, Trace};
+use self::facts::{BotFacts, Facts, LockEvidence, OtherBearer, Seen, TokenSeen, Trace};
 use super::connections::{self, Blind, Evidence, Polling, Servers, Subject};
 use super::journal::Traces;
 use super::{FoundBot, Survey, bearers, locks};
@@ -35,7 +35,7 @@ use crate::settings::{Context, typed};
 
 /// What is known of a bot that was asked for, besides what runs of it.
 #[derive(Debug)]
-pub struct Target {
+pub struct AskedBot {
     /// What means it behind a subcommand.
     pub select: Option<String>,
     /// The flag that names its lock.
@@ -79,7 +79,7 @@ impl Closer<'_> {
     ///
     /// # Errors
     /// `/proc` cannot be read.
-    pub fn look_at(&mut self, survey: &Survey, targets: &[Target]) -> io::Result<Facts> {
+    pub fn look_at(&mut self, survey: &Survey, targets: &[AskedBot]) -> io::Result<Facts> {
         let mut facts = facts_of(survey);
         let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
         let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
@@ -107,7 +107,7 @@ impl Closer<'_> {
     ///
     /// # Errors
     /// `/proc` cannot be read.
-    pub fn look_around(&mut self, survey: &Survey, ambient: &Target) -> io::Result<Facts> {
+    pub fn look_around(&mut self, survey: &Survey, ambient: &AskedBot) -> io::Result<Facts> {
         let mut facts = facts_of(survey);
         let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
         for (found, own) in survey.bots.iter().zip(&traces) {
@@ -124,11 +124,11 @@ impl Closer<'_> {
         Ok(facts)
     }
 
-    fn bot(&mut self, found: &FoundBot, own: &Traces, all: &[Traces], network_allowed: bool) -> Bot {
+    fn bot(&mut self, found: &FoundBot, own: &Traces, all: &[Traces], network_allowed: bool) -> BotFacts {
         let skip_env = found.bot.skip_env.clone().or_else(|| Some(env::SKIP_LOCK.to_owned()));
         let skip_env = skip_env.filter(|_| found.bot.skip_env.is_some() || !found.bot.configured);
         let closer = |instance: &Instance| look_closer(instance, skip_env.as_deref());
-        let mut bot = Bot {
+        let mut bot = BotFacts {
             id: found.bot.name.clone(),
             name: found.label.clone(),
             has_program: found.bot.program.is_some() || !found.found.instances.is_empty(),
@@ -136,7 +136,7 @@ impl Closer<'_> {
             instances: found.found.instances.iter().map(closer).collect(),
             probable: found.found.probable.iter().map(closer).collect(),
             token: found.found.instances.iter().find_map(token_of),
-            ..Bot::default()
+            ..BotFacts::default()
         };
         bot.skip_env = skip_env;
         let locks = [&found.locks.own].into_iter().chain(&found.locks.others);
@@ -150,7 +150,7 @@ impl Closer<'_> {
     }
 
     /// Watches a bot's starts if they are suspicious.
-    fn watch(&mut self, bot: &mut Bot, program: &Program) {
+    fn watch(&mut self, bot: &mut BotFacts, program: &Program) {
         let Some(suspicion) = starts::suspicion(program, &bot.instances) else { return };
         (self.on_watch)(&bot.name, starts::WATCH);
         (bot.starts, bot.watched) =
@@ -159,7 +159,7 @@ impl Closer<'_> {
     }
 
     /// The locks of the field's layouts that belong to none of the bots.
-    fn locks_alone(&self, facts: &Facts) -> Vec<Bot> {
+    fn locks_alone(&self, facts: &Facts) -> Vec<BotFacts> {
         let paths = layouts::existing(&self.context.cwd, self.context.state_home().as_deref());
         let is_known = |path: &std::path::PathBuf| {
             facts.bots.iter().flat_map(|bot| &bot.locks).any(|lock| lock.facts.path == *path)
@@ -172,7 +172,7 @@ impl Closer<'_> {
     /// Who else has the bots' tokens, and who of all is connected; all at the same time.
     fn look_beyond(&self, facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
         facts.bearers = self.bearers(&facts.bots)?;
-        let with_servers = |(bot, servers)| -> Vec<_> { Bot::all(bot).map(move |seen| (seen, servers)).collect() };
+        let with_servers = |(bot, servers)| -> Vec<_> { BotFacts::all(bot).map(move |seen| (seen, servers)).collect() };
         let seen = facts.bots.iter().zip(servers).flat_map(with_servers);
         let mut subjects: Vec<Subject<'_>> =
             seen.map(|(seen, servers)| Subject { members: &seen.instance.members, servers }).collect();
@@ -181,11 +181,11 @@ impl Closer<'_> {
             is_unknown: servers.iter().any(|servers| servers.is_unknown),
         };
         let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
-        let known = facts.bots.iter().flat_map(Bot::all).flat_map(|seen| seen.instance.members.clone());
+        let known = facts.bots.iter().flat_map(BotFacts::all).flat_map(|seen| seen.instance.members.clone());
         let unowned = connections::unexplained(&all, known.chain(bearers.iter().flatten().copied())).unowned;
         subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
         let mut evidence = connections::look(&subjects).into_iter();
-        let all = |bot| Bot::all_mut(bot);
+        let all = |bot| BotFacts::all_mut(bot);
         for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
             seen.evidence = evidence;
         }
@@ -197,8 +197,8 @@ impl Closer<'_> {
     }
 
     /// The processes of other programs that have the token of one of the bots; their connections are not looked at yet.
-    fn bearers(&self, bots: &[Bot]) -> io::Result<Vec<Bearer>> {
-        let of_bot = |bot: &Bot| {
+    fn bearers(&self, bots: &[BotFacts]) -> io::Result<Vec<OtherBearer>> {
+        let of_bot = |bot: &BotFacts| {
             let own = bot
                 .token
                 .as_ref()
@@ -208,7 +208,7 @@ impl Closer<'_> {
         let known: Vec<TokenId> = bots.iter().flat_map(of_bot).collect();
         let all = bearers::of_tokens(&known, self.context.caller)?;
         let strangers = all.into_iter().filter(|one| !bots.iter().any(|bot| bot.has_process(one.process)));
-        let bearer = |one: bearers::Bearer| Bearer {
+        let bearer = |one: bearers::Bearer| OtherBearer {
             process: one.process,
             program: one.program,
             command: one.command,
@@ -229,7 +229,7 @@ fn facts_of(survey: &Survey) -> Facts {
     }
 }
 
-fn give_remote(bot: &mut Bot, remote: &Remote) {
+fn give_remote(bot: &mut BotFacts, remote: &Remote) {
     bot.token = remote.token.clone().or(bot.token.take());
     bot.token_fault.clone_from(&remote.token_fault);
     bot.server.clone_from(&remote.server);
@@ -237,12 +237,12 @@ fn give_remote(bot: &mut Bot, remote: &Remote) {
 }
 
 /// Finds the bot whose token is at hand; one that does not run is put there.
-fn give_ambient(ambient: &Target, bots: &mut Vec<Bot>) {
+fn give_ambient(ambient: &AskedBot, bots: &mut Vec<BotFacts>) {
     let Some(token) = &ambient.remote.token else { return };
-    let is_theirs = |bot: &Bot| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint);
+    let is_theirs = |bot: &BotFacts| bot.token.as_ref().is_some_and(|theirs| theirs.fingerprint == token.fingerprint);
     let at = bots.iter().position(is_theirs).unwrap_or_else(|| {
         let name = format!("bot {}", token.bot_id);
-        bots.push(Bot { id: name.clone(), name, select: ambient.select.clone(), ..Bot::default() });
+        bots.push(BotFacts { id: name.clone(), name, select: ambient.select.clone(), ..BotFacts::default() });
         bots.len() - 1
     });
     bots[at].target = Some(0);
@@ -258,10 +258,10 @@ fn token_of(instance: &Instance) -> Option<TokenSeen> {
     Some(TokenSeen { bot_id, fingerprint, place, is_padded: false })
 }
 
-fn lock_alone(lock: Lock) -> Bot {
+fn lock_alone(lock: LockEvidence) -> BotFacts {
     let path = lock.facts.path.display().to_string();
     let flag = format!("-l {}", shell_words::quote(&path));
-    Bot { id: path.clone(), name: path, lock_flag: Some(flag), locks: vec![lock], ..Bot::default() }
+    BotFacts { id: path.clone(), name: path, lock_flag: Some(flag), locks: vec![lock], ..BotFacts::default() }
 }
 
 /// What doctor alone asks about an instance.

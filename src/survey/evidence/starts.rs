@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use memchr::memmem;
 
 use super::super::find::{self, Search};
-use super::facts::{Named, Seen, Start};
+use super::facts::{Named, Seen, WatchedStart};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
 use crate::platform::table;
@@ -70,15 +70,15 @@ pub fn watch(
     instances: &[Seen],
     limit: Duration,
     caller: Caller,
-) -> (Vec<Start>, Duration) {
+) -> (Vec<WatchedStart>, Duration) {
     let begin = Instant::now();
-    let mut starts: Vec<Start> =
-        instances.iter().map(|seen| Start { process: seen.instance.root, lived: None }).collect();
+    let mut starts: Vec<WatchedStart> =
+        instances.iter().map(|seen| WatchedStart { process: seen.instance.root, lived: None }).collect();
     let every = if suspicion.below.is_empty() { SELDOM } else { EVERY };
     while begin.elapsed() < limit && !is_proved(&starts) {
         for process in running(program, &suspicion.below, caller) {
             if starts.iter().all(|start| start.process != process) {
-                starts.push(Start { process, lived: None });
+                starts.push(WatchedStart { process, lived: None });
             }
         }
         for start in starts.iter_mut().filter(|start| start.lived.is_none() && !start.process.is_alive()) {
@@ -89,7 +89,7 @@ pub fn watch(
     (starts, begin.elapsed())
 }
 
-fn is_proved(starts: &[Start]) -> bool {
+fn is_proved(starts: &[WatchedStart]) -> bool {
     starts.len() >= ENOUGH && starts.iter().filter(|start| start.lived.is_some()).count() + 1 >= ENOUGH
 }
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_loop_is_proved_by_several_ends() {
-        let start = |pid, lived: bool| Start {
+        let start = |pid, lived: bool| WatchedStart {
             process: Identity { pid, start_ticks: 1 },
             lived: lived.then_some(Duration::from_secs(1)),
         };

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::connections::{Blind, Connection, Evidence, Polling};
-use super::facts::{Answer, Bot, Facts, Lock, Logs, Named, Seen, Sharer, Telegram, TokenSeen};
+use super::facts::{BotFacts, Facts, LockEvidence, LogFacts, Named, Seen, Sharer, Telegram, TelegramAnswer, TokenSeen};
 use crate::lock::owner::FoundRecord;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;
@@ -23,19 +23,19 @@ pub fn identity(pid: i32) -> Identity {
 }
 
 /// These bots, with nothing unseen.
-pub fn facts(bots: Vec<Bot>) -> Facts {
+pub fn facts(bots: Vec<BotFacts>) -> Facts {
     Facts { now: Timestamp::from_second(NOW).unwrap(), bots, processes: 100, ..Facts::default() }
 }
 
 /// A bot that `solobot … NAME` means.
-pub fn bot(name: &str, instances: Vec<Seen>) -> Bot {
-    Bot {
+pub fn bot(name: &str, instances: Vec<Seen>) -> BotFacts {
+    BotFacts {
         name: name.into(),
         select: Some(name.into()),
         has_program: true,
         skip_env: Some("SKIP_TELEGRAM_LOCK".into()),
         instances,
-        ..Bot::default()
+        ..BotFacts::default()
     }
 }
 
@@ -105,8 +105,8 @@ pub fn from(pid: i32, manager: Manager) -> Seen {
 }
 
 /// A lock in that state.
-pub fn lock(path: &str, state: State) -> Lock {
-    Lock {
+pub fn lock(path: &str, state: State) -> LockEvidence {
+    LockEvidence {
         facts: state::LockFacts {
             path: path.into(),
             state,
@@ -126,7 +126,7 @@ pub fn lock(path: &str, state: State) -> Lock {
 }
 
 /// A lock that these processes hold by their own calls.
-pub fn held_by(path: &str, pids: &[i32]) -> Lock {
+pub fn held_by(path: &str, pids: &[i32]) -> LockEvidence {
     let holders = pids.iter().map(|&pid| identity(pid)).collect();
     let mut lock = lock(path, State::Held { holders, orphaned: false });
     lock.sharers = pids.iter().map(|&pid| sharer(pid, pid)).collect();
@@ -149,10 +149,10 @@ pub fn moment(seconds: i64) -> Timestamp {
 }
 
 /// The same bot with a token of that fingerprint.
-pub fn with_token(bot: Bot, fingerprint: &str) -> Bot {
+pub fn with_token(bot: BotFacts, fingerprint: &str) -> BotFacts {
     let place = "variable `BOT_TOKEN`".to_owned();
     let token = TokenSeen { bot_id: "123456".into(), fingerprint: fingerprint.into(), place, is_padded: false };
-    Bot { token: Some(token), ..bot }
+    BotFacts { token: Some(token), ..bot }
 }
 
 /// The same instance, so connected.
@@ -177,7 +177,7 @@ pub fn answered(url: &str, ahead: i64) -> Telegram {
         last_error_message: None,
     };
     let clock_ahead = Some(SignedDuration::from_secs(ahead));
-    Telegram::Answered(Answer { username: None, webhook, clock_ahead, proxy: None })
+    Telegram::Answered(TelegramAnswer { username: None, webhook, clock_ahead, proxy: None })
 }
 
 /// Telegram could not be asked, without a proxy.
@@ -186,11 +186,15 @@ pub fn failed(error: Error) -> Telegram {
 }
 
 /// A log with these errors in the last minutes.
-pub fn logs(fresh: Counts) -> Logs {
-    Logs { names: vec!["/srv/bot.log".into()], fresh, ..Logs::default() }
+pub fn logs(fresh: Counts) -> LogFacts {
+    LogFacts { names: vec!["/srv/bot.log".into()], fresh, ..LogFacts::default() }
 }
 
 /// A log with so many conflicts in the last minutes.
-pub fn fresh_conflicts(count: u64) -> Logs {
-    Logs { day: count, recent: count, ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() }) }
+pub fn fresh_conflicts(count: u64) -> LogFacts {
+    LogFacts {
+        day: count,
+        recent: count,
+        ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() })
+    }
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::facts::{Starter, Trace};
+use super::facts::{Automation, Trace};
 use crate::process::argv::{self, Invocation, Reading, Target};
 use crate::process::details::command_line;
 use crate::process::details::variable;
@@ -63,13 +63,13 @@ pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<T
     let of = |of| Some(Trace { of, evidence: evidence() });
     let called = words.first().map(|first| argv::base(first).to_string_lossy().into_owned()).unwrap_or_default();
     if RUNNERS.contains(&called.as_str()) {
-        return of(Starter::Ci);
+        return of(Automation::Ci);
     }
     if called == "git-receive-pack" || (called == "git" && words.get(1).is_some_and(|word| word == "receive-pack")) {
-        return of(Starter::GitHook);
+        return of(Automation::GitHook);
     }
     if DEPLOYERS.contains(&called.as_str()) {
-        return of(Starter::Deploy);
+        return of(Automation::Deploy);
     }
     let Reading::Runs(Invocation { target, .. }) = argv::read(words, exe) else { return None };
     let script = match &target {
@@ -80,11 +80,11 @@ pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<T
     let name = script.file_name()?.to_str()?;
     let folder = script.parent().and_then(Path::file_name);
     if ARCHIVES.contains(&name) {
-        of(Starter::Ci)
+        of(Automation::Ci)
     } else if HOOKS.contains(&name) && folder.is_some_and(|folder| folder == "hooks") {
-        of(Starter::GitHook)
+        of(Automation::GitHook)
     } else if DEPLOYERS.contains(&name) || is_deploy_script(name) {
-        of(Starter::Deploy)
+        of(Automation::Deploy)
     } else {
         None
     }
@@ -103,18 +103,20 @@ pub fn of_environ(environ: &[u8]) -> Option<Trace> {
             .is_some_and(|value| !value.is_empty() && (wanted.is_empty() || value == wanted.as_bytes()))
     });
     if let Some((name, _)) = found {
-        return Some(Trace { of: Starter::Ci, evidence: format!("{name} is set in its environment") });
+        return Some(Trace { of: Automation::Ci, evidence: format!("{name} is set in its environment") });
     }
     // git runs the hooks of a bare repository with this very value.
-    (variable(environ, "GIT_DIR") == Some(b"."))
-        .then(|| Trace { of: Starter::GitHook, evidence: "GIT_DIR=. is set in its environment, as in a hook".into() })
+    (variable(environ, "GIT_DIR") == Some(b".")).then(|| Trace {
+        of: Automation::GitHook,
+        evidence: "GIT_DIR=. is set in its environment, as in a hook".into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn starter(line: &str) -> Option<Starter> {
+    fn starter(line: &str) -> Option<Automation> {
         let words: Vec<OsString> = shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
         of_ancestor(7, &words, None).map(|trace| trace.of)
     }
@@ -124,17 +126,17 @@ mod tests {
         for line in
             ["/opt/actions/bin/Runner.Worker spawnclient 1 2", "gitlab-runner run", "java -jar /srv/agent.jar -url x"]
         {
-            assert_eq!(starter(line), Some(Starter::Ci), "{line}");
+            assert_eq!(starter(line), Some(Automation::Ci), "{line}");
         }
         for line in
             ["/bin/sh hooks/post-receive", "/bin/bash /srv/x.git/hooks/post-merge", "git receive-pack /srv/x.git"]
         {
-            assert_eq!(starter(line), Some(Starter::GitHook), "{line}");
+            assert_eq!(starter(line), Some(Automation::GitHook), "{line}");
         }
         for line in
             ["bash /srv/deploy.sh", "/bin/sh ./bin/run-deploy", "ansible-playbook site.yml", "ruby /usr/bin/cap prod"]
         {
-            assert_eq!(starter(line), Some(Starter::Deploy), "{line}");
+            assert_eq!(starter(line), Some(Automation::Deploy), "{line}");
         }
         for line in
             ["bash", "bash run.sh", "vim deploy.sh", "python bot.py --hooks update", "python employdeployment.py"]
@@ -146,9 +148,9 @@ mod tests {
     #[test]
     fn what_a_job_leaves_behind() {
         let of = |environ: &[u8]| of_environ(environ).map(|trace| trace.of);
-        assert_eq!(of(b"PATH=/bin\0GITHUB_ACTIONS=true\0"), Some(Starter::Ci));
-        assert_eq!(of(b"JENKINS_URL=http://localhost\0"), Some(Starter::Ci));
-        assert_eq!(of(b"GIT_DIR=.\0"), Some(Starter::GitHook));
+        assert_eq!(of(b"PATH=/bin\0GITHUB_ACTIONS=true\0"), Some(Automation::Ci));
+        assert_eq!(of(b"JENKINS_URL=http://localhost\0"), Some(Automation::Ci));
+        assert_eq!(of(b"GIT_DIR=.\0"), Some(Automation::GitHook));
         for environ in [&b"CI=true\0"[..], b"GITHUB_ACTIONS=false\0", b"GIT_DIR=/srv/x\0", b"JENKINS_URL=\0", b""] {
             assert_eq!(of(environ), None);
         }

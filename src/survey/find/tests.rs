@@ -12,7 +12,7 @@ use crate::process::candidate::descendants_running;
 use crate::process::origin::Manager;
 use crate::process::stop;
 use crate::settings::Purpose;
-use crate::survey::likely::{self, Marks};
+use crate::survey::likely::{self, Signs};
 
 /// Says that it is ready and waits.
 const BOT: &str = "import time\nprint('ready', flush=True)\ntime.sleep(60)\n";
@@ -75,7 +75,7 @@ fn look(program: &Program) -> Found {
 
 /// Whatever looks like a bot, as `(root, token)`.
 fn likely_bots() -> Vec<Instance> {
-    let (mut sweep, all) = likely::find(&Marks::default(), caller()).unwrap();
+    let (mut sweep, all) = likely::find(&Signs::default(), caller()).unwrap();
     let nothing = Program::script(Path::new("/"));
     let mut found = Vec::new();
     for likely in all {
@@ -88,9 +88,9 @@ fn likely_bots() -> Vec<Instance> {
 impl Drop for Folder {
     fn drop(&mut self) {
         let pids: Vec<i32> = self.started.iter().map(|child| i32::try_from(child.id()).unwrap()).collect();
-        let targets: Vec<stop::Target> =
-            pids.iter().filter_map(|&pid| Some(stop::Target::single(Identity::of(pid)?))).collect();
-        stop::stop(&targets, &stop::Options { force: true, ..stop::Options::default() });
+        let targets: Vec<stop::StopTarget> =
+            pids.iter().filter_map(|&pid| Some(stop::StopTarget::single(Identity::of(pid)?))).collect();
+        stop::stop(&targets, &stop::StopOptions { force: true, ..stop::StopOptions::default() });
         for child in &mut self.started {
             let _ = child.wait();
         }
@@ -189,7 +189,7 @@ fn forks_and_spawned_workers_are_one_instance() {
     assert_eq!(instance.root.pid, root);
     let outcome = &stop::stop(
         &[(&instance).into()],
-        &stop::Options { grace: Duration::from_millis(500), ..stop::Options::default() },
+        &stop::StopOptions { grace: Duration::from_millis(500), ..stop::StopOptions::default() },
     )[0];
     assert!(outcome.outcome.is_stopped());
     assert!(instance.members.iter().all(|member| !member.is_alive()));

@@ -1,18 +1,18 @@
 use super::super::testing::say;
 use super::*;
 use crate::survey::connections::{Blind, Evidence};
-use crate::survey::evidence::facts::{Bearer, Logs, Takeover, TokenSeen};
+use crate::survey::evidence::facts::{Handover, LogFacts, OtherBearer, TokenSeen};
 use crate::survey::evidence::testing::{
     bot, connected, facts, fresh_conflicts, identity, moment, polling, seen, with_token,
 };
 
 /// A bot with one instance and so many fresh conflicts, the last one `ago` seconds ago.
-fn fought(count: u64, ago: i64) -> Bot {
-    let logs = Logs { last: Some(moment(-ago)), ..fresh_conflicts(count) };
-    Bot { logs, ..with_token(bot("main", vec![polling(seen(10), Polling::Yes)]), "f") }
+fn fought(count: u64, ago: i64) -> BotFacts {
+    let logs = LogFacts { last: Some(moment(-ago)), ..fresh_conflicts(count) };
+    BotFacts { logs, ..with_token(bot("main", vec![polling(seen(10), Polling::Yes)]), "f") }
 }
 
-fn levels(find: super::super::Find, bot: Bot) -> Vec<Level> {
+fn levels(find: super::super::Find, bot: BotFacts) -> Vec<Level> {
     say(find, bot).into_iter().map(|said| said.0).collect()
 }
 
@@ -20,7 +20,7 @@ fn levels(find: super::super::Find, bot: Bot) -> Vec<Level> {
 fn somebody_elses_poll() {
     let status = Some("solobot status main".to_owned());
     assert_eq!(say(remote_poller, fought(20, 5)), [(Level::Error, vec![10], status)]);
-    let gone = Bot { instances: vec![], ..fought(20, 5) };
+    let gone = BotFacts { instances: vec![], ..fought(20, 5) };
     assert_eq!(levels(remote_poller, gone), [Level::Error], "a bot that exits at a conflict");
     // One conflict, or none for a while, proves less.
     assert_eq!(levels(remote_poller, fought(1, 5)), [Level::Warning]);
@@ -55,7 +55,7 @@ fn another_program_here_with_the_token_explains_it() {
         ("f", Polling::No, true),
         ("g", Polling::Yes, true),
     ] {
-        let bearer = Bearer {
+        let bearer = OtherBearer {
             process: identity(20),
             program: "other".into(),
             command: "other".into(),
@@ -72,9 +72,9 @@ fn another_program_here_with_the_token_explains_it() {
 #[test]
 fn conflicts_right_after_a_takeover_are_normal() {
     let taken = |settling, fresh| {
-        let takeover = Some(Takeover { at: moment(-30), what: "the lock was taken over".into() });
-        let logs = Logs { settling, takeover, last: Some(moment(-20)), ..fresh_conflicts(fresh) };
-        Bot { logs, ..bot("main", vec![seen(10)]) }
+        let takeover = Some(Handover { at: moment(-30), what: "the lock was taken over".into() });
+        let logs = LogFacts { settling, takeover, last: Some(moment(-20)), ..fresh_conflicts(fresh) };
+        BotFacts { logs, ..bot("main", vec![seen(10)]) }
     };
     assert_eq!(levels(recent_takeover, taken(2, 0)), [Level::Info]);
     assert_eq!(levels(remote_poller, taken(2, 0)), []);
@@ -92,7 +92,7 @@ fn one_that_lives_and_is_not_connected() {
     let idle = |pid| bot("main", vec![polling(seen(pid), Polling::No)]);
     assert_eq!(say(not_polling, idle(10))[0], (Level::Warning, vec![10], Some("solobot status main".to_owned())));
     assert_eq!(levels(not_polling, idle(990)), [], "it has just started");
-    let stopped = |mut bot: Bot, state| {
+    let stopped = |mut bot: BotFacts, state| {
         bot.instances[0].instance.state = state;
         say(not_polling, bot)
     };
@@ -106,20 +106,22 @@ fn one_that_lives_and_is_not_connected() {
     assert_eq!(stopped(bot("main", vec![polling(seen(10), Polling::Yes)]), RunState::Traced), [], "in a debugger");
     assert_eq!(levels(not_polling, bot("main", vec![polling(seen(10), Polling::Yes)])), []);
     assert_eq!(levels(not_polling, bot("main", vec![seen(10)])), [], "it cannot be told");
-    let after =
-        |seconds: i64| Bot { logs: Logs { day: 9, last: Some(moment(-seconds)), ..Logs::default() }, ..idle(10) };
+    let after = |seconds: i64| BotFacts {
+        logs: LogFacts { day: 9, last: Some(moment(-seconds)), ..LogFacts::default() },
+        ..idle(10)
+    };
     assert_eq!(levels(not_polling, after(10)), [], "it waits before the next try");
     assert_eq!(levels(not_polling, after(600)), [Level::Warning]);
     // What only carries a token need not poll, unless it did.
-    assert_eq!(levels(not_polling, Bot { is_guess: true, ..idle(10) }), []);
-    assert_eq!(levels(not_polling, Bot { is_guess: true, ..after(600) }), [Level::Warning]);
+    assert_eq!(levels(not_polling, BotFacts { is_guess: true, ..idle(10) }), []);
+    assert_eq!(levels(not_polling, BotFacts { is_guess: true, ..after(600) }), [Level::Warning]);
 }
 
 #[test]
 fn several_processes_of_one_instance() {
     let two = |conflicts| {
         let seen = connected(seen(10), &[(11, "149.154.167.220:443"), (12, "149.154.167.220:443")]);
-        Bot { logs: fresh_conflicts(conflicts), ..bot("main", vec![seen]) }
+        BotFacts { logs: fresh_conflicts(conflicts), ..bot("main", vec![seen]) }
     };
     let ps = Some("ps -o pid,ppid,lstart,args -p 11,12".to_owned());
     assert_eq!(say(several_pollers, two(0)), [(Level::Warning, vec![11, 12], ps.clone())]);
@@ -146,13 +148,13 @@ fn something_in_between_that_repeats() {
     {
         assert_eq!(levels(repeating_proxy, direct), []);
     }
-    let quiet = Bot { logs: fresh_conflicts(0), ..with(true, None) };
+    let quiet = BotFacts { logs: fresh_conflicts(0), ..with(true, None) };
     assert_eq!(levels(repeating_proxy, quiet), []);
 }
 
 #[test]
 fn a_token_without_a_place_is_named_by_its_fingerprint() {
     let token = TokenSeen { bot_id: "1".into(), fingerprint: "abc".into(), place: "x".into(), is_padded: false };
-    let found = remote_poller(&facts(vec![Bot { token: Some(token), ..fought(20, 5) }]));
+    let found = remote_poller(&facts(vec![BotFacts { token: Some(token), ..fought(20, 5) }]));
     assert!(found[0].evidence.iter().any(|line| line.contains("fingerprint abc")), "{found:?}");
 }

@@ -37,7 +37,7 @@ pub enum Telegram {
     #[default]
     NotAsked,
     /// It answered.
-    Answered(Answer),
+    Answered(TelegramAnswer),
     /// It could not be asked, or refuses.
     Failed {
         /// Why.
@@ -49,7 +49,7 @@ pub enum Telegram {
 
 /// Telegram's answer.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct TelegramAnswer {
     /// The bot's name at Telegram.
     pub username: Option<String>,
     /// Its webhook.
@@ -62,7 +62,7 @@ pub struct Answer {
 
 impl Telegram {
     /// The answer, if there is one.
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&TelegramAnswer> {
         match self {
             Self::Answered(answer) => Some(answer),
             Self::NotAsked | Self::Failed { .. } => None,
@@ -80,7 +80,7 @@ impl Telegram {
     /// The proxy on the way.
     pub fn proxy(&self) -> Option<&str> {
         match self {
-            Self::Answered(Answer { proxy, .. }) | Self::Failed { proxy, .. } => proxy.as_deref(),
+            Self::Answered(TelegramAnswer { proxy, .. }) | Self::Failed { proxy, .. } => proxy.as_deref(),
             Self::NotAsked => None,
         }
     }
@@ -88,7 +88,7 @@ impl Telegram {
 
 /// What a bot's logs say.
 #[derive(Debug, Clone, Default)]
-pub struct Logs {
+pub struct LogFacts {
     /// Those that were read.
     pub names: Vec<String>,
     /// Those that could not be, and why.
@@ -100,7 +100,7 @@ pub struct Logs {
     /// Those of them that a start or a takeover explains.
     pub settling: u64,
     /// The latest start or takeover.
-    pub takeover: Option<Takeover>,
+    pub takeover: Option<Handover>,
     /// When the last conflict was.
     pub last: Option<Timestamp>,
     /// Conflicts without a time.
@@ -113,7 +113,7 @@ pub struct Logs {
 
 /// A moment from which on conflicts are normal for a while: the poll of whoever polled before is still held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Takeover {
+pub struct Handover {
     /// When.
     pub at: Timestamp,
     /// What happened, in a few words.
@@ -133,7 +133,7 @@ pub struct Sibling {
 
 /// An instance of another program that has the token of one of the bots.
 #[derive(Debug, Clone)]
-pub struct Bearer {
+pub struct OtherBearer {
     /// Its root process.
     pub process: Identity,
     /// What it runs.
