@@ -54,7 +54,7 @@ pub struct Instance {
     pub in_file: InFile,
     /// The environment of one of its processes may not be read, so that it may carry another token.
     pub is_hidden: bool,
-    /// Which of several distinct bots it belongs to (DESIGN §5, "the same bot").
+    /// Which of several distinct bots it belongs to ([`super::same_bot`]).
     pub bot: usize,
 }
 

@@ -144,7 +144,7 @@ impl Expected for Error {
 }
 
 impl Program {
-    /// What `-m PROGRAM` means: a path, a bare script name, or a dotted module (DESIGN §3).
+    /// What `-m PROGRAM` means: a path, a bare script name, or a dotted module.
     ///
     /// With a slash, or naming a file that exists in `cwd`: that very file. A module that exists in `cwd`: that one.
     /// Any other bare name: every script, module or executable so named.

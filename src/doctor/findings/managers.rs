@@ -29,7 +29,8 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
 /// pm2 runs one entry several times: `instances` above 1.
 pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
     let hint = "its ecosystem file is to say `instances: 1` and `exec_mode: \"fork\"`; then: pm2 save";
-    copies(facts, "pm2", |name, count, bot| {
+    let is_of = |manager: &Manager| matches!(manager, Manager::Pm2 { .. });
+    copies(facts, is_of, |name, count, bot| {
         let summary = format!("pm2 runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
         Finding::new(Code::Pm2Cluster, Level::Error, summary).shown_by([hint.to_owned()])
     })
@@ -38,20 +39,19 @@ pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
 /// supervisord runs one program several times: `numprocs` above 1.
 pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
     let hint = "its section is to say numprocs=1; then: supervisorctl reread && supervisorctl update";
-    copies(facts, "supervisord", |name, count, bot| {
+    let is_of = |manager: &Manager| matches!(manager, Manager::Supervisord { .. });
+    copies(facts, is_of, |name, count, bot| {
         let summary = format!("supervisord runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
         Finding::new(Code::SupervisordNumprocs, Level::Error, summary).shown_by([hint.to_owned()])
     })
 }
 
-/// Several instances of one entry of one manager of that kind.
-fn copies(facts: &Facts, kind: &str, say: impl Fn(&str, usize, &BotFacts) -> Finding) -> Vec<Finding> {
+/// Several instances of one entry of one such manager.
+fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, &BotFacts) -> Finding) -> Vec<Finding> {
     let mut found = Vec::new();
     for bot in &facts.bots {
-        for (service, copies) in services(bot).into_iter().filter(|(service, _)| service.kind == kind) {
-            if copies.len() < 2 {
-                continue;
-            }
+        let is_several = |copies: &[&Seen]| copies.len() > 1 && is_of(&copies[0].origin().manager);
+        for (service, copies) in services(bot).into_iter().filter(|(_, copies)| is_several(copies)) {
             let keep = bot.to_keep().map(Seen::pid);
             let stop: Vec<String> = copies
                 .iter()
