@@ -1,5 +1,6 @@
-//! Writes `man/` and `completions/` from the command line's own types: `cargo run --example generate`. With a folder as
-//! its argument it writes them there; that is how a test finds out whether they are up to date.
+//! Writes `man/` and `completions/` from the command line's own types, and the page of doctor's codes from its explanations:
+//! `cargo run --example generate`. With a folder as its argument it writes them there; that is how a test finds out whether
+//! they are up to date.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a tool for developers, which fails by panicking")]
 
@@ -7,6 +8,7 @@ mod config;
 mod pages;
 mod prose;
 mod roff;
+mod troubleshooting;
 
 use std::fs;
 use std::path::PathBuf;
@@ -27,4 +29,5 @@ fn main() {
         write("man", &name, &text);
     }
     write("man", "solobot.toml.5", &config::page());
+    write("docs/src", "troubleshooting.md", &troubleshooting::page());
 }

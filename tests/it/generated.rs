@@ -1,4 +1,5 @@
-//! The manual and the shells' registrations are what the generator writes, and the programs that read them accept them.
+//! The manual, the shells' registrations and the page of doctor's codes are what the generator writes, and the programs that
+//! read them accept them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +10,13 @@ use crate::harness::{alone, example};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const FOLDERS: [&str; 2] = ["man", "completions"];
+const TROUBLESHOOTING: &str = "docs/src/troubleshooting.md";
 
-/// The files of the generated folders below `root`, by their path below it.
+/// What is generated below `root`, by its path below it.
 fn files(root: &Path) -> BTreeMap<PathBuf, String> {
     let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let paths = paths.chain([root.join(TROUBLESHOOTING)]);
     paths.map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(path).unwrap())).collect()
 }
 

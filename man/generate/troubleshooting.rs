@@ -1,0 +1,128 @@
+//! The page `docs/src/troubleshooting.md`: what `doctor --explain` says of every code, in an order for reading.
+
+use solobot::base::finding_code::Code::{
+    self, CiOverlap, ClockSkew, ContainerAndHost, DeployOverlap, Dns, DuplicateInstances, FcntlLock, FoldedInstance,
+    IdeAutorun, InheritedLock, LeakedSkipVariable, LocalApiServer, NetworkFs, NotPolling, PidfileOnly, Pm2Cluster,
+    PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy, ReplacedLock, RespawnLoop, Respawner,
+    SecondManager, SeveralPollers, StaleLock, SupervisordNumprocs, Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid,
+    TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, WebhookActive,
+};
+use solobot::doctor::{Explanation, explanation};
+
+const HEAD: &str = "\
+# Troubleshooting, by doctor's codes
+
+```sh
+solobot doctor
+```
+
+names what it finds by a code. `solobot doctor --explain CODE` says the same as here. No findings, and conflicts go on? See
+[remote-poller](#remote-poller).
+
+| you see | look at |
+|---|---|
+| 409 `terminated by other getUpdates request` | [duplicate-instances](#duplicate-instances), [remote-poller](#remote-poller), [several-pollers](#several-pollers) |
+| 409 `can't use getUpdates method while webhook is active` | [webhook-active](#webhook-active) |
+| a killed bot is back | [respawner](#respawner) |
+| `lock … is held`, and no bot runs | [inherited-lock](#inherited-lock), [stale-lock](#stale-lock) |
+| two bots run in spite of the lock | [unlocked-instance](#unlocked-instance), [private-tmp](#private-tmp), [replaced-lock](#replaced-lock), [fcntl-lock](#fcntl-lock) |
+| the bot runs and does not answer | [not-polling](#not-polling), [dns](#dns), [tcp](#tcp), [proxy](#proxy) |
+";
+
+/// Each part of the page: its title, what is said of all of it, its codes.
+const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
+    (
+        "Several instances",
+        None,
+        &[
+            DuplicateInstances,
+            Respawner,
+            Pm2Cluster,
+            SupervisordNumprocs,
+            SecondManager,
+            TwoContainers,
+            ContainerAndHost,
+            DeployOverlap,
+            CiOverlap,
+            IdeAutorun,
+            RespawnLoop,
+            FoldedInstance,
+            SeveralPollers,
+            RemotePoller,
+            RecentTakeover,
+            RepeatingProxy,
+        ],
+    ),
+    (
+        "The lock",
+        None,
+        &[
+            LeakedSkipVariable,
+            UnlockedInstance,
+            ReplacedLock,
+            PidfileOnly,
+            FcntlLock,
+            InheritedLock,
+            PrivateTmp,
+            NetworkFs,
+            TmpCleaner,
+            StaleLock,
+        ],
+    ),
+    ("The token and the webhook", None, &[WebhookActive, TokenInvalid, TokenWhitespace, TokenShared, LocalApiServer]),
+    (
+        "The way to Telegram",
+        Some("These are no conflicts."),
+        &[NotPolling, Dns, Tcp, Tls, Proxy, TelegramDown, ClockSkew, RateLimited],
+    ),
+];
+
+/// What has more of it.
+fn recipe(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Pm2Cluster => "[pm2](recipes/pm2.md)",
+        SupervisordNumprocs => "[supervisord](recipes/supervisord.md)",
+        TwoContainers | ContainerAndHost => "[Docker and compose](recipes/containers.md)",
+        DeployOverlap => "[a deploy script](recipes/deploy.md)",
+        SeveralPollers => "[Flask and uvicorn](recipes/reloaders.md)",
+        RemotePoller => "[two hosts](recipes/two-hosts.md)",
+        TmpCleaner => "`examples/systemd/solobot.tmpfiles.conf`",
+        _ => return None,
+    })
+}
+
+/// The page.
+pub fn page() -> String {
+    let of_code = |&code: &Code| {
+        let Explanation { cause, check, mend } = explanation(code);
+        let more = recipe(code).map(|recipe| format!("See {recipe}."));
+        let paragraphs = [cause, check, mend].into_iter().map(wrapped);
+        [format!("### {}", code.word())].into_iter().chain(paragraphs).chain(more)
+    };
+    let of_part = |(title, intro, codes): (&str, Option<&str>, &'static [Code])| {
+        let head = [Some(format!("## {title}")), intro.map(str::to_owned)];
+        head.into_iter().flatten().chain(codes.iter().flat_map(of_code))
+    };
+    let page = [HEAD.trim_end().to_owned()].into_iter().chain(PARTS.into_iter().flat_map(of_part));
+    page.collect::<Vec<_>>().join("\n\n") + "\n"
+}
+
+/// In lines of 124 characters at most. What stands between backticks is not torn apart: its spaces may count.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    let mut is_code = false;
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("one line at least");
+        let fits = line.chars().count() + 1 + word.chars().count() <= 124;
+        if line.is_empty() {
+            line.push_str(word);
+        } else if fits || is_code {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+        is_code ^= word.matches('`').count() % 2 == 1;
+    }
+    lines.join("\n")
+}
