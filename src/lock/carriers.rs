@@ -15,9 +15,7 @@ use crate::platform::proc::{self, OpenFile};
 /// A process with a descriptor that carries a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carrier {
-    /// The process.
     pub process: Identity,
-    /// Which kind of lock.
     pub kind: LockKind,
     /// The PID that called for it: another one than the process's own if the descriptor was inherited; 0 or -1 where
     /// nobody can say.

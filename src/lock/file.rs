@@ -41,7 +41,6 @@ pub struct LockFile {
 /// How an attempt to lock ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockReply {
-    /// The lock is ours.
     Granted,
     /// Another holds it.
     Refused,
@@ -162,17 +161,14 @@ impl LockFile {
         }
     }
 
-    /// The lock's path.
     pub fn path(&self) -> &Path {
         self.location.path()
     }
 
-    /// Its folder and name.
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The owner record beside it.
     pub fn record(&self) -> owner::FoundRecord {
         owner::read_beside(&self.location, self.owner())
     }
@@ -196,17 +192,14 @@ impl LockFile {
         &self.file
     }
 
-    /// The inode that is open.
     pub fn inode(&self) -> FileId {
         self.inode
     }
 
-    /// Whether [`LockFile::open`] created it.
     pub fn is_new(&self) -> bool {
         self.created
     }
 
-    /// Whose file it is.
     pub fn owner(&self) -> Option<u32> {
         FileStatus::of_open(&self.file).ok().map(|meta| meta.owner())
     }
@@ -335,7 +328,6 @@ fn require_plain(path: &Path, meta: &FileStatus) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a folder is called.
 pub const A_FOLDER: &str = "a folder";
 
 /// What a file is, with its article.

@@ -110,7 +110,6 @@ impl Held {
         Ok(Settled::Moved)
     }
 
-    /// The lock's path.
     pub fn path(&self) -> &Path {
         self.lock.path()
     }
@@ -199,7 +198,6 @@ impl Held {
         watch.add_open(lock.locked(), opens).map(drop)
     }
 
-    /// What to poll.
     pub fn watch(&self) -> Option<&Watch> {
         self.watch.as_ref()
     }

@@ -21,7 +21,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 /// Who holds a lock, as far as the kernel shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kernel {
-    /// The lock is held.
     pub held: bool,
     /// The processes that share the locked description, lowest PID first. Empty while held: a process outside this PID
     /// namespace holds it, or one that may not be inspected.

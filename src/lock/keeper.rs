@@ -43,7 +43,6 @@ pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, read
 /// What a keeper is told beside its command line: the lock's path, the bot's name, and where the journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperErrand {
-    /// The lock's path.
     pub lock: PathBuf,
     /// The bot's name, for the owner record.
     pub name: String,

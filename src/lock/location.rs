@@ -43,17 +43,14 @@ impl Location {
         }
     }
 
-    /// The path, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// The lock's name in it.
     pub fn name(&self) -> &OsStr {
         &self.name
     }

@@ -17,23 +17,23 @@
 //! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
 //! no lock, or one that never looks whether its inode is still the one the path names.
 
-pub mod author;
-pub mod carriers;
-pub mod covered;
-pub mod error;
-pub mod file;
-pub mod guard;
-pub mod held;
-pub mod holders;
-pub mod keeper;
-pub mod layouts;
-pub mod location;
-pub mod orphan;
-pub mod owner;
-pub mod replaced;
-pub mod state;
-pub mod text;
-pub mod wait;
+pub(crate) mod author;
+pub(crate) mod carriers;
+pub(crate) mod covered;
+pub(crate) mod error;
+pub(crate) mod file;
+pub(crate) mod guard;
+pub(crate) mod held;
+pub(crate) mod holders;
+pub(crate) mod keeper;
+pub(crate) mod layouts;
+pub(crate) mod location;
+pub(crate) mod orphan;
+pub(crate) mod owner;
+pub(crate) mod replaced;
+pub(crate) mod state;
+pub(crate) mod text;
+pub(crate) mod wait;
 
 pub use error::Error;
 pub use guard::{Guard, Refused, acquire};

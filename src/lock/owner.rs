@@ -33,7 +33,6 @@ pub struct OwnerRecord {
     pub timestamp: f64,
     /// The bot's name, or its program's file name.
     pub app_name: String,
-    /// What only solobot writes.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub details: Option<OwnerDetails>,
 }
@@ -47,7 +46,6 @@ pub struct OwnerDetails {
     pub generation: String,
     /// When the lock was taken, RFC 3339.
     pub acquired_at: String,
-    /// The host's name.
     pub host: String,
     /// The kernel's boot id: start ticks of another boot mean nothing.
     pub boot_id: String,

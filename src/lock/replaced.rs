@@ -18,7 +18,6 @@ use crate::platform::proc::{self, Handle};
 /// A process that holds such a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replaced {
-    /// The process.
     pub process: Identity,
     /// The PID that called for the lock; 0 where that one has ended.
     pub caller: i32,

@@ -25,7 +25,6 @@ use crate::platform::proc;
 /// file times are rounded.
 const ROUNDING: Duration = Duration::from_secs(2);
 
-/// The state of a lock path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// There is no file.
@@ -49,12 +48,7 @@ pub enum State {
         holders: Vec<Identity>,
     },
     /// It could not be told.
-    Unreadable {
-        /// Why.
-        why: String,
-        /// What kind of reason that is.
-        obstacle: Obstacle,
-    },
+    Unreadable { why: String, obstacle: Obstacle },
 }
 
 impl State {
@@ -121,13 +115,9 @@ impl std::fmt::Display for Stale {
 /// Everything that is known about a lock path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockFacts {
-    /// The path.
     pub path: PathBuf,
-    /// What it is.
     pub state: State,
-    /// The owner record.
     pub record: FoundRecord,
-    /// Who waits for the lock.
     pub waiters: Vec<Identity>,
     /// The process that a keeper holds it for.
     pub kept_for: Option<Identity>,
@@ -149,7 +139,6 @@ pub fn unseen_holder() -> &'static str {
     }
 }
 
-/// Looks at a lock path.
 pub fn inspect(path: &Path) -> LockFacts {
     inspect_with(path, &[])
 }

@@ -5,7 +5,7 @@
 //! is proved by what nobody else can make true: it is a process of one of the bot's users, and it called for this very lock
 //! itself, or an ancestor of it did; or the caller has ended, and it runs the bot's program, or is the one whom a record of
 //! the bot's users names, or has in its environment what the dead solobot gave to its COMMAND, or is above one of these. A
-//! keeper stands for its target ([`keeper::target`]).
+//! keeper stands for its target (`keeper::target`).
 
 use std::path::Path;
 
