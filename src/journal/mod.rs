@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::folders::Folders;
 use crate::base::secret::mask;
-use crate::platform::filesystem::{self, FileStatus};
+use crate::platform::filesystem::{self, FileStatus, Flock};
 
 /// The layout of a line.
 const SCHEMA: u32 = 1;
@@ -247,7 +247,7 @@ fn open(path: &Path, options: &OpenOptions) -> io::Result<(File, u64)> {
 /// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who
 /// find it too long one does it, and a fresh journal never takes the place of the older one.
 fn rotate(path: &Path, file: &File) -> io::Result<()> {
-    if !filesystem::try_flock(file)? {
+    if !filesystem::flock(file, Flock::TryExclusive)? {
         return Ok(());
     }
     if FileStatus::of_open(file)?.id() == FileStatus::of_entry(path)?.id() {

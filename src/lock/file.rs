@@ -1,7 +1,6 @@
 //! Opening a lock file, locking it, and making sure that the path still means what was locked.
 //!
 //! Invariant: no function here creates, truncates or changes anything but an absent lock file, which it creates empty.
-//! fs4 is used in this file alone.
 
 use std::fs::File;
 use std::io;
@@ -9,13 +8,11 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fs4::{FileExt, TryLockError};
-
 use super::location::Location;
 use super::text::LockText;
 use super::{Error, owner};
 use crate::platform::descriptor::{self, Descriptor};
-use crate::platform::filesystem::{self, FileId, FileKind, FileStatus};
+use crate::platform::filesystem::{self, FileId, FileKind, FileStatus, Flock};
 use crate::platform::{proc, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
@@ -215,11 +212,11 @@ impl LockFile {
     /// Those of `flock(2)`: ENOLCK, or EOPNOTSUPP on odd file systems.
     pub fn try_lock(&self) -> Result<LockReply, Error> {
         loop {
-            match FileExt::try_lock(&self.file) {
-                Ok(()) => return Ok(LockReply::Granted),
-                Err(TryLockError::WouldBlock) => return Ok(LockReply::Refused),
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("lock", self.path(), error)),
+            match filesystem::flock(&self.file, Flock::TryExclusive) {
+                Ok(true) => return Ok(LockReply::Granted),
+                Ok(false) => return Ok(LockReply::Refused),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("lock", self.path(), error)),
             }
         }
     }
@@ -229,14 +226,12 @@ impl LockFile {
     /// # Errors
     /// As [`LockFile::try_lock`].
     pub fn is_held_by_another(&self) -> Result<bool, Error> {
-        match FileExt::try_lock_shared(&self.file) {
-            Ok(()) => {
-                self.unlock();
-                Ok(false)
-            }
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", self.path(), error)),
+        let is_free = filesystem::flock(&self.file, Flock::TryShared);
+        if is_free.map_err(|error| Error::io("lock", self.path(), error))? {
+            self.unlock();
+            return Ok(false);
         }
+        Ok(true)
     }
 
     /// Blocks in the kernel until the lock is granted or a signal comes.
@@ -244,8 +239,8 @@ impl LockFile {
     /// # Errors
     /// As [`LockFile::try_lock`].
     pub fn lock(&self) -> Result<LockReply, Error> {
-        match FileExt::lock(&self.file) {
-            Ok(()) => Ok(LockReply::Granted),
+        match filesystem::flock(&self.file, Flock::Exclusive) {
+            Ok(_) => Ok(LockReply::Granted),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(LockReply::Interrupted),
             Err(error) => Err(Error::io("lock", self.path(), error)),
         }
@@ -253,7 +248,7 @@ impl LockFile {
 
     /// Gives the lock back explicitly: closing alone would leave it with every process that inherited the descriptor.
     pub fn unlock(&self) {
-        if let Err(error) = FileExt::unlock(&self.file) {
+        if let Err(error) = filesystem::flock(&self.file, Flock::Unlock) {
             tracing::warn!(path = %self.path().display(), %error, "cannot unlock");
         }
     }

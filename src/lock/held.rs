@@ -124,11 +124,6 @@ impl Held {
         &self.lock
     }
 
-    /// The owner record as it was written last.
-    pub fn record(&self) -> &OwnerRecord {
-        &self.record
-    }
-
     /// Puts another process's PID into the text: the one that the lock is held for from now on. The owner record
     /// follows with [`Held::write_record`].
     pub fn set_process(&mut self, process: Identity) -> Vec<Incident> {

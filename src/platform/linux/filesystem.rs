@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use rustix::fs::{FsWord, fstatfs};
+use rustix::fs::{FlockOperation, FsWord, fstatfs};
+use rustix::io::Errno;
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
@@ -193,14 +194,33 @@ fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
     }
 }
 
-/// Takes the `flock(2)` on a file for as long as it is open, without waiting; `false` if another has it.
+/// What is asked of `flock(2)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flock {
+    /// The lock, without waiting.
+    TryExclusive,
+    /// A shared one, without waiting.
+    TryShared,
+    /// The lock: waits for it, until a signal comes ([`io::ErrorKind::Interrupted`]).
+    Exclusive,
+    /// To give it back, for every process that has the descriptor.
+    Unlock,
+}
+
+/// Asks once; `false` if another has the lock.
 ///
 /// # Errors
 /// Those of `flock(2)`.
-pub fn try_flock(file: &File) -> io::Result<bool> {
-    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+pub fn flock(file: &File, what: Flock) -> io::Result<bool> {
+    let operation = match what {
+        Flock::TryExclusive => FlockOperation::NonBlockingLockExclusive,
+        Flock::TryShared => FlockOperation::NonBlockingLockShared,
+        Flock::Exclusive => FlockOperation::LockExclusive,
+        Flock::Unlock => FlockOperation::Unlock,
+    };
+    match rustix::fs::flock(file, operation) {
         Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
