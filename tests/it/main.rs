@@ -37,6 +37,7 @@ mod generated;
 mod help;
 mod hidden_characters;
 mod hints;
+mod house;
 mod init;
 mod interop;
 mod journal;

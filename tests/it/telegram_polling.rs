@@ -143,6 +143,7 @@ fn a_token_alone_makes_status_ask_nobody() {
         let server = Standin::start();
         let place = format!("127.0.0.1 {}", server.port());
         let _bot = connected(test, "", &place, &[("BOT_TOKEN", &token())]);
+        crate::harness::wait_until("the server has taken it", || server.connections() == 1);
         server.forget();
         let solobot = test.solobot("status -m connected.py").env("BOT_TOKEN", &token());
         solobot.env("SOLOBOT_API_URL", &server.url()).run().code(0).stdout_has(&[" yes "]);

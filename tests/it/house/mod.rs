@@ -1,0 +1,270 @@
+//! The house keeps its order: which module may use which (the table in `src/lib.rs`), no circles between files, system interfaces
+//! and dependencies with one owner each.
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use source::{File, Named, files, parse};
+
+/// What any module may use: formats, errors, times, words.
+const EVERYBODYS: [&str; 7] = ["serde", "serde_json", "thiserror", "tracing", "jiff", "shell_words", "memchr"];
+
+/// What a platform's own files alone may name.
+const OF_SYSTEMS: [&str; 6] = ["nix", "rustix", "procfs", "libc", "sysinfo", "windows_sys"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+struct House {
+    files: Vec<File>,
+    by_module: BTreeMap<Vec<String>, usize>,
+}
+
+impl House {
+    fn new(files: Vec<File>) -> Self {
+        let by_module = files.iter().enumerate().map(|(at, file)| (file.module.clone(), at)).collect();
+        Self { files, by_module }
+    }
+
+    fn of_project() -> Self {
+        Self::new(files(&root().join("src")))
+    }
+
+    /// The file that a path leads to, through what is passed on by `pub use`; `None` if it leads out of the house.
+    fn target(&self, from: usize, segments: &[String]) -> Option<usize> {
+        self.follow(from, segments, 0)
+    }
+
+    fn follow(&self, from: usize, segments: &[String], depth: usize) -> Option<usize> {
+        let file = &self.files[from];
+        let (mut module, mut rest) = match segments[0].as_str() {
+            "crate" => (Vec::new(), &segments[1..]),
+            "solobot" if file.module == ["main"] => (Vec::new(), &segments[1..]),
+            "self" => (file.module.clone(), &segments[1..]),
+            "super" => {
+                let up = segments.iter().take_while(|segment| *segment == "super").count();
+                (file.module[..file.module.len().saturating_sub(up)].to_vec(), &segments[up..])
+            }
+            child if file.children.contains(child) => (file.module.clone(), segments),
+            _ => return None,
+        };
+        while let Some((first, behind)) = rest.split_first() {
+            module.push(first.clone());
+            if !self.by_module.contains_key(&module) {
+                module.pop();
+                break;
+            }
+            rest = behind;
+        }
+        let at = *self.by_module.get(&module)?;
+        let passed_on =
+            rest.first().filter(|_| at != from && depth < 8).and_then(|name| self.files[at].imported.get(name));
+        passed_on.and_then(|segments| self.follow(at, segments, depth + 1)).or(Some(at))
+    }
+
+    /// Every use of one file by another: who, where, whom.
+    fn uses(&self) -> impl Iterator<Item = (usize, &Named, usize)> {
+        let named =
+            self.files.iter().enumerate().flat_map(|(from, file)| file.named.iter().map(move |one| (from, one)));
+        let uses = named.filter_map(|(from, one)| Some((from, one, self.target(from, &one.segments)?)));
+        uses.filter(|(from, _, to)| from != to)
+    }
+
+    fn place(&self, from: usize, named: &Named) -> String {
+        format!("src/{}:{} {}", self.files[from].path.display(), named.line, named.segments.join("::"))
+    }
+
+    /// What is used against the table, whose rows are these modules.
+    fn against(&self, table: &[String]) -> Vec<String> {
+        let row = |at: usize| table.iter().position(|module| module == self.files[at].top());
+        let is_wrong = |from: usize, to: usize| match (row(from), row(to)) {
+            // The library's root and the program may use everything, and are nobody's to use.
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(from), Some(to)) => to > from,
+        };
+        let wrong = self.uses().filter(|(from, _, to)| is_wrong(*from, *to));
+        wrong
+            .map(|(from, named, to)| format!("{} -> {}", self.place(from, named), self.files[to].path.display()))
+            .collect()
+    }
+
+    /// The circles between files, each as the files in it. That a parent declares its children and passes on what is theirs
+    /// is no use of them.
+    fn circles(&self) -> Vec<Vec<String>> {
+        let mut edges: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (from, named, to) in self.uses() {
+            let is_parent = self.files[to].module.starts_with(&self.files[from].module);
+            if !(named.is_passed_on && is_parent) {
+                edges.entry(from).or_default().insert(to);
+            }
+        }
+        let reached: Vec<BTreeSet<usize>> = (0..self.files.len()).map(|from| reachable(&edges, from)).collect();
+        let circle = |at: usize| {
+            let others = reached[at].iter().copied().filter(|&other| reached[other].contains(&at));
+            others.collect::<BTreeSet<usize>>()
+        };
+        let circles: BTreeSet<BTreeSet<usize>> =
+            (0..self.files.len()).map(circle).filter(|all| !all.is_empty()).collect();
+        let names =
+            |circle: &BTreeSet<usize>| circle.iter().map(|&at| self.files[at].path.display().to_string()).collect();
+        circles.iter().map(names).collect()
+    }
+}
+
+fn reachable(edges: &BTreeMap<usize, BTreeSet<usize>>, from: usize) -> BTreeSet<usize> {
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec![from];
+    while let Some(at) = waiting.pop() {
+        let next = edges.get(&at).into_iter().flatten();
+        waiting.extend(next.filter(|&&next| seen.insert(next)));
+    }
+    seen
+}
+
+/// The modules in the order of the table in `src/lib.rs`.
+fn table() -> Vec<String> {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let row = |line: &str| Some(line.strip_prefix("//! | [`")?.split_once("`]")?.0.to_owned());
+    text.lines().filter_map(row).collect()
+}
+
+#[track_caller]
+fn assert_none(what: &str, found: &[String]) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_module_stands_in_the_table() {
+    let declared = &House::of_project().files.into_iter().find(|file| file.module.is_empty()).unwrap().children;
+    assert_eq!(&table().into_iter().collect::<BTreeSet<_>>(), declared);
+}
+
+#[test]
+fn nothing_is_used_against_the_table() {
+    assert_none(
+        "a module may use those above it in the table of src/lib.rs, and none below",
+        &House::of_project().against(&table()),
+    );
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let circles: Vec<String> = House::of_project().circles().iter().map(|files| files.join(", ")).collect();
+    assert_none("files that use each other, directly or not", &circles);
+}
+
+#[test]
+fn no_subcommand_uses_another() {
+    let house = House::of_project();
+    let command = |at: usize| (house.files[at].top() == "commands").then(|| house.files[at].module.get(1)).flatten();
+    let others = house
+        .uses()
+        .filter(|(from, _, to)| matches!((command(*from), command(*to)), (Some(one), Some(other)) if one != other));
+    assert_none(
+        "what two subcommands need lies below both",
+        &others.map(|(from, named, _)| house.place(from, named)).collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn the_system_is_the_platforms() {
+    let house = House::of_project();
+    let mut found = Vec::new();
+    for (at, file) in house.files.iter().enumerate().filter(|(_, file)| file.top() != "platform") {
+        let is_system = |named: &&Named| {
+            let first = named.segments[0].as_str();
+            OF_SYSTEMS.contains(&first) || named.segments.starts_with(&["std".to_owned(), "os".to_owned()])
+        };
+        found.extend(file.named.iter().filter(is_system).map(|named| house.place(at, named)));
+        // A path, and no sentence about one.
+        let is_path =
+            |text: &str| ["\"/proc/", "\"/sys/", "b\"/proc/", "b\"/sys/"].iter().any(|start| text.starts_with(start));
+        let paths = file.texts.iter().filter(|(text, _)| is_path(text) && !text.contains(' '));
+        found.extend(paths.map(|(text, line)| format!("src/{}:{line} {text}", file.path.display())));
+    }
+    assert_none("system interfaces outside src/platform", &found);
+}
+
+#[test]
+fn a_dependency_has_one_owner() {
+    let house = House::of_project();
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let dependencies = manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_"));
+    let owners = |name: &String| {
+        let uses = |file: &&File| file.named.iter().any(|named| named.segments[0] == *name);
+        house.files.iter().filter(uses).map(File::top).collect::<BTreeSet<_>>()
+    };
+    let found = dependencies.filter(|name| !EVERYBODYS.contains(&name.as_str())).filter_map(|name| {
+        let owners = owners(&name);
+        (owners.len() != 1).then(|| format!("{name}: {owners:?}"))
+    });
+    assert_none("a dependency is used by one module, and by one at all", &found.collect::<Vec<_>>());
+}
+
+/// What the tests above look for is found where it is.
+mod the_checks {
+    use super::*;
+
+    fn house(files: &[(&str, &str)]) -> House {
+        let file = |(module, text): &(&str, &str)| {
+            let module: Vec<String> = module.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+            File { path: PathBuf::from(module.join("/")), module, ..parse(text) }
+        };
+        House::new(files.iter().map(file).collect())
+    }
+
+    fn rows(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_use_against_the_table_is_found_however_it_is_written() {
+        let uses = [
+            "use crate::b::X;",
+            "use crate::{c::Y, b::{self, X}};",
+            "fn f() { crate::b::x() }",
+            "fn f() { vec![super::b::x()] }",
+            "use super::b as other;",
+            "use crate::c::X;",
+        ];
+        for text in uses {
+            let house = house(&[("", "mod a; mod b; mod c;"), ("a", text), ("b", ""), ("c", "pub use crate::b::X;")]);
+            assert!(!house.against(&rows(&["c", "a", "b"])).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_use_is_not_taken_for_one() {
+        let others = [
+            "/// See [`crate::b::X`].\nfn f() {}",
+            "#[cfg(test)]\nmod tests { use crate::b::X; }",
+            "const TEXT: &str = \"crate::b::X\";",
+            "// use crate::b::X;",
+            "pub(crate) fn f() {}",
+        ];
+        for text in others {
+            let house = house(&[("", "mod a; mod b;"), ("a", text), ("b", "")]);
+            assert_eq!(house.against(&rows(&["a", "b"])), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_circle_is_found_and_a_parent_that_passes_on_is_none() {
+        let circle = house(&[("", "mod a; mod b;"), ("a", "use crate::b::X;"), ("b", "use super::a::Y;")]);
+        assert_eq!(circle.circles().len(), 1);
+        let parent = house(&[("", "mod a;"), ("a", "mod one; use one::f;"), ("a::one", "use super::T;")]);
+        assert_eq!(parent.circles().len(), 1, "a parent that uses its child, which uses it");
+        let passing = house(&[
+            ("", "mod a;"),
+            ("a", "mod one; mod two; pub use one::T;"),
+            ("a::one", ""),
+            ("a::two", "use super::T;"),
+        ]);
+        assert_eq!(passing.circles(), [[""; 0]; 0]);
+    }
+}
