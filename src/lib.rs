@@ -56,7 +56,7 @@
 //! | [`commands`] | one file a subcommand: survey, decide, act, return an outcome |
 //! | [`report`] | outcomes become bytes: for people, and as JSON |
 //! | [`completion`] | what a shell asks for when a word is to be completed |
-//! | [`run`](mod@run) | the command from its arguments to its end |
+//! | [`run`](run()) | the command from its arguments to its end |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.
 

@@ -111,10 +111,10 @@ pub const TABLE: &[Described] = &[
 
 /// The environment, as a value: tests make their own. `Debug` shows no value, since one may be a token.
 #[derive(Clone)]
-pub struct Vars(Source);
+pub struct Vars(VarSource);
 
 #[derive(Clone)]
-enum Source {
+enum VarSource {
     /// This process's. It is asked where a value is needed: to copy all of it takes longer than most of a start.
     Process,
     /// These alone.
@@ -124,14 +124,14 @@ enum Source {
 impl Vars {
     /// What this process was started with.
     pub fn of_process() -> Self {
-        Self(Source::Process)
+        Self(VarSource::Process)
     }
 
     /// A variable's value; an empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<OsString> {
         let value = match &self.0 {
-            Source::Process => std::env::var_os(name),
-            Source::Given(variables) => variables.get(OsStr::new(name)).cloned(),
+            VarSource::Process => std::env::var_os(name),
+            VarSource::Given(variables) => variables.get(OsStr::new(name)).cloned(),
         };
         value.filter(|value| !value.is_empty())
     }
@@ -139,22 +139,22 @@ impl Vars {
 
 impl Default for Vars {
     fn default() -> Self {
-        Self(Source::Given(Arc::default()))
+        Self(VarSource::Given(Arc::default()))
     }
 }
 
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Vars {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
         let given = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self(Source::Given(Arc::new(given.collect())))
+        Self(VarSource::Given(Arc::new(given.collect())))
     }
 }
 
 impl fmt::Debug for Vars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Process => f.write_str("Vars(of this process)"),
-            Source::Given(variables) => write!(f, "Vars({} variables)", variables.len()),
+            VarSource::Process => f.write_str("Vars(of this process)"),
+            VarSource::Given(variables) => write!(f, "Vars({} variables)", variables.len()),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
-use crate::settings::{Bot, Origin, Settings};
+use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::connections::{self, Polling, Subject};
 use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
 
@@ -156,7 +156,7 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
     let mut objections = Objections::default();
     let facts = &bot.locks.own;
     let lock = facts.path.display();
-    let has_lock = *bot.bot.provenance.of("lock") != Origin::Default || facts.state != State::Absent;
+    let has_lock = *bot.bot.provenance.of("lock") != SetBy::Default || facts.state != State::Absent;
     let counted: Vec<&Instance> = bot.found.for_starting().collect();
     match counted.as_slice() {
         [] if bot.bot.program.is_none() => objections.reasons.extend(holds_alone(facts).map(Sentence::from)),

@@ -10,7 +10,7 @@ use crate::base::error::{Error, exit_of_io};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::logs::input::{self, Input};
-use crate::logs::tally::{By, Limits};
+use crate::logs::tally::{Limits, Period};
 use crate::logs::time::Clock;
 use crate::logs::{Query, read};
 use crate::outcome::conflicts::ConflictsOutcome;
@@ -32,8 +32,8 @@ pub fn run(args: &cli::Conflicts, settings: &Settings, events: &mut dyn Events) 
         Some(moment.instant(&mut clock))
     };
     let by = match args.by {
-        cli::By::Day => By::Day,
-        cli::By::Hour => By::Hour,
+        cli::By::Day => Period::Day,
+        cli::By::Hour => Period::Hour,
     };
     let limits = Limits { by, zone: zone.clone(), since: instant(&args.since), until: instant(&args.until) };
     let only_dated = limits.since.is_some() || limits.until.is_some();

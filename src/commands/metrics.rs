@@ -11,7 +11,7 @@ use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockView;
 use crate::outcome::metrics::BotMetrics;
 use crate::outcome::metrics::MetricsOutcome;
-use crate::settings::{Bot, Origin, Settings};
+use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::journal::Traces;
 use crate::survey::{FoundBot, Surveyor, logs};
 
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) -> Result<MetricsOutcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
     let survey = Surveyor::new(settings).look(&bots)?;
-    if bots.iter().any(|bot| matches!(bot.provenance.of("program"), Origin::Flag(_))) {
+    if bots.iter().any(|bot| matches!(bot.provenance.of("program"), SetBy::Flag(_))) {
         survey.refuse_nothing()?;
     }
     survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));

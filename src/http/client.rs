@@ -26,7 +26,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, ProxyProtocol};
 
 use super::addresses::{self, Unresolved};
-use super::proxy::{self, Protocol, Proxy, Target};
+use super::proxy::{self, Protocol, Proxy, ProxyTarget};
 use crate::base::env::Vars;
 use crate::base::error::{Expected, plain, quoted};
 use crate::base::exit::Exit;
@@ -87,7 +87,7 @@ impl fmt::Display for Step {
 pub enum Error {
     /// A proxy variable that cannot be understood.
     #[error(transparent)]
-    Proxy(#[from] proxy::Malformed),
+    Proxy(#[from] proxy::MalformedProxy),
     /// `--ca-file` cannot be used.
     #[error("cannot use {} for TLS: {why}", quoted(.path))]
     CaFile {
@@ -180,7 +180,7 @@ impl Http {
     ///
     /// # Errors
     /// For a proxy variable that cannot be understood, and for certificates that cannot be used.
-    pub fn new(target: Target<'_>, route: Route<'_>) -> Result<Self, Error> {
+    pub fn new(target: ProxyTarget<'_>, route: Route<'_>) -> Result<Self, Error> {
         let proxy = proxy::choose(route.vars, target)?;
         let steps = Steps::new(proxy.is_some());
         let through = proxy.as_ref().map(convert).transpose()?;
@@ -198,15 +198,15 @@ impl Http {
             .max_response_header_size(64 * 1024)
             .user_agent(concat!("solobot/", env!("CARGO_PKG_VERSION")))
             .build();
-        let mark = |place| Mark { steps: steps.clone(), place };
+        let mark = |place| StepMark { steps: steps.clone(), place };
         let connector =
-            ().chain(mark(Place::Start))
+            ().chain(mark(ChainPlace::Start))
                 .chain(SocksConnector::default())
                 .chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(mark(Place::Connected))
+                .chain(mark(ChainPlace::Connected))
                 .chain(RustlsConnector::default())
-                .chain(mark(Place::Secured));
+                .chain(mark(ChainPlace::Secured));
         let resolver = MarkingResolver { steps: steps.clone() };
         Ok(Self { agent: Agent::with_parts(config, connector, resolver), steps, timeout: route.timeout, proxy })
     }
@@ -253,7 +253,7 @@ impl Http {
     }
 }
 
-fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::Malformed> {
+fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::MalformedProxy> {
     let protocol = match proxy.protocol {
         Protocol::Http => ProxyProtocol::Http,
         Protocol::Https => ProxyProtocol::Https,
@@ -266,7 +266,7 @@ fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::Malformed> {
     if let Some((user, password)) = &proxy.login {
         builder = builder.username(user).password(password);
     }
-    builder.build().map_err(|_| proxy::Malformed { variable: proxy.variable, why: "it cannot be used" })
+    builder.build().map_err(|_| proxy::MalformedProxy { variable: proxy.variable, why: "it cannot be used" })
 }
 
 fn certificates(path: &Path) -> Result<RootCerts, String> {
@@ -321,7 +321,7 @@ impl fmt::Debug for Steps {
 
 /// A place in the chain of connectors.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum ChainPlace {
     Start,
     Connected,
     Secured,
@@ -329,21 +329,21 @@ enum Place {
 
 /// Changes no connection; notes how far it has come.
 #[derive(Debug)]
-struct Mark {
+struct StepMark {
     steps: Steps,
-    place: Place,
+    place: ChainPlace,
 }
 
-impl<In: Transport> Connector<In> for Mark {
+impl<In: Transport> Connector<In> for StepMark {
     type Out = In;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
         let step = match self.place {
             _ if self.steps.is_to_proxy(details.config) => Step::Proxy,
-            Place::Start if self.steps.through_proxy => Step::Proxy,
-            Place::Start => Step::Tcp,
-            Place::Connected if details.needs_tls() => Step::Tls,
-            Place::Connected | Place::Secured => Step::Http,
+            ChainPlace::Start if self.steps.through_proxy => Step::Proxy,
+            ChainPlace::Start => Step::Tcp,
+            ChainPlace::Connected if details.needs_tls() => Step::Tls,
+            ChainPlace::Connected | ChainPlace::Secured => Step::Http,
         };
         self.steps.set(step);
         Ok(chained)

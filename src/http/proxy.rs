@@ -78,7 +78,7 @@ impl fmt::Display for Proxy {
 /// A variable's value is no proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("variable `{variable}` names no proxy: {why}")]
-pub struct Malformed {
+pub struct MalformedProxy {
     /// The variable.
     pub variable: &'static str,
     /// What is wrong; never the value.
@@ -87,7 +87,7 @@ pub struct Malformed {
 
 /// Where a request goes, as far as a proxy's choice depends on it.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub struct ProxyTarget<'a> {
     /// Whether it is `https`.
     pub is_https: bool,
     /// The host, without brackets.
@@ -100,20 +100,20 @@ pub struct Target<'a> {
 /// case wins, as with curl.
 ///
 /// # Errors
-/// [`Malformed`], if the variable that counts cannot be understood.
-pub fn choose(vars: &Vars, target: Target<'_>) -> Result<Option<Proxy>, Malformed> {
+/// [`MalformedProxy`], if the variable that counts cannot be understood.
+pub fn choose(vars: &Vars, target: ProxyTarget<'_>) -> Result<Option<Proxy>, MalformedProxy> {
     if excepted(vars, target) {
         return Ok(None);
     }
     let own = if target.is_https { &PROXIES.https } else { &PROXIES.http };
     let named = own.iter().chain(&PROXIES.all).find_map(|&name| Some((name, vars.get(name)?)));
     let Some((variable, value)) = named else { return Ok(None) };
-    let text = value.to_str().ok_or(Malformed { variable, why: "it is no UTF-8" })?;
+    let text = value.to_str().ok_or(MalformedProxy { variable, why: "it is no UTF-8" })?;
     parse(variable, text.trim()).map(Some)
 }
 
-fn parse(variable: &'static str, text: &str) -> Result<Proxy, Malformed> {
-    let wrong = |why| Malformed { variable, why };
+fn parse(variable: &'static str, text: &str) -> Result<Proxy, MalformedProxy> {
+    let wrong = |why| MalformedProxy { variable, why };
     let (protocol, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (
             Protocol::of(scheme)
@@ -173,7 +173,7 @@ fn decode(text: &str) -> Option<String> {
 
 /// Whether `NO_PROXY` names the host: `*`, a domain with everything below it, an address, a network, each perhaps with a
 /// port.
-fn excepted(vars: &Vars, target: Target<'_>) -> bool {
+fn excepted(vars: &Vars, target: ProxyTarget<'_>) -> bool {
     let Some(list) = PROXIES.none.iter().find_map(|name| vars.get(name)) else { return false };
     let list = list.to_string_lossy().to_ascii_lowercase();
     let host = target.host.trim_end_matches('.').to_ascii_lowercase();
@@ -241,12 +241,12 @@ pub fn is_set(environ: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const PUBLIC: Target<'static> = Target { is_https: true, host: "api.telegram.org", port: 443 };
-    const LOCAL: Target<'static> = Target { is_https: false, host: "127.0.0.1", port: 8081 };
+    const PUBLIC: ProxyTarget<'static> = ProxyTarget { is_https: true, host: "api.telegram.org", port: 443 };
+    const LOCAL: ProxyTarget<'static> = ProxyTarget { is_https: false, host: "127.0.0.1", port: 8081 };
 
     type Variables<'a> = &'a [(&'a str, &'a str)];
 
-    fn chosen(vars: &[(&str, &str)], target: Target<'_>) -> Result<Option<String>, Malformed> {
+    fn chosen(vars: &[(&str, &str)], target: ProxyTarget<'_>) -> Result<Option<String>, MalformedProxy> {
         let vars: Vars = vars.iter().copied().collect();
         Ok(choose(&vars, target)?.map(|proxy| proxy.to_string()))
     }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn the_schemes_own_variable_then_the_one_for_all() {
         let all = ("ALL_PROXY", "socks5h://a:1");
-        let cases: [(Variables<'_>, Target<'_>, Option<&str>); 8] = [
+        let cases: [(Variables<'_>, ProxyTarget<'_>, Option<&str>); 8] = [
             (&[], PUBLIC, None),
             (&[all], PUBLIC, Some("a:1 (ALL_PROXY)")),
             (&[all, ("https_proxy", "b")], PUBLIC, Some("b:80 (https_proxy)")),
@@ -317,7 +317,7 @@ mod tests {
         for list in ["127.0.0.2", "127.0.0.1:80", "128.0.0.0/8", "localhost", "127.0.0.0/x", "::1"] {
             assert!(!excepted(list, LOCAL), "{list}");
         }
-        let six = Target { is_https: false, host: "fd00::1", port: 80 };
+        let six = ProxyTarget { is_https: false, host: "fd00::1", port: 80 };
         assert!(excepted("fd00::/8", six) && excepted("[fd00::1]:80", six) && !excepted("[fd00::1]:81", six));
         assert_eq!(chosen(&[("ALL_PROXY", "p"), ("no_proxy", "*"), ("NO_PROXY", "x")], PUBLIC), Ok(None));
     }

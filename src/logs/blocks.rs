@@ -85,7 +85,7 @@ pub fn file(
 /// Hands out blocks, and takes their marks back in order. The caller's thread scans and consumes; the other one scans, and
 /// waits only where it is too far ahead. So neither has to be woken for every block.
 struct Queue {
-    state: Mutex<Cursor>,
+    state: Mutex<BlockQueue>,
     /// Something was consumed.
     room: Condvar,
     /// Something was scanned.
@@ -94,7 +94,7 @@ struct Queue {
 }
 
 #[derive(Default)]
-struct Cursor {
+struct BlockQueue {
     /// The next block to scan.
     next: u64,
     /// The next block to consume.
@@ -105,7 +105,7 @@ struct Cursor {
     stopped: bool,
 }
 
-impl Cursor {
+impl BlockQueue {
     fn has_room(&self) -> bool {
         self.next < self.consumed + AHEAD && self.marks < MARKS
     }
@@ -124,7 +124,7 @@ enum Turn {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Cursor> {
+    fn lock(&self) -> MutexGuard<'_, BlockQueue> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

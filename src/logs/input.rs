@@ -146,7 +146,7 @@ pub fn open(path: &Path) -> io::Result<(File, FileStatus)> {
 }
 
 /// A unit's journal as lines, each with journald's time before it.
-pub struct Journal {
+pub struct Journalctl {
     child: Child,
     source: BufReader<ChildStdout>,
     line: Vec<u8>,
@@ -154,7 +154,7 @@ pub struct Journal {
     taken: usize,
 }
 
-impl Journal {
+impl Journalctl {
     /// Runs journalctl.
     ///
     /// # Errors
@@ -221,7 +221,7 @@ impl Journal {
     }
 }
 
-impl Read for Journal {
+impl Read for Journalctl {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.taken == self.out.len() {
             if !self.next()? {
@@ -235,7 +235,7 @@ impl Read for Journal {
     }
 }
 
-impl Drop for Journal {
+impl Drop for Journalctl {
     fn drop(&mut self) {
         // It has ended by itself unless we stopped to read.
         let _ = self.child.kill();

@@ -26,8 +26,8 @@ use jiff::Timestamp;
 use crate::platform::filesystem::FileId;
 use blocks::Span;
 use decompress::Packing;
-use input::{Input, Journal};
-use records::{Event, Records};
+use input::{Input, Journalctl};
+use records::{LogEvent, Records};
 use scan::{LineMarks, Scanner};
 use tally::{Limits, Summary, Tally};
 use time::Clock;
@@ -48,7 +48,7 @@ pub struct Query {
 
 /// What became of one input.
 #[derive(Debug)]
-pub struct Source {
+pub struct LogSource {
     /// Its name.
     pub name: String,
     /// How many bytes were read of it (unpacked, if it was packed).
@@ -63,7 +63,7 @@ pub struct Findings {
     /// Counted.
     pub summary: Summary,
     /// From where. An input that is named twice is there once.
-    pub sources: Vec<Source>,
+    pub sources: Vec<LogSource>,
 }
 
 /// Reads all inputs. One that cannot be read keeps none of the others from being read. `progress` gets the bytes read so
@@ -86,7 +86,7 @@ pub fn read(inputs: &[Input], query: &Query, progress: &mut dyn FnMut(u64)) -> F
             Err(error) => Some(error),
         };
         reading.before += bytes;
-        sources.push(Source { name: input.name(), bytes, error });
+        sources.push(LogSource { name: input.name(), bytes, error });
     }
     Findings { summary: reading.tally.finish(), sources }
 }
@@ -109,7 +109,7 @@ impl LogReading<'_> {
             Input::Stdin => self.stream(decompress::unpack(io::stdin().lock())?, bytes)?,
             Input::Unit(unit) => {
                 let limits = &self.query.limits;
-                self.stream(Box::new(Journal::open(unit, limits.since, limits.until)?), bytes)?;
+                self.stream(Box::new(Journalctl::open(unit, limits.since, limits.until)?), bytes)?;
             }
             Input::File(path) => {
                 let (file, meta) = input::open(path)?;
@@ -173,13 +173,13 @@ impl LogReading<'_> {
 /// Holds events back until it is known whether they are among the last lines.
 struct Latest {
     lines: Option<u64>,
-    events: VecDeque<Event>,
+    events: VecDeque<LogEvent>,
 }
 
 impl Latest {
-    fn take(&mut self, event: Event, tally: &mut Tally) {
+    fn take(&mut self, event: LogEvent, tally: &mut Tally) {
         let Some(lines) = self.lines else { return tally.add(&event) };
-        let is_old = |old: &Event| old.line + lines <= event.line;
+        let is_old = |old: &LogEvent| old.line + lines <= event.line;
         while self.events.front().is_some_and(is_old) || self.events.len() >= REMEMBERED {
             self.events.pop_front();
         }

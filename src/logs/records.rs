@@ -8,27 +8,27 @@
 use super::lines::LineForm;
 use super::scan::{Gap, LineMark, LineMarks, Says};
 use super::time::Time;
-use super::words::{Client, Kind, WordMatch};
+use super::words::{Kind, Library, WordMatch};
 
 /// An error and its traceback are logged within this time, in milliseconds.
 const AGAIN_WITHIN: i64 = 2000;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub struct LogEvent {
     /// When, as far as any line says.
     pub time: Time,
     /// What.
-    pub what: What,
+    pub what: Happening,
     /// The number of its last line, where lines are counted.
     pub line: u64,
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum Happening {
     /// An error of this kind.
-    Error(Kind, Client),
+    Error(Kind, Library),
     /// A bot has started to poll.
     Start,
 }
@@ -67,7 +67,7 @@ impl Default for Records {
 
 impl Records {
     /// Takes the marks of the next piece; `emit` gets the events that are complete.
-    pub fn push(&mut self, marks: &LineMarks, emit: &mut impl FnMut(Event)) {
+    pub fn push(&mut self, marks: &LineMarks, emit: &mut impl FnMut(LogEvent)) {
         for mark in &marks.marks {
             let gap = mark.gap.below(self.gap);
             self.gap = Gap::NONE;
@@ -80,7 +80,7 @@ impl Records {
     }
 
     /// The last event, at the end of the log; and the latest time that any line had.
-    pub fn finish(mut self, emit: &mut impl FnMut(Event)) -> (Time, u64) {
+    pub fn finish(mut self, emit: &mut impl FnMut(LogEvent)) -> (Time, u64) {
         self.close(emit);
         (self.gap.time.or(self.time), self.lines)
     }
@@ -90,13 +90,13 @@ impl Records {
         self.gap
     }
 
-    fn mark(&mut self, mark: &LineMark, gap: Gap, emit: &mut impl FnMut(Event)) {
+    fn mark(&mut self, mark: &LineMark, gap: Gap, emit: &mut impl FnMut(LogEvent)) {
         let time = mark.time.or(gap.time).or(self.time);
         let line = self.lines + mark.line;
         let Says::Error(found) = mark.says else {
             self.close(emit);
             self.time = time;
-            emit(Event { time, what: What::Start, line });
+            emit(LogEvent { time, what: Happening::Start, line });
             return;
         };
         let is_tail = gap.traceback && mark.shape == LineForm::Plain;
@@ -110,7 +110,7 @@ impl Records {
         self.current = Some(OpenRecord { time, found, line, is_logged, is_inline: !is_tail, is_closed: is_tail });
     }
 
-    fn close(&mut self, emit: &mut impl FnMut(Event)) {
+    fn close(&mut self, emit: &mut impl FnMut(LogEvent)) {
         let Some(record) = self.current.take() else { return };
         let kind = record.found.kind;
         if !record.is_inline && self.is_repeat(kind, record.time) {
@@ -119,7 +119,7 @@ impl Records {
         }
         self.pending =
             (record.is_inline && !record.is_closed && record.found.comes_again).then_some((kind, record.time));
-        emit(Event { time: record.time, what: What::Error(kind, record.found.client), line: record.line });
+        emit(LogEvent { time: record.time, what: Happening::Error(kind, record.found.client), line: record.line });
     }
 
     /// Whether the error was logged in a line a moment ago.
@@ -151,7 +151,7 @@ fn begins_record(mark: &LineMark, gap: Gap, record: &OpenRecord) -> bool {
 
 /// Whether the line names a library's exception rather than the server's words alone.
 fn is_named(mark: &LineMark) -> bool {
-    matches!(mark.says, Says::Error(found) if found.client != Client::Unknown)
+    matches!(mark.says, Says::Error(found) if found.client != Library::Unknown)
 }
 
 impl OpenRecord {
@@ -170,7 +170,7 @@ impl OpenRecord {
             self.found.kind = new;
             self.is_inline = !is_tail;
         }
-        if self.found.client == Client::Unknown {
+        if self.found.client == Library::Unknown {
             self.found.client = found.client;
         }
         self.found.comes_again |= found.comes_again;

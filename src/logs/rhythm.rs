@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::words::Client;
+use super::words::Library;
 
 /// Conflicts this far apart, in milliseconds, belong to two bursts.
 pub const APART: i64 = 10 * 60 * 1000;
@@ -82,7 +82,7 @@ pub struct RhythmFacts<'a> {
     /// The times of the latest starts, sorted.
     pub starts: &'a [i64],
     /// Who wrote most of the conflicts.
-    pub client: Client,
+    pub client: Library,
 }
 
 /// Recognises the pattern.
@@ -115,7 +115,7 @@ fn shape_of(facts: &RhythmFacts<'_>) -> (Shape, Option<i64>, String) {
             if many_starts { (starts, "starts of the bot") } else { (steps, "conflicts that each ended the bot") };
         return (Shape::RespawnLoop, Some(steps.median), format!("{} {what}, {}", steps.count + 1, steps.words()));
     }
-    let limit = if facts.client == Client::Ptb { PING_PONG_PTB } else { PING_PONG };
+    let limit = if facts.client == Library::Ptb { PING_PONG_PTB } else { PING_PONG };
     let evidence = format!("{} conflicts, {}", steps.count + 1, steps.words());
     if steps.count > 0 && steps.median <= limit && steps.is_regular(1.0) {
         (Shape::PingPong, Some(steps.median), evidence)
@@ -225,7 +225,7 @@ mod tests {
         bursts
     }
 
-    fn pattern(conflicts: &[i64], starts: &[i64], client: Client) -> Pattern {
+    fn pattern(conflicts: &[i64], starts: &[i64], client: Library) -> Pattern {
         let bursts = bursts_of(conflicts);
         let other_poller = conflicts.len() as u64;
         recognise(&RhythmFacts { other_poller, webhook: 0, bursts: &bursts, conflicts, starts, client })
@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn two_pollers_play_ping_pong() {
-        for (client, step) in [(Client::Aiogram3, 5.0), (Client::Telebot, 3.8), (Client::Ptb, 5.5), (Client::Ptb, 31.0)]
+        for (client, step) in
+            [(Library::Aiogram3, 5.0), (Library::Telebot, 3.8), (Library::Ptb, 5.5), (Library::Ptb, 31.0)]
         {
             let found = pattern(&series(0, 40, step, 800), &[], client);
             assert_eq!(found.kind, Shape::PingPong, "{client:?} {step} {found:?}");
@@ -250,12 +251,12 @@ mod tests {
 
     #[test]
     fn a_respawn_loop_is_as_regular_as_a_clock_or_shows_its_starts() {
-        let found = pattern(&series(0, 30, 10.0, 200), &[], Client::Aiogram3);
+        let found = pattern(&series(0, 30, 10.0, 200), &[], Library::Aiogram3);
         assert_eq!((found.kind, found.every.map(f64::round)), (Shape::RespawnLoop, Some(10.0)), "{found:?}");
-        let found = pattern(&series(0, 30, 4.0, 200), &[], Client::Telegraf);
+        let found = pattern(&series(0, 30, 4.0, 200), &[], Library::Telegraf);
         assert_eq!(found.kind, Shape::RespawnLoop);
         let starts = series(-1000, 30, 30.0, 300);
-        let found = pattern(&series(0, 30, 30.0, 300), &starts, Client::Ptb);
+        let found = pattern(&series(0, 30, 30.0, 300), &starts, Library::Ptb);
         assert_eq!((found.kind, found.every.map(f64::round)), (Shape::RespawnLoop, Some(30.0)), "{found:?}");
     }
 
@@ -263,9 +264,9 @@ mod tests {
     fn deploys_make_bursts() {
         let hours = 3_600_000;
         let times: Vec<i64> = (0..5).flat_map(|day| series(day * 24 * hours, 4, 5.0, 0)).collect();
-        assert_eq!(pattern(&times, &[], Client::Aiogram3).kind, Shape::Bursts);
+        assert_eq!(pattern(&times, &[], Library::Aiogram3).kind, Shape::Bursts);
         let single: Vec<i64> = (0..5).map(|day| day * 24 * hours).collect();
-        assert_eq!(pattern(&single, &[], Client::Aiogram3).kind, Shape::Bursts);
+        assert_eq!(pattern(&single, &[], Library::Aiogram3).kind, Shape::Bursts);
     }
 
     #[test]
@@ -276,22 +277,22 @@ mod tests {
                 Some(*at)
             })
             .collect();
-        assert_eq!(pattern(&irregular, &[], Client::Unknown).kind, Shape::Steady);
+        assert_eq!(pattern(&irregular, &[], Library::Unknown).kind, Shape::Steady);
         let sparse = series(0, 50, 1200.0, 400_000);
-        assert_eq!(pattern(&sparse, &[], Client::Unknown).kind, Shape::Steady);
+        assert_eq!(pattern(&sparse, &[], Library::Unknown).kind, Shape::Steady);
     }
 
     #[test]
     fn too_little_tells_nothing() {
-        assert_eq!(pattern(&[], &[], Client::Unknown).kind, Shape::None);
-        assert_eq!(pattern(&[0, 5000], &[], Client::Unknown).kind, Shape::Isolated);
+        assert_eq!(pattern(&[], &[], Library::Unknown).kind, Shape::None);
+        assert_eq!(pattern(&[0, 5000], &[], Library::Unknown).kind, Shape::Isolated);
         let facts = RhythmFacts {
             other_poller: 9,
             webhook: 0,
             bursts: &[],
             conflicts: &[],
             starts: &[],
-            client: Client::Unknown,
+            client: Library::Unknown,
         };
         assert_eq!(recognise(&facts).kind, Shape::Undated);
         let facts = RhythmFacts { webhook: 10, ..facts };

@@ -7,10 +7,10 @@ use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::records::{Event, What};
+use super::records::{Happening, LogEvent};
 use super::rhythm::{self, APART, Burst, Pattern, RhythmFacts};
 use super::time::Time;
-use super::words::{Client, Kind};
+use super::words::{Kind, Library};
 
 /// So many times are kept to tell a pattern.
 const KEPT: usize = 4096;
@@ -19,7 +19,7 @@ const ONE_START: i64 = 2000;
 
 /// What the buckets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum Period {
     /// Days of the wall clock.
     Day,
     /// Hours of the wall clock.
@@ -108,7 +108,7 @@ pub struct Bucket {
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Buckets.
-    pub by: By,
+    pub by: Period,
     /// Days and hours are those of this zone.
     pub zone: TimeZone,
     /// Nothing before, in milliseconds since 1970.
@@ -122,7 +122,7 @@ pub struct Limits {
 pub struct Tally {
     limits: Limits,
     totals: Counts,
-    clients: BTreeMap<Client, u64>,
+    clients: BTreeMap<Library, u64>,
     buckets: BTreeMap<i64, (i64, Counts)>,
     /// The bucket of the latest event.
     cached: (i64, i64),
@@ -150,7 +150,7 @@ pub struct Summary {
     /// The 409s among them.
     pub undated_conflicts: u64,
     /// Conflicts by client library.
-    pub clients: Vec<(Client, u64)>,
+    pub clients: Vec<(Library, u64)>,
     /// Days or hours in order, quiet ones in between included.
     pub buckets: Vec<Bucket>,
     /// How many quiet ones in between are not, since they are too many.
@@ -188,19 +188,19 @@ impl Tally {
     }
 
     /// Counts one event.
-    pub fn add(&mut self, event: &Event) {
+    pub fn add(&mut self, event: &LogEvent) {
         let millis = event.time.millis();
         match (event.what, millis) {
-            (What::Start, Some(millis)) if self.wants(millis) => self.start(millis),
-            (What::Error(kind, client), Some(millis)) if self.wants(millis) => {
+            (Happening::Start, Some(millis)) if self.wants(millis) => self.start(millis),
+            (Happening::Error(kind, client), Some(millis)) if self.wants(millis) => {
                 self.count(kind, client);
                 self.bucket(millis).add(kind);
                 if kind.is_conflict() {
                     self.conflict(millis, kind);
                 }
             }
-            (What::Start, _) | (What::Error(..), Some(_)) => {}
-            (What::Error(kind, client), None) => {
+            (Happening::Start, _) | (Happening::Error(..), Some(_)) => {}
+            (Happening::Error(kind, client), None) => {
                 self.undated += 1;
                 self.undated_conflicts += u64::from(kind.is_conflict());
                 if self.limits.since.is_none() && self.limits.until.is_none() {
@@ -223,7 +223,7 @@ impl Tally {
         self.limits.since.is_none_or(|since| millis >= since) && self.limits.until.is_none_or(|until| millis < until)
     }
 
-    fn count(&mut self, kind: Kind, client: Client) {
+    fn count(&mut self, kind: Kind, client: Library) {
         self.totals.add(kind);
         if kind.is_conflict() {
             *self.clients.entry(client).or_default() += 1;
@@ -291,15 +291,15 @@ impl Tally {
         let (conflicts, starts) = (sorted(&mut self.conflicts), sorted(&mut self.starts));
         let all: Vec<Burst> = self.bursts.iter().map(|(&start, &(end, count))| Burst { start, end, count }).collect();
         let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
-        let clients: Vec<(Client, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
-        let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Client::Unknown));
+        let clients: Vec<(Library, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
+        let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Library::Unknown));
         let pattern = rhythm::recognise(&RhythmFacts {
             other_poller: self.totals.other_poller,
             webhook: self.totals.webhook,
             bursts: &bursts,
             conflicts: conflicts.as_slices().0,
             starts: starts.as_slices().0,
-            client: main.map_or(Client::Unknown, |(client, _)| *client),
+            client: main.map_or(Library::Unknown, |(client, _)| *client),
         });
         let quiet = self.quiet(&all);
         let (buckets, left_out) = filled(self.buckets, &self.limits);
@@ -345,8 +345,8 @@ fn bounds(millis: i64, limits: &Limits) -> (i64, i64) {
         let now = instant.to_zoned(limits.zone.clone());
         let day = now.start_of_day().ok()?;
         match limits.by {
-            By::Day => Some((day.timestamp(), day.tomorrow().ok()?.start_of_day().ok()?.timestamp())),
-            By::Hour => {
+            Period::Day => Some((day.timestamp(), day.tomorrow().ok()?.start_of_day().ok()?.timestamp())),
+            Period::Hour => {
                 // Full hours of the wall clock: half an hour off UTC in India.
                 let into =
                     i64::from(now.minute()) * 60_000 + i64::from(now.second()) * 1000 + i64::from(now.millisecond());
@@ -395,10 +395,10 @@ fn filled(buckets: BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> (Vec<Bucket
 }
 
 /// How many buckets fit between two instants: days of 23 and 25 hours are days, too.
-fn periods(from: i64, until: i64, by: By) -> u64 {
+fn periods(from: i64, until: i64, by: Period) -> u64 {
     let length = match by {
-        By::Day => 86_400_000,
-        By::Hour => 3_600_000,
+        Period::Day => 86_400_000,
+        Period::Hour => 3_600_000,
     };
     let between = u64::try_from(until - from).unwrap_or(0);
     if between == 0 { 0 } else { ((between + length / 2) / length).max(1) }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::tally::{By, Counts};
+use super::tally::{Counts, Period};
 use super::*;
 
 fn query() -> Query {
-    let limits = Limits { by: By::Day, zone: TimeZone::UTC, since: None, until: None };
+    let limits = Limits { by: Period::Day, zone: TimeZone::UTC, since: None, until: None };
     Query { limits, last_lines: None, now: "2026-12-01T00:00:00Z".parse().unwrap() }
 }
 
@@ -257,7 +257,7 @@ fn clients_are_told_apart() {
         "{LINE}2026-01-10 15:27:20 - telegram.ext.Updater - ERROR - Error while getting Updates: {TEXT}\n{TEXT}\n"
     );
     let clients: Vec<_> = summary_of(&text, &query()).clients;
-    assert_eq!(clients, [(words::Client::Aiogram3, 1), (words::Client::Ptb, 1), (words::Client::Unknown, 1)]);
+    assert_eq!(clients, [(words::Library::Aiogram3, 1), (words::Library::Ptb, 1), (words::Library::Unknown, 1)]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Kind {
 
 /// The library that wrote a line, where it can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Client {
+pub enum Library {
     /// aiogram 2.
     #[serde(rename = "aiogram 2")]
     Aiogram2,
@@ -88,7 +88,7 @@ pub enum Client {
     Unknown,
 }
 
-impl Client {
+impl Library {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Aiogram2,
@@ -166,7 +166,7 @@ pub struct WordMatch {
     /// Of which kind.
     pub kind: Kind,
     /// Which library, if it can be told.
-    pub client: Client,
+    pub client: Library,
     /// The same error will be logged once more with its traceback.
     pub comes_again: bool,
 }
@@ -280,29 +280,29 @@ const ERRORS: [(&str, Kind); 56] = [
 ];
 
 /// Who writes so: the first one in the line decides, of those that begin at one place the first one of the list.
-const CLIENTS: [(&str, Client); 22] = [
-    ("aiogram.dispatcher.dispatcher", Client::Aiogram2),
-    ("aiogram.utils.exceptions", Client::Aiogram2),
-    ("aiogram.exceptions", Client::Aiogram3),
-    ("telegram server says", Client::Aiogram3),
-    ("telegramconflicterror", Client::Aiogram3),
-    ("telegramnetworkerror", Client::Aiogram3),
-    ("telegramretryafter", Client::Aiogram3),
-    ("telegramservererror", Client::Aiogram3),
-    ("aiogram", Client::Aiogram3),
-    ("telegram.error.", Client::Ptb),
-    ("telegram.ext.", Client::Ptb),
-    ("error while getting updates", Client::Ptb),
-    ("exception happened while polling for updates", Client::Ptb),
-    ("telebot", Client::Telebot),
-    ("error code: 409", Client::Telebot),
-    ("grammyerror", Client::Grammy),
-    ("call to 'getupdates' failed", Client::Grammy),
-    ("etelegram", Client::NodeTelegramBotApi),
-    ("[polling_error]", Client::NodeTelegramBotApi),
-    ("telegramapierror", Client::NodeTelegramBotApi),
-    ("telegramerror: ", Client::Telegraf),
-    ("teloxide", Client::Teloxide),
+const CLIENTS: [(&str, Library); 22] = [
+    ("aiogram.dispatcher.dispatcher", Library::Aiogram2),
+    ("aiogram.utils.exceptions", Library::Aiogram2),
+    ("aiogram.exceptions", Library::Aiogram3),
+    ("telegram server says", Library::Aiogram3),
+    ("telegramconflicterror", Library::Aiogram3),
+    ("telegramnetworkerror", Library::Aiogram3),
+    ("telegramretryafter", Library::Aiogram3),
+    ("telegramservererror", Library::Aiogram3),
+    ("aiogram", Library::Aiogram3),
+    ("telegram.error.", Library::Ptb),
+    ("telegram.ext.", Library::Ptb),
+    ("error while getting updates", Library::Ptb),
+    ("exception happened while polling for updates", Library::Ptb),
+    ("telebot", Library::Telebot),
+    ("error code: 409", Library::Telebot),
+    ("grammyerror", Library::Grammy),
+    ("call to 'getupdates' failed", Library::Grammy),
+    ("etelegram", Library::NodeTelegramBotApi),
+    ("[polling_error]", Library::NodeTelegramBotApi),
+    ("telegramapierror", Library::NodeTelegramBotApi),
+    ("telegramerror: ", Library::Telegraf),
+    ("teloxide", Library::Teloxide),
 ];
 
 /// What libraries write when they will log the same error again with its traceback.
@@ -343,8 +343,8 @@ pub fn conflict(text: &[u8]) -> Option<Kind> {
 pub fn classify(text: &[u8], level: Option<Severity>, shape: LineForm, near: Option<&[u8]>) -> Option<WordMatch> {
     let named = near.and_then(|near| conflict(near).or_else(|| conflict(text)));
     let kind = named.or_else(|| error(text, level, shape))?;
-    let client = CLIENT_WORDS.first(before(text, named)).map_or(Client::Unknown, |index| CLIENTS[index].1);
-    let comes_again = matches!(client, Client::Ptb | Client::Telebot) && TWICE_WORDS.is_in(text);
+    let client = CLIENT_WORDS.first(before(text, named)).map_or(Library::Unknown, |index| CLIENTS[index].1);
+    let comes_again = matches!(client, Library::Ptb | Library::Telebot) && TWICE_WORDS.is_in(text);
     Some(WordMatch { kind, client, comes_again })
 }
 

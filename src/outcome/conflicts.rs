@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
 use crate::base::exit::Exit;
-use crate::logs::Source;
+use crate::logs::LogSource;
 use crate::logs::rhythm::Pattern;
-use crate::logs::tally::{Bucket, By, Counts, Stretch, Summary};
+use crate::logs::tally::{Bucket, Counts, Period, Stretch, Summary};
 
 /// What the logs say.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ pub struct ConflictsOutcome {
     /// Counted.
     pub summary: Summary,
     /// What was read.
-    pub sources: Vec<Source>,
+    pub sources: Vec<LogSource>,
     /// Buckets are days or hours.
-    pub by: By,
+    pub by: Period,
     /// Of this zone.
     pub zone: TimeZone,
     /// What `--max` allows.
@@ -74,12 +74,12 @@ struct Json<'a> {
 impl Serialize for ConflictsOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let summary = &self.summary;
-        let of = |by: By| (self.by == by).then_some(summary.buckets.as_slice());
+        let of = |by: Period| (self.by == by).then_some(summary.buckets.as_slice());
         let json = Json {
             ok: self.is_within() && self.is_complete(),
             totals: summary.totals,
-            days: of(By::Day),
-            hours: of(By::Hour),
+            days: of(Period::Day),
+            hours: of(Period::Hour),
             left_out: summary.left_out,
             first: summary.first,
             last: summary.last,
@@ -104,7 +104,7 @@ struct InputView<'a> {
 }
 
 impl<'a> InputView<'a> {
-    fn of(source: &'a Source) -> Self {
+    fn of(source: &'a LogSource) -> Self {
         Self { name: &source.name, bytes: source.bytes, error: source.error.as_ref().map(ToString::to_string) }
     }
 }

@@ -86,13 +86,15 @@ impl DoctorOutcome {
 impl Serialize for DoctorOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Explained {
+        struct ExplainedCode {
             code: Code,
             #[serde(flatten)]
             explanation: Explanation,
         }
         match self {
-            Self::Explained(code) => Explained { code: *code, explanation: explanation(*code) }.serialize(serializer),
+            Self::Explained(code) => {
+                ExplainedCode { code: *code, explanation: explanation(*code) }.serialize(serializer)
+            }
             Self::Diagnosed(diagnosis) => diagnosis.serialize(serializer),
         }
     }

@@ -59,14 +59,14 @@ pub struct BotMetrics {
 /// The file cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`: {source}", .path.display())]
-pub struct NotWritten {
+pub struct MetricsNotWritten {
     /// Its path.
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,
 }
 
-impl Expected for NotWritten {
+impl Expected for MetricsNotWritten {
     fn exit(&self) -> Exit {
         match self.source.kind() {
             io::ErrorKind::PermissionDenied => Exit::NotPermitted,

@@ -105,7 +105,7 @@ pub struct InstanceView {
     /// How it stands to the lock.
     pub lock: Covered,
     /// Whether it is connected to Telegram.
-    pub polling: Polling,
+    pub polling: PollingView,
     /// How sure it is that this is the bot.
     pub confidence: &'static str,
     /// Why it may be another bot, where it is only probably this one.
@@ -129,7 +129,7 @@ pub struct InstanceView {
 /// Whether an instance is connected to Telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Polling {
+pub enum PollingView {
     /// It is.
     Yes,
     /// It is not.
@@ -138,7 +138,7 @@ pub enum Polling {
     Unknown,
 }
 
-impl From<connections::Polling> for Polling {
+impl From<connections::Polling> for PollingView {
     fn from(polling: connections::Polling) -> Self {
         match polling {
             connections::Polling::Yes => Self::Yes,
@@ -150,9 +150,9 @@ impl From<connections::Polling> for Polling {
 
 impl BotView {
     /// As it was found; of an instance whose connections were not seen for long enough, what was known `before` stays.
-    pub fn of(bot: &FoundBot, before: &HashMap<Identity, Polling>) -> Self {
+    pub fn of(bot: &FoundBot, before: &HashMap<Identity, PollingView>) -> Self {
         let seen = |one: &Instance| bot.evidence(one).map(|evidence| evidence.polling.into());
-        let polling = |one: &Instance| seen(one).or(before.get(&one.root).copied()).unwrap_or(Polling::Unknown);
+        let polling = |one: &Instance| seen(one).or(before.get(&one.root).copied()).unwrap_or(PollingView::Unknown);
         let sure = bot.found.instances.iter().map(|one| InstanceView::of(one, bot, polling(one)));
         let probable = bot.found.probable.iter().map(|one| InstanceView::doubtful(one, bot, polling(one)));
         let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
@@ -169,12 +169,12 @@ impl BotView {
 
 impl InstanceView {
     /// One that is only probably this bot.
-    fn doubtful(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
+    fn doubtful(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
         let doubt = instance.doubt.map_or("which bot it is cannot be told", Doubt::reason);
         Self { doubt: Some(doubt), ..Self::of(instance, bot, polling) }
     }
 
-    fn of(instance: &Instance, bot: &FoundBot, polling: Polling) -> Self {
+    fn of(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
         Self {
             pid: instance.root.pid,
             start: instance.started,

@@ -19,7 +19,7 @@ use crate::platform::limits::DescriptorLimit;
 use crate::platform::signals::Signal;
 use crate::platform::{proc, table, user};
 
-pub use self::guard::{OffLimits, Refusal};
+pub use self::guard::{OffLimits, StopRefusal};
 use self::victim::{OpenedVictim, Victim, wait};
 
 /// How long the kernel may take to end a process after KILL.
@@ -101,7 +101,7 @@ pub enum Fate {
         user: String,
     },
     /// It must never be signalled.
-    Refused(Refusal),
+    Refused(StopRefusal),
 }
 
 impl Fate {

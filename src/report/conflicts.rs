@@ -8,8 +8,8 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
 use crate::logs::rhythm::Shape;
-use crate::logs::tally::{Bucket, By, Counts};
-use crate::logs::words::{Client, Kind};
+use crate::logs::tally::{Bucket, Counts, Period};
+use crate::logs::words::{Kind, Library};
 use crate::outcome::conflicts::ConflictsOutcome;
 
 /// A full bar has this many columns.
@@ -35,7 +35,7 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
         let _ = writeln!(text, "without a time, in the total alone: {}", outcome.summary.undated);
     }
     if outcome.summary.left_out > 0 {
-        let periods = if outcome.by == By::Day { "days" } else { "hours" };
+        let periods = if outcome.by == Period::Day { "days" } else { "hours" };
         let _ = writeln!(text, "left out of the table: {} {periods} without any error", outcome.summary.left_out);
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
@@ -81,7 +81,7 @@ fn size(bytes: u64) -> String {
 fn days(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
     let summary = &outcome.summary;
     let shown: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| summary.totals.of(*kind) > 0).collect();
-    let mut header = vec![if outcome.by == By::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
+    let mut header = vec![if outcome.by == Period::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
     header.extend(shown.iter().map(|kind| heading(*kind)));
     header.extend(["PER HOUR", ""]);
     let most = summary.buckets.iter().map(|bucket| measure(&bucket.counts, &summary.totals)).max().unwrap_or(0);
@@ -143,7 +143,7 @@ fn heading(kind: Kind) -> &'static str {
 }
 
 fn label(bucket: &Bucket, outcome: &ConflictsOutcome) -> String {
-    let form = if outcome.by == By::Day { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M" };
+    let form = if outcome.by == Period::Day { "%Y-%m-%d" } else { "%Y-%m-%d %H:%M" };
     bucket.start.to_zoned(outcome.zone.clone()).strftime(form).to_string()
 }
 
@@ -181,7 +181,7 @@ fn facts(outcome: &ConflictsOutcome) -> String {
     let clients: Vec<String> = summary
         .clients
         .iter()
-        .filter(|(client, _)| *client != Client::Unknown)
+        .filter(|(client, _)| *client != Library::Unknown)
         .map(|(client, count)| format!("{} {count}", client.word()))
         .collect();
     if !clients.is_empty() {

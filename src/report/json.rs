@@ -23,7 +23,7 @@ struct Document<T> {
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct ErrorDocument<'a> {
     error: ErrorView<'a>,
 }
 
@@ -62,5 +62,5 @@ pub fn error(error: &Error) -> String {
 
 /// The same from its parts.
 pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> String {
-    line(&Document { schema: SCHEMA, content: Failure { error: ErrorView { code, kind, message, hints } } })
+    line(&Document { schema: SCHEMA, content: ErrorDocument { error: ErrorView { code, kind, message, hints } } })
 }

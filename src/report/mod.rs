@@ -30,7 +30,7 @@ use crate::cli::{Global, Usage};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
-use crate::outcome::metrics::NotWritten;
+use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
 use crate::platform::{stack, terminal};
 use progress::Progress;
@@ -80,7 +80,7 @@ impl Report {
         {
             return match metrics::write(path, &metrics::text(measured)) {
                 Ok(()) => outcome.exit(),
-                Err(source) => self.error(&NotWritten { path: path.clone(), source }.into()),
+                Err(source) => self.error(&MetricsNotWritten { path: path.clone(), source }.into()),
             };
         }
         match self.print(outcome) {

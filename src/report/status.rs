@@ -10,7 +10,7 @@ use crate::outcome::holding::ENDED;
 use crate::outcome::lock::LockView;
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
-use crate::outcome::status::{BotView, InstanceView, Polling, StatusOutcome};
+use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
@@ -215,11 +215,11 @@ fn covered(covered: Covered) -> &'static str {
     }
 }
 
-fn polling(polling: Polling) -> &'static str {
+fn polling(polling: PollingView) -> &'static str {
     match polling {
-        Polling::Yes => "yes",
-        Polling::No => "no",
-        Polling::Unknown => "unknown",
+        PollingView::Yes => "yes",
+        PollingView::No => "no",
+        PollingView::Unknown => "unknown",
     }
 }
 

@@ -18,7 +18,7 @@ use super::error::{Error, PLACEHOLDERS};
 use super::file::ConfigFile;
 use super::overrides::Overrides;
 use super::paths::{absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots};
-use super::provenance::{Origin, Provenance};
+use super::provenance::{Provenance, SetBy};
 use super::schema::{Entry, SkipEnv};
 use super::tokens;
 use super::trust::Access;
@@ -120,7 +120,7 @@ impl Bot {
         if !self.program.as_ref().is_some_and(|named| named.is_open() && !named.is_pattern()) {
             return self;
         }
-        let is_default = *self.provenance.of("lock") == Origin::Default;
+        let is_default = *self.provenance.of("lock") == SetBy::Default;
         let lock = if is_default { program.default_lock_dir(cwd).join(layouts::SOLOBOT) } else { self.lock };
         Self { lock, program: Some(program.clone()), ..self }
     }
@@ -130,7 +130,7 @@ impl Bot {
     /// # Errors
     /// If it is no base URL.
     pub fn set_api_url(&mut self, url: &str) -> Result<(), Error> {
-        self.provenance.note("api_url", Origin::Flag("--api-url"));
+        self.provenance.note("api_url", SetBy::Flag("--api-url"));
         self.api_url = base_url(url, self.provenance.of("api_url"))?;
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Workshop<'_> {
         }
         if let Some(url) = self.context.vars.get(env::API_URL) {
             bot.api_url = url.to_string_lossy().into_owned();
-            bot.provenance.note("api_url", Origin::Variable(env::API_URL));
+            bot.provenance.note("api_url", SetBy::Variable(env::API_URL));
         }
         bot.api_url = base_url(&bot.api_url, bot.provenance.of("api_url"))?;
         Ok(bot)
@@ -269,13 +269,13 @@ impl Workshop<'_> {
         if let Some((program, origin)) = &flags.program {
             bot.program = Some(program.clone());
             bot.provenance.note("program", origin.clone());
-            if *bot.provenance.of("lock") == Origin::Default {
+            if *bot.provenance.of("lock") == SetBy::Default {
                 bot.lock = program.default_lock_dir(&self.context.cwd).join(layouts::SOLOBOT);
             }
         }
         if let Some(lock) = &flags.lock {
             bot.lock = without_dots(&self.context.cwd.join(lock));
-            bot.provenance.note("lock", Origin::Flag("--lock"));
+            bot.provenance.note("lock", SetBy::Flag("--lock"));
         }
         if let Some((token, origin)) = tokens::of_flags(flags, token_name, self.context) {
             bot.token = token;
@@ -283,7 +283,7 @@ impl Workshop<'_> {
         }
         if let Some(command) = &flags.command {
             bot.command = Some(command.clone());
-            bot.provenance.note("command", Origin::Command);
+            bot.provenance.note("command", SetBy::Command);
         }
         bot
     }
@@ -295,7 +295,7 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
         return bot;
     }
     bot.command = None;
-    let api_url = *bot.provenance.of("api_url") != Origin::Variable(env::API_URL)
+    let api_url = *bot.provenance.of("api_url") != SetBy::Variable(env::API_URL)
         && (entry.api_url.is_some() || file.schema.defaults.api_url.is_some());
     let is_foreign = file.access == Access::Foreign;
     // Which lock one named after the token is, is not known then.
@@ -307,7 +307,7 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
     if lock {
         let folder = bot.program.as_ref().map_or_else(|| bot.dir.clone(), |program| program.default_lock_dir(&bot.dir));
         bot.lock = folder.join(layouts::SOLOBOT);
-        bot.provenance.note("lock", Origin::Default);
+        bot.provenance.note("lock", SetBy::Default);
     }
     let keys = [
         ("exe", entry.exe.is_some()),
@@ -396,7 +396,7 @@ fn command(words: &[String], dir: &Path, home: Option<&Path>) -> Vec<OsString> {
     command
 }
 
-fn base_url(text: &str, origin: &Origin) -> Result<String, Error> {
+fn base_url(text: &str, origin: &SetBy) -> Result<String, Error> {
     match BaseUrl::parse(text) {
         Ok(url) => Ok(url.to_string()),
         Err(why) => Err(Error::ApiUrl { url: base_url::shown(text).into_owned(), place: origin.to_string(), why }),

@@ -98,7 +98,7 @@ pub enum Error {
         /// Where it stands.
         place: String,
         /// What is wrong with it.
-        why: base_url::Malformed,
+        why: base_url::MalformedUrl,
     },
     /// The file has no bot of this name.
     #[error("no bot `{name}`{}", .file.as_ref().map_or_else(
@@ -127,7 +127,7 @@ pub enum Error {
     Program(#[from] program::Error),
     /// The token that the lock's path needs.
     #[error(transparent)]
-    Token(#[from] sources::Error),
+    Token(#[from] sources::SourceError),
 }
 
 impl Expected for Error {

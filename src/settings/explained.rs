@@ -1,11 +1,11 @@
 //! What every setting of a bot is, and where it came from: what `-v` says.
 
 use super::bots::{Bot, Log};
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use crate::base::duration::show;
 use crate::base::secret::mask;
 use crate::platform::user;
-use crate::telegram::sources::{Source, TokenSources};
+use crate::telegram::sources::{TokenSource, TokenSources};
 
 /// A setting, its value and its origin. The value holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Explained {
     /// What it is, in words where it is none.
     pub value: String,
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: SetBy,
 }
 
 impl Bot {
@@ -60,7 +60,7 @@ fn token(sources: &TokenSources) -> String {
         Ok(Some(resolved)) => format!("{} in {}", resolved.token, resolved.source),
         Ok(None) if sources.sources().is_empty() => "none".into(),
         Ok(None) => {
-            let places: Vec<String> = sources.sources().iter().map(Source::to_string).collect();
+            let places: Vec<String> = sources.sources().iter().map(TokenSource::to_string).collect();
             format!("none in {}", places.join(", "))
         }
         Err(error) => format!("unknown: {error}"),

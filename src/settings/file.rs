@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use super::context::Context;
 use super::error::Error;
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use super::schema::{FILE_NAME, Fault, Schema, line_at};
 use super::trust::{Access, Refusal, is_strangers, open_found};
 use crate::base::error::{quoted, typed};
@@ -81,8 +81,8 @@ impl ConfigFile {
     }
 
     /// Where a value stands.
-    pub fn origin<T>(&self, value: &Spanned<T>) -> Origin {
-        Origin::File { path: self.path.clone(), line: self.line(value) }
+    pub fn origin<T>(&self, value: &Spanned<T>) -> SetBy {
+        SetBy::File { path: self.path.clone(), line: self.line(value) }
     }
 
     /// An error about a value.

@@ -29,7 +29,7 @@ pub use bots::{Bot, Log};
 pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::Explained;
-pub use provenance::{Origin, Provenance};
+pub use provenance::{Provenance, SetBy};
 pub use schema::{FILE_NAME, toml_string};
 
 use bots::Workshop;
@@ -132,7 +132,7 @@ impl Settings {
         };
         if bot.lock != lock || program.is_none() {
             lock.clone_into(&mut bot.lock);
-            bot.provenance.note("lock", Origin::Flag("--lock"));
+            bot.provenance.note("lock", SetBy::Flag("--lock"));
         }
         bot
     }

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use crate::process::program::Program;
 
 /// What flags say instead of the file.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
-    pub program: Option<(Program, Origin)>,
+    pub program: Option<(Program, SetBy)>,
     pub lock: Option<PathBuf>,
     pub token_file: Option<PathBuf>,
     pub token_env: Option<String>,

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::base::env::Vars;
     use crate::settings::testing::token;
-    use crate::telegram::sources::Source;
+    use crate::telegram::sources::TokenSource;
 
     #[test]
     fn paths_become_absolute() {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn placeholders_are_filled_in() {
         let vars: Vars = [("T", token())].into_iter().collect();
-        let tokens = TokenSources::new(vec![Source::Variable("T".into())], false, vars);
+        let tokens = TokenSources::new(vec![TokenSource::Variable("T".into())], false, vars);
         let hash = tokens.require().unwrap().token.fingerprint().to_owned();
         let expanded = expand(Path::new("/l/{token_hash}_{bot_id}.lock"), &tokens).unwrap();
         assert_eq!(expanded, PathBuf::from(format!("/l/{hash}_123456.lock")));

@@ -8,7 +8,7 @@ use crate::base::error::quoted;
 
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum SetBy {
     /// This flag.
     Flag(&'static str),
     /// The command line's COMMAND.
@@ -26,7 +26,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SetBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) => f.write_str(name),
@@ -40,16 +40,16 @@ impl fmt::Display for Origin {
 
 /// The origin of every setting of one bot, by the setting's name in solobot.toml.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Provenance(BTreeMap<&'static str, Origin>);
+pub struct Provenance(BTreeMap<&'static str, SetBy>);
 
 impl Provenance {
     /// Records where a setting came from; a subcommand's own flags (`--wait`) are noted by the subcommand.
-    pub fn note(&mut self, setting: &'static str, origin: Origin) {
+    pub fn note(&mut self, setting: &'static str, origin: SetBy) {
         self.0.insert(setting, origin);
     }
 
     /// Where a setting came from.
-    pub fn of(&self, setting: &str) -> &Origin {
-        self.0.get(setting).unwrap_or(&Origin::Default)
+    pub fn of(&self, setting: &str) -> &SetBy {
+        self.0.get(setting).unwrap_or(&SetBy::Default)
     }
 }

@@ -12,7 +12,7 @@ use super::bots::{Bot, Workshop, finish};
 use super::error::Error;
 use super::overrides::Overrides;
 use super::paths::{expand, is_same_place, without_dots};
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use crate::cli::Selection;
 use crate::process::program::Program;
 
@@ -101,7 +101,7 @@ impl Settings {
         if !named.is_empty() {
             return Ok((Meant::Entries(self.entries_named(named)?), overrides));
         }
-        let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, Origin::Command)));
+        let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, SetBy::Command)));
         if let Some((program, origin)) = program {
             let entries = self.entries_running(&program);
             if entries.is_empty() {
@@ -174,10 +174,10 @@ impl Settings {
     }
 }
 
-fn program_flag(flags: &Selection, cwd: &std::path::Path) -> Result<Option<(Program, Origin)>, Error> {
+fn program_flag(flags: &Selection, cwd: &std::path::Path) -> Result<Option<(Program, SetBy)>, Error> {
     Ok(match (&flags.program, &flags.module) {
-        (Some(text), _) => Some((Program::from_option(text, cwd)?, Origin::Flag("--match"))),
-        (None, Some(name)) => Some((Program::module_option(name, cwd), Origin::Flag("--module"))),
+        (Some(text), _) => Some((Program::from_option(text, cwd)?, SetBy::Flag("--match"))),
+        (None, Some(name)) => Some((Program::module_option(name, cwd), SetBy::Flag("--module"))),
         (None, None) => None,
     })
 }
@@ -276,7 +276,7 @@ mod tests {
         let bot = for_command(&place, &none, None, "python3 main.py").unwrap();
         assert_eq!((bot.name.as_str(), bot.configured), ("main", true));
         assert_eq!(bot.command, Some(words("python3 main.py")));
-        assert_eq!(bot.provenance.of("command"), &Origin::Command);
+        assert_eq!(bot.provenance.of("command"), &SetBy::Command);
 
         let bot = for_command(&place, &none, None, "python3 ../o/other.py --x").unwrap();
         assert_eq!((bot.name.as_str(), bot.configured), ("other", false));

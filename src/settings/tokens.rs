@@ -5,11 +5,11 @@ use std::path::Path;
 use super::context::Context;
 use super::overrides::Overrides;
 use super::paths::{absolute, without_dots};
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use super::schema::TokenTable;
 use super::trust::{Access, Refusal, open_found};
 use crate::base::env;
-use crate::telegram::sources::{Source, TokenSources};
+use crate::telegram::sources::{TokenSource, TokenSources};
 
 /// The places that flags name, and the flag to blame; `None` without such a flag. `configured` is the variable's name
 /// in the bot's entry, which holds in `--env-file` too.
@@ -17,47 +17,51 @@ pub(super) fn of_flags(
     flags: &Overrides,
     configured: Option<&str>,
     context: &Context,
-) -> Option<(TokenSources, Origin)> {
+) -> Option<(TokenSources, SetBy)> {
     let path = |path: &Path| without_dots(&context.cwd.join(path));
     let names = names(flags.token_env.as_deref().or(configured));
-    let file = flags.token_file.as_deref().map(|file| (Source::File(path(file)), "--token-file"));
-    let variable = flags.token_env.clone().map(|name| (Source::Variable(name), "--token-env"));
-    let env_file = flags.env_file.as_deref().map(|file| (Source::EnvFile { path: path(file), names }, "--env-file"));
+    let file = flags.token_file.as_deref().map(|file| (TokenSource::File(path(file)), "--token-file"));
+    let variable = flags.token_env.clone().map(|name| (TokenSource::Variable(name), "--token-env"));
+    let env_file =
+        flags.env_file.as_deref().map(|file| (TokenSource::EnvFile { path: path(file), names }, "--env-file"));
     let (sources, flags): (Vec<_>, Vec<_>) = [file, variable, env_file].into_iter().flatten().unzip();
-    let origin = Origin::Flag(flags.first()?);
+    let origin = SetBy::Flag(flags.first()?);
     Some((TokenSources::new(sources, true, context.vars.clone()), origin))
 }
 
 /// The places of an entry's `token` table: the environment, the file, the `.env` file.
 pub(super) fn of_table(table: &TokenTable, dir: &Path, context: &Context) -> TokenSources {
     let path = |text: &String| absolute(text, dir, context.home.as_deref());
-    let variable = table.env.clone().map(Source::Variable);
-    let file = table.file.as_ref().map(|file| Source::File(path(file)));
-    let env_file =
-        table.env_file.as_ref().map(|file| Source::EnvFile { path: path(file), names: names(table.env.as_deref()) });
+    let variable = table.env.clone().map(TokenSource::Variable);
+    let file = table.file.as_ref().map(|file| TokenSource::File(path(file)));
+    let env_file = table
+        .env_file
+        .as_ref()
+        .map(|file| TokenSource::EnvFile { path: path(file), names: names(table.env.as_deref()) });
     TokenSources::new([variable, file, env_file].into_iter().flatten().collect(), false, context.vars.clone())
 }
 
 /// The places that need no word: the usual variables, then `.env` in the bot's folder if it may be trusted.
 pub(super) fn usual(dir: &Path, context: &Context) -> TokenSources {
-    let mut sources: Vec<Source> = env::TOKENS.iter().map(|name| Source::Variable((*name).to_owned())).collect();
+    let mut sources: Vec<TokenSource> =
+        env::TOKENS.iter().map(|name| TokenSource::Variable((*name).to_owned())).collect();
     sources.extend(found_env_file(dir, context));
     TokenSources::new(sources, false, context.vars.clone())
 }
 
 /// `.env` in a folder, if it is there. What cannot be opened is named all the same: reading it will say why.
-fn found_env_file(dir: &Path, context: &Context) -> Option<Source> {
+fn found_env_file(dir: &Path, context: &Context) -> Option<TokenSource> {
     let path = without_dots(&dir.join(".env"));
     match open_found(&path, context.caller) {
         Ok(None | Some((_, Access::Foreign))) => None,
-        Ok(Some(_)) | Err(Refusal::Io(_)) => Some(Source::EnvFile { path, names: names(None) }),
+        Ok(Some(_)) | Err(Refusal::Io(_)) => Some(TokenSource::EnvFile { path, names: names(None) }),
         Err(Refusal::NotAFile(_)) => {
             let reason = format!("{} is no regular file", crate::base::error::quoted(&path));
-            Some(Source::Untrusted { reason, remedy: "name another one: --env-file FILE".into() })
+            Some(TokenSource::Untrusted { reason, remedy: "name another one: --env-file FILE".into() })
         }
         Err(Refusal::Distrust { reason, chmod }) => {
             let remedy = chmod.unwrap_or_else(|| format!("if you trust it, name it: --env-file {}", path.display()));
-            Some(Source::Untrusted { reason, remedy })
+            Some(TokenSource::Untrusted { reason, remedy })
         }
     }
 }
@@ -119,7 +123,7 @@ mod tests {
         ];
         assert_eq!(shown(&place, &Selection::default()), usual);
         let bot = bot(&place, &flags(None, Some("V"), None));
-        assert_eq!(bot.provenance.of("token"), &Origin::Flag("--token-env"));
+        assert_eq!(bot.provenance.of("token"), &SetBy::Flag("--token-env"));
     }
 
     #[test]

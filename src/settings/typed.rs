@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::bots::Bot;
-use super::provenance::Origin;
+use super::provenance::SetBy;
 use crate::base::error;
 use crate::process::program::Program;
 
@@ -13,7 +13,7 @@ impl Bot {
     pub fn typed(&self) -> String {
         let by_program = || program(self.program.as_ref().filter(|program| program.is_script_or_module())?);
         let bot = if self.configured { Some(quote(&self.name)) } else { by_program() };
-        let has_lock = bot.is_none() || matches!(self.provenance.of("lock"), Origin::Flag(_));
+        let has_lock = bot.is_none() || matches!(self.provenance.of("lock"), SetBy::Flag(_));
         let config = self.config.as_deref().map(|file| format!("-c {}", error::typed(file)));
         let lock = has_lock.then(|| format!("--lock {}", error::typed(&self.lock)));
         [config, bot, lock].into_iter().flatten().collect::<Vec<_>>().join(" ")

@@ -7,7 +7,7 @@ use crate::lock::layouts;
 use crate::lock::state::{self, LockFacts, State, inspect_with};
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
-use crate::settings::{Bot, Context, Origin};
+use crate::settings::{Bot, Context, SetBy};
 
 use super::find::Found;
 use super::sweep::Sweep;
@@ -75,7 +75,7 @@ fn moved_away(own: LockFacts, lock: &Path) -> LockFacts {
 
 /// Whether flags or the file name the bot's lock.
 pub fn is_named(bot: &Bot) -> bool {
-    *bot.provenance.of("lock") != Origin::Default
+    *bot.provenance.of("lock") != SetBy::Default
 }
 
 /// The state of the bot's own lock: where its program says who may hold it, a glance may do.

@@ -15,8 +15,8 @@ use jiff::tz::TimeZone;
 use super::bots::FoundBot;
 use super::find::is_strangers;
 use crate::logs::input::{self, Input};
-use crate::logs::tally::{By, Limits, Summary};
-use crate::logs::{Query, Source, read};
+use crate::logs::tally::{Limits, Period, Summary};
+use crate::logs::{LogSource, Query, read};
 use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, OpenFile};
@@ -58,11 +58,11 @@ pub fn written<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Vec<Inp
 }
 
 /// What logs say since then, and what was read. Nothing that never ends is read: a FIFO, a device.
-pub fn summary(inputs: Vec<Input>, since: Timestamp) -> (Summary, Vec<Source>) {
+pub fn summary(inputs: Vec<Input>, since: Timestamp) -> (Summary, Vec<LogSource>) {
     let (mut inputs, endless): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(has_an_end);
     inputs.retain(|input| may_be_younger(input, since));
     let (summary, mut sources) = read_since(&inputs, since, Timestamp::now());
-    sources.extend(endless.iter().map(|input| Source {
+    sources.extend(endless.iter().map(|input| LogSource {
         name: input.name(),
         bytes: 0,
         error: Some(io::Error::other(NO_FILE)),
@@ -88,8 +88,8 @@ pub fn may_be_younger(input: &Input, since: Timestamp) -> bool {
 }
 
 /// Reads them from that moment on.
-pub fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<Source>) {
-    let limits = Limits { by: By::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
+pub fn read_since(inputs: &[Input], since: Timestamp, now: Timestamp) -> (Summary, Vec<LogSource>) {
+    let limits = Limits { by: Period::Day, zone: TimeZone::system(), since: Some(since.as_millisecond()), until: None };
     let findings = read(inputs, &Query { limits, last_lines: None, now }, &mut |_| {});
     (findings.summary, findings.sources)
 }

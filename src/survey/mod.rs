@@ -53,7 +53,7 @@ use crate::process::matching::{Confidence, Matcher};
 use crate::process::origin;
 use crate::process::program::Program;
 use crate::settings::{Bot, Caller, Settings};
-use crate::telegram::sources::{self, Source};
+use crate::telegram::sources::{self, TokenSource};
 
 pub use self::bots::{FoundBot, Survey};
 
@@ -284,10 +284,10 @@ fn claimants(paths: &[std::path::PathBuf]) -> Vec<Identity> {
 ///
 /// # Errors
 /// It cannot be read: whoever only looks goes on without.
-fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::Error> {
+fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::SourceError> {
     let resolved = bot.token.resolve()?;
     let known = resolved.map(|resolved| resolved.token.id());
-    let is_sure = resolved.is_some_and(|resolved| !matches!(resolved.source, Source::EnvFile { .. }));
+    let is_sure = resolved.is_some_and(|resolved| !matches!(resolved.source, TokenSource::EnvFile { .. }));
     if is_sure || bot.configured {
         return Ok(known);
     }
@@ -304,9 +304,9 @@ fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::Error
 /// The variables that carry the bot's token, besides the usual ones.
 fn variables_of(bot: &Bot) -> Vec<String> {
     let names = bot.token.sources().iter().flat_map(|source| match source {
-        Source::Variable(name) => vec![name.clone()],
-        Source::EnvFile { names, .. } => names.clone(),
-        Source::File(_) | Source::Untrusted { .. } => Vec::new(),
+        TokenSource::Variable(name) => vec![name.clone()],
+        TokenSource::EnvFile { names, .. } => names.clone(),
+        TokenSource::File(_) | TokenSource::Untrusted { .. } => Vec::new(),
     });
     names.filter(|name| !env::TOKENS.contains(&name.as_str())).collect()
 }

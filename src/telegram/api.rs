@@ -14,7 +14,7 @@ use super::base_url::{self, BaseUrl};
 use super::errors::{Error, Scrubber};
 use crate::base::secret::Token;
 use crate::http::client::{Answer, Failure, Http, Route};
-use crate::http::proxy::Target;
+use crate::http::proxy::ProxyTarget;
 
 /// How long one request may take unless told.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,7 +141,7 @@ impl<'a> Client<'a> {
     pub fn new(server: &str, token: &'a Token, route: Route<'_>) -> Result<Self, Error> {
         let server = BaseUrl::parse(server)?;
         let http = {
-            let target = Target { is_https: server.is_https(), host: server.host(), port: server.port() };
+            let target = ProxyTarget { is_https: server.is_https(), host: server.host(), port: server.port() };
             Http::new(target, route)?
         };
         Ok(Self { server, token, http, retries: PAUSES.len() })

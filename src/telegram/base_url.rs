@@ -24,23 +24,24 @@ pub struct BaseUrl {
 /// The text is no base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(&'static str);
+pub struct MalformedUrl(&'static str);
 
 impl BaseUrl {
     /// Takes the text for a base URL.
     ///
     /// # Errors
-    /// [`Malformed`], which says what is wrong and does not repeat the text.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let (scheme, rest) = text.split_once("://").ok_or(Malformed("it does not begin with http:// or https://"))?;
+    /// [`MalformedUrl`], which says what is wrong and does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self, MalformedUrl> {
+        let (scheme, rest) =
+            text.split_once("://").ok_or(MalformedUrl("it does not begin with http:// or https://"))?;
         let is_https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
-            _ => return Err(Malformed("its scheme is neither http nor https")),
+            _ => return Err(MalformedUrl("its scheme is neither http nor https")),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err(Malformed("it must not hold a user name or a password"));
+            return Err(MalformedUrl("it must not hold a user name or a password"));
         }
         let (host, port) = split_port(authority)?;
         Ok(Self { is_https, host, port, path: checked_path(path)?.to_owned() })
@@ -77,7 +78,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-fn split_port(authority: &str) -> Result<(String, Option<u16>), Malformed> {
+fn split_port(authority: &str) -> Result<(String, Option<u16>), MalformedUrl> {
     let end = authority.find(']').map_or(0, |end| end + 1);
     let (host, port) = match authority[end..].split_once(':') {
         Some((_, port)) => (&authority[..authority.len() - port.len() - 1], Some(port)),
@@ -86,27 +87,27 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), Malformed> {
     let port = match port.map(str::parse) {
         None => None,
         Some(Ok(port)) if port != 0 => Some(port),
-        Some(_) => return Err(Malformed("its port is no number from 1 to 65535")),
+        Some(_) => return Err(MalformedUrl("its port is no number from 1 to 65535")),
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let fine = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.chars().all(is_name),
     };
-    if fine { Ok((host.to_owned(), port)) } else { Err(Malformed("its host cannot be read")) }
+    if fine { Ok((host.to_owned(), port)) } else { Err(MalformedUrl("its host cannot be read")) }
 }
 
 /// A path in front is allowed; `/bot`, which some libraries want at the end, is ours to add.
-fn checked_path(path: &str) -> Result<&str, Malformed> {
+fn checked_path(path: &str) -> Result<&str, MalformedUrl> {
     let path = path.trim_end_matches('/');
     if !path.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '{' | '}')) {
-        return Err(Malformed("it may hold a path, but no `?`, no `#` and no white space"));
+        return Err(MalformedUrl("it may hold a path, but no `?`, no `#` and no white space"));
     }
     let is_bot = |part: &str| {
         part.strip_prefix("bot").is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     if path.split('/').any(is_bot) {
-        return Err(Malformed("`/bot…` does not belong to it"));
+        return Err(MalformedUrl("`/bot…` does not belong to it"));
     }
     Ok(path)
 }

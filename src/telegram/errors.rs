@@ -44,7 +44,7 @@ pub enum Error {
     Way(#[from] client::Error),
     /// A base URL that is none.
     #[error("no base URL of a Bot API: {0}")]
-    BaseUrl(#[from] base_url::Malformed),
+    BaseUrl(#[from] base_url::MalformedUrl),
     /// The way to the server is broken.
     #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
     Unreachable {

@@ -21,7 +21,7 @@ pub const MAX_BYTES: u64 = 64 * 1024;
 
 /// One place to look for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum TokenSource {
     /// An environment variable.
     Variable(String),
     /// A file that holds the token and nothing else, such as a systemd credential.
@@ -42,7 +42,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl TokenSource {
     /// Whether both can give the same token.
     fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
@@ -54,7 +54,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "variable `{name}`"),
@@ -68,7 +68,7 @@ impl fmt::Display for Source {
 /// Where a bot's token is looked for.
 #[derive(Debug, Clone, Default)]
 pub struct TokenSources {
-    sources: Vec<Source>,
+    sources: Vec<TokenSource>,
     /// Named by flags: a file that is not there, or no token at all, is an error.
     required: bool,
     vars: Vars,
@@ -81,7 +81,7 @@ pub struct Resolved {
     /// The token.
     pub token: Token,
     /// The place, with the one name that hit; it displays as ``variable `BOT_TOKEN` ``.
-    pub source: Source,
+    pub source: TokenSource,
     /// What may go wrong with this token, in whole sentences.
     pub warnings: Vec<String>,
     /// White space stands around it there.
@@ -90,12 +90,12 @@ pub struct Resolved {
 
 impl TokenSources {
     /// Places to look at, in their order; `required` if the caller named them for this very run.
-    pub fn new(sources: Vec<Source>, required: bool, vars: Vars) -> Self {
+    pub fn new(sources: Vec<TokenSource>, required: bool, vars: Vars) -> Self {
         Self { sources, required, vars, found: OnceLock::new() }
     }
 
     /// The places, in their order.
-    pub fn sources(&self) -> &[Source] {
+    pub fn sources(&self) -> &[TokenSource] {
         &self.sources
     }
 
@@ -108,7 +108,7 @@ impl TokenSources {
     ///
     /// # Errors
     /// For what is found but is no token, a file that may not be read, or places named by flags that have no token.
-    pub fn resolve(&self) -> Result<Option<&Resolved>, Error> {
+    pub fn resolve(&self) -> Result<Option<&Resolved>, SourceError> {
         if let Some(found) = self.found.get() {
             return Ok(found.as_ref());
         }
@@ -122,16 +122,16 @@ impl TokenSources {
     /// The token, where there is no going on without one.
     ///
     /// # Errors
-    /// As [`Self::resolve`], and [`Error::Missing`].
-    pub fn require(&self) -> Result<&Resolved, Error> {
+    /// As [`Self::resolve`], and [`SourceError::Missing`].
+    pub fn require(&self) -> Result<&Resolved, SourceError> {
         self.resolve()?.ok_or_else(|| self.missing())
     }
 
-    fn missing(&self) -> Error {
-        Error::Missing { looked: self.sources.iter().map(Source::to_string).collect() }
+    fn missing(&self) -> SourceError {
+        SourceError::Missing { looked: self.sources.iter().map(TokenSource::to_string).collect() }
     }
 
-    fn look(&self) -> Result<Option<Resolved>, Error> {
+    fn look(&self) -> Result<Option<Resolved>, SourceError> {
         for source in &self.sources {
             if let Some(resolved) = self.look_at(source)? {
                 return Ok(Some(resolved));
@@ -140,34 +140,36 @@ impl TokenSources {
         Ok(None)
     }
 
-    fn look_at(&self, source: &Source) -> Result<Option<Resolved>, Error> {
+    fn look_at(&self, source: &TokenSource) -> Result<Option<Resolved>, SourceError> {
         match source {
-            Source::Variable(name) => {
+            TokenSource::Variable(name) => {
                 let Some(value) = self.vars.get(name) else { return Ok(None) };
                 resolved(&value.to_string_lossy(), source.clone(), Vec::new()).map(Some)
             }
-            Source::File(path) => {
+            TokenSource::File(path) => {
                 let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
                 resolved(&text, source.clone(), warnings).map(Some)
             }
-            Source::EnvFile { path, names } => {
+            TokenSource::EnvFile { path, names } => {
                 let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
                 let file = DotEnv::parse(&text);
                 let hit = names.iter().find_map(|name| Some((name, file.get(name).filter(|value| !value.is_empty())?)));
                 let Some((name, value)) = hit else { return Ok(None) };
-                let source = Source::EnvFile { path: path.clone(), names: vec![name.clone()] };
+                let source = TokenSource::EnvFile { path: path.clone(), names: vec![name.clone()] };
                 resolved(value, source, warnings).map(Some)
             }
-            Source::Untrusted { reason, remedy } => {
-                Err(Error::Untrusted { reason: reason.clone(), remedy: remedy.clone() })
+            TokenSource::Untrusted { reason, remedy } => {
+                Err(SourceError::Untrusted { reason: reason.clone(), remedy: remedy.clone() })
             }
         }
     }
 
     /// A file's text; `None` if it is not there and need not be: a bot's credential exists only while its unit runs.
-    fn read(&self, path: &Path) -> Result<Option<Content>, Error> {
+    fn read(&self, path: &Path) -> Result<Option<Content>, SourceError> {
         match read_bounded(path) {
-            Err(Error::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound && !self.required => {
+            Err(SourceError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound && !self.required =>
+            {
                 Ok(None)
             }
             content => content.map(Some),
@@ -181,12 +183,12 @@ struct Content {
 }
 
 /// Reads a file, or a pipe such as `--token-file <(pass bot)`.
-fn read_bounded(path: &Path) -> Result<Content, Error> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+fn read_bounded(path: &Path) -> Result<Content, SourceError> {
+    let unreadable = |source| SourceError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let meta = FileStatus::of_open(&file).map_err(unreadable)?;
     let bytes = filesystem::read_bounded(file, MAX_BYTES).map_err(|source| match source.kind() {
-        io::ErrorKind::FileTooLarge => Error::TooLarge { path: path.to_owned() },
+        io::ErrorKind::FileTooLarge => SourceError::TooLarge { path: path.to_owned() },
         _ => unreadable(source),
     })?;
     let mut warnings = Vec::new();
@@ -197,9 +199,10 @@ fn read_bounded(path: &Path) -> Result<Content, Error> {
     Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
 }
 
-fn resolved(raw: &str, source: Source, mut warnings: Vec<String>) -> Result<Resolved, Error> {
+fn resolved(raw: &str, source: TokenSource, mut warnings: Vec<String>) -> Result<Resolved, SourceError> {
     let text = raw.trim_start_matches('\u{feff}');
-    let token = Token::parse(text).map_err(|_| Error::Malformed { quoted: is_quoted(text), place: source.clone() })?;
+    let token =
+        Token::parse(text).map_err(|_| SourceError::Malformed { quoted: is_quoted(text), place: source.clone() })?;
     let is_padded = raw != token.secret();
     if is_padded {
         warnings.push(format!(
@@ -216,12 +219,12 @@ fn is_quoted(text: &str) -> bool {
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SourceError {
     /// What stands there is no token.
     #[error("{place} holds no bot token")]
     Malformed {
         /// Where it stands.
-        place: Source,
+        place: TokenSource,
         /// Whether it stands in quotes.
         quoted: bool,
     },
@@ -255,7 +258,7 @@ pub enum Error {
     },
 }
 
-impl Expected for Error {
+impl Expected for SourceError {
     fn exit(&self) -> Exit {
         match self {
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
@@ -282,7 +285,7 @@ impl Expected for Error {
             Self::Malformed { quoted: true, .. } => {
                 vec!["write the token without quotes, as in: BOT_TOKEN=123456:…".into()]
             }
-            Self::Malformed { place: Source::File(path), .. } => vec![
+            Self::Malformed { place: TokenSource::File(path), .. } => vec![
                 "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
                 format!("if it has lines such as BOT_TOKEN=…: --env-file {}", path.display()),
             ],

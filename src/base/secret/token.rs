@@ -32,22 +32,22 @@ pub struct TokenId {
 /// The text is no bot token. It says nothing of the text, which may be one with a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no bot token: it has 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`")]
-pub struct Malformed;
+pub struct MalformedToken;
 
 impl Token {
     /// Takes the text, without the white space around it, for a token.
     ///
     /// # Errors
-    /// [`Malformed`], which does not repeat the text.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    /// [`MalformedToken`], which does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self, MalformedToken> {
         let text = text.trim();
-        let (id, secret) = text.split_once(':').ok_or(Malformed)?;
+        let (id, secret) = text.split_once(':').ok_or(MalformedToken)?;
         let right = ID_DIGITS.contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_digit())
             && secret.len() >= SECRET_MIN
             && secret.bytes().all(is_secret_byte);
         if !right {
-            return Err(Malformed);
+            return Err(MalformedToken);
         }
         Ok(Self { text: text.to_owned(), colon: id.len(), fingerprint: fingerprint(text) })
     }
@@ -187,7 +187,7 @@ mod tests {
             secret(),
         ];
         for wrong in wrong {
-            assert_eq!(Token::parse(&wrong), Err(Malformed), "{wrong:?}");
+            assert_eq!(Token::parse(&wrong), Err(MalformedToken), "{wrong:?}");
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn shown_without_the_secret() {
         let token = Token::parse(&text("123456")).unwrap();
-        for shown in [format!("{token}"), format!("{token:?}"), format!("{token:#?}"), Malformed.to_string()] {
+        for shown in [format!("{token}"), format!("{token:?}"), format!("{token:#?}"), MalformedToken.to_string()] {
             assert!(!shown.contains(&secret()), "{shown}");
         }
         assert!(token.to_string().starts_with("bot 123456 ("), "{token}");

@@ -30,7 +30,7 @@ pub struct Attempt<'a> {
 }
 
 /// How far an attempt came.
-pub enum Progress {
+pub enum Reached {
     /// The lock is held, and no instance runs without it.
     Held(Box<Held>),
     /// Another holds it still.
@@ -41,7 +41,7 @@ pub enum Progress {
     Signal(i32),
 }
 
-impl Progress {
+impl Reached {
     /// How far the attempt came where the wait for others was cut short; `None` if it is to start over.
     fn after(why: Interrupted) -> Option<Self> {
         match why {
@@ -53,16 +53,16 @@ impl Progress {
 }
 
 impl Attempt<'_> {
-    pub fn hold(&mut self) -> Result<Progress, Error> {
+    pub fn hold(&mut self) -> Result<Reached, Error> {
         let mut progress = match self.request.args.takeover {
             Some(whom) => self.take_over(whom)?,
             None => self.take(self.deadline)?,
         };
-        while let Progress::Held(held) = progress {
+        while let Reached::Held(held) = progress {
             let settled = self.exclude_unlocked(*held)?;
             match settled {
                 // Its file was removed while an instance without the lock was waited for: another may hold the new one.
-                Some(Progress::Held(held)) if !held.file().is_current() => held.release(),
+                Some(Reached::Held(held)) if !held.file().is_current() => held.release(),
                 Some(settled) => return Ok(settled),
                 None => {}
             }
@@ -72,9 +72,9 @@ impl Attempt<'_> {
     }
 
     /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
-    fn take_over(&mut self, whom: cli::Takeover) -> Result<Progress, Error> {
+    fn take_over(&mut self, whom: cli::Takeover) -> Result<Reached, Error> {
         let tried = self.take(Some(Instant::now()))?;
-        if !matches!(tried, Progress::Refused) {
+        if !matches!(tried, Reached::Refused) {
             return Ok(tried);
         }
         match takeover::stop_holders(self.request, whom, self.events)? {
@@ -99,17 +99,17 @@ impl Attempt<'_> {
     }
 
     /// Takes the lock, waiting until `deadline`.
-    fn take(&mut self, deadline: Option<Instant>) -> Result<Progress, Error> {
+    fn take(&mut self, deadline: Option<Instant>) -> Result<Reached, Error> {
         loop {
             let lock = match self.wait(deadline)? {
                 wait::Waited::Granted(lock) => lock,
-                wait::Waited::TimedOut => return Ok(Progress::Refused),
-                wait::Waited::Signal(arrived) => return Ok(Progress::Signal(arrived.signal.number())),
+                wait::Waited::TimedOut => return Ok(Reached::Refused),
+                wait::Waited::Signal(arrived) => return Ok(Reached::Signal(arrived.signal.number())),
             };
             let (request, deadline) = (self.request, self.deadline);
             if let Some(why) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.events)? {
                 lock.unlock();
-                match Progress::after(why) {
+                match Reached::after(why) {
                     Some(end) => return Ok(end),
                     None => continue,
                 }
@@ -119,7 +119,7 @@ impl Attempt<'_> {
                 Settled::Moved => {}
                 Settled::Held(held, incidents) => {
                     self.events.incidents(held.path(), incidents);
-                    return Ok(Progress::Held(held));
+                    return Ok(Reached::Held(held));
                 }
             }
         }
@@ -165,16 +165,16 @@ impl Attempt<'_> {
     }
 
     /// Step 4: instances that run without the lock count as holders too. `None`: the lock's file was replaced meanwhile.
-    fn exclude_unlocked(&mut self, held: Held) -> Result<Option<Progress>, Error> {
+    fn exclude_unlocked(&mut self, held: Held) -> Result<Option<Reached>, Error> {
         if !unlocked::is_looked_for(self.request) {
-            return Ok(Some(Progress::Held(Box::new(held))));
+            return Ok(Some(Reached::Held(Box::new(held))));
         }
         let waited = unlocked::wait_for(self.request, &held, self.signals, self.deadline, self.events);
         match waited {
-            Ok(None) => Ok(Some(Progress::Held(Box::new(held)))),
+            Ok(None) => Ok(Some(Reached::Held(Box::new(held)))),
             Ok(Some(why)) => {
                 held.release();
-                Ok(Progress::after(why))
+                Ok(Reached::after(why))
             }
             Err(error) => {
                 held.release();

@@ -2,7 +2,7 @@
 
 use super::request::Request;
 use crate::outcome::events::{Events, Notice};
-use crate::settings::{Origin, Settings};
+use crate::settings::{SetBy, Settings};
 
 /// Says what was settled.
 pub fn explain(request: &Request<'_>, settings: &Settings, events: &mut dyn Events) {
@@ -17,7 +17,7 @@ pub fn explain(request: &Request<'_>, settings: &Settings, events: &mut dyn Even
         (args.no_skip_env, "skip_env", "--no-skip-env"),
     ];
     for (_, setting, flag) in flags.into_iter().filter(|(is_given, _, _)| *is_given) {
-        bot.provenance.note(setting, Origin::Flag(flag));
+        bot.provenance.note(setting, SetBy::Flag(flag));
     }
     bot.locks_itself |= args.handover;
     bot.skip_env = bot.skip_env.filter(|_| !args.no_skip_env);

@@ -21,7 +21,7 @@ mod webhook;
 
 use std::time::Instant;
 
-use self::attempt::{Attempt, Progress};
+use self::attempt::{Attempt, Reached};
 use self::error::Error as AcquireError;
 use crate::base::duration::Limit;
 use crate::base::error::Error;
@@ -60,7 +60,7 @@ pub fn run(
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events };
     match attempt.hold()? {
-        Progress::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.events)) {
+        Reached::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.events)) {
             None | Some(Ok(webhook::End::Done)) => hold::hold(&request, *held, &signals, attempt.events),
             Some(Ok(webhook::End::Signal(signal))) => {
                 held.release();
@@ -71,17 +71,17 @@ pub fn run(
                 Err(error)
             }
         },
-        Progress::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
-        Progress::Refused | Progress::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
+        Reached::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
+        Reached::Refused | Reached::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
             attempt.events.notice(&Notice::PollingDisabled);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }
-        Progress::Unlocked(instances) => {
+        Reached::Unlocked(instances) => {
             let (lock, typed) = (request.bot.lock.clone(), request.bot.typed());
             Err(AcquireError::Unlocked { lock, instances, typed, exit: request.conflict_exit }.into())
         }
-        Progress::Refused => {
+        Reached::Refused => {
             let refusal = attempt.refusal();
             if let Limit::For(after) = request.wait {
                 request.story.timed_out(after);

@@ -49,7 +49,7 @@ pub fn as_child(
     let mut pause = FIRST_PAUSE;
     let story = &request.story;
     let mut holding =
-        Holding { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, events };
+        UnderLock { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -88,7 +88,7 @@ pub fn as_child(
 }
 
 /// Whoever hands the lock over holds nothing while COMMAND runs.
-struct Holding<'a> {
+struct UnderLock<'a> {
     held: Option<Held>,
     record_is_old: bool,
     opened: bool,
@@ -97,7 +97,7 @@ struct Holding<'a> {
     events: &'a mut dyn Events,
 }
 
-fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
+fn run_once(request: &Request<'_>, holding: &mut UnderLock<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
     let handover = environment::hands_over(request);
     let environment = holding.held.as_ref().map(|held| environment::for_command(request, held)).unwrap_or_default();
     if handover {
@@ -136,7 +136,7 @@ fn run_once(request: &Request<'_>, holding: &mut Holding<'_>, signals: &Signals)
     Ok(ended)
 }
 
-impl Holding<'_> {
+impl UnderLock<'_> {
     /// The text is changed at once, the record with the next upkeep: a COMMAND like `true` has ended by then.
     fn now_runs(&mut self, process: Identity) {
         if let Some(held) = &mut self.held {
@@ -188,7 +188,7 @@ impl Holding<'_> {
     }
 }
 
-impl Upkeep for Holding<'_> {
+impl Upkeep for UnderLock<'_> {
     fn descriptor(&self) -> Option<Descriptor<'_>> {
         Some(self.held.as_ref()?.watch()?.descriptor())
     }
@@ -230,7 +230,7 @@ impl Upkeep for Holding<'_> {
     }
 }
 
-impl Drop for Holding<'_> {
+impl Drop for UnderLock<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.leave();

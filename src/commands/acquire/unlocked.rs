@@ -275,7 +275,7 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) ->
 
 /// What runs without the lock.
 #[derive(Default)]
-struct Running {
+struct BesideLock {
     /// The roots of the instances: of the same program, or holding layout B's lock in its folder.
     beside: Vec<Runs>,
     /// One of which nobody can say from here whether it is one.
@@ -286,9 +286,9 @@ struct Running {
 
 /// What belongs to our own tree is none: we hold the lock for it, or it started us. A shell that merely wraps both has
 /// started both.
-fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<Running, Error> {
+fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<BesideLock, Error> {
     let survey = surveyor.look_at(std::slice::from_ref(&request.bot))?;
-    let mut running = Running::default();
+    let mut running = BesideLock::default();
     if survey.hidden {
         running
             .warnings

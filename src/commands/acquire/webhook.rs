@@ -47,11 +47,11 @@ enum Word {
     /// It tries again.
     Retry(errors::Error, Duration),
     /// It has ended.
-    End(Result<Found, errors::Error>),
+    End(Result<WebhookFate, errors::Error>),
 }
 
 /// What became of the webhook.
-enum Found {
+enum WebhookFate {
     /// None was set.
     Nothing,
     /// This one was removed; so many updates wait.
@@ -116,19 +116,19 @@ impl Errand {
         judge(result, required, events)
     }
 
-    fn ask(&self, send: &Sender<Word>, event: &Wakeup) -> Result<Found, errors::Error> {
+    fn ask(&self, send: &Sender<Word>, event: &Wakeup) -> Result<WebhookFate, errors::Error> {
         let route = Route { timeout: self.timeout, ca_file: self.ca_file.as_deref(), vars: &self.vars };
         let client = Client::new(&self.api_url, &self.token, route)?;
         let on_retry = &mut |error: &errors::Error, after| tell(send, event, Word::Retry(error.clone(), after));
         let before = client.webhook(on_retry)?.result;
         if !before.is_set() {
-            return Ok(Found::Nothing);
+            return Ok(WebhookFate::Nothing);
         }
         let after = client.remove_webhook(false, on_retry)?;
         Ok(if after.is_set() {
-            Found::SetAgain(after.url)
+            WebhookFate::SetAgain(after.url)
         } else {
-            Found::Removed(before.url, after.pending_update_count)
+            WebhookFate::Removed(before.url, after.pending_update_count)
         })
     }
 }
@@ -140,7 +140,7 @@ fn tell(send: &Sender<Word>, event: &Wakeup, word: Word) {
 }
 
 /// Passes on what was said so far; the result, if it was among it.
-fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<Found, errors::Error>> {
+fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<WebhookFate, errors::Error>> {
     for word in words.try_iter() {
         match word {
             Word::Retry(error, after) => events.retrying(&error, after),
@@ -150,11 +150,11 @@ fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<Foun
     None
 }
 
-fn judge(result: Result<Found, errors::Error>, required: bool, events: &mut dyn Events) -> Result<End, Error> {
+fn judge(result: Result<WebhookFate, errors::Error>, required: bool, events: &mut dyn Events) -> Result<End, Error> {
     match result {
-        Ok(Found::Nothing) => {}
-        Ok(Found::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
-        Ok(Found::SetAgain(url)) => events.notice(&Notice::Warning(format!(
+        Ok(WebhookFate::Nothing) => {}
+        Ok(WebhookFate::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
+        Ok(WebhookFate::SetAgain(url)) => events.notice(&Notice::Warning(format!(
             "somebody has set the webhook {url} again: another program runs this bot with webhooks"
         ))),
         Err(error) if error.is_unavailable() && !required => {

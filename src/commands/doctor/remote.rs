@@ -13,7 +13,7 @@ use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors;
-use crate::telegram::sources::{Error as SourceError, Source};
+use crate::telegram::sources::{SourceError, TokenSource};
 
 /// The one for a bot. What is wrong with a token must not keep doctor from looking at everything else: it is put among
 /// what is `unseen`, or is a finding.
@@ -85,10 +85,10 @@ pub fn ambient<'a>(
     // It may be another service's: `BOT_TOKEN` is anybody's name.
     unseen.extend(remote.token_fault.take());
     let select = bot.token.resolve().ok().flatten().and_then(|resolved| match &resolved.source {
-        Source::Variable(name) => Some(format!("--token-env {name}")),
-        Source::File(path) => Some(format!("--token-file {}", quote(path))),
-        Source::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
-        Source::Untrusted { .. } => None,
+        TokenSource::Variable(name) => Some(format!("--token-env {name}")),
+        TokenSource::File(path) => Some(format!("--token-file {}", quote(path))),
+        TokenSource::EnvFile { path, .. } => Some(format!("--env-file {}", quote(path))),
+        TokenSource::Untrusted { .. } => None,
     });
     Ok((AskedBot { select, lock_flag: None, network_allowed: false, remote }, way))
 }

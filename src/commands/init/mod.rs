@@ -26,7 +26,7 @@ use crate::settings::{self, Context, Settings};
 
 /// Why the file is not written.
 #[derive(Debug, thiserror::Error)]
-pub enum NotWritten {
+pub enum ConfigNotWritten {
     /// There is one already.
     #[error("`{}` is there already, and is left as it is", .0.display())]
     Exists(PathBuf),
@@ -43,7 +43,7 @@ pub enum NotWritten {
     },
 }
 
-impl Expected for NotWritten {
+impl Expected for ConfigNotWritten {
     fn exit(&self) -> Exit {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Exit::NotPermitted,
@@ -92,10 +92,10 @@ pub fn run(
     let path = context.cwd.join(global.config.as_deref().unwrap_or(Path::new(settings::FILE_NAME)));
     // Before anything else: who is refused should not have to answer questions first.
     if !args.dry_run && path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-        return Err(NotWritten::Folder(path).into());
+        return Err(ConfigNotWritten::Folder(path).into());
     }
     if !args.dry_run && !args.force && path.symlink_metadata().is_ok() {
-        return Err(NotWritten::Exists(path).into());
+        return Err(ConfigNotWritten::Exists(path).into());
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut seen = look::look(&settings, folder)?;
@@ -142,8 +142,8 @@ fn ask(scripts: &[PathBuf], context: &Context, events: &mut dyn Events) -> Resul
 }
 
 /// Puts the text in place in one step: a reader finds nothing, or all of it.
-fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
-    let failed = |source| NotWritten::Io { path: path.to_owned(), source };
+fn write(path: &Path, text: &str, force: bool) -> Result<(), ConfigNotWritten> {
+    let failed = |source| ConfigNotWritten::Io { path: path.to_owned(), source };
     let (folder, name) = Folder::of(path).map_err(failed)?;
     let mut temporary = name.clone();
     temporary.push(format!(".{}.tmp", std::process::id()));
@@ -154,7 +154,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), NotWritten> {
         .and_then(|()| if force { folder.replace(&temporary, &name) } else { folder.link(&temporary, &name) });
     let _ = folder.remove(&temporary);
     placed.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => NotWritten::Exists(path.to_owned()),
+        io::ErrorKind::AlreadyExists => ConfigNotWritten::Exists(path.to_owned()),
         _ => failed(source),
     })
 }

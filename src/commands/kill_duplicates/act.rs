@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::plan::{Candidate, Plan};
+use super::plan::{Plan, PlannedInstance};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
@@ -33,7 +33,7 @@ pub fn carry_out(
     events: &mut dyn Events,
 ) -> Result<Vec<ResultView>, Error> {
     let options = StopOptions { signal: args.signal, grace, force: args.force, protected: plan.protected() };
-    let candidates: Vec<&Candidate> = plan.to_stop().collect();
+    let candidates: Vec<&PlannedInstance> = plan.to_stop().collect();
     events.notice(&Notice::Passing(Passing::Stopping {
         count: candidates.len(),
         grace: if args.force { Duration::ZERO } else { grace },
@@ -54,11 +54,11 @@ pub fn carry_out(
 }
 
 /// The targets, each once. Loops and supervisors come before every bot.
-fn targets(candidates: &[&Candidate]) -> Vec<StopTarget> {
+fn targets(candidates: &[&PlannedInstance]) -> Vec<StopTarget> {
     let mut ordered = candidates.to_vec();
     ordered.sort_by_key(|candidate| !candidate.is_starter);
     let mut list: Vec<StopTarget> = Vec::new();
-    for target in ordered.into_iter().map(Candidate::target) {
+    for target in ordered.into_iter().map(PlannedInstance::target) {
         if list.iter().all(|known| known.root != target.root) {
             list.push(target);
         }
@@ -79,7 +79,7 @@ fn detail(outcome: &Fate) -> Option<String> {
 }
 
 /// A wrapper that has nothing left to wrap ends by itself; one that lives all the same is asked to.
-fn stop_wrappers(candidates: &[&Candidate], options: &StopOptions) {
+fn stop_wrappers(candidates: &[&PlannedInstance], options: &StopOptions) {
     let is_left = |wrapper: &&Identity| wrapper.is_alive() && !ends_soon(**wrapper);
     let left: Vec<StopTarget> = candidates
         .iter()
@@ -104,7 +104,7 @@ fn ends_soon(process: Identity) -> bool {
 /// one has ended meanwhile, what its manager starts in its place is no duplicate.
 fn respawned(
     known: &HashSet<Identity>,
-    mut kept: Vec<&Candidate>,
+    mut kept: Vec<&PlannedInstance>,
     again: &mut dyn FnMut() -> Result<Vec<Instance>, Error>,
     events: &mut dyn Events,
 ) -> Result<Vec<ResultView>, Error> {
@@ -116,7 +116,7 @@ fn respawned(
             if !instance.members.iter().any(|member| known.contains(member)) && seen.insert(instance.root) {
                 let origin = &instance.origin;
                 let is_succeeded =
-                    |one: &&Candidate| !one.root.is_alive() && one.origin.manager.is_same_entry(&origin.manager);
+                    |one: &&PlannedInstance| !one.root.is_alive() && one.origin.manager.is_same_entry(&origin.manager);
                 if let Some(at) = kept.iter().position(is_succeeded) {
                     kept.remove(at);
                     continue;

@@ -6,7 +6,7 @@ pub mod plan;
 
 use std::path::Path;
 
-use self::plan::{Candidate, Plan, Step, Wishes};
+use self::plan::{Plan, PlanStep, PlannedInstance, Wishes};
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
@@ -43,7 +43,7 @@ pub fn run(
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<StopOutcome, Error> {
-    Stopping { bot: args.bot.as_deref(), keep: args.keep, options: &args.stopping, json: global.json }
+    StopRun { bot: args.bot.as_deref(), keep: args.keep, options: &args.stopping, json: global.json }
         .run(settings, events)
 }
 
@@ -57,7 +57,7 @@ pub fn stop(
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<StopOutcome, Error> {
-    Stopping { bot: args.bot.as_deref(), keep: Keep::None, options: &args.stopping, json: global.json }
+    StopRun { bot: args.bot.as_deref(), keep: Keep::None, options: &args.stopping, json: global.json }
         .run(settings, events)
 }
 
@@ -69,7 +69,8 @@ fn tell(journal: &Journal, asked: &Bot, plan: &Plan, results: &[ResultView]) {
         let (name, lock) = step.map_or((&asked.name, &asked.lock), |step| (&step.candidate.bot, &step.candidate.lock));
         Event::new(what, name).lock(lock).pid(pid)
     };
-    let (starters, instances): (Vec<&Step>, Vec<&Step>) = plan.steps.iter().partition(|step| step.candidate.is_starter);
+    let (starters, instances): (Vec<&PlanStep>, Vec<&PlanStep>) =
+        plan.steps.iter().partition(|step| step.candidate.is_starter);
     for duplicate in instances.iter().filter(|step| step.action != Action::Keep) {
         let detail = PlanView::of(duplicate).origin;
         journal.append(&event(What::DuplicateFound, duplicate.candidate.root.pid).detail(&detail));
@@ -86,14 +87,14 @@ fn tell(journal: &Journal, asked: &Bot, plan: &Plan, results: &[ResultView]) {
     }
 }
 
-struct Stopping<'a> {
+struct StopRun<'a> {
     bot: Option<&'a str>,
     keep: Keep,
     options: &'a cli::Stopping,
     json: bool,
 }
 
-impl Stopping<'_> {
+impl StopRun<'_> {
     fn run(&self, settings: &Settings, events: &mut dyn Events) -> Result<StopOutcome, Error> {
         let mut asked = folder::select_one(settings, &self.options.selection, self.bot, self.name())?;
         if self.names_a_lock_alone() {
@@ -193,10 +194,10 @@ impl Stopping<'_> {
 
     /// The instances of each bot that is meant. A bare name can mean several: each is asked for on a terminal, a script
     /// is told.
-    fn meant(&self, bots: &[FoundBot], events: &mut dyn Events) -> Result<Vec<Vec<Candidate>>, Error> {
+    fn meant(&self, bots: &[FoundBot], events: &mut dyn Events) -> Result<Vec<Vec<PlannedInstance>>, Error> {
         let needs = |bot: &FoundBot| self.keep == Keep::None || bot.found.instances.len() > 1;
         let several = bots.iter().filter(|bot| needs(bot)).count() > 1 && !self.options.all;
-        let mut meant: Vec<Vec<Candidate>> = Vec::new();
+        let mut meant: Vec<Vec<PlannedInstance>> = Vec::new();
         for bot in bots {
             // With nothing surplus the plan still says what is kept.
             let question = || format!("Several bots are meant. This one? {}", describe(bot));
@@ -209,7 +210,7 @@ impl Stopping<'_> {
                 continue;
             }
             let found = &bot.found;
-            let candidate = |one: &Instance| Candidate::of(one, bot);
+            let candidate = |one: &Instance| PlannedInstance::of(one, bot);
             // Of several bots none can be said to be theirs that runs something else.
             let is_its = |one: &&Instance| bots.len() == 1 || found.runs_program_of(one);
             let (own, strange): (Vec<_>, Vec<_>) = found.probable.iter().partition(is_its);
@@ -243,8 +244,8 @@ fn several_meant(bots: &[FoundBot]) -> Error {
 }
 
 /// Where several run and neither the lock nor a manager says which one counts, the one that is connected does.
-fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
-    let standings: Vec<Standing> = candidates.iter().map(Candidate::standing).collect();
+fn see_who_polls(candidates: &mut [PlannedInstance], bot: &Bot) {
+    let standings: Vec<Standing> = candidates.iter().map(PlannedInstance::standing).collect();
     if !keep::depends_on_polling(&standings) {
         return;
     }
@@ -258,7 +259,7 @@ fn see_who_polls(candidates: &mut [Candidate], bot: &Bot) {
 }
 
 /// Where only a lock says which bot is meant, its holders are the instances, as far as they are proved.
-fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<Candidate>, Error> {
+fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<PlannedInstance>, Error> {
     let (facts, lock) = (&bot.locks.own, &bot.bot.lock);
     let carrying = match &facts.state {
         State::Held { .. } => carrying(lock)?,
@@ -272,8 +273,10 @@ fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<Candidate>, Err
         return Err(HiddenHolder { lock: lock.clone() }.into());
     }
     let Holders { proved, unproved } = judge(bot, settings, &carrying);
-    let candidate =
-        |holder: Identity, unproved: Option<String>| Candidate { unproved, ..Candidate::of_holder(holder, bot) };
+    let candidate = |holder: Identity, unproved: Option<String>| PlannedInstance {
+        unproved,
+        ..PlannedInstance::of_holder(holder, bot)
+    };
     let proved = topmost(&proved).into_iter().map(|holder| candidate(holder, None));
     Ok(proved.chain(unproved.into_iter().map(|(holder, why)| candidate(holder, Some(why)))).collect())
 }
@@ -295,7 +298,7 @@ fn judge(bot: &FoundBot, settings: &Settings, carrying: &[Carries]) -> Holders {
 }
 
 /// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.
-fn waiting_solobot(bot: &FoundBot, settings: &Settings) -> Option<Candidate> {
+fn waiting_solobot(bot: &FoundBot, settings: &Settings) -> Option<PlannedInstance> {
     let facts = &bot.locks.own;
     let details = facts.record.details()?;
     let holder = details.holder();
@@ -306,11 +309,11 @@ fn waiting_solobot(bot: &FoundBot, settings: &Settings) -> Option<Candidate> {
         _ => true,
     };
     let is_proved = || judge(bot, settings, &[carries]).proved.contains(&holder);
-    (is_its && is_proved()).then(|| Candidate::of_holder(holder, bot))
+    (is_its && is_proved()).then(|| PlannedInstance::of_holder(holder, bot))
 }
 
 impl PlanView {
-    fn of(step: &plan::Step) -> Self {
+    fn of(step: &plan::PlanStep) -> Self {
         let origin = &step.candidate.origin;
         Self {
             bot: step.candidate.bot.clone(),

@@ -29,7 +29,7 @@ pub struct Wishes {
 /// An instance, as far as the plan needs it.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
-pub struct Candidate {
+pub struct PlannedInstance {
     /// Its bot's name.
     pub bot: String,
     /// Its bot's lock.
@@ -64,7 +64,7 @@ pub struct Candidate {
     pub is_starter: bool,
 }
 
-impl Candidate {
+impl PlannedInstance {
     /// An instance that was found by its program.
     pub fn of(instance: &Instance, bot: &FoundBot) -> Self {
         let origin = instance.origin.clone();
@@ -149,9 +149,9 @@ impl Candidate {
 
 /// One line of the plan.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct PlanStep {
     /// The instance.
-    pub candidate: Candidate,
+    pub candidate: PlannedInstance,
     /// What is to be done with it.
     pub action: Action,
     /// Why.
@@ -162,7 +162,7 @@ pub struct Step {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// The kept one first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PlanStep>,
     /// None is to stay.
     wants_none: bool,
 }
@@ -172,7 +172,7 @@ impl Plan {
     ///
     /// # Errors
     /// `--keep PID` names a process of no instance.
-    pub fn make(bots: Vec<Vec<Candidate>>, wishes: &Wishes) -> Result<Self, Error> {
+    pub fn make(bots: Vec<Vec<PlannedInstance>>, wishes: &Wishes) -> Result<Self, Error> {
         if let Keep::Pid(pid) = wishes.keep
             && !bots.iter().flatten().any(|one| one.has(pid))
         {
@@ -190,7 +190,7 @@ impl Plan {
     }
 
     /// What is to be stopped.
-    pub fn to_stop(&self) -> impl Iterator<Item = &Candidate> {
+    pub fn to_stop(&self) -> impl Iterator<Item = &PlannedInstance> {
         self.steps.iter().filter(|step| step.action == Action::Stop).map(|step| &step.candidate)
     }
 
@@ -218,13 +218,13 @@ impl Plan {
 
 /// The steps, and before each instance that is to stop whoever would start it again and has to stop first: nothing is
 /// stopped that is not in the plan.
-fn with_starters(steps: impl Iterator<Item = Step>) -> Vec<Step> {
-    let mut all: Vec<Step> = Vec::new();
+fn with_starters(steps: impl Iterator<Item = PlanStep>) -> Vec<PlanStep> {
+    let mut all: Vec<PlanStep> = Vec::new();
     for step in steps {
         let starter = step.candidate.its_starter().filter(|_| step.action == Action::Stop);
         if let Some(starter) = starter.filter(|starter| all.iter().all(|step| step.candidate.root != starter.root)) {
             let reason = format!("it would start PID {} again", step.candidate.root.pid);
-            all.push(Step { candidate: starter, action: Action::Stop, reason });
+            all.push(PlanStep { candidate: starter, action: Action::Stop, reason });
         }
         all.push(step);
     }
@@ -232,14 +232,14 @@ fn with_starters(steps: impl Iterator<Item = Step>) -> Vec<Step> {
 }
 
 /// What is to be done with the instances of one bot.
-fn steps_of(candidates: Vec<Candidate>, wishes: &Wishes) -> Vec<Step> {
+fn steps_of(candidates: Vec<PlannedInstance>, wishes: &Wishes) -> Vec<PlanStep> {
     let kept = choose(&candidates, wishes);
     let kept_ancestors = kept.as_ref().map(|(at, _)| candidates[*at].ancestors.clone()).unwrap_or_default();
-    let step = |(at, candidate): (usize, Candidate)| match &kept {
-        Some((kept, why)) if *kept == at => Step { candidate, action: Action::Keep, reason: (*why).to_owned() },
+    let step = |(at, candidate): (usize, PlannedInstance)| match &kept {
+        Some((kept, why)) if *kept == at => PlanStep { candidate, action: Action::Keep, reason: (*why).to_owned() },
         _ => {
             let (action, reason) = fate(&candidate, wishes, &kept_ancestors);
-            Step { candidate, action, reason }
+            PlanStep { candidate, action, reason }
         }
     };
     candidates.into_iter().enumerate().map(step).collect()
@@ -247,9 +247,9 @@ fn steps_of(candidates: Vec<Candidate>, wishes: &Wishes) -> Vec<Step> {
 
 /// The one that stays, and why. What is only probably the bot stays at most where the others of its kind are to go and
 /// nothing surer is there.
-fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static str)> {
+fn choose(candidates: &[PlannedInstance], wishes: &Wishes) -> Option<(usize, &'static str)> {
     let takes_probable = wishes.include_probable && candidates.iter().all(|one| one.doubt.is_some());
-    let standing = |one: &Candidate| Standing {
+    let standing = |one: &PlannedInstance| Standing {
         is_doubtful: one.doubt.is_some_and(|doubt| !takes_probable || !doubt.may_be_overruled()),
         is_named: matches!(wishes.keep, Keep::Pid(pid) if one.has(pid)),
         ..one.standing()
@@ -258,7 +258,7 @@ fn choose(candidates: &[Candidate], wishes: &Wishes) -> Option<(usize, &'static 
     keep::choose(&standings, wishes.keep)
 }
 
-fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a Candidate>, pid: i32) -> Error {
+fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a PlannedInstance>, pid: i32) -> Error {
     let there: Vec<String> = candidates.map(|one| one.root.pid.to_string()).collect();
     let hint = if there.is_empty() {
         "there is none: solobot status".to_owned()
@@ -269,7 +269,7 @@ fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a Candidate>, pid: i3
 }
 
 /// What happens to one that does not stay.
-fn fate(candidate: &Candidate, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
+fn fate(candidate: &PlannedInstance, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
     if let Some(doubt) = candidate.doubt.filter(|doubt| !wishes.include_probable || !doubt.may_be_overruled()) {
         let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "not this bot's to stop" };
         return (Action::Blocked, format!("only probably this bot: {}; {how}", doubt.reason()));
@@ -307,9 +307,9 @@ mod tests {
     use crate::process::matching::Stranger;
     use crate::process::origin::{Respawns, Scope, Script};
 
-    fn candidate(pid: i32) -> Candidate {
+    fn candidate(pid: i32) -> PlannedInstance {
         let root = Identity { pid, start_ticks: 1 };
-        Candidate {
+        PlannedInstance {
             bot: "main".into(),
             lock: "/l".into(),
             root,
@@ -329,9 +329,9 @@ mod tests {
         }
     }
 
-    fn managed(pid: i32, manager: Manager) -> Candidate {
+    fn managed(pid: i32, manager: Manager) -> PlannedInstance {
         let origin = Origin { manager, ..Origin::unknown() };
-        Candidate { origin, ..candidate(pid) }
+        PlannedInstance { origin, ..candidate(pid) }
     }
 
     fn unit(respawns: Respawns) -> Manager {
@@ -344,7 +344,7 @@ mod tests {
 
     const WISHES: Wishes = Wishes { keep: Keep::Holder, include_probable: false, include_managed: false };
 
-    fn plan(candidates: &[Candidate], wishes: Wishes) -> Vec<(i32, Action)> {
+    fn plan(candidates: &[PlannedInstance], wishes: Wishes) -> Vec<(i32, Action)> {
         let plan = Plan::make(vec![candidates.to_vec()], &wishes).unwrap();
         plan.steps.iter().map(|step| (step.candidate.root.pid, step.action)).collect()
     }
@@ -352,24 +352,24 @@ mod tests {
     #[test]
     fn the_holder_stays_else_the_managed_else_the_polling_else_the_oldest() {
         let (a, b, c) = (candidate(11), candidate(12), candidate(13));
-        let holder = Candidate { holds: true, ..b.clone() };
+        let holder = PlannedInstance { holds: true, ..b.clone() };
         let service = managed(13, unit(Respawns::Yes));
-        let kept = |candidates: &[Candidate]| plan(candidates, WISHES)[0];
+        let kept = |candidates: &[PlannedInstance]| plan(candidates, WISHES)[0];
         assert_eq!(kept(&[a.clone(), holder, service.clone()]), (12, Action::Keep));
         assert_eq!(kept(&[a.clone(), b.clone(), service]), (13, Action::Keep));
-        let polls = Candidate { polls: true, ..c.clone() };
+        let polls = PlannedInstance { polls: true, ..c.clone() };
         assert_eq!(kept(&[a.clone(), b.clone(), polls]), (13, Action::Keep));
         assert_eq!(kept(&[a, b, c]), (11, Action::Keep));
     }
 
     #[test]
     fn a_stopped_one_never_stays_and_keep_none_keeps_none() {
-        let stopped = Candidate { is_stopped: true, ..candidate(11) };
+        let stopped = PlannedInstance { is_stopped: true, ..candidate(11) };
         assert_eq!(plan(&[stopped.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Stop)]);
         let steps = Plan::make(vec![vec![stopped, candidate(12)]], &WISHES).unwrap().steps;
         assert_eq!(steps[0].reason, "it is the oldest that is not stopped");
         assert_eq!(
-            plan(&[Candidate { is_stopped: true, ..candidate(11) }], WISHES),
+            plan(&[PlannedInstance { is_stopped: true, ..candidate(11) }], WISHES),
             [(11, Action::Keep)],
             "no duplicate"
         );
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_one_we_run_inside_of_stays_whatever_is_asked() {
-        let ours = Candidate { is_around_us: true, ..candidate(12) };
+        let ours = PlannedInstance { is_around_us: true, ..candidate(12) };
         for keep in [Keep::None, Keep::Oldest, Keep::Pid(11)] {
             let steps = plan(&[candidate(11), ours.clone()], Wishes { keep, ..WISHES });
             assert_eq!(steps, [(12, Action::Keep), (11, Action::Stop)], "{keep:?}");
@@ -395,11 +395,11 @@ mod tests {
             (Manager::Hidden, Action::Blocked),
             (Manager::Terminal, Action::Stop),
         ] {
-            let holder = Candidate { holds: true, ..candidate(11) };
+            let holder = PlannedInstance { holds: true, ..candidate(11) };
             let steps = plan(&[holder, managed(12, manager.clone())], WISHES);
             assert_eq!(steps[1].1, action, "{manager:?}");
             let forced = Wishes { include_managed: true, ..WISHES };
-            let holder = Candidate { holds: true, ..candidate(11) };
+            let holder = PlannedInstance { holds: true, ..candidate(11) };
             assert_eq!(plan(&[holder, managed(12, manager.clone())], forced)[1].1, Action::Stop);
         }
     }
@@ -414,33 +414,34 @@ mod tests {
             (i32::MAX, vec![(i32::MAX, Action::Stop), (11, Action::Stop)]),
         ] {
             let starter = Some(Identity { pid: starter, start_ticks: 1 });
-            let bot = Candidate { starter, ..managed(11, parent()) };
+            let bot = PlannedInstance { starter, ..managed(11, parent()) };
             assert_eq!(plan(&[bot], forced), expected);
         }
     }
 
     #[test]
     fn a_probable_one_is_neither_kept_nor_stopped_unless_asked() {
-        let doubtful = Candidate { doubt: Some(Doubt::OtherFolder), ..candidate(11) };
+        let doubtful = PlannedInstance { doubt: Some(Doubt::OtherFolder), ..candidate(11) };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Blocked)]);
         let all = Wishes { include_probable: true, ..WISHES };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
         let alone = Plan::make(vec![vec![doubtful.clone()]], &WISHES).unwrap();
         assert_eq!(alone.exit(), Exit::Ok, "nobody says that it is surplus");
-        let exit = |bots: Vec<Vec<Candidate>>, wishes: Wishes| Plan::make(bots, &wishes).unwrap().exit();
+        let exit = |bots: Vec<Vec<PlannedInstance>>, wishes: Wishes| Plan::make(bots, &wishes).unwrap().exit();
         let pair = [doubtful.clone(), candidate(12)];
         assert_eq!(exit(vec![pair.to_vec()], WISHES), Exit::Ok, "it is another bot perhaps");
         assert_eq!(exit(vec![vec![doubtful.clone(), doubtful.clone()]], WISHES), Exit::No, "one of two is surplus");
         let none = Wishes { keep: Keep::None, ..WISHES };
         assert_eq!(exit(vec![vec![doubtful.clone()]], none), Exit::No, "it was to go, and stays");
         assert_eq!(plan(std::slice::from_ref(&doubtful), all), [(11, Action::Keep)], "the only one is no duplicate");
-        let second = Candidate { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
+        let second = PlannedInstance { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
         assert_eq!(plan(&[doubtful, second], all), [(11, Action::Keep), (12, Action::Stop)]);
     }
 
     #[test]
     fn a_strangers_process_is_neither_kept_nor_stopped_whatever_is_asked() {
-        let stranger = Candidate { doubt: Some(Doubt::AnotherUser(Stranger::Likely)), holds: true, ..candidate(11) };
+        let stranger =
+            PlannedInstance { doubt: Some(Doubt::AnotherUser(Stranger::Likely)), holds: true, ..candidate(11) };
         let all = Wishes { include_probable: true, include_managed: true, ..WISHES };
         let own = candidate(12);
         assert_eq!(plan(&[stranger.clone(), own], all), [(12, Action::Keep), (11, Action::Blocked)]);

@@ -11,11 +11,11 @@ use crate::base::time::to_the_second;
 use crate::cli;
 use crate::journal::Journal;
 use crate::outcome::events::{Events, Notice};
-use crate::outcome::status::{BotView, Polling, StatusOutcome};
+use crate::outcome::status::{BotView, PollingView, StatusOutcome};
 
 use crate::platform::identity::Identity;
 use crate::platform::user;
-use crate::settings::{Origin, Settings};
+use crate::settings::{SetBy, Settings};
 use crate::survey::connections::Servers;
 use crate::survey::{Surveyor, servers};
 
@@ -64,7 +64,7 @@ impl<'a> Look<'a> {
     /// As [`Look::once`].
     pub fn again(
         &mut self,
-        before: &HashMap<Identity, Polling>,
+        before: &HashMap<Identity, PollingView>,
         pause: &mut dyn FnMut(Duration) -> bool,
         events: &mut dyn Events,
     ) -> Result<StatusOutcome, Error> {
@@ -78,7 +78,7 @@ impl<'a> Look<'a> {
         let mut survey = self.surveyor.look(&bots)?;
         // A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an
         // earlier look has seen may go.
-        if self.is_first && bots.iter().any(|bot| matches!(bot.provenance.of("program"), Origin::Flag(_))) {
+        if self.is_first && bots.iter().any(|bot| matches!(bot.provenance.of("program"), SetBy::Flag(_))) {
             survey.refuse_nothing()?;
         }
         if self.is_first {

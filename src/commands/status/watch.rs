@@ -32,7 +32,7 @@ use crate::lock::owner;
 use crate::lock::state::inspect_with;
 use crate::outcome::events::Events;
 use crate::outcome::lock::LockView;
-use crate::outcome::status::{Polling, StatusOutcome, Watched};
+use crate::outcome::status::{PollingView, StatusOutcome, Watched};
 
 use crate::platform::descriptor::Descriptor;
 use crate::platform::filesystem::{FileId, FileStatus};
@@ -125,7 +125,7 @@ impl StatusOutcome {
         }
     }
 
-    fn polling(&self) -> HashMap<Identity, Polling> {
+    fn polling(&self) -> HashMap<Identity, PollingView> {
         let instances = self.bots.iter().flat_map(|bot| &bot.instances);
         instances.filter_map(|one| Some((*one.members.first()?, one.polling))).collect()
     }

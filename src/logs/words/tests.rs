@@ -5,7 +5,7 @@ use crate::logs::lines::dissect;
 use crate::logs::time::Clock;
 use jiff::tz::TimeZone;
 
-fn of(line: &str) -> Option<(Kind, Client)> {
+fn of(line: &str) -> Option<(Kind, Library)> {
     let mut clock = Clock::new(TimeZone::UTC, "2026-02-01T00:00:00Z".parse().unwrap());
     let seen = dissect(line.as_bytes(), &mut clock);
     classify(seen.text, seen.level, seen.shape, Some(seen.text)).map(|found| (found.kind, found.client))
@@ -23,8 +23,8 @@ const HOOK: &str =
 
 #[test]
 fn conflicts_by_client() {
-    use Client::{Aiogram2, Aiogram3, Grammy, NodeTelegramBotApi, Ptb, Telebot, Telegraf, Teloxide, Unknown};
     use Kind::{OtherPoller, Webhook};
+    use Library::{Aiogram2, Aiogram3, Grammy, NodeTelegramBotApi, Ptb, Telebot, Telegraf, Teloxide, Unknown};
     let cases = [
         (
             "2026-01-10 15:27:14,901 - aiogram.dispatcher - ERROR - Failed to fetch updates - TelegramConflictError: Telegram server says - {}",

@@ -6,7 +6,7 @@ use crate::platform::identity::Stat;
 
 /// Why a process must not be signalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum StopRefusal {
     /// PID 1, or no PID at all.
     Init,
     /// solobot itself.
@@ -19,7 +19,7 @@ pub enum Refusal {
     Kept,
 }
 
-impl Refusal {
+impl StopRefusal {
     /// The reason in words.
     pub fn reason(self) -> &'static str {
         match self {
@@ -56,23 +56,23 @@ impl OffLimits {
     }
 
     /// Why that PID must not be signalled; `None` if it may.
-    pub fn refusal(&self, pid: i32) -> Option<Refusal> {
+    pub fn refusal(&self, pid: i32) -> Option<StopRefusal> {
         if pid <= 1 {
-            Some(Refusal::Init)
+            Some(StopRefusal::Init)
         } else if pid == self.own {
-            Some(Refusal::Own)
+            Some(StopRefusal::Own)
         } else if self.ancestors.contains(&pid) {
-            Some(Refusal::Ancestor)
+            Some(StopRefusal::Ancestor)
         } else if self.kept.contains(&pid) {
-            Some(Refusal::Kept)
+            Some(StopRefusal::Kept)
         } else {
             None
         }
     }
 
     /// As [`OffLimits::refusal`], for a process whose `stat` has been read.
-    pub fn refusal_of(&self, pid: i32, stat: &Stat) -> Option<Refusal> {
-        self.refusal(pid).or_else(|| stat.is_kernel_thread.then_some(Refusal::KernelThread))
+    pub fn refusal_of(&self, pid: i32, stat: &Stat) -> Option<StopRefusal> {
+        self.refusal(pid).or_else(|| stat.is_kernel_thread.then_some(StopRefusal::KernelThread))
     }
 }
 
@@ -103,11 +103,11 @@ mod tests {
     fn our_own_line_is_refused() {
         let guard = OffLimits::new(&[]);
         let own = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(guard.refusal(own), Some(Refusal::Own));
+        assert_eq!(guard.refusal(own), Some(StopRefusal::Own));
         let parent = Stat::read(own).unwrap().parent;
         assert!(guard.refusal(parent).is_some());
         for pid in [i32::MIN, -1, 0, 1] {
-            assert_eq!(guard.refusal(pid), Some(Refusal::Init));
+            assert_eq!(guard.refusal(pid), Some(StopRefusal::Init));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::platform::pidfd::{Pidfd, lacks_room};
 use crate::platform::poll;
 use crate::platform::signals::Signal;
 
-use super::guard::{OffLimits, Refusal};
+use super::guard::{OffLimits, StopRefusal};
 use crate::platform::identity::{Identity, Stat};
 
 /// A process whose pidfd is open and whose identity was checked behind it: the pidfd is that process or nothing.
@@ -21,7 +21,7 @@ pub struct Victim {
 pub enum OpenedVictim {
     Ready(Victim),
     Gone,
-    Refused(Refusal),
+    Refused(StopRefusal),
     /// There are too few descriptors for now.
     NoRoom,
 }

@@ -66,7 +66,7 @@ fn flags_beat_the_environment_beats_the_file_beats_defaults() {
     assert_eq!((bot.wait, bot.grace), (Limit::For(Duration::from_secs(7)), Duration::from_secs(6)));
     assert_eq!(bot.api_url, "http://a");
     let lines = ["wait", "grace", "api_url", "program"].map(|setting| match bot.provenance.of(setting) {
-        Origin::File { line, .. } => *line,
+        SetBy::File { line, .. } => *line,
         other => panic!("{other:?}"),
     });
     assert_eq!(lines, [7, 3, 4, 6]);
@@ -75,9 +75,9 @@ fn flags_beat_the_environment_beats_the_file_beats_defaults() {
     let flags = Selection { lock: Some("x.lock".into()), program: Some("./n.py".into()), ..Selection::default() };
     let bot = only_with(&place, &flags);
     assert_eq!(bot.api_url, "http://b:8081");
-    assert_eq!(bot.provenance.of("api_url"), &Origin::Variable("SOLOBOT_API_URL"));
+    assert_eq!(bot.provenance.of("api_url"), &SetBy::Variable("SOLOBOT_API_URL"));
     assert_eq!(bot.lock, place.path("app/x.lock"));
-    assert_eq!(bot.provenance.of("lock"), &Origin::Flag("--lock"));
+    assert_eq!(bot.provenance.of("lock"), &SetBy::Flag("--lock"));
     assert_eq!(bot.program, Some(Program::script(&place.path("app/n.py"))));
     assert_eq!(bot.name, "main");
 }
@@ -119,7 +119,7 @@ fn a_flag_for_the_base_url_beats_the_environment() {
     let place = Place::with_file("[bots.main]\nscript = \"m.py\"\n").vars(&[("SOLOBOT_API_URL", "http://b:8081")]);
     let mut bot = only(&place);
     bot.set_api_url("http://c:8081/").unwrap();
-    assert_eq!((bot.api_url.as_str(), bot.provenance.of("api_url")), ("http://c:8081", &Origin::Flag("--api-url")));
+    assert_eq!((bot.api_url.as_str(), bot.provenance.of("api_url")), ("http://c:8081", &SetBy::Flag("--api-url")));
     assert_eq!(bot.set_api_url("c").unwrap_err().exit(), Exit::Config);
 }
 

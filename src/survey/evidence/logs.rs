@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::facts::{BotFacts, FRESH, Handover, LogFacts, SETTLES};
 use crate::journal::{Event, What};
-use crate::logs::Source;
+use crate::logs::LogSource;
 use crate::logs::input::Input;
 use crate::logs::rhythm::Shape;
 use crate::survey::logs;
@@ -70,7 +70,7 @@ pub fn look(
     logs
 }
 
-fn why(source: Source) -> Option<String> {
+fn why(source: LogSource) -> Option<String> {
     Some(format!("{}: {}", source.name, source.error?))
 }
 

@@ -16,19 +16,19 @@ fn file(dir: &TempDir, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-fn variable(name: &str) -> Source {
-    Source::Variable(name.to_owned())
+fn variable(name: &str) -> TokenSource {
+    TokenSource::Variable(name.to_owned())
 }
 
-fn env_file(path: &Path, names: &[&str]) -> Source {
-    Source::EnvFile { path: path.to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() }
+fn env_file(path: &Path, names: &[&str]) -> TokenSource {
+    TokenSource::EnvFile { path: path.to_owned(), names: names.iter().map(|name| (*name).to_owned()).collect() }
 }
 
-fn sources(sources: impl IntoIterator<Item = Source>, required: bool, vars: &[(&str, &str)]) -> TokenSources {
+fn sources(sources: impl IntoIterator<Item = TokenSource>, required: bool, vars: &[(&str, &str)]) -> TokenSources {
     TokenSources::new(sources.into_iter().collect(), required, vars.iter().copied().collect())
 }
 
-fn assert_silent(error: &Error) {
+fn assert_silent(error: &SourceError) {
     let said = format!("{error} {error:?} {}", error.hints().join(" "));
     assert!(!said.contains("AAAA"), "{said}");
 }
@@ -40,10 +40,13 @@ fn the_first_hit_wins() {
     let dotenv = file(&dir, ".env", format!("B={}\nA={}\nEMPTY=\n", token(222_222), token(333_333)));
     let none = dir.path().join("none");
     let cases = [
-        (vec![variable("X"), Source::File(plain.clone())], Some(("444444", "variable `X`".into()))),
-        (vec![variable("UNSET"), Source::File(plain.clone())], Some(("111111", format!("file {}", quoted(&plain))))),
+        (vec![variable("X"), TokenSource::File(plain.clone())], Some(("444444", "variable `X`".into()))),
         (
-            vec![Source::File(none.clone()), env_file(&dotenv, &["A", "B"])],
+            vec![variable("UNSET"), TokenSource::File(plain.clone())],
+            Some(("111111", format!("file {}", quoted(&plain)))),
+        ),
+        (
+            vec![TokenSource::File(none.clone()), env_file(&dotenv, &["A", "B"])],
             Some(("333333", format!("`A` in {}", quoted(&dotenv)))),
         ),
         (vec![env_file(&dotenv, &["EMPTY", "B"])], Some(("222222", format!("`B` in {}", quoted(&dotenv))))),
@@ -62,8 +65,8 @@ fn the_first_hit_wins() {
 fn what_flags_name_must_be_there() {
     let dir = tempfile::tempdir().unwrap();
     let none = dir.path().join("none");
-    let missing = sources([Source::File(none.clone())], true, &[]);
-    assert!(matches!(missing.resolve(), Err(Error::Unreadable { .. })));
+    let missing = sources([TokenSource::File(none.clone())], true, &[]);
+    assert!(matches!(missing.resolve(), Err(SourceError::Unreadable { .. })));
     let unset = sources([variable("UNSET")], true, &[]);
     assert_eq!(unset.resolve().unwrap_err().to_string(), "no token found; looked for variable `UNSET`");
     let optional = sources([variable("UNSET")], false, &[]);
@@ -80,11 +83,11 @@ fn what_is_no_token_is_an_error_that_does_not_show_it() {
     let binary = file(&dir, "binary", [0xff_u8; 40]);
     let cases = [
         (variable("BAD"), "variable `BAD` holds no bot token", "a token is 6 to 12 digits"),
-        (Source::File(quoted_token), "holds no bot token", "without quotes"),
-        (Source::File(lines), "holds no bot token", "--env-file"),
-        (Source::File(large), "longer than 64 KiB", "--token-file"),
-        (Source::File(binary), "holds no bot token", "a token is"),
-        (Source::File(dir.path().to_owned()), "cannot read", ""),
+        (TokenSource::File(quoted_token), "holds no bot token", "without quotes"),
+        (TokenSource::File(lines), "holds no bot token", "--env-file"),
+        (TokenSource::File(large), "longer than 64 KiB", "--token-file"),
+        (TokenSource::File(binary), "holds no bot token", "a token is"),
+        (TokenSource::File(dir.path().to_owned()), "cannot read", ""),
     ];
     for (source, message, hint) in cases {
         let error = sources([source], false, &[("BAD", &token(1))]).resolve().unwrap_err();
@@ -99,7 +102,7 @@ fn what_is_no_token_is_an_error_that_does_not_show_it() {
 fn warns_of_white_space_and_of_readers() {
     let dir = tempfile::tempdir().unwrap();
     let warnings = |path: &Path| {
-        let sources = sources([Source::File(path.to_owned())], true, &[]);
+        let sources = sources([TokenSource::File(path.to_owned())], true, &[]);
         let found = sources.resolve().unwrap().unwrap();
         assert_eq!(found.token, Token::parse(&token(111_111)).unwrap());
         assert!(!format!("{found:?}").contains("AAAA"));
@@ -125,7 +128,7 @@ fn a_pipe_is_read_once() {
         let fifo = fifo.clone();
         move || fs::write(fifo, token(111_111))
     });
-    let sources = sources([Source::File(fifo)], true, &[]);
+    let sources = sources([TokenSource::File(fifo)], true, &[]);
     for _ in 0..2 {
         assert_eq!(sources.require().unwrap().token.bot_id(), "111111");
     }
@@ -134,7 +137,7 @@ fn a_pipe_is_read_once() {
 
 #[test]
 fn an_untrusted_file_is_an_error_once_it_is_reached() {
-    let planted = Source::Untrusted { reason: "`.env` belongs to eve".into(), remedy: "rm .env".into() };
+    let planted = TokenSource::Untrusted { reason: "`.env` belongs to eve".into(), remedy: "rm .env".into() };
     let reached = sources([planted.clone()], false, &[]).resolve().unwrap_err();
     assert_eq!((reached.exit(), reached.hints()), (Exit::Config, vec!["rm .env".to_owned()]));
     let token = token(111_111);
@@ -143,7 +146,7 @@ fn an_untrusted_file_is_an_error_once_it_is_reached() {
 
 #[test]
 fn two_lists_share_a_place() {
-    let list = |places: Vec<Source>| sources(places, false, &[]);
+    let list = |places: Vec<TokenSource>| sources(places, false, &[]);
     let path = Path::new("/a/.env");
     let a = list(vec![variable("A"), env_file(path, &["A", "B"])]);
     for (other, share) in [
@@ -151,7 +154,7 @@ fn two_lists_share_a_place() {
         (list(vec![env_file(path, &["B"])]), true),
         (list(vec![env_file(path, &["C"])]), false),
         (list(vec![env_file(Path::new("/b/.env"), &["A"])]), false),
-        (list(vec![Source::File(path.to_owned())]), false),
+        (list(vec![TokenSource::File(path.to_owned())]), false),
         (list(vec![]), false),
     ] {
         assert_eq!((a.share(&other), other.share(&a)), (share, share), "{other:?}");
