@@ -19,6 +19,7 @@
 
 pub(crate) mod author;
 pub(crate) mod carriers;
+#[cfg(feature = "cli")]
 pub(crate) mod covered;
 pub(crate) mod error;
 pub(crate) mod file;
@@ -26,6 +27,7 @@ pub(crate) mod guard;
 pub(crate) mod held;
 pub(crate) mod holders;
 pub(crate) mod keeper;
+#[cfg(feature = "cli")]
 pub(crate) mod layouts;
 pub(crate) mod location;
 pub(crate) mod orphan;
