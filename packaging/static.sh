@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Builds solobot static and non-PIE, as it is handed out.
+# Builds solobot static and non-PIE, as it is handed out, with the functions that a start runs laid side by side.
 #
 #   bash packaging/static.sh            prints the binary's path on stdout
-#   bash packaging/static.sh --debug    from the dev profile: quicker, for the tests
+#   bash packaging/static.sh --debug    from the dev profile, its functions as they come: quicker, for the tests
+#
+# Why side by side: from start to lock, most of the time goes into page faults. A start runs some 600 of 10,000 functions;
+# scattered as they come, they touch two thirds of the pages' neighbourhoods, and together they fill a tenth of the text.
+# The names are taken from a first build that callgrind watches, so the list is never stale: a compiler or a dependency
+# that changes changes it too. Without valgrind, or with a linker that cannot order functions, the first build stands.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,8 +19,62 @@ case ${1:---release} in
     --debug) profile=dev folder=debug ;;
     *) printf 'static.sh: unknown argument: %s (only --debug)\n' "$1" >&2; exit 1 ;;
 esac
+readonly BUILT=$TARGET/static/$HOST/$folder/solobot
+readonly WORK=$TARGET/static/order
 
-printf '==> cargo build --profile %s, static\n' "$profile" >&2
-RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
-    cargo build --quiet --locked --profile "$profile" --bin solobot --target "$HOST" --target-dir "$TARGET/static"
-printf '%s\n' "$TARGET/static/$HOST/$folder/solobot"
+say() { printf '==> %s\n' "$*" >&2; }
+
+# Flags behind `--` reach the program alone: the dependencies are not built anew for them.
+build() {
+    RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+        cargo rustc --quiet --locked --profile "$profile" --bin solobot --target "$HOST" --target-dir "$TARGET/static" -- "$@"
+}
+
+# What a start runs, in files of callgrind's.
+watch() {
+    local number=$1
+    shift
+    HOME=$WORK valgrind --quiet --tool=callgrind --demangle=no --callgrind-out-file="$WORK/$number.%p.callgrind" \
+        "$BUILT" "$@" >/dev/null 2>&1 || true
+}
+
+list_functions() {
+    rm -rf "$WORK"
+    mkdir -p "$WORK"
+    touch "$WORK/main.py"
+    watch 1 acquire -n --lock "$WORK/lock" -- sleep 0.1
+    watch 2 acquire -n --lock "$WORK/lock" -F -- true
+    sleep 60 &
+    local kept=$!
+    "$BUILT" acquire --lock "$WORK/lock" --pid "$kept"
+    watch 3 acquire --wait 1.5 --lock "$WORK/lock" -- true
+    kill "$kept"
+    watch 4 check --match "$WORK/main.py" --lock "$WORK/lock"
+    watch 5 status --match "$WORK/main.py" --lock "$WORK/lock"
+    # Each after those of the runs before it, so that what takes a lock is together.
+    {
+        # The C library chooses these by the processor; valgrind's is another one.
+        nm "$BUILT" | awk '{ print $NF }' |
+            grep -E '^__(memmove|memset|memcmp|memchr|memrchr|strlen|strnlen|strchr|strrchr|strcmp)_(avx|evex)' || true
+        cat "$WORK"/*.callgrind | grep -aoE '^c?fn=\([0-9]+\) .*' | sed -E "s/^c?fn=\([0-9]+\) //; s/'[0-9]+\$//"
+    } | awk '!seen[$0]++' >"$WORK/functions"
+}
+
+say "cargo build --profile $profile, static"
+if [[ $profile == dev ]]; then
+    build
+    printf '%s\n' "$BUILT"
+    exit 0
+fi
+build -C strip=none
+if command -v valgrind >/dev/null; then
+    list_functions
+    say "cargo build, static, $(wc -l <"$WORK/functions") functions side by side"
+    build -C strip=symbols -C link-arg="-Wl,--symbol-ordering-file=$WORK/functions" \
+        -C link-arg=-Wl,--no-warn-symbol-ordering ||
+        { say "this linker cannot order functions"; build -C strip=symbols; }
+else
+    say "without valgrind the functions stay where they are: a start takes a tenth longer"
+    build -C strip=symbols
+fi
+printf '%s\n' "$BUILT"
