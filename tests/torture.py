@@ -25,7 +25,7 @@ import time
 
 # How long a process may take that nothing holds up, on a machine that has other work.
 PATIENCE = 30.0
-# DESIGN's table without 70, which says that solobot has a bug: no kill and no error of the system is one.
+# The table of exit codes without 70, which says that solobot has a bug: no kill and no error of the system is one.
 CODES = {0, 1, 2, 3, 69, 73, 75, 77, 78, 126, 127}
 ITSELF = os.path.abspath(__file__)
 # PF_EXITING of the kernel's include/linux/sched.h: such a process runs none of its own code any more.

@@ -69,7 +69,6 @@ pub struct Described {
     pub names: &'static [&'static str],
     /// It is set for COMMAND; else it is read.
     pub is_set: bool,
-    /// What it means.
     pub meaning: &'static str,
 }
 

@@ -26,7 +26,6 @@ use crate::survey::Surveyor;
 use crate::survey::evidence::facts::{BotFacts, Facts, Seen, Telegram};
 use crate::survey::evidence::{AskedBot, Closer};
 
-/// `doctor --explain CODE`.
 pub fn explain(code: Code) -> DoctorOutcome {
     DoctorOutcome::Explained(code)
 }

@@ -65,7 +65,6 @@ impl Finding {
         self
     }
 
-    /// With the command that mends it.
     #[must_use]
     pub fn mended_by(mut self, command: impl Into<Option<String>>) -> Self {
         self.command = command.into();

@@ -93,7 +93,6 @@ pub enum Error {
     CaFile {
         /// The file.
         path: PathBuf,
-        /// Why.
         why: String,
     },
 }
@@ -154,11 +153,9 @@ impl fmt::Debug for Http {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
     /// How far the server's clock is ahead of ours, to about a second, if it sends a date.
     pub clock_ahead: Option<SignedDuration>,
-    /// `Location`.
     pub location: Option<String>,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,

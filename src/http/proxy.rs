@@ -54,7 +54,6 @@ pub struct Proxy {
     pub protocol: Protocol,
     /// Its host; an IPv6 address in brackets.
     pub host: String,
-    /// Its port.
     pub port: u16,
     /// User name and password.
     pub login: Option<(String, String)>,
@@ -79,7 +78,6 @@ impl fmt::Display for Proxy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("variable `{variable}` names no proxy: {why}")]
 pub struct MalformedProxy {
-    /// The variable.
     pub variable: &'static str,
     /// What is wrong; never the value.
     pub why: &'static str,
@@ -92,7 +90,6 @@ pub struct ProxyTarget<'a> {
     pub is_https: bool,
     /// The host, without brackets.
     pub host: &'a str,
-    /// The port.
     pub port: u16,
 }
 

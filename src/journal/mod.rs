@@ -31,7 +31,6 @@ const LONGEST_LINE: u64 = 64 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// The lock was taken.
     LockTaken,
     /// It was taken after a wait.
     LockWaited,
@@ -45,7 +44,6 @@ pub enum What {
     LockLost,
     /// An instance too many was found.
     DuplicateFound,
-    /// It was stopped.
     DuplicateStopped,
     /// It did not end.
     DuplicateSurvived,
@@ -53,7 +51,6 @@ pub enum What {
     DuplicateRespawned,
     /// A stale lock was cleaned.
     StaleCleaned,
-    /// The webhook was deleted.
     WebhookDeleted,
 }
 
@@ -74,7 +71,6 @@ impl What {
         Self::WebhookDeleted,
     ];
 
-    /// In one word.
     pub fn word(self) -> &'static str {
         match self {
             Self::LockTaken => "lock-taken",
@@ -101,10 +97,8 @@ pub struct Event {
     pub time: Timestamp,
     /// What.
     pub event: What,
-    /// Which bot.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bot: String,
-    /// Which lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
     /// Which process it happened to.
@@ -125,7 +119,6 @@ impl Event {
         Self { schema: SCHEMA, time: Timestamp::now(), event, bot, lock: None, pid: None, seconds: None, detail: None }
     }
 
-    /// Of this lock.
     #[must_use]
     pub fn lock(self, lock: &Path) -> Self {
         // JSON is UTF-8.

@@ -89,7 +89,6 @@ pub fn flocks_of(pid: i32) -> Vec<LockedFile> {
 #[derive(Debug, Default)]
 pub struct LocksByName {
     asked: HashSet<i32>,
-    /// Their files.
     pub files: Vec<LockedFile>,
 }
 

@@ -17,6 +17,8 @@
 //! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
 //! no lock, or one that never looks whether its inode is still the one the path names.
 
+#![warn(missing_docs)]
+
 pub(crate) mod author;
 pub(crate) mod carriers;
 #[cfg(feature = "cli")]

@@ -16,7 +16,6 @@ const WINDOW: u64 = 8 * 1024 * 1024;
 pub enum Packing {
     /// Nothing.
     Plain,
-    /// gzip.
     Gzip,
     /// Zstandard.
     Zstd,

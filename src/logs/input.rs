@@ -16,7 +16,6 @@ const DEPTH: usize = 16;
 /// A place that lines come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A file.
     File(PathBuf),
     /// Standard input.
     Stdin,

@@ -30,7 +30,6 @@ pub const STAMP_END: u8 = 0x1f;
 pub enum Severity {
     /// DEBUG, INFO and everything else below a warning.
     Info,
-    /// WARNING.
     Warning,
     /// ERROR, CRITICAL, FATAL.
     Error,

@@ -42,14 +42,12 @@ pub struct Query {
     pub limits: Limits,
     /// Only this many lines at the end of each input.
     pub last_lines: Option<u64>,
-    /// Now.
     pub now: Timestamp,
 }
 
 /// What became of one input.
 #[derive(Debug)]
 pub struct LogSource {
-    /// Its name.
     pub name: String,
     /// How many bytes were read of it (unpacked, if it was packed).
     pub bytes: u64,

@@ -24,10 +24,8 @@ pub struct LogEvent {
     pub line: u64,
 }
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
-    /// An error of this kind.
     Error(Kind, Library),
     /// A bot has started to poll.
     Start,

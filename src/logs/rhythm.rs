@@ -54,7 +54,6 @@ pub enum Shape {
     Undated,
 }
 
-/// A pattern.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pattern {
     /// Which.

@@ -28,7 +28,6 @@ pub enum Says {
 pub struct LineMark {
     /// Its own time.
     pub time: Time,
-    /// What it says.
     pub says: Says,
     /// What it looks like.
     pub shape: LineForm,
@@ -390,7 +389,7 @@ fn is_plainly_inner(line: &[u8]) -> bool {
 }
 
 /// How many lines; the last one may lack its newline.
-pub fn count_lines(text: &[u8]) -> u64 {
+fn count_lines(text: &[u8]) -> u64 {
     let newlines = memchr::memchr_iter(b'\n', text).count() as u64;
     newlines + u64::from(text.last().is_some_and(|last| *last != b'\n'))
 }

@@ -59,10 +59,8 @@ impl Kind {
 /// The library that wrote a line, where it can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Library {
-    /// aiogram 2.
     #[serde(rename = "aiogram 2")]
     Aiogram2,
-    /// aiogram 3.
     #[serde(rename = "aiogram 3")]
     Aiogram3,
     /// python-telegram-bot, 13 to 22.
@@ -71,7 +69,6 @@ pub enum Library {
     /// pyTelegramBotAPI, 3 and 4.
     #[serde(rename = "pyTelegramBotAPI")]
     Telebot,
-    /// telegraf.
     #[serde(rename = "telegraf")]
     Telegraf,
     /// grammY.
@@ -80,7 +77,6 @@ pub enum Library {
     /// node-telegram-bot-api, 0.x and 2.
     #[serde(rename = "node-telegram-bot-api")]
     NodeTelegramBotApi,
-    /// teloxide.
     #[serde(rename = "teloxide")]
     Teloxide,
     /// The server's own text, in words of nobody known.
@@ -163,7 +159,6 @@ pub const ANCHORS: [(&str, Anchor); 15] = [
 /// What a line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WordMatch {
-    /// Of which kind.
     pub kind: Kind,
     /// Which library, if it can be told.
     pub client: Library,

@@ -26,10 +26,8 @@ pub struct CheckOutcome {
     pub unknown: Option<Exit>,
 }
 
-/// The answer for one bot.
 #[derive(Debug, Serialize)]
 pub struct BotAnswer {
-    /// Its name.
     pub name: String,
     /// The same for people: with what tells it from another of that name.
     #[serde(skip)]
@@ -42,7 +40,6 @@ pub struct BotAnswer {
     pub instances: Vec<i32>,
     /// The PIDs of what may be one.
     pub probable: Vec<i32>,
-    /// Its lock.
     pub lock: LockBrief,
     /// The code where it is neither yes nor no.
     #[serde(skip)]

@@ -20,7 +20,6 @@ pub struct ConflictsOutcome {
     pub sources: Vec<LogSource>,
     /// Buckets are days or hours.
     pub by: Period,
-    /// Of this zone.
     pub zone: TimeZone,
     /// What `--max` allows.
     pub max: Option<u64>,
@@ -39,7 +38,7 @@ impl ConflictsOutcome {
     }
 
     /// Whether everything could be read to its end.
-    pub fn is_complete(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.sources.iter().all(|source| source.error.is_none())
     }
 

@@ -30,7 +30,6 @@ pub struct Diagnosis {
     pub time: Timestamp,
     /// The worst first.
     pub findings: Vec<Finding>,
-    /// What was looked at.
     pub bots: Vec<Looked>,
     /// How many processes there were.
     pub processes: usize,
@@ -46,7 +45,6 @@ pub struct Diagnosis {
 /// One bot that was looked at.
 #[derive(Debug, Serialize)]
 pub struct Looked {
-    /// Its name.
     pub name: String,
     /// The PIDs of its instances.
     pub instances: Vec<i32>,

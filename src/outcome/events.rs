@@ -26,7 +26,6 @@ pub enum Notice {
     },
     /// The lock is refused, and solobot waits.
     Refused {
-        /// Who holds it.
         holding: Box<Holding>,
         /// How long it waits.
         wait: Limit,
@@ -58,14 +57,12 @@ pub enum Notice {
     Passing(Passing),
     /// Something happened to the held lock.
     Incident {
-        /// The lock.
         lock: PathBuf,
         /// What.
         incident: Incident,
     },
     /// Starts are watched, because a young instance may be one of many.
     Watching {
-        /// The bot.
         bot: String,
         /// How long that takes at most.
         span: Duration,
@@ -97,7 +94,6 @@ pub enum Notice {
     },
     /// Nobody names a bot's logs: those of its instances are read.
     LogsFound {
-        /// The bot.
         bot: String,
         /// Its instances.
         pids: Vec<i32>,

@@ -27,7 +27,6 @@ pub const ENDED: &str = "a process that has ended since";
 /// Who holds a lock and what would resolve it: what a refusal says.
 #[derive(Debug, Clone, Serialize)]
 pub struct Holding {
-    /// The lock.
     pub lock: LockView,
     /// For whom it was taken, where that is another program than the one that asks.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,6 @@ pub struct InitOutcome {
     pub written: bool,
     /// The bots that it names.
     pub bots: Vec<BotDraft>,
-    /// Its text.
     pub text: String,
     /// The programs of bots that run in other projects' folders, and are theirs to draft.
     #[serde(skip)]
@@ -29,14 +28,12 @@ pub struct InitOutcome {
 /// One `[bots.NAME]` as it will be written. Paths are absolute, or relative to `dir`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BotDraft {
-    /// Its name.
     pub name: String,
     /// The bot's folder.
     pub dir: String,
     /// `script`, `module` or `exe`.
     #[serde(skip)]
     pub key: &'static str,
-    /// The program.
     pub program: String,
     /// The arguments that tell it from another bot of the same program.
     pub args: Option<Vec<String>>,
@@ -48,7 +45,6 @@ pub struct BotDraft {
     pub token_env: Option<String>,
     /// The file that sets it.
     pub env_file: Option<String>,
-    /// Its logs.
     pub logs: Vec<String>,
     /// What starts it; `None` where a token stands in it, or where it is not known.
     pub command: Option<Vec<String>>,

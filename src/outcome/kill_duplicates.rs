@@ -10,7 +10,6 @@ use crate::survey::FoundBot;
 /// What was planned and done.
 #[derive(Debug, Clone, Serialize)]
 pub struct StopOutcome {
-    /// The plan.
     pub plan: Vec<PlanView>,
     /// The bots that were looked at.
     pub bots: Vec<BotBrief>,
@@ -35,14 +34,11 @@ pub struct StopOutcome {
 /// A bot that was looked at.
 #[derive(Debug, Clone, Serialize)]
 pub struct BotBrief {
-    /// Its name.
     pub name: String,
-    /// Its lock.
     pub lock: LockBrief,
 }
 
 impl BotBrief {
-    /// As it was found.
     pub fn of(bot: &FoundBot) -> Self {
         Self { name: bot.bot.name.clone(), lock: LockBrief::of(&bot.locks.own) }
     }

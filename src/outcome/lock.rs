@@ -77,12 +77,10 @@ pub struct LockBrief {
     /// Its absolute path.
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
-    /// Its state.
     pub state: &'static str,
 }
 
 impl LockBrief {
-    /// By its facts.
     pub fn of(facts: &LockFacts) -> Self {
         Self { path: facts.path.clone(), state: word(&facts.state) }
     }
@@ -109,7 +107,6 @@ fn taken_at(details: &OwnerDetails) -> Option<Timestamp> {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot tell the state of lock `{}`: {why}", .path.display())]
 pub struct Unreadable {
-    /// Its path.
     pub path: PathBuf,
     /// Why not.
     pub why: String,
@@ -143,7 +140,6 @@ impl Expected for Unreadable {
 #[derive(Debug, thiserror::Error)]
 #[error("the holder of lock `{}` cannot be seen from here", .lock.display())]
 pub struct HiddenHolder {
-    /// The lock.
     pub lock: PathBuf,
 }
 

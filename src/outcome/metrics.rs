@@ -26,10 +26,8 @@ pub struct MetricsOutcome {
     pub output: Option<PathBuf>,
 }
 
-/// One bot.
 #[derive(Debug, Serialize)]
 pub struct BotMetrics {
-    /// Its name.
     pub name: String,
     /// The same with what tells it from another of that name: a sample must not come twice.
     #[serde(skip)]
@@ -60,7 +58,6 @@ pub struct BotMetrics {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`: {source}", .path.display())]
 pub struct MetricsNotWritten {
-    /// Its path.
     pub path: PathBuf,
     /// Why.
     pub source: io::Error,

@@ -14,7 +14,6 @@ use crate::platform::user;
 /// A process as it is shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProcessView {
-    /// Its PID.
     pub pid: i32,
     /// When it started.
     pub start: Option<Timestamp>,
@@ -67,6 +66,6 @@ pub fn command_line(pid: i32) -> String {
 }
 
 /// Words as a shell would take them, tokens masked.
-pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     mask(&shell_words::join(words)).into_owned()
 }

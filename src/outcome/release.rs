@@ -12,7 +12,6 @@ use crate::base::exit::Exit;
 /// What became of the lock.
 #[derive(Debug)]
 pub struct ReleaseOutcome {
-    /// Its path.
     pub lock: PathBuf,
     /// Why it was, or was not, released.
     pub reason: Reason,
@@ -37,7 +36,7 @@ pub enum Reason {
 
 impl ReleaseOutcome {
     /// Whether the lock is free of what was asked to let it go.
-    pub fn is_released(&self) -> bool {
+    fn is_released(&self) -> bool {
         matches!(self.reason, Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_))
     }
 

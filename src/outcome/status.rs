@@ -13,6 +13,7 @@ use crate::base::secret::TokenId;
 use crate::journal::Event;
 use crate::lock::covered::Covered;
 use crate::platform::identity::{Identity, RunState};
+use crate::platform::portable::Usage;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::Explained;
@@ -58,7 +59,6 @@ pub struct StatusOutcome {
 /// How watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watched {
-    /// By this signal.
     Signal(i32),
     /// Nobody reads any more.
     Unread,
@@ -74,15 +74,12 @@ impl StatusOutcome {
     }
 }
 
-/// One bot.
 #[derive(Debug, Clone, Serialize)]
 pub struct BotView {
-    /// Its name.
     pub name: String,
     /// The same for people: with what tells it from another of that name.
     #[serde(skip)]
     pub label: String,
-    /// Its lock.
     pub lock: LockView,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
@@ -91,7 +88,6 @@ pub struct BotView {
     pub token: Option<TokenId>,
 }
 
-/// One instance.
 #[derive(Debug, Clone, Serialize)]
 pub struct InstanceView {
     /// Its topmost process.
@@ -118,6 +114,10 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
+    /// The memory that they use, in bytes.
+    pub memory: Option<u64>,
+    /// The processor time that they use, in percent of one processor, over their lives.
+    pub cpu: Option<f64>,
     /// The same with their start times.
     #[serde(skip)]
     pub members: Vec<Identity>,
@@ -175,6 +175,7 @@ impl InstanceView {
     }
 
     fn of(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
+        let usage = Usage::of(&instance.pids());
         Self {
             pid: instance.root.pid,
             start: instance.started,
@@ -188,6 +189,9 @@ impl InstanceView {
             is_stopped: instance.state == RunState::Stopped,
             command: instance.command.clone(),
             pids: instance.pids(),
+            memory: usage.map(|usage| usage.memory),
+            // A tenth is more than anybody reads.
+            cpu: usage.map(|usage| (usage.cpu * 10.0).round() / 10.0),
             members: instance.members.clone(),
             ancestors: instance.ancestors.clone(),
         }

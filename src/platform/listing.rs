@@ -6,7 +6,6 @@ use std::hash::BuildHasher;
 /// A process that a filter kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its PID.
     pub pid: i32,
     /// Its arguments, each ended by NUL.
     pub cmdline: Vec<u8>,

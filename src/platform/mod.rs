@@ -122,7 +122,6 @@ pub mod user {
     pub use crate::platform::host::user::{by_name, effective_uid, host_name, name, real_uid};
 }
 
-/// The terminal.
 #[cfg(feature = "cli")]
 pub mod terminal {
     pub use crate::platform::host::terminal::{Size, Stream, size, width};

@@ -14,7 +14,6 @@ use super::listing::{Filter, Listed, Listing, below};
 /// A process as sysinfo shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portrait {
-    /// Its PID.
     pub pid: i32,
     /// Who started it, or has adopted it since; `None` where that is nobody.
     pub parent: Option<i32>,
@@ -30,6 +29,33 @@ impl Portrait {
     /// The arguments in one, each ended by NUL.
     fn cmdline(&self) -> Vec<u8> {
         self.argv.iter().flat_map(|arg| arg.as_encoded_bytes().iter().copied().chain([0])).collect()
+    }
+}
+
+/// What processes use together. It is for people to look at, and decides nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usage {
+    /// Resident, in bytes; what they share counts for each.
+    pub memory: u64,
+    /// In percent of one processor, over the life of each, as `ps` shows it.
+    pub cpu: f64,
+}
+
+impl Usage {
+    /// Of those among them that live; `None` if none does, or sysinfo does not support this system.
+    pub fn of(pids: &[i32]) -> Option<Self> {
+        let pids: Vec<sysinfo::Pid> =
+            pids.iter().filter_map(|&pid| u32::try_from(pid).ok()).map(sysinfo::Pid::from_u32).collect();
+        let mut system = System::new().ok()?;
+        let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
+        let all = || pids.iter().filter_map(|pid| system.process(*pid));
+        let cpu = |one: &sysinfo::Process| {
+            let life = Duration::from_secs(one.run_time().max(1));
+            Duration::from_millis(one.accumulated_cpu_time()).as_secs_f64() / life.as_secs_f64() * 100.0
+        };
+        all().next()?;
+        Some(Self { memory: all().map(sysinfo::Process::memory).sum(), cpu: all().map(cpu).sum() })
     }
 }
 
@@ -111,6 +137,15 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn a_process_uses_memory_and_nobody_none() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let usage = Usage::of(&[own]).unwrap();
+        assert!(usage.memory > 100_000 && usage.cpu >= 0.0, "{usage:?}");
+        assert_eq!(Usage::of(&[]), None);
+        assert_eq!(Usage::of(&[-1]), None);
+    }
     use crate::platform::identity::Identity;
     use crate::platform::table;
 

@@ -14,7 +14,6 @@ pub enum Keep {
     Oldest,
     /// The one that started last.
     Newest,
-    /// None.
     None,
     /// The one that has this process.
     Pid(i32),

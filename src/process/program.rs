@@ -67,7 +67,6 @@ impl Args {
         Self { words, is_beginning: true }
     }
 
-    /// The words.
     pub fn words(&self) -> &[OsString] {
         &self.words
     }

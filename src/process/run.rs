@@ -63,7 +63,6 @@ impl Child {
         Ok(Self { identity: Identity { pid, start_ticks }, pidfd })
     }
 
-    /// Its identity.
     pub fn identity(&self) -> Identity {
         self.identity
     }

@@ -27,7 +27,6 @@ const AFTER_KILL: Duration = Duration::from_secs(2);
 /// Descriptors that are left to everything else.
 const SPARE: usize = 64;
 
-/// What to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopTarget {
     /// The process that gets the signal.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
+use super::message::size;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
@@ -68,14 +69,6 @@ fn sources(outcome: &ConflictsOutcome) -> String {
         }
     }
     text
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-        None => format!("{bytes} bytes"),
-    }
 }
 
 fn days(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
@@ -241,8 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
-        assert_eq!([size(5), size(1536), size(3 << 30)], ["5 bytes", "1.5 KiB", "3.0 GiB"]);
+    fn how_far_reading_is() {
         assert_eq!(reading(1 << 20, Some(4 << 20)), "reading, 25% of 4.0 MiB");
     }
 }

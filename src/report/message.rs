@@ -13,7 +13,6 @@ pub fn detail(label: &str, text: &str) -> String {
     format!("  {:<9} {text}\n", paint(FAINT, format!("{label:<9}")).trim_end_matches(' '))
 }
 
-/// An error with its hints.
 pub fn error(message: &str, hints: &[String]) -> String {
     let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
     text.push_str(&hint_lines(hints));
@@ -56,4 +55,23 @@ pub fn updates(count: u64) -> String {
 pub fn waiting_updates(count: u64) -> String {
     let wait = if count < 2 { "waits" } else { "wait" };
     format!("{} {wait} for the bot's next poll", updates(count))
+}
+
+/// So many bytes.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!([size(5), size(1536), size(3 << 30)], ["5 bytes", "1.5 KiB", "3.0 GiB"]);
+    }
 }

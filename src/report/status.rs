@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::message::size;
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table, wrap};
 use crate::base::duration::show;
@@ -27,7 +28,7 @@ pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool) -> S
     }
     for bot in &outcome.bots {
         text.push('\n');
-        text.push_str(&one(bot, outcome, width));
+        text.push_str(&one(bot, outcome, width, verbose));
     }
     if verbose {
         text.push('\n');
@@ -58,7 +59,7 @@ fn is_blind(outcome: &StatusOutcome) -> bool {
     outcome.uninspected > 0 || outcome.hidden
 }
 
-fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
+fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>, verbose: bool) -> String {
     let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.label)), count(bot, is_blind(outcome)));
     if let Some(token) = &bot.token {
         let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
@@ -66,12 +67,20 @@ fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
     text.push('\n');
     text.push_str(&lock(&bot.lock));
     text.push_str(&instances(&bot.instances, width));
+    for one in bot.instances.iter().filter(|_| verbose) {
+        text.push_str(&usage(one));
+    }
     for why in bot.instances.iter().flat_map(remarks) {
         for line in wrap::lines(&why, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12))) {
             let _ = writeln!(text, "  {}", paint(WARNING, line));
         }
     }
     text
+}
+
+fn usage(one: &InstanceView) -> String {
+    let (Some(memory), Some(cpu)) = (one.memory, one.cpu) else { return String::new() };
+    format!("  PID {} uses {} of memory and {cpu}% of a processor\n", one.pid, size(memory))
 }
 
 fn remarks(one: &InstanceView) -> impl Iterator<Item = String> {

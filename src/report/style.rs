@@ -38,7 +38,6 @@ pub fn has_colour(choice: Color, stream: &impl IsTerminal) -> bool {
     }
 }
 
-/// Text in a style.
 pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }

@@ -108,6 +108,11 @@ fn essence(mut value: Value) -> Value {
         // How many could not be inspected changes with every process of another user; whether there are any does not.
         let is_blind = fields.get("uninspected").and_then(Value::as_u64).is_some_and(|count| count > 0);
         fields.insert("uninspected".into(), is_blind.into());
+        let bots = fields.get_mut("bots").and_then(Value::as_array_mut).into_iter().flatten();
+        let instances = bots.filter_map(|bot| bot.get_mut("instances")?.as_array_mut()).flatten();
+        for instance in instances.filter_map(Value::as_object_mut) {
+            instance.retain(|name, _| name != "memory" && name != "cpu");
+        }
     }
     value
 }

@@ -163,7 +163,6 @@ pub(super) fn finish(mut bot: Bot) -> Result<Bot, Error> {
 }
 
 impl Workshop<'_> {
-    /// A bot of the file.
     pub fn configured(self, name: &str, entry: &Entry, file: &ConfigFile, flags: &Overrides) -> Result<Bot, Error> {
         let home = self.context.home.as_deref();
         let mut from = Provenance::default();

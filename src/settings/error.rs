@@ -39,7 +39,6 @@ pub enum Error {
     /// In the configuration file's place is a folder, a FIFO, a device.
     #[error("{} is {what}, not a configuration file", quoted(.path))]
     NotAFile {
-        /// The path.
         path: PathBuf,
         /// What it is, with its article.
         what: &'static str,
@@ -67,7 +66,6 @@ pub enum Error {
     /// The caller of `sudo` wrote this setting; root must say that it wants it.
     #[error("bot `{bot}`: root does not take `{setting}` from {}, which another user wrote", quoted(.path))]
     Withheld {
-        /// The bot.
         bot: String,
         /// The key.
         setting: &'static str,
@@ -79,9 +77,7 @@ pub enum Error {
     SharedLock {
         /// The one.
         one: String,
-        /// The other.
         other: String,
-        /// The lock.
         lock: PathBuf,
     },
     /// `{word}` in a lock's path means nothing.
@@ -118,10 +114,7 @@ pub enum Error {
     NothingNamed,
     /// Several bots could be meant.
     #[error("which bot? it could be {}", .names.join(", "))]
-    Ambiguous {
-        /// Their names.
-        names: Vec<String>,
-    },
+    Ambiguous { names: Vec<String> },
     /// The text behind `-m` names no program.
     #[error(transparent)]
     Program(#[from] program::Error),

@@ -10,7 +10,6 @@ use crate::telegram::sources::{TokenSource, TokenSources};
 /// A setting, its value and its origin. The value holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
-    /// The bot.
     pub bot: String,
     /// The setting's name in solobot.toml; `program` for its three forms.
     pub setting: &'static str,

@@ -9,7 +9,6 @@ use crate::base::error::quoted;
 /// Where a setting came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetBy {
-    /// This flag.
     Flag(&'static str),
     /// The command line's COMMAND.
     Command,
@@ -19,7 +18,6 @@ pub enum SetBy {
     File {
         /// The file.
         path: PathBuf,
-        /// The line.
         line: usize,
     },
     /// Nobody said otherwise.

@@ -23,7 +23,6 @@ pub const FILE_NAME: &str = "solobot.toml";
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schema {
-    /// `[defaults]`.
     #[serde(default)]
     pub defaults: Defaults,
     /// `[bots.NAME]`.
@@ -89,7 +88,6 @@ pub struct TokenTable {
     pub env: Option<String>,
     /// A file that holds the token and nothing else.
     pub file: Option<String>,
-    /// A `.env` file.
     pub env_file: Option<String>,
 }
 
@@ -110,7 +108,6 @@ pub enum SkipEnv {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait(pub Limit);
 
-/// `grace`: a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grace(pub Duration);
 

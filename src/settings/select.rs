@@ -16,7 +16,6 @@ use super::provenance::SetBy;
 use crate::cli::Selection;
 use crate::process::program::Program;
 
-/// Who is meant.
 enum Meant {
     /// These bots of the file.
     Entries(Vec<String>),

@@ -40,13 +40,11 @@ const LOADERS: [&str; 14] = [
 /// Another program that has the token of a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bearer {
-    /// Its process.
     pub process: Identity,
     /// What it runs.
     pub program: String,
     /// Its command line, tokens masked.
     pub command: String,
-    /// The token.
     pub token: TokenId,
 }
 

@@ -42,7 +42,6 @@ pub struct FoundBot {
     pub label: String,
     /// Its instances, and what may be one.
     pub found: Found,
-    /// Its locks.
     pub locks: Locks,
     /// Its token, as far as it may be shown.
     pub token: Option<TokenId>,

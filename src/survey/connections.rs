@@ -1,7 +1,7 @@
 //! Polling evidence: whether an instance has an established TCP connection to Telegram.
 //!
 //! A connection is evidence, not proof of polling.
-//! Invariant: nothing is sent and no name is looked up. `no` needs readable descriptors and [`SAMPLES`] looks within a second, because a client
+//! Invariant: nothing is sent and no name is looked up. `no` needs readable descriptors and three looks within a second, because a client
 //! without keep-alive is unconnected between two polls; behind a proxy it is never said.
 
 use std::collections::{HashMap, HashSet};
@@ -17,7 +17,7 @@ use crate::platform::sockets::{Connections, sockets_of};
 use crate::telegram::networks;
 
 /// How often an instance is looked at before "no".
-pub const SAMPLES: u32 = 3;
+const SAMPLES: u32 = 3;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Ports on which proxies and self-hosted Bot API servers listen: a connection to one of them may lead to Telegram.

@@ -19,7 +19,6 @@ use crate::settings::Caller;
 /// What to look for.
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
-    /// The program.
     pub program: &'a Program,
     /// Its bot's token, where it is known: a process with another one is another bot.
     pub token: Option<TokenId>,

@@ -22,7 +22,6 @@ use crate::platform::{proc, user};
 /// A process that carries the lock by a descriptor of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Carries {
-    /// The process.
     pub process: Identity,
     /// The PID that called for the lock; 0 or less where nobody can say.
     caller: i32,
@@ -46,7 +45,6 @@ impl Carries {
 
 /// What is known of a lock's bot.
 pub struct Judge<'a> {
-    /// The lock.
     pub lock: &'a Path,
     /// Its owner record.
     pub record: &'a FoundRecord,

@@ -19,7 +19,6 @@ use crate::process::program::Program;
 /// A lock that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// Its path.
     pub path: PathBuf,
     /// Who called for it, and for whom by the record; whoever inherited it, where the caller has ended.
     pub holders: Vec<Identity>,

@@ -32,9 +32,7 @@ pub struct TokenReader<'a> {
 
 /// What a file has.
 enum EnvContent {
-    /// This token.
     Token(TokenId),
-    /// None.
     None,
     /// One of several, or something that must not be read.
     Unclear,

@@ -53,7 +53,6 @@ pub struct Client<'a> {
 /// A result, and what came with it.
 #[derive(Debug, Clone)]
 pub struct Reply<T> {
-    /// The result.
     pub result: T,
     /// How far the server's clock is ahead of ours, to about a second; negative if it is behind.
     pub clock_ahead: Option<SignedDuration>,
@@ -62,7 +61,6 @@ pub struct Reply<T> {
 /// A bot as it describes itself.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Me {
-    /// Its id.
     pub id: i64,
     /// Its name.
     #[serde(default, deserialize_with = "or_default")]
@@ -153,7 +151,6 @@ impl<'a> Client<'a> {
         Self { retries: 0, ..self }
     }
 
-    /// The server.
     pub fn server(&self) -> &BaseUrl {
         &self.server
     }

@@ -17,7 +17,6 @@ const LONGEST: usize = 300;
 pub struct Scrubber<'a>(&'a Token);
 
 impl<'a> Scrubber<'a> {
-    /// For this token.
     pub fn new(token: &'a Token) -> Self {
         Self(token)
     }
@@ -48,7 +47,6 @@ pub enum Error {
     /// The way to the server is broken.
     #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
     Unreachable {
-        /// The server.
         server: BaseUrl,
         /// Where it broke.
         step: Step,
@@ -62,7 +60,6 @@ pub enum Error {
     /// The server has trouble of its own: 5xx.
     #[error("{server} answers with error {status}{}", colon(.description))]
     Server {
-        /// The server.
         server: BaseUrl,
         /// The HTTP status.
         status: u16,
@@ -72,7 +69,6 @@ pub enum Error {
     /// 429.
     #[error("{server} limits the rate{}", after(*.retry_after))]
     RateLimited {
-        /// The server.
         server: BaseUrl,
         /// When to ask again, in seconds.
         retry_after: Option<u64>,
@@ -80,7 +76,6 @@ pub enum Error {
     /// 401, or 404 with the Bot API's own words: this token is none.
     #[error("{server} does not know the token of bot {bot_id}: {code} {description}")]
     TokenRejected {
-        /// The server.
         server: BaseUrl,
         /// The bot's id.
         bot_id: String,
@@ -92,7 +87,6 @@ pub enum Error {
     /// 421: a self-hosted server that serves other bots.
     #[error("{server} does not serve bot {bot_id}: 421 {description}")]
     NotServed {
-        /// The server.
         server: BaseUrl,
         /// The bot's id.
         bot_id: String,
@@ -102,7 +96,6 @@ pub enum Error {
     /// 400 because the bot was moved between servers.
     #[error("bot {bot_id} is not at {server}: 400 {description}")]
     LoggedOut {
-        /// The server.
         server: BaseUrl,
         /// The bot's id.
         bot_id: String,
@@ -112,11 +105,9 @@ pub enum Error {
     /// Another refusal in the Bot API's words.
     #[error("{server} refuses {method}: {code} {description}")]
     Refused {
-        /// The server.
         server: BaseUrl,
         /// What was asked.
         method: &'static str,
-        /// The code.
         code: u16,
         /// What it says.
         description: String,
@@ -124,7 +115,6 @@ pub enum Error {
     /// The server sends the request elsewhere; solobot does not follow, since the URL carries the token.
     #[error("{server} redirects{}; that is not followed: the request carries the token", elsewhere(.to.as_deref()))]
     Redirected {
-        /// The server.
         server: BaseUrl,
         /// Where to, without path.
         to: Option<String>,
@@ -132,7 +122,6 @@ pub enum Error {
     /// The answer is none of a Bot API.
     #[error("{server} gives no answer of a Bot API (HTTP request, status {status}): {why}")]
     NoBotApi {
-        /// The server.
         server: BaseUrl,
         /// The HTTP status.
         status: u16,

@@ -30,7 +30,6 @@ pub enum TokenSource {
     EnvFile {
         /// The file.
         path: PathBuf,
-        /// The names.
         names: Vec<String>,
     },
     /// A `.env` file that was found, but that others may have written.
@@ -78,7 +77,6 @@ pub struct TokenSources {
 /// A token and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// The token.
     pub token: Token,
     /// The place, with the one name that hit; it displays as ``variable `BOT_TOKEN` ``.
     pub source: TokenSource,

@@ -278,3 +278,17 @@ fn without_a_lock_file_the_kernel_is_not_asked_for_all_its_locks() {
         assert!(asked("/proc/locks"), "strace shows it where there is one");
     });
 }
+
+#[test]
+fn what_an_instance_uses() {
+    alone(|test| {
+        test.bot("main.py");
+        let _bot = test.start("python3 main.py --pid-file pid");
+        test.wait_for_pid("pid");
+        let json = test.solobot("status --json -m main.py").run().code(0).json();
+        let seen = &json["bots"][0]["instances"][0];
+        assert!(seen["memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{seen}");
+        assert!(seen["cpu"].as_f64().is_some_and(|percent| percent >= 0.0), "{seen}");
+        test.solobot("status -v -m main.py").run().code(0).stdout_has(&["MiB of memory and", "% of a processor"]);
+    });
+}

@@ -96,7 +96,6 @@ fn fingerprint(text: &str) -> String {
 /// A token that a process shows to whoever may look at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
-    /// The token.
     pub token: Token,
     /// The variable whose value it is; `None` where it is an argument, or a part of one.
     pub variable: Option<String>,

@@ -28,7 +28,6 @@ pub enum Error {
     /// Nobody holds the lock's file, but instances run without it, or hold one that was there before.
     #[error("{}", unlocked(.lock, .instances, str::to_owned))]
     Unlocked {
-        /// The lock.
         lock: PathBuf,
         /// They.
         instances: Vec<Beside>,
@@ -40,9 +39,7 @@ pub enum Error {
     /// Nobody can say from here whether a process is the bot.
     #[error("cannot tell whether the bot runs: PID {pid} ({command}) of user {user} may be it")]
     Undecided {
-        /// Its PID.
         pid: i32,
-        /// Its user.
         user: String,
         /// Its command line.
         command: String,
@@ -52,9 +49,7 @@ pub enum Error {
     /// `--takeover` is not allowed to stop the holder.
     #[error("takeover of lock `{}` refused: {why}", .lock.display())]
     TakeoverRefused {
-        /// The lock.
         lock: PathBuf,
-        /// Why.
         why: String,
         /// What to do instead.
         hint: String,
@@ -63,10 +58,7 @@ pub enum Error {
     },
     /// The process for which the lock should be held has ended.
     #[error("there is no process {pid} to hold the lock for")]
-    TargetGone {
-        /// Its PID.
-        pid: i32,
-    },
+    TargetGone { pid: i32 },
     /// COMMAND was not found.
     #[error("command `{command}` was not found")]
     NotFound {
@@ -84,7 +76,6 @@ pub enum Error {
     /// The keeper was killed, or its file replaced, before it held the lock.
     #[error("the keeper was ended before it held lock `{}`", .lock.display())]
     KeeperEnded {
-        /// The lock.
         lock: PathBuf,
         /// 75, or what `-E` says.
         exit: Exit,

@@ -35,7 +35,6 @@ const SETTLED_AFTER: Duration = Duration::from_mins(10);
 pub enum Holder {
     /// Whoever held the lock holds it no more; somebody newer may.
     Gone,
-    /// It was stopped.
     Stopped,
     /// It is no orphan, and only an orphan was to be stopped: it is waited for as without a takeover.
     Left,

@@ -46,7 +46,6 @@ pub struct Errand {
 enum Word {
     /// It tries again.
     Retry(errors::Error, Duration),
-    /// It has ended.
     End(Result<WebhookFate, errors::Error>),
 }
 

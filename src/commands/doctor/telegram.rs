@@ -13,7 +13,6 @@ pub enum Way<'a> {
     /// No token: nothing is sent.
     #[default]
     None,
-    /// By this client.
     Client(Client<'a>),
     /// The way is broken before anything is sent: a proxy variable that cannot be understood.
     Broken(Error),

@@ -57,7 +57,6 @@ pub struct Sight {
 /// A bot that runs: one program with one token.
 #[derive(Debug)]
 pub struct Running {
-    /// Its name.
     pub name: String,
     /// Whether solobot.toml names it.
     pub is_configured: bool,
@@ -84,7 +83,6 @@ pub struct Running {
 /// A lock that a bot uses already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// Its path.
     pub path: PathBuf,
     /// The bot holds or claims it now; else it merely lies in its folder.
     pub is_its: bool,

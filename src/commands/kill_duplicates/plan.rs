@@ -150,7 +150,6 @@ impl PlannedInstance {
 /// One line of the plan.
 #[derive(Debug, Clone)]
 pub struct PlanStep {
-    /// The instance.
     pub candidate: PlannedInstance,
     /// What is to be done with it.
     pub action: Action,

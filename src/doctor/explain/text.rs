@@ -9,7 +9,6 @@ pub struct Explanation {
     pub cause: &'static str,
     /// How to be sure.
     pub check: &'static str,
-    /// What mends it.
     pub mend: &'static str,
 }
 

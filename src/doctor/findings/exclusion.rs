@@ -30,7 +30,6 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// `PID 7`, `PIDs 7, 9`.
 fn pids(seen: &[&Seen]) -> String {
     match seen {
         [one] => format!("PID {}", one.pid()),

@@ -9,7 +9,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 pub struct Descriptor<'a>(BorrowedFd<'a>);
 
 impl<'a> Descriptor<'a> {
-    /// That of a file.
     pub fn of(file: &'a File) -> Self {
         Self(file.as_fd())
     }

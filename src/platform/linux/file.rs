@@ -32,9 +32,7 @@ impl FileId {
     }
 }
 
-/// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "their names say it")]
 pub enum FileKind {
     Plain,
     Folder,
@@ -82,7 +80,6 @@ impl FileStatus {
         file.metadata().map(Self)
     }
 
-    /// Which file it is.
     pub fn id(&self) -> FileId {
         FileId { device: self.dev(), inode: self.ino() }
     }

@@ -20,7 +20,6 @@ use super::user::Credentials;
 /// `/proc/PID`, opened: everything that is read in it is of one process, or fails once that has ended.
 #[derive(Debug)]
 pub struct Handle {
-    /// Its PID.
     pub pid: i32,
     folder: OwnedFd,
 }

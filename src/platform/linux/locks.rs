@@ -32,7 +32,6 @@ pub enum LockKind {
 /// One lock, or one wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelLock {
-    /// Which lock.
     pub kind: LockKind,
     /// The file.
     pub key: KernelKey,

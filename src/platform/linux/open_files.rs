@@ -15,7 +15,6 @@ use super::proc::pids;
 pub struct OpenFile {
     /// The process.
     pub pid: i32,
-    /// Its number there.
     pub number: i32,
 }
 

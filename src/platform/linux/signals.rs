@@ -15,7 +15,6 @@ use super::descriptor::Descriptor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(Known);
 
-#[expect(missing_docs, reason = "signal(7) says what each means")]
 impl Signal {
     pub const SIGHUP: Self = Self(Known::SIGHUP);
     pub const SIGINT: Self = Self(Known::SIGINT);

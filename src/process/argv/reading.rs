@@ -10,11 +10,8 @@ pub enum Runner {
     Python,
     /// Node.js.
     Node,
-    /// Bun.
     Bun,
-    /// Deno.
     Deno,
-    /// Ruby.
     Ruby,
     /// PHP's command line.
     Php,

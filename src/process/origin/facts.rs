@@ -20,11 +20,8 @@ use crate::platform::words::os_str;
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Its PID.
     pub pid: i32,
-    /// Its parent.
     pub parent: i32,
-    /// Its session.
     pub session: Option<i32>,
     /// What it is.
     pub starter: Starter,

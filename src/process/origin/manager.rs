@@ -24,7 +24,6 @@ pub enum Manager {
         /// Where `pm2` has to be typed.
         place: Place,
     },
-    /// supervisord.
     Supervisord {
         /// Which of its processes, where its environment can be read.
         process: Option<SupervisorProcess>,
@@ -72,7 +71,6 @@ pub enum Manager {
     Loop(Script),
     /// An ssh session.
     Ssh,
-    /// A terminal.
     Terminal,
     /// A supervisor of somebody's own.
     Parent(Script),

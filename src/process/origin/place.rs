@@ -16,9 +16,7 @@ pub struct Container {
 /// What runs containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    /// Docker.
     Docker,
-    /// Podman.
     Podman,
     /// Any runtime below a kubelet.
     Kubernetes,

@@ -10,14 +10,12 @@ use crate::platform::proc;
 /// What an ancestor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Starter {
-    /// `solobot`.
     Solobot,
     /// pm2's daemon, with its home.
     Pm2 {
         /// `PM2_HOME`.
         home: String,
     },
-    /// supervisord.
     Supervisord,
     /// runit's `runsv`, with the service's name.
     Runsv,
@@ -45,7 +43,6 @@ pub enum Starter {
     Loop,
     /// Any other shell.
     Shell,
-    /// A wrapper.
     Wrapper,
     /// A program of somebody's own.
     Other,

@@ -156,7 +156,7 @@ fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
 }
 
 /// What is run where a script is named: of a folder its main file; Node adds the extension.
-pub fn runnable(path: &Path, runner: Runner) -> PathBuf {
+fn runnable(path: &Path, runner: Runner) -> PathBuf {
     let candidates: Vec<PathBuf> = match runner {
         Runner::Python if path.is_dir() => vec![path.join("__main__.py")],
         Runner::Node | Runner::Bun if path.is_dir() => {

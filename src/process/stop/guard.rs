@@ -13,7 +13,6 @@ pub enum StopRefusal {
     Own,
     /// An ancestor of solobot: it would take solobot with it.
     Ancestor,
-    /// A thread of the kernel.
     KernelThread,
     /// It belongs to the instance that is kept.
     Kept,

@@ -42,7 +42,6 @@ pub struct Facts {
     pub bearers: Vec<OtherBearer>,
 }
 
-/// One bot.
 #[derive(Debug, Clone, Default)]
 pub struct BotFacts {
     /// Its name.
@@ -73,7 +72,6 @@ pub struct BotFacts {
     pub starter: Option<Named>,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
-    /// Its token.
     pub token: Option<TokenSeen>,
     /// Why what stands in its token's place is none.
     pub token_fault: Option<String>,
@@ -92,7 +90,6 @@ pub struct BotFacts {
 /// An instance, and what doctor alone asks about it.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// The instance.
     pub instance: Instance,
     /// Whether its environment has the skip variable, set to `1`; `None` where it cannot be read.
     pub skips_lock: Option<bool>,
@@ -126,7 +123,6 @@ pub struct Trace {
 pub enum Automation {
     /// A runner of continuous integration.
     Ci,
-    /// A git hook.
     GitHook,
     /// A deploy script.
     Deploy,
@@ -135,7 +131,6 @@ pub enum Automation {
 /// One start of the bot's program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchedStart {
-    /// The process.
     pub process: Identity,
     /// How long it lived, if it ended while it was watched.
     pub lived: Option<Duration>,
@@ -167,7 +162,6 @@ pub struct LockEvidence {
 /// A process with its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The process.
     pub process: Identity,
     /// Its command line, tokens masked.
     pub command: String,
@@ -187,7 +181,6 @@ pub struct Sharer {
 /// What removes old files from a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaner {
-    /// Its name.
     pub name: &'static str,
     /// Where that is configured, and the line.
     pub source: String,
@@ -200,7 +193,6 @@ pub struct Cleaner {
 pub struct Elsewhere {
     /// Its root process.
     pub pid: i32,
-    /// The folder.
     pub folder: PathBuf,
     /// The mount there, in the words of its mountinfo.
     pub mount: Option<String>,

@@ -49,7 +49,6 @@ pub struct AskedBot {
 /// A bot's token and its server.
 #[derive(Debug, Default)]
 pub struct Remote {
-    /// Its token.
     pub token: Option<TokenSeen>,
     /// Why what stands in its token's place is none.
     pub token_fault: Option<String>,

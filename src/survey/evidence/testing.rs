@@ -81,7 +81,6 @@ pub fn pm2(name: &str) -> Manager {
     Manager::Pm2 { home, id: None, name, autorestart: true, place: Place::default() }
 }
 
-/// A process of supervisord.
 pub fn supervisord(group: &str, process: &str) -> Manager {
     let process = SupervisorProcess { group: Some(group.into()), process: process.into() };
     Manager::Supervisord { process: Some(process), server: None, place: Place::default() }
@@ -104,7 +103,6 @@ pub fn from(pid: i32, manager: Manager) -> Seen {
     one
 }
 
-/// A lock in that state.
 pub fn lock(path: &str, state: State) -> LockEvidence {
     LockEvidence {
         facts: state::LockFacts {

@@ -57,7 +57,6 @@ const HOOKS: [&str; 9] = [
 const DEPLOYERS: [&str; 9] =
     ["cap", "capistrano", "ansible-playbook", "ansible", "ansible-pull", "fab", "kamal", "mina", "deployer"];
 
-/// What an ancestor is a trace of.
 pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<Trace> {
     let evidence = || format!("its ancestor PID {pid} is {}", command_line(words));
     let of = |of| Some(Trace { of, evidence: evidence() });

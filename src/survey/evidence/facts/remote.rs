@@ -36,7 +36,6 @@ pub enum Telegram {
     /// Nobody asked: without a token nothing is sent.
     #[default]
     NotAsked,
-    /// It answered.
     Answered(TelegramAnswer),
     /// It could not be asked, or refuses.
     Failed {
@@ -52,7 +51,6 @@ pub enum Telegram {
 pub struct TelegramAnswer {
     /// The bot's name at Telegram.
     pub username: Option<String>,
-    /// Its webhook.
     pub webhook: WebhookInfo,
     /// How far the server's clock is ahead of ours.
     pub clock_ahead: Option<SignedDuration>,
@@ -123,11 +121,9 @@ pub struct Handover {
 /// A bot of solobot.toml, whichever was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sibling {
-    /// Its name.
     pub name: String,
     /// The fingerprint of its token.
     pub fingerprint: String,
-    /// Its lock.
     pub lock: PathBuf,
 }
 
