@@ -229,7 +229,7 @@ mod tests {
     fn a_units_journal() {
         let of = |scope| {
             let (unit, respawns) = ("bot.service".to_owned(), Respawns::Unknown);
-            of_manager(&Manager::Systemd { unit, scope, respawns, is_left_over: false })
+            of_manager(&Manager::Systemd { unit, scope, respawns, is_left_over: false, restarts: None })
         };
         assert_eq!(of(Scope::System), [Input::Unit("bot.service".into())]);
         assert_eq!(of(Scope::OwnUser), []);
@@ -248,6 +248,7 @@ mod tests {
             id: Some("0".into()),
             name: Some("my bot".into()),
             autorestart: true,
+            restarts: None,
             place,
         };
         let found = of_manager(&pm2(Place::default()));

@@ -136,6 +136,15 @@ fn pm2_in_fork_mode_restarts_what_is_killed() {
         let seen = origin(test, "-m bot.py", bot);
         assert_eq!((&seen["kind"], &seen["name"], &seen["respawns"]), (&"pm2".into(), &"tgbot".into(), &"yes".into()));
         let bot = comes_back_and_that_is_said(test, bot, "pm2 tgbot");
+        let held = test.start("flock bot.lock python3 bot.py --pid-file pm.pid");
+        wait_until("both run", || instances(test, "-m bot.py").len() == 2);
+        let output = test.solobot("doctor --json -m bot.py -l bot.lock").run();
+        let _ = output.stderr();
+        let seen = output.code(1).json();
+        let found = seen["findings"].as_array().unwrap().iter().find(|one| one["code"] == "respawner");
+        let evidence = found.unwrap()["evidence"].to_string();
+        assert!(evidence.contains("pm2 tgbot has started it again once so far"), "{seen:#}");
+        held.kill();
         let stop = format!("PM2_HOME={} pm2 stop 0", test.name("pm2home"));
         left_to_its_manager_whose_command_works(test, bot, &stop);
     });

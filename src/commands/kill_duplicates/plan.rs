@@ -334,7 +334,13 @@ mod tests {
     }
 
     fn unit(respawns: Respawns) -> Manager {
-        Manager::Systemd { unit: "bot.service".into(), scope: Scope::System, respawns, is_left_over: false }
+        Manager::Systemd {
+            unit: "bot.service".into(),
+            scope: Scope::System,
+            respawns,
+            is_left_over: false,
+            restarts: None,
+        }
     }
 
     fn parent() -> Manager {

@@ -19,11 +19,22 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
             let summary = format!("killing PID {} is in vain: {origin} would start it again", seen.pid());
             Finding::new(Code::Respawner, Level::Warning, summary)
                 .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence)])
+                .shown_by(again(origin))
                 .shown_by(kept)
                 .about([seen.pid()])
                 .mended_by(origin.stop().or_else(|| bot.solobot("status")))
         })
         .collect()
+}
+
+/// How often its manager has started it again already.
+fn again(origin: &Origin) -> Option<String> {
+    let times = match origin.manager.restarts()? {
+        0 => return None,
+        1 => "once".to_owned(),
+        many => format!("{many} times"),
+    };
+    Some(format!("{origin} has started it again {times} so far"))
 }
 
 /// pm2 runs one entry several times: `instances` above 1.

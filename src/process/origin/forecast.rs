@@ -32,7 +32,7 @@ impl Answers {
 /// Asks the very manager that the stop command names, about the very unit.
 fn ask_systemd(unit: &str, scope: Scope) -> Option<HashMap<String, String>> {
     let mut command = Command::new("systemctl");
-    command.args(scope.flags()).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy", "--", unit]);
+    command.args(scope.flags()).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy,NRestarts", "--", unit]);
     Some(properties(&output(command)?))
 }
 
@@ -45,8 +45,9 @@ fn properties(text: &str) -> HashMap<String, String> {
 
 /// What `systemctl show` says about respawning (systemd.service(5), `Restart=`): TERM is a clean end, KILL is not.
 fn apply_systemd(origin: &mut Origin, answer: &HashMap<String, String>) {
-    let Manager::Systemd { respawns, is_left_over, .. } = &mut origin.manager else { return };
+    let Manager::Systemd { respawns, is_left_over, restarts, .. } = &mut origin.manager else { return };
     let get = |key: &str| answer.get(key).map(String::as_str);
+    *restarts = get("NRestarts").and_then(|count| count.parse().ok());
     if matches!(get("ActiveState"), Some("inactive" | "failed" | "deactivating")) {
         origin.evidence.push_str(", which is not active (KillMode=process leaves children behind)");
         (*is_left_over, *respawns) = (true, Respawns::No);
@@ -98,6 +99,7 @@ mod tests {
                 scope: Scope::System,
                 respawns: Respawns::Unknown,
                 is_left_over: false,
+                restarts: None,
             },
             ..Origin::unknown()
         };
@@ -119,6 +121,8 @@ mod tests {
         }
         assert_eq!(asked("").respawns(), Respawns::Unknown);
         assert!(asked("").would_respawn());
+        assert_eq!(asked("Restart=always\nNRestarts=7\n").manager.restarts(), Some(7));
+        assert_eq!(asked("Restart=always\n").manager.restarts(), None);
         assert_eq!(asked("Restart=no\nTriggeredBy=bot.timer\n").respawns(), Respawns::Later);
     }
 

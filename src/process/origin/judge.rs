@@ -113,8 +113,9 @@ fn pm2(home: &str, facts: &Surroundings) -> Manager {
     let of = |key: &str| text(facts, key).or_else(|| of_cluster(key));
     let name = of("name");
     let is_off = of("autorestart").is_some_and(|value| value == "false") || is_off_in_dump(facts, name.as_deref());
+    let restarts = of("restart_time").and_then(|count| count.parse().ok());
     let place = Place { container: foreign_container(facts), user: foreign_user(facts) };
-    Manager::Pm2 { home: home.to_owned(), id: of("pm_id"), name, autorestart: !is_off, place }
+    Manager::Pm2 { home: home.to_owned(), id: of("pm_id"), name, autorestart: !is_off, restarts, place }
 }
 
 /// Whether pm2's dump says `autorestart: false` for the process of that name.
@@ -144,7 +145,7 @@ fn systemd(service: cgroup::Service, own_uid: u32) -> Manager {
         Some(_) => Scope::OwnUser,
         None => Scope::System,
     };
-    Manager::Systemd { unit: service.name, scope, respawns: Respawns::Unknown, is_left_over: false }
+    Manager::Systemd { unit: service.name, scope, respawns: Respawns::Unknown, is_left_over: false, restarts: None }
 }
 
 fn tmux(server: &Link, facts: &Surroundings, place: Place) -> Manager {

@@ -21,6 +21,8 @@ pub enum Manager {
         name: Option<String>,
         /// `false` for `autorestart: false`.
         autorestart: bool,
+        /// How often it has started the entry again, until this start.
+        restarts: Option<u64>,
         /// Where `pm2` has to be typed.
         place: Place,
     },
@@ -46,6 +48,8 @@ pub enum Manager {
         respawns: Respawns,
         /// The unit is not active: `KillMode=process` left the instance behind, and no stop of the unit reaches it.
         is_left_over: bool,
+        /// How often it has started the unit again by itself (`NRestarts`); `None` before it was asked.
+        restarts: Option<u64>,
     },
     /// cron, anacron, atd.
     Cron(Place),
@@ -252,6 +256,14 @@ impl Manager {
         }
     }
 
+    /// How often it has started the instance again, where it keeps count.
+    pub fn restarts(&self) -> Option<u64> {
+        match self {
+            Self::Pm2 { restarts, .. } | Self::Systemd { restarts, .. } => *restarts,
+            _ => None,
+        }
+    }
+
     /// Its own command that stops the instance for good; `None` where it has none.
     pub fn stop(&self) -> Option<String> {
         self.command("stop")
@@ -368,6 +380,7 @@ mod tests {
                     id: Some("3".into()),
                     name: Some("tg bot".into()),
                     autorestart: true,
+                    restarts: None,
                     place,
                 },
                 "PM2_HOME='/home/a b/.pm2' pm2 stop 3",
@@ -426,6 +439,7 @@ mod tests {
                 scope,
                 respawns: Respawns::Unknown,
                 is_left_over,
+                restarts: None,
             };
             assert_eq!(unit("bot.service", false).stop(), Some(format!("systemctl{flags} stop bot.service")));
             assert_eq!(unit(r"a\x2d.service", false).stop(), Some(format!(r"systemctl{flags} stop 'a\x2d.service'")));
@@ -445,6 +459,7 @@ mod tests {
             id: id.map(str::to_owned),
             name: name.map(str::to_owned),
             autorestart: true,
+            restarts: None,
             place: Place::default(),
         };
         assert_eq!(pm2(None, Some("bot")).forget().unwrap(), "PM2_HOME=/h pm2 delete bot");

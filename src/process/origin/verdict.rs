@@ -112,7 +112,13 @@ mod tests {
     }
 
     fn unit(respawns: Respawns) -> Manager {
-        Manager::Systemd { unit: "bot.service".into(), scope: Scope::System, respawns, is_left_over: false }
+        Manager::Systemd {
+            unit: "bot.service".into(),
+            scope: Scope::System,
+            respawns,
+            is_left_over: false,
+            restarts: None,
+        }
     }
 
     #[test]
@@ -132,6 +138,7 @@ mod tests {
             id: Some("3".into()),
             name: None,
             autorestart,
+            restarts: None,
             place: Place::default(),
         };
         let folder = || ServiceFolder { name: None, folder: None, place: Place::default() };
@@ -181,6 +188,7 @@ mod tests {
             scope: Scope::System,
             respawns: Respawns::No,
             is_left_over: true,
+            restarts: None,
         };
         assert_eq!(found(Manager::Loop(script()), down).3, "kill 30 4711");
     }

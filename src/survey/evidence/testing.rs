@@ -78,7 +78,7 @@ pub fn seen(pid: i32) -> Seen {
 /// An entry of pm2.
 pub fn pm2(name: &str) -> Manager {
     let (home, name) = ("/home/bot/.pm2".into(), Some(name.to_owned()));
-    Manager::Pm2 { home, id: None, name, autorestart: true, place: Place::default() }
+    Manager::Pm2 { home, id: None, name, autorestart: true, restarts: None, place: Place::default() }
 }
 
 pub fn supervisord(group: &str, process: &str) -> Manager {
@@ -88,7 +88,13 @@ pub fn supervisord(group: &str, process: &str) -> Manager {
 
 /// A unit that restarts what is killed.
 pub fn unit(name: &str) -> Manager {
-    Manager::Systemd { unit: name.into(), scope: Scope::System, respawns: Respawns::Yes, is_left_over: false }
+    Manager::Systemd {
+        unit: name.into(),
+        scope: Scope::System,
+        respawns: Respawns::Yes,
+        is_left_over: false,
+        restarts: None,
+    }
 }
 
 /// A container of Docker's.

@@ -98,11 +98,12 @@ fn containers() {
     assert_eq!(summary(&supervised), row("supervisord", Some("bot"), Some(stop), "yes"));
     let pm2 = Surroundings {
         cgroup: docker.cgroup.clone(),
-        environ: environ(&["pm_id=3", "name=tg-bot"]),
+        environ: environ(&["pm_id=3", "name=tg-bot", "restart_time=7"]),
         ..facts(&["PM2 v5.3.0: God Daemon (/home/node/.pm2)", "containerd-shim", "/sbin/init"])
     };
     let stop = "docker exec -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
     assert_eq!(summary(&pm2), row("pm2", Some("tg-bot"), Some(stop), "yes"));
+    assert_eq!(judge(&pm2).manager.restarts(), Some(7));
     let seen_by_root = Surroundings { own_uid: 0, ..pm2.clone() };
     let stop = "docker exec -u 1000 -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
     assert_eq!(judge(&seen_by_root).stop().unwrap(), stop);
