@@ -11,7 +11,6 @@ use crate::base::exit::Exit;
 
 /// What a module's error enum offers to the one place that reports errors.
 pub trait Expected: std::error::Error {
-    /// The exit code it leads to.
     fn exit(&self) -> Exit;
     /// A stable word in kebab-case for programs (`error.kind` in JSON).
     fn kind(&self) -> &'static str;

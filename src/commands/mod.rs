@@ -1,4 +1,4 @@
-//! One file a subcommand: gather facts, decide, act, return an [`Outcome`]. Nothing here prints or exits; what must be
+//! One file a subcommand: survey, decide, act, return an [`Outcome`]. Nothing here prints or exits; what must be
 //! said before the end goes through [`Events`].
 
 pub mod acquire;
@@ -84,6 +84,8 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
             conflicts::run(&args, &settings, events).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
         Command::Metrics(args) => metrics::run(&args, &settings, events).map(Outcome::Metrics),
-        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) => Ok(Outcome::Keeper),
+        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) => {
+            Err(Error::Bug("a subcommand that needs no settings came to those that do".into()))
+        }
     }
 }

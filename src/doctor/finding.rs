@@ -31,9 +31,7 @@ impl Level {
 /// One cause, found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which.
     pub code: Code,
-    /// How bad.
     pub level: Level,
     /// In a sentence.
     pub summary: String,

@@ -93,9 +93,7 @@ impl What {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     schema: u32,
-    /// When.
     pub time: Timestamp,
-    /// What.
     pub event: What,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bot: String,

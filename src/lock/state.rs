@@ -256,9 +256,9 @@ pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
 }
 
 /// A process that claims the lock, or why its claim is void.
-type Claim = Result<Identity, Stale>;
+type TextClaim = Result<Identity, Stale>;
 
-fn claim_of_text(lock: &LockFile, text: LockText) -> Option<Claim> {
+fn claim_of_text(lock: &LockFile, text: LockText) -> Option<TextClaim> {
     match (text, text.pid()) {
         (LockText::Empty | LockText::Foreign, _) => None,
         (LockText::Pid(_), None) => Some(Err(Stale::Impossible)),
@@ -271,13 +271,13 @@ fn claim_of_text(lock: &LockFile, text: LockText) -> Option<Claim> {
     }
 }
 
-fn claim_of_record(found: &FoundRecord) -> Option<Claim> {
+fn claim_of_record(found: &FoundRecord) -> Option<TextClaim> {
     let claim = claim_in(found.record()?);
     let is_believed = |process: &Identity| found.may_speak_of(process.pid);
     Some(claim.and_then(|one| if is_believed(&one) { Ok(one) } else { Err(Stale::Unproved(one.pid.into())) }))
 }
 
-fn claim_in(record: &OwnerRecord) -> Claim {
+fn claim_in(record: &OwnerRecord) -> TextClaim {
     let Ok(pid) = i32::try_from(record.pid) else { return Err(Stale::Impossible) };
     let Some(details) = &record.details else {
         let written = Duration::try_from_secs_f64(record.timestamp).ok();
@@ -299,7 +299,7 @@ fn claim_in(record: &OwnerRecord) -> Claim {
 
 /// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
 /// PID 1 of the host is no bot: the number was noted in a container, where it may be one.
-fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
+fn judge_bare(pid: i32, written: Option<SystemTime>) -> TextClaim {
     let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
     if pid == 1 && identity::is_initial_pid_namespace() {
         return Err(Stale::Elsewhere(1));

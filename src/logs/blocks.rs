@@ -76,7 +76,7 @@ pub fn file(
                     return Err(error);
                 }
                 Turn::Scan(number) => queue.put(number, marks_of(number, &mut scanner, &mut buffer)),
-                Turn::End => return Ok(()),
+                Turn::BlockEnd => return Ok(()),
             }
         }
     })
@@ -120,7 +120,7 @@ impl BlockQueue {
 enum Turn {
     Consume(u64, io::Result<LineMarks>),
     Scan(u64),
-    End,
+    BlockEnd,
 }
 
 impl Queue {
@@ -150,7 +150,7 @@ impl Queue {
         loop {
             let number = state.consumed;
             if number == self.blocks {
-                return Turn::End;
+                return Turn::BlockEnd;
             }
             if let Some(marks) = state.ready.remove(&number) {
                 state.marks -= marks.as_ref().map_or(0, |marks| marks.marks.len());
@@ -318,7 +318,7 @@ pub fn stream(
 }
 
 /// How a stream ended, if it did.
-type End = Option<io::Result<()>>;
+type BlockEnd = Option<io::Result<()>>;
 
 /// Reads a long line to its end; what follows it is left at the start of the buffer.
 fn long_line_of(
@@ -328,7 +328,7 @@ fn long_line_of(
     (start, filled): (usize, usize),
     above: Gap,
     total: &mut u64,
-) -> (LineMarks, (usize, End)) {
+) -> (LineMarks, (usize, BlockEnd)) {
     let mut line = scanner.long_line(&buffer[start..filled]);
     scanner.piece(&mut line, &buffer[start..filled]);
     loop {
@@ -350,7 +350,7 @@ fn long_line_of(
 }
 
 /// Reads until the buffer is full or the stream ends, and says how it ended.
-fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> (usize, End) {
+fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> (usize, BlockEnd) {
     let mut filled = 0;
     while filled < buffer.len() {
         match reader.read(&mut buffer[filled..]) {

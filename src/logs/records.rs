@@ -18,7 +18,6 @@ const AGAIN_WITHIN: i64 = 2000;
 pub struct LogEvent {
     /// When, as far as any line says.
     pub time: Time,
-    /// What.
     pub what: Happening,
     /// The number of its last line, where lines are counted.
     pub line: u64,

@@ -56,7 +56,6 @@ pub enum Shape {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pattern {
-    /// Which.
     pub kind: Shape,
     /// How often, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,7 +19,6 @@ pub enum AcquireOutcome {
 }
 
 impl AcquireOutcome {
-    /// The exit code it leads to.
     pub fn exit(self) -> Exit {
         match self {
             Self::Ended(exit) => exit,

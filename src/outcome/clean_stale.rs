@@ -27,7 +27,6 @@ pub struct Cleaned {
     pub path: PathBuf,
     /// What was done (with `--dry-run`: would be).
     pub action: Cleaning,
-    /// Why.
     pub reason: String,
     /// There is neither the file nor an owner record.
     #[serde(skip)]
@@ -47,7 +46,6 @@ pub enum Cleaning {
 }
 
 impl CleanStaleOutcome {
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         self.refused.unwrap_or(Exit::Ok)
     }

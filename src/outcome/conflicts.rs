@@ -42,7 +42,6 @@ impl ConflictsOutcome {
         self.sources.iter().all(|source| source.error.is_none())
     }
 
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         if self.is_within() && self.is_complete() { Exit::Ok } else { Exit::No }
     }

@@ -78,7 +78,6 @@ impl Webhook {
 }
 
 impl DeleteWebhookOutcome {
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self.action {
             Removal::None | Removal::Deleted | Removal::WouldDelete => Exit::Ok,

@@ -72,7 +72,6 @@ pub struct TelegramView {
 }
 
 impl DoctorOutcome {
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Diagnosed(it) if it.findings.iter().any(|finding| finding.level == Level::Error) => Exit::No,

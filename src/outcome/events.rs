@@ -44,7 +44,6 @@ pub enum Notice {
     },
     /// Instances run without the lock, or hold one that has been removed.
     Unlocked {
-        /// They.
         instances: Vec<Beside>,
         /// How long solobot waits for them.
         wait: Limit,
@@ -56,11 +55,7 @@ pub enum Notice {
     /// What `stop` and `kill-duplicates` are at just now.
     Passing(Passing),
     /// Something happened to the held lock.
-    Incident {
-        lock: PathBuf,
-        /// What.
-        incident: Incident,
-    },
+    Incident { lock: PathBuf, incident: Incident },
     /// Starts are watched, because a young instance may be one of many.
     Watching {
         bot: String,
@@ -71,7 +66,6 @@ pub enum Notice {
     Retrying {
         /// Why it could not.
         why: String,
-        /// When.
         after: Duration,
     },
     /// The bot's webhook was removed before COMMAND starts.
@@ -89,7 +83,6 @@ pub enum Notice {
     Restarting {
         /// How it ended.
         why: String,
-        /// When.
         after: Duration,
     },
     /// Nobody names a bot's logs: those of its instances are read.

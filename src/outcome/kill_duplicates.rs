@@ -53,7 +53,6 @@ pub struct PlanView {
     pub pid: i32,
     /// What is to be done.
     pub action: Action,
-    /// Why.
     pub reason: String,
     /// Who started it.
     pub origin: String,
@@ -77,7 +76,6 @@ pub struct ResultView {
 }
 
 impl StopOutcome {
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         self.exit
     }

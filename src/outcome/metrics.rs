@@ -13,7 +13,6 @@ use crate::logs::tally::Counts;
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub struct MetricsOutcome {
-    /// When.
     pub time: Timestamp,
     /// How many processes could not be inspected.
     pub uninspected: usize,
@@ -59,7 +58,6 @@ pub struct BotMetrics {
 #[error("cannot write `{}`: {source}", .path.display())]
 pub struct MetricsNotWritten {
     pub path: PathBuf,
-    /// Why.
     pub source: io::Error,
 }
 

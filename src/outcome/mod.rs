@@ -82,7 +82,6 @@ impl Outcome {
         matches!(self, Self::Acquire(AcquireOutcome::Ended(_)) | Self::Keeper)
     }
 
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Acquire(outcome) => outcome.exit(),

@@ -40,7 +40,6 @@ impl ReleaseOutcome {
         matches!(self.reason, Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_))
     }
 
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self.reason {
             Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_) | Reason::NothingToRelease => Exit::Ok,

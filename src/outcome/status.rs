@@ -13,7 +13,7 @@ use crate::base::secret::TokenId;
 use crate::journal::Event;
 use crate::lock::covered::Covered;
 use crate::platform::identity::{Identity, RunState};
-use crate::platform::portable::Usage;
+use crate::platform::portable::ResourceUse;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::Explained;
@@ -65,7 +65,6 @@ pub enum Watched {
 }
 
 impl StatusOutcome {
-    /// The exit code it leads to.
     pub fn exit(&self) -> Exit {
         match self.watched {
             Some(Watched::Signal(signal)) => Exit::Signal(signal),
@@ -175,7 +174,7 @@ impl InstanceView {
     }
 
     fn of(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
-        let usage = Usage::of(&instance.pids());
+        let usage = ResourceUse::of(&instance.pids());
         Self {
             pid: instance.root.pid,
             start: instance.started,

@@ -1,5 +1,5 @@
-//! The list of processes by sysinfo, which knows every platform: what a platform without a quicker way starts from, and the
-//! yardstick of those that have one. The only user of sysinfo.
+//! What sysinfo knows of processes, which knows every platform: the list that a platform without a quicker way starts from,
+//! and the yardstick of those that have one; and what processes use. The only user of sysinfo.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,14 +34,14 @@ impl Portrait {
 
 /// What processes use together. It is for people to look at, and decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Usage {
+pub struct ResourceUse {
     /// Resident, in bytes; what they share counts for each.
     pub memory: u64,
     /// In percent of one processor, over the life of each, as `ps` shows it.
     pub cpu: f64,
 }
 
-impl Usage {
+impl ResourceUse {
     /// Of those among them that live; `None` if none does, or sysinfo does not support this system.
     pub fn of(pids: &[i32]) -> Option<Self> {
         let pids: Vec<sysinfo::Pid> =
@@ -141,10 +141,10 @@ mod tests {
     #[test]
     fn a_process_uses_memory_and_nobody_none() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let usage = Usage::of(&[own]).unwrap();
+        let usage = ResourceUse::of(&[own]).unwrap();
         assert!(usage.memory > 100_000 && usage.cpu >= 0.0, "{usage:?}");
-        assert_eq!(Usage::of(&[]), None);
-        assert_eq!(Usage::of(&[-1]), None);
+        assert_eq!(ResourceUse::of(&[]), None);
+        assert_eq!(ResourceUse::of(&[-1]), None);
     }
     use crate::platform::identity::Identity;
     use crate::platform::table;

@@ -66,7 +66,6 @@ pub enum InFile {
     Nothing,
     /// This one.
     Token {
-        /// It.
         token: TokenId,
         /// The file.
         path: PathBuf,

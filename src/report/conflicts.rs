@@ -1,4 +1,4 @@
-//! `conflicts` as text and as JSON.
+//! `conflicts` as text.
 
 use std::fmt::Write;
 

@@ -18,10 +18,7 @@ pub const PLACEHOLDERS: &str = "`{token_hash}` and `{bot_id}` are known, as in: 
 pub enum Error {
     /// The current folder is gone.
     #[error("cannot tell the current folder: {source}")]
-    Cwd {
-        /// Why.
-        source: io::Error,
-    },
+    Cwd { source: io::Error },
     /// The configuration file that was named does not exist: wrong usage, and perhaps flock's `-c` was meant.
     #[error("no configuration file {}", quoted(.path))]
     NoFile {
@@ -33,7 +30,6 @@ pub enum Error {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// In the configuration file's place is a folder, a FIFO, a device.

@@ -45,7 +45,6 @@ impl Users {
         uid.is_none_or(|uid| self.0.contains(&uid))
     }
 
-    /// They.
     pub fn all(&self) -> &[u32] {
         &self.0
     }

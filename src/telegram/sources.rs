@@ -231,7 +231,6 @@ pub enum SourceError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// The file is something else.

@@ -18,7 +18,6 @@ pub enum Error {
     /// Another holds the lock.
     #[error("{}", held(.holding, *.waited, &.holding.by()))]
     Held {
-        /// Who.
         holding: Box<Holding>,
         /// How long solobot waited.
         waited: Limit,
@@ -29,7 +28,6 @@ pub enum Error {
     #[error("{}", unlocked(.lock, .instances, str::to_owned))]
     Unlocked {
         lock: PathBuf,
-        /// They.
         instances: Vec<Beside>,
         /// What means this bot behind a subcommand.
         typed: String,
@@ -70,7 +68,6 @@ pub enum Error {
     NotExecutable {
         /// Its first word.
         command: String,
-        /// Why.
         source: io::Error,
     },
     /// The keeper was killed, or its file replaced, before it held the lock.

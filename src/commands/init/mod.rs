@@ -38,7 +38,6 @@ pub enum ConfigNotWritten {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

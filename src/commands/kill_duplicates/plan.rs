@@ -153,7 +153,6 @@ pub struct PlanStep {
     pub candidate: PlannedInstance,
     /// What is to be done with it.
     pub action: Action,
-    /// Why.
     pub reason: String,
 }
 

@@ -108,8 +108,10 @@ fn pm2(home: &str, facts: &Surroundings) -> Manager {
     // Fork mode has `pm_id` in the environment, cluster mode keeps everything in one JSON object.
     let cluster: Option<serde_json::Value> =
         environment(facts, "pm2_env").and_then(|text| serde_json::from_str(&text).ok());
-    let of_cluster =
-        |key: &str| cluster.as_ref().and_then(|env| Some(env.get(key)?.to_string().trim_matches('"').to_owned()));
+    let of_cluster = |key: &str| {
+        let value = cluster.as_ref()?.get(key)?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    };
     let of = |key: &str| text(facts, key).or_else(|| of_cluster(key));
     let name = of("name");
     let is_off = of("autorestart").is_some_and(|value| value == "false") || is_off_in_dump(facts, name.as_deref());

@@ -22,7 +22,6 @@ pub use remote::{FRESH, Handover, LogFacts, OtherBearer, SETTLES, Sibling, Teleg
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// When.
     pub now: Timestamp,
     /// Each distinct bot; where nothing was named: each likely one, and locks that belong to none of them.
     pub bots: Vec<BotFacts>,

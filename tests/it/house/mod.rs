@@ -15,6 +15,9 @@ const EVERYBODYS: [&str; 7] = ["serde", "serde_json", "thiserror", "tracing", "j
 /// What a platform's own files alone may name.
 const OF_SYSTEMS: [&str; 6] = ["nix", "rustix", "procfs", "libc", "sysinfo", "windows_sys"];
 
+/// More names than these stand for one another nowhere.
+const DEEPEST: usize = 8;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -50,6 +53,12 @@ impl House {
                 (file.module[..file.module.len().saturating_sub(up)].to_vec(), &segments[up..])
             }
             child if file.children.contains(child) => (file.module.clone(), segments),
+            // `use crate::lock::held; … held::Held`: an import stands for its path.
+            name if segments.len() > 1 && depth < DEEPEST => {
+                let path = file.imported.get(name).filter(|path| path[0] != name)?;
+                let whole: Vec<String> = path.iter().chain(&segments[1..]).cloned().collect();
+                return self.follow(from, &whole, depth + 1);
+            }
             _ => return None,
         };
         while let Some((first, behind)) = rest.split_first() {
@@ -62,7 +71,7 @@ impl House {
         }
         let at = *self.by_module.get(&module)?;
         let passed_on =
-            rest.first().filter(|_| at != from && depth < 8).and_then(|name| self.files[at].imported.get(name));
+            rest.first().filter(|_| at != from && depth < DEEPEST).and_then(|name| self.files[at].imported.get(name));
         passed_on.and_then(|segments| self.follow(at, segments, depth + 1)).or(Some(at))
     }
 
@@ -114,6 +123,65 @@ impl House {
             |circle: &BTreeSet<usize>| circle.iter().map(|&at| self.files[at].path.display().to_string()).collect();
         circles.iter().map(names).collect()
     }
+    /// What is the operating system's, anywhere but in a platform's own folder; sysinfo may be named by the portable list.
+    fn system_interfaces(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let is_shared =
+            |(_, file): &(usize, &File)| !file.module.starts_with(&["platform".to_owned(), "linux".to_owned()]);
+        for (at, file) in self.files.iter().enumerate().filter(is_shared) {
+            let is_system = |named: &&Named| {
+                let first = named.segments[0].as_str();
+                let is_allowed = first == "sysinfo" && file.module == ["platform", "portable"];
+                let is_std = named.segments.starts_with(&["std".to_owned(), "os".to_owned()]);
+                is_std || (OF_SYSTEMS.contains(&first) && !is_allowed)
+            };
+            found.extend(file.named.iter().filter(is_system).map(|named| self.place(at, named)));
+            // A path, and no sentence about one.
+            let is_path = |text: &str| {
+                let text = text.trim_start_matches(['b', 'c', 'r', '#', '"']);
+                (text.starts_with("/proc") || text.starts_with("/sys")) && !text.contains(' ')
+            };
+            let paths = file.texts.iter().filter(|(text, _)| is_path(text));
+            found.extend(paths.map(|(text, line)| format!("src/{}:{line} {text}", file.path.display())));
+        }
+        found
+    }
+
+    /// Those among the dependencies that are used by no module or by several.
+    fn without_one_owner(&self, dependencies: impl Iterator<Item = String>) -> Vec<String> {
+        let owners = |name: &String| {
+            let uses = |file: &&File| file.named.iter().any(|named| named.segments[0] == *name);
+            self.files.iter().filter(uses).map(File::top).collect::<BTreeSet<_>>()
+        };
+        let found = dependencies.filter(|name| !EVERYBODYS.contains(&name.as_str())).filter_map(|name| {
+            let owners = owners(&name);
+            (owners.len() != 1).then(|| format!("{name}: {owners:?}"))
+        });
+        found.collect()
+    }
+
+    /// Types that are called alike, but for each module's own `Error`.
+    fn types_of_one_name(&self) -> Vec<String> {
+        let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for file in &self.files {
+            for name in file.types.iter().filter(|name| *name != "Error") {
+                files.entry(name).or_default().push(file.path.display().to_string());
+            }
+        }
+        let alike = files.into_iter().filter(|(_, files)| files.len() > 1);
+        alike.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect()
+    }
+
+    /// What one subcommand uses of another.
+    fn of_other_subcommands(&self) -> Vec<String> {
+        let command = |at: usize| (self.files[at].top() == "commands").then(|| self.files[at].module.get(1)).flatten();
+        let is_others =
+            |from: usize, to: usize| matches!((command(from), command(to)), (Some(one), Some(other)) if one != other);
+        self.uses()
+            .filter(|(from, _, to)| is_others(*from, *to))
+            .map(|(from, named, _)| self.place(from, named))
+            .collect()
+    }
 }
 
 fn reachable(edges: &BTreeMap<usize, BTreeSet<usize>>, from: usize) -> BTreeSet<usize> {
@@ -160,50 +228,27 @@ fn no_files_use_each_other_in_a_circle() {
 
 #[test]
 fn no_subcommand_uses_another() {
-    let house = House::of_project();
-    let command = |at: usize| (house.files[at].top() == "commands").then(|| house.files[at].module.get(1)).flatten();
-    let others = house
-        .uses()
-        .filter(|(from, _, to)| matches!((command(*from), command(*to)), (Some(one), Some(other)) if one != other));
-    assert_none(
-        "what two subcommands need lies below both",
-        &others.map(|(from, named, _)| house.place(from, named)).collect::<Vec<_>>(),
-    );
+    assert_none("what two subcommands need lies below both", &House::of_project().of_other_subcommands());
 }
 
 #[test]
 fn the_system_is_the_platforms() {
-    let house = House::of_project();
-    let mut found = Vec::new();
-    for (at, file) in house.files.iter().enumerate().filter(|(_, file)| file.top() != "platform") {
-        let is_system = |named: &&Named| {
-            let first = named.segments[0].as_str();
-            OF_SYSTEMS.contains(&first) || named.segments.starts_with(&["std".to_owned(), "os".to_owned()])
-        };
-        found.extend(file.named.iter().filter(is_system).map(|named| house.place(at, named)));
-        // A path, and no sentence about one.
-        let is_path =
-            |text: &str| ["\"/proc/", "\"/sys/", "b\"/proc/", "b\"/sys/"].iter().any(|start| text.starts_with(start));
-        let paths = file.texts.iter().filter(|(text, _)| is_path(text) && !text.contains(' '));
-        found.extend(paths.map(|(text, line)| format!("src/{}:{line} {text}", file.path.display())));
-    }
-    assert_none("system interfaces outside src/platform", &found);
+    assert_none("system interfaces outside src/platform/linux", &House::of_project().system_interfaces());
 }
 
 #[test]
 fn a_dependency_has_one_owner() {
-    let house = House::of_project();
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
-    let dependencies = manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_"));
-    let owners = |name: &String| {
-        let uses = |file: &&File| file.named.iter().any(|named| named.segments[0] == *name);
-        house.files.iter().filter(uses).map(File::top).collect::<BTreeSet<_>>()
-    };
-    let found = dependencies.filter(|name| !EVERYBODYS.contains(&name.as_str())).filter_map(|name| {
-        let owners = owners(&name);
-        (owners.len() != 1).then(|| format!("{name}: {owners:?}"))
-    });
-    assert_none("a dependency is used by one module, and by one at all", &found.collect::<Vec<_>>());
+    let of_systems = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let tables = of_systems.map(|(_, one)| &one["dependencies"]).chain([&manifest["dependencies"]]);
+    let names = tables.flat_map(|table| table.as_table().unwrap().keys()).map(|name| name.replace('-', "_"));
+    let found = House::of_project().without_one_owner(names);
+    assert_none("a dependency is used by one module, and by one at all", &found);
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    assert_none("two modules have types of one name", &House::of_project().types_of_one_name());
 }
 
 /// What the tests above look for is found where it is.
@@ -251,6 +296,40 @@ mod the_checks {
             let house = house(&[("", "mod a; mod b;"), ("a", text), ("b", "")]);
             assert_eq!(house.against(&rows(&["a", "b"])), [""; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn an_import_stands_for_its_path() {
+        let house = house(&[
+            ("", "mod a; mod commands;"),
+            ("a", "pub struct A;"),
+            ("commands", "mod one; mod two;"),
+            ("commands::one", "use crate::commands; fn f() { commands::two::run() }"),
+            ("commands::two", "fn f() -> impl Fn() + use<> { || () } use super::one;"),
+        ]);
+        assert_eq!(house.of_other_subcommands().len(), 2, "{:?}", house.of_other_subcommands());
+        assert_eq!(house.circles().len(), 1);
+    }
+
+    #[test]
+    fn a_system_interface_is_found_outside_the_platform_alone() {
+        let text =
+            "use std::os::fd::AsFd; fn f() { nix::unistd::getpid(); let _ = [\"/proc/self\", \"/proc is hidden\"]; }";
+        let count = |module: &str| house(&[("", ""), (module, text)]).system_interfaces().len();
+        assert_eq!([count("a"), count("platform"), count("platform::linux::a")], [3, 3, 0]);
+    }
+
+    #[test]
+    fn a_dependency_with_two_owners_or_none_is_found() {
+        let house = house(&[("", ""), ("a", "use x::X; use y::Y;"), ("b", "fn f() { x::x() }")]);
+        let names = ["x", "y", "z"].map(str::to_owned);
+        assert_eq!(house.without_one_owner(names.into_iter()).len(), 2);
+    }
+
+    #[test]
+    fn types_of_one_name_are_found() {
+        let house = house(&[("", ""), ("a", "struct X; enum Error {}"), ("b", "enum X {} struct Error;")]);
+        assert_eq!(house.types_of_one_name(), ["X: a, b"]);
     }
 
     #[test]

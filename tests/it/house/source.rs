@@ -92,7 +92,8 @@ fn walk(file: &mut File, stream: TokenStream) {
     while let Some(token) = tokens.get(at) {
         at = match token {
             TokenTree::Punct(punct) if punct.as_char() == '#' => attribute(file, &tokens, at),
-            TokenTree::Ident(ident) if ident == "use" => imports(file, &tokens, at),
+            // `impl Trait + use<'a>` is none.
+            TokenTree::Ident(ident) if ident == "use" && !is(tokens.get(at + 1), '<') => imports(file, &tokens, at),
             TokenTree::Ident(_) => ordinary(file, &tokens, at),
             TokenTree::Group(group) => {
                 walk(file, group.stream());

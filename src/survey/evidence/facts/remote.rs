@@ -39,7 +39,6 @@ pub enum Telegram {
     Answered(TelegramAnswer),
     /// It could not be asked, or refuses.
     Failed {
-        /// Why.
         error: Error,
         /// The proxy on the way.
         proxy: Option<String>,
@@ -112,7 +111,6 @@ pub struct LogFacts {
 /// A moment from which on conflicts are normal for a while: the poll of whoever polled before is still held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Handover {
-    /// When.
     pub at: Timestamp,
     /// What happened, in a few words.
     pub what: String,
