@@ -8,6 +8,8 @@ use std::ffi::{c_char, c_int};
 use solobot::base::exit::Exit;
 use solobot::platform::{signals, startup};
 
+solobot::linked_in!();
+
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, first: *const *const c_char) -> c_int {
     startup::prepare();

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::lock::LockBrief;
 use super::sentence::Sentence;
 use crate::base::exit::Exit;
+use crate::process::stop::Fate;
 use crate::survey::FoundBot;
 
 /// What was planned and done.
@@ -63,13 +64,65 @@ pub struct PlanView {
     pub stop: Option<String>,
 }
 
+/// What became of an instance, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResultWord {
+    /// By its own signal handling, or by the signal that asked.
+    Terminated,
+    /// By SIGKILL.
+    Killed,
+    /// Before it was asked.
+    Gone,
+    /// It outlived SIGKILL.
+    Survived,
+    NotPermitted,
+    /// It must never be signalled.
+    Blocked,
+    /// Its manager has started it again.
+    Respawned,
+}
+
+impl ResultWord {
+    /// As in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Terminated => "terminated",
+            Self::Killed => "killed",
+            Self::Gone => "gone",
+            Self::Survived => "survived",
+            Self::NotPermitted => "not-permitted",
+            Self::Blocked => "blocked",
+            Self::Respawned => "respawned",
+        }
+    }
+
+    /// Whether the instance is no more.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Terminated | Self::Killed | Self::Gone)
+    }
+}
+
+impl From<&Fate> for ResultWord {
+    fn from(fate: &Fate) -> Self {
+        match fate {
+            Fate::Terminated => Self::Terminated,
+            Fate::Killed => Self::Killed,
+            Fate::Gone => Self::Gone,
+            Fate::Survived { .. } => Self::Survived,
+            Fate::NotPermitted { .. } => Self::NotPermitted,
+            Fate::Refused(_) => Self::Blocked,
+        }
+    }
+}
+
 /// What became of an instance.
 #[derive(Debug, Clone, Serialize)]
 pub struct ResultView {
     /// Its topmost process.
     pub pid: i32,
     /// In one word.
-    pub result: &'static str,
+    pub result: ResultWord,
     /// More, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

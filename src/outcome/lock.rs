@@ -21,7 +21,7 @@ pub struct LockView {
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Its state, in one word.
-    pub state: &'static str,
+    pub state: LockWord,
     /// Why it is stale or unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -56,7 +56,7 @@ impl LockView {
         let held = matches!(facts.state, State::Held { .. });
         Self {
             path: facts.path.clone(),
-            state: word(&facts.state),
+            state: LockWord::from(&facts.state),
             why,
             orphaned,
             unseen: facts.is_held_unseen().then(state::unseen_holder),
@@ -77,25 +77,57 @@ pub struct LockBrief {
     /// Its absolute path.
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
-    pub state: &'static str,
+    pub state: LockWord,
 }
 
 impl LockBrief {
     pub fn of(facts: &LockFacts) -> Self {
-        Self { path: facts.path.clone(), state: word(&facts.state) }
+        Self { path: facts.path.clone(), state: LockWord::from(&facts.state) }
     }
 }
 
-/// A state in one word, as in JSON.
-fn word(state: &State) -> &'static str {
-    match state {
-        State::Absent => "absent",
-        State::Free => "free",
-        State::Held { .. } => "held",
-        State::Stale(_) => "stale",
-        State::OwnerAliveUnlocked(_) => "owner-alive-unlocked",
-        State::Replaced { .. } => "replaced",
-        State::Unreadable { .. } => "unreadable",
+/// A lock's state in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockWord {
+    Absent,
+    Free,
+    Held,
+    Stale,
+    OwnerAliveUnlocked,
+    Replaced,
+    Unreadable,
+}
+
+impl LockWord {
+    pub const ALL: [Self; 7] =
+        [Self::Absent, Self::Free, Self::Held, Self::Stale, Self::OwnerAliveUnlocked, Self::Replaced, Self::Unreadable];
+
+    /// As in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Free => "free",
+            Self::Held => "held",
+            Self::Stale => "stale",
+            Self::OwnerAliveUnlocked => "owner-alive-unlocked",
+            Self::Replaced => "replaced",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+impl From<&State> for LockWord {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Absent => Self::Absent,
+            State::Free => Self::Free,
+            State::Held { .. } => Self::Held,
+            State::Stale(_) => Self::Stale,
+            State::OwnerAliveUnlocked(_) => Self::OwnerAliveUnlocked,
+            State::Replaced { .. } => Self::Replaced,
+            State::Unreadable { .. } => Self::Unreadable,
+        }
     }
 }
 

@@ -13,7 +13,6 @@ use crate::base::secret::TokenId;
 use crate::journal::Event;
 use crate::lock::covered::Covered;
 use crate::platform::identity::{Identity, RunState};
-use crate::platform::portable::ResourceUse;
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::Explained;
@@ -113,7 +112,7 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
-    /// The memory that they use, in bytes.
+    /// The memory that they use, in bytes; `None` where that was not measured.
     pub memory: Option<u64>,
     /// The processor time that they use, in percent of one processor, over their lives.
     pub cpu: Option<f64>,
@@ -174,7 +173,6 @@ impl InstanceView {
     }
 
     fn of(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
-        let usage = ResourceUse::of(&instance.pids());
         Self {
             pid: instance.root.pid,
             start: instance.started,
@@ -188,9 +186,8 @@ impl InstanceView {
             is_stopped: instance.state == RunState::Stopped,
             command: instance.command.clone(),
             pids: instance.pids(),
-            memory: usage.map(|usage| usage.memory),
-            // A tenth is more than anybody reads.
-            cpu: usage.map(|usage| (usage.cpu * 10.0).round() / 10.0),
+            memory: None,
+            cpu: None,
             members: instance.members.clone(),
             ancestors: instance.ancestors.clone(),
         }

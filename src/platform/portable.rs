@@ -42,21 +42,25 @@ pub struct ResourceUse {
 }
 
 impl ResourceUse {
-    /// Of those among them that live; `None` if none does, or sysinfo does not support this system.
-    pub fn of(pids: &[i32]) -> Option<Self> {
-        let pids: Vec<sysinfo::Pid> =
-            pids.iter().filter_map(|&pid| u32::try_from(pid).ok()).map(sysinfo::Pid::from_u32).collect();
-        let mut system = System::new().ok()?;
+    /// Of each of these groups: of those in it that live; `None` if none does, or sysinfo does not support this system.
+    pub fn of_each(groups: &[Vec<i32>]) -> Vec<Option<Self>> {
+        let number = |pid: &i32| u32::try_from(*pid).ok().map(sysinfo::Pid::from_u32);
+        let all: Vec<sysinfo::Pid> = groups.iter().flatten().filter_map(number).collect();
+        let Ok(mut system) = System::new() else { return vec![None; groups.len()] };
         let kind = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
-        let all = || pids.iter().filter_map(|pid| system.process(*pid));
-        let cpu = |one: &sysinfo::Process| {
-            let life = Duration::from_secs(one.run_time().max(1));
-            Duration::from_millis(one.accumulated_cpu_time()).as_secs_f64() / life.as_secs_f64() * 100.0
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&all), true, kind);
+        let of_group = |group: &Vec<i32>| {
+            let members = || group.iter().filter_map(number).filter_map(|pid| system.process(pid));
+            members().next()?;
+            Some(Self { memory: members().map(sysinfo::Process::memory).sum(), cpu: members().map(cpu_of).sum() })
         };
-        all().next()?;
-        Some(Self { memory: all().map(sysinfo::Process::memory).sum(), cpu: all().map(cpu).sum() })
+        groups.iter().map(of_group).collect()
     }
+}
+
+fn cpu_of(process: &sysinfo::Process) -> f64 {
+    let life = Duration::from_secs(process.run_time().max(1));
+    Duration::from_millis(process.accumulated_cpu_time()).as_secs_f64() / life.as_secs_f64() * 100.0
 }
 
 /// Every process, in no order; threads and zombies are none.
@@ -141,10 +145,9 @@ mod tests {
     #[test]
     fn a_process_uses_memory_and_nobody_none() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let usage = ResourceUse::of(&[own]).unwrap();
-        assert!(usage.memory > 100_000 && usage.cpu >= 0.0, "{usage:?}");
-        assert_eq!(ResourceUse::of(&[]), None);
-        assert_eq!(ResourceUse::of(&[-1]), None);
+        let all = ResourceUse::of_each(&[vec![own], vec![], vec![-1]]);
+        assert!(all[0].is_some_and(|one| one.memory > 100_000 && one.cpu >= 0.0), "{all:?}");
+        assert_eq!(all[1..], [None, None]);
     }
     use crate::platform::identity::Identity;
     use crate::platform::table;

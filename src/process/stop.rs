@@ -104,18 +104,6 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// The word for it, as in JSON.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Terminated => "terminated",
-            Self::Killed => "killed",
-            Self::Gone => "gone",
-            Self::Survived { .. } => "survived",
-            Self::NotPermitted { .. } => "not-permitted",
-            Self::Refused(_) => "blocked",
-        }
-    }
-
     /// Whether the instance is no more.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Terminated | Self::Killed | Self::Gone)

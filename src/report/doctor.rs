@@ -58,7 +58,7 @@ fn looked(bot: &Looked) -> String {
         many => format!("{many} instances"),
     };
     let locks: Vec<String> =
-        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state)).collect();
+        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state.word())).collect();
     let name = sanitize::line(&bot.name);
     let token = bot
         .token
@@ -141,14 +141,14 @@ fn explanation(code: Code, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::lock::LockBrief;
+    use crate::outcome::lock::{LockBrief, LockWord};
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
     fn diagnosed(findings: Vec<Finding>, unseen: &[&str]) -> Diagnosis {
-        let lock = LockBrief { path: "/run/lock/x.lock".into(), state: "held" };
+        let lock = LockBrief { path: "/run/lock/x.lock".into(), state: LockWord::Held };
         Diagnosis {
             host: "vps".into(),
             user: "bot".into(),

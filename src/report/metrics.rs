@@ -16,11 +16,9 @@ use std::path::Path;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::logs::words::Kind;
+use crate::outcome::lock::LockWord;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
 use crate::platform::filesystem::create_new;
-
-/// The lock's states, in the order in which they are documented.
-const STATES: [&str; 7] = ["absent", "free", "held", "stale", "owner-alive-unlocked", "replaced", "unreadable"];
 
 /// All families, each with its samples together, and the end mark.
 pub fn text(outcome: &MetricsOutcome) -> String {
@@ -29,7 +27,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
         bots.iter().filter_map(|(label, bot)| Some((label.clone(), value(bot)?))).collect()
     };
-    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == "stale"));
+    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == LockWord::Stale));
     let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
     let count = |count: usize| u64::try_from(count).ok();
     family(&mut text, "instances", "Instances of the bot that run.", &each(&|bot| count(bot.instances)));
@@ -112,7 +110,7 @@ fn labelled(bots: &[BotMetrics]) -> Vec<(String, &BotMetrics)> {
 fn states(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
     let of = |(bot_label, bot): &(String, &BotMetrics)| {
         let seen = bot.lock_state;
-        STATES.map(|state| (format!("{bot_label},{}", label("state", state)), u64::from(seen == state)))
+        LockWord::ALL.map(|state| (format!("{bot_label},{}", label("state", state.word())), u64::from(seen == state)))
     };
     bots.iter().flat_map(of).collect()
 }
@@ -172,7 +170,7 @@ mod tests {
             label: "a \"b\"\\\n\u{202e}".into(),
             instances: 2,
             probable: 1,
-            lock_state: "stale",
+            lock_state: LockWord::Stale,
             lock_age: None,
             waiters: 1,
             webhook_set: Some(false),
@@ -209,7 +207,7 @@ mod tests {
             label: format!("{}:{}", 123_456_789, secret.to_string().repeat(35)),
             instances: 1,
             probable: 0,
-            lock_state: "free",
+            lock_state: LockWord::Free,
             lock_age: None,
             waiters: 0,
             webhook_set: None,

@@ -8,7 +8,7 @@ use super::{sanitize, settings, table, wrap};
 use crate::base::duration::show;
 use crate::lock::covered::Covered;
 use crate::outcome::holding::ENDED;
-use crate::outcome::lock::LockView;
+use crate::outcome::lock::{LockView, LockWord};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
 use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
@@ -124,22 +124,22 @@ fn list(views: &[ProcessView]) -> String {
 fn lock(lock: &LockView) -> String {
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
-        "held" if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
-        "held" if lock.orphaned => {
+        LockWord::Held if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
+        LockWord::Held if lock.orphaned => {
             paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders)))
         }
-        "held" => format!("held by {}", list(&lock.holders)),
-        "stale" => {
+        LockWord::Held => format!("held by {}", list(&lock.holders)),
+        LockWord::Stale => {
             let path = lock.path.display().to_string();
             let clear = format!("solobot clean-stale {}", shell_words::quote(&path));
             paint(WARNING, format!("stale: {why}; `{}` clears it", sanitize::line(&clear)))
         }
-        "owner-alive-unlocked" => {
+        LockWord::OwnerAliveUnlocked => {
             paint(WARNING, format!("not held, but it names {}, which lives and takes no lock", list(&lock.holders)))
         }
-        "replaced" => paint(BAD, format!("replaced: {} holds a file that is no more", list(&lock.holders))),
-        "unreadable" => paint(WARNING, format!("cannot be told: {why}")),
-        other => other.to_owned(),
+        LockWord::Replaced => paint(BAD, format!("replaced: {} holds a file that is no more", list(&lock.holders))),
+        LockWord::Unreadable => paint(WARNING, format!("cannot be told: {why}")),
+        LockWord::Absent | LockWord::Free => lock.state.word().to_owned(),
     };
     let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
     if let Some(since) = lock.since {

@@ -48,7 +48,7 @@ pub struct Context {
 impl Context {
     /// Where programs keep their state: `$XDG_STATE_HOME`, else `~/.local/state`.
     pub fn state_home(&self) -> Option<PathBuf> {
-        let named = self.vars.get(env::XDG_STATE_HOME).map(PathBuf::from);
+        let named = self.vars.get(env::XDG_STATE_HOME).map(PathBuf::from).filter(|folder| folder.is_absolute());
         named.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")))
     }
 

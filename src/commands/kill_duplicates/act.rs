@@ -8,7 +8,7 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::outcome::events::{Events, Notice, Passing};
-use crate::outcome::kill_duplicates::{Action, ResultView};
+use crate::outcome::kill_duplicates::{Action, ResultView, ResultWord};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
@@ -44,7 +44,7 @@ pub fn carry_out(
         let root = candidate.target().root;
         if let Some(stopped) = stopped.iter().find(|stopped| stopped.root == root) {
             let outcome = &stopped.outcome;
-            results.push(ResultView { pid: candidate.root.pid, result: outcome.word(), detail: detail(outcome) });
+            results.push(ResultView { pid: candidate.root.pid, result: outcome.into(), detail: detail(outcome) });
         }
     }
     stop_wrappers(&candidates, &options);
@@ -123,7 +123,11 @@ fn respawned(
                 }
                 let stop = origin.stop().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
                 let detail = format!("started again by {origin}{stop}");
-                results.push(ResultView { pid: instance.root.pid, result: "respawned", detail: Some(detail) });
+                results.push(ResultView {
+                    pid: instance.root.pid,
+                    result: ResultWord::Respawned,
+                    detail: Some(detail),
+                });
             }
         }
         let left = until.saturating_duration_since(Instant::now());
@@ -138,9 +142,8 @@ fn respawned(
 
 /// The exit code: 0 if nothing surplus is left; 77 if nothing at all could be done for lack of permission.
 pub fn exit(plan: &Plan, results: &[ResultView]) -> Exit {
-    let is_well = |result: &ResultView| matches!(result.result, "terminated" | "killed" | "gone");
-    if results.iter().all(is_well) {
+    if results.iter().all(|result| result.result.is_stopped()) {
         return if plan.is_blocked() { Exit::No } else { Exit::Ok };
     }
-    if results.iter().all(|result| result.result == "not-permitted") { Exit::NotPermitted } else { Exit::No }
+    if results.iter().all(|result| result.result == ResultWord::NotPermitted) { Exit::NotPermitted } else { Exit::No }
 }

@@ -18,7 +18,7 @@ use crate::lock::replaced::FormerPlace;
 use crate::lock::state::State;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::kill_duplicates::StopOutcome;
-use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView};
+use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView, ResultWord};
 use crate::outcome::lock::HiddenHolder;
 use crate::outcome::sentence::{Sentence, shortened};
 use crate::outcome::unseen;
@@ -78,12 +78,12 @@ fn tell(journal: &Journal, asked: &Bot, plan: &Plan, results: &[ResultView]) {
     let is_starter = |result: &&ResultView| starters.iter().any(|step| step.candidate.root.pid == result.pid);
     for result in results.iter().filter(|result| !is_starter(result)) {
         let what = match result.result {
-            "terminated" | "killed" | "gone" => What::DuplicateStopped,
-            "survived" | "not-permitted" => What::DuplicateSurvived,
-            "respawned" => What::DuplicateRespawned,
-            _ => continue,
+            ResultWord::Terminated | ResultWord::Killed | ResultWord::Gone => What::DuplicateStopped,
+            ResultWord::Survived | ResultWord::NotPermitted => What::DuplicateSurvived,
+            ResultWord::Respawned => What::DuplicateRespawned,
+            ResultWord::Blocked => continue,
         };
-        journal.append(&event(what, result.pid).detail(result.result));
+        journal.append(&event(what, result.pid).detail(result.result.word()));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::outcome::events::{Events, Notice};
 use crate::outcome::status::{BotView, PollingView, StatusOutcome};
 
 use crate::platform::identity::Identity;
+use crate::platform::portable::ResourceUse;
 use crate::platform::user;
 use crate::settings::{SetBy, Settings};
 use crate::survey::connections::Servers;
@@ -94,11 +95,13 @@ impl<'a> Look<'a> {
             known.entry(bot.name.clone()).or_insert_with(|| servers::of_bot(bot)).clone()
         };
         survey.look_at_connections(&mut servers, pause);
+        let mut bots_seen: Vec<BotView> = survey.bots.iter().map(|bot| BotView::of(bot, before)).collect();
+        measure(&mut bots_seen);
         Ok(StatusOutcome {
             host: user::host_name(),
             user: user::name(user::effective_uid()),
             time: to_the_second(Timestamp::now()),
-            bots: survey.bots.iter().map(|bot| BotView::of(bot, before)).collect(),
+            bots: bots_seen,
             processes: survey.processes,
             uninspected: survey.uninspected,
             hidden: survey.hidden,
@@ -117,4 +120,15 @@ pub fn add_events(seen: &mut StatusOutcome, journal: &Journal) {
     let mut contents = journal.read();
     seen.events = contents.events.split_off(contents.events.len().saturating_sub(LAST_EVENTS));
     seen.broken_events = contents.broken;
+}
+
+/// What each instance uses, asked for all of them at once.
+fn measure(bots: &mut [BotView]) {
+    let mut instances: Vec<_> = bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
+    let groups: Vec<Vec<i32>> = instances.iter().map(|one| one.pids.clone()).collect();
+    for (instance, used) in instances.iter_mut().zip(ResourceUse::of_each(&groups)) {
+        instance.memory = used.map(|used| used.memory);
+        // A tenth is more than anybody reads.
+        instance.cpu = used.map(|used| (used.cpu * 10.0).round() / 10.0);
+    }
 }

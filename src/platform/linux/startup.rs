@@ -82,23 +82,35 @@ pub(super) fn restore(mask: Mask) -> io::Result<()> {
     Ok(mask.signals().thread_set_mask()?)
 }
 
-// Linked in, rather than have the loader map two libraries at every start, for 0.08 and 0.05 of `flock(1)`'s run: the unwinder,
-// which comes with every gcc and which only a panic needs, and what is called of libm. A static build has both inside anyway.
-#[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
-#[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
-unsafe extern "C" {}
-
-/// C's `pow`, for indicatif's estimate of a speed: the only function of libm that anything here calls.
-#[cfg(all(target_env = "gnu", not(target_feature = "crt-static")))]
-#[unsafe(no_mangle)]
-extern "C" fn pow(base: f64, exponent: f64) -> f64 {
+/// C's `pow`, for the program to define.
+pub fn pow(base: f64, exponent: f64) -> f64 {
     libm::pow(base, exponent)
 }
 
-/// Where the program lies, for `$ORIGIN` in what a static binary would load at run time: it loads nothing, and to find out
-/// costs every start a look into `/proc`, 0.03 of `flock(1)`'s run. -1 stands for "unknown" (`elf/dl-support.c` in glibc).
-#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
-#[unsafe(no_mangle)]
-extern "C" fn _dl_get_origin() -> *const c_char {
-    std::ptr::without_provenance(usize::MAX)
+/// Defines what the program alone may define, and no library: names of the C library.
+///
+/// - Linked in, rather than have the loader map two libraries at every start, for 0.08 and 0.05 of `flock(1)`'s run: the
+///   unwinder, which comes with every gcc and which only a panic needs, and `pow`, the only function of libm that anything
+///   here calls (indicatif's estimate of a speed). A static build has both inside anyway.
+/// - Where the program lies, for `$ORIGIN` in what a static binary would load at run time: it loads nothing, and to find out
+///   costs every start a look into `/proc`, 0.03 of `flock(1)`'s run. -1 stands for "unknown" (`elf/dl-support.c` in glibc).
+#[macro_export]
+macro_rules! linked_in {
+    () => {
+        #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+        #[link(name = "gcc_eh", kind = "static", modifiers = "-bundle")]
+        unsafe extern "C" {}
+
+        #[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+        #[unsafe(no_mangle)]
+        extern "C" fn pow(base: f64, exponent: f64) -> f64 {
+            $crate::platform::startup::pow(base, exponent)
+        }
+
+        #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+        #[unsafe(no_mangle)]
+        extern "C" fn _dl_get_origin() -> *const ::std::ffi::c_char {
+            ::std::ptr::without_provenance(usize::MAX)
+        }
+    };
 }

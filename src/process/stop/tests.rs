@@ -47,7 +47,7 @@ fn options(grace_ms: u64) -> StopOptions {
 }
 
 fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<&'static str> {
-    stop(targets, options).iter().map(|result| result.outcome.word()).collect()
+    stop(targets, options).iter().map(|result| word(&result.outcome)).collect()
 }
 
 const IGNORES_TERM: &str = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
@@ -160,4 +160,15 @@ fn more_targets_than_descriptors_are_stopped_in_turns() {
     let results = stop_within(&targets, &options(5000), &OffLimits::new(&[]), 1);
     assert_eq!(results.len(), 4);
     assert!(results.iter().all(|result| result.outcome == Fate::Terminated));
+}
+
+fn word(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::Terminated => "terminated",
+        Fate::Killed => "killed",
+        Fate::Gone => "gone",
+        Fate::Survived { .. } => "survived",
+        Fate::NotPermitted { .. } => "not-permitted",
+        Fate::Refused(_) => "blocked",
+    }
 }
