@@ -2,10 +2,10 @@
 //! lockers and `flock(1)` do not look again at the inode, and an unlink makes two holders. `--remove` unlinks where no
 //! process has the file open and every process could be asked.
 //!
-//! What cannot be a lock at all (a folder, a FIFO, a device, a link, a file of procfs) is kept, said, and code 78, as `acquire` has it: a
-//! script has the wrong path. A plain file with other content is kept and no failure: a pattern may name it beside locks.
-//! A path where there is nothing is named, and is no failure either, as for `rm -f`: what was to be cleaned is clean, but
-//! whoever mistyped it can see so.
+//! What cannot be a lock at all (a folder, a FIFO, a device, a link, a file of procfs) is kept, said, and code 78, as `acquire`
+//! has it: a script has the wrong path. A plain file with other content is kept and no failure: a pattern may name it beside
+//! locks. A path where there is nothing is named, and is no failure either, as for `rm -f`: what was to be cleaned is clean,
+//! but whoever mistyped it can see so.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,7 @@ use crate::journal::{Event, Journal, What};
 use crate::lock::file::{LockFile, LockReply, open_to_look};
 use crate::lock::state::{self, LockFacts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
-use crate::outcome::clean_stale::CleanStaleOutcome;
-use crate::outcome::clean_stale::{Cleaned, Cleaning};
+use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaned, Cleaning};
 use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity;
 use crate::platform::proc;

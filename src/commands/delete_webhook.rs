@@ -6,8 +6,7 @@
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::{Event, Journal, What};
-use crate::outcome::delete_webhook::DeleteWebhookOutcome;
-use crate::outcome::delete_webhook::{Removal, Webhook};
+use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal, Webhook};
 use crate::outcome::events::{Events, Notice};
 use crate::settings::{self, Bot, Settings};
 

@@ -67,20 +67,22 @@ fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>, verbose: bo
     text.push('\n');
     text.push_str(&lock(&bot.lock));
     text.push_str(&instances(&bot.instances, width));
-    for one in bot.instances.iter().filter(|_| verbose) {
-        text.push_str(&usage(one));
+    let lines = |text: &str| wrap::lines(text, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12)));
+    for used in bot.instances.iter().filter(|_| verbose).filter_map(usage) {
+        for line in lines(&used) {
+            let _ = writeln!(text, "  {line}");
+        }
     }
     for why in bot.instances.iter().flat_map(remarks) {
-        for line in wrap::lines(&why, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12))) {
+        for line in lines(&why) {
             let _ = writeln!(text, "  {}", paint(WARNING, line));
         }
     }
     text
 }
 
-fn usage(one: &InstanceView) -> String {
-    let (Some(memory), Some(cpu)) = (one.memory, one.cpu) else { return String::new() };
-    format!("  PID {} uses {} of memory and {cpu}% of a processor\n", one.pid, size(memory))
+fn usage(one: &InstanceView) -> Option<String> {
+    Some(format!("PID {} uses {} of memory and {}% of a processor", one.pid, size(one.memory?), one.cpu?))
 }
 
 fn remarks(one: &InstanceView) -> impl Iterator<Item = String> {

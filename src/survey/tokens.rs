@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
-use crate::platform::filesystem::FileStatus;
-use crate::platform::filesystem::read_bounded;
+use crate::platform::filesystem::{FileStatus, read_bounded};
 use crate::platform::proc::Credentials;
 use crate::process::instance::InFile;
 use crate::settings::open_of;

@@ -13,8 +13,7 @@ use crate::platform::identity::Identity;
 use crate::platform::locks::LockKind;
 use crate::platform::proc::Handle;
 use crate::process::argv;
-use crate::process::details::Details;
-use crate::process::details::command_line;
+use crate::process::details::{Details, command_line};
 use crate::process::origin::Starter;
 
 /// Looks closer at a lock, also as these instances see it.

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::facts::{Automation, Trace};
 use crate::process::argv::{self, Invocation, Reading, Target};
-use crate::process::details::command_line;
-use crate::process::details::variable;
+use crate::process::details::{command_line, variable};
 
 /// Runners of continuous integration, by the name of their executable.
 const RUNNERS: [&str; 13] = [
