@@ -18,6 +18,7 @@ use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::mask;
 use crate::cli::{self, Arg, Shell, StyledStr, ValueHint};
+use crate::platform::identity::own_pid;
 use crate::platform::{proc, table};
 use crate::process::details::command_line;
 use crate::report::sanitize;
@@ -123,7 +124,7 @@ impl ValueCompleter for BotOrPath {
 
 /// The caller's processes.
 fn processes() -> Vec<CompletionCandidate> {
-    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let own = own_pid();
     let listing = table::list(&|line| !line.is_empty()).unwrap_or_default();
     let others = listing.kept.iter().filter(|hit| hit.pid != own && hit.pid > 1);
     others.map(|hit| with_help(hit.pid.to_string(), &command_line(&proc::words(&hit.cmdline)))).collect()

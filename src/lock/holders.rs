@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::file::LockFile;
 use crate::platform::filesystem::FileId;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, own_pid};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc;
 
@@ -121,9 +121,9 @@ pub(super) fn flocks() -> io::Result<Vec<KernelLock>> {
 
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
 pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
-    let own = i32::try_from(std::process::id()).ok();
+    let own = own_pid();
     let (mut openers, mut uninspected) = (Vec::new(), 0);
-    for pid in proc::all_pids().unwrap_or_default().into_iter().filter(|&pid| Some(pid) != own) {
+    for pid in proc::all_pids().unwrap_or_default().into_iter().filter(|&pid| pid != own) {
         match proc::descriptors(pid) {
             Ok(descriptors) => {
                 let open = descriptors.into_iter().any(|one| FileId::of(&one.path()) == Some(inode));

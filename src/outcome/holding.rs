@@ -14,7 +14,7 @@ use crate::lock::file;
 use crate::lock::keeper;
 use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State, inspect};
-use crate::platform::identity::{Identity, lineage};
+use crate::platform::identity::{Identity, lineage, own_pid};
 use crate::platform::proc;
 use crate::process::origin::{self, Origin, Respawns};
 use crate::settings::{Bot, Caller};
@@ -117,7 +117,7 @@ const WAIT: &str = "to wait until it ends: solobot acquire --wait forever …";
 fn main_process(facts: &LockFacts, lock: &LockView, holders: &[Identity]) -> Option<ProcessView> {
     let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     // A shell that holds it by a descriptor has passed that on to us.
-    let is_another = |holder: &&ProcessView| u32::try_from(holder.pid) != Ok(std::process::id());
+    let is_another = |holder: &&ProcessView| holder.pid != own_pid();
     let holding = |pid: i32| lock.holders.iter().find(|holder| holder.pid == pid).cloned();
     let below = |pid: i32| Identity::of(pid).filter(|_| is_below(pid, holders)).map(ProcessView::of);
     named

@@ -25,7 +25,7 @@ pub use host::{stack, startup};
 /// A process and its ancestors: a PID alone is nobody, since PIDs are used again.
 pub mod identity {
     pub use crate::platform::host::boot::{boot_id, is_initial_pid_namespace, pid_namespace, pid_namespace_of};
-    pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, parent};
+    pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, own_pid, parent};
     pub use crate::platform::host::stat::{RunState, Stat};
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::http::proxy;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, own_pid};
 use crate::platform::proc::{self, Handle};
 use crate::platform::sockets::{Connections, sockets_of};
 use crate::telegram::networks;
@@ -162,7 +162,7 @@ pub struct Unexplained {
 /// `known` only where those do not account for all of it.
 pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Unexplained {
     let mut connections = Connections::default();
-    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let own = own_pid();
     let Ok(table) = connections.around(own) else { return Unexplained::default() };
     let mut left: HashMap<u64, SocketAddr> =
         table.iter().filter(|(inode, to)| **inode != 0 && servers.has(**to)).map(|(&inode, &to)| (inode, to)).collect();

@@ -8,7 +8,7 @@ use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
 use crate::lock::holders;
 use crate::outcome::events::{Events, Notice};
-use crate::platform::identity::ancestry;
+use crate::platform::identity::{ancestry, own_pid};
 
 /// What COMMAND finds in its environment.
 pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {
@@ -16,7 +16,7 @@ pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, O
     let fd = (!request.args.close && !handover).then(|| held.descriptor().number().to_string().into());
     let mut variables = vec![
         (env::LOCK, Some(held.path().as_os_str().to_owned())),
-        (env::HOLDER_PID, Some(std::process::id().to_string().into())),
+        (env::HOLDER_PID, Some(own_pid().to_string().into())),
         (env::LOCK_FD, fd),
         (env::POLLING, None),
     ];

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::file::FileId;
+use super::identity::own_pid;
 use super::mounts;
 use super::proc::{LONGEST, pids};
 use super::removed::{deleted, is_deleted};
@@ -222,7 +223,7 @@ pub fn owner(pid: i32) -> Option<u32> {
 pub fn runs_our_file(pid: i32) -> Option<bool> {
     static OWN: OnceLock<Option<(PathBuf, FileId)>> = OnceLock::new();
     let exe = |handle: &Handle| Some((handle.link("exe")?, handle.id_of("exe")?));
-    let own = OWN.get_or_init(|| exe(&Handle::open(i32::try_from(std::process::id()).ok()?)?)).as_ref()?;
+    let own = OWN.get_or_init(|| exe(&Handle::open(own_pid())?)).as_ref()?;
     let (path, file) = exe(&Handle::open(pid)?)?;
     let before = if is_deleted(&own.0) { own.0.clone() } else { deleted(&own.0) };
     Some(file == own.1 || path == before)

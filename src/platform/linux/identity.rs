@@ -4,6 +4,7 @@
 //! (clock ticks since boot, `proc(5)`); it is exact, unlike a start time in whole seconds. Across reboots the pair can
 //! repeat, so whoever stores one stores [`super::boot::boot_id`] beside it.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -79,14 +80,21 @@ pub fn parent() -> Option<i32> {
     i32::try_from(std::os::unix::process::parent_id()).ok().filter(|&pid| pid > 0)
 }
 
-/// This process and its ancestors, nearest first.
-pub fn ancestry() -> impl Iterator<Item = i32> {
-    lineage(i32::try_from(std::process::id()).unwrap_or(0))
+/// This process's PID.
+pub fn own_pid() -> i32 {
+    std::process::id().cast_signed()
 }
 
-/// A process and its ancestors, nearest first.
+/// This process and its ancestors, nearest first.
+pub fn ancestry() -> impl Iterator<Item = i32> {
+    lineage(own_pid())
+}
+
+/// A process and its ancestors, nearest first. It ends also where PIDs that are used again meanwhile make a circle of it.
 pub fn lineage(pid: i32) -> impl Iterator<Item = i32> {
-    std::iter::successors(Some(pid), |&pid| Stat::read(pid).map(|stat| stat.parent)).take_while(|&pid| pid > 0)
+    let mut seen = HashSet::new();
+    let all = std::iter::successors(Some(pid), |&pid| Stat::read(pid).map(|stat| stat.parent));
+    all.take_while(move |&pid| pid > 0 && seen.insert(pid))
 }
 
 #[cfg(test)]

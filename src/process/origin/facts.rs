@@ -13,7 +13,7 @@ use super::super::argv;
 use super::super::details::{Details, Known};
 use super::cgroup;
 use super::starter::Starter;
-use crate::platform::identity::Stat;
+use crate::platform::identity::{ancestry, own_pid};
 use crate::platform::proc::{self, Handle};
 use crate::platform::words::os_str;
 
@@ -156,16 +156,8 @@ struct Own {
 fn own() -> &'static Own {
     static OWN: OnceLock<Own> = OnceLock::new();
     OWN.get_or_init(|| {
-        let mut ancestors = HashSet::new();
-        let mut next = i32::try_from(std::process::id()).ok();
-        while let Some(parent) = next.and_then(Stat::read).map(|stat| stat.parent).filter(|&parent| parent > 0) {
-            if !ancestors.insert(parent) {
-                break;
-            }
-            next = Some(parent);
-        }
-        let text =
-            i32::try_from(std::process::id()).ok().and_then(Handle::open).map(|own| own.cgroup()).unwrap_or_default();
+        let text = Handle::open(own_pid()).map(|own| own.cgroup()).unwrap_or_default();
+        let ancestors = ancestry().skip(1).collect();
         Own { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
     })
 }

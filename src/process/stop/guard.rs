@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::platform::identity::Stat;
+use crate::platform::identity::{Stat, ancestry, own_pid};
 
 /// Why a process must not be signalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,7 @@ pub struct OffLimits {
 impl OffLimits {
     /// Looks up solobot's ancestors.
     pub fn new(kept: &[i32]) -> Self {
-        let own = i32::try_from(std::process::id()).unwrap_or_default();
-        let mut ancestors = HashSet::new();
-        let mut next = own;
-        while let Some(parent) = Stat::read(next).map(|stat| stat.parent).filter(|&parent| parent > 0) {
-            if !ancestors.insert(parent) {
-                break;
-            }
-            next = parent;
-        }
-        Self { own, ancestors, kept: kept.iter().copied().collect() }
+        Self { own: own_pid(), ancestors: ancestry().skip(1).collect(), kept: kept.iter().copied().collect() }
     }
 
     /// Why that PID must not be signalled; `None` if it may.
@@ -101,7 +92,7 @@ mod tests {
     #[test]
     fn our_own_line_is_refused() {
         let guard = OffLimits::new(&[]);
-        let own = i32::try_from(std::process::id()).unwrap();
+        let own = own_pid();
         assert_eq!(guard.refusal(own), Some(StopRefusal::Own));
         let parent = Stat::read(own).unwrap().parent;
         assert!(guard.refusal(parent).is_some());
