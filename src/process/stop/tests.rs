@@ -46,8 +46,8 @@ fn options(grace_ms: u64) -> StopOptions {
     StopOptions { grace: Duration::from_millis(grace_ms), ..StopOptions::default() }
 }
 
-fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<&'static str> {
-    stop(targets, options).iter().map(|result| word(&result.outcome)).collect()
+fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<Fate> {
+    stop(targets, options).into_iter().map(|result| result.outcome).collect()
 }
 
 const IGNORES_TERM: &str = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
@@ -58,7 +58,7 @@ fn one_that_obeys_is_terminated_and_one_that_does_not_is_killed() {
     let obeys = Started::shell(OBEYS);
     let ignores = Started::shell(IGNORES_TERM);
     let targets = [obeys.target(), ignores.target()];
-    assert_eq!(outcomes(&targets, &options(300)), ["terminated", "killed"]);
+    assert_eq!(outcomes(&targets, &options(300)), [Fate::Terminated, Fate::Killed]);
     assert!(!targets.iter().any(|target| target.root.is_alive()));
 }
 
@@ -67,7 +67,7 @@ fn the_whole_takes_as_long_as_the_slowest() {
     let started: Vec<Started> = (0..8).map(|_| Started::shell(IGNORES_TERM)).collect();
     let targets: Vec<StopTarget> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
-    assert!(outcomes(&targets, &options(1000)).iter().all(|word| *word == "killed"));
+    assert!(outcomes(&targets, &options(1000)).iter().all(|fate| *fate == Fate::Killed));
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
@@ -85,7 +85,7 @@ fn mistake_6_a_zombie_is_dead_at_once() {
         std::thread::yield_now();
     };
     let begin = Instant::now();
-    assert_eq!(outcomes(&[StopTarget::single(Identity { pid, start_ticks })], &options(5000)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(Identity { pid, start_ticks })], &options(5000)), [Fate::Gone]);
     assert!(begin.elapsed() < Duration::from_secs(2));
     child.wait().unwrap();
 }
@@ -95,7 +95,7 @@ fn mistake_7_one_that_vanished_is_gone() {
     let mut child = Command::new("true").spawn().unwrap();
     let identity = Identity { pid: i32::try_from(child.id()).unwrap(), start_ticks: 1 };
     child.wait().unwrap();
-    assert_eq!(outcomes(&[StopTarget::single(identity)], &options(100)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(identity)], &options(100)), [Fate::Gone]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn mistake_8_a_reused_pid_is_not_signalled() {
     let stranger = Started::shell(OBEYS);
     let identity = stranger.identity();
     let before = Identity { start_ticks: identity.start_ticks - 1, ..identity };
-    assert_eq!(outcomes(&[StopTarget::single(before)], &options(100)), ["gone"]);
+    assert_eq!(outcomes(&[StopTarget::single(before)], &options(100)), [Fate::Gone]);
     assert!(identity.is_alive());
 }
 
@@ -115,7 +115,7 @@ fn mistake_12_fork_workers_go_with_their_root() {
     let below = table::descendants(&[parent.identity().pid]).unwrap();
     assert_eq!(below.len(), 1);
     let worker = Identity::of(below[0]).unwrap();
-    assert_eq!(outcomes(&[parent.target()], &options(200)), ["terminated"]);
+    assert_eq!(outcomes(&[parent.target()], &options(200)), [Fate::Terminated]);
     assert!(!worker.is_alive());
 }
 
@@ -126,14 +126,14 @@ fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
         panic!("our child cannot be opened")
     };
     victim.send(Signal::SIGSTOP).unwrap();
-    assert_eq!(outcomes(&[sleeper.target()], &options(5000)), ["terminated"]);
+    assert_eq!(outcomes(&[sleeper.target()], &options(5000)), [Fate::Terminated]);
 }
 
 #[test]
 fn forced_is_killed_at_once() {
     let obeys = Started::shell(OBEYS);
     let forced = StopOptions { force: true, ..options(5000) };
-    assert_eq!(outcomes(&[obeys.target()], &forced), ["killed"]);
+    assert_eq!(outcomes(&[obeys.target()], &forced), [Fate::Killed]);
 }
 
 #[test]
@@ -142,14 +142,15 @@ fn ourselves_our_ancestors_and_pid_1_are_refused() {
     let parent = Identity::of(Stat::read(own.pid).unwrap().parent).unwrap();
     let init = Identity { pid: 1, start_ticks: 0 };
     let targets = [StopTarget::single(own), StopTarget::single(parent), StopTarget::single(init)];
-    assert_eq!(outcomes(&targets, &options(100)), ["blocked"; 3]);
+    let wanted = [StopRefusal::Own, StopRefusal::Ancestor, StopRefusal::Init].map(Fate::Refused);
+    assert_eq!(outcomes(&targets, &options(100)), wanted);
 }
 
 #[test]
 fn what_is_kept_is_not_touched() {
     let kept = Started::shell(OBEYS);
     let guarded = StopOptions { protected: vec![kept.identity().pid], ..options(100) };
-    assert_eq!(outcomes(&[kept.target()], &guarded), ["blocked"]);
+    assert_eq!(outcomes(&[kept.target()], &guarded), [Fate::Refused(StopRefusal::Kept)]);
     assert!(kept.identity().is_alive());
 }
 
@@ -160,15 +161,4 @@ fn more_targets_than_descriptors_are_stopped_in_turns() {
     let results = stop_within(&targets, &options(5000), &OffLimits::new(&[]), 1);
     assert_eq!(results.len(), 4);
     assert!(results.iter().all(|result| result.outcome == Fate::Terminated));
-}
-
-fn word(fate: &Fate) -> &'static str {
-    match fate {
-        Fate::Terminated => "terminated",
-        Fate::Killed => "killed",
-        Fate::Gone => "gone",
-        Fate::Survived { .. } => "survived",
-        Fate::NotPermitted { .. } => "not-permitted",
-        Fate::Refused(_) => "blocked",
-    }
 }
