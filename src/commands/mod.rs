@@ -69,7 +69,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
     match command {
         Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, events).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, events).map(Outcome::Release),
-        Command::Status(args) => status::run(&args, cli.global.verbose > 0, &settings, events).map(Outcome::Status),
+        Command::Status(args) => status::run(&args, &cli.global, &settings, events).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
         Command::DeleteWebhook(args) => delete_webhook::run(&args, &settings, events).map(Outcome::DeleteWebhook),
         Command::KillDuplicates(args) => {

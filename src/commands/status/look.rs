@@ -33,6 +33,8 @@ pub struct Look<'a> {
     bots: &'a [String],
     settings: &'a Settings,
     surveyor: Surveyor<'a>,
+    /// What instances use is shown.
+    measures: bool,
     is_first: bool,
     /// When the managers and the resolver were asked last, and what that one said.
     asked: Instant,
@@ -40,10 +42,10 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// At these bots.
-    pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings) -> Self {
+    /// At these bots; `measures` what their instances use.
+    pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings, measures: bool) -> Self {
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
-        Self { selection, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
+        Self { selection, bots, settings, surveyor, measures, is_first: true, asked: Instant::now(), servers }
     }
 
     /// Looks once.
@@ -96,7 +98,9 @@ impl<'a> Look<'a> {
         };
         survey.look_at_connections(&mut servers, pause);
         let mut bots_seen: Vec<BotView> = survey.bots.iter().map(|bot| BotView::of(bot, before)).collect();
-        measure(&mut bots_seen);
+        if self.measures {
+            measure(&mut bots_seen);
+        }
         Ok(StatusOutcome {
             host: user::host_name(),
             user: user::name(user::effective_uid()),

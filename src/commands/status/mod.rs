@@ -3,14 +3,12 @@
 mod look;
 mod watch;
 
-pub use self::look::Look;
+use self::look::Look;
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::Journal;
-pub use crate::lock::covered::Covered;
 use crate::outcome::events::Events;
 use crate::outcome::status::StatusOutcome;
-
 use crate::settings::Settings;
 
 /// Runs `status`, once or again and again.
@@ -19,7 +17,7 @@ use crate::settings::Settings;
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn run(
     args: &cli::Status,
-    verbose: bool,
+    global: &cli::Global,
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<StatusOutcome, Error> {
@@ -29,8 +27,9 @@ pub fn run(
             format!("join it to its option: --watch={number}"),
         ));
     }
+    let verbose = global.verbose > 0;
     let journal = verbose.then(|| Journal::at(settings.journal()));
-    let look = Look::new(&args.selection, &args.bots, settings);
+    let look = Look::new(&args.selection, &args.bots, settings, verbose || global.json);
     if let Some(every) = args.watch {
         return watch::run(look, every, journal, events);
     }
