@@ -217,5 +217,10 @@ mod tests {
         assert_eq!(of(3, "free"), of(4, "free"));
         assert_ne!(of(3, "free"), of(0, "free"));
         assert_ne!(of(3, "free"), of(3, "held"));
+        let uses = |memory: u64, pid: i32| {
+            essence(serde_json::json!({"bots": [{"instances": [{"pid": pid, "memory": memory, "cpu": memory}]}]}))
+        };
+        assert_eq!(uses(1, 7), uses(2, 7));
+        assert_ne!(uses(1, 7), uses(1, 8));
     }
 }
