@@ -37,6 +37,8 @@ pub struct Context {
     pub home: Option<PathBuf>,
     /// The user's configuration folder: `~/.config`.
     pub config_home: Option<PathBuf>,
+    /// Where programs keep their state: `~/.local/state`.
+    pub state_home: Option<PathBuf>,
     /// The machine's configuration folder: `/etc`.
     pub system_config: PathBuf,
     /// Who calls.
@@ -46,12 +48,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// Where programs keep their state: `$XDG_STATE_HOME`, else `~/.local/state`.
-    pub fn state_home(&self) -> Option<PathBuf> {
-        let named = self.vars.get(env::XDG_STATE_HOME).map(PathBuf::from).filter(|folder| folder.is_absolute());
-        named.or_else(|| self.home.as_ref().map(|home| home.join(".local/state")))
-    }
-
     /// The surroundings of this process.
     ///
     /// # Errors
@@ -65,6 +61,7 @@ impl Context {
             cwd: current_dir().map_err(|source| Error::Cwd { source })?,
             home: folders.home,
             config_home: folders.config,
+            state_home: folders.state,
             system_config: PathBuf::from("/etc"),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0), purpose },
             vars,

@@ -88,8 +88,7 @@ fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> LockFacts {
 fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
     let Some(folder) = bot.lock.parent() else { return Vec::new() };
     let token = found.instances.iter().find_map(Instance::known_token).map(|token| token.fingerprint.as_str());
-    let state = context.state_home();
-    let mut paths = layouts::of_bot(folder, token, state.as_deref());
+    let mut paths = layouts::of_bot(folder, token, context.state_home.as_deref());
     paths.retain(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file()));
     paths
 }

@@ -172,7 +172,7 @@ impl<'a> Surveyor<'a> {
         let servers = servers::of_machine(context);
         let connected = connections::connected(&servers).map_err(listing)?;
         let mut holders = likely::holders(&marks::all().map_err(listing)?);
-        holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home().as_deref())));
+        holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home.as_deref())));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
         let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
         let programs = programs.to_vec();

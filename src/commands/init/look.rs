@@ -136,7 +136,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     let scripts = found.into_iter().filter(|script| !is_run(script)).collect();
     // Root sees whatever can be seen.
     let uninspected = if context.caller.uid == 0 { 0 } else { survey.uninspected };
-    let locks = layouts::existing(cwd, context.state_home().as_deref());
+    let locks = layouts::existing(cwd, context.state_home.as_deref());
     Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None })
 }
 

@@ -159,7 +159,7 @@ impl Closer<'_> {
 
     /// The locks of the field's layouts that belong to none of the bots.
     fn locks_alone(&self, facts: &Facts) -> Vec<BotFacts> {
-        let paths = layouts::existing(&self.context.cwd, self.context.state_home().as_deref());
+        let paths = layouts::existing(&self.context.cwd, self.context.state_home.as_deref());
         let is_known = |path: &std::path::PathBuf| {
             facts.bots.iter().flat_map(|bot| &bot.locks).any(|lock| lock.facts.path == *path)
         };
