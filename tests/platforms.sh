@@ -26,25 +26,7 @@ readonly TARGET
 
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'tests/platforms.sh: %s\n' "$*" >&2; exit 1; }
-
-# Installs the Debian packages among these that are missing. Each argument: a file that is there once it is installed, or a
-# command, and the package.
-need() {
-    local entry
-    local -a packages=()
-    for entry in "$@"; do
-        command -v "${entry%% *}" >/dev/null || [[ -e ${entry%% *} ]] || packages+=("${entry##* }")
-    done
-    ((${#packages[@]})) || return 0
-    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        die "missing: ${packages[*]}; install them, for example: sudo apt-get install ${packages[*]}"
-    fi
-    say "apt-get install ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq || die "apt-get update failed; needed: ${packages[*]}"
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
-        die "apt-get install ${packages[*]} failed: see $TARGET/apt.log"
-}
+. tests/need.sh
 
 has_std() { [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; }
 

@@ -17,6 +17,7 @@ readonly TARGET="${CARGO_TARGET_DIR:-target}"
 
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'tests/run.sh: %s\n' "$*" >&2; exit 1; }
+. tests/need.sh
 
 # Some tests mount a file system of their own there, and would not see themselves any more.
 case $(realpath .):$(realpath -m "$TARGET") in
@@ -55,29 +56,6 @@ readonly NEEDED=(
     'mandoc mandoc'
     'man man-db'
 )
-
-missing_packages() {
-    local entry
-    for entry in "${NEEDED[@]}"; do
-        command -v "${entry%% *}" >/dev/null || printf '%s\n' "${entry##* }"
-    done | sort -u
-}
-
-install_packages() {
-    local -a packages
-    mapfile -t packages < <(missing_packages)
-    ((${#packages[@]})) || return 0
-    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        die "missing: ${packages[*]}; install them, for example: sudo apt-get install ${packages[*]}"
-    fi
-    say "apt-get install ${packages[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq || die "apt-get update failed; needed: ${packages[*]}"
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}" >"$TARGET/apt.log" 2>&1 ||
-        die "apt-get install ${packages[*]} failed: see $TARGET/apt.log"
-    mapfile -t packages < <(missing_packages)
-    ((${#packages[@]} == 0)) || die "still missing after apt-get install: ${packages[*]}"
-}
 
 # A venv with the given requirements; the stamp holds their text, so that another text builds it anew. The newest of
 # something stays what it was when the venv was made: remove the folder for a newer one.
@@ -185,7 +163,7 @@ run_torture() {
 
 mkdir -p "$TARGET"
 check_namespaces
-install_packages
+need "${NEEDED[@]}"
 check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
