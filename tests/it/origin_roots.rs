@@ -2,7 +2,7 @@
 
 use crate::harness::{Test, alive, alone, wait_until};
 use crate::origins::origin;
-use crate::scenes::{instances, launch, with};
+use crate::scenes::{instances, launch, script, with};
 
 /// Shows the process another cgroup, as a container's runtime would: /proc is ours alone here.
 #[track_caller]
@@ -43,6 +43,22 @@ fn a_unit_by_its_cgroup_is_taken_for_a_respawner() {
         assert_eq!((&seen["kind"], &seen["name"]), (&"systemd".into(), &"tgbot.service".into()), "{seen}");
         test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", "systemctl stop tgbot.service"]);
         assert!(alive(bot));
+        // What systemd says of it, in the words of systemctl(1).
+        script(
+            test,
+            "systemctl",
+            "#!/bin/sh\n[ \"$1\" = show ] || exit 1\nprintf 'Restart=always\\nActiveState=active\\nNRestarts=7\\n'\n",
+        );
+        let held = test.start("flock bot.lock python3 bot.py");
+        wait_until("both run", || instances(test, "-m bot.py").len() == 2);
+        let path = format!("{}:{}", test.dir().display(), std::env::var("PATH").unwrap());
+        let output = test.solobot("doctor --json -m bot.py -l bot.lock").env("PATH", &path).run();
+        let _ = output.stderr();
+        let seen = output.code(1).json();
+        let found = seen["findings"].as_array().unwrap().iter().find(|one| one["code"] == "respawner").unwrap();
+        let evidence = found["evidence"].to_string();
+        assert!(evidence.contains("systemd tgbot.service has started it again 7 times so far"), "{found:#}");
+        held.kill();
     });
 }
 
