@@ -59,11 +59,12 @@ fn colon_length(bytes: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn secret() -> String {
+    pub fn secret() -> String {
         format!("A_-{}", "b".repeat(32))
     }
 
-    fn text(id: &str) -> String {
+    /// A token's text; put together, so that none stands in the sources.
+    pub fn text(id: &str) -> String {
         format!("{id}:{}", secret())
     }
 

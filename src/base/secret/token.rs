@@ -158,15 +158,8 @@ fn in_text(text: &str) -> Vec<Token> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{secret, text};
     use super::*;
-
-    fn secret() -> String {
-        format!("A_-{}", "b".repeat(32))
-    }
-
-    fn text(id: &str) -> String {
-        format!("{id}:{}", secret())
-    }
 
     #[test]
     fn the_syntax() {
