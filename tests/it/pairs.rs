@@ -292,7 +292,7 @@ fn what_hides_what_it_runs() {
         test.bot("app/bot.py");
         let server = crate::standin::Standin::start();
         let code = format!(
-            "import bot_up, socket, time; kept = socket.create_connection(('127.0.0.1', {})); time.sleep(99)",
+            "import bot_up, socket, time; kept = socket.create_connection(('127.0.0.1', {})); time.sleep(99)  # it polls",
             server.port()
         );
         let up = "import os\nopen('tmp', 'w').write(str(os.getpid()))\nos.rename('tmp', '../first.pid')\n";
