@@ -362,8 +362,8 @@ impl Test {
 
 fn collect(folder: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
     let Ok(listing) = fs::read_dir(folder) else { return };
-    for path in listing.map(|entry| entry.expect("an entry").path()) {
-        // A keeper, or a bot that is just ending, may take one away meanwhile.
+    // A keeper, or a bot that is just ending, may take one away meanwhile, a folder that is being listed too.
+    for path in listing.flatten().map(|entry| entry.path()) {
         let Ok(meta) = path.symlink_metadata() else { continue };
         if meta.is_dir() {
             collect(&path, entries);
