@@ -5,6 +5,7 @@ use std::panic::catch_unwind;
 
 use crate::base::env::COMPLETE;
 use crate::base::exit::Exit;
+use crate::cli::again::Typed;
 use crate::cli::{Cli, Command};
 use crate::outcome::Outcome;
 use crate::platform::stack;
@@ -25,11 +26,12 @@ fn run_here(args: &[OsString]) -> Exit {
     {
         return report::bytes(&answer);
     }
+    let typed = Typed::of(args);
     let cli = match Cli::of_args(args) {
         Ok(cli) => cli,
-        Err(usage) => return report::usage(&usage),
+        Err(usage) => return report::usage(&usage, &typed),
     };
-    let mut report = Report::new(&cli.global);
+    let mut report = Report::new(&cli.global, typed);
     let result = match &cli.command {
         Command::Completions(args) => {
             completion::registration(args.shell).map(|text| Outcome::Completions { shell: args.shell, text })

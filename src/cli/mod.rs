@@ -5,6 +5,7 @@
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help: back quotes would be printed")]
 
+pub mod again;
 mod clear;
 pub mod examples;
 mod hold;

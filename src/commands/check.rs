@@ -45,6 +45,8 @@ struct Objections {
     reasons: Vec<Sentence>,
     unknown: Option<Exit>,
     in_the_way: Vec<Identity>,
+    /// What to ask instead.
+    hint: Option<String>,
 }
 
 impl Objections {
@@ -61,13 +63,13 @@ impl Objections {
         let holder = || unseen::holder(&bot.locks.own).filter(|_| running);
         let Some(why) = unseen::instance(&bot.found).or_else(holder) else { return self };
         let question = if running { "--running " } else { "" };
-        let how = format!("; sudo solobot check {question}{}", bot.bot.typed());
+        let how = format!("; to look as root: sudo solobot check {question}{}", bot.bot.typed());
         let reasons = vec![why.after("cannot tell: ").followed_by(&how)];
         Self { reasons, unknown: Some(Exit::NotPermitted), ..self }
     }
 
     fn into_answer(self, bot: &FoundBot) -> BotAnswer {
-        let Objections { reasons, unknown, in_the_way } = self;
+        let Objections { reasons, unknown, in_the_way, hint } = self;
         let pids = |all: &[Instance]| all.iter().map(|one| one.root.pid).collect();
         BotAnswer {
             name: bot.bot.name.clone(),
@@ -79,6 +81,7 @@ impl Objections {
             lock: LockBrief::of(&bot.locks.own),
             unknown,
             in_the_way,
+            hint,
         }
     }
 }
@@ -124,7 +127,7 @@ pub fn run(
 fn hidden(bot: &FoundBot) -> Notice {
     let (label, typed) = (&bot.label, bot.bot.typed());
     Notice::Warning(format!(
-        "{label}: other users' processes are hidden, and one of them may be it: sudo solobot check {typed}"
+        "{label}: other users' processes are hidden, and one of them may be the bot; to see them: sudo solobot check {typed}"
     ))
 }
 
@@ -159,23 +162,23 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
     let counted: Vec<&Instance> = bot.found.for_starting().collect();
     match counted.as_slice() {
         [] if bot.bot.program.is_none() => objections.reasons.extend(holds_alone(facts).map(Sentence::from)),
-        [] => objections.say("no instance runs".to_owned()),
+        [] => objections.say("no instance is running".to_owned()),
         [one] if find::is_strangers(one) => {
             let user = one.user.clone();
             objections.reasons.push(Sentence::of(|shown| {
-                format!("{}; if that is its user: user = \"{user}\" in solobot.toml", named(one, shown))
+                format!("{}; if {user} runs the bot, write user = \"{user}\" into solobot.toml", named(one, shown))
             }));
         }
         [one] => {
             if has_lock && bot.covered(one) == Covered::Unlocked {
                 objections
                     .reasons
-                    .push(Sentence::of(|shown| format!("{} runs without lock {lock}", named(one, shown))));
+                    .push(Sentence::of(|shown| format!("{} is running without lock {lock}", named(one, shown))));
             }
             if is_unconnected(&bot.bot, one) {
                 objections
                     .reasons
-                    .push(Sentence::of(|shown| format!("{} has no connection to Telegram", named(one, shown))));
+                    .push(Sentence::of(|shown| format!("{} is not connected to Telegram", named(one, shown))));
             }
             objections.reasons.extend(has_conflicts(bot, one, events).map(Sentence::from));
         }
@@ -183,13 +186,13 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
             objections.in_the_way.extend(many.iter().map(|one| one.root));
             let doubt = |one: &Instance| one.doubt.map_or_else(String::new, |doubt| format!(" ({})", doubt.reason()));
             let pids: Vec<String> = many.iter().map(|one| format!("{}{}", one.root.pid, doubt(one))).collect();
-            objections.say(format!("{} instances run: PID {}", many.len(), pids.join(", ")));
+            objections.say(format!("{} instances are running: PID {}", many.len(), pids.join(", ")));
         }
     }
     match &facts.state {
         State::Replaced { holders } => {
             objections.in_the_way.extend(holders);
-            objections.say(format!("the file at {lock} is not the one that is held"));
+            objections.say(format!("{lock} was replaced: the lock file that is held was deleted"));
         }
         State::Unreadable { why, obstacle } => {
             let (reason, exit) = unreadable(facts, why, *obstacle);
@@ -234,17 +237,17 @@ fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -
     }
     if summary.undated_conflicts > 0 {
         let count = summary.undated_conflicts;
-        let text = format!("{label}: {count} conflicts in its logs have no time: they may be old, and do not count");
+        let text = format!("{label}: {count} conflicts in its logs have no time; they may be old and are ignored");
         events.notice(&Notice::Warning(text));
     }
     let count = summary.totals.conflicts;
     let last = summary.last.filter(|_| count > 0)?.to_zoned(TimeZone::system());
     let (what, s) = (if summary.totals.other_poller > 0 { "another poller" } else { "a webhook" }, plural(count));
     let rival = rival.map_or_else(String::new, |one| {
-        let doubt = one.doubt.map_or("it is in doubt", Doubt::reason);
-        format!("; PID {} may be that one ({doubt})", one.root.pid)
+        let doubt = one.doubt.map_or("not certain", Doubt::reason);
+        format!("; PID {} may be the other one ({doubt})", one.root.pid)
     });
-    Some(format!("{count} conflict{s} with {what} in its logs, the last at {}{rival}", last.strftime("%H:%M:%S")))
+    Some(format!("{count} conflict{s} with {what} in its logs, the last one at {}{rival}", last.strftime("%H:%M:%S")))
 }
 
 fn plural(count: u64) -> &'static str {
@@ -269,26 +272,34 @@ fn judge(bot: &FoundBot) -> Objections {
     let mut objections = Objections::default();
     let facts = &bot.locks.own;
     let counted: Vec<&Instance> = bot.found.for_starting().collect();
-    for one in &counted {
-        objections.in_the_way.push(one.root);
-        let what = if one.doubt.is_some() { "may be it" } else { "it runs" };
-        objections.reasons.push(Sentence::of(|shown| format!("{what}: {}", named(one, shown))));
+    objections.in_the_way.extend(counted.iter().map(|one| one.root));
+    let (doubtful, certain): (Vec<&Instance>, Vec<&Instance>) = counted.iter().partition(|one| one.doubt.is_some());
+    let list = |all: &[&Instance], shown| all.iter().map(|one| named(one, shown)).collect::<Vec<_>>().join(", ");
+    match certain.len() {
+        0 => {}
+        1 => objections.reasons.push(Sentence::of(|shown| format!("already running as {}", list(&certain, shown)))),
+        many => objections
+            .reasons
+            .push(Sentence::of(|shown| format!("{many} instances are already running: {}", list(&certain, shown)))),
+    }
+    for one in doubtful {
+        objections.reasons.push(Sentence::of(|shown| format!("this may be the bot: {}", named(one, shown))));
     }
     for (_, holder) in bot.holders_beside() {
         objections.in_the_way.push(holder);
         let command = command_line(holder.pid);
         objections.reasons.push(Sentence::of(|shown| {
-            format!("PID {} ({}) holds the lock that such bots take themselves", holder.pid, shown(&command))
+            format!("PID {} ({}) holds the lock file that such bots use", holder.pid, shown(&command))
         }));
     }
     judge_lock(bot, facts, &mut objections);
-    // One that holds a removed file is not well.
-    if let ([one], State::Held { .. }, true) = (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)
+    // One that holds a removed file is not healthy.
+    if let ([one], State::Held { orphaned: false, .. }, true) =
+        (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)
         && bot.covered(one) != Covered::Unlocked
     {
         let how = bot.bot.typed();
-        objections
-            .say(format!("that is one healthy instance: to ask whether it runs well, solobot check --running {how}"));
+        objections.hint = Some(format!("To check its health: solobot check --running {how}"));
     }
     objections.unknown = objections.unknown.filter(|_| counted.is_empty());
     objections
@@ -311,19 +322,28 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
                 (None, Some(&holder)) => named(holder),
                 (None, None) => unseen_holder().to_owned().into(),
             };
-            let orphaned = if *orphaned { ", orphaned" } else { "" };
-            if !covered || !orphaned.is_empty() {
-                objections.reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(orphaned));
+            match (covered, *orphaned) {
+                (true, false) => {}
+                (true, true) => objections.say(format!("its solobot has died, and it still holds lock {lock}")),
+                (false, is_orphan) => {
+                    let end = if is_orphan { ", orphaned: its solobot has died" } else { "" };
+                    objections.reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(end));
+                }
             }
         }
         State::OwnerAliveUnlocked(process) => {
             objections.in_the_way.push(*process);
-            objections.say(format!("lock {lock} names PID {}, which lives and holds no lock", process.pid));
+            objections.say(format!(
+                "lock {lock} is not locked, but names PID {}, a running process that does not hold the lock",
+                process.pid
+            ));
         }
         State::Replaced { holders } => {
             objections.in_the_way.extend(holders);
             let pids: Vec<String> = holders.iter().map(|holder| holder.pid.to_string()).collect();
-            objections.say(format!("PID {} holds a file that was at {lock} and is no more", pids.join(", ")));
+            let (are, hold) = if pids.len() == 1 { ("PID", "holds") } else { ("PIDs", "hold") };
+            objections
+                .say(format!("{are} {} still {hold} the lock file that was deleted at {lock}", pids.join(" and ")));
         }
         State::Unreadable { why, obstacle } => {
             let (reason, exit) = unreadable(facts, why, *obstacle);

@@ -87,7 +87,7 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
         _ => "free".to_owned(),
     };
     if !args.remove && matches!(facts.state, State::Free) {
-        return Ok(say(Cleaning::Kept, "nothing to clean: it is free, and an empty file does no harm".into()));
+        return Ok(say(Cleaning::Kept, "nothing to clean: free and empty".into()));
     }
     if args.remove
         && let Some(why) = removal_refused(&open_to_look(path)?)
@@ -101,7 +101,7 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
     // Everything was judged without the lock: judge again while nobody else can take it.
     let lock = LockFile::open(path, args.selection.allow_network_fs)?;
     if lock.try_lock()? != LockReply::Granted {
-        return Ok(say(Cleaning::Kept, "it has just been taken".into()));
+        return Ok(say(Cleaning::Kept, "has just been taken".into()));
     }
     let done = finish(&lock, args.remove);
     lock.unlock();
@@ -114,12 +114,12 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
 /// Under the lock: makes sure of everything once more, then clears, then unlinks if asked. `Some` says why not.
 fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     if !lock.is_current() {
-        return Ok(Some("it has just been replaced".into()));
+        return Ok(Some("has just been replaced".into()));
     }
     let record = lock.record();
     match crate::lock::state::unlocked(lock, &record)? {
         State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
-        State::Free if !remove => return Ok(Some("it has just been cleaned".into())),
+        State::Free if !remove => return Ok(Some("has just been cleaned".into())),
         State::Unreadable { why, .. } => return Ok(Some(why)),
         _ => {}
     }
@@ -137,17 +137,17 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
 fn keep(facts: &LockFacts) -> Option<String> {
     match &facts.state {
         State::Absent if facts.record.record().is_some() => {
-            Some("there is no such file, but an owner record: the next acquire replaces it".into())
+            Some("does not exist, but its owner record does; the next acquire replaces that".into())
         }
-        State::Absent => Some("there is no such file: nothing to clean".into()),
+        State::Absent => Some("does not exist: nothing to clean".into()),
         State::Held { holders, .. } => Some(match holders.first() {
-            Some(holder) => format!("it is held by PID {}", holder.pid),
-            None => format!("it is held by {}", state::unseen_holder()),
+            Some(holder) => format!("held by PID {}", holder.pid),
+            None => format!("held by {}", state::unseen_holder()),
         }),
         State::OwnerAliveUnlocked(process) => Some(alive(process.pid)),
         State::Replaced { holders } => {
             let pid = holders.first().map_or(0, |holder| holder.pid);
-            Some(format!("PID {pid} holds a file that was at this path: stop it first"))
+            Some(format!("PID {pid} still holds the lock file that was deleted here; stop it first"))
         }
         State::Unreadable { why, .. } => Some(why.clone()),
         State::Free | State::Stale(_) => None,
@@ -155,7 +155,7 @@ fn keep(facts: &LockFacts) -> Option<String> {
 }
 
 fn alive(pid: i32) -> String {
-    format!("PID {pid}, which it names, is alive (but holds no lock)")
+    format!("names PID {pid}, a running process that does not hold the lock")
 }
 
 /// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds. The
@@ -163,21 +163,21 @@ fn alive(pid: i32) -> String {
 fn removal_refused(lock: &LockFile) -> Option<String> {
     let (openers, uninspected) = holders::openers(lock.inode());
     if let Some(opener) = openers.first() {
-        return Some(format!("PID {} has it open: removing it would make two holders", opener.pid));
+        return Some(format!("PID {} has it open; removing it would allow two holders", opener.pid));
     }
     if uninspected > 0 {
         return Some(format!(
-            "{uninspected} processes cannot be inspected, and one may have it open: try again with sudo"
+            "{uninspected} processes cannot be inspected, and one may have it open; try again with sudo"
         ));
     }
     if proc::hides_others() {
-        return Some("other users' processes are hidden, and one may have it open: try again with sudo".into());
+        return Some("other users' processes are hidden, and one may have it open; try again with sudo".into());
     }
     match is_open_elsewhere(lock.file()) {
-        Ok(true) => Some("a process that cannot be seen from here has it open: look on the host".into()),
+        Ok(true) => Some("a process that cannot be seen from here has it open; look on the host".into()),
         // Where the kernel does not tell, everybody must have been seen.
         Err(_) if !identity::is_initial_pid_namespace() => {
-            Some("a process outside this container may have it open: try again on the host".into())
+            Some("a process outside this container may have it open; try again on the host".into())
         }
         Ok(false) | Err(_) => None,
     }

@@ -75,7 +75,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Error {
         }
         _ => Error::usage(
             format!("cannot read {name}: {error}"),
-            "name a log: solobot conflicts FILE, or - for standard input",
+            "to read another log, or - for standard input: solobot conflicts FILE",
         ),
     }
 }
@@ -155,7 +155,7 @@ fn named(
 }
 
 fn none_is_there(name: &str) -> String {
-    format!("none of the logs of bot `{name}` is there")
+    format!("none of the log files of bot `{name}` exists")
 }
 
 fn no_logs(bot: &FoundBot) -> String {
@@ -163,10 +163,10 @@ fn no_logs(bot: &FoundBot) -> String {
     match bot.found.instances.first() {
         _ if !bot.bot.logs.is_empty() => none_is_there(label),
         _ if bot.bot.configured => {
-            format!("bot `{label}` has no logs in solobot.toml, and no instance that writes to one")
+            format!("no logs are configured for bot `{label}`, and no instance is running that writes to one")
         }
-        Some(one) => format!("no log of {label} (PID {}) was found: name it, solobot conflicts FILE", one.root.pid),
-        None => format!("no log of {label} was found: name it, solobot conflicts FILE"),
+        Some(one) => format!("no log of {label} (PID {}) was found; to name it: solobot conflicts FILE", one.root.pid),
+        None => format!("no log of {label} was found; to name it: solobot conflicts FILE"),
     }
 }
 
@@ -174,8 +174,8 @@ fn no_logs(bot: &FoundBot) -> String {
 fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error {
     if !is_guess {
         return Error::usage(
-            "no bot has a log that is there",
-            "name one: solobot conflicts FILE, or in solobot.toml: logs = [\"bot.log\"]",
+            "none of the configured log files exists",
+            "to read a file (or name it as logs = [\"bot.log\"] in solobot.toml): solobot conflicts FILE",
         );
     }
     let name = |bot: &&FoundBot| {
@@ -183,12 +183,15 @@ fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error 
         format!("{}{pid}", bot.label)
     };
     let why = match without {
-        [] => "no process here looks like a bot".to_owned(),
+        [] => "no process looks like a bot".to_owned(),
         bots => format!("no log of {} was found", bots.iter().map(name).collect::<Vec<_>>().join(", ")),
     };
     Error::Usage {
-        message: format!("no log is named, {}, and {why}", settings.why_no_bot()),
-        hints: vec!["solobot conflicts bot.log".into(), "of a systemd unit: solobot conflicts unit:bot.service".into()],
+        message: format!("which log? {}, and {why}", settings.why_no_bot()),
+        hints: vec![
+            "to read a file: solobot conflicts bot.log".into(),
+            "to read a systemd unit's journal: solobot conflicts unit:bot.service".into(),
+        ],
     }
 }
 
@@ -204,8 +207,8 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         let found = input::expand(path);
         if found.is_empty() {
             return Err(Error::usage(
-                format!("no file is named like `{}`", path.display()),
-                "put a pattern in quotes: solobot conflicts 'logs/*.log'",
+                format!("no file matches `{}`", path.display()),
+                "to let solobot expand a pattern, quote it: solobot conflicts 'logs/*.log'",
             ));
         }
         return Ok(found.into_iter().map(Input::File).collect());
@@ -213,9 +216,9 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         let known: Vec<&str> = settings.names().collect();
         let bots = if known.is_empty() {
-            "there is no solobot.toml; to write one: solobot init".into()
+            "to write a solobot.toml: solobot init".into()
         } else {
-            format!("the bots are {}: solobot conflicts {}", known.join(", "), known[0])
+            format!("to choose one of the bots ({}): solobot conflicts {}", known.join(", "), known[0])
         };
         return Err(Error::usage(format!("`{}` is neither a bot nor a file", path.display()), bots));
     }

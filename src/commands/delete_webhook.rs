@@ -53,7 +53,7 @@ pub fn run(
     }
     let drops = args.drop_pending_updates && pending > 0;
     if drops && !args.yes {
-        let question = format!("{pending} updates wait for bot `{}` and would be lost. Throw them away?", bot.name);
+        let question = format!("{pending} updates wait for bot `{}` and would be lost. Drop them?", bot.name);
         // A script said it all with the option.
         if events.confirm(&question) == Some(false) {
             return Ok(outcome(Removal::Declined, pending, 0));

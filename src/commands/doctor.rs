@@ -127,21 +127,21 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     }
     for lock in facts.bots.iter().flat_map(|bot| &bot.locks) {
         if let crate::lock::state::State::Unreadable { why, .. } = &lock.facts.state {
-            unseen.push(format!("the state of lock {} cannot be told: {why}", lock.facts.path.display()));
+            unseen.push(format!("the state of lock {} is unknown: {why}", lock.facts.path.display()));
         }
     }
     unseen.extend(not_asked(facts, guessed));
     for bot in &facts.bots {
-        unseen.extend(bot.logs.unreadable.iter().map(|why| format!("a log of {} cannot be read: {why}", bot.name)));
+        unseen.extend(bot.logs.unreadable.iter().map(|why| format!("cannot read a log of {}: {why}", bot.name)));
         if !bot.instances.is_empty() && bot.logs.names.is_empty() {
             unseen.push(format!(
-                "no log of {} is known, and a poller on another machine shows only there: logs = [\"bot.log\"] in \
-                 solobot.toml names it",
+                "no log of {} is known, and only its log shows a poller on another machine; to name it, write \
+                 logs = [\"bot.log\"] into solobot.toml",
                 bot.name
             ));
         } else if bot.logs.undated > 0 {
             let count = plural(bot.logs.undated, "conflict");
-            unseen.push(format!("when {count} in the logs of {} happened: the lines have no time", bot.name));
+            unseen.push(format!("no time is known for {count} in the logs of {}", bot.name));
         }
     }
     Diagnosis {
@@ -164,8 +164,8 @@ fn not_asked(facts: &Facts, guessed: bool) -> Option<String> {
     let lacks_token = |bot: &&BotFacts| bot.token_fault.is_none() && (bot.token.is_none() || bot.is_guess);
     let unasked = |bot: &&BotFacts| !is_asked(bot) && lacks_token(bot) && (!guessed || bot.has_program);
     let names: Vec<&str> = facts.bots.iter().filter(unasked).map(|bot| bot.name.as_str()).collect();
-    let how = "--token-env NAME, --token-file PATH or --env-file PATH says where the token is";
-    (!names.is_empty()).then(|| format!("Telegram was not asked about {}: {how}", names.join(", ")))
+    let how = "to say where its token is, use --token-env NAME, --token-file PATH or --env-file PATH";
+    (!names.is_empty()).then(|| format!("Telegram was not asked about {}; {how}", names.join(", ")))
 }
 
 fn looked(bot: &BotFacts) -> Looked {

@@ -42,14 +42,17 @@ pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) ->
     };
     if !args.yes && !is_ours(target) {
         let view = ProcessView::of(target);
-        let question = format!("The lock is held for PID {}: {}. Give it back?", view.pid, view.command);
+        let question = format!("The lock is held for PID {}: {}. Release it?", view.pid, view.command);
         match events.confirm(&question) {
             Some(true) => {}
             Some(false) => return outcome(Reason::Declined),
             None => {
                 return Err(Error::usage(
-                    format!("the lock is held for PID {}: {}, which is not ours", view.pid, view.command),
-                    "to give it back all the same: solobot release --yes …",
+                    format!(
+                        "the lock is held for PID {}: {}, which did not start this solobot",
+                        view.pid, view.command
+                    ),
+                    "to release it anyway: solobot release --yes …",
                 ));
             }
         }

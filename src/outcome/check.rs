@@ -32,7 +32,7 @@ pub struct BotAnswer {
     /// The same for people: with what tells it from another of that name.
     #[serde(skip)]
     pub label: String,
-    /// Whether it is safe to start; whether it runs, and well.
+    /// Whether it is safe to start; whether it is running, and healthy.
     pub ok: bool,
     /// Why not.
     pub reasons: Vec<Sentence>,
@@ -44,6 +44,9 @@ pub struct BotAnswer {
     /// The code where it is neither yes nor no.
     #[serde(skip)]
     pub unknown: Option<Exit>,
+    /// What to ask instead, if this is a healthy instance in the way of a start.
+    #[serde(skip)]
+    pub hint: Option<String>,
     /// Whose end may turn a no into a yes.
     #[serde(skip)]
     pub in_the_way: Vec<Identity>,

@@ -76,11 +76,12 @@ pub enum Notice {
         pending: u64,
     },
     /// COMMAND runs without the lock, as asked.
-    PollingDisabled,
+    PollingDisabled { command: String },
     /// The parent holds the lock for us.
     HeldForUs,
     /// COMMAND has ended and will be started again.
     Restarting {
+        command: String,
         /// How it ended.
         why: String,
         after: Duration,
@@ -100,12 +101,14 @@ pub enum Notice {
         /// Of so many, if that is known.
         total: Option<u64>,
     },
+    /// Another solobot stops COMMAND.
+    AskedToEnd { command: String, by: ProcessView },
     /// COMMAND has ended, and this descendant of it is the bot, for which the lock stays held.
-    PassedOn(ProcessView),
+    PassedOn { command: String, to: ProcessView },
     /// The bot has ended, and these descendants of COMMAND run on without the lock.
     LeftRunning(Vec<ProcessView>),
     /// COMMAND failed soon, and the lock file was opened meanwhile.
-    PerhapsLocksItself,
+    PerhapsLocksItself { command: String },
 }
 
 /// What takes a while, and is over soon.

@@ -22,7 +22,7 @@ use crate::survey::marks;
 use crate::survey::whose::Users;
 
 /// Who held a lock and is gone by now.
-pub const ENDED: &str = "a process that has ended since";
+pub const ENDED: &str = "a process that has ended meanwhile";
 
 /// Who holds a lock and what would resolve it: what a refusal says.
 #[derive(Debug, Clone, Serialize)]
@@ -91,7 +91,8 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let stranger = main.as_ref().filter(|main| !users.include(proc::owner(main.pid)));
     let remedies = match stranger {
         Some(stranger) => {
-            vec![format!("it is a process of user {}, who is none of this bot's", stranger.user), WAIT.into()]
+            let status = format!("solobot status {}", lock_option(path));
+            vec![format!("its user, {}, does not run this bot; to look at it: {status}", stranger.user), WAIT.into()]
         }
         None => Remedies {
             path,
@@ -154,26 +155,32 @@ impl Remedies<'_> {
         let lock_option = lock_option(self.path);
         let mut all: Vec<String> = self.of_another_program().into_iter().collect();
         match self.by {
-            HeldBy::Keeper => all.push(format!("to give it back: solobot release {lock_option}")),
-            HeldBy::Orphan => all.push(
-                "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …"
-                    .into(),
-            ),
+            HeldBy::Keeper => all.push(format!("to release it: solobot release {lock_option}")),
+            HeldBy::Orphan => {
+                all.push("to stop the orphan and take its place: solobot acquire --takeover=orphan …".into());
+            }
             HeldBy::Process | HeldBy::Lease | HeldBy::Unseen => {}
         }
-        all.extend(self.of_manager());
+        let managers = self.of_manager();
+        let is_managed = managers.is_some();
+        all.extend(managers);
         match self.by {
+            // It would be started again: solobot refuses.
+            HeldBy::Process | HeldBy::Orphan if is_managed => {}
             HeldBy::Process | HeldBy::Orphan => all.push(format!("to stop it: solobot stop {lock_option}")),
             HeldBy::Keeper => {}
             HeldBy::Lease => all.push(HINT_OF_LEASE.into()),
             HeldBy::Unseen => {
-                let where_to =
-                    if proc::hides_others() { "as root: sudo" } else { "on the host, or in the other container:" };
-                all.push(format!("look {where_to} solobot status {lock_option}"));
+                let look = if proc::hides_others() {
+                    "to see it as root: sudo"
+                } else {
+                    "to see it, on the host or in the other container:"
+                };
+                all.push(format!("{look} solobot status {lock_option}"));
             }
         }
         all.push(WAIT.into());
-        if matches!(self.by, HeldBy::Process | HeldBy::Keeper) {
+        if matches!(self.by, HeldBy::Process | HeldBy::Keeper) && !is_managed {
             all.push("to stop it and take its place: solobot acquire --takeover …".into());
         }
         all
@@ -184,17 +191,16 @@ impl Remedies<'_> {
         let (held_for, bot) = (self.held_for?, self.bot?);
         let is_default = bot.lock.file_name() == Some(layouts::SOLOBOT.as_ref());
         let own = format!(".solobot-{}.lock", bot.name);
-        let text = format!("it is held for another program, `{held_for}`; with a lock of its own: --lock {own}");
+        let text = format!(
+            "it is held for another program, `{held_for}`; to use another lock: solobot acquire --lock {own} …"
+        );
         is_default.then_some(text)
     }
 
     fn of_manager(&self) -> Option<String> {
         let origin = self.origin.filter(|origin| origin.would_respawn())?;
-        let again = match origin.respawns() {
-            Respawns::Yes => " (whatever ends it otherwise, it is started again)",
-            _ => "",
-        };
-        Some(format!("to stop it: {}{again}", origin.stop()?))
+        let starts = if origin.respawns() == Respawns::Yes { "starts" } else { "may start" };
+        Some(format!("{origin} {starts} it again; to stop it for good: {}", origin.stop()?))
     }
 }
 

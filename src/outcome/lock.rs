@@ -25,12 +25,12 @@ pub struct LockView {
     /// Why it is stale or unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The solobot that took it is dead, its COMMAND holds it still.
+    /// The solobot that took it has died, and its COMMAND still holds it.
     pub orphaned: bool,
     /// Who holds it where nobody in sight does.
     #[serde(skip)]
     pub unseen: Option<&'static str>,
-    /// Who holds it (for `replaced`: who holds the file that is no more; for `owner-alive-unlocked`: who claims it).
+    /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
     /// Who waits for it.
     pub waiters: Vec<ProcessView>,
@@ -161,9 +161,9 @@ impl Expected for Unreadable {
 
     fn hints(&self) -> Vec<String> {
         vec![match self.obstacle {
-            Obstacle::NotPermitted => "with more rights: sudo solobot …".into(),
+            Obstacle::NotPermitted => "to look as root: sudo solobot …".into(),
             Obstacle::Leased => HINT_OF_LEASE.into(),
-            Obstacle::Place => "name another lock: --lock PATH".into(),
+            Obstacle::Place => "to use another lock: --lock PATH".into(),
         }]
     }
 }
@@ -186,8 +186,8 @@ impl Expected for HiddenHolder {
 
     fn hints(&self) -> Vec<String> {
         vec![
-            format!("it is another user's: sudo solobot status {}", lock_option(&self.lock)),
-            "or it runs in a container, or on the host outside of ours: solobot status there".into(),
+            format!("if it belongs to another user: sudo solobot status {}", lock_option(&self.lock)),
+            "if it runs in a container, or on the host: run solobot status there".into(),
         ]
     }
 }

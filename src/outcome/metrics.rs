@@ -77,8 +77,8 @@ impl Expected for MetricsNotWritten {
     fn hints(&self) -> Vec<String> {
         let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
         vec![
-            "the folder must be there, and the caller must be allowed to write in it".into(),
-            format!("look at it: ls -ld {}", shell_words::quote(if folder.is_empty() { "." } else { &folder })),
+            "the folder must exist, and you must be allowed to write to it".into(),
+            format!("to look at it: ls -ld {}", shell_words::quote(if folder.is_empty() { "." } else { &folder })),
         ]
     }
 }

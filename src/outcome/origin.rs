@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::process::origin;
 
-/// Who started an instance, and what stops it for good.
+/// Who started an instance, or the solobot that runs it, and what stops it for good.
 #[derive(Debug, Clone, Serialize)]
 pub struct OriginView {
     /// In one word.
@@ -20,9 +20,10 @@ pub struct OriginView {
 impl OriginView {
     /// As it is shown.
     pub fn of(origin: &origin::Origin) -> Self {
+        let starter = &origin.starter().manager;
         Self {
-            kind: origin.manager.word(),
-            name: origin.manager.name().map(Into::into),
+            kind: starter.word(),
+            name: starter.name().map(Into::into),
             stop: origin.stop(),
             respawns: origin.respawns().word(),
         }

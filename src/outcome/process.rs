@@ -1,7 +1,5 @@
 //! Processes as they are shown: in tables, in messages and in JSON.
 
-use std::time::{Duration, SystemTime};
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -21,21 +19,17 @@ pub struct ProcessView {
     pub user: String,
     /// Its command line, token-shaped strings masked.
     pub command: String,
-    /// How long it has run, in seconds.
-    #[serde(skip)]
-    pub age: Option<Duration>,
 }
 
 impl ProcessView {
     /// Looks at a process; what cannot be seen is empty.
     pub fn of(process: Identity) -> Self {
-        let started = process.started_at();
+        let start = process.started_at().and_then(|time| Timestamp::try_from(time).ok());
         Self {
             pid: process.pid,
-            start: started.and_then(|time| Timestamp::try_from(time).ok()).map(to_the_second),
+            start: start.map(to_the_second),
             user: proc::owner(process.pid).map_or_else(String::new, user::name),
             command: command_line(process.pid),
-            age: started.and_then(|time| SystemTime::now().duration_since(time).ok()),
         }
     }
 }
@@ -65,6 +59,6 @@ pub fn command_line(pid: i32) -> String {
 }
 
 /// Words as a shell would take them, tokens masked.
-fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     mask(&shell_words::join(words)).into_owned()
 }

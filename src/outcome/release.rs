@@ -56,16 +56,16 @@ impl ReleaseOutcome {
             Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
             Reason::HeldByBot(holding) => self.held_by_bot(&holding.by()),
             Reason::KeeperSurvived(keeper) => {
-                format!("not released: the keeper, PID {}, does not end", keeper.pid)
+                format!("not released: its keeper, PID {}, did not end", keeper.pid)
             }
-            Reason::Declined => format!("not released: {lock} stays as it is"),
+            Reason::Declined => format!("not released: {lock} is still held"),
         }
     }
 
     /// That a bot holds it, and which.
     pub fn held_by_bot(&self, by: &str) -> String {
         let lock = self.lock.display();
-        format!("not released: {lock} is held by a bot, {by}; stopping a bot is not releasing a lock")
+        format!("not released: a bot holds {lock}: {by}")
     }
 }
 

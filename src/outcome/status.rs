@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::lock::LockView;
+use super::lock::{LockView, LockWord};
 use super::origin::OriginView;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
@@ -81,6 +81,9 @@ pub struct BotView {
     pub lock: LockView,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
+    /// What to type next, where something is wrong.
+    #[serde(skip)]
+    pub hints: Vec<String>,
     /// Its token, as far as it may be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenId>,
@@ -112,10 +115,10 @@ pub struct InstanceView {
     pub command: String,
     /// All its processes.
     pub pids: Vec<i32>,
-    /// The memory that they use, in bytes; `None` where that was not measured.
-    pub memory: Option<u64>,
-    /// The processor time that they use, in percent of one processor, over their lives.
-    pub cpu: Option<f64>,
+    /// The memory that they use; `None` if that is unknown.
+    pub memory_bytes: Option<u64>,
+    /// The processor time that they use, of one processor, over their lives; `None` if that is unknown.
+    pub cpu_percent: Option<f64>,
     /// The same with their start times.
     #[serde(skip)]
     pub members: Vec<Identity>,
@@ -155,20 +158,43 @@ impl BotView {
         let probable = bot.found.probable.iter().map(|one| InstanceView::doubtful(one, bot, polling(one)));
         let mut instances: Vec<InstanceView> = sure.chain(probable).collect();
         instances.sort_by_key(|one| (one.start, one.pid));
+        let lock = LockView::of(&bot.locks.own);
         Self {
             name: bot.bot.name.clone(),
             label: bot.label.clone(),
-            lock: LockView::of(&bot.locks.own),
+            hints: hints(bot, &lock),
+            lock,
             instances,
             token: bot.token.clone(),
         }
     }
 }
 
+/// What ends a state that should not last.
+fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
+    let typed = bot.bot.typed();
+    let path = shell_words::quote(&lock.path.to_string_lossy()).into_owned();
+    let mut hints = Vec::new();
+    match bot.found.instances.as_slice() {
+        [_, _, ..] => hints.push(format!("to keep one instance and stop the others: solobot kill-duplicates {typed}")),
+        [one] if lock.orphaned => match one.origin.stop().filter(|_| one.origin.would_respawn()) {
+            Some(stop) => hints.push(format!("to stop the orphan: {stop}")),
+            None => hints.push(format!("to stop the orphan: solobot stop {typed}")),
+        },
+        _ => {}
+    }
+    match lock.state {
+        LockWord::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),
+        LockWord::Replaced => hints.push(format!("to find out who deletes it: solobot doctor --lock {path}")),
+        _ => {}
+    }
+    hints
+}
+
 impl InstanceView {
     /// One that is only probably this bot.
     fn doubtful(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
-        let doubt = instance.doubt.map_or("which bot it is cannot be told", Doubt::reason);
+        let doubt = instance.doubt.map_or("it is unknown which bot it is", Doubt::reason);
         Self { doubt: Some(doubt), ..Self::of(instance, bot, polling) }
     }
 
@@ -186,8 +212,8 @@ impl InstanceView {
             is_stopped: instance.state == RunState::Stopped,
             command: instance.command.clone(),
             pids: instance.pids(),
-            memory: None,
-            cpu: None,
+            memory_bytes: None,
+            cpu_percent: None,
             members: instance.members.clone(),
             ancestors: instance.ancestors.clone(),
         }

@@ -11,11 +11,11 @@ pub fn instance(found: &Found) -> Option<Sentence> {
     let (pid, user) = (doubtful.root.pid, &doubtful.user);
     let how = match doubtful.doubt {
         Some(Doubt::AnotherUser(_)) => {
-            format!("; if it is not: acquire --lock-only; if it is: user = \"{user}\" in solobot.toml")
+            format!("; if it is, write user = \"{user}\" into solobot.toml; if not, use acquire --lock-only")
         }
         _ => String::new(),
     };
-    Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be it{how}", shown(&doubtful.command))))
+    Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be the bot{how}", shown(&doubtful.command))))
 }
 
 /// A holder of the bot's lock whom nobody here can see.

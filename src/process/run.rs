@@ -35,6 +35,8 @@ pub trait Upkeep {
     fn tend(&mut self);
     /// How soon it is to be done again, whatever does or does not wake it.
     fn again_in(&self) -> Duration;
+    /// That process has asked the bot to end, by solobot.
+    fn asked_to_end_by(&mut self, sender: i32);
     /// COMMAND has ended, and this descendant of it is the bot now.
     fn passed_on(&mut self, to: Identity);
     /// The bot has ended, and these descendants of COMMAND run on.
@@ -123,6 +125,9 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         let ready = poll::any_readable(&fds, Some(timeout))?;
         let upkeep_due = (upkeep.is_some() && ready.contains(&1)) || Instant::now() >= next_upkeep;
         while let Some(arrived) = supervision.signals.take() {
+            if arrived.signal == Signal::SIGTERM && instance.term_at.is_none() {
+                supervision.upkeep.asked_to_end_by(arrived.sender);
+            }
             instance.pass_on(arrived, supervision);
         }
         if upkeep_due {

@@ -4,13 +4,13 @@ use std::panic::PanicHookInfo;
 
 use color_eyre::config::HookBuilder;
 
-use super::style;
+use super::stream;
 
 /// Lets a panic be shown by color-eyre, which is set up only then.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let (panics, _) = hooks().into_hooks();
-        style::to_stderr(&format!("{}\n", panics.panic_report(info)));
+        stream::to_stderr(&format!("{}\n", panics.panic_report(info)));
     }));
 }
 

@@ -5,39 +5,42 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::message::size;
-use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
+use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
+use crate::cli::again::Typed;
 use crate::logs::rhythm::Shape;
 use crate::logs::tally::{Bucket, Counts, Period};
 use crate::logs::words::{Kind, Library};
 use crate::outcome::conflicts::ConflictsOutcome;
 
 /// A full bar has this many columns.
-const BAR: u64 = 24;
+const BAR: usize = 24;
+/// A shorter one says little.
+const SHORTEST_BAR: usize = 8;
 
 /// The table and what it says, for a terminal of `width` columns.
-pub fn text(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
+pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &Typed) -> String {
     let mut text = sources(outcome);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
-        let _ = writeln!(text, "{}", paint(GOOD, "no conflict and no other error"));
+        let _ = writeln!(text, "{}", paint(GOOD, "no conflicts and no other errors"));
     } else {
         text.push_str(&days(outcome, width));
-        text.push_str(&facts(outcome));
+        text.push_str(&facts(outcome, typed));
     }
     if outcome.only_dated && outcome.summary.undated > 0 {
         let _ = writeln!(
             text,
-            "left out: {} errors without a time ({} conflicts)",
+            "not counted: {} errors without a time ({} conflicts)",
             outcome.summary.undated, outcome.summary.undated_conflicts
         );
     } else if outcome.summary.undated > 0 {
-        let _ = writeln!(text, "without a time, in the total alone: {}", outcome.summary.undated);
+        let _ = writeln!(text, "without a time, counted only in the total: {}", outcome.summary.undated);
     }
     if outcome.summary.left_out > 0 {
         let periods = if outcome.by == Period::Day { "days" } else { "hours" };
-        let _ = writeln!(text, "left out of the table: {} {periods} without any error", outcome.summary.left_out);
+        let _ = writeln!(text, "not shown: {} {periods} without errors", outcome.summary.left_out);
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
         let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));
@@ -57,7 +60,7 @@ fn sources(outcome: &ConflictsOutcome) -> String {
     let _ = writeln!(text, "{}{}, {}", sanitize::line(&what), sanitize::line(&of), size(bytes));
     for source in &outcome.sources {
         if let Some(error) = &source.error {
-            let how = if source.bytes > 0 { "read in part" } else { "not read" };
+            let how = if source.bytes > 0 { "partly read" } else { "not read" };
             let _ = writeln!(
                 text,
                 "{}",
@@ -71,31 +74,73 @@ fn sources(outcome: &ConflictsOutcome) -> String {
     text
 }
 
+/// Which columns a table has beside the day and its conflicts.
+struct Columns {
+    /// A column each; without, one for all errors that are no conflicts.
+    kinds: Option<Vec<Kind>>,
+    has_rate: bool,
+    /// How long a full bar is; 0 for no bar.
+    bar: usize,
+}
+
+impl Columns {
+    /// As many as fit; the least of them fit into 40 columns.
+    fn fitting(outcome: &ConflictsOutcome, width: Option<usize>) -> Self {
+        let totals = &outcome.summary.totals;
+        let kinds = || Some(Kind::ALL.into_iter().filter(|kind| totals.of(*kind) > 0).collect());
+        let Some(width) = width else { return Self { kinds: kinds(), has_rate: true, bar: BAR } };
+        let tries = [(kinds(), true), (kinds(), false), (None, true)];
+        let fitting = tries.into_iter().find_map(|(kinds, has_rate)| {
+            let columns = Self { kinds, has_rate, bar: 0 };
+            let begins = table::last_column(&columns.header(outcome.by), &columns.rows(outcome));
+            let bar = width.saturating_sub(begins).min(BAR);
+            (begins <= width + table::GAP).then_some(Self { bar: if bar < SHORTEST_BAR { 0 } else { bar }, ..columns })
+        });
+        fitting.unwrap_or(Self { kinds: None, has_rate: false, bar: 0 })
+    }
+
+    fn header(&self, by: Period) -> Vec<&'static str> {
+        let mut header = vec![if by == Period::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
+        match &self.kinds {
+            Some(kinds) => header.extend(kinds.iter().map(|kind| heading(*kind))),
+            None => header.push("OTHER"),
+        }
+        header.extend(self.has_rate.then_some("PER HOUR"));
+        header.push("");
+        header
+    }
+
+    /// One a day, and the total.
+    fn rows(&self, outcome: &ConflictsOutcome) -> Vec<Vec<String>> {
+        let totals = &outcome.summary.totals;
+        let buckets = &outcome.summary.buckets;
+        let most = buckets.iter().map(|bucket| measure(&bucket.counts, totals)).max().unwrap_or(0);
+        let cells = |first: String, counts: &Counts, rate: String, bar: String| {
+            let mut row = vec![first, counts.conflicts.to_string()];
+            match &self.kinds {
+                Some(kinds) => row.extend(kinds.iter().map(|kind| counts.of(*kind).to_string())),
+                None => row.push((counts.errors() - counts.conflicts).to_string()),
+            }
+            row.extend(self.has_rate.then_some(rate));
+            row.push(bar);
+            row
+        };
+        let of_day = |bucket: &Bucket| {
+            let bar = bar(measure(&bucket.counts, totals), most, self.bar);
+            cells(label(bucket, outcome), &bucket.counts, rate(bucket, outcome.now), bar)
+        };
+        let total = cells("total".into(), totals, String::new(), String::new());
+        buckets.iter().map(of_day).chain([total]).collect()
+    }
+}
+
 fn days(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
     let summary = &outcome.summary;
-    let shown: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| summary.totals.of(*kind) > 0).collect();
-    let mut header = vec![if outcome.by == Period::Day { "DAY" } else { "HOUR" }, "CONFLICTS"];
-    header.extend(shown.iter().map(|kind| heading(*kind)));
-    header.extend(["PER HOUR", ""]);
-    let most = summary.buckets.iter().map(|bucket| measure(&bucket.counts, &summary.totals)).max().unwrap_or(0);
-    let cells = |first: String, counts: &Counts, rate: String, bar: String| {
-        let mut row = vec![first, counts.conflicts.to_string()];
-        row.extend(shown.iter().map(|kind| counts.of(*kind).to_string()));
-        row.extend([rate, bar]);
-        row
-    };
-    let mut rows: Vec<Vec<String>> = summary
-        .buckets
-        .iter()
-        .map(|bucket| {
-            let bar = bar(measure(&bucket.counts, &summary.totals), most);
-            cells(label(bucket, outcome), &bucket.counts, rate(bucket, outcome.now), bar)
-        })
-        .collect();
-    rows.push(cells("total".into(), &summary.totals, String::new(), String::new()));
+    let columns = Columns::fitting(outcome, width);
+    let (header, mut rows) = (columns.header(outcome.by), columns.rows(outcome));
     align(&header, &mut rows);
     let lines = table::lines(&header, &rows, width);
-    lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
+    let mut text = lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
         let line = match index.checked_sub(1).map(|row| summary.buckets.get(row)) {
             None => paint(FAINT, line),
             Some(Some(bucket)) if bucket.counts.errors() == 0 => paint(FAINT, line),
@@ -105,7 +150,13 @@ fn days(outcome: &ConflictsOutcome, width: Option<usize>) -> String {
         text.push_str(&line);
         text.push('\n');
         text
-    })
+    });
+    if columns.kinds.is_none() {
+        let of = |kind: Kind| format!("{} {}", heading(kind).to_lowercase(), summary.totals.of(kind));
+        let kinds = Kind::ALL.into_iter().filter(|kind| summary.totals.of(*kind) > 0).map(of);
+        let _ = writeln!(text, "by kind: {}", kinds.collect::<Vec<_>>().join(", "));
+    }
+    text
 }
 
 /// Numbers stand at the right of their column.
@@ -148,23 +199,24 @@ fn rate(bucket: &Bucket, now: Timestamp) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
-fn bar(value: u64, most: u64) -> String {
+/// Of `length` columns for `most`.
+fn bar(value: u64, most: u64, length: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    if value == 0 || most == 0 {
+    if value == 0 || most == 0 || length == 0 {
         return String::new();
     }
-    let eighths = (u128::from(value) * u128::from(BAR) * 8).div_ceil(u128::from(most));
+    let eighths = (u128::from(value) * length as u128 * 8).div_ceil(u128::from(most));
     let eighths = usize::try_from(eighths).unwrap_or(0);
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-fn facts(outcome: &ConflictsOutcome) -> String {
+fn facts(outcome: &ConflictsOutcome, typed: &Typed) -> String {
     let summary = &outcome.summary;
     let time = |instant: Timestamp| instant.to_zoned(outcome.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let mut text = String::new();
     if let (Some(first), Some(last)) = (summary.first, summary.last) {
         let ago = show(outcome.now.duration_since(last).unsigned_abs());
-        let when = if last > outcome.now { "ahead of our clock" } else { "ago" };
+        let when = if last > outcome.now { "in the future by this host's clock" } else { "ago" };
         let _ = writeln!(text, "first conflict {}, last {} ({ago} {when})", time(first), time(last));
     }
     if let Some(quiet) = &summary.quiet {
@@ -182,7 +234,7 @@ fn facts(outcome: &ConflictsOutcome) -> String {
     }
     if summary.pattern.kind != Shape::None {
         let _ = writeln!(text, "pattern: {}: {}", paint(NAME, words(summary.pattern.kind)), summary.pattern.evidence);
-        let _ = writeln!(text, "  {} {}", paint(COMMAND, "hint:"), summary.pattern.suggestion);
+        text.push_str(&message::hint_lines(&[summary.pattern.suggestion.to_string()], typed));
     }
     text
 }
@@ -209,14 +261,14 @@ pub fn reading(done: u64, total: Option<u64>) -> String {
 }
 
 /// The warning for inputs that were not read; for `-q`, where the report is not printed.
-pub fn incomplete(outcome: &ConflictsOutcome) -> String {
+pub fn incomplete(outcome: &ConflictsOutcome, typed: &Typed) -> String {
     outcome
         .sources
         .iter()
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
         .map(|(name, error)| {
-            let hints = ["to read it with more rights: sudo solobot conflicts …".to_owned()];
-            message::error(&format!("cannot read {name}: {error}"), &hints)
+            let hints = ["to read it as root: sudo solobot …".to_owned()];
+            message::error(&format!("cannot read {name}: {error}"), &hints, typed)
         })
         .collect()
 }
@@ -227,10 +279,11 @@ mod tests {
 
     #[test]
     fn bars() {
-        assert_eq!(bar(0, 10), "");
-        assert_eq!(bar(10, 10).chars().count(), 24);
-        assert_eq!(bar(1, 1_000_000), "▏");
-        assert_eq!(bar(5, 10), "█".repeat(12));
+        assert_eq!(bar(0, 10, 24), "");
+        assert_eq!(bar(10, 10, 24).chars().count(), 24);
+        assert_eq!(bar(1, 1_000_000, 24), "▏");
+        assert_eq!(bar(5, 10, 24), "█".repeat(12));
+        assert_eq!(bar(5, 10, 0), "");
     }
 
     #[test]

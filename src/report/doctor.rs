@@ -1,5 +1,4 @@
-//! `doctor` as text: what was looked at, then each finding with its evidence and what mends it. Evidence is cut to the
-//! terminal's width; a command to type never is.
+//! `doctor` as text: what was looked at, then each finding with its evidence and what mends it. Nothing is cut.
 
 use std::fmt::Write;
 
@@ -21,29 +20,28 @@ const INDENT: &str = "  ";
 pub fn doctor(outcome: &DoctorOutcome, width: Option<usize>) -> String {
     match outcome {
         DoctorOutcome::Explained(code) => explanation(*code, width),
-        DoctorOutcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis, width),
+        DoctorOutcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis),
     }
 }
 
-fn diagnosis(diagnosis: &Diagnosis, width: Option<usize>) -> String {
+fn diagnosis(diagnosis: &Diagnosis) -> String {
     let mut text = format!("host {}, user {}", sanitize::line(&diagnosis.host), sanitize::line(&diagnosis.user));
     if diagnosis.processes > 0 {
         let _ = write!(text, ", {} processes", diagnosis.processes);
     }
     text.push('\n');
     if diagnosis.bots.is_empty() {
-        text.push_str("looked for processes with a bot's token or a connection to Telegram, for scripts that poll, and for the usual locks: \
-             none\n");
+        text.push_str("found no process with a bot's token or a connection to Telegram, no script that polls, and none of the usual locks\n");
     }
     for bot in &diagnosis.bots {
-        let _ = writeln!(text, "{}", cut(&looked(bot), width));
+        let _ = writeln!(text, "{}", looked(bot));
     }
     for unseen in &diagnosis.unseen {
         let _ = writeln!(text, "{} {}", paint(WARNING, "not seen:"), sanitize::line(unseen));
     }
     for finding in &diagnosis.findings {
         text.push('\n');
-        text.push_str(&self::finding(finding, width));
+        text.push_str(&self::finding(finding));
     }
     text.push('\n');
     text.push_str(&summary(diagnosis));
@@ -80,7 +78,7 @@ fn looked(bot: &Looked) -> String {
     }
 }
 
-fn finding(finding: &Finding, width: Option<usize>) -> String {
+fn finding(finding: &Finding) -> String {
     let style = match finding.level {
         Level::Error => BAD,
         Level::Warning => WARNING,
@@ -89,19 +87,15 @@ fn finding(finding: &Finding, width: Option<usize>) -> String {
     let head = format!("{} {}:", paint(style, finding.level.word()), paint(NAME, finding.code.word()));
     let mut text = format!("{head} {}\n", sanitize::line(&finding.summary));
     for line in finding.evidence.iter().take(MOST) {
-        let _ = writeln!(text, "{INDENT}{}", cut(&sanitize::line(line), width.map(|width| width.saturating_sub(2))));
+        let _ = writeln!(text, "{INDENT}{}", sanitize::line(line));
     }
     if finding.evidence.len() > MOST {
         let _ = writeln!(text, "{INDENT}… and {} more: --json shows them", finding.evidence.len() - MOST);
     }
     if let Some(command) = &finding.command {
-        let _ = writeln!(text, "{INDENT}{} {}", paint(COMMAND, "mend:"), sanitize::line(command));
+        let _ = writeln!(text, "{INDENT}{} {}", paint(FAINT, "fix:"), paint(COMMAND, sanitize::line(command)));
     }
     text
-}
-
-fn cut(line: &str, width: Option<usize>) -> String {
-    width.map_or_else(|| line.to_owned(), |width| sanitize::cut(line, width.max(20)))
 }
 
 /// The last line: how many findings, and what to type next.
@@ -116,11 +110,11 @@ fn summary(diagnosis: &Diagnosis) -> String {
         .collect();
     if parts.is_empty() {
         let blind = if diagnosis.unseen.is_empty() { "" } else { " in what could be seen" };
-        let more = if diagnosis.guessed { "; to look at one bot: solobot doctor -m main.py" } else { "" };
-        return format!("{}{blind}{more}\n", paint(GOOD, "no findings"));
+        return format!("{}{blind}\n", paint(GOOD, "no findings"));
     }
     let example = diagnosis.findings[0].code.word();
-    format!("{}; more about one: solobot doctor --explain {example}\n", parts.join(", "))
+    let explain = paint(COMMAND, format!("solobot doctor --explain {example}"));
+    format!("{}\n  {} to learn more about one: {explain}\n", parts.join(", "), paint(FAINT, "hint:"))
 }
 
 fn explanation(code: Code, width: Option<usize>) -> String {
@@ -181,14 +175,18 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_cut_and_harmless_and_a_command_whole() {
+    fn evidence_is_harmless_and_nothing_is_cut() {
         let finding = Finding::new(Code::StaleLock, Level::Warning, "it is stale")
             .shown_by(["a\x1b[31m line that is too long for the terminal".to_owned()])
             .mended_by("solobot clean-stale /a/path/that/is/longer/than/the/terminal".to_owned());
         let text = plain(&doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![finding], &[])), Some(30)));
-        assert!(text.contains("warning stale-lock: it is stale\n  a\\u{1b}[31m line that is to…\n"), "{text}");
-        assert!(text.contains("  mend: solobot clean-stale /a/path/that/is/longer/than/the/terminal\n"), "{text}");
-        assert!(text.ends_with("1 warning; more about one: solobot doctor --explain stale-lock\n"), "{text}");
+        let evidence = "  a\\u{1b}[31m line that is too long for the terminal\n";
+        assert!(text.contains(&format!("warning stale-lock: it is stale\n{evidence}")), "{text}");
+        assert!(text.contains("  fix: solobot clean-stale /a/path/that/is/longer/than/the/terminal\n"), "{text}");
+        assert!(
+            text.ends_with("1 warning\n  hint: to learn more about one: solobot doctor --explain stale-lock\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::message::{detail, hint_lines, updates, waiting_updates};
 use super::sanitize;
-use super::style::{BAD, GOOD, NAME, WARNING, paint};
+use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
 use crate::base::exit::Exit;
+use crate::cli::again::Typed;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::check::CheckOutcome;
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
@@ -22,9 +23,9 @@ pub fn acquire(outcome: AcquireOutcome) -> String {
 }
 
 /// What `release` did, in a sentence.
-pub fn release(outcome: &ReleaseOutcome) -> String {
+pub fn release(outcome: &ReleaseOutcome, typed: &Typed) -> String {
     let hints = match &outcome.reason {
-        Reason::HeldByBot(holding) => hint_lines(&holding.remedies),
+        Reason::HeldByBot(holding) => hint_lines(&holding.remedies, typed),
         _ => String::new(),
     };
     let reason = match &outcome.reason {
@@ -59,7 +60,7 @@ pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
         let waiting = waiting_updates(outcome.pending_updates);
         let mut text = format!("{name}: {}; {waiting}\n", paint(GOOD, "no webhook is set"));
         if outcome.drop_asked && outcome.pending_updates > 0 {
-            text.push_str("  nothing was thrown away: updates are dropped only together with a webhook\n");
+            text.push_str("  nothing was dropped: updates are dropped only together with a webhook\n");
         }
         return text;
     };
@@ -72,20 +73,18 @@ pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
         });
         text.push_str(&detail("failed", &format!("{}{since}", sanitize::line(&error.message))));
     }
-    text.push_str(&detail("meaning", "while it is set, each poll of the bot fails with 409 and gets no update"));
+    text.push_str(&detail("meaning", "while it is set, every poll fails with 409 and gets no updates"));
     let result = match outcome.action {
         Removal::Deleted if outcome.dropped_updates > 0 => {
-            format!("removed; {} thrown away that a poll would have got", updates(outcome.dropped_updates))
+            format!("removed, and {} dropped", updates(outcome.dropped_updates))
         }
         Removal::Deleted => format!("removed; {}", waiting_updates(outcome.pending_updates)),
         Removal::WouldDelete if outcome.drop_asked => {
-            format!("would be removed, and {} thrown away", updates(outcome.pending_updates))
+            format!("would be removed, and {} dropped", updates(outcome.pending_updates))
         }
         Removal::WouldDelete => format!("would be removed; {}", waiting_updates(outcome.pending_updates)),
-        Removal::SetAgain => {
-            "was removed, but somebody has set one again: another program runs this bot with webhooks".into()
-        }
-        Removal::Declined | Removal::None => "stays as it is".into(),
+        Removal::SetAgain => "was removed, but set again at once: another program runs this bot with webhooks".into(),
+        Removal::Declined | Removal::None => "not removed".into(),
     };
     let style = if outcome.exit() == Exit::Ok { GOOD } else { BAD };
     let _ = writeln!(text, "  {}", paint(style, result));
@@ -97,17 +96,22 @@ pub fn check(outcome: &CheckOutcome) -> String {
     let mut text = String::new();
     for bot in &outcome.bots {
         let name = paint(NAME, sanitize::line(&bot.label));
-        let (yes, no) =
-            if outcome.running { ("one runs, and well", "not well") } else { ("safe to start", "not safe to start") };
+        let (yes, no) = if outcome.running {
+            ("healthy: exactly one instance is running", "not healthy")
+        } else {
+            ("safe to start", "not safe to start")
+        };
         if bot.ok {
             let _ = writeln!(text, "{name}: {}", paint(GOOD, yes));
             continue;
         }
         let reasons: Vec<String> = bot.reasons.iter().map(|reason| sanitize::line(&reason.brief)).collect();
         let reasons = reasons.join("; ");
-        // Its reason says that it cannot be told.
+        // Its reason says "cannot tell".
         let _ = if bot.is_unknown() {
             writeln!(text, "{name}: {}", paint(WARNING, reasons))
+        } else if let Some((purpose, command)) = bot.hint.as_ref().and_then(|hint| hint.split_once(": ")) {
+            writeln!(text, "{name}: {}. {purpose}: {}", paint(BAD, reasons), paint(COMMAND, sanitize::line(command)))
         } else {
             writeln!(text, "{name}: {}: {reasons}", paint(BAD, no))
         };

@@ -4,7 +4,7 @@ use crate::outcome::init::{BotDraft, InitOutcome};
 use std::fmt::Write;
 
 use super::sanitize;
-use super::style::{COMMAND, NAME, paint};
+use super::style::{COMMAND, FAINT, NAME, paint};
 
 /// The whole of it.
 pub fn text(outcome: &InitOutcome) -> String {
@@ -13,7 +13,7 @@ pub fn text(outcome: &InitOutcome) -> String {
     }
     let path = sanitize::line(&outcome.path.display().to_string());
     let mut text = match outcome.bots.len() {
-        0 => format!("wrote {path}: a template, since no bot runs here\n"),
+        0 => format!("wrote {path}: a template, because no bot is running here\n"),
         1 => format!("wrote {path}: one bot\n"),
         many => format!("wrote {path}: {many} bots\n"),
     };
@@ -29,16 +29,16 @@ pub fn text(outcome: &InitOutcome) -> String {
         format!("solobot -c {} {words}", shell_words::quote(&path))
     };
     let mut steps = match outcome.bots.first() {
-        None => vec![(edit, "fill it in"), (solobot("status"), "then look")],
-        Some(_) => vec![(solobot("status"), "who runs?"), (solobot("doctor"), "is all well?")],
+        None => vec![(edit, "fill in your bot"), (solobot("status"), "then look at it")],
+        Some(_) => vec![(solobot("status"), "see what is running"), (solobot("doctor"), "look for problems")],
     };
     let steps: Vec<(String, String)> = steps.drain(..).map(|(line, why)| (line, why.to_owned())).collect();
     for (line, why) in steps.into_iter().chain(outcome.bots.iter().filter_map(|bot| start(bot, &solobot))) {
-        let _ = writeln!(text, "  {} {line}   # {why}", paint(COMMAND, "next:"));
+        let _ = writeln!(text, "  {} {}   # {why}", paint(FAINT, "next:"), paint(COMMAND, line));
     }
     if !outcome.elsewhere.is_empty() {
         let all = outcome.elsewhere.iter().map(|program| sanitize::line(program)).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(text, "  not in this file, since they run in other folders: {all}");
+        let _ = writeln!(text, "  not in this file, because they run in other folders: {all}");
     }
     text
 }
@@ -50,18 +50,18 @@ fn start(bot: &BotDraft, solobot: &dyn Fn(&str) -> String) -> Option<(String, St
     match (bot.pids.as_slice(), &bot.unlocked_under) {
         ([], _) => Some((acquire, "start it".into())),
         ([_], None) => None,
-        ([_], Some(under)) => Some((acquire, format!("from now on, in place of its command in {under}"))),
+        ([_], Some(under)) => Some((acquire, format!("from now on, instead of its command in {under}"))),
         ([..], _) => Some((solobot(&format!("kill-duplicates {}", bot.name)), "stop all but one".into())),
     }
 }
 
 fn line(bot: &BotDraft) -> String {
     let state = match bot.pids.as_slice() {
-        [] => "does not run now".to_owned(),
-        [pid] => format!("runs as PID {pid}"),
+        [] => "not running".to_owned(),
+        [pid] => format!("running as PID {pid}"),
         many => {
             let pids: Vec<String> = many.iter().map(ToString::to_string).collect();
-            format!("{} instances run, PID {}", many.len(), pids.join(", "))
+            format!("{} instances are running, PID {}", many.len(), pids.join(", "))
         }
     };
     format!("{}, {state}", sanitize::line(&bot.program))

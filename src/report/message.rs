@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
+
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, NAME, paint};
 use crate::base::duration::show;
+use crate::cli::again::Typed;
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
 
@@ -13,18 +16,81 @@ pub fn detail(label: &str, text: &str) -> String {
     format!("  {:<9} {text}\n", paint(FAINT, format!("{label:<9}")).trim_end_matches(' '))
 }
 
-pub fn error(message: &str, hints: &[String]) -> String {
+pub fn error(message: &str, hints: &[String], typed: &Typed) -> String {
     let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
-    text.push_str(&hint_lines(hints));
+    text.push_str(&hint_lines(hints, typed));
     text
 }
 
-/// A line a hint.
-pub fn hint_lines(hints: &[String]) -> String {
-    hints.iter().fold(String::new(), |mut text, hint| {
-        let _ = writeln!(text, "  {} {}", paint(COMMAND, "hint:"), sanitize::line(hint));
+/// A line a hint, its command painted.
+pub fn hint_lines(hints: &[String], typed: &Typed) -> String {
+    let complete = hints.iter().filter_map(|hint| typed.complete(hint));
+    complete.fold(String::new(), |mut text, hint| {
+        let hint = sanitize::line(&hint);
+        let (purpose, command) = hint.split_at(command_at(&hint));
+        let _ = writeln!(text, "  {} {purpose}{}", paint(FAINT, "hint:"), paint(COMMAND, command));
         text
     })
+}
+
+/// What the command of a hint begins with, variables before it aside.
+const PROGRAMS: [&str; 42] = [
+    "cat",
+    "cd",
+    "chmod",
+    "chown",
+    "cp",
+    "crontab",
+    "curl",
+    "date",
+    "df",
+    "docker",
+    "env",
+    "exec",
+    "getent",
+    "grep",
+    "journalctl",
+    "kill",
+    "kubectl",
+    "ls",
+    "man",
+    "mkdir",
+    "mount",
+    "mv",
+    "pm2",
+    "podman",
+    "ps",
+    "rm",
+    "s6-svc",
+    "screen",
+    "sh",
+    "sleep",
+    "solobot",
+    "ss",
+    "sudo",
+    "supervisorctl",
+    "sv",
+    "svc",
+    "systemctl",
+    "systemd-analyze",
+    "tmux",
+    "tr",
+    "ulimit",
+    "unshare",
+];
+
+/// Where the command of a hint begins: behind the colon that a command follows; at its end if it names none.
+fn command_at(hint: &str) -> usize {
+    let is_command = |text: &str| {
+        let is_variable = |word: &&str| word.split_once('=').is_some_and(|(name, _)| is_name(name));
+        text.split(' ').find(|word| !is_variable(word)).is_some_and(|word| PROGRAMS.contains(&word))
+    };
+    let mut begins = std::iter::once(0).chain(hint.match_indices(": ").map(|(at, colon)| at + colon.len()));
+    begins.find(|at| is_command(&hint[*at..])).unwrap_or(hint.len())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
 }
 
 /// A process in a sentence: `PID 4242: python main.py`.
@@ -36,28 +102,25 @@ pub fn process(view: &ProcessView) -> String {
 pub fn circumstances(view: &ProcessView) -> String {
     let since = view.start.map_or_else(String::new, |start| {
         let local = start.to_zoned(jiff::tz::TimeZone::system());
-        let age = view.age.map_or_else(String::new, |age| format!(" ({})", show(age)));
-        format!("{}{age}", local.strftime("%Y-%m-%d %H:%M:%S"))
+        let age = show(Timestamp::now().duration_since(start).unsigned_abs());
+        format!("{} ({age})", local.strftime("%Y-%m-%d %H:%M:%S"))
     });
     if view.user.is_empty() { since } else { format!("{since}, user {}", view.user) }
 }
 
-/// So many updates.
 pub fn updates(count: u64) -> String {
     match count {
-        0 => "no update".to_owned(),
+        0 => "no updates".to_owned(),
         1 => "one update".to_owned(),
         many => format!("{many} updates"),
     }
 }
 
-/// That so many wait.
 pub fn waiting_updates(count: u64) -> String {
-    let wait = if count < 2 { "waits" } else { "wait" };
-    format!("{} {wait} for the bot's next poll", updates(count))
+    let are = if count == 1 { "is" } else { "are" };
+    format!("{} {are} waiting for the bot's next poll", updates(count))
 }
 
-/// So many bytes.
 pub fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
@@ -69,6 +132,15 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hints_command_is_found() {
+        let of = |hint: &'static str| &hint[command_at(hint)..];
+        assert_eq!(of("to stop it: sudo systemctl stop x: now"), "sudo systemctl stop x: now");
+        assert_eq!(of("do without: NO_PROXY=h solobot status"), "NO_PROXY=h solobot status");
+        assert_eq!(of("which bot? it could be: main, other"), "");
+        assert_eq!(of("ls -ld /x"), "ls -ld /x");
+    }
 
     #[test]
     fn sizes() {

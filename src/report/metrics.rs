@@ -30,29 +30,29 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == LockWord::Stale));
     let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
     let count = |count: usize| u64::try_from(count).ok();
-    family(&mut text, "instances", "Instances of the bot that run.", &each(&|bot| count(bot.instances)));
+    family(&mut text, "instances", "Running instances of the bot.", &each(&|bot| count(bot.instances)));
     family(
         &mut text,
         "instances_probable",
-        "Processes that may be instances of the bot too.",
+        "Processes that may also be instances of the bot.",
         &each(&|bot| count(bot.probable)),
     );
     family(&mut text, "lock_state", "1 for the state that the lock is in.", &states(bots));
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
-    family(&mut text, "lock_waiters", "Processes that wait for the lock.", &each(&|bot| count(bot.waiters)));
+    family(&mut text, "lock_waiters", "Processes waiting for the lock.", &each(&|bot| count(bot.waiters)));
     family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
     let webhook = |bot: &BotMetrics| bot.webhook_set.map(u64::from);
     family(
         &mut text,
         "webhook_set",
-        "1 if a webhook is set at Telegram, which keeps the bot from polling.",
+        "1 if a webhook is set at Telegram, which stops the bot from polling.",
         &each(&webhook),
     );
     family(&mut text, "log_errors", "Errors in the bot's logs in the last 24 hours.", &errors(bots));
     family(
         &mut text,
         "last_conflict_timestamp_seconds",
-        "When the logs show the last conflict of the last 24 hours.",
+        "Time of the last conflict in the logs in the last 24 hours.",
         &each(&last),
     );
     family(
@@ -61,7 +61,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
         "1 if all of the bot's logs could be read.",
         &each(&|bot| Some(u64::from(bot.logs_readable))),
     );
-    family(&mut text, "journal_events", "What solobot did, as far back as its journal goes.", &events(bots));
+    family(&mut text, "journal_events", "What solobot did, counted from its journal.", &events(bots));
     family(
         &mut text,
         "processes_uninspected",
@@ -69,7 +69,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
         &[(String::new(), count(outcome.uninspected).unwrap_or(0))],
     );
     let now = u64::try_from(outcome.time.as_second()).unwrap_or(0);
-    family(&mut text, "last_check_timestamp_seconds", "When solobot looked.", &[(String::new(), now)]);
+    family(&mut text, "last_check_timestamp_seconds", "When these figures were taken.", &[(String::new(), now)]);
     text.push_str("# EOF\n");
     text
 }

@@ -16,6 +16,7 @@ pub mod progress;
 pub mod sanitize;
 pub mod settings;
 pub mod status;
+pub mod stream;
 pub mod style;
 pub mod table;
 pub mod watching;
@@ -26,13 +27,14 @@ use std::io::{self, IsTerminal};
 
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
+use crate::cli::again::Typed;
 use crate::cli::{Global, Usage};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
-use crate::platform::{stack, terminal};
+use crate::platform::stack;
 use progress::Progress;
 use watching::Watching;
 
@@ -40,17 +42,20 @@ use watching::Watching;
 #[derive(Debug)]
 pub struct Report {
     global: Global,
+    /// What hints that say "the same, but …" go on with.
+    typed: Typed,
     progress: Progress,
     watching: Watching,
-    /// Warnings that were shown: each once, also with `--watch`.
+    /// Warnings and hints that were shown: each once, also with `--watch`.
     shown: HashSet<String>,
 }
 
 impl Report {
     /// For these options; starts the log, if it was asked for.
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: &Global, typed: Typed) -> Self {
         let report = Self {
             global: global.clone(),
+            typed,
             progress: Progress::default(),
             watching: Watching::default(),
             shown: HashSet::new(),
@@ -61,7 +66,7 @@ impl Report {
 
     /// Whether stderr gets colour.
     pub fn has_colour(&self) -> bool {
-        style::has_colour(self.global.color, &io::stderr())
+        stream::has_colour(self.global.color, &io::stderr())
     }
 
     /// Prints an outcome and says with which code solobot ends.
@@ -85,41 +90,44 @@ impl Report {
         }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
-            Err(error) => not_written(&error, self.has_colour()),
+            Err(error) => not_written(&error, self.has_colour(), &self.typed),
         }
     }
 
     fn print(&self, outcome: &Outcome) -> io::Result<()> {
         if self.global.json {
-            return json::outcome(outcome).map_or(Ok(()), |line| style::json_to_stdout(&line));
+            return json::outcome(outcome).map_or(Ok(()), |line| stream::json_to_stdout(&line));
         }
         let speaks = !self.global.quiet;
+        let columns = stream::columns(&io::stdout());
         let text = match outcome {
-            Outcome::Status(status) => status::status(status, terminal::width(&io::stdout()), self.global.verbose > 0),
-            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, terminal::width(&io::stdout())),
+            Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, &self.typed),
+            Outcome::KillDuplicates(done) if speaks => plan::outcome(done, columns),
             Outcome::Check(check) if speaks => human::check(check),
-            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, terminal::width(&io::stdout())),
-            Outcome::Metrics(measured) => metrics::text(measured),
-            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, terminal::width(&io::stdout())),
+            Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, columns),
+            // What a program reads is not for people: no line of it is broken.
+            Outcome::Metrics(measured) => return stream::to_stdout(&metrics::text(measured), false, None),
+            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, columns, &self.typed),
             Outcome::Conflicts(counted) => {
-                style::notice(&conflicts::incomplete(counted), self.has_colour());
+                stream::notice(&conflicts::incomplete(counted, &self.typed), self.has_colour());
                 return Ok(());
             }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
-                    style::notice(&format!("solobot: {}", human::release(released)), self.has_colour());
+                    stream::notice(&format!("solobot: {}", human::release(released, &self.typed)), self.has_colour());
                 }
                 return Ok(());
             }
-            Outcome::Init(drafted) if speaks || !drafted.written => init::text(drafted),
-            Outcome::Completions { text, .. } => return style::write_raw(text.as_bytes()),
+            Outcome::Init(drafted) if !drafted.written => return stream::to_stdout(&drafted.text, false, None),
+            Outcome::Init(drafted) if speaks => init::text(drafted),
+            Outcome::Completions { text, .. } => return stream::write_raw(text.as_bytes()),
             Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
                 let text = human::acquire(*acquired);
                 if self.global.verbose > 0 && !text.is_empty() {
-                    style::notice(&text, self.has_colour());
+                    stream::notice(&text, self.has_colour());
                 }
                 return Ok(());
             }
@@ -131,7 +139,7 @@ impl Report {
             | Outcome::Init(_)
             | Outcome::Keeper => return Ok(()),
         };
-        style::to_stdout(&text, style::has_colour(self.global.color, &io::stdout()))
+        stream::to_stdout(&text, stream::has_colour(self.global.color, &io::stdout()), columns)
     }
 
     /// Prints an error and says with which code solobot ends.
@@ -139,11 +147,12 @@ impl Report {
         self.progress.clear();
         self.watching.leave();
         if self.global.json {
-            let _ = style::json_to_stdout(&json::error(error));
+            let _ = stream::json_to_stdout(&json::error(error, &self.typed));
         } else if let Error::Bug(message) = error {
-            style::to_stderr(&format!("{}\n", bugs::bug_report(message)));
+            stream::to_stderr(&format!("{}\n", bugs::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
-            style::notice(&message::error(&error.brief(), &error.hints()), self.has_colour());
+            let hints: Vec<String> = error.hints().into_iter().filter(|hint| !self.shown.contains(hint)).collect();
+            stream::notice(&message::error(&error.brief(), &hints, &self.typed), self.has_colour());
         }
         error.exit()
     }
@@ -181,9 +190,12 @@ impl Events for Report {
             self.progress.passing(notice::passing(*passing));
             return;
         }
+        if let Notice::Refused { holding, .. } = notice {
+            self.shown.extend(holding.remedies.iter().cloned());
+        }
         self.progress.clear();
         self.watching.leave();
-        style::notice(&notice::notice(notice, terminal::width(&io::stderr())), self.has_colour());
+        stream::notice(&notice::notice(notice, stream::columns(&io::stderr()), &self.typed), self.has_colour());
     }
 
     fn can_ask(&self) -> bool {
@@ -213,7 +225,7 @@ impl Events for Report {
     }
 
     fn interim(&mut self, seen: &StatusOutcome) -> bool {
-        self.watching.show(seen, &self.global).is_ok() && style::is_read()
+        self.watching.show(seen, &self.global, &self.typed).is_ok() && stream::is_read()
     }
 
     fn suspend(&mut self) {
@@ -222,35 +234,39 @@ impl Events for Report {
 }
 
 /// Prints what is said of a command line that is not run: help and version on stdout, errors on stderr.
-pub fn usage(usage: &Usage) -> Exit {
+pub fn usage(usage: &Usage, typed: &Typed) -> Exit {
     if usage.is_answer {
         let colour = io::stdout().is_terminal() && no_colour_unset();
-        return match style::to_stdout(&usage.text, colour) {
+        return match stream::to_stdout(&usage.text, colour, stream::columns(&io::stdout())) {
             Ok(()) => Exit::Ok,
-            Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset()),
+            Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset(), typed),
         };
     }
     if usage.is_json {
-        let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &usage.message, &usage.hints));
+        let _ =
+            stream::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &usage.message, &usage.hints));
     } else {
-        let text = format!("{}{}", sanitize::text(&usage.text), message::hint_lines(&usage.hints));
-        style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
+        let text = format!("{}{}", sanitize::text(&usage.text), message::hint_lines(&usage.hints, typed));
+        stream::notice(&text, io::stderr().is_terminal() && no_colour_unset());
     }
     Exit::Usage
 }
 
 /// What was asked for did not arrive.
-fn not_written(error: &io::Error, colour: bool) -> Exit {
+fn not_written(error: &io::Error, colour: bool, typed: &Typed) -> Exit {
     let message = format!("cannot write to stdout: {error}");
-    let hints = ["is there room where stdout goes? df -h; or send it elsewhere: solobot … > FILE".to_owned()];
-    style::notice(&message::error(&message, &hints), colour);
+    let hints = [
+        "if its disk is full, free some space: df -h".to_owned(),
+        "write it to another file: solobot … > FILE".to_owned(),
+    ];
+    stream::notice(&message::error(&message, &hints, typed), colour);
     Exit::CantCreate
 }
 
 /// Says that there is no stack, from a small one.
 pub fn no_room(error: &io::Error) -> Exit {
     let limit = stack::low_limit().unwrap_or_default() / 1024;
-    style::to_stderr(&format!(
+    stream::to_stderr(&format!(
         "solobot: error: the stack may have no more than {limit} KiB, and there is no memory for another: {}\n  hint: \
          raise its limit: ulimit -s 8192\n",
         plain(error)
@@ -260,12 +276,12 @@ pub fn no_room(error: &io::Error) -> Exit {
 
 /// Prints bytes as they are: an answer to a shell.
 pub fn bytes(bytes: &[u8]) -> Exit {
-    match style::write_raw(bytes) {
+    match stream::write_raw(bytes) {
         Ok(()) => Exit::Ok,
         Err(_) => Exit::CantCreate,
     }
 }
 
 fn no_colour_unset() -> bool {
-    style::has_colour(crate::cli::Color::Auto, &io::stderr())
+    stream::has_colour(crate::cli::Color::Auto, &io::stderr())
 }

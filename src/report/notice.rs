@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::message::{circumstances, detail, hint_lines, process, waiting_updates};
 use super::sanitize;
-use super::style::{BAD, COMMAND, WARNING, paint};
+use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
+use crate::cli::again::Typed;
 use crate::lock::held::Incident;
 use crate::outcome::events::{Notice, Passing};
 use crate::outcome::holding::Holding;
@@ -14,22 +15,22 @@ use crate::outcome::process::{Beside, ProcessView};
 use crate::outcome::sentence::shortened;
 
 /// Something to say before the end, on a terminal of `width` columns.
-pub fn notice(notice: &Notice, width: Option<usize>) -> String {
+pub fn notice(notice: &Notice, width: Option<usize>, typed: &Typed) -> String {
     match notice {
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
         Notice::Settings { file, all } => super::settings::text(file.as_deref(), all),
-        Notice::Refused { holding, wait } => refused(holding, *wait),
+        Notice::Refused { holding, wait } => refused(holding, *wait, typed),
         Notice::Waiting { elapsed, wait } => format!("solobot: {}\n", waiting(*elapsed, *wait)),
-        Notice::Granted { elapsed } => format!("solobot: the lock is ours after {}\n", show(*elapsed)),
+        Notice::Granted { elapsed } => format!("solobot: got the lock after {}\n", show(*elapsed)),
         Notice::Unlocked { instances, wait } => unlocked(instances, *wait),
         Notice::TakingOver(targets) => targets
             .iter()
-            .fold("solobot: taking over, stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
+            .fold("solobot: taking over; stopping\n".to_owned(), |text, one| text + &format!("  {}\n", process(one))),
         Notice::Plan(plan) => super::plan::table(plan, width),
         Notice::Passing(passing) => format!("solobot: {}\n", self::passing(*passing)),
-        Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident),
+        Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident, typed),
         Notice::Watching { bot, span } => format!(
-            "solobot: {} was started a moment ago: watching for {} whether it is started again\n",
+            "solobot: {} was started a moment ago; watching for {} to see whether it is started again\n",
             sanitize::line(bot),
             show(*span)
         ),
@@ -39,37 +40,43 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
         Notice::WebhookRemoved { url, pending } => {
             format!("solobot: webhook {} removed; {}\n", sanitize::line(url), waiting_updates(*pending))
         }
-        Notice::PollingDisabled => "solobot: polling disabled: the lock stays held, so COMMAND runs without it and \
-                                    with SOLOBOT_POLLING=0\n"
-            .into(),
-        Notice::HeldForUs => "solobot: the lock is held for us by our parent: none is taken\n".into(),
-        Notice::Restarting { why, after } => {
-            format!("solobot: COMMAND ended with {why}; starting it again in {}\n", show(*after))
+        Notice::PollingDisabled { command } => format!(
+            "solobot: another process holds the lock, so polling is disabled: running with SOLOBOT_POLLING=0: {}\n",
+            sanitize::line(command)
+        ),
+        Notice::HeldForUs => {
+            "solobot: the parent process already holds the lock for this command; not taking it again\n".into()
+        }
+        Notice::Restarting { command, why, after } => {
+            format!("solobot: {} ended with {why}; starting it again in {}\n", sanitize::line(command), show(*after))
+        }
+        Notice::AskedToEnd { command, by } => {
+            format!("solobot: {} is being stopped by {}\n", sanitize::line(command), process(by))
         }
         Notice::LogsFound { bot, pids, logs } => {
             let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
             let (bot, logs) = (sanitize::line(bot), sanitize::line(&logs.join(", ")));
             format!(
-                "solobot: {bot} has no logs in solobot.toml; reading what PID {} writes to: {logs}\n",
+                "solobot: no logs are configured for {bot}; reading the files that PID {} writes to: {logs}\n",
                 pids.join(", ")
             )
         }
         Notice::Reading { done, total } => format!("solobot: {}\n", super::conflicts::reading(*done, *total)),
-        Notice::PassedOn(bot) => format!(
-            "solobot: COMMAND has ended; the lock stays held for PID {}, which it left running: {}\n",
-            bot.pid,
-            shortened(&bot.command)
+        Notice::PassedOn { command, to } => format!(
+            "solobot: {} has ended, but left the bot running; still holding the lock for {}\n",
+            sanitize::line(command),
+            process(to)
         ),
         Notice::LeftRunning(all) => {
             let named = |one: &ProcessView| format!("PID {} ({})", one.pid, shortened(&one.command));
             let list = all.iter().map(named).collect::<Vec<_>>().join(", ");
-            format!("solobot: left running without the lock, as it is not the bot: {list}\n")
+            format!("solobot: still running, without the lock because it is not the bot: {list}\n")
         }
-        Notice::PerhapsLocksItself => format!(
-            "solobot: {} COMMAND failed, and somebody opened the lock file meanwhile\n  {} if the bot takes this lock \
-             itself: solobot acquire --handover …\n",
+        Notice::PerhapsLocksItself { command } => format!(
+            "solobot: {} {} failed, and another process opened the lock file in the meantime\n{}",
             paint(WARNING, "warning:"),
-            paint(COMMAND, "hint:")
+            sanitize::line(command),
+            hint_lines(&["if the bot takes this lock itself: solobot acquire --handover …".to_owned()], typed)
         ),
     }
 }
@@ -77,15 +84,17 @@ pub fn notice(notice: &Notice, width: Option<usize>) -> String {
 /// What is being done just now, in a line that redraws.
 pub fn passing(passing: Passing) -> String {
     match passing {
-        Passing::Stopping { count: 1, grace } => format!("stopping it, which may take {}", show(grace)),
-        Passing::Stopping { count, grace } => format!("stopping {count}, which may take {}", show(grace)),
+        Passing::Stopping { count: 1, grace } => format!("stopping it; this may take up to {}", show(grace)),
+        Passing::Stopping { count, grace } => {
+            format!("stopping {count} instances; this may take up to {}", show(grace))
+        }
         Passing::LookingAgain { left } => {
-            format!("looking for {} whether it is started again", show(Duration::from_secs(left.as_secs() + 1)))
+            format!("checking for {} that it is not started again", show(Duration::from_secs(left.as_secs() + 1)))
         }
     }
 }
 
-fn refused(holding: &Holding, wait: Limit) -> String {
+fn refused(holding: &Holding, wait: Limit, typed: &Typed) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
@@ -96,22 +105,25 @@ fn refused(holding: &Holding, wait: Limit) -> String {
     }
     for other in holding.lock.holders.iter().filter(|one| holding.main.as_ref().is_none_or(|main| main.pid != one.pid))
     {
-        text.push_str(&detail("with", &process(other)));
+        text.push_str(&detail("and", &process(other)));
     }
     if let Some(origin) = &holding.origin {
         let name = origin.name.as_ref().map_or_else(String::new, |name| format!(" {}", sanitize::line(name)));
-        text.push_str(&detail("from", &format!("{}{name}", origin.kind)));
+        text.push_str(&detail("origin", &format!("{}{name}", origin.kind)));
     }
     if holding.lock.orphaned {
-        text.push_str(&detail("orphaned", "its solobot is dead; the bot holds the lock still"));
+        text.push_str(&detail("orphaned", "its solobot has died; the bot still holds the lock"));
     }
-    text.push_str(&hint_lines(&holding.remedies));
-    let limit = match wait {
+    text.push_str(&hint_lines(&holding.remedies, typed));
+    let _ = writeln!(text, "solobot: waiting {}", until(wait));
+    text
+}
+
+fn until(wait: Limit) -> String {
+    match wait {
         Limit::Forever => "until it ends".to_owned(),
         limit @ Limit::For(_) => format!("up to {limit} for it to end"),
-    };
-    let _ = writeln!(text, "solobot: waiting {limit}");
-    text
+    }
 }
 
 /// The progress of a wait, in a line.
@@ -126,11 +138,11 @@ pub fn waiting(elapsed: Duration, wait: Limit) -> String {
 
 fn unlocked(instances: &[Beside], wait: Limit) -> String {
     let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
-        "solobot: the lock's file was removed, and its holder holds the removed one still\n"
+        "solobot: the lock file was removed, and its holder still holds the removed file\n"
     } else if instances.iter().all(|one| one.doubt.is_some()) {
-        "solobot: the lock is free, but this may be the bot, and in doubt none is started beside it\n"
+        "solobot: the lock is free, but this process may be the bot, so no second one is started\n"
     } else {
-        "solobot: the lock is free, but the bot runs without it\n"
+        "solobot: the lock is free, but the bot is already running without it\n"
     });
     for one in instances {
         let _ = writeln!(text, "  {}", process(&one.process));
@@ -139,18 +151,18 @@ fn unlocked(instances: &[Beside], wait: Limit) -> String {
             text.push_str(&detail("doubt", doubt));
         }
         if one.orphaned {
-            text.push_str(&detail("orphaned", "its solobot is dead"));
+            text.push_str(&detail("orphaned", "its solobot has died"));
         }
     }
-    let _ = writeln!(text, "solobot: waiting {wait} at most for it to end");
+    let _ = writeln!(text, "solobot: waiting {}", until(wait));
     text
 }
 
-fn incident(lock: &str, incident: &Incident) -> String {
+fn incident(lock: &str, incident: &Incident, typed: &Typed) -> String {
     let lock = sanitize::line(lock);
     match incident {
         Incident::NotRecorded(why) => {
-            format!("solobot: {} the lock is held, but no PID recorded: {why}\n", paint(WARNING, "warning:"))
+            format!("solobot: {} the lock is held, but its PID was not recorded: {why}\n", paint(WARNING, "warning:"))
         }
         Incident::NoOwnerRecord(why) => {
             format!(
@@ -158,26 +170,25 @@ fn incident(lock: &str, incident: &Incident) -> String {
                 paint(WARNING, "warning:")
             )
         }
-        Incident::Restored => format!("solobot: somebody emptied lock {lock}; our PID is in it again\n"),
+        Incident::Restored => format!("solobot: another process emptied lock {lock}; wrote the PID into it again\n"),
         Incident::TakenAgain => format!(
-            "solobot: {} lock {lock} was removed or replaced; the new file is held too\n",
+            "solobot: {} lock {lock} was removed or replaced; now holding the new file too\n",
             paint(WARNING, "warning:")
         ),
         Incident::Gone => format!(
-            "solobot: {} lock {lock} is lost: its folder was moved or removed, and whoever starts there finds it free\n",
+            "solobot: {} lock {lock} is lost: its folder was moved or removed, so a second bot can start there\n",
             paint(BAD, "error:")
         ),
         Incident::Lost(holders) => {
             let by = match holders.first() {
                 Some(holder) => format!("PID {} holds the new file", holder.pid),
-                None => "another holds the new file".to_owned(),
+                None => "another process holds the new file".to_owned(),
             };
+            let hint = format!("to find out what removes it: solobot doctor --lock {}", shell_words::quote(&lock));
             format!(
-                "solobot: {} lock {lock} is lost: it was removed or replaced, and {by}: two instances may run now\n  \
-                 {} find out who removes it: solobot doctor --lock {}\n",
+                "solobot: {} lock {lock} is lost: it was removed or replaced, and {by}; two instances may be running\n{}",
                 paint(BAD, "error:"),
-                paint(COMMAND, "hint:"),
-                shell_words::quote(&lock)
+                hint_lines(&[hint], typed)
             )
         }
     }

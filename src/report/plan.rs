@@ -4,14 +4,14 @@ use crate::outcome::kill_duplicates::{Action, PlanView, ResultView, StopOutcome}
 use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, WARNING, paint};
-use super::{sanitize, table, wrap};
+use super::{sanitize, table};
 
 /// The plan, then the results. On a terminal that has just shown it, the plan is not shown twice.
 pub fn outcome(outcome: &StopOutcome, width: Option<usize>) -> String {
     let blind = blind(outcome);
     let mut text = match (outcome.plan.is_empty(), &blind) {
-        (true, None) => "no instance runs\n".to_owned(),
-        (true, Some(_)) => "no instance seen by this user\n".to_owned(),
+        (true, None) => "no instance is running\n".to_owned(),
+        (true, Some(_)) => "no instance that you can see is running\n".to_owned(),
         (false, _) if outcome.shown && width.is_some() => String::new(),
         (false, _) => table(&outcome.plan, width),
     };
@@ -20,9 +20,11 @@ pub fn outcome(outcome: &StopOutcome, width: Option<usize>) -> String {
     }
     match &outcome.results {
         None if outcome.plan.iter().any(|step| step.action == Action::Stop) => {
-            text.push_str(&paint(FAINT, "nothing was stopped\n"));
+            let _ = writeln!(text, "{}", paint(FAINT, "nothing was stopped"));
         }
-        None if !outcome.plan.is_empty() => text.push_str("nothing to stop\n"),
+        None if outcome.plan.iter().all(|step| step.action == Action::Keep) && !outcome.plan.is_empty() => {
+            text.push_str("nothing to stop\n");
+        }
         None => {}
         Some(results) => results.iter().for_each(|result| text.push_str(&line(result))),
     }
@@ -50,7 +52,8 @@ pub fn table(plan: &[PlanView], width: Option<usize>) -> String {
     let mut text = rows(plan, width).unwrap_or_else(|| plan.iter().map(|step| block(step, width)).collect());
     for step in plan {
         if let Some(stop) = &step.stop {
-            let _ = writeln!(text, "  {} PID {}: {}", paint(COMMAND, "stop it there:"), step.pid, sanitize::line(stop));
+            let stop = paint(COMMAND, sanitize::line(stop));
+            let _ = writeln!(text, "  {} to stop PID {}: {stop}", paint(FAINT, "hint:"), step.pid);
         }
     }
     text
@@ -87,10 +90,8 @@ fn block(step: &PlanView, width: Option<usize>) -> String {
     let head = format!("PID {} {}: ", step.pid, action(step.action));
     let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
     let head = format!("{head}{}", sanitize::cut_command(&sanitize::line(&step.command), left));
-    let why = format!("{}; from {}", step.reason, step.origin);
-    let lines = wrap::lines(&sanitize::line(&why), width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12)));
-    let lines: Vec<String> = lines.iter().map(|line| format!("  {line}\n")).collect();
-    format!("{}\n{}", coloured(step.action, &head), lines.concat())
+    let why = sanitize::line(&format!("{}; origin {}", step.reason, step.origin));
+    format!("{}\n  {why}\n", coloured(step.action, &head))
 }
 
 fn coloured(action: Action, line: &str) -> String {
@@ -136,7 +137,7 @@ mod tests {
     }
 
     fn shown(plan: &[PlanView], width: Option<usize>) -> String {
-        anstream::adapter::strip_str(&table(plan, width)).to_string()
+        anstream::adapter::strip_str(&super::super::wrap::page(&table(plan, width), width)).to_string()
     }
 
     #[test]
@@ -157,10 +158,10 @@ mod tests {
     fn blocks_where_a_table_is_too_wide() {
         for width in [20, 40, 80] {
             let text = shown(&plan(), Some(width));
-            assert!(!text.contains("ACTION") && text.contains("PID 4242 blocked: pyth"), "{text}");
-            assert!(
-                text.split_whitespace().collect::<Vec<_>>().join(" ").contains("--include-probable stops it; from")
-            );
+            assert!(!text.contains("ACTION"), "{text}");
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("PID 4242 blocked: pyth"), "{text}");
+            assert!(words.contains("--include-probable stops it; origin"), "{text}");
             assert!(width == 20 || text.lines().all(|line| line.chars().count() <= width), "{text}");
         }
     }

@@ -1,11 +1,10 @@
 //! The progress of a wait: on a terminal a line that redraws, elsewhere a line now and then. indicatif is used here alone.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::style;
+use super::stream;
 use super::{conflicts, notice};
 use crate::base::duration::Limit;
 
@@ -34,11 +33,11 @@ impl Progress {
     /// Shows how long the wait has lasted. Called about once a second.
     pub fn waiting(&mut self, elapsed: Duration, wait: Limit) {
         let text = notice::waiting(elapsed, wait);
-        if std::io::stderr().is_terminal() {
+        if stream::can_redraw(&std::io::stderr()) {
             self.redraw(text);
         } else if elapsed >= due(self.lines) {
             self.lines = lines_after(elapsed);
-            style::notice(&format!("solobot: {text}\n"), false);
+            stream::notice(&format!("solobot: {text}\n"), false);
         }
     }
 
@@ -46,7 +45,7 @@ impl Progress {
     pub fn reading(&mut self, done: u64, total: Option<u64>) {
         let now = Instant::now();
         let (began, shown) = *self.reading.get_or_insert((now, now));
-        if now - began >= SHORT && now - shown >= REDRAWN && std::io::stderr().is_terminal() {
+        if now - began >= SHORT && now - shown >= REDRAWN && stream::can_redraw(&std::io::stderr()) {
             self.reading = Some((began, now));
             self.redraw(conflicts::reading(done, total));
         }
@@ -54,7 +53,7 @@ impl Progress {
 
     /// Shows on a terminal what is being done; elsewhere nobody waits for it.
     pub fn passing(&mut self, text: String) {
-        if std::io::stderr().is_terminal() {
+        if stream::can_redraw(&std::io::stderr()) {
             self.redraw(text);
         }
     }

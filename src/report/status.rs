@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use super::message::size;
+use jiff::Timestamp;
+
+use super::message::{hint_lines, size};
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
-use super::{sanitize, settings, table, wrap};
+use super::{sanitize, settings, table};
 use crate::base::duration::show;
+use crate::cli::again::Typed;
 use crate::lock::covered::Covered;
 use crate::outcome::holding::ENDED;
 use crate::outcome::lock::{LockView, LockWord};
@@ -15,20 +18,19 @@ use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
-pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool) -> String {
+pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool, typed: &Typed) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
         let why = why_no_bot(outcome.file.as_deref());
-        let _ = writeln!(text, "\n{why}, no flag names a bot, and no process looks like a Telegram bot");
-        let _ = writeln!(text, "  to look at one: solobot status -m main.py, or --lock PATH");
-        let _ = match &outcome.file {
-            Some(file) => writeln!(text, "  to name one: [bots.main] and script = \"main.py\" in {}", file.display()),
-            None => writeln!(text, "  to write solobot.toml from what runs here: solobot init"),
-        };
+        let _ = writeln!(text, "\nno bot found: {why}, and no process looks like a Telegram bot");
+        let mut hints = vec!["to look for a program: solobot status -m main.py".to_owned()];
+        hints.extend(outcome.file.is_none().then(|| "to write a solobot.toml: solobot init".to_owned()));
+        text.push_str(&hint_lines(&hints, typed));
     }
     for bot in &outcome.bots {
         text.push('\n');
-        text.push_str(&one(bot, outcome, width, verbose));
+        text.push_str(&one(bot, outcome, width));
+        text.push_str(&hint_lines(&bot.hints, typed));
     }
     if verbose {
         text.push('\n');
@@ -59,36 +61,24 @@ fn is_blind(outcome: &StatusOutcome) -> bool {
     outcome.uninspected > 0 || outcome.hidden
 }
 
-fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>, verbose: bool) -> String {
+fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
     let mut text = format!("{}: {}", paint(NAME, sanitize::line(&bot.label)), count(bot, is_blind(outcome)));
     if let Some(token) = &bot.token {
         let _ = write!(text, ", bot id {}, token {}", token.bot_id, token.fingerprint);
     }
     text.push('\n');
-    text.push_str(&lock(&bot.lock));
-    text.push_str(&instances(&bot.instances, width));
-    let lines = |text: &str| wrap::lines(text, width.map_or(usize::MAX, |width| width.saturating_sub(2).max(12)));
-    for used in bot.instances.iter().filter(|_| verbose).filter_map(usage) {
-        for line in lines(&used) {
-            let _ = writeln!(text, "  {line}");
-        }
-    }
+    text.push_str(&lock(&bot.lock, outcome.time));
+    text.push_str(&instances(&bot.instances, outcome.time, width));
     for why in bot.instances.iter().flat_map(remarks) {
-        for line in lines(&why) {
-            let _ = writeln!(text, "  {}", paint(WARNING, line));
-        }
+        let _ = writeln!(text, "  {}", paint(WARNING, why));
     }
     text
-}
-
-fn usage(one: &InstanceView) -> Option<String> {
-    Some(format!("PID {} uses {} of memory and {}% of a processor", one.pid, size(one.memory?), one.cpu?))
 }
 
 fn remarks(one: &InstanceView) -> impl Iterator<Item = String> {
     let pid = one.pid;
     let doubt = one.doubt.map(|doubt| format!("PID {pid} is only probably this bot: {doubt}"));
-    let stopped = || format!("PID {pid} is stopped and serves nobody; kill -CONT {pid} lets it go on");
+    let stopped = || format!("PID {pid} is stopped by a signal and does nothing; to resume it: kill -CONT {pid}");
     doubt.into_iter().chain(one.is_stopped.then(stopped))
 }
 
@@ -108,39 +98,39 @@ fn count(bot: &BotView, is_blind: bool) -> String {
     };
     match bot.instances.len() - sure {
         0 => count,
-        1 => format!("{count}, {}", paint(WARNING, "one more probable")),
-        many => format!("{count}, {}", paint(WARNING, format!("{many} more probable"))),
+        probable => format!("{count}, {}", paint(WARNING, format!("{probable} probable"))),
     }
 }
 
-fn process(view: &ProcessView) -> String {
-    let age = view.age.map_or_else(String::new, |age| format!(", for {}", show(age)));
+fn process(view: &ProcessView, now: Timestamp) -> String {
+    let age = view.start.map_or_else(String::new, |start| format!(", for {}", age(start, now)));
     format!("PID {} ({}{age})", view.pid, sanitize::line(&shortened(&view.command)))
 }
 
-fn list(views: &[ProcessView]) -> String {
-    views.iter().map(process).collect::<Vec<_>>().join(", ")
+fn list(views: &[ProcessView], now: Timestamp) -> String {
+    views.iter().map(|view| process(view, now)).collect::<Vec<_>>().join(", ")
 }
 
 /// The lock's state in a sentence.
-fn lock(lock: &LockView) -> String {
+fn lock(lock: &LockView, now: Timestamp) -> String {
+    let holders = || list(&lock.holders, now);
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
         LockWord::Held if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
         LockWord::Held if lock.orphaned => {
-            paint(WARNING, format!("held by {}; orphaned: its solobot is dead", list(&lock.holders)))
+            paint(WARNING, format!("held by {}; orphaned: its solobot has died", holders()))
         }
-        LockWord::Held => format!("held by {}", list(&lock.holders)),
-        LockWord::Stale => {
-            let path = lock.path.display().to_string();
-            let clear = format!("solobot clean-stale {}", shell_words::quote(&path));
-            paint(WARNING, format!("stale: {why}; `{}` clears it", sanitize::line(&clear)))
+        LockWord::Held => format!("held by {}", holders()),
+        LockWord::Stale => paint(WARNING, format!("stale: {why}")),
+        LockWord::OwnerAliveUnlocked => paint(
+            WARNING,
+            format!("not locked, but names {}, a running process that does not hold the lock", holders()),
+        ),
+        LockWord::Replaced => {
+            let hold = if lock.holders.len() == 1 { "holds" } else { "hold" };
+            paint(BAD, format!("replaced: {} still {hold} the lock file that was deleted", holders()))
         }
-        LockWord::OwnerAliveUnlocked => {
-            paint(WARNING, format!("not held, but it names {}, which lives and takes no lock", list(&lock.holders)))
-        }
-        LockWord::Replaced => paint(BAD, format!("replaced: {} holds a file that is no more", list(&lock.holders))),
-        LockWord::Unreadable => paint(WARNING, format!("cannot be told: {why}")),
+        LockWord::Unreadable => paint(WARNING, format!("unknown: {why}")),
         LockWord::Absent | LockWord::Free => lock.state.word().to_owned(),
     };
     let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
@@ -149,25 +139,31 @@ fn lock(lock: &LockView) -> String {
         let _ = writeln!(text, "  taken {}", local.strftime("%Y-%m-%d %H:%M:%S"));
     }
     if !lock.waiters.is_empty() {
-        let _ = writeln!(text, "  waiting: {}", list(&lock.waiters));
+        let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));
     }
     if let Some(problem) = &lock.record_problem {
-        let _ =
-            writeln!(text, "  {}", paint(WARNING, format!("owner record not believed: {}", sanitize::line(problem))));
+        let _ = writeln!(text, "  {}", paint(WARNING, format!("owner record ignored: {}", sanitize::line(problem))));
     }
     text
 }
 
-fn instances(instances: &[InstanceView], width: Option<usize>) -> String {
+fn instances(instances: &[InstanceView], now: Timestamp, width: Option<usize>) -> String {
     if instances.is_empty() {
         return String::new();
     }
     if width.is_some_and(|width| width < table::NARROW) {
-        return instances.iter().map(|one| block(one, width)).collect();
+        return instances.iter().map(|one| block(one, now, width)).collect();
     }
-    let rows: Vec<Vec<String>> = instances.iter().map(row).collect();
-    let header = ["PID", "AGE", "USER", "ORIGIN", "POLLING", "LOCK", "COMMAND"];
-    let lines = table::lines(&header, &rows, width.map(|width| width.saturating_sub(2)));
+    let mut header = vec!["PID", "AGE", "USER", "ORIGIN", "POLLING", "LOCK", "MEM", "CPU", "COMMAND"];
+    let mut rows: Vec<Vec<String>> = instances.iter().map(|one| row(one, now)).collect();
+    let width = width.map(|width| width.saturating_sub(2));
+    if width.is_some_and(|width| table::last_column(&header, &rows) + LEGIBLE > width) {
+        header.drain(USAGE);
+        for row in &mut rows {
+            row.drain(USAGE);
+        }
+    }
+    let lines = table::lines(&header, &rows, width);
     lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
         let line = match index.checked_sub(1).and_then(|row| instances.get(row)) {
             None => paint(FAINT, line),
@@ -179,26 +175,33 @@ fn instances(instances: &[InstanceView], width: Option<usize>) -> String {
     })
 }
 
-fn row(one: &InstanceView) -> Vec<String> {
+/// The columns that a narrow table does without: what instances use decides nothing.
+const USAGE: std::ops::Range<usize> = 6..8;
+/// A command line is told by so many characters.
+const LEGIBLE: usize = 24;
+
+fn row(one: &InstanceView, now: Timestamp) -> Vec<String> {
     vec![
         one.pid.to_string(),
-        age(one),
+        age(one.start, now),
         sanitize::line(&one.user),
         origin(one),
         polling(one.polling).to_owned(),
         covered(one.lock).to_owned(),
+        one.memory_bytes.map_or_else(|| "unknown".to_owned(), size),
+        one.cpu_percent.map_or_else(|| "unknown".to_owned(), |percent| format!("{percent:.1}%")),
         sanitize::line(&one.command),
     ]
 }
 
-fn block(one: &InstanceView, width: Option<usize>) -> String {
+fn block(one: &InstanceView, now: Timestamp, width: Option<usize>) -> String {
     let command = sanitize::line(&one.command);
     let head = format!("  PID {}  ", one.pid);
     let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
     format!(
         "{head}{}\n    {}, user {}, from {}\n    lock {}, polling {}\n",
         sanitize::cut_command(&command, left),
-        age(one),
+        age(one.start, now),
         sanitize::line(&one.user),
         origin(one),
         covered(one.lock),
@@ -206,8 +209,9 @@ fn block(one: &InstanceView, width: Option<usize>) -> String {
     )
 }
 
-fn age(one: &InstanceView) -> String {
-    show(jiff::Timestamp::now().duration_since(one.start).unsigned_abs())
+/// All of a screen are told by one clock: of one process there is one age.
+fn age(start: Timestamp, now: Timestamp) -> String {
+    show(now.duration_since(start).unsigned_abs())
 }
 
 fn origin(one: &InstanceView) -> String {
@@ -262,7 +266,7 @@ fn events(outcome: &StatusOutcome) -> String {
         let _ = writeln!(
             text,
             "  {}",
-            paint(WARNING, format!("{} broken lines of the journal were skipped", outcome.broken_events))
+            paint(WARNING, format!("skipped {} lines of the journal that cannot be read", outcome.broken_events))
         );
     }
     text

@@ -10,13 +10,7 @@ use super::sanitize;
 /// there is one, is cut so that no line is longer than `width`; colour comes after layout, by whoever prints the lines.
 pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let last = header.len().saturating_sub(1);
-    let fixed: usize = (0..last)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
-            cells.chain([header[column].width()]).max().unwrap_or(0) + GAP
-        })
-        .sum();
-    let left = width.map(|width| width.saturating_sub(fixed).max(SHORTEST));
+    let left = width.map(|width| width.saturating_sub(last_column(header, rows)).max(SHORTEST));
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header.to_vec());
     for row in rows {
@@ -32,6 +26,15 @@ pub fn lines(header: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec
     table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
+/// Where the last column begins.
+pub fn last_column(header: &[&str], rows: &[Vec<String>]) -> usize {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
+        cells.chain([header[column].width()]).max().unwrap_or(0) + GAP
+    };
+    (0..header.len().saturating_sub(1)).map(width).sum()
+}
+
 /// How many columns of a terminal a character takes.
 pub fn width_of(c: char) -> usize {
     c.width().unwrap_or(0)
@@ -40,7 +43,7 @@ pub fn width_of(c: char) -> usize {
 /// Narrower terminals get a block a row instead of a table.
 pub const NARROW: usize = 72;
 /// Columns between two columns.
-const GAP: usize = 2;
+pub const GAP: usize = 2;
 /// The last column is never cut to less than this.
 const SHORTEST: usize = 12;
 

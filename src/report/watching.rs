@@ -6,15 +6,15 @@
 //! Invariant: whoever took the screen gives it back, with its cursor: at the end, before a stop, and in a panic.
 
 use std::fmt::Write;
-use std::io::{self, IsTerminal};
+use std::io;
 
 use serde_json::Value;
 
-use super::style::{self, FAINT, paint};
-use super::{json, status, table};
-use crate::base::env;
+use super::style::{FAINT, paint};
+use super::{json, status, stream, table, wrap};
 use crate::base::secret::mask;
 use crate::cli::Global;
+use crate::cli::again::Typed;
 use crate::outcome::status::StatusOutcome;
 use crate::platform::terminal;
 
@@ -41,14 +41,14 @@ impl Watching {
     ///
     /// # Errors
     /// Those of `write(2)`.
-    pub fn show(&mut self, seen: &StatusOutcome, global: &Global) -> io::Result<()> {
-        let colour = style::has_colour(global.color, &io::stdout());
+    pub fn show(&mut self, seen: &StatusOutcome, global: &Global, typed: &Typed) -> io::Result<()> {
+        let colour = stream::has_colour(global.color, &io::stdout());
         if !global.json && can_draw() {
             let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
-            let picture = picture(&plain_unless(colour, text(seen, Some(size.columns), global)), size);
+            let picture = picture(&plain_unless(colour, text(seen, Some(size.columns), global, typed)), size);
             let begin = if self.has_screen { "" } else { TAKE };
             (self.has_screen, self.had_screen) = (true, true);
-            return style::write_raw(format!("{begin}{picture}").as_bytes());
+            return stream::write_raw(format!("{begin}{picture}").as_bytes());
         }
         let Some(value) = json::value(seen) else { return Ok(()) };
         let essence = essence(value.clone());
@@ -57,17 +57,18 @@ impl Watching {
         }
         let is_first = self.last.replace(essence).is_none();
         if global.json {
-            return style::json_to_stdout(&json::line(&value));
+            return stream::json_to_stdout(&json::line(&value));
         }
         let gap = if is_first { "" } else { "\n" };
-        style::to_stdout(&format!("{gap}{}", text(seen, terminal::width(&io::stdout()), global)), colour)
+        let columns = stream::columns(&io::stdout());
+        stream::to_stdout(&format!("{gap}{}", text(seen, columns, global, typed)), colour, columns)
     }
 
     /// Gives the screen back, if it is ours.
     pub fn leave(&mut self) {
         if std::mem::take(&mut self.has_screen) {
             // Where the terminal has gone there is nothing to give back.
-            let _ = style::write_raw(GIVE.as_bytes());
+            let _ = stream::write_raw(GIVE.as_bytes());
         }
     }
 
@@ -85,15 +86,15 @@ impl Drop for Watching {
 
 /// Whether stdout is a terminal that knows how to place its cursor.
 fn can_draw() -> bool {
-    io::stdout().is_terminal() && std::env::var_os(env::TERM).is_some_and(|term| !term.is_empty() && term != "dumb")
+    stream::can_redraw(&io::stdout())
 }
 
-fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global) -> String {
+fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: &Typed) -> String {
     let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
     let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
-    let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0));
+    let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0, typed));
     // Before it is folded: a token in two lines is known by nobody but its reader.
-    mask(&text).into_owned()
+    wrap::page(&mask(&text), width)
 }
 
 fn plain_unless(colour: bool, text: String) -> String {
@@ -111,7 +112,7 @@ fn essence(mut value: Value) -> Value {
         let bots = fields.get_mut("bots").and_then(Value::as_array_mut).into_iter().flatten();
         let instances = bots.filter_map(|bot| bot.get_mut("instances")?.as_array_mut()).flatten();
         for instance in instances.filter_map(Value::as_object_mut) {
-            instance.retain(|name, _| name != "memory" && name != "cpu");
+            instance.retain(|name, _| name != "memory_bytes" && name != "cpu_percent");
         }
     }
     value
@@ -218,7 +219,9 @@ mod tests {
         assert_ne!(of(3, "free"), of(0, "free"));
         assert_ne!(of(3, "free"), of(3, "held"));
         let uses = |memory: u64, pid: i32| {
-            essence(serde_json::json!({"bots": [{"instances": [{"pid": pid, "memory": memory, "cpu": memory}]}]}))
+            essence(
+                serde_json::json!({"bots": [{"instances": [{"pid": pid, "memory_bytes": memory, "cpu_percent": memory}]}]}),
+            )
         };
         assert_eq!(uses(1, 7), uses(2, 7));
         assert_ne!(uses(1, 7), uses(1, 8));

@@ -1,47 +1,233 @@
-//! Sentences in lines that a terminal is wide enough for.
+//! Text in lines that a terminal is wide enough for: broken between words, never inside one.
+//!
+//! Invariant: what is to be typed ([`COMMAND`]) can be pasted from the screen. A command that fits into a line of its own
+//! gets one; a longer one is broken between its words, each line but the last ending with a backslash, as a shell reads
+//! it. A word that is wider than the terminal stays whole: the terminal folds it, and copies it as one.
 
-/// Lines of at most `columns` characters, broken between words but not inside back quotes.
-pub fn lines(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in words(text) {
-        let line = &mut lines[0..];
-        let last = line.len() - 1;
-        let used = line[last].chars().count();
-        if used > 0 && used + 1 + word.chars().count() > columns {
-            lines.push(word);
+use super::style::COMMAND;
+use super::table::width_of;
+
+/// What stands before a line that goes on, beyond the indent of the first one.
+const HANGING: usize = 2;
+/// What ends a line of a command that goes on in the next one.
+const GOES_ON: &str = " \\";
+
+/// The same text in lines of at most `columns`; `None` breaks nothing.
+pub fn page(text: &str, columns: Option<usize>) -> String {
+    let Some(columns) = columns else { return text.to_owned() };
+    text.split_inclusive('\n').fold(String::with_capacity(text.len()), |mut page, line| {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if width(line) <= columns {
+            page.push_str(line);
         } else {
-            if used > 0 {
-                line[last].push(' ');
-            }
-            line[last].push_str(&word);
+            Layout::of(line, columns).fill(&mut page);
         }
-    }
-    lines
+        page + end
+    })
 }
 
-/// Words, where a command in back quotes is one.
-fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    let mut is_open = false;
-    for word in text.split(' ') {
-        match words.last_mut().filter(|_| is_open) {
-            Some(last) => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            None => words.push(word.to_owned()),
+/// Plain text in lines of at most `columns`.
+pub fn lines(text: &str, columns: usize) -> Vec<String> {
+    page(text, Some(columns)).lines().map(|line| line.trim_start().to_owned()).collect()
+}
+
+/// How many columns a line takes; its colours take none.
+pub fn width(line: &str) -> usize {
+    anstream::adapter::strip_str(line).flat_map(str::chars).map(width_of).sum()
+}
+
+/// A word with the colours around it.
+#[derive(Debug, Default)]
+struct Piece {
+    text: String,
+    width: usize,
+}
+
+/// What stays in one line where it can.
+#[derive(Debug)]
+enum Chunk {
+    Piece(Piece),
+    Command(Vec<Piece>),
+}
+
+impl Chunk {
+    fn width(&self) -> usize {
+        match self {
+            Self::Piece(word) => word.width,
+            Self::Command(words) => words.iter().map(|word| word.width + 1).sum::<usize>().saturating_sub(1),
         }
-        is_open ^= word.matches('`').count() % 2 == 1;
     }
-    words
+}
+
+/// A line that is too long, on its way to several.
+struct Layout {
+    indent: usize,
+    columns: usize,
+    chunks: Vec<Chunk>,
+    /// How much of the current line is taken.
+    used: usize,
+    is_empty: bool,
+}
+
+impl Layout {
+    fn of(line: &str, columns: usize) -> Self {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        Self { indent, columns, chunks: chunks(&line[indent..]), used: indent, is_empty: true }
+    }
+
+    fn fill(mut self, page: &mut String) {
+        page.push_str(&" ".repeat(self.indent));
+        let hanging = self.indent + HANGING;
+        for chunk in std::mem::take(&mut self.chunks) {
+            let is_wide = hanging + chunk.width() > self.columns;
+            match chunk {
+                Chunk::Command(words) if is_wide && !self.fits(total_width(&words)) => {
+                    self.broken(page, words, hanging);
+                }
+                Chunk::Command(words) => {
+                    if !self.is_empty && !self.fits(total_width(&words)) {
+                        self.new_line(page, hanging);
+                    }
+                    for word in words {
+                        self.put(page, &word);
+                    }
+                }
+                Chunk::Piece(word) => {
+                    if !self.is_empty && !self.fits(word.width) {
+                        self.new_line(page, hanging);
+                    }
+                    self.put(page, &word);
+                }
+            }
+        }
+    }
+
+    /// A command that no line is wide enough for.
+    fn broken(&mut self, page: &mut String, words: Vec<Piece>, hanging: usize) {
+        if !self.is_empty {
+            self.new_line(page, hanging);
+        }
+        let last = words.len() - 1;
+        for (at, word) in words.into_iter().enumerate() {
+            let end = if at == last { 0 } else { GOES_ON.len() };
+            if !self.is_empty && !self.fits(word.width + end) {
+                page.push_str(GOES_ON);
+                self.new_line(page, hanging + HANGING);
+            }
+            self.put(page, &word);
+        }
+    }
+
+    fn fits(&self, width: usize) -> bool {
+        self.used + usize::from(!self.is_empty) + width <= self.columns
+    }
+
+    fn put(&mut self, page: &mut String, word: &Piece) {
+        if !self.is_empty {
+            page.push(' ');
+            self.used += 1;
+        }
+        page.push_str(&word.text);
+        self.used += word.width;
+        self.is_empty = false;
+    }
+
+    fn new_line(&mut self, page: &mut String, indent: usize) {
+        page.push('\n');
+        page.push_str(&" ".repeat(indent));
+        self.used = indent;
+        self.is_empty = true;
+    }
+}
+
+fn total_width(words: &[Piece]) -> usize {
+    words.iter().map(|word| word.width + 1).sum::<usize>().saturating_sub(1)
+}
+
+/// The words of a line. In a command a quoted word is one, whatever spaces it has; in prose, what stands in back quotes.
+fn chunks(line: &str) -> Vec<Chunk> {
+    let begin = COMMAND.render().to_string();
+    let mut chunks: Vec<Chunk> = Vec::new();
+    let mut word = Piece::default();
+    let (mut in_command, mut word_is_commands, mut goes_on, mut quote) = (false, false, false, None);
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        if c == '\x1b' {
+            let end = rest.find(|c: char| c.is_ascii_alphabetic()).map_or(rest.len(), |end| end + 1);
+            in_command = rest[..end] == begin;
+            if in_command && word.width == 0 {
+                (word_is_commands, goes_on) = (true, false);
+            }
+            word.text.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        if c == ' ' && quote.is_none() {
+            push(&mut chunks, std::mem::take(&mut word), word_is_commands, goes_on);
+            (word_is_commands, goes_on) = (in_command, in_command);
+            continue;
+        }
+        quote = match quote {
+            Some(open) if open == c => None,
+            None if c == '`' && !in_command && rest.contains('`') => Some(c),
+            None if matches!(c, '\'' | '"') && in_command && rest.contains(c) => Some(c),
+            other => other,
+        };
+        word.text.push(c);
+        word.width += width_of(c);
+    }
+    push(&mut chunks, word, word_is_commands, goes_on);
+    chunks
+}
+
+/// `goes_on`: it belongs to the command of the word before.
+fn push(chunks: &mut Vec<Chunk>, word: Piece, is_commands: bool, goes_on: bool) {
+    match chunks.last_mut() {
+        Some(Chunk::Command(words)) if is_commands && goes_on => words.push(word),
+        _ if is_commands => chunks.push(Chunk::Command(vec![word])),
+        _ => chunks.push(Chunk::Piece(word)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::style::paint;
+
+    fn plain(text: &str, columns: usize) -> String {
+        anstream::adapter::strip_str(&page(text, Some(columns))).to_string()
+    }
 
     #[test]
     fn between_words_but_not_inside_a_command() {
-        assert_eq!(lines("one two `a b c` four", 9), ["one two", "`a b c`", "four"]);
+        assert_eq!(lines("one two `a b c` four", 11), ["one two", "`a b c`", "four"]);
+        assert_eq!(plain("  one two three\nfour\n", 11), "  one two\n    three\nfour\n");
+        assert_eq!(plain("a averyveryverylongword b", 10), "a\n  averyveryverylongword\n  b");
+    }
+
+    #[test]
+    fn a_command_stays_in_one_line_where_that_is_wide_enough() {
+        let hint = format!("  hint: to stop it: {}", paint(COMMAND, "solobot stop -m x.py"));
+        assert_eq!(plain(&hint, 60), "  hint: to stop it: solobot stop -m x.py");
+        assert_eq!(plain(&hint, 26), "  hint: to stop it:\n    solobot stop -m x.py");
+    }
+
+    #[test]
+    fn a_longer_command_goes_on_as_a_shell_reads_it() {
+        let hint = format!("  hint: stop: {} now", paint(COMMAND, "solobot stop --lock '/a b/c'"));
+        assert_eq!(plain(&hint, 24), "  hint: stop:\n    solobot stop \\\n      --lock '/a b/c'\n    now");
+        for columns in 10..60 {
+            let joined = plain(&hint, columns).replace(GOES_ON, "");
+            let words: Vec<&str> = joined.split_whitespace().collect();
+            assert_eq!(words.join(" "), "hint: stop: solobot stop --lock '/a b/c' now", "{columns}");
+        }
+    }
+
+    #[test]
+    fn colours_take_no_columns() {
+        let text = paint(COMMAND, "abcd") + &paint(super::super::style::BAD, " efgh");
+        assert_eq!(page(&text, Some(9)), text);
+        assert_eq!(width(&text), 9);
     }
 }

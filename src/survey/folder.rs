@@ -54,7 +54,7 @@ pub fn select_one(
         (last, _) => {
             bots.extend(last);
             let all: Vec<&str> = bots.iter().map(|bot| bot.name.as_str()).collect();
-            let message = format!("which bot? here it could be {}", all.join(", "));
+            let message = format!("which bot? this folder has {}", all.join(", "));
             Err(proposing(message, command, bots.iter().map(Bot::typed)))
         }
     }
@@ -99,7 +99,7 @@ fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
         // It could not be found again by anything that names it, and "none runs" would be wrong.
         if let Some(one) = running.iter().find(|one| one.bot.program.is_none()).and_then(|one| one.found.mine().next())
         {
-            let message = format!("which bot? PID {} runs here, and what it runs cannot be told", one.root.pid);
+            let message = format!("which bot? PID {} runs in this folder, but its program is unknown", one.root.pid);
             return Err(proposing(message, command, std::iter::empty()));
         }
     }
@@ -113,7 +113,7 @@ fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
         let scripts = scripts::polling_in(cwd).into_iter().map(|script| format!("-m {}", typed(&script)));
         let elsewhere = survey.bots.iter().map(|one| one.bot.typed());
         let why = settings.why_no_bot();
-        let message = format!("which bot? {why}, and neither a lock of yours nor a running bot is in this folder");
+        let message = format!("which bot? {why}, and this folder has neither a lock file of yours nor a running bot");
         return Err(proposing(message, command, strange.chain(scripts).chain(elsewhere)));
     }
     Ok(here.bots(settings))
@@ -158,9 +158,9 @@ impl Here {
 fn proposing(message: String, command: &str, could_be: impl Iterator<Item = String>) -> Error {
     let mut hints: Vec<String> = could_be.take(MOST_HINTS).map(|words| format!("solobot {command} {words}")).collect();
     if hints.is_empty() {
-        hints.push(format!("name its program, or its lock: solobot {command} -m main.py, or --lock PATH"));
+        hints.push(format!("to name its program: solobot {command} -m main.py"));
     }
-    hints.push("see what runs here: solobot status".into());
+    hints.push("to see what is running: solobot status".into());
     Error::Usage { message, hints }
 }
 

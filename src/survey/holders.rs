@@ -107,19 +107,20 @@ impl Judge<'_> {
             return None;
         }
         if !called && Identity::of(one.caller).is_some() {
-            return Some(format!("PID {}, which did not start it, called for the lock", one.caller));
+            return Some(format!("the lock was taken by PID {}, which did not start it", one.caller));
         }
         let is_its = (one.is_by_name && is_named)
             || (self.runs_program)(one.process)
             || has_outlived_its_solobot(one.process, self.lock);
-        (!is_its).then(|| "who called for the lock has ended, and it does not run the bot's program".to_owned())
+        (!is_its)
+            .then(|| "the process that took the lock has ended, and this one does not run the bot's program".to_owned())
     }
 
     fn stranger(&self, process: Identity) -> Option<String> {
         match proc::owner(process.pid) {
             Some(uid) if self.users.include(Some(uid)) => None,
-            Some(uid) => Some(format!("it is a process of user {}, who is none of the bot's", user::name(uid))),
-            None => Some("its user cannot be seen".to_owned()),
+            Some(uid) => Some(format!("it belongs to user {}, who does not run this bot", user::name(uid))),
+            None => Some("its user is unknown".to_owned()),
         }
     }
 }

@@ -281,7 +281,7 @@ fn a_file_that_can_only_be_read_is_locked_without_a_pid() {
         test.solobot_as(65534, "acquire -n -l bot.lock -- sh -c 'flock -n bot.lock true; echo $?'")
             .code(0)
             .stdout_is("1\n")
-            .stderr_has(&["no PID recorded"]);
+            .stderr_has(&["its PID was not recorded"]);
     });
 }
 

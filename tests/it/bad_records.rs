@@ -266,7 +266,7 @@ fn a_folder_in_the_records_place_stays_there() {
         let said = ["its owner record was not written", &test.name("bot.lock.info")];
         // The PID is recorded: in the lock's text, as soon as there is one to record.
         let held = test.solobot("acquire -n -l bot.lock -- sh -c 'until test $(cat bot.lock) = $$; do :; done'").run();
-        held.code(0).stderr_has(&said).nowhere("no PID recorded");
+        held.code(0).stderr_has(&said).nowhere("its PID was not recorded");
         assert!(test.has("bot.lock.info/precious"));
         let entries = std::fs::read_dir(test.dir()).unwrap().count();
         assert_eq!(entries, 2, "the lock and the folder, no temporary file");

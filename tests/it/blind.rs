@@ -17,7 +17,8 @@ fn from_another_pid_namespace_a_held_lock_says_that_it_may_run() {
                 env!("CARGO_BIN_EXE_solobot")
             ))
         };
-        let said = ["no instance seen", "outside this PID namespace", &test.name("bot.lock"), "on the host"];
+        let said =
+            ["no instance that you can see", "outside this PID namespace", &test.name("bot.lock"), "on the host"];
         let _ = elsewhere("stop").code(77).stdout_has(&said);
         let _ = elsewhere("kill-duplicates").code(77).stdout_has(&said);
         let json = elsewhere("stop --json").code(77).json();
@@ -40,7 +41,7 @@ fn a_holder_that_hidepid_hides() {
     alone(|test| {
         let (program, held) = hidden(test);
         let as_nobody = |line: &str| test.solobot_as(NOBODY, &format!("{line} -m {program} -l bot.lock"));
-        let said = ["no instance seen", "hidepid", "sudo solobot stop --lock /"];
+        let said = ["no instance that you can see", "hidepid", "sudo solobot stop --lock /"];
         let _ = as_nobody("stop").code(77).stdout_has(&said).nowhere("outside this PID namespace");
         let hides = ["hidepid", "sudo"];
         let _ = as_nobody("status").code(0).stdout_has(&hides).nowhere("outside this PID namespace");

@@ -132,7 +132,7 @@ fn running_and_young_conflicts() {
         test.write("bot.log", conflict(400) + &conflict(310));
         check_running(test).code(0).stdout_has(&["main"]);
         test.write("bot.log", conflict(400) + &conflict(200) + &conflict(5));
-        check_running(test).code(1).stdout_has(&["2 conflicts with another poller in its logs, the last at"]);
+        check_running(test).code(1).stdout_has(&["2 conflicts with another poller in its logs, the last one at"]);
         let json = test.solobot("check --json --running main").env("SOLOBOT_API_URL", "http://api.invalid:8081").run();
         assert_eq!(json.code(1).json()["bots"][0]["ok"], false);
         drop(held);
@@ -177,7 +177,7 @@ fn running_and_not_connected() {
         // It may take a minute to connect.
         check().code(0).stdout_has(&["main"]);
         age_everything(test, 60);
-        check().code(1).stdout_has(&["has no connection to Telegram"]);
+        check().code(1).stdout_has(&["is not connected to Telegram"]);
         check_running(test).code(0).stdout_has(&["main"]);
         drop(held);
     });
@@ -204,7 +204,7 @@ fn what_may_be_another_users_bot_is_neither_yes_nor_no() {
         let _bot = test.by_hand("bot.py", "--pid-file bot.pid");
         test.wait_for_pid("bot.pid");
         for line in ["check -m bot.py", "check --running -m bot.py"] {
-            let _ = test.solobot_as(65534, line).code(77).stdout_has(&["may be it", "sudo"]);
+            let _ = test.solobot_as(65534, line).code(77).stdout_has(&["may be the bot", "sudo"]);
         }
     });
 }
@@ -223,12 +223,13 @@ fn somebodys_file_in_a_locks_place_is_no_yes() {
         ] {
             let said = ["cannot tell the state of lock", &test.name(lock), "not a lock", "--lock PATH"];
             let check = test.solobot(&format!("check {line}")).run().code(78);
-            let _ = check.stdout_has(&said).nowhere("safe to start").nowhere("one runs, and well");
+            let _ =
+                check.stdout_has(&said).nowhere("safe to start").nowhere("healthy: exactly one instance is running");
             let json = test.solobot(&format!("check --json {line}")).run().code(78).json();
             assert_eq!(json["ok"], false, "{json}");
             let status = line.trim_start_matches("--running ");
             let seen = test.solobot(&format!("status {status}")).run().code(0);
-            let _ = seen.stdout_has(&[&format!("{}: cannot be told", test.name(lock)), "not a lock"]);
+            let _ = seen.stdout_has(&[&format!("{}: unknown", test.name(lock)), "not a lock"]);
             let json = test.solobot(&format!("status --json {status}")).run().code(0).json();
             assert_eq!(json["bots"][0]["lock"]["state"], "unreadable", "{json}");
             assert!(json["bots"][0]["lock"]["why"].as_str().unwrap().contains("not a lock"), "{json}");

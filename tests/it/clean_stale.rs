@@ -224,13 +224,13 @@ fn a_mistyped_path_can_be_seen() {
     alone(|test| {
         test.write("bot.lock", "99999999");
         let output = test.solobot("clean-stale bto.lock bot.lock").run().code(0);
-        let missing = format!("missing {}: there is no such file", test.name("bto.lock"));
+        let missing = format!("missing {}: does not exist", test.name("bto.lock"));
         let _ = output.stdout_has(&[&missing, &format!("cleaned {}", test.name("bot.lock"))]);
         let json = test.solobot("clean-stale --json --remove bto.lock").run().code(0).json();
         assert_eq!(
             (&json["files"][0]["path"], &json["files"][0]["action"]),
             (&test.name("bto.lock").into(), &"kept".into())
         );
-        assert!(json["files"][0]["reason"].as_str().unwrap().contains("no such file"), "{json}");
+        assert!(json["files"][0]["reason"].as_str().unwrap().contains("does not exist"), "{json}");
     });
 }

@@ -147,7 +147,7 @@ fn since_until_and_the_last_lines() {
         test.solobot("conflicts --since yesterday bot.log").run().code(2).stderr_has(&["yesterday", "2026-01-10"]);
         test.write("undated.log", format!("{TEXT}\n"));
         let said = test.solobot("conflicts --since 1h undated.log").run().code(0);
-        said.stdout_has(&["left out: 1 errors without a time (1 conflicts)"]);
+        said.stdout_has(&["not counted: 1 errors without a time (1 conflicts)"]);
     });
 }
 
@@ -199,19 +199,19 @@ fn a_bots_name_wins_over_a_file() {
         test.write("main", series(10, 9, 9, 30));
         assert_eq!(conflicts(test, "main"), 3);
         assert_eq!(conflicts(test, "./main"), 9);
-        test.solobot("conflicts aux").run().code(2).stderr_has(&["no bot has a log", "aux"]);
+        test.solobot("conflicts aux").run().code(2).stderr_has(&["none of the configured log files exists", "aux"]);
         test.solobot("conflicts mian")
             .run()
             .code(2)
-            .stderr_has(&["neither a bot nor a file", "the bots are main, aux"]);
-        test.solobot("conflicts 'x*.log'").run().code(2).stderr_has(&["no file is named like"]);
+            .stderr_has(&["neither a bot nor a file", "one of the bots (main, aux)"]);
+        test.solobot("conflicts 'x*.log'").run().code(2).stderr_has(&["no file matches"]);
     });
 }
 
 #[test]
 fn nothing_named_and_nothing_configured() {
     alone(|test| {
-        test.solobot("conflicts").run().code(2).stderr_has(&["no log is named", "solobot conflicts bot.log"]);
+        test.solobot("conflicts").run().code(2).stderr_has(&["which log?", "solobot conflicts bot.log"]);
     });
 }
 
@@ -270,18 +270,14 @@ fn a_bot_of_the_file_without_logs_has_those_that_it_writes() {
         test.write("app.log", series(10, 9, 4, 30));
         let line = ["conflicts", "conflicts main"];
         for line in line {
-            let none = "bot `main` has no logs in solobot.toml, and no instance that writes to one";
+            let none = "bot `main`, and no instance is running that writes to one";
             test.solobot(line).run().code(2).stderr_has(&[none, "logs = ["]);
         }
         let bot = test.start("sh -c 'exec python3 main.py >/dev/null 2>&1'");
         crate::harness::wait_until("it is up", || test.has("up"));
         for line in line {
             let said = format!("reading what PID {} writes to: {}", bot.pid(), test.name("app.log"));
-            test.solobot(line)
-                .run()
-                .code(0)
-                .stdout_has(&["4"])
-                .stderr_has(&["main has no logs in solobot.toml", &said]);
+            test.solobot(line).run().code(0).stdout_has(&["4"]).stderr_has(&["no logs are configured for main", &said]);
             test.solobot(&format!("{line} -q")).run().code(0);
         }
     });
@@ -338,7 +334,7 @@ fn a_cut_archive_counts_as_far_as_it_goes() {
     alone(|test| {
         let gz = gzipped(&series(10, 0, 2000, 30));
         test.write("cut.gz", &gz[..gz.len() / 2]);
-        let said = test.solobot("conflicts cut.gz").run().code(1).stdout_has(&["read in part: cut.gz", "total"]);
+        let said = test.solobot("conflicts cut.gz").run().code(1).stdout_has(&["partly read: cut.gz", "total"]);
         drop(said);
         let seen = test.solobot("conflicts --json cut.gz").run().code(1).json();
         assert!(
@@ -418,7 +414,7 @@ fn quiet_hours_of_decades_are_not_all_listed() {
         assert!((20_001..=30_000).contains(&listed), "{listed}");
         assert_eq!(seen["left_out"], 1 + 19_999 * 24 - listed);
         assert!(peak < 48 * 1024, "{peak} KiB");
-        let said = format!("left out of the table: {} hours without any error", seen["left_out"]);
+        let said = format!("not shown: {} hours without errors", seen["left_out"]);
         test.solobot("conflicts --by hour bot.log").run().code(0).stdout_has(&[&said]);
         // Of centuries without an error none is listed.
         test.write("two.log", line("2000-01-10 15:27:14,000", TEXT) + &line("2199-01-10 15:27:14,000", TEXT));

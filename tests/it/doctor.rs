@@ -98,7 +98,7 @@ fn duplicates_are_mended_by_the_command_it_prints() {
         test.solobot("doctor -m bot.py -l bot.lock").run().code(1).stdout_has(&[
             "error duplicate-instances: ",
             &format!("PID {second}, user root, "),
-            "mend: solobot kill-duplicates -m ",
+            "fix: solobot kill-duplicates -m ",
             "--explain duplicate-instances",
         ]);
         mend(test, found).code(0).stdout_has(&[&second.to_string()]).stderr_has(&[]);
@@ -111,7 +111,7 @@ fn duplicates_are_mended_by_the_command_it_prints() {
 #[test]
 fn nothing_configured_means_every_likely_bot() {
     alone(|test| {
-        test.solobot("doctor").run().code(0).stdout_has(&["looked for processes with a bot's token", "no findings"]);
+        test.solobot("doctor").run().code(0).stdout_has(&["found no process with a bot's token", "no findings"]);
         test.bot("app/bot.py");
         let secret = token();
         let start = || {

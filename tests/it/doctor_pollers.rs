@@ -200,7 +200,7 @@ fn conflicts_without_an_instance_come_from_elsewhere() {
         // Lines without a time tell nothing of now.
         test.write("bot.log", conflict(5).split_once(" aiogram").unwrap().1);
         let solobot = test.solobot("doctor main").env("SOLOBOT_API_URL", &server.url());
-        solobot.run().code(0).stdout_has(&["not seen: when 1 conflict in the logs of main happened"]);
+        solobot.run().code(0).stdout_has(&["not seen: no time is known for 1 conflict in the logs of main"]);
     });
 }
 
@@ -219,7 +219,7 @@ fn logs_that_are_none() {
         assert_eq!(codes(&seen)[0], "remote-poller", "the good one is read: {seen:#}");
         let unseen = seen["unseen"].to_string();
         for name in ["/fifo", "/folder", "/dev/zero"] {
-            assert!(unseen.contains(&format!("{name}: it is no regular file")), "{name}: {unseen}");
+            assert!(unseen.contains(&format!("{name}: it is not a regular file")), "{name}: {unseen}");
         }
     });
 }

@@ -43,7 +43,9 @@ fn without_a_token_telegram_is_not_asked_and_that_is_said() {
     alone(|test| {
         let server = Standin::start();
         let solobot = test.solobot("doctor -m bot.py").env("SOLOBOT_API_URL", &server.url());
-        solobot.run().code(0).stdout_has(&["not seen: Telegram was not asked about bot: --token-env NAME"]);
+        solobot.run().code(0).stdout_has(&[
+            "not seen: Telegram was not asked about bot; to say where its token is, use --token-env NAME",
+        ]);
         assert_eq!(server.connections(), 0);
     });
 }
@@ -208,7 +210,7 @@ fn a_server_of_somebody_elses_file_is_not_asked() {
         }
         let ask = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).env("SUDO_UID", "65534").run().code(0);
         let output = ask("doctor").stderr_has(&["root does not take `api_url`"]);
-        let text = "not seen: what Telegram says of main: root takes no `api_url`";
+        let text = "not seen: Telegram was not asked about main: root does not use `api_url`";
         let output = output.stdout_has(&[text, "no findings"]);
         assert_eq!(output.stdout().matches("not seen: ").count(), 1);
         assert_eq!(server.connections(), 0);
@@ -233,7 +235,7 @@ fn a_token_that_is_none() {
         test.write("long", vec![b'x'; 10 << 20]);
         for file in ["long", "missing", "."] {
             let output = test.solobot(&format!("doctor -m bot.py --token-file {file}")).run().code(0);
-            output.stdout_has(&["not seen: the token of bot is not known"]);
+            output.stdout_has(&["not seen: the token of bot is unknown"]);
         }
         assert_eq!(server.connections(), 0);
     });

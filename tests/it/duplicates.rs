@@ -147,7 +147,7 @@ fn keep_says_which_one_stays() {
         assert!(kept("none").is_empty());
         assert_alive("a dry run stops nobody", &all);
         let line = format!("kill-duplicates --keep {} -m bot.py", std::process::id());
-        test.solobot(&line).run().code(2).stderr_has(&["belongs to no instance", &all[0].to_string()]);
+        test.solobot(&line).run().code(2).stderr_has(&["is not part of an instance", &all[0].to_string()]);
         test.solobot("kill-duplicates --keep best -m bot.py").run().code(2).stderr_has(&["oldest"]);
         let line = format!("kill-duplicates --json --keep {} -m bot.py", all[1]);
         test.solobot(&line).run().code(0).json();
@@ -159,8 +159,8 @@ fn keep_says_which_one_stays() {
 fn nothing_surplus_is_nothing_to_do() {
     alone(|test| {
         test.bot("bot.py");
-        test.solobot("kill-duplicates -m bot.py").run().code(0).stdout_is("no instance runs\n");
-        test.solobot("stop -m bot.py").run().code(0).stdout_is("no instance runs\n");
+        test.solobot("kill-duplicates -m bot.py").run().code(0).stdout_is("no instance is running\n");
+        test.solobot("stop -m bot.py").run().code(0).stdout_is("no instance is running\n");
         let bots = by_hand(test, "bot.py", 1, "");
         for flags in ["", "--dry-run", "--force", "--keep newest"] {
             test.solobot(&format!("kill-duplicates {flags} -m bot.py")).run().code(0).stdout_has(&["nothing to stop"]);
@@ -210,7 +210,7 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
         let all = pids(&bots);
         for no in ["n", "\u{3}"] {
             let mut terminal = Terminal::start(test, "solobot kill-duplicates -m bot.py");
-            terminal.wait_for("Stop them?");
+            terminal.wait_for("Stop it?");
             let screen = terminal.screen();
             for shown in ["PID", "ACTION", "keep", "surplus", &all[0].to_string(), &all[1].to_string()] {
                 assert!(screen.contains(shown), "`{shown}` stands before the question:\n{screen}");
@@ -224,7 +224,7 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
             assert_alive("declined", &all);
         }
         let mut terminal = Terminal::start(test, "solobot kill-duplicates -m bot.py");
-        terminal.wait_for("Stop them?");
+        terminal.wait_for("Stop it?");
         terminal.keys("y");
         assert_eq!(terminal.ended().code(), Some(0), "{}", terminal.screen());
         terminal.wait_for("terminated");
@@ -232,12 +232,12 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
         assert_eq!(tables, 1, "the plan is shown once:\n{}", terminal.screen());
         assert!(alive(all[0]) && !alive(all[1]));
         terminal.wait_for("stopping it");
-        terminal.wait_for("looking for 3s whether it is started again");
+        terminal.wait_for("checking for 3s that it is not started again");
         // -y asks nothing, and so does --json.
         let more = by_hand(test, "bot.py", 1, "");
         let mut terminal = Terminal::start(test, "solobot kill-duplicates -y -m bot.py");
         assert_eq!(terminal.ended().code(), Some(0));
-        assert!(!alive(more[0].pid()) && !terminal.screen().contains("Stop them?"));
+        assert!(!alive(more[0].pid()) && !terminal.screen().contains("Stop it?"));
         let more = by_hand(test, "bot.py", 1, "");
         let mut terminal = Terminal::start(test, "solobot kill-duplicates -yq -m bot.py");
         assert_eq!((terminal.ended().code(), terminal.screen().as_str()), (Some(0), ""));
@@ -255,7 +255,7 @@ fn by_the_lock_alone() {
         let answer = test.solobot("stop --json -l held.lock").run().code(0).json();
         assert_eq!(by_pid(&answer, "results"), [(bot, "terminated".to_owned())].into(), "{answer}");
         assert!(!alive(by_hand.pid()) && alive(stranger.pid()));
-        test.solobot("stop -l held.lock").run().code(0).stdout_is("no instance runs\n");
+        test.solobot("stop -l held.lock").run().code(0).stdout_is("no instance is running\n");
     });
 }
 
@@ -283,9 +283,12 @@ fn the_one_that_solobot_runs_inside_of_stays() {
 fn check_running_asks_for_exactly_one() {
     alone(|test| {
         test.bot("bot.py");
-        test.solobot("check --running -m bot.py").run().code(1).stdout_has(&["no instance runs"]);
+        test.solobot("check --running -m bot.py").run().code(1).stdout_has(&["no instance is running"]);
         let (_shell, bot) = launch(test, "sh -c 'python3 bot.py; exit 0'", "");
-        test.solobot("check --running -m bot.py").run().code(0).stdout_has(&["one runs, and well"]);
+        test.solobot("check --running -m bot.py")
+            .run()
+            .code(0)
+            .stdout_has(&["healthy: exactly one instance is running"]);
         // It is one process tree, but it runs without the lock that is there.
         test.write(".solobot.lock", "");
         test.solobot("check --running -m bot.py").run().code(1).stdout_has(&["without lock", &bot.to_string()]);
@@ -296,6 +299,6 @@ fn check_running_asks_for_exactly_one() {
         assert!(json["reasons"][0].as_str().unwrap().contains("2 instances"), "{json}");
         let waiting = test.solobot("check --running --wait forever -m bot.py").start();
         send(second[0].pid(), Signal::TERM);
-        waiting.finish().code(0).stdout_has(&["one runs"]);
+        waiting.finish().code(0).stdout_has(&["exactly one instance"]);
     });
 }

@@ -46,7 +46,7 @@ fn on_a_terminal_each_of_several_bots_is_asked_for() {
         terminal.keys("n");
         terminal.wait_for("b/main.py");
         terminal.keys("y");
-        terminal.wait_for("Stop them?");
+        terminal.wait_for("Stop it?");
         terminal.keys("y");
         assert_eq!(terminal.ended().code(), Some(0), "{}", terminal.screen());
         assert!(alive(first[0].pid()) && !alive(second[0].pid()), "{}", terminal.screen());
@@ -194,7 +194,8 @@ fn a_bare_name_from_another_folder_means_each_bot_with_its_own_lock() {
             assert_eq!((all.len(), self::pid(&all[0]), &all[0]["lock"]), (1, pid, &"holder".into()), "{seen}");
         }
         assert_eq!(bots.len(), 2, "{seen}");
-        let well = ["a", "b"].map(|folder| format!("main ({}): one runs, and well\n", bot_of(folder)));
+        let well =
+            ["a", "b"].map(|folder| format!("main ({}): healthy: exactly one instance is running\n", bot_of(folder)));
         ask("check --running -m main.py").code(0).stdout_is(&well.concat());
         let refused = ask("stop -m main.py").code(2);
         refused.stderr_has(&["several bots", &format!("as in -m {}\n", bot_of("a"))]);
@@ -247,7 +248,7 @@ fn one_without_a_visible_token_between_two_bots() {
         assert_eq!(with(&plan, "plan", "keep"), [ours.pid()], "{plan}");
         assert_eq!(with(&plan, "plan", "blocked"), [unseen.pid()], "{plan}");
         drop(ours);
-        asked("check -m bot.py").code(1).stdout_has(&["may be it", &unseen.pid().to_string()]);
+        asked("check -m bot.py").code(1).stdout_has(&["may be the bot", &unseen.pid().to_string()]);
         asked("acquire -n -- python3 bot.py").code(75).stderr_has(&[&unseen.pid().to_string()]);
         assert_alive("theirs", &[theirs.pid(), unseen.pid()]);
     });

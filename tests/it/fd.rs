@@ -162,7 +162,7 @@ fn a_file_that_may_only_be_read_is_unlocked_all_the_same() {
              {nobody} release -q --fd 9; echo $?; flock -n bot.lock true; echo $?"
         );
         let output = test.run(&format!("sh -c 'cd /mnt/work; {script}'"));
-        output.code(0).stdout_is("0\n1\n0\n0\n").stderr_has(&["no PID recorded"]);
+        output.code(0).stdout_is("0\n1\n0\n0\n").stderr_has(&["its PID was not recorded"]);
     });
 }
 

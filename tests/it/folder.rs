@@ -21,17 +21,17 @@ fn the_quick_start_needs_no_arguments() {
         let (solobot, bot) = held(test);
         let here = |line: &str| test.solobot(line).in_dir("app").run();
         let pid = bot.to_string();
-        here("check").code(1).stdout_has(&["main: not safe to start", &pid, "check --running -m"]);
-        here("check --running").code(0).stdout_is("main: one runs, and well\n");
+        here("check").code(1).stdout_has(&["main: already running", &pid, "check --running -m"]);
+        here("check --running").code(0).stdout_is("main: healthy: exactly one instance is running\n");
         here("kill-duplicates").code(0).stdout_has(&["keep", &pid, "nothing to stop"]);
-        here("release").code(1).stderr_has(&["held by a bot", &pid, "solobot stop"]);
+        here("release").code(1).stderr_has(&["a bot holds", &pid, "solobot stop"]);
         here("clean-stale").code(0).stdout_has(&["kept", "it is held"]);
         here("stop").code(0).stdout_has(&[&format!("PID {bot} terminated")]);
         wait_until("it has ended", || !alive(bot));
         drop(solobot);
         // The lock is there still, and says no more whose it is.
         here("check").code(0).stdout_has(&["safe to start"]);
-        here("stop").code(0).stdout_is("no instance runs\n");
+        here("stop").code(0).stdout_is("no instance is running\n");
         here("release").code(0).stderr_has(&["nothing to release"]);
         here("clean-stale").code(0).stdout_has(&["nothing to clean"]);
     });
@@ -49,7 +49,7 @@ fn a_likely_bot_that_runs_in_this_folder_is_meant() {
         };
         test.wait_for_pid("app/main.pid");
         let pid = bot.pid().to_string();
-        test.solobot("check").in_dir("app").run().code(1).stdout_has(&["main: not safe to start", &pid]);
+        test.solobot("check").in_dir("app").run().code(1).stdout_has(&["already running", &pid]);
         // From elsewhere it is proposed, and nothing is done.
         for line in ACTING {
             let refused = test.solobot(line).run().code(2);
@@ -78,7 +78,11 @@ fn several_are_named_with_what_to_type() {
             refused.stderr_has(&["which bot?", "main", "aux", &hints[0], &hints[1]]);
         }
         assert!(alive(bot));
-        test.solobot("check").in_dir("app").run().code(1).stdout_has(&["main: not safe", "aux: not safe"]);
+        test.solobot("check")
+            .in_dir("app")
+            .run()
+            .code(1)
+            .stdout_has(&["main: already running", "aux: already running"]);
         drop((solobot, other));
     });
 }
@@ -155,7 +159,7 @@ fn a_bot_whose_program_cannot_be_told_is_said() {
             test.solobot(line).in_dir("app").run().code(2).stderr_has(&[
                 "which bot?",
                 &pid,
-                "cannot be told",
+                "its program is unknown",
                 "-m main.py",
             ]);
         }

@@ -56,7 +56,7 @@ fn a_bot_with_a_token_in_its_environment() {
         for line in ["[bots.main]\n", "script = \"main.py\"\n", "token = { env = \"BOT_TOKEN\" }\n"] {
             assert!(text.contains(line), "{line}{text}");
         }
-        assert!(text.contains(&format!("# runs as PID {}", bot.pid())), "{text}");
+        assert!(text.contains(&format!("# running as PID {}", bot.pid())), "{text}");
         assert!(!text.contains("AAAA"), "a token in\n{text}");
         let meta = fs::metadata(test.path("shop/solobot.toml")).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.nlink()), (0o644, 1));
@@ -219,7 +219,7 @@ fn a_unit_and_a_script_that_do_not_run() {
         }
         // Alone, the script is the bot.
         fs::remove_file(test.path("../home/.config/systemd/user/shop.service")).unwrap();
-        test.solobot("init --force").run().code(0).stdout_has(&["main.py, does not run now", "solobot acquire main"]);
+        test.solobot("init --force").run().code(0).stdout_has(&["main.py, not running", "solobot acquire main"]);
         assert!(test.read("solobot.toml").contains("\nscript = \"main.py\"\n"));
     });
 }
@@ -234,10 +234,10 @@ fn a_bot_in_another_root_is_only_a_comment() {
         let mut command = test.command("unshare -m sh -c");
         command.arg(inside).env("BOT_TOKEN", token());
         let bot = test.start_command(command);
-        wait_until("it runs", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", bot.pid())).is_ok());
+        wait_until("already running", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", bot.pid())).is_ok());
         test.solobot("init --yes").run().code(0).stdout_has(&["a template"]);
         let text = test.read("solobot.toml");
-        assert!(text.contains("# its folder is not here") && text.contains("# dir = \"/mnt\"\n"), "{text}");
+        assert!(text.contains("# its folder does not exist here") && text.contains("# dir = \"/mnt\"\n"), "{text}");
         assert!(!text.contains("\n[bots."), "{text}");
         drop(bot);
     });
@@ -368,7 +368,7 @@ fn two_programs_with_one_token_are_two_bots() {
 #[test]
 fn nothing_is_overwritten_without_force() {
     alone(|test| {
-        let hints = ["is there already", "solobot init --dry-run", "solobot init --force"];
+        let hints = ["already exists", "solobot init --dry-run", "solobot init --force"];
         test.write("solobot.toml", "this is = no TOML at all [");
         test.solobot("init").run().code(73).stderr_has(&hints);
         let json = test.solobot("init --json").run().code(73).json();

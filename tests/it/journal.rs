@@ -57,7 +57,7 @@ fn waits_and_their_end() {
         });
         send(holder.pid(), Signal::TERM);
         holder.finish().signal(Signal::TERM).stderr_has(&[]);
-        waiter.finish().code(0).stderr_has(&["the lock is ours"]);
+        waiter.finish().code(0).stderr_has(&["got the lock"]);
         let event = events(test).into_iter().find(|event| event["event"] == "lock-waited").unwrap();
         assert!(event["seconds"].as_f64().unwrap() > 0.0, "{event}");
     });
@@ -73,7 +73,7 @@ fn stale_locks_and_broken_lines() {
         test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["cleaned"]);
         assert_eq!(words(test), ["?", "stale-cleaned"]);
         let said = test.solobot("-v status").run().code(0);
-        said.stdout_has(&["last events", "stale-cleaned main", "1 broken lines of the journal were skipped"]);
+        said.stdout_has(&["last events", "stale-cleaned main", "skipped 1 lines of the journal that cannot be read"]);
     });
 }
 

@@ -45,7 +45,7 @@ fn who_it_keeps_for_runs_under_the_lock() {
         assert_eq!((&plan["plan"][0]["pid"], &plan["plan"][0]["action"]), (&pid.into(), &"keep".into()), "{plan}");
         older.kill();
         wait_until("one is left", || instances(test, bot).len() == 1);
-        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["and well"]);
+        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["healthy"]);
         let likely = test.solobot("status --json").run().code(0).json();
         let seen: Vec<_> = likely["bots"].as_array().unwrap().iter().map(|bot| &bot["instances"][0]).collect();
         assert!(seen.iter().any(|one| one["pid"] == pid && one["lock"] == "covered"), "{likely}");
@@ -83,7 +83,8 @@ fn a_keeper_killed_before_it_holds_the_lock_is_no_bug() {
             command.arg(env!("CARGO_BIN_EXE_solobot"));
             command.args(words(&format!("acquire {options} --pid {} -l bot.lock", kept.pid())));
             let output = test.start_command(command).finish().code(code);
-            let _ = output.stderr_has(&["keeper was ended before it held lock", &test.name("bot.lock")]).nowhere("bug");
+            let _ =
+                output.stderr_has(&["keeper was stopped before it held lock", &test.name("bot.lock")]).nowhere("bug");
             assert!(!test.is_locked("bot.lock"));
         }
         test.solobot(&format!("acquire --pid {} -l bot.lock", kept.pid())).run().code(0);
@@ -220,7 +221,7 @@ fn a_lock_that_may_only_be_read_is_kept_too() {
         test.write("bot.lock", "");
         let kept = test.start("setpriv --reuid=65534 --regid=65534 --clear-groups tail -f /dev/null");
         let output = test.solobot_as(65534, &format!("acquire -n --pid {} -l bot.lock", kept.pid()));
-        output.code(0).stderr_has(&["no PID recorded"]);
+        output.code(0).stderr_has(&["its PID was not recorded"]);
         assert!(test.is_locked("bot.lock"));
     });
 }

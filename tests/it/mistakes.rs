@@ -291,7 +291,7 @@ fn mistake_18_eperm_is_read_as_dead() {
         let foreign = test.start(&program);
         for line in ["check -m", "check --wait 300ms -m"] {
             let output = test.solobot_as(65534, &format!("{line} {program}")).code(1);
-            let _ = output.stdout_has(&["it runs", &foreign.pid().to_string()]);
+            let _ = output.stdout_has(&["already running", &foreign.pid().to_string()]);
         }
         // A PID in a lock file that may not be signalled is alive all the same.
         test.write("bot.lock", foreign.pid().to_string());

@@ -9,7 +9,7 @@ use crate::holding::stale;
 fn left_alone(test: &Test, holder: i32) {
     wait_until("it holds it", || test.is_locked("bot.lock"));
     let taking = test.solobot("acquire --takeover=orphan -n --lock-only -l bot.lock -- touch ran").run();
-    let _ = taking.code(75).stderr_has(&["it is no orphan"]).nowhere("taking over");
+    let _ = taking.code(75).stderr_has(&["is not an orphan"]).nowhere("taking over");
     let json = test.solobot("status --json -l bot.lock").run().code(0).json();
     assert_eq!(json["bots"][0]["lock"]["orphaned"], false, "{json}");
     assert!(alive(holder) && !test.has("ran"));
@@ -92,7 +92,7 @@ fn a_bot_in_a_sandbox_whose_solobot_lives_outside() {
         let inside = format!("mv bot.lock.info away; {solobot} acquire --takeover=orphan -n -l bot.lock -- touch ran");
         let sandbox = format!("unshare -pf --mount-proc env -u SKIP_TELEGRAM_LOCK sh -c '{inside}; echo $?'");
         let run = test.solobot(&format!("acquire -l bot.lock -- {sandbox}")).run();
-        let _ = run.code(0).stdout_is("75\n").stderr_has(&["it is no orphan"]).nowhere("taking over");
+        let _ = run.code(0).stdout_is("75\n").stderr_has(&["is not an orphan"]).nowhere("taking over");
         assert!(!test.has("ran"));
     });
 }
@@ -103,14 +103,14 @@ fn whoever_is_none_is_waited_for_as_long_as_was_asked() {
         // As the recipes for services have it: ended with 75, it would only be started again and again.
         let holder = crate::holding::holding(test);
         let mut waiting = test.solobot("acquire --takeover=orphan -w forever -l bot.lock -- echo mine").start();
-        waiting.wait_for_stderr("it is no orphan");
+        waiting.wait_for_stderr("is not an orphan");
         waiting.wait_for_stderr("waiting");
         assert!(alive(holder.bot) && !waiting.has_ended());
         holder.solobot.signal(Signal::TERM);
         waiting.finish().code(0).stdout_is("mine\n").stderr_has(&[]);
         let holder = crate::holding::holding(test);
         let beside = "acquire --takeover=orphan -n --if-held run -l bot.lock -- echo beside";
-        let _ = test.solobot(beside).run().code(0).stdout_is("beside\n").stderr_has(&["polling disabled"]);
+        let _ = test.solobot(beside).run().code(0).stdout_is("beside\n").stderr_has(&["polling is disabled"]);
         assert!(alive(holder.bot));
     });
 }

@@ -48,7 +48,7 @@ fn a_zombie_is_no_instance() {
         wait_until("it is a zombie", || state(zombie) == Some('Z'));
         assert!(instances(test, "-m bot.py").is_empty());
         test.solobot("check -m bot.py").run().code(0).stdout_has(&["safe to start"]);
-        test.solobot("stop -m bot.py").run().code(0).stdout_is("no instance runs\n");
+        test.solobot("stop -m bot.py").run().code(0).stdout_is("no instance is running\n");
         drop(parent);
     });
 }
@@ -91,7 +91,7 @@ fn pid_1_of_a_namespace_never_sees_term() {
     alone(|test| {
         sleeper(test, "mybot");
         let launcher = test.start("unshare -pf ./mybot");
-        wait_until("it runs", || !children(launcher.pid()).is_empty() && !roots(test, "-m ./mybot").is_empty());
+        wait_until("already running", || !children(launcher.pid()).is_empty() && !roots(test, "-m ./mybot").is_empty());
         let bot = children(launcher.pid())[0];
         only(test, "-m ./mybot", bot);
         let answer = test.solobot("stop --json --grace 500ms -m ./mybot").run().code(0).json();
@@ -112,7 +112,7 @@ pub fn public(test: &Test) -> String {
 #[track_caller]
 pub fn start_as(test: &Test, user: u32, line: &str) -> Background {
     let bot = test.start(&format!("setpriv --reuid={user} --regid={user} --clear-groups {line}"));
-    wait_until("it runs", || {
+    wait_until("already running", || {
         fs::read(format!("/proc/{}/cmdline", bot.pid())).is_ok_and(|text| !text.starts_with(b"setpriv"))
     });
     bot
@@ -136,7 +136,7 @@ fn another_users_instance_is_named_with_its_user() {
         assert_eq!(by_pid(&answer, "results"), expected.into(), "{answer}");
         assert!(alive(foreign.pid()) && !alive(own.pid()));
         let text = test.solobot_as(NOBODY, &format!("stop -m {program}")).code(77);
-        let _ = text.stdout_has(&["not-permitted", "it belongs to root: sudo -u root"]);
+        let _ = text.stdout_has(&["not-permitted", "belongs to root; to stop it: sudo -u root"]);
         // Root may.
         test.solobot(&format!("stop -m {program}")).run().code(0).stdout_has(&["terminated"]);
     });
@@ -172,7 +172,7 @@ fn hidden_processes_are_never_called_none() {
         let _ = text.stdout_has(&["processes are hidden", "one instance seen"]);
         own.kill();
         let text = test.solobot_as(NOBODY, &format!("stop -m {program}")).code(0);
-        let _ = text.stdout_has(&["no instance seen", "hidden"]);
+        let _ = text.stdout_has(&["no instance that you can see", "hidden"]);
         // Root sees all.
         let json = test.solobot(&format!("status --json -m {program}")).run().code(0).json();
         assert_eq!((&json["hidden"], pid(&json["bots"][0]["instances"][0])), (&false.into(), foreign.pid()), "{json}");
@@ -374,7 +374,10 @@ fn a_bot_whose_folder_was_removed_runs_still() {
         fs::remove_dir_all(test.path("release")).unwrap();
         let seen = |state: &str| {
             only(test, "-m release/main.py", old.pid());
-            test.solobot("check -m release/main.py").run().code(1).stdout_has(&["it runs", &old.pid().to_string()]);
+            test.solobot("check -m release/main.py")
+                .run()
+                .code(1)
+                .stdout_has(&["already running", &old.pid().to_string()]);
             assert!(alive(old.pid()), "{state}");
         };
         seen("removed");

@@ -56,7 +56,11 @@ fn solobot_is_judged_by_its_own_origin() {
         let held = test.solobot("acquire -- python3 bot.py --pid-file held.pid").start();
         let bot = test.wait_for_pid("held.pid");
         let seen = only(test, "-m bot.py", bot);
-        assert_eq!((&seen["origin"]["kind"], &seen["origin"]["respawns"]), (&"solobot".into(), &"no".into()), "{seen}");
+        assert_eq!(
+            (&seen["origin"]["kind"], &seen["origin"]["respawns"]),
+            (&"detached".into(), &"no".into()),
+            "{seen}"
+        );
         assert!(matches!(seen["lock"].as_str(), Some("holder" | "covered")), "{seen}");
         let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
         assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
@@ -155,7 +159,7 @@ fn workers_of_multiprocessing_are_one_instance() {
             let pids: Vec<i32> =
                 seen["pids"].as_array().unwrap().iter().map(|pid| pid.as_i64().unwrap().try_into().unwrap()).collect();
             assert!(pids.len() >= least && pids[0] == root, "{method}: {seen}");
-            test.solobot("check --running -m pool.py").run().code(0).stdout_has(&["one runs"]);
+            test.solobot("check --running -m pool.py").run().code(0).stdout_has(&["exactly one instance"]);
             test.solobot("stop --grace 1 -m pool.py").run().code(0).stdout_has(&["terminated"]);
             assert!(!pids.iter().any(|&pid| alive(pid)), "{method}: workers are left");
         }
@@ -219,10 +223,13 @@ fn a_title_that_tells_nothing_under_its_own_lock() {
             wait_until("the record names it", || test.record("bot.lock")["pid"] == bot);
             let seen = only(test, "-m main.py -l bot.lock", bot);
             assert_eq!((&seen["confidence"], &seen["lock"]), (&"file".into(), &"holder".into()), "{title}: {seen}");
-            test.solobot("check --running -m main.py -l bot.lock").run().code(0).stdout_has(&["well"]);
+            test.solobot("check --running -m main.py -l bot.lock").run().code(0).stdout_has(&["healthy"]);
             // Another program's record says nothing of this one.
             test.write("other.py", "");
-            test.solobot("check --running -m other.py -l bot.lock").run().code(1).stdout_has(&["no instance runs"]);
+            test.solobot("check --running -m other.py -l bot.lock")
+                .run()
+                .code(1)
+                .stdout_has(&["no instance is running"]);
             test.solobot("stop -m main.py -l bot.lock").run().code(0).stdout_has(&["terminated"]);
             assert!(!alive(bot), "{title}");
             drop(solobot);

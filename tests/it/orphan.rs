@@ -105,7 +105,7 @@ fn a_bot_that_took_the_lock_itself_is_an_orphan_too_when_its_solobot_is_dead() {
         wait_until("the bot holds it", || sleeps().is_some() && test.is_locked("bot.lock"));
         let bot = sleeps().unwrap();
         let second = || test.solobot("acquire --takeover=orphan -w 1 -l bot.lock -- echo mine").run();
-        let _ = second().code(75).stderr_has(&["no orphan"]);
+        let _ = second().code(75).stderr_has(&["not an orphan"]);
         solobot.kill_alone();
         let _ = test.solobot("status -l bot.lock").run().code(0).stdout_has(&["orphaned"]);
         let _ = second().code(0).stdout_is("mine\n").stderr_has(&["taking over", &bot.to_string()]);

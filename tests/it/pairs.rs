@@ -139,7 +139,7 @@ fn a_shell_around_both_starts() {
             command.env("BOT_OPTIONS", format!("--pid-file {}", test.name("first.pid")));
             let both = test.start_command(command).finish().code(0);
             says_no(test, both.stdout());
-            assert!(both.stderr().contains("the bot runs without it"), "{}", both.stderr());
+            assert!(both.stderr().contains("the bot is already running without it"), "{}", both.stderr());
             end_first(test);
         }
     });

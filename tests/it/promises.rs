@@ -81,7 +81,7 @@ fn a_start_script_keeps_the_lock_for_the_bot_that_it_leaves_behind() {
                 wait_until("it is named", || test.read("bot.lock") == bot.to_string());
                 send(bot, Signal::TERM);
                 let said = solobot.finish().code(0);
-                assert_eq!(said.stderr().matches("COMMAND has ended").count(), 1, "once: {}", said.stderr());
+                assert_eq!(said.stderr().matches("has ended, but left").count(), 1, "once: {}", said.stderr());
                 said.stderr_has(&[]);
                 assert!(!test.is_locked("bot.lock"), "{line} {named}");
             }
@@ -280,7 +280,7 @@ fn a_lock_whose_folder_is_moved_is_missed_at_once() {
             fs::rename(test.path(moved), test.path(&format!("moved{number}"))).unwrap();
             fs::create_dir_all(test.path("srv/app")).unwrap();
             let start = std::time::Instant::now();
-            solobot.wait_for_stderr("the new file is held too");
+            solobot.wait_for_stderr("now holding the new file too");
             assert!(start.elapsed() < Duration::from_secs(5), "the timer of ten seconds found it, not the watch");
             wait_until("the new path is held", || test.is_locked("srv/app/.solobot.lock"));
             drop(solobot);

@@ -34,7 +34,7 @@ fn who_looks_sees_the_holder_of_the_removed_file() {
             assert_eq!(one["lock"]["holders"][0]["pid"], bot, "{lock}: {json}");
             assert_eq!(one["instances"][0]["lock"], "holder", "{lock}: {json}");
             let check = test.solobot("check -m bot.py -l bot.lock").run().code(1);
-            let said = [&format!("PID {pid} holds a file that was at"), &test.name("bot.lock")];
+            let said = [&format!("PID {pid} still holds the lock file that was deleted at"), &test.name("bot.lock")];
             let _ = check.stdout_has(&said.map(|text| text as &str)).nowhere("healthy");
             let json = test.solobot("doctor --json -m bot.py -l bot.lock").run().code(1).json();
             let codes: Vec<_> = json["findings"].as_array().unwrap().iter().map(|one| one["code"].clone()).collect();
@@ -54,7 +54,7 @@ fn at_the_default_place_too() {
         remove(test, [".solobot.lock", ".solobot.lock.info"]);
         let json = test.solobot("status --json -m bot.py").run().code(0).json();
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
-        let _ = test.solobot("check -m bot.py").run().code(1).stdout_has(&["holds a file that was at"]);
+        let _ = test.solobot("check -m bot.py").run().code(1).stdout_has(&["the lock file that was deleted at"]);
         let second = test.solobot("acquire -n -- python3 bot.py --until bot.pid").run().code(75);
         let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
         send(bot, Signal::KILL);
@@ -113,7 +113,7 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
 fn the_lock_alone_leads_to_it_too() {
     alone(|test| {
         let bot = orphan_of_nothing(test);
-        let said = [&format!("PID {bot} holds a file that was at") as &str];
+        let said = [&format!("PID {bot} still holds the lock file that was deleted at") as &str];
         let json = test.solobot("status --json -l bot.lock").run().code(0).json();
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
         let _ = test.solobot("check -l bot.lock").run().code(1).stdout_has(&said);

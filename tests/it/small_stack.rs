@@ -116,7 +116,7 @@ fn a_bot_is_held_and_its_signals_are_passed_on() {
         held.signal(Signal::TERM);
         held.finish().signal(Signal::TERM);
         assert!(!alive(bot));
-        waiting.finish().code(0).stderr_has(&["the lock is ours"]);
+        waiting.finish().code(0).stderr_has(&["got the lock"]);
         let sleeping = test.start("tail -f /dev/null");
         run(test, &format!("acquire -l kept.lock --pid {}", sleeping.pid())).code(0);
         assert!(test.is_locked("kept.lock"));

@@ -247,7 +247,7 @@ fn what_is_only_probable_and_other_bots_of_the_name_are_counted_apart() {
         let seen = |line: &str| test.solobot(&format!("status {line}")).run().code(0).stdout().to_owned();
         wait_until("both run", || seen("-m a/main.py").contains(&other.pid().to_string()));
         let text = seen("-m a/main.py");
-        assert!(text.contains("main: one instance, one more probable\n"), "{text}");
+        assert!(text.contains("main: one instance, 1 probable\n"), "{text}");
         let why = format!("PID {} is only probably this bot: other arguments, token unknown\n", other.pid());
         assert!(text.contains(&why), "{text}");
         other.kill();
@@ -287,8 +287,8 @@ fn what_an_instance_uses() {
         test.wait_for_pid("pid");
         let json = test.solobot("status --json -m main.py").run().code(0).json();
         let seen = &json["bots"][0]["instances"][0];
-        assert!(seen["memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{seen}");
-        assert!(seen["cpu"].as_f64().is_some_and(|percent| percent >= 0.0), "{seen}");
-        test.solobot("status -v -m main.py").run().code(0).stdout_has(&["MiB of memory and", "% of a processor"]);
+        assert!(seen["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{seen}");
+        assert!(seen["cpu_percent"].as_f64().is_some_and(|percent| percent >= 0.0), "{seen}");
+        test.solobot("status -v -m main.py").run().code(0).stdout_has(&["MEM", " MiB ", "CPU", "% "]);
     });
 }

@@ -70,7 +70,7 @@ fn takeover_orphan_leaves_a_healthy_holder_alone() {
         test.solobot("acquire --takeover=orphan -w 1 -l bot.lock -- true")
             .run()
             .code(75)
-            .stderr_has(&["no orphan", "--takeover"]);
+            .stderr_has(&["not an orphan", "--takeover"]);
         assert!(alive(bot) && alive(solobot.pid()));
     });
 }
@@ -80,7 +80,7 @@ fn if_held_run_goes_on_without_polling() {
     alone(|test| {
         let line = "acquire -n --if-held run -l bot.lock -- sh -c 'echo [$SOLOBOT_POLLING] $SOLOBOT_LOCK_FD; exit 3'";
         let holder = holding(test);
-        test.solobot(line).run().code(3).stdout_is("[0]\n").stderr_has(&["polling disabled"]);
+        test.solobot(line).run().code(3).stdout_is("[0]\n").stderr_has(&["polling is disabled"]);
         assert!(alive(holder.bot));
         drop(holder);
         wait_until("the lock is free", || !test.is_locked("bot.lock"));
@@ -95,7 +95,7 @@ fn if_held_run_passes_no_leaked_claim_on() {
         let holder = holding(test);
         let line = "acquire -n --if-held run -l bot.lock -- sh -c 'echo [$SKIP_TELEGRAM_LOCK] [$SOLOBOT_LOCK]'";
         let solobot = test.solobot(line).env("SKIP_TELEGRAM_LOCK", "1").env("SOLOBOT_LOCK", "other");
-        solobot.run().code(0).stdout_is("[] []\n").stderr_has(&["taken all the same"]);
+        solobot.run().code(0).stdout_is("[] []\n").stderr_has(&["taking it anyway"]);
         // Without a COMMAND there is nothing to go on with: that of the file is not meant.
         let target = test.start("tail -f /dev/null");
         let lock = test.name("bot.lock");

@@ -133,7 +133,7 @@ fn a_webhook_stops_the_bot_and_delete_webhook_mends_it() {
         assert!(found["evidence"].to_string().contains("for a webhook's sake"), "what the bot's log says: {found}");
         let command = found["command"].as_str().unwrap();
         let mended = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
-        mended.stdout_has(&["removed", "2 updates wait"]);
+        mended.stdout_has(&["removed", "2 updates are waiting"]);
         copy.wait_for_stderr("handled update 2");
         let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(0).json();
         assert!(!codes(&seen).contains(&"webhook-active"), "{seen:#}");

@@ -57,7 +57,7 @@ fn nothing_set_is_success_and_deletes_nothing() {
         let server = Standin::start();
         server.rules().add_updates(1);
         let output = asking(test, &server, "delete-webhook -m bot.py --drop-pending-updates").run().code(0);
-        output.stdout_has(&["no webhook is set", "one update", "nothing was thrown away"]);
+        output.stdout_has(&["no webhook is set", "one update", "nothing was dropped"]);
         assert_eq!(server.methods(), ["getWebhookInfo"]);
         assert_eq!(server.rules().pending(), 1);
         asking(test, &server, "-q delete-webhook -m bot.py").run().code(0);
@@ -102,7 +102,7 @@ fn a_dry_run_only_looks() {
         server.rules().set_webhook(URL);
         server.rules().add_updates(2);
         let line = "delete-webhook -m bot.py --dry-run --drop-pending-updates";
-        asking(test, &server, line).run().code(0).stdout_has(&[URL, "would be removed", "2 updates thrown away"]);
+        asking(test, &server, line).run().code(0).stdout_has(&[URL, "would be removed", "2 updates dropped"]);
         let json = asking(test, &server, &format!("{line} --json")).run().code(0).json();
         assert_eq!((&json["action"], &json["deleted"]), (&"would-delete".into(), &false.into()));
         assert_eq!(server.methods(), ["getWebhookInfo"; 2]);
@@ -117,7 +117,7 @@ fn pending_updates_go_only_if_that_was_typed() {
         server.rules().add_updates(5);
         // A script said it all with the option: nobody is asked.
         let line = "delete-webhook -m bot.py --drop-pending-updates";
-        asking(test, &server, line).run().code(0).stdout_has(&["removed", "5 updates thrown away"]);
+        asking(test, &server, line).run().code(0).stdout_has(&["removed", "5 updates dropped"]);
         assert_eq!(server.rules().pending(), 0);
         let deletion = server.asked().into_iter().find(|asked| asked.method == "deleteWebhook").unwrap();
         assert_eq!(deletion.parameter("drop_pending_updates"), Some("true"));

@@ -195,7 +195,7 @@ fn with_a_bot_that_was_found() {
         }
         let again = "acquire -n --lock-only -l TOKEN.lock -- python3 TOKEN.py --pid-file bot.pid";
         let refused = named.solobot(again).run().code(75).nowhere("(for `");
-        refused.stderr_has(&["is still held by"]);
+        refused.stderr_has(&["is held by"]);
         let drafted = format!("{}/x.drafted", token());
         named.solobot("init --yes -c x.drafted").run().settled().nowhere(&secret());
         assert!(test.has(&drafted), "init wrote it");
@@ -221,7 +221,7 @@ fn a_stale_lock_and_one_that_was_taken_away() {
         let mut held = named.hold("-l TOKEN.lock");
         test.write(&format!("{}/other", token()), "");
         fs::rename(test.path(&token()).join("other"), test.path(&token()).join(format!("{}.lock", token()))).unwrap();
-        held.wait_for_stderr("the new file is held too");
+        held.wait_for_stderr("now holding the new file too");
         named.says_no_token("status -l TOKEN.lock");
         held.signal(Signal::TERM);
         held.finish().settled().nowhere(&secret());

@@ -134,7 +134,7 @@ fn a_bot_without_the_descriptor_outlives_its_solobot_as_a_holder() {
         let second = test.solobot("acquire -n -l bot.lock -- touch ran").run().code(75);
         let _ = second.stderr_has(&[&bot.to_string()]);
         let again = test.solobot("acquire -n --if-held run -l bot.lock -- sh -c 'echo $SOLOBOT_POLLING'").run();
-        again.code(0).stdout_is("0\n").stderr_has(&["polling disabled"]);
+        again.code(0).stdout_is("0\n").stderr_has(&["polling is disabled"]);
         test.solobot("acquire --takeover -l bot.lock -- touch ran").run().code(0).stderr_has(&[&bot.to_string()]);
         assert!(test.has("ran") && !alive(bot));
     });

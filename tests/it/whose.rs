@@ -123,7 +123,7 @@ fn an_older_stranger_does_not_take_the_bots_place() {
         let own = test.start(&format!("sh {PUBLIC}/work/bot.sh"));
         let seen = test.solobot(&format!("check --json {bot}")).run().code(1).json();
         assert_eq!(seen["bots"][0]["instances"], serde_json::json!([own.pid()]), "{seen}");
-        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["one runs"]);
+        test.solobot(&format!("check --running {bot}")).run().code(0).stdout_has(&["exactly one instance"]);
         for line in ["kill-duplicates -y --include-probable --json", "stop -y --include-probable --json"] {
             let done = test.solobot(&format!("{line} {bot}")).run().settled().json();
             let stopped = if line.starts_with("stop") { vec![own.pid()] } else { vec![] };

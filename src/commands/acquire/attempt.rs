@@ -79,7 +79,7 @@ impl Attempt<'_> {
         }
         match takeover::stop_holders(self.request, whom, self.events)? {
             takeover::Holder::Left => {
-                let why = "nobody is stopped: the holder's solobot lives, or it never had one; it is no orphan";
+                let why = "not taking over: the holder is not an orphan";
                 self.events.notice(&Notice::Warning(why.into()));
                 return self.take(self.deadline);
             }

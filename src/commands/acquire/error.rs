@@ -35,7 +35,7 @@ pub enum Error {
         exit: Exit,
     },
     /// Nobody can say from here whether a process is the bot.
-    #[error("cannot tell whether the bot runs: PID {pid} ({command}) of user {user} may be it")]
+    #[error("cannot tell whether the bot is running: PID {pid} ({command}) of user {user} may be it")]
     Undecided {
         pid: i32,
         user: String,
@@ -71,14 +71,14 @@ pub enum Error {
         source: io::Error,
     },
     /// The keeper was killed, or its file replaced, before it held the lock.
-    #[error("the keeper was ended before it held lock `{}`", .lock.display())]
+    #[error("the keeper was stopped before it held lock `{}`", .lock.display())]
     KeeperEnded {
         lock: PathBuf,
         /// 75, or what `-E` says.
         exit: Exit,
     },
     /// The keeper ended with an error of its own before it held the lock.
-    #[error("the keeper did not start: it ended with code {code}")]
+    #[error("the keeper did not start: exit code {code}")]
     Keeper {
         /// Its code, which is ours too.
         code: u8,
@@ -86,13 +86,13 @@ pub enum Error {
 }
 
 fn held(holding: &Holding, waited: Limit, by: &str) -> String {
-    let waited = match waited {
-        Limit::For(duration) if duration.is_zero() => String::new(),
-        limit => format!(" after {limit}"),
+    let (still, waited) = match waited {
+        Limit::For(duration) if duration.is_zero() => ("", String::new()),
+        limit => (" still", format!(" after {limit}")),
     };
     let of = holding.bot.as_deref().map_or_else(String::new, |bot| format!(" (for `{bot}`)"));
-    let orphaned = if holding.lock.orphaned { ", orphaned (its solobot is dead)" } else { "" };
-    format!("lock `{}` is still held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
+    let orphaned = if holding.lock.orphaned { ", orphaned (its solobot has died)" } else { "" };
+    format!("lock `{}` is{still} held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
 fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {
@@ -102,32 +102,30 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
     };
     let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
     if instances.iter().any(|one| one.holds_removed) {
-        return format!("lock `{}` was removed, and its holder holds the removed file still: {list}", lock.display());
+        return format!("lock `{}` was removed, and its holder still holds the removed file: {list}", lock.display());
     }
     if instances.iter().all(|one| one.doubt.is_some()) {
-        return format!("the lock is free, but this may be the bot, and in doubt nothing is started: {list}");
+        return format!("the lock is free, but not starting a second instance, because this may be the bot: {list}");
     }
-    format!("the lock is free, but the bot runs without it: {list}")
+    format!("the lock is free, but the bot is already running without it: {list}")
 }
 
 fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
     // Whom a file merely names may be anybody: nobody is told to end it.
     let is_known = |one: &&Beside| one.is_proved || one.doubt.is_some();
     let pids: Vec<i32> = instances.iter().filter(is_known).map(|one| one.process.pid).collect();
-    let stop = if instances.iter().all(|one| one.doubt.is_some()) { "if it is the bot, stop it" } else { "stop it" };
-    let stop = if pids.is_empty() { String::new() } else { format!("; {stop}: {}", kill_by_hand(&pids)) };
-    let mut hints = vec![format!("look at it: solobot status {typed}{stop}")];
+    let if_bot = if instances.iter().all(|one| one.doubt.is_some()) { ", if it is the bot" } else { "" };
+    let mut hints = vec![format!("to look at it: solobot status {typed}")];
+    hints.extend((!pids.is_empty()).then(|| format!("to stop it{if_bot}: {}", kill_by_hand(&pids))));
     if instances.iter().all(|one| one.orphaned) {
-        hints.push(
-            "its solobot is dead; to stop the orphan and take its place: solobot acquire --takeover=orphan …".into(),
-        );
+        hints.push("to stop the orphan and take its place: solobot acquire --takeover=orphan …".into());
     } else if instances.iter().all(|one| one.is_proved) {
-        hints.push("or let solobot stop it: solobot acquire --takeover …".into());
+        hints.push("to stop it and take its place: solobot acquire --takeover …".into());
     }
     if instances.iter().any(|one| one.doubt.is_some()) {
         hints.push("if it is another bot: solobot acquire --lock-only …".into());
     } else if !instances.iter().any(|one| one.holds_removed || one.orphaned) {
-        hints.push("if it may run beside: solobot acquire --lock-only …".into());
+        hints.push("to start anyway: solobot acquire --lock-only …".into());
     }
     hints
 }
@@ -174,28 +172,28 @@ impl Expected for Error {
             Self::Held { holding, .. } => holding.remedies.clone(),
             Self::Unlocked { instances, typed, .. } => hints_of_unlocked(instances, typed),
             Self::Undecided { user, typed, .. } => vec![
-                format!("look as root, who sees it: sudo solobot status {typed}"),
+                format!("to look at it as root: sudo solobot status {typed}"),
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
             Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
-            Self::TargetGone { .. } => vec!["for the calling shell: solobot acquire --pid $$".into()],
+            Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$".into()],
             Self::NotFound { command } => {
-                vec![format!("is it installed, and in PATH? `command -v {command}`")]
+                vec![format!("to check that it is installed and in PATH: command -v {command}")]
             }
             Self::NotExecutable { command, source } => match source.kind() {
                 io::ErrorKind::IsADirectory => {
                     let inside = Path::new(command).join("main.py");
-                    vec![format!("name the program in it: solobot acquire -- python3 {}", inside.display())]
+                    vec![format!("to run a program in that folder: solobot acquire -- python3 {}", inside.display())]
                 }
                 io::ErrorKind::WouldBlock => hints_of_io(source),
-                io::ErrorKind::PermissionDenied => vec![format!("make it executable: chmod +x {command}")],
-                _ => vec![format!("name its interpreter: solobot acquire -- python3 {command}")],
+                io::ErrorKind::PermissionDenied => vec![format!("to make it executable: chmod +x {command}")],
+                _ => vec![format!("to run it with an interpreter: solobot acquire -- python3 {command}")],
             },
             Self::KeeperEnded { lock, .. } => {
-                vec![format!("look who holds it now, then try again: solobot status {}", lock_option(lock))]
+                vec![format!("to see who holds it now: solobot status {}", lock_option(lock))]
             }
-            Self::Keeper { .. } => vec!["to see what was tried: solobot -vvv acquire --pid …".into()],
+            Self::Keeper { .. } => vec!["to see what was tried: solobot -vvv …".into()],
         }
     }
 }

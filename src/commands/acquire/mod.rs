@@ -73,7 +73,8 @@ pub fn run(
         },
         Reached::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         Reached::Refused | Reached::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
-            attempt.events.notice(&Notice::PollingDisabled);
+            let notice = Notice::PollingDisabled { command: request.shown_command() };
+            attempt.events.notice(&notice);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }

@@ -14,6 +14,8 @@ use crate::journal::story::Story;
 use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::LockPlace;
+use crate::outcome::process::in_one_line;
+use crate::outcome::sentence::shortened;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
@@ -53,6 +55,11 @@ impl Request<'_> {
 
     pub fn command(&self) -> &[OsString] {
         self.bot.command.as_deref().unwrap_or_default()
+    }
+
+    /// It in a message.
+    pub fn shown_command(&self) -> String {
+        shortened(&in_one_line(self.command().iter().map(|word| word.to_string_lossy())))
     }
 }
 
@@ -124,14 +131,14 @@ fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {
     }
     if !args.command.is_empty() {
         return Err(Error::usage(
-            "a COMMAND cannot be run together with --fd or --pid",
-            "either `solobot acquire -- COMMAND`, or `solobot acquire --pid $$` and then COMMAND",
+            "--fd and --pid cannot be used with a COMMAND",
+            "to hold the lock while a script runs it: solobot acquire --pid $$",
         ));
     }
     if args.if_held == cli::IfHeld::Run {
         return Err(Error::usage(
-            "--if-held run starts a COMMAND, and with --fd or --pid there is none",
-            "ask for the code in the script: solobot acquire --pid $$ || [ $? = 75 ]",
+            "--if-held run needs a COMMAND, which --fd and --pid do not have",
+            "to go on without the lock in a script: solobot acquire --pid $$ || [ $? = 75 ]",
         ));
     }
     Ok(())
@@ -167,13 +174,13 @@ fn refuse_mode(args: &cli::Acquire, global: &cli::Global, bot: &Bot, mode: Mode)
         let option = if mode == Mode::Become { "-F" } else { "--restart" };
         return Err(Error::usage(
             format!("{option} cannot be used with a bot that takes this lock itself (--handover, locks_itself)"),
-            "let a service manager restart it: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
+            "to let systemd restart it, with Restart=always: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
         ));
     }
     if global.json && matches!(mode, Mode::Run | Mode::Become) {
         return Err(Error::usage(
-            "--json cannot be used with a COMMAND: stdout is COMMAND's",
-            "look from outside: solobot status --json",
+            "--json cannot be used with a COMMAND, which has stdout to itself",
+            "to see it from another terminal: solobot status --json",
         ));
     }
     Ok(())
@@ -187,8 +194,8 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
     }
     if args.takeover.is_some() && (bot == "orphan" || bot == "any") {
         return Err(Error::usage(
-            format!("`{bot}` was taken for a bot's name"),
-            format!("join it to its option: --takeover={bot}"),
+            format!("`{bot}` was read as the name of a bot"),
+            format!("to take over from an orphan only: solobot acquire --takeover={bot}"),
         ));
     }
     let has_mode = !args.command.is_empty() || args.fd.is_some() || args.pid.is_some();
@@ -199,7 +206,7 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
             message: format!("`{bot}` is a file, not the name of a bot"),
             hints: vec![
                 format!("to run it under the lock: solobot acquire -- {command}"),
-                format!("the same for a program that starts it: solobot acquire -m {script} -- COMMAND"),
+                format!("to run another program that starts it: solobot acquire -m {script} -- COMMAND"),
             ],
         });
     }
@@ -235,16 +242,16 @@ fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error
     }
     let lock = error::typed(&bot.lock);
     Err(Error::usage(
-        format!("descriptor {fd} is open on `{}`, and the lock is `{}`", open.path().display(), bot.lock.display()),
-        format!("open the lock itself: exec {fd}<>{lock}; solobot acquire --fd {fd}"),
+        format!("descriptor {fd} is open on `{}`, but the lock is `{}`", open.path().display(), bot.lock.display()),
+        format!("to open the lock: exec {fd}<>{lock}; solobot acquire --fd {fd}"),
     ))
 }
 
 fn to_be_kept(pid: i32) -> Result<Identity, Error> {
     if pid <= 1 {
         return Err(Error::usage(
-            format!("--pid {pid}: a lock can be held for a process with a PID above 1"),
-            "for the calling shell: solobot acquire --pid $$",
+            format!("--pid {pid}: the PID must be above 1"),
+            "to hold the lock for the calling shell: solobot acquire --pid $$",
         ));
     }
     // A thread has a folder in /proc too, but nobody could wait for its end.
@@ -255,10 +262,10 @@ fn to_be_kept(pid: i32) -> Result<Identity, Error> {
 fn no_mode(bot: &Bot) -> Error {
     let typed = bot.typed();
     Error::Usage {
-        message: "acquire needs to know how long to hold the lock".into(),
+        message: "acquire does not know how long to hold the lock".into(),
         hints: vec![
             format!("while a command runs: solobot acquire {typed} -- COMMAND"),
-            format!("become the command: solobot acquire -F {typed} -- COMMAND"),
+            format!("to become the command: solobot acquire -F {typed} -- COMMAND"),
             format!("while this script runs: solobot acquire {typed} --pid $$"),
             "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
         ],
@@ -268,12 +275,12 @@ fn no_mode(bot: &Bot) -> Error {
 /// Neither BOT nor flags, and nothing behind `--`.
 fn nothing_named() -> Error {
     Error::Usage {
-        message: "acquire has no COMMAND to run, and no solobot.toml says which bot is meant".into(),
+        message: "acquire has no COMMAND to run, and no solobot.toml names a bot".into(),
         hints: vec![
-            "the bot's command line goes behind two dashes: solobot acquire -- python3 main.py".into(),
+            "the bot's command line goes after two dashes: solobot acquire -- python3 main.py".into(),
             "while this script runs: solobot acquire -m main.py --pid $$".into(),
             "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
-            "to name it once and for all: solobot init".into(),
+            "to write a solobot.toml: solobot init".into(),
         ],
     }
 }

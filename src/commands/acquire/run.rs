@@ -18,8 +18,9 @@ use crate::outcome::events::{Events, Notice};
 use crate::outcome::process::ProcessView;
 use crate::platform::children::Ended;
 use crate::platform::descriptor::Descriptor;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, own_pid};
 use crate::platform::poll;
+use crate::platform::proc;
 use crate::platform::signals::{Mask, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::watch::Watch;
@@ -48,8 +49,15 @@ pub fn as_child(
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
     let story = &request.story;
-    let mut holding =
-        UnderLock { held: Some(held), record_is_old: false, opened: false, has_passed_on: false, story, events };
+    let mut holding = UnderLock {
+        held: Some(held),
+        command: request.shown_command(),
+        record_is_old: false,
+        opened: false,
+        has_passed_on: false,
+        story,
+        events,
+    };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -64,7 +72,8 @@ pub fn as_child(
         };
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
-            holding.events.notice(&Notice::PerhapsLocksItself);
+            let command = holding.command.clone();
+            holding.events.notice(&Notice::PerhapsLocksItself { command });
         }
         let again = match request.args.restart {
             Some(Restart::Always) => true,
@@ -78,7 +87,8 @@ pub fn as_child(
         if started.elapsed() >= LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
-        holding.events.notice(&Notice::Restarting { why: how(ended), after: pause });
+        let command = holding.command.clone();
+        holding.events.notice(&Notice::Restarting { command, why: how(ended), after: pause });
         if let Some(signal) = holding.pause(signals, pause)? {
             holding.end();
             return Ok(AcquireOutcome::Ended(Exit::Signal(signal)));
@@ -90,6 +100,8 @@ pub fn as_child(
 /// Whoever hands the lock over holds nothing while COMMAND runs.
 struct UnderLock<'a> {
     held: Option<Held>,
+    /// As it is shown.
+    command: String,
     record_is_old: bool,
     opened: bool,
     has_passed_on: bool,
@@ -118,10 +130,10 @@ fn run_once(request: &Request<'_>, holding: &mut UnderLock<'_>, signals: &Signal
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
     let command = child.identity();
     let ended = run::supervise(child, &mut supervision).map_err(|source| {
-        // As if we had been killed: with COMMAND alive the lock is not given back.
+        // As if we had been killed: while COMMAND is running, the lock is not released.
         holding.leave();
         let pid = command.pid;
-        Error::Io { action: format!("wait for COMMAND, PID {pid}, which runs on with the lock if it lives"), source }
+        Error::Io { action: format!("wait for PID {pid}; if it is still running, it keeps the lock"), source }
     })?;
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
@@ -214,11 +226,20 @@ impl Upkeep for UnderLock<'_> {
         self.held.as_ref().map_or(IDLE, Held::look_in)
     }
 
+    fn asked_to_end_by(&mut self, sender: i32) {
+        // A manager that stops its service is no news; another solobot is.
+        if let Some(solobot) = Identity::of(sender).filter(|_| is_solobot(sender)) {
+            let notice = Notice::AskedToEnd { command: self.command.clone(), by: ProcessView::of(solobot) };
+            self.events.notice(&notice);
+        }
+    }
+
     fn passed_on(&mut self, to: Identity) {
         self.now_runs(to);
         // Once: a chain of them would say it for each.
         if !std::mem::replace(&mut self.has_passed_on, true) {
-            self.events.notice(&Notice::PassedOn(ProcessView::of(to)));
+            let notice = Notice::PassedOn { command: self.command.clone(), to: ProcessView::of(to) };
+            self.events.notice(&notice);
         }
     }
 
@@ -299,11 +320,16 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
             AcquireError::NotFound { command }.into()
         }
         io::ErrorKind::NotFound => {
-            let source = io::Error::other("the interpreter in its first line was not found");
+            let source = io::Error::other("the interpreter named in its first line does not exist");
             AcquireError::NotExecutable { command, source }.into()
         }
         _ => AcquireError::NotExecutable { command, source: error }.into(),
     }
+}
+
+/// Whether a process is called as we are.
+fn is_solobot(pid: i32) -> bool {
+    proc::name(pid).is_some_and(|name| proc::name(own_pid()).is_some_and(|own| own == name))
 }
 
 fn exit_of(ended: Ended) -> Exit {

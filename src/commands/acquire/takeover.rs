@@ -21,7 +21,7 @@ use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::HiddenHolder;
 use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry};
-use crate::process::origin::{self, Manager};
+use crate::process::origin;
 use crate::process::stop::{self, Fate, StopOptions, StopTarget};
 use crate::survey::Surveyor;
 use crate::survey::holders::{Carries, Judge, topmost};
@@ -93,7 +93,7 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
     refused(
         request,
         format!("PID {} is not proved to be the bot: {why}", process.pid),
-        format!("look at it: solobot status {}", crate::outcome::lock::lock_option(&request.bot.lock)),
+        format!("to look at it: solobot status {}", crate::outcome::lock::lock_option(&request.bot.lock)),
     )
 }
 
@@ -128,7 +128,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
         if ancestry().any(|pid| pid == target.pid) {
             return Err(refused(
                 request,
-                format!("PID {} is an ancestor of this solobot: stopping it would end us too", target.pid),
+                format!("PID {} is an ancestor of this solobot, and stopping it would stop this one too", target.pid),
                 "from another terminal: solobot acquire --takeover …".into(),
             ));
         }
@@ -142,15 +142,15 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
     let pid = left.root.pid;
     let (why, hint) = match left.outcome {
         Fate::NotPermitted { user } => {
-            (format!("PID {pid} belongs to {user}"), format!("as that user: sudo -u {user} solobot acquire …"))
+            (format!("PID {pid} belongs to {user}"), format!("to do it as that user: sudo -u {user} solobot …"))
         }
         Fate::Survived { pid, state, wait_channel } => (
             format!(
-                "PID {pid} outlives SIGKILL, in state {}, waiting in {}",
+                "PID {pid} survives SIGKILL, in state {}, waiting in {}",
                 state,
-                wait_channel.as_deref().unwrap_or("an unknown place of the kernel")
+                wait_channel.as_deref().unwrap_or("an unknown kernel function")
             ),
-            "only what it waits for can end it: a disk, a network file system, a debugger".into(),
+            "it can end only once what it waits for is back: a disk, a network file system, a debugger".into(),
         ),
         Fate::Refused(refusal) => {
             (format!("PID {pid} {}", refusal.reason()), "from another terminal: solobot acquire --takeover …".into())
@@ -167,12 +167,10 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
     if !origin.would_respawn() {
         return Ok(());
     }
-    // Of a solobot, its own origin counts.
-    while let Some(above) = origin.above.take_if(|_| matches!(origin.manager, Manager::Solobot(_))) {
-        origin = *above;
-    }
     let why = format!("PID {} would be started again by {origin}", target.pid);
-    let hint = origin.stop().map_or_else(|| "stop it there first".to_owned(), |stop| format!("stop it there: {stop}"));
+    let hint = origin
+        .stop()
+        .map_or_else(|| "to stop it, use what started it".to_owned(), |stop| format!("to stop it for good: {stop}"));
     Err(refused(request, why, hint))
 }
 

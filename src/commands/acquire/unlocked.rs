@@ -292,7 +292,7 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     if survey.hidden {
         running
             .warnings
-            .push("other users' processes are hidden from you, and one of them may be the bot: sudo".into());
+            .push("other users' processes are hidden, and one of them may be the bot; run as root to see them".into());
     }
     let is_around_us = |one: &Instance| one.members.iter().any(|&member| is_ours(member, held.file()));
     for bot in &survey.bots {
@@ -336,14 +336,14 @@ fn does_count(one: &Instance) -> bool {
 fn doubtful_warning(one: &Instance) -> Option<String> {
     let why = one.doubt?.reason();
     let (pid, command) = (one.root.pid, shortened(&one.command));
-    Some(format!("PID {pid} ({command}) may be the same bot, without the lock: same program, but {why}"))
+    Some(format!("PID {pid} ({command}) may be the same bot running without the lock: same program, but {why}"))
 }
 
 fn rival_warning(rival: &Bearer) -> String {
     let (pid, command, token) = (rival.process.pid, shortened(&rival.command), &rival.token);
     let id = &token.bot_id;
     format!(
-        "PID {pid} ({command}) is connected to Telegram with the same token (bot {id}): only one of the two may poll"
+        "PID {pid} ({command}) is connected to Telegram with the same token (bot {id}); only one of the two can poll"
     )
 }
 

@@ -154,10 +154,10 @@ fn judge(result: Result<WebhookFate, errors::Error>, required: bool, events: &mu
         Ok(WebhookFate::Nothing) => {}
         Ok(WebhookFate::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
         Ok(WebhookFate::SetAgain(url)) => events.notice(&Notice::Warning(format!(
-            "somebody has set the webhook {url} again: another program runs this bot with webhooks"
+            "the webhook {url} was set again: another program runs this bot with webhooks"
         ))),
         Err(error) if error.is_unavailable() && !required => {
-            let why = format!("the webhook was not cleared: {error}; starting all the same");
+            let why = format!("the webhook was not cleared: {error}; starting anyway");
             events.notice(&Notice::Warning(why));
         }
         Err(error) => {

@@ -34,7 +34,7 @@ pub fn of_bot<'a>(
             None
         }
         Err(error) => {
-            unseen.push(format!("the token of {} is not known: {error}", bot.name));
+            unseen.push(format!("the token of {} is unknown: {error}", bot.name));
             None
         }
     };
@@ -42,7 +42,7 @@ pub fn of_bot<'a>(
     let is_withheld = bot.withholds("api_url") && args.api.api_url.is_none();
     if is_withheld {
         unseen.push(format!(
-            "what Telegram says of {}: root takes no `api_url` from another user's file; name it with -c, or --api-url",
+            "Telegram was not asked about {}: root does not use `api_url` from another user's file unless it is named with -c",
             bot.name
         ));
     }

@@ -42,7 +42,7 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
         entries.extend(of_program(program, &seen.cwd, "you named it", false));
     } else {
         let is_only = entries.is_empty() && seen.scripts.len() == 1;
-        let found = "its text starts to poll; it does not run now";
+        let found = "this script polls Telegram; it is not running now";
         let scripts = seen.scripts.iter().map(|script| Program::script(script));
         entries.extend(scripts.filter_map(|program| of_program(&program, &seen.cwd, found, !is_only)));
     }
@@ -54,8 +54,8 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
         if has_token(entry) {
             entry.doubtful = true;
             entry.evidence.push(
-                "a path of it has a token in it, which every user here can read, and which is not written here: rename \
-                 it, then let solobot init draft it again"
+                "one of its paths contains a token, which every user here can read and which is not written here; \
+                 rename it, then run solobot init again"
                     .into(),
             );
         }
@@ -72,7 +72,7 @@ fn of_running(bot: &Running) -> BotDraft {
         .map(|one| {
             let from = one.origin.manager.name().map_or(String::new(), |name| format!(" {name}"));
             format!(
-                "runs as PID {}, user {}, from {}{from}: {}",
+                "running as PID {}, user {}, origin {}{from}: {}",
                 one.root.pid,
                 one.user,
                 one.origin.manager.word(),
@@ -81,14 +81,14 @@ fn of_running(bot: &Running) -> BotDraft {
         })
         .collect();
     if pids.len() > 1 {
-        evidence.push(format!("{} instances of it run, which is what solobot is for", pids.len()));
+        evidence.push(format!("{} instances are running; solobot keeps it at one", pids.len()));
     }
     if let Some(token) = first.known_token() {
-        evidence.push(format!("its token is that of bot {}", token.bot_id));
+        evidence.push(format!("its token belongs to bot {}", token.bot_id));
     }
     if bot.is_elsewhere {
         evidence.push(
-            "its folder is not here: it runs in a container, whose own file it needs, or the folder is gone".into(),
+            "its folder does not exist here: it runs in a container, which needs its own file, or the folder was removed".into(),
         );
     }
     let mut entry = BotDraft {
@@ -113,7 +113,7 @@ fn of_running(bot: &Running) -> BotDraft {
 
 fn of_unit(unit: &Unit) -> BotDraft {
     let mut entry = bare(&unit.program, &unit.dir);
-    entry.evidence.push(format!("{} starts it; it does not run now", unit.name));
+    entry.evidence.push(format!("{} starts it; it is not running now", unit.name));
     entry.logs.push(format!("unit:{}", unit.name));
     entry.command = Some(unit.argv.clone());
     let words = |args: &Args| args.words().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
@@ -187,7 +187,7 @@ fn put_lock(entry: &mut BotDraft, lock: &Lock, default: &Path) {
     }
     entry.lock = Some(lock.path.to_string_lossy().into_owned());
     entry.locks_itself = lock.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B);
-    let how = if lock.is_its { "holds or claims" } else { "may use" };
+    let how = if lock.is_its { "uses" } else { "may use" };
     entry.evidence.push(format!("it {how} the lock {}", lock.path.display()));
 }
 
@@ -211,8 +211,8 @@ fn tell_apart(entries: &mut Vec<BotDraft>) {
         twin.evidence.extend(entry.evidence);
         if !entry.pids.is_empty() {
             twin.evidence.push(
-                "the same program runs with several tokens: one entry cannot tell them apart; start each with its own \
-                 arguments or from its own folder"
+                "the same program is running with several tokens, and one entry cannot tell them apart; start each with \
+                 its own arguments or from its own folder"
                     .into(),
             );
         }
@@ -228,7 +228,7 @@ fn tell_apart(entries: &mut Vec<BotDraft>) {
             entry.command = None;
             entry
                 .evidence
-                .push("its command line has a token in it, which every user here can read: move it into .env".into());
+                .push("its command line contains a token, which every user here can read; move it into .env".into());
         }
         entry.command = entry.command.take().filter(|command| command.first().is_some_and(|first| !first.is_empty()));
     }
@@ -275,7 +275,7 @@ fn give_locks(entries: &mut [BotDraft]) {
             continue;
         }
         let another = default.join(format!(".solobot-{}.lock", entry.name)).to_string_lossy().into_owned();
-        entry.evidence.push("another bot here has the lock that it would have: this one is its own".into());
+        entry.evidence.push("another bot here uses the default lock, so this one has its own".into());
         entry.locks_itself = false;
         taken.insert(another.clone());
         entry.lock = Some(another);

@@ -28,10 +28,10 @@ use crate::settings::{self, Context, Settings};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigNotWritten {
     /// There is one already.
-    #[error("`{}` is there already, and is left as it is", .0.display())]
+    #[error("`{}` already exists, not overwritten", .0.display())]
     Exists(PathBuf),
     /// There is a folder of that name.
-    #[error("`{}` is a folder: no file can be written in its place", .0.display())]
+    #[error("`{}` is a folder, not a file", .0.display())]
     Folder(PathBuf),
     /// A system call failed.
     #[error("cannot write `{}`: {}", .path.display(), plain(.source))]
@@ -105,14 +105,13 @@ pub fn run(
     let entries = draft::entries(&seen, folder);
     let text = text::file(&entries, &seen, folder);
     settings::check(&path, &text, context)
-        .map_err(|error| Error::Bug(format!("init has drafted a file that solobot refuses: {error}")))?;
+        .map_err(|error| Error::Bug(format!("init wrote a draft that solobot itself refuses: {error}")))?;
     let mut is_distrusted = false;
     if !args.dry_run {
         write(&path, &text, args.force)?;
         if let Some(reason) = settings::distrust(&path, context) {
             let name = error::typed(&path);
-            let warning =
-                format!("solobot will only believe this file if it is named, as in solobot -c {name}: {reason}");
+            let warning = format!("solobot will use this file only if it is named, as in solobot -c {name}: {reason}");
             events.notice(&Notice::Warning(warning));
             is_distrusted = true;
         }

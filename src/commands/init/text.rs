@@ -12,16 +12,16 @@ use crate::outcome::init::BotDraft;
 use crate::settings::toml_string;
 
 const HEAD: &str = "\
-# solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; it is yours to change.
+# solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; edit it as you like.
 #
-#   solobot status          what runs, and under which lock
+#   solobot status          see what is running, and under which lock
 #   solobot acquire NAME    run a bot under its lock
 #   man 5 solobot.toml      every key
 #
-# Relative paths start at `dir`, and that at this file's folder. No token stands here, only where it is found.
+# Relative paths start at `dir`, and `dir` at this file's folder. The file says where a token is, never the token.
 ";
 const TEMPLATE: &str = "
-# No bot runs here, so this is a template: take the marks away and put in your own.
+# No bot is running here, so this is a template: uncomment and edit.
 #
 # [bots.main]
 # script = \"main.py\"            # or module = \"tg_bot.bot\", or exe = \"/usr/bin/mybot\"
@@ -48,13 +48,15 @@ pub fn file(entries: &[BotDraft], seen: &Sight, folder: &Path) -> String {
     let is_named = |path: &&PathBuf| entries.iter().any(|entry| draft::lock_path(entry, folder) == **path);
     for lock in seen.locks.iter().filter(|path| !is_named(path)) {
         let path = lock.display().to_string();
-        let _ =
-            write!(text, "\n{}", comment(&format!("{path} is a lock that none of these bots holds; if it is one's:")));
+        let _ = write!(
+            text,
+            "\n{}",
+            comment(&format!("{path} is a lock that none of these bots holds; if one of them uses it:"))
+        );
         let _ = writeln!(text, "# lock = {}", toml_string(&path));
     }
     if seen.uninspected > 0 {
-        let said =
-            format!("not every process could be inspected ({} could not): sudo may find more bots", seen.uninspected);
+        let said = format!("{} processes could not be inspected; with sudo, init may find more bots", seen.uninspected);
         let _ = write!(text, "\n{}", comment(&said));
     }
     mask(&(text + REST)).into_owned()

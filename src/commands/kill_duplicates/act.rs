@@ -44,7 +44,11 @@ pub fn carry_out(
         let root = candidate.target().root;
         if let Some(stopped) = stopped.iter().find(|stopped| stopped.root == root) {
             let outcome = &stopped.outcome;
-            results.push(ResultView { pid: candidate.root.pid, result: outcome.into(), detail: detail(outcome) });
+            results.push(ResultView {
+                pid: candidate.root.pid,
+                result: outcome.into(),
+                detail: detail(root.pid, outcome),
+            });
         }
     }
     stop_wrappers(&candidates, &options);
@@ -66,13 +70,13 @@ fn targets(candidates: &[&PlannedInstance]) -> Vec<StopTarget> {
     list
 }
 
-fn detail(outcome: &Fate) -> Option<String> {
+fn detail(pid: i32, outcome: &Fate) -> Option<String> {
     match outcome {
         Fate::Survived { pid, state, wait_channel } => {
             let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
-            Some(format!("PID {pid} outlives SIGKILL in state {state}{place}"))
+            Some(format!("PID {pid} survives SIGKILL in state {state}{place}"))
         }
-        Fate::NotPermitted { user } => Some(format!("it belongs to {user}: sudo -u {user} solobot …")),
+        Fate::NotPermitted { user } => Some(format!("belongs to {user}; to stop it: sudo -u {user} kill {pid}")),
         Fate::Refused(refusal) => Some(refusal.reason().to_owned()),
         Fate::Terminated | Fate::Killed | Fate::Gone => None,
     }
@@ -121,7 +125,7 @@ fn respawned(
                     kept.remove(at);
                     continue;
                 }
-                let stop = origin.stop().map_or_else(String::new, |stop| format!("; stop it there: {stop}"));
+                let stop = origin.stop().map_or_else(String::new, |stop| format!("; to stop it for good: {stop}"));
                 let detail = format!("started again by {origin}{stop}");
                 results.push(ResultView {
                     pid: instance.root.pid,

@@ -139,7 +139,8 @@ impl StopRun<'_> {
         if !self.options.yes && !self.json && events.can_ask() {
             events.notice(&Notice::Plan(outcome.plan.clone()));
             outcome.shown = true;
-            if events.confirm("Stop them?") == Some(false) {
+            let question = if plan.to_stop().count() == 1 { "Stop it?" } else { "Stop them?" };
+            if events.confirm(question) == Some(false) {
                 outcome.exit = Exit::No;
                 return Ok(outcome);
             }
@@ -176,11 +177,11 @@ impl StopRun<'_> {
             return None;
         }
         let (why, there) = match unseen::instance(&bot.found) {
-            Some(why) => (why, "sudo"),
-            None if proc::hides_others() => (unseen::holder(&bot.locks.own)?, "sudo"),
-            None => (unseen::holder(&bot.locks.own)?, "on the host, or in the other container:"),
+            Some(why) => (why, "to look as root: sudo"),
+            None if proc::hides_others() => (unseen::holder(&bot.locks.own)?, "to look as root: sudo"),
+            None => (unseen::holder(&bot.locks.own)?, "to stop it on the host or in the other container:"),
         };
-        Some(why.followed_by(&format!(": {there} solobot {} {}", self.name(), bot.bot.typed())))
+        Some(why.followed_by(&format!("; {there} solobot {} {}", self.name(), bot.bot.typed())))
     }
 
     fn wishes(&self) -> Wishes {
@@ -199,7 +200,7 @@ impl StopRun<'_> {
         let mut meant: Vec<Vec<PlannedInstance>> = Vec::new();
         for bot in bots {
             // With nothing surplus the plan still says what is kept.
-            let question = || format!("Several bots are meant. This one? {}", describe(bot));
+            let question = || format!("Several bots match. This one? {}", describe(bot));
             let is_meant = match (several && needs(bot)).then(|| events.confirm(&question())) {
                 None => true,
                 Some(Some(answer)) => answer,
@@ -232,13 +233,13 @@ fn several_meant(bots: &[FoundBot]) -> Error {
     let first = &bots[0].bot;
     let have_paths = bots.iter().any(|one| one.bot.program != first.program);
     let which = if have_paths {
-        format!("name one by its path, as in {}", first.typed())
+        format!("to choose one, name its path, as in {}", first.typed())
     } else {
-        "name its token: --token-env NAME, --token-file PATH or --env-file PATH".to_owned()
+        "to choose one, name its token: --token-env NAME, --token-file PATH or --env-file PATH".to_owned()
     };
     Error::Usage {
-        message: format!("several bots are meant: {}", list.join("; ")),
-        hints: vec![which, "or all of them: --all".into()],
+        message: format!("several bots match: {}", list.join("; ")),
+        hints: vec![which, "to choose all of them: --all".into()],
     }
 }
 

@@ -221,7 +221,7 @@ fn with_starters(steps: impl Iterator<Item = PlanStep>) -> Vec<PlanStep> {
     for step in steps {
         let starter = step.candidate.its_starter().filter(|_| step.action == Action::Stop);
         if let Some(starter) = starter.filter(|starter| all.iter().all(|step| step.candidate.root != starter.root)) {
-            let reason = format!("it would start PID {} again", step.candidate.root.pid);
+            let reason = format!("would start PID {} again", step.candidate.root.pid);
             all.push(PlanStep { candidate: starter, action: Action::Stop, reason });
         }
         all.push(step);
@@ -258,45 +258,48 @@ fn choose(candidates: &[PlannedInstance], wishes: &Wishes) -> Option<(usize, &'s
 
 fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a PlannedInstance>, pid: i32) -> Error {
     let there: Vec<String> = candidates.map(|one| one.root.pid.to_string()).collect();
-    let hint = if there.is_empty() {
-        "there is none: solobot status".to_owned()
-    } else {
-        format!("there are: {}", there.join(", "))
+    let hint = match there.first() {
+        None => "no instance is running; to look: solobot status".to_owned(),
+        Some(first) => {
+            format!("to keep one of the instances ({}): solobot kill-duplicates --keep {first} …", there.join(", "))
+        }
     };
-    Error::usage(format!("PID {pid} belongs to no instance of this bot"), hint)
+    Error::usage(format!("PID {pid} is not part of an instance of this bot"), hint)
 }
 
 /// What happens to one that does not stay.
 fn fate(candidate: &PlannedInstance, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
     if let Some(doubt) = candidate.doubt.filter(|doubt| !wishes.include_probable || !doubt.may_be_overruled()) {
-        let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "not this bot's to stop" };
+        let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "never stopped for this bot" };
         return (Action::Blocked, format!("only probably this bot: {}; {how}", doubt.reason()));
     }
     if candidate.is_around_us {
         return (Action::Blocked, "this solobot runs inside it".into());
     }
     if let Some(missing) = &candidate.unproved {
-        return (Action::Blocked, format!("it holds the lock, and is not proved to be the bot: {missing}"));
+        return (Action::Blocked, format!("holds the lock, but is not proved to be the bot: {missing}"));
     }
     let origin = &candidate.origin;
     let shares_starter = origin.pid.is_some_and(|starter| kept_ancestors.contains(&starter));
     if shares_starter && matches!(origin.manager, Manager::Loop(_) | Manager::Parent(_) | Manager::Solobot(_)) {
         let pid = origin.pid.unwrap_or_default();
-        return (Action::Blocked, format!("PID {pid}, which started it, runs the kept one too"));
+        return (Action::Blocked, format!("PID {pid} started it, and also the kept one"));
     }
     if let Some(unseen) = origin.unseen().filter(|_| !wishes.include_managed) {
-        return (Action::Blocked, format!("{unseen} and may start it again; --include-managed stops it all the same"));
+        return (Action::Blocked, format!("{unseen} and may start it again; --include-managed stops it anyway"));
     }
     if origin.would_respawn() && !wishes.include_managed {
-        return (Action::Blocked, format!("{origin} would start it again; --include-managed stops it all the same"));
+        return (Action::Blocked, format!("{origin} would start it again; --include-managed stops it anyway"));
     }
     if let Some(starter) = candidate.restarter().filter(|&starter| is_around_us(&[starter])) {
         return (
             Action::Blocked,
-            format!("PID {starter} would start it again, and is never stopped: PID 1, or this solobot runs inside it"),
+            format!(
+                "PID {starter} would start it again and is never stopped: it is PID 1, or this solobot runs inside it"
+            ),
         );
     }
-    (Action::Stop, if wishes.keep == Keep::None { "all are to stop" } else { "surplus" }.into())
+    (Action::Stop, if wishes.keep == Keep::None { "stop all" } else { "surplus" }.into())
 }
 
 #[cfg(test)]

@@ -33,8 +33,6 @@ pub struct Look<'a> {
     bots: &'a [String],
     settings: &'a Settings,
     surveyor: Surveyor<'a>,
-    /// What instances use is shown.
-    measures: bool,
     is_first: bool,
     /// When the managers and the resolver were asked last, and what that one said.
     asked: Instant,
@@ -42,10 +40,9 @@ pub struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    /// At these bots; `measures` what their instances use.
-    pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings, measures: bool) -> Self {
+    pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings) -> Self {
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
-        Self { selection, bots, settings, surveyor, measures, is_first: true, asked: Instant::now(), servers }
+        Self { selection, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
     }
 
     /// Looks once.
@@ -98,9 +95,7 @@ impl<'a> Look<'a> {
         };
         survey.look_at_connections(&mut servers, pause);
         let mut bots_seen: Vec<BotView> = survey.bots.iter().map(|bot| BotView::of(bot, before)).collect();
-        if self.measures {
-            measure(&mut bots_seen);
-        }
+        measure(&mut bots_seen);
         Ok(StatusOutcome {
             host: user::host_name(),
             user: user::name(user::effective_uid()),
@@ -131,8 +126,8 @@ fn measure(bots: &mut [BotView]) {
     let mut instances: Vec<_> = bots.iter_mut().flat_map(|bot| &mut bot.instances).collect();
     let groups: Vec<Vec<i32>> = instances.iter().map(|one| one.pids.clone()).collect();
     for (instance, used) in instances.iter_mut().zip(ResourceUse::of_each(&groups)) {
-        instance.memory = used.map(|used| used.memory);
+        instance.memory_bytes = used.map(|used| used.memory);
         // A tenth is more than anybody reads.
-        instance.cpu = used.map(|used| (used.cpu * 10.0).round() / 10.0);
+        instance.cpu_percent = used.map(|used| (used.cpu * 10.0).round() / 10.0);
     }
 }

@@ -23,13 +23,13 @@ pub fn run(
 ) -> Result<StatusOutcome, Error> {
     if let Some(number) = args.bots.iter().find(|bot| args.watch.is_some() && bot.parse::<f64>().is_ok()) {
         return Err(Error::usage(
-            format!("`{number}` was taken for a bot's name"),
-            format!("join it to its option: --watch={number}"),
+            format!("`{number}` was read as the name of a bot"),
+            format!("to look again every {number} seconds: solobot status --watch={number}"),
         ));
     }
     let verbose = global.verbose > 0;
     let journal = verbose.then(|| Journal::at(settings.journal()));
-    let look = Look::new(&args.selection, &args.bots, settings, verbose || global.json);
+    let look = Look::new(&args.selection, &args.bots, settings);
     if let Some(every) = args.watch {
         return watch::run(look, every, journal, events);
     }

@@ -84,6 +84,8 @@ pub struct Arrived {
     pub signal: Signal,
     /// The terminal sent it: then the whole foreground group has it already.
     pub from_terminal: bool,
+    /// The PID of who sent it, as this PID namespace numbers it; 0 for the kernel and for whoever is outside.
+    pub sender: i32,
 }
 
 /// Signals blocked and read from a descriptor, until dropped.
@@ -130,7 +132,9 @@ impl Signals {
     pub fn take(&self) -> Option<Arrived> {
         let info = self.fd.read_signal().ok()??;
         let signal = Signal(Known::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?);
-        Some(Arrived { signal, from_terminal: info.ssi_code == SI_KERNEL })
+        // Numbers of PIDs are no larger than `i32::MAX`.
+        let sender = i32::try_from(info.ssi_pid).unwrap_or_default();
+        Some(Arrived { signal, from_terminal: info.ssi_code == SI_KERNEL, sender })
     }
 
     /// The mask from before, for COMMAND.

@@ -1,5 +1,7 @@
 //! The verdict on an instance: its manager, what was seen of it, and who started that one in turn.
 
+use std::borrow::Cow;
+
 use super::manager::{Manager, Part, Respawns};
 use super::place::kill_as;
 
@@ -17,11 +19,12 @@ pub struct Origin {
 }
 
 impl std::fmt::Display for Origin {
-    /// Kind and name: `systemd bot.service`.
+    /// Kind and name of what started it, or the solobot that runs it: `systemd bot.service`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = self.manager.word();
+        let starter = &self.starter().manager;
+        let kind = starter.word();
         f.write_str(kind)?;
-        match self.manager.name().filter(|name| name != kind) {
+        match starter.name().filter(|name| name != kind) {
             Some(name) => write!(f, " {name}"),
             None => Ok(()),
         }
@@ -31,7 +34,16 @@ impl std::fmt::Display for Origin {
 impl Origin {
     /// Of a process that has gone before anybody could look.
     pub fn unknown() -> Self {
-        Self { manager: Manager::Detached, evidence: "nothing is known of its start".into(), pid: None, above: None }
+        Self { manager: Manager::Detached, evidence: "its start is unknown".into(), pid: None, above: None }
+    }
+
+    /// What started it; of one that solobot started, what started that solobot.
+    pub fn starter(&self) -> Cow<'_, Origin> {
+        match (&self.manager, &self.above) {
+            (Manager::Solobot(_), Some(above)) => above.starter(),
+            (Manager::Solobot(_), None) => Cow::Owned(Self::unknown()),
+            _ => Cow::Borrowed(self),
+        }
     }
 
     /// What stops it now and at the next boot.

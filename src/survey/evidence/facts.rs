@@ -287,7 +287,7 @@ impl BotFacts {
         let age = show(now.duration_since(instance.started).unsigned_abs());
         let lock = match self.covered(seen) {
             Covered::Holder => ", holds the lock",
-            Covered::Covered => ", its ancestor or its keeper holds the lock",
+            Covered::Covered => ", its ancestor or keeper holds the lock",
             Covered::Unlocked => ", without the lock",
             Covered::Unknown => "",
         };

@@ -185,7 +185,8 @@ impl Output {
     }
 }
 
-/// Whether each error of solobot's own is followed by hints, the last of which has something to type in it.
+/// Whether each error of solobot's own is followed by hints, the last of which has something to type in it; or whether they
+/// were said before, since each is said once.
 fn ends_in_what_to_type(stderr: &str) -> bool {
     let lines: Vec<&str> = stderr.lines().collect();
     let errors = lines.iter().enumerate().filter(|(_, line)| line.starts_with("solobot: error: "));
@@ -195,7 +196,7 @@ fn ends_in_what_to_type(stderr: &str) -> bool {
             let hint = &hint["  hint: ".len()..];
             ["solobot ", "--", " -", ": ", " = ", "`", "sudo ", "sv ", "kill "].iter().any(|sign| hint.contains(sign))
         };
-        hints.last().is_some_and(typed)
+        hints.last().or_else(|| lines[..index].iter().rfind(|line| line.starts_with("  hint: "))).is_some_and(typed)
     })
 }
 

@@ -57,10 +57,10 @@ fn two_containers_that_share_the_volume_are_one_bot() {
             let inside = format!("nsenter -t {} -p -m {check}", init(container));
             test.start_command(typed(test, &format!("cd {HOME} && {inside}"))).finish()
         };
-        inside(&first).code(0).stdout_has(&["one runs, and well"]);
+        inside(&first).code(0).stdout_has(&["healthy: exactly one instance is running"]);
         // Not where one waits: so the compose file's standby must not have it.
         let waits = inside(&second);
-        assert!(!waits.stdout().contains("one runs, and well"), "{}", waits.stdout());
+        assert!(!waits.stdout().contains("healthy: exactly one instance is running"), "{}", waits.stdout());
         // The one that runs cannot be seen from there: that is neither yes nor no.
         waits.code(77).settled();
 

@@ -25,7 +25,7 @@ fn next_bot(test: &Test, old: i32) -> i32 {
 #[track_caller]
 fn keeps_one(test: &Test, stop: &str, start: &str, signals: &str) {
     let bot = test.wait_for_pid("main.pid");
-    test.solobot("check --running -m main.py").run().code(0).stdout_has(&["one runs, and well"]);
+    test.solobot("check --running -m main.py").run().code(0).stdout_has(&["healthy: exactly one instance is running"]);
     let second = "acquire -n -- venv/bin/python main.py";
     test.solobot(second).run().code(75).stderr_has(&[&bot.to_string()]);
 
@@ -140,7 +140,10 @@ fn cron_at_boot_starts_one() {
         test.run("chmod 600 /var/spool/cron/crontabs/root").code(0);
         let cron = test.start("cron -f");
         let bot = test.wait_for_pid("main.pid");
-        test.solobot("check --running -m main.py").run().code(0).stdout_has(&["one runs, and well"]);
+        test.solobot("check --running -m main.py")
+            .run()
+            .code(0)
+            .stdout_has(&["healthy: exactly one instance is running"]);
         let second = test.solobot("acquire -n -- venv/bin/python main.py").run();
         second.code(75).stderr_has(&[&bot.to_string()]);
         assert!(alive(cron.pid()));

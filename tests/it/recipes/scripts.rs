@@ -107,7 +107,11 @@ fn moving_over_from_layout_a() {
         assert!(alive(old), "nothing was done");
 
         test.write("solobot.toml", right);
-        run(test, &line).code(0).stdout_has(&["yes: it is refused", "main: one runs, and well", "move: done"]);
+        run(test, &line).code(0).stdout_has(&[
+            "yes: it is refused",
+            "main: healthy: exactly one instance is running",
+            "move: done",
+        ]);
         let now = one_holder(test);
         assert!(!alive(old) && now != old);
         assert_eq!(fs::read_to_string("/tmp/telegram_polling.lock").unwrap(), now.to_string());
@@ -133,7 +137,11 @@ fn moving_over_from_layout_b() {
         let before = test.wait_for_pid("b.pid");
         let script = path_of("moving/move.sh");
         let line = format!("{path} SETTLE=1 bash {} 'kill {}' '{START}'", script.display(), old.pid());
-        run(test, &line).code(0).stdout_has(&["yes: it is refused", "main: one runs, and well", "move: done"]);
+        run(test, &line).code(0).stdout_has(&[
+            "yes: it is refused",
+            "main: healthy: exactly one instance is running",
+            "move: done",
+        ]);
         wait_until("the old one has ended", || !alive(before));
         let bot = one_holder(test);
         wait_until("the bot has taken its own lock", || test.read("b.pid") == bot.to_string());

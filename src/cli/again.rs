@@ -1,0 +1,144 @@
+//! "The same again, but …": hints that end with `…` go on with what was typed, so that they can be pasted.
+
+use std::ffi::OsString;
+
+/// What was typed, behind the program's name.
+#[derive(Debug, Clone, Default)]
+pub struct Typed(Vec<String>);
+
+/// What an option of `acquire` takes the place of, if that was typed: its names, and whether it has a value behind it.
+const REPLACED: [(&str, &[(&str, bool)]); 5] = [
+    ("--wait", &[("-w", true), ("--wait", true), ("-n", false), ("--nonblock", false)]),
+    ("--takeover", &[("--takeover", false)]),
+    ("--lock", &[("-l", true), ("--lock", true)]),
+    ("-c", &[("-c", true), ("--config", true)]),
+    ("--keep", &[("--keep", true)]),
+];
+
+impl Typed {
+    /// Of a process's arguments, the program's name first.
+    pub fn of(args: &[OsString]) -> Self {
+        Self(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
+    }
+
+    /// A hint whose command ends with `…` ends with what was typed instead: its options come first, behind a subcommand
+    /// that both name, and take the place of those that they exclude. `None` if another subcommand was typed: then the hint
+    /// is of no use.
+    pub fn complete(&self, hint: &str) -> Option<String> {
+        let Some((before, after)) =
+            hint.split_once(" …").filter(|(_, after)| !after.starts_with(char::is_alphanumeric))
+        else {
+            return Some(hint.to_owned());
+        };
+        let start = before.rfind("solobot ").or_else(|| before.ends_with("solobot").then(|| before.len() - 7));
+        let start = start.filter(|&at| at == 0 || before[..at].ends_with(' '))? + "solobot".len();
+        let (head, words) = (&before[..start], shell_words::split(&before[start..]).unwrap_or_default());
+        Some(format!("{head} {}{after}", quoted(&self.with(words)?)))
+    }
+
+    fn with(&self, mut words: Vec<String>) -> Option<Vec<String>> {
+        let dashes = self.0.iter().position(|arg| arg == "--").unwrap_or(self.0.len());
+        let (ours, command) = self.0.split_at(dashes);
+        let Some(name) = words.iter().position(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) else {
+            let mut kept = without(ours, &words);
+            kept.extend_from_slice(command);
+            words.extend(kept);
+            return Some(words);
+        };
+        let at = ours.iter().position(|arg| *arg == words[name])?;
+        let options = words.split_off(name + 1);
+        let subcommand = words.split_off(name);
+        words.extend_from_slice(&ours[..at]);
+        words.extend(subcommand);
+        let kept = without(&ours[at + 1..], &options);
+        words.extend(options);
+        words.extend(kept);
+        words.extend_from_slice(command);
+        Some(words)
+    }
+}
+
+/// As a person would type it: in quotes is only what has to be.
+fn quoted(words: &[String]) -> String {
+    let is_plain =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_@%+=:,./-".contains(c));
+    let quoted = words.iter().map(|word| if is_plain(word) { word.into() } else { shell_words::quote(word) });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// What was typed without what `options` take the place of.
+fn without(typed: &[String], options: &[String]) -> Vec<String> {
+    let named = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+    let gone: Vec<(&str, bool)> = REPLACED
+        .iter()
+        .filter(|(option, _)| options.iter().any(|one| named(one) == *option))
+        .flat_map(|(_, all)| all.iter().copied())
+        .collect();
+    let mut kept = Vec::new();
+    let mut typed = typed.iter();
+    while let Some(arg) = typed.next() {
+        match gone.iter().find(|(name, _)| *name == named(arg)) {
+            Some((name, true)) if arg == name => drop(typed.next()),
+            Some(_) => {}
+            None if gone.iter().any(|(name, has_value)| *has_value && is_joined(arg, name)) => {}
+            None => kept.push(arg.clone()),
+        }
+    }
+    kept
+}
+
+/// `-w5`: a short option with its value in one word.
+fn is_joined(arg: &str, name: &str) -> bool {
+    !name.starts_with("--") && !arg.starts_with("--") && arg.len() > name.len() && arg.starts_with(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(typed: &str, hint: &str, wanted: &str) {
+        let args = shell_words::split(&format!("solobot {typed}")).unwrap().into_iter().map(OsString::from);
+        assert_eq!(Typed::of(&args.collect::<Vec<_>>()).complete(hint).as_deref().unwrap_or_default(), wanted);
+    }
+
+    #[test]
+    fn what_was_typed_takes_the_ellipsis_place() {
+        let line = "acquire -n -m 'a b.py' -- python3 'a b.py' -n";
+        check(
+            line,
+            "wait: solobot acquire --wait forever …",
+            "wait: solobot acquire --wait forever -m 'a b.py' -- python3 'a b.py' -n",
+        );
+        check(
+            line,
+            "take: solobot acquire --takeover …",
+            "take: solobot acquire --takeover -n -m 'a b.py' -- python3 'a b.py' -n",
+        );
+        check("acquire main", "x: solobot acquire --takeover=orphan …", "x: solobot acquire --takeover=orphan main");
+        check(line, "as root: sudo solobot …", "as root: sudo solobot acquire -n -m 'a b.py' -- python3 'a b.py' -n");
+        check("-q acquire main", "x: solobot -vvv …", "x: solobot -vvv -q acquire main");
+        check("-q acquire main", "x: solobot acquire --lock-only …", "x: solobot -q acquire --lock-only main");
+        check("status -v", "x: solobot … > FILE", "x: solobot status -v > FILE");
+        check(
+            "acquire x",
+            "x: solobot acquire --lock .solobot-x.lock …",
+            "x: solobot acquire --lock .solobot-x.lock x",
+        );
+        check("-c a status", "x: solobot -c b …", "x: solobot -c b status");
+        check("status", "x: solobot stop main", "x: solobot stop main");
+        check("release", "x: solobot acquire --takeover …", "");
+    }
+
+    #[test]
+    fn options_that_exclude_it_go() {
+        for typed in ["acquire -w 5 main", "acquire -w5 main", "acquire --wait=5 main", "acquire --nonblock main"] {
+            check(typed, "x: solobot acquire --wait forever …", "x: solobot acquire --wait forever main");
+        }
+        check(
+            "acquire --takeover=orphan main",
+            "x: solobot acquire --takeover …",
+            "x: solobot acquire --takeover main",
+        );
+    }
+}
