@@ -177,17 +177,19 @@ const ALL: &[(&str, &[Example])] = &[
 ];
 
 /// The last line of `-h`: what it leaves out.
-pub(super) fn short(path: &str) -> String {
-    format!("Also: -c FILE, --json, -q, -v, --color WHEN, -V\nAll options, with examples: {path} --help")
+pub(super) fn short(name: &str, path: &str) -> String {
+    let examples = if of(name).is_empty() { "" } else { ", with examples" };
+    format!("Also: -c FILE, --json, -q, -v, --color WHEN, -V\nAll options{examples}: {path} --help")
 }
 
-/// The end of `--help`.
+/// The end of `--help`. Hidden subcommands have neither examples nor a manual page.
 pub(super) fn long(name: &str, path: &str) -> String {
-    let mut text = String::new();
-    if !of(name).is_empty() {
-        text.push_str("Examples:\n");
+    let examples = of(name);
+    if examples.is_empty() {
+        return "Manual: man solobot".to_owned();
     }
-    for Example { purpose, line } in of(name) {
+    let mut text = String::from("Examples:\n");
+    for Example { purpose, line } in examples {
         text.push_str("  ");
         text.push_str(purpose);
         text.push_str("\n    $ ");

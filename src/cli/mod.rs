@@ -1,31 +1,35 @@
-//! The command line as text: clap types only.
+//! The command line as text: clap types, and what to say of a line that cannot be parsed.
 //!
-//! Nothing here looks at the environment's meaning, the terminal or the disk; [`crate::settings`] does. The doc comments
-//! are the help and the manual; [`examples`] are the end of both.
+//! The doc comments of the types are the help and the manual; [`examples`] are the end of both. What the options mean
+//! together with the environment and solobot.toml is decided in [`crate::settings`]. Only a tip for a mistaken line looks at
+//! the disk: whether a word is a file.
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help: back quotes would be printed")]
 
 mod clear;
+mod complaint;
 pub mod examples;
+mod global;
 mod hold;
 mod look;
 mod select;
 mod setup;
+mod tips;
+mod typed;
 mod usage;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
+pub use self::global::{Answered, Color, Global};
 pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{By, Check, Conflicts, Doctor, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
-pub use self::usage::Usage;
-use crate::base::env;
+pub use self::usage::{Usage, Wrong};
 pub use clap::builder::StyledStr;
 pub use clap::{Arg, ValueHint};
 
@@ -57,8 +61,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// `acquire` alone, as a command without subcommands: to build the others' options, and to pass global ones down, takes
-/// longer than to take a lock. What it does not know, help and version among it, the whole of it answers.
+/// `acquire` alone, as a command without subcommands, for speed: building the options of all subcommands takes longer than
+/// taking a lock. If it cannot parse a line (help and version included), the whole command line does.
 #[derive(Debug, Parser)]
 #[command(name = "acquire", disable_help_flag = true, disable_version_flag = true)]
 struct AcquireCli {
@@ -69,10 +73,10 @@ struct AcquireCli {
 }
 
 impl Cli {
-    /// Parses the command line. Help and every error come from the whole of it.
+    /// Parses the command line.
     ///
     /// # Errors
-    /// What is to be said instead, help and version among it.
+    /// What to print instead, help and version included.
     pub fn of_args(args: &[OsString]) -> Result<Self, Usage> {
         if args.get(1).is_some_and(|word| word == "acquire")
             && let Ok(AcquireCli { global, acquire }) = AcquireCli::try_parse_from(&args[1..])
@@ -83,14 +87,14 @@ impl Cli {
         let mut command = command();
         let parsed = command.try_get_matches_from_mut(args);
         let parsed = parsed.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        parsed.map_err(|error| Usage::new(&error.format(&mut command), args))
+        parsed.map_err(|error| Usage::new(&error, args, &mut command))
     }
 }
 
-/// The whole command line, with what stands at the end of each help: where the rest is, and the examples.
+/// The whole command line. Each help ends with examples and with where to read more.
 pub fn command() -> clap::Command {
     let with_ends = |command: clap::Command, name: &str, path: &str| {
-        command.after_help(examples::short(path)).after_long_help(examples::long(name, path))
+        command.after_help(examples::short(name, path)).after_long_help(examples::long(name, path))
     };
     let mut command = with_ends(Cli::command(), "", "solobot");
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
@@ -98,51 +102,6 @@ pub fn command() -> clap::Command {
         command = command.mut_subcommand(&name, |one| with_ends(one, &name, &format!("solobot {name}")));
     }
     command
-}
-
-/// Options that every subcommand takes; `-h` shows their names alone.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Use this configuration file instead of searching for solobot.toml
-    #[arg(short, long, value_name = "FILE", global = true, env = env::CONFIG, hide_env_values = true)]
-    #[arg(hide_short_help = true)]
-    pub config: Option<PathBuf>,
-    /// Print one JSON object on stdout
-    #[arg(long, global = true, hide_short_help = true)]
-    pub json: bool,
-    /// No progress and no refusals: the exit code speaks
-    #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
-    pub quiet: bool,
-    /// Say more, and where each setting came from; repeat for the log
-    #[arg(short, long, global = true, action = ArgAction::Count, hide_short_help = true)]
-    pub verbose: u8,
-    /// When to use colour
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto", hide_short_help = true)]
-    pub color: Color,
-}
-
-/// What clap itself answers, as options of every subcommand.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Answered {
-    /// Print this help; -h prints a shorter one
-    #[arg(short, long, global = true, action = ArgAction::Help, hide_short_help = true)]
-    help: Option<bool>,
-    /// Print the version
-    #[arg(short = 'V', long, global = true, action = ArgAction::Version, hide_short_help = true)]
-    version: Option<bool>,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
 }
 
 /// What to do.

@@ -26,7 +26,7 @@ use std::io::{self, IsTerminal};
 
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
-use crate::cli::{Global, Usage};
+use crate::cli::{Color, Global, Usage, Wrong};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
@@ -223,18 +223,21 @@ impl Events for Report {
 
 /// Prints what is said of a command line that is not run: help and version on stdout, errors on stderr.
 pub fn usage(usage: &Usage) -> Exit {
-    if usage.is_answer {
-        let colour = io::stdout().is_terminal() && no_colour_unset();
-        return match style::to_stdout(&usage.text, colour) {
-            Ok(()) => Exit::Ok,
-            Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset()),
-        };
-    }
-    if usage.is_json {
-        let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &usage.message, &usage.hints));
-    } else {
-        let text = format!("{}{}", sanitize::text(&usage.text), message::hint_lines(&usage.hints));
-        style::notice(&text, io::stderr().is_terminal() && no_colour_unset());
+    let on_stderr = |text: &str, choice| style::notice(text, style::has_colour(choice, &io::stderr()));
+    match usage {
+        Usage::Answer { text, is_asked: true } => {
+            let result = style::to_stdout(text, style::has_colour(Color::Auto, &io::stdout()));
+            let colour = style::has_colour(Color::Auto, &io::stderr());
+            return result.map_or_else(|error| not_written(&error, colour), |()| Exit::Ok);
+        }
+        Usage::Answer { text, is_asked: false } => on_stderr(text, Color::Auto),
+        Usage::Wrong(Wrong { message, hints, is_json: true, .. }) => {
+            let _ = style::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", message, hints));
+        }
+        Usage::Wrong(Wrong { message, hints, synopsis, color, .. }) => {
+            let synopsis = synopsis.as_ref().map_or_else(String::new, |line| format!("{line}\n"));
+            on_stderr(&format!("{}{synopsis}", message::error(message, hints)), *color);
+        }
     }
     Exit::Usage
 }
@@ -264,8 +267,4 @@ pub fn bytes(bytes: &[u8]) -> Exit {
         Ok(()) => Exit::Ok,
         Err(_) => Exit::CantCreate,
     }
-}
-
-fn no_colour_unset() -> bool {
-    style::has_colour(crate::cli::Color::Auto, &io::stderr())
 }

@@ -7,6 +7,7 @@ use super::schema::{self, Fault};
 use crate::base::error::{Expected, exit_of_io, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
+use crate::process::launch::is_interpreter;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
 
@@ -211,9 +212,12 @@ fn name_it(path: &Path) -> String {
 }
 
 fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {
+    if is_interpreter(name) {
+        return vec![format!("put `--` before the bot's command: solobot acquire -- {name} main.py")];
+    }
     let mut hints = Vec::new();
     if is_file {
-        hints.push(format!("use -m {}", shell_words::quote(name)));
+        hints.push(format!("to name a program, use -m: -m {}", shell_words::quote(name)));
     }
     if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         hints.push(format!("did you mean `{near}`?"));

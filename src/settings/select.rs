@@ -235,7 +235,7 @@ mod tests {
             error("mian").hints(),
             ["did you mean `main`?", "the bots are main, aux", "look at them all: solobot status"]
         );
-        assert_eq!(error("other.py").hints()[0], "use -m other.py");
+        assert_eq!(error("other.py").hints()[0], "to name a program, use -m: -m other.py");
         let error = names(&Place::new(), &Selection::default(), &["main"]).unwrap_err();
         assert_eq!(error.to_string(), "no bot `main`: no solobot.toml found");
     }
