@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use crate::base::env;
 
-/// Options that every subcommand takes; `-h` shows their names alone.
+/// Options that every subcommand takes; `-h` shows only their names.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -17,10 +17,10 @@ pub struct Global {
     /// Print one JSON object on stdout
     #[arg(long, global = true, hide_short_help = true)]
     pub json: bool,
-    /// No progress and no refusals: the exit code speaks
+    /// Print nothing; only the exit code tells
     #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
-    /// Say more, and where each setting came from; repeat for the log
+    /// Print more, such as where each setting came from; -vv and -vvv also print a log
     #[arg(short, long, global = true, action = ArgAction::Count, hide_short_help = true)]
     pub verbose: u8,
     /// When to use colour
@@ -28,7 +28,7 @@ pub struct Global {
     pub color: Color,
 }
 
-/// What clap itself answers, as options of every subcommand.
+/// Options that clap answers by itself, without a subcommand being run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Answered {
