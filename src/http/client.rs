@@ -114,10 +114,12 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Proxy(error) => vec![
-                format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
-                format!("or do without: env -u {} solobot …", error.variable),
+                format!("write it like this: {}=http://host:3128 or socks5h://host:1080", error.variable),
+                format!("or use no proxy: env -u {} solobot …", error.variable),
             ],
-            Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
+            Self::CaFile { .. } => {
+                vec!["name a PEM file with certificates: --ca-file /etc/ssl/certs/ca-certificates.crt".into()]
+            }
         }
     }
 }
@@ -275,10 +277,10 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
         match item {
             Ok(PemItem::Certificate(certificate)) => found.push(certificate),
             Ok(_) => {}
-            Err(_) => return Err("it is no PEM file".into()),
+            Err(_) => return Err("it is not a PEM file".into()),
         }
     }
-    if found.is_empty() { Err("it holds no certificate in PEM".into()) } else { Ok(found.into()) }
+    if found.is_empty() { Err("it contains no PEM certificate".into()) } else { Ok(found.into()) }
 }
 
 /// The step that a request is at. Shared with the marks in the chain of connectors.

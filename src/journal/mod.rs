@@ -232,7 +232,7 @@ fn append(path: &Path, events: &[Event]) -> io::Result<()> {
 fn open(path: &Path, options: &OpenOptions) -> io::Result<(File, u64)> {
     let file = options.open(path)?;
     let meta = file.metadata()?;
-    if meta.is_file() { Ok((file, meta.len())) } else { Err(io::Error::other("it is no regular file")) }
+    if meta.is_file() { Ok((file, meta.len())) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
 /// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who

@@ -122,7 +122,7 @@ impl LockFile {
         let location = Location::open(&link)?;
         let lock = Self { inode: meta.id(), file, text: Some(text), location, writable, created: false };
         if !(lock.is_current() && lock.is_in_its_folder()) {
-            return Err(moved("is open on a file that cannot be reached by its path any more", lock.path()));
+            return Err(moved("is open on a file that is no longer at its path", lock.path()));
         }
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
@@ -328,7 +328,7 @@ pub const A_FOLDER: &str = "a folder";
 /// What a file is, with its article.
 pub fn what_is(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Plain => "a plain file",
+        FileKind::Plain => "a regular file",
         FileKind::Folder => A_FOLDER,
         FileKind::Link => "a symlink",
         FileKind::Fifo => "a FIFO",

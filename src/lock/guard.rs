@@ -76,7 +76,7 @@ impl Expected for Refused {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Held { path, .. } => {
-                vec![format!("see who: solobot status --lock {}", typed(path))]
+                vec![format!("to see the holder: solobot status --lock {}", typed(path))]
             }
             Self::Lock(error) => error.hints(),
         }

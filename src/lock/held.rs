@@ -165,7 +165,7 @@ impl Held {
                 Err(error) => return Err(Error::io("read lock", lock.path(), error)),
             }
         } else {
-            incidents.push(Incident::NotRecorded(format!("{} may only be read", lock.path().display())));
+            incidents.push(Incident::NotRecorded(format!("{} is read-only", lock.path().display())));
         }
         incidents.extend(self.write_record());
         Ok(incidents)

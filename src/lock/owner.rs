@@ -172,7 +172,7 @@ fn text_of(lock: &Location, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, 
 fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Vec<u8>, Author), String> {
     let meta = FileStatus::of_open(file).map_err(|error| error.to_string())?;
     if !meta.is_file() {
-        return Err("is not a plain file".into());
+        return Err("is not a regular file".into());
     }
     // Whoever links one of root's here chooses what root says of this lock.
     if meta.links() > 1 {
@@ -180,10 +180,10 @@ fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Ve
     }
     let owner = meta.owner();
     if owner != 0 && owner != user::effective_uid() && Some(owner) != lock_owner {
-        return Err(format!("was written by {}, to whom the lock does not belong", user::name(owner)));
+        return Err(format!("was written by {}, who does not own the lock", user::name(owner)));
     }
     if meta.len() > LARGEST {
-        return Err(format!("has {} bytes, more than any record", meta.len()));
+        return Err(format!("has {} bytes, too many for a record", meta.len()));
     }
     let mut text = Vec::with_capacity(2048);
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
@@ -205,14 +205,15 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     {
         return Err(format!("has schema {schema}; this solobot knows {SCHEMA}"));
     }
-    let record: OwnerRecord = serde_json::from_value(value).map_err(|error| format!("is no owner record: {error}"))?;
+    let record: OwnerRecord =
+        serde_json::from_value(value).map_err(|error| format!("is not an owner record: {error}"))?;
     if schema.is_some() && record.details.is_none() {
-        return Err("lacks fields that its schema has".into());
+        return Err("lacks fields of its schema".into());
     }
     if i32::try_from(record.pid).is_ok_and(|pid| pid > 0) {
         Ok(record)
     } else {
-        Err(format!("names PID {}, which no process can have", record.pid))
+        Err(format!("names PID {}, which is not a possible PID", record.pid))
     }
 }
 
@@ -313,7 +314,7 @@ mod tests {
         let cases: &[(&[u8], &str)] = &[
             (b"", "empty"),
             (b"{\"pid\": 1", "not JSON"),
-            (b"[]", "no owner record"),
+            (b"[]", "not an owner record"),
             (b"{\"schema\": 99}", "schema 99"),
             (br#"{"pid":7,"timestamp":1.0,"app_name":"x","schema":1}"#, "lacks"),
             (br#"{"pid":0,"timestamp":1.0,"app_name":"x"}"#, "PID 0"),

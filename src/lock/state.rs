@@ -106,8 +106,8 @@ impl std::fmt::Display for Stale {
             Self::Reused(pid) => write!(f, "PID {pid} is another process now"),
             Self::OtherBoot(pid) => write!(f, "PID {pid} was recorded before the last reboot"),
             Self::Elsewhere(pid) => write!(f, "PID {pid} was recorded in another container or on another host"),
-            Self::Impossible => write!(f, "the number in it is no PID"),
-            Self::Unproved(pid) => write!(f, "it names PID {pid}, which proves nothing: others may have written that"),
+            Self::Impossible => write!(f, "the number in it is not a PID"),
+            Self::Unproved(pid) => write!(f, "it names PID {pid}, but another user may have written that"),
         }
     }
 }
@@ -133,7 +133,7 @@ impl LockFacts {
 /// Who holds a lock that nobody in sight holds, as far as that can be told.
 pub fn unseen_holder() -> &'static str {
     if proc::hides_others() {
-        "a process that /proc hides (hidepid; sudo would show it)"
+        "a process hidden by /proc (hidepid; use sudo to see it)"
     } else {
         "a process outside this PID namespace"
     }

@@ -32,7 +32,7 @@ pub fn parse_keep(text: &str) -> Result<Keep, String> {
         "none" => Ok(Keep::None),
         number => match number.parse() {
             Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
-            _ => Err(format!("`{text}` is none of holder, managed, oldest, newest, none and a PID")),
+            _ => Err(format!("`{text}` is not one of holder, managed, oldest, newest, none or a PID")),
         },
     }
 }
@@ -66,7 +66,7 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
     let sure = |one: &Standing| counts(one) && !one.is_stopped;
     let is_only = all.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
-    let managed = || first(&|one| sure(one) && one.is_managed, "a service manager keeps it");
+    let managed = || first(&|one| sure(one) && one.is_managed, "a service manager runs it");
     let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
     let some_are_stopped = all.iter().any(|one| counts(one) && one.is_stopped);
     let of_age = |why, of_the_others| if some_are_stopped { of_the_others } else { why };

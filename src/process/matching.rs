@@ -99,19 +99,19 @@ impl Doubt {
             Self::Inline => "it runs code from its command line",
             Self::UnknownFolder => "its working folder cannot be read",
             Self::OtherRoot => "it runs that path in another root folder, as in a container",
-            Self::Title => "it has replaced its command line by a title",
+            Self::Title => "it has replaced its command line with a title",
             Self::OtherArguments => "other arguments, token unknown",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
             Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
-            Self::FolderMoved => "it seems to have been started in this folder, before that was replaced",
+            Self::FolderMoved => "it seems to have been started in this folder before the folder was replaced",
             Self::StartedByScript => "it runs what the bot's script starts",
             Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
             Self::AnotherUser(Stranger::Unlikely) => {
-                "its user owns neither the program nor its folder, and nothing else speaks for it"
+                "its user owns neither the program nor its folder, and nothing else suggests that it is the bot"
             }
             Self::AnotherUser(Stranger::Hidden) => {
-                "its user owns neither the program nor its folder, and it cannot be looked at"
+                "its user owns neither the program nor its folder, and it cannot be inspected"
             }
         }
     }

@@ -91,7 +91,7 @@ impl Args {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Nothing was given.
-    #[error("the program is empty")]
+    #[error("PROGRAM is empty")]
     Empty,
     /// It would match every process of an interpreter, a shell or a wrapper.
     #[error("`{name}` would match every {what} on this machine")]
@@ -105,10 +105,10 @@ pub enum Error {
     #[error("{} is a folder without a __main__.py", quoted(.0))]
     Folder(PathBuf),
     /// A word that can be the name of neither a script nor a module.
-    #[error("`{0}` is neither a path, a script name nor a dotted module: it would match nothing")]
+    #[error("`{0}` is not a path, a script name or a dotted module, so it would match nothing")]
     Nothing(String),
     /// No such file, and no process runs it.
-    #[error("{} does not exist, and no process runs it", quoted(.0))]
+    #[error("{} does not exist, and no process is running it", quoted(.0))]
     Missing(PathBuf),
 }
 
@@ -128,15 +128,15 @@ impl Expected for Error {
     }
 
     fn hints(&self) -> Vec<String> {
-        let forms = "name the script, as in `-m /srv/bot/main.py`, or the module, as in `-m tg_bot.bot`";
+        let forms = "name the script or the module: -m /srv/bot/main.py or -m tg_bot.bot";
         match self {
             // A pattern of names alone would be everybody's scripts.
             Self::Missing(path) if path.to_string_lossy().contains(['*', '?', '[']) => vec![forms.into()],
             Self::Missing(path) => vec![format!(
-                "to find every script of that name type `-m {}`",
+                "to match every script of that name: -m {}",
                 path.file_name().unwrap_or_default().to_string_lossy()
             )],
-            Self::Folder(path) => vec![format!("name the script in it, as in `-m {}`", path.join("main.py").display())],
+            Self::Folder(path) => vec![format!("name the script in it: -m {}", path.join("main.py").display())],
             Self::Empty | Self::Everything { .. } | Self::Nothing(_) => vec![forms.to_owned()],
         }
     }

@@ -338,8 +338,8 @@ impl Recorder<'_> {
         let Some(value) = &entry.user else { return Ok(Vec::new()) };
         let name = self.value("user", entry.user.as_ref()).map(String::as_str).unwrap_or_default();
         let Some(uid) = name.parse().ok().or_else(|| user::by_name(name)) else {
-            let hint = "write the name, or the number, of a user of this machine: getent passwd";
-            return Err(self.file.fault(value, format!("there is no user `{name}`"), hint));
+            let hint = "to see the users of this machine: getent passwd";
+            return Err(self.file.fault(value, format!("user `{name}` does not exist"), hint));
         };
         Ok(vec![uid])
     }
@@ -353,7 +353,7 @@ impl Recorder<'_> {
             [only] => only,
             [] => return Err(self.file.fault_of_bot(name, format!("bot `{name}` has no program"), hint)),
             [(one, _), (other, value), ..] => {
-                let message = format!("bot `{name}` has `{other}` beside `{one}`");
+                let message = format!("bot `{name}` has both `{one}` and `{other}`");
                 return Err(self.file.fault(value, message, hint));
             }
         };

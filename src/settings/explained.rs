@@ -41,7 +41,7 @@ impl Bot {
             ("skip_env", self.skip_env.clone().unwrap_or_else(|| "false".into())),
             ("wait", self.wait.to_string()),
             ("grace", show(self.grace)),
-            ("user", if users.is_empty() { "any of its own".into() } else { users.join(", ") }),
+            ("user", if users.is_empty() { "the bot's own users".into() } else { users.join(", ") }),
         ];
         let explained = values.into_iter().map(|(setting, value)| Explained {
             bot: self.name.clone(),

@@ -132,14 +132,13 @@ fn require_file(path: &Path, file: &File) -> Result<(), Error> {
 
 fn read_text(file: File) -> io::Result<String> {
     String::from_utf8(read_bounded(file, MAX_BYTES)?)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not valid UTF-8"))
 }
 
 fn passed_over(path: &Path) -> String {
     let owner = FileStatus::of_entry(path).map_or_else(|_| "another user".into(), |file| user::name(file.owner()));
     format!(
-        "{} is passed over: {owner} has put it into a folder that every user can write; if you trust it, name it: \
-         solobot -c {} …",
+        "{} is ignored: it belongs to {owner}, and every user can write to its folder; if you trust it: solobot -c {} …",
         quoted(path),
         typed(path)
     )
@@ -228,8 +227,8 @@ mod tests {
         chmod(&place.path("app"), 0o757);
         let error = find(None, &place).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
-        assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
-        assert_eq!(error.hints()[0], format!("chmod o-w {}", place.path("app").display()));
+        assert!(error.to_string().contains("app/solobot.toml` is not trusted: "), "{error}");
+        assert_eq!(error.hints()[0], format!("to fix it: chmod o-w {}", place.path("app").display()));
         assert!(error.hints()[1].contains("solobot -c"), "{:?}", error.hints());
         let named = place.path("app/solobot.toml");
         assert_eq!(find(Some(&named), &place).unwrap().unwrap().access, Access::Full);

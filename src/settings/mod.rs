@@ -57,7 +57,7 @@ pub struct Settings {
 
 /// The same for whoever knows the file alone.
 pub fn why_no_bot(file: Option<&Path>) -> String {
-    file.map_or_else(|| "there is no solobot.toml".into(), |file| format!("`{}` names no bot yet", file.display()))
+    file.map_or_else(|| "there is no solobot.toml".into(), |file| format!("`{}` has no bot yet", file.display()))
 }
 
 impl Settings {
@@ -178,9 +178,9 @@ pub fn check(path: &Path, text: &str, context: &Context) -> Result<(), Error> {
 pub fn distrust(path: &Path, context: &Context) -> Option<String> {
     match open_found(path, context.caller) {
         Err(Refusal::Distrust { reason, chmod }) => {
-            Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; what mends it: {chmod}")))
+            Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; to fix it: {chmod}")))
         }
-        Err(Refusal::NotAFile(_)) => Some("it is no regular file".into()),
+        Err(Refusal::NotAFile(_)) => Some("it is not a regular file".into()),
         Err(Refusal::Io(error)) => Some(error.to_string()),
         Ok(_) => None,
     }
@@ -237,8 +237,10 @@ fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
     let keys = missed.join("`, `");
     let path = file.path.display();
     let how = match (file.access, file.owner()) {
-        (Access::Foreign, Some(owner)) => format!("as its user: sudo -u {} solobot …", user::name(owner)),
-        _ => "name the file with -c to use it".to_owned(),
+        (Access::Foreign, Some(owner)) => {
+            format!("to use it, run solobot as its owner: sudo -u {} solobot …", user::name(owner))
+        }
+        _ => "to use it, name the file with -c".to_owned(),
     };
-    Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: {how}", bot.name))
+    Some(format!("root does not use `{keys}` of bot `{}` from `{path}`, which another user wrote; {how}", bot.name))
 }

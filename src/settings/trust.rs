@@ -105,7 +105,7 @@ fn open_judged(path: &Path, by_owner: &ByOwner<'_>) -> Result<Option<(File, Acce
         access = access.min(by_owner(&path, &meta)?);
         path = folder.join(fs::read_link(&path).map_err(Refusal::Io)?);
     }
-    Err(Refusal::Io(io::Error::other("too many links in a row")))
+    Err(Refusal::Io(io::Error::other("too many symlinks")))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -116,19 +116,18 @@ fn is_absent(error: &io::Error) -> bool {
 fn judge(path: &Path, meta: &FileStatus, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
     let access = by_owner(path, meta)?;
     let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
-    // Nobody should be told to take /tmp from the others.
-    let mends = !meta.is_sticky();
-    let chmod = mends.then(|| format!("chmod {change} {}", typed(path)));
-    Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
+    // Nobody should be told to run chmod on /tmp.
+    let chmod = (!meta.is_sticky()).then(|| format!("chmod {change} {}", typed(path)));
+    Err(Refusal::Distrust { reason: format!("{} is writable by {who}", quoted(path)), chmod })
 }
 
-/// Who may write it besides its owner, and the change of its mode that ends that.
+/// Who besides its owner may write it, and the change of mode that forbids it.
 fn who_else_may_write(path: &Path, meta: &FileStatus) -> Option<(&'static str, &'static str)> {
     match (meta.is_writable_by_group(path), meta.is_writable_by_all()) {
         (false, false) => None,
         (true, false) => Some(("its group", "g-w")),
         (false, true) => Some(("every user", "o-w")),
-        (true, true) => Some(("its group and every user", "go-w")),
+        (true, true) => Some(("every user", "go-w")),
     }
 }
 
@@ -187,12 +186,12 @@ mod tests {
         let file = place.write("app/f", "");
         chmod(&file, 0o646);
         let (said, mend) = reason(&place, &file);
-        assert!(said.ends_with("app/f` can be written by every user"), "{said}");
+        assert!(said.ends_with("app/f` is writable by every user"), "{said}");
         assert_eq!(mend, Some(format!("chmod o-w {}", file.display())));
         chmod(&file, 0o644);
         chmod(&place.path("app"), 0o757);
         let (said, mend) = reason(&place, &file);
-        assert!(said.ends_with("app` can be written by every user"), "{said}");
+        assert!(said.ends_with("app` is writable by every user"), "{said}");
         assert_eq!(mend, Some(format!("chmod o-w {}", place.path("app").display())));
         chmod(&place.path("app"), 0o1777);
         assert_eq!(reason(&place, &file).1, None, "nobody shall chmod a folder such as /tmp");
@@ -212,7 +211,7 @@ mod tests {
             chmod(&file, 0o664);
             std::os::unix::fs::chown(&file, None, Some(4242)).unwrap();
             let (said, mend) = reason(&place, &file);
-            assert!(said.ends_with("can be written by its group"), "{said}");
+            assert!(said.ends_with("is writable by its group"), "{said}");
             assert_eq!(mend, Some(format!("chmod g-w {}", file.display())));
         }
     }
@@ -256,7 +255,7 @@ mod tests {
         symlink("../dotfiles/f", place.path("app/link")).unwrap();
         assert_eq!(access(&place, &place.path("app/link")), Some(Access::Full));
         chmod(&place.path("dotfiles"), 0o757);
-        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` can be written by every user"));
+        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` is writable by every user"));
         chmod(&place.path("dotfiles"), 0o755);
         chmod(&file, 0o666);
         assert!(open_found(&place.path("app/link"), place.context.caller).is_err());

@@ -71,7 +71,7 @@ pub fn summary(inputs: Vec<Input>, since: Timestamp) -> (Summary, Vec<LogSource>
 }
 
 /// Why a FIFO or a device is not read.
-pub const NO_FILE: &str = "it is no regular file";
+pub const NO_FILE: &str = "it is not a regular file";
 
 /// A FIFO or a device would keep the reader waiting. What is not there says so when it is opened.
 pub fn has_an_end(input: &Input) -> bool {

@@ -209,7 +209,7 @@ impl<'a> Client<'a> {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            tracing::debug!(method = method.name(), %error, "the Bot API was asked in vain");
+            tracing::debug!(method = method.name(), %error, "no answer from the Bot API");
             let Some(pause) = pause(&error, tries, &mut limited).filter(|_| tries < self.retries) else {
                 return Err(error);
             };
@@ -256,7 +256,7 @@ impl<'a> Client<'a> {
         match envelope {
             // serde would take an empty list for a struct whose fields may all be absent.
             Ok(envelope) if envelope.ok && envelope.result.is_array() => {
-                no_bot_api(format!("the result of {} is not as documented: a list", method.name()))
+                no_bot_api(format!("the result of {} is a list, which is not as documented", method.name()))
             }
             Ok(envelope) if envelope.ok && answer.status < 400 => match serde_json::from_value(envelope.result) {
                 Ok(result) => Ok(result),
@@ -267,7 +267,7 @@ impl<'a> Client<'a> {
                 Err(Error::Server { server, status: answer.status, description: String::new() })
             }
             _ if answer.status == 429 => Err(Error::RateLimited { server, retry_after: answer.retry_after }),
-            _ => no_bot_api(format!("it begins with `{}`", beginning(&answer.body))),
+            _ => no_bot_api(format!("it starts with `{}`", beginning(&answer.body))),
         }
     }
 

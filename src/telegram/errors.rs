@@ -42,7 +42,7 @@ pub enum Error {
     #[error(transparent)]
     Way(#[from] client::Error),
     /// A base URL that is none.
-    #[error("no base URL of a Bot API: {0}")]
+    #[error("not a base URL of a Bot API: {0}")]
     BaseUrl(#[from] base_url::MalformedUrl),
     /// The way to the server is broken.
     #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
@@ -58,7 +58,7 @@ pub enum Error {
         proxy: Option<String>,
     },
     /// The server has trouble of its own: 5xx.
-    #[error("{server} answers with error {status}{}", colon(.description))]
+    #[error("{server} answered with error {status}{}", colon(.description))]
     Server {
         server: BaseUrl,
         /// The HTTP status.
@@ -67,7 +67,7 @@ pub enum Error {
         description: String,
     },
     /// 429.
-    #[error("{server} limits the rate{}", after(*.retry_after))]
+    #[error("{server} limits the request rate{}", after(*.retry_after))]
     RateLimited {
         server: BaseUrl,
         /// When to ask again, in seconds.
@@ -103,7 +103,7 @@ pub enum Error {
         description: String,
     },
     /// Another refusal in the Bot API's words.
-    #[error("{server} refuses {method}: {code} {description}")]
+    #[error("{server} refused {method}: {code} {description}")]
     Refused {
         server: BaseUrl,
         /// What was asked.
@@ -113,14 +113,14 @@ pub enum Error {
         description: String,
     },
     /// The server sends the request elsewhere; solobot does not follow, since the URL carries the token.
-    #[error("{server} redirects{}; that is not followed: the request carries the token", elsewhere(.to.as_deref()))]
+    #[error("{server} redirects{}; solobot does not follow, because the request contains the token", elsewhere(.to.as_deref()))]
     Redirected {
         server: BaseUrl,
         /// Where to, without path.
         to: Option<String>,
     },
     /// The answer is none of a Bot API.
-    #[error("{server} gives no answer of a Bot API (HTTP request, status {status}): {why}")]
+    #[error("the answer of {server} is not from a Bot API (HTTP request, status {status}): {why}")]
     NoBotApi {
         server: BaseUrl,
         /// The HTTP status.
@@ -140,7 +140,7 @@ fn colon(text: &str) -> String {
 }
 
 fn after(seconds: Option<u64>) -> String {
-    seconds.map_or_else(String::new, |seconds| format!(": ask again in {seconds} s"))
+    seconds.map_or_else(String::new, |seconds| format!(": try again in {seconds}s"))
 }
 
 fn elsewhere(place: Option<&str>) -> String {
@@ -209,39 +209,34 @@ impl Expected for Error {
         match self {
             Self::Way(error) => error.hints(),
             Self::BaseUrl(_) => {
-                vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
+                vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
             }
             Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
             Self::Server { .. } => {
-                vec!["in a minute the same again: solobot …; or with more patience: --timeout 1m".into()]
+                vec!["wait a minute, then run it again, with more time for an answer (--timeout 1m): solobot …".into()]
             }
             Self::RateLimited { retry_after, .. } => {
-                vec![format!("the same again in {0} s: sleep {0}; solobot …", retry_after.unwrap_or(60))]
+                vec![format!("wait {0}s, then run it again: sleep {0}; solobot …", retry_after.unwrap_or(60))]
             }
             Self::TokenRejected { .. } => vec![
-                "compare it with what @BotFather shows under /mybots; a revoked token never works again".into(),
-                "see where it came from: solobot status -v".into(),
+                "compare it with what @BotFather shows for /mybots; a revoked token never works again".into(),
+                "to see where the token came from: solobot status -v".into(),
             ],
             Self::NotServed { .. } => {
-                vec![
-                    "this server serves other bots: name the right one: --api-url URL, or `api_url` in solobot.toml"
-                        .into(),
-                ]
+                vec!["name the server of this bot (or set `api_url` in solobot.toml): --api-url URL".into()]
             }
             Self::LoggedOut { server, .. } if server.is_public() => {
-                vec!["the bot was moved to a self-hosted server: name that one: --api-url URL, or `api_url` in solobot.toml".into()]
+                vec!["the bot was moved to a self-hosted server; name it (or set `api_url` in solobot.toml): --api-url URL".into()]
             }
             Self::LoggedOut { .. } => {
                 vec![
-                    "the bot was moved to another server: name that one: --api-url URL, or `api_url` in solobot.toml"
+                    "the bot was moved to another server; name it (or set `api_url` in solobot.toml): --api-url URL"
                         .into(),
                 ]
             }
             Self::Refused { .. } => Vec::new(),
             Self::Redirected { server, .. } | Self::NoBotApi { server, .. } => {
-                vec![format!(
-                    "is something else in between or at this address? check the proxy, and --api-url: curl -v {server}"
-                )]
+                vec![format!("to see what answers there (a proxy, or a wrong --api-url?): curl -v {server}")]
             }
         }
     }
@@ -253,13 +248,13 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
     }
     let host = server.host();
     match step {
-        Step::Dns => vec![format!("can this machine look up names? to find out: getent hosts {host}")],
-        Step::Proxy => vec![format!("is the proxy right? to do without it: NO_PROXY={host} solobot …")],
-        Step::Tcp if server.is_public() => vec![format!("does a firewall block it? to find out: curl -v {server}")],
-        Step::Tcp => vec![format!("does the Bot API server run? to find out: curl -v {server}")],
-        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? to find out: date -u".into()],
-        Step::Tls => vec!["if it has a certificate of your own: --ca-file CA.pem".into()],
-        Step::Http => vec!["try again, with more patience: --timeout 30s".into()],
+        Step::Dns => vec![format!("to see whether this machine can look up names: getent hosts {host}")],
+        Step::Proxy => vec![format!("if the proxy is wrong, do without it: NO_PROXY={host} solobot …")],
+        Step::Tcp if server.is_public() => vec![format!("to see whether a firewall blocks it: curl -v {server}")],
+        Step::Tcp => vec![format!("to see whether the Bot API server is running: curl -v {server}")],
+        Step::Tls if is_about_time(why) => vec!["to see whether this machine's clock is right: date -u".into()],
+        Step::Tls => vec!["if the server has its own certificate authority: --ca-file CA.pem".into()],
+        Step::Http => vec!["try again, with more time for an answer: --timeout 30s".into()],
     }
 }
 

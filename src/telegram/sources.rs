@@ -192,7 +192,8 @@ fn read_bounded(path: &Path) -> Result<Content, SourceError> {
     let mut warnings = Vec::new();
     if meta.is_file() && meta.is_readable_by_all() {
         let chmod = typed(path);
-        warnings.push(format!("{} can be read by every user of this machine: chmod o-r {chmod}", quoted(path)));
+        warnings
+            .push(format!("every user of this machine can read {}; to change that: chmod o-r {chmod}", quoted(path)));
     }
     Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
 }
@@ -204,8 +205,7 @@ fn resolved(raw: &str, source: TokenSource, mut warnings: Vec<String>) -> Result
     let is_padded = raw != token.secret();
     if is_padded {
         warnings.push(format!(
-            "the token of {source} has white space around it: a program that does not strip it derives another lock \
-             from it"
+            "the token in {source} has white space around it; a program that does not strip it uses another lock"
         ));
     }
     Ok(Resolved { token, source, warnings, is_padded })
@@ -219,7 +219,7 @@ fn is_quoted(text: &str) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// What stands there is no token.
-    #[error("{place} holds no bot token")]
+    #[error("{place} does not contain a bot token")]
     Malformed {
         /// Where it stands.
         place: TokenSource,
@@ -234,13 +234,13 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{path} is longer than 64 KiB: that is no token", path = quoted(.path))]
+    #[error("{path} is longer than 64 KiB, so it is not a token", path = quoted(.path))]
     TooLarge {
         /// The file.
         path: PathBuf,
     },
     /// None of the places has one.
-    #[error("no token found; looked for {}", .looked.join(", "))]
+    #[error("no token found; looked in {}", .looked.join(", "))]
     Missing {
         /// The places.
         looked: Vec<String>,
@@ -280,20 +280,20 @@ impl Expected for SourceError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Malformed { quoted: true, .. } => {
-                vec!["write the token without quotes, as in: BOT_TOKEN=123456:…".into()]
+                vec!["write the token without quotes: BOT_TOKEN=123456:…".into()]
             }
             Self::Malformed { place: TokenSource::File(path), .. } => vec![
-                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
+                "a token is 6 to 12 digits, a colon, and at least 30 letters, digits, `-` or `_`".into(),
                 format!("if it has lines such as BOT_TOKEN=…: --env-file {}", path.display()),
             ],
             Self::Malformed { .. } => vec![
-                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
-                "or say where another one is: --token-env NAME, --token-file PATH or --env-file PATH".into(),
+                "a token is 6 to 12 digits, a colon, and at least 30 letters, digits, `-` or `_`".into(),
+                "or name another place: --token-env NAME, --token-file PATH or --env-file PATH".into(),
             ],
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec!["run solobot as the user of the bot: sudo -u USER solobot …".into()]
             }
-            Self::Unreadable { .. } => vec!["name another place: --token-env NAME, --token-file PATH".into()],
+            Self::Unreadable { .. } => vec!["name another place: --token-env NAME or --token-file PATH".into()],
             Self::TooLarge { .. } | Self::Missing { .. } => {
                 vec!["say where the token is: --token-env NAME, --token-file PATH or --env-file PATH".into()]
             }

@@ -219,7 +219,7 @@ fn logs_that_are_none() {
         assert_eq!(codes(&seen)[0], "remote-poller", "the good one is read: {seen:#}");
         let unseen = seen["unseen"].to_string();
         for name in ["/fifo", "/folder", "/dev/zero"] {
-            assert!(unseen.contains(&format!("{name}: it is no regular file")), "{name}: {unseen}");
+            assert!(unseen.contains(&format!("{name}: it is not a regular file")), "{name}: {unseen}");
         }
     });
 }

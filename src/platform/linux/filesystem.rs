@@ -181,14 +181,14 @@ fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
         return Err(io::Error::from_raw_os_error(libc::ELOOP));
     }
     if !status.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     match File::open(format!("/proc/self/fd/{}", seen.as_raw_fd())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Without /proc: by its path once more, and it must be the same.
             let file = OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NONBLOCK).bits()).open(path)?;
             let is_same = FileStatus::of_open(&file)?.id() == status.id();
-            if is_same { Ok(file) } else { Err(io::Error::other("it was replaced just now")) }
+            if is_same { Ok(file) } else { Err(io::Error::other("it was just replaced")) }
         }
         opened => opened,
     }

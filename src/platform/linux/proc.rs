@@ -53,7 +53,7 @@ pub fn open() -> io::Result<OwnedFd> {
     if shown == Some(std::process::id()) {
         return Ok(proc);
     }
-    Err(io::Error::other("/proc does not show this process: it is not mounted, or belongs to another PID namespace"))
+    Err(io::Error::other("/proc does not show this process: /proc is not mounted, or belongs to another PID namespace"))
 }
 
 /// Every PID in `/proc`; the threads of a process are not listed there.

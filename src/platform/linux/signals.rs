@@ -235,7 +235,7 @@ pub fn parse_signal(text: &str) -> Result<Signal, String> {
         .ok()
         .or_else(by_number)
         .map(Signal)
-        .ok_or_else(|| format!("`{text}` is no signal: use TERM, INT, HUP, or a number from 1 to 31"))
+        .ok_or_else(|| format!("`{text}` is not a signal: use TERM, INT, HUP, or a number from 1 to 31"))
 }
 
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for

@@ -105,5 +105,5 @@ fn pair(name: &str, value: &OsStr) -> Vec<u8> {
 }
 
 fn c_string(bytes: Vec<u8>) -> io::Result<CString> {
-    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it has a NUL byte"))
+    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte"))
 }

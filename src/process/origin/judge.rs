@@ -67,8 +67,8 @@ fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     }
     let origin = |manager, evidence| Origin { manager, evidence, pid: None, above: None };
     if let Some(service) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
-        let whose = if service.user.is_some() { "a user's service" } else { "service" };
-        let evidence = format!("its cgroup is {whose} {}", service.name);
+        let whose = if service.user.is_some() { "the user service" } else { "the service" };
+        let evidence = format!("its cgroup belongs to {whose} {}", service.name);
         return origin(systemd(service, facts.own_uid), evidence);
     }
     if facts.has_terminal {
@@ -77,15 +77,15 @@ fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     // The chain breaks off at an ancestor that cannot be seen.
     let top = chain.last().map_or(facts.parent, |link| link.parent);
     if top > 1 && !facts.is_top_ours {
-        return origin(Manager::Hidden, format!("its ancestor PID {top} cannot be seen"));
+        return origin(Manager::Hidden, format!("its ancestor, PID {top}, cannot be seen"));
     }
     let hangup = if facts.ignores_hangup { ", SIGHUP ignored (nohup)" } else { "" };
     let evidence = match chain.first() {
-        _ if top > 1 => format!("no terminal, no manager; started from where solobot was, below PID {top}{hangup}"),
+        _ if top > 1 => format!("no terminal and no manager; started below PID {top}, like this solobot{hangup}"),
         Some(parent) if parent.pid != 1 => {
-            format!("no terminal, no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
+            format!("no terminal and no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
         }
-        _ => format!("its parent is PID {}, no terminal{hangup}", facts.parent),
+        _ => format!("no terminal; its parent is PID {}{hangup}", facts.parent),
     };
     origin(Manager::Detached, evidence)
 }

@@ -31,7 +31,7 @@ impl std::fmt::Display for Origin {
 impl Origin {
     /// Of a process that has gone before anybody could look.
     pub fn unknown() -> Self {
-        Self { manager: Manager::Detached, evidence: "nothing is known of its start".into(), pid: None, above: None }
+        Self { manager: Manager::Detached, evidence: "nothing is known about its start".into(), pid: None, above: None }
     }
 
     /// What stops it now and at the next boot.

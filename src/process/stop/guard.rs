@@ -25,7 +25,7 @@ impl StopRefusal {
             Self::Init => "it is PID 1",
             Self::Own => "it is this solobot",
             Self::Ancestor => "this solobot runs inside it",
-            Self::KernelThread => "it is a thread of the kernel",
+            Self::KernelThread => "it is a kernel thread",
             Self::Kept => "it belongs to the instance that is kept",
         }
     }
