@@ -119,7 +119,7 @@ pub enum Command {
     /// Release a lock held for another process
     ///
     /// Releases what `acquire --pid` or `acquire --fd` took. A lock that a bot holds is not released: use `solobot stop`
-    /// for that. It is no error if there is nothing to release.
+    /// for that. It is not an error if there is nothing to release.
     Release(Release),
     /// Stop every instance of a bot except one
     ///

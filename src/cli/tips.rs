@@ -39,7 +39,7 @@ struct Tips<'a> {
 }
 
 impl Tips<'_> {
-    /// For a word that is no subcommand.
+    /// For a word that is not a subcommand.
     fn of_word(&self, word: &str) -> Vec<String> {
         let rest = self.typed.behind();
         match word {

@@ -1,4 +1,4 @@
-//! The words of a command line that cannot be parsed: which is the subcommand, what stands before and behind it.
+//! The words of a command line that cannot be parsed: which is the subcommand, what stands before and after it.
 
 use std::ffi::OsString;
 
@@ -44,7 +44,7 @@ impl Typed {
         before.strip_suffix(&["--".to_owned()]).unwrap_or(before)
     }
 
-    /// What stands behind the subcommand.
+    /// What follows the subcommand.
     pub(super) fn behind(&self) -> &[String] {
         self.at.map_or(&[], |at| &self.words[at + 1..])
     }

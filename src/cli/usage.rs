@@ -16,7 +16,7 @@ pub enum Usage {
     /// Help or the version, with ANSI colours.
     Answer {
         text: String,
-        /// It was asked for, so it is no error.
+        /// It was asked for, so it is not an error.
         is_asked: bool,
     },
     /// The command line is wrong.

@@ -90,11 +90,7 @@ pub enum Error {
     Proxy(#[from] proxy::MalformedProxy),
     /// `--ca-file` cannot be used.
     #[error("cannot use {} for TLS: {why}", quoted(.path))]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        why: String,
-    },
+    CaFile { path: PathBuf, why: String },
 }
 
 impl Expected for Error {
@@ -153,7 +149,6 @@ impl fmt::Debug for Http {
 /// An answer, of whatever status.
 #[derive(Debug)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
     pub body: Vec<u8>,
     /// How far the server's clock is ahead of ours, to about a second, if it sends a date.

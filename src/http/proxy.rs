@@ -74,7 +74,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// A variable's value is no proxy.
+/// A variable's value is not a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("variable `{variable}` is not a proxy: {why}")]
 pub struct MalformedProxy {

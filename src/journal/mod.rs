@@ -34,7 +34,7 @@ pub enum What {
     LockTaken,
     /// It was taken after a wait.
     LockWaited,
-    /// It was not taken, since the wait was over.
+    /// It was not taken, because the wait was over.
     LockTimedOut,
     /// It was taken after its holder had been stopped.
     LockTakenOver,
@@ -318,7 +318,7 @@ mod tests {
         let journal = journal(&folder);
         let event = Event::new(What::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
         journal.append(&event);
-        // Where its end is cut off it is no token any more.
+        // Where its end is cut off it is not a token any more.
         journal.append(&event.detail(&format!("{}{token}", "-".repeat(170))));
         let text = std::fs::read_to_string(journal.path().unwrap()).unwrap();
         assert!(text.contains("/tmp/123456789:…") && !text.contains("AAAA"), "{text}");

@@ -81,7 +81,7 @@ impl Story {
         Some(event.pid(pid))
     }
 
-    /// The wait was over before the lock was free. Not to have waited at all is no event: cron tries every minute.
+    /// The wait was over before the lock was free. Not to have waited at all is not an event: cron tries every minute.
     pub fn timed_out(&self, after: Duration) {
         if !after.is_zero() {
             self.journal.append(&self.event(What::LockTimedOut).took(after));

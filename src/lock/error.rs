@@ -14,7 +14,7 @@ pub const HINT_OF_LEASE: &str = "to see which PID has the file lease (end that p
 /// An expected failure on a lock path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The path is something else than a plain file.
+    /// The path is not a regular file.
     #[error("lock `{}` is {what}, not a regular file", .path.display())]
     NotAFile {
         /// The lock's path.
@@ -22,7 +22,7 @@ pub enum Error {
         /// What it is, with its article.
         what: &'static str,
     },
-    /// The file has other names, so somebody else may mean it.
+    /// The file has other names, so another program may use it.
     #[error("lock `{}` has {links} hard links: another name may be in use", .path.display())]
     HardLink {
         /// The lock's path.
@@ -30,7 +30,7 @@ pub enum Error {
         /// How many names it has.
         links: u64,
     },
-    /// In a folder where anybody may create files, the file belongs to somebody else.
+    /// The file belongs to another user, in a folder where every user can create files.
     #[error("lock `{}` belongs to {}, and every user can write to its folder", .path.display(), user::name(*.owner))]
     ForeignOwner {
         /// The lock's path.
@@ -38,13 +38,13 @@ pub enum Error {
         /// The owner's uid.
         owner: u32,
     },
-    /// The file has content that no lock has.
+    /// The content is not a lock's.
     #[error("`{}` is not a lock: its content is not a PID", .path.display())]
     ForeignContent {
         /// The lock's path.
         path: PathBuf,
     },
-    /// The lock lies on a file system where another host may hold it too.
+    /// The lock is on a file system where another host may hold it too.
     #[error("lock `{}` is on a network file system ({kind}), where another host may hold it too", .path.display())]
     NetworkFs {
         /// The lock's path.
@@ -52,7 +52,7 @@ pub enum Error {
         /// The file system's name.
         kind: &'static str,
     },
-    /// The lock lies on a file system whose files are the kernel's.
+    /// The lock is on a file system of the kernel, such as procfs.
     #[error("lock `{}` is on {kind}, a file system of the kernel that cannot hold a lock", .path.display())]
     KernelFs {
         /// The lock's path.
@@ -60,7 +60,7 @@ pub enum Error {
         /// The file system's name.
         kind: &'static str,
     },
-    /// Another process has a lease on the file, and the kernel keeps back whoever opens it.
+    /// Another process has a file lease on the file, so the kernel does not let others open it.
     #[error("cannot open lock `{}`: another process has a kernel file lease on it", .path.display())]
     Leased {
         /// The lock's path.
@@ -89,7 +89,7 @@ pub enum Error {
         fd: i32,
         /// What is wrong with it.
         why: &'static str,
-        /// It is open, on another file than the one that is at this path now; or it was to be open on this one.
+        /// The path of the lock, if it is open on another file than the one there, or should be open on it.
         lock: Option<PathBuf>,
         /// Whether it is open at all.
         is_open: bool,
@@ -97,12 +97,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// A system call's error on a path.
+    /// A failed system call on a path.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The same for an open that was not to wait, which a lease refuses.
+    /// A failed open that must not wait: a lease makes it fail.
     pub fn opening(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::WouldBlock => Self::Leased { path: path.to_owned() },
@@ -110,12 +110,12 @@ impl Error {
         }
     }
 
-    /// Whether it says that there is no such file.
+    /// Whether the file does not exist.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The same error of a descriptor that was to be open on that lock.
+    /// The same error, of a descriptor that should be open on that lock.
     #[must_use]
     pub fn for_lock(self, path: &Path) -> Self {
         match self {
@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// What is wrong, for whoever has named the path already.
+    /// What is wrong, without the path.
     pub fn reason(&self) -> String {
         match self {
             Self::NotAFile { what, .. } => format!("it is {what}, not a regular file"),
@@ -221,7 +221,7 @@ impl Expected for Error {
     }
 }
 
-/// Who may do it, from the owner of the path or of the nearest folder that can be seen.
+/// Which user may do it: the owner of the path, or of the nearest folder that can be seen.
 fn owner_hint(path: &Path) -> String {
     let owner = path.ancestors().find_map(|part| FileStatus::of_entry(part).ok()).map_or(0, |part| part.owner());
     format!("as its owner: sudo -u {} solobot …", user::name(owner))

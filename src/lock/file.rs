@@ -50,7 +50,7 @@ impl LockFile {
     ///
     /// The file is opened as it is first and created with `O_EXCL` only if it is absent: that is `O_CREAT` without the
     /// EACCES that `fs.protected_regular` gives to `O_CREAT` on a file of another user, and it tells whether the file is
-    /// new. A file that may only be read is opened for reading: it can be locked all the same.
+    /// new. A file that may only be read is opened for reading: it can be locked anyway.
     ///
     /// # Errors
     /// Every variant of [`Error`] but `Descriptor`; `Leased` only after [`PATIENCE`].
@@ -103,7 +103,7 @@ impl LockFile {
     /// written through a description of our own.
     ///
     /// # Errors
-    /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
+    /// `Descriptor` if there is no such descriptor or its file no longer has a name; else as [`LockFile::open`].
     pub fn from_fd(fd: i32, allow_network_fs: bool) -> Result<Self, Error> {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
@@ -265,7 +265,7 @@ impl LockFile {
     }
 }
 
-/// Opens an existing lock for looking only: nothing is created, and what is no plain file is refused.
+/// Opens an existing lock for looking only: nothing is created, and what is not a plain file is refused.
 ///
 /// # Errors
 /// As [`LockFile::open`]; `Io` with `NotFound` if the file is absent.

@@ -17,9 +17,9 @@ pub struct Portrait {
     pub pid: i32,
     /// Who started it, or has adopted it since; `None` where that is nobody.
     pub parent: Option<i32>,
-    /// Its arguments; empty where they may not be seen.
+    /// Its arguments; empty where they cannot be seen.
     pub argv: Vec<OsString>,
-    /// Its executable; `None` where that may not be seen.
+    /// Its executable; `None` where that cannot be seen.
     pub exe: Option<PathBuf>,
     /// When it started, cut to a second.
     pub started: SystemTime,

@@ -31,7 +31,7 @@ pub struct Candidate {
     pub cwd: Option<PathBuf>,
     /// The tokens in its environment and in its arguments.
     pub carried: Vec<Carried>,
-    /// Its environment may not be read, so that it may carry others.
+    /// Its environment cannot be read, so that it may carry others.
     pub is_hidden: bool,
     /// What its environment says that its working folder was when it was started.
     pub pwd: Option<PathBuf>,
@@ -115,7 +115,7 @@ impl Candidate {
         tells_nothing && self.cwd.is_none() && lives().is_some_and(|stat| !stat.is_exiting)
     }
 
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub fn args(&self) -> &[std::ffi::OsString] {
         match &self.reading {
             Reading::Runs(invocation) => &invocation.args,
@@ -123,7 +123,7 @@ impl Candidate {
         }
     }
 
-    /// What it runs, as its own command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    /// What it runs, as its own command line says; `None` where that is unknown (`-c`, standard input, a title).
     pub fn program(&self) -> Option<Program> {
         self.program_in(self.cwd.as_deref()?)
     }

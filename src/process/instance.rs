@@ -36,9 +36,9 @@ pub struct Instance {
     pub command: String,
     /// The root's working folder, where it can be read.
     pub cwd: Option<PathBuf>,
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub args: Vec<OsString>,
-    /// What the root runs, as its command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    /// What the root runs, as its command line says; `None` where that is unknown (`-c`, standard input, a title).
     pub program: Option<Program>,
     /// How sure it is that this is the bot.
     pub confidence: Confidence,
@@ -52,7 +52,7 @@ pub struct Instance {
     pub token: Option<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
     pub in_file: InFile,
-    /// The environment of one of its processes may not be read, so that it may carry another token.
+    /// The environment of one of its processes cannot be read, so that it may carry another token.
     pub is_hidden: bool,
     /// Which of several distinct bots it belongs to ([`super::same_bot`]).
     pub bot: usize,
@@ -65,12 +65,8 @@ pub enum InFile {
     #[default]
     Nothing,
     /// This one.
-    Token {
-        token: TokenId,
-        /// The file.
-        path: PathBuf,
-    },
-    /// It may be one or another: which of the files or variables it reads cannot be told.
+    Token { token: TokenId, path: PathBuf },
+    /// It may be one or another: which of the files or variables it reads is unknown.
     Unclear,
 }
 
@@ -219,7 +215,7 @@ fn shared_wrappers(roots: &[i32], nodes: &Nodes) -> HashSet<i32> {
     shared
 }
 
-/// The ancestors of a process, nearest first. A cycle, which a listing that is no snapshot may show, ends it.
+/// The ancestors of a process, nearest first. A cycle, which a listing that is not a snapshot may show, ends it.
 pub fn ancestors(pid: i32, nodes: &Nodes) -> Vec<i32> {
     let mut found = Vec::new();
     let mut next = nodes.get(&pid).map(|node| node.parent);

@@ -45,7 +45,7 @@ impl Confidence {
 /// it says [`Doubt::starting`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
-    /// `python -c 'import main'`: what the code does cannot be told.
+    /// `python -c 'import main'`: what the code does is unknown.
     Inline,
     /// The process's working folder cannot be read, and its script's path is relative.
     UnknownFolder,

@@ -48,7 +48,7 @@ pub(super) enum NamedBy {
     Named(OsString),
 }
 
-/// Arguments behind a program that tell one bot from another.
+/// Arguments after a program that tell one bot from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
     words: Vec<OsString>,
@@ -87,7 +87,7 @@ impl Args {
     }
 }
 
-/// Why a pattern is no program.
+/// Why a pattern is not a program.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Nothing was given.
@@ -207,7 +207,7 @@ impl Program {
         Self::of_kind(NamedBy::Executable(from_here(path)))
     }
 
-    /// The same program, run with these arguments behind it: with others it is another bot.
+    /// The same program, run with these arguments after it: with others it is another bot.
     #[must_use]
     pub fn with_args(mut self, args: Args) -> Self {
         self.args = Some(args);

@@ -20,7 +20,7 @@ pub struct Traits {
     pub token: Option<String>,
     /// Else that of the token in its `.env` file.
     pub in_file: Option<String>,
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub args: Vec<OsString>,
     /// The working folder.
     pub cwd: Option<PathBuf>,
@@ -218,7 +218,7 @@ impl<'a> Sorting<'a> {
 }
 
 /// Started with the same arguments in the same folder, as far as that can be seen: another user's folder is hidden from
-/// all but root, and that instance must count all the same.
+/// all but root, and that instance must count anyway.
 fn is_alike(one: &Traits, other: &Traits) -> bool {
     one.args == other.args && (one.cwd == other.cwd || one.cwd.is_none() || other.cwd.is_none())
 }

@@ -5,7 +5,7 @@
 //! home folder in all of them. In flags, relative paths start at the current folder and the shell expands `~`.
 //!
 //! A token given by flags or by the entry's `token` table stands alone: the usual variables and `.env` are looked at only
-//! where neither names a source, since they may belong to another bot.
+//! where neither names a source, because they may belong to another bot.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ impl Bot {
     /// `--api-url`, which beats environment and file.
     ///
     /// # Errors
-    /// If it is no base URL.
+    /// If it is not a base URL.
     pub fn set_api_url(&mut self, url: &str) -> Result<(), Error> {
         self.provenance.note("api_url", SetBy::Flag("--api-url"));
         self.api_url = base_url(url, self.provenance.of("api_url"))?;

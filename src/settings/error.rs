@@ -22,17 +22,10 @@ pub enum Error {
     Cwd { source: io::Error },
     /// The configuration file that was named does not exist: wrong usage, and perhaps flock's `-c` was meant.
     #[error("configuration file {} does not exist", quoted(.path))]
-    NoFile {
-        /// The file.
-        path: PathBuf,
-    },
+    NoFile { path: PathBuf },
     /// The configuration file cannot be read.
     #[error("cannot read {}: {source}", quoted(.path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// In the configuration file's place is a folder, a FIFO, a device.
     #[error("{} is {what}, not a configuration file", quoted(.path))]
     NotAFile {
@@ -45,17 +38,15 @@ pub enum Error {
     /// The configuration file was found, and somebody else may have written it.
     #[error("{} is not trusted: {reason}", quoted(.path))]
     Untrusted {
-        /// The file.
         path: PathBuf,
         /// Who, naming the file or folder.
         reason: String,
-        /// What mends it, where a `chmod` does.
+        /// What fixes it, where a `chmod` does.
         chmod: Option<String>,
     },
     /// The configuration file's text is wrong.
     #[error("{}:{}: {}", .path.display(), .fault.line, .fault.message)]
     Text {
-        /// The file.
         path: PathBuf,
         /// What and where.
         fault: Fault,
@@ -66,17 +57,11 @@ pub enum Error {
         bot: String,
         /// The key.
         setting: &'static str,
-        /// The file.
         path: PathBuf,
     },
     /// Two bots with one lock but two tokens would wait for each other.
     #[error("bots `{one}` and `{other}` have the same lock {} but not the same token", quoted(.lock))]
-    SharedLock {
-        /// The one.
-        one: String,
-        other: String,
-        lock: PathBuf,
-    },
+    SharedLock { one: String, other: String, lock: PathBuf },
     /// `{word}` in a lock's path means nothing.
     #[error("unknown placeholder `{{{word}}}` in the lock's path")]
     Placeholder {
@@ -112,7 +97,7 @@ pub enum Error {
     /// Several bots could be meant.
     #[error("which bot? it could be {}", .names.join(", "))]
     Ambiguous { names: Vec<String> },
-    /// The text behind `-m` names no program.
+    /// The text after `-m` names no program.
     #[error(transparent)]
     Program(#[from] program::Error),
     /// The token that the lock's path needs.

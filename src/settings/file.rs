@@ -37,7 +37,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that counts for this run, if there is one. What is passed over is told in `warnings`.
+    /// The file that counts for this run, if there is one. What is ignored is told in `warnings`.
     ///
     /// # Errors
     /// If it cannot be read, is not to be trusted, or is wrong.
@@ -122,7 +122,7 @@ impl ConfigFile {
     }
 }
 
-/// A FIFO would be waited on for ever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
+/// A FIFO would be waited on forever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
 fn require_file(path: &Path, file: &File) -> Result<(), Error> {
     match FileStatus::of_open(file).map(|file| file.kind()) {
         Ok(FileKind::Plain | FileKind::CharDevice) | Err(_) => Ok(()),
@@ -144,7 +144,7 @@ fn passed_over(path: &Path) -> String {
     )
 }
 
-/// solobot.toml in the current folder and the ones above it, and whether it may be passed over: not in the current folder,
+/// solobot.toml in the current folder and the ones above it, and whether it may be ignored: not in the current folder,
 /// where nobody can have meant another one.
 fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
     let home = context.home.as_deref().and_then(FileId::of);
@@ -175,7 +175,7 @@ mod tests {
 
     const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
 
-    /// Finds it, and nothing is passed over.
+    /// Finds it, and nothing is ignored.
     fn find(named: Option<&Path>, place: &Place) -> Result<Option<ConfigFile>, Error> {
         let mut warnings = Vec::new();
         let file = ConfigFile::find(named, &place.context, &mut warnings);

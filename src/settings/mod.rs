@@ -1,4 +1,4 @@
-//! Flags, environment and solobot.toml become settings.
+//! Turns flags, environment and solobot.toml into settings.
 //!
 //! [`Settings::load`] finds and reads the file once; the `select_…` functions then make [`Bot`]s of flags, the
 //! environment and the file. Reading the file (and, for a lock that is named after it, the token) is all that touches
@@ -83,8 +83,8 @@ impl Settings {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Why there is no bot to be meant, as the end of a sentence: the file that counts names none, as a template of `init`
-    /// does not, or there is no file.
+    /// Why no bot is configured, as the end of a sentence: there is no file, or the file has no bot, like a template of
+    /// `init`.
     pub fn why_no_bot(&self) -> String {
         why_no_bot(self.file())
     }
@@ -114,7 +114,7 @@ impl Settings {
         self.workshop().found(program, cwd)
     }
 
-    /// The same of a process of which it cannot be told what it runs.
+    /// The same for a process whose program is unknown.
     pub fn bot_of_process(&self, command: &str, cwd: &Path) -> Bot {
         let word = command.split_ascii_whitespace().next().unwrap_or("bot");
         let program = Program::executable(&cwd.join(word));
@@ -174,7 +174,7 @@ pub fn check(path: &Path, text: &str, context: &Context) -> Result<(), Error> {
     configured_bots(&file, context).map(drop)
 }
 
-/// Why a file would not be believed where it is found rather than named, and what mends it; `None` if it would be.
+/// Why a file would not be believed where it is found rather than named, and how to fix it; `None` if it would be.
 pub fn distrust(path: &Path, context: &Context) -> Option<String> {
     match open_found(path, context.caller) {
         Err(Refusal::Distrust { reason, chmod }) => {
@@ -192,7 +192,7 @@ pub fn believed(path: &Path, context: &Context) -> Option<Access> {
 }
 
 /// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with
-/// the file is no error here.
+/// the file is not an error here.
 pub fn names_in(named: Option<&Path>, context: &Context) -> Vec<String> {
     let Ok(Some(file)) = ConfigFile::find(named, context, &mut Vec::new()) else { return Vec::new() };
     let mut entries: Vec<_> = file.schema.bots.iter().collect();

@@ -30,7 +30,7 @@ impl Settings {
     /// the file. Empty if nothing is configured and no flag says anything.
     ///
     /// # Errors
-    /// For an unknown BOT, flags for one bot where several are meant, and a lock that cannot be told.
+    /// For an unknown BOT, flags for one bot where several are meant, and a lock that is unknown.
     pub fn select_many(&self, selection: &Selection, bots: &[String]) -> Result<Vec<Bot>, Error> {
         let (meant, overrides) = self.meant(selection, bots, &[])?;
         self.make(meant, &overrides)

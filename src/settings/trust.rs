@@ -9,8 +9,8 @@
 //! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
 //! Folders further up are not looked at: whoever owns them could only move the whole folder away.
 //!
-//! What is not believed stops the call, or a stranger could make root do without its settings; but one that a stranger put
-//! above the current folder, where everybody may, is passed over: nobody there can have meant it, and it would stop all calls.
+//! A file that is not trusted stops the call: otherwise another user could make root run without its settings. But one that
+//! another user put into a folder above the current one is ignored: it would stop every call below that folder.
 
 use std::fs::{self, File};
 use std::io;
@@ -39,14 +39,14 @@ pub enum Access {
 /// Why a file is not opened.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Somebody else may have written it.
+    /// Another user may have written it.
     Distrust {
         /// Who, as a clause that names the file or folder.
         reason: String,
-        /// The `chmod` that mends it, where one does.
+        /// The `chmod` that fixes it, where one does.
         chmod: Option<String>,
     },
-    /// It is no regular file but this, with its article.
+    /// It is not a regular file but this, with its article.
     NotAFile(&'static str),
     /// A system call failed.
     Io(io::Error),

@@ -21,7 +21,7 @@ pub struct BaseUrl {
     path: String,
 }
 
-/// The text is no base URL.
+/// The text is not a base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct MalformedUrl(&'static str);

@@ -171,7 +171,7 @@ fn double_quote_escape(c: char) -> Option<char> {
     })
 }
 
-/// Replaces the escapes that `decode` knows; any other backslash stands for itself.
+/// Replaces the escapes that `decode` knows; any other backslash means itself.
 fn unescape(raw: &str, decode: impl Fn(char) -> Option<char>) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut chars = raw.chars().peekable();

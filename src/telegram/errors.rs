@@ -59,13 +59,7 @@ pub enum Error {
     },
     /// The server has trouble of its own: 5xx.
     #[error("{server} answered with error {status}{}", colon(.description))]
-    Server {
-        server: BaseUrl,
-        /// The HTTP status.
-        status: u16,
-        /// What it says.
-        description: String,
-    },
+    Server { server: BaseUrl, status: u16, description: String },
     /// 429.
     #[error("{server} limits the request rate{}", after(*.retry_after))]
     RateLimited {
@@ -77,31 +71,17 @@ pub enum Error {
     #[error("{server} does not know the token of bot {bot_id}: {code} {description}")]
     TokenRejected {
         server: BaseUrl,
-        /// The bot's id.
         bot_id: String,
         /// 401 or 404.
         code: u16,
-        /// What it says.
         description: String,
     },
     /// 421: a self-hosted server that serves other bots.
     #[error("{server} does not serve bot {bot_id}: 421 {description}")]
-    NotServed {
-        server: BaseUrl,
-        /// The bot's id.
-        bot_id: String,
-        /// What it says.
-        description: String,
-    },
+    NotServed { server: BaseUrl, bot_id: String, description: String },
     /// 400 because the bot was moved between servers.
     #[error("bot {bot_id} is not at {server}: 400 {description}")]
-    LoggedOut {
-        server: BaseUrl,
-        /// The bot's id.
-        bot_id: String,
-        /// What it says.
-        description: String,
-    },
+    LoggedOut { server: BaseUrl, bot_id: String, description: String },
     /// Another refusal in the Bot API's words.
     #[error("{server} refused {method}: {code} {description}")]
     Refused {
@@ -109,10 +89,9 @@ pub enum Error {
         /// What was asked.
         method: &'static str,
         code: u16,
-        /// What it says.
         description: String,
     },
-    /// The server sends the request elsewhere; solobot does not follow, since the URL carries the token.
+    /// The server sends the request elsewhere; solobot does not follow, because the URL carries the token.
     #[error("{server} redirects{}; solobot does not follow, because the request contains the token", elsewhere(.to.as_deref()))]
     Redirected {
         server: BaseUrl,
@@ -123,7 +102,6 @@ pub enum Error {
     #[error("the answer of {server} is not from a Bot API (HTTP request, status {status}): {why}")]
     NoBotApi {
         server: BaseUrl,
-        /// The HTTP status.
         status: u16,
         /// What is wrong with it.
         why: String,

@@ -27,11 +27,7 @@ pub enum TokenSource {
     /// A file that holds the token and nothing else, such as a systemd credential.
     File(PathBuf),
     /// A `.env` file, and the names to look for in it, in their order.
-    EnvFile {
-        /// The file.
-        path: PathBuf,
-        names: Vec<String>,
-    },
+    EnvFile { path: PathBuf, names: Vec<String> },
     /// A `.env` file that was found, but that others may have written.
     Untrusted {
         /// What is wrong with which file.
@@ -105,7 +101,7 @@ impl TokenSources {
     /// The token of the first place that has one; `None` if none has. The places are read once (one may be a pipe).
     ///
     /// # Errors
-    /// For what is found but is no token, a file that may not be read, or places named by flags that have no token.
+    /// For what is found but is not a token, a file that cannot be read, or places named by flags that have no token.
     pub fn resolve(&self) -> Result<Option<&Resolved>, SourceError> {
         if let Some(found) = self.found.get() {
             return Ok(found.as_ref());
@@ -215,10 +211,10 @@ fn is_quoted(text: &str) -> bool {
     text.trim().starts_with(['"', '\''])
 }
 
-/// Why there is no token.
+/// Why there is not a token.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// What stands there is no token.
+    /// What stands there is not a token.
     #[error("{place} does not contain a bot token")]
     Malformed {
         /// Where it stands.
@@ -228,17 +224,10 @@ pub enum SourceError {
     },
     /// The file cannot be read.
     #[error("cannot read {path}: {source}", path = quoted(.path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file is something else.
     #[error("{path} is longer than 64 KiB, so it is not a token", path = quoted(.path))]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    TooLarge { path: PathBuf },
     /// None of the places has one.
     #[error("no token found; looked in {}", .looked.join(", "))]
     Missing {

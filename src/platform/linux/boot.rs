@@ -44,7 +44,7 @@ pub fn pid_namespace() -> Option<u64> {
     *OWN.get_or_init(|| namespace("self"))
 }
 
-/// The same of another process; `None` for one that may not be looked at.
+/// The same of another process; `None` for one that cannot be looked at.
 pub fn pid_namespace_of(pid: i32) -> Option<u64> {
     namespace(&pid.to_string())
 }

@@ -64,7 +64,7 @@ impl FileStatus {
         fs::metadata(path).map(Self)
     }
 
-    /// That of what is at the path: a symbolic link stands for itself.
+    /// That of what is at the path: a symbolic link means itself.
     ///
     /// # Errors
     /// Those of `lstat(2)`.

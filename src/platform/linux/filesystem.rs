@@ -167,7 +167,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// Opens a file that somebody else has named, symbolic links and all: a regular one, or none.
 ///
 /// # Errors
-/// Those of `open(2)`; it is no regular file.
+/// Those of `open(2)`; it is not a regular file.
 pub fn open_named(path: &Path) -> io::Result<File> {
     regular(path, OFlag::empty())
 }
@@ -243,8 +243,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ELOOP)
 }
 
-/// Moves a file's descriptor to the first free number from `lowest` on, or behind the standard streams where the limit of
-/// descriptors (`ulimit -n`) ends below that.
+/// Moves a file's descriptor to the first free number from `lowest` on, or to the first one after the standard streams if
+/// the limit of descriptors (`ulimit -n`) is lower.
 ///
 /// # Errors
 /// EMFILE.

@@ -32,7 +32,7 @@ impl Folder {
         Ok((Self(folder.into()), or_itself(name)))
     }
 
-    /// What a name in it stands for; a symbolic link stands for itself.
+    /// What a name in it stands for; a symbolic link means itself.
     ///
     /// # Errors
     /// Those of `open(2)`.

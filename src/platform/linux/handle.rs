@@ -97,7 +97,7 @@ impl Handle {
         thread.map_or(Ok(bytes), |thread| thread.read_of_first_thread(name))
     }
 
-    /// A thread that lives on where the first one has ended.
+    /// A thread that keeps running where the first one has ended.
     fn living_thread(&self) -> Option<Self> {
         Some(Self { pid: self.pid, ..Self::open(living_thread(self.pid)?)? })
     }
@@ -219,7 +219,7 @@ pub fn owner(pid: i32) -> Option<u32> {
 }
 
 /// Whether a process runs the file that this one runs, or one that was at its path and has been replaced since; `None` if
-/// that may not be looked at.
+/// that cannot be looked at.
 pub fn runs_our_file(pid: i32) -> Option<bool> {
     static OWN: OnceLock<Option<(PathBuf, FileId)>> = OnceLock::new();
     let exe = |handle: &Handle| Some((handle.link("exe")?, handle.id_of("exe")?));
@@ -241,8 +241,8 @@ pub fn sleeps_in(pid: i32) -> Option<String> {
     (!text.is_empty() && text != "0").then_some(text)
 }
 
-/// A thread that lives on in a process whose first thread has ended (`pthread_exit`): that one shows neither executable nor
-/// command line nor descriptors any more. `None` where there is no other thread.
+/// A thread that still runs in a process whose first thread has ended (`pthread_exit`): the first one no longer shows
+/// executable, command line or descriptors. `None` if there is no other thread.
 pub fn living_thread(pid: i32) -> Option<i32> {
     let tasks = format!("/proc/{pid}/task");
     // A folder's links are `.`, its entry above and its folders, of which the first thread is one.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 /// The kernel's limit for `getdents` to be worth one call a thousand processes.
 const DIRECTORY_BUFFER: usize = 64 * 1024;
-/// More of a file is not looked at: no program stands behind a megabyte of options.
+/// The most that is read of a file: no command line has a megabyte of options before the program.
 pub(super) const LONGEST: usize = 2 * 1024 * 1024;
 
 /// Whether `/proc` hides other users' processes from us (`hidepid=`), so that what is listed may not be all there is.

@@ -96,7 +96,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks what asks something of COMMAND, and SIGCHLD. Signals that are ignored now stay ignored (`nohup`), SIGCHLD
-    /// excepted: it becomes default first, since with SIGCHLD ignored nobody could learn how COMMAND ended.
+    /// excepted: it becomes default first, because with SIGCHLD ignored nobody could learn how COMMAND ended.
     ///
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.

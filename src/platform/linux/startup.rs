@@ -35,7 +35,7 @@ pub fn prepare() {
 /// They are `argc` and `argv`, as the C runtime passed them to `main`.
 pub unsafe fn arguments(count: c_int, first: *const *const c_char) -> Vec<OsString> {
     let count = usize::try_from(count).unwrap_or_default();
-    // SAFETY: so many pointers to strings that end with NUL are there, and stay unchanged for as long as the process lives.
+    // SAFETY: there are `count` pointers to strings that end with NUL, unchanged for as long as the process runs.
     (0..count).map(|at| OsString::from_vec(unsafe { CStr::from_ptr(*first.add(at)) }.to_bytes().to_vec())).collect()
 }
 

@@ -82,7 +82,7 @@ impl Watch {
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
 
-    /// Takes what has happened since the last call; nothing is no error.
+    /// Takes what has happened since the last call; an empty answer is not an error.
     pub fn take(&self) -> Happened {
         self.take_of(&|_| true)
     }

@@ -62,7 +62,7 @@ pub struct Invocation {
     pub runner: Runner,
     /// What is run.
     pub target: Target,
-    /// The arguments behind the program, the interpreter's own options left out.
+    /// The arguments after the program, the interpreter's own options left out.
     pub args: Vec<OsString>,
 }
 

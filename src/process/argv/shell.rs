@@ -69,7 +69,7 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
     found
 }
 
-/// `python < main.py` runs main.py; behind any other command an input file is no argument.
+/// `python < main.py` runs main.py; behind any other command an input file is not an argument.
 fn without_input(words: &[OsString]) -> Vec<OsString> {
     if let [interpreter, mark, script] = words
         && mark == "<"

@@ -34,7 +34,7 @@ fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Orig
         Starter::Wrapper | Starter::Shell | Starter::Session | Starter::Init | Starter::UserManager => return None,
         Starter::ContainerRuntime => return container(facts),
         Starter::Solobot => Manager::Solobot(script()),
-        // What started solobot as well is no supervisor of the bot but the place where both were started.
+        // What started solobot as well is not a supervisor of the bot but the place where both were started.
         Starter::Loop | Starter::Other if link.is_ours => return None,
         // An orphan has PID 1 as its parent, a child of PID 1 also has its session.
         Starter::Other if link.pid == 1 && (link.session != facts.session || facts.parent != 1) => return None,

@@ -76,9 +76,9 @@ pub enum Manager {
     /// An ssh session.
     Ssh,
     Terminal,
-    /// A supervisor of somebody's own.
+    /// A home-made supervisor.
     Parent(Script),
-    /// An ancestor that cannot be seen: to be taken for a supervisor of somebody's own.
+    /// An ancestor that cannot be seen: to be taken for a home-made supervisor.
     Hidden,
     /// solobot itself.
     Solobot(Script),
@@ -109,7 +109,6 @@ pub struct ServiceFolder {
 /// Whose manager runs a systemd unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The system's.
     System,
     /// That of solobot's own user.
     OwnUser,
@@ -117,7 +116,7 @@ pub enum Scope {
     User(u32),
 }
 
-/// A process that starts the instance and is no service manager: a shell loop, a supervisor of somebody's own, solobot.
+/// A process that starts the instance and is not a service manager: a shell loop, a home-made supervisor, solobot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// Its script, module or file name.
@@ -139,7 +138,7 @@ pub enum Respawns {
     No,
     /// Not at once, but at its next time: cron, a timer, the next save in an IDE.
     Later,
-    /// It cannot be told; to be taken for yes.
+    /// It is unknown; to be taken for yes.
     Unknown,
 }
 

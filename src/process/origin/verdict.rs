@@ -12,7 +12,7 @@ pub struct Origin {
     pub evidence: String,
     /// The process that would start it again, where it is one that can be named.
     pub pid: Option<i32>,
-    /// Of solobot, a loop, a supervisor of somebody's own: who started that one in turn.
+    /// Of solobot, a loop, a home-made supervisor: who started that one in turn.
     pub above: Option<Box<Origin>>,
 }
 
@@ -66,7 +66,7 @@ impl Origin {
         }
     }
 
-    /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told
+    /// Whether stopping the instance by signals is in vain: its manager would start it again. What is unknown
     /// counts as yes. One that solobot holds is judged by who started that solobot.
     pub fn would_respawn(&self) -> bool {
         match self.manager.part() {

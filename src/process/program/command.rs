@@ -139,7 +139,7 @@ fn first_of(commands: &[argv::Inner], cwd: &Path, depth: usize) -> Option<Progra
     programs.iter().find(|program| program.is_script_or_module()).or(programs.first()).cloned()
 }
 
-/// The command line behind `npm start`, `npm run NAME`, `yarn NAME`, `bun run NAME`: from `package.json` in the current folder.
+/// What `npm start`, `npm run NAME`, `yarn NAME` or `bun run NAME` runs, by `package.json` in the current folder.
 fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
     let words: Vec<&str> =
         command.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();

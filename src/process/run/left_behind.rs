@@ -73,7 +73,7 @@ struct Measure<'a> {
 
 impl Measure<'_> {
     fn role(&self, one: &Candidate) -> Option<Descendant> {
-        // A start script is no bot while it waits for what it starts.
+        // A start script is not a bot while it waits for what it starts.
         if self.script.as_ref().is_some_and(|script| is_shells(one) && one.judge(script).is_some()) {
             return Some(Descendant::Perhaps);
         }

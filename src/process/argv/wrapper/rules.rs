@@ -11,7 +11,7 @@ pub enum Form {
     Environment,
     /// These subcommand words, then options, then the command.
     Sub(&'static [&'static str]),
-    /// Only what stands behind `--`.
+    /// Only what follows `--`.
     Behind,
     /// A subcommand, then a script of the project's own file: the command cannot be seen.
     Hidden,
