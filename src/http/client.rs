@@ -1,8 +1,8 @@
 //! One POST to a server: the only file that knows the HTTP library.
 //!
-//! Invariants: every wait is bounded; no redirect is followed; an answer is read up to 1 MiB; a proxy is
-//! the one of [`proxy::choose`] or none. The library's connectors are chained by ourselves with a mark between each two,
-//! because its errors do not tell a TLS handshake that was cut off from a request that was.
+//! Invariants: every wait is bounded. No redirect is followed. An answer is read up to 1 MiB. The only proxy is the one of
+//! [`proxy::choose`]. solobot chains the library's connectors itself, with a mark between each two, because the library's
+//! errors do not say whether a TLS handshake or a request was cut off.
 
 use std::fmt;
 use std::fs::File;

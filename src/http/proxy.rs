@@ -1,7 +1,7 @@
 //! Which proxy leads to the Bot API: the usual variables, read by ourselves.
 //!
-//! The HTTP library's own reading drops what it cannot parse, and a token would then take another way than the operator
-//! meant. Invariant: no error and no `Debug` shows a variable's value, which may hold a password.
+//! The HTTP library ignores a value that it cannot parse, and a token would then go another way than the operator meant.
+//! Invariant: no error and no `Debug` shows a variable's value, which may contain a password.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -93,8 +93,8 @@ pub struct ProxyTarget<'a> {
     pub port: u16,
 }
 
-/// The proxy for a request: the scheme's own variable, else `ALL_PROXY`; none where `NO_PROXY` names the host. Lower
-/// case wins, as with curl.
+/// The proxy for a request: the scheme's own variable, otherwise `ALL_PROXY`; none if `NO_PROXY` names the host. Lower case
+/// wins, as with curl.
 ///
 /// # Errors
 /// [`MalformedProxy`], if the variable that counts cannot be understood.

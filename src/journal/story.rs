@@ -1,5 +1,5 @@
-//! What the journal is told of one lock, from its grant to its release. The path to the lock is never slowed: what happens
-//! before COMMAND runs is only noted, and written down once it does.
+//! What the journal is told about one lock, from its grant to its release. This must not delay a start: what happens before
+//! COMMAND runs is only noted, and written after that.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 //!
 //! Pure. Every match is folded into its topmost matching ancestor; workers below and wrappers above are attached.
 //! Invariant: a process that neither matches, nor descends from a match, nor wraps one, changes nothing. Copies that a
-//! manager starts side by side (pm2's cluster, supervisord's `numprocs`) have no matching ancestor: each is an instance
-//! of its own, which is the fault to report. So is a fork that has outlived its killed root.
+//! manager starts side by side (pm2's cluster, supervisord's `numprocs`) have no matching ancestor. Each is its own
+//! instance, which is the fault to report. So is a fork whose root was killed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub struct Instance {
     pub ancestors: Vec<Identity>,
     /// Real user id of the root, where it can be read.
     pub uid: Option<u32>,
-    /// Its name; the number where there is none; empty where it cannot be read.
+    /// Its name, or its number if it has none; empty if it cannot be read.
     pub user: String,
     /// When the root started.
     pub started: jiff::Timestamp,
@@ -42,7 +42,7 @@ pub struct Instance {
     pub program: Option<Program>,
     /// How sure it is that this is the bot.
     pub confidence: Confidence,
-    /// Why it is no surer.
+    /// Why this is not certain.
     pub doubt: Option<Doubt>,
     /// Who started it.
     pub origin: Origin,
@@ -52,7 +52,7 @@ pub struct Instance {
     pub token: Option<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
     pub in_file: InFile,
-    /// The environment of one of its processes cannot be read, so that it may carry another token.
+    /// The environment of one of its processes cannot be read, so there may be another token in it.
     pub is_hidden: bool,
     /// Which of several distinct bots it belongs to ([`super::same_bot`]).
     pub bot: usize,
@@ -79,7 +79,7 @@ impl Instance {
         })
     }
 
-    /// Whether the root is stopped (SIGSTOP, a debugger): it serves nobody and sits on TERM until CONT.
+    /// Whether the root is stopped (SIGSTOP, a debugger): it does not work, and does not react to TERM before CONT.
     pub fn is_stopped(&self) -> bool {
         self.state.is_stopped()
     }
@@ -105,7 +105,7 @@ impl Instance {
 pub enum Role {
     /// It runs the program, with this token where one can be seen.
     Match(Option<String>),
-    /// A helper of a runtime: it belongs to whatever instance is above it.
+    /// A helper of a runtime: it belongs to the instance above it.
     Worker,
     /// It starts another command and stays.
     Wrapper,
@@ -180,7 +180,7 @@ fn members_by_root(nodes: &Nodes) -> HashMap<i32, Vec<i32>> {
     let mut roots: HashMap<i32, Option<&String>> = HashMap::new();
     let mut root_of: HashMap<i32, i32> = HashMap::new();
     for (_, Identity { pid, .. }, token) in matches {
-        // One that was given another token is another bot, whoever started it.
+        // A process that was given another token is another bot, even if this one started it.
         let fits = |above: &i32| {
             roots.get(above).is_some_and(|theirs| theirs.is_none() || token.is_none() || *theirs == token)
         };

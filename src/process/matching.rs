@@ -1,8 +1,8 @@
 //! Whether a process runs a program, and how sure that is.
 //!
-//! Pure but for the file identities that the caller looks up. Invariant: a name in an argument proves nothing; only
-//! what the interpreter would run counts, as a path, a file or a module. What cannot be decided is
-//! [`Confidence::Probable`], with the [`Doubt`] that makes it so.
+//! Pure except for the file identities that the caller looks up. Invariant: a name in an argument proves nothing. Only what
+//! the interpreter would run counts, as a path, a file or a module. What cannot be decided is [`Confidence::Probable`],
+//! with the [`Doubt`] as the reason.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -171,7 +171,7 @@ pub struct Sighting<'a> {
 pub struct Match {
     /// How sure that is; never [`Confidence::Token`] here.
     pub confidence: Confidence,
-    /// Why it is no surer.
+    /// Why this is not certain.
     pub doubt: Option<Doubt>,
     /// The folder that it was started in, where that has been moved since.
     pub started_in: Option<PathBuf>,

@@ -76,7 +76,7 @@ impl Args {
         self.is_beginning
     }
 
-    /// Whether a process with these arguments is meant.
+    /// Whether these arguments match.
     pub fn fit(&self, args: &[OsString]) -> bool {
         if self.is_beginning { args.starts_with(&self.words) } else { args == self.words }
     }
@@ -130,7 +130,7 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         let forms = "name the script or the module: -m /srv/bot/main.py or -m tg_bot.bot";
         match self {
-            // A pattern of names alone would be everybody's scripts.
+            // A pattern of names without a path would match the scripts of every user.
             Self::Missing(path) if path.to_string_lossy().contains(['*', '?', '[']) => vec![forms.into()],
             Self::Missing(path) => vec![format!(
                 "to match every script of that name: -m {}",
@@ -214,7 +214,7 @@ impl Program {
         self
     }
 
-    /// The same program with whatever arguments, from whatever folder.
+    /// The same program with any arguments, from any folder.
     #[must_use]
     pub fn anyhow(mut self) -> Self {
         (self.args, self.folder) = (None, None);
@@ -273,7 +273,7 @@ impl Program {
         }
     }
 
-    /// Where it lies: the file, or what stands for it. `None` for what may lie anywhere.
+    /// Where it is: the file, or an equivalent. `None` for a program that may be anywhere.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.kind {
             NamedBy::Script(path) | NamedBy::Executable(path) => Some(path.clone()),

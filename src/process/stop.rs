@@ -85,7 +85,7 @@ pub enum Fate {
     Killed,
     /// It had ended before.
     Gone,
-    /// It, or one of its descendants, outlived KILL.
+    /// It, or one of its descendants, survived KILL.
     Survived {
         /// Which process.
         pid: i32,

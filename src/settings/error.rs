@@ -11,7 +11,7 @@ use crate::process::launch::is_interpreter;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
 
-/// What to type instead of another word in braces.
+/// The hint for an unknown placeholder.
 pub const PLACEHOLDERS: &str = "use `{token_hash}` or `{bot_id}`, for example: lock = \"bot-{bot_id}.lock\"";
 
 /// An expected error of the settings.
@@ -20,28 +20,28 @@ pub enum Error {
     /// The current folder is gone.
     #[error("cannot find out the current folder: {source}")]
     Cwd { source: io::Error },
-    /// The configuration file that was named does not exist: wrong usage, and perhaps flock's `-c` was meant.
+    /// The named configuration file does not exist: wrong usage, perhaps flock's `-c`.
     #[error("configuration file {} does not exist", quoted(.path))]
     NoFile { path: PathBuf },
     /// The configuration file cannot be read.
     #[error("cannot read {}: {source}", quoted(.path))]
     Unreadable { path: PathBuf, source: io::Error },
-    /// In the configuration file's place is a folder, a FIFO, a device.
+    /// The configuration file is a folder, a FIFO or a device.
     #[error("{} is {what}, not a configuration file", quoted(.path))]
     NotAFile {
         path: PathBuf,
         /// What it is, with its article.
         what: &'static str,
-        /// The operator named it.
+        /// The operator named it, rather than solobot having found it.
         is_named: bool,
     },
-    /// The configuration file was found, and somebody else may have written it.
+    /// The configuration file was found, but another user may have written it.
     #[error("{} is not trusted: {reason}", quoted(.path))]
     Untrusted {
         path: PathBuf,
         /// Who, naming the file or folder.
         reason: String,
-        /// What fixes it, where a `chmod` does.
+        /// The `chmod` that fixes it, if there is one.
         chmod: Option<String>,
     },
     /// The configuration file's text is wrong.
@@ -51,7 +51,7 @@ pub enum Error {
         /// What and where.
         fault: Fault,
     },
-    /// The caller of `sudo` wrote this setting; root must say that it wants it.
+    /// The caller of `sudo` wrote this setting, and root must name the file to use it.
     #[error("bot `{bot}`: root does not use `{setting}` from {}, because another user wrote it", quoted(.path))]
     Withheld {
         bot: String,
@@ -59,21 +59,21 @@ pub enum Error {
         setting: &'static str,
         path: PathBuf,
     },
-    /// Two bots with one lock but two tokens would wait for each other.
+    /// Two bots with the same lock but different tokens would wait for each other.
     #[error("bots `{one}` and `{other}` have the same lock {} but not the same token", quoted(.lock))]
     SharedLock { one: String, other: String, lock: PathBuf },
-    /// `{word}` in a lock's path means nothing.
+    /// An unknown `{word}` in a lock's path.
     #[error("unknown placeholder `{{{word}}}` in the lock's path")]
     Placeholder {
         /// The word between the braces.
         word: String,
     },
-    /// A base URL that is none.
+    /// A malformed base URL.
     #[error("`{url}` ({place}) is not a base URL of a Bot API: {why}")]
     ApiUrl {
         /// The text, without login and token.
         url: String,
-        /// Where it stands.
+        /// Where it is set.
         place: String,
         /// What is wrong with it.
         why: base_url::MalformedUrl,
@@ -84,14 +84,14 @@ pub enum Error {
     UnknownBot {
         /// What was named.
         name: String,
-        /// Whether a file of that name exists.
+        /// A file of that name exists.
         is_file: bool,
         /// The bots there are.
         known: Vec<String>,
         /// The file, if there is one.
         file: Option<PathBuf>,
     },
-    /// Nothing says which bot is meant.
+    /// No bot is named.
     #[error("which bot? there is no solobot.toml with a bot, and no option names one")]
     NothingNamed,
     /// Several bots could be meant.
@@ -100,7 +100,7 @@ pub enum Error {
     /// The text after `-m` names no program.
     #[error(transparent)]
     Program(#[from] program::Error),
-    /// The token that the lock's path needs.
+    /// The lock's path needs a token.
     #[error(transparent)]
     Token(#[from] sources::SourceError),
 }
@@ -192,7 +192,7 @@ fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
     vec![named]
 }
 
-/// A file that was named counts as the caller's own word.
+/// A file that the caller names is trusted.
 fn name_it(path: &Path) -> String {
     format!("if you trust it, name it: solobot -c {} …", typed(path))
 }

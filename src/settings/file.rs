@@ -1,8 +1,9 @@
 //! Finding and reading solobot.toml: the only part of the settings that reads the disk for it.
 //!
-//! `--config` or `SOLOBOT_CONFIG`, else the current folder and up, `~/.config/solobot/`, `/etc/solobot/`. The first hit
-//! wins, nothing is merged. The search upward ends at the home folder and before another file system; it costs two
-//! system calls a folder. It passes over what a stranger has put into a folder that everybody may write, as `/tmp` is.
+//! `--config` or `SOLOBOT_CONFIG`, otherwise the current folder and the ones above it, `~/.config/solobot/`,
+//! `/etc/solobot/`. The first file found wins; nothing is merged. The search upward ends at the home folder and at the
+//! boundary of the file system, and costs two system calls for each folder. It ignores a file that another user put into a
+//! folder that every user can write to, such as `/tmp`.
 
 use std::fs::File;
 use std::io;
@@ -37,7 +38,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that counts for this run, if there is one. What is ignored is told in `warnings`.
+    /// The file for this run, if there is one. `warnings` says what was ignored.
     ///
     /// # Errors
     /// If it cannot be read, is not to be trusted, or is wrong.
@@ -80,7 +81,7 @@ impl ConfigFile {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Where a value stands.
+    /// The line of a value.
     pub fn origin<T>(&self, value: &Spanned<T>) -> SetBy {
         SetBy::File { path: self.path.clone(), line: self.line(value) }
     }
@@ -122,7 +123,7 @@ impl ConfigFile {
     }
 }
 
-/// A FIFO would be waited on forever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
+/// A FIFO would block forever, and a folder has no text. `-c /dev/null` means no file, as everywhere.
 fn require_file(path: &Path, file: &File) -> Result<(), Error> {
     match FileStatus::of_open(file).map(|file| file.kind()) {
         Ok(FileKind::Plain | FileKind::CharDevice) | Err(_) => Ok(()),
@@ -175,7 +176,7 @@ mod tests {
 
     const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
 
-    /// Finds it, and nothing is ignored.
+    /// Finds it, and ignores nothing.
     fn find(named: Option<&Path>, place: &Place) -> Result<Option<ConfigFile>, Error> {
         let mut warnings = Vec::new();
         let file = ConfigFile::find(named, &place.context, &mut warnings);

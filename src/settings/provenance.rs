@@ -19,7 +19,6 @@ pub enum SetBy {
         path: PathBuf,
         line: usize,
     },
-    /// Nobody said otherwise.
     Default,
 }
 

@@ -1,7 +1,7 @@
 //! The keys of solobot.toml and the shapes of their values; what they mean together is decided in [`super::bots`].
 //!
-//! An error names the line, and for an unknown key the nearest known one. It never repeats a token that was written
-//! into the file by mistake.
+//! An error names the line, and for an unknown key the most similar one. It never repeats a token that was written into the
+//! file by mistake.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,17 +28,17 @@ pub struct Schema {
     /// `[bots.NAME]`.
     #[serde(default)]
     pub bots: BTreeMap<String, Spanned<Entry>>,
-    /// Where solobot records what it did.
+    /// The file to which solobot appends what it did.
     pub journal: Option<PathBuf>,
 }
 
-/// What holds for every bot that does not say otherwise.
+/// Defaults for every bot.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table [defaults]")]
 pub struct Defaults {
     /// How long `acquire` waits for the lock.
     pub wait: Option<Spanned<Wait>>,
-    /// How long a process may take to end.
+    /// How long a process may take to end before it is killed.
     pub grace: Option<Spanned<Grace>>,
     /// The Bot API's base URL.
     pub api_url: Option<Spanned<String>>,
@@ -70,13 +70,13 @@ pub struct Entry {
     pub api_url: Option<Spanned<String>>,
     /// The variable that tells the bot to take no lock itself.
     pub skip_env: Option<Spanned<SkipEnv>>,
-    /// Whether the bot takes the very same lock itself.
+    /// Whether the bot takes this lock itself.
     pub locks_itself: Option<Spanned<bool>>,
     /// How long `acquire` waits for the lock.
     pub wait: Option<Spanned<Wait>>,
-    /// How long a process may take to end.
+    /// How long a process may take to end before it is killed.
     pub grace: Option<Spanned<Grace>>,
-    /// Who runs it, where that is neither its owner nor whoever asks.
+    /// The user who runs it, if that is neither its owner nor the caller.
     pub user: Option<Spanned<String>>,
 }
 

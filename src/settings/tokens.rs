@@ -1,4 +1,4 @@
-//! Which places a bot's token is looked for in.
+//! The places to look for a bot's token.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ pub(super) fn usual(dir: &Path, context: &Context) -> TokenSources {
     TokenSources::new(sources, false, context.vars.clone())
 }
 
-/// `.env` in a folder, if it is there. What cannot be opened is named anyway: reading it will say why.
+/// `.env` in a folder, if it exists. If it cannot be opened it is named too: reading it will say why.
 fn found_env_file(dir: &Path, context: &Context) -> Option<TokenSource> {
     let path = without_dots(&dir.join(".env"));
     match open_found(&path, context.caller) {

@@ -1,13 +1,12 @@
-//! Whether a file that was found, rather than named, may be believed.
+//! Whether to trust a file that was found rather than named.
 //!
-//! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted one would be somebody
-//! else's code or somebody else's server. The rule: the file and its folder belong to the caller or to root, and nobody
-//! else may write them. A group may where it is the owner's private one, as Debian's umask 0002 makes it. Root believes
-//! root's files, and the files of the user who called `sudo` only for looking; whoever is root without `sudo` may look by
-//! any user's, without opening what it names.
+//! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted file would mean another user's
+//! code or server. The rule: file and folder belong to the caller or to root, and nobody else can write to them. A group can
+//! if it is the owner's private one, as with Debian's umask 0002. Root trusts root's files. It trusts the files of the user
+//! who called `sudo` only for looking. Root without `sudo` can look with any user's file, but does not open what it names.
 //!
-//! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
-//! Folders further up are not looked at: whoever owns them could only move the whole folder away.
+//! solobot follows symbolic links itself: every link, its folder, the file at the end and its folder must pass. Folders
+//! further up are not checked: their owner could only move the whole folder away.
 //!
 //! A file that is not trusted stops the call: otherwise another user could make root run without its settings. But one that
 //! another user put into a folder above the current one is ignored: it would stop every call below that folder.
@@ -43,10 +42,10 @@ pub enum Refusal {
     Distrust {
         /// Who, as a clause that names the file or folder.
         reason: String,
-        /// The `chmod` that fixes it, where one does.
+        /// The `chmod` that fixes it, if there is one.
         chmod: Option<String>,
     },
-    /// It is not a regular file but this, with its article.
+    /// What it is instead of a regular file, with its article.
     NotAFile(&'static str),
     /// A system call failed.
     Io(io::Error),

@@ -1,4 +1,4 @@
-//! What an operator types behind another subcommand to mean the same bot: hints are to work as they stand, in any folder.
+//! How to name the same bot after another subcommand, so that hints work as pasted, in any folder.
 
 use std::path::Path;
 

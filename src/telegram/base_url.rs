@@ -1,8 +1,8 @@
-//! The Bot API's base URL: what stands before `/bot<token>/METHOD`.
+//! The Bot API's base URL: what comes before `/bot<token>/METHOD`.
 //!
-//! Plain HTTP is right for a self-hosted server (<https://core.telegram.org/bots/api#using-a-local-bot-api-server>), and
-//! a path may be in front of it. Invariant: what is refused is refused before any token is sent, and no message shows a
-//! password or a token that stood in the URL.
+//! Plain HTTP is allowed, because self-hosted servers use it
+//! (<https://core.telegram.org/bots/api#using-a-local-bot-api-server>), and so is a path. Invariant: a wrong URL is refused
+//! before any token is sent, and no message shows a password or token from the URL.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! What can go wrong between solobot and the Bot API, and at which step.
 //!
-//! Invariant: whatever text of others gets into an [`Error`] (a library's message carries the URL, a server's answer may
-//! repeat it) goes through [`Scrubber`], so that no token leaves by an error.
+//! Invariant: all text from elsewhere in an [`Error`] (a library's message contains the URL, a server's answer may repeat
+//! it) goes through [`Scrubber`], so that no error contains a token.
 
 use super::base_url::{self, BaseUrl};
 use crate::base::error::{Expected, MORE_PROCESSES};
@@ -35,13 +35,13 @@ impl<'a> Scrubber<'a> {
     }
 }
 
-/// Why there is no answer, or not the one that was asked for.
+/// Why there is no answer, or a refusal.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The way to the server cannot be prepared.
     #[error(transparent)]
     Way(#[from] client::Error),
-    /// A base URL that is none.
+    /// A malformed base URL.
     #[error("not a base URL of a Bot API: {0}")]
     BaseUrl(#[from] base_url::MalformedUrl),
     /// The way to the server is broken.
@@ -57,7 +57,7 @@ pub enum Error {
         /// The proxy on the way.
         proxy: Option<String>,
     },
-    /// The server has trouble of its own: 5xx.
+    /// The server itself fails: 5xx.
     #[error("{server} answered with error {status}{}", colon(.description))]
     Server { server: BaseUrl, status: u16, description: String },
     /// 429.
@@ -67,7 +67,7 @@ pub enum Error {
         /// When to ask again, in seconds.
         retry_after: Option<u64>,
     },
-    /// 401, or 404 with the Bot API's own words: this token is none.
+    /// 401, or a 404 of the Bot API itself: the token is not valid.
     #[error("{server} does not know the token of bot {bot_id}: {code} {description}")]
     TokenRejected {
         server: BaseUrl,
@@ -91,14 +91,14 @@ pub enum Error {
         code: u16,
         description: String,
     },
-    /// The server sends the request elsewhere; solobot does not follow, because the URL carries the token.
+    /// The server redirects; solobot does not follow, because the URL contains the token.
     #[error("{server} redirects{}; solobot does not follow, because the request contains the token", elsewhere(.to.as_deref()))]
     Redirected {
         server: BaseUrl,
         /// Where to, without path.
         to: Option<String>,
     },
-    /// The answer is none of a Bot API.
+    /// The answer is not from a Bot API.
     #[error("the answer of {server} is not from a Bot API (HTTP request, status {status}): {why}")]
     NoBotApi {
         server: BaseUrl,
@@ -126,7 +126,7 @@ fn elsewhere(place: Option<&str>) -> String {
 }
 
 impl Error {
-    /// Where the way broke; `None` if the server was reached, or nothing was tried.
+    /// The step that failed; `None` if the server was reached, or nothing was tried.
     pub fn step(&self) -> Option<Step> {
         match self {
             Self::Unreachable { step, .. } => Some(*step),
@@ -134,12 +134,12 @@ impl Error {
         }
     }
 
-    /// Whether a certificate was refused for the time of day: this machine's clock may be wrong.
+    /// Whether a certificate was refused because of the date: this machine's clock may be wrong.
     pub fn is_about_time(&self) -> bool {
         matches!(self, Self::Unreachable { step: Step::Tls, why, .. } if is_about_time(why))
     }
 
-    /// Whether Telegram could not be asked, rather than that it was asked the wrong thing.
+    /// Whether Telegram did not answer, rather than refused.
     pub fn is_unavailable(&self) -> bool {
         self.exit() == Exit::Unavailable
     }
@@ -236,7 +236,7 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
     }
 }
 
-/// Whether a certificate is refused for the time of day: it has expired, or is not valid yet.
+/// Whether a certificate was refused because it has expired or is not valid yet.
 fn is_about_time(why: &str) -> bool {
     let why = why.to_ascii_lowercase();
     ["expired", "notvalidyet", "not valid yet"].iter().any(|words| why.contains(words))

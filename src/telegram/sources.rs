@@ -1,7 +1,7 @@
 //! Where a bot's token comes from: variables, files, `.env` files.
 //!
-//! A list of places, the first hit wins. Invariant: no error, warning or `Debug` shows what a place holds. Which places a
-//! bot has, and whether a file that was merely found may be trusted, is decided in [`crate::settings`].
+//! A list of places; the first that has a token wins. Invariant: no error, warning or `Debug` shows the content of a place.
+//! Which places a bot has, and whether a file that was only found is trusted, is decided in [`crate::settings`].
 
 use std::fmt;
 use std::fs::File;
@@ -78,7 +78,7 @@ pub struct Resolved {
     pub source: TokenSource,
     /// What may go wrong with this token, in whole sentences.
     pub warnings: Vec<String>,
-    /// White space stands around it there.
+    /// There is white space around it.
     pub is_padded: bool,
 }
 
@@ -211,30 +211,29 @@ fn is_quoted(text: &str) -> bool {
     text.trim().starts_with(['"', '\''])
 }
 
-/// Why there is not a token.
+/// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// What stands there is not a token.
+    /// The content is not a token.
     #[error("{place} does not contain a bot token")]
     Malformed {
-        /// Where it stands.
         place: TokenSource,
-        /// Whether it stands in quotes.
+        /// It has quotes around it.
         quoted: bool,
     },
     /// The file cannot be read.
     #[error("cannot read {path}: {source}", path = quoted(.path))]
     Unreadable { path: PathBuf, source: io::Error },
-    /// The file is something else.
+    /// The file is too large for a token.
     #[error("{path} is longer than 64 KiB, so it is not a token", path = quoted(.path))]
     TooLarge { path: PathBuf },
-    /// None of the places has one.
+    /// None of the places has a token.
     #[error("no token found; looked in {}", .looked.join(", "))]
     Missing {
         /// The places.
         looked: Vec<String>,
     },
-    /// A file that was found rather than named, and that others may write.
+    /// A file that was found rather than named, and that others can write to.
     #[error("{reason}")]
     Untrusted {
         /// What is wrong with which file.

@@ -33,7 +33,7 @@ impl Handle {
         Some(Self { pid, folder })
     }
 
-    /// Its command line as it stands, each word ended by NUL.
+    /// Its raw command line, each word ended by NUL.
     ///
     /// # Errors
     /// ESRCH once the process is gone, EACCES for another user's; it is longer than anything that is looked at.
@@ -69,7 +69,7 @@ impl Handle {
         self.link("fd/0")
     }
 
-    /// Which folder it is in, whatever that is called by now.
+    /// The identity of the folder it is in.
     pub fn cwd_id(&self) -> Option<FileId> {
         self.id_of("cwd")
     }
@@ -147,7 +147,7 @@ impl Handle {
         Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
-    /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
+    /// The fields of `stat`; `None` if the process is gone, a zombie or a kernel thread.
     pub fn stat(&self) -> Option<Stat> {
         let stat = Stat::parse(&self.read("stat").ok()?)?;
         (stat.is_alive() && !stat.is_kernel_thread).then_some(stat)

@@ -13,7 +13,7 @@ const DIRECTORY_BUFFER: usize = 64 * 1024;
 /// The most that is read of a file: no command line has a megabyte of options before the program.
 pub(super) const LONGEST: usize = 2 * 1024 * 1024;
 
-/// Whether `/proc` hides other users' processes from us (`hidepid=`), so that what is listed may not be all there is.
+/// Whether `/proc` hides other users' processes from us (`hidepid=`), so that the list may not be complete.
 pub fn hides_others() -> bool {
     if rustix::process::getuid().is_root() {
         return false;
@@ -41,8 +41,8 @@ impl From<Errno> for Unread {
     }
 }
 
-/// Opens `/proc`, which must show us by our own PID: unmounted, or of another PID namespace, it would say that nothing
-/// runs, or name strangers.
+/// Opens `/proc`, which must show solobot under its own PID. If it is not mounted, or belongs to another PID namespace, it
+/// would show no processes, or the wrong ones.
 ///
 /// # Errors
 /// Those of `open(2)`; it shows another process under our PID.

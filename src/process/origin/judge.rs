@@ -12,7 +12,7 @@ use super::place::{Container, Engine, Place};
 use super::starter::Starter;
 use super::verdict::Origin;
 
-/// Who started the instance: the nearest ancestor that is a manager, or somebody's own program.
+/// What started the instance: the nearest ancestor that is a manager, or a home-made program.
 pub fn judge(facts: &Surroundings) -> Origin {
     from(facts, &facts.chain)
 }
@@ -60,7 +60,7 @@ fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Orig
     Some(Origin { manager, evidence, pid: Some(link.pid), above })
 }
 
-/// No ancestor is a manager: container, unit, terminal, or nobody.
+/// No ancestor is a manager: it is a container, a unit, a terminal, or nothing.
 fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     if let Some(origin) = container(facts) {
         return origin;
@@ -77,7 +77,7 @@ fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     // The chain breaks off at an ancestor that cannot be seen.
     let top = chain.last().map_or(facts.parent, |link| link.parent);
     if top > 1 && !facts.is_top_ours {
-        return origin(Manager::Hidden, format!("its ancestor, PID {top}, cannot be seen"));
+        return origin(Manager::Hidden, format!("its ancestor PID {top} cannot be seen"));
     }
     let hangup = if facts.ignores_hangup { ", SIGHUP ignored (nohup)" } else { "" };
     let evidence = match chain.first() {

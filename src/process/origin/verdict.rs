@@ -1,4 +1,4 @@
-//! The verdict on an instance: its manager, what was seen of it, and who started that one in turn.
+//! The origin of an instance: its manager, the evidence for it, and what started the manager.
 
 use super::manager::{Manager, Part, Respawns};
 use super::place::kill_as;
@@ -29,7 +29,7 @@ impl std::fmt::Display for Origin {
 }
 
 impl Origin {
-    /// Of a process that has gone before anybody could look.
+    /// Of a process that ended before solobot could look.
     pub fn unknown() -> Self {
         Self { manager: Manager::Detached, evidence: "nothing is known about its start".into(), pid: None, above: None }
     }
@@ -53,7 +53,7 @@ impl Origin {
         }
     }
 
-    /// What stops whatever keeps the starter itself.
+    /// What stops the manager of the starter itself.
     fn stop_above(&self) -> Option<String> {
         self.above.as_ref().filter(|above| above.would_respawn() || above.is_managed())?.stop()
     }
@@ -78,7 +78,7 @@ impl Origin {
         }
     }
 
-    /// The ancestor that cannot be seen, in words, where it alone is why the instance counts as one that comes back.
+    /// The ancestor that cannot be seen, in words, if it is the only reason why the instance may come back.
     pub fn unseen(&self) -> Option<&str> {
         match self.manager {
             Manager::Hidden => Some(&self.evidence),

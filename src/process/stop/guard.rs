@@ -1,4 +1,4 @@
-//! Who must never be signalled: the one place that says so.
+//! Which processes must never be signalled: the only place that decides this.
 
 use std::collections::HashSet;
 

@@ -17,7 +17,7 @@ pub struct Victim {
     pidfd: Pidfd,
 }
 
-/// What opening a process comes to.
+/// The result of opening a process.
 pub enum OpenedVictim {
     Ready(Victim),
     Gone,

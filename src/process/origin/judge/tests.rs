@@ -291,7 +291,7 @@ fn what_ends_it_is_typed_as_its_user() {
 fn where_the_chain_breaks_off() {
     let facts = Surroundings { parent: 99, ..facts(&[]) };
     let origin = judge(&facts);
-    assert_eq!((origin.manager.word(), origin.unseen()), ("parent", Some("its ancestor, PID 99, cannot be seen")));
+    assert_eq!((origin.manager.word(), origin.unseen()), ("parent", Some("its ancestor PID 99 cannot be seen")));
     let origin = judge(&Surroundings { is_top_ours: true, ..facts });
     assert_eq!((&origin.manager, origin.unseen(), origin.would_respawn()), (&Manager::Detached, None, false));
 }
