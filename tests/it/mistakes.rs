@@ -2,6 +2,8 @@
 //!
 //! The list: 1 to 12 are about finding and killing, 17 and 18 about PIDs, 22 and 25 about what is left when a parent is
 //! killed, 27 about what a refusal sets off. The others are about locks and Telegram and have their tests there.
+//!
+//! At the end: mistaken command lines, and what each is told to type instead.
 
 use std::fs;
 use std::time::{Duration, Instant};
