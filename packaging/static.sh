@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Builds solobot static and non-PIE, as it is handed out, with the functions that a start runs laid side by side.
+# Builds solobot static and non-PIE, as it is released, with the functions that run at a start side by side.
 #
 #   bash packaging/static.sh            prints the binary's path on stdout
-#   bash packaging/static.sh --debug    from the dev profile, its functions as they come: quicker, for the tests
+#   bash packaging/static.sh --debug    uses the dev profile and leaves the functions where they are: quicker, for tests
 #
-# Why side by side: from start to lock, most of the time goes into page faults. A start runs some 600 of 10,000 functions;
-# scattered as they come, they touch two thirds of the pages' neighbourhoods, and together they fill a tenth of the text.
-# The names are taken from a first build that callgrind watches, so the list is never stale: a compiler or a dependency
-# that changes changes it too. Without valgrind, or with a linker that cannot order functions, the first build stands.
+# Why side by side: between start and lock, most of the time is spent on page faults. A start runs about 600 of 10,000
+# functions. Scattered, they touch two thirds of the text; together, they fill a tenth of it. The list of names comes from
+# a first build under callgrind, so it is never out of date. Without valgrind, or with a linker that cannot order
+# functions, the first build is used.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,20 +17,20 @@ profile=release folder=release
 case ${1:---release} in
     --release) ;;
     --debug) profile=dev folder=debug ;;
-    *) printf 'static.sh: unknown argument: %s (only --debug)\n' "$1" >&2; exit 1 ;;
+    *) printf 'static.sh: unknown argument: %s (the only option is --debug)\n' "$1" >&2; exit 1 ;;
 esac
 readonly BUILT=$TARGET/static/$HOST/$folder/solobot
 readonly WORK=$TARGET/static/order
 
 say() { printf '==> %s\n' "$*" >&2; }
 
-# Flags behind `--` reach the program alone: the dependencies are not built anew for them.
+# Flags after `--` are only for the program, so that the dependencies are not built again.
 build() {
     RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
         cargo rustc --quiet --locked --profile "$profile" --bin solobot --target "$HOST" --target-dir "$TARGET/static" -- "$@"
 }
 
-# What a start runs, in files of callgrind's.
+# Writes the functions that a start runs into callgrind's files.
 watch() {
     local number=$1
     shift
@@ -51,9 +51,9 @@ list_functions() {
     kill "$kept"
     watch 4 check --match "$WORK/main.py" --lock "$WORK/lock"
     watch 5 status --match "$WORK/main.py" --lock "$WORK/lock"
-    # Each after those of the runs before it, so that what takes a lock is together.
+    # In the order of the runs, so that the functions that take a lock are together.
     {
-        # The C library chooses these by the processor; valgrind's is another one.
+        # The C library chooses these by the processor, and valgrind emulates another one.
         nm "$BUILT" | awk '{ print $NF }' |
             grep -E '^__(memmove|memset|memcmp|memchr|memrchr|strlen|strnlen|strchr|strrchr|strcmp)_(avx|evex)' || true
         cat "$WORK"/*.callgrind | grep -aoE '^c?fn=\([0-9]+\) .*' | sed -E "s/^c?fn=\([0-9]+\) //; s/'[0-9]+\$//"
@@ -74,7 +74,7 @@ if command -v valgrind >/dev/null; then
         -C link-arg=-Wl,--no-warn-symbol-ordering ||
         { say "this linker cannot order functions"; build -C strip=symbols; }
 else
-    say "without valgrind the functions stay where they are: a start takes a tenth longer"
+    say "valgrind is missing, so functions are not reordered: a start takes a tenth longer"
     build -C strip=symbols
 fi
 printf '%s\n' "$BUILT"

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 
 use crate::base::env::COMPLETE;
 use crate::base::exit::Exit;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::cli::{Cli, Command};
 use crate::outcome::Outcome;
 use crate::platform::stack;
@@ -26,7 +26,7 @@ fn run_here(args: &[OsString]) -> Exit {
     {
         return report::bytes(&answer);
     }
-    let typed = Typed::of(args);
+    let typed = TypedLine::of(args);
     let cli = match Cli::of_args(args) {
         Ok(cli) => cli,
         Err(usage) => return report::usage(&usage, &typed),

@@ -18,48 +18,51 @@ command = ["venv/bin/python", "-m", "tg_bot.bot"]"#;
 const BOT: &[(&str, &str)] = &[
     (
         "dir = \"PATH\"",
-        "The bot's folder. Its `command` runs there, and its other relative paths start there. The default is the file's \
-         own folder.",
+        "The bot's folder. Its `command` runs there, and its other relative paths start there. The default is the folder of \
+         solobot.toml.",
     ),
     (
         "script = \"PATH\"",
-        "The program: a script, or a pattern of scripts (`releases/*/main.py`). Exactly one of `script`, `module` and \
-         `exe` must be there.",
+        "The program: a script, or a pattern of scripts (`releases/*/main.py`). Give exactly one of `script`, `module` and \
+         `exe`.",
     ),
-    ("module = \"NAME\"", "The program: a Python module, as behind `python -m`."),
+    ("module = \"NAME\"", "The program: a Python module, as after `python3 -m`."),
     ("exe = \"PATH\"", "The program: an executable."),
     (
         "args = [\"WORD\", …]",
-        "What the arguments behind the program begin with, only where one program with other arguments is another bot. Of \
-         several bots whose words fit, it is the one with the most.",
+        "The first arguments of the program. Needed only if the same program with other arguments is another bot. If several \
+         bots match, the one with the most words is meant.",
     ),
     (
         "lock = \"PATH\"",
         "The lock. `{token_hash}` becomes the first 12 hexadecimal digits of the token's SHA-256, `{bot_id}` the bot's \
-         id. The default is `.solobot.lock` in the folder of the script, of a module in `dir`. Two bots may share a lock \
+         id. The default is `.solobot.lock` in the folder of the script, or in `dir` for a module. Two bots may share a lock \
          only if they share a token.",
     ),
     (
         "token = { env = \"NAME\", file = \"PATH\", env_file = \"PATH\" }",
-        "Where the token is: a variable, a file that holds nothing else, a .env file; what is found first counts. `env` is \
-         also the variable's name in `env_file`. Never the token itself. Without this key the usual variables and `.env` \
-         in `dir` are looked at.",
+        "Where the token is, never the token itself: a variable, a file that contains nothing else, or a .env file. The first \
+         place that has it counts. `env` is also the variable's name in `env_file`. Without this key, solobot looks in the \
+         usual variables and in `.env` in `dir`.",
     ),
     (
         "logs = [\"PATH\", …]",
-        "Log files, patterns of them, or `unit:NAME` for a systemd unit's journal: for `conflicts`, `metrics` and \
-         `check --running`.",
+        "Log files, patterns such as `logs/*.log`, or `unit:NAME` for the journal of a systemd unit. Used by `conflicts`, \
+         `metrics` and `check --running`.",
     ),
-    ("command = [\"WORD\", …]", "What `acquire NAME` runs, in `dir`. A single string is split as a shell would."),
-    ("api_url = \"URL\"", "The base URL of a self-hosted Bot API server: `http://127.0.0.1:8081`."),
+    (
+        "command = [\"WORD\", …]",
+        "What `acquire NAME` runs, in `dir`. A single string is split into words as by a shell.",
+    ),
+    ("api_url = \"URL\"", "The base URL of a self-hosted Bot API server, such as `http://127.0.0.1:8081`."),
     (
         "skip_env = \"NAME\"",
-        "The variable that is set to 1 for COMMAND, to tell it that its lock is held. The default is \
-         `SKIP_TELEGRAM_LOCK`; `false` sets none.",
+        "The variable that is set to 1 for COMMAND, to tell it that solobot holds its lock. The default is \
+         `SKIP_TELEGRAM_LOCK`. `false` sets none.",
     ),
     (
         "locks_itself = true",
-        "The bot takes this very lock itself: `acquire` lets go of it just before the bot starts, as with `--handover`.",
+        "The bot takes this lock itself: `acquire` releases it just before the bot starts, as with `--handover`.",
     ),
     (
         "wait = \"DURATION\"",
@@ -68,8 +71,8 @@ const BOT: &[(&str, &str)] = &[
     ("grace = \"DURATION\"", "How long a process may take to end before it is killed. The default is 10s."),
     (
         "user = \"NAME\"",
-        "The user, by name or number, who runs the bot, where that is neither you, nor root, nor the owner of the program \
-         or its folder. Any other user's process is shown, but never stopped.",
+        "The user who runs the bot, by name or number. Needed only if that is not you, root, or the owner of the program or \
+         its folder. Processes of any other user are shown, but never stopped.",
     ),
 ];
 
@@ -78,32 +81,32 @@ pub fn page() -> String {
     let mut page = Page::new("solobot.toml", 5, "the bots that solobot knows by name");
     page.heading("DESCRIPTION");
     page.fill(
-        "`solobot init` writes this file from what runs here. It is looked for as `--config` or `SOLOBOT_CONFIG` say, else \
-         in the current folder and the ones above it up to the home folder or a mount boundary, then as \
-         `~/.config/solobot/solobot.toml` and `/etc/solobot/solobot.toml`. The first one counts; nothing is merged.",
+        "`solobot init` writes this file from what is running here. `--config` or `SOLOBOT_CONFIG` name it. Otherwise solobot \
+         looks in the current folder and the ones above it, up to the home folder or a mount boundary, then for \
+         `~/.config/solobot/solobot.toml` and `/etc/solobot/solobot.toml`. The first one found is used; nothing is merged.",
     );
     page.paragraph(
-        "It is TOML. Flags beat the environment, and that beats the file; `solobot status -v` says where each setting came \
-         from. An unknown key is an error that names the line and the nearest known key. `~` is the home folder in every \
-         path.",
+        "The file is TOML. Options override the environment, and the environment overrides the file. `solobot status -v` \
+         shows where each setting came from. An unknown key is an error that names the line and the most similar key. `~` \
+         is the home folder in every path.",
     );
     page.heading("TOP LEVEL");
-    page.fill("These stand before the first table.");
+    page.fill("These come before the first table.");
     page.item(
         "`journal = \"PATH\"`",
-        &["Where solobot appends what it did. Relative to the file's folder. None by default."],
+        &["The file that solobot appends to when it does something. Relative to the folder of solobot.toml. None by default."],
     );
     page.heading("[defaults]");
-    page.fill("What holds for every bot that does not say otherwise: `wait`, `grace` and `api_url`, as below.");
+    page.fill("Defaults for all bots: `wait`, `grace` and `api_url`, as below.");
     page.heading("[bots.NAME]");
-    page.fill("One table a bot. NAME is what stands behind `solobot acquire`.");
+    page.fill("One table for each bot. NAME is the name after `solobot acquire`.");
     for (key, meaning) in BOT {
         page.item(&format!("`{key}`"), &[meaning]);
     }
     page.heading("EXAMPLES");
-    page.fill("A bot that is a Python module, and keeps the lock that it has always had:");
+    page.fill("A bot that is a Python module, with the lock that it already uses:");
     page.code(EXAMPLE);
-    page.paragraph("Two bots of one script, each with its own arguments and lock:");
+    page.paragraph("Two bots that run the same script, each with its own arguments and lock:");
     page.code(
         "[bots.shop]\nscript = \"main.py\"\nargs = [\"--config\", \"shop.toml\"]\nlock = \".solobot-shop.lock\"\n\n\
          [bots.news]\nscript = \"main.py\"\nargs = [\"--config\", \"news.toml\"]\nlock = \".solobot-news.lock\"",
@@ -111,19 +114,18 @@ pub fn page() -> String {
     page.paragraph("A bot that takes its lock itself, with Python's filelock:");
     page.code("[bots.main]\nscript = \"main.py\"\nlock = \".bot_instance.lock\"\nlocks_itself = true");
     page.heading("FILES");
-    page.item("`~/.config/solobot/solobot.toml`", &["The user's."]);
-    page.item("`/etc/solobot/solobot.toml`", &["The machine's."]);
+    page.item("`~/.config/solobot/solobot.toml`", &["The configuration of a user."]);
+    page.item("`/etc/solobot/solobot.toml`", &["The configuration of the machine."]);
     page.heading("NOTES");
     page.fill(
-        "solobot runs the file's `command` and sends a token to its `api_url`. So a file that was found, rather than named \
-         with `-c`, counts only if it and its folder belong to the caller or root and nobody else may write them; a group \
-         may where it is the owner's private one. Otherwise solobot exits with 78 and names the `chmod` that mends it. The \
-         same holds for `.env`.",
+        "solobot runs the file's `command` and sends a token to its `api_url`. So a file that you did not name with `-c` is \
+         used only if it and its folder belong to you or root, and nobody else can write to them (except the owner's own \
+         private group). Otherwise solobot exits with 78 and prints the `chmod` that fixes it. The same is true of `.env`.",
     );
     page.paragraph(
-        "Root takes root's files. Under sudo it takes the caller's for looking, without `command`, `exe` and `api_url`: \
-         those need `-c`. Without sudo root may look with the file of another user's folder; its `logs` and `token` are \
-         then not opened either: `sudo -u OWNER solobot …` opens them.",
+        "Root uses files of root. Under sudo, subcommands that only look also use your file, but without `command`, `exe` and \
+         `api_url`: those need `-c`. Without sudo, root can look with the file in another user's folder, but then `logs` \
+         and `token` are not opened either: use `sudo -u OWNER solobot …`.",
     );
     page.heading("SEE ALSO");
     page.fill("solobot(1), solobot-init(1), solobot-acquire(1), solobot-status(1)");

@@ -35,7 +35,7 @@ fn main_page(command: &Command, listed: &[&Command]) -> String {
     for one in listed {
         page.item(&format!("`solobot {}`", one.get_name()), &[&format!("{}.", about(one))]);
     }
-    page.paragraph("Each has a page of its own: `man solobot-acquire`.");
+    page.paragraph("Each has its own page: `man solobot-acquire`.");
     page.heading("OPTIONS");
     page.fill("Every subcommand takes these.");
     for arg in command.get_arguments().filter(|arg| arg.get_help_heading() == Some("Global options")) {

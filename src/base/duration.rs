@@ -1,4 +1,4 @@
-//! Durations as people type them: `30`, `0.5`, `500ms`, `30s`, `5m`, `1h`, and `forever` where waiting may never end.
+//! Durations as people type them: `30`, `0.5`, `500ms`, `30s`, `5m`, `1h`, and `forever` where solobot waits.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 pub enum Limit {
     /// At most this long; zero means not at all.
     For(Duration),
-    /// Until it happens.
     Forever,
 }
 
 impl Limit {
-    /// The moment at which the wait ends; `None` for never.
+    /// When the wait ends; `None` for never.
     pub fn deadline(self, start: Instant) -> Option<Instant> {
         match self {
             Self::For(duration) => start.checked_add(duration),
@@ -34,7 +33,7 @@ impl fmt::Display for Limit {
 /// Parses a duration; a bare number is seconds.
 ///
 /// # Errors
-/// A sentence that names the form, for text that is none.
+/// If the text is not a duration; the message says how to write one.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -59,20 +58,21 @@ pub fn parse_limit(text: &str) -> Result<Limit, String> {
     if text.trim().eq_ignore_ascii_case("forever") {
         return Ok(Limit::Forever);
     }
-    parse_duration(text).map(Limit::For).map_err(|message| format!("{message}, or forever"))
+    parse_duration(text).map(Limit::For).map_err(|message| format!("{message} or forever"))
 }
 
 /// As [`parse_duration`], but not 0.
 ///
 /// # Errors
-/// A sentence with the right forms.
+/// As [`parse_duration`], and for 0.
 pub fn parse_positive(text: &str) -> Result<Duration, String> {
-    parse_duration(text)
-        .and_then(|duration| if duration.is_zero() { Err(format!("`{text}` is no time at all")) } else { Ok(duration) })
+    parse_duration(text).and_then(|duration| {
+        if duration.is_zero() { Err(format!("`{text}` is too short: it must be more than 0")) } else { Ok(duration) }
+    })
 }
 
 fn form(text: &str) -> String {
-    format!("`{text}` is no duration: use 30, 0.5, 500ms, 30s, 5m or 1h")
+    format!("`{text}` is not a duration: use 30, 0.5, 500ms, 30s, 5m or 1h")
 }
 
 /// A duration for people: the largest one or two units, `2d 3h`, `5m 12s`, `1.5s`, `500ms`.

@@ -9,32 +9,29 @@ use std::sync::Arc;
 pub const CONFIG: &str = "SOLOBOT_CONFIG";
 /// Read: the Bot API's base URL, as `--api-url`.
 pub const API_URL: &str = "SOLOBOT_API_URL";
-/// Read: no colour if set and not empty (<https://no-color.org>).
+/// Read: no colour if it is set and not empty (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Read: where a bot's token is looked for, in this order.
 pub const TOKENS: [&str; 3] = ["TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN"];
-/// Read and set: tells a bot of layout A that its parent holds the lock for it (`skip_env` names another).
+/// Read and set: tells a bot of layout A that its parent holds the lock for it (`skip_env` names another variable).
 pub const SKIP_LOCK: &str = "SKIP_TELEGRAM_LOCK";
-/// The proxy's variables; of each list the first that is set counts.
+/// The variables that name a proxy. Of each list the first one that is set counts.
 #[derive(Debug)]
 pub struct Proxies {
-    /// For `https` URLs.
     pub https: [&'static str; 2],
-    /// For `http` URLs.
     pub http: [&'static str; 2],
-    /// For both.
     pub all: [&'static str; 2],
-    /// Hosts that are reached without one.
+    /// Hosts that are reached without a proxy.
     pub none: [&'static str; 2],
 }
-/// Read: the way to the Bot API.
+/// Read: the proxy to the Bot API.
 pub const PROXIES: Proxies = Proxies {
     https: ["https_proxy", "HTTPS_PROXY"],
     http: ["http_proxy", "HTTP_PROXY"],
     all: ["all_proxy", "ALL_PROXY"],
     none: ["no_proxy", "NO_PROXY"],
 };
-/// Read: the kind of terminal; `dumb` has neither colour nor a cursor.
+/// Read: the kind of terminal; `dumb` has neither colour nor cursor movement.
 pub const TERM: &str = "TERM";
 /// Read: where programs are looked for.
 pub const PATH: &str = "PATH";
@@ -58,16 +55,17 @@ pub const KEEPER_NAME: &str = "SOLOBOT_KEEPER_NAME";
 /// See [`KEEPER_LOCK`].
 pub const KEEPER_JOURNAL: &str = "SOLOBOT_KEEPER_JOURNAL";
 
-/// Read: a shell's name, set by its completion for the words behind `--` (`completions/`). With it `clap_complete` reads
-/// `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and `_CLAP_IFS`, which the same file sets.
+/// Read: the name of the shell that asks for completions of the words after `--` (set by the files in `completions/`).
+/// `clap_complete` then also reads `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and
+/// `_CLAP_IFS`, which the same files set.
 pub const COMPLETE: &str = "SOLOBOT_COMPLETE";
 
-/// What solobot does with a variable, for the manual: its names, whether it is read or set, and what it means.
+/// A variable as the manual describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Described {
-    /// The names; of several the first that is set counts.
+    /// Of several names, the first that is set counts.
     pub names: &'static [&'static str],
-    /// It is set for COMMAND; else it is read.
+    /// It is set for COMMAND; otherwise it is read.
     pub is_set: bool,
     pub meaning: &'static str,
 }
@@ -82,51 +80,49 @@ const fn set(names: &'static [&'static str], meaning: &'static str) -> Described
 
 /// Every variable above, as the manual shows it.
 pub const TABLE: &[Described] = &[
-    read(&[CONFIG], "The configuration file, as `--config`."),
-    read(&[API_URL], "The base URL of the Bot API, as `--api-url`."),
-    read(&TOKENS, "Where a bot's token is looked for if neither flags nor solobot.toml name a place."),
-    read(&PROXIES.https, "The proxy for https URLs; http, https, socks4 and socks5 ones are understood."),
+    read(&[CONFIG], "The configuration file, like `--config`."),
+    read(&[API_URL], "The base URL of the Bot API, like `--api-url`."),
+    read(&TOKENS, "The bot's token, if neither a flag nor solobot.toml says where it is."),
+    read(&PROXIES.https, "The proxy for https URLs. It may be an http, https, socks4 or socks5 proxy."),
     read(&PROXIES.http, "The proxy for http URLs."),
     read(&PROXIES.all, "The proxy for both."),
-    read(&PROXIES.none, "Hosts that are reached without a proxy."),
-    read(&[NO_COLOR], "No colour if it is set and not empty, unless `--color always`."),
-    read(&[TERM], "No colour and no redrawing where it is dumb."),
-    read(&[PATH], "Where the program of COMMAND is looked for."),
-    read(&[XDG_STATE_HOME], "Where the journal and the locks of some bots lie; ~/.local/state without it."),
-    read(&[SUDO_UID], "Under sudo the caller, whose solobot.toml root takes for looking."),
+    read(&PROXIES.none, "Hosts to reach without a proxy."),
+    read(&[NO_COLOR], "If set and not empty: no colour, unless `--color always` is given."),
+    read(&[TERM], "If `dumb`: no colour and no redrawing."),
+    read(&[PATH], "The folders to look for COMMAND in."),
+    read(&[XDG_STATE_HOME], "The folder of the journal and of the locks of some bots [default: ~/.local/state]."),
+    read(&[SUDO_UID], "Under sudo: the user who called it. Subcommands that only look use that user's solobot.toml."),
     read(
         &[SKIP_LOCK],
-        "If it is exactly 1 and an ancestor is proved to hold the lock for us, `acquire` takes none and runs COMMAND. \
-         `skip_env` in solobot.toml names another one.",
+        "If it is `1`, and an ancestor process is proved to hold the lock, `acquire` runs COMMAND without taking the lock \
+         again. `skip_env` in solobot.toml names another variable.",
     ),
-    read(&[COMPLETE], "Set by the shells' completion alone: which shell asks for the words behind `--`."),
-    set(&[SKIP_LOCK], "1: the lock is held for COMMAND, which need not take it. `--no-skip-env` leaves it unset."),
+    read(&[COMPLETE], "Set only by the completion of a shell: the name of that shell."),
+    set(&[SKIP_LOCK], "`1`: solobot holds the lock, so COMMAND need not take it. `--no-skip-env` leaves it unset."),
     set(&[LOCK], "The lock's absolute path."),
-    set(&[HOLDER_PID], "solobot's own PID; with `-F` COMMAND's."),
+    set(&[HOLDER_PID], "The PID of solobot; with `-F`, the PID of COMMAND."),
     set(&[LOCK_FD], "The number of the inherited descriptor that carries the lock; unset with `--close`."),
-    set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` tells the keeper that it starts."),
-    set(&[POLLING], "0 for a COMMAND that runs without the lock (`--if-held run`): it is not to poll."),
+    set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` passes to the keeper that it starts."),
+    set(&[POLLING], "`0` if COMMAND runs without the lock (`--if-held run`), so it must not poll."),
 ];
 
-/// The environment, as a value: tests make their own. `Debug` shows no value, since one may be a token.
+/// The environment as a value, so that tests can make their own. `Debug` shows no value, because one may be a token.
 #[derive(Clone)]
 pub struct Vars(VarSource);
 
 #[derive(Clone)]
 enum VarSource {
-    /// This process's. It is asked where a value is needed: to copy all of it takes longer than most of a start.
+    /// This process's own. Values are read when needed, because copying them all would take longer than most of a start.
     Process,
-    /// These alone.
     Given(Arc<HashMap<OsString, OsString>>),
 }
 
 impl Vars {
-    /// What this process was started with.
     pub fn of_process() -> Self {
         Self(VarSource::Process)
     }
 
-    /// A variable's value; an empty one counts as not set.
+    /// An empty value counts as not set.
     pub fn get(&self, name: &str) -> Option<OsString> {
         let value = match &self.0 {
             VarSource::Process => std::env::var_os(name),

@@ -1,22 +1,22 @@
-//! Expected errors: each names the thing, the reason and the remedy, and has an exit code.
+//! Expected errors: each says what is wrong, why, and what to do, and has an exit code.
 //!
-//! A module raises its own enum (`lock::Error`, `settings::Error` …); [`Error`] gathers them. The message is lower case
-//! without a full stop; a hint is a sentence of its own, ending in what to type. What nobody expected is
-//! [`Error::Bug`], shown by color-eyre with exit code 70.
+//! Each module has its own enum (`lock::Error`, `settings::Error` …), and [`Error`] holds them all. Messages are in lower
+//! case, without a full stop. A hint is a purpose and the command for it. Anything unexpected is an [`Error::Bug`], which
+//! color-eyre reports, with exit code 70.
 
 use std::io;
 use std::path::Path;
 
 use crate::base::exit::Exit;
 
-/// What a module's error enum offers to the one place that reports errors.
+/// What the report of an error needs from a module's error enum.
 pub trait Expected: std::error::Error {
     fn exit(&self) -> Exit;
     /// A stable word in kebab-case for programs (`error.kind` in JSON).
     fn kind(&self) -> &'static str;
-    /// What to do about it, most likely remedy first.
+    /// What to do about it, the most likely first.
     fn hints(&self) -> Vec<String>;
-    /// The message for a person, where a foreign command line in it may be too long to be read.
+    /// The message for a person, shorter where it contains a command line that may be very long.
     fn brief(&self) -> String {
         self.to_string()
     }
@@ -25,15 +25,13 @@ pub trait Expected: std::error::Error {
 /// Every expected error, and the unexpected ones.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Wrong usage that clap cannot see.
+    /// Wrong usage that clap cannot detect.
     #[error("{message}")]
     Usage {
-        /// What is wrong.
         message: String,
         /// What to type instead.
         hints: Vec<String>,
     },
-    /// From a module.
     #[error("{0}")]
     Expected(Box<dyn Expected + Send + Sync>),
     /// A system call failed where no module expected it to.
@@ -41,10 +39,9 @@ pub enum Error {
     Io {
         /// What was attempted, with its object: `read /proc/12/stat`.
         action: String,
-        /// Why it failed.
         source: io::Error,
     },
-    /// Cannot happen; if it does, solobot is wrong.
+    /// Should never happen.
     #[error("{0}")]
     Bug(String),
 }
@@ -61,7 +58,6 @@ impl Error {
         Self::Usage { message: message.into(), hints: vec![hint.into()] }
     }
 
-    /// The exit code this error leads to.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } => Exit::Usage,
@@ -89,20 +85,20 @@ impl Error {
         }
     }
 
-    /// What to do about it; never nothing: the last hint of all is to look closer.
+    /// What to do about it. There is always at least one hint.
     pub fn hints(&self) -> Vec<String> {
         let hints = match self {
             Self::Usage { hints, .. } => hints.clone(),
             Self::Expected(error) => error.hints(),
             Self::Io { source, .. } => hints_of_io(source),
-            Self::Bug(_) => vec!["this is a bug in solobot: please report it with the lines above".into()],
+            Self::Bug(_) => vec!["this is a bug in solobot; please report it, with the lines above".into()],
         };
-        if hints.is_empty() { vec!["to see what was tried: solobot -vvv …".into()] } else { hints }
+        if hints.is_empty() { vec!["to see what solobot tried: solobot -vvv …".into()] } else { hints }
     }
 }
 
-/// The exit code for a system call's error: 77 for permissions, 70 for a call that only a bug can have made, else 73: what
-/// was asked could not be opened, created or written (no such folder, disk full, too many open files, no `/proc` …).
+/// The exit code for an error of a system call: 77 for permissions, 70 if only a bug can cause the error, otherwise 73
+/// (no such folder, disk full, too many open files, no `/proc` …).
 pub fn exit_of_io(error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Exit::NotPermitted,
@@ -112,10 +108,11 @@ pub fn exit_of_io(error: &io::Error) -> Exit {
     }
 }
 
-/// What to do where no process and no thread can be started.
-pub const MORE_PROCESSES: &str = "raise the limit of processes and threads: ulimit -u 4096; for a unit of systemd, of a container: TasksMax=, pids.max";
+/// What to do if no process or thread can be started.
+pub const MORE_PROCESSES: &str =
+    "raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u 4096";
 
-/// What to do about a system call's error, where the error alone says it.
+/// What to do about an error of a system call, if the error alone tells.
 pub fn hints_of_io(error: &io::Error) -> Vec<String> {
     match error.raw_os_error() {
         Some(EMFILE) => vec!["raise the limit of open files: ulimit -n 1024".into()],
@@ -126,12 +123,12 @@ pub fn hints_of_io(error: &io::Error) -> Vec<String> {
 
 /// A descriptor that is not open: `EBADF`, the same on every Linux.
 const EBADF: i32 = 9;
-/// No process or thread more is allowed: `EAGAIN`, the same on every Linux.
+/// No more processes or threads are allowed: `EAGAIN`, the same on every Linux.
 const EAGAIN: i32 = 11;
 /// Too many open files: `EMFILE`, the same on every Linux.
 const EMFILE: i32 = 24;
 
-/// A system call's error in the style of our messages: lower case, without its number.
+/// An error of a system call in the style of our messages: lower case, without its number.
 pub fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" (os error ").map_or(text.as_str(), |(text, _)| text);
@@ -139,12 +136,12 @@ pub fn plain(error: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// A path as a shell takes it, for hints.
+/// A path quoted for a shell, for hints.
 pub fn typed(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }
 
-/// A path in back quotes, for messages.
+/// A path in backticks, for messages.
 pub fn quoted(path: &Path) -> String {
     format!("`{}`", path.display())
 }

@@ -1,7 +1,7 @@
 //! The one exit-code table.
 //!
-//! Every way in which solobot can end is a variant of [`Exit`]; the README and the manual print the same table (a test
-//! compares them). The numbers from 64 on are those of `sysexits.h`, 126 and 127 those of POSIX shells.
+//! Every way in which solobot can end is a variant of [`Exit`]. The README and the manual print the same table, and a test
+//! compares them. The numbers from 64 on are those of `sysexits.h`; 126 and 127 are those of POSIX shells.
 
 /// How solobot ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,15 +10,13 @@ pub enum Exit {
     Ok,
     /// A negative answer: not safe to start, a surplus instance remains, findings at level error, declined.
     No,
-    /// Wrong usage.
     Usage,
     /// Telegram could not be reached.
     Unavailable,
-    /// A bug in solobot.
     Bug,
     /// A file could not be created or written.
     CantCreate,
-    /// The lock is held by another, now or still after the wait.
+    /// Another process holds the lock, now or still after the wait.
     Held,
     /// Not permitted (EACCES, EPERM).
     NotPermitted,
@@ -30,13 +28,13 @@ pub enum Exit {
     NotFound,
     /// COMMAND's own exit code, or the one chosen with `-E`.
     Code(u8),
-    /// COMMAND or solobot was ended by this signal number; solobot dies of the same.
+    /// A signal of this number ended COMMAND or solobot; solobot ends by the same signal.
     Signal(i32),
 }
 
 impl Exit {
     /// The number that the parent process sees. For [`Exit::Signal`] it is `128 + n`, which PID 1 of a container uses;
-    /// any other process dies of the signal itself.
+    /// any other process ends by the signal itself.
     pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -58,12 +56,12 @@ impl Exit {
 
 /// The table as the README and the manual show it: code and meaning.
 pub const TABLE: &[(&str, &str)] = &[
-    ("0", "done; nothing to do; for `check`: yes. `status` is 0 whenever it could look"),
+    ("0", "done, or nothing to do; for `check`: yes; for `status`: always, unless it could not look"),
     (
         "1",
         "a negative answer: not safe to start; a surplus instance remains (blocked, surviving, respawned; with \
          `--dry-run`: anything would be stopped); findings at level error; `release` refused because a bot holds the \
-         lock; `clean-stale --remove` refused; declined at the question",
+         lock; `clean-stale --remove` refused; you answered no",
     ),
     ("2", "wrong usage"),
     ("69", "Telegram could not be reached"),
@@ -71,8 +69,8 @@ pub const TABLE: &[(&str, &str)] = &[
     ("73", "a file could not be created or written (missing folder, read-only, full)"),
     (
         "75",
-        "acquire: the lock is held by another (now, or still after the wait); `-E` changes it; the rest: another process's \
-         file lease keeps the lock from being opened",
+        "`acquire`: another process holds the lock, now or still after the wait (`-E` changes the code); others: the lock \
+         cannot be opened because another process has a file lease on it",
     ),
     ("77", "not permitted (EACCES, EPERM)"),
     (
@@ -80,9 +78,9 @@ pub const TABLE: &[(&str, &str)] = &[
         "bad configuration: file, token, or a lock path that must not be one (folder, FIFO, socket, device, symlink, \
          hard link, foreign owner or content, network or kernel file system)",
     ),
-    ("126, 127", "COMMAND cannot be executed, is not found"),
+    ("126, 127", "COMMAND cannot be executed (126) or was not found (127)"),
     (
         "signal",
-        "COMMAND or solobot ended by signal n: solobot dies of n (a shell shows 128+n); otherwise COMMAND's own code",
+        "signal n ended COMMAND or solobot: solobot ends by the same signal (a shell shows 128+n); otherwise COMMAND's own code",
     ),
 ];

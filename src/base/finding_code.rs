@@ -6,17 +6,16 @@ use super::nearest::nearest;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// What a finding is about; in the order in which findings of one level are shown.
+        /// What a finding is about; in the order in which findings of the same level are shown.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
             $($(#[$doc])* $name,)*
         }
 
         impl Code {
-            /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The word for it; it never changes.
+            /// The word in JSON and for `--explain`; it never changes.
             pub fn word(self) -> &'static str {
                 match self {
                     $(Self::$name => $word,)*
@@ -27,7 +26,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// More than one instance runs.
+    /// More than one instance is running.
     DuplicateInstances = "duplicate-instances",
     /// A surplus instance would be started again.
     Respawner = "respawner",
@@ -49,17 +48,17 @@ codes! {
     IdeAutorun = "ide-autorun",
     /// It is started again and again.
     RespawnLoop = "respawn-loop",
-    /// It believes that a lock is held for it, and none is.
+    /// It believes that a lock is held for it, but none is.
     LeakedSkipVariable = "leaked-skip-variable",
     /// It runs without the lock.
     UnlockedInstance = "unlocked-instance",
-    /// The locked file is no more at its path.
+    /// The locked file is no longer at its path.
     ReplacedLock = "replaced-lock",
     /// A PID file without a flock.
     PidfileOnly = "pidfile-only",
     /// An fcntl lock instead of a flock.
     FcntlLock = "fcntl-lock",
-    /// A stranger holds the lock by inheritance.
+    /// Another program has inherited the lock.
     InheritedLock = "inherited-lock",
     /// The instance sees another folder at the lock's path.
     PrivateTmp = "private-tmp",
@@ -71,7 +70,7 @@ codes! {
     StaleLock = "stale-lock",
     /// A webhook is set.
     WebhookActive = "webhook-active",
-    /// The token is none, or Telegram does not know it.
+    /// The token is malformed, or Telegram does not know it.
     TokenInvalid = "token-invalid",
     /// White space around the token.
     TokenWhitespace = "token-whitespace",
@@ -79,13 +78,13 @@ codes! {
     TokenShared = "token-shared",
     /// Several processes of one instance are connected.
     SeveralPollers = "several-pollers",
-    /// Somebody polls on another machine.
+    /// Another machine polls.
     RemotePoller = "remote-poller",
     /// Something on the way sends requests twice.
     RepeatingProxy = "repeating-proxy",
     /// Conflicts right after a change of who polls.
     RecentTakeover = "recent-takeover",
-    /// An instance lives and is not connected.
+    /// An instance is running but not connected.
     NotPolling = "not-polling",
     /// Telegram's name cannot be looked up.
     Dns = "dns",
@@ -95,7 +94,7 @@ codes! {
     Tls = "tls",
     /// The proxy fails.
     Proxy = "proxy",
-    /// Telegram has trouble of its own.
+    /// Telegram itself has trouble.
     TelegramDown = "telegram-down",
     /// This machine's clock is wrong.
     ClockSkew = "clock-skew",
@@ -108,10 +107,8 @@ codes! {
 }
 
 impl Code {
-    /// The code that this word means.
-    ///
     /// # Errors
-    /// A sentence with the nearest word, or with all of them.
+    /// If there is no such code; the message names the most similar one, or all.
     pub fn parse(text: &str) -> Result<Self, String> {
         let word = text.trim().to_ascii_lowercase();
         if let Some(&code) = Self::ALL.iter().find(|code| code.word() == word) {
@@ -119,8 +116,8 @@ impl Code {
         }
         let all: Vec<&str> = Self::ALL.iter().map(|code| code.word()).collect();
         Err(match nearest(&word, all.iter().copied()) {
-            Some(near) => format!("there is no finding `{text}`; the nearest one is `{near}`"),
-            None => format!("there is no finding `{text}`; there are {}", all.join(", ")),
+            Some(near) => format!("there is no finding `{text}`; did you mean `{near}`?"),
+            None => format!("there is no finding `{text}`; the findings are {}", all.join(", ")),
         })
     }
 }

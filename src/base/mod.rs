@@ -1,5 +1,5 @@
-//! What everything else stands on: exit codes, expected errors, durations, environment variables, secrets, text. Uses nothing
-//! else of solobot.
+//! What everything else is built on: exit codes, expected errors, durations, environment variables, secrets, text. Uses
+//! nothing else of solobot.
 
 pub mod duration;
 pub mod env;

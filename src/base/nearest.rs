@@ -1,9 +1,9 @@
-//! The name that a mistyped one was probably meant to be.
+//! The name that was probably meant by a mistyped one.
 
-/// How alike two names must be, from 0 to 1: one or two slips in a name of usual length.
+/// How similar two names must be, from 0 to 1. This allows one or two slips in a name of usual length.
 const ALIKE: f64 = 0.6;
 
-/// The known name that is most like `name`, if one is.
+/// The known name most similar to `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

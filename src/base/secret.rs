@@ -1,4 +1,4 @@
-//! A bot's token, and the one place that keeps it out of sight: foreign text goes through [`mask`].
+//! A bot's token, and the one place that hides it: text from elsewhere goes through [`mask`].
 
 #[cfg(feature = "cli")]
 mod token;
@@ -11,16 +11,17 @@ pub use token::{Carried, MalformedToken, Token, TokenId, carried, in_environ, us
 
 /// How many digits a bot id has.
 const ID_DIGITS: RangeInclusive<usize> = 6..=12;
-/// How many characters the secret has at least.
+/// The minimum length of the secret.
 const SECRET_MIN: usize = 30;
 
 fn is_secret_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Replaces the secret of every token-shaped string by `…`: `<bot id>:…`.
+/// Replaces the secret of every token-shaped string with `…`: `<bot id>:…`.
 ///
-/// For whatever text is not ours: command lines, errors of libraries that carry a URL. A colon may be percent-encoded.
+/// For all text that is not ours: command lines, and errors of libraries that contain a URL. The colon may be
+/// percent-encoded.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let mut masked = String::new();
     let mut copied = 0;
@@ -36,7 +37,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
-/// Where the next token stands: its bot id, and behind the colon its secret.
+/// The place of the next token: its bot id, and after the colon its secret.
 fn next_token(text: &str, from: usize) -> Option<(Range<usize>, Range<usize>)> {
     let bytes = text.as_bytes();
     (from..bytes.len()).find_map(|colon| {

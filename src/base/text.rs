@@ -1,10 +1,10 @@
-//! Text: characters that are not what they seem, paths that are no text, and words in the plural.
+//! Text: hidden characters, paths that are not UTF-8, and plurals.
 
 use std::path::{Path, PathBuf};
 
-/// Whether nobody sees a character that changes what is seen. U+0080 to U+009F are controls as well (8-bit CSI); the others
-/// turn the direction of text around (U+061C, marks, embeddings, overrides, isolates), break a line (U+2028, U+2029) or are
-/// a byte order mark.
+/// Whether a character is invisible but changes how text is shown. U+0080 to U+009F are controls too (8-bit CSI). The
+/// others change the direction of text (U+061C, marks, embeddings, overrides, isolates), break a line (U+2028, U+2029) or
+/// are a byte order mark.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -13,12 +13,12 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The escape that JSON and TOML have for it. All of them are of 16 bits.
+/// Its escape in JSON and TOML. All hidden characters have 16 bits.
 pub fn escape(hidden: char) -> String {
     format!("\\u{:04x}", u32::from(hidden))
 }
 
-/// A path for JSON, which is UTF-8: what is none is replaced.
+/// A path for JSON. Bytes that are not valid UTF-8 are replaced.
 ///
 /// # Errors
 /// Those of the serializer.

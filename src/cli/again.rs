@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 /// What was typed, behind the program's name.
 #[derive(Debug, Clone, Default)]
-pub struct Typed(Vec<String>);
+pub struct TypedLine(Vec<String>);
 
 /// What an option of `acquire` takes the place of, if that was typed: its names, and whether it has a value behind it.
 const REPLACED: [(&str, &[(&str, bool)]); 5] = [
@@ -15,7 +15,7 @@ const REPLACED: [(&str, &[(&str, bool)]); 5] = [
     ("--keep", &[("--keep", true)]),
 ];
 
-impl Typed {
+impl TypedLine {
     /// Of a process's arguments, the program's name first.
     pub fn of(args: &[OsString]) -> Self {
         Self(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
@@ -99,7 +99,7 @@ mod tests {
     #[track_caller]
     fn check(typed: &str, hint: &str, wanted: &str) {
         let args = shell_words::split(&format!("solobot {typed}")).unwrap().into_iter().map(OsString::from);
-        assert_eq!(Typed::of(&args.collect::<Vec<_>>()).complete(hint).as_deref().unwrap_or_default(), wanted);
+        assert_eq!(TypedLine::of(&args.collect::<Vec<_>>()).complete(hint).as_deref().unwrap_or_default(), wanted);
     }
 
     #[test]

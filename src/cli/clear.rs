@@ -1,4 +1,4 @@
-//! The subcommands that clear away: instances, stale locks, a webhook.
+//! The subcommands that remove something: instances, stale locks, a webhook.
 
 #![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
 
@@ -14,13 +14,12 @@ use crate::process::keep::{Keep, parse_keep};
 /// Stop every instance of a bot but one.
 #[derive(Debug, Args)]
 pub struct KillDuplicates {
-    /// A bot of solobot.toml
+    /// Name of a bot in solobot.toml
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
     /// Which instance to keep: holder, managed, oldest, newest, none or a PID
     #[arg(long, value_name = "WHICH", default_value = "holder", value_parser = parse_keep)]
     pub keep: Keep,
-    /// How to stop the others.
     #[command(flatten)]
     pub stopping: Stopping,
 }
@@ -28,10 +27,9 @@ pub struct KillDuplicates {
 /// Stop every instance of a bot.
 #[derive(Debug, Args)]
 pub struct Stop {
-    /// A bot of solobot.toml
+    /// Name of a bot in solobot.toml
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
-    /// How to stop them.
     #[command(flatten)]
     pub stopping: Stopping,
 }
@@ -39,31 +37,30 @@ pub struct Stop {
 /// How to stop instances.
 #[derive(Debug, Args)]
 pub struct Stopping {
-    /// Only say what would be done
+    /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// How long each may take to end [default: 10s]
+    /// How long each may take to end before it is killed [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true)]
     pub grace: Option<std::time::Duration>,
     /// The signal that asks an instance to end
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = parse_signal, hide_short_help = true)]
     pub signal: Signal,
-    /// Kill at once, without a grace
+    /// Kill at once, without waiting
     #[arg(long, conflicts_with = "grace")]
     pub force: bool,
-    /// Stop instances that are only probably this bot too
+    /// Also stop instances that are only probably this bot
     #[arg(long, hide_short_help = true)]
     pub include_probable: bool,
-    /// Stop instances that a manager would start again too
+    /// Also stop instances that a manager would start again
     #[arg(long, hide_short_help = true)]
     pub include_managed: bool,
-    /// If the name means several bots: all of them
+    /// If PROGRAM matches several bots, act on all of them
     #[arg(long, hide_short_help = true)]
     pub all: bool,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -71,16 +68,15 @@ pub struct Stopping {
 /// Clear what dead processes left: lock text and owner record.
 #[derive(Debug, Args)]
 pub struct CleanStale {
-    /// Bots of solobot.toml, or lock files
+    /// Names of bots in solobot.toml, or lock files
     #[arg(value_name = "BOT|PATH")]
     pub targets: Vec<OsString>,
-    /// Remove the lock file itself too, if no process has it open
+    /// Also remove the lock file, if no process has it open
     #[arg(long)]
     pub remove: bool,
-    /// Only say what would be done
+    /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -88,22 +84,20 @@ pub struct CleanStale {
 /// Clear the webhook that keeps a bot from polling.
 #[derive(Debug, Args)]
 pub struct DeleteWebhook {
-    /// A bot of solobot.toml
+    /// Name of a bot in solobot.toml
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
-    /// Throw away the updates that wait at Telegram, too
+    /// Also throw away the updates that are waiting at Telegram
     #[arg(long)]
     pub drop_pending_updates: bool,
-    /// Only say what would be done
+    /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
-    /// How to reach Telegram.
     #[command(flatten)]
     pub api: Api,
 }

@@ -1,11 +1,9 @@
-//! Three examples from real use a subcommand: the end of its `--help`, and its manual page's section of that name.
+//! Three examples from real use for each subcommand: the end of its `--help`, and a section of its manual page.
 
-/// A purpose and the command line that serves it.
+/// A purpose and the command line for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Example {
-    /// What one wants, as a sentence.
     pub purpose: &'static str,
-    /// What one types.
     pub line: &'static str,
 }
 
@@ -22,19 +20,16 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "",
         &[
-            example("Write solobot.toml from what runs here:", "solobot init"),
-            example("See who runs, under which lock, started by whom:", "solobot status"),
-            example("Run a bot so that it is the only one:", "solobot acquire -- python3 main.py"),
+            example("Write solobot.toml from what is running here:", "solobot init"),
+            example("See what runs, under which lock, and what started it:", "solobot status"),
+            example("Run a bot, and make sure that it is the only one:", "solobot acquire -- python3 main.py"),
         ],
     ),
     (
         "status",
         &[
-            example("Every bot of solobot.toml, or whatever looks like one:", "solobot status"),
-            example(
-                "One script, without any configuration, again every five seconds:",
-                "solobot status -m main.py --watch=5",
-            ),
+            example("Every bot in solobot.toml, or everything that looks like a bot:", "solobot status"),
+            example("One script, without a configuration, every five seconds:", "solobot status -m main.py --watch=5"),
             example(
                 "The PIDs of a bot's instances, for a script:",
                 "solobot status main --json | jq '.bots[0].instances[].pid'",
@@ -45,11 +40,11 @@ const ALL: &[(&str, &[Example])] = &[
         "acquire",
         &[
             example(
-                "In a terminal or a script: run the bot, or say who runs it already:",
+                "In a terminal or a script: run the bot, or say who already runs it:",
                 "solobot acquire -- python3 main.py",
             ),
             example(
-                "In a systemd unit: wait for a hand-started bot to end, never fail for it:",
+                "In a systemd unit: if someone started the bot by hand, wait until it ends:",
                 "solobot acquire main --wait forever",
             ),
             example(
@@ -61,24 +56,27 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "release",
         &[
-            example("Before the end of a script that has run `solobot acquire main --pid $$`:", "solobot release main"),
+            example("Early, in a script that has run `solobot acquire main --pid $$`:", "solobot release main"),
             example(
-                "The same for a lock that was taken without solobot.toml, from another shell:",
+                "The same, from another shell, for a lock that is not in solobot.toml:",
                 "solobot release --lock /srv/bot/.solobot.lock --yes",
             ),
-            example("Unlock what `solobot acquire --fd 9` locked, and keep it open:", "solobot release --fd 9"),
+            example(
+                "Unlock what `solobot acquire --fd 9` locked, and keep descriptor 9 open:",
+                "solobot release --fd 9",
+            ),
         ],
     ),
     (
         "kill-duplicates",
         &[
-            example("See what would be kept, and what stopped:", "solobot kill-duplicates main --dry-run"),
+            example("See what would be kept and what would be stopped:", "solobot kill-duplicates main --dry-run"),
             example(
-                "After a deploy: keep the newest, and do not ask:",
+                "After a deploy: keep the newest, without a question:",
                 "solobot kill-duplicates main --keep newest --yes",
             ),
             example(
-                "Without solobot.toml, with a minute for each to end:",
+                "Without solobot.toml, with a minute for each instance to end:",
                 "solobot kill-duplicates -m /srv/bot/main.py --grace 1m",
             ),
         ],
@@ -86,13 +84,13 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "stop",
         &[
-            example("Stop a bot for good, wherever it was started:", "solobot stop main"),
+            example("Stop a bot, wherever it was started:", "solobot stop main"),
             example(
-                "In a deploy script: stop whatever runs, then start the new release:",
+                "In a deploy script: stop what runs, then wait until it is safe to start:",
                 "solobot stop main --yes && solobot check main --wait 30s",
             ),
             example(
-                "Stop what holds a lock that no bot is configured for:",
+                "Stop what holds a lock, without a configuration:",
                 "solobot stop --lock /tmp/telegram_polling.lock",
             ),
         ],
@@ -100,13 +98,13 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "clean-stale",
         &[
-            example("Clear what a crash left of every bot's lock:", "solobot clean-stale"),
+            example("Clear what crashed bots left in their locks:", "solobot clean-stale"),
             example(
-                "Say of some lock files what would be done with each, and why:",
+                "See what would be done with some lock files, and why:",
                 "solobot clean-stale --dry-run /tmp/*.lock",
             ),
             example(
-                "Remove the file as well, if no process has it open:",
+                "Also remove the lock file, if no process has it open:",
                 "solobot clean-stale --remove /tmp/telegram_polling.lock",
             ),
         ],
@@ -114,10 +112,10 @@ const ALL: &[(&str, &[Example])] = &[
     (
         "delete-webhook",
         &[
-            example("Clear the webhook, and prove that it is gone:", "solobot delete-webhook main"),
-            example("Only look whether one is set:", "solobot delete-webhook main --dry-run"),
+            example("Clear the webhook, and check that it is gone:", "solobot delete-webhook main"),
+            example("Only see whether a webhook is set:", "solobot delete-webhook main --dry-run"),
             example(
-                "With the token of a .env file, at a Bot API server of one's own:",
+                "With a token from a .env file, at a self-hosted Bot API server:",
                 "solobot delete-webhook --env-file .env --api-url http://127.0.0.1:8081",
             ),
         ],
@@ -126,10 +124,10 @@ const ALL: &[(&str, &[Example])] = &[
         "check",
         &[
             example(
-                "In a crontab: start the bot only if nobody else has:",
+                "In a crontab: start the bot only if it is not running:",
                 "solobot check -q main && solobot acquire main -n",
             ),
-            example("In a deploy script: wait until the old release has ended:", "solobot check main --wait 1m"),
+            example("In a deploy script: wait until the old instance has ended:", "solobot check main --wait 1m"),
             example(
                 "As a health check: is exactly one running, under its lock, and connected?",
                 "solobot check --running main",
@@ -140,36 +138,45 @@ const ALL: &[(&str, &[Example])] = &[
         "doctor",
         &[
             example("Why are there conflicts?", "solobot doctor"),
-            example("Only one bot, for a script:", "solobot doctor main --json | jq '.findings[].code'"),
-            example("What a finding means, and how to be sure of it:", "solobot doctor --explain duplicate-instances"),
+            example("One bot's findings, for a script:", "solobot doctor main --json | jq '.findings[].code'"),
+            example("What a finding means, and how to fix it:", "solobot doctor --explain duplicate-instances"),
         ],
     ),
     (
         "conflicts",
         &[
-            example("Since when, and how often? From the logs in solobot.toml:", "solobot conflicts main"),
+            example(
+                "Since when are there conflicts, and how many? From the logs in solobot.toml:",
+                "solobot conflicts main",
+            ),
             example("By the hour, from a unit's journal:", "solobot conflicts unit:bot.service --by hour --since 1d"),
-            example("In a pipe, and fail if there is any:", "docker logs bot 2>&1 | solobot conflicts --max 0 -"),
+            example(
+                "From a pipe, and fail if there is any conflict:",
+                "docker logs bot 2>&1 | solobot conflicts --max 0 -",
+            ),
         ],
     ),
     (
         "metrics",
         &[
-            example("Look at them:", "solobot metrics"),
+            example("Print them:", "solobot metrics"),
             example(
                 "In a crontab, for node_exporter:",
                 "solobot metrics -o /var/lib/node_exporter/textfile/solobot.prom",
             ),
-            example("Only one bot, and do not wait for Telegram:", "solobot metrics main --timeout 1s"),
+            example(
+                "One bot's, with at most one second for each request to Telegram:",
+                "solobot metrics main --timeout 1s",
+            ),
         ],
     ),
     (
         "init",
         &[
-            example("In the bot's folder, while the bot runs:", "solobot init"),
+            example("In the bot's folder, while the bot is running:", "solobot init"),
             example("See what it would write:", "solobot init --dry-run"),
             example(
-                "For the whole machine, instead of what is there:",
+                "For the whole machine, and overwrite the file that exists:",
                 "sudo solobot init -c /etc/solobot/solobot.toml --force",
             ),
         ],
@@ -177,17 +184,19 @@ const ALL: &[(&str, &[Example])] = &[
 ];
 
 /// The last line of `-h`: what it leaves out.
-pub(super) fn short(path: &str) -> String {
-    format!("Also: -c FILE, --json, -q, -v, --color WHEN, -V\nAll options, with examples: {path} --help")
+pub(super) fn short(name: &str, path: &str) -> String {
+    let examples = if of(name).is_empty() { "" } else { ", with examples" };
+    format!("Also: -c FILE, --json, -q, -v, --color WHEN, -V\nAll options{examples}: {path} --help")
 }
 
-/// The end of `--help`.
+/// The end of `--help`. Hidden subcommands have neither examples nor a manual page.
 pub(super) fn long(name: &str, path: &str) -> String {
-    let mut text = String::new();
-    if !of(name).is_empty() {
-        text.push_str("Examples:\n");
+    let examples = of(name);
+    if examples.is_empty() {
+        return "Manual: man solobot".to_owned();
     }
-    for Example { purpose, line } in of(name) {
+    let mut text = String::from("Examples:\n");
+    for Example { purpose, line } in examples {
         text.push_str("  ");
         text.push_str(purpose);
         text.push_str("\n    $ ");

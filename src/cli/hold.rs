@@ -1,4 +1,4 @@
-//! The subcommands that take, keep and give back the lock.
+//! The subcommands that take, hold and release the lock.
 
 #![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
 
@@ -12,13 +12,13 @@ use crate::base::duration::{Limit, parse_duration, parse_limit};
 /// Take the lock and run COMMAND, so that one instance runs.
 #[derive(Debug, Args)]
 pub struct Acquire {
-    /// A bot of solobot.toml
+    /// Name of a bot in solobot.toml
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
-    /// Wait so long: 500ms, 5m, forever [default: 30s]
+    /// How long to wait: 500ms, 5m, forever [default: 30s]
     #[arg(short, long, value_name = "DURATION", value_parser = parse_limit, allow_negative_numbers = true)]
     pub wait: Option<Limit>,
-    /// Do not wait: the same as --wait 0
+    /// Do not wait (same as --wait 0)
     #[arg(short = 'n', long, conflicts_with = "wait")]
     pub nonblock: bool,
     /// Exit with this code instead of 75 if the lock stays held
@@ -37,23 +37,23 @@ pub struct Acquire {
     /// Hold the lock until process PID ends
     #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
     pub pid: Option<i32>,
-    /// Stop the holder first; =orphan: only an orphan
+    /// Stop the holder first; with =orphan, only an orphan
     ///
-    /// An orphan is a bot that holds the lock although the solobot that started it is dead. Only what can be proved to
-    /// hold this lock is stopped, and nothing that a manager would start again.
+    /// An orphan is a bot that still holds the lock although the solobot that started it is dead. solobot stops only
+    /// processes that it can prove hold this lock, and none that a manager would start again.
     #[arg(long, value_name = "WHOM", num_args = 0..=1, require_equals = true, default_missing_value = "any")]
     #[arg(hide_possible_values = true)]
     pub takeover: Option<Takeover>,
     /// What to do if the lock stays held: fail, or run COMMAND with SOLOBOT_POLLING=0
     #[arg(long, value_name = "WHAT", default_value = "fail", hide_short_help = true)]
     pub if_held: IfHeld,
-    /// COMMAND takes the very same lock itself: let go just before it starts
+    /// COMMAND takes this lock itself: release it just before COMMAND starts
     #[arg(long, conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
     pub handover: bool,
     /// Do not look for instances that run without the lock
     #[arg(long, hide_short_help = true)]
     pub lock_only: bool,
-    /// Start COMMAND again when it ends, while the lock stays held
+    /// Start COMMAND again when it ends, and keep the lock
     #[arg(long, value_name = "WHEN", conflicts_with_all = ["no_fork", "pid", "fd"], hide_short_help = true)]
     pub restart: Option<Restart>,
     /// How long a process may take to end before it is killed [default: 10s]
@@ -65,21 +65,19 @@ pub struct Acquire {
     /// Clear the bot's webhook before COMMAND starts
     #[arg(long)]
     pub delete_webhook: bool,
-    /// With --delete-webhook: exit 69 if Telegram cannot be reached, instead of going on with a warning
+    /// With --delete-webhook: exit with 69 if Telegram cannot be reached, instead of a warning
     #[arg(long, requires = "delete_webhook", hide_short_help = true)]
     pub require_telegram: bool,
-    /// The bot's command line, behind `--`
+    /// The bot's command line, after --
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
-    /// How to reach Telegram.
     #[command(flatten)]
     pub api: Api,
 }
 
-/// Whom `--takeover` may stop.
+/// Which holder `--takeover` may stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Takeover {
     /// Whoever holds the lock
@@ -91,7 +89,7 @@ pub enum Takeover {
 /// What `acquire` does if the lock stays held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum IfHeld {
-    /// Exit 75
+    /// Exit with 75
     Fail,
     /// Run COMMAND without the lock and with `SOLOBOT_POLLING=0`
     Run,
@@ -106,25 +104,24 @@ pub enum Restart {
     Always,
 }
 
-/// End a keeper and give its lock back.
+/// Release a lock held for another process.
 #[derive(Debug, Args)]
 pub struct Release {
-    /// A bot of solobot.toml
+    /// Name of a bot in solobot.toml
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
     /// Unlock descriptor N of the calling shell
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     pub fd: Option<i32>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
 
-/// What `acquire --pid` starts; every value comes from it. Names come by the environment, which others cannot read.
+/// What `acquire --pid` starts, with values from it. Names are passed in the environment, which other users cannot read.
 #[derive(Debug, Args)]
 pub struct Keeper {
     /// The process to hold the lock for

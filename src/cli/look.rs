@@ -1,4 +1,4 @@
-//! The subcommands that look and change nothing.
+//! The subcommands that only look.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,14 +13,13 @@ use crate::logs::time::{Moment, parse_zone};
 /// Show instances, lock and origin of each bot.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Bots of solobot.toml; all of them if none is named
+    /// Names of bots in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bots: Vec<String>,
-    /// Repeat every SECS seconds
+    /// Repeat every SECS seconds [default: 2]
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
           value_parser = parse_duration, allow_negative_numbers = true)]
     pub watch: Option<std::time::Duration>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -28,16 +27,15 @@ pub struct Status {
 /// Say whether it is safe to start.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Bots of solobot.toml; all of them if none is named
+    /// Names of bots in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bots: Vec<String>,
-    /// Ask the other question: is exactly one running, and well?
+    /// Ask instead: is exactly one running, and healthy?
     #[arg(long)]
     pub running: bool,
-    /// Wait this long for a yes
+    /// How long to wait for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit, allow_negative_numbers = true)]
     pub wait: Option<Limit>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -45,16 +43,14 @@ pub struct Check {
 /// Say why there are conflicts, and what to do.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// A bot of solobot.toml; every likely one if none is named
+    /// Name of a bot in solobot.toml [default: every likely bot]
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
-    /// Explain a finding: its cause, how to be sure, what mends it
+    /// Explain a finding: its cause, how to be sure, how to fix it
     #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
     pub explain: Option<Code>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
-    /// How to reach Telegram; without a token it is not asked.
     #[command(flatten)]
     pub api: Api,
 }
@@ -64,29 +60,29 @@ pub struct Doctor {
 pub struct Conflicts {
     /// Bots, log files, unit:NAME, or - for standard input
     ///
-    /// All bots' logs if none is named. A FILE may be a pattern. A bot's name wins over a file's. A bot's logs include what was rotated away beside them (bot.log.1, bot.log.2.gz);
-    /// a FILE is that file alone. gzip and Zstandard are unpacked, whatever the name. unit:NAME is a systemd unit's journal.
+    /// Without any, the logs of all bots. A FILE may be a pattern such as 'logs/*.log'. If a bot and a file have the same
+    /// name, the bot is meant. The logs of a bot include rotated ones beside them (bot.log.1, bot.log.2.gz); a FILE is
+    /// read alone. gzip and Zstandard are unpacked. unit:NAME reads the journal of a systemd unit.
     #[arg(value_name = "BOT|FILE")]
     pub inputs: Vec<OsString>,
     /// Count per day or per hour
     #[arg(long, value_name = "WHAT", default_value = "day", hide_possible_values = true)]
     pub by: By,
-    /// Only what happened since: 1h, 2026-01-10, 2026-01-10 15:27
+    /// Count from this time on: 1h, 2026-01-10, 2026-01-10 15:27
     #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
     pub since: Option<Moment>,
-    /// Only what happened before
+    /// Count only what came before this time
     #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
     pub until: Option<Moment>,
-    /// Only the last N lines of each log
+    /// Read only the last N lines of each log
     #[arg(long, value_name = "N")]
     pub last_lines: Option<u64>,
     /// Exit with 1 if there are more than N conflicts
     #[arg(long, value_name = "N")]
     pub max: Option<u64>,
-    /// The zone of times that name none, and of the days: Europe/Berlin, UTC, +02:00 [default: the local one]
+    /// Time zone of the days, and of log times without one: Europe/Berlin, UTC, +02:00 [default: local]
     #[arg(long, value_name = "ZONE", value_parser = parse_zone, hide_short_help = true)]
     pub tz: Option<jiff::tz::TimeZone>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -94,25 +90,23 @@ pub struct Conflicts {
 /// What `conflicts` counts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
-    /// Hours of the wall clock
+    /// By the hour
     Hour,
-    /// Days of the wall clock
+    /// By the day
     Day,
 }
 
 /// Print OpenMetrics text.
 #[derive(Debug, Args)]
 pub struct Metrics {
-    /// Bots of solobot.toml; all of them if none is named
+    /// Names of bots in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bots: Vec<String>,
-    /// Write to this file instead, in one step: a reader sees the old text or the new one
+    /// Write to this file instead, in one step, so that a reader never sees half of it
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Which bot, without a file.
     #[command(flatten)]
     pub selection: Selection,
-    /// How to reach Telegram.
     #[command(flatten)]
     pub api: Api,
 }

@@ -1,32 +1,36 @@
-//! The command line as text: clap types only.
+//! The command line as text: clap types, and what to say of a line that cannot be parsed.
 //!
-//! Nothing here looks at the environment's meaning, the terminal or the disk; [`crate::settings`] does. The doc comments
-//! are the help and the manual; [`examples`] are the end of both.
+//! The doc comments of the types are the help and the manual; [`examples`] are the end of both. What the options mean
+//! together with the environment and solobot.toml is decided in [`crate::settings`]. Only a tip for a mistaken line looks at
+//! the disk: whether a word is a file.
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help: back quotes would be printed")]
 
 pub mod again;
 mod clear;
+mod complaint;
 pub mod examples;
+mod global;
 mod hold;
 mod look;
 mod select;
 mod setup;
+mod tips;
+mod typed;
 mod usage;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
+pub use self::global::{Answered, Color, Global};
 pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{By, Check, Conflicts, Doctor, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
-pub use self::usage::Usage;
-use crate::base::env;
+pub use self::usage::{Usage, Wrong};
 pub use clap::builder::StyledStr;
 pub use clap::{Arg, ValueHint};
 
@@ -39,27 +43,24 @@ const STYLES: Styles = Styles::styled()
 
 /// Makes sure that exactly one instance of a Telegram bot polls
 ///
-/// Telegram serves one getUpdates poll per bot token; a second poller ends the first one's with "409 Conflict", and is
-/// ended by its retry. solobot holds a lock around the bot, finds its instances, says where each came from, stops the
-/// surplus ones, and explains what is left.
+/// Telegram serves one getUpdates poll per bot token. A second poller ends the first one's poll with "409 Conflict", and
+/// the first one's retry ends the second one's: updates are lost or late. solobot holds a lock while the bot runs, finds
+/// its instances, says what started each, stops the surplus ones, and explains the conflicts that remain.
 #[derive(Debug, Parser)]
 #[command(name = "solobot", version, styles = STYLES, max_term_width = 100, propagate_version = true)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = false)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
-    /// Options that every subcommand takes.
     #[command(flatten)]
     pub global: Global,
-    /// What never reaches a subcommand.
     #[command(flatten)]
     pub answered: Answered,
-    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// `acquire` alone, as a command without subcommands: to build the others' options, and to pass global ones down, takes
-/// longer than to take a lock. What it does not know, help and version among it, the whole of it answers.
+/// `acquire` alone, as a command without subcommands, for speed: building the options of all subcommands takes longer than
+/// taking a lock. If it cannot parse a line (help and version included), the whole command line does.
 #[derive(Debug, Parser)]
 #[command(name = "acquire", disable_help_flag = true, disable_version_flag = true)]
 struct AcquireCli {
@@ -70,10 +71,10 @@ struct AcquireCli {
 }
 
 impl Cli {
-    /// Parses the command line. Help and every error come from the whole of it.
+    /// Parses the command line.
     ///
     /// # Errors
-    /// What is to be said instead, help and version among it.
+    /// What to print instead, help and version included.
     pub fn of_args(args: &[OsString]) -> Result<Self, Usage> {
         if args.get(1).is_some_and(|word| word == "acquire")
             && let Ok(AcquireCli { global, acquire }) = AcquireCli::try_parse_from(&args[1..])
@@ -84,14 +85,14 @@ impl Cli {
         let mut command = command();
         let parsed = command.try_get_matches_from_mut(args);
         let parsed = parsed.and_then(|mut matches| Self::from_arg_matches_mut(&mut matches));
-        parsed.map_err(|error| Usage::new(&error.format(&mut command), args))
+        parsed.map_err(|error| Usage::new(&error, args, &mut command))
     }
 }
 
-/// The whole command line, with what stands at the end of each help: where the rest is, and the examples.
+/// The whole command line. Each help ends with examples and with where to read more.
 pub fn command() -> clap::Command {
     let with_ends = |command: clap::Command, name: &str, path: &str| {
-        command.after_help(examples::short(path)).after_long_help(examples::long(name, path))
+        command.after_help(examples::short(name, path)).after_long_help(examples::long(name, path))
     };
     let mut command = with_ends(Cli::command(), "", "solobot");
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
@@ -101,116 +102,73 @@ pub fn command() -> clap::Command {
     command
 }
 
-/// Options that every subcommand takes; `-h` shows their names alone.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Use this configuration file instead of searching for solobot.toml
-    #[arg(short, long, value_name = "FILE", global = true, env = env::CONFIG, hide_env_values = true)]
-    #[arg(hide_short_help = true)]
-    pub config: Option<PathBuf>,
-    /// Print one JSON object on stdout
-    #[arg(long, global = true, hide_short_help = true)]
-    pub json: bool,
-    /// No progress and no refusals: the exit code speaks
-    #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
-    pub quiet: bool,
-    /// Say more, and where each setting came from; repeat for the log
-    #[arg(short, long, global = true, action = ArgAction::Count, hide_short_help = true)]
-    pub verbose: u8,
-    /// When to use colour
-    #[arg(long, value_name = "WHEN", global = true, default_value = "auto", hide_short_help = true)]
-    pub color: Color,
-}
-
-/// What clap itself answers, as options of every subcommand.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Answered {
-    /// Print this help; -h prints a shorter one
-    #[arg(short, long, global = true, action = ArgAction::Help, hide_short_help = true)]
-    help: Option<bool>,
-    /// Print the version
-    #[arg(short = 'V', long, global = true, action = ArgAction::Version, hide_short_help = true)]
-    version: Option<bool>,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
-
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show instances, lock and origin of each bot
     ///
-    /// One table a bot: each instance with its PID, age, user, who started it, whether it is connected to Telegram and
-    /// how it stands to the lock. With nothing configured it shows whatever on this machine looks like a bot. The exit
-    /// code is 0 whenever it could look.
+    /// Prints a table for each bot: every instance with its PID, age and user, what started it, whether it is connected
+    /// to Telegram, and whether it holds the lock. Without a configuration it shows everything on this machine that looks
+    /// like a bot. The exit code is 0 unless it cannot look.
     Status(Status),
-    /// Take the lock and run COMMAND, so that one instance runs
+    /// Take the lock and run COMMAND, so that only one instance runs
     ///
-    /// Takes the lock, or says who holds it and waits; looks for instances that run without it; then runs COMMAND and
-    /// holds the lock until COMMAND and every descendant that runs its program have ended. Signals are passed on, and
-    /// so is COMMAND's exit code. Without COMMAND the bot's `command` of solobot.toml runs.
+    /// If the lock is held, it says who holds it, and waits. It also waits for instances that run without the lock. Then it
+    /// runs COMMAND, and holds the lock until COMMAND and every descendant that runs the same program have ended. Signals
+    /// are passed on to COMMAND, and its exit code is solobot's. Without COMMAND it runs the bot's command from
+    /// solobot.toml.
     Acquire(Acquire),
-    /// End a keeper and give its lock back
+    /// Release a lock held for another process
     ///
-    /// Gives back what `acquire --pid` or `acquire --fd` took. A lock that a bot holds is not released: `solobot stop`
-    /// is the word for that. Nothing to release is success.
+    /// Releases what `acquire --pid` or `acquire --fd` took. A lock that a bot holds is not released: use `solobot stop`
+    /// for that. It is not an error if there is nothing to release.
     Release(Release),
-    /// Stop every instance of a bot but one
+    /// Stop every instance of a bot except one
     ///
-    /// Prints what it would keep and stop, and why; asks on a terminal; then sends TERM, waits, and kills what is left.
-    /// An instance that a manager would start again is not stopped: the manager's own command is printed instead.
+    /// Prints what it will keep and what it will stop, and why. On a terminal it asks first. It sends TERM, waits, and
+    /// kills what is left. An instance that a manager would start again is not stopped: the manager's own command is
+    /// printed instead.
     KillDuplicates(KillDuplicates),
     /// Stop every instance of a bot
     ///
-    /// As kill-duplicates, and none is kept.
+    /// The same as kill-duplicates --keep none.
     Stop(Stop),
     /// Clear what dead processes left: lock text and owner record
     ///
-    /// Never touches a lock that is held, nor a file that is no lock. The lock file itself stays, since to unlink it
-    /// makes room for a second holder; --remove unlinks it where no process has it open.
+    /// It never touches a lock that is held, or a file that is not a lock. The lock file itself stays, because removing
+    /// it can make room for a second holder. --remove removes it if no process has it open.
     CleanStale(CleanStale),
     /// Clear the webhook that keeps a bot from polling
     ///
-    /// Asks Telegram whether a webhook is set, deletes it only then, and asks again to prove it. Updates that wait at
+    /// Asks Telegram whether a webhook is set, deletes it if so, and asks again to make sure. Updates that are waiting at
     /// Telegram are kept.
     DeleteWebhook(DeleteWebhook),
     /// Is it safe to start? For scripts, cron and systemd
     ///
-    /// One line a bot, and the exit code answers: 0 yes, 1 no, 64 and above: it could not be told. --running asks the
-    /// other question: is exactly one instance running, under its lock, and connected?
+    /// Prints one line for each bot. The exit code is 0 for yes, 1 for no, and 64 or more if it cannot tell. --running
+    /// asks instead: is exactly one instance running, under its lock, and connected to Telegram?
     Check(Check),
     /// Say why there are conflicts, and what to do
     ///
-    /// Looks at processes, locks, managers and this machine's settings, and prints findings: each with a code, its
-    /// evidence and the command that mends it. Exits with 1 if one of them is an error.
+    /// Looks at processes, locks, managers and this machine's settings, and prints findings, each with a code, its
+    /// evidence and the command that fixes it. Exits with 1 if one of them is an error.
     Doctor(Doctor),
     /// Count conflict and network errors in logs, per day
     ///
-    /// Reads logs of any size, rotated and compressed ones too, and tells a second poller from a webhook, a rate limit
-    /// and network trouble.
+    /// Reads logs of any size, rotated and compressed ones too, and tells the errors of a second poller from those of a
+    /// webhook, a rate limit or the network.
     Conflicts(Conflicts),
     /// Print OpenMetrics text for node_exporter's textfile collector
     ///
-    /// Instances, lock, waiters, errors of the last 24 hours and the journal's counts, a line each.
+    /// Prints instances, lock, waiters, errors of the last 24 hours, and what solobot's journal counts.
     Metrics(Metrics),
     /// Write solobot.toml from what is running here
     ///
     /// Looks for tokens, connections to Telegram, scripts, systemd units and existing lock files, and writes a commented
-    /// solobot.toml into the current folder, or to the file of --config. A project's folder gets that project's bots alone.
-    /// It never writes a token, only where it comes from, and never overwrites a file without --force.
+    /// solobot.toml into the current folder, or to the file given with --config. In a project's folder it writes only the
+    /// bots of that project. It never writes a token, only where the token comes from, and overwrites a file only with
+    /// --force.
     Init(Init),
-    /// Print what a shell needs to complete solobot's command lines
+    /// Print the script that lets a shell complete solobot's command lines
     #[command(hide = true)]
     Completions(Completions),
     /// Hold a lock for another process (started by `acquire --pid`)

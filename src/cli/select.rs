@@ -7,17 +7,17 @@ use clap::Args;
 
 use crate::base::duration::parse_positive;
 
-/// Which bot: the same flags wherever one is needed.
+/// Which bot: the same flags in every subcommand that needs one.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Selecting the bot")]
 pub struct Selection {
-    /// Its program: a path, script name or dotted module
+    /// The bot's program: a path, script name or dotted module
     #[arg(short = 'm', long = "match", value_name = "PROGRAM")]
     pub program: Option<OsString>,
-    /// Its program is this Python module
+    /// The bot's program is this Python module
     #[arg(long, value_name = "NAME", conflicts_with = "program", hide_short_help = true)]
     pub module: Option<String>,
-    /// Its lock file
+    /// The bot's lock file
     #[arg(short, long, value_name = "PATH")]
     pub lock: Option<PathBuf>,
     /// Read the bot's token from this environment variable
@@ -29,22 +29,22 @@ pub struct Selection {
     /// Read the bot's token from this .env file
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     pub env_file: Option<PathBuf>,
-    /// Look for locks on network file systems too, although two hosts may both hold them
+    /// Allow a lock on a network file system, where two hosts may both hold it
     #[arg(long, hide_short_help = true)]
     pub allow_network_fs: bool,
 }
 
-/// How to reach Telegram: the same flags wherever solobot asks it.
+/// How to reach Telegram: the same flags in every subcommand that asks it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Reaching Telegram")]
 pub struct Api {
-    /// The Bot API's base URL, for a self-hosted server [env: SOLOBOT_API_URL]
+    /// Base URL of a self-hosted Bot API server [env: SOLOBOT_API_URL]
     #[arg(long, value_name = "URL", hide_short_help = true)]
     pub api_url: Option<String>,
-    /// How long each request may take; there are up to four tries [default: 10s]
+    /// How long each request may take; each is tried up to four times [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = parse_positive, allow_negative_numbers = true, hide_short_help = true)]
     pub timeout: Option<std::time::Duration>,
-    /// Trust the certificates of this PEM file instead of Mozilla's
+    /// Trust the certificates in this PEM file instead of Mozilla's
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
 }

@@ -9,7 +9,7 @@ pub struct Init {
     /// Print the file instead of writing it
     #[arg(long)]
     pub dry_run: bool,
-    /// Replace a file that is there
+    /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
     /// Do not ask, even if nothing is found
@@ -20,7 +20,7 @@ pub struct Init {
 /// Print what a shell needs.
 #[derive(Debug, Args)]
 pub struct Completions {
-    /// The shell
+    /// The shell to print for
     #[arg(value_name = "SHELL")]
     pub shell: Shell,
 }

@@ -2,41 +2,58 @@
 
 use std::ffi::OsString;
 
+use clap::ValueEnum;
 use clap::error::ErrorKind;
 
-/// Clap's message, and what to type instead.
+use super::complaint::message;
+use super::global::Color;
+use super::tips;
+use super::typed::Typed;
+
+/// What to print instead of running a subcommand.
 #[derive(Debug)]
-pub struct Usage {
-    /// With ANSI colours.
-    pub text: String,
-    /// Its first line, without them.
+pub enum Usage {
+    /// Help or the version, with ANSI colours.
+    Answer {
+        text: String,
+        /// It was asked for, so it is not an error.
+        is_asked: bool,
+    },
+    /// The command line is wrong.
+    Wrong(Wrong),
+}
+
+/// A wrong command line: an error as any other, and how the subcommand is used.
+#[derive(Debug)]
+pub struct Wrong {
     pub message: String,
-    /// It was asked for (help, version) and is no error.
-    pub is_answer: bool,
-    /// `--json` stands on the line.
-    pub is_json: bool,
-    /// What to type instead.
+    /// What to type instead; never empty.
     pub hints: Vec<String>,
+    /// `Usage: solobot stop [OPTIONS] [BOT]`, where the subcommand is known.
+    pub synopsis: Option<String>,
+    /// `--json` was asked for.
+    pub is_json: bool,
+    pub color: Color,
 }
 
 impl Usage {
-    pub(super) fn new(error: &clap::Error, args: &[OsString]) -> Self {
-        let rendered = error.render();
-        let message = rendered.to_string();
-        Self {
-            text: rendered.ansi().to_string(),
-            message: message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-            is_answer: matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion),
-            is_json: args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json"),
-            hints: hints(error, args),
+    /// `error` is what the parser of `command` says of `args`.
+    pub(super) fn new(error: &clap::Error, args: &[OsString], command: &mut clap::Command) -> Self {
+        if let ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand = error.kind()
+        {
+            return Self::Answer { text: error.render().ansi().to_string(), is_asked: !error.use_stderr() };
         }
+        command.build();
+        let typed = Typed::new(args, command);
+        let subcommand = typed.subcommand().and_then(|name| command.find_subcommand_mut(name));
+        Self::Wrong(Wrong {
+            message: message(error),
+            synopsis: subcommand.map(|one| one.render_usage().to_string()),
+            hints: tips::hints(error, &typed, command),
+            is_json: typed.has_option("--json"),
+            color: typed.value_of("--color").and_then(|word| Color::from_str(word, false).ok()).unwrap_or(Color::Auto),
+        })
     }
-}
-
-/// For mistakes that clap cannot explain: `acquire python main.py` without `--`.
-fn hints(error: &clap::Error, args: &[OsString]) -> Vec<String> {
-    let has = |word: &str| args.iter().any(|arg| arg == word);
-    let forgot_dashes = error.kind() == ErrorKind::UnknownArgument && has("acquire") && !has("--");
-    let hint = "the bot's command line goes behind two dashes: solobot acquire -- python main.py";
-    forgot_dashes.then(|| hint.to_owned()).into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! Addresses of names: of a self-hosted Bot API server, to recognise a bot's connections to it, and of whatever is asked.
+//! Addresses of host names: of a self-hosted Bot API server, to recognise a bot's connections to it, and of any other host.
 //!
 //! Invariant: [`known`] sends nothing and does not touch the resolver; only [`resolve`] does, and it is bounded.
 

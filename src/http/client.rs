@@ -1,8 +1,8 @@
 //! One POST to a server: the only file that knows the HTTP library.
 //!
-//! Invariants: every wait is bounded; no redirect is followed; an answer is read up to 1 MiB; a proxy is
-//! the one of [`proxy::choose`] or none. The library's connectors are chained by ourselves with a mark between each two,
-//! because its errors do not tell a TLS handshake that was cut off from a request that was.
+//! Invariants: every wait is bounded. No redirect is followed. An answer is read up to 1 MiB. The only proxy is the one of
+//! [`proxy::choose`]. solobot chains the library's connectors itself, with a mark between each two, because the library's
+//! errors do not say whether a TLS handshake or a request was cut off.
 
 use std::fmt;
 use std::fs::File;
@@ -90,11 +90,7 @@ pub enum Error {
     Proxy(#[from] proxy::MalformedProxy),
     /// `--ca-file` cannot be used.
     #[error("cannot use {} for TLS: {why}", quoted(.path))]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        why: String,
-    },
+    CaFile { path: PathBuf, why: String },
 }
 
 impl Expected for Error {
@@ -114,10 +110,12 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Proxy(error) => vec![
-                format!("write it as {}=http://host:3128 or socks5h://host:1080", error.variable),
-                format!("or do without: env -u {} solobot …", error.variable),
+                format!("write it like this: {}=http://host:3128 or socks5h://host:1080", error.variable),
+                format!("or use no proxy: env -u {} solobot …", error.variable),
             ],
-            Self::CaFile { .. } => vec!["name a file with certificates in PEM: --ca-file /etc/ssl/certs/ca.pem".into()],
+            Self::CaFile { .. } => {
+                vec!["name a PEM file with certificates: --ca-file /etc/ssl/certs/ca-certificates.crt".into()]
+            }
         }
     }
 }
@@ -151,7 +149,6 @@ impl fmt::Debug for Http {
 /// An answer, of whatever status.
 #[derive(Debug)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
     pub body: Vec<u8>,
     /// How far the server's clock is ahead of ours, to about a second, if it sends a date.
@@ -275,10 +272,10 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
         match item {
             Ok(PemItem::Certificate(certificate)) => found.push(certificate),
             Ok(_) => {}
-            Err(_) => return Err("it is no PEM file".into()),
+            Err(_) => return Err("it is not a PEM file".into()),
         }
     }
-    if found.is_empty() { Err("it holds no certificate in PEM".into()) } else { Ok(found.into()) }
+    if found.is_empty() { Err("it contains no PEM certificate".into()) } else { Ok(found.into()) }
 }
 
 /// The step that a request is at. Shared with the marks in the chain of connectors.

@@ -1,6 +1,6 @@
-//! HTTP: one request over the way that the usual variables and options say, with the step at which it broke.
+//! HTTP: one request, by the proxy and certificates that variables and options name, and the step at which it failed.
 //!
-//! Owner of the HTTP library; knows nothing of Telegram.
+//! Owns the HTTP library; knows nothing about Telegram.
 
 pub mod addresses;
 pub mod client;

@@ -1,7 +1,7 @@
 //! Which proxy leads to the Bot API: the usual variables, read by ourselves.
 //!
-//! The HTTP library's own reading drops what it cannot parse, and a token would then take another way than the operator
-//! meant. Invariant: no error and no `Debug` shows a variable's value, which may hold a password.
+//! The HTTP library ignores a value that it cannot parse, and a token would then go another way than the operator meant.
+//! Invariant: no error and no `Debug` shows a variable's value, which may contain a password.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -74,9 +74,9 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// A variable's value is no proxy.
+/// A variable's value is not a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("variable `{variable}` names no proxy: {why}")]
+#[error("variable `{variable}` is not a proxy: {why}")]
 pub struct MalformedProxy {
     pub variable: &'static str,
     /// What is wrong; never the value.
@@ -93,8 +93,8 @@ pub struct ProxyTarget<'a> {
     pub port: u16,
 }
 
-/// The proxy for a request: the scheme's own variable, else `ALL_PROXY`; none where `NO_PROXY` names the host. Lower
-/// case wins, as with curl.
+/// The proxy for a request: the scheme's own variable, otherwise `ALL_PROXY`; none if `NO_PROXY` names the host. Lower case
+/// wins, as with curl.
 ///
 /// # Errors
 /// [`MalformedProxy`], if the variable that counts cannot be understood.
@@ -105,7 +105,7 @@ pub fn choose(vars: &Vars, target: ProxyTarget<'_>) -> Result<Option<Proxy>, Mal
     let own = if target.is_https { &PROXIES.https } else { &PROXIES.http };
     let named = own.iter().chain(&PROXIES.all).find_map(|&name| Some((name, vars.get(name)?)));
     let Some((variable, value)) = named else { return Ok(None) };
-    let text = value.to_str().ok_or(MalformedProxy { variable, why: "it is no UTF-8" })?;
+    let text = value.to_str().ok_or(MalformedProxy { variable, why: "it is not valid UTF-8" })?;
     parse(variable, text.trim()).map(Some)
 }
 
@@ -113,8 +113,7 @@ fn parse(variable: &'static str, text: &str) -> Result<Proxy, MalformedProxy> {
     let wrong = |why| MalformedProxy { variable, why };
     let (protocol, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (
-            Protocol::of(scheme)
-                .ok_or(wrong("its scheme is none of http, https, socks4, socks4a, socks5 and socks5h"))?,
+            Protocol::of(scheme).ok_or(wrong("its scheme is not http, https, socks4, socks4a, socks5 or socks5h"))?,
             rest,
         ),
         None => (Protocol::Http, text),
@@ -123,12 +122,14 @@ fn parse(variable: &'static str, text: &str) -> Result<Proxy, MalformedProxy> {
     let (login, place) = match authority.rsplit_once('@') {
         Some((login, place)) => {
             let (user, password) = login.split_once(':').unwrap_or((login, ""));
-            let decoded = decode(user).zip(decode(password)).ok_or(wrong("a % stands for nothing in its login"))?;
+            let decoded = decode(user)
+                .zip(decode(password))
+                .ok_or(wrong("its login has a % that is not an escape such as %40"))?;
             (Some(decoded), place)
         }
         None => (None, authority),
     };
-    let (host, port) = host_and_port(place).ok_or(wrong("host or port cannot be read"))?;
+    let (host, port) = host_and_port(place).ok_or(wrong("its host or port cannot be read"))?;
     Ok(Proxy { protocol, host, port: port.unwrap_or(protocol.default_port()), login, variable })
 }
 
@@ -292,7 +293,7 @@ mod tests {
             "://",
         ] {
             let error = chosen(&[("https_proxy", wrong)], PUBLIC).unwrap_err();
-            assert!(error.to_string().starts_with("variable `https_proxy` names no proxy: "), "{error}");
+            assert!(error.to_string().starts_with("variable `https_proxy` is not a proxy: "), "{error}");
             assert!(!error.to_string().contains("pa%"), "{error}");
         }
     }

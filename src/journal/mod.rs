@@ -1,10 +1,10 @@
-//! What solobot did, appended: one JSON object a line.
+//! The journal of what solobot did: one JSON object per line, appended.
 //!
-//! Each line is in one `write(2)` to a descriptor with `O_APPEND`, so that many writers never mix their lines. A journal that
-//! has grown too long is renamed to `….1`, where it takes the place of an older one: two files are the most. Nothing here
-//! ever fails a command, and nothing here waits: a journal that cannot be written is not written.
+//! Each line is one `write(2)` to a descriptor with `O_APPEND`, so that many writers never mix their lines. A journal that
+//! has become too long is renamed to `….1` and replaces the older one, so there are at most two files. A journal that cannot
+//! be written is skipped: it never makes a command fail or wait.
 //!
-//! It holds no token and no environment: command lines do not go into it, and each line is masked as it is written.
+//! It contains no token and no environment. Command lines are not written to it, and every line is masked.
 
 pub mod story;
 
@@ -34,7 +34,7 @@ pub enum What {
     LockTaken,
     /// It was taken after a wait.
     LockWaited,
-    /// It was not taken, since the wait was over.
+    /// It was not taken, because the wait was over.
     LockTimedOut,
     /// It was taken after its holder had been stopped.
     LockTakenOver,
@@ -179,12 +179,12 @@ impl Journal {
         self.path.as_deref()
     }
 
-    /// Writes one event down. That it could not is told to the log (`-vv`) alone.
+    /// Writes one event. A failure is only logged (`-vv`).
     pub fn append(&self, event: &Event) {
         self.append_all(std::slice::from_ref(event));
     }
 
-    /// The same for several that belong together.
+    /// Writes several events that belong together.
     pub fn append_all(&self, events: &[Event]) {
         let Some(path) = &self.path else { return };
         if let Err(error) = append(path, events) {
@@ -192,7 +192,7 @@ impl Journal {
         }
     }
 
-    /// Everything that is still there, the older file first. One that cannot be read is empty.
+    /// Everything that is still there, the older file first. A file that cannot be read counts as empty.
     pub fn read(&self) -> Contents {
         let mut contents = Contents::default();
         let Some(path) = &self.path else { return contents };
@@ -227,16 +227,15 @@ fn append(path: &Path, events: &[Event]) -> io::Result<()> {
     file.write(lines.as_bytes()).map(drop)
 }
 
-/// Opens a regular file and nothing else: neither a FIFO that nobody reads nor a symlink that somebody planted. Says its
-/// length in bytes.
+/// Opens a regular file and nothing else: no FIFO without a reader, and no planted symlink. Returns its length in bytes.
 fn open(path: &Path, options: &OpenOptions) -> io::Result<(File, u64)> {
     let file = options.open(path)?;
     let meta = file.metadata()?;
-    if meta.is_file() { Ok((file, meta.len())) } else { Err(io::Error::other("it is no regular file")) }
+    if meta.is_file() { Ok((file, meta.len())) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Renames the journal, if it still is this file. Whoever renames holds the flock on what he renames, so that of two who
-/// find it too long one does it, and a fresh journal never takes the place of the older one.
+/// Renames the journal, if it still is this file. The process that renames holds a flock on the file, so that of two
+/// processes only one renames, and a new journal never replaces the older one.
 fn rotate(path: &Path, file: &File) -> io::Result<()> {
     if !filesystem::flock(file, Flock::TryExclusive)? {
         return Ok(());
@@ -318,7 +317,7 @@ mod tests {
         let journal = journal(&folder);
         let event = Event::new(What::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
         journal.append(&event);
-        // Where its end is cut off it is no token any more.
+        // Where its end is cut off it is not a token any more.
         journal.append(&event.detail(&format!("{}{token}", "-".repeat(170))));
         let text = std::fs::read_to_string(journal.path().unwrap()).unwrap();
         assert!(text.contains("/tmp/123456789:…") && !text.contains("AAAA"), "{text}");

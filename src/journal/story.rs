@@ -1,5 +1,5 @@
-//! What the journal is told of one lock, from its grant to its release. The path to the lock is never slowed: what happens
-//! before COMMAND runs is only noted, and written down once it does.
+//! What the journal is told about one lock, from its grant to its release. This must not delay a start: what happens before
+//! COMMAND runs is only noted, and written after that.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Story {
         Some(event.pid(pid))
     }
 
-    /// The wait was over before the lock was free. Not to have waited at all is no event: cron tries every minute.
+    /// The wait was over before the lock was free. Not to have waited at all is not an event: cron tries every minute.
     pub fn timed_out(&self, after: Duration) {
         if !after.is_zero() {
             self.journal.append(&self.event(What::LockTimedOut).took(after));

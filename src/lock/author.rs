@@ -1,8 +1,8 @@
 //! Who may have written a file, and so what it proves about a process.
 //!
-//! A number in a file proves nothing about the process that has it: whoever may write the file chooses the number, start
-//! time and all. It is believed only where nobody could have written it but root, the caller, and the process's own user,
-//! who could end the process anyway.
+//! A PID in a file proves nothing by itself: anyone who can write the file chooses the PID, and the start time too. It is
+//! believed only if nobody but root, the caller and the process's own user could have written it. They could end the
+//! process anyway.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! Which processes carry which lock, and who called for it: for `doctor`, which must tell a holder from a process that
-//! merely inherited a descriptor, and `flock(2)` from `fcntl(2)`.
+//! Which processes carry which lock, and which process called for it: for `doctor`, which must tell a holder from a process
+//! that only inherited a descriptor, and `flock(2)` from `fcntl(2)`.
 //!
-//! Not promised: processes whose descriptors may not be read. Of those only a POSIX lock's caller is known.
+//! Not promised: processes whose descriptors cannot be read. Of those, only the caller of a POSIX lock is known.
 
 use std::collections::HashSet;
 use std::io;

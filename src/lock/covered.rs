@@ -1,20 +1,20 @@
-//! How an instance stands to its bot's lock: for the tables, for the plan and for `doctor`. Pure.
+//! Whether an instance holds its bot's lock, for the tables, the plan and `doctor`. Pure.
 
 use serde::Serialize;
 
 use super::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 
-/// How an instance stands to its bot's lock.
+/// Whether an instance holds its bot's lock.
 #[expect(clippy::enum_variant_names, reason = "the word for it, as in JSON")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Covered {
     /// One of its processes holds it.
     Holder,
-    /// An ancestor holds it, or a keeper for it or an ancestor.
+    /// An ancestor holds it, or a keeper holds it for the instance or an ancestor.
     Covered,
-    /// It runs without.
+    /// It runs without the lock.
     Unlocked,
     /// The holder cannot be seen.
     Unknown,

@@ -9,65 +9,65 @@ use crate::platform::filesystem::FileStatus;
 use crate::platform::{proc, user};
 
 /// What to do about a lease.
-pub const HINT_OF_LEASE: &str = "see which PID has it, and end that process: grep LEASE /proc/locks";
+pub const HINT_OF_LEASE: &str = "to see which PID has the file lease (end that process): grep LEASE /proc/locks";
 
 /// An expected failure on a lock path.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The path is something else than a plain file.
-    #[error("lock `{}` is {what}, not a plain file", .path.display())]
+    /// The path is not a regular file.
+    #[error("lock `{}` is {what}, not a regular file", .path.display())]
     NotAFile {
         /// The lock's path.
         path: PathBuf,
         /// What it is, with its article.
         what: &'static str,
     },
-    /// The file has other names, so somebody else may mean it.
-    #[error("lock `{}` has {links} hard links", .path.display())]
+    /// The file has other names, so another program may use it.
+    #[error("lock `{}` has {links} hard links: another name may be in use", .path.display())]
     HardLink {
         /// The lock's path.
         path: PathBuf,
         /// How many names it has.
         links: u64,
     },
-    /// In a folder where anybody may create files, the file belongs to somebody else.
-    #[error("lock `{}` belongs to {}, in a folder that everybody may write to", .path.display(), user::name(*.owner))]
+    /// The file belongs to another user, in a folder where every user can create files.
+    #[error("lock `{}` belongs to {}, and every user can write to its folder", .path.display(), user::name(*.owner))]
     ForeignOwner {
         /// The lock's path.
         path: PathBuf,
         /// The owner's uid.
         owner: u32,
     },
-    /// The file has content that no lock has.
-    #[error("`{}` has content that is no PID: it is somebody's file, not a lock", .path.display())]
+    /// The content is not a lock's.
+    #[error("`{}` is not a lock: its content is not a PID", .path.display())]
     ForeignContent {
         /// The lock's path.
         path: PathBuf,
     },
-    /// The lock lies on a file system where another host may hold it too.
-    #[error("lock `{}` is on a network file system ({kind}), where it may not exclude other hosts", .path.display())]
+    /// The lock is on a file system where another host may hold it too.
+    #[error("lock `{}` is on a network file system ({kind}), where another host may hold it too", .path.display())]
     NetworkFs {
         /// The lock's path.
         path: PathBuf,
         /// The file system's name.
         kind: &'static str,
     },
-    /// The lock lies on a file system whose files are the kernel's.
-    #[error("lock `{}` is on {kind}, whose files are the kernel's own, not places for a lock", .path.display())]
+    /// The lock is on a file system of the kernel, such as procfs.
+    #[error("lock `{}` is on {kind}, a file system of the kernel that cannot hold a lock", .path.display())]
     KernelFs {
         /// The lock's path.
         path: PathBuf,
         /// The file system's name.
         kind: &'static str,
     },
-    /// Another process has a lease on the file, and the kernel keeps back whoever opens it.
-    #[error("another process has a kernel file lease on lock `{}`, which keeps it from being opened", .path.display())]
+    /// Another process has a file lease on the file, so the kernel does not let others open it.
+    #[error("cannot open lock `{}`: another process has a kernel file lease on it", .path.display())]
     Leased {
         /// The lock's path.
         path: PathBuf,
     },
     /// The folder that should hold the lock is missing.
-    #[error("cannot create lock `{}`: there is no folder `{}`", .path.display(), parent(.path).display())]
+    #[error("cannot create lock `{}`: folder `{}` does not exist", .path.display(), parent(.path).display())]
     NoFolder {
         /// The lock's path.
         path: PathBuf,
@@ -89,7 +89,7 @@ pub enum Error {
         fd: i32,
         /// What is wrong with it.
         why: &'static str,
-        /// It is open, on another file than the one that is at this path now; or it was to be open on this one.
+        /// The path of the lock, if it is open on another file than the one there, or should be open on it.
         lock: Option<PathBuf>,
         /// Whether it is open at all.
         is_open: bool,
@@ -97,12 +97,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// A system call's error on a path.
+    /// A failed system call on a path.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// The same for an open that was not to wait, which a lease refuses.
+    /// A failed open that must not wait: a lease makes it fail.
     pub fn opening(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::WouldBlock => Self::Leased { path: path.to_owned() },
@@ -110,12 +110,12 @@ impl Error {
         }
     }
 
-    /// Whether it says that there is no such file.
+    /// Whether the file does not exist.
     pub fn is_absence(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// The same error of a descriptor that was to be open on that lock.
+    /// The same error, of a descriptor that should be open on that lock.
     #[must_use]
     pub fn for_lock(self, path: &Path) -> Self {
         match self {
@@ -126,18 +126,16 @@ impl Error {
         }
     }
 
-    /// What is wrong, for whoever has named the path already.
+    /// What is wrong, without the path.
     pub fn reason(&self) -> String {
         match self {
-            Self::NotAFile { what, .. } => format!("it is {what}, not a plain file"),
+            Self::NotAFile { what, .. } => format!("it is {what}, not a regular file"),
             Self::HardLink { links, .. } => format!("it has {links} hard links"),
-            Self::ForeignContent { .. } => "its content is neither empty nor a PID: it is not a lock".into(),
+            Self::ForeignContent { .. } => "it is not a lock: its content is not a PID".into(),
             Self::KernelFs { kind, .. } => {
-                format!("it is on {kind}, whose files are the kernel's own, not places for a lock")
+                format!("it is on {kind}, a file system of the kernel that cannot hold a lock")
             }
-            Self::Leased { .. } => {
-                "another process has a kernel file lease on it, which keeps it from being opened".into()
-            }
+            Self::Leased { .. } => "another process has a kernel file lease on it, so it cannot be opened".into(),
             Self::Io { source, .. } => plain(source),
             Self::ForeignOwner { .. } | Self::NetworkFs { .. } | Self::NoFolder { .. } | Self::Descriptor { .. } => {
                 self.to_string()
@@ -184,26 +182,26 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotAFile { .. } | Self::HardLink { .. } | Self::ForeignContent { .. } => {
-                vec!["name another file: --lock PATH".into()]
+                vec!["use another file: --lock PATH".into()]
             }
             Self::ForeignOwner { owner, .. } => vec![
                 format!("as its owner: sudo -u {} solobot …", user::name(*owner)),
-                "or name a lock in a folder of your own: --lock PATH".into(),
+                "or use a lock in a folder of your own: --lock PATH".into(),
             ],
             Self::NetworkFs { .. } => vec![
-                "name a lock on a local disk: --lock PATH".into(),
-                "if only this host ever uses it: --allow-network-fs".into(),
+                "use a lock on a local disk: --lock PATH".into(),
+                "if only this host uses the lock: --allow-network-fs".into(),
             ],
-            Self::KernelFs { .. } => vec!["name a lock in a folder of your own: --lock PATH".into()],
+            Self::KernelFs { .. } => vec!["use a lock in a folder of your own: --lock PATH".into()],
             Self::Leased { .. } => vec![HINT_OF_LEASE.into()],
             Self::NoFolder { path } if proc::is_deleted(parent(path)) => {
-                vec!["the current folder has been removed; change to one that exists: cd".into()]
+                vec!["the current folder no longer exists; change to another one: cd".into()]
             }
             Self::NoFolder { path } => vec![format!("create it: mkdir -p {}", parent(path).display())],
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => vec![owner_hint(path)],
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
-                    vec!["name a lock on a disk that can be written: --lock PATH".into()]
+                    vec!["use a lock on a disk that can be written: --lock PATH".into()]
                 }
                 _ => hints_of_io(source),
             },
@@ -212,8 +210,8 @@ impl Expected for Error {
                 let open = format!("exec {fd}<>{}; solobot acquire --fd {fd}", typed(lock));
                 if *is_open {
                     vec![
-                        format!("open the file that is there now: {open}"),
-                        format!("to give back what it holds, close it: exec {fd}>&-"),
+                        format!("to lock the file that is there now: {open}"),
+                        format!("to release what it holds, close it: exec {fd}>&-"),
                     ]
                 } else {
                     vec![format!("open it first: {open}")]
@@ -223,7 +221,7 @@ impl Expected for Error {
     }
 }
 
-/// Who may do it, from the owner of the path or of the nearest folder that can be seen.
+/// Which user may do it: the owner of the path, or of the nearest folder that can be seen.
 fn owner_hint(path: &Path) -> String {
     let owner = path.ancestors().find_map(|part| FileStatus::of_entry(part).ok()).map_or(0, |part| part.owner());
     format!("as its owner: sudo -u {} solobot …", user::name(owner))

@@ -50,7 +50,7 @@ impl LockFile {
     ///
     /// The file is opened as it is first and created with `O_EXCL` only if it is absent: that is `O_CREAT` without the
     /// EACCES that `fs.protected_regular` gives to `O_CREAT` on a file of another user, and it tells whether the file is
-    /// new. A file that may only be read is opened for reading: it can be locked all the same.
+    /// new. A file that may only be read is opened for reading: it can be locked anyway.
     ///
     /// # Errors
     /// Every variant of [`Error`] but `Descriptor`; `Leased` only after [`PATIENCE`].
@@ -103,7 +103,7 @@ impl LockFile {
     /// written through a description of our own.
     ///
     /// # Errors
-    /// `Descriptor` if there is no such descriptor or its file has no name any more; else as [`LockFile::open`].
+    /// `Descriptor` if there is no such descriptor or its file no longer has a name; else as [`LockFile::open`].
     pub fn from_fd(fd: i32, allow_network_fs: bool) -> Result<Self, Error> {
         let not_open = |_| Error::Descriptor { fd, why: "is not open", lock: None, is_open: false };
         let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
@@ -122,7 +122,7 @@ impl LockFile {
         let location = Location::open(&link)?;
         let lock = Self { inode: meta.id(), file, text: Some(text), location, writable, created: false };
         if !(lock.is_current() && lock.is_in_its_folder()) {
-            return Err(moved("is open on a file that cannot be reached by its path any more", lock.path()));
+            return Err(moved("is open on a file that is no longer at its path", lock.path()));
         }
         lock.require_usable(&meta, allow_network_fs)?;
         Ok(lock)
@@ -265,7 +265,7 @@ impl LockFile {
     }
 }
 
-/// Opens an existing lock for looking only: nothing is created, and what is no plain file is refused.
+/// Opens an existing lock for looking only: nothing is created, and what is not a plain file is refused.
 ///
 /// # Errors
 /// As [`LockFile::open`]; `Io` with `NotFound` if the file is absent.
@@ -328,7 +328,7 @@ pub const A_FOLDER: &str = "a folder";
 /// What a file is, with its article.
 pub fn what_is(kind: FileKind) -> &'static str {
     match kind {
-        FileKind::Plain => "a plain file",
+        FileKind::Plain => "a regular file",
         FileKind::Folder => A_FOLDER,
         FileKind::Link => "a symlink",
         FileKind::Fifo => "a FIFO",

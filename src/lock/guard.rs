@@ -1,8 +1,8 @@
-//! Taking the lock in a program of one's own: [`acquire`], and a [`Guard`] that gives it back.
+//! Taking the lock in your own program: [`acquire`], and a [`Guard`] that releases it.
 //!
-//! It is the lock that the command takes: the same file, text and owner record, so that both exclude each other, and
-//! `solobot status` shows who holds it. Promised: [`crate::lock`]'s rules. Not promised: that a text which another
-//! program empties meanwhile is written again, and that instances without the lock are looked for; the command does both.
+//! It is the same lock as the command's, with the same file, text and owner record. So the two exclude each other, and
+//! `solobot status` shows who holds it. Promised: the rules of [`crate::lock`]. Not promised: that the text is written again
+//! when another program empties it, or that anything looks for instances without the lock. The command does both.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,9 +18,10 @@ use crate::base::exit::Exit;
 use crate::platform::identity::{self, Identity};
 use crate::platform::signals::Signals;
 
-/// A lock that this process holds. Dropping it clears its text and owner record and unlocks the file, which stays.
+/// A lock that this process holds. Dropping it clears the text, removes the owner record and unlocks the file. The file
+/// itself stays.
 ///
-/// If the process dies without dropping it, the kernel unlocks all the same: what stays is a stale text.
+/// If the process dies without dropping it, the kernel unlocks the file; only the text stays, and is stale.
 #[derive(Debug)]
 pub struct Guard(Held);
 
@@ -30,17 +31,17 @@ impl Guard {
         self.0.path()
     }
 
-    /// Whether the path still names the file that is locked. If not, somebody has removed or replaced it, and another
-    /// program may hold the new one: a bot should stop to poll.
+    /// Whether the path still names the locked file. If not, another process has removed or replaced the file, and may
+    /// hold the new one: your bot should stop polling.
     pub fn is_current(&self) -> bool {
         self.0.file().is_current()
     }
 }
 
-/// Why [`acquire`] has not taken the lock.
+/// Why [`acquire`] did not take the lock.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Another process holds it: now, or still after the wait.
+    /// Another process holds it, still after the wait.
     #[error("lock `{}` is held by {}", .path.display(), named(.holders))]
     Held {
         /// The lock.
@@ -76,20 +77,20 @@ impl Expected for Refused {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Held { path, .. } => {
-                vec![format!("see who: solobot status --lock {}", typed(path))]
+                vec![format!("to see the holder: solobot status --lock {}", typed(path))]
             }
             Self::Lock(error) => error.hints(),
         }
     }
 }
 
-/// Takes the lock on `path` for this process, waiting for it: `Some(Duration::ZERO)` does not wait, `None` waits for ever.
+/// Takes the lock on `path` for this process. `Some(Duration::ZERO)` does not wait, `None` waits forever.
 ///
-/// Waiting blocks the calling thread, in the kernel; signals mean what they mean without it. Child processes do not
-/// inherit the lock. A relative path starts at the current folder.
+/// Waiting blocks the calling thread in the kernel. Signals keep their usual effect. Child processes do not inherit the
+/// lock. A relative path starts at the current folder.
 ///
 /// # Errors
-/// [`Refused::Held`] names the holders; [`Refused::Lock`] says why the path must not be a lock or cannot be one.
+/// [`Refused::Held`] names the holders. [`Refused::Lock`] says why the path cannot be a lock.
 ///
 /// # Examples
 /// ```
@@ -111,14 +112,14 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
     let path = std::path::absolute(path).map_err(|source| Error::io("look at", path, source))?;
     let own = Identity::own().map_err(failed)?;
     let signals = Signals::none().map_err(failed)?;
-    // Longer than any clock runs is for ever.
+    // A deadline that no clock reaches means forever.
     let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     loop {
         let mut on_wait = |_: &Path| {};
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
         let lock = match wait::take(LockPlace::Path(&path), &mut waiting)? {
             Waited::Granted(lock) => lock,
-            // No signal can arrive where none is waited for.
+            // No signal is waited for, so none can arrive.
             Waited::TimedOut | Waited::Signal(_) => return Err(refused(path)),
         };
         if let Settled::Held(held, _) = Held::settle(lock, claim(), own, own, false)? {

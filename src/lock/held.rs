@@ -1,8 +1,8 @@
-//! A lock that is held: its text and owner record, kept right while it is held, and cleared when it is released.
+//! A held lock: its text and owner record are kept correct while it is held, and cleared on release.
 //!
-//! Invariants: only a holder writes; the file is never unlinked; the end of a [`Held`] unlocks explicitly, whoever else
-//! inherited the descriptor. If the path vanishes or comes to name another file, the new one is taken too, or the loss
-//! is reported: it is never passed over in silence.
+//! Invariants: only a holder writes. The file is never unlinked. Dropping a [`Held`] unlocks explicitly, even if other
+//! processes inherited the descriptor. If the file is removed or replaced, the new one is locked too, or the loss is
+//! reported.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,15 +20,15 @@ use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
 
-/// How often a holder looks at the path by itself.
+/// How often a holder looks at the path without being woken.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// The same while it has lost it.
+/// The same after the lock was lost.
 const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What the owner record says about a holder, beside times and numbers.
+/// What the owner record says about a holder, apart from times and numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// The bot's name, or else the program's file name.
+    /// The bot's name, or the program's file name.
     pub app_name: String,
     /// COMMAND.
     pub argv: Vec<String>,
@@ -36,24 +36,24 @@ pub struct Claim {
     pub cwd: Option<PathBuf>,
     /// Where the token is known.
     pub token_fingerprint: Option<String>,
-    /// A holder was stopped for it.
+    /// Another holder was stopped to get it.
     pub took_over: bool,
 }
 
 /// Something that happened to a held lock, for the caller to report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incident {
-    /// The PID cannot be written into the file: the lock is held all the same.
+    /// The PID cannot be written into the file, but the lock is held.
     NotRecorded(String),
-    /// The owner record cannot be written: the lock is held, and its file names the PID.
+    /// The owner record cannot be written, but the lock is held and its file names the PID.
     NoOwnerRecord(String),
     /// The text was gone and has been written again.
     Restored,
     /// The file was removed or replaced, and the new one is held too.
     TakenAgain,
-    /// The file was removed or replaced, and another holds the new one: two holders.
+    /// The file was removed or replaced, and another process holds the new one: there are two holders.
     Lost(Vec<Identity>),
-    /// The file is gone, and so is its folder: whoever starts there finds the lock free.
+    /// File and folder are gone: another start will find the lock free.
     Gone,
 }
 
@@ -61,32 +61,32 @@ pub enum Incident {
 #[derive(Debug)]
 pub struct Held {
     lock: LockFile,
-    /// Files that came to be at the path while the first one was held; the last one is the present one.
+    /// Files that replaced the first one at the path while it was held; the last one is there now.
     later: Vec<LockFile>,
     record: OwnerRecord,
     watch: Option<Watch>,
     allow_network_fs: bool,
-    /// How it was lost, as long as it is.
+    /// How it was lost, while it is lost.
     lost: Option<Incident>,
-    /// Cleared already, or passed on: dropping does nothing.
+    /// Already cleared or passed on, so dropping does nothing.
     over: bool,
 }
 
-/// What became of a lock that was just granted.
+/// What happened to a lock after the grant.
 #[derive(Debug)]
 pub enum Settled {
-    /// It is held, text and record are written, and the path names it still.
+    /// It is held, text and record are written, and the path still names it.
     Held(Box<Held>, Vec<Incident>),
-    /// The path came to name another file meanwhile: start over.
+    /// The path names another file by now: start again.
     Moved,
 }
 
 impl Held {
-    /// Writes text and owner record into a lock that was just granted, and looks again whether the path names it.
-    /// `process` is the one whose PID goes into the text, `holder` solobot or the keeper.
+    /// Writes text and owner record of a lock that was just granted, and checks again that the path names it. The PID of
+    /// `process` goes into the text; `holder` is solobot or the keeper.
     ///
     /// # Errors
-    /// The text cannot be written although the file is writable (ENOSPC, EIO), or the file is somebody's.
+    /// The text cannot be written although the file is writable (ENOSPC, EIO), or the file is not a lock.
     pub fn settle(
         lock: LockFile,
         claim: Claim,
@@ -119,13 +119,13 @@ impl Held {
         Descriptor::of(self.lock.locked())
     }
 
-    /// The file that is locked first.
+    /// The file that was locked first.
     pub fn file(&self) -> &LockFile {
         &self.lock
     }
 
-    /// Puts another process's PID into the text: the one that the lock is held for from now on. The owner record
-    /// follows with [`Held::write_record`].
+    /// Puts the PID of another process into the text: the lock is held for it from now on. Write the owner record with
+    /// [`Held::write_record`].
     pub fn set_process(&mut self, process: Identity) -> Vec<Incident> {
         self.record.pid = process.pid.into();
         if let Some(details) = &mut self.record.details {
@@ -138,7 +138,7 @@ impl Held {
         text::write(lock.file(), process.pid).err().map(not_recorded).into_iter().collect()
     }
 
-    /// Writes the owner record as it is now; not where the path names another file, whose holder has a record of its own.
+    /// Writes the owner record, unless the path names another file: the holder of that one has its own record.
     pub fn write_record(&self) -> Vec<Incident> {
         let lock = self.present();
         if !(lock.is_current() && lock.is_in_its_folder()) {
@@ -165,25 +165,25 @@ impl Held {
                 Err(error) => return Err(Error::io("read lock", lock.path(), error)),
             }
         } else {
-            incidents.push(Incident::NotRecorded(format!("{} may only be read", lock.path().display())));
+            incidents.push(Incident::NotRecorded(format!("{} is read-only", lock.path().display())));
         }
         incidents.extend(self.write_record());
         Ok(incidents)
     }
 
-    /// Begins to watch the file, so that [`Held::watch`] wakes a poll when it changes; `opens` wakes for opens too.
+    /// Starts to watch the file, so that [`Held::watch`] wakes a poll when it changes; with `opens`, also when it is opened.
     pub fn start_watching(&mut self, opens: bool) -> Vec<Incident> {
         match Watch::new().and_then(|watch| Self::add(&watch, &self.lock, opens).map(|()| watch)) {
             Ok(watch) => self.watch = Some(watch),
-            // Without inotify the caller's timer finds what happened, later.
+            // Without inotify the caller's timer notices changes, only later.
             Err(error) => tracing::warn!(%error, "cannot watch the lock file"),
         }
-        // What happened before the watch was there.
+        // Changes from before the watch existed.
         self.tend()
     }
 
-    /// By its descriptor, so that the very inode is watched, whatever the path names. A folder above it that is moved takes
-    /// the lock away from its path as well.
+    /// Watches by descriptor, so that the inode is watched and not the path. The folders above are watched too, because
+    /// moving one of them also takes the lock away from its path.
     fn add(watch: &Watch, lock: &LockFile, opens: bool) -> io::Result<()> {
         for folder in lock.path().ancestors().skip(1) {
             if let Err(error) = watch.add_moves(folder) {
@@ -197,7 +197,7 @@ impl Held {
         self.watch.as_ref()
     }
 
-    /// Makes right what happened to the file: another's truncation, an unlink, a replacement.
+    /// Repairs what happened to the file: truncation by another process, an unlink, a replacement.
     pub fn tend(&mut self) -> Vec<Incident> {
         if !self.present().is_current() {
             return self.take_present();
@@ -251,23 +251,22 @@ impl Held {
         }
     }
 
-    /// How soon the path is to be looked at again, whatever does or does not tell of a change: nothing tells of a new file
-    /// in a new folder.
+    /// When to look at the path again even without an event: there is none for a new file in a new folder.
     pub fn look_in(&self) -> Duration {
         if self.lost.is_some() { LOST_LOOK_EVERY } else { LOOK_EVERY }
     }
 
-    /// Reports a loss once; every later look tries to take the file again.
+    /// Reports a loss once. Every later look tries to take the file again.
     fn lose(&mut self, how: Incident) -> Vec<Incident> {
         if self.lost.replace(how.clone()).as_ref() == Some(&how) { Vec::new() } else { vec![how] }
     }
 
-    /// Gives the lock back: clears the text, removes the owner record if it is still ours, unlocks.
+    /// Releases the lock: clears the text, removes the owner record if it is still ours, unlocks.
     pub fn release(mut self) {
         self.clear_and_unlock();
     }
 
-    /// Leaves everything as it is, for the processes that share the descriptor: the lock stays held as long as they do.
+    /// Leaves everything as it is: the lock stays held as long as a process that shares the descriptor.
     pub fn leave(mut self) {
         self.over = true;
     }
@@ -300,8 +299,8 @@ impl Drop for Held {
     }
 }
 
-/// Takes back a file that [`LockFile::open`] created and nobody can have come to wait for: where the disk is full, nothing is
-/// left behind.
+/// Removes a file that [`LockFile::open`] created and that no other process can be waiting for, so that a full disk leaves
+/// nothing behind.
 fn uncreate(lock: &LockFile) {
     let is_waited_for = || holders::look(lock, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
     if lock.is_new() && lock.is_current() && !is_waited_for() {

@@ -1,8 +1,8 @@
 //! The kernel's view of a lock: who holds it and who waits for it.
 //!
 //! `/proc/locks` names the PID that *called* flock, which may have exited since; the `lock:` lines in
-//! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace a dead
-//! caller's lock is not listed at all and fdinfo shows PID 0, so silence of `/proc/locks` is settled by a probe.
+//! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace the
+//! lock of a dead caller is not listed and fdinfo shows PID 0, so if `/proc/locks` lists nothing, a probe decides.
 
 use std::io;
 use std::thread;
@@ -14,7 +14,7 @@ use crate::platform::identity::{Identity, own_pid};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc;
 
-/// How soon, and how late at last, a look that saw nobody is repeated: 62 ms in all.
+/// The first and the last pause before a look that saw nobody is repeated: 62 ms in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
@@ -23,17 +23,17 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 pub struct Kernel {
     pub held: bool,
     /// The processes that share the locked description, lowest PID first. Empty while held: a process outside this PID
-    /// namespace holds it, or one that may not be inspected.
+    /// namespace holds it, or one that cannot be inspected.
     pub holders: Vec<Identity>,
     /// The processes that wait for it.
     pub waiters: Vec<Identity>,
 }
 
-/// Looks who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (the owner record's): they
-/// are asked before every other process is.
+/// Finds who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (from the owner record): they
+/// are asked first.
 ///
-/// Who has just called for it, or is on its way out, is in no list for an instant: where nobody is seen, the look is repeated
-/// before that is called hidden.
+/// For an instant, a process that has just taken the lock, or is ending, is in no list. So if nobody is seen, the look is
+/// repeated before the holder is called hidden.
 ///
 /// # Errors
 /// `/proc/locks` cannot be read, or a probe failed.
@@ -78,13 +78,13 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
         holders.sort_unstable();
     }
     if holders.is_empty() {
-        // Its descriptors are hidden from us, yet the caller lives: it is the best answer there is.
+        // Its descriptors are hidden from us, but the caller is running: the best answer there is.
         holders = callers.iter().filter_map(|&pid| Identity::of(pid)).collect();
     }
     holders
 }
 
-/// Every process that carries the lock, however long it takes to ask them all: for whoever means to stop them.
+/// Every process that carries the lock, even if it takes long to ask them all: for stopping them.
 ///
 /// # Errors
 /// The lock's file cannot be looked at.
@@ -106,7 +106,7 @@ fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
         .ok()?
         .into_iter()
         .any(|descriptor| descriptor.locks().iter().any(|lock| is_flock(lock) && lock.key == key));
-    // Read again: what was read must have been this process's.
+    // Checked again, so that it was this process's descriptor that was read.
     (found && identity.is_alive()).then_some(identity)
 }
 

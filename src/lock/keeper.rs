@@ -1,9 +1,8 @@
 //! The keeper: a small background process that holds a lock until another process ends.
 //!
 //! `acquire --pid` takes the lock, starts the keeper with the locked descriptor inherited, and returns once the keeper
-//! has said that it is ready. The keeper's command line names the process that it keeps the lock for, so that whoever
-//! finds the keeper as the holder can tell for whom. SIGTERM ends it, as the end of that process does: it gives the lock
-//! back both times.
+//! says that it is ready. The keeper's command line names the process that it holds the lock for, so that anyone who finds
+//! the keeper as the holder can see for whom. It releases the lock when that process ends, or on SIGTERM.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,14 +21,14 @@ use crate::platform::proc::{self, Handle};
 use crate::platform::signals::Signals;
 use crate::platform::watch::Watch;
 
-/// The hidden subcommand that is a keeper.
+/// The hidden subcommand that a keeper runs.
 pub const SUBCOMMAND: &str = "keeper";
 
-/// How long a wait that failed (for want of memory) is put off.
+/// How long to pause after a wait that failed for lack of memory.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// The command line of a keeper: what [`target`] reads back. Everybody may read it, so that names, which may have a token
-/// in them, are passed by the environment ([`KeeperErrand`]).
+/// The command line of a keeper, which [`target`] reads back. Every user can read it, so names, which may contain a token,
+/// are passed in the environment ([`KeeperErrand`]).
 pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, ready: Descriptor<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
@@ -40,13 +39,13 @@ pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, read
     words
 }
 
-/// What a keeper is told beside its command line: the lock's path, the bot's name, and where the journal is.
+/// What a keeper is told in its environment: the lock's path, the bot's name, and where the journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeeperErrand {
     pub lock: PathBuf,
     /// The bot's name, for the owner record.
     pub name: String,
-    /// Where to write down what happens to the lock.
+    /// The journal, for what happens to the lock.
     pub journal: Option<PathBuf>,
 }
 
@@ -61,7 +60,7 @@ impl KeeperErrand {
         ]
     }
 
-    /// What this keeper was told; `None` if nothing was.
+    /// What this keeper was told, if anything.
     pub fn of_process() -> Option<Self> {
         let name = std::env::var_os(env::KEEPER_NAME)?.to_string_lossy().into_owned();
         let journal = std::env::var_os(env::KEEPER_JOURNAL).map(PathBuf::from);
@@ -69,12 +68,12 @@ impl KeeperErrand {
     }
 }
 
-/// The process that a keeper keeps its lock for; `None` if `pid` is no keeper, or that process has ended.
+/// The process that a keeper holds its lock for; `None` if `pid` is not a keeper, or that process has ended.
 ///
-/// A command line proves nothing: anybody can call his program a keeper of somebody else's process, and whoever means to
-/// stop the holder would stop that one. So a keeper is a process of root or of its target's own user, who could end the
-/// target anyway, and runs this solobot's file, or one that has been replaced at its path. Where its file may not be
-/// looked at, root's word alone is taken.
+/// A command line proves nothing: any user can make a program look like a keeper of another user's process, and stopping
+/// the holder would stop that process. So a keeper must be a process of root or of its target's own user, who could end the
+/// target anyway. It must run this solobot's file, or one that was replaced at its path. If its file cannot be looked at, it
+/// must be root's.
 pub fn target(pid: i32) -> Option<Identity> {
     let line = Handle::open(pid)?.cmdline().ok()?;
     if !is_keepers(&line) {
@@ -92,8 +91,8 @@ pub fn target(pid: i32) -> Option<Identity> {
     (may_end_it && is_solobot && target.is_alive()).then_some(target)
 }
 
-/// Holds the lock until `target` ends or a signal asks for the end; then gives it back. `tell` gets what happens to it
-/// meanwhile. Nothing else ends it: its end would free the lock of a living process.
+/// Holds the lock until `target` ends or a signal arrives, then releases it. `tell` gets what happens to it meanwhile.
+/// Nothing else ends the keeper, because that would free the lock of a running process.
 pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) {
     tell(&held.start_watching(false));
     loop {

@@ -1,6 +1,6 @@
-//! Where bots keep their locks when nobody says otherwise: solobot's own default, and the two layouts found in the field,
-//! whose locks bots take themselves: layout A, a supervisor and its bot with a PID as the file's text; layout B,
-//! filelock's file in the project folder with an owner record beside it.
+//! Where bots have their locks by default: solobot's own default, and two layouts of bots that take their lock themselves.
+//! Layout A is a supervisor and its bot, with a PID as the file's text. Layout B is filelock's file in the project folder,
+//! with an owner record beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ pub const LAYOUT_B: &str = ".bot_instance.lock";
 /// Layout A, where the lock is not named after the token.
 const LAYOUT_A: [&str; 2] = ["/tmp/telegram_polling.lock", "/tmp/jarvis_bot.lock"];
 
-/// The locks that a bot may have whose program lies in `folder`: nearest first, whether or not they exist. Layout A names
-/// its lock after the token, in `state` (`$XDG_STATE_HOME`).
+/// The possible locks of a bot with its program in `folder`, nearest first, whether or not they exist. Layout A names its
+/// lock after the token, in `state` (`$XDG_STATE_HOME`).
 pub fn of_bot(folder: &Path, fingerprint: Option<&str>, state: Option<&Path>) -> Vec<PathBuf> {
     let mut paths = vec![folder.join(SOLOBOT), folder.join(LAYOUT_B)];
     if let (Some(fingerprint), Some(state)) = (fingerprint, state) {
@@ -22,7 +22,7 @@ pub fn of_bot(folder: &Path, fingerprint: Option<&str>, state: Option<&Path>) ->
     paths
 }
 
-/// The locks of these layouts that exist: in `folder`, in `/tmp`, and those that are named after a token.
+/// The existing locks of these layouts: in `folder`, in `/tmp`, and those named after a token.
 pub fn existing(folder: &Path, state: Option<&Path>) -> Vec<PathBuf> {
     let mut paths = of_bot(folder, None, None);
     let entries = state.and_then(|state| std::fs::read_dir(state.join("jarvis/locks")).ok());
@@ -37,7 +37,7 @@ pub fn is_one(path: &Path) -> bool {
     is_of_token(path) || name == SOLOBOT || name == LAYOUT_B || LAYOUT_A.iter().any(|lock| path == Path::new(lock))
 }
 
-/// Whether it is layout A's, named after a token: whoever has that token has that lock.
+/// Whether it is a lock of layout A, named after a token.
 pub fn is_of_token(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with("telegram_polling_") && path.extension().is_some_and(|extension| extension == "lock")

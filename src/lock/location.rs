@@ -1,8 +1,8 @@
-//! Where a lock lies: its folder, opened once, and its name in there.
+//! The place of a lock: its folder, opened once, and its name in there.
 //!
-//! Invariant: whatever is opened, created, given away, renamed or removed for a lock is named relative to that descriptor. Who
-//! owns a folder above may make the path lead elsewhere at any moment, and would have it done there, with our rights. Whether
-//! the path still leads to the lock is asked by the path, of course.
+//! Invariant: every file that is opened, created, renamed or removed for a lock, or given to another user, is named relative
+//! to that descriptor. The owner of a folder above can make the path lead elsewhere at any moment, and solobot would act
+//! there with its own rights. Only whether the path still leads to the lock is asked by path.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

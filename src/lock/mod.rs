@@ -1,8 +1,8 @@
 //! The lock: `flock(2)` on a path, and what is known about its holder.
 //!
-//! The kernel's lock is the truth; the PID in the file and the owner record beside it are hints for people and for bots
-//! that look at them. Only who holds the lock writes to the file, and nobody unlinks it on release; a lock counts once the
-//! path has been seen, after the grant, to name the inode that is locked:
+//! Only the kernel's lock decides. The PID in the file and the owner record beside it are hints for people, and for bots
+//! that read them. Only the holder writes to the file, and nobody unlinks it on release. A lock counts once it is certain,
+//! after the grant, that the path still names the locked inode:
 //!
 //! ```text
 //!  open ──► try flock ──► does the path still name this inode? ──► write PID and owner record ──► look again ──► held
@@ -13,9 +13,9 @@
 //!    └──────────┴──────────────────────┴────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! What is promised: two programs that take the lock on one path of one host, through `flock(2)` and with that second
-//! look at the path, never hold it at once. What is not: anything about another host, another path, a program that takes
-//! no lock, or one that never looks whether its inode is still the one the path names.
+//! Promised: two programs on one host that lock the same path with `flock(2)`, and then look at the path again, never hold
+//! the lock at the same time. Not promised: anything about another host, another path, a program that takes no lock, or one
+//! that does not check whether the path still names its inode.
 
 #![warn(missing_docs)]
 

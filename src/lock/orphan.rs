@@ -1,10 +1,10 @@
-//! Bots whose own solobot is dead, which nobody tends any more: the only ones that `--takeover=orphan` stops.
+//! Orphans: bots whose own solobot is dead. They are the only ones that `--takeover=orphan` stops.
 //!
-//! The owner record tells it, of the very lock that this solobot called for; or, where the bot has replaced the record by
-//! its own (it took the lock itself) or somebody has removed it, the environment that solobot gave to COMMAND. Both may
-//! outlive their truth: a record stays until the next solobot, and an environment is passed on by terminals and managers
-//! that COMMAND has started. In doubt nobody is an orphan. Not promised: a bot without such a record that has wiped its
-//! environment, is another user's, or was started in a process group of its own, is taken for none.
+//! The owner record tells, if it is about the lock that the dead solobot took. If the bot has replaced the record (because
+//! it took the lock itself) or the record was removed, the environment that solobot gave to COMMAND tells. Both may be out of
+//! date: a record stays until the next solobot, and terminals and managers that COMMAND started pass its environment on. If
+//! it is not certain, a bot is not an orphan. Not promised: an orphan without a record is not recognised if it has wiped its
+//! environment, belongs to another user, or was started in its own process group.
 
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ fn is_solobot(pid: i32) -> bool {
     proc::name(pid).as_deref() == Some("solobot") || proc::runs_our_file(pid) == Some(true)
 }
 
-/// What solobot wrote into the environment of a process; `None` too where that may not be read.
+/// What solobot wrote into the environment of a process; `None` too where that cannot be read.
 fn environment_of(pid: i32) -> Option<(PathBuf, i32)> {
     started_by(&Handle::open(pid)?.environ().ok()?)
 }

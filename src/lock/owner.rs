@@ -1,9 +1,9 @@
-//! The owner record, `<lock>.info`: who took the lock, for whom, when. A hint for people, for bots of layout B (whose
-//! three fields come first), and for telling a stale lock from one whose owner still lives.
+//! The owner record, `<lock>.info`: who took the lock, for whom, when. It is a hint for people and for bots of layout B
+//! (whose three fields come first), and tells a stale lock from one whose owner is still running.
 //!
-//! Invariants: it is written by temp file and rename, so no reader sees half of it, and only by the holder, so one name for
-//! that file serves all; it is read without following links, 64 KiB at most, and believed only from root, the caller or the
-//! lock's owner; it never holds a token.
+//! Invariants: it is written to a temporary file and renamed, so no reader sees half of it. Only the holder writes it, so
+//! the temporary file can have a fixed name. It is read without following links, up to 64 KiB, and believed only if root,
+//! the caller or the lock's owner wrote it. It never contains a token.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -21,13 +21,13 @@ use crate::platform::user;
 
 /// The newest layout of the record that this version understands.
 pub const SCHEMA: u32 = 1;
-/// The most that is ever read of a record, in bytes.
+/// The largest record that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
-/// What the record says. A bot of layout B writes the first three fields alone.
+/// The record. A bot of layout B writes only the first three fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnerRecord {
-    /// The PID that is in the lock file's text: COMMAND's while it lives.
+    /// The PID in the lock file's text: COMMAND's while it is running.
     pub pid: i64,
     /// When it was written, in seconds since 1970.
     pub timestamp: f64,
@@ -37,23 +37,23 @@ pub struct OwnerRecord {
     pub details: Option<OwnerDetails>,
 }
 
-/// What only solobot writes into the record.
+/// The fields that only solobot writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OwnerDetails {
     /// [`SCHEMA`] of the version that wrote it.
     pub schema: u32,
-    /// Another one for every time the lock is taken.
+    /// A new one each time the lock is taken.
     pub generation: String,
     /// When the lock was taken, RFC 3339.
     pub acquired_at: String,
     pub host: String,
     /// The kernel's boot id: start ticks of another boot mean nothing.
     pub boot_id: String,
-    /// Inode of the PID namespace in which the PIDs are meant.
+    /// Inode of the PID namespace that the PIDs belong to.
     pub pid_namespace: u64,
-    /// Who took it.
+    /// The user who took it.
     pub uid: u32,
-    /// The locked inode: another one at the path means that the file was replaced.
+    /// The locked inode. If another one is at the path, the file was replaced.
     pub inode: u64,
     /// Start time of `pid`, in clock ticks since boot.
     pub start_ticks: u64,
@@ -61,15 +61,15 @@ pub struct OwnerDetails {
     pub holder_pid: i32,
     /// Start time of `holder_pid`, in clock ticks since boot.
     pub holder_start_ticks: u64,
-    /// COMMAND, token-shaped strings masked.
+    /// COMMAND, with tokens masked.
     pub argv: Vec<String>,
-    /// First 12 hex digits of the token's SHA-256, where the token is known.
+    /// First 12 hex digits of the token's SHA-256, if the token is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_fingerprint: Option<String>,
     /// Whether the lock was taken over from a holder that was stopped for it.
     #[serde(default)]
     pub took_over: bool,
-    /// The lock's absolute path when it was taken; the folder may be another one by now.
+    /// The lock's absolute path when it was taken. The folder may have moved since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
     /// The folder in which COMMAND was started.
@@ -78,7 +78,7 @@ pub struct OwnerDetails {
 }
 
 impl OwnerRecord {
-    /// The process that the lock was taken for; `None` where the record has no start time or no PID that can be one.
+    /// The process that the lock was taken for; `None` if the record has no start time, or a PID that is impossible.
     pub fn process(&self) -> Option<Identity> {
         Some(Identity { pid: i32::try_from(self.pid).ok()?, start_ticks: self.details.as_ref()?.start_ticks })
     }
@@ -91,19 +91,19 @@ impl OwnerDetails {
     }
 }
 
-/// What was found where the record should be.
+/// What was found in the place of the record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FoundRecord {
     /// Nothing.
     Absent,
-    /// A record, and who may have written it: what it says of a process is believed only from some.
+    /// A record and who may have written it, which decides whether it is believed about a process.
     Record(Box<OwnerRecord>, Author),
     /// Something that is not believed, and why.
     Untrusted(String),
 }
 
 impl FoundRecord {
-    /// The record, if there is one to be believed.
+    /// The record, if it is believed.
     pub fn record(&self) -> Option<&OwnerRecord> {
         match self {
             Self::Record(record, _) => Some(record),
@@ -111,7 +111,7 @@ impl FoundRecord {
         }
     }
 
-    /// Whether what it says of a process is believed.
+    /// Whether it is believed about this process.
     pub fn may_speak_of(&self, pid: i32) -> bool {
         matches!(self, Self::Record(_, author) if author.may_speak_of(pid))
     }
@@ -122,15 +122,15 @@ impl FoundRecord {
         pid.into_iter().chain(self.details().map(|details| details.holder_pid)).collect()
     }
 
-    /// The part that only solobot writes.
+    /// The fields that only solobot writes.
     pub fn details(&self) -> Option<&OwnerDetails> {
         self.record()?.details.as_ref()
     }
 }
 
-/// What the record's name ends in, behind the lock's.
+/// The end of the record's name, after the lock's name.
 const ENDING: &str = ".info";
-/// The same, before it is finished.
+/// The same, of an unfinished record.
 const UNFINISHED: &str = ".info.new";
 
 /// Where the record of a lock lies.
@@ -172,18 +172,18 @@ fn text_of(lock: &Location, lock_owner: Option<u32>) -> Result<Option<(Vec<u8>, 
 fn read_trusted(path: &Path, file: &File, lock_owner: Option<u32>) -> Result<(Vec<u8>, Author), String> {
     let meta = FileStatus::of_open(file).map_err(|error| error.to_string())?;
     if !meta.is_file() {
-        return Err("is not a plain file".into());
+        return Err("is not a regular file".into());
     }
-    // Whoever links one of root's here chooses what root says of this lock.
+    // Another user could link one of root's records here and so choose what root says about this lock.
     if meta.links() > 1 {
         return Err("is a hard link".into());
     }
     let owner = meta.owner();
     if owner != 0 && owner != user::effective_uid() && Some(owner) != lock_owner {
-        return Err(format!("was written by {}, to whom the lock does not belong", user::name(owner)));
+        return Err(format!("was written by {}, who does not own the lock", user::name(owner)));
     }
     if meta.len() > LARGEST {
-        return Err(format!("has {} bytes, more than any record", meta.len()));
+        return Err(format!("has {} bytes, too many for a record", meta.len()));
     }
     let mut text = Vec::with_capacity(2048);
     file.take(LARGEST).read_to_end(&mut text).map_err(|error| error.to_string())?;
@@ -205,18 +205,19 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     {
         return Err(format!("has schema {schema}; this solobot knows {SCHEMA}"));
     }
-    let record: OwnerRecord = serde_json::from_value(value).map_err(|error| format!("is no owner record: {error}"))?;
+    let record: OwnerRecord =
+        serde_json::from_value(value).map_err(|error| format!("is not an owner record: {error}"))?;
     if schema.is_some() && record.details.is_none() {
-        return Err("lacks fields that its schema has".into());
+        return Err("lacks fields of its schema".into());
     }
     if i32::try_from(record.pid).is_ok_and(|pid| pid > 0) {
         Ok(record)
     } else {
-        Err(format!("names PID {}, which no process can have", record.pid))
+        Err(format!("names PID {}, which is not a possible PID", record.pid))
     }
 }
 
-/// Writes the record beside the lock, which the caller holds.
+/// Writes the record beside a lock that the caller holds.
 ///
 /// # Errors
 /// Those of creating, writing and renaming a file in the lock's folder.
@@ -225,7 +226,7 @@ pub fn write(lock: &Location, record: &OwnerRecord) -> io::Result<()> {
     // A bot, its folder and its lock may all be named by a token.
     let text = mask(&serde_json::to_string(record).map_err(io::Error::other)?).into_owned();
     let mut file = match folder.create(&unfinished) {
-        // What a killed holder left, or a planted link: make way, never follow.
+        // Left by a killed holder, or a planted link: remove it, never follow it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             folder.remove(&unfinished)?;
             folder.create(&unfinished)?
@@ -239,7 +240,7 @@ pub fn write(lock: &Location, record: &OwnerRecord) -> io::Result<()> {
     written
 }
 
-/// Removes the record of a lock that the caller holds, whosever it is, and one that was never finished.
+/// Removes the record of a lock that the caller holds, whoever wrote it, and an unfinished one.
 ///
 /// # Errors
 /// The record cannot be removed.
@@ -313,7 +314,7 @@ mod tests {
         let cases: &[(&[u8], &str)] = &[
             (b"", "empty"),
             (b"{\"pid\": 1", "not JSON"),
-            (b"[]", "no owner record"),
+            (b"[]", "not an owner record"),
             (b"{\"schema\": 99}", "schema 99"),
             (br#"{"pid":7,"timestamp":1.0,"app_name":"x","schema":1}"#, "lacks"),
             (br#"{"pid":0,"timestamp":1.0,"app_name":"x"}"#, "PID 0"),

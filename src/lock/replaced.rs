@@ -1,5 +1,5 @@
-//! Who holds a lock file that was at a path and is there no more: unlinked, renamed or replaced. For them the lock is real,
-//! and so it is for whoever locks the new file.
+//! Who holds a lock file that was at a path and is no longer there: unlinked, renamed or replaced. That process holds a
+//! real lock, and so does the one that locks the new file.
 //!
 //! An unlinked file shows its path in `/proc/PID/fd`. A renamed one shows another, and only the owner record, which stays
 //! where it was, knows its inode: by that, the processes that the record names are recognised, and nobody else.

@@ -1,6 +1,6 @@
-//! What a lock path is right now: one enum, from the kernel's view, the text and the owner record.
+//! The state of a lock path: one enum, from the kernel's view, the text and the owner record.
 //!
-//! Looking changes nothing: no file is created or written. Only where `/proc/locks` is silent a shared lock is tried for
+//! Looking changes nothing: no file is created or written. Only if `/proc/locks` does not tell, a shared lock is taken for
 //! an instant.
 
 use std::io;
@@ -21,38 +21,38 @@ use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
-/// How much later than a note a process may seem to have started and still be the one that wrote it: clock ticks and
-/// file times are rounded.
+/// By how much the start of a process may seem to be later than a file that it wrote, because clock ticks and file times
+/// are rounded.
 const ROUNDING: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// There is no file.
     Absent,
-    /// There is a file, and nobody holds or claims it.
+    /// The file exists, and nobody holds or claims it.
     Free,
-    /// The kernel's lock is held.
+    /// A process holds the kernel's lock.
     Held {
         /// Who shares it; empty if the holder is outside this PID namespace or hidden from us.
         holders: Vec<Identity>,
-        /// The solobot that took it is dead, and its COMMAND holds it still.
+        /// The solobot that took it is dead, and its COMMAND still holds it.
         orphaned: bool,
     },
     /// Nobody holds it, and the process that it names is gone.
     Stale(Stale),
-    /// Nobody holds it, but the process that it names lives: a bot that records its PID and takes no flock.
+    /// Nobody holds it, but the process that it names is running: a bot that records its PID and takes no flock.
     OwnerAliveUnlocked(Identity),
-    /// Somebody holds a file that was at this path and is no more: whoever locks the present one is a second holder.
+    /// A process holds a file that was at this path before: whoever locks the present file is a second holder.
     Replaced {
         /// Who holds the file that was replaced.
         holders: Vec<Identity>,
     },
-    /// It could not be told.
+    /// The state is unknown.
     Unreadable { why: String, obstacle: Obstacle },
 }
 
 impl State {
-    /// Who holds the file, or the one that was at its path.
+    /// Who holds the file, or the file that was at its path before.
     pub fn holders(&self) -> &[Identity] {
         match self {
             Self::Held { holders, .. } | Self::Replaced { holders } => holders,
@@ -61,12 +61,12 @@ impl State {
     }
 }
 
-/// What keeps a lock's state from being told.
+/// Why the state of a lock is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Permissions: another user may be able to.
+    /// Permissions: another user may be able to look.
     NotPermitted,
-    /// Another process's lease on the file: later it may be told.
+    /// Another process has a lease on the file: a later look may succeed.
     Leased,
     /// The path itself, or what is at it.
     Place,
@@ -93,9 +93,9 @@ pub enum Stale {
     OtherBoot(i64),
     /// It was recorded in another PID namespace or on another host, whose PIDs mean nothing here.
     Elsewhere(i64),
-    /// The number in the file can be no PID.
+    /// The number in the file cannot be a PID.
     Impossible,
-    /// Somebody else may have written it, of a process that is not his.
+    /// Another user may have written it about a process of someone else.
     Unproved(i64),
 }
 
@@ -106,8 +106,8 @@ impl std::fmt::Display for Stale {
             Self::Reused(pid) => write!(f, "PID {pid} is another process now"),
             Self::OtherBoot(pid) => write!(f, "PID {pid} was recorded before the last reboot"),
             Self::Elsewhere(pid) => write!(f, "PID {pid} was recorded in another container or on another host"),
-            Self::Impossible => write!(f, "the number in it is no PID"),
-            Self::Unproved(pid) => write!(f, "it names PID {pid}, which proves nothing: others may have written that"),
+            Self::Impossible => write!(f, "the number in it is not a PID"),
+            Self::Unproved(pid) => write!(f, "it names PID {pid}, but another user may have written that"),
         }
     }
 }
@@ -130,10 +130,10 @@ impl LockFacts {
     }
 }
 
-/// Who holds a lock that nobody in sight holds, as far as that can be told.
+/// How to name a holder that cannot be seen.
 pub fn unseen_holder() -> &'static str {
     if proc::hides_others() {
-        "a process that /proc hides (hidepid; sudo would show it)"
+        "a process hidden by /proc (hidepid; use sudo to see it)"
     } else {
         "a process outside this PID namespace"
     }
@@ -143,9 +143,9 @@ pub fn inspect(path: &Path) -> LockFacts {
     inspect_with(path, &[])
 }
 
-/// Looks at a lock path, and asks these processes, which run the bot's program, whether they hold a file that was at the
-/// path: with both file and owner record removed, nothing else leads to a bot that has inherited the lock of a solobot
-/// which is dead, since `/proc/locks` of a PID namespace does not list it.
+/// Looks at a lock path. `running` are processes that run the bot's program: they are asked whether they hold a file that
+/// was at the path before. If file and owner record were removed, nothing else leads to a bot that inherited the lock of a
+/// dead solobot, because `/proc/locks` of a PID namespace does not list it.
 pub fn inspect_with(path: &Path, candidates: &[i32]) -> LockFacts {
     let unreadable = |record, why: String, obstacle| LockFacts {
         path: path.to_owned(),
@@ -298,7 +298,7 @@ fn claim_in(record: &OwnerRecord) -> TextClaim {
 }
 
 /// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
-/// PID 1 of the host is no bot: the number was noted in a container, where it may be one.
+/// PID 1 of the host is not a bot: the number was noted in a container, where it may be one.
 fn judge_bare(pid: i32, written: Option<SystemTime>) -> TextClaim {
     let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
     if pid == 1 && identity::is_initial_pid_namespace() {

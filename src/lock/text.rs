@@ -1,8 +1,8 @@
 //! The text of a lock file: a decimal PID without a newline, or nothing.
 //!
-//! Bots of layout A read it and unlink the file if it is empty or names a dead process, so a held lock carries a live
-//! PID. Bots of layout B wipe it while they wait, so nothing relies on it. Only a holder writes, and only into a file
-//! that is empty or carries at most 32 bytes of white space and digits: anything else is somebody's file.
+//! Bots of layout A read it and unlink the file if it is empty or names a dead process, so a held lock contains the PID
+//! of a running process. Bots of layout B wipe it while they wait, so nothing relies on it. Only a holder writes, and only
+//! into a file that is empty or has at most 32 bytes of white space and digits: anything else is not a lock.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use crate::platform::filesystem::{read_at, write_all_at};
 /// The longest text that can be a lock's, in bytes.
 const LONGEST: usize = 32;
 
-/// How often a text is written that contenders empty meanwhile.
+/// How often the text is written if contenders keep emptying it.
 const MOST_WRITES: u32 = 5;
 
 /// What a lock file says.
@@ -20,9 +20,9 @@ const MOST_WRITES: u32 = 5;
 pub enum LockText {
     /// Nothing, or white space.
     Empty,
-    /// A number; whether it is a PID that lives is another question.
+    /// A number, which may or may not be the PID of a running process.
     Pid(u64),
-    /// Something else: this is no lock file.
+    /// Something else: this is not a lock file.
     Foreign,
 }
 
@@ -47,7 +47,7 @@ impl LockText {
         let mut words = text.split_ascii_whitespace();
         match (words.next(), words.next()) {
             (None, _) => Self::Empty,
-            // 32 digits do not fit; a number that large is no PID, but the text is a lock's all the same.
+            // 32 digits do not fit. A number that large is not a PID, but the file is still a lock.
             (Some(word), None) => Self::Pid(word.parse().unwrap_or(u64::MAX)),
             (Some(_), Some(_)) => Self::Pid(u64::MAX),
         }
@@ -62,9 +62,9 @@ impl LockText {
     }
 }
 
-/// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty. A length that is
-/// right already is left alone: to set it again costs more than all the rest. Where a contender empties the file between the
-/// two, the kernel would fill it up with NUL, which is nobody's text: so whatever was too long or too short is written again.
+/// Writes `pid` over the text: first the digits, then the length, so that no reader ever finds it empty. If the length is
+/// right, it is not set, which would cost more than all the rest. If a contender empties the file between the two steps,
+/// the kernel would fill it up with NUL, so a text that was too long or too short is written again.
 ///
 /// # Errors
 /// Those of `pwrite(2)`, `fstat(2)` and `ftruncate(2)`.

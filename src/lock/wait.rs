@@ -1,9 +1,8 @@
 //! Waiting for the lock: in the kernel, with a deadline, and never on a file that the path no longer names.
 //!
-//! A helper thread blocks in `flock(2)`; the main thread waits for it, for the deadline, for signals, and looks once a
-//! second whether the path still names the inode that is waited on. To end a wait, the thread is interrupted until it has
-//! answered, and what it was granted meanwhile is given back: with `--fd` the description is shared with the shell, and a
-//! late grant would stay there.
+//! A helper thread blocks in `flock(2)`. The main thread waits for it, for the deadline and for signals, and checks once a
+//! second whether the path still names the same inode. To end a wait, the thread is interrupted until it answers, and a lock
+//! that it got meanwhile is released: with `--fd` the description is shared with the shell, and a late grant would stay.
 
 use std::io;
 use std::path::Path;
@@ -20,11 +19,11 @@ use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
 
 /// How often the path is compared with the inode that is waited on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How soon an interruption is repeated: the thread may just have been on its way into the system call.
+/// How soon an interruption is repeated, because the thread may not have been in the system call yet.
 const INTERRUPT_AGAIN: Duration = Duration::from_millis(1);
-/// How often a file that somebody has a lease on is tried again, where it is not given back in an instant.
+/// How often a file with a lease on it is tried again, if the lease does not end at once.
 const LEASED_AGAIN: Duration = Duration::from_millis(50);
-/// How often a lock that was refused and is free at the next look is tried again, where there is no time to wait.
+/// Without time to wait: how often a lock is tried again that was refused but is free at the next look.
 const MOST_LOOKS: u32 = 10;
 /// The helper thread only makes system calls.
 const STACK: usize = 64 * 1024;
@@ -43,13 +42,13 @@ pub enum LockPlace<'a> {
 pub enum Waited {
     /// The lock is held, and the path names the file that is locked.
     Granted(LockFile),
-    /// It is still held by another.
+    /// Another process still holds it.
     TimedOut,
     /// A signal asked solobot to end.
     Signal(Arrived),
 }
 
-/// What a wait needs beside the place.
+/// What a wait needs besides the place.
 pub struct Waiting<'a> {
     /// When to give up; `None` for never.
     pub deadline: Option<Instant>,
@@ -122,7 +121,7 @@ enum FileOrEnd {
     Not(Waited),
 }
 
-/// Opens the file; as long as a lease keeps it from being opened that is a wait like any other, since nobody can block on it.
+/// Opens the file. While a lease prevents that, this is a wait like any other, because nobody can block on a lease.
 fn open(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<FileOrEnd, Error> {
     let allow_network_fs = waiting.allow_network_fs;
     let path = match place {
@@ -154,8 +153,8 @@ fn open(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<FileOrEnd, Er
     }
 }
 
-/// Waits on one inode. When it returns, the thread has let go of the file, and the lock is held only with `Granted`. The
-/// end of the thread itself is not waited for: it would hold the hand-off up.
+/// Waits on one inode. When it returns, the thread has released the file, and the lock is held only with `Granted`. The
+/// end of the thread is not waited for, which would delay the hand-off.
 fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<OneWait, Error> {
     let io = |error| Error::io("wait for", lock.path(), error);
     let done = Arc::new(Wakeup::new().map_err(io)?);
@@ -166,7 +165,7 @@ fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<OneWait, E
         let (lock, done, cancelled) = (Arc::clone(lock), Arc::clone(&done), Arc::clone(&cancelled));
         let blocked = move || {
             let granted = block(&lock, &cancelled);
-            // Before the answer: whoever gets it must find the file without a second owner.
+            // Before the answer, so that whoever gets it is the only owner of the file.
             drop(lock);
             let _ = answer.send(granted);
             done.raise();
@@ -232,7 +231,7 @@ fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Resul
     }
 }
 
-/// The first arrived signal that ends a program which waits; a stop stops us here, the rest means nothing yet.
+/// The first signal that ends a waiting program. A stop signal stops solobot here; the others have no effect yet.
 pub fn ending_signal(signals: &Signals) -> Option<Arrived> {
     while let Some(arrived) = signals.take() {
         match arrived.signal {

@@ -13,8 +13,8 @@ pub struct Listed {
     pub exe: Option<Vec<u8>>,
 }
 
-/// What was seen. Zombies, kernel threads and threads are no processes; one that cannot be read is counted, never skipped in
-/// silence. It is no snapshot: one that came or went meanwhile may or may not be in it.
+/// What was seen. Zombies, kernel threads and threads do not count as processes. A process that cannot be read is counted,
+/// never skipped silently. This is not a snapshot: a process that started or ended meanwhile may or may not be in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
     /// What the filter kept, by PID.

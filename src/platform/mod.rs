@@ -1,9 +1,9 @@
-//! What the operating system does, behind one contract: nothing else of solobot calls it, or knows what is behind it.
+//! Everything that the operating system does, behind one contract. Nothing else in solobot calls the system directly.
 //!
-//! A platform is a folder here. It has every name in the lists below, with a signature of nothing but std's types and the
-//! lists' own; the rest of solobot, which must compile with each, holds it to that. What a platform cannot promise is said by
-//! a type: `Option` (a group, a session, a namespace, what somebody else's process does), `ErrorKind::Unsupported` (a list of
-//! all locks, other processes' connections). It is never another meaning of the same value.
+//! Each platform is a folder here. It defines every name in the lists below, with signatures that use only types of std and
+//! of these lists; solobot must compile with each of them. What a platform cannot provide shows in the type: `Option` (a
+//! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
+//! connections of other processes). The same value never has another meaning on another platform.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -17,12 +17,12 @@ use linux as host;
 #[cfg(not(target_os = "linux"))]
 compile_error!("solobot runs on Linux (and WSL2); other platforms need their own folder in src/platform");
 
-// Start-up: what `main` does before anything else.
+// What `main` does first.
 pub use host::nss;
 #[cfg(feature = "cli")]
 pub use host::{stack, startup};
 
-/// A process and its ancestors: a PID alone is nobody, since PIDs are used again.
+/// A process and its ancestors. A PID alone identifies nothing, because PIDs are reused.
 pub mod identity {
     pub use crate::platform::host::boot::{boot_id, is_initial_pid_namespace, pid_namespace, pid_namespace_of};
     pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, own_pid, parent};
@@ -36,7 +36,7 @@ pub mod table {
     pub use crate::platform::listing::{Filter, Listed, Listing, below};
 }
 
-/// What one process shows of itself, and has open.
+/// What one process shows about itself, and what it has open.
 pub mod proc {
     pub use crate::platform::host::handle::{Handle, Upbringing, name, owner, runs_our_file, sleeps_in, words};
     pub use crate::platform::host::open_files::{OpenFile, descriptors};
@@ -45,7 +45,7 @@ pub mod proc {
     pub use crate::platform::host::user::Credentials;
 }
 
-/// A hold on one process, to wait for its end and to signal nobody else.
+/// A handle on one process, to wait for its end and to signal no other process.
 pub mod pidfd {
     pub use crate::platform::host::pidfd::{Pidfd, lacks_room};
 }
@@ -63,7 +63,7 @@ pub mod spawn {
     pub use crate::platform::host::spawn::Launch;
 }
 
-/// What became of our children, and of theirs.
+/// How our children and their children ended.
 #[cfg(feature = "cli")]
 pub mod children {
     pub use crate::platform::host::children::{Ended, Reaped, adopt_orphans, put_down, reap, wait_for};
@@ -74,7 +74,7 @@ pub mod daemon {
     pub use crate::platform::host::daemon::{Awaited, Readiness, close_others, detach, pipe};
 }
 
-/// What is open, as something to wait for or to pass on.
+/// Open descriptors, to wait for or to pass on.
 pub mod descriptor {
     pub use crate::platform::host::descriptor::{Descriptor, duplicate, inherited};
 }
@@ -89,13 +89,13 @@ pub mod watch {
     pub use crate::platform::host::watch::{Happened, Watch, WatchId};
 }
 
-/// How many descriptors we may have.
+/// How many descriptors solobot may open.
 #[cfg(feature = "cli")]
 pub mod limits {
     pub use crate::platform::host::limits::DescriptorLimit;
 }
 
-/// Files: what they are, whose they are, and how to open those that somebody else may have put there.
+/// Files: what they are, who owns them, and how to open those that another user may have planted.
 pub mod filesystem {
     pub use crate::platform::host::file::{FileId, FileKind, FileStatus};
     pub use crate::platform::host::filesystem::{
@@ -132,7 +132,7 @@ pub mod words {
     pub use crate::platform::host::words::{os_str, os_string};
 }
 
-/// What to type, for people who want to see it themselves.
+/// Commands for people who want to look themselves.
 pub mod advice {
     pub use crate::platform::host::advice::{HIDDEN, open_files_of, proxies_of, variable_of};
 }

@@ -1,5 +1,5 @@
-//! What sysinfo knows of processes, which knows every platform: the list that a platform without a quicker way starts from,
-//! and the yardstick of those that have one; and what processes use. The only user of sysinfo.
+//! Processes by sysinfo, which works on every platform: the list for a platform without a faster way, the reference for those
+//! that have one, and what processes use. The only file that uses sysinfo.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,11 +15,11 @@ use super::listing::{Filter, Listed, Listing, below};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portrait {
     pub pid: i32,
-    /// Who started it, or has adopted it since; `None` where that is nobody.
+    /// Its parent: the process that started or adopted it, if any.
     pub parent: Option<i32>,
-    /// Its arguments; empty where they may not be seen.
+    /// Its arguments; empty where they cannot be seen.
     pub argv: Vec<OsString>,
-    /// Its executable; `None` where that may not be seen.
+    /// Its executable; `None` where that cannot be seen.
     pub exe: Option<PathBuf>,
     /// When it started, cut to a second.
     pub started: SystemTime,
@@ -32,17 +32,17 @@ impl Portrait {
     }
 }
 
-/// What processes use together. It is for people to look at, and decides nothing.
+/// What processes use together. Only shown to people; nothing depends on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ResourceUse {
-    /// Resident, in bytes; what they share counts for each.
+    /// Resident, in bytes; shared memory counts for each.
     pub memory: u64,
     /// In percent of one processor, over the life of each, as `ps` shows it.
     pub cpu: f64,
 }
 
 impl ResourceUse {
-    /// Of each of these groups: of those in it that live; `None` if none does, or sysinfo does not support this system.
+    /// For each of these groups, of its running processes; `None` if none is running, or sysinfo does not support this system.
     pub fn of_each(groups: &[Vec<i32>]) -> Vec<Option<Self>> {
         let number = |pid: &i32| u32::try_from(*pid).ok().map(sysinfo::Pid::from_u32);
         let all: Vec<sysinfo::Pid> = groups.iter().flatten().filter_map(number).collect();
@@ -63,13 +63,13 @@ fn cpu_of(process: &sysinfo::Process) -> f64 {
     Duration::from_millis(process.accumulated_cpu_time()).as_secs_f64() / life.as_secs_f64() * 100.0
 }
 
-/// Every process, in no order; threads and zombies are none.
+/// Every process, in no order, without threads and zombies.
 ///
 /// # Errors
 /// If sysinfo does not support this system.
 pub fn processes() -> io::Result<Vec<Portrait>> {
     let mut system = System::new().map_err(io::Error::other)?;
-    // Without being asked for it, it leaves out the command line.
+    // sysinfo leaves out the command line unless it is asked for.
     let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_exe(UpdateKind::Always).without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
     let pid = |pid: sysinfo::Pid| i32::try_from(pid.as_u32()).ok();
@@ -108,7 +108,7 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
     Ok(listing(processes()?, kept))
 }
 
-/// `kept` says whether a process is, and with which executable.
+/// `kept` decides whether a process is kept, and with which executable.
 fn listing(processes: Vec<Portrait>, kept: impl Fn(&Portrait) -> Option<Option<Vec<u8>>>) -> Listing {
     let mut listing = Listing::default();
     for one in processes.into_iter().filter(|one| one.exe.is_some() || !one.argv.is_empty()) {

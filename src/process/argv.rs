@@ -37,7 +37,7 @@ pub fn read(argv: &[OsString], exe: Option<&Path>) -> Reading {
     read_words(argv, exe)
 }
 
-/// A title that begins with no command (`mybot: polling`) tells a name at most.
+/// A title that does not start with a command (`mybot: polling`) gives a name at most.
 fn read_title(words: &[OsString], exe: Option<&Path>) -> Reading {
     if let Some(first) = words.first()
         && let Some(runner) = exe.and_then(Path::file_name).and_then(Runner::of_name)

@@ -1,6 +1,6 @@
 //! Candidates: processes that may run a program, with everything that decides whether they do.
 //!
-//! Invariant: what was read belongs to one process ([`Details::identity`]). Not promised: that it still runs.
+//! Invariant: what was read belongs to one process ([`Details::identity`]). Not promised: that it is still running.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -31,7 +31,7 @@ pub struct Candidate {
     pub cwd: Option<PathBuf>,
     /// The tokens in its environment and in its arguments.
     pub carried: Vec<Carried>,
-    /// Its environment may not be read, so that it may carry others.
+    /// Its environment cannot be read, so there may be other tokens in it.
     pub is_hidden: bool,
     /// What its environment says that its working folder was when it was started.
     pub pwd: Option<PathBuf>,
@@ -115,7 +115,7 @@ impl Candidate {
         tells_nothing && self.cwd.is_none() && lives().is_some_and(|stat| !stat.is_exiting)
     }
 
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub fn args(&self) -> &[std::ffi::OsString] {
         match &self.reading {
             Reading::Runs(invocation) => &invocation.args,
@@ -123,7 +123,7 @@ impl Candidate {
         }
     }
 
-    /// What it runs, as its own command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    /// What it runs, as its own command line says; `None` where that is unknown (`-c`, standard input, a title).
     pub fn program(&self) -> Option<Program> {
         self.program_in(self.cwd.as_deref()?)
     }
@@ -190,7 +190,7 @@ pub fn descendants<T>(roots: &[i32], judge: &dyn Fn(&Candidate) -> Option<T>) ->
     Vec::new()
 }
 
-/// Those that run the program, whatever their token and arguments.
+/// Those that run the program, with any token and arguments.
 pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
     let matcher = Matcher::new(program);
     descendants(roots, &|one| one.judge(&matcher).map(|_| one.identity()))

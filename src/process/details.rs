@@ -1,4 +1,4 @@
-//! What is known of one process beyond its command line: read for candidates and their ancestors alone.
+//! What is known about one process beyond its command line. It is read only for candidates and their ancestors.
 //!
 //! `/proc/PID` is opened once and everything is read relative to that descriptor, so that all of it belongs to one
 //! process even if the PID is reused meanwhile (the kernel answers ESRCH then).
@@ -38,7 +38,7 @@ impl Details {
         Some(Self { identity, stat, argv, exe: handle.exe() })
     }
 
-    /// Its command line for people; the name of its executable in brackets where it shows none.
+    /// Its command line for people, or the name of its executable in brackets if it shows none.
     pub fn command(&self) -> String {
         if self.argv.iter().any(|arg| !arg.is_empty()) {
             return command_line(&self.argv);

@@ -2,8 +2,8 @@
 //!
 //! Pure. Every match is folded into its topmost matching ancestor; workers below and wrappers above are attached.
 //! Invariant: a process that neither matches, nor descends from a match, nor wraps one, changes nothing. Copies that a
-//! manager starts side by side (pm2's cluster, supervisord's `numprocs`) have no matching ancestor: each is an instance
-//! of its own, which is the fault to report. So is a fork that has outlived its killed root.
+//! manager starts side by side (pm2's cluster, supervisord's `numprocs`) have no matching ancestor. Each is its own
+//! instance, which is the fault to report. So is a fork whose root was killed.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub struct Instance {
     pub ancestors: Vec<Identity>,
     /// Real user id of the root, where it can be read.
     pub uid: Option<u32>,
-    /// Its name; the number where there is none; empty where it cannot be read.
+    /// Its name, or its number if it has none; empty if it cannot be read.
     pub user: String,
     /// When the root started.
     pub started: jiff::Timestamp,
@@ -36,13 +36,13 @@ pub struct Instance {
     pub command: String,
     /// The root's working folder, where it can be read.
     pub cwd: Option<PathBuf>,
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub args: Vec<OsString>,
-    /// What the root runs, as its command line says; `None` where that cannot be told (`-c`, standard input, a title).
+    /// What the root runs, as its command line says; `None` where that is unknown (`-c`, standard input, a title).
     pub program: Option<Program>,
     /// How sure it is that this is the bot.
     pub confidence: Confidence,
-    /// Why it is no surer.
+    /// Why this is not certain.
     pub doubt: Option<Doubt>,
     /// Who started it.
     pub origin: Origin,
@@ -52,7 +52,7 @@ pub struct Instance {
     pub token: Option<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
     pub in_file: InFile,
-    /// The environment of one of its processes may not be read, so that it may carry another token.
+    /// The environment of one of its processes cannot be read, so there may be another token in it.
     pub is_hidden: bool,
     /// Which of several distinct bots it belongs to ([`super::same_bot`]).
     pub bot: usize,
@@ -65,12 +65,8 @@ pub enum InFile {
     #[default]
     Nothing,
     /// This one.
-    Token {
-        token: TokenId,
-        /// The file.
-        path: PathBuf,
-    },
-    /// It may be one or another: which of the files or variables it reads cannot be told.
+    Token { token: TokenId, path: PathBuf },
+    /// It may be one or another: which of the files or variables it reads is unknown.
     Unclear,
 }
 
@@ -83,7 +79,7 @@ impl Instance {
         })
     }
 
-    /// Whether the root is stopped (SIGSTOP, a debugger): it serves nobody and sits on TERM until CONT.
+    /// Whether the root is stopped (SIGSTOP, a debugger): it does not work, and does not react to TERM before CONT.
     pub fn is_stopped(&self) -> bool {
         self.state.is_stopped()
     }
@@ -109,7 +105,7 @@ impl Instance {
 pub enum Role {
     /// It runs the program, with this token where one can be seen.
     Match(Option<String>),
-    /// A helper of a runtime: it belongs to whatever instance is above it.
+    /// A helper of a runtime: it belongs to the instance above it.
     Worker,
     /// It starts another command and stays.
     Wrapper,
@@ -184,7 +180,7 @@ fn members_by_root(nodes: &Nodes) -> HashMap<i32, Vec<i32>> {
     let mut roots: HashMap<i32, Option<&String>> = HashMap::new();
     let mut root_of: HashMap<i32, i32> = HashMap::new();
     for (_, Identity { pid, .. }, token) in matches {
-        // One that was given another token is another bot, whoever started it.
+        // A process that was given another token is another bot, even if this one started it.
         let fits = |above: &i32| {
             roots.get(above).is_some_and(|theirs| theirs.is_none() || token.is_none() || *theirs == token)
         };
@@ -219,7 +215,7 @@ fn shared_wrappers(roots: &[i32], nodes: &Nodes) -> HashSet<i32> {
     shared
 }
 
-/// The ancestors of a process, nearest first. A cycle, which a listing that is no snapshot may show, ends it.
+/// The ancestors of a process, nearest first. A cycle, which a listing that is not a snapshot may show, ends it.
 pub fn ancestors(pid: i32, nodes: &Nodes) -> Vec<i32> {
     let mut found = Vec::new();
     let mut next = nodes.get(&pid).map(|node| node.parent);

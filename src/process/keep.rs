@@ -1,4 +1,4 @@
-//! Which of several instances stays: the one place for that decision, for the plan and for `doctor`. Pure.
+//! Which of several instances to keep: the only place that decides this, for the plan and for `doctor`. Pure.
 
 use super::stop::OffLimits;
 use crate::platform::identity::Identity;
@@ -8,7 +8,7 @@ use crate::platform::identity::Identity;
 pub enum Keep {
     /// The one that holds the lock.
     Holder,
-    /// The one that a service manager keeps.
+    /// The one that a service manager runs.
     Managed,
     /// The one that started first.
     Oldest,
@@ -22,7 +22,7 @@ pub enum Keep {
 /// Parses `--keep`.
 ///
 /// # Errors
-/// A sentence that names the forms.
+/// If it is none of these; the message lists them.
 pub fn parse_keep(text: &str) -> Result<Keep, String> {
     match text {
         "holder" => Ok(Keep::Holder),
@@ -32,32 +32,32 @@ pub fn parse_keep(text: &str) -> Result<Keep, String> {
         "none" => Ok(Keep::None),
         number => match number.parse() {
             Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
-            _ => Err(format!("`{text}` is none of holder, managed, oldest, newest, none and a PID")),
+            _ => Err(format!("`{text}` is not one of holder, managed, oldest, newest, none or a PID")),
         },
     }
 }
 
-/// What is for or against keeping an instance.
+/// What counts for or against keeping an instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
 pub struct Standing {
-    /// solobot runs inside of it, and could not stop it and live.
+    /// solobot runs inside it, and would end with it.
     pub is_around_us: bool,
     /// It holds the lock, or an ancestor does.
     pub holds: bool,
-    /// A service manager keeps it.
+    /// A service manager runs it.
     pub is_managed: bool,
     /// It is connected to Telegram, as far as that was looked at.
     pub polls: bool,
-    /// Stopped (SIGSTOP): it serves nobody.
+    /// It is stopped (SIGSTOP), so it does not work.
     pub is_stopped: bool,
-    /// It is only probably this bot, and nobody has said that such ones count.
+    /// It is only probably this bot, and `--include-probable` was not given.
     pub is_doubtful: bool,
     /// It has the process that was named (`--keep PID`).
     pub is_named: bool,
 }
 
-/// The position of the one that stays, and why; the standings come oldest first. None that is stopped stays, unless it is
+/// The position of the instance to keep, and why. The standings come oldest first. A stopped instance is kept only if it is
 /// the only one.
 pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
     let first = |test: &dyn Fn(&Standing) -> bool, why| all.iter().position(test).map(|at| (at, why));
@@ -66,7 +66,7 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
     let sure = |one: &Standing| counts(one) && !one.is_stopped;
     let is_only = all.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
-    let managed = || first(&|one| sure(one) && one.is_managed, "a service manager keeps it");
+    let managed = || first(&|one| sure(one) && one.is_managed, "a service manager runs it");
     let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
     let some_are_stopped = all.iter().any(|one| counts(one) && one.is_stopped);
     let of_age = |why, of_the_others| if some_are_stopped { of_the_others } else { why };
@@ -85,13 +85,13 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
     }
 }
 
-/// Whether one of these processes may not be signalled, and so the instance may not be stopped: solobot or an ancestor.
+/// Whether the instance must not be stopped because one of its processes is solobot or an ancestor.
 pub fn is_around_us(members: &[Identity]) -> bool {
     let guard = OffLimits::new(&[]);
     members.iter().any(|member| guard.refusal(member.pid).is_some())
 }
 
-/// Whether it decides who polls: where several run, and neither the lock nor a manager says which one counts. To look at
+/// Whether the choice depends on who polls: if several run, and neither the lock nor a manager decides. Looking at
 /// connections takes time.
 pub fn depends_on_polling(all: &[Standing]) -> bool {
     all.len() > 1 && !all.iter().any(|one| (one.holds || one.is_managed) && !one.is_stopped && !one.is_doubtful)

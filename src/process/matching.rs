@@ -1,8 +1,8 @@
 //! Whether a process runs a program, and how sure that is.
 //!
-//! Pure but for the file identities that the caller looks up. Invariant: a name in an argument proves nothing; only
-//! what the interpreter would run counts, as a path, a file or a module. What cannot be decided is
-//! [`Confidence::Probable`], with the [`Doubt`] that makes it so.
+//! Pure except for the file identities that the caller looks up. Invariant: a name in an argument proves nothing. Only what
+//! the interpreter would run counts, as a path, a file or a module. What cannot be decided is [`Confidence::Probable`],
+//! with the [`Doubt`] as the reason.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
@@ -45,7 +45,7 @@ impl Confidence {
 /// it says [`Doubt::starting`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Doubt {
-    /// `python -c 'import main'`: what the code does cannot be told.
+    /// `python -c 'import main'`: what the code does is unknown.
     Inline,
     /// The process's working folder cannot be read, and its script's path is relative.
     UnknownFolder,
@@ -99,19 +99,19 @@ impl Doubt {
             Self::Inline => "it runs code from its command line",
             Self::UnknownFolder => "its working folder cannot be read",
             Self::OtherRoot => "it runs that path in another root folder, as in a container",
-            Self::Title => "it has replaced its command line by a title",
+            Self::Title => "it has replaced its command line with a title",
             Self::OtherArguments => "other arguments, token unknown",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
             Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
-            Self::FolderMoved => "it seems to have been started in this folder, before that was replaced",
+            Self::FolderMoved => "it seems to have been started in this folder before the folder was replaced",
             Self::StartedByScript => "it runs what the bot's script starts",
             Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
             Self::AnotherUser(Stranger::Unlikely) => {
-                "its user owns neither the program nor its folder, and nothing else speaks for it"
+                "its user owns neither the program nor its folder, and nothing else suggests that it is the bot"
             }
             Self::AnotherUser(Stranger::Hidden) => {
-                "its user owns neither the program nor its folder, and it cannot be looked at"
+                "its user owns neither the program nor its folder, and it cannot be inspected"
             }
         }
     }
@@ -171,7 +171,7 @@ pub struct Sighting<'a> {
 pub struct Match {
     /// How sure that is; never [`Confidence::Token`] here.
     pub confidence: Confidence,
-    /// Why it is no surer.
+    /// Why this is not certain.
     pub doubt: Option<Doubt>,
     /// The folder that it was started in, where that has been moved since.
     pub started_in: Option<PathBuf>,

@@ -5,6 +5,7 @@ pub mod candidate;
 pub mod details;
 pub mod instance;
 pub mod keep;
+pub mod launch;
 pub mod matching;
 pub mod origin;
 pub mod program;

@@ -1,7 +1,7 @@
 //! Origins: who started an instance, how to stop it for good, and whether it would come back.
 //!
-//! The nearest manager among the ancestors wins; environment and cgroup give its name for the instance, and count alone
-//! only where no ancestor says otherwise, because both leak to descendants. [`judge()`] is pure over [`Surroundings`], which
+//! The nearest manager among the ancestors wins. Environment and cgroup give its name for the instance. They decide alone
+//! only if no ancestor is a manager, because both leak to descendants. [`judge()`] is pure over [`Surroundings`], which
 //! [`of`] gathers; [`Answers::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
 mod cgroup;
@@ -48,7 +48,7 @@ pub fn is_put_by_root(cgroup: &str) -> bool {
     cgroup::container(cgroup).is_some() || cgroup::unit(cgroup).is_some_and(is_roots)
 }
 
-/// What ends these processes by hand, each as its own user where we may not signal it.
+/// The command that ends these processes by hand, as their own user if solobot may not signal them.
 pub fn kill_by_hand(pids: &[i32]) -> String {
     let mut by_owner: BTreeMap<Option<String>, Vec<i32>> = BTreeMap::new();
     for &pid in pids {

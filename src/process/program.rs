@@ -48,7 +48,7 @@ pub(super) enum NamedBy {
     Named(OsString),
 }
 
-/// Arguments behind a program that tell one bot from another.
+/// Arguments after a program that tell one bot from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Args {
     words: Vec<OsString>,
@@ -76,7 +76,7 @@ impl Args {
         self.is_beginning
     }
 
-    /// Whether a process with these arguments is meant.
+    /// Whether these arguments match.
     pub fn fit(&self, args: &[OsString]) -> bool {
         if self.is_beginning { args.starts_with(&self.words) } else { args == self.words }
     }
@@ -87,11 +87,11 @@ impl Args {
     }
 }
 
-/// Why a pattern is no program.
+/// Why a pattern is not a program.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Nothing was given.
-    #[error("the program is empty")]
+    #[error("PROGRAM is empty")]
     Empty,
     /// It would match every process of an interpreter, a shell or a wrapper.
     #[error("`{name}` would match every {what} on this machine")]
@@ -105,10 +105,10 @@ pub enum Error {
     #[error("{} is a folder without a __main__.py", quoted(.0))]
     Folder(PathBuf),
     /// A word that can be the name of neither a script nor a module.
-    #[error("`{0}` is neither a path, a script name nor a dotted module: it would match nothing")]
+    #[error("`{0}` is not a path, a script name or a dotted module, so it would match nothing")]
     Nothing(String),
     /// No such file, and no process runs it.
-    #[error("{} does not exist, and no process runs it", quoted(.0))]
+    #[error("{} does not exist, and no process is running it", quoted(.0))]
     Missing(PathBuf),
 }
 
@@ -128,15 +128,15 @@ impl Expected for Error {
     }
 
     fn hints(&self) -> Vec<String> {
-        let forms = "name the script, as in `-m /srv/bot/main.py`, or the module, as in `-m tg_bot.bot`";
+        let forms = "name the script or the module: -m /srv/bot/main.py or -m tg_bot.bot";
         match self {
-            // A pattern of names alone would be everybody's scripts.
+            // A pattern of names without a path would match the scripts of every user.
             Self::Missing(path) if path.to_string_lossy().contains(['*', '?', '[']) => vec![forms.into()],
             Self::Missing(path) => vec![format!(
-                "to find every script of that name type `-m {}`",
+                "to match every script of that name: -m {}",
                 path.file_name().unwrap_or_default().to_string_lossy()
             )],
-            Self::Folder(path) => vec![format!("name the script in it, as in `-m {}`", path.join("main.py").display())],
+            Self::Folder(path) => vec![format!("name the script in it: -m {}", path.join("main.py").display())],
             Self::Empty | Self::Everything { .. } | Self::Nothing(_) => vec![forms.to_owned()],
         }
     }
@@ -207,14 +207,14 @@ impl Program {
         Self::of_kind(NamedBy::Executable(from_here(path)))
     }
 
-    /// The same program, run with these arguments behind it: with others it is another bot.
+    /// The same program, run with these arguments after it: with others it is another bot.
     #[must_use]
     pub fn with_args(mut self, args: Args) -> Self {
         self.args = Some(args);
         self
     }
 
-    /// The same program with whatever arguments, from whatever folder.
+    /// The same program with any arguments, from any folder.
     #[must_use]
     pub fn anyhow(mut self) -> Self {
         (self.args, self.folder) = (None, None);
@@ -273,7 +273,7 @@ impl Program {
         }
     }
 
-    /// Where it lies: the file, or what stands for it. `None` for what may lie anywhere.
+    /// Where it is: the file, or an equivalent. `None` for a program that may be anywhere.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.kind {
             NamedBy::Script(path) | NamedBy::Executable(path) => Some(path.clone()),

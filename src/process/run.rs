@@ -1,9 +1,8 @@
 //! Running COMMAND: starting it, passing signals on, reaping everything, and knowing when the bot has really ended.
 //!
-//! COMMAND may be a wrapper (`sh -c 'python bot.py; true'`) or leave the bot running behind itself (a daemon). solobot is
-//! a child subreaper, so whatever its COMMAND leaves behind becomes its own child, and it stays until COMMAND *and every
-//! descendant that is the bot, or may become it* ([`Counting`]) have ended. A descendant that runs something else is not
-//! waited for, and is named.
+//! COMMAND may be a wrapper (`sh -c 'python3 bot.py; true'`) or end and leave the bot running (a daemon). solobot is a child
+//! subreaper, so everything that COMMAND leaves behind becomes its child. It waits until COMMAND *and every descendant that
+//! is the bot, or may become it* ([`Counting`]) have ended. It does not wait for other descendants, but names them.
 
 pub mod left_behind;
 
@@ -33,7 +32,7 @@ pub trait Upkeep {
     fn descriptor(&self) -> Option<Descriptor<'_>>;
     /// Does it; called first after 20 ms.
     fn tend(&mut self);
-    /// How soon it is to be done again, whatever does or does not wake it.
+    /// When to do it again, even if nothing wakes it.
     fn again_in(&self) -> Duration;
     /// That process has asked the bot to end, by solobot.
     fn asked_to_end_by(&mut self, sender: i32);
@@ -60,7 +59,7 @@ impl Child {
         let pid = launch.spawn()?;
         // It is our child and not reaped, so even a dead one still has its PID.
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
-        // Without a handle (no descriptor left, a seccomp filter) it could not be supervised: it must not run on alone.
+        // Without a handle (no descriptor left, a seccomp filter) it could not be supervised, so it must not keep running.
         let pidfd = Pidfd::of_child(pid).inspect_err(|_| children::put_down(pid))?;
         Ok(Self { identity: Identity { pid, start_ticks }, pidfd })
     }
@@ -188,7 +187,7 @@ impl Supervised {
             self.bot = Some(bot);
             supervision.upkeep.passed_on(bot);
         }
-        // Nothing tells when a fork executes something else.
+        // There is no event when a fork executes another program.
         let later = self.look_in.map_or(LOOK_FIRST, |look_in| (look_in * 2).min(LOOK_AT_LAST));
         self.look_in = of(Descendant::Perhaps).map(|_| later);
         !running.is_empty()

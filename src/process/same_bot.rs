@@ -1,9 +1,8 @@
 //! The same bot, or another one of the same program.
 //!
-//! Pure. Where tokens can be seen they decide. Where none can be seen, the token in the file that such a program reads
-//! (`.env`) makes another bot, or the same one if it was started with the same arguments; that a process reads that file is
-//! a habit, not a fact. Without either, only the same arguments and the same working folder make two processes one bot.
-//! Anything else is in doubt.
+//! Pure. If tokens can be seen, they decide. If not, the token in the file that such a program usually reads (`.env`) tells
+//! another bot, or the same one if it was started with the same arguments. Without that either, only the same arguments and
+//! the same working folder make two processes the same bot. Anything else is doubtful.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,13 +13,13 @@ use super::program::Args;
 /// What tells the instances of one program apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traits {
-    /// The file or folder that the program was found as: for a bare name each is a program of its own.
+    /// The file or folder of the program. For a name without a path, each is another program.
     pub file: Option<PathBuf>,
     /// The token's fingerprint, where one can be seen.
     pub token: Option<String>,
     /// Else that of the token in its `.env` file.
     pub in_file: Option<String>,
-    /// The arguments behind the program.
+    /// The arguments after the program.
     pub args: Vec<OsString>,
     /// The working folder.
     pub cwd: Option<PathBuf>,
@@ -37,7 +36,7 @@ pub struct Wanted {
     pub longer: Vec<Args>,
     /// Its working folder.
     pub cwd: Option<PathBuf>,
-    /// A bare name: each file so called is a program of its own.
+    /// A name without a path: each file of that name is another program.
     pub open: bool,
 }
 
@@ -218,7 +217,7 @@ impl<'a> Sorting<'a> {
 }
 
 /// Started with the same arguments in the same folder, as far as that can be seen: another user's folder is hidden from
-/// all but root, and that instance must count all the same.
+/// all but root, and that instance must count anyway.
 fn is_alike(one: &Traits, other: &Traits) -> bool {
     one.args == other.args && (one.cwd == other.cwd || one.cwd.is_none() || other.cwd.is_none())
 }

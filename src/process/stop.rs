@@ -85,7 +85,7 @@ pub enum Fate {
     Killed,
     /// It had ended before.
     Gone,
-    /// It, or one of its descendants, outlived KILL.
+    /// It, or one of its descendants, survived KILL.
     Survived {
         /// Which process.
         pid: i32,
@@ -104,7 +104,7 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// Whether the instance is no more.
+    /// Whether the instance no longer exists.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Terminated | Self::Killed | Self::Gone)
     }
@@ -183,7 +183,7 @@ struct Underway {
     verdict: Option<Fate>,
     /// The root was alive when KILL was sent.
     was_killed: bool,
-    /// The root could not be opened for want of descriptors.
+    /// The root could not be opened for lack of descriptors.
     has_no_room: bool,
 }
 

@@ -6,7 +6,7 @@ use super::message::{detail, hint_lines, updates, waiting_updates};
 use super::sanitize;
 use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
 use crate::base::exit::Exit;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::check::CheckOutcome;
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
@@ -23,7 +23,7 @@ pub fn acquire(outcome: AcquireOutcome) -> String {
 }
 
 /// What `release` did, in a sentence.
-pub fn release(outcome: &ReleaseOutcome, typed: &Typed) -> String {
+pub fn release(outcome: &ReleaseOutcome, typed: &TypedLine) -> String {
     let hints = match &outcome.reason {
         Reason::HeldByBot(holding) => hint_lines(&holding.remedies, typed),
         _ => String::new(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::sanitize;
 use crate::base::error::Error;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::outcome::Outcome;
 
 /// The layout of everything printed with `--json`.
@@ -57,7 +57,7 @@ pub fn outcome(outcome: &Outcome) -> Option<String> {
 }
 
 /// An error as it is printed.
-pub fn error(error: &Error, typed: &Typed) -> String {
+pub fn error(error: &Error, typed: &TypedLine) -> String {
     let hints: Vec<String> = error.hints().iter().filter_map(|hint| typed.complete(hint)).collect();
     usage_or_error(error.exit().code(), error.kind(), &error.to_string(), &hints)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, NAME, paint};
 use crate::base::duration::show;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
 
@@ -16,14 +16,14 @@ pub fn detail(label: &str, text: &str) -> String {
     format!("  {:<9} {text}\n", paint(FAINT, format!("{label:<9}")).trim_end_matches(' '))
 }
 
-pub fn error(message: &str, hints: &[String], typed: &Typed) -> String {
+pub fn error(message: &str, hints: &[String], typed: &TypedLine) -> String {
     let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
     text.push_str(&hint_lines(hints, typed));
     text
 }
 
 /// A line a hint, its command painted.
-pub fn hint_lines(hints: &[String], typed: &Typed) -> String {
+pub fn hint_lines(hints: &[String], typed: &TypedLine) -> String {
     let complete = hints.iter().filter_map(|hint| typed.complete(hint));
     complete.fold(String::new(), |mut text, hint| {
         let hint = sanitize::line(&hint);

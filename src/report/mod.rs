@@ -27,8 +27,8 @@ use std::io::{self, IsTerminal};
 
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
-use crate::cli::again::Typed;
-use crate::cli::{Global, Usage};
+use crate::cli::again::TypedLine;
+use crate::cli::{Color, Global, Usage, Wrong};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
@@ -43,7 +43,7 @@ use watching::Watching;
 pub struct Report {
     global: Global,
     /// What hints that say "the same, but …" go on with.
-    typed: Typed,
+    typed: TypedLine,
     progress: Progress,
     watching: Watching,
     /// Warnings and hints that were shown: each once, also with `--watch`.
@@ -52,7 +52,7 @@ pub struct Report {
 
 impl Report {
     /// For these options; starts the log, if it was asked for.
-    pub fn new(global: &Global, typed: Typed) -> Self {
+    pub fn new(global: &Global, typed: TypedLine) -> Self {
         let report = Self {
             global: global.clone(),
             typed,
@@ -234,26 +234,29 @@ impl Events for Report {
 }
 
 /// Prints what is said of a command line that is not run: help and version on stdout, errors on stderr.
-pub fn usage(usage: &Usage, typed: &Typed) -> Exit {
-    if usage.is_answer {
-        let colour = io::stdout().is_terminal() && no_colour_unset();
-        return match stream::to_stdout(&usage.text, colour, stream::columns(&io::stdout())) {
-            Ok(()) => Exit::Ok,
-            Err(error) => not_written(&error, io::stderr().is_terminal() && no_colour_unset(), typed),
-        };
-    }
-    if usage.is_json {
-        let _ =
-            stream::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", &usage.message, &usage.hints));
-    } else {
-        let text = format!("{}{}", sanitize::text(&usage.text), message::hint_lines(&usage.hints, typed));
-        stream::notice(&text, io::stderr().is_terminal() && no_colour_unset());
+pub fn usage(usage: &Usage, typed: &TypedLine) -> Exit {
+    let on_stderr = |text: &str, choice| stream::notice(text, stream::has_colour(choice, &io::stderr()));
+    match usage {
+        Usage::Answer { text, is_asked: true } => {
+            let stdout = io::stdout();
+            let result = stream::to_stdout(text, stream::has_colour(Color::Auto, &stdout), stream::columns(&stdout));
+            let colour = stream::has_colour(Color::Auto, &io::stderr());
+            return result.map_or_else(|error| not_written(&error, colour, typed), |()| Exit::Ok);
+        }
+        Usage::Answer { text, is_asked: false } => on_stderr(text, Color::Auto),
+        Usage::Wrong(Wrong { message, hints, is_json: true, .. }) => {
+            let _ = stream::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", message, hints));
+        }
+        Usage::Wrong(Wrong { message, hints, synopsis, color, .. }) => {
+            let synopsis = synopsis.as_ref().map_or_else(String::new, |line| format!("{line}\n"));
+            on_stderr(&format!("{}{synopsis}", message::error(message, hints, typed)), *color);
+        }
     }
     Exit::Usage
 }
 
 /// What was asked for did not arrive.
-fn not_written(error: &io::Error, colour: bool, typed: &Typed) -> Exit {
+fn not_written(error: &io::Error, colour: bool, typed: &TypedLine) -> Exit {
     let message = format!("cannot write to stdout: {error}");
     let hints = [
         "if its disk is full, free some space: df -h".to_owned(),
@@ -280,8 +283,4 @@ pub fn bytes(bytes: &[u8]) -> Exit {
         Ok(()) => Exit::Ok,
         Err(_) => Exit::CantCreate,
     }
-}
-
-fn no_colour_unset() -> bool {
-    stream::has_colour(crate::cli::Color::Auto, &io::stderr())
 }

@@ -7,7 +7,7 @@ use super::message::{circumstances, detail, hint_lines, process, waiting_updates
 use super::sanitize;
 use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::lock::held::Incident;
 use crate::outcome::events::{Notice, Passing};
 use crate::outcome::holding::Holding;
@@ -15,7 +15,7 @@ use crate::outcome::process::{Beside, ProcessView};
 use crate::outcome::sentence::shortened;
 
 /// Something to say before the end, on a terminal of `width` columns.
-pub fn notice(notice: &Notice, width: Option<usize>, typed: &Typed) -> String {
+pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> String {
     match notice {
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
         Notice::Settings { file, all } => super::settings::text(file.as_deref(), all),
@@ -94,7 +94,7 @@ pub fn passing(passing: Passing) -> String {
     }
 }
 
-fn refused(holding: &Holding, wait: Limit, typed: &Typed) -> String {
+fn refused(holding: &Holding, wait: Limit, typed: &TypedLine) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
@@ -158,7 +158,7 @@ fn unlocked(instances: &[Beside], wait: Limit) -> String {
     text
 }
 
-fn incident(lock: &str, incident: &Incident, typed: &Typed) -> String {
+fn incident(lock: &str, incident: &Incident, typed: &TypedLine) -> String {
     let lock = sanitize::line(lock);
     match incident {
         Incident::NotRecorded(why) => {

@@ -8,7 +8,7 @@ use super::message::{hint_lines, size};
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table};
 use crate::base::duration::show;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::lock::covered::Covered;
 use crate::outcome::holding::ENDED;
 use crate::outcome::lock::{LockView, LockWord};
@@ -18,7 +18,7 @@ use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
-pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool, typed: &Typed) -> String {
+pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool, typed: &TypedLine) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
         let why = why_no_bot(outcome.file.as_deref());

@@ -14,7 +14,7 @@ use super::style::{FAINT, paint};
 use super::{json, status, stream, table, wrap};
 use crate::base::secret::mask;
 use crate::cli::Global;
-use crate::cli::again::Typed;
+use crate::cli::again::TypedLine;
 use crate::outcome::status::StatusOutcome;
 use crate::platform::terminal;
 
@@ -41,7 +41,7 @@ impl Watching {
     ///
     /// # Errors
     /// Those of `write(2)`.
-    pub fn show(&mut self, seen: &StatusOutcome, global: &Global, typed: &Typed) -> io::Result<()> {
+    pub fn show(&mut self, seen: &StatusOutcome, global: &Global, typed: &TypedLine) -> io::Result<()> {
         let colour = stream::has_colour(global.color, &io::stdout());
         if !global.json && can_draw() {
             let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
@@ -89,7 +89,7 @@ fn can_draw() -> bool {
     stream::can_redraw(&io::stdout())
 }
 
-fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: &Typed) -> String {
+fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: &TypedLine) -> String {
     let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
     let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
     let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0, typed));

@@ -1,11 +1,11 @@
-//! One bot: its entry in solobot.toml, the flags that override it, and what holds where neither says anything.
+//! One bot: its entry in solobot.toml, the flags that override it, and the defaults.
 //!
 //! In an entry, `dir` is relative to the file, and every other relative path (`script`, `exe`, `lock`, `logs`, the
 //! token's files, the first word of `command`) is relative to `dir`; without `dir` that is the file's folder. `~` is the
 //! home folder in all of them. In flags, relative paths start at the current folder and the shell expands `~`.
 //!
-//! A token given by flags or by the entry's `token` table stands alone: the usual variables and `.env` are looked at only
-//! where neither names a source, since they may belong to another bot.
+//! If flags or the entry's `token` table name a token, nothing else is looked at: the usual variables and `.env` may belong
+//! to another bot.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -113,8 +113,8 @@ impl Bot {
         mask(&program.map_or_else(|| self.name.clone(), Program::file_name)).into_owned()
     }
 
-    /// The one of the bots that a bare name means which runs this program, from `cwd`: its lock lies in its own folder, not
-    /// in that of whoever asks. Any other bot is what it was.
+    /// Of the bots that a name without a path means, the one that runs this program from `cwd`: its lock is in its own
+    /// folder, not in the caller's. Any other bot is returned unchanged.
     #[must_use]
     pub fn running(self, program: &Program, cwd: &Path) -> Self {
         if !self.program.as_ref().is_some_and(|named| named.is_open() && !named.is_pattern()) {
@@ -128,7 +128,7 @@ impl Bot {
     /// `--api-url`, which beats environment and file.
     ///
     /// # Errors
-    /// If it is no base URL.
+    /// If it is not a base URL.
     pub fn set_api_url(&mut self, url: &str) -> Result<(), Error> {
         self.provenance.note("api_url", SetBy::Flag("--api-url"));
         self.api_url = base_url(url, self.provenance.of("api_url"))?;
@@ -235,7 +235,7 @@ impl Workshop<'_> {
             program: Some(program.clone()),
             ..Bot::bare(folder)
         };
-        // A base URL that is none is an error where somebody asks for a bot.
+        // A malformed base URL is an error only if a bot is asked for.
         self.with_defaults(bot.clone(), &Entry::default()).unwrap_or(bot)
     }
 
@@ -320,7 +320,7 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
     bot
 }
 
-/// Takes values out of an entry and records where they stand.
+/// Takes values out of an entry and records their lines.
 struct Recorder<'a> {
     file: &'a ConfigFile,
     from: &'a mut Provenance,
@@ -338,8 +338,8 @@ impl Recorder<'_> {
         let Some(value) = &entry.user else { return Ok(Vec::new()) };
         let name = self.value("user", entry.user.as_ref()).map(String::as_str).unwrap_or_default();
         let Some(uid) = name.parse().ok().or_else(|| user::by_name(name)) else {
-            let hint = "write the name, or the number, of a user of this machine: getent passwd";
-            return Err(self.file.fault(value, format!("there is no user `{name}`"), hint));
+            let hint = "to see the users of this machine: getent passwd";
+            return Err(self.file.fault(value, format!("user `{name}` does not exist"), hint));
         };
         Ok(vec![uid])
     }
@@ -353,7 +353,7 @@ impl Recorder<'_> {
             [only] => only,
             [] => return Err(self.file.fault_of_bot(name, format!("bot `{name}` has no program"), hint)),
             [(one, _), (other, value), ..] => {
-                let message = format!("bot `{name}` has `{other}` beside `{one}`");
+                let message = format!("bot `{name}` has both `{one}` and `{other}`");
                 return Err(self.file.fault(value, message, hint));
             }
         };

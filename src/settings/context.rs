@@ -69,7 +69,7 @@ impl Context {
     }
 }
 
-/// The current folder. One that has been removed has a name all the same, under which nothing is found any more: whoever
+/// The current folder. One that has been removed has a name anyway, under which nothing is found any more: whoever
 /// names everything by absolute paths does not need it, a deploy that replaced the folder under a shell for one.
 fn current_dir() -> io::Result<PathBuf> {
     match std::env::current_dir() {

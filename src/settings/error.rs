@@ -7,87 +7,73 @@ use super::schema::{self, Fault};
 use crate::base::error::{Expected, exit_of_io, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
+use crate::process::launch::is_interpreter;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
 
-/// What to type instead of another word in braces.
-pub const PLACEHOLDERS: &str = "`{token_hash}` and `{bot_id}` are known, as in: lock = \"bot-{bot_id}.lock\"";
+/// The hint for an unknown placeholder.
+pub const PLACEHOLDERS: &str = "use `{token_hash}` or `{bot_id}`, for example: lock = \"bot-{bot_id}.lock\"";
 
 /// An expected error of the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The current folder is gone.
-    #[error("cannot tell the current folder: {source}")]
+    #[error("cannot find out the current folder: {source}")]
     Cwd { source: io::Error },
-    /// The configuration file that was named does not exist: wrong usage, and perhaps flock's `-c` was meant.
-    #[error("no configuration file {}", quoted(.path))]
-    NoFile {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The named configuration file does not exist: wrong usage, perhaps flock's `-c`.
+    #[error("configuration file {} does not exist", quoted(.path))]
+    NoFile { path: PathBuf },
     /// The configuration file cannot be read.
     #[error("cannot read {}: {source}", quoted(.path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// In the configuration file's place is a folder, a FIFO, a device.
+    Unreadable { path: PathBuf, source: io::Error },
+    /// The configuration file is a folder, a FIFO or a device.
     #[error("{} is {what}, not a configuration file", quoted(.path))]
     NotAFile {
         path: PathBuf,
         /// What it is, with its article.
         what: &'static str,
-        /// The operator named it.
+        /// The operator named it, rather than solobot having found it.
         is_named: bool,
     },
-    /// The configuration file was found, and somebody else may have written it.
-    #[error("{} was found but is not trusted: {reason}", quoted(.path))]
+    /// The configuration file was found, but another user may have written it.
+    #[error("{} is not trusted: {reason}", quoted(.path))]
     Untrusted {
-        /// The file.
         path: PathBuf,
         /// Who, naming the file or folder.
         reason: String,
-        /// What mends it, where a `chmod` does.
+        /// The `chmod` that fixes it, if there is one.
         chmod: Option<String>,
     },
     /// The configuration file's text is wrong.
     #[error("{}:{}: {}", .path.display(), .fault.line, .fault.message)]
     Text {
-        /// The file.
         path: PathBuf,
         /// What and where.
         fault: Fault,
     },
-    /// The caller of `sudo` wrote this setting; root must say that it wants it.
-    #[error("bot `{bot}`: root does not take `{setting}` from {}, which another user wrote", quoted(.path))]
+    /// The caller of `sudo` wrote this setting, and root must name the file to use it.
+    #[error("bot `{bot}`: root does not use `{setting}` from {}, because another user wrote it", quoted(.path))]
     Withheld {
         bot: String,
         /// The key.
         setting: &'static str,
-        /// The file.
         path: PathBuf,
     },
-    /// Two bots with one lock but two tokens would wait for each other.
-    #[error("bots `{one}` and `{other}` have the same lock {} but no token source in common", quoted(.lock))]
-    SharedLock {
-        /// The one.
-        one: String,
-        other: String,
-        lock: PathBuf,
-    },
-    /// `{word}` in a lock's path means nothing.
-    #[error("`{{{word}}}` in the lock's path means nothing")]
+    /// Two bots with the same lock but different tokens would wait for each other.
+    #[error("bots `{one}` and `{other}` have the same lock {} but not the same token", quoted(.lock))]
+    SharedLock { one: String, other: String, lock: PathBuf },
+    /// An unknown `{word}` in a lock's path.
+    #[error("unknown placeholder `{{{word}}}` in the lock's path")]
     Placeholder {
         /// The word between the braces.
         word: String,
     },
-    /// A base URL that is none.
-    #[error("`{url}` ({place}) is no base URL of a Bot API: {why}")]
+    /// A malformed base URL.
+    #[error("`{url}` ({place}) is not a base URL of a Bot API: {why}")]
     ApiUrl {
         /// The text, without login and token.
         url: String,
-        /// Where it stands.
+        /// Where it is set.
         place: String,
         /// What is wrong with it.
         why: base_url::MalformedUrl,
@@ -98,23 +84,23 @@ pub enum Error {
     UnknownBot {
         /// What was named.
         name: String,
-        /// Whether a file of that name exists.
+        /// A file of that name exists.
         is_file: bool,
         /// The bots there are.
         known: Vec<String>,
         /// The file, if there is one.
         file: Option<PathBuf>,
     },
-    /// Nothing says which bot is meant.
-    #[error("which bot? no solobot.toml with a bot found, and no flag names one")]
+    /// No bot is named.
+    #[error("which bot? there is no solobot.toml with a bot, and no option names one")]
     NothingNamed,
     /// Several bots could be meant.
     #[error("which bot? it could be {}", .names.join(", "))]
     Ambiguous { names: Vec<String> },
-    /// The text behind `-m` names no program.
+    /// The text after `-m` names no program.
     #[error(transparent)]
     Program(#[from] program::Error),
-    /// The token that the lock's path needs.
+    /// The lock's path needs a token.
     #[error(transparent)]
     Token(#[from] sources::SourceError),
 }
@@ -162,31 +148,32 @@ impl Expected for Error {
             Self::Cwd { .. } => vec!["change to a folder that exists: cd".into()],
             Self::NoFile { .. } => vec![
                 "name a file that exists: solobot -c FILE …".into(),
-                "flock's -c is no option here: a command stands behind `--`, as in `solobot acquire -- python main.py`"
-                    .into(),
+                "to run a command (solobot has no -c like flock): solobot acquire -- python3 main.py".into(),
             ],
             Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
             Self::NotAFile { path, what, is_named } => hints_of_no_file(path, what, *is_named),
-            Self::Untrusted { path, chmod, .. } => chmod.iter().cloned().chain([name_it(path)]).collect(),
+            Self::Untrusted { path, chmod, .. } => {
+                chmod.iter().map(|chmod| format!("to fix it: {chmod}")).chain([name_it(path)]).collect()
+            }
             Self::Text { fault, .. } => {
-                fault.hint.iter().cloned().chain(["every key: man 5 solobot.toml".to_owned()]).collect()
+                fault.hint.iter().cloned().chain(["to see every key: man 5 solobot.toml".to_owned()]).collect()
             }
             Self::Withheld { path, .. } => vec![name_it(path)],
             Self::SharedLock { other, .. } => vec![
-                format!("give each a lock of its own: lock = \".solobot-{other}.lock\""),
-                "or, if both use one token, give both the same: token = { env = \"BOT_TOKEN\" }".into(),
+                format!("give each bot its own lock: lock = \".solobot-{other}.lock\""),
+                "or, if both use the same token, write it for both: token = { env = \"BOT_TOKEN\" }".into(),
             ],
             Self::Placeholder { .. } => vec![PLACEHOLDERS.into()],
             Self::ApiUrl { .. } => {
-                vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
+                vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
             }
             Self::UnknownBot { name, is_file, known, .. } => unknown_bot_hints(name, *is_file, known),
             Self::NothingNamed => vec![
-                "name its program: -m app/main.py, or its lock: -l PATH".into(),
-                "see what runs here: solobot status".into(),
-                "write solobot.toml from what runs here: solobot init".into(),
+                "name its program or its lock: -m app/main.py or -l PATH".into(),
+                "to see what runs here: solobot status".into(),
+                "to write solobot.toml from what runs here: solobot init".into(),
             ],
-            Self::Ambiguous { names } => vec![format!("name one behind the subcommand: {}", names.join(" or "))],
+            Self::Ambiguous { names } => vec![format!("name one after the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
             Self::Token(error) => error.hints(),
         }
@@ -194,7 +181,7 @@ impl Expected for Error {
 }
 
 fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
-    let named = "name a plain file: solobot -c FILE …".to_owned();
+    let named = "name a regular file: solobot -c FILE …".to_owned();
     if !is_named {
         return vec![format!("move it away: mv {0} {0}.old", typed(path)), named];
     }
@@ -205,24 +192,27 @@ fn hints_of_no_file(path: &Path, what: &str, is_named: bool) -> Vec<String> {
     vec![named]
 }
 
-/// A file that was named counts as the caller's own word.
+/// A file that the caller names is trusted.
 fn name_it(path: &Path) -> String {
     format!("if you trust it, name it: solobot -c {} …", typed(path))
 }
 
 fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {
+    if is_interpreter(name) {
+        return vec![format!("put `--` before the bot's command: solobot acquire -- {name} main.py")];
+    }
     let mut hints = Vec::new();
     if is_file {
-        hints.push(format!("use -m {}", shell_words::quote(name)));
+        hints.push(format!("to name a program, use -m: -m {}", shell_words::quote(name)));
     }
     if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         hints.push(format!("did you mean `{near}`?"));
     }
     if !known.is_empty() {
         hints.push(format!("the bots are {}", known.join(", ")));
-        hints.push("look at them all: solobot status".into());
+        hints.push("to see them all: solobot status".into());
     } else if !is_file {
-        hints.push("without a file, name the program: -m app/main.py".into());
+        hints.push("without solobot.toml, name the program: -m app/main.py".into());
     }
     hints
 }

@@ -1,4 +1,4 @@
-//! What every setting of a bot is, and where it came from: what `-v` says.
+//! The value of every setting of a bot, and where it came from, for `-v`.
 
 use super::bots::{Bot, Log};
 use super::provenance::SetBy;
@@ -13,7 +13,7 @@ pub struct Explained {
     pub bot: String,
     /// The setting's name in solobot.toml; `program` for its three forms.
     pub setting: &'static str,
-    /// What it is, in words where it is none.
+    /// The value, or a word such as `none`.
     pub value: String,
     /// Where it came from.
     pub origin: SetBy,
@@ -41,7 +41,7 @@ impl Bot {
             ("skip_env", self.skip_env.clone().unwrap_or_else(|| "false".into())),
             ("wait", self.wait.to_string()),
             ("grace", show(self.grace)),
-            ("user", if users.is_empty() { "any of its own".into() } else { users.join(", ") }),
+            ("user", if users.is_empty() { "the bot's own users".into() } else { users.join(", ") }),
         ];
         let explained = values.into_iter().map(|(setting, value)| Explained {
             bot: self.name.clone(),
@@ -53,7 +53,7 @@ impl Bot {
     }
 }
 
-/// Which token it is and which of its places has it, or where it was looked for.
+/// Which token it is and where it was found, or where solobot looked for it.
 fn token(sources: &TokenSources) -> String {
     match sources.resolve() {
         Ok(Some(resolved)) => format!("{} in {}", resolved.token, resolved.source),

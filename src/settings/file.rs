@@ -1,8 +1,9 @@
 //! Finding and reading solobot.toml: the only part of the settings that reads the disk for it.
 //!
-//! `--config` or `SOLOBOT_CONFIG`, else the current folder and up, `~/.config/solobot/`, `/etc/solobot/`. The first hit
-//! wins, nothing is merged. The search upward ends at the home folder and before another file system; it costs two
-//! system calls a folder. It passes over what a stranger has put into a folder that everybody may write, as `/tmp` is.
+//! `--config` or `SOLOBOT_CONFIG`, otherwise the current folder and the ones above it, `~/.config/solobot/`,
+//! `/etc/solobot/`. The first file found wins; nothing is merged. The search upward ends at the home folder and at the
+//! boundary of the file system, and costs two system calls for each folder. It ignores a file that another user put into a
+//! folder that every user can write to, such as `/tmp`.
 
 use std::fs::File;
 use std::io;
@@ -37,7 +38,7 @@ pub struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// The file that counts for this run, if there is one. What is passed over is told in `warnings`.
+    /// The file for this run, if there is one. `warnings` says what was ignored.
     ///
     /// # Errors
     /// If it cannot be read, is not to be trusted, or is wrong.
@@ -80,7 +81,7 @@ impl ConfigFile {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Where a value stands.
+    /// The line of a value.
     pub fn origin<T>(&self, value: &Spanned<T>) -> SetBy {
         SetBy::File { path: self.path.clone(), line: self.line(value) }
     }
@@ -122,7 +123,7 @@ impl ConfigFile {
     }
 }
 
-/// A FIFO would be waited on for ever, and a folder has no text. `-c /dev/null` stays what it is everywhere: no file.
+/// A FIFO would block forever, and a folder has no text. `-c /dev/null` means no file, as everywhere.
 fn require_file(path: &Path, file: &File) -> Result<(), Error> {
     match FileStatus::of_open(file).map(|file| file.kind()) {
         Ok(FileKind::Plain | FileKind::CharDevice) | Err(_) => Ok(()),
@@ -132,20 +133,19 @@ fn require_file(path: &Path, file: &File) -> Result<(), Error> {
 
 fn read_text(file: File) -> io::Result<String> {
     String::from_utf8(read_bounded(file, MAX_BYTES)?)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not valid UTF-8"))
 }
 
 fn passed_over(path: &Path) -> String {
     let owner = FileStatus::of_entry(path).map_or_else(|_| "another user".into(), |file| user::name(file.owner()));
     format!(
-        "{} is passed over: {owner} has put it into a folder that every user can write; if you trust it, name it: \
-         solobot -c {} …",
+        "{} is ignored: it belongs to {owner}, and every user can write to its folder; if you trust it: solobot -c {} …",
         quoted(path),
         typed(path)
     )
 }
 
-/// solobot.toml in the current folder and the ones above it, and whether it may be passed over: not in the current folder,
+/// solobot.toml in the current folder and the ones above it, and whether it may be ignored: not in the current folder,
 /// where nobody can have meant another one.
 fn upward(context: &Context) -> impl Iterator<Item = (PathBuf, bool)> {
     let home = context.home.as_deref().and_then(FileId::of);
@@ -176,7 +176,7 @@ mod tests {
 
     const BOT: &str = "[bots.main]\nscript = \"main.py\"\n";
 
-    /// Finds it, and nothing is passed over.
+    /// Finds it, and ignores nothing.
     fn find(named: Option<&Path>, place: &Place) -> Result<Option<ConfigFile>, Error> {
         let mut warnings = Vec::new();
         let file = ConfigFile::find(named, &place.context, &mut warnings);
@@ -228,8 +228,8 @@ mod tests {
         chmod(&place.path("app"), 0o757);
         let error = find(None, &place).unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
-        assert!(error.to_string().contains("app/solobot.toml` was found but is not trusted"), "{error}");
-        assert_eq!(error.hints()[0], format!("chmod o-w {}", place.path("app").display()));
+        assert!(error.to_string().contains("app/solobot.toml` is not trusted: "), "{error}");
+        assert_eq!(error.hints()[0], format!("to fix it: chmod o-w {}", place.path("app").display()));
         assert!(error.hints()[1].contains("solobot -c"), "{:?}", error.hints());
         let named = place.path("app/solobot.toml");
         assert_eq!(find(Some(&named), &place).unwrap().unwrap().access, Access::Full);

@@ -1,8 +1,8 @@
-//! Flags, environment and solobot.toml become settings.
+//! Turns flags, environment and solobot.toml into settings.
 //!
-//! [`Settings::load`] finds and reads the file once; the `select_…` functions then make [`Bot`]s of flags, the
-//! environment and the file. Reading the file (and, for a lock that is named after it, the token) is all that touches
-//! the disk, besides a look at whether `.env` may be trusted. Flags beat the environment, it beats the file.
+//! [`Settings::load`] finds and reads the file once. The `select_…` functions then make [`Bot`]s from flags, the environment
+//! and the file. Only three things touch the disk: the file, the token of a lock that is named after it, and a check whether
+//! `.env` can be trusted. Flags override the environment, and the environment overrides the file.
 //!
 //! Not promised: that a bot's program or lock exists.
 
@@ -44,7 +44,7 @@ use crate::lock::layouts;
 use crate::platform::user;
 use crate::process::program::{Args, Program};
 
-/// What holds for a whole run, and what bots are made of.
+/// The settings of a whole run, from which bots are made.
 #[derive(Debug)]
 pub struct Settings {
     context: Context,
@@ -55,16 +55,16 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// The same for whoever knows the file alone.
+/// The same, if only the file is known.
 pub fn why_no_bot(file: Option<&Path>) -> String {
-    file.map_or_else(|| "there is no solobot.toml".into(), |file| format!("`{}` names no bot yet", file.display()))
+    file.map_or_else(|| "there is no solobot.toml".into(), |file| format!("`{}` has no bot yet", file.display()))
 }
 
 impl Settings {
     /// Finds and reads solobot.toml.
     ///
     /// # Errors
-    /// If it cannot be read, is not to be trusted, or is wrong anywhere, the bots that are not wanted included.
+    /// If it cannot be read or trusted, or is wrong anywhere, even in bots that are not asked for.
     pub fn load(global: &cli::Global, context: Context) -> Result<Self, Error> {
         let mut warnings = Vec::new();
         let file = ConfigFile::find(global.config.as_deref(), &context, &mut warnings)?;
@@ -73,23 +73,22 @@ impl Settings {
         Ok(Self { context, file, bots, warnings })
     }
 
-    /// Those of surroundings in which no file counts.
+    /// Settings without a file.
     pub fn without_file(context: Context) -> Self {
         Self { context, file: None, bots: Vec::new(), warnings: Vec::new() }
     }
 
-    /// The configuration file that counts, absolute.
+    /// The absolute path of the configuration file.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_ref().map(|file| file.path.as_path())
     }
 
-    /// Why there is no bot to be meant, as the end of a sentence: the file that counts names none, as a template of `init`
-    /// does not, or there is no file.
+    /// Why no bot is configured, as the end of a sentence: there is no file, or the file has no bot, like a template of
+    /// `init`.
     pub fn why_no_bot(&self) -> String {
         why_no_bot(self.file())
     }
 
-    /// The surroundings that the settings were made in.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -104,24 +103,24 @@ impl Settings {
         self.bots.iter().map(|bot| bot.name.as_str())
     }
 
-    /// Whether the file has a bot of this name; where a path may stand too, the name wins.
+    /// Whether the file has a bot of this name. Where a path is possible too, the name wins.
     pub fn knows(&self, name: &str) -> bool {
         self.names().any(|known| known == name)
     }
 
-    /// A bot that was found rather than named: it runs this program, started in `cwd`.
+    /// A bot that was found rather than named. It runs this program and was started in `cwd`.
     pub fn bot_running(&self, program: &Program, cwd: &Path) -> Bot {
         self.workshop().found(program, cwd)
     }
 
-    /// The same of a process of which it cannot be told what it runs.
+    /// The same for a process whose program is unknown.
     pub fn bot_of_process(&self, command: &str, cwd: &Path) -> Bot {
         let word = command.split_ascii_whitespace().next().unwrap_or("bot");
         let program = Program::executable(&cwd.join(word));
         Bot { program: None, lock: cwd.join(layouts::SOLOBOT), ..self.bot_running(&program, cwd) }
     }
 
-    /// The bot whose lock lies there; `program` is its own, where that is known.
+    /// The bot whose lock is there, with its program if that is known.
     pub fn bot_of_lock_file(&self, lock: &Path, program: Option<&Program>) -> Bot {
         let folder = lock.parent().unwrap_or(Path::new("/"));
         let mut bot = if let Some(program) = program {
@@ -151,13 +150,12 @@ impl Settings {
         Workshop { context: &self.context, file: self.file.as_ref() }
     }
 
-    /// The name of the bot whose lock this is. One that is named after its token is not looked for.
+    /// The name of the bot whose lock this is. Locks that are named after a token are not compared.
     pub fn bot_of_lock(&self, lock: &Path) -> Option<&str> {
         self.bots.iter().find(|bot| is_same_place(&bot.lock, lock)).map(|bot| bot.name.as_str())
     }
 
-    /// Where solobot records what it did, if the file says so. Root does not write where the file of the user who called
-    /// `sudo` says.
+    /// The journal's path, if the file names one. Root does not write to a path from the file of the user who called `sudo`.
     pub fn journal(&self) -> Option<PathBuf> {
         let file = self.file.as_ref().filter(|file| file.access == Access::Full)?;
         let journal = file.schema.journal.as_deref()?.to_str()?;
@@ -174,25 +172,25 @@ pub fn check(path: &Path, text: &str, context: &Context) -> Result<(), Error> {
     configured_bots(&file, context).map(drop)
 }
 
-/// Why a file would not be believed where it is found rather than named, and what mends it; `None` if it would be.
+/// Why a file would not be trusted if it was found rather than named, and how to fix it; `None` if it would be trusted.
 pub fn distrust(path: &Path, context: &Context) -> Option<String> {
     match open_found(path, context.caller) {
         Err(Refusal::Distrust { reason, chmod }) => {
-            Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; what mends it: {chmod}")))
+            Some(chmod.map_or_else(|| reason.clone(), |chmod| format!("{reason}; to fix it: {chmod}")))
         }
-        Err(Refusal::NotAFile(_)) => Some("it is no regular file".into()),
+        Err(Refusal::NotAFile(_)) => Some("it is not a regular file".into()),
         Err(Refusal::Io(error)) => Some(error.to_string()),
         Ok(_) => None,
     }
 }
 
-/// What a file that was found, such as an owner record, may be believed for; `None` for nothing.
+/// How far a file that was found, such as an owner record, is trusted; `None` if not at all.
 pub fn believed(path: &Path, context: &Context) -> Option<Access> {
     open_found(path, context.caller).ok().flatten().map(|(_, access)| access)
 }
 
 /// The names of the file's bots in the file's order, for completion: nothing else is looked at, and what is wrong with
-/// the file is no error here.
+/// the file is not an error here.
 pub fn names_in(named: Option<&Path>, context: &Context) -> Vec<String> {
     let Ok(Some(file)) = ConfigFile::find(named, context, &mut Vec::new()) else { return Vec::new() };
     let mut entries: Vec<_> = file.schema.bots.iter().collect();
@@ -215,8 +213,8 @@ fn configured_bots(file: &ConfigFile, context: &Context) -> Result<Vec<Bot>, Err
     Ok(bots)
 }
 
-/// Two bots with one lock never run at the same time: right only if Telegram would not let them either. A lock that is
-/// named after the token differs where the token does.
+/// Two bots with the same lock never run at the same time, which is right only if they have the same token. A lock that is
+/// named after the token differs if the token does.
 fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
     let clash = others.iter().find(|other| is_same_place(&other.lock, &bot.lock) && !other.token.share(&bot.token));
     match clash.filter(|_| !has_placeholder(&bot.lock)) {
@@ -229,7 +227,7 @@ fn refuse_shared_lock(others: &[Bot], bot: &Bot) -> Result<(), Error> {
 }
 
 fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
-    // Where a `command` is needed, its lack is an error; whoever only looks does not need it.
+    // Without a `command`, a start fails with its own error; looking does not need it.
     let missed: Vec<&str> = bot.withheld.iter().copied().filter(|key| *key != "command").collect();
     if file.access == Access::Full || missed.is_empty() {
         return None;
@@ -237,8 +235,10 @@ fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
     let keys = missed.join("`, `");
     let path = file.path.display();
     let how = match (file.access, file.owner()) {
-        (Access::Foreign, Some(owner)) => format!("as its user: sudo -u {} solobot …", user::name(owner)),
-        _ => "name the file with -c to use it".to_owned(),
+        (Access::Foreign, Some(owner)) => {
+            format!("to use it, run solobot as its owner: sudo -u {} solobot …", user::name(owner))
+        }
+        _ => "to use it, name the file with -c".to_owned(),
     };
-    Some(format!("root does not take `{keys}` of bot `{}` from `{path}`: {how}", bot.name))
+    Some(format!("root does not use `{keys}` of bot `{}` from `{path}`, which another user wrote; {how}", bot.name))
 }

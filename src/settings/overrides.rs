@@ -1,4 +1,4 @@
-//! What flags say of a bot.
+//! What flags say about a bot.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

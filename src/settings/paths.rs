@@ -41,7 +41,7 @@ fn as_written(path: &Path) -> PathBuf {
     })
 }
 
-/// An absolute pattern: the folder that it starts at stands for itself, whatever characters are in its name.
+/// An absolute pattern: the folder that it starts at means itself, whatever characters are in its name.
 pub fn absolute_glob(pattern: &str, base: &Path, home: Option<&Path>) -> String {
     let literal = |path: &Path| PathBuf::from(glob::literal(&path.to_string_lossy()));
     absolute(pattern, &literal(base), home.map(literal).as_deref()).to_string_lossy().into_owned()
@@ -90,7 +90,7 @@ pub fn has_placeholder(lock: &Path) -> bool {
     lock.to_str().is_some_and(|text| placeholder(text).is_some())
 }
 
-/// The first `{word}`, with what stands before and behind it.
+/// The first `{word}`, with what stands before and after it.
 fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (word, after) = rest.split_once('}')?;

@@ -16,11 +16,9 @@ pub enum SetBy {
     Variable(&'static str),
     /// A line of the configuration file, counted from 1.
     File {
-        /// The file.
         path: PathBuf,
         line: usize,
     },
-    /// Nobody said otherwise.
     Default,
 }
 

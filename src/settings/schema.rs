@@ -1,7 +1,7 @@
 //! The keys of solobot.toml and the shapes of their values; what they mean together is decided in [`super::bots`].
 //!
-//! An error names the line, and for an unknown key the nearest known one. It never repeats a token that was written
-//! into the file by mistake.
+//! An error names the line, and for an unknown key the most similar one. It never repeats a token that was written into the
+//! file by mistake.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,17 +28,17 @@ pub struct Schema {
     /// `[bots.NAME]`.
     #[serde(default)]
     pub bots: BTreeMap<String, Spanned<Entry>>,
-    /// Where solobot records what it did.
+    /// The file to which solobot appends what it did.
     pub journal: Option<PathBuf>,
 }
 
-/// What holds for every bot that does not say otherwise.
+/// Defaults for every bot.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table [defaults]")]
 pub struct Defaults {
     /// How long `acquire` waits for the lock.
     pub wait: Option<Spanned<Wait>>,
-    /// How long a process may take to end.
+    /// How long a process may take to end before it is killed.
     pub grace: Option<Spanned<Grace>>,
     /// The Bot API's base URL.
     pub api_url: Option<Spanned<String>>,
@@ -70,13 +70,13 @@ pub struct Entry {
     pub api_url: Option<Spanned<String>>,
     /// The variable that tells the bot to take no lock itself.
     pub skip_env: Option<Spanned<SkipEnv>>,
-    /// Whether the bot takes the very same lock itself.
+    /// Whether the bot takes this lock itself.
     pub locks_itself: Option<Spanned<bool>>,
     /// How long `acquire` waits for the lock.
     pub wait: Option<Spanned<Wait>>,
-    /// How long a process may take to end.
+    /// How long a process may take to end before it is killed.
     pub grace: Option<Spanned<Grace>>,
-    /// Who runs it, where that is neither its owner nor whoever asks.
+    /// The user who runs it, if that is neither its owner nor the caller.
     pub user: Option<Spanned<String>>,
 }
 
@@ -218,7 +218,8 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, line: &str) -> Result<Words, E> {
-        let words = shell_words::split(line).map_err(|_| E::custom("a quote is missing in this command line"))?;
+        let words =
+            shell_words::split(line).map_err(|_| E::custom("a closing quote is missing in this command line"))?;
         not_empty(words)
     }
 
@@ -233,7 +234,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
 
 fn not_empty<E: serde::de::Error>(words: Vec<String>) -> Result<Words, E> {
     if words.first().is_none_or(String::is_empty) {
-        return Err(E::custom("this command line names no program"));
+        return Err(E::custom("this command line is empty"));
     }
     Ok(Words(words))
 }
@@ -256,13 +257,13 @@ impl Visitor<'_> for SkipEnvVisitor {
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<SkipEnv, E> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(E::custom(format!("`{name}` is no name for a variable")));
+            return Err(E::custom(format!("`{name}` is not a name for a variable")));
         }
         Ok(SkipEnv::Name(name.to_owned()))
     }
 
     fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<SkipEnv, E> {
-        if on { Err(E::custom("name the variable, or write false for none")) } else { Ok(SkipEnv::Off) }
+        if on { Err(E::custom("write the variable's name, or false for none")) } else { Ok(SkipEnv::Off) }
     }
 }
 
@@ -339,15 +340,15 @@ mod tests {
             ("journal = 1", 1, "string"),
             ("[bots.main]\nscript = 5", 2, "string"),
             ("[bots.main]\nargs = \"x\"", 2, "expected an array"),
-            ("[bots.main]\nwait = \"soon\"", 2, "`soon` is no duration"),
-            ("[bots.main]\nwait = -1", 2, "no duration"),
-            ("[bots.main]\ngrace = \"forever\"", 2, "no duration"),
+            ("[bots.main]\nwait = \"soon\"", 2, "`soon` is not a duration"),
+            ("[bots.main]\nwait = -1", 2, "not a duration"),
+            ("[bots.main]\ngrace = \"forever\"", 2, "not a duration"),
             ("[bots.main]\ngrace = true", 2, "a duration such as"),
-            ("[bots.main]\ncommand = []", 2, "names no program"),
-            ("[bots.main]\ncommand = \"a 'b\"", 2, "a quote is missing"),
+            ("[bots.main]\ncommand = []", 2, "command line is empty"),
+            ("[bots.main]\ncommand = \"a 'b\"", 2, "a closing quote is missing"),
             ("[bots.main]\ncommand = 3", 2, "a command line"),
-            ("[bots.main]\nskip_env = true", 2, "name the variable"),
-            ("[bots.main]\nskip_env = \"A B\"", 2, "no name for a variable"),
+            ("[bots.main]\nskip_env = true", 2, "the variable's name"),
+            ("[bots.main]\nskip_env = \"A B\"", 2, "not a name for a variable"),
             ("[bots.main]\nlocks_itself = \"yes\"", 2, "boolean"),
             ("[bots.main]\nlock = \"a\"\nlock = \"b\"", 3, "duplicate"),
             ("[bots.main\n", 1, ""),

@@ -1,8 +1,8 @@
 //! Which bots a subcommand works on.
 //!
-//! A BOT names an entry of the file. Without one, the program (`-m`, `--module`, or COMMAND) or the lock (`-l`) finds its
-//! entry, or else stands for a bot of its own; without any of these it is every bot of the file. The remaining flags
-//! override single settings of whatever was found.
+//! BOT is the name of an entry in the file. Without it, the program (`-m`, `--module`, or COMMAND) or the lock (`-l`) finds
+//! the entry; if there is none, it is a bot without an entry. Without any of these, all bots of the file are meant. The
+//! remaining flags override single settings.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -21,30 +21,30 @@ enum Meant {
     Entries(Vec<String>),
     /// A bot without an entry.
     Itself,
-    /// Nothing is configured and no flag says anything.
+    /// Nothing is configured, and no flag names a bot.
     Nobody,
 }
 
 impl Settings {
-    /// The bots for a subcommand that looks (`status`, `check`): those named, or those that the flags mean, or all of
-    /// the file. Empty if nothing is configured and no flag says anything.
+    /// The bots for a subcommand that looks (`status`, `check`): those named, those that the flags select, or all in the
+    /// file. Empty if nothing is configured and no flag names a bot.
     ///
     /// # Errors
-    /// For an unknown BOT, flags for one bot where several are meant, and a lock that cannot be told.
+    /// For an unknown BOT, for flags of one bot where several are meant, and for a lock whose path cannot be completed.
     pub fn select_many(&self, selection: &Selection, bots: &[String]) -> Result<Vec<Bot>, Error> {
         let (meant, overrides) = self.meant(selection, bots, &[])?;
         self.make(meant, &overrides)
     }
 
-    /// The bot of this environment, where nothing says which is meant: whose token the usual places hold.
+    /// The bot of this environment, if none is named: the one whose token is in the usual places.
     ///
     /// # Errors
-    /// For a base URL in the environment that is none.
+    /// For a malformed base URL in the environment.
     pub fn ambient(&self) -> Result<Bot, Error> {
         Workshop { context: self.context(), file: None }.ad_hoc(&Overrides::default())
     }
 
-    /// The one bot for a subcommand that acts: the one named, or the one that the flags mean, or the file's only one.
+    /// The bot for a subcommand that acts: the one named, the one that the flags select, or the only one in the file.
     ///
     /// # Errors
     /// As [`Self::select_many`], and where it is not exactly one.
@@ -52,8 +52,8 @@ impl Settings {
         self.only(selection, bot, &[])
     }
 
-    /// The bot of `acquire [BOT] [-- COMMAND]`: the one named, or the one whose program is COMMAND's, else COMMAND stands
-    /// for itself. Its `command` is COMMAND if there is one.
+    /// The bot of `acquire [BOT] [-- COMMAND]`: the one named, or the one with COMMAND's program, otherwise a bot without an
+    /// entry. Its `command` is COMMAND, if given.
     ///
     /// # Errors
     /// As [`Self::select_one`].
@@ -86,7 +86,7 @@ impl Settings {
         }
     }
 
-    /// Reads BOT, flags and COMMAND: who is meant, and what is overridden.
+    /// Reads BOT, flags and COMMAND: which bots are meant, and what is overridden.
     fn meant(&self, flags: &Selection, named: &[String], command: &[OsString]) -> Result<(Meant, Overrides), Error> {
         let cwd = &self.context().cwd;
         let mut overrides = Overrides {
@@ -233,9 +233,9 @@ mod tests {
         assert_eq!(error("mian").exit(), Exit::Usage);
         assert_eq!(
             error("mian").hints(),
-            ["did you mean `main`?", "the bots are main, aux", "look at them all: solobot status"]
+            ["did you mean `main`?", "the bots are main, aux", "to see them all: solobot status"]
         );
-        assert_eq!(error("other.py").hints()[0], "use -m other.py");
+        assert_eq!(error("other.py").hints()[0], "to name a program, use -m: -m other.py");
         let error = names(&Place::new(), &Selection::default(), &["main"]).unwrap_err();
         assert_eq!(error.to_string(), "no bot `main`: no solobot.toml found");
     }

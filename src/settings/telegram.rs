@@ -1,4 +1,4 @@
-//! How Telegram is asked about a bot: by the flags, else by environment and file.
+//! How to ask Telegram about a bot: by flags, otherwise by environment and file.
 
 use super::{Bot, Settings};
 use crate::base::error::Error;

@@ -1,4 +1,4 @@
-//! A place to test settings in: a folder that is home, and nothing of this machine.
+//! A place to test settings in: a temporary home folder, isolated from this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Which places a bot's token is looked for in.
+//! The places to look for a bot's token.
 
 use std::path::Path;
 
@@ -49,18 +49,21 @@ pub(super) fn usual(dir: &Path, context: &Context) -> TokenSources {
     TokenSources::new(sources, false, context.vars.clone())
 }
 
-/// `.env` in a folder, if it is there. What cannot be opened is named all the same: reading it will say why.
+/// `.env` in a folder, if it exists. If it cannot be opened it is named too: reading it will say why.
 fn found_env_file(dir: &Path, context: &Context) -> Option<TokenSource> {
     let path = without_dots(&dir.join(".env"));
     match open_found(&path, context.caller) {
         Ok(None | Some((_, Access::Foreign))) => None,
         Ok(Some(_)) | Err(Refusal::Io(_)) => Some(TokenSource::EnvFile { path, names: names(None) }),
         Err(Refusal::NotAFile(_)) => {
-            let reason = format!("{} is no regular file", crate::base::error::quoted(&path));
-            Some(TokenSource::Untrusted { reason, remedy: "name another one: --env-file FILE".into() })
+            let reason = format!("{} is not a regular file", crate::base::error::quoted(&path));
+            Some(TokenSource::Untrusted { reason, remedy: "name another file: --env-file FILE".into() })
         }
         Err(Refusal::Distrust { reason, chmod }) => {
-            let remedy = chmod.unwrap_or_else(|| format!("if you trust it, name it: --env-file {}", path.display()));
+            let remedy = chmod.map_or_else(
+                || format!("if you trust it: --env-file {}", path.display()),
+                |chmod| format!("to fix it: {chmod}"),
+            );
             Some(TokenSource::Untrusted { reason, remedy })
         }
     }
@@ -136,7 +139,7 @@ mod tests {
         let bot = bot(&place, &none);
         let error = bot.token.resolve().unwrap_err();
         assert_eq!(error.exit(), Exit::Config);
-        assert_eq!(error.hints(), [format!("chmod o-w {}", path.display())]);
+        assert_eq!(error.hints(), [format!("to fix it: chmod o-w {}", path.display())]);
         let named = flags(None, None, Some(".env"));
         assert!(place.load().unwrap().select_one(&named, None).unwrap().token.require().is_ok());
     }

@@ -1,16 +1,15 @@
-//! Whether a file that was found, rather than named, may be believed.
+//! Whether to trust a file that was found rather than named.
 //!
-//! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted one would be somebody
-//! else's code or somebody else's server. The rule: the file and its folder belong to the caller or to root, and nobody
-//! else may write them. A group may where it is the owner's private one, as Debian's umask 0002 makes it. Root believes
-//! root's files, and the files of the user who called `sudo` only for looking; whoever is root without `sudo` may look by
-//! any user's, without opening what it names.
+//! solobot runs the `command` of such a file and sends a token to its `api_url`, so a planted file would mean another user's
+//! code or server. The rule: file and folder belong to the caller or to root, and nobody else can write to them. A group can
+//! if it is the owner's private one, as with Debian's umask 0002. Root trusts root's files. It trusts the files of the user
+//! who called `sudo` only for looking. Root without `sudo` can look with any user's file, but does not open what it names.
 //!
-//! A symbolic link is followed by hand: every link, its folder, the file at the end and that one's folder must pass.
-//! Folders further up are not looked at: whoever owns them could only move the whole folder away.
+//! solobot follows symbolic links itself: every link, its folder, the file at the end and its folder must pass. Folders
+//! further up are not checked: their owner could only move the whole folder away.
 //!
-//! What is not believed stops the call, or a stranger could make root do without its settings; but one that a stranger put
-//! above the current folder, where everybody may, is passed over: nobody there can have meant it, and it would stop all calls.
+//! A file that is not trusted stops the call: otherwise another user could make root run without its settings. But one that
+//! another user put into a folder above the current one is ignored: it would stop every call below that folder.
 
 use std::fs::{self, File};
 use std::io;
@@ -39,14 +38,14 @@ pub enum Access {
 /// Why a file is not opened.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Somebody else may have written it.
+    /// Another user may have written it.
     Distrust {
         /// Who, as a clause that names the file or folder.
         reason: String,
-        /// The `chmod` that mends it, where one does.
+        /// The `chmod` that fixes it, if there is one.
         chmod: Option<String>,
     },
-    /// It is no regular file but this, with its article.
+    /// What it is instead of a regular file, with its article.
     NotAFile(&'static str),
     /// A system call failed.
     Io(io::Error),
@@ -105,7 +104,7 @@ fn open_judged(path: &Path, by_owner: &ByOwner<'_>) -> Result<Option<(File, Acce
         access = access.min(by_owner(&path, &meta)?);
         path = folder.join(fs::read_link(&path).map_err(Refusal::Io)?);
     }
-    Err(Refusal::Io(io::Error::other("too many links in a row")))
+    Err(Refusal::Io(io::Error::other("too many symlinks")))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -116,19 +115,18 @@ fn is_absent(error: &io::Error) -> bool {
 fn judge(path: &Path, meta: &FileStatus, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
     let access = by_owner(path, meta)?;
     let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
-    // Nobody should be told to take /tmp from the others.
-    let mends = !meta.is_sticky();
-    let chmod = mends.then(|| format!("chmod {change} {}", typed(path)));
-    Err(Refusal::Distrust { reason: format!("{} can be written by {who}", quoted(path)), chmod })
+    // Nobody should be told to run chmod on /tmp.
+    let chmod = (!meta.is_sticky()).then(|| format!("chmod {change} {}", typed(path)));
+    Err(Refusal::Distrust { reason: format!("{} is writable by {who}", quoted(path)), chmod })
 }
 
-/// Who may write it besides its owner, and the change of its mode that ends that.
+/// Who besides its owner may write it, and the change of mode that forbids it.
 fn who_else_may_write(path: &Path, meta: &FileStatus) -> Option<(&'static str, &'static str)> {
     match (meta.is_writable_by_group(path), meta.is_writable_by_all()) {
         (false, false) => None,
         (true, false) => Some(("its group", "g-w")),
         (false, true) => Some(("every user", "o-w")),
-        (true, true) => Some(("its group and every user", "go-w")),
+        (true, true) => Some(("every user", "go-w")),
     }
 }
 
@@ -187,12 +185,12 @@ mod tests {
         let file = place.write("app/f", "");
         chmod(&file, 0o646);
         let (said, mend) = reason(&place, &file);
-        assert!(said.ends_with("app/f` can be written by every user"), "{said}");
+        assert!(said.ends_with("app/f` is writable by every user"), "{said}");
         assert_eq!(mend, Some(format!("chmod o-w {}", file.display())));
         chmod(&file, 0o644);
         chmod(&place.path("app"), 0o757);
         let (said, mend) = reason(&place, &file);
-        assert!(said.ends_with("app` can be written by every user"), "{said}");
+        assert!(said.ends_with("app` is writable by every user"), "{said}");
         assert_eq!(mend, Some(format!("chmod o-w {}", place.path("app").display())));
         chmod(&place.path("app"), 0o1777);
         assert_eq!(reason(&place, &file).1, None, "nobody shall chmod a folder such as /tmp");
@@ -212,7 +210,7 @@ mod tests {
             chmod(&file, 0o664);
             std::os::unix::fs::chown(&file, None, Some(4242)).unwrap();
             let (said, mend) = reason(&place, &file);
-            assert!(said.ends_with("can be written by its group"), "{said}");
+            assert!(said.ends_with("is writable by its group"), "{said}");
             assert_eq!(mend, Some(format!("chmod g-w {}", file.display())));
         }
     }
@@ -256,7 +254,7 @@ mod tests {
         symlink("../dotfiles/f", place.path("app/link")).unwrap();
         assert_eq!(access(&place, &place.path("app/link")), Some(Access::Full));
         chmod(&place.path("dotfiles"), 0o757);
-        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` can be written by every user"));
+        assert!(reason(&place, &place.path("app/link")).0.contains("dotfiles` is writable by every user"));
         chmod(&place.path("dotfiles"), 0o755);
         chmod(&file, 0o666);
         assert!(open_found(&place.path("app/link"), place.context.caller).is_err());

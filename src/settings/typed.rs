@@ -1,4 +1,4 @@
-//! What an operator types behind another subcommand to mean the same bot: hints are to work as they stand, in any folder.
+//! How to name the same bot after another subcommand, so that hints work as pasted, in any folder.
 
 use std::path::Path;
 
@@ -20,8 +20,8 @@ impl Bot {
     }
 }
 
-/// What means a program behind a subcommand, wherever it is typed. A module is named by its file: `-m NAME` means it only
-/// in its own folder.
+/// How to name a program after a subcommand, in any folder. A module is named by its file, because `-m NAME` means it
+/// only in its own folder.
 pub fn program(program: &Program) -> Option<String> {
     let (text, name) = (program.to_string(), program.file_name());
     let option = |text: &str| Some(format!("-m {}", quote(text)));

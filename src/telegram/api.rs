@@ -1,7 +1,7 @@
 //! The Bot API, as far as solobot calls it: `getMe`, `getWebhookInfo`, `deleteWebhook`.
 //!
-//! Invariants: there is no way to call anything else. `getUpdates` would end the live poller's poll, `logOut` and
-//! `close` lock the bot out. No text that leaves this file holds the token: the server's words and the library's errors
+//! Invariants: no other method can be called, because `getUpdates` would end the poll of the running bot, and `logOut` and
+//! `close` lock the bot out. No text that leaves this file contains the token: texts of the server and errors of the library
 //! go through [`Scrubber`].
 
 use std::time::Duration;
@@ -209,7 +209,7 @@ impl<'a> Client<'a> {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
-            tracing::debug!(method = method.name(), %error, "the Bot API was asked in vain");
+            tracing::debug!(method = method.name(), %error, "no answer from the Bot API");
             let Some(pause) = pause(&error, tries, &mut limited).filter(|_| tries < self.retries) else {
                 return Err(error);
             };
@@ -256,7 +256,7 @@ impl<'a> Client<'a> {
         match envelope {
             // serde would take an empty list for a struct whose fields may all be absent.
             Ok(envelope) if envelope.ok && envelope.result.is_array() => {
-                no_bot_api(format!("the result of {} is not as documented: a list", method.name()))
+                no_bot_api(format!("the result of {} is a list, which is not as documented", method.name()))
             }
             Ok(envelope) if envelope.ok && answer.status < 400 => match serde_json::from_value(envelope.result) {
                 Ok(result) => Ok(result),
@@ -267,7 +267,7 @@ impl<'a> Client<'a> {
                 Err(Error::Server { server, status: answer.status, description: String::new() })
             }
             _ if answer.status == 429 => Err(Error::RateLimited { server, retry_after: answer.retry_after }),
-            _ => no_bot_api(format!("it begins with `{}`", beginning(&answer.body))),
+            _ => no_bot_api(format!("it starts with `{}`", beginning(&answer.body))),
         }
     }
 
@@ -303,7 +303,7 @@ fn contains(text: &str, words: &str) -> bool {
     text.to_ascii_lowercase().contains(words)
 }
 
-/// The pause before another try; `None` if none would help. A server that limits the rate is obeyed once.
+/// The pause before another try; `None` if another try would not help. A rate limit is obeyed once.
 fn pause(error: &Error, tries: usize, limited: &mut bool) -> Option<Duration> {
     match error {
         Error::RateLimited { retry_after, .. } => {
@@ -315,7 +315,7 @@ fn pause(error: &Error, tries: usize, limited: &mut bool) -> Option<Duration> {
     }
 }
 
-/// The first words of something that is no JSON, for a message.
+/// The first words of something that is not JSON, for a message.
 fn beginning(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     let words: Vec<&str> = text.split_whitespace().collect();

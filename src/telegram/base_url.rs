@@ -1,8 +1,8 @@
-//! The Bot API's base URL: what stands before `/bot<token>/METHOD`.
+//! The Bot API's base URL: what comes before `/bot<token>/METHOD`.
 //!
-//! Plain HTTP is right for a self-hosted server (<https://core.telegram.org/bots/api#using-a-local-bot-api-server>), and
-//! a path may be in front of it. Invariant: what is refused is refused before any token is sent, and no message shows a
-//! password or a token that stood in the URL.
+//! Plain HTTP is allowed, because self-hosted servers use it
+//! (<https://core.telegram.org/bots/api#using-a-local-bot-api-server>), and so is a path. Invariant: a wrong URL is refused
+//! before any token is sent, and no message shows a password or token from the URL.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct BaseUrl {
     path: String,
 }
 
-/// The text is no base URL.
+/// The text is not a base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct MalformedUrl(&'static str);
@@ -33,7 +33,7 @@ impl BaseUrl {
     /// [`MalformedUrl`], which says what is wrong and does not repeat the text.
     pub fn parse(text: &str) -> Result<Self, MalformedUrl> {
         let (scheme, rest) =
-            text.split_once("://").ok_or(MalformedUrl("it does not begin with http:// or https://"))?;
+            text.split_once("://").ok_or(MalformedUrl("it does not start with http:// or https://"))?;
         let is_https = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
@@ -41,7 +41,7 @@ impl BaseUrl {
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err(MalformedUrl("it must not hold a user name or a password"));
+            return Err(MalformedUrl("it must not contain a user name or password"));
         }
         let (host, port) = split_port(authority)?;
         Ok(Self { is_https, host, port, path: checked_path(path)?.to_owned() })
@@ -87,7 +87,7 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), MalformedUrl> {
     let port = match port.map(str::parse) {
         None => None,
         Some(Ok(port)) if port != 0 => Some(port),
-        Some(_) => return Err(MalformedUrl("its port is no number from 1 to 65535")),
+        Some(_) => return Err(MalformedUrl("its port is not a number from 1 to 65535")),
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let fine = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -101,13 +101,13 @@ fn split_port(authority: &str) -> Result<(String, Option<u16>), MalformedUrl> {
 fn checked_path(path: &str) -> Result<&str, MalformedUrl> {
     let path = path.trim_end_matches('/');
     if !path.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '<' | '>' | '\\' | '{' | '}')) {
-        return Err(MalformedUrl("it may hold a path, but no `?`, no `#` and no white space"));
+        return Err(MalformedUrl("it may have a path, but no `?`, `#` or white space"));
     }
     let is_bot = |part: &str| {
         part.strip_prefix("bot").is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     if path.split('/').any(is_bot) {
-        return Err(MalformedUrl("`/bot…` does not belong to it"));
+        return Err(MalformedUrl("leave `/bot…` out"));
     }
     Ok(path)
 }

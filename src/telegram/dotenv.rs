@@ -2,14 +2,14 @@
 //!
 //! `export`, quotes of both kinds with their escapes, values over several lines in quotes, comments, white space, CRLF,
 //! a byte order mark, a key without a value. A line that is none of this is skipped, as python-dotenv does. Not done:
-//! `${NAME}` is not followed; no token is written so.
+//! `${NAME}` is not expanded, because no token is written that way.
 
-/// The variables of a `.env` file in their order; where a name stands twice, the later one counts.
+/// The variables of a `.env` file in their order. If a name occurs twice, the later one counts.
 #[derive(Clone, Default)]
 pub struct DotEnv(Vec<(String, Option<String>)>);
 
 impl DotEnv {
-    /// Reads the text; there is no text that it refuses.
+    /// Reads the text. It never fails.
     pub fn parse(text: &str) -> Self {
         let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text) };
         let mut variables = Vec::new();
@@ -171,7 +171,7 @@ fn double_quote_escape(c: char) -> Option<char> {
     })
 }
 
-/// Replaces the escapes that `decode` knows; any other backslash stands for itself.
+/// Replaces the escapes that `decode` knows; any other backslash means itself.
 fn unescape(raw: &str, decode: impl Fn(char) -> Option<char>) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut chars = raw.chars().peekable();

@@ -1,7 +1,7 @@
 //! What can go wrong between solobot and the Bot API, and at which step.
 //!
-//! Invariant: whatever text of others gets into an [`Error`] (a library's message carries the URL, a server's answer may
-//! repeat it) goes through [`Scrubber`], so that no token leaves by an error.
+//! Invariant: all text from elsewhere in an [`Error`] (a library's message contains the URL, a server's answer may repeat
+//! it) goes through [`Scrubber`], so that no error contains a token.
 
 use super::base_url::{self, BaseUrl};
 use crate::base::error::{Expected, MORE_PROCESSES};
@@ -35,14 +35,14 @@ impl<'a> Scrubber<'a> {
     }
 }
 
-/// Why there is no answer, or not the one that was asked for.
+/// Why there is no answer, or a refusal.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The way to the server cannot be prepared.
     #[error(transparent)]
     Way(#[from] client::Error),
-    /// A base URL that is none.
-    #[error("no base URL of a Bot API: {0}")]
+    /// A malformed base URL.
+    #[error("not a base URL of a Bot API: {0}")]
     BaseUrl(#[from] base_url::MalformedUrl),
     /// The way to the server is broken.
     #[error("{}", unreachable(.server, *.step, .why, .proxy.as_deref()))]
@@ -57,73 +57,51 @@ pub enum Error {
         /// The proxy on the way.
         proxy: Option<String>,
     },
-    /// The server has trouble of its own: 5xx.
-    #[error("{server} answers with error {status}{}", colon(.description))]
-    Server {
-        server: BaseUrl,
-        /// The HTTP status.
-        status: u16,
-        /// What it says.
-        description: String,
-    },
+    /// The server itself fails: 5xx.
+    #[error("{server} answered with error {status}{}", colon(.description))]
+    Server { server: BaseUrl, status: u16, description: String },
     /// 429.
-    #[error("{server} limits the rate{}", after(*.retry_after))]
+    #[error("{server} limits the request rate{}", after(*.retry_after))]
     RateLimited {
         server: BaseUrl,
         /// When to ask again, in seconds.
         retry_after: Option<u64>,
     },
-    /// 401, or 404 with the Bot API's own words: this token is none.
+    /// 401, or a 404 of the Bot API itself: the token is not valid.
     #[error("{server} does not know the token of bot {bot_id}: {code} {description}")]
     TokenRejected {
         server: BaseUrl,
-        /// The bot's id.
         bot_id: String,
         /// 401 or 404.
         code: u16,
-        /// What it says.
         description: String,
     },
     /// 421: a self-hosted server that serves other bots.
     #[error("{server} does not serve bot {bot_id}: 421 {description}")]
-    NotServed {
-        server: BaseUrl,
-        /// The bot's id.
-        bot_id: String,
-        /// What it says.
-        description: String,
-    },
+    NotServed { server: BaseUrl, bot_id: String, description: String },
     /// 400 because the bot was moved between servers.
     #[error("bot {bot_id} is not at {server}: 400 {description}")]
-    LoggedOut {
-        server: BaseUrl,
-        /// The bot's id.
-        bot_id: String,
-        /// What it says.
-        description: String,
-    },
+    LoggedOut { server: BaseUrl, bot_id: String, description: String },
     /// Another refusal in the Bot API's words.
-    #[error("{server} refuses {method}: {code} {description}")]
+    #[error("{server} refused {method}: {code} {description}")]
     Refused {
         server: BaseUrl,
         /// What was asked.
         method: &'static str,
         code: u16,
-        /// What it says.
         description: String,
     },
-    /// The server sends the request elsewhere; solobot does not follow, since the URL carries the token.
-    #[error("{server} redirects{}; that is not followed: the request carries the token", elsewhere(.to.as_deref()))]
+    /// The server redirects; solobot does not follow, because the URL contains the token.
+    #[error("{server} redirects{}; solobot does not follow, because the request contains the token", elsewhere(.to.as_deref()))]
     Redirected {
         server: BaseUrl,
         /// Where to, without path.
         to: Option<String>,
     },
-    /// The answer is none of a Bot API.
-    #[error("{server} gives no answer of a Bot API (HTTP request, status {status}): {why}")]
+    /// The answer is not from a Bot API.
+    #[error("the answer of {server} is not from a Bot API (HTTP request, status {status}): {why}")]
     NoBotApi {
         server: BaseUrl,
-        /// The HTTP status.
         status: u16,
         /// What is wrong with it.
         why: String,
@@ -140,7 +118,7 @@ fn colon(text: &str) -> String {
 }
 
 fn after(seconds: Option<u64>) -> String {
-    seconds.map_or_else(String::new, |seconds| format!(": ask again in {seconds} s"))
+    seconds.map_or_else(String::new, |seconds| format!(": try again in {seconds}s"))
 }
 
 fn elsewhere(place: Option<&str>) -> String {
@@ -148,7 +126,7 @@ fn elsewhere(place: Option<&str>) -> String {
 }
 
 impl Error {
-    /// Where the way broke; `None` if the server was reached, or nothing was tried.
+    /// The step that failed; `None` if the server was reached, or nothing was tried.
     pub fn step(&self) -> Option<Step> {
         match self {
             Self::Unreachable { step, .. } => Some(*step),
@@ -156,12 +134,12 @@ impl Error {
         }
     }
 
-    /// Whether a certificate was refused for the time of day: this machine's clock may be wrong.
+    /// Whether a certificate was refused because of the date: this machine's clock may be wrong.
     pub fn is_about_time(&self) -> bool {
         matches!(self, Self::Unreachable { step: Step::Tls, why, .. } if is_about_time(why))
     }
 
-    /// Whether Telegram could not be asked, rather than that it was asked the wrong thing.
+    /// Whether Telegram did not answer, rather than refused.
     pub fn is_unavailable(&self) -> bool {
         self.exit() == Exit::Unavailable
     }
@@ -209,39 +187,34 @@ impl Expected for Error {
         match self {
             Self::Way(error) => error.hints(),
             Self::BaseUrl(_) => {
-                vec!["write it as http://127.0.0.1:8081 or https://api.telegram.org: --api-url URL".into()]
+                vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
             }
             Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
             Self::Server { .. } => {
-                vec!["in a minute the same again: solobot …; or with more patience: --timeout 1m".into()]
+                vec!["wait a minute, then run it again, with more time for an answer (--timeout 1m): solobot …".into()]
             }
             Self::RateLimited { retry_after, .. } => {
-                vec![format!("the same again in {0} s: sleep {0}; solobot …", retry_after.unwrap_or(60))]
+                vec![format!("wait {0}s, then run it again: sleep {0}; solobot …", retry_after.unwrap_or(60))]
             }
             Self::TokenRejected { .. } => vec![
-                "compare it with what @BotFather shows under /mybots; a revoked token never works again".into(),
-                "see where it came from: solobot status -v".into(),
+                "compare it with what @BotFather shows for /mybots; a revoked token never works again".into(),
+                "to see where the token came from: solobot status -v".into(),
             ],
             Self::NotServed { .. } => {
-                vec![
-                    "this server serves other bots: name the right one: --api-url URL, or `api_url` in solobot.toml"
-                        .into(),
-                ]
+                vec!["name the server of this bot (or set `api_url` in solobot.toml): --api-url URL".into()]
             }
             Self::LoggedOut { server, .. } if server.is_public() => {
-                vec!["the bot was moved to a self-hosted server: name that one: --api-url URL, or `api_url` in solobot.toml".into()]
+                vec!["the bot was moved to a self-hosted server; name it (or set `api_url` in solobot.toml): --api-url URL".into()]
             }
             Self::LoggedOut { .. } => {
                 vec![
-                    "the bot was moved to another server: name that one: --api-url URL, or `api_url` in solobot.toml"
+                    "the bot was moved to another server; name it (or set `api_url` in solobot.toml): --api-url URL"
                         .into(),
                 ]
             }
             Self::Refused { .. } => Vec::new(),
             Self::Redirected { server, .. } | Self::NoBotApi { server, .. } => {
-                vec![format!(
-                    "is something else in between or at this address? check the proxy, and --api-url: curl -v {server}"
-                )]
+                vec![format!("to see what answers there (a proxy, or a wrong --api-url?): curl -v {server}")]
             }
         }
     }
@@ -253,17 +226,17 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
     }
     let host = server.host();
     match step {
-        Step::Dns => vec![format!("can this machine look up names? to find out: getent hosts {host}")],
-        Step::Proxy => vec![format!("is the proxy right? to do without it: NO_PROXY={host} solobot …")],
-        Step::Tcp if server.is_public() => vec![format!("does a firewall block it? to find out: curl -v {server}")],
-        Step::Tcp => vec![format!("does the Bot API server run? to find out: curl -v {server}")],
-        Step::Tls if is_about_time(why) => vec!["is this machine's clock right? to find out: date -u".into()],
-        Step::Tls => vec!["if it has a certificate of your own: --ca-file CA.pem".into()],
-        Step::Http => vec!["try again, with more patience: --timeout 30s".into()],
+        Step::Dns => vec![format!("to see whether this machine can look up names: getent hosts {host}")],
+        Step::Proxy => vec![format!("if the proxy is wrong, do without it: NO_PROXY={host} solobot …")],
+        Step::Tcp if server.is_public() => vec![format!("to see whether a firewall blocks it: curl -v {server}")],
+        Step::Tcp => vec![format!("to see whether the Bot API server is running: curl -v {server}")],
+        Step::Tls if is_about_time(why) => vec!["to see whether this machine's clock is right: date -u".into()],
+        Step::Tls => vec!["if the server has its own certificate authority: --ca-file CA.pem".into()],
+        Step::Http => vec!["try again, with more time for an answer: --timeout 30s".into()],
     }
 }
 
-/// Whether a certificate is refused for the time of day: it has expired, or is not valid yet.
+/// Whether a certificate was refused because it has expired or is not valid yet.
 fn is_about_time(why: &str) -> bool {
     let why = why.to_ascii_lowercase();
     ["expired", "notvalidyet", "not valid yet"].iter().any(|words| why.contains(words))

@@ -1,7 +1,7 @@
 //! Where a bot's token comes from: variables, files, `.env` files.
 //!
-//! A list of places, the first hit wins. Invariant: no error, warning or `Debug` shows what a place holds. Which places a
-//! bot has, and whether a file that was merely found may be trusted, is decided in [`crate::settings`].
+//! A list of places; the first that has a token wins. Invariant: no error, warning or `Debug` shows the content of a place.
+//! Which places a bot has, and whether a file that was only found is trusted, is decided in [`crate::settings`].
 
 use std::fmt;
 use std::fs::File;
@@ -27,11 +27,7 @@ pub enum TokenSource {
     /// A file that holds the token and nothing else, such as a systemd credential.
     File(PathBuf),
     /// A `.env` file, and the names to look for in it, in their order.
-    EnvFile {
-        /// The file.
-        path: PathBuf,
-        names: Vec<String>,
-    },
+    EnvFile { path: PathBuf, names: Vec<String> },
     /// A `.env` file that was found, but that others may have written.
     Untrusted {
         /// What is wrong with which file.
@@ -82,7 +78,7 @@ pub struct Resolved {
     pub source: TokenSource,
     /// What may go wrong with this token, in whole sentences.
     pub warnings: Vec<String>,
-    /// White space stands around it there.
+    /// There is white space around it.
     pub is_padded: bool,
 }
 
@@ -105,7 +101,7 @@ impl TokenSources {
     /// The token of the first place that has one; `None` if none has. The places are read once (one may be a pipe).
     ///
     /// # Errors
-    /// For what is found but is no token, a file that may not be read, or places named by flags that have no token.
+    /// For what is found but is not a token, a file that cannot be read, or places named by flags that have no token.
     pub fn resolve(&self) -> Result<Option<&Resolved>, SourceError> {
         if let Some(found) = self.found.get() {
             return Ok(found.as_ref());
@@ -192,7 +188,8 @@ fn read_bounded(path: &Path) -> Result<Content, SourceError> {
     let mut warnings = Vec::new();
     if meta.is_file() && meta.is_readable_by_all() {
         let chmod = typed(path);
-        warnings.push(format!("{} can be read by every user of this machine: chmod o-r {chmod}", quoted(path)));
+        warnings
+            .push(format!("every user of this machine can read {}; to change that: chmod o-r {chmod}", quoted(path)));
     }
     Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
 }
@@ -204,8 +201,7 @@ fn resolved(raw: &str, source: TokenSource, mut warnings: Vec<String>) -> Result
     let is_padded = raw != token.secret();
     if is_padded {
         warnings.push(format!(
-            "the token of {source} has white space around it: a program that does not strip it derives another lock \
-             from it"
+            "the token in {source} has white space around it; a program that does not strip it uses another lock"
         ));
     }
     Ok(Resolved { token, source, warnings, is_padded })
@@ -218,34 +214,26 @@ fn is_quoted(text: &str) -> bool {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// What stands there is no token.
-    #[error("{place} holds no bot token")]
+    /// The content is not a token.
+    #[error("{place} does not contain a bot token")]
     Malformed {
-        /// Where it stands.
         place: TokenSource,
-        /// Whether it stands in quotes.
+        /// It has quotes around it.
         quoted: bool,
     },
     /// The file cannot be read.
     #[error("cannot read {path}: {source}", path = quoted(.path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        source: io::Error,
-    },
-    /// The file is something else.
-    #[error("{path} is longer than 64 KiB: that is no token", path = quoted(.path))]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// None of the places has one.
-    #[error("no token found; looked for {}", .looked.join(", "))]
+    Unreadable { path: PathBuf, source: io::Error },
+    /// The file is too large for a token.
+    #[error("{path} is longer than 64 KiB, so it is not a token", path = quoted(.path))]
+    TooLarge { path: PathBuf },
+    /// None of the places has a token.
+    #[error("no token found; looked in {}", .looked.join(", "))]
     Missing {
         /// The places.
         looked: Vec<String>,
     },
-    /// A file that was found rather than named, and that others may write.
+    /// A file that was found rather than named, and that others can write to.
     #[error("{reason}")]
     Untrusted {
         /// What is wrong with which file.
@@ -280,20 +268,20 @@ impl Expected for SourceError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Malformed { quoted: true, .. } => {
-                vec!["write the token without quotes, as in: BOT_TOKEN=123456:…".into()]
+                vec!["write the token without quotes: BOT_TOKEN=123456:…".into()]
             }
             Self::Malformed { place: TokenSource::File(path), .. } => vec![
-                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
+                "a token is 6 to 12 digits, a colon, and at least 30 letters, digits, `-` or `_`".into(),
                 format!("if it has lines such as BOT_TOKEN=…: --env-file {}", path.display()),
             ],
             Self::Malformed { .. } => vec![
-                "a token is 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`".into(),
-                "or say where another one is: --token-env NAME, --token-file PATH or --env-file PATH".into(),
+                "a token is 6 to 12 digits, a colon, and at least 30 letters, digits, `-` or `_`".into(),
+                "or name another place: --token-env NAME, --token-file PATH or --env-file PATH".into(),
             ],
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 vec!["run solobot as the user of the bot: sudo -u USER solobot …".into()]
             }
-            Self::Unreadable { .. } => vec!["name another place: --token-env NAME, --token-file PATH".into()],
+            Self::Unreadable { .. } => vec!["name another place: --token-env NAME or --token-file PATH".into()],
             Self::TooLarge { .. } | Self::Missing { .. } => {
                 vec!["say where the token is: --token-env NAME, --token-file PATH or --env-file PATH".into()]
             }

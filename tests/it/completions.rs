@@ -145,7 +145,7 @@ fn completions_prints_the_registration_and_a_leaked_variable_changes_nothing() {
             let committed = std::fs::read_to_string(format!("{COMPLETIONS}/{file}")).unwrap();
             test.solobot(&format!("completions {shell}")).run().code(0).stdout_is(&committed);
         }
-        test.solobot("completions tcsh").run().code(2).stderr_has(&["tcsh", "bash, zsh, fish"]);
+        test.solobot("completions tcsh").run().code(2).stderr_has(&["tcsh", "use bash, zsh or fish"]);
         let json = test.solobot("completions --json bash").run().code(0).json();
         assert_eq!(json["shell"], "bash");
         for value in ["bash", "0", "", "nonsense"] {

@@ -160,7 +160,7 @@ fn what_a_stranger_planted_above_stops_no_call() {
         test.write("solobot.toml", PLAIN);
         shared(test, 65534);
         let planted = test.name("tmp/solobot.toml");
-        let says = format!("warning: `{planted}` is passed over: ");
+        let says = format!("warning: `{planted}` is ignored: ");
         let name_it = format!("solobot -c {planted} …");
         for line in
             ["status main", "check main", "doctor main", "clean-stale main", "stop --dry-run main", "metrics main"]

@@ -186,9 +186,9 @@ fn what_is_wrong_with_the_flags_is_no_finding() {
     alone(|test| {
         let server = Standin::start();
         for (flags, text) in [
-            ("--api-url 127.0.0.1:8081", "begin with http"),
+            ("--api-url 127.0.0.1:8081", "start with http"),
             ("--api-url http://h/bot", "/bot"),
-            ("--api-url http://me:pa55word@h", "user name or a password"),
+            ("--api-url http://me:pa55word@h", "user name or password"),
             ("--ca-file missing.pem", "No such file"),
         ] {
             let output = asking(test, &server, &format!("doctor -m bot.py {flags}")).run().code(78);
@@ -209,13 +209,13 @@ fn a_server_of_somebody_elses_file_is_not_asked() {
             std::os::unix::fs::chown(test.path(name), Some(65534), Some(65534)).unwrap();
         }
         let ask = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).env("SUDO_UID", "65534").run().code(0);
-        let output = ask("doctor").stderr_has(&["root does not take `api_url`"]);
+        let output = ask("doctor").stderr_has(&["root does not use `api_url`"]);
         let text = "not seen: Telegram was not asked about main: root does not use `api_url`";
         let output = output.stdout_has(&[text, "no findings"]);
         assert_eq!(output.stdout().matches("not seen: ").count(), 1);
         assert_eq!(server.connections(), 0);
         ask("doctor -c solobot.toml").stdout_has(&["Telegram knows it @standin_bot"]);
-        let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not take `api_url`"]);
+        let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not use `api_url`"]);
         output.stdout_has(&["Telegram knows it @standin_bot"]);
     });
 }
@@ -337,7 +337,7 @@ fn nothing_configured_and_a_token_at_hand() {
         // Without one, nobody is asked, whatever tokens other processes have; nor with another service's.
         server.forget();
         let other = test.solobot("doctor").env("BOT_TOKEN", "xoxb-1").env("SOLOBOT_API_URL", &server.url());
-        other.run().code(0).stdout_has(&["not seen: variable `BOT_TOKEN` holds no bot token"]);
+        other.run().code(0).stdout_has(&["not seen: variable `BOT_TOKEN` does not contain a bot token"]);
         test.solobot("doctor").env("SOLOBOT_API_URL", &server.url()).run().code(0).stdout_has(&["was not asked about"]);
         assert_eq!(server.connections(), 0);
     });

@@ -102,9 +102,8 @@ fn three_by_hand_one_supervised_and_decoys() {
         // By default it is the supervised one that stays.
         let line = "kill-duplicates -m bot.py";
         let output = test.solobot(line).env("TELEGRAM_BOT_TOKEN", &token()).run().code(0);
-        let _ = output
-            .stdout_has(&["a service manager keeps it", &format!("PID {} terminated", bots[0])])
-            .nowhere(&token());
+        let _ =
+            output.stdout_has(&["a service manager runs it", &format!("PID {} terminated", bots[0])]).nowhere(&token());
         assert_alive("the supervised one", &[supervised]);
         assert_alive("decoys", &pids(&decoys));
         assert!(!alive(bots[0]));

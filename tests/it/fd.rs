@@ -175,7 +175,7 @@ fn a_file_whose_path_leads_elsewhere() {
             "exec 9<>folder/bot.lock; mount -t tmpfs none folder; touch folder/bot.lock; {EXE} acquire -w 1 --fd 9"
         );
         let shell = test.start(&format!("sh -c '{script}'"));
-        shell.finish_within(std::time::Duration::from_secs(20)).code(2).stderr_has(&["by its path"]);
+        shell.finish_within(std::time::Duration::from_secs(20)).code(2).stderr_has(&["no longer at its path"]);
     });
 }
 

@@ -50,6 +50,18 @@ fn the_long_help_ends_with_three_examples() {
     });
 }
 
+#[test]
+fn help_names_only_manual_pages_that_exist() {
+    alone(|test| {
+        for name in command().get_subcommands().map(|one| one.get_name().to_owned()) {
+            let text = help(test, &name, "--help");
+            let page = text.lines().rev().find_map(|line| line.strip_prefix("Manual: man ")).unwrap();
+            let path = format!("{}/man/{page}.1", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::path::Path::new(&path).is_file(), "`solobot {name} --help` names {page}");
+        }
+    });
+}
+
 /// What stands in the examples can be typed.
 #[test]
 fn every_example_is_understood() {
@@ -64,7 +76,7 @@ fn every_example_is_understood() {
                 lines += 1;
                 let args: Vec<OsString> = words(&line.replace("$$", "4242"));
                 if let Err(error) = Cli::of_args(&args) {
-                    panic!("`{line}`: {}", error.message);
+                    panic!("`{line}`: {error:?}");
                 }
                 assert!(
                     line.contains(&format!("solobot {name}")) || lines > 1 || name.is_empty(),

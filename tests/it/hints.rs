@@ -137,7 +137,11 @@ fn an_unknown_placeholder_has_its_line() {
         test.bot("main.py");
         test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\n\nlock = \"x-{bot_id}-{nope}.lock\"\n");
         for line in ["status", "check", "acquire main -- true", "-c solobot.toml doctor"] {
-            let said = [&format!("{}:4: `{{nope}}`", test.name("solobot.toml")), "{token_hash}", "{bot_id}"];
+            let said = [
+                &format!("{}:4: unknown placeholder `{{nope}}`", test.name("solobot.toml")),
+                "{token_hash}",
+                "{bot_id}",
+            ];
             let _ = test.solobot(line).run().code(78).stderr_has(&said.map(|text| text as &str));
         }
     });
@@ -155,7 +159,7 @@ fn what_is_no_configuration_file_is_said_at_once() {
         let folder = test.solobot("-c app/. status").run().code(78).stderr_has(&["a folder"]);
         let line = hinted(folder.stderr(), "-c ");
         let _ = test.solobot(&line).run().code(0).stdout_has(&["main"]);
-        let _ = test.solobot("-c /dev/null status").run().code(0).stdout_has(&["no bot found"]);
+        let _ = test.solobot("-c /dev/null status").run().code(0).stdout_has(&["has no bot yet"]);
         // One that is found.
         fs::create_dir(test.path("solobot.toml")).unwrap();
         let found = test.solobot("status").run().code(78).stderr_has(&["a folder", "solobot -c FILE"]);
@@ -176,7 +180,7 @@ fn what_init_wrote_where_everybody_writes_is_named_in_every_next_step() {
         let _bot = test.start_command(bot);
         test.wait_for_pid("bot.pid");
         fs::set_permissions(test.dir(), fs::Permissions::from_mode(0o1777)).unwrap();
-        let written = test.solobot("init --yes").run().code(0).stderr_has(&["can be written by every user"]);
+        let written = test.solobot("init --yes").run().code(0).stderr_has(&["is writable by every user"]);
         let steps = written.stdout().matches("next: solobot ").count();
         let named = format!("next: solobot -c {} ", test.name("solobot.toml"));
         assert_eq!((steps, written.stdout().matches(&named).count()), (3, 3), "{}", written.stdout());
@@ -190,9 +194,9 @@ fn what_init_wrote_where_everybody_writes_is_named_in_every_next_step() {
 fn a_negative_number_is_refused_as_what_it_was_meant_for() {
     alone(|test| {
         for line in ["acquire -w -1 -- true", "acquire --grace -1 -- true", "check --wait -1 -l x.lock"] {
-            test.solobot(line).run().code(2).stderr_has(&["`-1` is no duration", "500ms"]);
+            test.solobot(line).run().code(2).stderr_has(&["`-1` is not a duration", "500ms"]);
         }
-        test.solobot("acquire --fd -3").run().code(2).stderr_has(&["'--fd <N>'", "-3"]);
+        test.solobot("acquire --fd -3").run().code(2).stderr_has(&["`--fd`", "-3"]);
         test.solobot("status -m '/nowhere/*.py'").run().code(2).stderr_has(&["does not exist", "name the script"]);
     });
 }

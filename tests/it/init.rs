@@ -248,8 +248,8 @@ fn with_nothing_running_it_writes_a_template() {
     alone(|test| {
         test.solobot("init").run().code(0).stdout_has(&["a template", "nano", "solobot status"]);
         assert!(test.read("solobot.toml").contains("# [bots.main]\n"));
-        test.solobot("status").run().code(0).stdout_has(&["host ", "solobot.toml` names no bot yet"]);
-        let _ = test.solobot("check").run().code(2).stderr_has(&["names no bot yet"]);
+        test.solobot("status").run().code(0).stdout_has(&["host ", "solobot.toml` has no bot yet"]);
+        let _ = test.solobot("check").run().code(2).stderr_has(&["has no bot yet"]);
         // Every line of the template that is code is valid once its mark is gone.
         let text = test.read("solobot.toml");
         let marked = text.lines().filter_map(|line| line.strip_prefix("# "));

@@ -210,7 +210,11 @@ fn a_keeper_that_took_over_is_not_taken_over_from() {
         let record = test.record("bot.lock");
         assert_eq!(record["took_over"], true, "{record}");
         assert!(record["token_fingerprint"].is_string(), "{record}");
-        test.solobot(&line(third.pid(), "--takeover")).run().code(75).stderr_has(&["itself took over"]);
+        test.solobot(&line(third.pid(), "--takeover")).run().code(75).stderr_has(&[
+            "took over itself",
+            "solobot stop --lock",
+            "solobot status",
+        ]);
         assert!(alive(second.pid()));
     });
 }

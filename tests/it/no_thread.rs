@@ -37,7 +37,7 @@ fn delete_webhook_says_what_is_missing() {
         let line = format!("delete-webhook --timeout 300ms --api-url {url}");
         alone_with(test, &line)
             .code(69)
-            .stderr_has(&[SAYS, "hint: raise the limit of processes and threads: ulimit -u"]);
+            .stderr_has(&[SAYS, "hint: raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u"]);
         let json = alone_with(test, &format!("{line} --json")).code(69).json();
         assert_eq!(json["error"]["kind"], "telegram-dns", "{json}");
         assert!(json["error"]["message"].as_str().unwrap().contains(SAYS), "{json}");

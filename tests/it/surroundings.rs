@@ -124,7 +124,7 @@ fn the_current_folder_is_gone() {
             |line: &str| test.run(&format!("sh -c 'mkdir gone && cd gone && rmdir ../gone && exec {exe} {line}'"));
         // As flock(1) does, with everything named by absolute paths.
         gone(&format!("acquire -n -l {} -- echo ran", test.name("bot.lock"))).code(0).stdout_is("ran\n");
-        gone("acquire -n -- echo ran").code(73).stderr_has(&["gone (deleted)", "has been removed", "cd"]);
+        gone("acquire -n -- echo ran").code(73).stderr_has(&["gone (deleted)", "no longer exists", "cd"]);
         gone(&format!("status -l {}", test.name("bot.lock"))).code(0).stdout_has(&["free"]);
     });
 }

@@ -84,7 +84,7 @@ fn what_is_wrong_with_the_settings_is_said_before_the_lock() {
         let no_ca = "acquire --delete-webhook --ca-file missing -l bot.lock -- touch ran";
         asking(test, &server, no_ca).run().code(78).stderr_has(&["missing"]);
         let no_url = "acquire --delete-webhook --api-url nowhere -l bot.lock -- touch ran";
-        asking(test, &server, no_url).run().code(78).stderr_has(&["no base URL"]);
+        asking(test, &server, no_url).run().code(78).stderr_has(&["not a base URL"]);
         assert!(!test.has("ran") && !test.has("bot.lock"), "the lock was not touched");
         // A token that Telegram does not know is no trouble on the way: the bot could not poll either.
         server.fail(1, Fault::Says(401, "Unauthorized"));

@@ -52,7 +52,7 @@ fn tokens_that_are_none() {
         let secret = "A".repeat(35);
         for wrong in ["x".to_owned(), format!("12345:{secret}"), format!("\"{}\"", token()), format!("{} x", token())] {
             let output = test.solobot(LINE).env("BOT_TOKEN", &wrong).env("SOLOBOT_API_URL", &server.url()).run();
-            output.code(78).stderr_has(&["holds no bot token", "BOT_TOKEN"]).nowhere(&secret);
+            output.code(78).stderr_has(&["does not contain a bot token", "BOT_TOKEN"]).nowhere(&secret);
         }
         test.write("t", vec![b'1'; 10 << 20]);
         let by_file = |name: &str| {
@@ -107,7 +107,7 @@ fn base_urls_that_are_none() {
             ] {
                 output
                     .code(78)
-                    .stderr_has(&["is no base URL", "http://127.0.0.1:8081"])
+                    .stderr_has(&["is not a base URL", "http://127.0.0.1:8081"])
                     .nowhere("pa55word")
                     .nowhere(&token());
             }
@@ -167,7 +167,7 @@ fn a_server_that_limits_the_rate_is_obeyed_once() {
         server.fail(1, Fault::RateLimit(Some(3600)));
         let start = Instant::now();
         let (_, message) = error(test, &server, 69);
-        assert!(message.contains("3600 s") && start.elapsed() < Duration::from_secs(5), "{message}");
+        assert!(message.contains("3600s") && start.elapsed() < Duration::from_secs(5), "{message}");
         server.fail(2, Fault::RateLimit(None));
         assert_eq!(error(test, &server, 69).0, "rate-limited");
     });
@@ -202,9 +202,9 @@ fn answers_of_something_else() {
         page.extend([b'x'; 500]);
         for (fault, text) in [
             (Fault::Raw(200, "text/html", page), "HotelWifi"),
-            (Fault::Raw(200, "application/json", Vec::new()), "begins with"),
+            (Fault::Raw(200, "application/json", Vec::new()), "starts with"),
             (Fault::Raw(200, "application/json", b"{\"ok\":true,\"result\":[]}".to_vec()), "not as documented"),
-            (Fault::Raw(200, "application/json", vec![0xff; 64]), "begins with"),
+            (Fault::Raw(200, "application/json", vec![0xff; 64]), "starts with"),
             (Fault::Raw(403, "text/plain", b"denied".to_vec()), "status 403"),
             (Fault::Echo, "Cannot POST"),
         ] {

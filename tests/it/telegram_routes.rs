@@ -118,7 +118,7 @@ fn a_proxy_that_cannot_be_understood_is_not_ignored() {
         let server = Standin::start();
         for wrong in ["foo://127.0.0.1:1", "http://me:pa55word@127.0.0.1:99999", "socks5h://", "http://a b"] {
             let output = asking(test, &server, LINE).env("ALL_PROXY", wrong).run().code(78);
-            output.stderr_has(&["variable `ALL_PROXY` names no proxy", "env -u ALL_PROXY"]).nowhere("pa55word");
+            output.stderr_has(&["variable `ALL_PROXY` is not a proxy", "env -u ALL_PROXY"]).nowhere("pa55word");
         }
         assert_eq!(server.connections(), 0);
     });
@@ -193,9 +193,9 @@ fn certificates_that_cannot_be_used() {
         for (file, text) in [
             ("missing", "No such file"),
             (".", "directory"),
-            ("empty", "no certificate"),
-            ("text", "no certificate"),
-            ("broken", "no PEM"),
+            ("empty", "no PEM certificate"),
+            ("text", "no PEM certificate"),
+            ("broken", "not a PEM"),
         ] {
             let output = asking(test, &server, &format!("{LINE} --ca-file {file}")).run().code(78);
             output.stderr_has(&["for TLS", text, "--ca-file"]);

@@ -185,7 +185,7 @@ fn root_may_look_with_another_users_file() {
         }
         // In a folder where anybody may write, nothing is believed.
         fs::set_permissions(test.path("."), fs::Permissions::from_mode(0o777)).unwrap();
-        test.solobot("status").run().code(78).stderr_has(&["can be written by", "every user"]);
+        test.solobot("status").run().code(78).stderr_has(&["is writable by", "every user"]);
     });
 }
 

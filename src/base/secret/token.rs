@@ -1,7 +1,7 @@
 //! A bot's token.
 //!
 //! Invariant: the secret leaves a [`Token`] only through `Token::secret`, for the HTTP client. `Debug` and `Display`
-//! show the bot id and a fingerprint, by which two hosts can be compared.
+//! show the bot id and a fingerprint, which tells whether two hosts have the same token.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{ID_DIGITS, SECRET_MIN, is_secret_byte, next_token};
 use crate::base::env;
 
-/// A bot's token, syntactically right.
+/// A well-formed bot token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     text: String,
@@ -20,7 +20,7 @@ pub struct Token {
     fingerprint: String,
 }
 
-/// What may be shown of a token: enough to tell two bots apart, and to compare two hosts.
+/// What may be shown of a token: enough to tell two bots apart and to compare two hosts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TokenId {
     /// The number that Telegram gave the bot.
@@ -29,13 +29,13 @@ pub struct TokenId {
     pub fingerprint: String,
 }
 
-/// The text is no bot token. It says nothing of the text, which may be one with a typing error.
+/// The text is not a bot token. The message does not repeat it: it may be a token with a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no bot token: it has 6 to 12 digits, a colon and at least 30 letters, digits, `-` or `_`")]
+#[error("not a bot token: a token is 6 to 12 digits, a colon, and at least 30 letters, digits, `-` or `_`")]
 pub struct MalformedToken;
 
 impl Token {
-    /// Takes the text, without the white space around it, for a token.
+    /// Parses a token. White space around it is ignored.
     ///
     /// # Errors
     /// [`MalformedToken`], which does not repeat the text.
@@ -62,7 +62,6 @@ impl Token {
         &self.fingerprint
     }
 
-    /// Both.
     pub fn id(&self) -> TokenId {
         TokenId { bot_id: self.bot_id().to_owned(), fingerprint: self.fingerprint.clone() }
     }
@@ -93,16 +92,16 @@ fn fingerprint(text: &str) -> String {
     })
 }
 
-/// A token that a process shows to whoever may look at it.
+/// A token in the environment or the arguments of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     pub token: Token,
-    /// The variable whose value it is; `None` where it is an argument, or a part of one.
+    /// The variable that has it as its value; `None` if it is in an argument.
     pub variable: Option<String>,
 }
 
 /// Every token in a process's environment (`KEY=VALUE` separated by NUL) and in its arguments: the usual variables first,
-/// then whatever others. A value that is no token is passed over, since `BOT_TOKEN` may be another service's.
+/// then all others. A value that is not a token is skipped, because `BOT_TOKEN` may belong to another service.
 pub fn carried(environ: &[u8], argv: &[OsString]) -> Vec<Carried> {
     let mut found = in_environ(environ);
     found.extend(
@@ -111,7 +110,6 @@ pub fn carried(environ: &[u8], argv: &[OsString]) -> Vec<Carried> {
     found
 }
 
-/// Those of an environment.
 pub fn in_environ(environ: &[u8]) -> Vec<Carried> {
     let entries = environ.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='));
     let mut found: Vec<Carried> = entries
@@ -122,14 +120,14 @@ pub fn in_environ(environ: &[u8]) -> Vec<Carried> {
 }
 
 impl Carried {
-    /// Which of the usual variables it is.
+    /// Its place among the usual variables.
     fn usual(&self) -> Option<usize> {
         env::TOKENS.iter().position(|name| self.variable.as_deref() == Some(name))
     }
 }
 
-/// Which of its tokens a process uses, as far as that can be told: the one in a variable of its bot's (`own`), else the only
-/// one, else a usual variable's. Where another of them is the `wanted` one it cannot be told.
+/// The token that a process probably uses: the one in a variable of its bot (`own`), otherwise the only one, otherwise the
+/// one in a usual variable. If the `wanted` token is another one of them, there is no telling: `None`.
 pub fn used<'a>(carried: &'a [Carried], own: &[String], wanted: Option<&TokenId>) -> Option<&'a Token> {
     let is_own = |one: &&Carried| one.variable.as_ref().is_some_and(|name| own.contains(name));
     if let Some(one) = carried.iter().find(is_own) {

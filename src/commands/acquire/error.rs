@@ -10,6 +10,7 @@ use crate::outcome::holding::Holding;
 use crate::outcome::lock::lock_option;
 use crate::outcome::process::Beside;
 use crate::outcome::sentence::shortened;
+use crate::process::launch::command_for;
 use crate::process::origin::kill_by_hand;
 
 /// An expected failure of `acquire`.
@@ -50,7 +51,7 @@ pub enum Error {
         lock: PathBuf,
         why: String,
         /// What to do instead.
-        hint: String,
+        hints: Vec<String>,
         /// 75, or what `-E` says.
         exit: Exit,
     },
@@ -130,6 +131,19 @@ fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
     hints
 }
 
+/// A whole command line in quotes, a file of this folder without its interpreter, or a program that is not installed.
+fn hint_of_not_found(command: &str) -> String {
+    let words = shell_words::split(command).unwrap_or_default();
+    if words.len() > 1 {
+        return format!("without the quotes: solobot acquire -- {}", shell_words::join(words));
+    }
+    if !command.contains('/') && Path::new(command).is_file() {
+        let command = shell_words::join(command_for(&[command.to_owned()]));
+        return format!("to run the file in this folder: solobot acquire -- {command}");
+    }
+    format!("is it installed, and in PATH? to find out: command -v {}", shell_words::quote(command))
+}
+
 impl Expected for Error {
     fn exit(&self) -> Exit {
         match self {
@@ -176,11 +190,9 @@ impl Expected for Error {
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
-            Self::TakeoverRefused { hint, .. } => vec![hint.clone()],
+            Self::TakeoverRefused { hints, .. } => hints.clone(),
             Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$".into()],
-            Self::NotFound { command } => {
-                vec![format!("to check that it is installed and in PATH: command -v {command}")]
-            }
+            Self::NotFound { command } => vec![hint_of_not_found(command)],
             Self::NotExecutable { command, source } => match source.kind() {
                 io::ErrorKind::IsADirectory => {
                     let inside = Path::new(command).join("main.py");

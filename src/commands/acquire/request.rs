@@ -19,6 +19,7 @@ use crate::outcome::sentence::shortened;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
+use crate::process::launch::command_for;
 use crate::settings::{self, Bot, Settings};
 
 /// Everything `acquire` was asked, settled.
@@ -201,7 +202,7 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
     let has_mode = !args.command.is_empty() || args.fd.is_some() || args.pid.is_some();
     if !has_mode && settings.context().cwd.join(bot).is_file() {
         let script = shell_words::quote(bot).into_owned();
-        let command = command_of(bot, &script);
+        let command = shell_words::join(command_for(&[bot.to_owned()]));
         return Err(Error::Usage {
             message: format!("`{bot}` is a file, not the name of a bot"),
             hints: vec![
@@ -211,20 +212,6 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
         });
     }
     Ok(())
-}
-
-/// How a script is likely to be started.
-fn command_of(path: &str, quoted: &str) -> String {
-    let interpreter = match std::path::Path::new(path).extension().and_then(std::ffi::OsStr::to_str) {
-        Some("py") => "python3 ",
-        Some("js" | "mjs" | "cjs") => "node ",
-        Some("rb") => "ruby ",
-        Some("php") => "php ",
-        Some("sh") => "sh ",
-        _ if path.contains('/') => "",
-        _ => "./",
-    };
-    format!("{interpreter}{quoted}")
 }
 
 /// `acquire --fd N` alone names its lock by the descriptor.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::error::Error as AcquireError;
 use super::request::Request;
+use crate::base::duration::show;
 use crate::base::error::Error;
 use crate::cli::Takeover;
 use crate::lock::file::open_to_look;
@@ -18,7 +19,7 @@ use crate::lock::owner::FoundRecord;
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::lock::{carriers, holders};
 use crate::outcome::events::{Events, Notice};
-use crate::outcome::lock::HiddenHolder;
+use crate::outcome::lock::{HiddenHolder, lock_option};
 use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry};
 use crate::process::origin;
@@ -93,7 +94,7 @@ fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
     refused(
         request,
         format!("PID {} is not proved to be the bot: {why}", process.pid),
-        format!("to look at it: solobot status {}", crate::outcome::lock::lock_option(&request.bot.lock)),
+        format!("to look at it: solobot status {}", lock_option(&request.bot.lock)),
     )
 }
 
@@ -112,14 +113,19 @@ fn refuse_recent(request: &Request<'_>, facts: &LockFacts) -> Result<(), Error> 
     if age >= SETTLED_AFTER {
         return Ok(());
     }
-    Err(refused(
-        request,
-        format!(
-            "the holder itself took over {} ago: two that do so stop each other for ever",
-            crate::base::duration::show(age)
-        ),
-        format!("find out who starts it: solobot status {}", request.bot.typed()),
-    ))
+    let holder = details.holder();
+    let starter = origin::of_process(holder).map_or_else(String::new, |origin| format!(", origin: {origin}"));
+    let typed = request.bot.typed();
+    let why = format!(
+        "the holder (PID {}{starter}) took over itself {} ago, and two starts that take over stop each other for ever",
+        holder.pid,
+        show(age)
+    );
+    let hints = vec![
+        format!("to see what starts it, and end one of the two starts: solobot status {typed}"),
+        format!("to go on anyway: solobot stop {} && solobot acquire …", lock_option(&request.bot.lock)),
+    ];
+    Err(refused_with(request, why, hints))
 }
 
 /// Stops the targets and what they started; `shown` are the processes to be named.
@@ -175,5 +181,9 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
 }
 
 fn refused(request: &Request<'_>, why: String, hint: String) -> Error {
-    AcquireError::TakeoverRefused { lock: request.bot.lock.clone(), why, hint, exit: request.conflict_exit }.into()
+    refused_with(request, why, vec![hint])
+}
+
+fn refused_with(request: &Request<'_>, why: String, hints: Vec<String>) -> Error {
+    AcquireError::TakeoverRefused { lock: request.bot.lock.clone(), why, hints, exit: request.conflict_exit }.into()
 }

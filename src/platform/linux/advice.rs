@@ -1,7 +1,7 @@
 //! What to type, for people who want to see it themselves.
 
 /// Why other users' processes may be missing from everything.
-pub const HIDDEN: &str = "/proc hides the processes of other users (hidepid); sudo would show them";
+pub const HIDDEN: &str = "/proc hides the processes of other users (hidepid); use sudo to see them";
 
 /// Shows a variable of a process.
 pub fn variable_of(pid: i32, name: &str) -> String {

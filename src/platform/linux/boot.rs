@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// When the boot was. `/proc/stat` says it cut to a second, so that a process would seem to have started before what
-/// started it: the clocks say the rest. They have no say where `/proc/stat` tells of another boot, as in some containers.
+/// The time of the boot. `/proc/stat` has it in whole seconds, so that a process would seem to have started before its
+/// parent; the clocks give the rest. They are ignored if `/proc/stat` tells another boot, as in some containers.
 pub fn booted_at() -> Option<SystemTime> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let said: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
@@ -44,7 +44,7 @@ pub fn pid_namespace() -> Option<u64> {
     *OWN.get_or_init(|| namespace("self"))
 }
 
-/// The same of another process; `None` for one that may not be looked at.
+/// The same of another process; `None` for one that cannot be looked at.
 pub fn pid_namespace_of(pid: i32) -> Option<u64> {
     namespace(&pid.to_string())
 }

@@ -8,8 +8,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::descriptor::{self, Descriptor};
 
-/// Leaves session and terminal, folder and standard streams of whoever started us: nothing waits for our end of a pipe
-/// (`$(solobot acquire --pid $$)`), and no file system is kept busy.
+/// Leaves the session, terminal, folder and standard streams of the process that started solobot, so that nothing waits for
+/// the end of a pipe (`$(solobot acquire --pid $$)`), and no file system is kept busy.
 ///
 /// # Errors
 /// Those of `setsid(2)`, `chdir(2)`, and of opening `/dev/null`.
@@ -24,8 +24,8 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor but the standard streams and those in `keep`: what a script had open when it started us (a pipe
-/// that somebody reads to its end, another lock) is not for a background process to keep.
+/// Closes every descriptor except the standard streams and those in `keep`: a background process must not keep open what a
+/// script had open (a pipe that is read to its end, another lock).
 ///
 /// # Errors
 /// `/proc/self/fd` cannot be read.
@@ -44,7 +44,7 @@ pub unsafe fn close_others(keep: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-/// The end of a pipe on which somebody waits for a background process.
+/// The end of a pipe on which the starter waits for a background process.
 #[derive(Debug)]
 pub struct Awaited(OwnedFd);
 
@@ -62,7 +62,7 @@ pub fn pipe() -> io::Result<(Awaited, Readiness)> {
 }
 
 impl Awaited {
-    /// Waits until it is said; `false` if the other end was closed without.
+    /// Waits until the process is ready; `false` if it closed its end before that.
     pub fn comes(self) -> bool {
         File::from(self.0).read_exact(&mut [0]).is_ok()
     }
@@ -77,7 +77,7 @@ impl Readiness {
     /// # Safety
     /// Nothing else in this process may own `number`.
     pub unsafe fn inherited(number: i32) -> io::Result<Self> {
-        // SAFETY: the caller's promise is the one that is asked for.
+        // SAFETY: the caller promises the same.
         unsafe { descriptor::inherited(number) }.map(Self)
     }
 
@@ -86,10 +86,10 @@ impl Readiness {
         Descriptor::of(&self.0)
     }
 
-    /// Says it.
+    /// Reports that the process is ready.
     ///
     /// # Errors
-    /// EPIPE: nobody waits any more.
+    /// EPIPE if the starter no longer waits.
     pub fn say(mut self) -> io::Result<()> {
         self.0.write_all(b"1")
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// An open descriptor of ours, as long as its owner lives.
+/// An open descriptor of ours, as long as its owner exists.
 #[derive(Debug, Clone, Copy)]
 pub struct Descriptor<'a>(BorrowedFd<'a>);
 
@@ -41,7 +41,7 @@ pub unsafe fn inherited(number: i32) -> io::Result<File> {
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
-/// A duplicate of a descriptor that whoever started us opened, and that stays his: it shares the open file description.
+/// A duplicate of a descriptor that the process which started solobot opened. It shares the open file description.
 ///
 /// # Errors
 /// EBADF if it is not open.

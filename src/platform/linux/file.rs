@@ -1,4 +1,4 @@
-//! What is known of a file: which one it is, what it is, whose it is and who else may write it.
+//! What is known about a file: its identity, its kind, its owner, and who else can write it.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -56,7 +56,7 @@ impl Deref for FileStatus {
 }
 
 impl FileStatus {
-    /// That of what the path leads to.
+    /// The status of what the path leads to.
     ///
     /// # Errors
     /// Those of `stat(2)`.
@@ -64,7 +64,7 @@ impl FileStatus {
         fs::metadata(path).map(Self)
     }
 
-    /// That of what is at the path: a symbolic link stands for itself.
+    /// The status of what is at the path, without following a symbolic link.
     ///
     /// # Errors
     /// Those of `lstat(2)`.
@@ -72,7 +72,7 @@ impl FileStatus {
         fs::symlink_metadata(path).map(Self)
     }
 
-    /// That of an open file.
+    /// The status of an open file.
     ///
     /// # Errors
     /// Those of `fstat(2)`.
@@ -104,7 +104,7 @@ impl FileStatus {
         }
     }
 
-    /// The number of the user whose it is.
+    /// The uid of its owner.
     pub fn owner(&self) -> u32 {
         self.uid()
     }
@@ -119,8 +119,8 @@ impl FileStatus {
         self.mode() & WORLD_WRITABLE != 0
     }
 
-    /// Whether others than its owner may write it by their group; not if that is the owner's own, with nobody else in it.
-    /// `path` is where it lies.
+    /// Whether users other than its owner can write it because of their group. Not if the group is the owner's private one.
+    /// `path` is the path of the file.
     pub fn is_writable_by_group(&self, path: &Path) -> bool {
         self.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, self.uid(), self.gid())
     }

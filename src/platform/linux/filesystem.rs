@@ -33,7 +33,7 @@ const NETWORK: &[(i64, &str)] = &[
     (0x4750_4653, "GPFS"),
 ];
 
-/// The name of the network file system that the open file lies on; `None` for a local one.
+/// The name of the network file system that the open file is on; `None` for a local one.
 ///
 /// # Errors
 /// Those of `fstatfs(2)`.
@@ -41,7 +41,7 @@ pub fn network_fs(file: &File) -> io::Result<Option<&'static str>> {
     Ok(named_in(NETWORK, fstatfs(file)?.f_type))
 }
 
-/// File systems whose files are the kernel's: to write a PID into one sets something, moves a process, or fails. Magic numbers
+/// File systems of the kernel: writing a PID into a file there sets something, moves a process, or fails. Magic numbers
 /// as for [`NETWORK`].
 const KERNEL: &[(i64, &str)] = &[
     (0x9FA0, "procfs"),
@@ -65,7 +65,7 @@ const KERNEL: &[(i64, &str)] = &[
     (0x1980_0202, "mqueue"),
 ];
 
-/// The name of the kernel's own file system that the file or folder lies on; `None` for one that is for files.
+/// The name of the kernel's file system that the file or folder is on; `None` for a normal file system.
 ///
 /// # Errors
 /// Those of `fstatfs(2)`.
@@ -79,7 +79,7 @@ fn named_in(table: &[(i64, &'static str)], kind: FsWord) -> Option<&'static str>
     table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
 
-/// Options for opening a path that somebody else may have put there: a symbolic link is refused (see
+/// Options for opening a path that another user may have planted: a symbolic link is refused (see
 /// [`is_link_refusal`]), a FIFO does not block, a terminal does not become ours, no child inherits the descriptor.
 pub fn careful_open() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -102,7 +102,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
 }
 
-/// Lets everybody read a file, whatever the umask says.
+/// Lets every user read a file, even if the umask says otherwise.
 ///
 /// # Errors
 /// Those of `fchmod(2)`.
@@ -131,10 +131,10 @@ pub fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
-/// Where a descriptor leads that whoever started us opened.
+/// The path of a descriptor that the process which started solobot opened.
 ///
 /// # Errors
-/// There is none of this number.
+/// No descriptor has this number.
 pub fn path_of_descriptor(number: i32) -> io::Result<PathBuf> {
     fs::read_link(format!("/proc/self/fd/{number}"))
 }
@@ -156,7 +156,7 @@ pub fn open_without_waiting(path: &Path) -> io::Result<File> {
     OpenOptions::new().custom_flags(flags.bits()).read(true).open(path)
 }
 
-/// Opens a file that was merely found, and that somebody else may have put there: a regular one, or none.
+/// Opens a regular file that was only found, and that another user may have planted; refuses anything else.
 ///
 /// # Errors
 /// Those of `open(2)`; it is a symbolic link, a FIFO, a device or a folder.
@@ -164,15 +164,15 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     regular(path, OFlag::O_NOFOLLOW)
 }
 
-/// Opens a file that somebody else has named, symbolic links and all: a regular one, or none.
+/// Opens a regular file that another user has named, following symbolic links; refuses anything else.
 ///
 /// # Errors
-/// Those of `open(2)`; it is no regular file.
+/// Those of `open(2)`; it is not a regular file.
 pub fn open_named(path: &Path) -> io::Result<File> {
     regular(path, OFlag::empty())
 }
 
-/// Sees what it is before it is opened: some devices act on that alone (`/dev/watchdog`, a tape).
+/// Checks the kind before opening, because opening alone has an effect on some devices (`/dev/watchdog`, a tape).
 fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
     let look = OFlag::O_PATH | OFlag::O_CLOEXEC | flags;
     let seen = OpenOptions::new().read(true).custom_flags(look.bits()).open(path)?;
@@ -181,20 +181,20 @@ fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
         return Err(io::Error::from_raw_os_error(libc::ELOOP));
     }
     if !status.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     match File::open(format!("/proc/self/fd/{}", seen.as_raw_fd())) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Without /proc: by its path once more, and it must be the same.
             let file = OpenOptions::new().read(true).custom_flags((flags | OFlag::O_NONBLOCK).bits()).open(path)?;
             let is_same = FileStatus::of_open(&file)?.id() == status.id();
-            if is_same { Ok(file) } else { Err(io::Error::other("it was replaced just now")) }
+            if is_same { Ok(file) } else { Err(io::Error::other("it was just replaced")) }
         }
         opened => opened,
     }
 }
 
-/// What is asked of `flock(2)`.
+/// An operation of `flock(2)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flock {
     /// The lock, without waiting.
@@ -203,11 +203,11 @@ pub enum Flock {
     TryShared,
     /// The lock: waits for it, until a signal comes ([`io::ErrorKind::Interrupted`]).
     Exclusive,
-    /// To give it back, for every process that has the descriptor.
+    /// Unlocks, for every process that has the descriptor.
     Unlock,
 }
 
-/// Asks once; `false` if another has the lock.
+/// Tries once; `false` if another process has the lock.
 ///
 /// # Errors
 /// Those of `flock(2)`.
@@ -243,8 +243,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ELOOP)
 }
 
-/// Moves a file's descriptor to the first free number from `lowest` on, or behind the standard streams where the limit of
-/// descriptors (`ulimit -n`) ends below that.
+/// Moves a file's descriptor to the first free number from `lowest` on, or to the first one after the standard streams if
+/// the limit of descriptors (`ulimit -n`) is lower.
 ///
 /// # Errors
 /// EMFILE.

@@ -1,4 +1,4 @@
-//! An open folder, for naming what is in it: whatever its path comes to mean, it stays the same one.
+//! An open folder, for naming files in it: it stays the same folder even if its path changes.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -26,13 +26,13 @@ impl Folder {
         let bytes = path.as_os_str().as_bytes();
         let (folder, name) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1));
         let or_itself = |bytes: &[u8]| OsString::from_vec(if bytes.is_empty() { b".".into() } else { bytes.into() });
-        // Neither to read nor to list it is asked for.
+        // Opened as a path only: neither reading nor listing is needed.
         let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, or_itself(folder), look, Mode::empty())?;
         Ok((Self(folder.into()), or_itself(name)))
     }
 
-    /// What a name in it stands for; a symbolic link stands for itself.
+    /// The status of a name in it, without following a symbolic link.
     ///
     /// # Errors
     /// Those of `open(2)`.
@@ -117,7 +117,7 @@ impl Folder {
         }
     }
 
-    /// To ask what file system it lies on.
+    /// The open folder itself, to ask for its file system.
     pub fn descriptor(&self) -> Descriptor<'_> {
         Descriptor::of(&self.0)
     }

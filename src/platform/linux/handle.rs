@@ -33,7 +33,7 @@ impl Handle {
         Some(Self { pid, folder })
     }
 
-    /// Its command line as it stands, each word ended by NUL.
+    /// Its raw command line, each word ended by NUL.
     ///
     /// # Errors
     /// ESRCH once the process is gone, EACCES for another user's; it is longer than anything that is looked at.
@@ -69,7 +69,7 @@ impl Handle {
         self.link("fd/0")
     }
 
-    /// Which folder it is in, whatever that is called by now.
+    /// The identity of the folder it is in.
     pub fn cwd_id(&self) -> Option<FileId> {
         self.id_of("cwd")
     }
@@ -97,7 +97,7 @@ impl Handle {
         thread.map_or(Ok(bytes), |thread| thread.read_of_first_thread(name))
     }
 
-    /// A thread that lives on where the first one has ended.
+    /// A thread that keeps running where the first one has ended.
     fn living_thread(&self) -> Option<Self> {
         Some(Self { pid: self.pid, ..Self::open(living_thread(self.pid)?)? })
     }
@@ -147,7 +147,7 @@ impl Handle {
         Some(FileId { device: stat.st_dev, inode: stat.st_ino })
     }
 
-    /// Field by field what `stat` says; `None` if the process is gone, a zombie or a kernel thread.
+    /// The fields of `stat`; `None` if the process is gone, a zombie or a kernel thread.
     pub fn stat(&self) -> Option<Stat> {
         let stat = Stat::parse(&self.read("stat").ok()?)?;
         (stat.is_alive() && !stat.is_kernel_thread).then_some(stat)
@@ -219,7 +219,7 @@ pub fn owner(pid: i32) -> Option<u32> {
 }
 
 /// Whether a process runs the file that this one runs, or one that was at its path and has been replaced since; `None` if
-/// that may not be looked at.
+/// that cannot be looked at.
 pub fn runs_our_file(pid: i32) -> Option<bool> {
     static OWN: OnceLock<Option<(PathBuf, FileId)>> = OnceLock::new();
     let exe = |handle: &Handle| Some((handle.link("exe")?, handle.id_of("exe")?));
@@ -241,8 +241,8 @@ pub fn sleeps_in(pid: i32) -> Option<String> {
     (!text.is_empty() && text != "0").then_some(text)
 }
 
-/// A thread that lives on in a process whose first thread has ended (`pthread_exit`): that one shows neither executable nor
-/// command line nor descriptors any more. `None` where there is no other thread.
+/// A thread that still runs in a process whose first thread has ended (`pthread_exit`): the first one no longer shows
+/// executable, command line or descriptors. `None` if there is no other thread.
 pub fn living_thread(pid: i32) -> Option<i32> {
     let tasks = format!("/proc/{pid}/task");
     // A folder's links are `.`, its entry above and its folders, of which the first thread is one.

@@ -43,10 +43,10 @@ impl Identity {
         let pid = i32::try_from(std::process::id()).map_err(io::Error::other)?;
         let mut buffer = [0; STAT];
         let text = read_stat("self", &mut buffer).ok_or_else(|| {
-            io::Error::other("/proc does not show this process: mount it, `mount -t proc proc /proc`")
+            io::Error::other("/proc does not show this process; to mount it: mount -t proc proc /proc")
         })?;
         let stat = Stat::parse(text).filter(|_| text.starts_with(format!("{pid} ").as_bytes())).ok_or_else(|| {
-            io::Error::other("/proc shows another PID namespace: mount ours, as `unshare --mount-proc` does")
+            io::Error::other("/proc shows another PID namespace; to mount this one: mount -t proc proc /proc")
         })?;
         Ok(Self { pid, start_ticks: stat.start_ticks })
     }

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The soft limit of descriptors, raised for as long as this lives.
+/// The soft limit of descriptors, raised for as long as this exists.
 #[derive(Debug)]
 pub struct DescriptorLimit(Rlimit);
 

@@ -42,7 +42,7 @@ pub struct KernelLock {
 }
 
 impl KernelLock {
-    /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. Leases are none.
+    /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. Leases are not listed.
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace().skip(1);
         let mut word = words.next()?;
@@ -93,7 +93,7 @@ pub struct KernelKey {
 ///
 /// `st_dev` differs from the super block's device on btrfs and overlayfs, so the device is that of the mount: `mnt_id`
 /// in the descriptor's fdinfo, looked up in mountinfo. Where that fails, `st_dev` serves. The inode is fdinfo's `ino:`
-/// (Linux 5.14), else `st_ino`.
+/// (Linux 5.14), otherwise `st_ino`.
 ///
 /// # Errors
 /// Those of `fstat(2)`.

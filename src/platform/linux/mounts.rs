@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What is mounted at, or nearest above, that folder: the root of the mount within its file system, which names
-/// systemd's private folder, or else the kind of file system (`proc_pid_mountinfo(5)`).
+/// systemd's private folder, otherwise the kind of file system (`proc_pid_mountinfo(5)`).
 pub(super) fn at(mountinfo: &str, folder: &Path) -> Option<String> {
     let mount = |line: &str| -> Option<(PathBuf, String)> {
         let (before, behind) = line.split_once(" - ")?;

@@ -20,7 +20,7 @@ pub fn use_what_is_linked_in() {
     static CONFIGURED: Once = Once::new();
     CONFIGURED.call_once(|| {
         for (database, sources) in [(c"hosts", c"files dns"), (c"passwd", c"files"), (c"group", c"files")] {
-            // SAFETY: both are strings that end with NUL and live for ever; no look-up runs yet, since each waits for this.
+            // SAFETY: both are strings that end with NUL and live forever; no look-up runs yet: each waits for this.
             unsafe { __nss_configure_lookup(database.as_ptr(), sources.as_ptr()) };
         }
     });

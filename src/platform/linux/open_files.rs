@@ -19,7 +19,7 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// A path that leads to what it is open on, whatever stands at that one's own path by now.
+    /// A path that leads to the open file, even if another file is at its path by now.
     pub fn path(self) -> PathBuf {
         format!("/proc/{}/fd/{}", self.pid, self.number).into()
     }
@@ -65,7 +65,7 @@ fn says_writing(info: &str) -> bool {
 /// They are another user's, or the process has ended.
 pub fn descriptors(pid: i32) -> io::Result<Vec<OpenFile>> {
     let all = descriptors_of_thread(pid)?;
-    // Nobody else is asked for another thread: this is done for every process that may hold a lock.
+    // Other processes are not asked for another thread, because this runs for every process that may hold a lock.
     let thread = all.is_empty().then(|| living_thread(pid)).flatten();
     thread.map_or(Ok(all), descriptors_of_thread)
 }

@@ -10,8 +10,8 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::descriptor::Descriptor;
 
-/// Waits until one of `fds` is readable or `timeout` has passed (`None`: for ever). Says of each whether it is readable
-/// (or broken, so that reading it tells). An interruption by a signal is no wake-up.
+/// Waits until one of `fds` is readable or `timeout` has passed (`None`: forever). Says of each whether it is readable
+/// (or broken, so that reading it tells). An interruption by a signal is not a wake-up.
 ///
 /// # Errors
 /// Those of `poll(2)`, EINTR excepted.

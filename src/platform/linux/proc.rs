@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 /// The kernel's limit for `getdents` to be worth one call a thousand processes.
 const DIRECTORY_BUFFER: usize = 64 * 1024;
-/// More of a file is not looked at: no program stands behind a megabyte of options.
+/// The most that is read of a file: no command line has a megabyte of options before the program.
 pub(super) const LONGEST: usize = 2 * 1024 * 1024;
 
-/// Whether `/proc` hides other users' processes from us (`hidepid=`), so that what is listed may not be all there is.
+/// Whether `/proc` hides other users' processes from us (`hidepid=`), so that the list may not be complete.
 pub fn hides_others() -> bool {
     if rustix::process::getuid().is_root() {
         return false;
@@ -41,8 +41,8 @@ impl From<Errno> for Unread {
     }
 }
 
-/// Opens `/proc`, which must show us by our own PID: unmounted, or of another PID namespace, it would say that nothing
-/// runs, or name strangers.
+/// Opens `/proc`, which must show solobot under its own PID. If it is not mounted, or belongs to another PID namespace, it
+/// would show no processes, or the wrong ones.
 ///
 /// # Errors
 /// Those of `open(2)`; it shows another process under our PID.
@@ -53,7 +53,7 @@ pub fn open() -> io::Result<OwnedFd> {
     if shown == Some(std::process::id()) {
         return Ok(proc);
     }
-    Err(io::Error::other("/proc does not show this process: it is not mounted, or belongs to another PID namespace"))
+    Err(io::Error::other("/proc does not show this process: /proc is not mounted, or belongs to another PID namespace"))
 }
 
 /// Every PID in `/proc`; the threads of a process are not listed there.

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What the kernel puts behind the path of a file that has been removed.
+/// What the kernel puts after the path of a file that has been removed.
 const DELETED: &[u8] = b" (deleted)";
 
 /// A path of the kernel's without its mark for a file that has been removed.

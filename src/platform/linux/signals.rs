@@ -82,7 +82,7 @@ const ASKING: [Known; 14] = [
 pub struct Arrived {
     /// Which one.
     pub signal: Signal,
-    /// The terminal sent it: then the whole foreground group has it already.
+    /// The terminal sent it, so the whole foreground group already has it.
     pub from_terminal: bool,
     /// The PID of who sent it, as this PID namespace numbers it; 0 for the kernel and for whoever is outside.
     pub sender: i32,
@@ -98,7 +98,7 @@ pub struct Signals {
 
 impl Signals {
     /// Blocks what asks something of COMMAND, and SIGCHLD. Signals that are ignored now stay ignored (`nohup`), SIGCHLD
-    /// excepted: it becomes default first, since with SIGCHLD ignored nobody could learn how COMMAND ended.
+    /// excepted: it becomes default first, because with SIGCHLD ignored nobody could learn how COMMAND ended.
     ///
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
@@ -114,7 +114,7 @@ impl Signals {
         Self::of(set)
     }
 
-    /// Blocks and reads none: for a wait in somebody else's program, whose signals are its own.
+    /// Blocks and reads no signal: for a wait in another program, which handles its own signals.
     ///
     /// # Errors
     /// Those of `signalfd(2)`.
@@ -172,7 +172,7 @@ impl Drop for Signals {
     }
 }
 
-/// A thread can be interrupted in a blocking system call while this lives: SIGURG has a handler that does nothing, and no
+/// A thread can be interrupted in a blocking system call while this exists: SIGURG has a handler that does nothing, and no
 /// `SA_RESTART`. SIGURG, because nobody sends it and its default is to be ignored.
 #[derive(Debug)]
 pub struct Interruptible(SigAction);
@@ -191,7 +191,7 @@ impl Interruptible {
     /// Interrupts `thread` once; it may not be in its system call yet, so call it until the thread has ended.
     pub fn interrupt<T>(&self, thread: &std::thread::JoinHandle<T>) {
         use std::os::unix::thread::JoinHandleExt;
-        // A number with glibc, a pointer with musl: what the two crates say of it differs there.
+        // A number with glibc, a pointer with musl, where the types of the two crates differ.
         let id = thread.as_pthread_t() as nix::libc::pthread_t;
         let _ = nix::sys::pthread::pthread_kill(id, Known::SIGURG);
     }
@@ -199,17 +199,17 @@ impl Interruptible {
 
 impl Drop for Interruptible {
     fn drop(&mut self) {
-        // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
+        // SAFETY: restores the action that was there before.
         let _ = unsafe { sigaction(Known::SIGURG, &self.0) };
     }
 }
 
-/// A signal that is ignored while this lives.
+/// A signal that is ignored while this exists.
 #[derive(Debug)]
 pub(super) struct Ignored(Known, SigAction);
 
 impl Ignored {
-    /// Begins to ignore it.
+    /// Starts to ignore it.
     ///
     /// # Errors
     /// Those of `sigaction(2)`.
@@ -222,7 +222,7 @@ impl Drop for Ignored {
     fn drop(&mut self) {
         // One that came while it was blocked as well is pending; to ignore it once more discards it (`signal(7)`).
         let _ = set_handler(self.0, SigHandler::SigIgn);
-        // SAFETY: puts back the very action that was there, of which Rust code knows nothing else.
+        // SAFETY: restores the action that was there before.
         let _ = unsafe { sigaction(self.0, &self.1) };
     }
 }
@@ -230,7 +230,7 @@ impl Drop for Ignored {
 /// Parses a signal's name or number: `TERM`, `SIGTERM`, `15`.
 ///
 /// # Errors
-/// A sentence that names the forms.
+/// If it is not a signal; the message says how to write one.
 pub fn parse_signal(text: &str) -> Result<Signal, String> {
     let name = text.trim().to_ascii_uppercase();
     let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
@@ -239,7 +239,7 @@ pub fn parse_signal(text: &str) -> Result<Signal, String> {
         .ok()
         .or_else(by_number)
         .map(Signal)
-        .ok_or_else(|| format!("`{text}` is no signal: use TERM, INT, HUP, or a number from 1 to 31"))
+        .ok_or_else(|| format!("`{text}` is not a signal: use TERM, INT, HUP, or a number from 1 to 31"))
 }
 
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for

@@ -18,7 +18,7 @@ const ESTABLISHED: &str = "01";
 /// The sockets of a process, connected or not.
 ///
 /// # Errors
-/// Its descriptors may not be looked at.
+/// Its descriptors cannot be looked at.
 pub fn sockets_of(pid: i32) -> io::Result<Vec<u64>> {
     Ok(open_files::descriptors(pid)?.into_iter().filter_map(OpenFile::socket).collect())
 }
@@ -34,7 +34,7 @@ impl Connections {
     /// Those of a process: the socket's number and its other end. A socket that was closed meanwhile is no reason to give up.
     ///
     /// # Errors
-    /// Its descriptors or its network namespace may not be looked at; `Unsupported` where a platform never shows them.
+    /// Its descriptors or its network namespace cannot be looked at; `Unsupported` where a platform never shows them.
     pub fn of(&mut self, pid: i32) -> io::Result<Vec<(u64, SocketAddr)>> {
         let sockets = sockets_of(pid)?;
         if sockets.is_empty() {
@@ -44,8 +44,8 @@ impl Connections {
         Ok(sockets.into_iter().filter_map(|socket| Some((socket, *table.get(&socket)?))).collect())
     }
 
-    /// All that there are in the network namespace of a process, whosever they are: by the sockets' numbers, 0 for one that
-    /// no process has any more.
+    /// All connections in the network namespace of a process, by the numbers of their sockets; 0 for a socket that no
+    /// process has any more.
     ///
     /// # Errors
     /// As [`Connections::of`].

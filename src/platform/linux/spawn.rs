@@ -1,6 +1,6 @@
 //! Starting programs: as a child (`posix_spawn(3)`, which does not copy our address space) or in our place (`execve(2)`).
 //!
-//! COMMAND finds the signal mask and dispositions that solobot found, and of solobot's descriptors only those passed.
+//! COMMAND gets the signal mask and dispositions that solobot was started with, and only those descriptors that are passed.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
@@ -80,7 +80,7 @@ impl Launch<'_> {
     }
 }
 
-/// Our own environment as it is, `NAME=VALUE` each, and whatever else somebody has put there.
+/// Our own environment, unchanged: `NAME=VALUE` entries, and anything else that was put there.
 fn environment() -> impl Iterator<Item = &'static CStr> {
     unsafe extern "C" {
         /// Declared in `<unistd.h>`.
@@ -105,5 +105,5 @@ fn pair(name: &str, value: &OsStr) -> Vec<u8> {
 }
 
 fn c_string(bytes: Vec<u8>) -> io::Result<CString> {
-    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it has a NUL byte"))
+    CString::new(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it contains a NUL byte"))
 }

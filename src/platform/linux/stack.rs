@@ -60,7 +60,7 @@ mod elsewhere {
                 return Err(io::Error::last_os_error());
             }
             let stack = Self(start);
-            // SAFETY: the beginning of what was just mapped, which nobody uses yet.
+            // SAFETY: the beginning of what was just mapped, which is not used yet.
             match unsafe { libc::mprotect(start, GUARD, libc::PROT_NONE) } {
                 0 => Ok(stack),
                 _ => Err(io::Error::last_os_error()),

@@ -19,7 +19,7 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use super::nss;
 use super::signals::{Mask, is_ignored, set_handler};
 
-/// To be called first of all.
+/// Must be called before anything else.
 pub fn prepare() {
     fill_closed();
     ignore_broken_pipes();
@@ -35,12 +35,12 @@ pub fn prepare() {
 /// They are `argc` and `argv`, as the C runtime passed them to `main`.
 pub unsafe fn arguments(count: c_int, first: *const *const c_char) -> Vec<OsString> {
     let count = usize::try_from(count).unwrap_or_default();
-    // SAFETY: so many pointers to strings that end with NUL are there, and stay unchanged for as long as the process lives.
+    // SAFETY: there are `count` pointers to strings that end with NUL, unchanged for as long as the process runs.
     (0..count).map(|at| OsString::from_vec(unsafe { CStr::from_ptr(*first.add(at)) }.to_bytes().to_vec())).collect()
 }
 
-/// Opens `/dev/null` for every standard stream that is closed, as Rust's runtime would: else the first file to be opened
-/// would become stdin, stdout or stderr.
+/// Opens `/dev/null` for every closed standard stream, as Rust's runtime would. Otherwise the first file to be opened would
+/// become stdin, stdout or stderr.
 fn fill_closed() {
     let is_closed = |result: nix::Result<_>| result == Err(Errno::EBADF);
     let closed = [
@@ -59,7 +59,7 @@ fn fill_closed() {
 /// Whether SIGPIPE was ignored when the process started.
 static SIGPIPE_WAS_IGNORED: OnceLock<bool> = OnceLock::new();
 
-/// A write to a pipe whose reader has gone becomes an error instead of our end. COMMAND finds SIGPIPE as it was.
+/// A write to a pipe without a reader becomes an error instead of ending solobot. COMMAND gets SIGPIPE as it was.
 fn ignore_broken_pipes() {
     let _ = SIGPIPE_WAS_IGNORED.set(is_ignored(Signal::SIGPIPE));
     let _ = set_handler(Signal::SIGPIPE, SigHandler::SigIgn);

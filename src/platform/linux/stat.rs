@@ -4,15 +4,15 @@ use std::fmt::{self, Write};
 use std::fs;
 use std::io::Read;
 
-/// What a process does.
+/// What a process is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunState {
-    /// It runs, or would if a processor were free.
+    /// It runs, or waits for a processor.
     #[default]
     Running,
     /// It waits, and a signal wakes it.
     Sleeping,
-    /// It waits for a disk or the like, and nothing else wakes it.
+    /// It waits for a device such as a disk, and signals do not wake it.
     Uninterruptible,
     /// A signal has stopped it.
     Stopped,
@@ -40,7 +40,7 @@ impl RunState {
         }
     }
 
-    /// Whether it does nothing until somebody lets it go on.
+    /// Whether it is stopped until another process continues it.
     pub fn is_stopped(self) -> bool {
         matches!(self, Self::Stopped | Self::Traced)
     }
@@ -65,7 +65,6 @@ impl fmt::Display for RunState {
 /// What one look at a process shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stat {
-    /// What it does.
     pub state: RunState,
     /// Parent PID; 0 for one outside the PID namespace.
     pub parent: i32,
@@ -127,8 +126,8 @@ impl Stat {
         Some(Self { state, parent, group, session, has_terminal, is_kernel_thread, is_exiting, threads, start_ticks })
     }
 
-    /// Neither a zombie nor dead. One whose first thread has ended (`pthread_exit`) is a zombie to look at, and runs on in the
-    /// others.
+    /// Neither a zombie nor dead. If only the first thread has ended (`pthread_exit`), a process looks like a zombie but still
+    /// runs.
     pub fn is_alive(&self) -> bool {
         !matches!(self.state, RunState::Zombie | RunState::Dead) || self.threads > 1
     }

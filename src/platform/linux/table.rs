@@ -2,7 +2,7 @@
 //! thread.
 //!
 //! Nothing is allocated for a process that the filter drops. Above [`ALONE`] processes two threads take chunks of
-//! [`CHUNK`] PIDs in turn; more threads gain nothing, since the kernel serialises on the process table.
+//! [`CHUNK`] PIDs in turn; more threads gain nothing, because the kernel serialises on the process table.
 
 use std::collections::HashMap;
 use std::io;

@@ -37,7 +37,7 @@ impl Watch {
     }
 
     /// Watches the inode that `path` names for writes, truncation, unlinking and renaming; also for the end of
-    /// somebody's try to take it if `opens`: a lock is opened for writing, a look at it (`solobot status`) for reading.
+    /// an attempt to take it if `opens`: a locker opens the file for writing, a look at it (`solobot status`) for reading.
     ///
     /// # Errors
     /// ENOSPC: the user's limit of watches is reached; those of a path look-up.
@@ -52,7 +52,7 @@ impl Watch {
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
 
-    /// The same for a file that is open, whatever its path names by now.
+    /// The same for an open file, even if its path names another one by now.
     ///
     /// # Errors
     /// As [`Watch::add`].
@@ -82,7 +82,7 @@ impl Watch {
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
 
-    /// Takes what has happened since the last call; nothing is no error.
+    /// Takes what has happened since the last call; an empty answer is not an error.
     pub fn take(&self) -> Happened {
         self.take_of(&|_| true)
     }

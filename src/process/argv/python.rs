@@ -7,7 +7,7 @@ use super::reading::{Invocation, Reading, Runner, Target};
 use super::words::{base, has_script_extension, is_identifier, os};
 use super::wrapper;
 
-/// Reads what stands behind the interpreter.
+/// Reads what follows the interpreter.
 pub fn read(args: &[OsString]) -> Reading {
     let mut at = 0;
     while let Some(arg) = args.get(at) {

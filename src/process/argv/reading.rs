@@ -1,4 +1,4 @@
-//! What a command line means: who runs what, or which commands it wraps.
+//! What a command line means: which interpreter runs what, or which commands are wrapped.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ pub enum Runner {
     Generic,
     /// A shell with a script, or interactive.
     Shell,
-    /// Nothing: the kernel runs the file itself.
+    /// None: the kernel runs the file itself.
     Native,
 }
 
 impl Runner {
-    /// The interpreter that has this file name; `None` if it is none.
+    /// The interpreter with this file name, if it is one.
     pub fn of_name(name: &OsStr) -> Option<Self> {
         // npm installs bun as `bun.exe`, on Linux too.
         let name = name.to_str()?.trim_start_matches('-').trim_end_matches(".exe");
@@ -62,7 +62,7 @@ pub struct Invocation {
     pub runner: Runner,
     /// What is run.
     pub target: Target,
-    /// The arguments behind the program, the interpreter's own options left out.
+    /// The arguments after the program, the interpreter's own options left out.
     pub args: Vec<OsString>,
 }
 

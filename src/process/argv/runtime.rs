@@ -136,7 +136,7 @@ const JAVA: Rules = Rules {
 };
 const GENERIC: Rules = Rules { takes_next: &["-I"], inline: &["-e", "-E"], script: &[], subcommands: &["exec", "run"] };
 
-/// Reads what stands behind the runtime.
+/// Reads what follows the runtime.
 pub fn read(runner: Runner, args: &[OsString]) -> Reading {
     let rules = match runner {
         Runner::Bun => &BUN,

@@ -1,4 +1,4 @@
-//! Shells: `sh -c '…'` is a wrapper of the commands in its string; a shell with a script runs that script.
+//! Shells: `sh -c '…'` wraps the commands in its string; a shell with a script runs that script.
 //!
 //! The string is split as far as it can be without running it: quotes, operators, `cd`, leading assignments, `exec`.
 //! A word with an expansion in it stays as it is written, and then means no file.
@@ -43,7 +43,7 @@ pub fn read(words: &[OsString]) -> Reading {
     }
 }
 
-/// Words that may stand before a command without being one.
+/// Words that may come before a command without being one.
 const KEYWORDS: [&str; 15] = [
     "exec", "while", "until", "do", "then", "else", "if", "elif", "{", "(", "!", "time", "command", "builtin", "nohup",
 ];
@@ -69,7 +69,7 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
     found
 }
 
-/// `python < main.py` runs main.py; behind any other command an input file is no argument.
+/// `python < main.py` runs main.py; behind any other command an input file is not an argument.
 fn without_input(words: &[OsString]) -> Vec<OsString> {
     if let [interpreter, mark, script] = words
         && mark == "<"

@@ -1,4 +1,4 @@
-//! Words of a command line, taken by themselves.
+//! Single words of a command line.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

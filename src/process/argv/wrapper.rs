@@ -33,7 +33,7 @@ pub const NODE_TOOLS: &[&str] = &[
     "babel-node",
 ];
 
-/// Reads a wrapper's command line; `None` if `argv[0]` is no wrapper, or is one that starts nothing.
+/// Reads a wrapper's command line; `None` if `argv[0]` is not a wrapper, or is one that starts nothing.
 pub fn read(argv: &[OsString]) -> Option<Wrapped> {
     let (first, rest) = argv.split_first()?;
     // sudo's monitor and systemd's helpers show `sudo:` or `(sd-pam)` as titles: no wrapper of anything.
@@ -60,7 +60,7 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
             if let Some(at) = args.iter().position(|arg| arg == "--") {
                 return (at + 1 < args.len()).then(|| vec![Inner::here(args[at + 1..].to_vec())]);
             }
-            // `su - bot -c 'command'`: options stand behind operands too.
+            // `su - bot -c 'command'`: options follow operands too.
             let first = args.iter().position(|arg| {
                 arg.as_encoded_bytes().starts_with(b"-")
                     && valued(rule, arg.as_encoded_bytes()).is_some_and(|(name, _)| rule.line.contains(&name))
@@ -133,7 +133,7 @@ fn join(outer: Option<&PathBuf>, inner: Option<PathBuf>) -> Option<PathBuf> {
     }
 }
 
-/// The arguments behind the subcommand that runs something; `None` for any other subcommand (`uv pip install`).
+/// The arguments after the subcommand that runs something; `None` for any other subcommand (`uv pip install`).
 fn behind_subcommand<'a>(rule: &Rule, words: &[&str], args: &'a [OsString]) -> Option<&'a [OsString]> {
     let takes_next = |arg: &str| rule.takes_next.contains(&arg) || rule.folder.contains(&arg);
     let mut at = 0;
@@ -141,7 +141,7 @@ fn behind_subcommand<'a>(rule: &Rule, words: &[&str], args: &'a [OsString]) -> O
         match arg.to_str() {
             Some(word) if words.contains(&word) => {
                 let behind = &args[at + 1..];
-                // solobot's own options are not told apart here: its COMMAND always stands behind `--`.
+                // solobot's own options are not told apart here: its COMMAND always follows `--`.
                 if rule.names == ["solobot"] {
                     let dashes = behind.iter().position(|arg| arg == "--")?;
                     return behind.get(dashes..);
@@ -246,7 +246,7 @@ fn valued<'a>(rule: &Rule, word: &'a [u8]) -> Option<(&'static str, Option<&'a [
             None => known(word).map(|option| (option, None)),
         };
     }
-    // `-/` of chpst and the like are ASCII; other bytes are no option letters.
+    // `-/` of chpst and the like are ASCII; other bytes are not option letters.
     (1..word.len()).find_map(|at| {
         let option = known(&[b'-', word[at]])?;
         Some((option, word.get(at + 1..).filter(|rest| !rest.is_empty())))

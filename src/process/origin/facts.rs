@@ -1,4 +1,4 @@
-//! The facts that an origin is judged by, gathered from `/proc`.
+//! The facts that decide an origin, gathered from `/proc`.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub struct Link {
     pub argv: Vec<OsString>,
     /// Its working folder, where it can be read.
     pub cwd: Option<PathBuf>,
-    /// Its user's name, where solobot is another one and may not signal it.
+    /// Its user's name, if solobot runs as another user and may not signal it.
     pub owner: Option<String>,
     /// Whether solobot descends from it too.
     pub is_ours: bool,
@@ -53,7 +53,7 @@ pub struct Surroundings {
     pub has_terminal: bool,
     /// Whether it ignores SIGHUP, as under nohup.
     pub ignores_hangup: bool,
-    /// Whether it is PID 1 of a PID namespace of its own.
+    /// Whether it is PID 1 of its own PID namespace.
     pub is_namespace_init: bool,
     /// Its environment block; `None` where it cannot be read.
     pub environ: Option<Vec<u8>>,
@@ -139,7 +139,7 @@ fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
     read_head(&path, 64 * 1024).is_some_and(|text| argv::shell::has_loop(os_str(&text)))
 }
 
-/// The beginning of a file that somebody else has named: a FIFO there must not block.
+/// The beginning of a file that another user has named. It does not block on a FIFO.
 fn read_head(path: &Path, limit: u64) -> Option<Vec<u8>> {
     let file = open_named(path).ok()?;
     let mut text = Vec::new();

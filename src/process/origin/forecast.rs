@@ -1,4 +1,4 @@
-//! Whether a manager would start an instance again: asked where it can be asked within 200 ms.
+//! Whether a manager would start an instance again. It is asked if it can answer within 200 ms.
 
 use std::collections::HashMap;
 use std::io::Read as _;

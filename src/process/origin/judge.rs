@@ -12,7 +12,7 @@ use super::place::{Container, Engine, Place};
 use super::starter::Starter;
 use super::verdict::Origin;
 
-/// Who started the instance: the nearest ancestor that is a manager, or somebody's own program.
+/// What started the instance: the nearest ancestor that is a manager, or a home-made program.
 pub fn judge(facts: &Surroundings) -> Origin {
     from(facts, &facts.chain)
 }
@@ -34,7 +34,7 @@ fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Orig
         Starter::Wrapper | Starter::Shell | Starter::Session | Starter::Init | Starter::UserManager => return None,
         Starter::ContainerRuntime => return container(facts),
         Starter::Solobot => Manager::Solobot(script()),
-        // What started solobot as well is no supervisor of the bot but the place where both were started.
+        // What started solobot as well is not a supervisor of the bot but the place where both were started.
         Starter::Loop | Starter::Other if link.is_ours => return None,
         // An orphan has PID 1 as its parent, a child of PID 1 also has its session.
         Starter::Other if link.pid == 1 && (link.session != facts.session || facts.parent != 1) => return None,
@@ -60,15 +60,15 @@ fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Orig
     Some(Origin { manager, evidence, pid: Some(link.pid), above })
 }
 
-/// No ancestor is a manager: container, unit, terminal, or nobody.
+/// No ancestor is a manager: it is a container, a unit, a terminal, or nothing.
 fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     if let Some(origin) = container(facts) {
         return origin;
     }
     let origin = |manager, evidence| Origin { manager, evidence, pid: None, above: None };
     if let Some(service) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
-        let whose = if service.user.is_some() { "a user's service" } else { "service" };
-        let evidence = format!("its cgroup is {whose} {}", service.name);
+        let whose = if service.user.is_some() { "the user service" } else { "the service" };
+        let evidence = format!("its cgroup belongs to {whose} {}", service.name);
         return origin(systemd(service, facts.own_uid), evidence);
     }
     if facts.has_terminal {
@@ -81,11 +81,11 @@ fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     }
     let hangup = if facts.ignores_hangup { ", SIGHUP ignored (nohup)" } else { "" };
     let evidence = match chain.first() {
-        _ if top > 1 => format!("no terminal, no manager; started from where solobot was, below PID {top}{hangup}"),
+        _ if top > 1 => format!("no terminal and no manager; started below PID {top}, like this solobot{hangup}"),
         Some(parent) if parent.pid != 1 => {
-            format!("no terminal, no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
+            format!("no terminal and no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
         }
-        _ => format!("its parent is PID {}, no terminal{hangup}", facts.parent),
+        _ => format!("no terminal; its parent is PID {}{hangup}", facts.parent),
     };
     origin(Manager::Detached, evidence)
 }

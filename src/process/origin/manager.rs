@@ -1,6 +1,6 @@
-//! What starts instances, as a value: the one source of every command, name and path that is made of it.
+//! What starts instances, as a value: the only source of the commands, names and paths that belong to it.
 //!
-//! Invariant: a command is made of words here and never taken apart again; each word is quoted as a POSIX shell takes it.
+//! Invariant: commands are built from words here and never split again; each word is quoted for a POSIX shell.
 
 use std::borrow::Cow;
 
@@ -76,9 +76,9 @@ pub enum Manager {
     /// An ssh session.
     Ssh,
     Terminal,
-    /// A supervisor of somebody's own.
+    /// A home-made supervisor.
     Parent(Script),
-    /// An ancestor that cannot be seen: to be taken for a supervisor of somebody's own.
+    /// An ancestor that cannot be seen: to be taken for a home-made supervisor.
     Hidden,
     /// solobot itself.
     Solobot(Script),
@@ -109,7 +109,6 @@ pub struct ServiceFolder {
 /// Whose manager runs a systemd unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The system's.
     System,
     /// That of solobot's own user.
     OwnUser,
@@ -117,12 +116,12 @@ pub enum Scope {
     User(u32),
 }
 
-/// A process that starts the instance and is no service manager: a shell loop, a supervisor of somebody's own, solobot.
+/// A process that starts the instance and is not a service manager: a shell loop, a home-made supervisor, solobot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// Its script, module or file name.
     pub name: String,
-    /// Its user's name, where solobot is another one and may not signal it.
+    /// Its user's name, if solobot runs as another user and may not signal it.
     pub owner: Option<String>,
     /// The instance's root.
     pub instance: i32,
@@ -139,7 +138,7 @@ pub enum Respawns {
     No,
     /// Not at once, but at its next time: cron, a timer, the next save in an IDE.
     Later,
-    /// It cannot be told; to be taken for yes.
+    /// It is unknown, and treated as yes.
     Unknown,
 }
 
@@ -163,7 +162,7 @@ pub enum Part {
     Service,
     /// It starts the instance again, and may itself be a service.
     Script,
-    /// It only holds the lock: whoever started it counts.
+    /// It only holds the lock: what started it is the origin.
     Holder,
     /// It started the instance and does not care any more.
     Launcher,

@@ -1,4 +1,4 @@
-//! Where a manager's command is typed: as which user, in which container. Every word is quoted as a POSIX shell takes it.
+//! Where to type a manager's command: as which user, in which container. Every word is quoted for a POSIX shell.
 
 use std::borrow::Cow;
 
@@ -53,7 +53,7 @@ impl Engine {
 pub struct Place {
     /// The container, where solobot is outside of it.
     pub container: Option<Container>,
-    /// The user's uid, where the command works as that user alone and solobot is another one.
+    /// The user's uid, if only that user can run the command and solobot runs as another one.
     pub user: Option<u32>,
 }
 
@@ -96,7 +96,7 @@ impl Place {
     }
 }
 
-/// What ends processes by hand, for whoever looks: as their own user where we may not signal them.
+/// The command that ends processes by hand, as their own user if solobot may not signal them.
 pub fn kill_as(owner: Option<&str>, pids: &[i32]) -> String {
     let pids = pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
     match owner {

@@ -1,4 +1,4 @@
-//! What an ancestor is: a manager, a shell, a wrapper, or a program of somebody's own.
+//! What an ancestor is: a manager, a shell, a wrapper, or a home-made program.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub enum Starter {
     /// Any other shell.
     Shell,
     Wrapper,
-    /// A program of somebody's own.
+    /// A home-made program.
     Other,
 }
 

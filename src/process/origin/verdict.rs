@@ -1,4 +1,4 @@
-//! The verdict on an instance: its manager, what was seen of it, and who started that one in turn.
+//! The origin of an instance: its manager, the evidence for it, and what started the manager.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub struct Origin {
     pub evidence: String,
     /// The process that would start it again, where it is one that can be named.
     pub pid: Option<i32>,
-    /// Of solobot, a loop, a supervisor of somebody's own: who started that one in turn.
+    /// Of solobot, a loop, a home-made supervisor: who started that one in turn.
     pub above: Option<Box<Origin>>,
 }
 
@@ -32,7 +32,7 @@ impl std::fmt::Display for Origin {
 }
 
 impl Origin {
-    /// Of a process that has gone before anybody could look.
+    /// Of a process that ended before solobot could look.
     pub fn unknown() -> Self {
         Self { manager: Manager::Detached, evidence: "its start is unknown".into(), pid: None, above: None }
     }
@@ -65,7 +65,7 @@ impl Origin {
         }
     }
 
-    /// What stops whatever keeps the starter itself.
+    /// What stops the manager of the starter itself.
     fn stop_above(&self) -> Option<String> {
         self.above.as_ref().filter(|above| above.would_respawn() || above.is_managed())?.stop()
     }
@@ -78,7 +78,7 @@ impl Origin {
         }
     }
 
-    /// Whether stopping the instance by signals is in vain: its manager would start it again. What cannot be told
+    /// Whether stopping the instance by signals is in vain: its manager would start it again. What is unknown
     /// counts as yes. One that solobot holds is judged by who started that solobot.
     pub fn would_respawn(&self) -> bool {
         match self.manager.part() {
@@ -90,7 +90,7 @@ impl Origin {
         }
     }
 
-    /// The ancestor that cannot be seen, in words, where it alone is why the instance counts as one that comes back.
+    /// The ancestor that cannot be seen, in words, if it is the only reason why the instance may come back.
     pub fn unseen(&self) -> Option<&str> {
         match self.manager {
             Manager::Hidden => Some(&self.evidence),

@@ -17,7 +17,7 @@ use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
-/// Wrappers inside wrappers: nobody nests deeper, and a package script may name itself.
+/// How deep wrappers may be nested: more than anyone needs, and a package script may call itself.
 const DEEPEST: usize = 12;
 
 impl Program {
@@ -39,7 +39,7 @@ impl Program {
                 None => cwd.to_path_buf(),
             };
             let program = of_command(&inner.argv, &dir, DEEPEST)?;
-            // What stands for arguments of the script's own may be anything.
+            // Variables for the script's own arguments may be anything.
             let is_open = program.args().is_some_and(|args| args.words().iter().any(is_expansion));
             Some(if is_open { program.anyhow() } else { program })
         });
@@ -139,7 +139,7 @@ fn first_of(commands: &[argv::Inner], cwd: &Path, depth: usize) -> Option<Progra
     programs.iter().find(|program| program.is_script_or_module()).or(programs.first()).cloned()
 }
 
-/// The command line behind `npm start`, `npm run NAME`, `yarn NAME`, `bun run NAME`: from `package.json` in the current folder.
+/// What `npm start`, `npm run NAME`, `yarn NAME` or `bun run NAME` runs, by `package.json` in the current folder.
 fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
     let words: Vec<&str> =
         command.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();

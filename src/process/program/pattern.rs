@@ -1,4 +1,4 @@
-//! A pattern of paths (`/srv/releases/*/main.py`), compared with paths as they were typed and as they are.
+//! A pattern of paths (`/srv/releases/*/main.py`), compared with paths as typed and with symlinks resolved.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -16,7 +16,7 @@ impl PathPattern {
         Self { globs: texts.filter_map(|text| Glob::new(&text)).collect() }
     }
 
-    /// Whether it fits a path, as it stands or behind its symlinks, which `resolve` follows.
+    /// Whether it matches a path, as written or with symlinks resolved by `resolve`.
     pub fn fits(&self, path: &Path, resolve: impl FnOnce(&Path) -> Option<PathBuf>) -> bool {
         let is_match = |path: &Path| self.globs.iter().any(|glob| glob.fits(path));
         is_match(path) || resolve(path).is_some_and(|real| is_match(&real))

@@ -1,4 +1,4 @@
-//! Whether two programs are one: the entry of solobot.toml that a COMMAND or `-m` means.
+//! Whether two programs are the same: the entry of solobot.toml that a COMMAND or `-m` means.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ impl Program {
         same_args && self.is_same_but_for_args(other)
     }
 
-    /// The same, whatever the arguments.
+    /// The same, with any arguments.
     pub fn is_same_but_for_args(&self, other: &Self) -> bool {
         self.kind == other.kind || self.fits(other) || other.fits(self) || self.has_file_of(other)
     }

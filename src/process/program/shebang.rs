@@ -1,4 +1,4 @@
-//! What the first line of a file says about who runs it.
+//! The interpreter that the first line of a file names.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -1,8 +1,8 @@
 //! What COMMAND leaves behind: which of its descendants are the bot, and which may become it.
 //!
-//! A start script ends as soon as it has put the bot into the background; what it started may still be the script's own fork
-//! then, waiting for something or on its way into `execve(2)`. So a descendant that shows COMMAND's own command line, or that
-//! of a wrapper around the bot (`nohup`, `setsid`, a version manager's shim), may become the bot: it is neither a bot nor "none".
+//! A start script ends as soon as it has put the bot into the background. What it started may then still be a fork of the
+//! script that has not called `execve(2)` yet. So a descendant with COMMAND's own command line, or with that of a wrapper
+//! around the bot (`nohup`, `setsid`, a version manager's shim), may become the bot.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::process::candidate::{self, Candidate};
 use crate::process::matching::Matcher;
 use crate::process::program::Program;
 
-/// So many words of a shim's command line may stand before the bot's.
+/// How many words of a shim's command line may come before the bot's.
 const MOST_WORDS: usize = 8;
 
 /// What counts as the bot among the descendants of COMMAND. Nothing is looked up before it is asked: a COMMAND like `true`
@@ -73,7 +73,7 @@ struct Measure<'a> {
 
 impl Measure<'_> {
     fn role(&self, one: &Candidate) -> Option<Descendant> {
-        // A start script is no bot while it waits for what it starts.
+        // A start script is not a bot while it waits for what it starts.
         if self.script.as_ref().is_some_and(|script| is_shells(one) && one.judge(script).is_some()) {
             return Some(Descendant::Perhaps);
         }

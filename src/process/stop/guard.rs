@@ -1,4 +1,4 @@
-//! Who must never be signalled: the one place that says so.
+//! Which processes must never be signalled: the only place that decides this.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ impl StopRefusal {
             Self::Init => "it is PID 1",
             Self::Own => "it is this solobot",
             Self::Ancestor => "this solobot runs inside it",
-            Self::KernelThread => "it is a thread of the kernel",
+            Self::KernelThread => "it is a kernel thread",
             Self::Kept => "it belongs to the instance that is kept",
         }
     }

@@ -10,14 +10,14 @@ use crate::platform::signals::Signal;
 use super::guard::{OffLimits, StopRefusal};
 use crate::platform::identity::{Identity, Stat};
 
-/// A process whose pidfd is open and whose identity was checked behind it: the pidfd is that process or nothing.
+/// A process whose pidfd is open and whose identity was checked afterwards: the pidfd is that process or nothing.
 pub struct Victim {
     pub identity: Identity,
     pub is_alive: bool,
     pidfd: Pidfd,
 }
 
-/// What opening a process comes to.
+/// The result of opening a process.
 pub enum OpenedVictim {
     Ready(Victim),
     Gone,

@@ -86,7 +86,7 @@ fn flags_beat_the_environment_beats_the_file_beats_defaults() {
 fn exactly_one_key_names_the_program() {
     let cases = [
         ("[bots.main]\nlock = \"x\"\n", 1, "has no program"),
-        ("[bots.main]\nscript = \"m.py\"\nexe = \"m\"\n", 3, "has `exe` beside `script`"),
+        ("[bots.main]\nscript = \"m.py\"\nexe = \"m\"\n", 3, "has both `script` and `exe`"),
         ("[bots.main]\nmodule = \"\"\n", 2, "`module` is empty"),
     ];
     for (text, line, reason) in cases {

@@ -68,7 +68,7 @@ fn what_flags_name_must_be_there() {
     let missing = sources([TokenSource::File(none.clone())], true, &[]);
     assert!(matches!(missing.resolve(), Err(SourceError::Unreadable { .. })));
     let unset = sources([variable("UNSET")], true, &[]);
-    assert_eq!(unset.resolve().unwrap_err().to_string(), "no token found; looked for variable `UNSET`");
+    assert_eq!(unset.resolve().unwrap_err().to_string(), "no token found; looked in variable `UNSET`");
     let optional = sources([variable("UNSET")], false, &[]);
     assert!(optional.resolve().unwrap().is_none());
     assert_eq!(optional.require().unwrap_err().exit(), Exit::Config);
@@ -82,11 +82,11 @@ fn what_is_no_token_is_an_error_that_does_not_show_it() {
     let large = file(&dir, "large", "A".repeat(10 << 20));
     let binary = file(&dir, "binary", [0xff_u8; 40]);
     let cases = [
-        (variable("BAD"), "variable `BAD` holds no bot token", "a token is 6 to 12 digits"),
-        (TokenSource::File(quoted_token), "holds no bot token", "without quotes"),
-        (TokenSource::File(lines), "holds no bot token", "--env-file"),
+        (variable("BAD"), "variable `BAD` does not contain a bot token", "a token is 6 to 12 digits"),
+        (TokenSource::File(quoted_token), "does not contain a bot token", "without quotes"),
+        (TokenSource::File(lines), "does not contain a bot token", "--env-file"),
         (TokenSource::File(large), "longer than 64 KiB", "--token-file"),
-        (TokenSource::File(binary), "holds no bot token", "a token is"),
+        (TokenSource::File(binary), "does not contain a bot token", "a token is"),
         (TokenSource::File(dir.path().to_owned()), "cannot read", ""),
     ];
     for (source, message, hint) in cases {

@@ -1,17 +1,17 @@
 //! The table of wrappers: how each reads its own options.
 //!
-//! Taken from the manual page or `--help` of each. One line a family of wrappers with the same options.
+//! Taken from the manual page or `--help` of each. One line for each family of wrappers with the same options.
 
 /// How a wrapper's inner command is found behind its options.
 #[derive(Clone, Copy)]
 pub enum Form {
     /// Options, then that many operands, then the command.
     Command(usize),
-    /// `NAME=VALUE` words may stand before the command.
+    /// `NAME=VALUE` words may come before the command.
     Environment,
     /// These subcommand words, then options, then the command.
     Sub(&'static [&'static str]),
-    /// Only what stands behind `--`.
+    /// Only what follows `--`.
     Behind,
     /// A subcommand, then a script of the project's own file: the command cannot be seen.
     Hidden,

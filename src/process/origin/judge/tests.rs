@@ -238,7 +238,7 @@ fn a_program_of_ones_own_is_a_parent() {
     };
     assert_eq!(judge(&managed).stop().unwrap(), "systemctl stop bots.service");
     assert!(judge(&managed).would_respawn() && judge(&managed).is_managed());
-    // What started solobot too is no supervisor.
+    // What started solobot too is not a supervisor.
     let mut common = facts(&["python run_tests.py", "-bash", "/sbin/init"]);
     common.chain[0].is_ours = true;
     assert_eq!(summary(&common).0, "detached");
