@@ -86,7 +86,8 @@ fn supervisord_keeps_one() {
 fn pm2_keeps_one() {
     alone(|test| {
         settle(test);
-        let recipe = but(&text_of("pm2/ecosystem.config.js"), "/usr/bin/solobot", env!("CARGO_BIN_EXE_solobot"));
+        let recipe = text_of("pm2/ecosystem.config.js");
+        assert!(recipe.contains("script: \"solobot\""), "found through PATH, wherever it is installed");
         test.write("ecosystem.config.js", but(&recipe, "restart_delay: 10000", "restart_delay: 100"));
         let pm2 = |line: &str| format!("PM2_HOME={HOME}/pm2home BOT_OPTIONS='{OPTIONS}' pm2 {line}");
         succeeds(test, &pm2("start ecosystem.config.js"));
@@ -151,7 +152,7 @@ fn cron_at_boot_starts_one() {
 fn cron_every_five_minutes_starts_one_and_is_quiet() {
     alone(|test| {
         settle(test);
-        test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\n");
+        test.write("solobot.toml", text_of("cron/solobot.toml"));
         let line = cron_lines().into_iter().find(|line| line.starts_with("*/5 ")).expect("a line every five minutes");
         let command = line.splitn(6, ' ').last().unwrap().to_owned();
         let start = |line: &str| {
