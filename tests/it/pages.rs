@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use solobot::base::exit::TABLE;
 use solobot::base::finding_code::Code;
 use solobot::cli::Cli;
@@ -142,7 +143,7 @@ fn every_command_line_is_one_that_solobot_takes() {
                 count += 1;
                 let all = ["solobot".to_owned()].into_iter().chain(words.clone());
                 if let Err(error) = Cli::try_parse_from(all)
-                    && !matches!(error.kind(), clap::error::ErrorKind::DisplayHelp)
+                    && !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
                 {
                     let first = error.to_string().lines().next().unwrap_or_default().to_owned();
                     wrong_ones.push(format!("{}:{number}: solobot {}: {first}", path.display(), words.join(" ")));
