@@ -5,6 +5,7 @@ mod containers;
 mod managers;
 mod scripts;
 mod syntax;
+mod terminals;
 
 use std::fs;
 use std::path::{Path, PathBuf};
