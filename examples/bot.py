@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An example bot that pretends to poll Telegram. Standard library only; it talks to nobody.
+"""An example bot that pretends to poll Telegram. Standard library only; it connects to nothing.
 
     python3 bot.py [--name NAME] [--seconds N]
 

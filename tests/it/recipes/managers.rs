@@ -1,4 +1,4 @@
-//! supervisord, pm2, runit and cron with the recipes' own files, and the real managers.
+//! supervisord, pm2, runit and cron: the real managers, with the recipes' own files.
 
 use std::fs;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use super::{HOME, but, path_of, search_path, settle, succeeds, text_of, typed};
 use crate::harness::{Signal, Test, alive, alone, holds_for, installed, parent, send, wait_until};
 use crate::scenes::{executable, instances, pid, wait_for_end_of};
 
-/// What the bot is told: it says its PID, which signals it got, and ends with 78 when `wrong` is there. It takes its time
-/// to end, so that it sees a second signal if there is one.
+/// The bot's options: it writes its PID and the signals that it gets, and ends with 78 once the file `wrong` exists. It ends
+/// slowly, so that it would see a second signal.
 const OPTIONS: &str = "--pid-file main.pid --signals-file signals --until wrong --code 78 --linger 0.3";
 
-/// The bot that the manager has started anew.
+/// The bot that the manager has started again.
 #[track_caller]
 fn next_bot(test: &Test, old: i32) -> i32 {
     wait_until("another bot runs", || {
@@ -20,8 +20,8 @@ fn next_bot(test: &Test, old: i32) -> i32 {
     test.wait_for_pid("main.pid")
 }
 
-/// What every manager's recipe promises: one bot under the lock, whatever is killed; one signal when it is stopped; and
-/// a wrong configuration is not started again.
+/// What every manager's recipe promises: one bot under the lock, whatever is killed; one signal when it is stopped; no new
+/// start after a wrong configuration.
 #[track_caller]
 fn keeps_one(test: &Test, stop: &str, start: &str, signals: &str) {
     let bot = test.wait_for_pid("main.pid");
