@@ -199,7 +199,8 @@ pub fn of(name: &str) -> Prose {
                 "A bot that runs gets an entry with its program, its lock (also one of its own, if it takes one), the \
                  variable and the file that its token comes from, its systemd unit's journal, and its command line. What \
                  may be a bot but does not run is written as comments.",
-                "With nothing found it asks on a terminal for the program; off one, or with `--yes`, it writes a template.",
+                "If no bot runs, it asks on a terminal which program is the bot. Without a terminal, or with `--yes`, it takes \
+                 the likeliest script here that polls Telegram, and says so. If there is none, it writes a template.",
             ],
             &["0", "2", "73", "77"],
             &[CONFIG, COLOR],
