@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Makes what is handed out: the Debian package, the static binary, the crate, and their checksums.
+# Makes the release files: the Debian package, the static binary, the crate, and their checksums.
 #
 #   bash release.sh            into target/release-out
-#   bash release.sh --debug    the same from the dev profile, into target/debug-out: quicker, for the tests; takes what is
-#                              not committed, too
+#   bash release.sh --debug    the same with the dev profile, into target/debug-out: quicker, for the tests. It also includes
+#                              what is not committed
 #
-# Needs Rust, a C compiler, dpkg, and on the first run crates.io for cargo-deb, which goes to target/tools. Nothing is
-# published.
+# Needs Rust, a C compiler and dpkg. The first run also needs crates.io, for cargo-deb in target/tools. Nothing is published.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -19,7 +18,7 @@ die() { printf 'release.sh: %s\n' "$*" >&2; exit 1; }
 profile=release folder=release deb_options=() crate_options=()
 case ${1:-} in
     '') ;;
-    # As they are built, packed quickly: nobody is given these.
+    # Not stripped, compressed quickly: these files are only for the tests.
     --debug) profile=dev folder=debug deb_options=(--fast --no-strip) crate_options=(--allow-dirty) ;;
     *) die "unknown argument: $1 (only --debug)" ;;
 esac
@@ -32,12 +31,12 @@ arch=${TARGET_TRIPLE%%-*}
 rm -rf "$OUT"
 mkdir -p "$OUT"
 
-# First, since it refuses what is not committed. That it builds by itself is tested (tests/it/packages.rs).
+# First, because it fails if something is not committed. tests/it/packages.rs tests that the crate builds.
 say "crate"
 cargo package --quiet --locked "${crate_options[@]}" --no-verify --target-dir "$TARGET/package"
 cp "$TARGET/package/package/solobot-$version.crate" "$OUT/"
 
-# cargo-deb in the dev profile: it runs for a second, and takes minutes to optimise.
+# cargo-deb with the dev profile: it runs for a second, and optimising it would take minutes.
 if [[ ! -x $TARGET/tools/bin/cargo-deb || $("$TARGET/tools/bin/cargo-deb" --version) != *"$CARGO_DEB" ]]; then
     say "cargo install cargo-deb $CARGO_DEB"
     cargo install --quiet --locked --debug --root "$TARGET/tools" --target-dir "$TARGET/tools/build" \
@@ -59,7 +58,7 @@ say "tar, checksums"
 name=solobot-$version-$arch-static
 mkdir "$OUT/$name"
 cp "$OUT/solobot" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$OUT/$name/"
-# The same bytes from the same sources, whoever packs them and when.
+# Reproducible: the same sources give the same bytes, on any machine and at any time.
 tar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" \
     --owner=0 --group=0 --numeric-owner -C "$OUT" -cf - "$name" | gzip -n >"$OUT/$name.tar.gz"
 rm -r "${OUT:?}/$name"

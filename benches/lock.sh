@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# How fast solobot is beside its peers, as ratios within one run: start, hand-off, memory, wake-ups.
+# Compares solobot with other tools, as ratios within one run: start, hand-off, memory, wake-ups.
 #
 #   bash benches/lock.sh [--quick]
 #
-# Builds solobot as usual and static (as the release does), then runs benches/lock.py, which prints one table. A
-# measurement for people, not a test: nothing fails when it is slow. On a busy machine the ratios scatter.
+# Builds solobot in the usual way and statically (as for a release), then runs benches/lock.py, which prints one table. This is
+# a measurement, not a test: it does not fail if something is slow. On a busy machine the ratios vary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""An example bot that pretends to poll Telegram. Standard library only; it talks to nobody.
+"""An example bot that pretends to poll Telegram. Standard library only; it connects to nothing.
 
     python3 bot.py [--name NAME] [--seconds N]
 
-Like many bots in the field it has a lock of its own, and leaves it alone when SKIP_TELEGRAM_LOCK=1 says that somebody
-(here: solobot) already holds one for it.
+Like many real bots it can lock for itself. It does not when SKIP_TELEGRAM_LOCK=1 says that its parent (here: solobot)
+already holds the lock for it.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import threading
 
 parser = argparse.ArgumentParser(description="Pretends to poll Telegram.")
 parser.add_argument("--name", default="bot")
-parser.add_argument("--seconds", type=float, default=None, help="end after so many seconds (default: at SIGTERM)")
+parser.add_argument("--seconds", type=float, default=None, help="end after this many seconds (default: at SIGTERM)")
 options = parser.parse_args()
 
 stop = threading.Event()
@@ -31,19 +31,19 @@ def say(text):
 
 lock = None
 if os.environ.get("SKIP_TELEGRAM_LOCK") == "1":
-    say(f"{os.environ.get('SOLOBOT_LOCK', 'the lock')} is held for me, I poll")
+    say(f"polling: {os.environ.get('SOLOBOT_LOCK', 'the lock')} is held for me")
 else:
     path = pathlib.Path(__file__).resolve().parent / "telegram_polling.lock"
     lock = open(path, "a+", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say(f"{path} is held by another, I give up")
+        say(f"not polling: another process holds {path}")
         sys.exit(1)
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
-    say(f"I took {path} myself, I poll")
+    say(f"polling: I took {path} myself")
 
 waited = 0.0
 while not stop.wait(0.1):
@@ -53,4 +53,4 @@ while not stop.wait(0.1):
         break
 if lock is not None:
     lock.truncate(0)
-say("I stop polling")
+say("stopped polling")

@@ -7,11 +7,11 @@ import sys
 
 
 def take_lock(path):
-    """The open lock: keep it as long as you poll. BlockingIOError: another one polls."""
+    """The open lock: keep it open while you poll. BlockingIOError: another process holds the lock."""
     while True:
         lock = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="ascii")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A file that was removed or replaced meanwhile is nobody's lock any more.
+        # If the file was removed or replaced meanwhile, this lock excludes nobody: try the new file.
         if os.path.exists(path) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
             lock.truncate(0)
             lock.write(str(os.getpid()))
@@ -19,7 +19,7 @@ def take_lock(path):
             return lock
 
 
-# Under `solobot acquire` the lock is held for us already.
+# Under `solobot acquire` solobot already holds the lock for us.
 if os.environ.get("SKIP_TELEGRAM_LOCK") != "1":
     try:
         held = take_lock(sys.argv[1])

@@ -1,5 +1,5 @@
-//! A Rust bot that takes solobot's lock itself: `embed LOCK`. Beside it `solobot acquire --lock LOCK -- …` waits, and it
-//! waits for a bot under solobot.
+//! A Rust bot that takes solobot's lock itself: `embed LOCK`. It and a bot under `solobot acquire --lock LOCK` wait for each
+//! other.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks")]
 

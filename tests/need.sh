@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Debian packages for the scripts beside this one, which source it; they have `say`, `die` and TARGET.
+# Installs Debian packages. The other scripts here source it, and define `say`, `die` and TARGET.
 
-# Installs those that are missing. Each argument: a command or a file that is there once it is installed, and the package.
+# Installs what is missing. Each argument: a command or file that the package installs, and the package.
 need() {
     local entry
     local -A packages=()

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Builds solobot for other platforms than this machine's own, and runs it there.
+# Builds solobot for other platforms than this machine's, and tests it there.
 #
 #   bash tests/platforms.sh [PLATFORM…]
 #
 #   musl    x86_64-unknown-linux-musl: built, and run here
 #
-# A platform's standard library is rustup's where it is installed (`rustup target add`), else it is built from Debian's
-# sources. Installs what is missing through apt, as root. Its last lines say what passed; the first check of a platform
-# that fails ends that platform, and the script ends with 1.
+# The platform's standard library comes from rustup if it is installed (`rustup target add`). If not, it is built from Debian's
+# sources. As root, the script installs what is missing through apt. The last lines say what passed. The first failed check of
+# a platform ends that platform, and the exit code is 1.
 #
-# Most of its functions are called through `check` and `wait_until`:
+# Most functions are called through `check` and `wait_until`:
 # shellcheck disable=SC2317
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export LC_ALL=C.UTF-8 TZ=UTC
 unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRAM_LOCK SOLOBOT_CONFIG SOLOBOT_API_URL
-# Nobody debugs these.
+# These programs are not debugged.
 export CARGO_PROFILE_DEV_DEBUG=false
 
 readonly PLATFORMS=(musl)
@@ -30,7 +30,7 @@ die() { printf 'tests/platforms.sh: %s\n' "$*" >&2; exit 1; }
 
 has_std() { [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; }
 
-# cargo with Debian's compiler, which builds the standard library as well: its sources are of the same version.
+# cargo with Debian's compiler, which also builds the standard library, because Debian has sources of the same version.
 cargo_with_std() {
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo "$1" --quiet --locked -Zbuild-std=std,panic_unwind "${@:2}"
 }
@@ -39,7 +39,7 @@ cargo_with_std() {
 
 checks=0
 
-# Says what was checked; the first that fails ends the platform.
+# Prints what was checked. The first failure ends the platform.
 check() {
     local what=$1
     shift
@@ -48,7 +48,7 @@ check() {
     printf 'ok: %s\n' "$what"
 }
 
-# Whether a command ends with this code; what it said is shown where it does not.
+# Whether a command ends with this exit code. If not, its output is shown.
 ends_with() {
     local wanted=$1 code=0
     shift
@@ -75,11 +75,11 @@ holders = json.load(open("status.json"))["bots"][0]["lock"]["holders"]
 sys.exit(int(sys.argv[1]) not in [one["pid"] for one in holders])' "$2"
 }
 
-# One life of a bot under the solobot that is given, in a folder of its own.
+# A bot's whole life under the given solobot, in its own folder.
 one_life() {
     local solobot=$1
     cd "$(mktemp -d "$folder/life.XXXXXX")"
-    # Its journal goes there, too.
+    # The journal goes there too.
     export HOME=$PWD
     local asked=(-m "$PWD/main.py" -l bot.lock)
     printf 'import signal\nsignal.pause()\n' >main.py
@@ -87,7 +87,7 @@ one_life() {
     check 'check says that it is safe to start' ends_with 0 "$solobot" check "${asked[@]}"
     "$solobot" acquire -l bot.lock -- python3 "$PWD/main.py" >acquire.log 2>&1 &
     local acquired=$!
-    # The subshell that runs a platform ends here, whatever happens: nothing is left behind.
+    # However the platform's subshell ends, the bot ends too.
     # shellcheck disable=SC2064 # the PID of now
     trap "kill $acquired 2>/dev/null || true" EXIT
     check 'acquire starts the bot' wait_until holds bot.lock
@@ -117,8 +117,8 @@ musl() {
     if has_std "$target"; then
         cargo build --quiet --locked "${options[@]}"
     else
-        # rustup's library brings an unwinder along. LLVM's is linked instead, and the one function of glibc that it was
-        # built with only says why it aborts.
+        # rustup's library comes with an unwinder. Here LLVM's is linked. It was built for glibc, and needs one function of it,
+        # which only prints why it aborts.
         local unwinder=/usr/lib/llvm-14/lib
         need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' \
             "$unwinder/libunwind.a libunwind-14-dev"
@@ -126,7 +126,7 @@ musl() {
             -L "native=$unwinder" -C link-arg=-Wl,--defsym=__fprintf_chk=abort
     fi
     local solobot=$TARGET/musl/$target/debug/solobot
-    # Not ldd, which says of a static-pie program, as rustup's library makes one, that it is well.
+    # Not ldd: it does not report a static-pie program, which is what rustup's library makes.
     if readelf -lW "$solobot" | grep -q INTERP; then die "$solobot is not static"; fi
     one_life "$solobot"
 }
@@ -142,7 +142,7 @@ trap 'rm -rf "$folder"' EXIT
 declare -i failed=0
 results=()
 for platform in "$@"; do
-    # In a shell of its own: a failure ends this platform alone.
+    # In its own shell, so that a failure ends only this platform.
     set +e
     (
         set -e

@@ -1,24 +1,22 @@
 #!/usr/bin/env bash
-# A real systemd starts the bot: origin, stop command and respawn against real units, where systemd-nspawn works.
+# Tests with a real systemd: origin, stop command and restarts of real units, and the units of examples/ as they are.
 #
 #   bash tests/systemd.sh
 #
-# The units of examples/systemd are started too, as they stand.
-#
-# Boots this machine's own file system in a container, under an overlay that is thrown away: nothing is downloaded but
-# systemd-container, nothing of the machine is changed. Needs root. Its last line is `systemd: N checks passed`;
-# it ends with 77 where no systemd can be booted so.
+# It boots this machine's own file system in a systemd-nspawn container, under an overlay that is thrown away. It downloads
+# only systemd-container and changes nothing on the machine. Needs root. The last line is `systemd: N checks passed`; the exit
+# code is 77 if systemd cannot be booted here.
 set -euo pipefail
 
 die() { printf 'tests/systemd.sh: %s\n' "$*" >&2; exit 1; }
-# Not a failure of what is tested: the machine cannot do it.
+# The machine cannot run these tests: that is no failure of solobot.
 cannot() { printf 'tests/systemd.sh: %s\n' "$*" >&2; exit 77; }
 
 # ---------------------------------------------------------------------------------------------------- in the container
 
 checks=0
 
-# Says what was checked; the first that fails ends it all.
+# Prints what was checked. The first failure ends the script.
 check() {
     local what=$1
     shift
@@ -56,7 +54,7 @@ none_runs() { [[ $(instances) == '[]' ]]; }
 is_inactive() { [[ $(systemctl show -p ActiveState --value "$1") =~ ^(inactive|failed)$ ]]; }
 
 wait_for() { wait_until test -e "$1"; }
-# Whether no other PID appears in the file for three seconds.
+# The PID in the file stays the same for three seconds.
 stays() {
     local file=$1 before deadline=$((SECONDS + 3))
     before=$(<"$file")
@@ -74,7 +72,7 @@ unit() {
     systemctl daemon-reload
 }
 
-# The units of examples/systemd as they stand, but for the pause before a restart.
+# The units of examples/systemd as they are, except for the pause before a restart.
 recipes() {
     local name bot
     useradd --no-create-home --home-dir /srv/bot bot
@@ -141,9 +139,35 @@ recipes() {
         check "with its own journal" grep -q '"event":"lock-taken"' "/srv/$name/journal.jsonl"
     done
     systemctl stop tgbot@quiz.service tgbot@weather.service
+    releases
 }
 
-# Root does not believe a file of the bot's.
+# The deploy recipe: the unit with its drop-in runs the release that `current` points to.
+releases() {
+    local name
+    cd /srv/bot
+    rm -f main.pid wrong
+    for name in 1 2; do
+        mkdir -p "releases/$name"
+        cp /srv/bot.py "releases/$name/main.py"
+    done
+    cp /srv/examples/deploy/solobot.toml solobot.toml
+    mkdir -p /etc/systemd/system/tgbot.service.d
+    cp /srv/examples/deploy/tgbot.service.d/current.conf /etc/systemd/system/tgbot.service.d/
+    chown -R bot: /srv/bot
+    systemctl daemon-reload
+    for name in 1 2; do
+        # Named, so that root trusts it.
+        check "deploy.sh deploys release $name" env SOLOBOT_CONFIG=/srv/bot/solobot.toml SETTLE=1 \
+            START='systemctl start tgbot' STOP='systemctl stop tgbot' bash /srv/examples/deploy/deploy.sh "$name"
+        check 'the unit runs it' is "$(tr '\0' ' ' <"/proc/$(<main.pid)/cmdline")" 'python3 current/main.py '
+        check 'from the folder of that release' is "$(readlink -f current)" "/srv/bot/releases/$name"
+    done
+    check 'the unit is the place to stop it' is "$(as_bot solobot status --json main | json bots 0 instances 0 origin stop)" 'systemctl stop tgbot.service'
+    systemctl stop tgbot.service
+}
+
+# Root does not trust a file that belongs to the bot's user.
 as_bot() { runuser -u bot -- "$@"; }
 changed() { [[ $(<"$1") != "$2" ]]; }
 fails() { ! "$@"; }
@@ -170,11 +194,11 @@ inside() {
 
     code=0
     answer=$(solobot stop --json --include-managed -m /srv/bot/main.py) || code=$?
-    check 'stopped all the same, it comes back, and that is said' is "$code $(json results 0 result <<<"$answer") $(json results 1 result <<<"$answer")" '1 terminated respawned'
+    check 'stopped anyway, it comes back, and solobot says so' is "$code $(json results 0 result <<<"$answer") $(json results 1 result <<<"$answer")" '1 terminated respawned'
     check 'the bot runs again' wait_until runs tgbot.service
     check 'as another process' isnt "$(main_pid tgbot.service)" "$pid"
 
-    # What solobot says is typed.
+    # Type what solobot says.
     eval "$(origin stop)"
     check 'the command that solobot named stops it' none_runs
     check 'and the unit is down' is_inactive tgbot.service
@@ -221,7 +245,7 @@ if ! command -v systemd-nspawn >/dev/null || [[ ! -x /lib/systemd/systemd ]]; th
 fi
 cargo build --quiet
 
-# A mount namespace of our own: what is mounted here ends with this script.
+# In a mount namespace of our own, so that the mounts end with this script.
 if [[ ${SOLOBOT_SYSTEMD_TEST:-} != mounted ]]; then
     exec env SOLOBOT_SYSTEMD_TEST=mounted unshare -m "$BASH" tests/systemd.sh
 fi
@@ -237,7 +261,7 @@ cp "$TARGET/debug/solobot" "$root/usr/local/bin/solobot"
 cp tests/systemd.sh "$root/srv/check.sh"
 printf 'import signal\nsignal.pause()\n' >"$root/srv/bot/main.py"
 mkdir "$root/srv/examples"
-cp examples/systemd/*.service examples/systemd/solobot.toml "$root/srv/examples/"
+cp -r examples/systemd/*.service examples/systemd/solobot.toml examples/deploy "$root/srv/examples/"
 # The recipes' bot: says its PID and its signals, and ends with 78 once `wrong` is there.
 cat >"$root/srv/bot.py" <<'BOT'
 import os, signal, sys, time

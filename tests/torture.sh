@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Attacks the lock: contenders of every kind that are shot at, then a kill or an error at one system call after the other.
+# Attacks the lock: kills contenders of every kind at random, then kills solobot, or lets it get an error, at one system call
+# after the other.
 #
-#   bash tests/torture.sh [--minutes N] [--seed SEED]     ten minutes unless told; N may be 0.5
+#   bash tests/torture.sh [--minutes N] [--seed SEED]     10 minutes by default; N may be 0.5
 #
-# One line a part says what was really done and what was found. Anything found ends it with 1, and with the evidence; the
-# same seed makes the same choices again, though not the same timing. Needs root, or user namespaces, and strace.
+# One line per part says what was done and what was found. If anything was found, the exit code is 1 and the evidence is
+# printed. The same seed makes the same choices again, but not the same timing. Needs strace, and root or user namespaces.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -30,7 +31,7 @@ done
 readonly TARGET="${CARGO_TARGET_DIR:-target}"
 folder=$(realpath -m "$TARGET")/torture
 case $folder in
-    /tmp/*) die "not below /tmp, which lookers of their own clean: clone it elsewhere" ;;
+    /tmp/*) die "cannot run below /tmp, which cleaners empty: clone it elsewhere" ;;
 esac
 
 python=$(python3 -c 'import sys; print(sys.executable if sys.version_info >= (3, 9) else "")')
@@ -50,8 +51,8 @@ debug=$(realpath "$TARGET")/debug
 rm -rf "$folder"
 mkdir -p "$folder"
 printf 'torture: %s min, seed %s\n' "$minutes" "$seed"
-# In the background, as a shell hears of no signal while it waits for something else; the namespace ends with unshare,
-# which takes no notice of TERM itself.
+# In the background: while a shell waits for a foreground command, it handles no signal. unshare ignores TERM, and the
+# namespace ends with it.
 "${namespaces[@]}" "$python" -I tests/torture.py "$debug/solobot" "$debug/examples/turn" "$folder" "$minutes" "$seed" &
 child=$!
 trap 'kill -KILL "$child"; exit 130' INT

@@ -1,10 +1,10 @@
-"""A Flask app whose process polls as well, safe under Flask's reloader.
+"""A Flask app that also polls, safe with Flask's reloader.
 
     solobot acquire -- python3 -m flask --app flask_app run --debug
 
-With --debug Flask imports this file in two processes: the reloader, which watches the files, and the server, which it
-ends and starts anew at each change. A bot that starts at import polls in both, and gets 409. Only the server has
-WERKZEUG_RUN_MAIN=true. (With --debug --no-reload nobody has it: leave --debug out then.)
+With --debug Flask imports this file in two processes: the reloader, which watches the files, and the server, which is
+started again after each change. A bot that starts at import polls in both, and gets 409. Only the server has
+WERKZEUG_RUN_MAIN=true. (With --debug --no-reload no process has it: then leave --debug out.)
 """
 
 import os

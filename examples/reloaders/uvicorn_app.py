@@ -1,9 +1,9 @@
-"""An ASGI app whose process polls as well, safe under uvicorn's reloader.
+"""An ASGI app that also polls, safe with uvicorn's reloader.
 
     solobot acquire -- python3 -m uvicorn uvicorn_app:app --reload
 
-The bot starts in `lifespan`, which only a server process runs: not the reloader, not whoever imports this file. With
---workers 4 there are four server processes, and each polls: give the bot a process of its own then.
+The bot starts in `lifespan`, which only a server process runs: not the reloader, and no other program that imports this
+file. With --workers 4 there are four server processes, and each polls: then run the bot as a separate process.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ async def lifespan(receive, send):
             await send({"type": "lifespan.startup.complete"})
         else:
             if bot is not None:
-                # Before the answer: the process ends after it, and the next one polls.
+                # Before the answer: after it the process ends, and the next one polls.
                 bot.cancel()
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -202,8 +202,8 @@ pub fn of(name: &str) -> Prose {
                 "A running bot gets an entry with its program, its lock (or the lock that it takes itself), the variable and \
                  file that its token comes from, the journal of its systemd unit, and its command line. What may be a bot \
                  but is not running is written as a comment.",
-                "If it finds nothing, it asks for the program on a terminal. Without a terminal, or with `--yes`, it writes a \
-                 template.",
+                "If no bot is running, it asks for the program on a terminal. Without a terminal, or with `--yes`, it takes \
+                 the likeliest script here that polls Telegram, and says so. If there is none, it writes a template.",
             ],
             &["0", "2", "73", "77"],
             &[CONFIG, COLOR],

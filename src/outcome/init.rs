@@ -20,9 +20,20 @@ pub struct InitOutcome {
     /// The programs of bots that run in other projects' folders, and are theirs to draft.
     #[serde(skip)]
     pub elsewhere: Vec<String>,
+    /// The script that was taken for the bot, where nobody could be asked.
+    #[serde(skip)]
+    pub guess: Option<Guess>,
     /// Where it lies it is believed only if it is named: somebody else may write there.
     #[serde(skip)]
     pub is_distrusted: bool,
+}
+
+/// A script that looks like the bot, and may not be it.
+#[derive(Debug)]
+pub struct Guess {
+    pub script: PathBuf,
+    /// How many scripts here look like a bot.
+    pub count: usize,
 }
 
 /// One `[bots.NAME]` as it will be written. Paths are absolute, or relative to `dir`.

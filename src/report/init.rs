@@ -1,6 +1,6 @@
 //! `init` as text: the file itself with `--dry-run`; else what was written, and what to type next.
 
-use crate::outcome::init::{BotDraft, InitOutcome};
+use crate::outcome::init::{BotDraft, Guess, InitOutcome};
 use std::fmt::Write;
 
 use super::sanitize;
@@ -19,6 +19,9 @@ pub fn text(outcome: &InitOutcome) -> String {
     };
     for bot in &outcome.bots {
         let _ = writeln!(text, "  {}: {}", paint(NAME, sanitize::line(&bot.name)), line(bot));
+    }
+    if let Some(guess) = &outcome.guess {
+        let _ = writeln!(text, "  {}", guessed(guess));
     }
     let edit = format!("${{EDITOR:-nano}} {}", shell_words::quote(&path));
     // The words that make it count.
@@ -41,6 +44,14 @@ pub fn text(outcome: &InitOutcome) -> String {
         let _ = writeln!(text, "  not in this file, because they run in other folders: {all}");
     }
     text
+}
+
+fn guessed(guess: &Guess) -> String {
+    let script = sanitize::line(&guess.script.display().to_string());
+    match guess.count {
+        1 => format!("guessed `{script}`: the only script here that polls Telegram"),
+        many => format!("guessed `{script}`: the likeliest of {many} scripts here that poll Telegram"),
+    }
 }
 
 /// What comes next for a bot: to be started; or, where it runs without its lock, to be started under it from then on.

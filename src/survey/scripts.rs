@@ -24,6 +24,8 @@ const STARTS: [&str; 9] = [
     "get_updates",
     "bot.launch(",
 ];
+/// What the script that is started is called, the usual name first.
+const USUAL: [&str; 6] = ["main", "bot", "__main__", "run", "app", "index"];
 /// What shows that it is Telegram that is polled.
 const TELEGRAM: [&str; 8] =
     ["aiogram", "telegram", "telebot", "Telegram", "telegraf", "grammy", "api.telegram.org", "BOT_TOKEN"];
@@ -35,6 +37,17 @@ pub fn polling_in(folder: &Path) -> Vec<PathBuf> {
     found.extend(below.flat_map(|folder| scripts_of(&folder)));
     found.sort();
     found
+}
+
+/// The script that is the bot, as far as names tell: in the folder itself rather than in one below it, and called as bots
+/// are; else the first.
+pub fn likeliest<'a>(scripts: &'a [PathBuf], folder: &Path) -> Option<&'a Path> {
+    let rank = |script: &&PathBuf| {
+        let stem = script.file_stem().unwrap_or_default();
+        let by_name = USUAL.iter().position(|usual| stem == *usual).unwrap_or(USUAL.len());
+        (script.parent() != Some(folder), by_name)
+    };
+    scripts.iter().min_by_key(rank).map(PathBuf::as_path)
 }
 
 fn scripts_of(folder: &Path) -> Vec<PathBuf> {
@@ -66,6 +79,20 @@ pub fn polls(script: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_likeliest_is_called_as_bots_are() {
+        let folder = Path::new("/srv/shop");
+        let likeliest_of = |names: &[&str]| {
+            let scripts: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+            likeliest(&scripts, folder).map(Path::to_owned)
+        };
+        assert_eq!(likeliest_of(&["admin.py", "app.py", "main.py"]), Some(folder.join("main.py")));
+        assert_eq!(likeliest_of(&["old/main.py", "shop.py"]), Some(folder.join("shop.py")));
+        assert_eq!(likeliest_of(&["a/x.py", "b/bot.py"]), Some(folder.join("b/bot.py")));
+        assert_eq!(likeliest_of(&["a.py", "b.py"]), Some(folder.join("a.py")));
+        assert_eq!(likeliest_of(&[]), None);
+    }
 
     #[test]
     fn what_polls_is_told_from_what_imports() {

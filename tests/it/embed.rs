@@ -113,7 +113,9 @@ const MOST: usize = 27;
 fn without_the_command_it_needs_few_crates() {
     let (done, text) = said(&mut cargo("tree --edges normal --prefix none"));
     assert!(done, "{text}");
-    let crates: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    // What cargo itself has to say, as that it waits for another cargo, is indented.
+    let names = text.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split(' ').next());
+    let crates: BTreeSet<&str> = names.collect();
     assert!(
         crates.contains("solobot") && !crates.contains("clap") && crates.len() <= MOST,
         "{}: {crates:#?}",

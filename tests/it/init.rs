@@ -261,6 +261,36 @@ fn with_nothing_running_it_writes_a_template() {
 }
 
 #[test]
+fn without_a_terminal_the_likeliest_script_is_taken() {
+    alone(|test| {
+        let bot = "from aiogram import Dispatcher\nDispatcher().start_polling()\n";
+        test.write("main.py", bot);
+        let init = |line: &str| test.run(&format!("sh -c '{} {line} </dev/null'", env!("CARGO_BIN_EXE_solobot")));
+        let one = "guessed `main.py`: the only script here that polls Telegram";
+        init("init").code(0).stdout_has(&["one bot", "main: main.py, does not run now", one, "solobot acquire main"]);
+        assert!(test.read("solobot.toml").contains("\nscript = \"main.py\"\n"));
+        // The usual name, although another one comes first; the others are comments.
+        for name in ["admin.py", "old/main.py"] {
+            test.bot(name);
+            test.write(name, bot);
+        }
+        let three = "guessed `main.py`: the likeliest of 3 scripts here that poll Telegram";
+        init("init --force").code(0).stdout_has(&["one bot", three]);
+        let text = test.read("solobot.toml");
+        assert!(text.contains("\nscript = \"main.py\"\n") && text.contains("\n# script = \"admin.py\"\n"), "{text}");
+        init("init --dry-run").code(0).stdout_is(&text);
+        init("init --force --yes").code(0).stdout_has(&[three]);
+        assert_eq!(test.read("solobot.toml"), text);
+        // On a terminal it is what is proposed.
+        let mut terminal = Terminal::start(test, "solobot init --force");
+        terminal.wait_for("Which program is the bot? [main.py]");
+        terminal.keys("\r");
+        terminal.wait_for("solobot acquire main");
+        assert!(terminal.ended().success());
+    });
+}
+
+#[test]
 fn a_terminal_is_asked() {
     alone(|test| {
         test.bot("job.py");

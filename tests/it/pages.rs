@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use solobot::base::exit::TABLE;
 use solobot::base::finding_code::Code;
 use solobot::cli::Cli;
 
-use crate::harness::alone;
+use crate::harness::{alone, wait_until};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -142,7 +143,7 @@ fn every_command_line_is_one_that_solobot_takes() {
                 count += 1;
                 let all = ["solobot".to_owned()].into_iter().chain(words.clone());
                 if let Err(error) = Cli::try_parse_from(all)
-                    && !matches!(error.kind(), clap::error::ErrorKind::DisplayHelp)
+                    && !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
                 {
                     let first = error.to_string().lines().next().unwrap_or_default().to_owned();
                     wrong_ones.push(format!("{}:{number}: solobot {}: {first}", path.display(), words.join(" ")));
@@ -152,6 +153,55 @@ fn every_command_line_is_one_that_solobot_takes() {
     }
     assert!(wrong_ones.is_empty(), "{}", wrong_ones.join("\n"));
     assert!(count > 150, "only {count} command lines were looked at");
+}
+
+/// Debian has no `python`; a virtual environment has.
+#[test]
+fn python_is_called_as_debian_calls_it() {
+    let mut wrong = vec![];
+    for (path, text) in pages() {
+        // Its hints are the program's own words.
+        let wrong_usage = text.find("<!-- screen: wrong -->").map(|at| text[..at].lines().count());
+        for (number, line, _) in lines(&text) {
+            if wrong_usage.is_some_and(|first| (first..first + 16).contains(&number)) {
+                continue;
+            }
+            let is_bare = |(at, _): (usize, &str)| !line[..at].ends_with(['/', '-']);
+            if line.match_indices("python ").any(is_bare) {
+                wrong.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "python3, not python:\n{}", wrong.join("\n"));
+}
+
+/// The commands of the quick start, as a new user types them: with solobot on PATH, and nothing configured.
+#[test]
+fn the_quick_start_works_as_it_stands() {
+    let readme = page("../../README.md");
+    let (_, rest) = readme.split_once("\n## Quick start\n").expect("a quick start");
+    let (section, _) = rest.split_once("\n## ").expect("a section behind it");
+    let typed: Vec<&str> = lines(section).filter(|&(_, _, is_code)| is_code).map(|(_, line, _)| line.trim()).collect();
+    let [copy, start, status, stop] = typed[..] else { panic!("four lines to type: {typed:#?}") };
+    alone(|test| {
+        let shell = |line: &str| {
+            let mut command = test.command("sh -c");
+            let folder = Path::new(env!("CARGO_BIN_EXE_solobot")).parent().unwrap();
+            let path = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value?)).unwrap();
+            let path = format!("{}:{}", folder.display(), path.to_str().unwrap());
+            command.arg(line).current_dir(root()).env("HOME", test.dir()).env("PATH", path);
+            test.start_command(command)
+        };
+        let goes = format!("{copy} && exec");
+        let bot = shell(&format!("{goes} {start}"));
+        wait_until("the bot polls", || bot.stdout().contains("polling: "));
+        let mut second = shell(&format!("{goes} {start}"));
+        second.wait_for_stderr("is held by PID");
+        second.kill();
+        shell(&format!("{goes} {status}")).finish().code(0).stdout_has(&["bot: one instance"]);
+        shell(&format!("{goes} {stop}")).finish().code(0).stdout_has(&["terminated"]);
+        bot.finish().code(0).stdout_has(&["stopped polling"]);
+    });
 }
 
 #[test]

@@ -41,10 +41,12 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
     if let Some(program) = &seen.named {
         entries.extend(of_program(program, &seen.cwd, "you named it", false));
     } else {
-        let is_only = entries.is_empty() && seen.scripts.len() == 1;
         let found = "this script polls Telegram; it is not running now";
-        let scripts = seen.scripts.iter().map(|script| Program::script(script));
-        entries.extend(scripts.filter_map(|program| of_program(&program, &seen.cwd, found, !is_only)));
+        let of_script = |script: &PathBuf| {
+            let is_guessed = seen.guessed.as_ref() == Some(script);
+            of_program(&Program::script(script), &seen.cwd, found, !is_guessed)
+        };
+        entries.extend(seen.scripts.iter().filter_map(of_script));
     }
     tell_apart(&mut entries);
     name(&mut entries);

@@ -44,6 +44,8 @@ pub struct Sight {
     pub scripts: Vec<PathBuf>,
     /// The program that the operator named.
     pub named: Option<Program>,
+    /// The one of `scripts` that is taken for the bot, where nobody could be asked.
+    pub guessed: Option<PathBuf>,
     /// Lock files of the field's layouts.
     pub locks: Vec<PathBuf>,
     /// The current folder.
@@ -137,7 +139,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     // Root sees whatever can be seen.
     let uninspected = if context.caller.uid == 0 { 0 } else { survey.uninspected };
     let locks = layouts::existing(cwd, context.state_home.as_deref());
-    Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None })
+    Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None, guessed: None })
 }
 
 /// What runs: the file's bots under their names, and whatever else looks like one.

@@ -19,10 +19,11 @@ use crate::base::error::{self, Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::outcome::events::{Events, Notice};
-use crate::outcome::init::InitOutcome;
+use crate::outcome::init::{Guess, InitOutcome};
 use crate::platform::filesystem::{self, Folder};
 use crate::process::program::Program;
 use crate::settings::{self, Context, Settings};
+use crate::survey::scripts;
 
 /// Why the file is not written.
 #[derive(Debug, thiserror::Error)]
@@ -98,9 +99,16 @@ pub fn run(
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut seen = look::look(&settings, folder)?;
-    let may_ask = !args.yes && !global.json && !args.dry_run;
-    if seen.running.is_empty() && seen.units.is_empty() && may_ask {
-        seen.named = ask(&seen.scripts, context, events)?;
+    let mut guess = None;
+    if seen.running.is_empty() && seen.units.is_empty() {
+        let may_ask = !args.yes && !global.json && !args.dry_run && events.can_ask();
+        let likeliest = scripts::likeliest(&seen.scripts, &context.cwd);
+        if may_ask {
+            seen.named = ask(likeliest, context, events)?;
+        } else if let Some(script) = likeliest {
+            seen.guessed = Some(script.to_owned());
+            guess = Some(Guess { script: below(script, context).to_owned(), count: seen.scripts.len() });
+        }
     }
     let entries = draft::entries(&seen, folder);
     let text = text::file(&entries, &seen, folder);
@@ -123,13 +131,18 @@ pub fn run(
         text,
         is_distrusted,
         elsewhere: seen.elsewhere,
+        guess,
     })
 }
 
+/// A path as it would be typed in the current folder.
+fn below<'a>(path: &'a Path, context: &Context) -> &'a Path {
+    path.strip_prefix(&context.cwd).unwrap_or(path)
+}
+
 /// Asks for the bot's program, where nothing runs.
-fn ask(scripts: &[PathBuf], context: &Context, events: &mut dyn Events) -> Result<Option<Program>, Error> {
-    let proposal = scripts.first().map(|script| script.strip_prefix(&context.cwd).unwrap_or(script));
-    let proposal = proposal.map(|script| script.to_string_lossy().into_owned());
+fn ask(proposal: Option<&Path>, context: &Context, events: &mut dyn Events) -> Result<Option<Program>, Error> {
+    let proposal = proposal.map(|script| below(script, context).to_string_lossy().into_owned());
     let template = if proposal.is_some() { "" } else { " (empty: a template)" };
     match events.ask(&format!("Which program is the bot?{template}"), proposal.as_deref()) {
         Some(answer) if !answer.trim().is_empty() => {

@@ -87,14 +87,14 @@ fn a_bot_that_cooperates_excludes_and_is_excluded_either_way() {
         let under = "acquire -n -l telegram_polling.lock -- python3 bot.py --name under";
         // solobot first: the bot is told that the lock is held for it; one by hand finds it held.
         let held = test.solobot(under).start();
-        wait_until("it polls", || held.stdout().contains("is held for me, I poll"));
-        test.run("python3 bot.py --name hand").code(1).stdout_has(&["is held by another, I give up"]);
+        wait_until("it polls", || held.stdout().contains("is held for me"));
+        test.run("python3 bot.py --name hand").code(1).stdout_has(&["not polling: another process holds"]);
         assert_eq!(instances(test, "-m bot.py -l telegram_polling.lock")[0]["lock"], "holder");
         held.kill();
         wait_until("the lock is free", || !test.is_locked("telegram_polling.lock"));
         // By hand first: it takes the lock itself, and solobot finds it held.
         let hand = test.start("python3 bot.py --name hand");
-        wait_until("it polls", || hand.stdout().contains("myself, I poll"));
+        wait_until("it polls", || hand.stdout().contains("polling: I took"));
         test.solobot(under).run().code(75).stderr_has(&[&hand.pid().to_string()]);
     });
 }

@@ -1,4 +1,4 @@
-//! supervisord, pm2, runit and cron with the recipes' own files, and the real managers.
+//! supervisord, pm2, runit and cron: the real managers, with the recipes' own files.
 
 use std::fs;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use super::{HOME, but, path_of, search_path, settle, succeeds, text_of, typed};
 use crate::harness::{Signal, Test, alive, alone, holds_for, installed, parent, send, wait_until};
 use crate::scenes::{executable, instances, pid, wait_for_end_of};
 
-/// What the bot is told: it says its PID, which signals it got, and ends with 78 when `wrong` is there. It takes its time
-/// to end, so that it sees a second signal if there is one.
+/// The bot's options: it writes its PID and the signals that it gets, and ends with 78 once the file `wrong` exists. It ends
+/// slowly, so that it would see a second signal.
 const OPTIONS: &str = "--pid-file main.pid --signals-file signals --until wrong --code 78 --linger 0.3";
 
-/// The bot that the manager has started anew.
+/// The bot that the manager has started again.
 #[track_caller]
 fn next_bot(test: &Test, old: i32) -> i32 {
     wait_until("another bot runs", || {
@@ -20,8 +20,8 @@ fn next_bot(test: &Test, old: i32) -> i32 {
     test.wait_for_pid("main.pid")
 }
 
-/// What every manager's recipe promises: one bot under the lock, whatever is killed; one signal when it is stopped; and
-/// a wrong configuration is not started again.
+/// What every manager's recipe promises: one bot under the lock, whatever is killed; one signal when it is stopped; no new
+/// start after a wrong configuration.
 #[track_caller]
 fn keeps_one(test: &Test, stop: &str, start: &str, signals: &str) {
     let bot = test.wait_for_pid("main.pid");
@@ -86,7 +86,8 @@ fn supervisord_keeps_one() {
 fn pm2_keeps_one() {
     alone(|test| {
         settle(test);
-        let recipe = but(&text_of("pm2/ecosystem.config.js"), "/usr/bin/solobot", env!("CARGO_BIN_EXE_solobot"));
+        let recipe = text_of("pm2/ecosystem.config.js");
+        assert!(recipe.contains("script: \"solobot\""), "found through PATH, wherever it is installed");
         test.write("ecosystem.config.js", but(&recipe, "restart_delay: 10000", "restart_delay: 100"));
         let pm2 = |line: &str| format!("PM2_HOME={HOME}/pm2home BOT_OPTIONS='{OPTIONS}' pm2 {line}");
         succeeds(test, &pm2("start ecosystem.config.js"));
@@ -154,7 +155,7 @@ fn cron_at_boot_starts_one() {
 fn cron_every_five_minutes_starts_one_and_is_quiet() {
     alone(|test| {
         settle(test);
-        test.write("solobot.toml", "[bots.main]\nscript = \"main.py\"\n");
+        test.write("solobot.toml", text_of("cron/solobot.toml"));
         let line = cron_lines().into_iter().find(|line| line.starts_with("*/5 ")).expect("a line every five minutes");
         let command = line.splitn(6, ' ').last().unwrap().to_owned();
         let start = |line: &str| {

@@ -1,10 +1,11 @@
-//! The recipes of `examples/`: run as they stand, in a `/srv/bot` of the test's own.
+//! The recipes of `examples/`, run as they are in the test's own `/srv/bot`.
 
 mod apps;
 mod containers;
 mod managers;
 mod scripts;
 mod syntax;
+mod terminals;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ fn text_of(recipe: &str) -> String {
     fs::read_to_string(path_of(recipe)).unwrap_or_else(|error| panic!("examples/{recipe}: {error}"))
 }
 
-/// The text with one thing that a test cannot have as it is: it must be there.
+/// The text with one thing replaced that a test cannot use as it is. It must occur in the text.
 #[track_caller]
 fn but(text: &str, old: &str, new: &str) -> String {
     assert!(text.contains(old), "no `{old}` in the recipe any more:\n{text}");

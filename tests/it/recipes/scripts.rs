@@ -52,23 +52,24 @@ fn deploy_stops_waits_starts_verifies_and_goes_back() {
         let current = || fs::read_link(test.path("current")).unwrap();
         let stop = "solobot stop -y main";
 
-        deploy(test, stop, "1").code(0).stdout_has(&["deploy: releases/1 runs"]).stderr();
+        deploy(test, stop, "1").code(0).stdout_has(&["deploy: releases/1 is running"]).stderr();
         let first = running(test);
-        deploy(test, stop, "2").code(0).stdout_has(&["deploy: releases/2 runs"]).stderr();
+        deploy(test, stop, "2").code(0).stdout_has(&["deploy: releases/2 is running"]).stderr();
         let second = running(test);
         assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
         assert!(!alive(first[0]) && current().ends_with("2"));
 
-        let output = deploy(test, stop, "bad").code(1).stdout_has(&["releases/bad is not well: back to releases/2"]);
-        assert!(output.stderr().contains("releases/2 runs again"), "{}", output.stderr());
+        let output =
+            deploy(test, stop, "bad").code(1).stdout_has(&["releases/bad is not healthy: going back to releases/2"]);
+        assert!(output.stderr().contains("releases/2 is running again"), "{}", output.stderr());
         drop(output);
         assert!(running(test).len() == 1 && current().ends_with("2"));
 
         // A stop that stops nothing: the link stays, and there is no second bot.
         let before = running(test);
         deploy(test, "true", "1").code(75).stdout_has(&["not safe to start"]).stderr_has(&[
-            "STOP was typed",
-            "current leads to releases/2 still",
+            "releases/2 was told to stop, but did not end within 2s",
+            "current still points to it",
             "nothing was started",
         ]);
         assert!(running(test) == before && current().ends_with("2"));
@@ -103,15 +104,12 @@ fn moving_over_from_layout_a() {
         // A lock that the old one does not hold: nothing is done.
         let right = test.read("solobot.toml");
         test.write("solobot.toml", right.replace("/tmp/telegram_polling.lock", "other.lock"));
-        run(test, &line).code(78).stdout_has(&["main: one instance"]).stderr_has(&["Correct lock="]);
+        run(test, &line).code(78).stdout_has(&["main: one instance"]).stderr_has(&["Correct `lock` in solobot.toml"]);
         assert!(alive(old), "nothing was done");
 
         test.write("solobot.toml", right);
-        run(test, &line).code(0).stdout_has(&[
-            "yes: it is refused",
-            "main: healthy: exactly one instance is running",
-            "move: done",
-        ]);
+        let said = ["move:    yes", "main: healthy: exactly one instance is running", "move: done"];
+        run(test, &line).code(0).stdout_has(&said);
         let now = one_holder(test);
         assert!(!alive(old) && now != old);
         assert_eq!(fs::read_to_string("/tmp/telegram_polling.lock").unwrap(), now.to_string());
@@ -137,11 +135,8 @@ fn moving_over_from_layout_b() {
         let before = test.wait_for_pid("b.pid");
         let script = path_of("moving/move.sh");
         let line = format!("{path} SETTLE=1 bash {} 'kill {}' '{START}'", script.display(), old.pid());
-        run(test, &line).code(0).stdout_has(&[
-            "yes: it is refused",
-            "main: healthy: exactly one instance is running",
-            "move: done",
-        ]);
+        let said = ["move:    yes", "main: healthy: exactly one instance is running", "move: done"];
+        run(test, &line).code(0).stdout_has(&said);
         wait_until("the old one has ended", || !alive(before));
         let bot = one_holder(test);
         wait_until("the bot has taken its own lock", || test.read("b.pid") == bot.to_string());
@@ -155,27 +150,36 @@ fn moving_over_from_layout_b() {
 fn switching_hosts_never_runs_two() {
     alone(|test| {
         settle(test);
-        // A host is a folder here, and its own bot.
+        // A host is a folder here, which is the home folder there and has the bot below it.
         for host in ["one", "two"] {
-            test.bot(&format!("{host}/main.py"));
+            test.bot(&format!("{host}/bot/main.py"));
             test.write(
-                &format!("{host}/solobot.toml"),
+                &format!("{host}/bot/solobot.toml"),
                 "[bots.main]\nscript = \"main.py\"\ncommand = [\"python3\", \"main.py\"]\n",
             );
         }
         fs::create_dir(test.path("bin")).unwrap();
-        script(test, "bin/ssh", "#!/bin/sh\ncd /srv/bot/\"$1\" || exit 255\nshift\nexec sh -c \"$*\"\n");
-        let switch = |old: &str, new: &str| {
+        script(test, "bin/ssh", "#!/bin/sh\nexport HOME=/srv/bot/\"$1\"\ncd || exit 255\nshift\nexec sh -c \"$*\"\n");
+        let switch_in = |is_folder_there: bool, old: &str, new: &str| {
             let script = path_of("two-hosts/switch.sh");
             let settings = format!("SSH={HOME}/bin/ssh START='{START}' STOP='solobot stop -y main' WAIT=5s SETTLE=1");
-            run(test, &format!("{settings} bash {} {old} {new}", script.display()))
+            let folder = if is_folder_there { "bot" } else { "bots" };
+            run(test, &format!("{settings} FOLDER={folder} bash {} {old} {new}", script.display()))
         };
+        let switch = |old: &str, new: &str| switch_in(true, old, new);
         let count = |host: &str| {
-            let json = test.solobot("status --json main").in_dir(host).run().code(0).json();
+            let json = test.solobot("status --json main").in_dir(&format!("{host}/bot")).run().code(0).json();
             json["bots"][0]["instances"].as_array().unwrap().len()
         };
-        run(test, &format!("cd one && {START}")).code(0);
+        run(test, &format!("cd one/bot && {START}")).code(0);
         wait_until("it runs on the first host", || count("one") == 1);
+
+        // A host without the folder: nothing is stopped.
+        switch_in(false, "one", "two")
+            .code(75)
+            .stdout_has(&["what runs on one?"])
+            .stderr_has(&["bots", "cannot look at one; nothing was changed"]);
+        assert_eq!(count("one"), 1);
 
         switch("one", "two").code(0).stdout_has(&["switch: it runs on two"]);
         assert_eq!((count("one"), count("two")), (0, 1));
@@ -183,10 +187,10 @@ fn switching_hosts_never_runs_two() {
         switch("one", "two").code(75).stdout_has(&["not safe to start"]).stderr_has(&["nothing was changed"]);
         assert_eq!((count("one"), count("two")), (0, 1));
         // Not well on the new one: it runs on the old one again.
-        test.write("one/main.py", "import sys\nsys.exit(3)\n");
+        test.write("one/bot/main.py", "import sys\nsys.exit(3)\n");
         switch("two", "one")
             .code(1)
-            .stdout_has(&["not well on one: back to two"])
+            .stdout_has(&["it is not healthy on one: going back to two"])
             .stderr_has(&["it runs on two again"]);
         assert_eq!((count("one"), count("two")), (0, 1));
     });
