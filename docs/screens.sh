@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the screens of README.md and docs/: what solobot prints in front of real processes. Each stands in its page below
-# a line `<!-- screen: NAME -->`. Below `<!-- file: PATH -->` it puts the file.
+# a line `<!-- screen: NAME -->`. Below `<!-- file: PATH -->` it puts the file. docs/situations.py, which it calls, makes
+# the screens of docs/situations.
 #
 #   bash docs/screens.sh            writes them into the pages
 #   bash docs/screens.sh --check    changes nothing; exit code 1 and the difference if a page shows something else
@@ -31,10 +32,14 @@ until_so() {
 held() { ! flock -n "$1/.solobot.lock" true; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# A bot's folder: its program, and a solobot.toml with the bot `main`.
-bot() {
+# A bot's folder: its program.
+script() {
     mkdir -p "$1"
     printf 'import signal, socket\nserver = socket.create_connection(("127.0.0.1", 8081))\nsignal.pause()\n' >"$1/main.py"
+}
+# The same, and a solobot.toml with the bot `main`.
+bot() {
+    script "$1"
     printf '[defaults]\napi_url = "http://127.0.0.1:8081"\n\n[bots.main]\nscript = "main.py"\n' >"$1/solobot.toml"
 }
 
@@ -55,6 +60,25 @@ scenes() {
 server = socket.create_server(("127.0.0.1", 8081))
 kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     until_so bash -c 'true >/dev/tcp/127.0.0.1/8081' 2>/dev/null
+
+    # The first steps, without any configuration.
+    export SOLOBOT_API_URL=http://127.0.0.1:8081
+    script /srv/bot
+    cd /srv/bot
+    setsid -f solobot acquire -- python3 main.py >/dev/null 2>&1
+    until_so held /srv/bot
+    # From ten seconds on, an age is whole seconds.
+    sleep 11
+    screen first-start
+    type_line 'solobot acquire -- python3 main.py' 'timeout 3 solobot acquire -- python3 main.py'
+    screen first-look
+    type_line 'solobot status'
+    screen first-check
+    type_line 'solobot check'
+    type_line 'solobot check --running'
+    solobot stop -y >/dev/null
+    unset SOLOBOT_API_URL
+
     bot /srv/bot
     bot /srv/orphan
     bot /srv/two
@@ -83,8 +107,6 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     type_line 'solobot acquire -n -- python3 main.py'
     screen waiting
     type_line 'solobot acquire -- python3 main.py' 'timeout 3 solobot acquire -- python3 main.py'
-    screen status
-    type_line 'solobot status'
     screen check
     type_line 'solobot check'
     type_line 'solobot check --running'
@@ -164,6 +186,8 @@ def redact(name, text):
     else:
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-10 15:27:14", text)
     text = re.sub(r"(for |\()[1-5]\ds\b", r"\g<1>12s", text)
+    text = re.sub(r"MEM +CPU +", "MEM       CPU   ", text)
+    text = re.sub(r"\b\d+\.\d MiB +\d+\.\d% +", "10.1 MiB  0.5%  ", text)
     text = re.sub(r"^( *\d{5}  )[1-5]\ds\b", r"\g<1>12s", text, flags=re.M)
     text = re.sub(r"\b\d+ processes", "214 processes", text)
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
@@ -199,3 +223,7 @@ if unused := set(made) - shown:
 if wrong:
     sys.exit("the pages show other screens than solobot prints, or other files than there are: bash docs/screens.sh")
 PYTHON
+
+check=()
+[[ $mode == --write ]] || check=(--check)
+python3 docs/situations.py "$SOLOBOT" docs/situations "${check[@]}"

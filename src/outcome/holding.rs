@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::lock::{LockView, lock_option};
-use super::origin::OriginView;
+use super::origin::{OriginView, hint_if_started_again};
 use super::process::ProcessView;
 use super::sentence::shortened;
 use crate::base::secret::mask;
@@ -16,7 +16,7 @@ use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::{Identity, lineage, own_pid};
 use crate::platform::proc;
-use crate::process::origin::{self, Origin, Respawns};
+use crate::process::origin::{self, Origin};
 use crate::settings::{Bot, Caller};
 use crate::survey::marks;
 use crate::survey::whose::Users;
@@ -161,7 +161,7 @@ impl Remedies<'_> {
             }
             HeldBy::Process | HeldBy::Lease | HeldBy::Unseen => {}
         }
-        let managers = self.of_manager();
+        let managers = self.origin.and_then(hint_if_started_again);
         let is_managed = managers.is_some();
         all.extend(managers);
         match self.by {
@@ -195,12 +195,6 @@ impl Remedies<'_> {
             "it is held for another program, `{held_for}`; to use another lock: solobot acquire --lock {own} …"
         );
         is_default.then_some(text)
-    }
-
-    fn of_manager(&self) -> Option<String> {
-        let origin = self.origin.filter(|origin| origin.would_respawn())?;
-        let starts = if origin.respawns() == Respawns::Yes { "starts" } else { "may start" };
-        Some(format!("{origin} {starts} it again; to stop it for good: {}", origin.stop()?))
     }
 }
 

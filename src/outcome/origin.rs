@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::process::origin;
+use crate::process::origin::{self, Respawns};
 
 /// Who started an instance, or the solobot that runs it, and what stops it for good.
 #[derive(Debug, Clone, Serialize)]
@@ -15,6 +15,13 @@ pub struct OriginView {
     pub stop: Option<String>,
     /// Whether it starts again what was killed.
     pub respawns: &'static str,
+}
+
+/// The hint for an instance that would be started again: what starts it, and the command that stops it for good.
+pub fn hint_if_started_again(origin: &origin::Origin) -> Option<String> {
+    let stop = origin.stop().filter(|_| origin.would_respawn())?;
+    let starts = if origin.respawns() == Respawns::Yes { "starts" } else { "may start" };
+    Some(format!("{origin} {starts} it again; to stop it for good: {stop}"))
 }
 
 impl OriginView {

@@ -46,6 +46,8 @@ pub struct Beside {
     pub doubt: Option<&'static str>,
     /// It is proved to be the bot's, and may be stopped for it.
     pub is_proved: bool,
+    /// The hint that names what would start it again.
+    pub started_again: Option<String>,
 }
 
 /// The command line of a process in one line, quoted where a shell would need it, tokens masked; the command's name in

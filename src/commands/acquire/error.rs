@@ -114,11 +114,17 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
 fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
     // Whom a file merely names may be anybody: nobody is told to end it.
     let is_known = |one: &&Beside| one.is_proved || one.doubt.is_some();
-    let pids: Vec<i32> = instances.iter().filter(is_known).map(|one| one.process.pid).collect();
+    // A kill would be in vain where the bot is started again: what does so is stopped instead.
+    let known = || instances.iter().filter(is_known);
+    let is_managed = known().any(|one| one.started_again.is_some());
+    let pids: Vec<i32> = known().filter(|one| one.started_again.is_none()).map(|one| one.process.pid).collect();
     let if_bot = if instances.iter().all(|one| one.doubt.is_some()) { ", if it is the bot" } else { "" };
     let mut hints = vec![format!("to look at it: solobot status {typed}")];
+    hints.extend(known().filter_map(|one| one.started_again.clone()));
     hints.extend((!pids.is_empty()).then(|| format!("to stop it{if_bot}: {}", kill_by_hand(&pids))));
-    if instances.iter().all(|one| one.orphaned) {
+    if is_managed {
+        // A takeover is refused.
+    } else if instances.iter().all(|one| one.orphaned) {
         hints.push("to stop the orphan and take its place: solobot acquire --takeover=orphan …".into());
     } else if instances.iter().all(|one| one.is_proved) {
         hints.push("to stop it and take its place: solobot acquire --takeover …".into());

@@ -28,6 +28,7 @@ use crate::lock::text::{self, LockText};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
 use crate::outcome::events::{Events, Notice};
+use crate::outcome::origin::hint_if_started_again;
 use crate::outcome::process::{Beside, ProcessView};
 use crate::outcome::sentence::shortened;
 use crate::platform::identity::{Identity, ancestry};
@@ -36,6 +37,7 @@ use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::instance::Instance;
 use crate::process::matching::{Doubt, Starting};
+use crate::process::origin;
 use crate::survey::bearers::Bearer;
 use crate::survey::holders::Carries;
 use crate::survey::{FoundBot, Surveyor};
@@ -251,6 +253,7 @@ fn beside(request: &Request<'_>, one: Runs, lock: &LockFile) -> Beside {
         orphaned: is_left_behind(request, process, lock),
         doubt: one.doubt().map(Doubt::reason),
         is_proved: one.is_proved(request, lock),
+        started_again: origin::of_process(process).as_ref().and_then(hint_if_started_again),
     }
 }
 
