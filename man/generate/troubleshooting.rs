@@ -94,9 +94,9 @@ fn recipe(code: Code) -> Option<&'static str> {
 /// The page.
 pub fn page() -> String {
     let of_code = |&code: &Code| {
-        let Explanation { cause, check, mend } = explanation(code);
+        let Explanation { cause, check, fix } = explanation(code);
         let more = recipe(code).map(|recipe| format!("See {recipe}."));
-        let paragraphs = [cause, check, mend].into_iter().map(wrapped);
+        let paragraphs = [cause, check, fix].into_iter().map(wrapped);
         [format!("### {}", code.word())].into_iter().chain(paragraphs).chain(more)
     };
     let of_part = |(title, intro, codes): (&str, Option<&str>, &'static [Code])| {

@@ -38,7 +38,7 @@ pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<CleanStaleOutc
             journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
         }
         outcome.files.push(cleaned);
-        // A wrong path needs somebody to mend it; a refusal may be another answer next time.
+        // A wrong path needs a person to fix it; a refused path may be free next time.
         outcome.refused = match (outcome.refused, refused) {
             (Some(Exit::No) | None, Some(exit)) => Some(exit),
             (before, _) => before,

@@ -1,4 +1,4 @@
-//! What `doctor --explain CODE` says: the cause, how to be sure of it, what mends it.
+//! What `doctor --explain CODE` says: the cause, how to be sure of it, how to fix it.
 
 mod telegram;
 mod text;
@@ -8,7 +8,7 @@ use text::explain;
 
 pub use text::Explanation;
 
-/// A code's cause, how to be sure of it, and what mends it.
+/// A code's cause, how to be sure of it, and how to fix it.
 pub fn explanation(code: Code) -> Explanation {
     match code {
         Code::DuplicateInstances
@@ -224,8 +224,8 @@ mod tests {
         causes.dedup();
         assert_eq!(causes.len(), Code::ALL.len());
         for &code in Code::ALL {
-            let Explanation { cause, check, mend } = explanation(code);
-            assert!([cause, check, mend].iter().all(|text| text.ends_with('.') && !text.contains("  ")), "{code:?}");
+            let Explanation { cause, check, fix } = explanation(code);
+            assert!([cause, check, fix].iter().all(|text| text.ends_with('.') && !text.contains("  ")), "{code:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What one cause comes to: a code, how bad it is, what shows it, and what mends it.
+//! What one cause comes to: a code, how bad it is, what shows it, and how to fix it.
 
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ impl Finding {
     }
 
     #[must_use]
-    pub fn mended_by(mut self, command: impl Into<Option<String>>) -> Self {
+    pub fn fixed_by(mut self, command: impl Into<Option<String>>) -> Self {
         self.command = command.into();
         self
     }

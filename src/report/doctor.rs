@@ -1,4 +1,4 @@
-//! `doctor` as text: what was looked at, then each finding with its evidence and what mends it. Nothing is cut.
+//! `doctor` as text: what was looked at, then each finding with its evidence and how to fix it. Nothing is cut.
 
 use std::fmt::Write;
 
@@ -120,8 +120,7 @@ fn summary(diagnosis: &Diagnosis) -> String {
 fn explanation(code: Code, width: Option<usize>) -> String {
     let explanation = doctor::explanation(code);
     let mut text = format!("{}\n", paint(NAME, code.word()));
-    for (label, body) in
-        [("cause", explanation.cause), ("to be sure", explanation.check), ("to mend", explanation.mend)]
+    for (label, body) in [("cause", explanation.cause), ("to be sure", explanation.check), ("to fix", explanation.fix)]
     {
         let _ = writeln!(text, "\n{}", paint(FAINT, label));
         let columns = width.unwrap_or(WIDEST).min(WIDEST).saturating_sub(INDENT.len()).max(20);
@@ -178,7 +177,7 @@ mod tests {
     fn evidence_is_harmless_and_nothing_is_cut() {
         let finding = Finding::new(Code::StaleLock, Level::Warning, "it is stale")
             .shown_by(["a\x1b[31m line that is too long for the terminal".to_owned()])
-            .mended_by("solobot clean-stale /a/path/that/is/longer/than/the/terminal".to_owned());
+            .fixed_by("solobot clean-stale /a/path/that/is/longer/than/the/terminal".to_owned());
         let text = plain(&doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![finding], &[])), Some(30)));
         let evidence = "  a\\u{1b}[31m line that is too long for the terminal\n";
         assert!(text.contains(&format!("warning stale-lock: it is stale\n{evidence}")), "{text}");
@@ -193,7 +192,7 @@ mod tests {
     fn explanations_are_wrapped_between_words() {
         for &code in Code::ALL {
             let text = plain(&doctor(&DoctorOutcome::Explained(code), Some(80)));
-            assert!(text.starts_with(code.word()) && text.contains("to mend\n"), "{text}");
+            assert!(text.starts_with(code.word()) && text.contains("to fix\n"), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }
     }

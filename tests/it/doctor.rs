@@ -1,4 +1,4 @@
-//! `doctor`: causes made for real, named, and mended by the very command that it prints. The other files `doctor_*.rs` have
+//! `doctor`: causes made for real, named, and fixed by the very command that it prints. The other files `doctor_*.rs` have
 //! a subject each.
 
 use std::fs;
@@ -35,9 +35,9 @@ pub fn level_and_pids(finding: &Value) -> (&str, Vec<i32>) {
     (finding["level"].as_str().unwrap(), pids.collect())
 }
 
-/// Types the command that mends a finding.
+/// Types the command that fixes a finding.
 #[track_caller]
-pub fn mend(test: &Test, finding: &Value) -> Output {
+pub fn fix(test: &Test, finding: &Value) -> Output {
     test.run(finding["command"].as_str().unwrap())
 }
 
@@ -86,7 +86,7 @@ fn an_orphan_that_holds_its_lock_is_well() {
 }
 
 #[test]
-fn duplicates_are_mended_by_the_command_it_prints() {
+fn duplicates_are_fixed_by_the_command_it_prints() {
     alone(|test| {
         test.bot("bot.py");
         let (_one, first) = by_hand(test, 1);
@@ -101,7 +101,7 @@ fn duplicates_are_mended_by_the_command_it_prints() {
             "fix: solobot kill-duplicates -m ",
             "--explain duplicate-instances",
         ]);
-        mend(test, found).code(0).stdout_has(&[&second.to_string()]).stderr_has(&[]);
+        fix(test, found).code(0).stdout_has(&[&second.to_string()]).stderr_has(&[]);
         assert!(alive(first) && !alive(second));
         let seen = diagnose(test, "-m bot.py -l bot.lock", 0);
         assert!(!codes(&seen).contains(&"duplicate-instances"), "{seen:#}");
@@ -125,7 +125,7 @@ fn nothing_configured_means_every_likely_bot() {
         let seen = output.json();
         let found = finding(&seen, "duplicate-instances");
         assert_eq!(level_and_pids(found), ("error", vec![first, second]));
-        mend(test, found).code(0).stdout_has(&[]).stderr_has(&[]);
+        fix(test, found).code(0).stdout_has(&[]).stderr_has(&[]);
         assert!(alive(first) && !alive(second));
     });
 }
@@ -170,12 +170,12 @@ fn every_code_is_explained() {
                 word,
                 "cause",
                 "to be sure",
-                "to mend",
+                "to fix",
             ]);
         }
         let json = test.solobot("doctor --json --explain stale-lock").run().code(0).json();
         assert_eq!(json["code"], "stale-lock");
-        assert!(json["cause"].is_string() && json["check"].is_string() && json["mend"].is_string(), "{json}");
+        assert!(json["cause"].is_string() && json["check"].is_string() && json["fix"].is_string(), "{json}");
         test.solobot("doctor --explain stale-lok").run().code(2).stderr_has(&["`stale-lock`"]);
         test.solobot("doctor main").run().code(78).stderr_has(&["solobot.toml"]);
     });

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::doctor::{at_work, by_hand, codes, diagnose, finding, level_and_pids, mend};
+use crate::doctor::{at_work, by_hand, codes, diagnose, finding, fix, level_and_pids};
 use crate::harness::{alive, alone, wait_until};
 use crate::holding::stale;
 
@@ -31,7 +31,7 @@ fn a_lock_that_the_bot_holds_elsewhere_is_found() {
         // Where another one is configured, that is the fault.
         let seen = diagnose(test, "-m bot.py -l bot.lock", 0);
         let found = finding(&seen, "unlocked-instance");
-        mend(test, found).code(0).stdout_has(&["locks/other.lock: held by PID", &pid.to_string()]);
+        fix(test, found).code(0).stdout_has(&["locks/other.lock: held by PID", &pid.to_string()]);
     });
 }
 
@@ -72,14 +72,14 @@ fn a_lock_that_was_removed_under_its_holder() {
 }
 
 #[test]
-fn a_stale_lock_is_mended_by_the_command_it_prints() {
+fn a_stale_lock_is_fixed_by_the_command_it_prints() {
     alone(|test| {
         let pid = stale(test);
         let seen = diagnose(test, "-l bot.lock", 0);
         assert_eq!(codes(&seen), ["stale-lock"]);
         let found = finding(&seen, "stale-lock");
         assert!(found["summary"].as_str().unwrap().contains(&pid.to_string()), "{found}");
-        mend(test, found).code(0).stdout_has(&["cleaned"]);
+        fix(test, found).code(0).stdout_has(&["cleaned"]);
         assert_eq!(codes(&diagnose(test, "-l bot.lock", 0)), [""; 0]);
     });
 }

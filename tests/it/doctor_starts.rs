@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::doctor::{at_work, by_hand, codes, diagnose, finding, level_and_pids, mend};
+use crate::doctor::{at_work, by_hand, codes, diagnose, finding, fix, level_and_pids};
 use crate::harness::{alive, alone, token, wait_until};
 use crate::standin::Standin;
 use crate::telegram_webhook::asking;
@@ -115,7 +115,7 @@ fn a_new_release_beside_the_old_one() {
         let found = finding(&seen, "deploy-overlap");
         assert_eq!(level_and_pids(found), ("error", vec![old, new]));
         assert_eq!(found["command"], "solobot kill-duplicates --keep newest main");
-        mend(test, found).code(0).stdout_has(&[]).stderr_has(&[]);
+        fix(test, found).code(0).stdout_has(&[]).stderr_has(&[]);
         assert!(alive(new) && !alive(old));
     });
 }

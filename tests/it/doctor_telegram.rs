@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::doctor::{at_work, codes, finding, level_and_pids, mend};
+use crate::doctor::{at_work, codes, finding, fix, level_and_pids};
 use crate::harness::{Test, alone, token};
 use crate::standin::{Fault, Standin};
 use crate::telegram_webhook::{asking, without_dns};
@@ -51,7 +51,7 @@ fn without_a_token_telegram_is_not_asked_and_that_is_said() {
 }
 
 #[test]
-fn a_webhook_is_mended_by_the_command_it_prints() {
+fn a_webhook_is_fixed_by_the_command_it_prints() {
     alone(|test| {
         let server = Standin::start();
         server.rules().set_webhook("https://example.org/hook");
@@ -68,7 +68,7 @@ fn a_webhook_is_mended_by_the_command_it_prints() {
         let text = found["evidence"].to_string();
         assert!(text.contains("https://example.org/hook") && text.contains("Connection refused"), "{text}");
         // The flags are those by which Telegram was asked.
-        mend(test, found).code(0).stdout_has(&["removed"]).stderr_has(&["every user"]);
+        fix(test, found).code(0).stdout_has(&["removed"]).stderr_has(&["every user"]);
         assert_eq!(server.rules().webhook(), "");
         assert!(!codes(&ask(0)).contains(&"webhook-active"));
     });

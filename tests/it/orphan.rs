@@ -19,7 +19,7 @@ fn a_second_start_is_refused_names_the_bot_and_says_orphaned() {
 }
 
 #[test]
-fn takeover_orphan_mends_it() {
+fn takeover_orphan_fixes_it() {
     alone(|test| {
         let bot = orphan(test);
         let second = "acquire --takeover=orphan -l bot.lock -- python3 bot.py --pid-file second.pid";

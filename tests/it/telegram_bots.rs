@@ -55,7 +55,7 @@ fn three_copies_fight_until_one_is_left() {
             connected.extend(seen.iter().filter(|one| one["polling"] == "yes").map(|one| one["pid"].as_i64()));
             seen.len() == 3 && connected.len() == 3 && seen.iter().all(|one| one["confidence"] == "token")
         });
-        // doctor names it, with the fight in the logs that nobody has named to it, and what it prints mends it.
+        // doctor names it, with the fight in the logs that nobody has named to it, and what it prints fixes it.
         let seen = asking(test, &server, "doctor --json -m aiogram_bot.py -l bot.lock").run().code(1).json();
         let found = finding(&seen, "duplicate-instances");
         let pids: Vec<i32> = copies.iter().map(Background::pid).collect();
@@ -120,7 +120,7 @@ fn python_telegram_bot_hands_over() {
 }
 
 #[test]
-fn a_webhook_stops_the_bot_and_delete_webhook_mends_it() {
+fn a_webhook_stops_the_bot_and_delete_webhook_fixes_it() {
     alone(|test| {
         let server = Standin::start();
         server.rules().set_webhook("https://example.org/hook");
@@ -132,8 +132,8 @@ fn a_webhook_stops_the_bot_and_delete_webhook_mends_it() {
         assert_eq!(level_and_pids(found), ("error", vec![copy.pid()]));
         assert!(found["evidence"].to_string().contains("for a webhook's sake"), "what the bot's log says: {found}");
         let command = found["command"].as_str().unwrap();
-        let mended = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
-        mended.stdout_has(&["removed", "2 updates are waiting"]);
+        let fixed = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
+        fixed.stdout_has(&["removed", "2 updates are waiting"]);
         copy.wait_for_stderr("handled update 2");
         let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(0).json();
         assert!(!codes(&seen).contains(&"webhook-active"), "{seen:#}");
@@ -152,7 +152,7 @@ fn acquire_clears_the_webhook_for_the_bot() {
         solobot.wait_for_stderr("webhook https://example.org/hook removed");
         wait_within(START, "it polls", || server.rules().is_polled());
         assert!(!solobot.stderr().contains("Conflict"), "{}", solobot.stderr());
-        // Another program sets it again: the poll ends with another 409, and is mended the same way.
+        // Another program sets it again: the poll ends with another 409, and is fixed the same way.
         server.rules().set_webhook("https://example.org/again");
         solobot.wait_for_stderr("terminated by setWebhook request");
         asking(test, &server, "delete-webhook -m aiogram_bot.py").run().code(0).stdout_has(&["again", "removed"]);

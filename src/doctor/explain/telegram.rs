@@ -97,7 +97,7 @@ pub(super) fn of_network(code: Code) -> Explanation {
             "The name of the Bot API's server cannot be looked up: no network, a broken resolver, a blocked name. That \
              is no conflict, and another instance has nothing to do with it.",
             "`getent hosts api.telegram.org` prints nothing, or takes long.",
-            "Mend /etc/resolv.conf or the network; in a container, its DNS setting (`--dns`). `host.docker.internal` and \
+            "Fix /etc/resolv.conf or the network; in a container, its DNS setting (`--dns`). `host.docker.internal` and \
              names of compose services exist only inside.",
         ),
         Code::Tcp => explain(

@@ -9,10 +9,10 @@ pub struct Explanation {
     pub cause: &'static str,
     /// How to be sure.
     pub check: &'static str,
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
 /// Puts one together.
-pub const fn explain(cause: &'static str, check: &'static str, mend: &'static str) -> Explanation {
-    Explanation { cause, check, mend }
+pub const fn explain(cause: &'static str, check: &'static str, fix: &'static str) -> Explanation {
+    Explanation { cause, check, fix }
 }

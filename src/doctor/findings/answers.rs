@@ -57,7 +57,7 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
                 .shown_by(logged)
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
                 .about(bot.instances.iter().map(Seen::pid))
-                .mended_by(bot.delete_webhook()),
+                .fixed_by(bot.delete_webhook()),
         )
     })
 }
@@ -82,7 +82,7 @@ pub fn clock_skew(facts: &Facts) -> Vec<Finding> {
         Some(
             Finding::new(Code::ClockSkew, Level::Warning, summary)
                 .shown_by([evidence])
-                .mended_by("timedatectl set-ntp true".to_owned()),
+                .fixed_by("timedatectl set-ntp true".to_owned()),
         )
     });
     // The clock is the machine's, whichever bot was asked about.
@@ -116,7 +116,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
                 .shown_by(error.map(ToString::to_string))
                 .shown_by(logged)
                 .about(bot.instances.iter().map(Seen::pid))
-                .mended_by(see_logs(bot).or_else(|| bot.solobot("status"))),
+                .fixed_by(see_logs(bot).or_else(|| bot.solobot("status"))),
         )
     })
 }
@@ -160,7 +160,7 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
                     None => "the settings name no server: Telegram's own was asked".to_owned(),
                 }])
                 .about(bot.instances.iter().map(Seen::pid))
-                .mended_by(command),
+                .fixed_by(command),
         )
     })
 }
@@ -192,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_webhook_that_is_set_and_one_that_was() {
-        let mend = Some("solobot delete-webhook main --token-env T".to_owned());
+        let fix = Some("solobot delete-webhook main --token-env T".to_owned());
         let flags = |bot| BotFacts { api_flags: " --token-env T".into(), ..bot };
         let with_logs = |bot| BotFacts { logs: logs(Counts { webhook: 3, conflicts: 3, ..Counts::default() }), ..bot };
         let set = flags(saying(answered("https://example.org/x", 0)));
-        assert_eq!(say(webhook_active, set.clone()), [(Level::Error, vec![10], mend.clone())]);
+        assert_eq!(say(webhook_active, set.clone()), [(Level::Error, vec![10], fix.clone())]);
         assert_eq!(say(webhook_active, with_logs(set)).len(), 1);
         let unasked = flags(with_logs(bot("main", vec![seen(10)])));
-        assert_eq!(say(webhook_active, unasked), [(Level::Warning, vec![10], mend)]);
+        assert_eq!(say(webhook_active, unasked), [(Level::Warning, vec![10], fix)]);
         assert_eq!(say(webhook_active, with_logs(saying(answered("", 0)))), []);
         assert_eq!(say(webhook_active, bot("main", vec![seen(10)])), []);
     }

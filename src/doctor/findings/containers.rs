@@ -53,7 +53,7 @@ fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&Seen], fa
             Some(format!("what stops PID {}: {stop}", seen.pid()))
         }))
         .about(shown.iter().map(|seen| seen.pid()))
-        .mended_by(surplus.and_then(|seen| seen.origin().stop()).or_else(|| bot.solobot("kill-duplicates")))
+        .fixed_by(surplus.and_then(|seen| seen.origin().stop()).or_else(|| bot.solobot("kill-duplicates")))
 }
 
 #[cfg(test)]

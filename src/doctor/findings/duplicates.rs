@@ -33,7 +33,7 @@ fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
         .shown_by(conflicts(bot, facts.now))
         .about(shown.iter().map(|seen| seen.pid()));
-    Some(finding.mended_by(command))
+    Some(finding.fixed_by(command))
 }
 
 /// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
@@ -60,7 +60,7 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
                     format!("PIDs {} were started by PID {}, and belong to it", list[1..].join(", "), list[0]),
                 ])
                 .about(pids)
-                .mended_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
+                .fixed_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
         })
         .collect()
 }

@@ -25,7 +25,7 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
                     "start it without the variable: look for it in exports, `.env` and Environment=".to_owned(),
                 ])
                 .about(leaked.iter().map(|seen| seen.pid()))
-                .mended_by(advice::variable_of(pid, name)),
+                .fixed_by(advice::variable_of(pid, name)),
         )
     })
 }
@@ -94,7 +94,7 @@ fn unlocked(bot: &BotFacts, seen: &[&Seen], facts: &Facts) -> Finding {
         .shown_by(state)
         .shown_by([advice])
         .about(seen.iter().map(|seen| seen.pid()))
-        .mended_by(command)
+        .fixed_by(command)
 }
 
 /// Who holds a lock, in words.
@@ -139,7 +139,7 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
                         "neither /proc/locks nor any descriptor shows a flock on the file".to_owned(),
                     ])
                     .about([pid])
-                    .mended_by(look.or_else(acquire)),
+                    .fixed_by(look.or_else(acquire)),
             )
         })
         .collect()
@@ -169,7 +169,7 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
                 )
                 .shown_by(also)
                 .about(lock.fcntl.iter().map(|one| one.process.pid))
-                .mended_by(bot.solobot("acquire").map(|acquire| format!("{acquire} -- {first}")))
+                .fixed_by(bot.solobot("acquire").map(|acquire| format!("{acquire} -- {first}")))
         })
         .collect()
 }

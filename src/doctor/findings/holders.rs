@@ -29,7 +29,7 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
                     .shown_by(bot.describe_all(shown, facts.now))
                     .shown_by(["once it is stopped, start it again, and find what removes the file".to_owned()])
                     .about(pids.iter().copied())
-                    .mended_by(bot.solobot("stop").or_else(|| Some(advice::open_files_of(*pids.first()?)))),
+                    .fixed_by(bot.solobot("stop").or_else(|| Some(advice::open_files_of(*pids.first()?)))),
             )
         })
         .collect()
@@ -73,7 +73,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
             .shown_by([called])
             .shown_by(rightful.iter().map(|one| format!("PID {} holds it by right", one.who.process.pid)))
             .about(pids)
-            .mended_by(format!("kill {}", kill.join(" "))),
+            .fixed_by(format!("kill {}", kill.join(" "))),
     )
 }
 
@@ -91,7 +91,7 @@ pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
                         "nobody holds it; who takes a flock gets it, who looks at the PID alone may not".to_owned()
                     ])
                     .about(None)
-                    .mended_by(format!("solobot clean-stale {}", typed(path))),
+                    .fixed_by(format!("solobot clean-stale {}", typed(path))),
             )
         })
         .collect()

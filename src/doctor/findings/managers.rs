@@ -22,7 +22,7 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
                 .shown_by(again(origin))
                 .shown_by(kept)
                 .about([seen.pid()])
-                .mended_by(origin.stop().or_else(|| bot.solobot("status")))
+                .fixed_by(origin.stop().or_else(|| bot.solobot("status")))
         })
         .collect()
 }
@@ -72,7 +72,7 @@ fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, 
                 .collect();
             let mut finding = say(&service.name, copies.len(), bot)
                 .about(copies.iter().map(|seen| seen.pid()))
-                .mended_by((!stop.is_empty()).then(|| stop.join(" && ")));
+                .fixed_by((!stop.is_empty()).then(|| stop.join(" && ")));
             finding.evidence.splice(0..0, bot.describe_all(copies.iter().copied(), facts.now));
             found.push(finding);
         }
@@ -96,7 +96,7 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
         let finding = Finding::new(Code::SecondManager, Level::Error, summary)
             .shown_by(bot.describe_all(shown.clone(), facts.now))
             .about(shown.map(Seen::pid));
-        Some(finding.mended_by((!leave.is_empty()).then(|| leave.join(" && "))))
+        Some(finding.fixed_by((!leave.is_empty()).then(|| leave.join(" && "))))
     })
 }
 

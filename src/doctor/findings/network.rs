@@ -52,7 +52,7 @@ pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
             show(FRESH),
             bot.logs.names.join(", ")
         );
-        Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).mended_by(see_logs(bot)))
+        Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).fixed_by(see_logs(bot)))
     }));
     found
 }
@@ -107,7 +107,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             .shown_by(error.hints())
             .shown_by(spared)
             .about(bots.iter().flat_map(|bot| &bot.instances).map(Seen::pid))
-            .mended_by(command(error, bots[0]))
+            .fixed_by(command(error, bots[0]))
     };
     alike.into_iter().map(finding).collect()
 }
@@ -150,7 +150,7 @@ fn unsteady(bot: &BotFacts) -> Option<Finding> {
         bot.logs.names.join(", ")
     );
     let summary = format!("the connection of {} to Telegram breaks again and again: that is no conflict", bot.name);
-    Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).mended_by(see_logs(bot)))
+    Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).fixed_by(see_logs(bot)))
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
             let edit =
                 bot.all().filter(|seen| pids.contains(&seen.pid())).find_map(|seen| seen.origin().manager.edit());
             let advice = if edit.is_some() {
-                "[Service] PrivateTmp=no mends it, and so does a lock outside of that folder"
+                "[Service] PrivateTmp=no fixes it, and so does a lock outside of that folder"
             } else {
-                "a lock outside of that folder mends it: /run/lock, or the bot's own folder"
+                "a lock outside of that folder fixes it: /run/lock, or the bot's own folder"
             };
             Finding::new(Code::PrivateTmp, level, summary)
                 .shown_by(lock.elsewhere.iter().map(|one| {
@@ -32,7 +32,7 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
                 }))
                 .shown_by([advice.to_owned()])
                 .about(pids.iter().copied())
-                .mended_by(
+                .fixed_by(
                     edit.unwrap_or_else(|| format!("nsenter -t {} -m ls -li {}", pids[0], typed(&lock.facts.path))),
                 )
         })
@@ -51,7 +51,7 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
             Some(
                 Finding::new(Code::NetworkFs, level, summary)
                     .shown_by(["put it on a local disk, as in lock = \"/run/lock/NAME.lock\"".to_owned()])
-                    .mended_by(format!("findmnt -T {}", typed(path))),
+                    .fixed_by(format!("findmnt -T {}", typed(path))),
             )
         })
         .collect()
@@ -81,7 +81,7 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
                         cleaner.source.clone(),
                         "a lock that is held for longer than that may be removed under its holder".to_owned(),
                     ])
-                    .mended_by(command),
+                    .fixed_by(command),
             )
         })
         .collect()

@@ -64,7 +64,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
                     "or lock it out: /revoke at @BotFather gives a new token, and the old one ends at once".to_owned(),
                 ])
                 .about(bot.instances.iter().map(Seen::pid))
-                .mended_by(bot.solobot("status").or_else(|| see_logs(bot))),
+                .fixed_by(bot.solobot("status").or_else(|| see_logs(bot))),
         )
     })
 }
@@ -117,7 +117,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
                     format!("{} within {} of that, and none later", plural(logs.settling, "conflict"), show(SETTLES)),
                 ])
                 .about(bot.instances.iter().map(Seen::pid))
-                .mended_by(see_logs(bot)),
+                .fixed_by(see_logs(bot)),
         )
     })
 }
@@ -146,7 +146,7 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
                 .shown_by([bot.describe(seen, facts.now), "three looks within a second saw no connection".to_owned()])
                 .shown_by(storm)
                 .about([seen.pid()])
-                .mended_by(see_logs(bot).or_else(|| bot.solobot("status")))
+                .fixed_by(see_logs(bot).or_else(|| bot.solobot("status")))
         })
         .collect()
 }
@@ -163,7 +163,7 @@ fn stopped(facts: &Facts, bot: &BotFacts, seen: &Seen) -> Finding {
     Finding::new(Code::NotPolling, Level::Warning, summary)
         .shown_by([bot.describe(seen, facts.now), "its state is T".to_owned()])
         .about([seen.pid()])
-        .mended_by(format!("kill -CONT {}", seen.pid()))
+        .fixed_by(format!("kill -CONT {}", seen.pid()))
 }
 
 /// A client that has just been refused waits before it connects again.
@@ -195,7 +195,7 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
                     .shown_by(each)
                     .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
                     .about(pids)
-                    .mended_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
+                    .fixed_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
             )
         })
         .collect()
@@ -225,7 +225,7 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
                 .shown_by(by_server)
                 .shown_by([format!("{} in the last {}, and one instance here", plural(fresh, "conflict"), show(FRESH))])
                 .about([seen.pid()])
-                .mended_by(advice::proxies_of(seen.pid())),
+                .fixed_by(advice::proxies_of(seen.pid())),
         )
     })
 }

@@ -30,7 +30,7 @@ pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
                 .shown_by(signs.iter().map(|(old, sign)| format!("PID {}: {sign}", old.pid())))
                 .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
                 .about(shown.iter().map(|seen| seen.pid()))
-                .mended_by(stop.or_else(|| bot.solobot("kill-duplicates --keep newest"))),
+                .fixed_by(stop.or_else(|| bot.solobot("kill-duplicates --keep newest"))),
         )
     })
 }
@@ -98,7 +98,7 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
                 .shown_by(traced.iter().map(|(seen, what, evidence)| format!("PID {}: {what}: {evidence}", seen.pid())))
                 .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
                 .about(traced.iter().map(|(seen, ..)| seen.pid()))
-                .mended_by(bot.solobot("kill-duplicates")),
+                .fixed_by(bot.solobot("kill-duplicates")),
         )
     })
 }
@@ -123,7 +123,7 @@ pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
                 .shown_by(by_ide.iter().map(|(seen, _, evidence)| format!("PID {}: {evidence}", seen.pid())))
                 .shown_by(bot.describe_all(by_ide.iter().map(|(seen, ..)| *seen), facts.now))
                 .about(by_ide.iter().map(|(seen, ..)| seen.pid()))
-                .mended_by(command),
+                .fixed_by(command),
         )
     })
 }
@@ -163,7 +163,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
                     None => format!("PID {} runs", start.process.pid),
                 }))
                 .about(bot.starts.iter().map(|start| start.process.pid))
-                .mended_by(stop.or_else(kill).or_else(|| bot.solobot("status"))),
+                .fixed_by(stop.or_else(kill).or_else(|| bot.solobot("status"))),
         )
     })
 }
@@ -180,7 +180,7 @@ fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
             .shown_by(conflicts(bot, facts.now))
             .shown_by(bot.describe_all(bot.all(), facts.now))
             .about(bot.all().map(Seen::pid))
-            .mended_by(bot.solobot("status")),
+            .fixed_by(bot.solobot("status")),
     )
 }
 
