@@ -131,7 +131,7 @@ fn processes() -> Vec<CompletionCandidate> {
 }
 
 fn codes() -> Vec<CompletionCandidate> {
-    Code::ALL.iter().map(|code| CompletionCandidate::new(code.word())).collect()
+    Code::ALL.iter().map(|code| CompletionCandidate::new(code.as_str())).collect()
 }
 
 fn with_help(value: String, help: &str) -> CompletionCandidate {

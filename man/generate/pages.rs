@@ -207,7 +207,7 @@ fn the_examples(page: &mut Page, name: &str) {
     }
 }
 
-fn variables(page: &mut Page, wanted: impl Fn(&env::Described) -> bool) {
+fn variables(page: &mut Page, wanted: impl Fn(&env::VarDoc) -> bool) {
     for one in env::TABLE.iter().filter(|one| wanted(one)) {
         let names: Vec<String> = one.names.iter().map(|name| format!("`{name}`")).collect();
         page.item(&names.join(", "), &[one.meaning]);

@@ -97,7 +97,7 @@ pub fn page() -> String {
         let Explanation { cause, check, fix } = explanation(code);
         let more = recipe(code).map(|recipe| format!("See {recipe}."));
         let paragraphs = [cause, check, fix].into_iter().map(wrapped);
-        [format!("### {}", code.word())].into_iter().chain(paragraphs).chain(more)
+        [format!("### {}", code.as_str())].into_iter().chain(paragraphs).chain(more)
     };
     let of_part = |(title, intro, codes): (&str, Option<&str>, &'static [Code])| {
         let head = [Some(format!("## {title}")), intro.map(str::to_owned)];

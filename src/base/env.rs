@@ -62,7 +62,7 @@ pub const COMPLETE: &str = "SOLOBOT_COMPLETE";
 
 /// A variable as the manual describes it.
 #[derive(Debug, Clone, Copy)]
-pub struct Described {
+pub struct VarDoc {
     /// Of several names, the first that is set counts.
     pub names: &'static [&'static str],
     /// It is set for COMMAND; otherwise it is read.
@@ -70,16 +70,16 @@ pub struct Described {
     pub meaning: &'static str,
 }
 
-const fn read(names: &'static [&'static str], meaning: &'static str) -> Described {
-    Described { names, is_set: false, meaning }
+const fn read(names: &'static [&'static str], meaning: &'static str) -> VarDoc {
+    VarDoc { names, is_set: false, meaning }
 }
 
-const fn set(names: &'static [&'static str], meaning: &'static str) -> Described {
-    Described { names, is_set: true, meaning }
+const fn set(names: &'static [&'static str], meaning: &'static str) -> VarDoc {
+    VarDoc { names, is_set: true, meaning }
 }
 
 /// Every variable above, as the manual shows it.
-pub const TABLE: &[Described] = &[
+pub const TABLE: &[VarDoc] = &[
     read(&[CONFIG], "The configuration file, like `--config`."),
     read(&[API_URL], "The base URL of the Bot API, like `--api-url`."),
     read(&TOKENS, "The bot's token, if neither a flag nor solobot.toml says where it is."),

@@ -16,7 +16,7 @@ macro_rules! codes {
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The word in JSON and for `--explain`; it never changes.
-            pub fn word(self) -> &'static str {
+            pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $word,)*
                 }
@@ -111,10 +111,10 @@ impl Code {
     /// If there is no such code; the message names the most similar one, or all.
     pub fn parse(text: &str) -> Result<Self, String> {
         let word = text.trim().to_ascii_lowercase();
-        if let Some(&code) = Self::ALL.iter().find(|code| code.word() == word) {
+        if let Some(&code) = Self::ALL.iter().find(|code| code.as_str() == word) {
             return Ok(code);
         }
-        let all: Vec<&str> = Self::ALL.iter().map(|code| code.word()).collect();
+        let all: Vec<&str> = Self::ALL.iter().map(|code| code.as_str()).collect();
         Err(match nearest(&word, all.iter().copied()) {
             Some(near) => format!("there is no finding `{text}`; did you mean `{near}`?"),
             None => format!("there is no finding `{text}`; the findings are {}", all.join(", ")),
@@ -124,7 +124,7 @@ impl Code {
 
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.word())
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -135,8 +135,10 @@ mod tests {
     #[test]
     fn every_word_is_kebab_case_and_means_its_code() {
         for &code in Code::ALL {
-            assert_eq!(Code::parse(code.word()), Ok(code));
-            assert!(code.word().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'));
+            assert_eq!(Code::parse(code.as_str()), Ok(code));
+            assert!(
+                code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::{Range, RangeInclusive};
 
 #[cfg(feature = "cli")]
-pub use token::{Carried, MalformedToken, Token, TokenId, carried, in_environ, used};
+pub use token::{MalformedToken, ProcessToken, Token, TokenId, carried, in_environ, used};
 
 /// How many digits a bot id has.
 const ID_DIGITS: RangeInclusive<usize> = 6..=12;

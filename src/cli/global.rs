@@ -31,7 +31,7 @@ pub struct Global {
 /// Options that clap answers by itself, without a subcommand being run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Answered {
+pub struct HelpFlags {
     /// Print this help; -h prints a shorter one
     #[arg(short, long, global = true, action = ArgAction::Help, hide_short_help = true)]
     pub(super) help: Option<bool>,

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::select::{Api, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::base::finding_code::Code;
-use crate::logs::time::{Moment, parse_zone};
+use crate::logs::time::{TimeArg, parse_zone};
 
 /// Show instances, lock and origin of each bot.
 #[derive(Debug, Args)]
@@ -67,13 +67,13 @@ pub struct Conflicts {
     pub inputs: Vec<OsString>,
     /// Count per day or per hour
     #[arg(long, value_name = "WHAT", default_value = "day", hide_possible_values = true)]
-    pub by: By,
+    pub by: GroupBy,
     /// Count from this time on: 1h, 2026-01-10, 2026-01-10 15:27
-    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
-    pub since: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = TimeArg::parse)]
+    pub since: Option<TimeArg>,
     /// Count only what came before this time
-    #[arg(long, value_name = "WHEN", value_parser = Moment::parse)]
-    pub until: Option<Moment>,
+    #[arg(long, value_name = "WHEN", value_parser = TimeArg::parse)]
+    pub until: Option<TimeArg>,
     /// Read only the last N lines of each log
     #[arg(long, value_name = "N")]
     pub last_lines: Option<u64>,
@@ -89,7 +89,7 @@ pub struct Conflicts {
 
 /// What `conflicts` counts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum By {
+pub enum GroupBy {
     /// By the hour
     Hour,
     /// By the day

@@ -25,9 +25,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
-pub use self::global::{Answered, Color, Global};
+pub use self::global::{Color, Global, HelpFlags};
 pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
-pub use self::look::{By, Check, Conflicts, Doctor, Metrics, Status};
+pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
 pub use self::usage::{Usage, Wrong};
@@ -54,7 +54,7 @@ pub struct Cli {
     #[command(flatten)]
     pub global: Global,
     #[command(flatten)]
-    pub answered: Answered,
+    pub answered: HelpFlags,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -79,7 +79,7 @@ impl Cli {
         if args.get(1).is_some_and(|word| word == "acquire")
             && let Ok(AcquireCli { global, acquire }) = AcquireCli::try_parse_from(&args[1..])
         {
-            let answered = Answered { help: None, version: None };
+            let answered = HelpFlags { help: None, version: None };
             return Ok(Self { global, answered, command: Command::Acquire(acquire) });
         }
         let mut command = command();

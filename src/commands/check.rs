@@ -12,7 +12,7 @@ use crate::base::duration::Limit;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::keeper;
 use crate::lock::state::{LockFacts, Obstacle, State, unseen_holder};
 use crate::outcome::check::{BotAnswer, CheckOutcome};
@@ -170,7 +170,7 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
             }));
         }
         [one] => {
-            if has_lock && bot.covered(one) == Covered::Unlocked {
+            if has_lock && bot.covered(one) == LockCoverage::Unlocked {
                 objections
                     .reasons
                     .push(Sentence::of(|shown| format!("{} is running without lock {lock}", named(one, shown))));
@@ -296,7 +296,7 @@ fn judge(bot: &FoundBot) -> Objections {
     // One that holds a removed file is not healthy.
     if let ([one], State::Held { orphaned: false, .. }, true) =
         (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)
-        && bot.covered(one) != Covered::Unlocked
+        && bot.covered(one) != LockCoverage::Unlocked
     {
         let how = bot.bot.typed();
         objections.hint = Some(format!("To check its health: solobot check --running {how}"));
@@ -312,7 +312,7 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
         State::Absent | State::Free | State::Stale(_) => {}
         State::Held { holders, orphaned } => {
             objections.in_the_way.extend(holders);
-            let covered = bot.found.for_starting().any(|one| bot.covered(one) != Covered::Unlocked);
+            let covered = bot.found.for_starting().any(|one| bot.covered(one) != LockCoverage::Unlocked);
             let named = |process: Identity| {
                 let command = command_line(process.pid);
                 Sentence::of(|shown| format!("PID {} ({})", process.pid, shown(&command)))

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::journal::{Event, Journal, What};
+use crate::journal::{Event, EventKind, Journal};
 use crate::lock::file::{LockFile, LockReply, open_to_look};
 use crate::lock::state::{self, LockFacts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
@@ -35,7 +35,7 @@ pub fn run(args: &cli::CleanStale, settings: &Settings) -> Result<CleanStaleOutc
         let (cleaned, refused) = clean(&path, args)?;
         if cleaned.action != Cleaning::Kept && !args.dry_run {
             let bot = settings.bot_of_lock(&path).unwrap_or_default();
-            journal.append(&Event::new(What::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
+            journal.append(&Event::new(EventKind::StaleCleaned, bot).lock(&path).detail(&cleaned.reason));
         }
         outcome.files.push(cleaned);
         // A wrong path needs a person to fix it; a refused path may be free next time.

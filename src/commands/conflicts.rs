@@ -28,12 +28,12 @@ pub fn run(args: &cli::Conflicts, settings: &Settings, events: &mut dyn Events) 
     let zone = args.tz.clone().unwrap_or_else(TimeZone::system);
     let mut clock = Clock::new(zone.clone(), now);
     let mut instant = |moment: &Option<_>| -> Option<i64> {
-        let moment: &crate::logs::time::Moment = moment.as_ref()?;
+        let moment: &crate::logs::time::TimeArg = moment.as_ref()?;
         Some(moment.instant(&mut clock))
     };
     let by = match args.by {
-        cli::By::Day => Period::Day,
-        cli::By::Hour => Period::Hour,
+        cli::GroupBy::Day => Period::Day,
+        cli::GroupBy::Hour => Period::Hour,
     };
     let limits = Limits { by, zone: zone.clone(), since: instant(&args.since), until: instant(&args.until) };
     let only_dated = limits.since.is_some() || limits.until.is_some();

@@ -5,7 +5,7 @@
 
 use crate::base::error::Error;
 use crate::cli;
-use crate::journal::{Event, Journal, What};
+use crate::journal::{Event, EventKind, Journal};
 use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal, Webhook};
 use crate::outcome::events::{Events, Notice};
 use crate::settings::{self, Bot, Settings};
@@ -61,7 +61,7 @@ pub fn run(
     }
     let after = client.remove_webhook(args.drop_pending_updates, &mut |error, after| events.retrying(error, after))?;
     let action = if after.is_set() { Removal::SetAgain } else { Removal::Deleted };
-    Journal::at(settings.journal()).append(&Event::new(What::WebhookDeleted, &bot.name));
+    Journal::at(settings.journal()).append(&Event::new(EventKind::WebhookDeleted, &bot.name));
     let dropped = if drops { pending } else { 0 };
     Ok(outcome(action, after.pending_update_count, dropped))
 }

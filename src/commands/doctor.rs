@@ -7,7 +7,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use self::telegram::Way;
+use self::telegram::TelegramAccess;
 use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::TokenId;
@@ -15,15 +15,15 @@ use crate::base::text::plural;
 use crate::cli;
 use crate::doctor::diagnose;
 use crate::journal::Journal;
-use crate::outcome::doctor::{Diagnosis, DoctorOutcome, Looked, TelegramView};
+use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome, TelegramView};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockBrief;
 use crate::platform::advice;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::Surveyor;
-use crate::survey::evidence::facts::{BotFacts, Facts, Seen, Telegram};
-use crate::survey::evidence::{AskedBot, Closer};
+use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance, Telegram};
+use crate::survey::evidence::{AskedBot, CloserLook};
 
 pub fn explain(code: Code) -> DoctorOutcome {
     DoctorOutcome::Explained(code)
@@ -52,8 +52,8 @@ pub fn run(
     let mut unseen = Vec::new();
     let journal = Journal::at(settings.journal()).read().events;
     let mut on_watch = |bot: &str, span| events.notice(&Notice::Watching { bot: bot.to_owned(), span });
-    let mut closer = Closer { context: settings.context(), events: &journal, on_watch: &mut on_watch };
-    let (targets, ways): (Vec<AskedBot>, Vec<Way<'_>>) = if guessed {
+    let mut closer = CloserLook { context: settings.context(), events: &journal, on_watch: &mut on_watch };
+    let (targets, ways): (Vec<AskedBot>, Vec<TelegramAccess<'_>>) = if guessed {
         let (ambient, way) = remote::ambient(&bots[0], args, settings, &mut unseen)?;
         (vec![ambient], vec![way])
     } else {
@@ -85,7 +85,7 @@ fn target<'a>(
     global: &cli::Global,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<(AskedBot, Way<'a>), Error> {
+) -> Result<(AskedBot, TelegramAccess<'a>), Error> {
     let (remote, way) = remote::of_bot(bot, args, settings, unseen)?;
     let target = AskedBot {
         select: select(bot, args, global),
@@ -168,8 +168,8 @@ fn not_asked(facts: &Facts, guessed: bool) -> Option<String> {
     (!names.is_empty()).then(|| format!("Telegram was not asked about {}; {how}", names.join(", ")))
 }
 
-fn looked(bot: &BotFacts) -> Looked {
-    Looked {
+fn looked(bot: &BotFacts) -> DiagnosedBot {
+    DiagnosedBot {
         name: bot.id.clone(),
         token: bot
             .token
@@ -180,8 +180,8 @@ fn looked(bot: &BotFacts) -> Looked {
             pending_updates: answer.webhook.pending_update_count,
         }),
         logs: bot.logs.names.clone(),
-        instances: bot.instances.iter().map(Seen::pid).collect(),
-        probable: bot.probable.iter().map(Seen::pid).collect(),
+        instances: bot.instances.iter().map(SeenInstance::pid).collect(),
+        probable: bot.probable.iter().map(SeenInstance::pid).collect(),
         locks: bot.locks.iter().map(|lock| LockBrief::of(&lock.facts)).collect(),
     }
 }

@@ -3,11 +3,11 @@
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::Journal;
-use crate::journal::story::Story;
+use crate::journal::lock_journal::LockJournal;
 use crate::lock::file::LockFile;
-use crate::lock::held::{Claim, Held, Settled};
-use crate::lock::keeper::{self, KeeperErrand};
-use crate::platform::daemon::{self, Readiness};
+use crate::lock::held::{Held, HolderFacts, SettleResult};
+use crate::lock::keeper::{self, KeeperRequest};
+use crate::platform::daemon::{self, ReadinessSignal};
 use crate::platform::identity::{self, Identity};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::proc::Handle;
@@ -22,7 +22,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         let action = action.to_owned();
         move |source| Error::Io { action, source }
     };
-    let Some(KeeperErrand { lock: path, name, journal }) = KeeperErrand::of_process() else {
+    let Some(KeeperRequest { lock: path, name, journal }) = KeeperRequest::of_process() else {
         return Err(Error::usage("the keeper is started by `acquire --pid` alone", "solobot acquire --pid $$"));
     };
     daemon::detach().map_err(io("leave the terminal"))?;
@@ -31,7 +31,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     signals::ignore_terminal().map_err(io("ignore the terminal's signals"))?;
     let signals = Signals::block().map_err(io("block signals"))?;
     // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
-    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, Readiness::inherited(args.ready)) };
+    let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, ReadinessSignal::inherited(args.ready)) };
     let ready = ready.map_err(io("take over the descriptor to report on"))?;
     let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
     let own = Identity::own().map_err(io(&format!("read {}/stat", identity::OWN_FOLDER)))?;
@@ -42,26 +42,26 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     let claim = claim(&name, args.pid, &lock);
     match Held::settle(lock, claim, own, own, true)? {
         // Nobody waits for an answer then: whoever asked will see no readiness.
-        Settled::Moved => Ok(()),
-        Settled::Held(held, _) => {
+        SettleResult::Moved => Ok(()),
+        SettleResult::Held(held, _) => {
             // Whoever asked does not know that the lock is held: then it is not to be.
             ready.say().map_err(io("say that the lock is held"))?;
-            let story = Story::going_on(Journal::at(journal), &name, &path);
-            keeper::keep(*held, &target, &signals, &mut |incidents| story.incidents(incidents));
-            story.released();
+            let lock_journal = LockJournal::going_on(Journal::at(journal), &name, &path);
+            keeper::keep(*held, &target, &signals, &mut |incidents| lock_journal.incidents(incidents));
+            lock_journal.released();
             Ok(())
         }
     }
 }
 
 /// What the record is to say: the command line of the kept process, and what the solobot that started us has written.
-fn claim(name: &str, target: i32, lock: &LockFile) -> Claim {
+fn claim(name: &str, target: i32, lock: &LockFile) -> HolderFacts {
     let record = lock.record();
     let parent = identity::parent();
     let written = record.details().filter(|details| Some(details.holder_pid) == parent);
     let handle = Handle::open(target);
     let argv = handle.as_ref().map(Handle::argv).unwrap_or_default();
-    Claim {
+    HolderFacts {
         app_name: name.to_owned(),
         argv: argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
         cwd: handle.and_then(|handle| handle.cwd()),

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::error::Error;
 use crate::cli;
-use crate::journal::{Journal, What};
+use crate::journal::{EventKind, Journal};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockView;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
 use crate::settings::{Bot, SetBy, Settings};
-use crate::survey::journal::Traces;
+use crate::survey::journal::JournalQuery;
 use crate::survey::{FoundBot, Surveyor, logs};
 
 /// Errors of the logs are counted for this long.
@@ -31,12 +31,12 @@ pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) ->
     }
     survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
     let journal = Journal::at(settings.journal()).read();
-    let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+    let traces: Vec<JournalQuery> = survey.bots.iter().map(JournalQuery::of).collect();
     let time = Timestamp::now();
-    let one = |(bot, own): (&FoundBot, &Traces)| {
+    let one = |(bot, own): (&FoundBot, &JournalQuery)| {
         let is_asked = !bots.is_empty();
         let webhook_set = is_asked.then(|| webhook_set(&bot.bot, &args.api, settings)).flatten();
-        let events = What::ALL.iter().map(|what| (what.word(), own.count(*what, &journal, &traces))).collect();
+        let events = EventKind::ALL.iter().map(|what| (what.as_str(), own.count(*what, &journal, &traces))).collect();
         BotMetrics { webhook_set, events, ..of_bot(bot, time) }
     };
     Ok(MetricsOutcome {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::cli;
-use crate::journal::{Event, Journal, What};
+use crate::journal::{Event, EventKind, Journal};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::lock::{held, holders, keeper};
@@ -63,7 +63,7 @@ pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) ->
 /// A keeper writes its own end down, whoever asked for it.
 fn tell(journal: &Journal, bot: &str, outcome: &ReleaseOutcome) {
     if matches!(outcome.reason, Reason::DescriptorUnlocked(_)) {
-        journal.append(&Event::new(What::LockReleased, bot).lock(&outcome.lock));
+        journal.append(&Event::new(EventKind::LockReleased, bot).lock(&outcome.lock));
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Level {
 
 impl Level {
     /// The word for it, as in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",

@@ -58,7 +58,7 @@ pub enum Step {
 
 impl Step {
     /// In a word, as in doctor's codes.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Proxy => "proxy",
@@ -134,7 +134,7 @@ pub struct Route<'a> {
 /// A way to one server. It keeps its connection between requests.
 pub struct Http {
     agent: Agent,
-    steps: Steps,
+    steps: CurrentStep,
     timeout: Duration,
     /// The proxy on the way.
     pub proxy: Option<Proxy>,
@@ -148,7 +148,7 @@ impl fmt::Debug for Http {
 
 /// An answer, of whatever status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct HttpResponse {
     pub status: u16,
     pub body: Vec<u8>,
     /// How far the server's clock is ahead of ours, to about a second, if it sends a date.
@@ -176,7 +176,7 @@ impl Http {
     /// For a proxy variable that cannot be understood, and for certificates that cannot be used.
     pub fn new(target: ProxyTarget<'_>, route: Route<'_>) -> Result<Self, Error> {
         let proxy = proxy::choose(route.vars, target)?;
-        let steps = Steps::new(proxy.is_some());
+        let steps = CurrentStep::new(proxy.is_some());
         let through = proxy.as_ref().map(convert).transpose()?;
         let roots = match route.ca_file {
             Some(path) => certificates(path).map_err(|why| Error::CaFile { path: path.to_owned(), why })?,
@@ -192,7 +192,7 @@ impl Http {
             .max_response_header_size(64 * 1024)
             .user_agent(concat!("solobot/", env!("CARGO_PKG_VERSION")))
             .build();
-        let mark = |place| StepMark { steps: steps.clone(), place };
+        let mark = |place| StepRecorder { steps: steps.clone(), place };
         let connector =
             ().chain(mark(ChainPlace::Start))
                 .chain(SocksConnector::default())
@@ -209,7 +209,7 @@ impl Http {
     ///
     /// # Errors
     /// [`Failure`], if no whole answer came.
-    pub fn post(&self, url: &str, body: &impl Serialize) -> Result<Answer, Failure> {
+    pub fn post(&self, url: &str, body: &impl Serialize) -> Result<HttpResponse, Failure> {
         self.steps.set(Step::Http);
         let failed = |error| self.failure(error);
         let mut response = self.agent.post(url).send_json(body).map_err(failed)?;
@@ -217,7 +217,7 @@ impl Http {
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let date =
             text(header::DATE).and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
-        let answer = Answer {
+        let answer = HttpResponse {
             status: response.status().as_u16(),
             clock_ahead: date.map(|date| date.duration_since(now)),
             location: text(header::LOCATION).map(str::to_owned),
@@ -225,7 +225,7 @@ impl Http {
             body: Vec::new(),
         };
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
-        Ok(Answer { body, ..answer })
+        Ok(HttpResponse { body, ..answer })
     }
 
     fn failure(&self, error: ureq::Error) -> Failure {
@@ -280,14 +280,14 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
 
 /// The step that a request is at. Shared with the marks in the chain of connectors.
 #[derive(Clone)]
-struct Steps {
+struct CurrentStep {
     now: Arc<AtomicU8>,
     through_proxy: bool,
 }
 
 const STEPS: [Step; 5] = [Step::Dns, Step::Proxy, Step::Tcp, Step::Tls, Step::Http];
 
-impl Steps {
+impl CurrentStep {
     fn new(through_proxy: bool) -> Self {
         Self { now: Arc::new(AtomicU8::new(0)), through_proxy }
     }
@@ -307,9 +307,9 @@ impl Steps {
     }
 }
 
-impl fmt::Debug for Steps {
+impl fmt::Debug for CurrentStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.get().word())
+        f.write_str(self.get().as_str())
     }
 }
 
@@ -323,12 +323,12 @@ enum ChainPlace {
 
 /// Changes no connection; notes how far it has come.
 #[derive(Debug)]
-struct StepMark {
-    steps: Steps,
+struct StepRecorder {
+    steps: CurrentStep,
     place: ChainPlace,
 }
 
-impl<In: Transport> Connector<In> for StepMark {
+impl<In: Transport> Connector<In> for StepRecorder {
     type Out = In;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
@@ -347,7 +347,7 @@ impl<In: Transport> Connector<In> for StepMark {
 /// Looks names up, and notes that it does. Not by the library's own resolver, which panics where no thread can be had.
 #[derive(Debug)]
 struct MarkingResolver {
-    steps: Steps,
+    steps: CurrentStep,
 }
 
 impl Resolver for MarkingResolver {

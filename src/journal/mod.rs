@@ -6,7 +6,7 @@
 //!
 //! It contains no token and no environment. Command lines are not written to it, and every line is masked.
 
-pub mod story;
+pub mod lock_journal;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -30,7 +30,7 @@ const LONGEST_LINE: u64 = 64 * 1024;
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum EventKind {
     LockTaken,
     /// It was taken after a wait.
     LockWaited,
@@ -54,7 +54,7 @@ pub enum What {
     WebhookDeleted,
 }
 
-impl What {
+impl EventKind {
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::LockTaken,
@@ -71,7 +71,7 @@ impl What {
         Self::WebhookDeleted,
     ];
 
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::LockTaken => "lock-taken",
             Self::LockWaited => "lock-waited",
@@ -94,7 +94,7 @@ impl What {
 pub struct Event {
     schema: u32,
     pub time: Timestamp,
-    pub event: What,
+    pub event: EventKind,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bot: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ pub struct Event {
 
 impl Event {
     /// Now, of this bot.
-    pub fn new(event: What, bot: &str) -> Self {
+    pub fn new(event: EventKind, bot: &str) -> Self {
         let bot = bot.to_owned();
         Self { schema: SCHEMA, time: Timestamp::now(), event, bot, lock: None, pid: None, seconds: None, detail: None }
     }
@@ -147,16 +147,16 @@ impl Event {
 
 /// What a journal says.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Contents {
+pub struct JournalContents {
     /// Its events, the oldest first.
     pub events: Vec<Event>,
     /// So many lines were not understood, and skipped.
     pub broken: u64,
 }
 
-impl Contents {
+impl JournalContents {
     /// How often something happened to this bot.
-    pub fn count(&self, what: What, bot: &str) -> u64 {
+    pub fn count(&self, what: EventKind, bot: &str) -> u64 {
         self.events.iter().filter(|event| event.event == what && event.bot == bot).count() as u64
     }
 }
@@ -193,8 +193,8 @@ impl Journal {
     }
 
     /// Everything that is still there, the older file first. A file that cannot be read counts as empty.
-    pub fn read(&self) -> Contents {
-        let mut contents = Contents::default();
+    pub fn read(&self) -> JournalContents {
+        let mut contents = JournalContents::default();
         let Some(path) = &self.path else { return contents };
         for path in [older(path), path.clone()] {
             if let Ok((file, _)) = open(&path, filesystem::careful_open().read(true)) {
@@ -252,7 +252,7 @@ fn older(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn read_into(contents: &mut Contents, file: File) {
+fn read_into(contents: &mut JournalContents, file: File) {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     loop {
@@ -282,17 +282,20 @@ mod tests {
     fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(&folder);
-        let event = Event::new(What::LockWaited, "main")
+        let event = Event::new(EventKind::LockWaited, "main")
             .lock(Path::new("/tmp/x.lock"))
             .pid(42)
             .took(Duration::from_millis(1500))
             .detail("after a wait");
         journal.append(&event);
-        journal.append(&Event::new(What::LockReleased, "main"));
+        journal.append(&Event::new(EventKind::LockReleased, "main"));
         let contents = journal.read();
         assert_eq!(contents.broken, 0);
         assert_eq!(contents.events[0], event);
-        assert_eq!((contents.count(What::LockReleased, "main"), contents.count(What::LockReleased, "aux")), (1, 0));
+        assert_eq!(
+            (contents.count(EventKind::LockReleased, "main"), contents.count(EventKind::LockReleased, "aux")),
+            (1, 0)
+        );
         let text = std::fs::read_to_string(journal.path().unwrap()).unwrap();
         assert!(text.starts_with("{\"schema\":1,\"time\":\"20"), "{text}");
         assert!(
@@ -305,8 +308,8 @@ mod tests {
 
     #[test]
     fn words_are_the_serialised_ones() {
-        for what in What::ALL {
-            assert_eq!(serde_json::json!(what), what.word());
+        for what in EventKind::ALL {
+            assert_eq!(serde_json::json!(what), what.as_str());
         }
     }
 
@@ -315,7 +318,7 @@ mod tests {
         let token = format!("{}:{}", 123_456_789, "A".repeat(35));
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(&folder);
-        let event = Event::new(What::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
+        let event = Event::new(EventKind::LockLost, &token).lock(Path::new(&format!("/tmp/{token}"))).detail(&token);
         journal.append(&event);
         // Where its end is cut off it is not a token any more.
         journal.append(&event.detail(&format!("{}{token}", "-".repeat(170))));
@@ -328,11 +331,11 @@ mod tests {
     fn broken_lines_are_skipped_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let journal = journal(&folder);
-        journal.append(&Event::new(What::LockTaken, "a"));
+        journal.append(&Event::new(EventKind::LockTaken, "a"));
         let path = journal.path().unwrap();
         let mut file = filesystem::careful_open().append(true).open(path).unwrap();
         file.write_all(b"{\"schema\":1,\"ti\nnot json\n\n{\"event\":\"unheard-of\"}\n\xff\xfe\n").unwrap();
-        journal.append(&Event::new(What::LockReleased, "a"));
+        journal.append(&Event::new(EventKind::LockReleased, "a"));
         let contents = journal.read();
         assert_eq!((contents.events.len(), contents.broken), (2, 4));
     }
@@ -341,7 +344,7 @@ mod tests {
     fn fill(journal: &Journal, writer: i32, count: i32) {
         let detail = "x".repeat(200);
         for number in 0..count {
-            journal.append(&Event::new(What::LockTaken, "a").pid(writer * 10_000 + number).detail(&detail));
+            journal.append(&Event::new(EventKind::LockTaken, "a").pid(writer * 10_000 + number).detail(&detail));
         }
     }
 
@@ -382,7 +385,7 @@ mod tests {
     #[test]
     fn nothing_that_is_no_file_is_written_to_or_waited_for() {
         let folder = tempfile::tempdir().unwrap();
-        let event = Event::new(What::LockTaken, "a");
+        let event = Event::new(EventKind::LockTaken, "a");
         std::fs::write(folder.path().join("target"), "").unwrap();
         std::os::unix::fs::symlink("target", folder.path().join("link")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
@@ -390,7 +393,7 @@ mod tests {
         for name in ["link", "fifo", ".", "target/below"] {
             let journal = Journal::at(Some(folder.path().join(name)));
             journal.append(&event);
-            assert_eq!(journal.read(), Contents::default(), "{name}");
+            assert_eq!(journal.read(), JournalContents::default(), "{name}");
         }
         assert_eq!(std::fs::read(folder.path().join("target")).unwrap(), b"");
     }

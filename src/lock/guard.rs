@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::file::LockFile;
-use super::held::{Claim, Held, Settled};
+use super::held::{Held, HolderFacts, SettleResult};
 use super::holders;
 use super::state::unseen_holder;
-use super::wait::{self, LockPlace, Waited, Waiting};
+use super::wait::{self, LockPlace, WaitResult, Waiting};
 use crate::base::error::{Expected, typed};
 use crate::base::exit::Exit;
 use crate::platform::identity::{self, Identity};
@@ -118,11 +118,11 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
         let mut on_wait = |_: &Path| {};
         let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
         let lock = match wait::take(LockPlace::Path(&path), &mut waiting)? {
-            Waited::Granted(lock) => lock,
+            WaitResult::Granted(lock) => lock,
             // No signal is waited for, so none can arrive.
-            Waited::TimedOut | Waited::Signal(_) => return Err(refused(path)),
+            WaitResult::TimedOut | WaitResult::Signal(_) => return Err(refused(path)),
         };
-        if let Settled::Held(held, _) = Held::settle(lock, claim(), own, own, false)? {
+        if let SettleResult::Held(held, _) = Held::settle(lock, claim(), own, own, false)? {
             return Ok(Guard(*held));
         }
     }
@@ -136,13 +136,13 @@ fn refused(path: PathBuf) -> Refused {
     }
 }
 
-fn claim() -> Claim {
+fn claim() -> HolderFacts {
     let argv: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let program = argv.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    Claim {
+    HolderFacts {
         app_name: program.to_string_lossy().into_owned(),
         argv,
         cwd: std::env::current_dir().ok(),
-        ..Claim::default()
+        ..HolderFacts::default()
     }
 }

@@ -27,7 +27,7 @@ const LOST_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What the owner record says about a holder, apart from times and numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Claim {
+pub struct HolderFacts {
     /// The bot's name, or the program's file name.
     pub app_name: String,
     /// COMMAND.
@@ -74,7 +74,7 @@ pub struct Held {
 
 /// What happened to a lock after the grant.
 #[derive(Debug)]
-pub enum Settled {
+pub enum SettleResult {
     /// It is held, text and record are written, and the path still names it.
     Held(Box<Held>, Vec<Incident>),
     /// The path names another file by now: start again.
@@ -89,11 +89,11 @@ impl Held {
     /// The text cannot be written although the file is writable (ENOSPC, EIO), or the file is not a lock.
     pub fn settle(
         lock: LockFile,
-        claim: Claim,
+        claim: HolderFacts,
         process: Identity,
         holder: Identity,
         allow_network_fs: bool,
-    ) -> Result<Settled, Error> {
+    ) -> Result<SettleResult, Error> {
         let record = new_record(&lock, claim, process, holder);
         let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: None, over: false };
         let incidents = match held.write(process) {
@@ -104,10 +104,10 @@ impl Held {
             }
         };
         if held.lock.is_current() {
-            return Ok(Settled::Held(Box::new(held), incidents));
+            return Ok(SettleResult::Held(Box::new(held), incidents));
         }
         held.release();
-        Ok(Settled::Moved)
+        Ok(SettleResult::Moved)
     }
 
     pub fn path(&self) -> &Path {
@@ -313,7 +313,7 @@ fn not_recorded(error: io::Error) -> Incident {
     Incident::NotRecorded(plain(&error))
 }
 
-fn new_record(lock: &LockFile, claim: Claim, process: Identity, holder: Identity) -> OwnerRecord {
+fn new_record(lock: &LockFile, claim: HolderFacts, process: Identity, holder: Identity) -> OwnerRecord {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     OwnerRecord {
         pid: process.pid.into(),
@@ -371,11 +371,11 @@ mod tests {
             if remove {
                 std::fs::remove_file(&path).unwrap();
             }
-            Held::settle(lock, Claim::default(), own, own, false).unwrap()
+            Held::settle(lock, HolderFacts::default(), own, own, false).unwrap()
         };
-        assert!(matches!(settle(true), Settled::Moved));
+        assert!(matches!(settle(true), SettleResult::Moved));
         assert!(!owner::path_of(&path).exists(), "its record went with it");
-        assert!(matches!(settle(false), Settled::Held(..)));
+        assert!(matches!(settle(false), SettleResult::Held(..)));
     }
 
     #[test]
@@ -385,7 +385,9 @@ mod tests {
         let own = Identity::own().unwrap();
         let lock = LockFile::open(&path, false).unwrap();
         assert_eq!(lock.try_lock().unwrap(), LockReply::Granted);
-        let Settled::Held(held, _) = Held::settle(lock, Claim::default(), own, own, false).unwrap() else { panic!() };
+        let SettleResult::Held(held, _) = Held::settle(lock, HolderFacts::default(), own, own, false).unwrap() else {
+            panic!()
+        };
         std::fs::rename(&path, folder.path().join("old")).unwrap();
         std::fs::write(&path, "").unwrap();
         std::fs::write(owner::path_of(&path), "another's").unwrap();

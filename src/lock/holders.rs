@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 /// Who holds a lock, as far as the kernel shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kernel {
+pub struct KernelHolders {
     pub held: bool,
     /// The processes that share the locked description, lowest PID first. Empty while held: a process outside this PID
     /// namespace holds it, or one that cannot be inspected.
@@ -37,7 +37,7 @@ pub struct Kernel {
 ///
 /// # Errors
 /// `/proc/locks` cannot be read, or a probe failed.
-pub fn look(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
+pub fn look(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Error> {
     let mut pause = FIRST_PAUSE;
     loop {
         let seen = look_once(lock, hints)?;
@@ -49,7 +49,7 @@ pub fn look(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
     }
 }
 
-fn look_once(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
+fn look_once(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Error> {
     let io = |action, error| super::Error::io(action, lock.path(), error);
     let key = kernel_key(lock.file()).map_err(|error| io("look at lock", error))?;
     let lines = flocks().map_err(|error| io("find the holder of", error))?;
@@ -62,9 +62,9 @@ fn look_once(lock: &LockFile, hints: &[i32]) -> Result<Kernel, super::Error> {
     waiters.sort_unstable();
     waiters.dedup();
     if callers.is_empty() && !lock.is_held_by_another()? {
-        return Ok(Kernel { held: false, holders: Vec::new(), waiters });
+        return Ok(KernelHolders { held: false, holders: Vec::new(), waiters });
     }
-    Ok(Kernel { held: true, holders: sharers(key, &callers, hints), waiters })
+    Ok(KernelHolders { held: true, holders: sharers(key, &callers, hints), waiters })
 }
 
 /// The processes whose descriptors carry the lock. The likely ones are asked first; only if none of them has it, all.

@@ -28,7 +28,7 @@ pub const SUBCOMMAND: &str = "keeper";
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// The command line of a keeper, which [`target`] reads back. Every user can read it, so names, which may contain a token,
-/// are passed in the environment ([`KeeperErrand`]).
+/// are passed in the environment ([`KeeperRequest`]).
 pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, ready: Descriptor<'_>) -> Vec<OsString> {
     let option = |name: &str, value: String| [OsString::from(name), OsString::from(value)];
     let mut words: Vec<OsString> = vec![program.into(), SUBCOMMAND.into()];
@@ -41,7 +41,7 @@ pub fn command_line(program: &Path, target: Identity, held: Descriptor<'_>, read
 
 /// What a keeper is told in its environment: the lock's path, the bot's name, and where the journal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeeperErrand {
+pub struct KeeperRequest {
     pub lock: PathBuf,
     /// The bot's name, for the owner record.
     pub name: String,
@@ -49,7 +49,7 @@ pub struct KeeperErrand {
     pub journal: Option<PathBuf>,
 }
 
-impl KeeperErrand {
+impl KeeperRequest {
     /// As variables for the keeper.
     pub fn variables(self) -> [(&'static str, Option<OsString>); 3] {
         let journal = self.journal.map(PathBuf::into_os_string);

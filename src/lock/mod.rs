@@ -22,7 +22,7 @@
 pub(crate) mod author;
 pub(crate) mod carriers;
 #[cfg(feature = "cli")]
-pub(crate) mod covered;
+pub(crate) mod coverage;
 pub(crate) mod error;
 pub(crate) mod file;
 pub(crate) mod guard;

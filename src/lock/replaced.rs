@@ -17,7 +17,7 @@ use crate::platform::proc::{self, Handle};
 
 /// A process that holds such a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Replaced {
+pub struct ReplacedHolder {
     pub process: Identity,
     /// The PID that called for the lock; 0 where that one has ended.
     pub caller: i32,
@@ -27,7 +27,7 @@ pub struct Replaced {
 
 /// A lock's path, and what is there now.
 #[derive(Debug)]
-pub struct FormerPlace {
+pub struct LockPathNow {
     path: PathBuf,
     /// As the kernel shows a descriptor of a file that was there and has been unlinked.
     removed: PathBuf,
@@ -36,7 +36,7 @@ pub struct FormerPlace {
     recorded: Option<(u64, Vec<i32>)>,
 }
 
-impl FormerPlace {
+impl LockPathNow {
     /// The path, the file that is there now, and the record beside it.
     pub fn of(path: &Path, present: Option<FileId>, record: &FoundRecord) -> Self {
         let path = resolved(path);
@@ -49,7 +49,7 @@ impl FormerPlace {
 
     /// Whoever holds a file that was here. Only processes that `/proc/locks` names are asked, and those in `hints`, whose
     /// locks may be listed under a dead caller; where nothing is at the path any more, whoever may have inherited such a lock.
-    pub fn holders(&self, hints: &[i32]) -> Vec<Replaced> {
+    pub fn holders(&self, hints: &[i32]) -> Vec<ReplacedHolder> {
         let named = || flocks().map(|lines| lines.iter().filter(|line| !line.waits).map(|line| line.pid).collect());
         let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
         let Ok(asked) = (if self.present.is_none() { heirs() } else { named() }) else { return Vec::new() };
@@ -57,7 +57,7 @@ impl FormerPlace {
     }
 
     /// Those of these processes that hold one.
-    pub fn held_by(&self, pids: impl IntoIterator<Item = i32>) -> Vec<Replaced> {
+    pub fn held_by(&self, pids: impl IntoIterator<Item = i32>) -> Vec<ReplacedHolder> {
         let mut pids: Vec<i32> = pids.into_iter().collect();
         pids.sort_unstable();
         pids.dedup();
@@ -69,7 +69,7 @@ impl FormerPlace {
         self.replaced(process.pid).is_some_and(|one| one.process == process)
     }
 
-    fn replaced(&self, pid: i32) -> Option<Replaced> {
+    fn replaced(&self, pid: i32) -> Option<ReplacedHolder> {
         let process = Identity::of(pid)?;
         let recorded = self.recorded.as_ref().filter(|(_, named)| named.contains(&pid)).map(|(inode, _)| *inode);
         let (caller, is_by_name) = proc::descriptors(pid).ok()?.into_iter().find_map(|descriptor| {
@@ -84,7 +84,11 @@ impl FormerPlace {
             let flock = descriptor.locks().into_iter().find(|lock| lock.kind == LockKind::Flock)?;
             Some((flock.pid, is_by_name))
         })?;
-        (sees_our_folder(pid, &self.path) && process.is_alive()).then_some(Replaced { process, caller, is_by_name })
+        (sees_our_folder(pid, &self.path) && process.is_alive()).then_some(ReplacedHolder {
+            process,
+            caller,
+            is_by_name,
+        })
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
     use crate::lock::file::LockFile;
 
     fn holders(path: &Path, present: Option<FileId>) -> Vec<Identity> {
-        let found = FormerPlace::of(path, present, &FoundRecord::Absent).holders(&[]);
+        let found = LockPathNow::of(path, present, &FoundRecord::Absent).holders(&[]);
         found.into_iter().map(|one| one.process).collect()
     }
 

@@ -11,11 +11,11 @@ use super::Error;
 use super::author::Author;
 use super::carriers::LocksByName;
 use super::file::{self, LockFile};
-use super::holders::{self, Kernel};
+use super::holders::{self, KernelHolders};
 use super::keeper;
 use super::orphan::{self, is_here};
 use super::owner::{self, FoundRecord, OwnerRecord};
-use super::replaced::FormerPlace;
+use super::replaced::LockPathNow;
 use super::text::LockText;
 use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
 use crate::platform::identity::{self, Identity};
@@ -188,7 +188,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<LockFa
         let unasked = running.iter().copied().filter(|&pid| !seen.has_asked(pid, path)).chain(record.named());
         let is_absent = error.is_absence()
             && seen.files.iter().all(|file| file.path != removed)
-            && FormerPlace::of(path, None, &record).held_by(unasked).is_empty();
+            && LockPathNow::of(path, None, &record).held_by(unasked).is_empty();
         return is_absent.then(|| facts(State::Absent, record));
     }
     let lock = file::open_to_look(path).ok()?;
@@ -211,7 +211,7 @@ fn judge(
     let mut hints = record.named();
     let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
     hints.extend(candidates);
-    let replaced = FormerPlace::of(path, lock.map(LockFile::inode), record).holders(&hints);
+    let replaced = LockPathNow::of(path, lock.map(LockFile::inode), record).holders(&hints);
     let replaced = replaced.into_iter().map(|one| one.process);
     let uncovered: Vec<Identity> = replaced.filter(|&one| !is_covered(one, &kernel)).collect();
     if !uncovered.is_empty() {
@@ -227,7 +227,7 @@ fn judge(
 
 /// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a
 /// solobot which took the new file after the old one was removed under it.
-fn is_covered(process: Identity, kernel: &Kernel) -> bool {
+fn is_covered(process: Identity, kernel: &KernelHolders) -> bool {
     identity::lineage(process.pid).any(|pid| kernel.holders.iter().any(|holder| holder.pid == pid))
 }
 

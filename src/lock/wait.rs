@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::file::{self, LockFile, LockReply};
 use super::{Error, holders};
 use crate::platform::poll::{self, Wakeup};
-use crate::platform::signals::{Arrived, Interruptible, Signal, Signals};
+use crate::platform::signals::{Interruptible, ReceivedSignal, Signal, Signals};
 
 /// How often the path is compared with the inode that is waited on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -39,13 +39,13 @@ pub enum LockPlace<'a> {
 
 /// How a wait ended.
 #[derive(Debug)]
-pub enum Waited {
+pub enum WaitResult {
     /// The lock is held, and the path names the file that is locked.
     Granted(LockFile),
     /// Another process still holds it.
     TimedOut,
     /// A signal asked solobot to end.
-    Signal(Arrived),
+    Signal(ReceivedSignal),
 }
 
 /// What a wait needs besides the place.
@@ -61,10 +61,10 @@ pub struct Waiting<'a> {
 }
 
 /// How one stretch of waiting, on one inode, ended.
-enum OneWait {
+enum WaitRound {
     Granted,
     TimedOut,
-    Signal(Arrived),
+    Signal(ReceivedSignal),
     /// The path names another file now.
     Moved,
 }
@@ -73,7 +73,7 @@ enum OneWait {
 ///
 /// # Errors
 /// Those of opening and locking the file.
-pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<Waited, Error> {
+pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<WaitResult, Error> {
     let mut looks = 0;
     loop {
         let lock = match open(place, waiting)? {
@@ -82,7 +82,7 @@ pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<Waited, E
         };
         if lock.try_lock()? == LockReply::Granted {
             if lock.is_current() {
-                return Ok(Waited::Granted(lock));
+                return Ok(WaitResult::Granted(lock));
             }
             lock.unlock();
             continue;
@@ -93,21 +93,21 @@ pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<Waited, E
                 looks += 1;
                 continue;
             }
-            return Ok(Waited::TimedOut);
+            return Ok(WaitResult::TimedOut);
         }
         (waiting.on_wait)(lock.path());
         let lock = Arc::new(lock);
         let stretch = wait_on(&lock, waiting)?;
         match stretch {
-            OneWait::TimedOut => return Ok(Waited::TimedOut),
-            OneWait::Signal(signal) => return Ok(Waited::Signal(signal)),
-            OneWait::Moved => {}
-            OneWait::Granted => {
+            WaitRound::TimedOut => return Ok(WaitResult::TimedOut),
+            WaitRound::Signal(signal) => return Ok(WaitResult::Signal(signal)),
+            WaitRound::Moved => {}
+            WaitRound::Granted => {
                 let lock = Arc::into_inner(lock).ok_or_else(|| {
                     Error::io("wait for", Path::new("the lock"), io::Error::other("its thread has not ended"))
                 })?;
                 if lock.is_current() {
-                    return Ok(Waited::Granted(lock));
+                    return Ok(WaitResult::Granted(lock));
                 }
                 lock.unlock();
             }
@@ -118,7 +118,7 @@ pub fn take(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<Waited, E
 /// The file, or how the wait ended before it could be opened.
 enum FileOrEnd {
     File(LockFile),
-    Not(Waited),
+    Not(WaitResult),
 }
 
 /// Opens the file. While a lease prevents that, this is a wait like any other, because nobody can block on a lease.
@@ -138,7 +138,7 @@ fn open(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<FileOrEnd, Er
         }
         let now = Instant::now();
         if patient.is_some_and(|patient| patient <= now) {
-            return Ok(FileOrEnd::Not(Waited::TimedOut));
+            return Ok(FileOrEnd::Not(WaitResult::TimedOut));
         }
         if say_at <= now {
             (waiting.on_wait)(path);
@@ -148,14 +148,14 @@ fn open(place: LockPlace<'_>, waiting: &mut Waiting<'_>) -> Result<FileOrEnd, Er
         if signalled.map_err(|error| Error::io("wait for", path, error))? == [true]
             && let Some(signal) = ending_signal(waiting.signals)
         {
-            return Ok(FileOrEnd::Not(Waited::Signal(signal)));
+            return Ok(FileOrEnd::Not(WaitResult::Signal(signal)));
         }
     }
 }
 
 /// Waits on one inode. When it returns, the thread has released the file, and the lock is held only with `Granted`. The
 /// end of the thread is not waited for, which would delay the hand-off.
-fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<OneWait, Error> {
+fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<WaitRound, Error> {
     let io = |error| Error::io("wait for", lock.path(), error);
     let done = Arc::new(Wakeup::new().map_err(io)?);
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -183,9 +183,9 @@ fn wait_on(lock: &Arc<LockFile>, waiting: &mut Waiting<'_>) -> Result<OneWait, E
         let _ = poll::readable([Some(done.descriptor())], Some(INTERRUPT_AGAIN));
     };
     match stretch.map_err(io)? {
-        OneWait::Granted if granted => Ok(OneWait::Granted),
+        WaitRound::Granted if granted => Ok(WaitRound::Granted),
         // The thread failed to be granted although it ended by itself: try again from the start.
-        OneWait::Granted => Ok(OneWait::Moved),
+        WaitRound::Granted => Ok(WaitRound::Moved),
         other => {
             if granted {
                 lock.unlock();
@@ -207,23 +207,23 @@ fn block(lock: &LockFile, cancelled: &AtomicBool) -> Result<bool, Error> {
 }
 
 /// The main thread: waits for the helper, the deadline and signals, and looks at the path once a second.
-fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<OneWait> {
+fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<WaitRound> {
     loop {
         let left = waiting.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
         let [granted, signalled] =
             poll::readable([Some(done.descriptor()), Some(waiting.signals.descriptor())], Some(timeout))?;
         if granted {
-            return Ok(OneWait::Granted);
+            return Ok(WaitRound::Granted);
         }
         if signalled && let Some(signal) = ending_signal(waiting.signals) {
-            return Ok(OneWait::Signal(signal));
+            return Ok(WaitRound::Signal(signal));
         }
         if left.is_some_and(|left| left <= timeout) && waiting.deadline.is_some_and(|at| at <= Instant::now()) {
-            return Ok(OneWait::TimedOut);
+            return Ok(WaitRound::TimedOut);
         }
         if !lock.is_current() {
-            return Ok(OneWait::Moved);
+            return Ok(WaitRound::Moved);
         }
         if !signalled {
             (waiting.on_wait)(lock.path());
@@ -232,7 +232,7 @@ fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Resul
 }
 
 /// The first signal that ends a waiting program. A stop signal stops solobot here; the others have no effect yet.
-pub fn ending_signal(signals: &Signals) -> Option<Arrived> {
+pub fn ending_signal(signals: &Signals) -> Option<ReceivedSignal> {
     while let Some(arrived) = signals.take() {
         match arrived.signal {
             Signal::SIGTSTP => signals.stop_ourselves(),
@@ -252,7 +252,7 @@ mod tests {
     /// A process waits once at a time: the end of one wait takes SIGURG's handler away from another.
     static WAITING: Mutex<()> = Mutex::new(());
 
-    fn take_for(path: &Path, time: Duration) -> Waited {
+    fn take_for(path: &Path, time: Duration) -> WaitResult {
         let _alone = WAITING.lock().unwrap();
         let signals = Signals::block().unwrap();
         let deadline = Some(Instant::now() + time);
@@ -266,9 +266,9 @@ mod tests {
         let path = folder.path().join("l");
         let holder = LockFile::open(&path, false).unwrap();
         holder.try_lock().unwrap();
-        assert!(matches!(take_for(&path, Duration::from_millis(50)), Waited::TimedOut));
+        assert!(matches!(take_for(&path, Duration::from_millis(50)), WaitResult::TimedOut));
         holder.unlock();
-        assert!(matches!(take_for(&path, Duration::ZERO), Waited::Granted(_)));
+        assert!(matches!(take_for(&path, Duration::ZERO), WaitResult::Granted(_)));
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         match waiter.join().unwrap() {
-            Waited::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),
+            WaitResult::Granted(lock) => assert!(lock.is_current() && lock.inode() != holder.inode()),
             other => panic!("{other:?}"),
         }
     }

@@ -70,13 +70,13 @@ pub fn file(
         let (mut scanner, mut buffer) = (new_scanner(), Vec::new());
         loop {
             match queue.turn() {
-                Turn::Consume(number, Ok(marks)) => consume(&marks, reader(number).end() - span.start),
-                Turn::Consume(_, Err(error)) => {
+                NextTask::Consume(number, Ok(marks)) => consume(&marks, reader(number).end() - span.start),
+                NextTask::Consume(_, Err(error)) => {
                     queue.stop();
                     return Err(error);
                 }
-                Turn::Scan(number) => queue.put(number, marks_of(number, &mut scanner, &mut buffer)),
-                Turn::BlockEnd => return Ok(()),
+                NextTask::Scan(number) => queue.put(number, marks_of(number, &mut scanner, &mut buffer)),
+                NextTask::BlockEnd => return Ok(()),
             }
         }
     })
@@ -117,7 +117,7 @@ impl BlockQueue {
 }
 
 /// What the caller's thread does next.
-enum Turn {
+enum NextTask {
     Consume(u64, io::Result<LineMarks>),
     Scan(u64),
     BlockEnd,
@@ -145,22 +145,22 @@ impl Queue {
     }
 
     /// Blocks are taken in order: the one to be consumed is ready, or is being scanned, or is the next to be scanned.
-    fn turn(&self) -> Turn {
+    fn turn(&self) -> NextTask {
         let mut state = self.lock();
         loop {
             let number = state.consumed;
             if number == self.blocks {
-                return Turn::BlockEnd;
+                return NextTask::BlockEnd;
             }
             if let Some(marks) = state.ready.remove(&number) {
                 state.marks -= marks.as_ref().map_or(0, |marks| marks.marks.len());
                 state.consumed += 1;
                 drop(state);
                 self.room.notify_one();
-                return Turn::Consume(number, marks);
+                return NextTask::Consume(number, marks);
             }
             if state.next < self.blocks && state.has_room() {
-                return Turn::Scan(state.take());
+                return NextTask::Scan(state.take());
             }
             state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

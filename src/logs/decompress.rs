@@ -13,7 +13,7 @@ const WINDOW: u64 = 8 * 1024 * 1024;
 
 /// What a log is packed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub enum Compression {
     /// Nothing.
     Plain,
     Gzip,
@@ -23,7 +23,7 @@ pub enum Packing {
     Foreign(&'static str),
 }
 
-impl Packing {
+impl Compression {
     /// By the first bytes, whatever the name says.
     pub fn of(magic: &[u8]) -> Self {
         if magic.starts_with(&[0x1f, 0x8b]) {
@@ -58,11 +58,11 @@ pub fn unpack<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
         }
     }
     let all = Cursor::new(magic[..length].to_vec()).chain(reader);
-    match Packing::of(&magic[..length]) {
-        Packing::Plain => Ok(Box::new(all)),
-        Packing::Gzip => Ok(Box::new(MultiGzDecoder::new(BufReader::new(all)))),
-        Packing::Zstd => Ok(Box::new(Frames::new(BufReader::new(all)))),
-        Packing::Foreign(command) => Err(foreign(command)),
+    match Compression::of(&magic[..length]) {
+        Compression::Plain => Ok(Box::new(all)),
+        Compression::Gzip => Ok(Box::new(MultiGzDecoder::new(BufReader::new(all)))),
+        Compression::Zstd => Ok(Box::new(Frames::new(BufReader::new(all)))),
+        Compression::Foreign(command) => Err(foreign(command)),
     }
 }
 

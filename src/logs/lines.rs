@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{Finder, FinderRev};
 
-use super::time::{self, Clock, Time, Written};
+use super::time::{self, Clock, Time, WrittenTime};
 
 // A search that is made ready once: most lines that are looked at are short.
 static LEVEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("level="));
@@ -67,7 +67,7 @@ pub struct LogLine<'a> {
 
 /// Takes a line apart; it may end in a newline.
 pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> LogLine<'a> {
-    let mut outer = Outer { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
+    let mut outer = OuterLine { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
     // Docker's JSON around a syslog line is the deepest nesting that was seen.
     for _ in 0..3 {
         if !outer.strip(clock) {
@@ -123,15 +123,15 @@ fn inner_time(text: &[u8], start: usize, first: Option<(Severity, usize)>, clock
     }
 }
 
-struct Outer<'a> {
+struct OuterLine<'a> {
     text: &'a [u8],
     time: Time,
     is_absolute: bool,
     /// The time that `text` begins with, if it was looked at and is the line's own.
-    read: Option<(Written, usize)>,
+    read: Option<(WrittenTime, usize)>,
 }
 
-impl Outer<'_> {
+impl OuterLine<'_> {
     /// Strips one prefix; whether there was one.
     fn strip(&mut self, clock: &mut Clock) -> bool {
         match self.text.first() {

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use crate::platform::filesystem::FileId;
 use blocks::Span;
-use decompress::Packing;
+use decompress::Compression;
 use input::{Input, Journalctl};
 use records::{LogEvent, Records};
 use scan::{LineMarks, Scanner};
@@ -117,7 +117,7 @@ impl LogReading<'_> {
                 let mut magic = [0; decompress::MAGIC];
                 let is_plain = meta.is_file() && {
                     let got = blocks::read_at(&file, &mut magic, 0)?;
-                    Packing::of(&magic[..got]) == Packing::Plain
+                    Compression::of(&magic[..got]) == Compression::Plain
                 };
                 if is_plain {
                     self.file(&file, meta.len(), bytes)?;
@@ -154,7 +154,7 @@ impl LogReading<'_> {
     fn stream(&mut self, mut reader: Box<dyn Read + '_>, bytes: &mut u64) -> io::Result<()> {
         let mut scanner = Scanner::new(self.clock.clone(), self.query.last_lines.is_some());
         let mut records = Records::default();
-        let mut latest = Latest { lines: self.query.last_lines, events: VecDeque::new() };
+        let mut latest = LastEvents { lines: self.query.last_lines, events: VecDeque::new() };
         let Self { tally, progress, before, .. } = self;
         let result = blocks::stream(&mut *reader, &mut scanner, &mut |marks: &LineMarks, done| {
             records.push(marks, &mut |event| latest.take(event, tally));
@@ -169,12 +169,12 @@ impl LogReading<'_> {
 }
 
 /// Holds events back until it is known whether they are among the last lines.
-struct Latest {
+struct LastEvents {
     lines: Option<u64>,
     events: VecDeque<LogEvent>,
 }
 
-impl Latest {
+impl LastEvents {
     fn take(&mut self, event: LogEvent, tally: &mut Tally) {
         let Some(lines) = self.lines else { return tally.add(&event) };
         let is_old = |old: &LogEvent| old.line + lines <= event.line;

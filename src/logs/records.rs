@@ -6,7 +6,7 @@
 //! - A traceback below another one in one record is a second event only if no sentence chains the two.
 
 use super::lines::LineForm;
-use super::scan::{Gap, LineMark, LineMarks, Says};
+use super::scan::{Gap, LineMark, LineMarks, LineMeaning};
 use super::time::Time;
 use super::words::{Kind, Library, WordMatch};
 
@@ -18,13 +18,13 @@ const AGAIN_WITHIN: i64 = 2000;
 pub struct LogEvent {
     /// When, as far as any line says.
     pub time: Time,
-    pub what: Happening,
+    pub what: LogEventKind,
     /// The number of its last line, where lines are counted.
     pub line: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Happening {
+pub enum LogEventKind {
     Error(Kind, Library),
     /// A bot has started to poll.
     Start,
@@ -90,10 +90,10 @@ impl Records {
     fn mark(&mut self, mark: &LineMark, gap: Gap, emit: &mut impl FnMut(LogEvent)) {
         let time = mark.time.or(gap.time).or(self.time);
         let line = self.lines + mark.line;
-        let Says::Error(found) = mark.says else {
+        let LineMeaning::Error(found) = mark.says else {
             self.close(emit);
             self.time = time;
-            emit(LogEvent { time, what: Happening::Start, line });
+            emit(LogEvent { time, what: LogEventKind::Start, line });
             return;
         };
         let is_tail = gap.traceback && mark.shape == LineForm::Plain;
@@ -116,7 +116,7 @@ impl Records {
         }
         self.pending =
             (record.is_inline && !record.is_closed && record.found.comes_again).then_some((kind, record.time));
-        emit(LogEvent { time: record.time, what: Happening::Error(kind, record.found.client), line: record.line });
+        emit(LogEvent { time: record.time, what: LogEventKind::Error(kind, record.found.client), line: record.line });
     }
 
     /// Whether the error was logged in a line a moment ago.
@@ -148,7 +148,7 @@ fn begins_record(mark: &LineMark, gap: Gap, record: &OpenRecord) -> bool {
 
 /// Whether the line names a library's exception rather than the server's words alone.
 fn is_named(mark: &LineMark) -> bool {
-    matches!(mark.says, Says::Error(found) if found.client != Library::Unknown)
+    matches!(mark.says, LineMeaning::Error(found) if found.client != Library::Unknown)
 }
 
 impl OpenRecord {

@@ -35,7 +35,7 @@ pub struct Burst {
 /// The kinds of patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Shape {
+pub enum PatternKind {
     /// No conflict.
     None,
     /// Too few to tell.
@@ -56,7 +56,7 @@ pub enum Shape {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pattern {
-    pub kind: Shape,
+    pub kind: PatternKind,
     /// How often, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<f64>,
@@ -68,7 +68,7 @@ pub struct Pattern {
 
 /// What a pattern is told by.
 #[derive(Debug, Clone, Copy)]
-pub struct RhythmFacts<'a> {
+pub struct PatternFacts<'a> {
     /// 409s of the other-poller kind, dated or not.
     pub other_poller: u64,
     /// 409s because of a webhook.
@@ -84,47 +84,51 @@ pub struct RhythmFacts<'a> {
 }
 
 /// Recognises the pattern.
-pub fn recognise(facts: &RhythmFacts<'_>) -> Pattern {
+pub fn recognise(facts: &PatternFacts<'_>) -> Pattern {
     let (shape, every, evidence) = shape_of(facts);
     Pattern { kind: shape, every: every.map(rounded), evidence, suggestion: suggestion(shape) }
 }
 
-fn shape_of(facts: &RhythmFacts<'_>) -> (Shape, Option<i64>, String) {
+fn shape_of(facts: &PatternFacts<'_>) -> (PatternKind, Option<i64>, String) {
     if facts.other_poller == 0 && facts.webhook == 0 {
-        return (Shape::None, None, "no conflict".into());
+        return (PatternKind::None, None, "no conflict".into());
     }
     if facts.webhook > facts.other_poller {
-        return (Shape::Webhook, None, format!("{} of the conflicts name a webhook", facts.webhook));
+        return (PatternKind::Webhook, None, format!("{} of the conflicts name a webhook", facts.webhook));
     }
     if facts.conflicts.is_empty() {
-        return (Shape::Undated, None, "no conflict has a time".into());
+        return (PatternKind::Undated, None, "no conflict has a time".into());
     }
     if facts.other_poller < FEW {
-        return (Shape::Isolated, None, format!("{} in all", facts.other_poller));
+        return (PatternKind::Isolated, None, format!("{} in all", facts.other_poller));
     }
     if let Some(found) = bursts(facts) {
         return found;
     }
-    let steps = Pauses::of(facts.conflicts);
-    let starts = Pauses::of(facts.starts);
+    let steps = StepsBetween::of(facts.conflicts);
+    let starts = StepsBetween::of(facts.starts);
     let many_starts = starts.count >= 2 && starts.count * 2 >= steps.count;
     if many_starts || facts.client.dies_of_a_conflict() {
         let (steps, what) =
             if many_starts { (starts, "starts of the bot") } else { (steps, "conflicts that each ended the bot") };
-        return (Shape::RespawnLoop, Some(steps.median), format!("{} {what}, {}", steps.count + 1, steps.words()));
+        return (
+            PatternKind::RespawnLoop,
+            Some(steps.median),
+            format!("{} {what}, {}", steps.count + 1, steps.words()),
+        );
     }
     let limit = if facts.client == Library::Ptb { PING_PONG_PTB } else { PING_PONG };
     let evidence = format!("{} conflicts, {}", steps.count + 1, steps.words());
     if steps.count > 0 && steps.median <= limit && steps.is_regular(1.0) {
-        (Shape::PingPong, Some(steps.median), evidence)
+        (PatternKind::PingPong, Some(steps.median), evidence)
     } else if steps.count >= 2 && steps.is_regular(0.25) {
-        (Shape::RespawnLoop, Some(steps.median), evidence)
+        (PatternKind::RespawnLoop, Some(steps.median), evidence)
     } else {
-        (Shape::Steady, None, evidence)
+        (PatternKind::Steady, None, evidence)
     }
 }
 
-fn bursts(facts: &RhythmFacts<'_>) -> Option<(Shape, Option<i64>, String)> {
+fn bursts(facts: &PatternFacts<'_>) -> Option<(PatternKind, Option<i64>, String)> {
     let bursts = facts.bursts;
     if bursts.len() < 2 || bursts.iter().any(|burst| burst.end - burst.start > DEPLOY) {
         return None;
@@ -136,19 +140,19 @@ fn bursts(facts: &RhythmFacts<'_>) -> Option<(Shape, Option<i64>, String)> {
     }
     let longest = bursts.iter().map(|burst| burst.end - burst.start).max().unwrap_or(0);
     let evidence = format!("{} bursts, none longer than {}, quiet in between", bursts.len(), span(longest.max(1000)));
-    Some((Shape::Bursts, None, evidence))
+    Some((PatternKind::Bursts, None, evidence))
 }
 
 /// The steps between times, without the pauses between bursts.
 #[derive(Debug, Clone, Copy)]
-struct Pauses {
+struct StepsBetween {
     count: usize,
     lower: i64,
     median: i64,
     upper: i64,
 }
 
-impl Pauses {
+impl StepsBetween {
     fn of(times: &[i64]) -> Self {
         let mut steps: Vec<i64> =
             times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| (1000..=APART).contains(step)).collect();
@@ -185,26 +189,26 @@ fn rounded(millis: i64) -> f64 {
     ((millis + 50) / 100) as f64 / 10.0
 }
 
-fn suggestion(shape: Shape) -> &'static str {
+fn suggestion(shape: PatternKind) -> &'static str {
     match shape {
-        Shape::None => "",
-        Shape::Isolated => {
+        PatternKind::None => "",
+        PatternKind::Isolated => {
             "a conflict or two around a start are normal; `solobot check --running` says whether all is well now"
         }
-        Shape::Webhook => "a webhook keeps the bot from polling: `solobot delete-webhook`",
-        Shape::Steady => "another poller is there all the time, perhaps on another machine: `solobot doctor`",
-        Shape::Bursts => {
+        PatternKind::Webhook => "a webhook keeps the bot from polling: `solobot delete-webhook`",
+        PatternKind::Steady => "another poller is there all the time, perhaps on another machine: `solobot doctor`",
+        PatternKind::Bursts => {
             "a new instance starts before the old one has ended: start it with `solobot acquire -- COMMAND`, which waits"
         }
-        Shape::PingPong => {
+        PatternKind::PingPong => {
             "two instances poll and end each other's polls: `solobot status` shows them, `solobot kill-duplicates` keeps \
              one; if it shows only one, the other is on another machine"
         }
-        Shape::RespawnLoop => {
+        PatternKind::RespawnLoop => {
             "something starts the bot again and again while another instance polls: `solobot status` names both; start \
              it with `solobot acquire --wait forever -- COMMAND`"
         }
-        Shape::Undated => "the lines have no times: let the logger write them (in Python: %(asctime)s)",
+        PatternKind::Undated => "the lines have no times: let the logger write them (in Python: %(asctime)s)",
     }
 }
 
@@ -226,7 +230,7 @@ mod tests {
     fn pattern(conflicts: &[i64], starts: &[i64], client: Library) -> Pattern {
         let bursts = bursts_of(conflicts);
         let other_poller = conflicts.len() as u64;
-        recognise(&RhythmFacts { other_poller, webhook: 0, bursts: &bursts, conflicts, starts, client })
+        recognise(&PatternFacts { other_poller, webhook: 0, bursts: &bursts, conflicts, starts, client })
     }
 
     /// `count` times from `start` on, every `step` seconds, off by up to `jitter` milliseconds.
@@ -242,7 +246,7 @@ mod tests {
             [(Library::Aiogram3, 5.0), (Library::Telebot, 3.8), (Library::Ptb, 5.5), (Library::Ptb, 31.0)]
         {
             let found = pattern(&series(0, 40, step, 800), &[], client);
-            assert_eq!(found.kind, Shape::PingPong, "{client:?} {step} {found:?}");
+            assert_eq!(found.kind, PatternKind::PingPong, "{client:?} {step} {found:?}");
             assert!((found.every.unwrap() - step).abs() < 1.0, "{found:?}");
         }
     }
@@ -250,21 +254,21 @@ mod tests {
     #[test]
     fn a_respawn_loop_is_as_regular_as_a_clock_or_shows_its_starts() {
         let found = pattern(&series(0, 30, 10.0, 200), &[], Library::Aiogram3);
-        assert_eq!((found.kind, found.every.map(f64::round)), (Shape::RespawnLoop, Some(10.0)), "{found:?}");
+        assert_eq!((found.kind, found.every.map(f64::round)), (PatternKind::RespawnLoop, Some(10.0)), "{found:?}");
         let found = pattern(&series(0, 30, 4.0, 200), &[], Library::Telegraf);
-        assert_eq!(found.kind, Shape::RespawnLoop);
+        assert_eq!(found.kind, PatternKind::RespawnLoop);
         let starts = series(-1000, 30, 30.0, 300);
         let found = pattern(&series(0, 30, 30.0, 300), &starts, Library::Ptb);
-        assert_eq!((found.kind, found.every.map(f64::round)), (Shape::RespawnLoop, Some(30.0)), "{found:?}");
+        assert_eq!((found.kind, found.every.map(f64::round)), (PatternKind::RespawnLoop, Some(30.0)), "{found:?}");
     }
 
     #[test]
     fn deploys_make_bursts() {
         let hours = 3_600_000;
         let times: Vec<i64> = (0..5).flat_map(|day| series(day * 24 * hours, 4, 5.0, 0)).collect();
-        assert_eq!(pattern(&times, &[], Library::Aiogram3).kind, Shape::Bursts);
+        assert_eq!(pattern(&times, &[], Library::Aiogram3).kind, PatternKind::Bursts);
         let single: Vec<i64> = (0..5).map(|day| day * 24 * hours).collect();
-        assert_eq!(pattern(&single, &[], Library::Aiogram3).kind, Shape::Bursts);
+        assert_eq!(pattern(&single, &[], Library::Aiogram3).kind, PatternKind::Bursts);
     }
 
     #[test]
@@ -275,16 +279,16 @@ mod tests {
                 Some(*at)
             })
             .collect();
-        assert_eq!(pattern(&irregular, &[], Library::Unknown).kind, Shape::Steady);
+        assert_eq!(pattern(&irregular, &[], Library::Unknown).kind, PatternKind::Steady);
         let sparse = series(0, 50, 1200.0, 400_000);
-        assert_eq!(pattern(&sparse, &[], Library::Unknown).kind, Shape::Steady);
+        assert_eq!(pattern(&sparse, &[], Library::Unknown).kind, PatternKind::Steady);
     }
 
     #[test]
     fn too_little_tells_nothing() {
-        assert_eq!(pattern(&[], &[], Library::Unknown).kind, Shape::None);
-        assert_eq!(pattern(&[0, 5000], &[], Library::Unknown).kind, Shape::Isolated);
-        let facts = RhythmFacts {
+        assert_eq!(pattern(&[], &[], Library::Unknown).kind, PatternKind::None);
+        assert_eq!(pattern(&[0, 5000], &[], Library::Unknown).kind, PatternKind::Isolated);
+        let facts = PatternFacts {
             other_poller: 9,
             webhook: 0,
             bursts: &[],
@@ -292,8 +296,8 @@ mod tests {
             starts: &[],
             client: Library::Unknown,
         };
-        assert_eq!(recognise(&facts).kind, Shape::Undated);
-        let facts = RhythmFacts { webhook: 10, ..facts };
-        assert_eq!(recognise(&facts).kind, Shape::Webhook);
+        assert_eq!(recognise(&facts).kind, PatternKind::Undated);
+        let facts = PatternFacts { webhook: 10, ..facts };
+        assert_eq!(recognise(&facts).kind, PatternKind::Webhook);
     }
 }

@@ -16,7 +16,7 @@ pub const LONGEST: usize = 64 * 1024;
 
 /// What a line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub enum LineMeaning {
     /// An error of this kind.
     Error(WordMatch),
     /// A bot has started to poll.
@@ -28,7 +28,7 @@ pub enum Says {
 pub struct LineMark {
     /// Its own time.
     pub time: Time,
-    pub says: Says,
+    pub says: LineMeaning,
     /// What it looks like.
     pub shape: LineForm,
     /// What stands between the mark before and this one.
@@ -90,7 +90,7 @@ pub struct LineMarks {
 pub struct Scanner {
     anchors: Anchors,
     clock: Clock,
-    memory: Memory,
+    memory: MeaningCache,
     counts_lines: bool,
 }
 
@@ -129,7 +129,7 @@ impl Anchors {
 }
 
 /// A line that has anchors.
-struct Hit {
+struct AnchorHit {
     start: usize,
     end: usize,
     /// Where the first anchor of a conflict is.
@@ -140,7 +140,7 @@ struct Hit {
 impl Scanner {
     /// Times without a zone are the clock's; counting lines costs time and is for `--last-lines`.
     pub fn new(clock: Clock, counts_lines: bool) -> Self {
-        Self { anchors: Anchors::new(), clock, memory: Memory::default(), counts_lines }
+        Self { anchors: Anchors::new(), clock, memory: MeaningCache::default(), counts_lines }
     }
 
     /// The marks of whole lines; the last one may lack its newline.
@@ -148,7 +148,7 @@ impl Scanner {
         let Self { anchors, clock, memory, counts_lines } = self;
         let (counts_lines, result) = (*counts_lines, LineMarks::default());
         let mut pass = Pass { text, clock, memory, counts_lines, floor: 0, counted: 0, result };
-        let mut current: Option<Hit> = None;
+        let mut current: Option<AnchorHit> = None;
         anchors.each(text, |at, anchor| {
             if let Some(hit) = &mut current
                 && at < hit.end
@@ -163,7 +163,7 @@ impl Scanner {
             let end = memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline + 1);
             let conflict = (anchor == Anchor::Conflict).then_some(at);
             let is_start = anchor == Anchor::Start;
-            current = Some(Hit { start, end, conflict, is_start });
+            current = Some(AnchorHit { start, end, conflict, is_start });
         });
         if let Some(hit) = current {
             pass.line(&hit);
@@ -179,7 +179,7 @@ impl Scanner {
     /// Looks at the next piece of a long line.
     pub fn piece(&mut self, line: &mut LongLine, piece: &[u8]) {
         let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
-        if !line.found.is_some_and(|found| matches!(found, Says::Error(found) if found.kind.is_conflict())) {
+        if !line.found.is_some_and(|found| matches!(found, LineMeaning::Error(found) if found.kind.is_conflict())) {
             // What lies across the border of two pieces.
             let mut border = std::mem::take(&mut line.overlap);
             border.extend_from_slice(&piece[..piece.len().min(AROUND)]);
@@ -203,10 +203,12 @@ impl Scanner {
             around.extend_from_slice(&text[at.saturating_sub(AROUND)..(at + AROUND).min(text.len())]);
             let seen = dissect(&around, &mut self.clock);
             let new = says(&seen, (anchor == Anchor::Conflict).then_some(seen.words), anchor == Anchor::Start);
-            let is_better = |new: Says| match (line.found, new) {
-                (Some(Says::Error(old)), Says::Error(new)) => new.kind.is_conflict() && !old.kind.is_conflict(),
-                (Some(_), Says::Start) => false,
-                (None, _) | (Some(Says::Start), Says::Error(_)) => true,
+            let is_better = |new: LineMeaning| match (line.found, new) {
+                (Some(LineMeaning::Error(old)), LineMeaning::Error(new)) => {
+                    new.kind.is_conflict() && !old.kind.is_conflict()
+                }
+                (Some(_), LineMeaning::Start) => false,
+                (None, _) | (Some(LineMeaning::Start), LineMeaning::Error(_)) => true,
             };
             if let Some(new) = new.filter(|new| is_better(*new)) {
                 line.found = Some(new);
@@ -236,7 +238,7 @@ impl Scanner {
 struct Pass<'a> {
     text: &'a [u8],
     clock: &'a mut Clock,
-    memory: &'a mut Memory,
+    memory: &'a mut MeaningCache,
     counts_lines: bool,
     /// The end of the last mark's line.
     floor: usize,
@@ -246,7 +248,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn line(&mut self, hit: &Hit) {
+    fn line(&mut self, hit: &AnchorHit) {
         let line = dissect(&self.text[hit.start..hit.end], self.clock);
         // Where the anchor stands in the words; before them it says nothing of where to look.
         let begin = hit.start + (line.words.as_ptr() as usize - self.text[hit.start..].as_ptr() as usize);
@@ -311,29 +313,29 @@ impl Pass<'_> {
 /// What lines have said lately. A log says the same thing again and again, at another time: to compare its words with those
 /// of before takes a fraction of the time that it takes to classify them.
 #[derive(Default)]
-struct Memory {
-    said: Vec<Said>,
+struct MeaningCache {
+    said: Vec<CachedMeaning>,
     /// The one that is forgotten next.
     oldest: usize,
 }
 
 /// Words, everything else that decides what they say, and what that is.
-struct Said {
+struct CachedMeaning {
     words: Vec<u8>,
     level: Option<Severity>,
     shape: LineForm,
     conflict: Option<usize>,
     is_start: bool,
-    says: Option<Says>,
+    says: Option<LineMeaning>,
 }
 
 /// So many different lines are remembered, and no longer ones than this.
 const REMEMBERED: (usize, usize) = (8, 512);
 
-impl Memory {
+impl MeaningCache {
     /// What a line says; `conflict` is where the first anchor of a conflict stands in its words, if there is any.
-    fn says(&mut self, line: &LogLine<'_>, conflict: Option<usize>, is_start: bool) -> Option<Says> {
-        let is_same = |said: &&Said| {
+    fn says(&mut self, line: &LogLine<'_>, conflict: Option<usize>, is_start: bool) -> Option<LineMeaning> {
+        let is_same = |said: &&CachedMeaning| {
             said.words == line.words
                 && (said.level, said.shape, said.conflict, said.is_start)
                     == (line.level, line.shape, conflict, is_start)
@@ -346,7 +348,7 @@ impl Memory {
         let says = says(line, conflict.map(near), is_start);
         if words.len() <= REMEMBERED.1 {
             let (level, shape) = (line.level, line.shape);
-            let said = Said { words: words.to_vec(), level, shape, conflict, is_start, says };
+            let said = CachedMeaning { words: words.to_vec(), level, shape, conflict, is_start, says };
             if self.said.len() < REMEMBERED.0 {
                 self.said.push(said);
             } else {
@@ -368,15 +370,15 @@ const AROUND: usize = 256;
 pub struct LongLine {
     head: Vec<u8>,
     overlap: Vec<u8>,
-    found: Option<Says>,
+    found: Option<LineMeaning>,
 }
 
-fn says(line: &LogLine<'_>, near: Option<&[u8]>, is_start: bool) -> Option<Says> {
+fn says(line: &LogLine<'_>, near: Option<&[u8]>, is_start: bool) -> Option<LineMeaning> {
     let text = &line.words[..line.words.len().min(LONGEST)];
     match classify(text, line.level, line.shape, near) {
-        Some(found) => Some(Says::Error(found)),
+        Some(found) => Some(LineMeaning::Error(found)),
         None if is_start && matches!(line.level, None | Some(Severity::Info)) && line.shape != LineForm::Inner => {
-            Some(Says::Start)
+            Some(LineMeaning::Start)
         }
         None => None,
     }

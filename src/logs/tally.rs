@@ -7,8 +7,8 @@ use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::records::{Happening, LogEvent};
-use super::rhythm::{self, APART, Burst, Pattern, RhythmFacts};
+use super::records::{LogEvent, LogEventKind};
+use super::rhythm::{self, APART, Burst, Pattern, PatternFacts};
 use super::time::Time;
 use super::words::{Kind, Library};
 
@@ -82,7 +82,7 @@ impl Counts {
 
 /// A stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Stretch {
+pub struct TimeRange {
     /// How long, in seconds.
     pub seconds: u64,
     /// Its beginning.
@@ -160,7 +160,7 @@ pub struct Summary {
     /// The last conflict.
     pub last: Option<Timestamp>,
     /// The longest time without a conflict, up to the last line of the log.
-    pub quiet: Option<Stretch>,
+    pub quiet: Option<TimeRange>,
     /// What the conflicts look like.
     pub pattern: Pattern,
 }
@@ -191,16 +191,16 @@ impl Tally {
     pub fn add(&mut self, event: &LogEvent) {
         let millis = event.time.millis();
         match (event.what, millis) {
-            (Happening::Start, Some(millis)) if self.wants(millis) => self.start(millis),
-            (Happening::Error(kind, client), Some(millis)) if self.wants(millis) => {
+            (LogEventKind::Start, Some(millis)) if self.wants(millis) => self.start(millis),
+            (LogEventKind::Error(kind, client), Some(millis)) if self.wants(millis) => {
                 self.count(kind, client);
                 self.bucket(millis).add(kind);
                 if kind.is_conflict() {
                     self.conflict(millis, kind);
                 }
             }
-            (Happening::Start, _) | (Happening::Error(..), Some(_)) => {}
-            (Happening::Error(kind, client), None) => {
+            (LogEventKind::Start, _) | (LogEventKind::Error(..), Some(_)) => {}
+            (LogEventKind::Error(kind, client), None) => {
                 self.undated += 1;
                 self.undated_conflicts += u64::from(kind.is_conflict());
                 if self.limits.since.is_none() && self.limits.until.is_none() {
@@ -293,7 +293,7 @@ impl Tally {
         let bursts: Vec<Burst> = all.iter().filter(|burst| burst.count > 0).copied().collect();
         let clients: Vec<(Library, u64)> = std::mem::take(&mut self.clients).into_iter().collect();
         let main = clients.iter().max_by_key(|(client, count)| (*count, *client != Library::Unknown));
-        let pattern = rhythm::recognise(&RhythmFacts {
+        let pattern = rhythm::recognise(&PatternFacts {
             other_poller: self.totals.other_poller,
             webhook: self.totals.webhook,
             bursts: &bursts,
@@ -317,14 +317,14 @@ impl Tally {
         }
     }
 
-    fn quiet(&self, bursts: &[Burst]) -> Option<Stretch> {
+    fn quiet(&self, bursts: &[Burst]) -> Option<TimeRange> {
         let between = bursts.windows(2).map(|pair| (pair[0].end, pair[1].start));
         let since = self.last.zip(self.log_ends.filter(|end| Some(*end) > self.last));
         // Within a burst nothing is longer than the longest step; between logs it would be no step at all.
         let within = self.longest.filter(|(from, until)| until - from <= APART);
         let (from, until) = between.chain(since).chain(within).max_by_key(|(from, until)| until - from)?;
         let seconds = u64::try_from((until - from) / 1000).ok()?;
-        Some(Stretch { seconds, from: instant(from)?, until: instant(until)? })
+        Some(TimeRange { seconds, from: instant(from)?, until: instant(until)? })
     }
 }
 

@@ -16,7 +16,7 @@ const AHEAD_SECS: i64 = 86_400;
 
 /// A time as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenTime {
     year: Option<i32>,
     month: u8,
     day: u8,
@@ -28,7 +28,7 @@ pub struct Written {
     offset: Option<i32>,
 }
 
-impl Written {
+impl WrittenTime {
     /// Whether it names an instant by itself.
     pub fn is_absolute(&self) -> bool {
         self.offset.is_some() && self.year.is_some()
@@ -36,7 +36,7 @@ impl Written {
 }
 
 /// Reads a time at the very start of `text`, and says how many bytes it takes.
-pub fn read(text: &[u8]) -> Option<(Written, usize)> {
+pub fn read(text: &[u8]) -> Option<(WrittenTime, usize)> {
     let mut at = Cursor { text, at: 0 };
     at.weekday();
     let written = match at.peek()? {
@@ -110,7 +110,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn with_digits_first(&mut self) -> Option<Written> {
+    fn with_digits_first(&mut self) -> Option<WrittenTime> {
         let lengths = self.text[self.at..].iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
         match lengths {
             4 => self.year_first(),
@@ -120,7 +120,7 @@ impl Cursor<'_> {
     }
 
     /// `2026-01-10 15:27:14,901+02:00`
-    fn year_first(&mut self) -> Option<Written> {
+    fn year_first(&mut self) -> Option<WrittenTime> {
         let year = self.number(4)?;
         let separator = self.eat(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
         let month = self.two(1..=12)?;
@@ -132,7 +132,7 @@ impl Cursor<'_> {
     }
 
     /// `10/Jan/2026:15:27:14 +0000`, `10.01.2026 15:27:14`
-    fn day_first(&mut self) -> Option<Written> {
+    fn day_first(&mut self) -> Option<WrittenTime> {
         let day = self.two(1..=31)?;
         let separator = self.eat(|byte| matches!(byte, b'/' | b'.' | b'-' | b' '))?;
         let month = match separator {
@@ -147,7 +147,7 @@ impl Cursor<'_> {
     }
 
     /// `Jan 10 15:27:14`, `Jan  3 2026 15:27:14`, `Jan 10 15:27:14 2026`
-    fn with_month_first(&mut self) -> Option<Written> {
+    fn with_month_first(&mut self) -> Option<WrittenTime> {
         let month = self.month_name()?;
         self.eat(|byte| byte == b' ')?;
         let padded = self.eat(|byte| byte == b' ').is_some();
@@ -173,7 +173,7 @@ impl Cursor<'_> {
     }
 
     /// The time of day and the zone, behind the date.
-    fn clock(&mut self, year: Option<i32>, month: u8, day: u8) -> Option<Written> {
+    fn clock(&mut self, year: Option<i32>, month: u8, day: u8) -> Option<WrittenTime> {
         if year.is_some_and(|year| !YEARS.contains(&year)) || day > days_of(year, month) || day == 0 {
             return None;
         }
@@ -185,7 +185,7 @@ impl Cursor<'_> {
         let second = self.two(0..=60)?.min(59);
         let millis = self.fraction();
         let offset = self.zone();
-        Some(Written { year, month, day, hour, minute, second, millis, offset })
+        Some(WrittenTime { year, month, day, hour, minute, second, millis, offset })
     }
 
     /// `,901`, `.901234`: to milliseconds.
@@ -276,7 +276,7 @@ impl Clock {
     }
 
     /// Milliseconds since 1970.
-    pub fn instant(&mut self, written: &Written) -> i64 {
+    pub fn instant(&mut self, written: &WrittenTime) -> i64 {
         if let Some(year) = written.year {
             return self.in_year(written, year);
         }
@@ -286,7 +286,7 @@ impl Clock {
         if is_future { self.in_year(written, self.year - 1) } else { millis }
     }
 
-    fn in_year(&mut self, written: &Written, year: i32) -> i64 {
+    fn in_year(&mut self, written: &WrittenTime, year: i32) -> i64 {
         let hours = days_since_epoch(year, written.month, written.day) * 24 + i64::from(written.hour);
         let wall = hours * 3600 + i64::from(written.minute) * 60 + i64::from(written.second);
         let offset = match written.offset {
@@ -296,7 +296,7 @@ impl Clock {
         (wall - offset) * 1000 + i64::from(written.millis)
     }
 
-    fn offset(&mut self, hours: i64, year: i32, written: &Written) -> i64 {
+    fn offset(&mut self, hours: i64, year: i32, written: &WrittenTime) -> i64 {
         if self.cached.0 == hours {
             return self.cached.1;
         }
@@ -362,14 +362,14 @@ pub fn parse_zone(text: &str) -> Result<TimeZone, String> {
 
 /// What `--since` and `--until` take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Moment {
+pub enum TimeArg {
     /// This long before now.
     Ago(std::time::Duration),
     /// An instant, or a wall clock time in the zone of `--tz`.
-    Written(Written),
+    Written(WrittenTime),
 }
 
-impl Moment {
+impl TimeArg {
     /// Parses `1h`, `3d`, `2026-01-10`, `2026-01-10 15:27`, `2026-01-10T15:27:14Z`.
     ///
     /// # Errors

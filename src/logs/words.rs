@@ -43,7 +43,7 @@ impl Kind {
     }
 
     /// Its name in JSON and in metrics.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::OtherPoller => "other_poller",
             Self::Webhook => "webhook",
@@ -99,7 +99,7 @@ impl Library {
     ];
 
     /// Its name.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Aiogram2 => "aiogram 2",
             Self::Aiogram3 => "aiogram 3",

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::base::exit::Exit;
 use crate::logs::LogSource;
 use crate::logs::rhythm::Pattern;
-use crate::logs::tally::{Bucket, Counts, Period, Stretch, Summary};
+use crate::logs::tally::{Bucket, Counts, Period, Summary, TimeRange};
 
 /// What the logs say.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Json<'a> {
     left_out: u64,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
-    quiet: Option<Stretch>,
+    quiet: Option<TimeRange>,
     pattern: &'a Pattern,
     clients: BTreeMap<&'static str, u64>,
     undated: u64,
@@ -83,7 +83,7 @@ impl Serialize for ConflictsOutcome {
             last: summary.last,
             quiet: summary.quiet,
             pattern: &summary.pattern,
-            clients: summary.clients.iter().map(|(client, count)| (client.word(), *count)).collect(),
+            clients: summary.clients.iter().map(|(client, count)| (client.as_str(), *count)).collect(),
             undated: summary.undated,
             undated_conflicts: summary.undated_conflicts,
             max: self.max,

@@ -30,7 +30,7 @@ pub struct Diagnosis {
     pub time: Timestamp,
     /// The worst first.
     pub findings: Vec<Finding>,
-    pub bots: Vec<Looked>,
+    pub bots: Vec<DiagnosedBot>,
     /// How many processes there were.
     pub processes: usize,
     /// How many of them could not be inspected.
@@ -44,7 +44,7 @@ pub struct Diagnosis {
 
 /// One bot that was looked at.
 #[derive(Debug, Serialize)]
-pub struct Looked {
+pub struct DiagnosedBot {
     pub name: String,
     /// The PIDs of its instances.
     pub instances: Vec<i32>,

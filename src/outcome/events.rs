@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::holding::Holding;
 use super::kill_duplicates::PlanView;
-use super::process::{Beside, ProcessView};
+use super::process::{ProcessView, UnlockedProcess};
 use super::status::StatusOutcome;
 use crate::base::duration::Limit;
 use crate::lock::held::Incident;
-use crate::settings::Explained;
+use crate::settings::ExplainedSetting;
 use crate::telegram::errors;
 
 /// Something to say on stderr.
@@ -22,7 +22,7 @@ pub enum Notice {
         /// The configuration file that counts.
         file: Option<PathBuf>,
         /// Every setting of every bot.
-        all: Vec<Explained>,
+        all: Vec<ExplainedSetting>,
     },
     /// The lock is refused, and solobot waits.
     Refused {
@@ -44,7 +44,7 @@ pub enum Notice {
     },
     /// Instances run without the lock, or hold one that has been removed.
     Unlocked {
-        instances: Vec<Beside>,
+        instances: Vec<UnlockedProcess>,
         /// How long solobot waits for them.
         wait: Limit,
     },
@@ -53,7 +53,7 @@ pub enum Notice {
     /// What is about to be done, before the question whether it may be.
     Plan(Vec<PlanView>),
     /// What `stop` and `kill-duplicates` are at just now.
-    Passing(Passing),
+    Passing(Activity),
     /// Something happened to the held lock.
     Incident { lock: PathBuf, incident: Incident },
     /// Starts are watched, because a young instance may be one of many.
@@ -113,7 +113,7 @@ pub enum Notice {
 
 /// What takes a while, and is over soon.
 #[derive(Debug, Clone, Copy)]
-pub enum Passing {
+pub enum Activity {
     /// Instances are being stopped.
     Stopping {
         /// How many.

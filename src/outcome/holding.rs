@@ -18,8 +18,8 @@ use crate::platform::identity::{Identity, lineage, own_pid};
 use crate::platform::proc;
 use crate::process::origin::{self, Origin};
 use crate::settings::{Bot, Caller};
-use crate::survey::marks;
-use crate::survey::whose::Users;
+use crate::survey::held_locks;
+use crate::survey::users::Users;
 
 /// Who held a lock and is gone by now.
 pub const ENDED: &str = "a process that has ended meanwhile";
@@ -201,7 +201,7 @@ impl Remedies<'_> {
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
 /// name then; by its name alone where that is all that it says. Without a program of our own nothing is another one.
 fn is_another(facts: &LockFacts, bot: &Bot) -> bool {
-    let theirs = facts.record.details().and_then(|details| marks::program_of(details, &facts.path));
+    let theirs = facts.record.details().and_then(|details| held_locks::program_of(details, &facts.path));
     match (&theirs, &bot.program) {
         // A record has tokens masked: a folder may be named by one.
         (Some(theirs), Some(ours)) => {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::lock::LockBrief;
 use super::sentence::Sentence;
 use crate::base::exit::Exit;
-use crate::process::stop::Fate;
+use crate::process::stop::StopStatus;
 use crate::survey::FoundBot;
 
 /// What was planned and done.
@@ -67,7 +67,7 @@ pub struct PlanView {
 /// What became of an instance, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ResultWord {
+pub enum StopStatusView {
     /// By its own signal handling, or by the signal that asked.
     Terminated,
     /// By SIGKILL.
@@ -83,9 +83,9 @@ pub enum ResultWord {
     Respawned,
 }
 
-impl ResultWord {
+impl StopStatusView {
     /// As in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Terminated => "terminated",
             Self::Killed => "killed",
@@ -103,15 +103,15 @@ impl ResultWord {
     }
 }
 
-impl From<&Fate> for ResultWord {
-    fn from(fate: &Fate) -> Self {
+impl From<&StopStatus> for StopStatusView {
+    fn from(fate: &StopStatus) -> Self {
         match fate {
-            Fate::Terminated => Self::Terminated,
-            Fate::Killed => Self::Killed,
-            Fate::Gone => Self::Gone,
-            Fate::Survived { .. } => Self::Survived,
-            Fate::NotPermitted { .. } => Self::NotPermitted,
-            Fate::Refused(_) => Self::Blocked,
+            StopStatus::Terminated => Self::Terminated,
+            StopStatus::Killed => Self::Killed,
+            StopStatus::Gone => Self::Gone,
+            StopStatus::Survived { .. } => Self::Survived,
+            StopStatus::NotPermitted { .. } => Self::NotPermitted,
+            StopStatus::Refused(_) => Self::Blocked,
         }
     }
 }
@@ -122,7 +122,7 @@ pub struct ResultView {
     /// Its topmost process.
     pub pid: i32,
     /// In one word.
-    pub result: ResultWord,
+    pub result: StopStatusView,
     /// More, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

@@ -21,7 +21,7 @@ pub struct LockView {
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// Its state, in one word.
-    pub state: LockWord,
+    pub state: LockStateView,
     /// Why it is stale or unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -56,7 +56,7 @@ impl LockView {
         let held = matches!(facts.state, State::Held { .. });
         Self {
             path: facts.path.clone(),
-            state: LockWord::from(&facts.state),
+            state: LockStateView::from(&facts.state),
             why,
             orphaned,
             unseen: facts.is_held_unseen().then(state::unseen_holder),
@@ -77,19 +77,19 @@ pub struct LockBrief {
     /// Its absolute path.
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
-    pub state: LockWord,
+    pub state: LockStateView,
 }
 
 impl LockBrief {
     pub fn of(facts: &LockFacts) -> Self {
-        Self { path: facts.path.clone(), state: LockWord::from(&facts.state) }
+        Self { path: facts.path.clone(), state: LockStateView::from(&facts.state) }
     }
 }
 
 /// A lock's state in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LockWord {
+pub enum LockStateView {
     Absent,
     Free,
     Held,
@@ -99,12 +99,12 @@ pub enum LockWord {
     Unreadable,
 }
 
-impl LockWord {
+impl LockStateView {
     pub const ALL: [Self; 7] =
         [Self::Absent, Self::Free, Self::Held, Self::Stale, Self::OwnerAliveUnlocked, Self::Replaced, Self::Unreadable];
 
     /// As in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
             Self::Free => "free",
@@ -117,7 +117,7 @@ impl LockWord {
     }
 }
 
-impl From<&State> for LockWord {
+impl From<&State> for LockStateView {
     fn from(state: &State) -> Self {
         match state {
             State::Absent => Self::Absent,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::lock::LockWord;
+use super::lock::LockStateView;
 use crate::base::error::Expected;
 use crate::base::exit::Exit;
 use crate::logs::tally::Counts;
@@ -37,7 +37,7 @@ pub struct BotMetrics {
     /// How many more processes may be one.
     pub probable: usize,
     /// Its lock's state, in one word.
-    pub lock_state: LockWord,
+    pub lock_state: LockStateView,
     /// How long the lock has been held, in seconds.
     pub lock_age: Option<u64>,
     /// How many processes wait for it.

@@ -29,10 +29,10 @@ impl OriginView {
     pub fn of(origin: &origin::Origin) -> Self {
         let starter = &origin.starter().manager;
         Self {
-            kind: starter.word(),
+            kind: starter.as_str(),
             name: starter.name().map(Into::into),
             stop: origin.stop(),
-            respawns: origin.respawns().word(),
+            respawns: origin.respawns().as_str(),
         }
     }
 }

@@ -36,7 +36,7 @@ impl ProcessView {
 
 /// A process that is in the way although nobody holds the lock.
 #[derive(Debug, Clone)]
-pub struct Beside {
+pub struct UnlockedProcess {
     pub process: ProcessView,
     /// It holds a file that was at the lock's path; else it runs without the lock.
     pub holds_removed: bool,

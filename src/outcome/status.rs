@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::lock::{LockView, LockWord};
+use super::lock::{LockStateView, LockView};
 use super::origin::OriginView;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
 use crate::journal::Event;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::platform::identity::{Identity, RunState};
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
-use crate::settings::Explained;
+use crate::settings::ExplainedSetting;
 use crate::survey::{FoundBot, connections};
 
 /// What was seen.
@@ -49,15 +49,15 @@ pub struct StatusOutcome {
     pub broken_events: u64,
     /// Where each bot's settings came from, for `-v`.
     #[serde(skip)]
-    pub provenance: Vec<Explained>,
+    pub provenance: Vec<ExplainedSetting>,
     /// It was watched, so it has been shown already, until this signal or until nobody read it any more.
     #[serde(skip)]
-    pub watched: Option<Watched>,
+    pub watched: Option<WatchEnd>,
 }
 
 /// How watching ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watched {
+pub enum WatchEnd {
     Signal(i32),
     /// Nobody reads any more.
     Unread,
@@ -66,8 +66,8 @@ pub enum Watched {
 impl StatusOutcome {
     pub fn exit(&self) -> Exit {
         match self.watched {
-            Some(Watched::Signal(signal)) => Exit::Signal(signal),
-            Some(Watched::Unread) | None => Exit::Ok,
+            Some(WatchEnd::Signal(signal)) => Exit::Signal(signal),
+            Some(WatchEnd::Unread) | None => Exit::Ok,
         }
     }
 }
@@ -100,7 +100,7 @@ pub struct InstanceView {
     /// Who started it.
     pub origin: OriginView,
     /// How it stands to the lock.
-    pub lock: Covered,
+    pub lock: LockCoverage,
     /// Whether it is connected to Telegram.
     pub polling: PollingView,
     /// How sure it is that this is the bot.
@@ -184,8 +184,8 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
         _ => {}
     }
     match lock.state {
-        LockWord::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),
-        LockWord::Replaced => hints.push(format!("to find out who deletes it: solobot doctor --lock {path}")),
+        LockStateView::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),
+        LockStateView::Replaced => hints.push(format!("to find out who deletes it: solobot doctor --lock {path}")),
         _ => {}
     }
     hints
@@ -206,7 +206,7 @@ impl InstanceView {
             origin: OriginView::of(&instance.origin),
             lock: bot.covered(instance),
             polling,
-            confidence: instance.confidence.word(),
+            confidence: instance.confidence.as_str(),
             doubt: None,
             // A debugger stops it as well (`t`), and lets it go on itself.
             is_stopped: instance.state == RunState::Stopped,

@@ -3,10 +3,10 @@
 use super::sentence::Sentence;
 use crate::lock::state::{LockFacts, unseen_holder};
 use crate::process::matching::Doubt;
-use crate::survey::find::Found;
+use crate::survey::find::FoundInstances;
 
 /// A process of another user that runs what may be the program, and cannot be looked at.
-pub fn instance(found: &Found) -> Option<Sentence> {
+pub fn instance(found: &FoundInstances) -> Option<Sentence> {
     let doubtful = found.undecided().next()?;
     let (pid, user) = (doubtful.root.pid, &doubtful.user);
     let how = match doubtful.doubt {

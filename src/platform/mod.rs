@@ -38,7 +38,7 @@ pub mod table {
 
 /// What one process shows about itself, and what it has open.
 pub mod proc {
-    pub use crate::platform::host::handle::{Handle, Upbringing, name, owner, runs_our_file, sleeps_in, words};
+    pub use crate::platform::host::handle::{Handle, StatusFacts, name, owner, runs_our_file, sleeps_in, words};
     pub use crate::platform::host::open_files::{OpenFile, descriptors};
     pub use crate::platform::host::proc::{all_pids, hides_others};
     pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
@@ -53,7 +53,7 @@ pub mod pidfd {
 /// Signals: those that reach us, those that we pass on.
 pub mod signals {
     pub use crate::platform::host::signals::{
-        Arrived, Interruptible, Mask, Signal, Signals, die_of, ignore_terminal, parse_signal,
+        Interruptible, Mask, ReceivedSignal, Signal, Signals, die_of, ignore_terminal, parse_signal,
     };
 }
 
@@ -71,7 +71,7 @@ pub mod children {
 
 /// Going into the background.
 pub mod daemon {
-    pub use crate::platform::host::daemon::{Awaited, Readiness, close_others, detach, pipe};
+    pub use crate::platform::host::daemon::{ReadinessSignal, ReadinessWaiter, close_others, detach, pipe};
 }
 
 /// Open descriptors, to wait for or to pass on.
@@ -86,7 +86,7 @@ pub mod poll {
 
 /// Being woken when a file changes.
 pub mod watch {
-    pub use crate::platform::host::watch::{Happened, Watch, WatchId};
+    pub use crate::platform::host::watch::{Watch, WatchEvents, WatchId};
 }
 
 /// How many descriptors solobot may open.

@@ -13,7 +13,7 @@ use super::listing::{Filter, Listed, Listing, below};
 
 /// A process as sysinfo shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Portrait {
+pub struct ProcessSnapshot {
     pub pid: i32,
     /// Its parent: the process that started or adopted it, if any.
     pub parent: Option<i32>,
@@ -25,7 +25,7 @@ pub struct Portrait {
     pub started: SystemTime,
 }
 
-impl Portrait {
+impl ProcessSnapshot {
     /// The arguments in one, each ended by NUL.
     fn cmdline(&self) -> Vec<u8> {
         self.argv.iter().flat_map(|arg| arg.as_encoded_bytes().iter().copied().chain([0])).collect()
@@ -67,7 +67,7 @@ fn cpu_of(process: &sysinfo::Process) -> f64 {
 ///
 /// # Errors
 /// If sysinfo does not support this system.
-pub fn processes() -> io::Result<Vec<Portrait>> {
+pub fn processes() -> io::Result<Vec<ProcessSnapshot>> {
     let mut system = System::new().map_err(io::Error::other)?;
     // sysinfo leaves out the command line unless it is asked for.
     let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_exe(UpdateKind::Always).without_tasks();
@@ -76,7 +76,7 @@ pub fn processes() -> io::Result<Vec<Portrait>> {
     let portrait = |process: &sysinfo::Process| {
         let is_one =
             process.thread_kind().is_none() && !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead);
-        is_one.then_some(Portrait {
+        is_one.then_some(ProcessSnapshot {
             pid: pid(process.pid())?,
             parent: process.parent().and_then(pid),
             argv: process.cmd().to_vec(),
@@ -101,7 +101,7 @@ pub fn list(keep: &Filter<'_>) -> io::Result<Listing> {
 /// # Errors
 /// As [`processes`].
 pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<Listing> {
-    let kept = |one: &Portrait| match one.exe.as_ref().map(|exe| exe.as_os_str().as_encoded_bytes()) {
+    let kept = |one: &ProcessSnapshot| match one.exe.as_ref().map(|exe| exe.as_os_str().as_encoded_bytes()) {
         Some(path) => exe(path).then(|| Some(path.to_vec())),
         None => cmdline(&one.cmdline()).then_some(None),
     };
@@ -109,7 +109,7 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
 }
 
 /// `kept` decides whether a process is kept, and with which executable.
-fn listing(processes: Vec<Portrait>, kept: impl Fn(&Portrait) -> Option<Option<Vec<u8>>>) -> Listing {
+fn listing(processes: Vec<ProcessSnapshot>, kept: impl Fn(&ProcessSnapshot) -> Option<Option<Vec<u8>>>) -> Listing {
     let mut listing = Listing::default();
     for one in processes.into_iter().filter(|one| one.exe.is_some() || !one.argv.is_empty()) {
         listing.total += 1;

@@ -17,13 +17,13 @@ use std::path::Path;
 use self::words::os;
 use crate::platform::proc::undeleted;
 
-pub use self::reading::{Inner, Invocation, Reading, Runner, Target, Wrapped};
+pub use self::reading::{Inner, Invocation, ParsedArgv, Runner, Target, Wrapped};
 pub use self::words::{base, has_script_extension};
 
 /// Reads a command line. `exe` is what the kernel says is executed, where that is known.
 ///
 /// An argv that was rewritten as one title string is split on white space first.
-pub fn read(argv: &[OsString], exe: Option<&Path>) -> Reading {
+pub fn read(argv: &[OsString], exe: Option<&Path>) -> ParsedArgv {
     let exe = exe.map(undeleted);
     let exe = exe.as_deref();
     if let [title] = argv
@@ -38,34 +38,38 @@ pub fn read(argv: &[OsString], exe: Option<&Path>) -> Reading {
 }
 
 /// A title that does not start with a command (`mybot: polling`) gives a name at most.
-fn read_title(words: &[OsString], exe: Option<&Path>) -> Reading {
+fn read_title(words: &[OsString], exe: Option<&Path>) -> ParsedArgv {
     if let Some(first) = words.first()
         && let Some(runner) = exe.and_then(Path::file_name).and_then(Runner::of_name)
         && Runner::of_name(base(first)).is_none()
         && !base(first).to_str().is_some_and(wrapper::is_name)
     {
         let name = first.as_encoded_bytes().strip_suffix(b":").unwrap_or(first.as_encoded_bytes());
-        return Reading::Runs(Invocation { runner, target: Target::Executable(os(name)), args: words[1..].to_vec() });
+        return ParsedArgv::Runs(Invocation {
+            runner,
+            target: Target::Executable(os(name)),
+            args: words[1..].to_vec(),
+        });
     }
     read_words(words, exe)
 }
 
-fn read_words(argv: &[OsString], exe: Option<&Path>) -> Reading {
+fn read_words(argv: &[OsString], exe: Option<&Path>) -> ParsedArgv {
     let Some(first) = argv.first() else {
-        return Reading::Runs(Invocation {
+        return ParsedArgv::Runs(Invocation {
             runner: Runner::Native,
             target: Target::Executable(OsString::new()),
             args: vec![],
         });
     };
     if let Some(wrapped) = wrapper::read(argv) {
-        return Reading::Wraps(wrapped);
+        return ParsedArgv::Wraps(wrapped);
     }
     let rest = &argv[1..];
     match runner(first, exe) {
         Runner::Python => python::read(rest),
         Runner::Shell => shell::read(argv),
-        Runner::Native => Reading::Runs(Invocation {
+        Runner::Native => ParsedArgv::Runs(Invocation {
             runner: Runner::Native,
             target: Target::Executable(first.clone()),
             args: rest.to_vec(),

@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::argv::{self, Invocation, Reading, Runner, Target};
+use super::argv::{self, Invocation, ParsedArgv, Runner, Target};
 use super::details::{self, Details};
 use super::instance::Role;
-use super::matching::{Match, Matcher, Sighting};
+use super::matching::{Match, Matcher, ProcessFacts};
 use super::program::Program;
-use crate::base::secret::{self, Carried};
+use crate::base::secret::{self, ProcessToken};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
@@ -26,11 +26,11 @@ pub struct Candidate {
     /// Identity, arguments, executable.
     pub details: Details,
     /// Its command line, read.
-    pub reading: Reading,
+    pub reading: ParsedArgv,
     /// Its working folder; of one that has been removed, as by a deploy, where it was.
     pub cwd: Option<PathBuf>,
     /// The tokens in its environment and in its arguments.
-    pub carried: Vec<Carried>,
+    pub carried: Vec<ProcessToken>,
     /// Its environment cannot be read, so there may be other tokens in it.
     pub is_hidden: bool,
     /// What its environment says that its working folder was when it was started.
@@ -60,7 +60,7 @@ impl Candidate {
             other_root: false,
             stdin: None,
         };
-        let Reading::Runs(invocation) = &candidate.reading else { return Some(candidate) };
+        let ParsedArgv::Runs(invocation) = &candidate.reading else { return Some(candidate) };
         let environ = handle.environ();
         candidate.is_hidden = environ.is_err();
         let environ = environ.unwrap_or_default();
@@ -84,10 +84,10 @@ impl Candidate {
 
     /// The same if it had been started in that folder, and only there.
     pub fn judge_in(&self, cwd: Option<&Path>, matcher: &Matcher<'_>) -> Option<Match> {
-        let Reading::Runs(invocation) = &self.reading else { return None };
+        let ParsedArgv::Runs(invocation) = &self.reading else { return None };
         let identify = |path: &Path| Handle::open(self.identity().pid)?.id_inside(path);
         let resolve = |path: &Path| path.canonicalize().ok().filter(|_| !self.other_root);
-        let found = matcher.judge(&Sighting {
+        let found = matcher.judge(&ProcessFacts {
             invocation,
             exe: self.details.exe.as_deref(),
             cwd,
@@ -105,7 +105,7 @@ impl Candidate {
     /// what it is, in a folder that cannot be read. One that has ended meanwhile shows no folder either, and nothing was
     /// missed in it.
     pub fn is_blind(&self) -> bool {
-        let Reading::Runs(invocation) = &self.reading else { return false };
+        let ParsedArgv::Runs(invocation) = &self.reading else { return false };
         let tells_nothing = match &invocation.target {
             Target::Stdin | Target::Inline(_) => true,
             Target::Script(script) => script.is_relative() && !argv::has_script_extension(script.as_os_str()),
@@ -118,8 +118,8 @@ impl Candidate {
     /// The arguments after the program.
     pub fn args(&self) -> &[std::ffi::OsString] {
         match &self.reading {
-            Reading::Runs(invocation) => &invocation.args,
-            Reading::Wraps(_) => &[],
+            ParsedArgv::Runs(invocation) => &invocation.args,
+            ParsedArgv::Wraps(_) => &[],
         }
     }
 
@@ -131,15 +131,15 @@ impl Candidate {
     /// The same of one that was started in that folder.
     pub fn program_in(&self, cwd: &Path) -> Option<Program> {
         match &self.reading {
-            Reading::Runs(_) if self.has_title() => None,
-            Reading::Runs(invocation) => Program::of_invocation(invocation, self.details.exe.as_deref(), cwd),
-            Reading::Wraps(_) => None,
+            ParsedArgv::Runs(_) if self.has_title() => None,
+            ParsedArgv::Runs(invocation) => Program::of_invocation(invocation, self.details.exe.as_deref(), cwd),
+            ParsedArgv::Wraps(_) => None,
         }
     }
 
     /// Whether it runs under an interpreter and shows no command line of one.
     pub fn has_title(&self) -> bool {
-        let Reading::Runs(invocation) = &self.reading else { return false };
+        let ParsedArgv::Runs(invocation) = &self.reading else { return false };
         match (&invocation.target, self.details.argv.as_slice()) {
             (Target::Executable(_), _) => invocation.runner != Runner::Native,
             // A title of one word reads as an interpreter without a script.
@@ -151,9 +151,9 @@ impl Candidate {
     /// Its role where it does not run the program.
     pub fn role(&self) -> Role {
         match &self.reading {
-            Reading::Wraps(_) => Role::Wrapper,
-            Reading::Runs(Invocation { target: Target::Worker, .. }) => Role::Worker,
-            Reading::Runs(_) => Role::Other,
+            ParsedArgv::Wraps(_) => Role::Wrapper,
+            ParsedArgv::Runs(Invocation { target: Target::Worker, .. }) => Role::Worker,
+            ParsedArgv::Runs(_) => Role::Other,
         }
     }
 }

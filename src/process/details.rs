@@ -49,7 +49,7 @@ impl Details {
 }
 
 /// The processes whose details have been read, by PID.
-pub type Known = HashMap<i32, Details>;
+pub type DetailsByPid = HashMap<i32, Details>;
 
 /// The value of a variable in an environment block.
 pub fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {

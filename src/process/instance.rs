@@ -51,7 +51,7 @@ pub struct Instance {
     /// The token in its environment or its arguments, where one can be seen and it is clear which it uses.
     pub token: Option<TokenId>,
     /// Where none can be seen, the one in the file that such a program reads.
-    pub in_file: InFile,
+    pub in_file: EnvFileToken,
     /// The environment of one of its processes cannot be read, so there may be another token in it.
     pub is_hidden: bool,
     /// Which of several distinct bots it belongs to ([`super::same_bot`]).
@@ -60,7 +60,7 @@ pub struct Instance {
 
 /// The token in the `.env` file that a program reads, by the habits of such programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum InFile {
+pub enum EnvFileToken {
     /// There is none, or none that can be read.
     #[default]
     Nothing,
@@ -74,8 +74,8 @@ impl Instance {
     /// The token that it uses, as far as that can be known: the one that it shows, else its file's.
     pub fn known_token(&self) -> Option<&TokenId> {
         self.token.as_ref().or(match &self.in_file {
-            InFile::Token { token, .. } => Some(token),
-            InFile::Nothing | InFile::Unclear => None,
+            EnvFileToken::Token { token, .. } => Some(token),
+            EnvFileToken::Nothing | EnvFileToken::Unclear => None,
         })
     }
 

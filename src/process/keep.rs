@@ -1,6 +1,6 @@
 //! Which of several instances to keep: the only place that decides this, for the plan and for `doctor`. Pure.
 
-use super::stop::OffLimits;
+use super::stop::ProtectedProcesses;
 use crate::platform::identity::Identity;
 
 /// Which instance to keep.
@@ -40,7 +40,7 @@ pub fn parse_keep(text: &str) -> Result<Keep, String> {
 /// What counts for or against keeping an instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the choice looks at")]
-pub struct Standing {
+pub struct KeepFacts {
     /// solobot runs inside it, and would end with it.
     pub is_around_us: bool,
     /// It holds the lock, or an ancestor does.
@@ -59,11 +59,11 @@ pub struct Standing {
 
 /// The position of the instance to keep, and why. The standings come oldest first. A stopped instance is kept only if it is
 /// the only one.
-pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
-    let first = |test: &dyn Fn(&Standing) -> bool, why| all.iter().position(test).map(|at| (at, why));
+pub fn choose(all: &[KeepFacts], keep: Keep) -> Option<(usize, &'static str)> {
+    let first = |test: &dyn Fn(&KeepFacts) -> bool, why| all.iter().position(test).map(|at| (at, why));
     let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
-    let counts = |one: &Standing| !one.is_doubtful;
-    let sure = |one: &Standing| counts(one) && !one.is_stopped;
+    let counts = |one: &KeepFacts| !one.is_doubtful;
+    let sure = |one: &KeepFacts| counts(one) && !one.is_stopped;
     let is_only = all.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
     let managed = || first(&|one| sure(one) && one.is_managed, "a service manager runs it");
@@ -87,12 +87,12 @@ pub fn choose(all: &[Standing], keep: Keep) -> Option<(usize, &'static str)> {
 
 /// Whether the instance must not be stopped because one of its processes is solobot or an ancestor.
 pub fn is_around_us(members: &[Identity]) -> bool {
-    let guard = OffLimits::new(&[]);
+    let guard = ProtectedProcesses::new(&[]);
     members.iter().any(|member| guard.refusal(member.pid).is_some())
 }
 
 /// Whether the choice depends on who polls: if several run, and neither the lock nor a manager decides. Looking at
 /// connections takes time.
-pub fn depends_on_polling(all: &[Standing]) -> bool {
+pub fn depends_on_polling(all: &[KeepFacts]) -> bool {
     all.len() > 1 && !all.iter().any(|one| (one.holds || one.is_managed) && !one.is_stopped && !one.is_doubtful)
 }

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::argv::{self, Reading, Runner, Target, base, has_script_extension};
+use super::argv::{self, ParsedArgv, Runner, Target, base, has_script_extension};
 
 /// Whether a word names a program rather than a bot: an interpreter, a script, a path, a file of this folder.
 pub fn is_program(word: &str) -> bool {
@@ -54,7 +54,7 @@ fn interpreter_of(word: &str) -> &'static [&'static str] {
 /// The program that a command runs, as `-m` takes it; `None` where the command does not say.
 pub fn program_of(command: &[String]) -> Option<String> {
     let words: Vec<OsString> = command.iter().map(OsString::from).collect();
-    let Reading::Runs(invocation) = argv::read(&words, None) else { return None };
+    let ParsedArgv::Runs(invocation) = argv::read(&words, None) else { return None };
     match invocation.target {
         Target::Script(path) => Some(path.to_string_lossy().into_owned()),
         Target::Module(name) => Some(name),

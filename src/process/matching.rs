@@ -31,7 +31,7 @@ pub enum Confidence {
 
 impl Confidence {
     /// The word for it, as in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Probable => "probable",
             Self::Module => "module",
@@ -66,13 +66,13 @@ pub enum Doubt {
     /// The bot's program is a shell script, whose text starts what this process runs.
     StartedByScript,
     /// It is the process of a user who has nothing to do with the bot.
-    AnotherUser(Stranger),
+    AnotherUser(OtherUserProcess),
 }
 
 /// What is known of a process of a user who is neither the caller, nor root, nor the owner of the program or its folder,
 /// nor named in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stranger {
+pub enum OtherUserProcess {
     /// Root put it there (a system's service, a container), or it has the token or a connection to the API server.
     Likely,
     /// It could be looked at, and has neither token nor connection; or it was started otherwise.
@@ -83,7 +83,7 @@ pub enum Stranger {
 
 /// What a doubtful process means for a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Starting {
+pub enum StartVerdict {
     /// It is taken for the bot: nothing is started beside it.
     Counts,
     /// It is taken for something else.
@@ -106,37 +106,37 @@ impl Doubt {
             Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
             Self::FolderMoved => "it seems to have been started in this folder before the folder was replaced",
             Self::StartedByScript => "it runs what the bot's script starts",
-            Self::AnotherUser(Stranger::Likely) => "its user owns neither the program nor its folder",
-            Self::AnotherUser(Stranger::Unlikely) => {
+            Self::AnotherUser(OtherUserProcess::Likely) => "its user owns neither the program nor its folder",
+            Self::AnotherUser(OtherUserProcess::Unlikely) => {
                 "its user owns neither the program nor its folder, and nothing else suggests that it is the bot"
             }
-            Self::AnotherUser(Stranger::Hidden) => {
+            Self::AnotherUser(OtherUserProcess::Hidden) => {
                 "its user owns neither the program nor its folder, and it cannot be inspected"
             }
         }
     }
 
     /// The rule of doubt: the same file with the same arguments and a token that cannot be seen is the bot.
-    pub fn starting(self) -> Starting {
+    pub fn starting(self) -> StartVerdict {
         match self {
             Self::OtherFolder
             | Self::TokenUnseen
             | Self::OtherArgumentsConnected
             | Self::FolderMoved
             | Self::StartedByScript
-            | Self::AnotherUser(Stranger::Likely) => Starting::Counts,
-            Self::UnknownFolder | Self::AnotherUser(Stranger::Hidden) => Starting::CannotTell,
+            | Self::AnotherUser(OtherUserProcess::Likely) => StartVerdict::Counts,
+            Self::UnknownFolder | Self::AnotherUser(OtherUserProcess::Hidden) => StartVerdict::CannotTell,
             Self::Inline
             | Self::OtherRoot
             | Self::Title
             | Self::OtherArguments
-            | Self::AnotherUser(Stranger::Unlikely) => Starting::DoesNotCount,
+            | Self::AnotherUser(OtherUserProcess::Unlikely) => StartVerdict::DoesNotCount,
         }
     }
 
     /// Whether nothing at all speaks for it: it is shown, and has no say in anything.
     pub fn is_void(self) -> bool {
-        self == Self::AnotherUser(Stranger::Unlikely)
+        self == Self::AnotherUser(OtherUserProcess::Unlikely)
     }
 
     /// Whether it may be stopped if the operator says that what is only probable is to go too. Another user's process is
@@ -147,7 +147,7 @@ impl Doubt {
 }
 
 /// What the decision needs to know of one process.
-pub struct Sighting<'a> {
+pub struct ProcessFacts<'a> {
     /// Its command line, read.
     pub invocation: &'a Invocation,
     /// What the kernel executes.
@@ -252,7 +252,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Whether that process runs the program.
-    pub fn judge(&self, seen: &Sighting<'_>) -> Option<Match> {
+    pub fn judge(&self, seen: &ProcessFacts<'_>) -> Option<Match> {
         match &seen.invocation.target {
             Target::Worker => None,
             Target::Inline(code) => self.inline(code, seen),
@@ -276,12 +276,12 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn script(&self, script: &Path, seen: &Sighting<'_>) -> Option<Match> {
+    fn script(&self, script: &Path, seen: &ProcessFacts<'_>) -> Option<Match> {
         let Some(path) = resolve(script, seen.cwd) else { return self.suffix(script) };
         variants(&path, seen.invocation.runner).iter().find_map(|file| self.file(file, Confidence::File, seen))
     }
 
-    fn executable(&self, name: &OsStr, seen: &Sighting<'_>) -> Option<Match> {
+    fn executable(&self, name: &OsStr, seen: &ProcessFacts<'_>) -> Option<Match> {
         if let Some(exe) = seen.exe {
             return self.file(&proc::undeleted(exe), Confidence::File, seen);
         }
@@ -295,7 +295,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    fn module(&self, name: &str, seen: &Sighting<'_>) -> Option<Match> {
+    fn module(&self, name: &str, seen: &ProcessFacts<'_>) -> Option<Match> {
         let folders = || seen.cwd.into_iter().chain(seen.python_path.iter().map(PathBuf::as_path));
         if let Some(found) = folders()
             .flat_map(|dir| module_files(name, dir))
@@ -325,7 +325,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Compares one file that the process runs.
-    fn file(&self, file: &Path, confidence: Confidence, seen: &Sighting<'_>) -> Option<Match> {
+    fn file(&self, file: &Path, confidence: Confidence, seen: &ProcessFacts<'_>) -> Option<Match> {
         let named = || match self.program.kind() {
             NamedBy::Named(name) => file.file_name() == Some(name),
             NamedBy::Glob(_) => self.pattern.as_ref().is_some_and(|pattern| pattern.fits(file, seen.resolve)),
@@ -375,7 +375,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// `python -c 'import main'` in the script's folder, `node -e "require('./bot.js')"`.
-    fn inline(&self, code: &str, seen: &Sighting<'_>) -> Option<Match> {
+    fn inline(&self, code: &str, seen: &ProcessFacts<'_>) -> Option<Match> {
         let file_name = match self.program.kind() {
             NamedBy::Script(path) => PathBuf::from(path.file_name()?),
             NamedBy::Named(name) => PathBuf::from(name),

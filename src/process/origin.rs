@@ -1,8 +1,8 @@
 //! Origins: who started an instance, how to stop it for good, and whether it would come back.
 //!
 //! The nearest manager among the ancestors wins. Environment and cgroup give its name for the instance. They decide alone
-//! only if no ancestor is a manager, because both leak to descendants. [`judge()`] is pure over [`Surroundings`], which
-//! [`of`] gathers; [`Answers::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
+//! only if no ancestor is a manager, because both leak to descendants. [`judge()`] is pure over [`OriginFacts`], which
+//! [`of`] gathers; [`ManagerAnswers::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
 mod cgroup;
 mod facts;
@@ -15,20 +15,20 @@ mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::details::{Details, Known};
+use super::details::{Details, DetailsByPid};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
 
-pub use self::facts::{Link, Surroundings};
-pub use self::forecast::Answers;
+pub use self::facts::{AncestorFacts, OriginFacts};
+pub use self::forecast::ManagerAnswers;
 pub use self::judge::judge;
 pub use self::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 pub use self::place::{Container, Engine, Place};
 pub use self::starter::Starter;
 pub use self::verdict::Origin;
 
-/// The origin of an instance, without asking any manager whether it would respawn it ([`Answers::forecast`] does).
-pub fn of(root: &Details, ancestors: &[i32], known: &Known) -> Origin {
+/// The origin of an instance, without asking any manager whether it would respawn it ([`ManagerAnswers::forecast`] does).
+pub fn of(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin {
     judge(&facts::gather(root, ancestors, known))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! COMMAND may be a wrapper (`sh -c 'python3 bot.py; true'`) or end and leave the bot running (a daemon). solobot is a child
 //! subreaper, so everything that COMMAND leaves behind becomes its child. It waits until COMMAND *and every descendant that
-//! is the bot, or may become it* ([`Counting`]) have ended. It does not wait for other descendants, but names them.
+//! is the bot, or may become it* ([`DescendantCounter`]) have ended. It does not wait for other descendants, but names them.
 
 pub mod left_behind;
 
@@ -14,10 +14,10 @@ use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::platform::signals::{Arrived, Signal, Signals};
+use crate::platform::signals::{ReceivedSignal, Signal, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::table;
-use left_behind::{Counting, Descendant, Rest};
+use left_behind::{CountedDescendants, Descendant, DescendantCounter};
 
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);
@@ -74,7 +74,7 @@ pub struct Supervision<'a> {
     /// Where signals arrive.
     pub signals: &'a Signals,
     /// What counts as the bot among the descendants.
-    pub counting: &'a Counting<'a>,
+    pub counting: &'a DescendantCounter<'a>,
     /// How long after a TERM another one means KILL.
     pub grace: Duration,
     /// What else there is to do.
@@ -193,7 +193,7 @@ impl Supervised {
         !running.is_empty()
     }
 
-    fn pass_on(&mut self, arrived: Arrived, supervision: &Supervision<'_>) {
+    fn pass_on(&mut self, arrived: ReceivedSignal, supervision: &Supervision<'_>) {
         self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
         // Whose terminal has gone is not started again in the dark.
         self.asked_to_end |= arrived.signal == Signal::SIGHUP && arrived.from_terminal;
@@ -216,7 +216,7 @@ impl Supervised {
     /// Passes a signal on. One from the terminal went to the whole foreground process group already: it is forwarded only
     /// to a COMMAND that has left our group. A hangup goes to the session's leader alone; if that is us, nobody else has
     /// it.
-    fn send_unless_had(&self, arrived: Arrived) {
+    fn send_unless_had(&self, arrived: ReceivedSignal) {
         let own = Identity::own().ok().and_then(|own| Some((own.pid, Stat::read(own.pid)?)));
         let alone = own.is_some_and(|(pid, stat)| arrived.signal == Signal::SIGHUP && stat.session == Some(pid));
         let own_group = own.and_then(|(_, stat)| stat.group);
@@ -230,7 +230,7 @@ impl Supervised {
         }
     }
 
-    fn kill(&self, counting: &Counting<'_>) {
+    fn kill(&self, counting: &DescendantCounter<'_>) {
         for (_, pidfd) in self.targets() {
             let _ = pidfd.send(Signal::SIGKILL);
         }
@@ -247,7 +247,7 @@ impl Supervised {
     }
 }
 
-fn rest(counting: &Counting<'_>) -> Rest {
+fn rest(counting: &DescendantCounter<'_>) -> CountedDescendants {
     Identity::own().map(|own| counting.descendants(own.pid)).unwrap_or_default()
 }
 

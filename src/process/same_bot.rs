@@ -12,7 +12,7 @@ use super::program::Args;
 
 /// What tells the instances of one program apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traits {
+pub struct InstanceTraits {
     /// The file or folder of the program. For a name without a path, each is another program.
     pub file: Option<PathBuf>,
     /// The token's fingerprint, where one can be seen.
@@ -27,7 +27,7 @@ pub struct Traits {
 
 /// What is known of the bot that is looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedBot {
     /// Its token's fingerprint.
     pub token: Option<String>,
     /// Its arguments.
@@ -52,9 +52,9 @@ pub enum Verdict {
 }
 
 /// Sorts the instances of one program, oldest first, into bots.
-pub fn sort(instances: &[Traits], wanted: &Wanted) -> Vec<Verdict> {
+pub fn sort(instances: &[InstanceTraits], wanted: &WantedBot) -> Vec<Verdict> {
     let verdicts = instances.iter().map(|it| excluded(it, wanted)).collect();
-    let all: Vec<Traits> = instances.iter().map(|it| it.as_configured(wanted)).collect();
+    let all: Vec<InstanceTraits> = instances.iter().map(|it| it.as_configured(wanted)).collect();
     let mut sorting = Sorting { all: &all, wanted, verdicts, bots: 0 };
     for file in files(instances, wanted) {
         let is_here = |at: &usize| !wanted.open || instances[*at].file == file;
@@ -63,16 +63,16 @@ pub fn sort(instances: &[Traits], wanted: &Wanted) -> Vec<Verdict> {
     sorting.verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Other)).collect()
 }
 
-impl Traits {
+impl InstanceTraits {
     /// Where solobot.toml says which arguments make the bot, whatever follows them makes no difference.
-    fn as_configured(&self, wanted: &Wanted) -> Self {
+    fn as_configured(&self, wanted: &WantedBot) -> Self {
         let configured = wanted.args.as_ref().filter(|args| args.are_configured() && args.fit(&self.args));
         Self { args: configured.map_or_else(|| self.args.clone(), |args| args.words().to_vec()), ..self.clone() }
     }
 }
 
 /// The distinct programs that a bare name has found; one for any other program.
-fn files(instances: &[Traits], wanted: &Wanted) -> Vec<Option<PathBuf>> {
+fn files(instances: &[InstanceTraits], wanted: &WantedBot) -> Vec<Option<PathBuf>> {
     if !wanted.open {
         return vec![None];
     }
@@ -86,7 +86,7 @@ fn files(instances: &[Traits], wanted: &Wanted) -> Vec<Option<PathBuf>> {
 }
 
 /// What is another bot by its token or by its arguments, whoever else runs.
-fn excluded(it: &Traits, wanted: &Wanted) -> Option<Verdict> {
+fn excluded(it: &InstanceTraits, wanted: &WantedBot) -> Option<Verdict> {
     let known = it.token.as_ref().or(it.in_file.as_ref());
     if known.zip(wanted.token.as_ref()).is_some_and(|(its, ours)| its != ours) {
         return Some(Verdict::Other);
@@ -106,8 +106,8 @@ fn excluded(it: &Traits, wanted: &Wanted) -> Option<Verdict> {
 }
 
 struct Sorting<'a> {
-    all: &'a [Traits],
-    wanted: &'a Wanted,
+    all: &'a [InstanceTraits],
+    wanted: &'a WantedBot,
     verdicts: Vec<Option<Verdict>>,
     bots: usize,
 }
@@ -218,7 +218,7 @@ impl<'a> Sorting<'a> {
 
 /// Started with the same arguments in the same folder, as far as that can be seen: another user's folder is hidden from
 /// all but root, and that instance must count anyway.
-fn is_alike(one: &Traits, other: &Traits) -> bool {
+fn is_alike(one: &InstanceTraits, other: &InstanceTraits) -> bool {
     one.args == other.args && (one.cwd == other.cwd || one.cwd.is_none() || other.cwd.is_none())
 }
 

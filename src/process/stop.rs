@@ -2,13 +2,13 @@
 //!
 //! Invariant: a signal only ever goes through a pidfd whose process was identified after the pidfd was opened; so never
 //! to a reused PID, a process group, PID 1 or below, a kernel thread, solobot itself or one of its ancestors
-//! ([`OffLimits`] is the one place that says so). Not promised: that nothing starts the instance again.
+//! ([`ProtectedProcesses`] is the one place that says so). Not promised: that nothing starts the instance again.
 //!
 //! TERM and CONT go to the root of each instance; whatever of it and of its descendants is left after the grace gets
 //! KILL. The whole takes as long as the slowest instance, not their sum.
 
 mod guard;
-mod victim;
+mod opened;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ use crate::platform::limits::DescriptorLimit;
 use crate::platform::signals::Signal;
 use crate::platform::{proc, table, user};
 
-pub use self::guard::{OffLimits, StopRefusal};
-use self::victim::{OpenedVictim, Victim, wait};
+pub use self::guard::{ProtectedProcesses, StopRefusal};
+use self::opened::{OpenResult, OpenedProcess, wait};
 
 /// How long the kernel may take to end a process after KILL.
 const AFTER_KILL: Duration = Duration::from_secs(2);
@@ -73,12 +73,12 @@ pub struct StopResult {
     /// The target's root.
     pub root: Identity,
     /// What became of it.
-    pub outcome: Fate,
+    pub outcome: StopStatus,
 }
 
 /// What became of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
+pub enum StopStatus {
     /// Its root ended by itself after the signal; descendants left over, if any, were killed.
     Terminated,
     /// Its root had to be killed.
@@ -103,7 +103,7 @@ pub enum Fate {
     Refused(StopRefusal),
 }
 
-impl Fate {
+impl StopStatus {
     /// Whether the instance no longer exists.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Terminated | Self::Killed | Self::Gone)
@@ -113,17 +113,22 @@ impl Fate {
 /// Stops all targets in parallel; one result for each, in their order.
 pub fn stop(targets: &[StopTarget], options: &StopOptions) -> Vec<StopResult> {
     let limit = DescriptorLimit::raise();
-    let guard = OffLimits::new(&options.protected);
+    let guard = ProtectedProcesses::new(&options.protected);
     stop_within(targets, options, &guard, room(&limit))
 }
 
 /// As many at once as there is room for; usually all.
-fn stop_within(targets: &[StopTarget], options: &StopOptions, guard: &OffLimits, room: usize) -> Vec<StopResult> {
+fn stop_within(
+    targets: &[StopTarget],
+    options: &StopOptions,
+    guard: &ProtectedProcesses,
+    room: usize,
+) -> Vec<StopResult> {
     let parents = table::parents().unwrap_or_default();
-    let mut attempts: Vec<Underway> = Vec::with_capacity(targets.len());
+    let mut attempts: Vec<StopInProgress> = Vec::with_capacity(targets.len());
     let mut used = 0;
     for target in targets {
-        let attempt = Underway::open(target, &parents, guard);
+        let attempt = StopInProgress::open(target, &parents, guard);
         if attempt.has_no_room && !attempts.is_empty() {
             break;
         }
@@ -146,7 +151,7 @@ fn stop_within(targets: &[StopTarget], options: &StopOptions, guard: &OffLimits,
     results
 }
 
-fn run(attempts: &mut [Underway], options: &StopOptions, guard: &OffLimits) {
+fn run(attempts: &mut [StopInProgress], options: &StopOptions, guard: &ProtectedProcesses) {
     if !options.force {
         for attempt in &mut *attempts {
             attempt.ask(options.signal);
@@ -164,42 +169,42 @@ fn run(attempts: &mut [Underway], options: &StopOptions, guard: &OffLimits) {
     wait(living(attempts), Instant::now() + AFTER_KILL);
 }
 
-fn living(attempts: &mut [Underway]) -> Vec<&mut Victim> {
+fn living(attempts: &mut [StopInProgress]) -> Vec<&mut OpenedProcess> {
     attempts
         .iter_mut()
         .filter(|attempt| attempt.verdict.is_none())
         .flat_map(|attempt| attempt.root.iter_mut().chain(attempt.family.iter_mut()))
-        .filter(|victim| victim.is_alive)
+        .filter(|opened| opened.is_alive)
         .collect()
 }
 
 /// The stopping of one target.
 #[derive(Default)]
-struct Underway {
-    root: Option<Victim>,
+struct StopInProgress {
+    root: Option<OpenedProcess>,
     /// Descendants and members.
-    family: Vec<Victim>,
+    family: Vec<OpenedProcess>,
     /// Decided without waiting.
-    verdict: Option<Fate>,
+    verdict: Option<StopStatus>,
     /// The root was alive when KILL was sent.
     was_killed: bool,
     /// The root could not be opened for lack of descriptors.
     has_no_room: bool,
 }
 
-impl Underway {
+impl StopInProgress {
     /// Opens the root and everything below it, before any signal is sent.
-    fn open(target: &StopTarget, parents: &HashMap<i32, i32>, guard: &OffLimits) -> Self {
+    fn open(target: &StopTarget, parents: &HashMap<i32, i32>, guard: &ProtectedProcesses) -> Self {
         let decided = |verdict| Self { verdict: Some(verdict), ..Self::default() };
         if let Some(refusal) = guard.refusal(target.root.pid) {
-            return decided(Fate::Refused(refusal));
+            return decided(StopStatus::Refused(refusal));
         }
-        let root = match Victim::open(target.root, guard) {
-            OpenedVictim::Ready(victim) => victim,
-            OpenedVictim::Gone => return decided(Fate::Gone),
-            OpenedVictim::Refused(refusal) => return decided(Fate::Refused(refusal)),
-            OpenedVictim::NoRoom => {
-                let outcome = survived(target.root.pid).unwrap_or(Fate::Gone);
+        let root = match OpenedProcess::open(target.root, guard) {
+            OpenResult::Ready(opened) => opened,
+            OpenResult::Gone => return decided(StopStatus::Gone),
+            OpenResult::Refused(refusal) => return decided(StopStatus::Refused(refusal)),
+            OpenResult::NoRoom => {
+                let outcome = survived(target.root.pid).unwrap_or(StopStatus::Gone);
                 return Self { has_no_room: true, verdict: Some(outcome), ..Self::default() };
             }
         };
@@ -211,15 +216,15 @@ impl Underway {
         attempt
     }
 
-    fn adopt(&mut self, identity: Identity, guard: &OffLimits) {
-        let is_known = self.root.iter().chain(&self.family).any(|victim| victim.identity == identity);
-        if !is_known && let OpenedVictim::Ready(victim) = Victim::open(identity, guard) {
-            self.family.push(victim);
+    fn adopt(&mut self, identity: Identity, guard: &ProtectedProcesses) {
+        let is_known = self.root.iter().chain(&self.family).any(|opened| opened.identity == identity);
+        if !is_known && let OpenResult::Ready(opened) = OpenedProcess::open(identity, guard) {
+            self.family.push(opened);
         }
     }
 
     /// Adds what descends from these processes. A PID that was reused since the table was read has another parent.
-    fn adopt_descendants(&mut self, of: &[i32], parents: &HashMap<i32, i32>, guard: &OffLimits) {
+    fn adopt_descendants(&mut self, of: &[i32], parents: &HashMap<i32, i32>, guard: &ProtectedProcesses) {
         let mut known: HashSet<i32> = of.iter().copied().collect();
         for pid in table::below(of, parents) {
             let Some(parent) = parents.get(&pid) else { continue };
@@ -249,7 +254,7 @@ impl Underway {
     }
 
     /// Kills what is left.
-    fn kill(&mut self, parents: &HashMap<i32, i32>, guard: &OffLimits) {
+    fn kill(&mut self, parents: &HashMap<i32, i32>, guard: &ProtectedProcesses) {
         if self.verdict.is_some() {
             return;
         }
@@ -257,42 +262,42 @@ impl Underway {
             .root
             .iter()
             .chain(&self.family)
-            .filter(|victim| victim.is_alive)
-            .map(|victim| victim.identity.pid)
+            .filter(|opened| opened.is_alive)
+            .map(|opened| opened.identity.pid)
             .collect();
         self.adopt_descendants(&alive, parents, guard);
         if let Some(root) = self.root.iter().find(|root| root.is_alive) {
             self.was_killed = root.send(Signal::SIGKILL).is_ok_and(|sent| sent);
         }
-        for victim in self.root.iter_mut().chain(&mut self.family).filter(|victim| victim.is_alive) {
-            match victim.send(Signal::SIGKILL) {
+        for opened in self.root.iter_mut().chain(&mut self.family).filter(|opened| opened.is_alive) {
+            match opened.send(Signal::SIGKILL) {
                 Ok(true) => {}
-                Ok(false) => victim.is_alive = false,
-                Err(_) => self.verdict = Some(not_permitted(victim.identity)),
+                Ok(false) => opened.is_alive = false,
+                Err(_) => self.verdict = Some(not_permitted(opened.identity)),
             }
         }
     }
 
-    fn outcome(self) -> Fate {
+    fn outcome(self) -> StopStatus {
         if let Some(verdict) = self.verdict {
             return verdict;
         }
-        let survivor = self.root.iter().chain(&self.family).find(|victim| victim.is_alive);
-        match survivor.and_then(|victim| survived(victim.identity.pid)) {
+        let survivor = self.root.iter().chain(&self.family).find(|opened| opened.is_alive);
+        match survivor.and_then(|opened| survived(opened.identity.pid)) {
             Some(outcome) => outcome,
-            None if self.was_killed => Fate::Killed,
-            None => Fate::Terminated,
+            None if self.was_killed => StopStatus::Killed,
+            None => StopStatus::Terminated,
         }
     }
 }
 
-fn survived(pid: i32) -> Option<Fate> {
+fn survived(pid: i32) -> Option<StopStatus> {
     let stat = Stat::read(pid).filter(Stat::is_alive)?;
-    Some(Fate::Survived { pid, state: stat.state, wait_channel: proc::sleeps_in(pid) })
+    Some(StopStatus::Survived { pid, state: stat.state, wait_channel: proc::sleeps_in(pid) })
 }
 
-fn not_permitted(identity: Identity) -> Fate {
-    Fate::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
+fn not_permitted(identity: Identity) -> StopStatus {
+    StopStatus::NotPermitted { user: proc::owner(identity.pid).map_or_else(|| "its user".to_owned(), user::name) }
 }
 
 /// How many processes may be held open at once.

@@ -9,7 +9,7 @@ use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
 use crate::cli::again::TypedLine;
-use crate::logs::rhythm::Shape;
+use crate::logs::rhythm::PatternKind;
 use crate::logs::tally::{Bucket, Counts, Period};
 use crate::logs::words::{Kind, Library};
 use crate::outcome::conflicts::ConflictsOutcome;
@@ -227,28 +227,28 @@ fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
         .clients
         .iter()
         .filter(|(client, _)| *client != Library::Unknown)
-        .map(|(client, count)| format!("{} {count}", client.word()))
+        .map(|(client, count)| format!("{} {count}", client.as_str()))
         .collect();
     if !clients.is_empty() {
         let _ = writeln!(text, "logged by {}", clients.join(", "));
     }
-    if summary.pattern.kind != Shape::None {
+    if summary.pattern.kind != PatternKind::None {
         let _ = writeln!(text, "pattern: {}: {}", paint(NAME, words(summary.pattern.kind)), summary.pattern.evidence);
         text.push_str(&message::hint_lines(&[summary.pattern.suggestion.to_string()], typed));
     }
     text
 }
 
-fn words(shape: Shape) -> &'static str {
+fn words(shape: PatternKind) -> &'static str {
     match shape {
-        Shape::None => "none",
-        Shape::Isolated => "isolated",
-        Shape::Webhook => "webhook",
-        Shape::Steady => "steady",
-        Shape::Bursts => "bursts, as deploys make them",
-        Shape::PingPong => "ping-pong of two pollers",
-        Shape::RespawnLoop => "respawn loop",
-        Shape::Undated => "unknown",
+        PatternKind::None => "none",
+        PatternKind::Isolated => "isolated",
+        PatternKind::Webhook => "webhook",
+        PatternKind::Steady => "steady",
+        PatternKind::Bursts => "bursts, as deploys make them",
+        PatternKind::PingPong => "ping-pong of two pollers",
+        PatternKind::RespawnLoop => "respawn loop",
+        PatternKind::Undated => "unknown",
     }
 }
 

@@ -7,7 +7,7 @@ use super::{sanitize, wrap};
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::doctor::{self, Finding, Level};
-use crate::outcome::doctor::{Diagnosis, DoctorOutcome, Looked};
+use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -49,14 +49,14 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
 }
 
 /// What was looked at for one bot, whether or not something was found.
-fn looked(bot: &Looked) -> String {
+fn looked(bot: &DiagnosedBot) -> String {
     let count = match bot.instances.len() {
         0 => "no instance".to_owned(),
         1 => "one instance".to_owned(),
         many => format!("{many} instances"),
     };
     let locks: Vec<String> =
-        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state.word())).collect();
+        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state.as_str())).collect();
     let name = sanitize::line(&bot.name);
     let token = bot
         .token
@@ -84,7 +84,7 @@ fn finding(finding: &Finding) -> String {
         Level::Warning => WARNING,
         Level::Info => FAINT,
     };
-    let head = format!("{} {}:", paint(style, finding.level.word()), paint(NAME, finding.code.word()));
+    let head = format!("{} {}:", paint(style, finding.level.as_str()), paint(NAME, finding.code.as_str()));
     let mut text = format!("{head} {}\n", sanitize::line(&finding.summary));
     for line in finding.evidence.iter().take(MOST) {
         let _ = writeln!(text, "{INDENT}{}", sanitize::line(line));
@@ -112,14 +112,14 @@ fn summary(diagnosis: &Diagnosis) -> String {
         let blind = if diagnosis.unseen.is_empty() { "" } else { " in what could be seen" };
         return format!("{}{blind}\n", paint(GOOD, "no findings"));
     }
-    let example = diagnosis.findings[0].code.word();
+    let example = diagnosis.findings[0].code.as_str();
     let explain = paint(COMMAND, format!("solobot doctor --explain {example}"));
     format!("{}\n  {} to learn more about one: {explain}\n", parts.join(", "), paint(FAINT, "hint:"))
 }
 
 fn explanation(code: Code, width: Option<usize>) -> String {
     let explanation = doctor::explanation(code);
-    let mut text = format!("{}\n", paint(NAME, code.word()));
+    let mut text = format!("{}\n", paint(NAME, code.as_str()));
     for (label, body) in [("cause", explanation.cause), ("to be sure", explanation.check), ("to fix", explanation.fix)]
     {
         let _ = writeln!(text, "\n{}", paint(FAINT, label));
@@ -134,20 +134,20 @@ fn explanation(code: Code, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::lock::{LockBrief, LockWord};
+    use crate::outcome::lock::{LockBrief, LockStateView};
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
     fn diagnosed(findings: Vec<Finding>, unseen: &[&str]) -> Diagnosis {
-        let lock = LockBrief { path: "/run/lock/x.lock".into(), state: LockWord::Held };
+        let lock = LockBrief { path: "/run/lock/x.lock".into(), state: LockStateView::Held };
         Diagnosis {
             host: "vps".into(),
             user: "bot".into(),
             time: jiff::Timestamp::UNIX_EPOCH,
             findings,
-            bots: vec![Looked {
+            bots: vec![DiagnosedBot {
                 name: "main".into(),
                 instances: vec![7],
                 probable: vec![],
@@ -192,7 +192,7 @@ mod tests {
     fn explanations_are_wrapped_between_words() {
         for &code in Code::ALL {
             let text = plain(&doctor(&DoctorOutcome::Explained(code), Some(80)));
-            assert!(text.starts_with(code.word()) && text.contains("to fix\n"), "{text}");
+            assert!(text.starts_with(code.as_str()) && text.contains("to fix\n"), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         }
     }

@@ -17,18 +17,18 @@ pub fn start(global: &Global, has_colour: bool) {
     let is_json = global.json;
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
-        .with_writer(move || Clean { is_json })
+        .with_writer(move || MaskingWriter { is_json })
         .with_ansi(has_colour)
         .with_target(false);
     if global.json { log.json().init() } else { log.init() }
 }
 
 /// stderr, where tokens are masked and hidden characters escaped: the log names folders and locks too.
-struct Clean {
+struct MaskingWriter {
     is_json: bool,
 }
 
-impl Write for Clean {
+impl Write for MaskingWriter {
     /// Takes all of it: the log writes an event at once.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);

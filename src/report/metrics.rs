@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::logs::words::Kind;
-use crate::outcome::lock::LockWord;
+use crate::outcome::lock::LockStateView;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
 use crate::platform::filesystem::create_new;
 
@@ -27,7 +27,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     let each = |value: &dyn Fn(&BotMetrics) -> Option<u64>| -> Vec<(String, u64)> {
         bots.iter().filter_map(|(label, bot)| Some((label.clone(), value(bot)?))).collect()
     };
-    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == LockWord::Stale));
+    let stale = |bot: &BotMetrics| Some(u64::from(bot.lock_state == LockStateView::Stale));
     let last = |bot: &BotMetrics| bot.last_conflict.and_then(|time| u64::try_from(time.as_second()).ok());
     let count = |count: usize| u64::try_from(count).ok();
     family(&mut text, "instances", "Running instances of the bot.", &each(&|bot| count(bot.instances)));
@@ -110,7 +110,8 @@ fn labelled(bots: &[BotMetrics]) -> Vec<(String, &BotMetrics)> {
 fn states(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
     let of = |(bot_label, bot): &(String, &BotMetrics)| {
         let seen = bot.lock_state;
-        LockWord::ALL.map(|state| (format!("{bot_label},{}", label("state", state.word())), u64::from(seen == state)))
+        LockStateView::ALL
+            .map(|state| (format!("{bot_label},{}", label("state", state.as_str())), u64::from(seen == state)))
     };
     bots.iter().flat_map(of).collect()
 }
@@ -120,7 +121,7 @@ fn errors(bots: &[(String, &BotMetrics)]) -> Vec<(String, u64)> {
         let counts = bot.errors;
         Kind::ALL
             .iter()
-            .filter_map(|kind| Some((format!("{bot_label},{}", label("kind", kind.word())), counts?.of(*kind))))
+            .filter_map(|kind| Some((format!("{bot_label},{}", label("kind", kind.as_str())), counts?.of(*kind))))
             .collect::<Vec<_>>()
     };
     bots.iter().flat_map(of).collect()
@@ -170,7 +171,7 @@ mod tests {
             label: "a \"b\"\\\n\u{202e}".into(),
             instances: 2,
             probable: 1,
-            lock_state: LockWord::Stale,
+            lock_state: LockStateView::Stale,
             lock_age: None,
             waiters: 1,
             webhook_set: Some(false),
@@ -207,7 +208,7 @@ mod tests {
             label: format!("{}:{}", 123_456_789, secret.to_string().repeat(35)),
             instances: 1,
             probable: 0,
-            lock_state: LockWord::Free,
+            lock_state: LockStateView::Free,
             lock_age: None,
             waiters: 0,
             webhook_set: None,

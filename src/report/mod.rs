@@ -36,7 +36,7 @@ use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
 use crate::platform::stack;
 use progress::Progress;
-use watching::Watching;
+use watching::WatchScreen;
 
 /// Where and how to print.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Report {
     /// What hints that say "the same, but …" go on with.
     typed: TypedLine,
     progress: Progress,
-    watching: Watching,
+    watching: WatchScreen,
     /// Warnings and hints that were shown: each once, also with `--watch`.
     shown: HashSet<String>,
 }
@@ -57,7 +57,7 @@ impl Report {
             global: global.clone(),
             typed,
             progress: Progress::default(),
-            watching: Watching::default(),
+            watching: WatchScreen::default(),
             shown: HashSet::new(),
         };
         log::start(global, report.has_colour());

@@ -9,9 +9,9 @@ use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
 use crate::cli::again::TypedLine;
 use crate::lock::held::Incident;
-use crate::outcome::events::{Notice, Passing};
+use crate::outcome::events::{Activity, Notice};
 use crate::outcome::holding::Holding;
-use crate::outcome::process::{Beside, ProcessView};
+use crate::outcome::process::{ProcessView, UnlockedProcess};
 use crate::outcome::sentence::shortened;
 
 /// Something to say before the end, on a terminal of `width` columns.
@@ -82,13 +82,13 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> Strin
 }
 
 /// What is being done just now, in a line that redraws.
-pub fn passing(passing: Passing) -> String {
+pub fn passing(passing: Activity) -> String {
     match passing {
-        Passing::Stopping { count: 1, grace } => format!("stopping it; this may take up to {}", show(grace)),
-        Passing::Stopping { count, grace } => {
+        Activity::Stopping { count: 1, grace } => format!("stopping it; this may take up to {}", show(grace)),
+        Activity::Stopping { count, grace } => {
             format!("stopping {count} instances; this may take up to {}", show(grace))
         }
-        Passing::LookingAgain { left } => {
+        Activity::LookingAgain { left } => {
             format!("checking for {} that it is not started again", show(Duration::from_secs(left.as_secs() + 1)))
         }
     }
@@ -136,7 +136,7 @@ pub fn waiting(elapsed: Duration, wait: Limit) -> String {
     }
 }
 
-fn unlocked(instances: &[Beside], wait: Limit) -> String {
+fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {
     let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
         "solobot: the lock file was removed, and its holder still holds the removed file\n"
     } else if instances.iter().all(|one| one.doubt.is_some()) {

@@ -103,7 +103,7 @@ fn coloured(action: Action, line: &str) -> String {
 }
 
 fn line(result: &ResultView) -> String {
-    let word = paint(if result.result.is_stopped() { GOOD } else { BAD }, result.result.word());
+    let word = paint(if result.result.is_stopped() { GOOD } else { BAD }, result.result.as_str());
     let detail = result.detail.as_ref().map_or_else(String::new, |detail| format!(": {}", sanitize::line(detail)));
     format!("PID {} {word}{detail}\n", result.pid)
 }

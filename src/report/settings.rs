@@ -5,16 +5,16 @@ use std::path::Path;
 
 use super::sanitize;
 use super::style::{FAINT, NAME, paint};
-use crate::settings::Explained;
+use crate::settings::ExplainedSetting;
 
 /// The configuration file, then each bot's settings.
-pub fn text(file: Option<&Path>, all: &[Explained]) -> String {
+pub fn text(file: Option<&Path>, all: &[ExplainedSetting]) -> String {
     let mut text = match file {
         Some(file) => format!("configuration: {}\n", sanitize::line(&file.display().to_string())),
         None => "configuration: no solobot.toml\n".to_owned(),
     };
     let mut last = None;
-    for Explained { bot, setting, value, origin } in all {
+    for ExplainedSetting { bot, setting, value, origin } in all {
         if last != Some(bot) {
             let _ = writeln!(text, "settings of {}:", paint(NAME, sanitize::line(bot)));
             last = Some(bot);

@@ -9,9 +9,9 @@ use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table};
 use crate::base::duration::show;
 use crate::cli::again::TypedLine;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::outcome::holding::ENDED;
-use crate::outcome::lock::{LockView, LockWord};
+use crate::outcome::lock::{LockStateView, LockView};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
 use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
@@ -116,22 +116,22 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     let holders = || list(&lock.holders, now);
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
-        LockWord::Held if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
-        LockWord::Held if lock.orphaned => {
+        LockStateView::Held if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
+        LockStateView::Held if lock.orphaned => {
             paint(WARNING, format!("held by {}; orphaned: its solobot has died", holders()))
         }
-        LockWord::Held => format!("held by {}", holders()),
-        LockWord::Stale => paint(WARNING, format!("stale: {why}")),
-        LockWord::OwnerAliveUnlocked => paint(
+        LockStateView::Held => format!("held by {}", holders()),
+        LockStateView::Stale => paint(WARNING, format!("stale: {why}")),
+        LockStateView::OwnerAliveUnlocked => paint(
             WARNING,
             format!("not locked, but names {}, a running process that does not hold the lock", holders()),
         ),
-        LockWord::Replaced => {
+        LockStateView::Replaced => {
             let hold = if lock.holders.len() == 1 { "holds" } else { "hold" };
             paint(BAD, format!("replaced: {} still {hold} the lock file that was deleted", holders()))
         }
-        LockWord::Unreadable => paint(WARNING, format!("unknown: {why}")),
-        LockWord::Absent | LockWord::Free => lock.state.word().to_owned(),
+        LockStateView::Unreadable => paint(WARNING, format!("unknown: {why}")),
+        LockStateView::Absent | LockStateView::Free => lock.state.as_str().to_owned(),
     };
     let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
     if let Some(since) = lock.since {
@@ -167,7 +167,7 @@ fn instances(instances: &[InstanceView], now: Timestamp, width: Option<usize>) -
     lines.iter().enumerate().fold(String::new(), |mut text, (index, line)| {
         let line = match index.checked_sub(1).and_then(|row| instances.get(row)) {
             None => paint(FAINT, line),
-            Some(one) if one.lock == Covered::Unlocked => paint(WARNING, line),
+            Some(one) if one.lock == LockCoverage::Unlocked => paint(WARNING, line),
             Some(_) => line.clone(),
         };
         let _ = writeln!(text, "  {line}");
@@ -221,12 +221,12 @@ fn origin(one: &InstanceView) -> String {
     }
 }
 
-fn covered(covered: Covered) -> &'static str {
+fn covered(covered: LockCoverage) -> &'static str {
     match covered {
-        Covered::Holder => "holder",
-        Covered::Covered => "covered",
-        Covered::Unlocked => "unlocked",
-        Covered::Unknown => "unknown",
+        LockCoverage::Holder => "holder",
+        LockCoverage::Covered => "covered",
+        LockCoverage::Unlocked => "unlocked",
+        LockCoverage::Unknown => "unknown",
     }
 }
 
@@ -246,7 +246,7 @@ fn events(outcome: &StatusOutcome) -> String {
     }
     for event in &outcome.events {
         let local = event.time.to_zoned(jiff::tz::TimeZone::system());
-        let _ = write!(text, "  {} {}", local.strftime("%Y-%m-%d %H:%M:%S"), paint(NAME, event.event.word()));
+        let _ = write!(text, "  {} {}", local.strftime("%Y-%m-%d %H:%M:%S"), paint(NAME, event.event.as_str()));
         if !event.bot.is_empty() {
             let _ = write!(text, " {}", sanitize::line(&event.bot));
         }

@@ -27,7 +27,7 @@ const GIVE: &str = "\x1b[?25h\x1b[?1049l";
 
 /// What is shown.
 #[derive(Debug, Default)]
-pub struct Watching {
+pub struct WatchScreen {
     /// What was printed last, without what always changes.
     last: Option<Value>,
     /// The alternate screen is ours.
@@ -36,7 +36,7 @@ pub struct Watching {
     had_screen: bool,
 }
 
-impl Watching {
+impl WatchScreen {
     /// Shows what is seen now; where nothing is drawn, only if it has changed.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Watching {
     }
 }
 
-impl Drop for Watching {
+impl Drop for WatchScreen {
     fn drop(&mut self) {
         self.leave();
     }

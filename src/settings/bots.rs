@@ -148,7 +148,7 @@ pub enum Log {
 /// Makes bots out of one run's surroundings. Their locks' placeholders are filled in at the end, by [`finish`]: a bot
 /// that is not selected needs no token.
 #[derive(Clone, Copy)]
-pub(super) struct Workshop<'a> {
+pub(super) struct BotBuilder<'a> {
     pub context: &'a Context,
     pub file: Option<&'a ConfigFile>,
 }
@@ -162,7 +162,7 @@ pub(super) fn finish(mut bot: Bot) -> Result<Bot, Error> {
     Ok(bot)
 }
 
-impl Workshop<'_> {
+impl BotBuilder<'_> {
     pub fn configured(self, name: &str, entry: &Entry, file: &ConfigFile, flags: &Overrides) -> Result<Bot, Error> {
         let home = self.context.home.as_deref();
         let mut from = Provenance::default();

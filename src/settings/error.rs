@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::schema::{self, Fault};
+use super::schema::{self, ParseError};
 use crate::base::error::{Expected, exit_of_io, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
@@ -49,7 +49,7 @@ pub enum Error {
     Text {
         path: PathBuf,
         /// What and where.
-        fault: Fault,
+        fault: ParseError,
     },
     /// The caller of `sudo` wrote this setting, and root must name the file to use it.
     #[error("bot `{bot}`: root does not use `{setting}` from {}, because another user wrote it", quoted(.path))]

@@ -9,7 +9,7 @@ use crate::telegram::sources::{TokenSource, TokenSources};
 
 /// A setting, its value and its origin. The value holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
+pub struct ExplainedSetting {
     pub bot: String,
     /// The setting's name in solobot.toml; `program` for its three forms.
     pub setting: &'static str,
@@ -21,7 +21,7 @@ pub struct Explained {
 
 impl Bot {
     /// Every setting in the manual's order, defaults included.
-    pub fn explained(&self) -> Vec<Explained> {
+    pub fn explained(&self) -> Vec<ExplainedSetting> {
         let path = |path: &std::path::Path| path.display().to_string();
         let quoted = |words: Vec<String>| mask(&shell_words::join(words)).into_owned();
         let words =
@@ -43,7 +43,7 @@ impl Bot {
             ("grace", show(self.grace)),
             ("user", if users.is_empty() { "the bot's own users".into() } else { users.join(", ") }),
         ];
-        let explained = values.into_iter().map(|(setting, value)| Explained {
+        let explained = values.into_iter().map(|(setting, value)| ExplainedSetting {
             bot: self.name.clone(),
             setting,
             value: mask(&value).into_owned(),

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::Error;
 use super::provenance::SetBy;
-use super::schema::{FILE_NAME, Fault, Schema, line_at};
+use super::schema::{FILE_NAME, ParseError, Schema, line_at};
 use super::trust::{Access, Refusal, is_strangers, open_found};
 use crate::base::error::{quoted, typed};
 use crate::lock::file::what_is;
@@ -88,7 +88,7 @@ impl ConfigFile {
 
     /// An error about a value.
     pub fn fault<T>(&self, value: &Spanned<T>, message: String, hint: impl Into<String>) -> Error {
-        let fault = Fault { line: self.line(value), message, hint: Some(hint.into()) };
+        let fault = ParseError { line: self.line(value), message, hint: Some(hint.into()) };
         Error::Text { path: self.path.clone(), fault }
     }
 
@@ -96,7 +96,9 @@ impl ConfigFile {
     pub fn fault_of_bot(&self, name: &str, message: String, hint: impl Into<String>) -> Error {
         match self.schema.bots.get(name) {
             Some(entry) => self.fault(entry, message, hint),
-            None => Error::Text { path: self.path.clone(), fault: Fault { line: 1, message, hint: Some(hint.into()) } },
+            None => {
+                Error::Text { path: self.path.clone(), fault: ParseError { line: 1, message, hint: Some(hint.into()) } }
+            }
         }
     }
 

@@ -28,11 +28,11 @@ use std::path::{Path, PathBuf};
 pub use bots::{Bot, Log};
 pub use context::{Caller, Context, Purpose};
 pub use error::Error;
-pub use explained::Explained;
+pub use explained::ExplainedSetting;
 pub use provenance::{Provenance, SetBy};
 pub use schema::{FILE_NAME, toml_string};
 
-use bots::Workshop;
+use bots::BotBuilder;
 use file::ConfigFile;
 use overrides::Overrides;
 use paths::{absolute, has_placeholder, is_same_place};
@@ -110,7 +110,7 @@ impl Settings {
 
     /// A bot that was found rather than named. It runs this program and was started in `cwd`.
     pub fn bot_running(&self, program: &Program, cwd: &Path) -> Bot {
-        self.workshop().found(program, cwd)
+        self.bot_builder().found(program, cwd)
     }
 
     /// The same for a process whose program is unknown.
@@ -146,8 +146,8 @@ impl Settings {
         others.filter(|args| args.words().len() > own.len() && args.words().starts_with(own)).cloned().collect()
     }
 
-    fn workshop(&self) -> Workshop<'_> {
-        Workshop { context: &self.context, file: self.file.as_ref() }
+    fn bot_builder(&self) -> BotBuilder<'_> {
+        BotBuilder { context: &self.context, file: self.file.as_ref() }
     }
 
     /// The name of the bot whose lock this is. Locks that are named after a token are not compared.
@@ -200,12 +200,12 @@ pub fn names_in(named: Option<&Path>, context: &Context) -> Vec<String> {
 
 /// Every bot of the file as it is without flags, checked against the others.
 fn configured_bots(file: &ConfigFile, context: &Context) -> Result<Vec<Bot>, Error> {
-    let workshop = Workshop { context, file: Some(file) };
+    let builder = BotBuilder { context, file: Some(file) };
     let mut entries: Vec<_> = file.schema.bots.iter().collect();
     entries.sort_by_key(|(_, entry)| entry.span().start);
     let bots = entries
         .into_iter()
-        .map(|(name, entry)| workshop.configured(name, entry.get_ref(), file, &Overrides::default()))
+        .map(|(name, entry)| builder.configured(name, entry.get_ref(), file, &Overrides::default()))
         .collect::<Result<Vec<Bot>, Error>>()?;
     for (index, bot) in bots.iter().enumerate() {
         refuse_shared_lock(&bots[..index], bot)?;

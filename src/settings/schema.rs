@@ -65,7 +65,7 @@ pub struct Entry {
     /// Log files and units.
     pub logs: Option<Spanned<Vec<String>>>,
     /// What `acquire` runs.
-    pub command: Option<Spanned<Words>>,
+    pub command: Option<Spanned<CommandWords>>,
     /// The Bot API's base URL.
     pub api_url: Option<Spanned<String>>,
     /// The variable that tells the bot to take no lock itself.
@@ -93,7 +93,7 @@ pub struct TokenTable {
 
 /// A command line: an array, or a string split as a shell would.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words(pub Vec<String>);
+pub struct CommandWords(pub Vec<String>);
 
 /// A variable's name, or `false` for none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub struct Grace(pub Duration);
 
 /// What is wrong with a file's text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ParseError {
     /// The line, counted from 1.
     pub line: usize,
     /// What is wrong there.
@@ -127,7 +127,7 @@ impl Schema {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
             unknown_key(error.message(), line).unwrap_or_else(|| {
@@ -136,7 +136,7 @@ impl Schema {
                 let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
                 let key = key_in(text, line).filter(|key| !message.contains(*key));
                 let message = key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
-                Fault { line, message: mask(&message).into_owned(), hint: None }
+                ParseError { line, message: mask(&message).into_owned(), hint: None }
             })
         })
     }
@@ -155,14 +155,14 @@ fn key_in(text: &str, line: usize) -> Option<&str> {
 
 /// Reads serde's sentence on an unknown key, which alone knows the keys of each table:
 /// ``unknown field `x`, expected one of `a`, `b` ``.
-fn unknown_key(message: &str, line: usize) -> Option<Fault> {
+fn unknown_key(message: &str, line: usize) -> Option<ParseError> {
     let (key, expected) = message.strip_prefix("unknown field `")?.split_once('`')?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let hint = match nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys here are {}", known.join(", ")),
     };
-    Some(Fault { line, message: format!("unknown key `{}`", mask(key)), hint: Some(hint) })
+    Some(ParseError { line, message: format!("unknown key `{}`", mask(key)), hint: Some(hint) })
 }
 
 impl<'de> Deserialize<'de> for Wait {
@@ -202,7 +202,7 @@ impl Visitor<'_> for Text {
     }
 }
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for CommandWords {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(WordsVisitor)
     }
@@ -211,19 +211,19 @@ impl<'de> Deserialize<'de> for Words {
 struct WordsVisitor;
 
 impl<'de> Visitor<'de> for WordsVisitor {
-    type Value = Words;
+    type Value = CommandWords;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a command line, as an array of strings or as one string")
     }
 
-    fn visit_str<E: serde::de::Error>(self, line: &str) -> Result<Words, E> {
+    fn visit_str<E: serde::de::Error>(self, line: &str) -> Result<CommandWords, E> {
         let words =
             shell_words::split(line).map_err(|_| E::custom("a closing quote is missing in this command line"))?;
         not_empty(words)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Words, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<CommandWords, A::Error> {
         let mut words = Vec::new();
         while let Some(word) = array.next_element()? {
             words.push(word);
@@ -232,11 +232,11 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 }
 
-fn not_empty<E: serde::de::Error>(words: Vec<String>) -> Result<Words, E> {
+fn not_empty<E: serde::de::Error>(words: Vec<String>) -> Result<CommandWords, E> {
     if words.first().is_none_or(String::is_empty) {
         return Err(E::custom("this command line is empty"));
     }
-    Ok(Words(words))
+    Ok(CommandWords(words))
 }
 
 impl<'de> Deserialize<'de> for SkipEnv {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::Settings;
-use super::bots::{Bot, Workshop, finish};
+use super::bots::{Bot, BotBuilder, finish};
 use super::error::Error;
 use super::overrides::Overrides;
 use super::paths::{expand, is_same_place, without_dots};
@@ -16,13 +16,13 @@ use super::provenance::SetBy;
 use crate::cli::Selection;
 use crate::process::program::Program;
 
-enum Meant {
+enum Selected {
     /// These bots of the file.
     Entries(Vec<String>),
     /// A bot without an entry.
-    Itself,
+    AdHoc,
     /// Nothing is configured, and no flag names a bot.
-    Nobody,
+    Nothing,
 }
 
 impl Settings {
@@ -32,8 +32,8 @@ impl Settings {
     /// # Errors
     /// For an unknown BOT, for flags of one bot where several are meant, and for a lock whose path cannot be completed.
     pub fn select_many(&self, selection: &Selection, bots: &[String]) -> Result<Vec<Bot>, Error> {
-        let (meant, overrides) = self.meant(selection, bots, &[])?;
-        self.make(meant, &overrides)
+        let (selected, overrides) = self.selected(selection, bots, &[])?;
+        self.make(selected, &overrides)
     }
 
     /// The bot of this environment, if none is named: the one whose token is in the usual places.
@@ -41,7 +41,7 @@ impl Settings {
     /// # Errors
     /// For a malformed base URL in the environment.
     pub fn ambient(&self) -> Result<Bot, Error> {
-        Workshop { context: self.context(), file: None }.ad_hoc(&Overrides::default())
+        BotBuilder { context: self.context(), file: None }.ad_hoc(&Overrides::default())
     }
 
     /// The bot for a subcommand that acts: the one named, the one that the flags select, or the only one in the file.
@@ -69,13 +69,13 @@ impl Settings {
 
     fn only(&self, selection: &Selection, bot: Option<&str>, command: &[OsString]) -> Result<Bot, Error> {
         let bots: Vec<String> = bot.into_iter().map(str::to_owned).collect();
-        let (meant, overrides) = self.meant(selection, &bots, command)?;
-        match meant {
-            Meant::Nobody => return Err(Error::NothingNamed),
-            Meant::Entries(names) if names.len() != 1 => return Err(Error::Ambiguous { names }),
-            Meant::Entries(_) | Meant::Itself => {}
+        let (selected, overrides) = self.selected(selection, &bots, command)?;
+        match selected {
+            Selected::Nothing => return Err(Error::NothingNamed),
+            Selected::Entries(names) if names.len() != 1 => return Err(Error::Ambiguous { names }),
+            Selected::Entries(_) | Selected::AdHoc => {}
         }
-        let bot = self.make(meant, &overrides)?.pop().ok_or(Error::NothingNamed)?;
+        let bot = self.make(selected, &overrides)?.pop().ok_or(Error::NothingNamed)?;
         self.refuse_withheld(bot, &["exe", "api_url"])
     }
 
@@ -87,7 +87,12 @@ impl Settings {
     }
 
     /// Reads BOT, flags and COMMAND: which bots are meant, and what is overridden.
-    fn meant(&self, flags: &Selection, named: &[String], command: &[OsString]) -> Result<(Meant, Overrides), Error> {
+    fn selected(
+        &self,
+        flags: &Selection,
+        named: &[String],
+        command: &[OsString],
+    ) -> Result<(Selected, Overrides), Error> {
         let cwd = &self.context().cwd;
         let mut overrides = Overrides {
             program: program_flag(flags, cwd)?,
@@ -98,33 +103,33 @@ impl Settings {
             command: (!command.is_empty()).then(|| command.to_vec()),
         };
         if !named.is_empty() {
-            return Ok((Meant::Entries(self.entries_named(named)?), overrides));
+            return Ok((Selected::Entries(self.entries_named(named)?), overrides));
         }
         let program = overrides.program.take().or_else(|| Some((Program::of_command(command, cwd)?, SetBy::Command)));
         if let Some((program, origin)) = program {
             let entries = self.entries_running(&program);
             if entries.is_empty() {
                 overrides.program = Some((program, origin));
-                return Ok((Meant::Itself, overrides));
+                return Ok((Selected::AdHoc, overrides));
             }
-            return Ok((Meant::Entries(entries), overrides));
+            return Ok((Selected::Entries(entries), overrides));
         }
         if overrides.command.is_some() {
-            return Ok((Meant::Itself, overrides));
+            return Ok((Selected::AdHoc, overrides));
         }
         if let Some(lock) = &overrides.lock {
             let lock = without_dots(&cwd.join(lock));
             let entries =
                 self.entries_of(|bot| expand(&bot.lock, &bot.token).is_ok_and(|own| is_same_place(&own, &lock)));
-            return Ok((if entries.is_empty() { Meant::Itself } else { Meant::Entries(entries) }, overrides));
+            return Ok((if entries.is_empty() { Selected::AdHoc } else { Selected::Entries(entries) }, overrides));
         }
         let all = self.entries_of(|_| true);
-        let meant = match (all.is_empty(), overrides.any()) {
-            (false, _) => Meant::Entries(all),
-            (true, true) => Meant::Itself,
-            (true, false) => Meant::Nobody,
+        let selected = match (all.is_empty(), overrides.any()) {
+            (false, _) => Selected::Entries(all),
+            (true, true) => Selected::AdHoc,
+            (true, false) => Selected::Nothing,
         };
-        Ok((meant, overrides))
+        Ok((selected, overrides))
     }
 
     /// The bots that this program is; where some name the arguments, those that name the most of them.
@@ -156,17 +161,17 @@ impl Settings {
         Ok(named.iter().filter(|name| seen.insert(name.as_str())).cloned().collect())
     }
 
-    fn make(&self, meant: Meant, overrides: &Overrides) -> Result<Vec<Bot>, Error> {
-        let workshop = Workshop { context: self.context(), file: self.file.as_ref() };
-        match meant {
-            Meant::Nobody => Ok(Vec::new()),
-            Meant::Itself => Ok(vec![finish(workshop.ad_hoc(overrides)?)?]),
-            Meant::Entries(names) if names.len() > 1 && overrides.any() => Err(Error::Ambiguous { names }),
-            Meant::Entries(names) => {
+    fn make(&self, selected: Selected, overrides: &Overrides) -> Result<Vec<Bot>, Error> {
+        let builder = BotBuilder { context: self.context(), file: self.file.as_ref() };
+        match selected {
+            Selected::Nothing => Ok(Vec::new()),
+            Selected::AdHoc => Ok(vec![finish(builder.ad_hoc(overrides)?)?]),
+            Selected::Entries(names) if names.len() > 1 && overrides.any() => Err(Error::Ambiguous { names }),
+            Selected::Entries(names) => {
                 let Some(file) = &self.file else { return Ok(Vec::new()) };
                 let entries = names.iter().filter_map(|name| Some((name, file.schema.bots.get(name)?)));
                 entries
-                    .map(|(name, entry)| finish(workshop.configured(name, entry.get_ref(), file, overrides)?))
+                    .map(|(name, entry)| finish(builder.configured(name, entry.get_ref(), file, overrides)?))
                     .collect()
             }
         }

@@ -81,9 +81,9 @@ pub fn is_strangers(path: &Path, context: &Context) -> bool {
 }
 
 /// Judges the owner of a file, a link or a folder.
-type ByOwner<'a> = dyn Fn(&Path, &FileStatus) -> Result<Access, Refusal> + 'a;
+type OwnerCheck<'a> = dyn Fn(&Path, &FileStatus) -> Result<Access, Refusal> + 'a;
 
-fn open_judged(path: &Path, by_owner: &ByOwner<'_>) -> Result<Option<(File, Access)>, Refusal> {
+fn open_judged(path: &Path, by_owner: &OwnerCheck<'_>) -> Result<Option<(File, Access)>, Refusal> {
     let mut path = path.to_owned();
     let mut access = Access::Full;
     for _ in 0..MAX_LINKS {
@@ -112,7 +112,7 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Judges who owns a file or folder and who may write it.
-fn judge(path: &Path, meta: &FileStatus, by_owner: &ByOwner<'_>) -> Result<Access, Refusal> {
+fn judge(path: &Path, meta: &FileStatus, by_owner: &OwnerCheck<'_>) -> Result<Access, Refusal> {
     let access = by_owner(path, meta)?;
     let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
     // Nobody should be told to run chmod on /tmp.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::bearers::Bearer;
-use super::connections::{self, Evidence, Servers, Subject};
-use super::find::Found;
+use super::connections::{self, ConnectionEvidence, Servers, Subject};
+use super::find::FoundInstances;
 use super::locks::Locks;
+use super::token_users::TokenUser;
 use crate::base::secret::TokenId;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State};
 use crate::platform::identity::Identity;
@@ -41,19 +41,19 @@ pub struct FoundBot {
     /// What people call it: its name, and what tells it from another of that name.
     pub label: String,
     /// Its instances, and what may be one.
-    pub found: Found,
+    pub found: FoundInstances,
     pub locks: Locks,
     /// Its token, as far as it may be shown.
     pub token: Option<TokenId>,
     /// Other programs that are connected with its token.
-    pub rivals: Vec<Bearer>,
+    pub rivals: Vec<TokenUser>,
     /// What was seen of its instances' connections, where that was asked for, by their roots.
-    pub(super) evidence: HashMap<Identity, Evidence>,
+    pub(super) evidence: HashMap<Identity, ConnectionEvidence>,
 }
 
 impl FoundBot {
     /// What runs of a bot, before its connections are looked at.
-    pub fn new(bot: Bot, found: Found, locks: Locks) -> Self {
+    pub fn new(bot: Bot, found: FoundInstances, locks: Locks) -> Self {
         let configured = bot.token.resolve().ok().flatten().map(|resolved| resolved.token.id());
         let seen = found.mine().find_map(Instance::known_token).cloned();
         Self {
@@ -69,12 +69,12 @@ impl FoundBot {
     }
 
     /// How an instance stands to the bot's lock.
-    pub fn covered(&self, instance: &Instance) -> Covered {
-        Covered::of(&instance.members, &instance.ancestors, &self.locks.own)
+    pub fn covered(&self, instance: &Instance) -> LockCoverage {
+        LockCoverage::of(&instance.members, &instance.ancestors, &self.locks.own)
     }
 
     /// What was seen of its connections, if they were looked at for long enough.
-    pub fn evidence(&self, instance: &Instance) -> Option<&Evidence> {
+    pub fn evidence(&self, instance: &Instance) -> Option<&ConnectionEvidence> {
         self.evidence.get(&instance.root)
     }
 
@@ -114,7 +114,7 @@ impl Survey {
         let (roots, subjects): (Vec<Identity>, Vec<Subject<'_>>) =
             all.map(|(one, servers)| (one.root, Subject { members: &one.members, servers })).unzip();
         let seen = connections::look_pausing(&subjects, pause);
-        let seen: HashMap<Identity, Evidence> =
+        let seen: HashMap<Identity, ConnectionEvidence> =
             roots.into_iter().zip(seen).filter_map(|(root, evidence)| Some((root, evidence?))).collect();
         for bot in &mut self.bots {
             let own = bot.found.mine().map(|one| one.root);

@@ -31,12 +31,12 @@ pub enum Polling {
     /// It is not, nor was it a moment ago.
     No,
     /// It cannot be told.
-    Unknown(Blind),
+    Unknown(UnknownReason),
 }
 
 /// Why it cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blind {
+pub enum UnknownReason {
     /// Its descriptors, or its network namespace, are not ours to see.
     NotPermitted,
     /// It may reach Telegram through a proxy or a self-hosted server that solobot knows nothing of.
@@ -51,14 +51,14 @@ pub enum Blind {
 
 /// What is known of an instance's connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub struct ConnectionEvidence {
     /// The answer.
     pub polling: Polling,
     /// The connections to Telegram, one a socket, whichever of its processes share it.
     pub connections: Vec<Connection>,
 }
 
-impl Evidence {
+impl ConnectionEvidence {
     /// Nothing was seen, though all could be looked at.
     fn none() -> Self {
         Self { polling: Polling::No, connections: Vec::new() }
@@ -101,18 +101,24 @@ pub struct Subject<'a> {
 
 /// Looks at instances, all at the same time. Those that are connected are seen at once; if any is not, it takes half a
 /// second in all.
-pub fn look(subjects: &[Subject<'_>]) -> Vec<Evidence> {
+pub fn look(subjects: &[Subject<'_>]) -> Vec<ConnectionEvidence> {
     let sleep = &mut |pause| {
         thread::sleep(pause);
         true
     };
-    look_pausing(subjects, sleep).into_iter().map(|evidence| evidence.unwrap_or_else(Evidence::none)).collect()
+    look_pausing(subjects, sleep)
+        .into_iter()
+        .map(|evidence| evidence.unwrap_or_else(ConnectionEvidence::none))
+        .collect()
 }
 
 /// The same; `pause` waits until the next look, and says whether there is to be one. `None` for an instance of which
 /// nothing was seen before it said no.
-pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) -> bool) -> Vec<Option<Evidence>> {
-    let mut seen: Vec<Option<Evidence>> = vec![None; subjects.len()];
+pub fn look_pausing(
+    subjects: &[Subject<'_>],
+    pause: &mut dyn FnMut(Duration) -> bool,
+) -> Vec<Option<ConnectionEvidence>> {
+    let mut seen: Vec<Option<ConnectionEvidence>> = vec![None; subjects.len()];
     for sample in 0..SAMPLES {
         if sample > 0 && !pause(PAUSE) {
             return seen;
@@ -125,7 +131,7 @@ pub fn look_pausing(subjects: &[Subject<'_>], pause: &mut dyn FnMut(Duration) ->
             return seen;
         }
     }
-    seen.into_iter().map(|evidence| Some(evidence.unwrap_or_else(Evidence::none))).collect()
+    seen.into_iter().map(|evidence| Some(evidence.unwrap_or_else(ConnectionEvidence::none))).collect()
 }
 
 /// Every process that is connected to Telegram now, whatever it is: for finding bots that carry no token in their
@@ -151,7 +157,7 @@ pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
 
 /// Connections to these servers that none of the `known` processes explains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unexplained {
+pub struct UnexplainedConnections {
     /// Whose they are, with the other end.
     pub owners: Vec<(Identity, SocketAddr)>,
     /// How many belong to nobody who could be read.
@@ -160,10 +166,10 @@ pub struct Unexplained {
 
 /// Looks for connections in our own network namespace: the kernel's list is read once, and descriptors of others than the
 /// `known` only where those do not account for all of it.
-pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Unexplained {
+pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> UnexplainedConnections {
     let mut connections = Connections::default();
     let own = own_pid();
-    let Ok(table) = connections.around(own) else { return Unexplained::default() };
+    let Ok(table) = connections.around(own) else { return UnexplainedConnections::default() };
     let mut left: HashMap<u64, SocketAddr> =
         table.iter().filter(|(inode, to)| **inode != 0 && servers.has(**to)).map(|(&inode, &to)| (inode, to)).collect();
     let mut seen = HashSet::new();
@@ -175,7 +181,7 @@ pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> 
             left.remove(&inode);
         }
     }
-    let mut found = Unexplained::default();
+    let mut found = UnexplainedConnections::default();
     if left.is_empty() {
         return found;
     }
@@ -193,7 +199,7 @@ pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> 
 }
 
 /// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
-fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<Evidence> {
+fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<ConnectionEvidence> {
     let Subject { members, servers } = subject;
     let mut connections = Vec::new();
     let mut shared = HashSet::new();
@@ -206,7 +212,8 @@ fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<Evidence> {
             Err(error) => {
                 living += 1;
                 let is_unknown_here = error.kind() == io::ErrorKind::Unsupported;
-                blind = blind.or(Some(if is_unknown_here { Blind::Platform } else { Blind::NotPermitted }));
+                blind =
+                    blind.or(Some(if is_unknown_here { UnknownReason::Platform } else { UnknownReason::NotPermitted }));
                 continue;
             }
         };
@@ -217,25 +224,25 @@ fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<Evidence> {
                     connections.push(Connection { pid: member.pid, to });
                 }
             } else if GO_BETWEENS.contains(&to.port()) {
-                blind = blind.or(Some(Blind::Proxy));
+                blind = blind.or(Some(UnknownReason::Proxy));
             }
         }
         if process.has_proxy {
-            blind = blind.or(Some(Blind::Proxy));
+            blind = blind.or(Some(UnknownReason::Proxy));
         }
     }
     if servers.is_unknown {
-        blind = blind.or(Some(Blind::Address));
+        blind = blind.or(Some(UnknownReason::Address));
     }
     if living == 0 {
-        blind = Some(Blind::Gone);
+        blind = Some(UnknownReason::Gone);
     }
     let polling = match (connections.is_empty(), blind) {
         (false, _) => Polling::Yes,
         (true, Some(why)) => Polling::Unknown(why),
         (true, None) => return None,
     };
-    Some(Evidence { polling, connections })
+    Some(ConnectionEvidence { polling, connections })
 }
 
 /// The established connections of one process.
@@ -264,7 +271,7 @@ mod tests {
 
     use super::*;
 
-    fn look_at(process: Identity, servers: &Servers) -> Evidence {
+    fn look_at(process: Identity, servers: &Servers) -> ConnectionEvidence {
         look(&[Subject { members: &[process], servers }]).remove(0)
     }
 
@@ -291,6 +298,6 @@ mod tests {
         let own = Identity::own().unwrap();
         let gone = Identity { start_ticks: own.start_ticks + 1, ..own };
         let evidence = look_at(gone, &Servers::default());
-        assert_eq!(evidence.polling, Polling::Unknown(Blind::Gone));
+        assert_eq!(evidence.polling, Polling::Unknown(UnknownReason::Gone));
     }
 }

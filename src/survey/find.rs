@@ -3,17 +3,17 @@
 use std::io;
 use std::path::Path;
 
-use super::sweep::{Choice, Matches, Sweep};
+use super::scan::{Matches, ProcessScan, TokenChoice};
 use super::tokens::TokenReader;
-use super::whose::{self, Users};
+use super::users::{self, Users};
 use crate::base::secret::TokenId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
-use crate::process::instance::{InFile, Instance};
-use crate::process::matching::{Confidence, Doubt, Matcher, Starting, Stranger};
+use crate::process::instance::{EnvFileToken, Instance};
+use crate::process::matching::{Confidence, Doubt, Matcher, OtherUserProcess, StartVerdict};
 use crate::process::origin;
 use crate::process::program::{self, Args, Program};
-use crate::process::same_bot::{self, Traits, Verdict, Wanted};
+use crate::process::same_bot::{self, InstanceTraits, Verdict, WantedBot};
 use crate::settings::Caller;
 
 /// What to look for.
@@ -38,8 +38,8 @@ impl<'a> Search<'a> {
         Self { program, token: None, own: Vec::new(), longer: Vec::new(), users: Vec::new(), caller }
     }
 
-    fn choice(&self) -> Choice<'_> {
-        Choice { own: &self.own, wanted: self.token.as_ref() }
+    fn choice(&self) -> TokenChoice<'_> {
+        TokenChoice { own: &self.own, wanted: self.token.as_ref() }
     }
 
     /// Whose processes an instance's may be. What it was called by is for a stranger to choose: it only counts where a bare
@@ -52,7 +52,7 @@ impl<'a> Search<'a> {
 
 /// What was found, oldest first.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct FoundInstances {
     /// The instances of the bot; of each distinct bot, if a bare name or differing tokens mean several.
     pub instances: Vec<Instance>,
     /// What may be an instance of it, each with its doubt: reported, and never stopped unless that is asked for.
@@ -62,27 +62,37 @@ pub struct Found {
 }
 
 /// Looks at the connections of some instances to the API server, all at the same time; `None`: they cannot be looked at.
-pub type Connected<'a> = dyn FnMut(&[&Instance]) -> Vec<Option<bool>> + 'a;
+pub type ConnectionCheck<'a> = dyn FnMut(&[&Instance]) -> Vec<Option<bool>> + 'a;
 
 /// Finds every instance of the program among what was read.
-pub fn find(sweep: &mut Sweep, matcher: &Matcher<'_>, search: &Search<'_>, connected: &mut Connected<'_>) -> Found {
-    let running = sweep.matches(matcher);
-    sorted(sweep, &running, search, connected)
+pub fn find(
+    scan: &mut ProcessScan,
+    matcher: &Matcher<'_>,
+    search: &Search<'_>,
+    connected: &mut ConnectionCheck<'_>,
+) -> FoundInstances {
+    let running = scan.matches(matcher);
+    sorted(scan, &running, search, connected)
 }
 
 /// Reads the processes for one program alone. No connection is looked at.
 ///
 /// # Errors
 /// If the process table cannot be read.
-pub fn quickly(search: &Search<'_>) -> io::Result<Found> {
+pub fn quickly(search: &Search<'_>) -> io::Result<FoundInstances> {
     let matcher = Matcher::new(search.program);
-    let mut sweep = Sweep::of_programs(&[&matcher])?;
-    Ok(find(&mut sweep, &matcher, search, &mut |all| vec![None; all.len()]))
+    let mut scan = ProcessScan::of_programs(&[&matcher])?;
+    Ok(find(&mut scan, &matcher, search, &mut |all| vec![None; all.len()]))
 }
 
 /// The same of these processes.
-pub fn sorted(sweep: &mut Sweep, matches: &Matches, search: &Search<'_>, connected: &mut Connected<'_>) -> Found {
-    let mut instances = sweep.instances(matches, search.choice());
+pub fn sorted(
+    scan: &mut ProcessScan,
+    matches: &Matches,
+    search: &Search<'_>,
+    connected: &mut ConnectionCheck<'_>,
+) -> FoundInstances {
+    let mut instances = scan.instances(matches, search.choice());
     for instance in instances.iter_mut().filter(|one| one.token.is_none()) {
         instance.in_file = in_file(instance, search);
     }
@@ -94,10 +104,10 @@ pub fn sorted(sweep: &mut Sweep, matches: &Matches, search: &Search<'_>, connect
 }
 
 /// The token in the file that an instance reads, by what such programs do.
-fn in_file(instance: &Instance, search: &Search<'_>) -> InFile {
+fn in_file(instance: &Instance, search: &Search<'_>) -> EnvFileToken {
     // In another root the path leads elsewhere.
     if instance.doubt == Some(Doubt::OtherRoot) {
-        return InFile::Nothing;
+        return EnvFileToken::Nothing;
     }
     let by = Handle::open(instance.root.pid).and_then(|handle| handle.credentials());
     let users = search.users_of(instance);
@@ -109,9 +119,9 @@ fn in_file(instance: &Instance, search: &Search<'_>) -> InFile {
 }
 
 /// Puts each instance where it belongs.
-fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
-    let mut found = Found::default();
-    let wanted = Wanted {
+fn sort(instances: Vec<Instance>, search: &Search<'_>) -> FoundInstances {
+    let mut found = FoundInstances::default();
+    let wanted = WantedBot {
         token: search.token.as_ref().map(|token| token.fingerprint.clone()),
         args: search.program.args().cloned(),
         longer: search.longer.clone(),
@@ -121,7 +131,7 @@ fn sort(instances: Vec<Instance>, search: &Search<'_>) -> Found {
         open: search.program.is_open() && !search.program.is_pattern(),
     };
     let (sure, doubtful): (Vec<Instance>, Vec<Instance>) = instances.into_iter().partition(is_sure);
-    let traits: Vec<Traits> = sure.iter().map(|one| traits(one, &wanted)).collect();
+    let traits: Vec<InstanceTraits> = sure.iter().map(|one| traits(one, &wanted)).collect();
     for (mut instance, verdict) in sure.into_iter().zip(same_bot::sort(&traits, &wanted)) {
         match verdict {
             Verdict::Bot(number) => {
@@ -152,10 +162,10 @@ fn is_sure(instance: &Instance) -> bool {
     instance.confidence > Confidence::Probable || (instance.doubt == Some(Doubt::OtherRoot) && instance.token.is_some())
 }
 
-fn traits(instance: &Instance, wanted: &Wanted) -> Traits {
+fn traits(instance: &Instance, wanted: &WantedBot) -> InstanceTraits {
     let fingerprint = |token: &TokenId| token.fingerprint.clone();
     let in_file = instance.known_token().filter(|_| instance.token.is_none()).map(fingerprint);
-    Traits {
+    InstanceTraits {
         file: instance.program.as_ref().map(|program| program.to_string().into()),
         token: instance.token.as_ref().map(fingerprint),
         // Where its environment is hidden, the file need not be what it uses: it may speak for the bot, and not against it.
@@ -165,22 +175,22 @@ fn traits(instance: &Instance, wanted: &Wanted) -> Traits {
     }
 }
 
-impl Found {
+impl FoundInstances {
     /// Puts the processes of strangers among the doubtful ones, each with what speaks for it: those of another token among
     /// the others.
-    fn add_strangers(&mut self, strangers: Vec<Instance>, search: &Search<'_>, connected: &mut Connected<'_>) {
+    fn add_strangers(&mut self, strangers: Vec<Instance>, search: &Search<'_>, connected: &mut ConnectionCheck<'_>) {
         let has_other_token = |one: &Instance| {
             let its = if one.is_hidden { one.token.as_ref() } else { one.known_token() };
             search.token.as_ref().zip(its).is_some_and(|(ours, its)| ours != its)
         };
         let (others, strangers): (Vec<Instance>, Vec<Instance>) = strangers.into_iter().partition(has_other_token);
         self.others.extend(others);
-        let mut judged: Vec<Option<Stranger>> = strangers.iter().map(|one| self.judge(one, search)).collect();
+        let mut judged: Vec<Option<OtherUserProcess>> = strangers.iter().map(|one| self.judge(one, search)).collect();
         let open: Vec<&Instance> =
             strangers.iter().zip(&judged).filter(|(_, judged)| judged.is_none()).map(|(one, _)| one).collect();
         let mut seen = if open.is_empty() { Vec::new() } else { connected(&open) }.into_iter();
         for (one, judged) in strangers.iter().zip(&mut judged) {
-            *judged = judged.or_else(|| Some(whose::by_connection(one, seen.next().flatten())));
+            *judged = judged.or_else(|| Some(users::by_connection(one, seen.next().flatten())));
         }
         let judged = strangers.into_iter().zip(judged);
         self.probable.extend(judged.filter_map(|(one, judged)| Some(doubted(one, Doubt::AnotherUser(judged?)))));
@@ -188,18 +198,18 @@ impl Found {
     }
 
     /// What is known of a stranger's process without its connections: `None` if they decide.
-    fn judge(&self, one: &Instance, search: &Search<'_>) -> Option<Stranger> {
+    fn judge(&self, one: &Instance, search: &Search<'_>) -> Option<OtherUserProcess> {
         let has_token = one.token.is_some() && one.token == search.token;
         if one.doubt == Some(Doubt::UnknownFolder) && !has_token {
-            return Some(Stranger::Hidden);
+            return Some(OtherUserProcess::Hidden);
         }
         let is_alike = match search.program.args() {
             Some(args) => args.fit(&one.args),
             None => self.instances.is_empty() || self.instances.iter().any(|own| own.args == one.args),
         };
         match (has_token, is_sure(one) && is_alike) {
-            (false, false) => Some(Stranger::Unlikely),
-            _ => whose::by_itself(one),
+            (false, false) => Some(OtherUserProcess::Unlikely),
+            _ => users::by_itself(one),
         }
     }
 
@@ -251,12 +261,12 @@ impl Found {
 
     /// Those that count when something is to be started, the doubtful ones too.
     pub fn for_starting(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.iter().chain(self.probable.iter().filter(|one| is(one, Starting::Counts)))
+        self.instances.iter().chain(self.probable.iter().filter(|one| is(one, StartVerdict::Counts)))
     }
 
     /// Those of which nobody can say whether they count.
     pub fn undecided(&self) -> impl Iterator<Item = &Instance> {
-        self.probable.iter().filter(|one| is(one, Starting::CannotTell))
+        self.probable.iter().filter(|one| is(one, StartVerdict::CannotTell))
     }
 
     /// The instances of each distinct bot. A probable instance goes with the bot of its program; one of none, with the first.
@@ -284,8 +294,10 @@ impl Found {
         let is_below = |one: &Instance, own: &Instance| {
             own.members.contains(&one.root) || one.descends_from(own.root.pid) || own.root == one.root
         };
-        for one in
-            started.instances.into_iter().chain(started.probable.into_iter().filter(|one| is(one, Starting::Counts)))
+        for one in started
+            .instances
+            .into_iter()
+            .chain(started.probable.into_iter().filter(|one| is(one, StartVerdict::Counts)))
         {
             if !self.all().any(|own| is_below(&one, own)) {
                 let doubt = one.doubt.or(Some(Doubt::StartedByScript));
@@ -307,7 +319,7 @@ impl Found {
     }
 
     /// Asks the managers whether they would start the instances again: systemd once a unit, at most 200 ms each.
-    pub fn forecast(&mut self, answers: &mut origin::Answers) {
+    pub fn forecast(&mut self, answers: &mut origin::ManagerAnswers) {
         let all = self.instances.iter_mut().chain(&mut self.probable).chain(&mut self.others);
         all.for_each(|instance| answers.forecast(&mut instance.origin));
     }
@@ -324,13 +336,16 @@ impl Found {
     }
 }
 
-fn is(one: &Instance, starting: Starting) -> bool {
+fn is(one: &Instance, starting: StartVerdict) -> bool {
     one.doubt.is_some_and(|doubt| doubt.starting() == starting)
 }
 
 /// Whether a stranger is why it is in doubt.
 pub fn is_strangers(one: &Instance) -> bool {
-    matches!(one.doubt, Some(Doubt::AnotherUser(Stranger::Likely | Stranger::Unlikely | Stranger::Hidden)))
+    matches!(
+        one.doubt,
+        Some(Doubt::AnotherUser(OtherUserProcess::Likely | OtherUserProcess::Unlikely | OtherUserProcess::Hidden))
+    )
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{FoundBot, Survey, Surveyor, marks, scripts};
+use super::{FoundBot, Survey, Surveyor, held_locks, scripts};
 use crate::base::error::{Error, typed};
 use crate::cli::Selection;
 use crate::lock::layouts;
@@ -78,7 +78,7 @@ fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
     let is_here =
         |one: &&FoundBot| one.bot.lock.parent() == Some(cwd) || one.found.mine().any(|it| it.cwd.as_ref() == Some(cwd));
     let running: Vec<&FoundBot> = survey.bots.iter().filter(is_here).collect();
-    let mut here = Here::default();
+    let mut here = FolderContents::default();
     for (lock, program) in known {
         let is_its = |one: &&&FoundBot| {
             let seen = [&one.locks.own].into_iter().chain(&one.locks.others);
@@ -121,12 +121,12 @@ fn here(settings: &Settings, command: &str) -> Result<Vec<Bot>, Error> {
 
 /// What was found in a folder.
 #[derive(Default)]
-struct Here {
+struct FolderContents {
     programs: Vec<(Program, Vec<PathBuf>)>,
     without_program: Vec<Bot>,
 }
 
-impl Here {
+impl FolderContents {
     fn is_empty(&self) -> bool {
         self.programs.is_empty() && self.without_program.is_empty()
     }
@@ -189,7 +189,7 @@ fn program_of(lock: &Path, settings: &Settings) -> Option<Program> {
     let context = settings.context();
     let access = settings::believed(&owner::path_of(lock), context)?;
     let found = owner::read(lock, Some(FileStatus::of(lock).ok()?.owner()));
-    let program = marks::program_of(found.details()?, lock)?;
+    let program = held_locks::program_of(found.details()?, lock)?;
     let may_be_any = access == Access::Full || context.caller.purpose == Purpose::Looking;
     (may_be_any || program.is_script_or_module()).then_some(program)
 }

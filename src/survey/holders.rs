@@ -9,19 +9,19 @@
 
 use std::path::Path;
 
-use super::whose::Users;
+use super::users::Users;
 use crate::lock::carriers::Carrier;
 use crate::lock::keeper;
 use crate::lock::orphan::has_outlived_its_solobot;
 use crate::lock::owner::{FoundRecord, OwnerRecord};
-use crate::lock::replaced::Replaced;
+use crate::lock::replaced::ReplacedHolder;
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::locks::LockKind;
 use crate::platform::{proc, user};
 
 /// A process that carries the lock by a descriptor of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Carries {
+pub struct LockCarrier {
     pub process: Identity,
     /// The PID that called for the lock; 0 or less where nobody can say.
     caller: i32,
@@ -29,7 +29,7 @@ pub struct Carries {
     is_by_name: bool,
 }
 
-impl Carries {
+impl LockCarrier {
     /// Those of the file that is at the lock's path.
     pub fn present(carriers: &[Carrier]) -> Vec<Self> {
         let flocks = carriers.iter().filter(|carrier| carrier.kind == LockKind::Flock);
@@ -37,14 +37,14 @@ impl Carries {
     }
 
     /// Those of a file that was there.
-    pub fn replaced(replaced: &[Replaced]) -> Vec<Self> {
-        let of = |one: &Replaced| Self { process: one.process, caller: one.caller, is_by_name: one.is_by_name };
+    pub fn replaced(replaced: &[ReplacedHolder]) -> Vec<Self> {
+        let of = |one: &ReplacedHolder| Self { process: one.process, caller: one.caller, is_by_name: one.is_by_name };
         replaced.iter().map(of).collect()
     }
 }
 
 /// What is known of a lock's bot.
-pub struct Judge<'a> {
+pub struct HolderContext<'a> {
     pub lock: &'a Path,
     /// Its owner record.
     pub record: &'a FoundRecord,
@@ -63,9 +63,9 @@ pub struct Holders {
     pub unproved: Vec<(Identity, String)>,
 }
 
-impl Judge<'_> {
+impl HolderContext<'_> {
     /// Judges them.
-    pub fn holders(&self, carrying: &[Carries]) -> Holders {
+    pub fn holders(&self, carrying: &[LockCarrier]) -> Holders {
         let mut found = Holders::default();
         for one in carrying {
             if let Some(target) = keeper::target(one.process.pid) {
@@ -96,7 +96,7 @@ impl Judge<'_> {
     }
 
     /// What is missing for a proof.
-    fn missing(&self, one: &Carries) -> Option<String> {
+    fn missing(&self, one: &LockCarrier) -> Option<String> {
         if let Some(why) = self.stranger(one.process) {
             return Some(why);
         }

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::bots::FoundBot;
 use crate::base::secret::mask;
-use crate::journal::{Contents, Event, What};
+use crate::journal::{Event, EventKind, JournalContents};
 use crate::lock::layouts;
 
 /// Under which names and locks solobot may have written down what it did for a bot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traces {
+pub struct JournalQuery {
     names: Vec<String>,
     locks: Vec<PathBuf>,
 }
 
-impl Traces {
+impl JournalQuery {
     /// Of a bot: an older name of the same program, from before it had one in solobot.toml, means it too.
     pub fn of(bot: &FoundBot) -> Self {
         let program = bot.bot.program.as_ref();
@@ -35,7 +35,7 @@ impl Traces {
     }
 
     /// How often something happened to this bot.
-    pub fn count(&self, what: What, journal: &Contents, others: &[Self]) -> u64 {
+    pub fn count(&self, what: EventKind, journal: &JournalContents, others: &[Self]) -> u64 {
         let all = journal.events.iter().filter(|event| event.event == what);
         all.filter(|event| self.include(event, others)).count() as u64
     }
@@ -50,9 +50,9 @@ fn shown(lock: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn traces(names: &[&str], locks: &[&str]) -> Traces {
+    fn traces(names: &[&str], locks: &[&str]) -> JournalQuery {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Traces { names, locks: locks.iter().map(PathBuf::from).collect() }
+        JournalQuery { names, locks: locks.iter().map(PathBuf::from).collect() }
     }
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
         let other = traces(&["aux", "aux.py"], &["/srv/.solobot.lock", "/srv/.solobot-aux.lock"]);
         let both = [main.clone(), other.clone()];
         let of = |bot: &str, lock: Option<&str>| {
-            let event = Event::new(What::LockTaken, bot);
+            let event = Event::new(EventKind::LockTaken, bot);
             let event = lock.map_or(event.clone(), |lock| event.lock(Path::new(lock)));
             (main.include(&event, &both), other.include(&event, &both))
         };
@@ -71,9 +71,9 @@ mod tests {
         assert_eq!(of("main", Some("/elsewhere/.solobot.lock")), (false, false));
         assert_eq!(of("main", None), (true, false));
         assert_eq!(of("somebody", None), (false, false));
-        let journal = Contents { events: vec![Event::new(What::LockTaken, "bot.py")], broken: 0 };
+        let journal = JournalContents { events: vec![Event::new(EventKind::LockTaken, "bot.py")], broken: 0 };
         assert_eq!(
-            (main.count(What::LockTaken, &journal, &both), other.count(What::LockTaken, &journal, &both)),
+            (main.count(EventKind::LockTaken, &journal, &both), other.count(EventKind::LockTaken, &journal, &both)),
             (1, 0)
         );
     }

@@ -9,20 +9,20 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::marks::Mark;
+use super::held_locks::HeldLock;
+use super::scan::{Matches, ProcessScan};
 use super::scripts;
-use super::sweep::{Matches, Sweep};
 use super::tokens::TokenReader;
-use super::whose::Users;
+use super::users::Users;
 use crate::base::secret::{self, TokenId};
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Listed};
-use crate::process::argv::{Reading, Runner, Target};
+use crate::process::argv::{ParsedArgv, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
-use crate::process::instance::InFile;
+use crate::process::instance::EnvFileToken;
 use crate::process::matching::{Confidence, Doubt, Match, Matcher};
 use crate::process::origin::Starter;
 use crate::process::program::Program;
@@ -30,7 +30,7 @@ use crate::settings::Caller;
 
 /// What marks a process as a bot's, token or not.
 #[derive(Debug, Default)]
-pub struct Signs {
+pub struct BotSigns {
     /// Connected to Telegram, or to the server of the environment.
     pub connected: HashSet<Identity>,
     /// Holders of a bot's lock, and those that claim one. Where that is solobot, `flock(1)` or a shell, what they run is
@@ -44,7 +44,7 @@ pub struct Signs {
 
 /// One program that is likely a bot's, and who runs it.
 #[derive(Debug)]
-pub struct Likely {
+pub struct LikelyBot {
     /// The program; `None` where it cannot be told (`-c`, standard input, a title).
     pub program: Option<Program>,
     /// Its processes.
@@ -55,9 +55,9 @@ pub struct Likely {
 ///
 /// # Errors
 /// If the process table cannot be read.
-pub fn find(marks: &Signs, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
-    let run_under_lock = run_by(&marks.holders)?;
-    let (mut sweep, hits) = Sweep::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
+pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, Vec<LikelyBot>)> {
+    let run_under_lock = run_by(&held_locks.holders)?;
+    let (mut scan, hits) = ProcessScan::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut seeds: Vec<Seed> = Vec::new();
     let mut rest: Vec<&Listed> = Vec::new();
     for hit in &hits {
@@ -66,20 +66,20 @@ pub fn find(marks: &Signs, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
             Some(Err(error))
                 if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::FileTooLarge) =>
             {
-                sweep.count_blind(hit.pid);
+                scan.count_blind(hit.pid);
                 Vec::new()
             }
             _ => continue,
         };
         let has_token = !secret::carried(&environ, &proc::words(&hit.cmdline)).is_empty();
         let is_held = run_under_lock.contains(&hit.pid);
-        let is_connected = marks.connected.iter().any(|process| process.pid == hit.pid);
+        let is_connected = held_locks.connected.iter().any(|process| process.pid == hit.pid);
         if !has_token && !is_held && !is_connected {
             rest.push(hit);
             continue;
         }
-        sweep.add(hit);
-        let Some(candidate) = Identity::of(hit.pid).and_then(|process| sweep.get(process)) else { continue };
+        scan.add(hit);
+        let Some(candidate) = Identity::of(hit.pid).and_then(|process| scan.get(process)) else { continue };
         if runs_itself(candidate) && (has_token || !is_go_between(&candidate.details)) {
             seeds.push(Seed::of(candidate, is_held || is_connected));
         }
@@ -87,27 +87,27 @@ pub fn find(marks: &Signs, caller: Caller) -> io::Result<(Sweep, Vec<Likely>)> {
     // Whose text polls counts; whoever would read a token from a file, where nobody else has that token.
     let known: HashSet<TokenId> = seeds.iter().filter_map(|seed| seed.token.clone()).collect();
     for hit in rest.iter().filter(|hit| is_of_interpreter(hit)) {
-        sweep.add(hit);
-        let Some(candidate) = Identity::of(hit.pid).and_then(|process| sweep.get(process)) else { continue };
+        scan.add(hit);
+        let Some(candidate) = Identity::of(hit.pid).and_then(|process| scan.get(process)) else { continue };
         if !runs_itself(candidate) || !candidate.program().is_some_and(|program| program.is_script_or_module()) {
             continue;
         }
         let seed = Seed { token: token_in_file(candidate, caller), ..Seed::of(candidate, false) };
-        let is_wanted = |token: &TokenId| !known.contains(token) || marks.tokens.contains(token);
+        let is_wanted = |token: &TokenId| !known.contains(token) || held_locks.tokens.contains(token);
         if seed.is_strong || seed.token.as_ref().is_some_and(is_wanted) {
             seeds.push(seed);
         }
     }
     let seeds = without_starters(seeds);
     let mut all = by_program(seeds);
-    for program in &marks.programs {
+    for program in &held_locks.programs {
         if all.iter().all(|one| !is_of(one, program)) {
-            all.push(Likely { program: Some(program.clone()), matches: Matches::new() });
+            all.push(LikelyBot { program: Some(program.clone()), matches: Matches::new() });
         }
     }
-    bring_in(&mut sweep, &mut all, &rest);
+    bring_in(&mut scan, &mut all, &rest);
     all.retain(|one| !one.matches.is_empty());
-    Ok((sweep, all))
+    Ok((scan, all))
 }
 
 /// A process by which a likely bot was found.
@@ -125,7 +125,7 @@ impl Seed {
     fn of(candidate: &Candidate, is_marked: bool) -> Self {
         let program = candidate.program().map(Program::anyhow);
         let token = secret::used(&candidate.carried, &[], None).map(secret::Token::id);
-        let Reading::Runs(invocation) = &candidate.reading else { return Self::bare(candidate, program, token) };
+        let ParsedArgv::Runs(invocation) = &candidate.reading else { return Self::bare(candidate, program, token) };
         let confidence = match invocation.target {
             Target::Worker | Target::Inline(_) | Target::Stdin => Confidence::Probable,
             _ if program.is_none() => Confidence::Probable,
@@ -159,14 +159,14 @@ pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let reader = TokenReader { by: Some(&by), owners: users.all(), own: &[] };
     let place = program.place();
     match reader.find(place.as_deref().and_then(Path::parent), candidate.cwd.as_deref()) {
-        InFile::Token { token, .. } => Some(token),
-        InFile::Nothing | InFile::Unclear => None,
+        EnvFileToken::Token { token, .. } => Some(token),
+        EnvFileToken::Nothing | EnvFileToken::Unclear => None,
     }
 }
 
 /// Whether it runs a program of its own, rather than handing on what it was given: shells, managers, wrappers, ssh, tmux.
 fn runs_itself(candidate: &Candidate) -> bool {
-    let Reading::Runs(invocation) = &candidate.reading else { return false };
+    let ParsedArgv::Runs(invocation) = &candidate.reading else { return false };
     invocation.runner != Runner::Shell && !Starter::of(&candidate.details).is_carrier()
 }
 
@@ -192,20 +192,20 @@ fn without_starters(seeds: Vec<Seed>) -> Vec<Seed> {
 
 /// One entry a program, the oldest first. What runs no program that can be told goes with the one that has its token; else it
 /// stands with its likes.
-fn by_program(mut seeds: Vec<Seed>) -> Vec<Likely> {
+fn by_program(mut seeds: Vec<Seed>) -> Vec<LikelyBot> {
     seeds.sort_by_key(|seed| (seed.program.is_none(), seed.process.start_ticks, seed.process.pid));
-    let mut all: Vec<(Likely, Vec<TokenId>, String)> = Vec::new();
+    let mut all: Vec<(LikelyBot, Vec<TokenId>, String)> = Vec::new();
     for seed in seeds {
         let has_token = |tokens: &[TokenId]| seed.token.as_ref().is_some_and(|token| tokens.contains(token));
-        let is_its = |(likely, tokens, command): &(Likely, Vec<TokenId>, String)| match (&likely.program, &seed.program)
-        {
-            (Some(one), Some(other)) => one.is_same_but_for_args(other),
-            (Some(_), None) => has_token(tokens),
-            (None, None) => *command == seed.command,
-            (None, Some(_)) => false,
-        };
+        let is_its =
+            |(likely, tokens, command): &(LikelyBot, Vec<TokenId>, String)| match (&likely.program, &seed.program) {
+                (Some(one), Some(other)) => one.is_same_but_for_args(other),
+                (Some(_), None) => has_token(tokens),
+                (None, None) => *command == seed.command,
+                (None, Some(_)) => false,
+            };
         let at = all.iter().position(is_its).unwrap_or_else(|| {
-            let likely = Likely { program: seed.program.clone(), matches: Matches::new() };
+            let likely = LikelyBot { program: seed.program.clone(), matches: Matches::new() };
             all.push((likely, Vec::new(), seed.command.clone()));
             all.len() - 1
         });
@@ -215,18 +215,18 @@ fn by_program(mut seeds: Vec<Seed>) -> Vec<Likely> {
     all.into_iter().map(|(likely, ..)| likely).collect()
 }
 
-fn is_of(likely: &Likely, program: &Program) -> bool {
+fn is_of(likely: &LikelyBot, program: &Program) -> bool {
     likely.program.as_ref().is_some_and(|own| own.is_same_but_for_args(program))
 }
 
 /// Every process of the programs that were found.
-fn bring_in(sweep: &mut Sweep, all: &mut [Likely], rest: &[&Listed]) {
+fn bring_in(scan: &mut ProcessScan, all: &mut [LikelyBot], rest: &[&Listed]) {
     for likely in all {
         let Some(program) = &likely.program else { continue };
         let matcher = Matcher::new(program);
-        rest.iter().filter(|hit| matcher.may_be(hit)).for_each(|hit| sweep.add(hit));
+        rest.iter().filter(|hit| matcher.may_be(hit)).for_each(|hit| scan.add(hit));
         // What only the seed knew of itself stays.
-        likely.matches.extend(sweep.matches(&matcher));
+        likely.matches.extend(scan.matches(&matcher));
     }
 }
 
@@ -262,8 +262,8 @@ fn run_by(holders: &[Identity]) -> io::Result<HashSet<i32>> {
 }
 
 /// Those that hold a bot's lock by these marks.
-pub fn holders(marks: &[Mark]) -> Vec<Identity> {
-    marks.iter().flat_map(|mark| &mark.holders).copied().collect()
+pub fn holders(held_locks: &[HeldLock]) -> Vec<Identity> {
+    held_locks.iter().flat_map(|mark| &mark.holders).copied().collect()
 }
 
 /// The processes for which solobot took a lock, by its journal, and which run still.
@@ -271,11 +271,14 @@ pub fn started_by_journal(events: &[Event]) -> Vec<Identity> {
     let mut last: BTreeMap<&Path, &Event> = BTreeMap::new();
     for event in events {
         let Some(lock) = &event.lock else { continue };
-        if matches!(event.event, What::LockTaken | What::LockWaited | What::LockTakenOver | What::LockReleased) {
+        if matches!(
+            event.event,
+            EventKind::LockTaken | EventKind::LockWaited | EventKind::LockTakenOver | EventKind::LockReleased
+        ) {
             last.insert(lock, event);
         }
     }
-    let taken = last.into_values().filter(|event| event.event != What::LockReleased);
+    let taken = last.into_values().filter(|event| event.event != EventKind::LockReleased);
     let process = |event: &Event| {
         let process = Identity::of(event.pid?)?;
         let started = jiff::Timestamp::try_from(process.started_at()?).ok()?;

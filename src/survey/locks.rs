@@ -9,8 +9,8 @@ use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::{Bot, Context, SetBy};
 
-use super::find::Found;
-use super::sweep::Sweep;
+use super::find::FoundInstances;
+use super::scan::ProcessScan;
 
 /// The locks of a bot.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Locks {
 }
 
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
-pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Locks {
+pub fn of_bot(bot: &Bot, found: &FoundInstances, scan: &ProcessScan, context: &Context) -> Locks {
     let kin = found.kin();
     if is_named(bot) {
         let default = facts(bot, &kin, &LocksByName::default());
@@ -33,7 +33,7 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
         let beside = path.filter(|path| *path != bot.lock && path.is_file());
         return Locks { own: default, others: Vec::new(), beside: beside.map(|path| inspect_with(&path, &kin)) };
     }
-    let carried = carried(found, sweep);
+    let carried = carried(found, scan);
     let mut all = vec![facts(bot, &kin, &carried)];
     let held: Vec<&LockedFile> = carried.files.iter().filter(|file| file.path.is_file()).collect();
     for path in usual(bot, found, context).into_iter().chain(held.iter().map(|file| file.path.clone())) {
@@ -43,7 +43,7 @@ pub fn of_bot(bot: &Bot, found: &Found, sweep: &Sweep, context: &Context) -> Loc
     }
     let folder = bot.lock.parent();
     // What was locked further up may be a deploy script's, whose descriptor it has inherited.
-    let close = close_to(found, sweep);
+    let close = close_to(found, scan);
     let is_its_own = |file: &LockedFile| {
         close.iter().any(|process| process.pid == file.caller) || Identity::of(file.caller).is_none()
     };
@@ -85,7 +85,7 @@ fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> LockFacts {
 }
 
 /// The locks of the field's layouts that such a bot would have, and that are there.
-fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
+fn usual(bot: &Bot, found: &FoundInstances, context: &Context) -> Vec<PathBuf> {
     let Some(folder) = bot.lock.parent() else { return Vec::new() };
     let token = found.instances.iter().find_map(Instance::known_token).map(|token| token.fingerprint.as_str());
     let mut paths = layouts::of_bot(folder, token, context.state_home.as_deref());
@@ -95,19 +95,18 @@ fn usual(bot: &Bot, found: &Found, context: &Context) -> Vec<PathBuf> {
 
 /// The files named like a lock that an instance has locked, or whoever keeps one for it, or what is above it as far as that is
 /// a solobot, a wrapper, a shell or somebody's own supervisor. Desktops, terminals and managers have locks of their own.
-fn carried(found: &Found, sweep: &Sweep) -> LocksByName {
+fn carried(found: &FoundInstances, scan: &ProcessScan) -> LocksByName {
     let above = found.instances.iter().flat_map(|one| &one.ancestors);
-    let above = above.filter(|process| sweep.may_hold_for_others(process.pid)).copied();
-    LocksByName::of(close_to(found, sweep).into_iter().chain(above).map(|process| process.pid))
+    let above = above.filter(|process| scan.may_hold_for_others(process.pid)).copied();
+    LocksByName::of(close_to(found, scan).into_iter().chain(above).map(|process| process.pid))
 }
 
 /// The instances themselves, what wraps nothing else, and who keeps a lock for them.
-fn close_to(found: &Found, sweep: &Sweep) -> Vec<Identity> {
+fn close_to(found: &FoundInstances, scan: &ProcessScan) -> Vec<Identity> {
     let members: Vec<Identity> = found.instances.iter().flat_map(|one| one.members.clone()).collect();
     let wrappers = found.instances.iter().flat_map(|one| &one.wrappers).copied();
-    let solobots =
-        found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| sweep.is_solobot(process.pid));
-    members.iter().copied().chain(wrappers).chain(solobots.copied()).chain(sweep.keepers_of(&members)).collect()
+    let solobots = found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| scan.is_solobot(process.pid));
+    members.iter().copied().chain(wrappers).chain(solobots.copied()).chain(scan.keepers_of(&members)).collect()
 }
 
 fn names_token(facts: &LockFacts) -> bool {
@@ -115,7 +114,7 @@ fn names_token(facts: &LockFacts) -> bool {
 }
 
 /// Whether one of its instances, or what is above it, holds or claims it.
-fn is_theirs(facts: &LockFacts, found: &Found) -> bool {
+fn is_theirs(facts: &LockFacts, found: &FoundInstances) -> bool {
     let is_kin = |process: &Identity| {
         found.instances.iter().any(|one| one.members.contains(process) || one.ancestors.contains(process))
     };

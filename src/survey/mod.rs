@@ -2,7 +2,7 @@
 //!
 //! A subcommand asks once, for the bots that are named or for whatever looks like a bot on this machine, and gets one value.
 //! Whoever is found by one sign (program, token, connection, lock, record, journal) brings in every process of that program;
-//! which of them are one bot is decided in one place ([`crate::process::same_bot`]), whose they are in another ([`whose`]).
+//! which of them are one bot is decided in one place ([`crate::process::same_bot`]), whose they are in another ([`users`]).
 //!
 //! A bot's name is the one that it has in solobot.toml, else its program's ([`crate::process::program::Program::short_name`]).
 //! Two bots without a name of their own may be called alike; what is said of them to people then names the file or the token
@@ -12,43 +12,43 @@
 //! for; what could not be seen is counted. Not promised: that what was found still runs when the caller looks at it; whoever
 //! acts checks the [`Identity`] again (`process::stop`).
 
-pub mod bearers;
 mod bots;
 pub mod connections;
 pub mod evidence;
 pub mod find;
 pub mod folder;
+pub mod held_locks;
 pub mod holders;
 pub mod journal;
 pub mod likely;
 pub mod locks;
 pub mod logs;
-pub mod marks;
 pub mod moved;
+pub mod scan;
 pub mod scripts;
 pub mod servers;
-pub mod sweep;
+pub mod token_users;
 pub mod tokens;
-pub mod whose;
+pub mod users;
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use self::connections::{Evidence, Polling, Servers, Subject};
-use self::find::{Found, Search};
-use self::likely::Likely;
+use self::connections::{ConnectionEvidence, Polling, Servers, Subject};
+use self::find::{FoundInstances, Search};
+use self::likely::LikelyBot;
 use self::locks::Locks;
-use self::sweep::Sweep;
+use self::scan::ProcessScan;
 use crate::base::env;
 use crate::base::error::Error;
 use crate::base::secret::TokenId;
 use crate::journal::Journal;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
-use crate::process::instance::{InFile, Instance};
+use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::matching::{Confidence, Matcher};
 use crate::process::origin;
 use crate::process::program::Program;
@@ -58,14 +58,14 @@ use crate::telegram::sources::{self, TokenSource};
 pub use self::bots::{FoundBot, Survey};
 
 /// What is asked about one bot.
-struct Asked<'a> {
+struct BotQuery<'a> {
     search: Search<'a>,
     matcher: Matcher<'a>,
     /// The programs that its script starts.
     started: Vec<(Search<'a>, Matcher<'a>)>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> BotQuery<'a> {
     fn of(search: Search<'a>, started: &'a [Program]) -> Self {
         let of_program = |program: &'a Program| (Search { program, ..search.clone() }, Matcher::new(program));
         Self { matcher: Matcher::new(search.program), started: started.iter().map(of_program).collect(), search }
@@ -75,11 +75,11 @@ impl<'a> Asked<'a> {
         std::iter::once(&self.matcher).chain(self.started.iter().map(|(_, matcher)| matcher))
     }
 
-    fn find(&self, sweep: &mut Sweep, servers: &Servers) -> Found {
+    fn find(&self, scan: &mut ProcessScan, servers: &Servers) -> FoundInstances {
         let connected = &mut |all: &[&Instance]| are_connected(all, servers);
-        let mut found = find::find(sweep, &self.matcher, &self.search, connected);
+        let mut found = find::find(scan, &self.matcher, &self.search, connected);
         for (search, matcher) in &self.started {
-            found.add_started_by_script(find::find(sweep, matcher, search, connected));
+            found.add_started_by_script(find::find(scan, matcher, search, connected));
         }
         found
     }
@@ -89,18 +89,18 @@ impl<'a> Asked<'a> {
 pub struct Surveyor<'a> {
     settings: &'a Settings,
     /// What managers have said about the instances that they keep.
-    answers: origin::Answers,
+    answers: origin::ManagerAnswers,
 }
 
 impl<'a> Surveyor<'a> {
     /// With these settings.
     pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, answers: origin::Answers::default() }
+        Self { settings, answers: origin::ManagerAnswers::default() }
     }
 
     /// Forgets what managers have said.
     pub fn forget(&mut self) {
-        self.answers = origin::Answers::default();
+        self.answers = origin::ManagerAnswers::default();
     }
 
     /// Looks at these bots; at whatever looks like one, where there is none of them.
@@ -120,7 +120,7 @@ impl<'a> Surveyor<'a> {
         let mut survey = Survey::default();
         let started: Vec<Vec<Program>> =
             bots.iter().map(|bot| bot.program.as_ref().map(Program::started_by_script).unwrap_or_default()).collect();
-        let asked: Vec<Option<Asked<'_>>> = bots
+        let asked: Vec<Option<BotQuery<'_>>> = bots
             .iter()
             .zip(&started)
             .map(|(bot, started)| {
@@ -132,35 +132,35 @@ impl<'a> Surveyor<'a> {
                 let longer = self.settings.longer_arguments(bot);
                 let search =
                     Search { program, token, own: variables_of(bot), longer, users: bot.users.clone(), caller };
-                Some(Asked::of(search, started))
+                Some(BotQuery::of(search, started))
             })
             .collect();
-        let matchers: Vec<&Matcher<'_>> = asked.iter().flatten().flat_map(Asked::matchers).collect();
+        let matchers: Vec<&Matcher<'_>> = asked.iter().flatten().flat_map(BotQuery::matchers).collect();
         let journal = Journal::at(self.settings.journal());
-        let mut sweep = Sweep::of_programs(&matchers).map_err(listing)?.with_journal(journal);
+        let mut scan = ProcessScan::of_programs(&matchers).map_err(listing)?.with_journal(journal);
         for bot in bots.iter().filter(|bot| bot.program.is_some()) {
-            if let Some((process, argv)) = marks::started_under(&bot.lock) {
-                sweep.retitle(process, &argv);
+            if let Some((process, argv)) = held_locks::started_under(&bot.lock) {
+                scan.retitle(process, &argv);
             }
         }
         let servers: Vec<Servers> = bots.iter().map(servers::known_of_bot).collect();
-        let mut all: Vec<Found> = Vec::new();
+        let mut all: Vec<FoundInstances> = Vec::new();
         for (asked, servers) in asked.iter().zip(&servers) {
-            all.push(asked.as_ref().map(|asked| asked.find(&mut sweep, servers)).unwrap_or_default());
+            all.push(asked.as_ref().map(|asked| asked.find(&mut scan, servers)).unwrap_or_default());
         }
         let known: Vec<Identity> =
-            all.iter().flat_map(Found::settled).flat_map(|one| one.members.iter().copied()).collect();
+            all.iter().flat_map(FoundInstances::settled).flat_map(|one| one.members.iter().copied()).collect();
         for (number, ((bot, asked), mut found)) in bots.iter().zip(&asked).zip(all).enumerate() {
             let Some(asked) = asked else {
-                survey.bots.push(FoundBot { asked: number, ..self.without_program(bot, &sweep) });
+                survey.bots.push(FoundBot { asked: number, ..self.without_program(bot, &scan) });
                 continue;
             };
-            let rivals = bearers::add(&mut sweep, &mut found, &asked.search, &servers[number], &known);
-            for one in self.distinct(bot, found, &sweep) {
+            let rivals = token_users::add(&mut scan, &mut found, &asked.search, &servers[number], &known);
+            for one in self.distinct(bot, found, &scan) {
                 survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), ..one });
             }
         }
-        Ok(finished(survey, &sweep))
+        Ok(finished(survey, &scan))
     }
 
     /// Looks at whatever looks like a bot on this machine, and at what runs these programs.
@@ -171,32 +171,33 @@ impl<'a> Surveyor<'a> {
         let context = self.settings.context();
         let servers = servers::of_machine(context);
         let connected = connections::connected(&servers).map_err(listing)?;
-        let mut holders = likely::holders(&marks::all().map_err(listing)?);
+        let mut holders = likely::holders(&held_locks::all().map_err(listing)?);
         holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home.as_deref())));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
         let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
         let programs = programs.to_vec();
-        let marks = likely::Signs { connected: connected.clone(), holders, programs, ..likely::Signs::default() };
-        let (mut sweep, all) = likely::find(&marks, context.caller).map_err(listing)?;
+        let held_locks =
+            likely::BotSigns { connected: connected.clone(), holders, programs, ..likely::BotSigns::default() };
+        let (mut scan, all) = likely::find(&held_locks, context.caller).map_err(listing)?;
         let mut survey = Survey::default();
         for likely in all {
-            survey.bots.extend(self.likely_bots(&mut sweep, &likely, &servers, &connected));
+            survey.bots.extend(self.likely_bots(&mut scan, &likely, &servers, &connected));
         }
         survey.bots.sort_by_key(|one| one.found.all().map(|instance| instance.root.start_ticks).min());
-        Ok(finished(survey, &sweep))
+        Ok(finished(survey, &scan))
     }
 
     fn likely_bots(
         &mut self,
-        sweep: &mut Sweep,
-        likely: &Likely,
+        scan: &mut ProcessScan,
+        likely: &LikelyBot,
         servers: &Servers,
         connected: &HashSet<Identity>,
     ) -> Vec<FoundBot> {
         let context = self.settings.context();
         let nothing = Program::script(Path::new("/"));
         let search = Search::new(likely.program.as_ref().unwrap_or(&nothing), context.caller);
-        let mut found = find::sorted(sweep, &likely.matches, &search, &mut |all| are_connected(all, servers));
+        let mut found = find::sorted(scan, &likely.matches, &search, &mut |all| are_connected(all, servers));
         found.promote_connected(&found.tokens(None), &|process| connected.contains(process));
         let Some(first) = found.instances.first().or(found.probable.first()) else { return Vec::new() };
         let cwd = first.cwd.clone().unwrap_or_else(|| "/".into());
@@ -204,27 +205,27 @@ impl<'a> Surveyor<'a> {
             Some(program) => self.settings.bot_running(program, &cwd),
             None => self.settings.bot_of_process(&first.command, &cwd),
         };
-        self.distinct(&bot, found, sweep)
+        self.distinct(&bot, found, scan)
     }
 
     /// A bot of which only a lock, or a token, is known.
-    fn without_program(&self, bot: &Bot, sweep: &Sweep) -> FoundBot {
-        let locks = locks::of_bot(bot, &Found::default(), sweep, self.settings.context());
-        FoundBot::new(bot.clone(), Found::default(), locks)
+    fn without_program(&self, bot: &Bot, scan: &ProcessScan) -> FoundBot {
+        let locks = locks::of_bot(bot, &FoundInstances::default(), scan, self.settings.context());
+        FoundBot::new(bot.clone(), FoundInstances::default(), locks)
     }
 
     /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name, or
     /// differing tokens, can mean several.
-    fn distinct(&mut self, bot: &Bot, found: Found, sweep: &Sweep) -> Vec<FoundBot> {
+    fn distinct(&mut self, bot: &Bot, found: FoundInstances, scan: &ProcessScan) -> Vec<FoundBot> {
         let all = found.distinct();
-        let narrowed = |mut found: Found| {
+        let narrowed = |mut found: FoundInstances| {
             found.forecast(&mut self.answers);
             let mut own = bot.clone();
             let running = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()));
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let locks = locks::of_bot(&own, &found, sweep, self.settings.context());
+            let locks = locks::of_bot(&own, &found, scan, self.settings.context());
             promote_holders(&mut found, &locks);
             FoundBot::new(own, found, locks)
         };
@@ -236,9 +237,9 @@ fn listing(source: std::io::Error) -> Error {
     Error::Io { action: "list processes".into(), source }
 }
 
-fn finished(mut survey: Survey, sweep: &Sweep) -> Survey {
-    survey.processes = sweep.processes;
-    survey.uninspected = sweep.uninspected();
+fn finished(mut survey: Survey, scan: &ProcessScan) -> Survey {
+    survey.processes = scan.processes;
+    survey.uninspected = scan.uninspected();
     survey.hidden = proc::hides_others();
     survey.label();
     survey
@@ -247,7 +248,7 @@ fn finished(mut survey: Survey, sweep: &Sweep) -> Survey {
 /// Whether instances are connected to the servers; `None` where that cannot be seen.
 fn are_connected(all: &[&Instance], servers: &Servers) -> Vec<Option<bool>> {
     let subjects: Vec<Subject<'_>> = all.iter().map(|one| Subject { members: &one.members, servers }).collect();
-    let answer = |evidence: Evidence| match evidence.polling {
+    let answer = |evidence: ConnectionEvidence| match evidence.polling {
         Polling::Yes => Some(true),
         Polling::No => Some(false),
         Polling::Unknown(_) => None,
@@ -256,9 +257,9 @@ fn are_connected(all: &[&Instance], servers: &Servers) -> Vec<Option<bool>> {
 }
 
 /// What is doubtful, and holds the bot's own lock, is the bot.
-fn promote_holders(found: &mut Found, locks: &Locks) {
+fn promote_holders(found: &mut FoundInstances, locks: &Locks) {
     let is_holder = |one: &Instance| {
-        !find::is_strangers(one) && Covered::of(&one.members, &one.ancestors, &locks.own) == Covered::Holder
+        !find::is_strangers(one) && LockCoverage::of(&one.members, &one.ancestors, &locks.own) == LockCoverage::Holder
     };
     let (holders, doubtful): (Vec<Instance>, Vec<Instance>) =
         std::mem::take(&mut found.probable).into_iter().partition(is_holder);
@@ -291,13 +292,13 @@ fn token_of(bot: &Bot, caller: Caller) -> Result<Option<TokenId>, sources::Sourc
     if is_sure || bot.configured {
         return Ok(known);
     }
-    let users = whose::Users::of(bot.program.as_ref(), caller, &bot.users);
+    let users = users::Users::of(bot.program.as_ref(), caller, &bot.users);
     let reader = tokens::TokenReader { by: None, owners: users.all(), own: &[] };
     let place = bot.program.as_ref().and_then(Program::place);
     Ok(match reader.find(place.as_deref().and_then(Path::parent), None) {
-        InFile::Token { token, .. } if known.as_ref().is_none_or(|known| *known == token) => Some(token),
-        InFile::Token { .. } | InFile::Unclear => None,
-        InFile::Nothing => known,
+        EnvFileToken::Token { token, .. } if known.as_ref().is_none_or(|known| *known == token) => Some(token),
+        EnvFileToken::Token { .. } | EnvFileToken::Unclear => None,
+        EnvFileToken::Nothing => known,
     })
 }
 

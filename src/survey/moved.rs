@@ -11,12 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::journal::{Contents, Journal, What};
+use crate::journal::{EventKind, Journal, JournalContents};
 use crate::lock::{layouts, owner};
 use crate::platform::filesystem::{FileId, FileStatus};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
-use crate::process::argv::{Reading, Target};
+use crate::process::argv::{ParsedArgv, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::variable;
 use crate::process::matching::{Confidence, Doubt, Match, Matcher};
@@ -28,13 +28,13 @@ const ROUNDING: Duration = Duration::from_secs(2);
 
 /// What is known of the past.
 #[derive(Debug, Default)]
-pub struct History {
+pub struct PastRecords {
     journal: Option<Journal>,
     /// Read where it is needed.
-    events: OnceCell<Contents>,
+    events: OnceCell<JournalContents>,
 }
 
-impl History {
+impl PastRecords {
     /// Besides owner records, this.
     pub fn of(journal: Journal) -> Self {
         Self { journal: Some(journal), events: OnceCell::new() }
@@ -42,7 +42,7 @@ impl History {
 
     /// Whether a process, which does not run the program by where it is now, ran it by where it was started.
     pub fn judge(&self, one: &Candidate, matcher: &Matcher<'_>) -> Option<Match> {
-        let Reading::Runs(invocation) = &one.reading else { return None };
+        let ParsedArgv::Runs(invocation) = &one.reading else { return None };
         let cwd = one.cwd.as_deref().filter(|_| matcher.depends_on_folder(invocation))?;
         let script = match &invocation.target {
             Target::Script(script) => script.parent().unwrap_or(Path::new("")),
@@ -70,7 +70,7 @@ impl History {
     fn noted(&self, process: Identity, script: &Path) -> Vec<PathBuf> {
         let Some(journal) = &self.journal else { return Vec::new() };
         let above: Vec<i32> = lineage(process.pid).collect();
-        let taken = [What::LockTaken, What::LockWaited, What::LockTakenOver];
+        let taken = [EventKind::LockTaken, EventKind::LockWaited, EventKind::LockTakenOver];
         let all = self.events.get_or_init(|| journal.read());
         let own = all.events.iter().rev().filter(|event| {
             let pid = event.pid.filter(|pid| taken.contains(&event.event) && above.contains(pid));

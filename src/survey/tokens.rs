@@ -10,7 +10,7 @@ use crate::base::env;
 use crate::base::secret::{Token, TokenId};
 use crate::platform::filesystem::{FileStatus, read_bounded};
 use crate::platform::proc::Credentials;
-use crate::process::instance::InFile;
+use crate::process::instance::EnvFileToken;
 use crate::settings::open_of;
 use crate::telegram::dotenv::DotEnv;
 use crate::telegram::sources::MAX_BYTES;
@@ -30,7 +30,7 @@ pub struct TokenReader<'a> {
 }
 
 /// What a file has.
-enum EnvContent {
+enum EnvFileContent {
     Token(TokenId),
     None,
     /// One of several, or something that must not be read.
@@ -39,50 +39,50 @@ enum EnvContent {
 
 impl TokenReader<'_> {
     /// The token that a program in `folder`, started in `cwd`, would read.
-    pub fn find(&self, folder: Option<&Path>, cwd: Option<&Path>) -> InFile {
+    pub fn find(&self, folder: Option<&Path>, cwd: Option<&Path>) -> EnvFileToken {
         let is_there = |path: &PathBuf| path.symlink_metadata().is_ok();
         let beside = folder.and_then(|folder| folder.ancestors().map(|dir| dir.join(NAME)).find(is_there));
         let here = cwd.map(|cwd| cwd.join(NAME)).filter(|path| Some(path) != beside.as_ref() && is_there(path));
-        let mut found = InFile::Nothing;
+        let mut found = EnvFileToken::Nothing;
         for path in beside.into_iter().chain(here) {
             found = match (self.read(&path), found) {
-                (EnvContent::Unclear, _) => return InFile::Unclear,
-                (EnvContent::Token(token), InFile::Nothing) => InFile::Token { token, path },
-                (EnvContent::Token(token), InFile::Token { token: first, .. }) if token != first => {
-                    return InFile::Unclear;
+                (EnvFileContent::Unclear, _) => return EnvFileToken::Unclear,
+                (EnvFileContent::Token(token), EnvFileToken::Nothing) => EnvFileToken::Token { token, path },
+                (EnvFileContent::Token(token), EnvFileToken::Token { token: first, .. }) if token != first => {
+                    return EnvFileToken::Unclear;
                 }
-                (EnvContent::None | EnvContent::Token(_), found) => found,
+                (EnvFileContent::None | EnvFileContent::Token(_), found) => found,
             };
         }
         found
     }
 
-    fn read(&self, path: &Path) -> EnvContent {
+    fn read(&self, path: &Path) -> EnvFileContent {
         let owners: Vec<u32> = self.owners.iter().copied().chain(self.by.map(|by| by.uid)).collect();
-        let Some(file) = open_of(path, &owners) else { return EnvContent::Unclear };
+        let Some(file) = open_of(path, &owners) else { return EnvFileContent::Unclear };
         let may_read = |status: FileStatus| self.by.is_none_or(|by| status.is_readable_by(by));
         if !FileStatus::of_open(&file).is_ok_and(may_read) {
-            return EnvContent::None;
+            return EnvFileContent::None;
         }
-        let Ok(text) = read_bounded(file, MAX_BYTES) else { return EnvContent::Unclear };
+        let Ok(text) = read_bounded(file, MAX_BYTES) else { return EnvFileContent::Unclear };
         self.choose(&DotEnv::parse(&String::from_utf8_lossy(&text)))
     }
 
     /// The token of the bot's own variable, else of a usual one, else the only one.
-    fn choose(&self, variables: &DotEnv) -> EnvContent {
+    fn choose(&self, variables: &DotEnv) -> EnvFileContent {
         let own = self.own.iter().map(String::as_str).chain(env::TOKENS);
         let named = own.filter_map(|name| variables.get(name)).find_map(|value| Token::parse(value).ok());
         if let Some(token) = named {
-            return EnvContent::Token(token.id());
+            return EnvFileContent::Token(token.id());
         }
         let mut all: Vec<TokenId> =
             variables.iter().filter_map(|(_, value)| Some(Token::parse(value).ok()?.id())).collect();
         all.sort();
         all.dedup();
         match (all.pop(), all.is_empty()) {
-            (None, _) => EnvContent::None,
-            (Some(token), true) => EnvContent::Token(token),
-            (Some(_), false) => EnvContent::Unclear,
+            (None, _) => EnvFileContent::None,
+            (Some(token), true) => EnvFileContent::Token(token),
+            (Some(_), false) => EnvFileContent::Unclear,
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     /// What is read in the folders `up/a` (of the script) and `b` (the working folder), by whom.
-    fn found_by(uid: Option<u32>, groups: &[u32], files: &[(&str, String)], own: &[&str], mode: u32) -> InFile {
+    fn found_by(uid: Option<u32>, groups: &[u32], files: &[(&str, String)], own: &[&str], mode: u32) -> EnvFileToken {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for dir in ["up/a", "b"] {
@@ -116,14 +116,14 @@ mod tests {
         reader.find(Some(&root.join("up/a")), Some(&root.join("b")))
     }
 
-    fn found(files: &[(&str, String)], own: &[&str], mode: u32) -> InFile {
+    fn found(files: &[(&str, String)], own: &[&str], mode: u32) -> EnvFileToken {
         found_by(None, &[], files, own, mode)
     }
 
-    fn id(found: &InFile) -> Option<&str> {
+    fn id(found: &EnvFileToken) -> Option<&str> {
         match found {
-            InFile::Token { token, .. } => Some(&token.bot_id),
-            InFile::Nothing | InFile::Unclear => None,
+            EnvFileToken::Token { token, .. } => Some(&token.bot_id),
+            EnvFileToken::Nothing | EnvFileToken::Unclear => None,
         }
     }
 
@@ -134,21 +134,21 @@ mod tests {
     #[test]
     fn beside_the_script_or_above_it_and_then_in_the_working_folder() {
         let read = |files: &[(&str, String)]| found(files, &[], 0o600);
-        assert_eq!(read(&[]), InFile::Nothing);
+        assert_eq!(read(&[]), EnvFileToken::Nothing);
         assert_eq!(id(&read(&[("up/a/.env", line("X", "111111"))])), Some("111111"));
         assert_eq!(id(&read(&[("up/.env", line("X", "111111"))])), Some("111111"));
         assert_eq!(id(&read(&[("up/.env", line("X", "222222")), ("up/a/.env", line("X", "111111"))])), Some("111111"));
         assert_eq!(id(&read(&[("b/.env", line("BOT_TOKEN", "111111"))])), Some("111111"));
         let same = [("up/.env", line("X", "111111")), ("b/.env", line("Y", "111111"))];
         assert_eq!(id(&read(&same)), Some("111111"));
-        assert_eq!(read(&[("up/.env", line("X", "111111")), ("b/.env", line("X", "222222"))]), InFile::Unclear);
+        assert_eq!(read(&[("up/.env", line("X", "111111")), ("b/.env", line("X", "222222"))]), EnvFileToken::Unclear);
         assert_eq!(id(&read(&[("up/.env", "A=1\n".into()), ("b/.env", line("X", "222222"))])), Some("222222"));
     }
 
     #[test]
     fn which_of_several() {
         let both = || vec![("b/.env", line("FIRST", "111111") + &line("SECOND", "222222"))];
-        assert_eq!(found(&both(), &[], 0o600), InFile::Unclear);
+        assert_eq!(found(&both(), &[], 0o600), EnvFileToken::Unclear);
         assert_eq!(id(&found(&both(), &["SECOND"], 0o600)), Some("222222"));
         let usual = vec![("b/.env", line("FIRST", "111111") + &line("BOT_TOKEN", "222222"))];
         assert_eq!(id(&found(&usual, &[], 0o600)), Some("222222"));
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn what_another_may_write_or_the_program_may_not_read() {
         let file = || vec![("b/.env", line("X", "111111"))];
-        assert_eq!(found(&file(), &[], 0o666), InFile::Unclear);
+        assert_eq!(found(&file(), &[], 0o666), EnvFileToken::Unclear);
         let (own_group, other_group) = (fs::metadata(".").unwrap().gid(), 4242);
         let by_stranger = |groups: &[u32], mode| found_by(Some(4242), groups, &file(), &[], mode);
-        assert_eq!(by_stranger(&[other_group], 0o640), InFile::Nothing);
+        assert_eq!(by_stranger(&[other_group], 0o640), EnvFileToken::Nothing);
         assert_eq!(id(&by_stranger(&[own_group], 0o640)), Some("111111"));
         assert_eq!(id(&by_stranger(&[], 0o644)), Some("111111"));
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::base_url::{self, BaseUrl};
 use super::errors::{Error, Scrubber};
 use crate::base::secret::Token;
-use crate::http::client::{Answer, Failure, Http, Route};
+use crate::http::client::{Failure, Http, HttpResponse, Route};
 use crate::http::proxy::ProxyTarget;
 
 /// How long one request may take unless told.
@@ -126,7 +126,7 @@ struct Deletion {
 
 /// What a method without parameters is sent.
 #[derive(Serialize)]
-struct Nothing {}
+struct NoParameters {}
 
 /// Told before each pause: why, and how long it is.
 pub type OnRetry<'a> = &'a mut dyn FnMut(&Error, Duration);
@@ -170,7 +170,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`Error`], naming the step that failed or what the server said.
     pub fn me(&self, on_retry: OnRetry<'_>) -> Result<Reply<Me>, Error> {
-        self.call(Method::GetMe, &Nothing {}, on_retry)
+        self.call(Method::GetMe, &NoParameters {}, on_retry)
     }
 
     /// The bot's webhook, without any token in it.
@@ -178,7 +178,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// As [`Self::me`].
     pub fn webhook(&self, on_retry: OnRetry<'_>) -> Result<Reply<WebhookInfo>, Error> {
-        let mut reply = self.call::<WebhookInfo>(Method::GetWebhookInfo, &Nothing {}, on_retry)?;
+        let mut reply = self.call::<WebhookInfo>(Method::GetWebhookInfo, &NoParameters {}, on_retry)?;
         let info = &mut reply.result;
         let scrubber = self.scrubber();
         info.url = scrubber.clean(&base_url::shown(&info.url));
@@ -240,7 +240,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    fn result<T: DeserializeOwned>(&self, method: Method, answer: &Answer) -> Result<T, Error> {
+    fn result<T: DeserializeOwned>(&self, method: Method, answer: &HttpResponse) -> Result<T, Error> {
         let server = self.server.clone();
         if (300..400).contains(&answer.status) {
             return Err(Error::Redirected { server, to: answer.location.as_deref().and_then(|to| self.place(to)) });
@@ -279,7 +279,7 @@ impl<'a> Client<'a> {
         Some(self.scrubber().clean(&shown[..end]))
     }
 
-    fn refusal(&self, method: Method, answer: &Answer, envelope: Envelope) -> Error {
+    fn refusal(&self, method: Method, answer: &HttpResponse, envelope: Envelope) -> Error {
         let server = self.server.clone();
         let bot_id = self.token.bot_id().to_owned();
         let code = envelope.error_code.unwrap_or(answer.status);
@@ -346,7 +346,8 @@ mod tests {
     }
 
     fn judged(status: u16, body: &str) -> Result<WebhookInfo, Error> {
-        let answer = Answer { status, body: body.into(), clock_ahead: None, location: None, retry_after: Some(7) };
+        let answer =
+            HttpResponse { status, body: body.into(), clock_ahead: None, location: None, retry_after: Some(7) };
         client(&token()).result(Method::GetWebhookInfo, &answer)
     }
 

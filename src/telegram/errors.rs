@@ -40,7 +40,7 @@ impl<'a> Scrubber<'a> {
 pub enum Error {
     /// The way to the server cannot be prepared.
     #[error(transparent)]
-    Way(#[from] client::Error),
+    Setup(#[from] client::Error),
     /// A malformed base URL.
     #[error("not a base URL of a Bot API: {0}")]
     BaseUrl(#[from] base_url::MalformedUrl),
@@ -154,7 +154,7 @@ impl Expected for Error {
             | Self::Refused { .. }
             | Self::Redirected { .. }
             | Self::NoBotApi { .. } => Exit::Unavailable,
-            Self::Way(error) => error.exit(),
+            Self::Setup(error) => error.exit(),
             Self::BaseUrl(_) | Self::TokenRejected { .. } | Self::NotServed { .. } | Self::LoggedOut { .. } => {
                 Exit::Config
             }
@@ -163,7 +163,7 @@ impl Expected for Error {
 
     fn kind(&self) -> &'static str {
         match self {
-            Self::Way(error) => error.kind(),
+            Self::Setup(error) => error.kind(),
             Self::BaseUrl(_) => "api-url",
             Self::Unreachable { step, .. } => match step {
                 Step::Dns => "telegram-dns",
@@ -185,7 +185,7 @@ impl Expected for Error {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Way(error) => error.hints(),
+            Self::Setup(error) => error.hints(),
             Self::BaseUrl(_) => {
                 vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
             }

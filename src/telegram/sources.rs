@@ -141,11 +141,11 @@ impl TokenSources {
                 resolved(&value.to_string_lossy(), source.clone(), Vec::new()).map(Some)
             }
             TokenSource::File(path) => {
-                let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
+                let Some(TokenFileText { text, warnings }) = self.read(path)? else { return Ok(None) };
                 resolved(&text, source.clone(), warnings).map(Some)
             }
             TokenSource::EnvFile { path, names } => {
-                let Some(Content { text, warnings }) = self.read(path)? else { return Ok(None) };
+                let Some(TokenFileText { text, warnings }) = self.read(path)? else { return Ok(None) };
                 let file = DotEnv::parse(&text);
                 let hit = names.iter().find_map(|name| Some((name, file.get(name).filter(|value| !value.is_empty())?)));
                 let Some((name, value)) = hit else { return Ok(None) };
@@ -159,7 +159,7 @@ impl TokenSources {
     }
 
     /// A file's text; `None` if it is not there and need not be: a bot's credential exists only while its unit runs.
-    fn read(&self, path: &Path) -> Result<Option<Content>, SourceError> {
+    fn read(&self, path: &Path) -> Result<Option<TokenFileText>, SourceError> {
         match read_bounded(path) {
             Err(SourceError::Unreadable { source, .. })
                 if source.kind() == io::ErrorKind::NotFound && !self.required =>
@@ -171,13 +171,13 @@ impl TokenSources {
     }
 }
 
-struct Content {
+struct TokenFileText {
     text: String,
     warnings: Vec<String>,
 }
 
 /// Reads a file, or a pipe such as `--token-file <(pass bot)`.
-fn read_bounded(path: &Path) -> Result<Content, SourceError> {
+fn read_bounded(path: &Path) -> Result<TokenFileText, SourceError> {
     let unreadable = |source| SourceError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let meta = FileStatus::of_open(&file).map_err(unreadable)?;
@@ -191,7 +191,7 @@ fn read_bounded(path: &Path) -> Result<Content, SourceError> {
         warnings
             .push(format!("every user of this machine can read {}; to change that: chmod o-r {chmod}", quoted(path)));
     }
-    Ok(Content { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
+    Ok(TokenFileText { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
 }
 
 fn resolved(raw: &str, source: TokenSource, mut warnings: Vec<String>) -> Result<Resolved, SourceError> {

@@ -165,7 +165,7 @@ fn every_code_is_explained() {
         // A broken file is when an explanation is wanted.
         test.write("solobot.toml", "broken");
         for code in solobot::base::finding_code::Code::ALL {
-            let word = code.word();
+            let word = code.as_str();
             test.solobot(&format!("doctor --explain {word}")).run().code(0).stdout_has(&[
                 word,
                 "cause",

@@ -1,7 +1,7 @@
 //! The journal: what solobot did, and what it says of it.
 
 use serde_json::Value;
-use solobot::journal::What;
+use solobot::journal::EventKind;
 
 use crate::harness::{PUBLIC, Signal, Test, alive, alone, send, wait_until};
 use crate::holding::stale;
@@ -207,8 +207,8 @@ fn a_webhook_that_is_deleted() {
 #[test]
 fn each_event_has_its_test() {
     let text = include_str!("journal.rs");
-    for what in What::ALL {
-        assert!(text.contains(&format!("\"{}\"", what.word())), "no test has {}", what.word());
+    for what in EventKind::ALL {
+        assert!(text.contains(&format!("\"{}\"", what.as_str())), "no test has {}", what.as_str());
     }
 }
 

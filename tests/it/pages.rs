@@ -208,7 +208,7 @@ fn the_quick_start_works_as_it_stands() {
 fn every_code_of_doctor_has_a_section() {
     let page = page("troubleshooting.md");
     let missing: Vec<&str> =
-        Code::ALL.iter().map(|code| code.word()).filter(|word| !page.contains(&format!("\n### {word}\n"))).collect();
+        Code::ALL.iter().map(|code| code.as_str()).filter(|word| !page.contains(&format!("\n### {word}\n"))).collect();
     assert!(missing.is_empty(), "docs/src/troubleshooting.md: no section `### CODE` for {missing:?}");
 }
 

@@ -47,7 +47,7 @@ fn the_step_that_failed() {
         for (url, variables, step) in cases {
             let error = ask(&url, variables).0.unwrap_err();
             assert_eq!(error.step(), Some(step), "{url}: {error}");
-            assert!(error.is_unavailable() && error.kind() == format!("telegram-{}", step.word()), "{error}");
+            assert!(error.is_unavailable() && error.kind() == format!("telegram-{}", step.as_str()), "{error}");
         }
         server.fail(1, Fault::Hang);
         assert_eq!(ask(&server.url(), &[]).0.unwrap_err().step(), Some(Step::Http));

@@ -94,7 +94,7 @@ fn fingerprint(text: &str) -> String {
 
 /// A token in the environment or the arguments of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carried {
+pub struct ProcessToken {
     pub token: Token,
     /// The variable that has it as its value; `None` if it is in an argument.
     pub variable: Option<String>,
@@ -102,24 +102,26 @@ pub struct Carried {
 
 /// Every token in a process's environment (`KEY=VALUE` separated by NUL) and in its arguments: the usual variables first,
 /// then all others. A value that is not a token is skipped, because `BOT_TOKEN` may belong to another service.
-pub fn carried(environ: &[u8], argv: &[OsString]) -> Vec<Carried> {
+pub fn carried(environ: &[u8], argv: &[OsString]) -> Vec<ProcessToken> {
     let mut found = in_environ(environ);
     found.extend(
-        argv.iter().flat_map(|arg| in_text(&arg.to_string_lossy())).map(|token| Carried { token, variable: None }),
+        argv.iter().flat_map(|arg| in_text(&arg.to_string_lossy())).map(|token| ProcessToken { token, variable: None }),
     );
     found
 }
 
-pub fn in_environ(environ: &[u8]) -> Vec<Carried> {
+pub fn in_environ(environ: &[u8]) -> Vec<ProcessToken> {
     let entries = environ.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='));
-    let mut found: Vec<Carried> = entries
-        .filter_map(|(name, value)| Some(Carried { token: Token::parse(value).ok()?, variable: Some(name.to_owned()) }))
+    let mut found: Vec<ProcessToken> = entries
+        .filter_map(|(name, value)| {
+            Some(ProcessToken { token: Token::parse(value).ok()?, variable: Some(name.to_owned()) })
+        })
         .collect();
     found.sort_by_key(|one| one.usual().unwrap_or(env::TOKENS.len()));
     found
 }
 
-impl Carried {
+impl ProcessToken {
     /// Its place among the usual variables.
     fn usual(&self) -> Option<usize> {
         env::TOKENS.iter().position(|name| self.variable.as_deref() == Some(name))
@@ -128,8 +130,8 @@ impl Carried {
 
 /// The token that a process probably uses: the one in a variable of its bot (`own`), otherwise the only one, otherwise the
 /// one in a usual variable. If the `wanted` token is another one of them, there is no telling: `None`.
-pub fn used<'a>(carried: &'a [Carried], own: &[String], wanted: Option<&TokenId>) -> Option<&'a Token> {
-    let is_own = |one: &&Carried| one.variable.as_ref().is_some_and(|name| own.contains(name));
+pub fn used<'a>(carried: &'a [ProcessToken], own: &[String], wanted: Option<&TokenId>) -> Option<&'a Token> {
+    let is_own = |one: &&ProcessToken| one.variable.as_ref().is_some_and(|name| own.contains(name));
     if let Some(one) = carried.iter().find(is_own) {
         return Some(&one.token);
     }
@@ -222,8 +224,8 @@ mod tests {
     #[test]
     fn which_token_a_process_uses() {
         let parse = |id: &str| Token::parse(&text(id)).unwrap();
-        let carry = |all: &[(&str, &str)]| -> Vec<Carried> {
-            let one = |(name, id): &(&str, &str)| Carried { token: parse(id), variable: Some((*name).to_owned()) };
+        let carry = |all: &[(&str, &str)]| -> Vec<ProcessToken> {
+            let one = |(name, id): &(&str, &str)| ProcessToken { token: parse(id), variable: Some((*name).to_owned()) };
             all.iter().map(one).collect()
         };
         let used = |all: &[(&str, &str)], own: &[&str], wanted: Option<&str>| {

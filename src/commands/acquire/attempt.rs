@@ -11,11 +11,11 @@ use crate::base::duration::Limit;
 use crate::base::error::Error;
 use crate::base::secret::Token;
 use crate::cli;
-use crate::lock::held::{Claim, Held, Settled};
+use crate::lock::held::{Held, HolderFacts, SettleResult};
 use crate::lock::wait::{self, LockPlace, Waiting};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::holding;
-use crate::outcome::process::Beside;
+use crate::outcome::process::UnlockedProcess;
 use crate::platform::filesystem;
 use crate::platform::signals::Signals;
 
@@ -30,18 +30,18 @@ pub struct Attempt<'a> {
 }
 
 /// How far an attempt came.
-pub enum Reached {
+pub enum AttemptResult {
     /// The lock is held, and no instance runs without it.
     Held(Box<Held>),
     /// Another holds it still.
     Refused,
     /// Nobody else holds it, but these instances run without it, or hold a file that was at its path.
-    Unlocked(Vec<Beside>),
+    Unlocked(Vec<UnlockedProcess>),
     /// A signal asked solobot to end.
     Signal(i32),
 }
 
-impl Reached {
+impl AttemptResult {
     /// How far the attempt came where the wait for others was cut short; `None` if it is to start over.
     fn after(why: Interrupted) -> Option<Self> {
         match why {
@@ -53,16 +53,16 @@ impl Reached {
 }
 
 impl Attempt<'_> {
-    pub fn hold(&mut self) -> Result<Reached, Error> {
+    pub fn hold(&mut self) -> Result<AttemptResult, Error> {
         let mut progress = match self.request.args.takeover {
             Some(whom) => self.take_over(whom)?,
             None => self.take(self.deadline)?,
         };
-        while let Reached::Held(held) = progress {
+        while let AttemptResult::Held(held) = progress {
             let settled = self.exclude_unlocked(*held)?;
             match settled {
                 // Its file was removed while an instance without the lock was waited for: another may hold the new one.
-                Some(Reached::Held(held)) if !held.file().is_current() => held.release(),
+                Some(AttemptResult::Held(held)) if !held.file().is_current() => held.release(),
                 Some(settled) => return Ok(settled),
                 None => {}
             }
@@ -72,21 +72,21 @@ impl Attempt<'_> {
     }
 
     /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
-    fn take_over(&mut self, whom: cli::Takeover) -> Result<Reached, Error> {
+    fn take_over(&mut self, whom: cli::Takeover) -> Result<AttemptResult, Error> {
         let tried = self.take(Some(Instant::now()))?;
-        if !matches!(tried, Reached::Refused) {
+        if !matches!(tried, AttemptResult::Refused) {
             return Ok(tried);
         }
         match takeover::stop_holders(self.request, whom, self.events)? {
-            takeover::Holder::Left => {
+            takeover::TakeoverResult::Left => {
                 let why = "not taking over: the holder is not an orphan";
                 self.events.notice(&Notice::Warning(why.into()));
                 return self.take(self.deadline);
             }
-            takeover::Holder::Gone => {}
-            takeover::Holder::Stopped => {
+            takeover::TakeoverResult::Gone => {}
+            takeover::TakeoverResult::Stopped => {
                 self.took_over = true;
-                self.request.story.took_over();
+                self.request.lock_journal.took_over();
             }
         }
         self.take(Some(self.takeover_deadline()))
@@ -99,33 +99,33 @@ impl Attempt<'_> {
     }
 
     /// Takes the lock, waiting until `deadline`.
-    fn take(&mut self, deadline: Option<Instant>) -> Result<Reached, Error> {
+    fn take(&mut self, deadline: Option<Instant>) -> Result<AttemptResult, Error> {
         loop {
             let lock = match self.wait(deadline)? {
-                wait::Waited::Granted(lock) => lock,
-                wait::Waited::TimedOut => return Ok(Reached::Refused),
-                wait::Waited::Signal(arrived) => return Ok(Reached::Signal(arrived.signal.number())),
+                wait::WaitResult::Granted(lock) => lock,
+                wait::WaitResult::TimedOut => return Ok(AttemptResult::Refused),
+                wait::WaitResult::Signal(arrived) => return Ok(AttemptResult::Signal(arrived.signal.number())),
             };
             let (request, deadline) = (self.request, self.deadline);
             if let Some(why) = unlocked::wait_for_predecessors(request, &lock, self.signals, deadline, self.events)? {
                 lock.unlock();
-                match Reached::after(why) {
+                match AttemptResult::after(why) {
                     Some(end) => return Ok(end),
                     None => continue,
                 }
             }
             let (process, holder) = self.request.mode.recorded(&lock)?;
             match Held::settle(lock, self.claim(), process, holder, self.request.args.selection.allow_network_fs)? {
-                Settled::Moved => {}
-                Settled::Held(held, incidents) => {
+                SettleResult::Moved => {}
+                SettleResult::Held(held, incidents) => {
                     self.events.incidents(held.path(), incidents);
-                    return Ok(Reached::Held(held));
+                    return Ok(AttemptResult::Held(held));
                 }
             }
         }
     }
 
-    fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::Waited, Error> {
+    fn wait(&mut self, deadline: Option<Instant>) -> Result<wait::WaitResult, Error> {
         let start = Instant::now();
         let wait = self.request.wait;
         let bot = &self.request.bot;
@@ -146,16 +146,16 @@ impl Attempt<'_> {
             on_wait: &mut on_wait,
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
-        if refused && matches!(outcome, wait::Waited::Granted(_)) {
-            self.request.story.waited(start.elapsed());
+        if refused && matches!(outcome, wait::WaitResult::Granted(_)) {
+            self.request.lock_journal.waited(start.elapsed());
             self.events.notice(&Notice::Granted { elapsed: start.elapsed() });
         }
         Ok(outcome)
     }
 
-    fn claim(&self) -> Claim {
+    fn claim(&self) -> HolderFacts {
         let bot = &self.request.bot;
-        Claim {
+        HolderFacts {
             app_name: bot.recorded_name(),
             argv: self.request.command().iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             cwd: Some(self.request.folder().to_owned()),
@@ -165,16 +165,16 @@ impl Attempt<'_> {
     }
 
     /// Step 4: instances that run without the lock count as holders too. `None`: the lock's file was replaced meanwhile.
-    fn exclude_unlocked(&mut self, held: Held) -> Result<Option<Reached>, Error> {
+    fn exclude_unlocked(&mut self, held: Held) -> Result<Option<AttemptResult>, Error> {
         if !unlocked::is_looked_for(self.request) {
-            return Ok(Some(Reached::Held(Box::new(held))));
+            return Ok(Some(AttemptResult::Held(Box::new(held))));
         }
         let waited = unlocked::wait_for(self.request, &held, self.signals, self.deadline, self.events);
         match waited {
-            Ok(None) => Ok(Some(Reached::Held(Box::new(held)))),
+            Ok(None) => Ok(Some(AttemptResult::Held(Box::new(held)))),
             Ok(Some(why)) => {
                 held.release();
-                Ok(Reached::after(why))
+                Ok(AttemptResult::after(why))
             }
             Err(error) => {
                 held.release();

@@ -8,7 +8,7 @@ use crate::base::error::{Expected, hints_of_io, plain};
 use crate::base::exit::Exit;
 use crate::outcome::holding::Holding;
 use crate::outcome::lock::lock_option;
-use crate::outcome::process::Beside;
+use crate::outcome::process::UnlockedProcess;
 use crate::outcome::sentence::shortened;
 use crate::process::launch::command_for;
 use crate::process::origin::kill_by_hand;
@@ -29,7 +29,7 @@ pub enum Error {
     #[error("{}", unlocked(.lock, .instances, str::to_owned))]
     Unlocked {
         lock: PathBuf,
-        instances: Vec<Beside>,
+        instances: Vec<UnlockedProcess>,
         /// What means this bot behind a subcommand.
         typed: String,
         /// 75, or what `-E` says.
@@ -96,8 +96,8 @@ fn held(holding: &Holding, waited: Limit, by: &str) -> String {
     format!("lock `{}` is{still} held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
-fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> String {
-    let named = |one: &Beside| {
+fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> String) -> String {
+    let named = |one: &UnlockedProcess| {
         let doubt = one.doubt.map_or_else(String::new, |doubt| format!(" ({doubt})"));
         format!("PID {}: {}{doubt}", one.process.pid, command(&one.process.command))
     };
@@ -111,9 +111,9 @@ fn unlocked(lock: &Path, instances: &[Beside], command: fn(&str) -> String) -> S
     format!("the lock is free, but the bot is already running without it: {list}")
 }
 
-fn hints_of_unlocked(instances: &[Beside], typed: &str) -> Vec<String> {
+fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> {
     // Whom a file merely names may be anybody: nobody is told to end it.
-    let is_known = |one: &&Beside| one.is_proved || one.doubt.is_some();
+    let is_known = |one: &&UnlockedProcess| one.is_proved || one.doubt.is_some();
     // A kill would be in vain where the bot is started again: what does so is stopped instead.
     let known = || instances.iter().filter(is_known);
     let is_managed = known().any(|one| one.started_again.is_some());

@@ -31,17 +31,17 @@ pub fn hold(
             // From here on the shell holds it and is told so: no signal may make the answer another one.
             signals.keep_blocked();
             held.leave();
-            request.story.taken(own()?.pid);
-            request.story.tell();
+            request.lock_journal.taken(own()?.pid);
+            request.lock_journal.tell();
             Ok(AcquireOutcome::Descriptor(fd))
         }
         Mode::Keep(target) => {
-            let (name, journal) = (request.bot.recorded_name(), request.story.journal());
+            let (name, journal) = (request.bot.recorded_name(), request.lock_journal.journal());
             let keeper = keep::start_keeper(&held, &name, journal, target, signals, request.conflict_exit)?;
             signals.keep_blocked();
             held.leave();
-            request.story.taken(target.pid);
-            request.story.tell();
+            request.lock_journal.taken(target.pid);
+            request.lock_journal.tell();
             Ok(AcquireOutcome::Kept(keeper))
         }
     }

@@ -7,7 +7,7 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::journal::Journal;
 use crate::lock::held::Held;
-use crate::lock::keeper::{self, KeeperErrand};
+use crate::lock::keeper::{self, KeeperRequest};
 use crate::platform::children::{self, Ended};
 use crate::platform::daemon;
 use crate::platform::identity::Identity;
@@ -32,10 +32,10 @@ pub fn start_keeper(
     let program = std::env::current_exe().map_err(failed)?;
     let line = keeper::command_line(&program, target, held.descriptor(), ready.descriptor());
     let journal = journal.path().map(Path::to_owned);
-    let errand = KeeperErrand { lock: held.path().to_owned(), name: name.to_owned(), journal };
+    let request = KeeperRequest { lock: held.path().to_owned(), name: name.to_owned(), journal };
     let launch = Launch {
         argv: &line,
-        env: &errand.variables(),
+        env: &request.variables(),
         mask: signals.original_mask(),
         inherit: &[held.descriptor(), ready.descriptor()],
     };

@@ -21,7 +21,7 @@ mod webhook;
 
 use std::time::Instant;
 
-use self::attempt::{Attempt, Reached};
+use self::attempt::{Attempt, AttemptResult};
 use self::error::Error as AcquireError;
 use crate::base::duration::Limit;
 use crate::base::error::Error;
@@ -49,10 +49,10 @@ pub fn run(
     }
     // Whatever can block, as a password manager behind a pipe can, is read before anything is held.
     let token = token_of(&request.bot, events);
-    let errand = webhook::prepare(&request, settings, events)?;
+    let remover = webhook::prepare(&request, settings, events)?;
     if environment::is_held_for_us(&request, events) {
-        if let Some(errand) = errand {
-            errand.run(None, events)?;
+        if let Some(remover) = remover {
+            remover.run(None, events)?;
         }
         return run::without_lock(&request, &[]);
     }
@@ -60,9 +60,9 @@ pub fn run(
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events };
     match attempt.hold()? {
-        Reached::Held(held) => match errand.map(|errand| errand.run(Some(&signals), attempt.events)) {
-            None | Some(Ok(webhook::End::Done)) => hold::hold(&request, *held, &signals, attempt.events),
-            Some(Ok(webhook::End::Signal(signal))) => {
+        AttemptResult::Held(held) => match remover.map(|remover| remover.run(Some(&signals), attempt.events)) {
+            None | Some(Ok(webhook::RemovalEnd::Done)) => hold::hold(&request, *held, &signals, attempt.events),
+            Some(Ok(webhook::RemovalEnd::Signal(signal))) => {
                 held.release();
                 Ok(AcquireOutcome::Ended(Exit::Signal(signal)))
             }
@@ -71,21 +71,21 @@ pub fn run(
                 Err(error)
             }
         },
-        Reached::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
-        Reached::Refused | Reached::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
+        AttemptResult::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
+        AttemptResult::Refused | AttemptResult::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
             let notice = Notice::PollingDisabled { command: request.shown_command() };
             attempt.events.notice(&notice);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
         }
-        Reached::Unlocked(instances) => {
+        AttemptResult::Unlocked(instances) => {
             let (lock, typed) = (request.bot.lock.clone(), request.bot.typed());
             Err(AcquireError::Unlocked { lock, instances, typed, exit: request.conflict_exit }.into())
         }
-        Reached::Refused => {
+        AttemptResult::Refused => {
             let refusal = attempt.refusal();
             if let Limit::For(after) = request.wait {
-                request.story.timed_out(after);
+                request.lock_journal.timed_out(after);
             }
             Err(refusal.into())
         }

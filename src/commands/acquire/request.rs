@@ -10,7 +10,7 @@ use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::Journal;
-use crate::journal::story::Story;
+use crate::journal::lock_journal::LockJournal;
 use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::LockPlace;
@@ -32,7 +32,7 @@ pub struct Request<'a> {
     pub args: &'a cli::Acquire,
     pub settings: &'a Settings,
     /// What the journal is told.
-    pub story: Story,
+    pub lock_journal: LockJournal,
 }
 
 impl Request<'_> {
@@ -118,7 +118,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
         grace: args.grace.unwrap_or(bot.grace),
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
-        story: Story::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
+        lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
         args,

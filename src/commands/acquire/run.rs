@@ -10,7 +10,7 @@ use super::request::{Mode, Request, own};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli::Restart;
-use crate::journal::story::Story;
+use crate::journal::lock_journal::LockJournal;
 use crate::lock::held::Held;
 use crate::lock::wait::ending_signal;
 use crate::outcome::acquire::AcquireOutcome;
@@ -24,7 +24,7 @@ use crate::platform::proc;
 use crate::platform::signals::{Mask, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::watch::Watch;
-use crate::process::run::left_behind::Counting;
+use crate::process::run::left_behind::DescendantCounter;
 use crate::process::run::{self, Child, Supervision, Upkeep};
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
@@ -48,14 +48,14 @@ pub fn as_child(
 ) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let story = &request.story;
-    let mut holding = UnderLock {
+    let lock_journal = &request.lock_journal;
+    let mut holding = LockUpkeep {
         held: Some(held),
         command: request.shown_command(),
         record_is_old: false,
         opened: false,
         has_passed_on: false,
-        story,
+        lock_journal,
         events,
     };
     let mut has_run = false;
@@ -98,18 +98,18 @@ pub fn as_child(
 }
 
 /// Whoever hands the lock over holds nothing while COMMAND runs.
-struct UnderLock<'a> {
+struct LockUpkeep<'a> {
     held: Option<Held>,
     /// As it is shown.
     command: String,
     record_is_old: bool,
     opened: bool,
     has_passed_on: bool,
-    story: &'a Story,
+    lock_journal: &'a LockJournal,
     events: &'a mut dyn Events,
 }
 
-fn run_once(request: &Request<'_>, holding: &mut UnderLock<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
+fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
     let handover = environment::hands_over(request);
     let environment = holding.held.as_ref().map(|held| environment::for_command(request, held)).unwrap_or_default();
     if handover {
@@ -124,9 +124,9 @@ fn run_once(request: &Request<'_>, holding: &mut UnderLock<'_>, signals: &Signal
     };
     let child = Child::start(&launch).map_err(|error| cannot_run(request, error))?;
     holding.now_runs(child.identity());
-    request.story.taken(child.identity().pid);
+    request.lock_journal.taken(child.identity().pid);
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
-    let counting = Counting { command: request.command(), cwd: request.folder(), named };
+    let counting = DescendantCounter { command: request.command(), cwd: request.folder(), named };
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
     let command = child.identity();
     let ended = run::supervise(child, &mut supervision).map_err(|source| {
@@ -148,12 +148,12 @@ fn run_once(request: &Request<'_>, holding: &mut UnderLock<'_>, signals: &Signal
     Ok(ended)
 }
 
-impl UnderLock<'_> {
+impl LockUpkeep<'_> {
     /// The text is changed at once, the record with the next upkeep: a COMMAND like `true` has ended by then.
     fn now_runs(&mut self, process: Identity) {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
-            self.story.incidents(&incidents);
+            self.lock_journal.incidents(&incidents);
             self.events.incidents(held.path(), incidents);
             self.record_is_old = true;
         }
@@ -176,7 +176,7 @@ impl UnderLock<'_> {
     fn end(&mut self) {
         let handed_over = self.held.is_none();
         self.release();
-        if handed_over { self.story.tell() } else { self.story.released() }
+        if handed_over { self.lock_journal.tell() } else { self.lock_journal.released() }
     }
 
     /// Waits before a restart; a signal that asks to end ends it.
@@ -200,13 +200,13 @@ impl UnderLock<'_> {
     }
 }
 
-impl Upkeep for UnderLock<'_> {
+impl Upkeep for LockUpkeep<'_> {
     fn descriptor(&self) -> Option<Descriptor<'_>> {
         Some(self.held.as_ref()?.watch()?.descriptor())
     }
 
     fn tend(&mut self) {
-        self.story.tell();
+        self.lock_journal.tell();
         let Some(held) = &mut self.held else { return };
         let mut incidents = Vec::new();
         if std::mem::take(&mut self.record_is_old) {
@@ -218,7 +218,7 @@ impl Upkeep for UnderLock<'_> {
             None => incidents.extend(held.start_watching(true)),
         }
         incidents.extend(held.tend());
-        self.story.incidents(&incidents);
+        self.lock_journal.incidents(&incidents);
         self.events.incidents(held.path(), incidents);
     }
 
@@ -251,7 +251,7 @@ impl Upkeep for UnderLock<'_> {
     }
 }
 
-impl Drop for UnderLock<'_> {
+impl Drop for LockUpkeep<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.leave();
@@ -273,11 +273,11 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
         inherit: &[held.descriptor()],
     };
     // Behind the exec nobody is left to write it down; the lock is held already.
-    request.story.taken(own()?.pid);
-    request.story.tell();
+    request.lock_journal.taken(own()?.pid);
+    request.lock_journal.tell();
     let error = launch.exec();
     held.release();
-    request.story.released();
+    request.lock_journal.released();
     Err(cannot_run(request, error))
 }
 

@@ -23,17 +23,17 @@ use crate::outcome::lock::{HiddenHolder, lock_option};
 use crate::outcome::process::ProcessView;
 use crate::platform::identity::{Identity, ancestry};
 use crate::process::origin;
-use crate::process::stop::{self, Fate, StopOptions, StopTarget};
+use crate::process::stop::{self, StopOptions, StopStatus, StopTarget};
 use crate::survey::Surveyor;
-use crate::survey::holders::{Carries, Judge, topmost};
-use crate::survey::whose::Users;
+use crate::survey::holders::{HolderContext, LockCarrier, topmost};
+use crate::survey::users::Users;
 
 /// A holder that took over this recently is not taken over from.
 const SETTLED_AFTER: Duration = Duration::from_mins(10);
 
 /// What became of the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
+pub enum TakeoverResult {
     /// Whoever held the lock holds it no more; somebody newer may.
     Gone,
     Stopped,
@@ -45,39 +45,43 @@ pub enum Holder {
 ///
 /// # Errors
 /// The takeover is refused, or the holder cannot be stopped.
-pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Events) -> Result<Holder, Error> {
+pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Events) -> Result<TakeoverResult, Error> {
     let facts = inspect(&request.bot.lock);
-    let State::Held { orphaned, holders: ref seen } = facts.state else { return Ok(Holder::Gone) };
+    let State::Held { orphaned, holders: ref seen } = facts.state else { return Ok(TakeoverResult::Gone) };
     if whom == Takeover::Orphan && !orphaned {
-        return Ok(Holder::Left);
+        return Ok(TakeoverResult::Left);
     }
     refuse_recent(request, &facts)?;
     let lock = open_to_look(&request.bot.lock)?;
     let carriers =
         carriers::of(&lock).map_err(|source| Error::Io { action: "find the holder of the lock".into(), source })?;
-    let carrying = Carries::present(&carriers);
+    let carrying = LockCarrier::present(&carriers);
     let sharers: Vec<Identity> = carrying.iter().map(|one| one.process).collect();
     if sharers.is_empty() {
         // On its way out it is in no list any more.
         let again = holders::look(&lock, &[])?;
         let is_hidden = again.held && again.holders.is_empty();
-        return if is_hidden { Err(HiddenHolder { lock: request.bot.lock.clone() }.into()) } else { Ok(Holder::Gone) };
+        return if is_hidden {
+            Err(HiddenHolder { lock: request.bot.lock.clone() }.into())
+        } else {
+            Ok(TakeoverResult::Gone)
+        };
     }
     // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
     // after the listing, it had it all through it.
     if !seen.iter().any(|holder| sharers.contains(holder) && holders::shares(&lock, holder.pid)) {
-        return Ok(Holder::Gone);
+        return Ok(TakeoverResult::Gone);
     }
     let judged = judge(request, &request.bot.lock, &facts.record, &|judge| judge.holders(&carrying));
     if let Some((process, why)) = judged.unproved.first().filter(|_| judged.proved.is_empty()) {
         return Err(unproved(request, *process, why));
     }
-    stop(request, &topmost(&judged.proved), &judged.proved, events).map(|()| Holder::Stopped)
+    stop(request, &topmost(&judged.proved), &judged.proved, events).map(|()| TakeoverResult::Stopped)
 }
 
 /// Asks who of these may be stopped for this lock, or for one beside it. Who runs the bot's program is looked for where that
 /// alone can tell.
-pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &FoundRecord, ask: &dyn Fn(&Judge<'_>) -> T) -> T {
+pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &FoundRecord, ask: &dyn Fn(&HolderContext<'_>) -> T) -> T {
     let (bot, settings) = (&request.bot, request.settings);
     let users = Users::of_bot(bot.program.as_ref(), lock, settings.context().caller, &bot.users);
     let running = OnceCell::new();
@@ -87,7 +91,7 @@ pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &FoundRecord, ask: &
         instances.flat_map(|one| one.members.into_iter().chain(one.wrappers)).collect::<Vec<_>>()
     };
     let runs_program = |process: Identity| running.get_or_init(all_that_run).contains(&process);
-    ask(&Judge { lock, record, users: &users, runs_program: &runs_program })
+    ask(&HolderContext { lock, record, users: &users, runs_program: &runs_program })
 }
 
 fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
@@ -147,10 +151,10 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
     let Some(left) = results.into_iter().find(|result| !result.outcome.is_stopped()) else { return Ok(()) };
     let pid = left.root.pid;
     let (why, hint) = match left.outcome {
-        Fate::NotPermitted { user } => {
+        StopStatus::NotPermitted { user } => {
             (format!("PID {pid} belongs to {user}"), format!("to do it as that user: sudo -u {user} solobot …"))
         }
-        Fate::Survived { pid, state, wait_channel } => (
+        StopStatus::Survived { pid, state, wait_channel } => (
             format!(
                 "PID {pid} survives SIGKILL, in state {}, waiting in {}",
                 state,
@@ -158,10 +162,10 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
             ),
             "it can end only once what it waits for is back: a disk, a network file system, a debugger".into(),
         ),
-        Fate::Refused(refusal) => {
+        StopStatus::Refused(refusal) => {
             (format!("PID {pid} {}", refusal.reason()), "from another terminal: solobot acquire --takeover …".into())
         }
-        Fate::Terminated | Fate::Killed | Fate::Gone => return Ok(()),
+        StopStatus::Terminated | StopStatus::Killed | StopStatus::Gone => return Ok(()),
     };
     Err(refused(request, why, hint))
 }
@@ -169,7 +173,7 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
 /// A manager would start again what is stopped, and the two would fight.
 fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> {
     let Some(mut origin) = origin::of_process(target) else { return Ok(()) };
-    origin::Answers::default().forecast(&mut origin);
+    origin::ManagerAnswers::default().forecast(&mut origin);
     if !origin.would_respawn() {
         return Ok(());
     }

@@ -22,24 +22,24 @@ use crate::cli::Takeover;
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
-use crate::lock::replaced::FormerPlace;
+use crate::lock::replaced::LockPathNow;
 use crate::lock::state::LockFacts;
 use crate::lock::text::{self, LockText};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::origin::hint_if_started_again;
-use crate::outcome::process::{Beside, ProcessView};
+use crate::outcome::process::{ProcessView, UnlockedProcess};
 use crate::outcome::sentence::shortened;
 use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
 use crate::process::instance::Instance;
-use crate::process::matching::{Doubt, Starting};
+use crate::process::matching::{Doubt, StartVerdict};
 use crate::process::origin;
-use crate::survey::bearers::Bearer;
-use crate::survey::holders::Carries;
+use crate::survey::holders::LockCarrier;
+use crate::survey::token_users::TokenUser;
 use crate::survey::{FoundBot, Surveyor};
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
@@ -48,7 +48,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Why the wait for them ended while one was left.
 pub enum Interrupted {
     /// The time is over, and these are there still.
-    TimedOut(Vec<Beside>),
+    TimedOut(Vec<UnlockedProcess>),
     /// The path names another file than the one that was locked: start over.
     Moved,
     /// A signal asked solobot to end.
@@ -105,21 +105,21 @@ pub fn wait_for_predecessors(
 /// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
 /// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
 /// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
-fn predecessors(lock: &LockFile) -> Vec<Runs> {
+fn predecessors(lock: &LockFile) -> Vec<Rival> {
     let record = lock.record();
     let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
     let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
-    let mut found: Vec<Runs> = Vec::new();
+    let mut found: Vec<Rival> = Vec::new();
     if lock.is_new() || is_named_alive() {
         let heirs = if lock.is_new() { carriers::suspects().unwrap_or_default() } else { Vec::new() };
         let heirs = heirs.iter().map(|one| one.pid);
         let asked: Vec<i32> = record.named().into_iter().chain(text).chain(heirs).collect();
-        let replaced = FormerPlace::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
-        found.extend(Carries::replaced(&replaced).into_iter().map(Runs::holder));
+        let replaced = LockPathNow::of(lock.path(), Some(lock.inode()), &record).holders(&asked);
+        found.extend(LockCarrier::replaced(&replaced).into_iter().map(Rival::holder));
     }
     // The text names COMMAND before the record does: it is asked itself.
     let named = text.and_then(Identity::of).filter(|&process| has_outlived_its_solobot(process, lock.path()));
-    found.extend(abandoned(&record).into_iter().chain(named).map(Runs::named));
+    found.extend(abandoned(&record).into_iter().chain(named).map(Rival::named));
     found.retain(|one| !is_ours(one.process, lock));
     found.sort_by_key(|one| one.process);
     found.dedup_by_key(|one| one.process);
@@ -131,41 +131,41 @@ fn predecessors(lock: &LockFile) -> Vec<Runs> {
 
 /// A process beside the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Runs {
+struct Rival {
     process: Identity,
-    by: Sign,
+    by: RivalEvidence,
 }
 
 /// What speaks for a process beside the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
+enum RivalEvidence {
     /// It is an instance of the bot.
     Instance,
     /// It may be one.
     Doubtful(Doubt),
     /// It carries a lock: one that was at the path, or layout B's.
-    Carries(Carries),
+    Carries(LockCarrier),
     /// The text or the record names it.
     Named,
 }
 
-impl Runs {
-    fn holder(carries: Carries) -> Self {
-        Self { process: carries.process, by: Sign::Carries(carries) }
+impl Rival {
+    fn holder(carries: LockCarrier) -> Self {
+        Self { process: carries.process, by: RivalEvidence::Carries(carries) }
     }
 
     fn named(process: Identity) -> Self {
-        Self { process, by: Sign::Named }
+        Self { process, by: RivalEvidence::Named }
     }
 
     /// An instance, or what may be one.
     fn instance(process: Identity, doubt: Option<Doubt>) -> Self {
-        Self { process, by: doubt.map_or(Sign::Instance, Sign::Doubtful) }
+        Self { process, by: doubt.map_or(RivalEvidence::Instance, RivalEvidence::Doubtful) }
     }
 
     fn doubt(&self) -> Option<Doubt> {
         match self.by {
-            Sign::Doubtful(doubt) => Some(doubt),
+            RivalEvidence::Doubtful(doubt) => Some(doubt),
             _ => None,
         }
     }
@@ -174,12 +174,12 @@ impl Runs {
     fn is_proved(&self, request: &Request<'_>, lock: &LockFile) -> bool {
         let record = lock.record();
         match self.by {
-            Sign::Instance => true,
-            Sign::Doubtful(_) => false,
-            Sign::Carries(carries) => {
+            RivalEvidence::Instance => true,
+            RivalEvidence::Doubtful(_) => false,
+            RivalEvidence::Carries(carries) => {
                 takeover::judge(request, lock.path(), &record, &|judge| !judge.holders(&[carries]).proved.is_empty())
             }
-            Sign::Named => is_left_behind(request, self.process, lock),
+            RivalEvidence::Named => is_left_behind(request, self.process, lock),
         }
     }
 }
@@ -188,7 +188,7 @@ impl Runs {
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
-    mut find: impl FnMut(&mut dyn Events) -> Result<Vec<Runs>, Error>,
+    mut find: impl FnMut(&mut dyn Events) -> Result<Vec<Rival>, Error>,
     again: bool,
     signals: &Signals,
     deadline: Option<Instant>,
@@ -230,7 +230,7 @@ fn wait_until_none(
     }
 }
 
-fn may_stop(request: &Request<'_>, lock: &LockFile, found: &[Runs]) -> bool {
+fn may_stop(request: &Request<'_>, lock: &LockFile, found: &[Rival]) -> bool {
     match request.args.takeover {
         Some(Takeover::Any) => found.iter().all(|one| one.is_proved(request, lock)),
         Some(Takeover::Orphan) => found.iter().all(|one| is_left_behind(request, one.process, lock)),
@@ -244,12 +244,12 @@ fn is_left_behind(request: &Request<'_>, process: Identity, lock: &LockFile) -> 
     takeover::judge(request, lock.path(), &record, &|judge| judge.is_left_behind(process))
 }
 
-fn beside(request: &Request<'_>, one: Runs, lock: &LockFile) -> Beside {
+fn beside(request: &Request<'_>, one: Rival, lock: &LockFile) -> UnlockedProcess {
     let record = lock.record();
     let process = one.process;
-    Beside {
+    UnlockedProcess {
         process: ProcessView::of(process),
-        holds_removed: FormerPlace::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
+        holds_removed: LockPathNow::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
         orphaned: is_left_behind(request, process, lock),
         doubt: one.doubt().map(Doubt::reason),
         is_proved: one.is_proved(request, lock),
@@ -278,9 +278,9 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) ->
 
 /// What runs without the lock.
 #[derive(Default)]
-struct BesideLock {
+struct Rivals {
     /// The roots of the instances: of the same program, or holding layout B's lock in its folder.
-    beside: Vec<Runs>,
+    beside: Vec<Rival>,
     /// One of which nobody can say from here whether it is one.
     undecided: Option<Instance>,
     /// What may be another bot, or uses the bot's token: that is for people to judge.
@@ -289,9 +289,9 @@ struct BesideLock {
 
 /// What belongs to our own tree is none: we hold the lock for it, or it started us. A shell that merely wraps both has
 /// started both.
-fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<BesideLock, Error> {
+fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> Result<Rivals, Error> {
     let survey = surveyor.look_at(std::slice::from_ref(&request.bot))?;
-    let mut running = BesideLock::default();
+    let mut running = Rivals::default();
     if survey.hidden {
         running
             .warnings
@@ -300,7 +300,7 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     let is_around_us = |one: &Instance| one.members.iter().any(|&member| is_ours(member, held.file()));
     for bot in &survey.bots {
         let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
-        running.beside.extend(counted.map(|one| Runs::instance(one.root, one.doubt)));
+        running.beside.extend(counted.map(|one| Rival::instance(one.root, one.doubt)));
         if !is_layout_b(held.path()) {
             running.beside.extend(holders_beside(bot).into_iter().filter(|one| !is_ours(one.process, held.file())));
         }
@@ -316,14 +316,14 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
 }
 
 /// Whoever holds layout B's lock beside the program.
-fn holders_beside(bot: &FoundBot) -> Vec<Runs> {
+fn holders_beside(bot: &FoundBot) -> Vec<Rival> {
     let carrying = |facts: &LockFacts| {
         let carriers = open_to_look(&facts.path).ok().and_then(|lock| carriers::of(&lock).ok()).unwrap_or_default();
-        Carries::present(&carriers)
+        LockCarrier::present(&carriers)
     };
     let of = |(facts, holder): (&LockFacts, Identity)| {
         let carries = carrying(facts).into_iter().find(|one| one.process == holder);
-        carries.map_or(Runs::named(holder), Runs::holder)
+        carries.map_or(Rival::named(holder), Rival::holder)
     };
     bot.holders_beside().into_iter().map(of).collect()
 }
@@ -333,7 +333,7 @@ fn is_layout_b(lock: &Path) -> bool {
 }
 
 fn does_count(one: &Instance) -> bool {
-    one.doubt.is_some_and(|doubt| doubt.starting() != Starting::DoesNotCount)
+    one.doubt.is_some_and(|doubt| doubt.starting() != StartVerdict::DoesNotCount)
 }
 
 fn doubtful_warning(one: &Instance) -> Option<String> {
@@ -342,7 +342,7 @@ fn doubtful_warning(one: &Instance) -> Option<String> {
     Some(format!("PID {pid} ({command}) may be the same bot running without the lock: same program, but {why}"))
 }
 
-fn rival_warning(rival: &Bearer) -> String {
+fn rival_warning(rival: &TokenUser) -> String {
     let (pid, command, token) = (rival.process.pid, shortened(&rival.command), &rival.token);
     let id = &token.bot_id;
     format!(

@@ -25,7 +25,7 @@ use crate::telegram::errors;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum RemovalEnd {
     /// COMMAND may start.
     Done,
     /// A signal asked solobot to end.
@@ -33,7 +33,7 @@ pub enum End {
 }
 
 /// Everything that the thread needs.
-pub struct Errand {
+pub struct WebhookRemover {
     token: Token,
     api_url: String,
     timeout: Duration,
@@ -43,14 +43,14 @@ pub struct Errand {
 }
 
 /// What the thread has to say.
-enum Word {
+enum ThreadMessage {
     /// It tries again.
     Retry(errors::Error, Duration),
-    End(Result<WebhookFate, errors::Error>),
+    End(Result<WebhookResult, errors::Error>),
 }
 
 /// What became of the webhook.
-enum WebhookFate {
+enum WebhookResult {
     /// None was set.
     Nothing,
     /// This one was removed; so many updates wait.
@@ -63,7 +63,11 @@ enum WebhookFate {
 ///
 /// # Errors
 /// No token; a base URL, proxy or certificates that cannot be used.
-pub fn prepare(request: &Request<'_>, settings: &Settings, events: &mut dyn Events) -> Result<Option<Errand>, Error> {
+pub fn prepare(
+    request: &Request<'_>,
+    settings: &Settings,
+    events: &mut dyn Events,
+) -> Result<Option<WebhookRemover>, Error> {
     let (args, bot) = (request.args, &request.bot);
     if !args.delete_webhook {
         return Ok(None);
@@ -73,7 +77,7 @@ pub fn prepare(request: &Request<'_>, settings: &Settings, events: &mut dyn Even
     for warning in &resolved.warnings {
         events.notice(&Notice::Warning(warning.clone()));
     }
-    Ok(Some(Errand {
+    Ok(Some(WebhookRemover {
         token: resolved.token.clone(),
         api_url: bot.api_url.clone(),
         timeout: args.api.timeout.unwrap_or(TIMEOUT),
@@ -83,12 +87,12 @@ pub fn prepare(request: &Request<'_>, settings: &Settings, events: &mut dyn Even
     }))
 }
 
-impl Errand {
+impl WebhookRemover {
     /// Removes the webhook. Without `signals` nobody but the kernel watches them.
     ///
     /// # Errors
     /// Telegram cannot be reached and is required; it does not know the token.
-    pub fn run(self, signals: Option<&Signals>, events: &mut dyn Events) -> Result<End, Error> {
+    pub fn run(self, signals: Option<&Signals>, events: &mut dyn Events) -> Result<RemovalEnd, Error> {
         let io = |source| Error::Io { action: "wait for Telegram".into(), source };
         let required = self.required;
         let event = Arc::new(Wakeup::new().map_err(io)?);
@@ -98,14 +102,14 @@ impl Errand {
             .name("telegram".into())
             .spawn(move || {
                 let end = self.ask(&send, &raised);
-                tell(&send, &raised, Word::End(end));
+                tell(&send, &raised, ThreadMessage::End(end));
             })
             .map_err(io)?;
         let result = loop {
             let [signalled, _] =
                 poll::readable([signals.map(Signals::descriptor), Some(event.descriptor())], None).map_err(io)?;
             if signalled && let Some(arrived) = signals.and_then(ending_signal) {
-                return Ok(End::Signal(arrived.signal.number()));
+                return Ok(RemovalEnd::Signal(arrived.signal.number()));
             }
             event.lower();
             if let Some(result) = listen(&words, events) {
@@ -115,45 +119,50 @@ impl Errand {
         judge(result, required, events)
     }
 
-    fn ask(&self, send: &Sender<Word>, event: &Wakeup) -> Result<WebhookFate, errors::Error> {
+    fn ask(&self, send: &Sender<ThreadMessage>, event: &Wakeup) -> Result<WebhookResult, errors::Error> {
         let route = Route { timeout: self.timeout, ca_file: self.ca_file.as_deref(), vars: &self.vars };
         let client = Client::new(&self.api_url, &self.token, route)?;
-        let on_retry = &mut |error: &errors::Error, after| tell(send, event, Word::Retry(error.clone(), after));
+        let on_retry =
+            &mut |error: &errors::Error, after| tell(send, event, ThreadMessage::Retry(error.clone(), after));
         let before = client.webhook(on_retry)?.result;
         if !before.is_set() {
-            return Ok(WebhookFate::Nothing);
+            return Ok(WebhookResult::Nothing);
         }
         let after = client.remove_webhook(false, on_retry)?;
         Ok(if after.is_set() {
-            WebhookFate::SetAgain(after.url)
+            WebhookResult::SetAgain(after.url)
         } else {
-            WebhookFate::Removed(before.url, after.pending_update_count)
+            WebhookResult::Removed(before.url, after.pending_update_count)
         })
     }
 }
 
-fn tell(send: &Sender<Word>, event: &Wakeup, word: Word) {
+fn tell(send: &Sender<ThreadMessage>, event: &Wakeup, word: ThreadMessage) {
     // A signal has ended the wait: nobody listens any more.
     let _ = send.send(word);
     event.raise();
 }
 
 /// Passes on what was said so far; the result, if it was among it.
-fn listen(words: &Receiver<Word>, events: &mut dyn Events) -> Option<Result<WebhookFate, errors::Error>> {
+fn listen(words: &Receiver<ThreadMessage>, events: &mut dyn Events) -> Option<Result<WebhookResult, errors::Error>> {
     for word in words.try_iter() {
         match word {
-            Word::Retry(error, after) => events.retrying(&error, after),
-            Word::End(result) => return Some(result),
+            ThreadMessage::Retry(error, after) => events.retrying(&error, after),
+            ThreadMessage::End(result) => return Some(result),
         }
     }
     None
 }
 
-fn judge(result: Result<WebhookFate, errors::Error>, required: bool, events: &mut dyn Events) -> Result<End, Error> {
+fn judge(
+    result: Result<WebhookResult, errors::Error>,
+    required: bool,
+    events: &mut dyn Events,
+) -> Result<RemovalEnd, Error> {
     match result {
-        Ok(WebhookFate::Nothing) => {}
-        Ok(WebhookFate::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
-        Ok(WebhookFate::SetAgain(url)) => events.notice(&Notice::Warning(format!(
+        Ok(WebhookResult::Nothing) => {}
+        Ok(WebhookResult::Removed(url, pending)) => events.notice(&Notice::WebhookRemoved { url, pending }),
+        Ok(WebhookResult::SetAgain(url)) => events.notice(&Notice::Warning(format!(
             "the webhook {url} was set again: another program runs this bot with webhooks"
         ))),
         Err(error) if error.is_unavailable() && !required => {
@@ -165,5 +174,5 @@ fn judge(result: Result<WebhookFate, errors::Error>, required: bool, events: &mu
             return Err(error.into());
         }
     }
-    Ok(End::Done)
+    Ok(RemovalEnd::Done)
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::telegram::Way;
+use super::telegram::TelegramAccess;
 use crate::base::error::{self, Error, Expected};
 use crate::base::text::absolute;
 use crate::cli;
 use crate::settings::{Bot, Settings};
-use crate::survey::evidence::facts::{Sibling, TokenSeen};
-use crate::survey::evidence::{AskedBot, Remote};
+use crate::survey::evidence::facts::{ConfiguredBot, KnownToken};
+use crate::survey::evidence::{AskedBot, TokenAndServer};
 use crate::survey::servers;
 use crate::telegram::api::Client;
 use crate::telegram::base_url::BaseUrl;
@@ -25,7 +25,7 @@ pub fn of_bot<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<(Remote, Way<'a>), Error> {
+) -> Result<(TokenAndServer, TelegramAccess<'a>), Error> {
     let mut fault = None;
     let resolved = match bot.token.resolve() {
         Ok(resolved) => resolved,
@@ -47,16 +47,16 @@ pub fn of_bot<'a>(
         ));
     }
     let way = match resolved {
-        None => Way::None,
-        Some(_) if is_withheld => Way::None,
+        None => TelegramAccess::None,
+        Some(_) if is_withheld => TelegramAccess::None,
         Some(resolved) => match Client::new(&bot.api_url, &resolved.token, settings.route(&args.api)) {
-            Ok(client) => Way::Client(client.without_retries()),
-            Err(error @ errors::Error::Way(crate::http::client::Error::Proxy(_))) => Way::Broken(error),
+            Ok(client) => TelegramAccess::Client(client.without_retries()),
+            Err(error @ errors::Error::Setup(crate::http::client::Error::Proxy(_))) => TelegramAccess::Broken(error),
             Err(error) => return Err(error.into()),
         },
     };
-    let remote = Remote {
-        token: resolved.map(|resolved| TokenSeen {
+    let remote = TokenAndServer {
+        token: resolved.map(|resolved| KnownToken {
             bot_id: resolved.token.bot_id().to_owned(),
             fingerprint: resolved.token.fingerprint().to_owned(),
             place: resolved.source.to_string(),
@@ -79,7 +79,7 @@ pub fn ambient<'a>(
     args: &'a cli::Doctor,
     settings: &'a Settings,
     unseen: &mut Vec<String>,
-) -> Result<(AskedBot, Way<'a>), Error> {
+) -> Result<(AskedBot, TelegramAccess<'a>), Error> {
     let (mut remote, way) = of_bot(bot, args, settings, unseen)?;
     remote.servers = servers::of_machine(settings.context());
     // It may be another service's: `BOT_TOKEN` is anybody's name.
@@ -120,11 +120,11 @@ fn path_flag(flag: &str, path: Option<&Path>) -> Option<String> {
 }
 
 /// Every bot of the file that has a token, whichever are looked at.
-pub fn siblings(settings: &Settings) -> Vec<Sibling> {
+pub fn siblings(settings: &Settings) -> Vec<ConfiguredBot> {
     let bots = settings.select_many(&cli::Selection::default(), &[]).unwrap_or_default();
     let with_token = |bot: &Bot| {
         let fingerprint = bot.token.resolve().ok()??.token.fingerprint().to_owned();
-        Some(Sibling { name: bot.name.clone(), fingerprint, lock: bot.lock.clone() })
+        Some(ConfiguredBot { name: bot.name.clone(), fingerprint, lock: bot.lock.clone() })
     };
     bots.iter().filter_map(with_token).collect()
 }

@@ -9,7 +9,7 @@ use crate::telegram::errors::Error;
 
 /// Whether and how Telegram may be asked about a bot.
 #[derive(Debug, Default)]
-pub enum Way<'a> {
+pub enum TelegramAccess<'a> {
     /// No token: nothing is sent.
     #[default]
     None,
@@ -18,7 +18,7 @@ pub enum Way<'a> {
     Broken(Error),
 }
 
-impl Way<'_> {
+impl TelegramAccess<'_> {
     /// Asks in a thread of its own; the answer is had by a call. Where no thread can be had, that call asks.
     pub fn ask_meanwhile<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> impl FnOnce() -> Telegram + 'scope {
         let thread = Builder::new().spawn_scoped(scope, || self.ask());

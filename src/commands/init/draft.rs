@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::look::{Lock, Running, Sight};
+use super::look::{Inventory, Lock, RunningBot};
 use super::token_place::{TokenPlace, in_env_file};
 use super::units::Unit;
 use crate::base::secret::mask;
@@ -35,7 +35,7 @@ fn default_lock_dir(entry: &BotDraft, dir: &Path) -> PathBuf {
 }
 
 /// The entries of a file in `folder`.
-pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
+pub fn entries(seen: &Inventory, folder: &Path) -> Vec<BotDraft> {
     let mut entries: Vec<BotDraft> = seen.running.iter().map(of_running).collect();
     entries.extend(seen.units.iter().map(of_unit));
     if let Some(program) = &seen.named {
@@ -65,7 +65,7 @@ pub fn entries(seen: &Sight, folder: &Path) -> Vec<BotDraft> {
     entries
 }
 
-fn of_running(bot: &Running) -> BotDraft {
+fn of_running(bot: &RunningBot) -> BotDraft {
     let first = &bot.instances[0];
     let pids: Vec<i32> = bot.instances.iter().map(|one| one.root.pid).collect();
     let mut evidence: Vec<String> = bot
@@ -77,7 +77,7 @@ fn of_running(bot: &Running) -> BotDraft {
                 "running as PID {}, user {}, origin {}{from}: {}",
                 one.root.pid,
                 one.user,
-                one.origin.manager.word(),
+                one.origin.manager.as_str(),
                 one.command
             )
         })

@@ -13,7 +13,7 @@ use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
 use crate::process::argv::has_script_extension;
-use crate::process::instance::{InFile, Instance};
+use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
 use crate::survey::{FoundBot, Survey, Surveyor, locks, scripts};
@@ -35,9 +35,9 @@ const PROJECT: [&str; 11] = [
 
 /// Everything that was seen.
 #[derive(Debug, Default)]
-pub struct Sight {
+pub struct Inventory {
     /// The bots that run, oldest first.
-    pub running: Vec<Running>,
+    pub running: Vec<RunningBot>,
     /// Units that would start a bot which does not run.
     pub units: Vec<Unit>,
     /// Scripts in the current folder that poll, and that none of the others runs.
@@ -58,7 +58,7 @@ pub struct Sight {
 
 /// A bot that runs: one program with one token.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningBot {
     pub name: String,
     /// Whether solobot.toml names it.
     pub is_configured: bool,
@@ -94,7 +94,7 @@ pub struct Lock {
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
+pub fn look(settings: &Settings, folder: &Path) -> Result<Inventory, Error> {
     let context = settings.context();
     let cwd = &context.cwd;
     let mut units = units::installed(context);
@@ -105,7 +105,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     let homes = [&context.config_home, &Some(context.system_config.clone())];
     let is_for_all = homes.into_iter().flatten().any(|home| home.join("solobot") == folder);
     let is_here = |path: &Path| path.starts_with(cwd) || (folder != cwd && path.starts_with(folder));
-    let lies_here = |bot: &Running| {
+    let lies_here = |bot: &RunningBot| {
         let place = bot.program.place();
         // What runs in a container is this project's if the project has that file too.
         let copy = place.as_ref().filter(|_| bot.is_elsewhere).and_then(|place| Some(cwd.join(place.file_name()?)));
@@ -114,7 +114,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
             || place.is_some_and(|place| is_here(&place))
             || copy.is_some_and(|copy| copy.exists())
     };
-    let mut running: Vec<Running> = survey.bots.iter().filter_map(bot_of).collect();
+    let mut running: Vec<RunningBot> = survey.bots.iter().filter_map(bot_of).collect();
     let has_any = running.iter().any(lies_here) || units.iter().any(|unit| is_here(&unit.dir));
     let mut elsewhere = Vec::new();
     if !is_for_all && (has_any || is_project(cwd)) {
@@ -139,7 +139,17 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Sight, Error> {
     // Root sees whatever can be seen.
     let uninspected = if context.caller.uid == 0 { 0 } else { survey.uninspected };
     let locks = layouts::existing(cwd, context.state_home.as_deref());
-    Ok(Sight { running, units, scripts, locks, cwd: cwd.clone(), elsewhere, uninspected, named: None, guessed: None })
+    Ok(Inventory {
+        running,
+        units,
+        scripts,
+        locks,
+        cwd: cwd.clone(),
+        elsewhere,
+        uninspected,
+        named: None,
+        guessed: None,
+    })
 }
 
 /// What runs: the file's bots under their names, and whatever else looks like one.
@@ -164,7 +174,7 @@ fn is_project(folder: &Path) -> bool {
 }
 
 /// `None` for what no entry can name: inline code, a folder that cannot be seen, nothing certain.
-fn bot_of(bot: &FoundBot) -> Option<Running> {
+fn bot_of(bot: &FoundBot) -> Option<RunningBot> {
     let first = bot.found.instances.first()?;
     let program = first.program.clone()?;
     let cwd = first.cwd.clone()?;
@@ -172,7 +182,7 @@ fn bot_of(bot: &FoundBot) -> Option<Running> {
     let handle = Handle::open(first.root.pid)?;
     let is_elsewhere = handle.cwd_id().is_some_and(|there| FileId::of(&cwd) != Some(there));
     let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
-    Some(Running {
+    Some(RunningBot {
         name: bot.bot.name.clone(),
         is_configured: bot.bot.configured,
         token: token_place(first, &program.default_lock_dir(&cwd)),
@@ -199,13 +209,13 @@ fn lock_of(bot: &FoundBot) -> Option<Lock> {
 fn token_place(instance: &Instance, folder: &Path) -> Option<TokenPlace> {
     let of_member = |pid: i32| {
         let carried = secret::in_environ(&Handle::open(pid)?.environ().ok()?);
-        let is_used = |one: &secret::Carried| instance.token.as_ref().is_none_or(|token| one.token.id() == *token);
+        let is_used = |one: &secret::ProcessToken| instance.token.as_ref().is_none_or(|token| one.token.id() == *token);
         carried.into_iter().find(is_used)?.variable
     };
     let carried = instance.members.iter().find_map(|member| of_member(member.pid));
     let read = match &instance.in_file {
-        InFile::Token { path, .. } => Some(path.clone()),
-        InFile::Nothing | InFile::Unclear => None,
+        EnvFileToken::Token { path, .. } => Some(path.clone()),
+        EnvFileToken::Nothing | EnvFileToken::Unclear => None,
     };
     let folders = [instance.cwd.as_deref(), Some(folder)].into_iter().flatten().map(|folder| folder.join(".env"));
     let in_file = read.into_iter().chain(folders).find_map(|path| in_env_file(&path, carried.as_deref()));

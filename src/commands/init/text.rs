@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use super::draft;
-use super::look::Sight;
+use super::look::Inventory;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::outcome::init::BotDraft;
@@ -36,7 +36,7 @@ const REST: &str = "
 ";
 
 /// The whole file, for `folder`.
-pub fn file(entries: &[BotDraft], seen: &Sight, folder: &Path) -> String {
+pub fn file(entries: &[BotDraft], seen: &Inventory, folder: &Path) -> String {
     let mut text = HEAD.to_owned();
     for one in entries {
         text.push('\n');

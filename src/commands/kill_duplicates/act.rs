@@ -7,12 +7,12 @@ use super::plan::{Plan, PlannedInstance};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::outcome::events::{Events, Notice, Passing};
-use crate::outcome::kill_duplicates::{Action, ResultView, ResultWord};
+use crate::outcome::events::{Activity, Events, Notice};
+use crate::outcome::kill_duplicates::{Action, ResultView, StopStatusView};
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
-use crate::process::stop::{self, Fate, StopOptions, StopTarget};
+use crate::process::stop::{self, StopOptions, StopStatus, StopTarget};
 
 /// How long after the last one has ended a new instance counts as started again.
 const LOOK_AGAIN_FOR: Duration = Duration::from_secs(3);
@@ -34,7 +34,7 @@ pub fn carry_out(
 ) -> Result<Vec<ResultView>, Error> {
     let options = StopOptions { signal: args.signal, grace, force: args.force, protected: plan.protected() };
     let candidates: Vec<&PlannedInstance> = plan.to_stop().collect();
-    events.notice(&Notice::Passing(Passing::Stopping {
+    events.notice(&Notice::Passing(Activity::Stopping {
         count: candidates.len(),
         grace: if args.force { Duration::ZERO } else { grace },
     }));
@@ -70,15 +70,15 @@ fn targets(candidates: &[&PlannedInstance]) -> Vec<StopTarget> {
     list
 }
 
-fn detail(pid: i32, outcome: &Fate) -> Option<String> {
+fn detail(pid: i32, outcome: &StopStatus) -> Option<String> {
     match outcome {
-        Fate::Survived { pid, state, wait_channel } => {
+        StopStatus::Survived { pid, state, wait_channel } => {
             let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
             Some(format!("PID {pid} survives SIGKILL in state {state}{place}"))
         }
-        Fate::NotPermitted { user } => Some(format!("belongs to {user}; to stop it: sudo -u {user} kill {pid}")),
-        Fate::Refused(refusal) => Some(refusal.reason().to_owned()),
-        Fate::Terminated | Fate::Killed | Fate::Gone => None,
+        StopStatus::NotPermitted { user } => Some(format!("belongs to {user}; to stop it: sudo -u {user} kill {pid}")),
+        StopStatus::Refused(refusal) => Some(refusal.reason().to_owned()),
+        StopStatus::Terminated | StopStatus::Killed | StopStatus::Gone => None,
     }
 }
 
@@ -129,7 +129,7 @@ fn respawned(
                 let detail = format!("started again by {origin}{stop}");
                 results.push(ResultView {
                     pid: instance.root.pid,
-                    result: ResultWord::Respawned,
+                    result: StopStatusView::Respawned,
                     detail: Some(detail),
                 });
             }
@@ -138,7 +138,7 @@ fn respawned(
         if left.is_zero() {
             return Ok(results);
         }
-        events.notice(&Notice::Passing(Passing::LookingAgain { left }));
+        events.notice(&Notice::Passing(Activity::LookingAgain { left }));
         poll::any_readable(&[], Some(left.min(LOOK_EVERY)))
             .map_err(|source| Error::Io { action: "wait".into(), source })?;
     }
@@ -149,5 +149,9 @@ pub fn exit(plan: &Plan, results: &[ResultView]) -> Exit {
     if results.iter().all(|result| result.result.is_stopped()) {
         return if plan.is_blocked() { Exit::No } else { Exit::Ok };
     }
-    if results.iter().all(|result| result.result == ResultWord::NotPermitted) { Exit::NotPermitted } else { Exit::No }
+    if results.iter().all(|result| result.result == StopStatusView::NotPermitted) {
+        Exit::NotPermitted
+    } else {
+        Exit::No
+    }
 }

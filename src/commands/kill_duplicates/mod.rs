@@ -6,18 +6,18 @@ pub mod plan;
 
 use std::path::Path;
 
-use self::plan::{Plan, PlanStep, PlannedInstance, Wishes};
+use self::plan::{Plan, PlanStep, PlannedInstance, StopRequest};
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli;
-use crate::journal::{Event, Journal, What};
+use crate::journal::{Event, EventKind, Journal};
 use crate::lock::carriers;
 use crate::lock::file::open_to_look;
-use crate::lock::replaced::FormerPlace;
+use crate::lock::replaced::LockPathNow;
 use crate::lock::state::State;
 use crate::outcome::events::{Events, Notice};
-use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView, ResultWord, StopOutcome};
+use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView, StopOutcome, StopStatusView};
 use crate::outcome::lock::HiddenHolder;
 use crate::outcome::sentence::{Sentence, shortened};
 use crate::outcome::unseen;
@@ -25,12 +25,12 @@ use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc;
 use crate::process::instance::Instance;
-use crate::process::keep::{self, Keep, Standing};
+use crate::process::keep::{self, Keep, KeepFacts};
 use crate::settings::{Bot, Settings};
 use crate::survey::connections::{self, Polling, Subject};
-use crate::survey::holders::{Carries, Holders, Judge, topmost};
-use crate::survey::whose::Users;
-use crate::survey::{FoundBot, Surveyor, folder, marks, servers};
+use crate::survey::holders::{HolderContext, Holders, LockCarrier, topmost};
+use crate::survey::users::Users;
+use crate::survey::{FoundBot, Surveyor, folder, held_locks, servers};
 
 /// Runs `kill-duplicates`.
 ///
@@ -72,17 +72,17 @@ fn tell(journal: &Journal, asked: &Bot, plan: &Plan, results: &[ResultView]) {
         plan.steps.iter().partition(|step| step.candidate.is_starter);
     for duplicate in instances.iter().filter(|step| step.action != Action::Keep) {
         let detail = PlanView::of(duplicate).origin;
-        journal.append(&event(What::DuplicateFound, duplicate.candidate.root.pid).detail(&detail));
+        journal.append(&event(EventKind::DuplicateFound, duplicate.candidate.root.pid).detail(&detail));
     }
     let is_starter = |result: &&ResultView| starters.iter().any(|step| step.candidate.root.pid == result.pid);
     for result in results.iter().filter(|result| !is_starter(result)) {
         let what = match result.result {
-            ResultWord::Terminated | ResultWord::Killed | ResultWord::Gone => What::DuplicateStopped,
-            ResultWord::Survived | ResultWord::NotPermitted => What::DuplicateSurvived,
-            ResultWord::Respawned => What::DuplicateRespawned,
-            ResultWord::Blocked => continue,
+            StopStatusView::Terminated | StopStatusView::Killed | StopStatusView::Gone => EventKind::DuplicateStopped,
+            StopStatusView::Survived | StopStatusView::NotPermitted => EventKind::DuplicateSurvived,
+            StopStatusView::Respawned => EventKind::DuplicateRespawned,
+            StopStatusView::Blocked => continue,
         };
-        journal.append(&event(what, result.pid).detail(result.result.word()));
+        journal.append(&event(what, result.pid).detail(result.result.as_str()));
     }
 }
 
@@ -184,8 +184,8 @@ impl StopRun<'_> {
         Some(why.followed_by(&format!("; {there} solobot {} {}", self.name(), bot.bot.typed())))
     }
 
-    fn wishes(&self) -> Wishes {
-        Wishes {
+    fn wishes(&self) -> StopRequest {
+        StopRequest {
             keep: self.keep,
             include_probable: self.options.include_probable,
             include_managed: self.options.include_managed,
@@ -245,7 +245,7 @@ fn several_meant(bots: &[FoundBot]) -> Error {
 
 /// Where several run and neither the lock nor a manager says which one counts, the one that is connected does.
 fn see_who_polls(candidates: &mut [PlannedInstance], bot: &Bot) {
-    let standings: Vec<Standing> = candidates.iter().map(PlannedInstance::standing).collect();
+    let standings: Vec<KeepFacts> = candidates.iter().map(PlannedInstance::standing).collect();
     if !keep::depends_on_polling(&standings) {
         return;
     }
@@ -265,7 +265,9 @@ fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<PlannedInstance
         State::Held { .. } => carrying(lock)?,
         State::Replaced { holders } => {
             let present = FileId::of(lock);
-            Carries::replaced(&FormerPlace::of(lock, present, &facts.record).held_by(holders.iter().map(|one| one.pid)))
+            LockCarrier::replaced(
+                &LockPathNow::of(lock, present, &facts.record).held_by(holders.iter().map(|one| one.pid)),
+            )
         }
         _ => return Ok(Vec::new()),
     };
@@ -281,20 +283,21 @@ fn holders_of(bot: &FoundBot, settings: &Settings) -> Result<Vec<PlannedInstance
     Ok(proved.chain(unproved.into_iter().map(|(holder, why)| candidate(holder, Some(why)))).collect())
 }
 
-fn carrying(lock: &Path) -> Result<Vec<Carries>, Error> {
+fn carrying(lock: &Path) -> Result<Vec<LockCarrier>, Error> {
     let carriers = carriers::of(&open_to_look(lock)?)
         .map_err(|source| Error::Io { action: "find the holders of the lock".into(), source })?;
-    Ok(Carries::present(&carriers))
+    Ok(LockCarrier::present(&carriers))
 }
 
 /// Who of these may be stopped for the bot's lock.
-fn judge(bot: &FoundBot, settings: &Settings, carrying: &[Carries]) -> Holders {
+fn judge(bot: &FoundBot, settings: &Settings, carrying: &[LockCarrier]) -> Holders {
     let (facts, caller) = (&bot.locks.own, settings.context().caller);
     let users = Users::of_bot(bot.bot.program.as_ref(), &facts.path, caller, &bot.bot.users);
     let runs_program = |process: Identity| {
         bot.found.instances.iter().any(|one| one.members.contains(&process) || one.wrappers.contains(&process))
     };
-    Judge { lock: &facts.path, record: &facts.record, users: &users, runs_program: &runs_program }.holders(carrying)
+    HolderContext { lock: &facts.path, record: &facts.record, users: &users, runs_program: &runs_program }
+        .holders(carrying)
 }
 
 /// A solobot that holds the lock for this bot and runs nothing just now: it waits before a restart.
@@ -304,7 +307,7 @@ fn waiting_solobot(bot: &FoundBot, settings: &Settings) -> Option<PlannedInstanc
     let holder = details.holder();
     let carries = carrying(&facts.path).ok()?.into_iter().find(|one| one.process == holder)?;
     // Two programs of one folder share its default lock.
-    let is_its = match (&bot.bot.program, marks::program_of(details, &facts.path)) {
+    let is_its = match (&bot.bot.program, held_locks::program_of(details, &facts.path)) {
         (Some(ours), Some(theirs)) => ours.is_same_but_for_args(&theirs),
         _ => true,
     };

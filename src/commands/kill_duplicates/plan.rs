@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::outcome::kill_duplicates::Action;
 use crate::outcome::process::command_line;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::keep::{self, Keep, Standing, is_around_us};
+use crate::process::keep::{self, Keep, KeepFacts, is_around_us};
 use crate::process::matching::Doubt;
 use crate::process::origin::{self, Manager, Origin};
 use crate::process::stop::StopTarget;
@@ -17,7 +17,7 @@ use crate::survey::FoundBot;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wishes {
+pub struct StopRequest {
     /// Which instance stays.
     pub keep: Keep,
     /// Instances that are only probably the bot go too.
@@ -74,7 +74,7 @@ impl PlannedInstance {
             wrappers: instance.wrappers.clone(),
             ancestors: instance.ancestors.iter().map(|ancestor| ancestor.pid).collect(),
             command: instance.command.clone(),
-            holds: matches!(bot.covered(instance), Covered::Holder | Covered::Covered),
+            holds: matches!(bot.covered(instance), LockCoverage::Holder | LockCoverage::Covered),
             is_stopped: instance.is_stopped(),
             doubt: instance.doubt,
             starter,
@@ -125,14 +125,14 @@ impl PlannedInstance {
     }
 
     /// What is for or against keeping it.
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn standing(&self) -> KeepFacts {
+        KeepFacts {
             is_around_us: self.is_around_us,
             holds: self.holds,
             is_managed: self.origin.is_managed(),
             polls: self.polls,
             is_stopped: self.is_stopped,
-            ..Standing::default()
+            ..KeepFacts::default()
         }
     }
 
@@ -170,7 +170,7 @@ impl Plan {
     ///
     /// # Errors
     /// `--keep PID` names a process of no instance.
-    pub fn make(bots: Vec<Vec<PlannedInstance>>, wishes: &Wishes) -> Result<Self, Error> {
+    pub fn make(bots: Vec<Vec<PlannedInstance>>, wishes: &StopRequest) -> Result<Self, Error> {
         if let Keep::Pid(pid) = wishes.keep
             && !bots.iter().flatten().any(|one| one.has(pid))
         {
@@ -230,7 +230,7 @@ fn with_starters(steps: impl Iterator<Item = PlanStep>) -> Vec<PlanStep> {
 }
 
 /// What is to be done with the instances of one bot.
-fn steps_of(candidates: Vec<PlannedInstance>, wishes: &Wishes) -> Vec<PlanStep> {
+fn steps_of(candidates: Vec<PlannedInstance>, wishes: &StopRequest) -> Vec<PlanStep> {
     let kept = choose(&candidates, wishes);
     let kept_ancestors = kept.as_ref().map(|(at, _)| candidates[*at].ancestors.clone()).unwrap_or_default();
     let step = |(at, candidate): (usize, PlannedInstance)| match &kept {
@@ -245,14 +245,14 @@ fn steps_of(candidates: Vec<PlannedInstance>, wishes: &Wishes) -> Vec<PlanStep> 
 
 /// The one that stays, and why. What is only probably the bot stays at most where the others of its kind are to go and
 /// nothing surer is there.
-fn choose(candidates: &[PlannedInstance], wishes: &Wishes) -> Option<(usize, &'static str)> {
+fn choose(candidates: &[PlannedInstance], wishes: &StopRequest) -> Option<(usize, &'static str)> {
     let takes_probable = wishes.include_probable && candidates.iter().all(|one| one.doubt.is_some());
-    let standing = |one: &PlannedInstance| Standing {
+    let standing = |one: &PlannedInstance| KeepFacts {
         is_doubtful: one.doubt.is_some_and(|doubt| !takes_probable || !doubt.may_be_overruled()),
         is_named: matches!(wishes.keep, Keep::Pid(pid) if one.has(pid)),
         ..one.standing()
     };
-    let standings: Vec<Standing> = candidates.iter().map(standing).collect();
+    let standings: Vec<KeepFacts> = candidates.iter().map(standing).collect();
     keep::choose(&standings, wishes.keep)
 }
 
@@ -268,7 +268,7 @@ fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a PlannedInstance>, p
 }
 
 /// What happens to one that does not stay.
-fn fate(candidate: &PlannedInstance, wishes: &Wishes, kept_ancestors: &[i32]) -> (Action, String) {
+fn fate(candidate: &PlannedInstance, wishes: &StopRequest, kept_ancestors: &[i32]) -> (Action, String) {
     if let Some(doubt) = candidate.doubt.filter(|doubt| !wishes.include_probable || !doubt.may_be_overruled()) {
         let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "never stopped for this bot" };
         return (Action::Blocked, format!("only probably this bot: {}; {how}", doubt.reason()));
@@ -305,7 +305,7 @@ fn fate(candidate: &PlannedInstance, wishes: &Wishes, kept_ancestors: &[i32]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::matching::Stranger;
+    use crate::process::matching::OtherUserProcess;
     use crate::process::origin::{Respawns, Scope, Script};
 
     fn candidate(pid: i32) -> PlannedInstance {
@@ -349,9 +349,9 @@ mod tests {
         Manager::Parent(Script { name: "supervisor.py".into(), owner: None, instance: 11 })
     }
 
-    const WISHES: Wishes = Wishes { keep: Keep::Holder, include_probable: false, include_managed: false };
+    const WISHES: StopRequest = StopRequest { keep: Keep::Holder, include_probable: false, include_managed: false };
 
-    fn plan(candidates: &[PlannedInstance], wishes: Wishes) -> Vec<(i32, Action)> {
+    fn plan(candidates: &[PlannedInstance], wishes: StopRequest) -> Vec<(i32, Action)> {
         let plan = Plan::make(vec![candidates.to_vec()], &wishes).unwrap();
         plan.steps.iter().map(|step| (step.candidate.root.pid, step.action)).collect()
     }
@@ -380,7 +380,7 @@ mod tests {
             [(11, Action::Keep)],
             "no duplicate"
         );
-        let none = Wishes { keep: Keep::None, ..WISHES };
+        let none = StopRequest { keep: Keep::None, ..WISHES };
         assert_eq!(plan(&[candidate(11)], none), [(11, Action::Stop)]);
     }
 
@@ -388,7 +388,7 @@ mod tests {
     fn the_one_we_run_inside_of_stays_whatever_is_asked() {
         let ours = PlannedInstance { is_around_us: true, ..candidate(12) };
         for keep in [Keep::None, Keep::Oldest, Keep::Pid(11)] {
-            let steps = plan(&[candidate(11), ours.clone()], Wishes { keep, ..WISHES });
+            let steps = plan(&[candidate(11), ours.clone()], StopRequest { keep, ..WISHES });
             assert_eq!(steps, [(12, Action::Keep), (11, Action::Stop)], "{keep:?}");
         }
     }
@@ -405,7 +405,7 @@ mod tests {
             let holder = PlannedInstance { holds: true, ..candidate(11) };
             let steps = plan(&[holder, managed(12, manager.clone())], WISHES);
             assert_eq!(steps[1].1, action, "{manager:?}");
-            let forced = Wishes { include_managed: true, ..WISHES };
+            let forced = StopRequest { include_managed: true, ..WISHES };
             let holder = PlannedInstance { holds: true, ..candidate(11) };
             assert_eq!(plan(&[holder, managed(12, manager.clone())], forced)[1].1, Action::Stop);
         }
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_starter_that_must_never_be_signalled_is_in_no_plan() {
-        let forced = Wishes { keep: Keep::None, include_managed: true, ..WISHES };
+        let forced = StopRequest { keep: Keep::None, include_managed: true, ..WISHES };
         let above_us = i32::try_from(std::os::unix::process::parent_id()).unwrap();
         for (starter, expected) in [
             (1, vec![(11, Action::Blocked)]),
@@ -430,15 +430,15 @@ mod tests {
     fn a_probable_one_is_neither_kept_nor_stopped_unless_asked() {
         let doubtful = PlannedInstance { doubt: Some(Doubt::OtherFolder), ..candidate(11) };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], WISHES), [(12, Action::Keep), (11, Action::Blocked)]);
-        let all = Wishes { include_probable: true, ..WISHES };
+        let all = StopRequest { include_probable: true, ..WISHES };
         assert_eq!(plan(&[doubtful.clone(), candidate(12)], all)[1], (11, Action::Stop));
         let alone = Plan::make(vec![vec![doubtful.clone()]], &WISHES).unwrap();
         assert_eq!(alone.exit(), Exit::Ok, "nobody says that it is surplus");
-        let exit = |bots: Vec<Vec<PlannedInstance>>, wishes: Wishes| Plan::make(bots, &wishes).unwrap().exit();
+        let exit = |bots: Vec<Vec<PlannedInstance>>, wishes: StopRequest| Plan::make(bots, &wishes).unwrap().exit();
         let pair = [doubtful.clone(), candidate(12)];
         assert_eq!(exit(vec![pair.to_vec()], WISHES), Exit::Ok, "it is another bot perhaps");
         assert_eq!(exit(vec![vec![doubtful.clone(), doubtful.clone()]], WISHES), Exit::No, "one of two is surplus");
-        let none = Wishes { keep: Keep::None, ..WISHES };
+        let none = StopRequest { keep: Keep::None, ..WISHES };
         assert_eq!(exit(vec![vec![doubtful.clone()]], none), Exit::No, "it was to go, and stays");
         assert_eq!(plan(std::slice::from_ref(&doubtful), all), [(11, Action::Keep)], "the only one is no duplicate");
         let second = PlannedInstance { root: Identity { pid: 12, start_ticks: 1 }, ..doubtful.clone() };
@@ -448,13 +448,13 @@ mod tests {
     #[test]
     fn a_strangers_process_is_neither_kept_nor_stopped_whatever_is_asked() {
         let stranger =
-            PlannedInstance { doubt: Some(Doubt::AnotherUser(Stranger::Likely)), holds: true, ..candidate(11) };
-        let all = Wishes { include_probable: true, include_managed: true, ..WISHES };
+            PlannedInstance { doubt: Some(Doubt::AnotherUser(OtherUserProcess::Likely)), holds: true, ..candidate(11) };
+        let all = StopRequest { include_probable: true, include_managed: true, ..WISHES };
         let own = candidate(12);
         assert_eq!(plan(&[stranger.clone(), own], all), [(12, Action::Keep), (11, Action::Blocked)]);
         for keep in [Keep::Holder, Keep::None, Keep::Oldest] {
             assert_eq!(
-                plan(std::slice::from_ref(&stranger), Wishes { keep, ..all }),
+                plan(std::slice::from_ref(&stranger), StopRequest { keep, ..all }),
                 [(11, Action::Blocked)],
                 "{keep:?}"
             );
@@ -465,7 +465,7 @@ mod tests {
     fn of_each_bot_one_stays() {
         let bots = vec![vec![candidate(11), candidate(12)], vec![candidate(21), candidate(22)], vec![candidate(31)]];
         let kept = |keep| {
-            let plan = Plan::make(bots.clone(), &Wishes { keep, ..WISHES }).unwrap();
+            let plan = Plan::make(bots.clone(), &StopRequest { keep, ..WISHES }).unwrap();
             let kept = plan.steps.iter().filter(|step| step.action == Action::Keep);
             kept.map(|step| step.candidate.root.pid).collect::<Vec<_>>()
         };
@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn keep_a_pid_that_is_no_instances_is_wrong_usage() {
-        let error = Plan::make(vec![vec![candidate(11)]], &Wishes { keep: Keep::Pid(99), ..WISHES }).unwrap_err();
+        let error = Plan::make(vec![vec![candidate(11)]], &StopRequest { keep: Keep::Pid(99), ..WISHES }).unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
         assert!(error.hints()[0].contains("11"));
     }

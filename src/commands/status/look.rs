@@ -28,7 +28,7 @@ const LAST_EVENTS: usize = 10;
 const BELIEVED: Duration = Duration::from_secs(30);
 
 /// Whoever looks, again and again perhaps.
-pub struct Look<'a> {
+pub struct StatusObserver<'a> {
     selection: &'a cli::Selection,
     bots: &'a [String],
     settings: &'a Settings,
@@ -39,7 +39,7 @@ pub struct Look<'a> {
     servers: HashMap<String, Servers>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> StatusObserver<'a> {
     pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings) -> Self {
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
         Self { selection, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
@@ -61,7 +61,7 @@ impl<'a> Look<'a> {
     /// what was known `before` of an instance stays.
     ///
     /// # Errors
-    /// As [`Look::once`].
+    /// As [`StatusObserver::once`].
     pub fn again(
         &mut self,
         before: &HashMap<Identity, PollingView>,

@@ -3,7 +3,7 @@
 mod look;
 mod watch;
 
-use self::look::Look;
+use self::look::StatusObserver;
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::Journal;
@@ -29,7 +29,7 @@ pub fn run(
     }
     let verbose = global.verbose > 0;
     let journal = verbose.then(|| Journal::at(settings.journal()));
-    let look = Look::new(&args.selection, &args.bots, settings);
+    let look = StatusObserver::new(&args.selection, &args.bots, settings);
     if let Some(every) = args.watch {
         return watch::run(look, every, journal, events);
     }

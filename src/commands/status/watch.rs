@@ -23,16 +23,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
-use super::look::{Look, add_events};
+use super::look::{StatusObserver, add_events};
 use crate::base::error::Error;
 use crate::base::time::to_the_second;
 use crate::journal::{Event, Journal};
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::owner;
 use crate::lock::state::inspect_with;
 use crate::outcome::events::Events;
 use crate::outcome::lock::LockView;
-use crate::outcome::status::{PollingView, StatusOutcome, Watched};
+use crate::outcome::status::{PollingView, StatusOutcome, WatchEnd};
 
 use crate::platform::descriptor::Descriptor;
 use crate::platform::filesystem::{FileId, FileStatus};
@@ -52,15 +52,15 @@ const MOST_PIDFDS: usize = 500;
 /// # Errors
 /// As for one look; signals cannot be blocked, descriptors not be waited for.
 pub fn run(
-    mut look: Look<'_>,
+    mut look: StatusObserver<'_>,
     every: Duration,
     journal: Option<Journal>,
     events: &mut dyn Events,
 ) -> Result<StatusOutcome, Error> {
     // Before the first look: no signal finds the terminal in disorder, and every thread inherits the mask.
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
-    let mut wakers = Wakers::new(signals);
-    let mut journal = journal.map(Reread::new);
+    let mut wakers = WakeSources::new(signals);
+    let mut journal = journal.map(RecentEvents::new);
     let mut polling = HashMap::new();
     loop {
         let began = Instant::now();
@@ -78,10 +78,10 @@ pub fn run(
 /// Shows what was seen, and what becomes of it until it is time for the next listing.
 fn follow(
     seen: &mut StatusOutcome,
-    wakers: &mut Wakers,
+    wakers: &mut WakeSources,
     next: Instant,
     events: &mut dyn Events,
-) -> Result<Option<Watched>, Error> {
+) -> Result<Option<WatchEnd>, Error> {
     wakers.looked = Instant::now();
     let next = next.max(wakers.looked + APART);
     loop {
@@ -91,16 +91,16 @@ fn follow(
             wakers.attach(seen);
         }
         if !events.interim(seen) {
-            return Ok(Some(Watched::Unread));
+            return Ok(Some(WatchEnd::Unread));
         }
         match wakers.wait(next, events).map_err(|source| Error::Io { action: "wait".into(), source })? {
-            Woken::Time => return Ok(None),
-            Woken::Change => seen.look_again(),
-            Woken::Redraw => {}
-            Woken::Signal(signal) => {
+            WakeReason::Time => return Ok(None),
+            WakeReason::Change => seen.look_again(),
+            WakeReason::Redraw => {}
+            WakeReason::Signal(signal) => {
                 // While signals are blocked still: the next one ends us at once.
                 events.suspend();
-                return Ok(Some(Watched::Signal(signal)));
+                return Ok(Some(WatchEnd::Signal(signal)));
             }
         }
     }
@@ -118,7 +118,7 @@ impl StatusOutcome {
                 // What has outlived its root is an instance by itself.
                 instance.pids = instance.members.iter().map(|member| member.pid).collect();
                 instance.pid = instance.pids.first().copied().unwrap_or(instance.pid);
-                instance.lock = Covered::of(&instance.members, &instance.ancestors, &facts);
+                instance.lock = LockCoverage::of(&instance.members, &instance.ancestors, &facts);
                 !instance.members.is_empty()
             });
             bot.lock = LockView::of(&facts);
@@ -132,7 +132,7 @@ impl StatusOutcome {
 }
 
 /// Why a wait has ended.
-enum Woken {
+enum WakeReason {
     /// It is time for the next listing.
     Time,
     /// Something happened to what is known.
@@ -144,7 +144,7 @@ enum Woken {
 }
 
 /// Whatever wakes a watcher.
-struct Wakers {
+struct WakeSources {
     signals: Signals,
     /// None where the user's limit of inotify instances is reached: then the listing finds what happened.
     watch: Option<Watch>,
@@ -156,7 +156,7 @@ struct Wakers {
     looked: Instant,
 }
 
-impl Wakers {
+impl WakeSources {
     fn new(signals: Signals) -> Self {
         Self {
             signals,
@@ -214,7 +214,7 @@ impl Wakers {
         has_gone
     }
 
-    /// Whether anything happens within that time. It stays to be told by [`Wakers::wait`].
+    /// Whether anything happens within that time. It stays to be told by [`WakeSources::wait`].
     fn is_raised_within(&self, time: Duration) -> bool {
         let fds = self.descriptors();
         poll::any_readable(&fds, Some(time)).is_ok_and(|ready| !ready.is_empty())
@@ -230,11 +230,11 @@ impl Wakers {
             .collect()
     }
 
-    fn wait(&mut self, next: Instant, events: &mut dyn Events) -> io::Result<Woken> {
+    fn wait(&mut self, next: Instant, events: &mut dyn Events) -> io::Result<WakeReason> {
         loop {
             let now = Instant::now();
             if now >= next {
-                return Ok(Woken::Time);
+                return Ok(WakeReason::Time);
             }
             let calm = self.looked + APART;
             let (until, count) = if now < calm { (calm.min(next), 1) } else { (next, usize::MAX) };
@@ -249,7 +249,7 @@ impl Wakers {
                 // Whatever it was: a busy folder must not wake us more often than this.
                 self.looked = Instant::now();
                 if self.has_changed() {
-                    return Ok(Woken::Change);
+                    return Ok(WakeReason::Change);
                 }
             }
         }
@@ -261,18 +261,18 @@ impl Wakers {
         file || self.pidfds.values().any(|pidfd| pidfd.has_ended(Duration::ZERO))
     }
 
-    fn signalled(&self, events: &mut dyn Events) -> Option<Woken> {
+    fn signalled(&self, events: &mut dyn Events) -> Option<WakeReason> {
         let mut woken = None;
         while let Some(arrived) = self.signals.take() {
             match arrived.signal {
                 Signal::SIGCHLD => {}
-                Signal::SIGCONT | Signal::SIGWINCH => woken = Some(Woken::Redraw),
+                Signal::SIGCONT | Signal::SIGWINCH => woken = Some(WakeReason::Redraw),
                 Signal::SIGTSTP => {
                     events.suspend();
                     self.signals.stop_ourselves();
-                    woken = Some(Woken::Redraw);
+                    woken = Some(WakeReason::Redraw);
                 }
-                signal => return Some(Woken::Signal(signal.number())),
+                signal => return Some(WakeReason::Signal(signal.number())),
             }
         }
         woken
@@ -280,35 +280,35 @@ impl Wakers {
 }
 
 /// The journal's last events, read again only where there are new ones.
-struct Reread {
+struct RecentEvents {
     journal: Journal,
-    stamp: Option<Stamp>,
+    stamp: Option<JournalStamp>,
     events: Vec<Event>,
     broken: u64,
 }
 
 /// A journal with the same has not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct JournalStamp {
     file: FileId,
     length: u64,
     modified: SystemTime,
 }
 
-impl Stamp {
+impl JournalStamp {
     fn of(path: &Path) -> Option<Self> {
         let seen = FileStatus::of(path).ok()?;
         Some(Self { file: seen.id(), length: seen.len(), modified: seen.modified().ok()? })
     }
 }
 
-impl Reread {
+impl RecentEvents {
     fn new(journal: Journal) -> Self {
         Self { journal, stamp: None, events: Vec::new(), broken: 0 }
     }
 
     fn add_to(&mut self, seen: &mut StatusOutcome) {
-        let stamp = self.journal.path().and_then(Stamp::of);
+        let stamp = self.journal.path().and_then(JournalStamp::of);
         if stamp.is_none() || stamp != self.stamp {
             add_events(seen, &self.journal);
             (self.stamp, self.events, self.broken) = (stamp, seen.events.clone(), seen.broken_events);

@@ -10,7 +10,7 @@ use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::survey::connections::Connection;
-use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 
@@ -56,7 +56,7 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
             finding
                 .shown_by(logged)
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(bot.delete_webhook()),
         )
     })
@@ -115,7 +115,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
             Finding::new(Code::RateLimited, Level::Warning, summary)
                 .shown_by(error.map(ToString::to_string))
                 .shown_by(logged)
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(see_logs(bot).or_else(|| bot.solobot("status"))),
         )
     })
@@ -159,14 +159,14 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
                     Some(server) => format!("the settings name {server}"),
                     None => "the settings name no server: Telegram's own was asked".to_owned(),
                 }])
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(command),
         )
     })
 }
 
 /// The connections of a bot's instances to Telegram's own networks, where it has a server of its own.
-fn elsewhere(bot: &BotFacts) -> impl Iterator<Item = (&Seen, &Connection)> {
+fn elsewhere(bot: &BotFacts) -> impl Iterator<Item = (&SeenInstance, &Connection)> {
     bot.instances
         .iter()
         .flat_map(|seen| seen.evidence.connections.iter().map(move |to| (seen, to)))

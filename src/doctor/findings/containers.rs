@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::Manager;
-use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// The bot runs in more than one container.
 pub fn two_containers(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let inside: Vec<&Seen> = bot.all().filter(|seen| is_contained(seen)).collect();
+        let inside: Vec<&SeenInstance> = bot.all().filter(|seen| is_contained(seen)).collect();
         let containers: BTreeSet<String> = inside.iter().map(|seen| seen.origin().to_string()).collect();
         if containers.len() < 2 {
             return None;
@@ -23,7 +23,7 @@ pub fn two_containers(facts: &Facts) -> Vec<Finding> {
 /// The bot runs in a container, and outside of one.
 pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let shown: Vec<&Seen> = bot.all().collect();
+        let shown: Vec<&SeenInstance> = bot.all().collect();
         let inside = shown.iter().filter(|seen| is_contained(seen)).count();
         if inside == 0 || inside == shown.len() {
             return None;
@@ -33,18 +33,18 @@ pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-fn is_contained(seen: &Seen) -> bool {
+fn is_contained(seen: &SeenInstance) -> bool {
     matches!(seen.origin().manager, Manager::Container(_))
 }
 
-fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&Seen], facts: &Facts) -> Finding {
+fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&SeenInstance], facts: &Facts) -> Finding {
     let is_sure = shown.iter().all(|seen| bot.instances.iter().any(|sure| sure.pid() == seen.pid()));
     let (level, summary) = if is_sure {
         (Level::Error, summary)
     } else {
         (Level::Warning, format!("{summary}, if they have one token: that cannot be seen"))
     };
-    let keep = bot.to_keep().map(Seen::pid);
+    let keep = bot.to_keep().map(SeenInstance::pid);
     let surplus = shown.iter().rev().find(|seen| Some(seen.pid()) != keep && seen.origin().stop().is_some());
     Finding::new(code, level, summary)
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::survey::evidence::testing::{bot, container, from, seen};
 
-    fn inside(pid: i32, id: &str) -> Seen {
+    fn inside(pid: i32, id: &str) -> SeenInstance {
         from(pid, container(id))
     }
 

@@ -4,7 +4,7 @@ use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use crate::base::finding_code::Code;
 use crate::process::origin::Origin;
-use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
@@ -12,7 +12,7 @@ pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
 }
 
 fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
-    let shown: Vec<&Seen> = bot.pollers().collect();
+    let shown: Vec<&SeenInstance> = bot.pollers().collect();
     let sure = bot.instances.len();
     if shown.len() < 2 {
         return None;
@@ -104,10 +104,10 @@ mod tests {
 
     #[test]
     fn the_one_that_stays_is_that_of_kill_duplicates() {
-        let surplus = |instances: Vec<Seen>, holder: Option<i32>| {
+        let surplus = |instances: Vec<SeenInstance>, holder: Option<i32>| {
             let mut bot = bot("main", instances);
             bot.locks.extend(holder.map(|pid| held_by("/x.lock", &[pid])));
-            bot.surplus().into_iter().map(Seen::pid).collect::<Vec<_>>()
+            bot.surplus().into_iter().map(SeenInstance::pid).collect::<Vec<_>>()
         };
         let polls = |pid| polling(seen(pid), Polling::Yes);
         let service = |pid| from(pid, unit("bot.service"));
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(surplus(vec![stopped(10), seen(20)], Some(10)), [10], "never one that is stopped");
         assert_eq!(surplus(vec![stopped(10), stopped(20)], None), [10, 20]);
         assert_eq!(surplus(vec![stopped(10)], None), [] as [i32; 0], "the only one is no duplicate");
-        let around = Seen { is_around_us: true, ..seen(20) };
+        let around = SeenInstance { is_around_us: true, ..seen(20) };
         assert_eq!(surplus(vec![seen(10), around], Some(10)), [10], "solobot's own ancestor");
     }
 

@@ -4,16 +4,16 @@ use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::carriers::{self, LockedFile};
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::state::State;
 use crate::platform::advice;
 use crate::platform::locks::TABLE;
-use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, SeenInstance};
 
 /// Instances believe that a lock is held for them, and none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let leaked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
+        let leaked: Vec<&SeenInstance> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
         let pid = leaked.first()?.pid();
         let name = bot.skip_env.as_deref().unwrap_or_default();
         let summary = format!("{} of {} takes no lock: {name}=1 leaked into its environment", pids(&leaked), bot.name);
@@ -30,7 +30,7 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-fn pids(seen: &[&Seen]) -> String {
+fn pids(seen: &[&SeenInstance]) -> String {
     match seen {
         [one] => format!("PID {}", one.pid()),
         [one, other] => format!("PIDs {}, {}", one.pid(), other.pid()),
@@ -38,37 +38,37 @@ fn pids(seen: &[&Seen]) -> String {
     }
 }
 
-fn is_leaked(bot: &BotFacts, seen: &Seen) -> bool {
-    seen.skips_lock == Some(true) && bot.covered(seen) == Covered::Unlocked && other_lock(seen).is_none()
+fn is_leaked(bot: &BotFacts, seen: &SeenInstance) -> bool {
+    seen.skips_lock == Some(true) && bot.covered(seen) == LockCoverage::Unlocked && other_lock(seen).is_none()
 }
 
 /// A lock that the instance or an ancestor holds, whatever the bot's own is.
-fn other_lock(seen: &Seen) -> Option<&LockedFile> {
+fn other_lock(seen: &SeenInstance) -> Option<&LockedFile> {
     seen.flocks.iter().find(|file| carriers::is_named_like_a_lock(&file.path))
 }
 
 /// Instances run without the lock, for no reason that another finding names.
 pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let unlocked: Vec<&Seen> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
+        let unlocked: Vec<&SeenInstance> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
         (!unlocked.is_empty()).then(|| self::unlocked(bot, &unlocked, facts))
     })
 }
 
-fn is_unlocked(bot: &BotFacts, seen: &Seen) -> bool {
+fn is_unlocked(bot: &BotFacts, seen: &SeenInstance) -> bool {
     let is_explained = |lock: &LockEvidence| {
         let locks_otherwise = lock.fcntl.iter().any(|one| seen.instance.members.contains(&one.process));
         let claims = lock.claimant.as_ref().is_some_and(|one| seen.instance.members.contains(&one.process));
         locks_otherwise || claims || lock.elsewhere.iter().any(|one| one.pid == seen.pid())
     };
     let is_protected = !bot.lock_is_named && other_lock(seen).is_some();
-    bot.covered(seen) == Covered::Unlocked
+    bot.covered(seen) == LockCoverage::Unlocked
         && !is_leaked(bot, seen)
         && !is_protected
         && !bot.locks.iter().any(is_explained)
 }
 
-fn unlocked(bot: &BotFacts, seen: &[&Seen], facts: &Facts) -> Finding {
+fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
     let first = seen[0];
     let lock = bot.locks.first();
     let exists = lock.is_some_and(|lock| lock.facts.state != State::Absent);
@@ -186,8 +186,8 @@ mod tests {
         bot
     }
 
-    fn skipping(pid: i32) -> Seen {
-        Seen { skips_lock: Some(true), ..seen(pid) }
+    fn skipping(pid: i32) -> SeenInstance {
+        SeenInstance { skips_lock: Some(true), ..seen(pid) }
     }
 
     fn locked(path: &str) -> LockedFile {
@@ -205,7 +205,7 @@ mod tests {
         let mut elsewhere = skipping(10);
         elsewhere.flocks.push(locked("/tmp/telegram_polling.lock"));
         assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![elsewhere]), free())), []);
-        let unread = Seen { skips_lock: None, ..seen(10) };
+        let unread = SeenInstance { skips_lock: None, ..seen(10) };
         assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![unread]), free())), []);
         // A database is no lock.
         let mut database = skipping(10);

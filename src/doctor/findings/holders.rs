@@ -5,7 +5,7 @@ use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::platform::advice;
-use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, Sharer};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, LockSharer};
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
@@ -41,16 +41,16 @@ pub fn inherited_lock(facts: &Facts) -> Vec<Finding> {
 }
 
 fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
-    let is_heir = |sharer: &&Sharer| {
+    let is_heir = |sharer: &&LockSharer| {
         let process = sharer.who.process;
         !sharer.is_keeper
             && sharer.caller != process.pid
             && !lock.named.contains(&process.pid)
             && !bot.has_process(process)
     };
-    let heirs: Vec<&Sharer> = lock.sharers.iter().filter(is_heir).collect();
+    let heirs: Vec<&LockSharer> = lock.sharers.iter().filter(is_heir).collect();
     let first = heirs.first()?;
-    let rightful: Vec<&Sharer> = lock.sharers.iter().filter(|sharer| !is_heir(sharer)).collect();
+    let rightful: Vec<&LockSharer> = lock.sharers.iter().filter(|sharer| !is_heir(sharer)).collect();
     // solobot and flock(1) give the lock back by an explicit unlock, whoever else has the descriptor.
     if rightful.iter().any(|sharer| sharer.is_keeper) {
         return None;
@@ -125,7 +125,7 @@ mod tests {
         // The bot has it too; so has solobot, which unlocks explicitly; a supervisor took it itself; the record knows it.
         let both = heir(vec![sharer(10, 10), sharer(30, 10)]);
         assert_eq!(say(inherited_lock, with_lock(both)), [(Level::Warning, vec![30], kill)]);
-        let keeper = Sharer { is_keeper: true, ..sharer(5, 5) };
+        let keeper = LockSharer { is_keeper: true, ..sharer(5, 5) };
         assert_eq!(say(inherited_lock, with_lock(heir(vec![keeper, sharer(30, 5)]))), []);
         assert_eq!(say(inherited_lock, with_lock(heir(vec![sharer(30, 30)]))), []);
         assert_eq!(say(inherited_lock, with_lock(LockEvidence { named: vec![30], ..alone })), []);

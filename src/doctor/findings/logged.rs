@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::base::duration::show;
 use crate::base::text::plural;
-use crate::logs::rhythm::Shape;
+use crate::logs::rhythm::PatternKind;
 use crate::survey::evidence::facts::{BotFacts, FRESH};
 
 /// The command that shows what a bot's logs say.
@@ -36,12 +36,14 @@ pub fn conflicts(bot: &BotFacts, now: Timestamp) -> Vec<String> {
 }
 
 /// What a pattern means, where it means anything.
-fn meaning(shape: Shape) -> Option<&'static str> {
+fn meaning(shape: PatternKind) -> Option<&'static str> {
     match shape {
-        Shape::None | Shape::Isolated | Shape::Webhook | Shape::Undated => None,
-        Shape::Steady => Some("another poller is there all the time"),
-        Shape::Bursts => Some("conflicts come in bursts, as where a new instance starts before the old one has ended"),
-        Shape::PingPong => Some("two pollers end each other's polls"),
-        Shape::RespawnLoop => Some("something starts again and again"),
+        PatternKind::None | PatternKind::Isolated | PatternKind::Webhook | PatternKind::Undated => None,
+        PatternKind::Steady => Some("another poller is there all the time"),
+        PatternKind::Bursts => {
+            Some("conflicts come in bursts, as where a new instance starts before the old one has ended")
+        }
+        PatternKind::PingPong => Some("two pollers end each other's polls"),
+        PatternKind::RespawnLoop => Some("something starts again and again"),
     }
 }

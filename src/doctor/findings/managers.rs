@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::process::origin::{Manager, Origin};
-use crate::survey::evidence::facts::{BotFacts, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// A surplus instance that its manager would start again: killing it is in vain.
 pub fn respawner(facts: &Facts) -> Vec<Finding> {
@@ -61,9 +61,9 @@ pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
 fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, &BotFacts) -> Finding) -> Vec<Finding> {
     let mut found = Vec::new();
     for bot in &facts.bots {
-        let is_several = |copies: &[&Seen]| copies.len() > 1 && is_of(&copies[0].origin().manager);
+        let is_several = |copies: &[&SeenInstance]| copies.len() > 1 && is_of(&copies[0].origin().manager);
         for (service, copies) in services(bot).into_iter().filter(|(_, copies)| is_several(copies)) {
-            let keep = bot.to_keep().map(Seen::pid);
+            let keep = bot.to_keep().map(SeenInstance::pid);
             let stop: Vec<String> = copies
                 .iter()
                 // If the one to keep is none of them, all are surplus.
@@ -88,14 +88,14 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
             return None;
         }
         let names: Vec<String> = services.values().map(|seen| seen[0].origin().to_string()).collect();
-        let keep = bot.to_keep().map(Seen::pid);
+        let keep = bot.to_keep().map(SeenInstance::pid);
         let others = services.values().filter(|seen| seen.iter().all(|one| Some(one.pid()) != keep));
         let leave: Vec<String> = others.filter_map(|seen| seen[0].origin().forget()).collect();
         let summary = format!("{} managers start {}: {}", services.len(), bot.name, names.join(", "));
         let shown = services.values().flatten().copied();
         let finding = Finding::new(Code::SecondManager, Level::Error, summary)
             .shown_by(bot.describe_all(shown.clone(), facts.now))
-            .about(shown.map(Seen::pid));
+            .about(shown.map(SeenInstance::pid));
         Some(finding.fixed_by((!leave.is_empty()).then(|| leave.join(" && "))))
     })
 }
@@ -110,8 +110,8 @@ struct ServiceEntry {
 }
 
 /// The sure instances of each entry of each manager; containers are another matter.
-fn services(bot: &BotFacts) -> BTreeMap<ServiceEntry, Vec<&Seen>> {
-    let mut services: BTreeMap<ServiceEntry, Vec<&Seen>> = BTreeMap::new();
+fn services(bot: &BotFacts) -> BTreeMap<ServiceEntry, Vec<&SeenInstance>> {
+    let mut services: BTreeMap<ServiceEntry, Vec<&SeenInstance>> = BTreeMap::new();
     for seen in &bot.instances {
         if let Some(service) = service(seen.origin()) {
             services.entry(service).or_default().push(seen);
@@ -132,7 +132,7 @@ fn service(origin: &Origin) -> Option<ServiceEntry> {
         Manager::Systemd { .. } | Manager::Cron(_) => None,
         _ => origin.pid,
     };
-    Some(ServiceEntry { kind: origin.manager.word(), name: name.unwrap_or_default(), manager })
+    Some(ServiceEntry { kind: origin.manager.as_str(), name: name.unwrap_or_default(), manager })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::http::client::{self, Step};
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::Error;
 
@@ -67,7 +67,7 @@ fn code_of(bot: &BotFacts, error: &Error) -> Option<Code> {
             Step::Tls => Code::Tls,
             Step::Http => Code::TelegramDown,
         }),
-        Error::Way(client::Error::Proxy(_)) => Some(Code::Proxy),
+        Error::Setup(client::Error::Proxy(_)) => Some(Code::Proxy),
         Error::Redirected { .. } | Error::NoBotApi { .. } => match (bot.telegram.proxy(), &bot.server) {
             (Some(_), _) => Some(Code::Proxy),
             // Then it is a matter of that server.
@@ -76,7 +76,7 @@ fn code_of(bot: &BotFacts, error: &Error) -> Option<Code> {
         },
         Error::Server { .. } | Error::Refused { .. } => Some(Code::TelegramDown),
         Error::BaseUrl(_)
-        | Error::Way(client::Error::CaFile { .. })
+        | Error::Setup(client::Error::CaFile { .. })
         | Error::RateLimited { .. }
         | Error::TokenRejected { .. }
         | Error::NotServed { .. }
@@ -97,7 +97,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
     }
     let finding = |(text, error, bots): (String, &Error, Vec<&BotFacts>)| {
         let names: Vec<&str> = bots.iter().map(|bot| bot.name.as_str()).collect();
-        let connected: Vec<&Seen> =
+        let connected: Vec<&SeenInstance> =
             bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
         // Then the way is only ours that is broken: another user's environment, another network namespace.
         let level = if connected.is_empty() { Level::Error } else { Level::Warning };
@@ -106,7 +106,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             .shown_by([text])
             .shown_by(error.hints())
             .shown_by(spared)
-            .about(bots.iter().flat_map(|bot| &bot.instances).map(Seen::pid))
+            .about(bots.iter().flat_map(|bot| &bot.instances).map(SeenInstance::pid))
             .fixed_by(command(error, bots[0]))
     };
     alike.into_iter().map(finding).collect()
@@ -116,7 +116,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
 fn command(error: &Error, bot: &BotFacts) -> Option<String> {
     let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
     match error {
-        Error::Way(client::Error::Proxy(malformed)) => Some(format!("env -u {} {}", malformed.variable, again()?)),
+        Error::Setup(client::Error::Proxy(malformed)) => Some(format!("env -u {} {}", malformed.variable, again()?)),
         Error::Unreachable { server, step: Step::Dns, .. } => Some(format!("getent hosts {}", server.host())),
         Error::Unreachable { server, step: Step::Proxy, .. } => Some(around(server, &again()?)),
         Error::Redirected { server, .. } | Error::NoBotApi { server, .. } if bot.telegram.proxy().is_some() => {

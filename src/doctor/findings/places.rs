@@ -91,17 +91,17 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::testing::say;
     use super::*;
-    use crate::survey::evidence::facts::{BotFacts, Cleaner, Elsewhere, LockEvidence, Seen};
+    use crate::survey::evidence::facts::{BotFacts, Cleaner, LockEvidence, OtherView, SeenInstance};
     use crate::survey::evidence::testing::{bot, from, lock, seen, unit};
 
-    fn with_lock(instances: Vec<Seen>, lock: LockEvidence) -> BotFacts {
+    fn with_lock(instances: Vec<SeenInstance>, lock: LockEvidence) -> BotFacts {
         BotFacts { locks: vec![lock], ..bot("main", instances) }
     }
 
     #[test]
     fn a_tmp_of_its_own() {
         let elsewhere =
-            vec![Elsewhere { pid: 10, folder: "/tmp".into(), mount: Some("/tmp/systemd-private-x/tmp".into()) }];
+            vec![OtherView { pid: 10, folder: "/tmp".into(), mount: Some("/tmp/systemd-private-x/tmp".into()) }];
         let hidden = || LockEvidence { elsewhere: elsewhere.clone(), ..lock("/tmp/l", State::Absent) };
         let service = || from(10, unit("bot.service"));
         let edit = Some("systemctl edit bot.service".to_owned());

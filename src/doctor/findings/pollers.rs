@@ -11,7 +11,7 @@ use crate::base::text::plural;
 use crate::platform::advice;
 use crate::platform::identity::RunState;
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SETTLES, Seen};
+use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SETTLES, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
 
 /// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.
@@ -63,7 +63,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
                     ),
                     "or lock it out: /revoke at @BotFather gives a new token, and the old one ends at once".to_owned(),
                 ])
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(bot.solobot("status").or_else(|| see_logs(bot))),
         )
     })
@@ -88,12 +88,12 @@ fn has_rival(facts: &Facts, bot: &BotFacts) -> bool {
         let has_token = other.token.as_ref().is_some_and(|token| token.fingerprint == own);
         !std::ptr::eq(other, bot) && has_token && other.instances.iter().any(|one| may_poll(one.evidence.polling))
     };
-    let bearers = || facts.bearers.iter().any(|one| one.fingerprint == own && may_poll(one.evidence.polling));
-    facts.bots.iter().any(of_bot) || bearers()
+    let token_users = || facts.token_users.iter().any(|one| one.fingerprint == own && may_poll(one.evidence.polling));
+    facts.bots.iter().any(of_bot) || token_users()
 }
 
 /// The processes of an instance that are connected to Telegram.
-fn connected_processes(seen: &Seen) -> BTreeSet<i32> {
+fn connected_processes(seen: &SeenInstance) -> BTreeSet<i32> {
     seen.evidence.connections.iter().map(|connection| connection.pid).collect()
 }
 
@@ -116,7 +116,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
                     format!("{} {} ago", takeover.what, show(age)),
                     format!("{} within {} of that, and none later", plural(logs.settling, "conflict"), show(SETTLES)),
                 ])
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(see_logs(bot)),
         )
     })
@@ -152,12 +152,12 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
 }
 
 /// By SIGSTOP or Ctrl-Z; one that a debugger holds has another state.
-fn is_stopped(seen: &Seen) -> bool {
+fn is_stopped(seen: &SeenInstance) -> bool {
     seen.instance.state == RunState::Stopped
 }
 
 /// It keeps its connection for a while, and asks for nothing on it.
-fn stopped(facts: &Facts, bot: &BotFacts, seen: &Seen) -> Finding {
+fn stopped(facts: &Facts, bot: &BotFacts, seen: &SeenInstance) -> Finding {
     let summary =
         format!("PID {} of {} is stopped (SIGSTOP, Ctrl-Z): it lives, and does nothing", seen.pid(), bot.name);
     Finding::new(Code::NotPolling, Level::Warning, summary)

@@ -7,9 +7,9 @@ use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
-use crate::logs::rhythm::Shape;
+use crate::logs::rhythm::PatternKind;
 use crate::process::origin::{Manager, Origin};
-use crate::survey::evidence::facts::{Automation, BotFacts, Facts, Seen, WatchedStart};
+use crate::survey::evidence::facts::{Automation, BotFacts, Facts, SeenInstance, WatchedStart};
 
 /// An instance that ends within this time of its start has not run well.
 const SHORT: Duration = Duration::from_mins(1);
@@ -17,10 +17,10 @@ const SHORT: Duration = Duration::from_mins(1);
 /// A new release runs beside the old one.
 pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let mut shown: Vec<&Seen> = bot.all().collect();
+        let mut shown: Vec<&SeenInstance> = bot.all().collect();
         shown.sort_by_key(|seen| seen.instance.root.start_ticks);
         let (newest, older) = shown.split_last()?;
-        let signs: Vec<(&Seen, String)> =
+        let signs: Vec<(&SeenInstance, String)> =
             older.iter().filter_map(|old| Some((*old, sign_of_deploy(old, newest)?))).collect();
         let (oldest, _) = signs.first()?;
         let summary = format!("a new release of {} was started before the old one had ended", bot.name);
@@ -36,11 +36,11 @@ pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Why the older instance looks like one of an older release.
-fn sign_of_deploy(old: &Seen, new: &Seen) -> Option<String> {
+fn sign_of_deploy(old: &SeenInstance, new: &SeenInstance) -> Option<String> {
     if old.folder_is_gone && !new.folder_is_gone {
         return Some("its working folder has been deleted".into());
     }
-    let path = |seen: &Seen| seen.instance.program.as_ref().map(ToString::to_string);
+    let path = |seen: &SeenInstance| seen.instance.program.as_ref().map(ToString::to_string);
     let by_program = || releases(Path::new(&path(old)?), Path::new(&path(new)?));
     let by_folder = || releases(old.instance.cwd.as_deref()?, new.instance.cwd.as_deref()?);
     if let Some((ours, theirs)) = by_program().or_else(by_folder) {
@@ -82,8 +82,8 @@ fn is_version(name: &str) -> bool {
 /// A CI job or a git hook started one instance beside another.
 pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let shown: Vec<&Seen> = bot.all().collect();
-        let traced: Vec<(&Seen, &str, &str)> = shown
+        let shown: Vec<&SeenInstance> = bot.all().collect();
+        let traced: Vec<(&SeenInstance, &str, &str)> = shown
             .iter()
             .filter_map(|seen| {
                 let trace = seen.traces.iter().find(|trace| trace.of != Automation::Deploy)?;
@@ -106,7 +106,7 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
 /// An IDE started an instance.
 pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let by_ide: Vec<(&Seen, &str, &str)> = bot
+        let by_ide: Vec<(&SeenInstance, &str, &str)> = bot
             .instances
             .iter()
             .filter_map(|seen| ide(&seen.instance.origin).map(|(name, evidence)| (seen, name, evidence)))
@@ -170,7 +170,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
 
 /// A loop that pauses for longer than the watch lasts shows in the logs.
 fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
-    let is_loop = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == Shape::RespawnLoop);
+    let is_loop = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == PatternKind::RespawnLoop);
     if !is_loop || bot.logs.fresh.other_poller == 0 {
         return None;
     }
@@ -179,7 +179,7 @@ fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
         Finding::new(Code::RespawnLoop, Level::Warning, summary)
             .shown_by(conflicts(bot, facts.now))
             .shown_by(bot.describe_all(bot.all(), facts.now))
-            .about(bot.all().map(Seen::pid))
+            .about(bot.all().map(SeenInstance::pid))
             .fixed_by(bot.solobot("status")),
     )
 }
@@ -195,18 +195,18 @@ mod tests {
     use super::*;
     use crate::logs::rhythm::Pattern;
     use crate::process::program::Program;
-    use crate::survey::evidence::facts::{LogFacts, Trace};
+    use crate::survey::evidence::facts::{LogFacts, StartTrace};
     use crate::survey::evidence::testing::{bot, fresh_conflicts, from, identity, named, seen};
 
-    fn release(pid: i32, path: &str) -> Seen {
+    fn release(pid: i32, path: &str) -> SeenInstance {
         let mut one = seen(pid);
         one.instance.program = Some(Program::script(Path::new(path)));
         one
     }
 
-    fn traced(pid: i32, of: Automation) -> Seen {
+    fn traced(pid: i32, of: Automation) -> SeenInstance {
         let mut one = seen(pid);
-        one.traces.push(Trace { of, evidence: "an ancestor".into() });
+        one.traces.push(StartTrace { of, evidence: "an ancestor".into() });
         one
     }
 
@@ -265,9 +265,9 @@ mod tests {
                 ..bot("main", vec![seen(10)])
             }
         };
-        assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 3))[0].0, Level::Warning);
-        assert_eq!(say(respawn_loop, logged(Shape::RespawnLoop, 0)), [], "it is over");
-        assert_eq!(say(respawn_loop, logged(Shape::PingPong, 3)), []);
+        assert_eq!(say(respawn_loop, logged(PatternKind::RespawnLoop, 3))[0].0, Level::Warning);
+        assert_eq!(say(respawn_loop, logged(PatternKind::RespawnLoop, 0)), [], "it is over");
+        assert_eq!(say(respawn_loop, logged(PatternKind::PingPong, 3)), []);
     }
 
     #[test]

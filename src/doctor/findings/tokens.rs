@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{BotFacts, Facts, Seen, Sibling, TokenSeen};
+use crate::survey::evidence::facts::{BotFacts, ConfiguredBot, Facts, KnownToken, SeenInstance};
 use crate::telegram::errors::Error;
 
 /// What stands in the token's place is none, or Telegram does not know it.
@@ -24,25 +24,25 @@ pub fn token_invalid(facts: &Facts) -> Vec<Finding> {
                 .shown_by([evidence])
                 .shown_by(bot.token.as_ref().map(whose))
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
-                .about(bot.instances.iter().map(Seen::pid))
+                .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(bot.solobot("status -v")),
         )
     })
 }
 
-fn whose(token: &TokenSeen) -> String {
+fn whose(token: &KnownToken) -> String {
     format!("bot {}, fingerprint {}, from {}", token.bot_id, token.fingerprint, token.place)
 }
 
 /// White space around a token: two programs derive two locks from it.
 pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let padded: Vec<&Seen> = bot.all().filter(|seen| seen.padded.is_some()).collect();
+        let padded: Vec<&SeenInstance> = bot.all().filter(|seen| seen.padded.is_some()).collect();
         let ours = bot.token.as_ref().filter(|token| token.is_padded);
         if padded.is_empty() && ours.is_none() {
             return None;
         }
-        let of_process = |seen: &&Seen| {
+        let of_process = |seen: &&SeenInstance| {
             let name = seen.padded.as_deref().unwrap_or_default();
             format!("white space around {name} in the environment of PID {}: {}", seen.pid(), seen.instance.command)
         };
@@ -61,7 +61,7 @@ pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Whoever runs with a token: a bot that was looked at, or another program.
-struct User {
+struct SharedTokenUser {
     /// Which bot, or which program.
     whose: String,
     pid: i32,
@@ -71,7 +71,7 @@ struct User {
 
 /// One token, and two bots of the file with locks of their own, or two programs that may both poll.
 pub fn token_shared(facts: &Facts) -> Vec<Finding> {
-    let mut users: BTreeMap<&str, Vec<User>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<SharedTokenUser>> = BTreeMap::new();
     for (number, bot) in facts.bots.iter().enumerate() {
         for seen in &bot.instances {
             let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
@@ -79,16 +79,22 @@ pub fn token_shared(facts: &Facts) -> Vec<Finding> {
                 continue;
             };
             let shown = bot.describe(seen, facts.now);
-            let user = User { whose: format!("#{number}"), pid: seen.pid(), polling: seen.evidence.polling, shown };
+            let user =
+                SharedTokenUser { whose: format!("#{number}"), pid: seen.pid(), polling: seen.evidence.polling, shown };
             users.entry(token).or_default().push(user);
         }
     }
-    for bearer in &facts.bearers {
-        let (pid, polling) = (bearer.process.pid, bearer.evidence.polling);
-        let shown = format!("PID {pid}, {}: {}", connected(polling), bearer.command);
-        users.entry(&bearer.fingerprint).or_default().push(User { whose: bearer.program.clone(), pid, polling, shown });
+    for user in &facts.token_users {
+        let (pid, polling) = (user.process.pid, user.evidence.polling);
+        let shown = format!("PID {pid}, {}: {}", connected(polling), user.command);
+        users.entry(&user.fingerprint).or_default().push(SharedTokenUser {
+            whose: user.program.clone(),
+            pid,
+            polling,
+            shown,
+        });
     }
-    let mut entries: BTreeMap<&str, Vec<&Sibling>> = BTreeMap::new();
+    let mut entries: BTreeMap<&str, Vec<&ConfiguredBot>> = BTreeMap::new();
     for sibling in &facts.siblings {
         entries.entry(&sibling.fingerprint).or_default().push(sibling);
     }
@@ -110,18 +116,19 @@ fn connected(polling: Polling) -> &'static str {
     }
 }
 
-fn shared(facts: &Facts, token: &str, users: &[User], entries: &[&Sibling]) -> Option<Finding> {
+fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&ConfiguredBot]) -> Option<Finding> {
     // A web front end or a worker with the same `.env` does not poll.
-    let users: Vec<&User> = users.iter().filter(|user| user.polling != Polling::No).collect();
-    let distinct = |users: &[&User]| users.iter().map(|user| user.whose.as_str()).collect::<BTreeSet<_>>().len();
+    let users: Vec<&SharedTokenUser> = users.iter().filter(|user| user.polling != Polling::No).collect();
+    let distinct =
+        |users: &[&SharedTokenUser]| users.iter().map(|user| user.whose.as_str()).collect::<BTreeSet<_>>().len();
     let locks: BTreeSet<_> = entries.iter().map(|entry| &entry.lock).collect();
     let both_run = distinct(&users) > 1;
     if locks.len() < 2 && !both_run {
         return None;
     }
-    let sure: Vec<&User> = users.iter().copied().filter(|user| user.polling == Polling::Yes).collect();
+    let sure: Vec<&SharedTokenUser> = users.iter().copied().filter(|user| user.polling == Polling::Yes).collect();
     let fresh = |bot: &BotFacts| {
-        let has_token = |seen: &Seen| seen.instance.known_token().is_some_and(|own| own.fingerprint == token);
+        let has_token = |seen: &SeenInstance| seen.instance.known_token().is_some_and(|own| own.fingerprint == token);
         let is_theirs = bot.token.as_ref().is_some_and(|own| own.fingerprint == token) || bot.all().any(has_token);
         is_theirs && bot.logs.fresh.other_poller > 0
     };
@@ -162,8 +169,8 @@ fn shared(facts: &Facts, token: &str, users: &[User], entries: &[&Sibling]) -> O
 mod tests {
     use super::super::testing::say;
     use super::*;
-    use crate::survey::connections::{Blind, Evidence};
-    use crate::survey::evidence::facts::OtherBearer;
+    use crate::survey::connections::{ConnectionEvidence, UnknownReason};
+    use crate::survey::evidence::facts::ConnectedTokenUser;
     use crate::survey::evidence::testing::{self, bot, facts, failed, identity, polling, seen, with_token};
     use crate::telegram::base_url::BaseUrl;
 
@@ -190,18 +197,18 @@ mod tests {
         let mut ours = with_token(bot("main", vec![]), "f");
         ours.token.as_mut().unwrap().is_padded = true;
         assert_eq!(say(token_whitespace, ours)[0].0, Level::Warning);
-        let theirs = Seen { padded: Some("BOT_TOKEN".into()), ..seen(10) };
+        let theirs = SeenInstance { padded: Some("BOT_TOKEN".into()), ..seen(10) };
         assert_eq!(say(token_whitespace, bot("main", vec![theirs]))[0].1, [10]);
         assert_eq!(say(token_whitespace, with_token(bot("main", vec![seen(10)]), "f")), []);
     }
 
-    fn sibling(name: &str, fingerprint: &str, lock: &str) -> Sibling {
-        Sibling { name: name.into(), fingerprint: fingerprint.into(), lock: lock.into() }
+    fn sibling(name: &str, fingerprint: &str, lock: &str) -> ConfiguredBot {
+        ConfiguredBot { name: name.into(), fingerprint: fingerprint.into(), lock: lock.into() }
     }
 
     #[test]
     fn two_entries_of_the_file() {
-        let found = |siblings: Vec<Sibling>| token_shared(&Facts { siblings, ..Facts::default() });
+        let found = |siblings: Vec<ConfiguredBot>| token_shared(&Facts { siblings, ..Facts::default() });
         let shared = found(vec![sibling("a", "f", "/a"), sibling("b", "f", "/b"), sibling("c", "g", "/c")]);
         assert_eq!((shared.len(), shared[0].level), (1, Level::Warning));
         assert!(shared[0].summary.contains("bots a, b of"), "{shared:?}");
@@ -212,21 +219,21 @@ mod tests {
 
     #[test]
     fn two_programs_that_are_connected() {
-        let bearer = |polling| OtherBearer {
+        let user = |polling| ConnectedTokenUser {
             process: identity(20),
             program: "/srv/other.py".into(),
             command: "python other.py".into(),
             fingerprint: "f".into(),
-            evidence: Evidence { polling, connections: vec![] },
+            evidence: ConnectionEvidence { polling, connections: vec![] },
         };
         let found = |own, others: Vec<Polling>, conflicts| {
             let mut one = with_token(bot("main", vec![polling(seen(10), own)]), "f");
             one.logs = testing::fresh_conflicts(conflicts);
-            let bearers = others.into_iter().map(bearer).collect();
-            let found = token_shared(&Facts { bearers, ..facts(vec![one]) });
+            let token_users = others.into_iter().map(user).collect();
+            let found = token_shared(&Facts { token_users, ..facts(vec![one]) });
             found.into_iter().map(|one| (one.level, one.pids)).collect::<Vec<_>>()
         };
-        let unknown = Polling::Unknown(Blind::Proxy);
+        let unknown = Polling::Unknown(UnknownReason::Proxy);
         let both = vec![10, 20];
         assert_eq!(found(Polling::Yes, vec![Polling::Yes], 0), [(Level::Warning, both.clone())]);
         assert_eq!(found(Polling::Yes, vec![Polling::Yes], 5), [(Level::Error, both.clone())]);

@@ -10,7 +10,7 @@ fn limits(by: Period) -> Limits {
 }
 
 fn at(millis: i64, kind: Kind) -> LogEvent {
-    LogEvent { time: Time::at(millis), what: Happening::Error(kind, Library::Aiogram3), line: 0 }
+    LogEvent { time: Time::at(millis), what: LogEventKind::Error(kind, Library::Aiogram3), line: 0 }
 }
 
 fn tally(limits: Limits, events: &[LogEvent]) -> Summary {

@@ -90,14 +90,15 @@ fn the_zone_counts_where_the_line_names_none() {
 #[test]
 fn moments_as_people_type_them() {
     let mut clock = utc();
-    let mut at =
-        |text: &str| Timestamp::from_millisecond(Moment::parse(text).unwrap().instant(&mut clock)).unwrap().to_string();
+    let mut at = |text: &str| {
+        Timestamp::from_millisecond(TimeArg::parse(text).unwrap().instant(&mut clock)).unwrap().to_string()
+    };
     assert_eq!(at("1h"), "2026-01-31T23:00:00Z");
     assert_eq!(at("2026-01-10"), "2026-01-10T00:00:00Z");
     assert_eq!(at("2026-01-10 15:27"), "2026-01-10T15:27:00Z");
     assert_eq!(at("2026-01-10T15:27:14+01:00"), "2026-01-10T14:27:14Z");
     for text in ["", "2026", "yesterday", "2026-01-10 15", "1 day"] {
-        assert!(Moment::parse(text).unwrap_err().contains("2026-01-10"), "{text}");
+        assert!(TimeArg::parse(text).unwrap_err().contains("2026-01-10"), "{text}");
     }
 }
 

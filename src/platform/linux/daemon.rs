@@ -46,29 +46,29 @@ pub unsafe fn close_others(keep: &[i32]) -> io::Result<()> {
 
 /// The end of a pipe on which the starter waits for a background process.
 #[derive(Debug)]
-pub struct Awaited(OwnedFd);
+pub struct ReadinessWaiter(OwnedFd);
 
 /// The end on which that process says that it is ready.
 #[derive(Debug)]
-pub struct Readiness(File);
+pub struct ReadinessSignal(File);
 
 /// Both ends of a new pipe; a child inherits neither unless it is passed on.
 ///
 /// # Errors
 /// EMFILE.
-pub fn pipe() -> io::Result<(Awaited, Readiness)> {
+pub fn pipe() -> io::Result<(ReadinessWaiter, ReadinessSignal)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok((Awaited(read), Readiness(File::from(write))))
+    Ok((ReadinessWaiter(read), ReadinessSignal(File::from(write))))
 }
 
-impl Awaited {
+impl ReadinessWaiter {
     /// Waits until the process is ready; `false` if it closed its end before that.
     pub fn comes(self) -> bool {
         File::from(self.0).read_exact(&mut [0]).is_ok()
     }
 }
 
-impl Readiness {
+impl ReadinessSignal {
     /// Takes over the end that was inherited under this number.
     ///
     /// # Errors

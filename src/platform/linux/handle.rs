@@ -165,8 +165,8 @@ impl Handle {
     }
 
     /// How it was started, as far as the kernel knows.
-    pub fn upbringing(&self) -> Upbringing {
-        Upbringing::parse(&self.text("status").unwrap_or_default())
+    pub fn upbringing(&self) -> StatusFacts {
+        StatusFacts::parse(&self.text("status").unwrap_or_default())
     }
 
     /// Its arguments.
@@ -177,7 +177,7 @@ impl Handle {
 
 /// How a process was started, by its `status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Upbringing {
+pub struct StatusFacts {
     /// Its real user.
     pub uid: Option<u32>,
     /// It ignores the hangup of its terminal, as under `nohup`.
@@ -186,7 +186,7 @@ pub struct Upbringing {
     pub is_namespace_init: bool,
 }
 
-impl Upbringing {
+impl StatusFacts {
     fn parse(status: &str) -> Self {
         let fields = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn what_a_status_says() {
         let status = "Name:\tpython3\nUid:\t1000\t1000\t1000\t1000\nNSpid:\t4711\t1\nSigIgn:\t0000000001001001\n";
-        let known = Upbringing { uid: Some(1000), ignores_hangup: true, is_namespace_init: true };
-        assert_eq!(Upbringing::parse(status), known);
-        assert_eq!(Upbringing::parse("NSpid:\t1\nSigIgn:\t0000000000001000\n"), Upbringing::default());
+        let known = StatusFacts { uid: Some(1000), ignores_hangup: true, is_namespace_init: true };
+        assert_eq!(StatusFacts::parse(status), known);
+        assert_eq!(StatusFacts::parse("NSpid:\t1\nSigIgn:\t0000000000001000\n"), StatusFacts::default());
     }
 }

@@ -28,14 +28,14 @@ pub fn hides_others() -> bool {
 
 /// Why something below `/proc/PID` could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unread {
+pub enum ProcReadError {
     /// The process has ended, or is just ending.
     Gone,
     /// It is another user's, or out of reach for another reason.
     Refused,
 }
 
-impl From<Errno> for Unread {
+impl From<Errno> for ProcReadError {
     fn from(errno: Errno) -> Self {
         if matches!(errno, Errno::NOENT | Errno::SRCH) { Self::Gone } else { Self::Refused }
     }
@@ -99,7 +99,7 @@ impl<'a> ProcReader<'a> {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn file(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], Unread> {
+    pub fn file(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], ProcReadError> {
         let path = path_of(&mut self.path, pid, name);
         let file = rustix::fs::openat(self.proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut filled = 0;
@@ -117,7 +117,7 @@ impl<'a> ProcReader<'a> {
     ///
     /// # Errors
     /// As [`ProcReader::file`].
-    pub fn link(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], Unread> {
+    pub fn link(&mut self, pid: i32, name: &[u8]) -> Result<&[u8], ProcReadError> {
         let path = path_of(&mut self.path, pid, name);
         let length = rustix::fs::readlinkat_raw(self.proc, path, self.buffer.as_mut_slice())?;
         Ok(&self.buffer[..length])

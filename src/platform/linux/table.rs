@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::handle::living_thread;
-use super::proc::{self, ProcReader, Unread};
+use super::proc::{self, ProcReadError, ProcReader};
 use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
 
@@ -47,9 +47,9 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
             match reader.link(shown, b"exe") {
                 // Kernel threads and zombies have no executable; nor has a process that is just ending. One of which only the
                 // first thread has ended shows it in another.
-                Err(Unread::Gone) if shown == pid => shown = living_thread(pid)?,
-                Err(Unread::Gone) => return None,
-                Ok(path) if !exe(path) => return Some(Glance::Passed),
+                Err(ProcReadError::Gone) if shown == pid => shown = living_thread(pid)?,
+                Err(ProcReadError::Gone) => return None,
+                Ok(path) if !exe(path) => return Some(FilterResult::Passed),
                 Ok(path) => break Some(path.to_vec()),
                 Err(_) => break None,
             }
@@ -114,30 +114,30 @@ fn descendants_by_children_files(roots: &[i32]) -> Option<Vec<i32>> {
 }
 
 /// One process as the filter saw it.
-enum Glance {
+enum FilterResult {
     Kept(Listed),
     Passed,
     Unreadable,
 }
 
-impl From<Option<Listed>> for Glance {
+impl From<Option<Listed>> for FilterResult {
     fn from(hit: Option<Listed>) -> Self {
         hit.map_or(Self::Passed, Self::Kept)
     }
 }
 
-fn unreadable(why: Unread) -> Option<Glance> {
-    (why == Unread::Refused).then_some(Glance::Unreadable)
+fn unreadable(why: ProcReadError) -> Option<FilterResult> {
+    (why == ProcReadError::Refused).then_some(FilterResult::Unreadable)
 }
 
-fn gather(chunks: Vec<Vec<Glance>>) -> Listing {
+fn gather(chunks: Vec<Vec<FilterResult>>) -> Listing {
     let mut listing = Listing::default();
     for seen in chunks.into_iter().flatten() {
         listing.total += 1;
         match seen {
-            Glance::Kept(hit) => listing.kept.push(hit),
-            Glance::Passed => {}
-            Glance::Unreadable => listing.unreadable += 1,
+            FilterResult::Kept(hit) => listing.kept.push(hit),
+            FilterResult::Passed => {}
+            FilterResult::Unreadable => listing.unreadable += 1,
         }
     }
     listing.kept.sort_unstable_by_key(|hit| hit.pid);

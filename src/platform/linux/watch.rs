@@ -20,7 +20,7 @@ pub struct WatchId(WatchDescriptor);
 
 /// What happened since the last look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Happened {
+pub struct WatchEvents {
     /// Somebody who had opened the file for writing closed it.
     pub opened: bool,
     /// Content, links or name changed (or events were lost, so anything may have).
@@ -83,13 +83,13 @@ impl Watch {
     }
 
     /// Takes what has happened since the last call; an empty answer is not an error.
-    pub fn take(&self) -> Happened {
+    pub fn take(&self) -> WatchEvents {
         self.take_of(&|_| true)
     }
 
     /// The same; in a watched folder only what has happened to entries of these names counts.
-    pub fn take_of(&self, is_meant: &dyn Fn(&OsStr) -> bool) -> Happened {
-        let mut happened = Happened::default();
+    pub fn take_of(&self, is_meant: &dyn Fn(&OsStr) -> bool) -> WatchEvents {
+        let mut happened = WatchEvents::default();
         // One read takes at most 4 KiB of events: read until it is dry.
         while let Ok(events) = self.0.read_events() {
             if events.is_empty() {

@@ -3,12 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::reading::{Invocation, Reading, Runner, Target};
+use super::reading::{Invocation, ParsedArgv, Runner, Target};
 use super::words::{base, has_script_extension, is_identifier, os};
 use super::wrapper;
 
 /// Reads what follows the interpreter.
-pub fn read(args: &[OsString]) -> Reading {
+pub fn read(args: &[OsString]) -> ParsedArgv {
     let mut at = 0;
     while let Some(arg) = args.get(at) {
         let bytes = arg.as_encoded_bytes();
@@ -57,15 +57,15 @@ fn cluster(letters: &[u8]) -> Cluster<'_> {
     Cluster::Flags
 }
 
-fn runs(target: Target, args: &[OsString]) -> Reading {
-    Reading::Runs(Invocation { runner: Runner::Python, target, args: args.to_vec() })
+fn runs(target: Target, args: &[OsString]) -> ParsedArgv {
+    ParsedArgv::Runs(Invocation { runner: Runner::Python, target, args: args.to_vec() })
 }
 
-fn stdin() -> Reading {
+fn stdin() -> ParsedArgv {
     runs(Target::Stdin, &[])
 }
 
-fn operand(words: &[OsString]) -> Reading {
+fn operand(words: &[OsString]) -> ParsedArgv {
     let Some((script, rest)) = words.split_first() else { return stdin() };
     if script.is_empty() || script == "-" {
         return runs(Target::Stdin, rest);
@@ -77,7 +77,7 @@ fn operand(words: &[OsString]) -> Reading {
     runs(Target::Script(PathBuf::from(script)), rest)
 }
 
-fn inline(code: &OsStr, rest: &[OsString]) -> Reading {
+fn inline(code: &OsStr, rest: &[OsString]) -> ParsedArgv {
     let code = code.to_string_lossy().into_owned();
     if is_multiprocessing(&code) {
         return runs(Target::Worker, rest);
@@ -103,7 +103,7 @@ fn is_multiprocessing(code: &str) -> bool {
             .any(|word| code.contains(word))
 }
 
-fn module(name: &OsStr, rest: &[OsString]) -> Reading {
+fn module(name: &OsStr, rest: &[OsString]) -> ParsedArgv {
     let name = name.to_string_lossy().into_owned();
     if name.starts_with("joblib.externals.loky.backend") {
         return runs(Target::Worker, rest);
@@ -113,23 +113,23 @@ fn module(name: &OsStr, rest: &[OsString]) -> Reading {
 
 /// Tools that run another program: in this very process (profilers, debuggers, application servers), or as a child
 /// (reloaders, which are wrappers).
-fn tool(name: &OsStr, rest: &[OsString]) -> Option<Reading> {
+fn tool(name: &OsStr, rest: &[OsString]) -> Option<ParsedArgv> {
     let name = name.to_str()?;
     match name {
         "pdb" | "cProfile" | "profile" | "trace" | "debugpy" | "coverage" | "memray" | "viztracer" | "scalene"
         | "kernprof" | "pydevd" | "pydevd.py" | "ipython" | "ipython3" | "IPython" | "jurigged" | "pyinstrument"
         | "runpy" => script_inside(rest),
         "uvicorn" | "gunicorn" | "hypercorn" | "daphne" | "granian" => application(rest),
-        "watchfiles" | "watchmedo" | "hupper" => wrapper::read_named(name, rest).map(Reading::Wraps),
+        "watchfiles" | "watchmedo" | "hupper" => wrapper::read_named(name, rest).map(ParsedArgv::Wraps),
         "poetry" | "pipenv" | "pdm" | "hatch" | "honcho" | "dotenv" | "supervisord" => {
-            wrapper::read_named(name, rest).map(Reading::Wraps)
+            wrapper::read_named(name, rest).map(ParsedArgv::Wraps)
         }
         _ => None,
     }
 }
 
 /// `cProfile -o out main.py`, `debugpy --listen 5678 -m tg_bot`, `coverage run main.py`.
-fn script_inside(args: &[OsString]) -> Option<Reading> {
+fn script_inside(args: &[OsString]) -> Option<ParsedArgv> {
     let at = args.iter().position(|arg| arg == "-m" || has_script_extension(arg))?;
     if args[at] == "-m" {
         let name = args.get(at + 1)?.to_string_lossy().into_owned();
@@ -139,7 +139,7 @@ fn script_inside(args: &[OsString]) -> Option<Reading> {
 }
 
 /// `uvicorn --reload tg_bot.web:app`: the module before the colon is what runs.
-fn application(args: &[OsString]) -> Option<Reading> {
+fn application(args: &[OsString]) -> Option<ParsedArgv> {
     let is_application = |arg: &OsString| {
         let (module, object) = arg.to_str()?.split_once(':')?;
         let dotted = |text: &str| !text.is_empty() && text.split('.').all(is_identifier);

@@ -85,7 +85,7 @@ pub enum Target {
 
 /// The meaning of one command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
+pub enum ParsedArgv {
     /// It runs a program itself.
     Runs(Invocation),
     /// It is a wrapper: it starts other commands, these.

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::reading::{Invocation, Reading, Runner, Target};
+use super::reading::{Invocation, ParsedArgv, Runner, Target};
 use super::words::{base, os};
 use super::wrapper;
 
@@ -137,7 +137,7 @@ const JAVA: Rules = Rules {
 const GENERIC: Rules = Rules { takes_next: &["-I"], inline: &["-e", "-E"], script: &[], subcommands: &["exec", "run"] };
 
 /// Reads what follows the runtime.
-pub fn read(runner: Runner, args: &[OsString]) -> Reading {
+pub fn read(runner: Runner, args: &[OsString]) -> ParsedArgv {
     let rules = match runner {
         Runner::Bun => &BUN,
         Runner::Deno => &DENO,
@@ -147,7 +147,7 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
         Runner::Generic => &GENERIC,
         Runner::Node | Runner::Python | Runner::Shell | Runner::Native => &NODE,
     };
-    let runs = |target, args: &[OsString]| Reading::Runs(Invocation { runner, target, args: args.to_vec() });
+    let runs = |target, args: &[OsString]| ParsedArgv::Runs(Invocation { runner, target, args: args.to_vec() });
     let has = |list: &[&str], word: &OsStr| list.iter().any(|entry| OsStr::new(entry) == word);
     let mut at = 0;
     while let Some(arg) = args.get(at) {
@@ -166,7 +166,7 @@ pub fn read(runner: Runner, args: &[OsString]) -> Reading {
             }
             at += 1;
         } else if runner == Runner::Bun && arg == "x" {
-            return wrapper::read_named("bunx", rest).map_or_else(|| runs(Target::Stdin, &[]), Reading::Wraps);
+            return wrapper::read_named("bunx", rest).map_or_else(|| runs(Target::Stdin, &[]), ParsedArgv::Wraps);
         } else if has(rules.subcommands, arg) && !rest.is_empty() {
             at += 1;
         } else {
@@ -194,7 +194,7 @@ fn attached(options: &[&str], arg: &OsStr) -> Option<OsString> {
 }
 
 /// Scripts that only start another program: `node /usr/bin/npm start`, `ruby /usr/bin/bundle exec bot.rb`.
-fn child_of(runner: Runner, script: &OsStr, rest: &[OsString]) -> Option<Reading> {
+fn child_of(runner: Runner, script: &OsStr, rest: &[OsString]) -> Option<ParsedArgv> {
     let name = base(script).to_str()?;
     let path = script.to_str().unwrap_or_default();
     // npm's own file names, and those below `node_modules/tsx/dist`.
@@ -212,5 +212,5 @@ fn child_of(runner: Runner, script: &OsStr, rest: &[OsString]) -> Option<Reading
         Runner::Ruby => matches!(name, "bundle" | "foreman"),
         _ => false,
     };
-    known.then(|| wrapper::read_named(name, rest).map(Reading::Wraps))?
+    known.then(|| wrapper::read_named(name, rest).map(ParsedArgv::Wraps))?
 }

@@ -6,14 +6,14 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::reading::{Inner, Invocation, Reading, Runner, Target, Wrapped};
+use super::reading::{Inner, Invocation, ParsedArgv, Runner, Target, Wrapped};
 use super::words::{base, has_script_extension, is_identifier, os};
 
 /// Options of a shell whose value is the next argument.
 const TAKES_NEXT: [&str; 6] = ["-o", "+o", "-O", "+O", "--rcfile", "--init-file"];
 
 /// Reads a shell's command line.
-pub fn read(words: &[OsString]) -> Reading {
+pub fn read(words: &[OsString]) -> ParsedArgv {
     let (name, rest) = match words.split_first() {
         Some((first, rest)) => (base(first).to_string_lossy().into_owned(), rest),
         None => (String::new(), words),
@@ -35,9 +35,9 @@ pub fn read(words: &[OsString]) -> Reading {
         }
     }
     let runs =
-        |target, args: &[OsString]| Reading::Runs(Invocation { runner: Runner::Shell, target, args: args.to_vec() });
+        |target, args: &[OsString]| ParsedArgv::Runs(Invocation { runner: Runner::Shell, target, args: args.to_vec() });
     match rest.get(at..).and_then(<[OsString]>::split_first) {
-        Some((line, _)) if is_string => Reading::Wraps(Wrapped { name, inner: commands(line) }),
+        Some((line, _)) if is_string => ParsedArgv::Wraps(Wrapped { name, inner: commands(line) }),
         Some((script, rest)) => runs(Target::Script(PathBuf::from(script)), rest),
         None => runs(Target::Stdin, &[]),
     }
@@ -104,7 +104,7 @@ pub fn has_loop(script: &OsStr) -> bool {
         let (before, command) = words.split_at(prefix);
         let is_for = before.last().is_some_and(|word| word == "for");
         depth += before.iter().filter(|word| is_loop(word)).count();
-        let may_be_bot = command.first().is_some_and(|word| !is_builtin(word) && !is_errand(word));
+        let may_be_bot = command.first().is_some_and(|word| !is_builtin(word) && !is_helper(word));
         if depth > 0 && may_be_bot && !is_for {
             return true;
         }
@@ -128,7 +128,7 @@ fn is_builtin(word: &OsStr) -> bool {
 }
 
 /// Commands that scripts repeat while they wait or tidy up.
-const ERRANDS: [&str; 30] = [
+const HELPERS: [&str; 30] = [
     "nc",
     "curl",
     "wget",
@@ -161,8 +161,8 @@ const ERRANDS: [&str; 30] = [
     "cut",
 ];
 
-fn is_errand(word: &OsStr) -> bool {
-    ERRANDS.iter().any(|errand| base(word) == OsStr::new(errand))
+fn is_helper(word: &OsStr) -> bool {
+    HELPERS.iter().any(|helper| base(word) == OsStr::new(helper))
 }
 
 /// The words of one command, quotes resolved, redirections left out.

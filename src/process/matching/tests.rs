@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::argv::{Reading, read};
+use super::super::argv::{ParsedArgv, read};
 use super::*;
 
 /// Command lines as in a shell; one in guillemets is a title, a single string. Working folder `/srv/bot`.
@@ -240,8 +240,8 @@ struct Process<'a> {
 fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> Option<FileId>) -> Option<Match> {
     let exe = process.exe.map(Path::new);
     let reading = read(&process.argv, exe);
-    let Reading::Runs(invocation) = &reading else { return None };
-    Matcher::new(program).judge(&Sighting {
+    let ParsedArgv::Runs(invocation) = &reading else { return None };
+    Matcher::new(program).judge(&ProcessFacts {
         invocation,
         exe,
         cwd: process.cwd.map(Path::new),
@@ -255,11 +255,11 @@ fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> O
 
 fn verdict(program: &Program, line: &str, cwd: &str) -> &'static str {
     let argv = words(line);
-    if let Reading::Wraps(_) = read(&argv, None) {
+    if let ParsedArgv::Wraps(_) = read(&argv, None) {
         return "wrapper";
     }
     let process = Process { argv, exe: None, cwd: Some(cwd) };
-    judge(program, &process, &|_| None).map_or("no", |found| found.confidence.word())
+    judge(program, &process, &|_| None).map_or("no", |found| found.confidence.as_str())
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::platform::filesystem::open_named;
 use crate::platform::user;
 
 use super::super::argv;
-use super::super::details::{Details, Known};
+use super::super::details::{Details, DetailsByPid};
 use super::cgroup;
 use super::starter::Starter;
 use crate::platform::identity::{ancestry, own_pid};
@@ -19,7 +19,7 @@ use crate::platform::words::os_str;
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct AncestorFacts {
     pub pid: i32,
     pub parent: i32,
     pub session: Option<i32>,
@@ -38,7 +38,7 @@ pub struct Link {
 /// Everything that [`judge()`](super::judge()) looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct Surroundings {
+pub struct OriginFacts {
     /// The instance's root.
     pub pid: i32,
     /// Its real uid, where it can be read.
@@ -64,18 +64,18 @@ pub struct Surroundings {
     /// Whether solobot descends from what is above the last one of the chain too.
     pub is_top_ours: bool,
     /// Its ancestors, nearest first.
-    pub chain: Vec<Link>,
+    pub chain: Vec<AncestorFacts>,
     /// pm2's dump of its processes (`HOME/dump.pm2`), where a pm2 is among the ancestors.
     pub pm2_dump: Option<String>,
 }
 
 /// Gathers the facts about one process.
-pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Surroundings {
+pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> OriginFacts {
     let pid = root.identity.pid;
     let handle = Handle::open(pid);
     let upbringing = handle.as_ref().map(Handle::upbringing).unwrap_or_default();
-    let chain: Vec<Link> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
-    Surroundings {
+    let chain: Vec<AncestorFacts> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
+    OriginFacts {
         pid,
         uid: upbringing.uid,
         own_uid: user::real_uid(),
@@ -94,7 +94,7 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &Known) -> Surroundings 
 }
 
 /// pm2 writes it on `pm2 save`; a stale one says nothing about a process that is not in it.
-fn pm2_dump(chain: &[Link]) -> Option<String> {
+fn pm2_dump(chain: &[AncestorFacts]) -> Option<String> {
     let home = chain.iter().find_map(|link| match &link.starter {
         Starter::Pm2 { home } => Some(home),
         _ => None,
@@ -102,14 +102,14 @@ fn pm2_dump(chain: &[Link]) -> Option<String> {
     String::from_utf8(read_head(&Path::new(home).join("dump.pm2"), 4 * 1024 * 1024)?).ok()
 }
 
-fn link(process: &Details) -> Link {
+fn link(process: &Details) -> AncestorFacts {
     let pid = process.identity.pid;
     let mut starter = Starter::of(process);
     let cwd = || Handle::open(pid).and_then(|handle| handle.cwd());
     if starter == Starter::Shell && script_loops(process, cwd().as_deref()) {
         starter = Starter::Loop;
     }
-    Link {
+    AncestorFacts {
         pid,
         parent: process.stat.parent,
         session: process.stat.session,
@@ -130,7 +130,7 @@ pub fn foreign_owner(pid: i32) -> Option<String> {
 
 /// Whether the shell script that this process runs starts something again and again.
 fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
-    let argv::Reading::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) =
+    let argv::ParsedArgv::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) =
         argv::read(&process.argv, process.exe.as_deref())
     else {
         return false;
@@ -148,16 +148,16 @@ fn read_head(path: &Path, limit: u64) -> Option<Vec<u8>> {
 }
 
 /// solobot's own ancestors and container.
-struct Own {
+struct OwnAncestry {
     ancestors: HashSet<i32>,
     container: Option<String>,
 }
 
-fn own() -> &'static Own {
-    static OWN: OnceLock<Own> = OnceLock::new();
+fn own() -> &'static OwnAncestry {
+    static OWN: OnceLock<OwnAncestry> = OnceLock::new();
     OWN.get_or_init(|| {
         let text = Handle::open(own_pid()).map(|own| own.cgroup()).unwrap_or_default();
         let ancestors = ancestry().skip(1).collect();
-        Own { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
+        OwnAncestry { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
     })
 }

@@ -13,9 +13,9 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the managers have said, by unit: one question each, however many instances it has.
 #[derive(Debug, Default)]
-pub struct Answers(HashMap<(String, Scope), HashMap<String, String>>);
+pub struct ManagerAnswers(HashMap<(String, Scope), HashMap<String, String>>);
 
-impl Answers {
+impl ManagerAnswers {
     /// Asks the instance's manager, for at most 200 ms, whether it would start it again; a silent one leaves `Unknown`.
     pub fn forecast(&mut self, origin: &mut Origin) {
         if let Some(above) = origin.above.as_mut() {

@@ -6,19 +6,19 @@ use std::path::Path;
 use super::super::argv;
 use super::super::details::variable;
 use super::cgroup;
-use super::facts::{Link, Surroundings};
+use super::facts::{AncestorFacts, OriginFacts};
 use super::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 use super::place::{Container, Engine, Place};
 use super::starter::Starter;
 use super::verdict::Origin;
 
 /// What started the instance: the nearest ancestor that is a manager, or a home-made program.
-pub fn judge(facts: &Surroundings) -> Origin {
+pub fn judge(facts: &OriginFacts) -> Origin {
     from(facts, &facts.chain)
 }
 
 /// The origin, as seen from the given part of the chain upward.
-fn from(facts: &Surroundings, chain: &[Link]) -> Origin {
+fn from(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
     for (at, link) in chain.iter().enumerate() {
         if let Some(origin) = by_ancestor(facts, link, &chain[at + 1..]) {
             return origin;
@@ -27,7 +27,7 @@ fn from(facts: &Surroundings, chain: &[Link]) -> Origin {
     without_manager(facts, chain)
 }
 
-fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Origin> {
+fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts]) -> Option<Origin> {
     let script = || Script { name: name_of(link), owner: link.owner.clone(), instance: facts.pid };
     let place = || Place { container: foreign_container(facts), user: None };
     let manager = match &link.starter {
@@ -61,7 +61,7 @@ fn by_ancestor(facts: &Surroundings, link: &Link, above: &[Link]) -> Option<Orig
 }
 
 /// No ancestor is a manager: it is a container, a unit, a terminal, or nothing.
-fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
+fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
     if let Some(origin) = container(facts) {
         return origin;
     }
@@ -90,21 +90,21 @@ fn without_manager(facts: &Surroundings, chain: &[Link]) -> Origin {
     origin(Manager::Detached, evidence)
 }
 
-fn environment<'a>(facts: &'a Surroundings, name: &str) -> Option<Cow<'a, str>> {
+fn environment<'a>(facts: &'a OriginFacts, name: &str) -> Option<Cow<'a, str>> {
     let value = variable(facts.environ.as_deref()?, name)?;
     (!value.is_empty()).then(|| String::from_utf8_lossy(value))
 }
 
-fn text(facts: &Surroundings, name: &str) -> Option<String> {
+fn text(facts: &OriginFacts, name: &str) -> Option<String> {
     environment(facts, name).map(Cow::into_owned)
 }
 
 /// The instance's user, if it is not solobot's.
-fn foreign_user(facts: &Surroundings) -> Option<u32> {
+fn foreign_user(facts: &OriginFacts) -> Option<u32> {
     facts.uid.filter(|&uid| uid != facts.own_uid)
 }
 
-fn pm2(home: &str, facts: &Surroundings) -> Manager {
+fn pm2(home: &str, facts: &OriginFacts) -> Manager {
     // Fork mode has `pm_id` in the environment, cluster mode keeps everything in one JSON object.
     let cluster: Option<serde_json::Value> =
         environment(facts, "pm2_env").and_then(|text| serde_json::from_str(&text).ok());
@@ -121,7 +121,7 @@ fn pm2(home: &str, facts: &Surroundings) -> Manager {
 }
 
 /// Whether pm2's dump says `autorestart: false` for the process of that name.
-fn is_off_in_dump(facts: &Surroundings, name: Option<&str>) -> bool {
+fn is_off_in_dump(facts: &OriginFacts, name: Option<&str>) -> bool {
     let dump: Option<serde_json::Value> = facts.pm2_dump.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let entries = dump.as_ref().and_then(serde_json::Value::as_array);
     let is_named = |entry: &&serde_json::Value| name.is_some() && entry.get("name").and_then(|it| it.as_str()) == name;
@@ -129,13 +129,13 @@ fn is_off_in_dump(facts: &Surroundings, name: Option<&str>) -> bool {
     entry.and_then(|entry| entry.get("autorestart")?.as_bool()) == Some(false)
 }
 
-fn supervisord(facts: &Surroundings, place: Place) -> Manager {
+fn supervisord(facts: &OriginFacts, place: Place) -> Manager {
     let group = text(facts, "SUPERVISOR_GROUP_NAME");
     let process = text(facts, "SUPERVISOR_PROCESS_NAME").map(|process| SupervisorProcess { group, process });
     Manager::Supervisord { process, server: text(facts, "SUPERVISOR_SERVER_URL"), place }
 }
 
-fn service(link: &Link, place: Place) -> ServiceFolder {
+fn service(link: &AncestorFacts, place: Place) -> ServiceFolder {
     let name = link.argv.get(1).map(|name| name.to_string_lossy().into_owned());
     let folder = link.cwd.as_deref().and_then(Path::to_str).map(str::to_owned);
     ServiceFolder { name, folder, place }
@@ -150,7 +150,7 @@ fn systemd(service: cgroup::Service, own_uid: u32) -> Manager {
     Manager::Systemd { unit: service.name, scope, respawns: Respawns::Unknown, is_left_over: false, restarts: None }
 }
 
-fn tmux(server: &Link, facts: &Surroundings, place: Place) -> Manager {
+fn tmux(server: &AncestorFacts, facts: &OriginFacts, place: Place) -> Manager {
     // As it was given to `-S`: perhaps relative to the folder that the server was started in.
     let absolute = |socket: &str| match &server.cwd {
         Some(cwd) => cwd.join(socket).to_string_lossy().into_owned(),
@@ -162,7 +162,7 @@ fn tmux(server: &Link, facts: &Surroundings, place: Place) -> Manager {
 }
 
 /// The container of the instance, unless it is solobot's own and the instance is not what keeps it running.
-fn foreign_container(facts: &Surroundings) -> Option<Container> {
+fn foreign_container(facts: &OriginFacts) -> Option<Container> {
     let (engine, id) = cgroup::container(&facts.cgroup)?;
     let is_ours = facts.own_container.as_deref() == Some(id) && facts.pid != 1;
     let short = id.get(..12).unwrap_or(id).to_owned();
@@ -173,18 +173,18 @@ fn foreign_container(facts: &Surroundings) -> Option<Container> {
     })
 }
 
-fn container(facts: &Surroundings) -> Option<Origin> {
+fn container(facts: &OriginFacts) -> Option<Origin> {
     let container = foreign_container(facts)?;
-    let evidence = format!("its cgroup is {} container {}", container.engine.word(), container.id);
+    let evidence = format!("its cgroup is {} container {}", container.engine.as_str(), container.id);
     Some(Origin { manager: Manager::Container(container), evidence, pid: None, above: None })
 }
 
 /// A word for an ancestor: its script, module or file name.
-fn name_of(link: &Link) -> String {
+fn name_of(link: &AncestorFacts) -> String {
     let reading = argv::read(&link.argv, None);
     let name = match &reading {
-        argv::Reading::Wraps(wrapped) => wrapped.name.clone(),
-        argv::Reading::Runs(invocation) => match &invocation.target {
+        argv::ParsedArgv::Wraps(wrapped) => wrapped.name.clone(),
+        argv::ParsedArgv::Runs(invocation) => match &invocation.target {
             argv::Target::Script(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
             argv::Target::Module(name) => name.clone(),
             _ => {

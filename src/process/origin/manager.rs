@@ -144,7 +144,7 @@ pub enum Respawns {
 
 impl Respawns {
     /// The word for it, as in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "yes",
             Self::AfterKill => "after-kill",
@@ -157,7 +157,7 @@ impl Respawns {
 
 /// What a manager does for its instance: the one classification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ManagerRole {
     /// It is a service manager: it keeps the instance running, as it is configured to.
     Service,
     /// It starts the instance again, and may itself be a service.
@@ -170,7 +170,7 @@ pub enum Part {
 
 impl Manager {
     /// The word for its kind, as in JSON.
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Container(_) => "container",
             Self::Pm2 { .. } => "pm2",
@@ -192,23 +192,23 @@ impl Manager {
     }
 
     /// What it does for the instance.
-    pub fn part(&self) -> Part {
+    pub fn part(&self) -> ManagerRole {
         match self {
             Self::Container(_)
             | Self::Pm2 { .. }
             | Self::Supervisord { .. }
             | Self::Runit(_)
             | Self::S6(_)
-            | Self::Systemd { .. } => Part::Service,
-            Self::Loop(_) | Self::Parent(_) | Self::Hidden => Part::Script,
-            Self::Solobot(_) => Part::Holder,
+            | Self::Systemd { .. } => ManagerRole::Service,
+            Self::Loop(_) | Self::Parent(_) | Self::Hidden => ManagerRole::Script,
+            Self::Solobot(_) => ManagerRole::Holder,
             Self::Cron(_)
             | Self::Tmux { .. }
             | Self::Screen { .. }
             | Self::Ide(_)
             | Self::Ssh
             | Self::Terminal
-            | Self::Detached => Part::Launcher,
+            | Self::Detached => ManagerRole::Launcher,
         }
     }
 
@@ -230,7 +230,7 @@ impl Manager {
 
     /// Whether both are of one kind and call the instance by one name.
     pub fn is_same_entry(&self, other: &Self) -> bool {
-        self.word() == other.word() && self.name() == other.name()
+        self.as_str() == other.as_str() && self.name() == other.name()
     }
 
     /// What its kind and its settings say of a killed instance; of solobot, its own starter has to be asked.
@@ -423,7 +423,7 @@ mod tests {
         assert_eq!(Manager::Cron(inside()).stop().unwrap(), "docker exec -it 0123456789ab crontab -e");
         for engine in [Engine::Docker, Engine::Podman] {
             let container = Container { engine, id: "0123456789ab".into(), pod: None };
-            let stop = format!("{} stop 0123456789ab", engine.word());
+            let stop = format!("{} stop 0123456789ab", engine.as_str());
             assert_eq!(Manager::Container(container).stop(), Some(stop));
         }
     }

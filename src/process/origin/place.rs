@@ -32,14 +32,14 @@ impl Container {
     pub fn stop(&self) -> String {
         match self.engine {
             Engine::Kubernetes => "kubectl scale --replicas=0 deployment/NAME".to_owned(),
-            engine => format!("{} stop {}", engine.word(), self.id),
+            engine => format!("{} stop {}", engine.as_str(), self.id),
         }
     }
 }
 
 impl Engine {
     /// Its name, which is its command's, but for Kubernetes.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
             Self::Podman => "podman",
@@ -80,7 +80,7 @@ impl Place {
                 line.extend(set.map(|set| format!("env {set}")));
             }
             Some(Container { engine, id, .. }) => {
-                line.push(format!("{} {exec}", engine.word()));
+                line.push(format!("{} {exec}", engine.as_str()));
                 line.extend(user.map(|uid| format!("-u {uid}")));
                 line.extend(set.map(|set| format!("-e {set}")));
                 line.push(id.clone());

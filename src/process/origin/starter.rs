@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::super::argv::{self, Invocation, Reading, Runner, Target, shell};
+use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, shell};
 use super::super::details::Details;
 use crate::platform::proc;
 
@@ -72,7 +72,7 @@ impl Starter {
             return Self::Ide(name);
         }
         match reading {
-            Reading::Wraps(wrapped) if Runner::of_name(OsStr::new(&wrapped.name)) == Some(Runner::Shell) => {
+            ParsedArgv::Wraps(wrapped) if Runner::of_name(OsStr::new(&wrapped.name)) == Some(Runner::Shell) => {
                 let is_loop = process
                     .argv
                     .iter()
@@ -80,8 +80,8 @@ impl Starter {
                     .any(|arg| !arg.as_encoded_bytes().starts_with(b"-") && shell::has_loop(arg));
                 if is_loop { Self::Loop } else { Self::Wrapper }
             }
-            Reading::Wraps(_) => Self::Wrapper,
-            Reading::Runs(invocation) => runs(&invocation, process.identity.pid),
+            ParsedArgv::Wraps(_) => Self::Wrapper,
+            ParsedArgv::Runs(invocation) => runs(&invocation, process.identity.pid),
         }
     }
 

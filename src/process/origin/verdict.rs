@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::manager::{Manager, Part, Respawns};
+use super::manager::{Manager, ManagerRole, Respawns};
 use super::place::kill_as;
 
 /// Who started an instance and would start it again.
@@ -22,7 +22,7 @@ impl std::fmt::Display for Origin {
     /// Kind and name of what started it, or the solobot that runs it: `systemd bot.service`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let starter = &self.starter().manager;
-        let kind = starter.word();
+        let kind = starter.as_str();
         f.write_str(kind)?;
         match starter.name().filter(|name| name != kind) {
             Some(name) => write!(f, " {name}"),
@@ -82,11 +82,11 @@ impl Origin {
     /// counts as yes. One that solobot holds is judged by who started that solobot.
     pub fn would_respawn(&self) -> bool {
         match self.manager.part() {
-            Part::Service | Part::Script => {
+            ManagerRole::Service | ManagerRole::Script => {
                 matches!(self.respawns(), Respawns::Yes | Respawns::AfterKill | Respawns::Unknown)
             }
-            Part::Holder => self.above.as_ref().is_some_and(|above| above.would_respawn()),
-            Part::Launcher => false,
+            ManagerRole::Holder => self.above.as_ref().is_some_and(|above| above.would_respawn()),
+            ManagerRole::Launcher => false,
         }
     }
 
@@ -102,9 +102,9 @@ impl Origin {
     /// Whether a service manager keeps it: the instance to keep if none holds the lock.
     pub fn is_managed(&self) -> bool {
         match self.manager.part() {
-            Part::Service => true,
-            Part::Script | Part::Holder => self.above.as_ref().is_some_and(|above| above.is_managed()),
-            Part::Launcher => false,
+            ManagerRole::Service => true,
+            ManagerRole::Script | ManagerRole::Holder => self.above.as_ref().is_some_and(|above| above.is_managed()),
+            ManagerRole::Launcher => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::platform::filesystem::open_regular;
 use crate::platform::proc;
 use crate::platform::words::os_str;
 
-use super::super::argv::{self, Invocation, Reading, Runner, Target, Wrapped};
+use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, Wrapped};
 use super::shebang::is_shells;
 use super::{Args, NamedBy, Program, absolute};
 
@@ -80,8 +80,8 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
         return None;
     }
     match argv::read(command, None) {
-        Reading::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
-        Reading::Runs(invocation) => {
+        ParsedArgv::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
+        ParsedArgv::Runs(invocation) => {
             let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
             match line {
                 Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),

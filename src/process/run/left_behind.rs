@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::platform::identity::Identity;
-use crate::process::argv::{Inner, Reading, Runner};
+use crate::process::argv::{Inner, ParsedArgv, Runner};
 use crate::process::candidate::{self, Candidate};
 use crate::process::matching::Matcher;
 use crate::process::program::Program;
@@ -19,7 +19,7 @@ const MOST_WORDS: usize = 8;
 /// What counts as the bot among the descendants of COMMAND. Nothing is looked up before it is asked: a COMMAND like `true`
 /// leaves nobody behind.
 #[derive(Debug)]
-pub struct Counting<'a> {
+pub struct DescendantCounter<'a> {
     /// COMMAND as it was typed, and where.
     pub command: &'a [OsString],
     /// The folder that it was started in.
@@ -39,16 +39,16 @@ pub enum Descendant {
 }
 
 /// The descendants that count, and how.
-pub type Rest = Vec<(Identity, Descendant)>;
+pub type CountedDescendants = Vec<(Identity, Descendant)>;
 
-impl Counting<'_> {
+impl DescendantCounter<'_> {
     /// The descendants of this process that count.
-    pub fn descendants(&self, root: i32) -> Rest {
+    pub fn descendants(&self, root: i32) -> CountedDescendants {
         let own = Program::of_command(self.command, self.cwd);
         let script = own.as_ref().filter(|own| own.is_shell_script());
         let folder = script.filter(|_| self.named.is_none()).and_then(Program::place);
         let program = self.named.or(own.as_ref());
-        let known = Measure {
+        let known = CountingRules {
             command: self.command,
             program,
             matcher: program.map(Matcher::new),
@@ -60,7 +60,7 @@ impl Counting<'_> {
 }
 
 /// What is looked up for it.
-struct Measure<'a> {
+struct CountingRules<'a> {
     command: &'a [OsString],
     /// The bot's program.
     program: Option<&'a Program>,
@@ -71,7 +71,7 @@ struct Measure<'a> {
     folder: Option<PathBuf>,
 }
 
-impl Measure<'_> {
+impl CountingRules<'_> {
     fn role(&self, one: &Candidate) -> Option<Descendant> {
         // A start script is not a bot while it waits for what it starts.
         if self.script.as_ref().is_some_and(|script| is_shells(one) && one.judge(script).is_some()) {
@@ -85,14 +85,14 @@ impl Measure<'_> {
             return Some(Descendant::Perhaps);
         }
         match &one.reading {
-            Reading::Runs(invocation) if !matches!(invocation.runner, Runner::Shell | Runner::Native) => {
+            ParsedArgv::Runs(invocation) if !matches!(invocation.runner, Runner::Shell | Runner::Native) => {
                 one.program().is_some_and(|program| self.is_in_folder(&program)).then_some(Descendant::Bot)
             }
-            Reading::Runs(invocation) if invocation.runner == Runner::Shell => {
+            ParsedArgv::Runs(invocation) if invocation.runner == Runner::Shell => {
                 self.is_shim(one).then_some(Descendant::Perhaps)
             }
-            Reading::Runs(_) => None,
-            Reading::Wraps(wrapped) => {
+            ParsedArgv::Runs(_) => None,
+            ParsedArgv::Wraps(wrapped) => {
                 let cwd = one.cwd.as_deref()?;
                 let would_run = |inner: &Inner| {
                     let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| cwd.join(dir));
@@ -131,7 +131,7 @@ impl Measure<'_> {
 }
 
 fn is_shells(one: &Candidate) -> bool {
-    matches!(&one.reading, Reading::Runs(invocation) if invocation.runner == Runner::Shell)
+    matches!(&one.reading, ParsedArgv::Runs(invocation) if invocation.runner == Runner::Shell)
 }
 
 fn real(path: &Path) -> PathBuf {

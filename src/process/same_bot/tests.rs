@@ -1,7 +1,7 @@
 use super::*;
 
-fn it(token: Option<&str>, args: &str, cwd: &str) -> Traits {
-    Traits {
+fn it(token: Option<&str>, args: &str, cwd: &str) -> InstanceTraits {
+    InstanceTraits {
         file: Some("/srv/bot/main.py".into()),
         token: token.map(str::to_owned),
         in_file: None,
@@ -11,16 +11,16 @@ fn it(token: Option<&str>, args: &str, cwd: &str) -> Traits {
 }
 
 /// One that shows no token, and whose `.env` file has this one.
-fn reading(token: &str, args: &str, cwd: &str) -> Traits {
-    Traits { in_file: Some(token.to_owned()), ..it(None, args, cwd) }
+fn reading(token: &str, args: &str, cwd: &str) -> InstanceTraits {
+    InstanceTraits { in_file: Some(token.to_owned()), ..it(None, args, cwd) }
 }
 
 fn words(text: &str) -> Vec<OsString> {
     text.split_whitespace().map(OsString::from).collect()
 }
 
-fn anything() -> Wanted {
-    Wanted::default()
+fn anything() -> WantedBot {
+    WantedBot::default()
 }
 
 const BOT: Verdict = Verdict::Bot(0);
@@ -46,24 +46,24 @@ fn the_larger_group_stands_for_the_bot() {
 
 #[test]
 fn configured_arguments_exclude_others_and_match_as_a_beginning() {
-    let wanted = |args: &str| Wanted { args: Some(Args::beginning(words(args))), ..anything() };
+    let wanted = |args: &str| WantedBot { args: Some(Args::beginning(words(args))), ..anything() };
     let found = [it(None, "runserver", "/srv"), it(None, "runbot", "/srv"), it(None, "runbot -v", "/srv")];
     assert_eq!(sort(&found, &wanted("runbot")), [Verdict::Other, BOT, BOT]);
     // The longest of several that match.
-    let longer = Wanted { longer: vec![Args::beginning(words("runbot -v"))], ..wanted("runbot") };
+    let longer = WantedBot { longer: vec![Args::beginning(words("runbot -v"))], ..wanted("runbot") };
     assert_eq!(sort(&found, &longer), [Verdict::Other, BOT, Verdict::Other]);
 }
 
 #[test]
 fn the_arguments_of_a_command_make_others_doubtful() {
-    let wanted = Wanted { args: Some(Args::exactly(words("runbot"))), ..anything() };
+    let wanted = WantedBot { args: Some(Args::exactly(words("runbot"))), ..anything() };
     let found = [it(None, "runbot -v", "/srv"), it(None, "runbot", "/srv")];
     assert_eq!(sort(&found, &wanted), [Verdict::Probable(Doubt::OtherArguments), BOT]);
 }
 
 #[test]
 fn a_folder_that_was_asked_for_makes_others_probable() {
-    let wanted = Wanted { cwd: Some("/srv".into()), ..anything() };
+    let wanted = WantedBot { cwd: Some("/srv".into()), ..anything() };
     assert_eq!(sort(&[it(None, "", "/tmp")], &wanted), [Verdict::Probable(Doubt::OtherFolder)]);
     assert_eq!(sort(&[it(None, "", "/tmp"), it(None, "", "/srv")], &wanted)[1], BOT);
 }
@@ -76,7 +76,7 @@ fn the_token_decides_over_arguments_and_folder() {
 
 #[test]
 fn another_token_is_another_bot() {
-    let wanted = Wanted { token: Some("t".into()), ..anything() };
+    let wanted = WantedBot { token: Some("t".into()), ..anything() };
     let found = [it(Some("t"), "", "/srv"), it(Some("u"), "", "/srv"), it(None, "", "/srv"), it(None, "x", "/srv")];
     let (unseen, other) = (Verdict::Probable(Doubt::TokenUnseen), Verdict::Probable(Doubt::OtherArguments));
     // One that shows none was started as both of them were.
@@ -89,7 +89,7 @@ fn another_token_is_another_bot() {
 
 #[test]
 fn the_token_in_its_file_makes_it_another_bot_or_the_same_one_whatever_the_folder() {
-    let wanted = Wanted { token: Some("t".into()), cwd: Some("/srv".into()), ..anything() };
+    let wanted = WantedBot { token: Some("t".into()), cwd: Some("/srv".into()), ..anything() };
     assert_eq!(sort(&[reading("t", "", "/"), reading("u", "", "/srv")], &wanted), [BOT, Verdict::Other]);
     assert_eq!(sort(&[it(Some("t"), "", "/srv"), reading("t", "", "/")], &wanted), [BOT, BOT]);
     assert_eq!(sort(&[reading("t", "", "/a"), reading("u", "", "/b")], &anything()), [BOT, Verdict::Bot(1)]);
@@ -98,23 +98,27 @@ fn the_token_in_its_file_makes_it_another_bot_or_the_same_one_whatever_the_folde
     assert_eq!(sort(&[it(Some("t"), "runbot", "/srv"), reading("t", "runserver", "/srv")], &wanted), [BOT, other]);
     let server = [reading("t", "runserver", "/srv"), reading("t", "runbot", "/srv"), reading("t", "runbot", "/")];
     assert_eq!(sort(&server, &anything()), [other, BOT, BOT]);
-    let command = Wanted { args: Some(Args::exactly(words("runserver"))), ..wanted };
+    let command = WantedBot { args: Some(Args::exactly(words("runserver"))), ..wanted };
     assert_eq!(sort(&server, &command), [BOT, other, other]);
 }
 
 #[test]
 fn the_same_arguments_and_no_token_are_doubtful_in_another_folder() {
-    let wanted =
-        Wanted { token: Some("t".into()), args: Some(Args::exactly(vec![])), cwd: Some("/srv".into()), ..anything() };
+    let wanted = WantedBot {
+        token: Some("t".into()),
+        args: Some(Args::exactly(vec![])),
+        cwd: Some("/srv".into()),
+        ..anything()
+    };
     let elsewhere = Verdict::Probable(Doubt::OtherFolder);
     assert_eq!(sort(&[it(None, "", "/")], &wanted), [elsewhere]);
-    assert_eq!(sort(&[it(None, "", "/")], &Wanted { args: None, ..wanted }), [elsewhere]);
+    assert_eq!(sort(&[it(None, "", "/")], &WantedBot { args: None, ..wanted }), [elsewhere]);
 }
 
 #[test]
 fn a_bare_name_may_mean_several_bots() {
-    let wanted = Wanted { open: true, ..anything() };
-    let elsewhere = Traits { file: Some("/opt/main.py".into()), ..it(None, "", "/opt") };
+    let wanted = WantedBot { open: true, ..anything() };
+    let elsewhere = InstanceTraits { file: Some("/opt/main.py".into()), ..it(None, "", "/opt") };
     let found = [it(None, "", "/srv"), elsewhere, it(None, "", "/srv"), it(None, "x", "/srv")];
     assert_eq!(sort(&found, &wanted), [BOT, Verdict::Bot(1), BOT, Verdict::Probable(Doubt::OtherArguments)]);
 }

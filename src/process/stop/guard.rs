@@ -33,13 +33,13 @@ impl StopRefusal {
 
 /// Knows who must never be signalled.
 #[derive(Debug)]
-pub struct OffLimits {
+pub struct ProtectedProcesses {
     own: i32,
     ancestors: HashSet<i32>,
     kept: HashSet<i32>,
 }
 
-impl OffLimits {
+impl ProtectedProcesses {
     /// Looks up solobot's ancestors.
     pub fn new(kept: &[i32]) -> Self {
         Self { own: own_pid(), ancestors: ancestry().skip(1).collect(), kept: kept.iter().copied().collect() }
@@ -60,7 +60,7 @@ impl OffLimits {
         }
     }
 
-    /// As [`OffLimits::refusal`], for a process whose `stat` has been read.
+    /// As [`ProtectedProcesses::refusal`], for a process whose `stat` has been read.
     pub fn refusal_of(&self, pid: i32, stat: &Stat) -> Option<StopRefusal> {
         self.refusal(pid).or_else(|| stat.is_kernel_thread.then_some(StopRefusal::KernelThread))
     }
@@ -79,7 +79,7 @@ mod tests {
     proptest! {
         #[test]
         fn self_ancestors_init_and_kernel_threads_are_never_signalled(pid in any::<i32>(), kernel: bool, kept in any::<i32>()) {
-            let guard = OffLimits::new(&[kept]);
+            let guard = ProtectedProcesses::new(&[kept]);
             let forbidden = pid <= 1
                 || pid == guard.own
                 || guard.ancestors.contains(&pid)
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn our_own_line_is_refused() {
-        let guard = OffLimits::new(&[]);
+        let guard = ProtectedProcesses::new(&[]);
         let own = own_pid();
         assert_eq!(guard.refusal(own), Some(StopRefusal::Own));
         let parent = Stat::read(own).unwrap().parent;

@@ -46,7 +46,7 @@ fn options(grace_ms: u64) -> StopOptions {
     StopOptions { grace: Duration::from_millis(grace_ms), ..StopOptions::default() }
 }
 
-fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<Fate> {
+fn outcomes(targets: &[StopTarget], options: &StopOptions) -> Vec<StopStatus> {
     stop(targets, options).into_iter().map(|result| result.outcome).collect()
 }
 
@@ -58,7 +58,7 @@ fn one_that_obeys_is_terminated_and_one_that_does_not_is_killed() {
     let obeys = Started::shell(OBEYS);
     let ignores = Started::shell(IGNORES_TERM);
     let targets = [obeys.target(), ignores.target()];
-    assert_eq!(outcomes(&targets, &options(300)), [Fate::Terminated, Fate::Killed]);
+    assert_eq!(outcomes(&targets, &options(300)), [StopStatus::Terminated, StopStatus::Killed]);
     assert!(!targets.iter().any(|target| target.root.is_alive()));
 }
 
@@ -67,7 +67,7 @@ fn the_whole_takes_as_long_as_the_slowest() {
     let started: Vec<Started> = (0..8).map(|_| Started::shell(IGNORES_TERM)).collect();
     let targets: Vec<StopTarget> = started.iter().map(Started::target).collect();
     let begin = Instant::now();
-    assert!(outcomes(&targets, &options(1000)).iter().all(|fate| *fate == Fate::Killed));
+    assert!(outcomes(&targets, &options(1000)).iter().all(|fate| *fate == StopStatus::Killed));
     assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
 }
 
@@ -85,7 +85,7 @@ fn mistake_6_a_zombie_is_dead_at_once() {
         std::thread::yield_now();
     };
     let begin = Instant::now();
-    assert_eq!(outcomes(&[StopTarget::single(Identity { pid, start_ticks })], &options(5000)), [Fate::Gone]);
+    assert_eq!(outcomes(&[StopTarget::single(Identity { pid, start_ticks })], &options(5000)), [StopStatus::Gone]);
     assert!(begin.elapsed() < Duration::from_secs(2));
     child.wait().unwrap();
 }
@@ -95,7 +95,7 @@ fn mistake_7_one_that_vanished_is_gone() {
     let mut child = Command::new("true").spawn().unwrap();
     let identity = Identity { pid: i32::try_from(child.id()).unwrap(), start_ticks: 1 };
     child.wait().unwrap();
-    assert_eq!(outcomes(&[StopTarget::single(identity)], &options(100)), [Fate::Gone]);
+    assert_eq!(outcomes(&[StopTarget::single(identity)], &options(100)), [StopStatus::Gone]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn mistake_8_a_reused_pid_is_not_signalled() {
     let stranger = Started::shell(OBEYS);
     let identity = stranger.identity();
     let before = Identity { start_ticks: identity.start_ticks - 1, ..identity };
-    assert_eq!(outcomes(&[StopTarget::single(before)], &options(100)), [Fate::Gone]);
+    assert_eq!(outcomes(&[StopTarget::single(before)], &options(100)), [StopStatus::Gone]);
     assert!(identity.is_alive());
 }
 
@@ -115,25 +115,25 @@ fn mistake_12_fork_workers_go_with_their_root() {
     let below = table::descendants(&[parent.identity().pid]).unwrap();
     assert_eq!(below.len(), 1);
     let worker = Identity::of(below[0]).unwrap();
-    assert_eq!(outcomes(&[parent.target()], &options(200)), [Fate::Terminated]);
+    assert_eq!(outcomes(&[parent.target()], &options(200)), [StopStatus::Terminated]);
     assert!(!worker.is_alive());
 }
 
 #[test]
 fn a_stopped_process_is_continued_so_that_it_sees_the_signal() {
     let sleeper = Started::shell(OBEYS);
-    let OpenedVictim::Ready(victim) = Victim::open(sleeper.identity(), &OffLimits::new(&[])) else {
+    let OpenResult::Ready(opened) = OpenedProcess::open(sleeper.identity(), &ProtectedProcesses::new(&[])) else {
         panic!("our child cannot be opened")
     };
-    victim.send(Signal::SIGSTOP).unwrap();
-    assert_eq!(outcomes(&[sleeper.target()], &options(5000)), [Fate::Terminated]);
+    opened.send(Signal::SIGSTOP).unwrap();
+    assert_eq!(outcomes(&[sleeper.target()], &options(5000)), [StopStatus::Terminated]);
 }
 
 #[test]
 fn forced_is_killed_at_once() {
     let obeys = Started::shell(OBEYS);
     let forced = StopOptions { force: true, ..options(5000) };
-    assert_eq!(outcomes(&[obeys.target()], &forced), [Fate::Killed]);
+    assert_eq!(outcomes(&[obeys.target()], &forced), [StopStatus::Killed]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn ourselves_our_ancestors_and_pid_1_are_refused() {
     let parent = Identity::of(Stat::read(own.pid).unwrap().parent).unwrap();
     let init = Identity { pid: 1, start_ticks: 0 };
     let targets = [StopTarget::single(own), StopTarget::single(parent), StopTarget::single(init)];
-    let wanted = [StopRefusal::Own, StopRefusal::Ancestor, StopRefusal::Init].map(Fate::Refused);
+    let wanted = [StopRefusal::Own, StopRefusal::Ancestor, StopRefusal::Init].map(StopStatus::Refused);
     assert_eq!(outcomes(&targets, &options(100)), wanted);
 }
 
@@ -150,7 +150,7 @@ fn ourselves_our_ancestors_and_pid_1_are_refused() {
 fn what_is_kept_is_not_touched() {
     let kept = Started::shell(OBEYS);
     let guarded = StopOptions { protected: vec![kept.identity().pid], ..options(100) };
-    assert_eq!(outcomes(&[kept.target()], &guarded), [Fate::Refused(StopRefusal::Kept)]);
+    assert_eq!(outcomes(&[kept.target()], &guarded), [StopStatus::Refused(StopRefusal::Kept)]);
     assert!(kept.identity().is_alive());
 }
 
@@ -158,7 +158,7 @@ fn what_is_kept_is_not_touched() {
 fn more_targets_than_descriptors_are_stopped_in_turns() {
     let started: Vec<Started> = (0..4).map(|_| Started::shell(OBEYS)).collect();
     let targets: Vec<StopTarget> = started.iter().map(Started::target).collect();
-    let results = stop_within(&targets, &options(5000), &OffLimits::new(&[]), 1);
+    let results = stop_within(&targets, &options(5000), &ProtectedProcesses::new(&[]), 1);
     assert_eq!(results.len(), 4);
-    assert!(results.iter().all(|result| result.outcome == Fate::Terminated));
+    assert!(results.iter().all(|result| result.outcome == StopStatus::Terminated));
 }

@@ -1,4 +1,4 @@
-//! What a diagnosis is made from: a plain value, gathered once ([`super::Closer`]), or written by hand in tests.
+//! What a diagnosis is made from: a plain value, gathered once ([`super::CloserLook`]), or written by hand in tests.
 
 mod remote;
 
@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::connections::{Evidence, Polling};
+use super::super::connections::{ConnectionEvidence, Polling};
 use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
-use crate::lock::covered::Covered;
+use crate::lock::coverage::LockCoverage;
 use crate::lock::state;
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::keep::{self, Keep, Standing};
+use crate::process::keep::{self, Keep, KeepFacts};
 use crate::process::origin::{Manager, Origin};
 
-pub use remote::{FRESH, Handover, LogFacts, OtherBearer, SETTLES, Sibling, Telegram, TelegramAnswer, TokenSeen};
+pub use remote::{
+    ConfiguredBot, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram, TelegramAnswer,
+};
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -36,9 +38,9 @@ pub struct Facts {
     /// What else could not be seen, in whole sentences.
     pub unseen: Vec<String>,
     /// Every bot of the file that has a token.
-    pub siblings: Vec<Sibling>,
+    pub siblings: Vec<ConfiguredBot>,
     /// Instances of other programs with the token of one of the bots.
-    pub bearers: Vec<OtherBearer>,
+    pub token_users: Vec<ConnectedTokenUser>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -60,18 +62,18 @@ pub struct BotFacts {
     /// Its locks, its own first.
     pub locks: Vec<LockEvidence>,
     /// Its instances, oldest first.
-    pub instances: Vec<Seen>,
+    pub instances: Vec<SeenInstance>,
     /// What may be an instance of it.
-    pub probable: Vec<Seen>,
+    pub probable: Vec<SeenInstance>,
     /// The starts that were seen: those that ran at first, and those that came while watching.
     pub starts: Vec<WatchedStart>,
     /// How long starts were watched.
     pub watched: Duration,
     /// Who was seen to start it while nothing of it ran: a shell loop.
-    pub starter: Option<Named>,
+    pub starter: Option<NamedProcess>,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
-    pub token: Option<TokenSeen>,
+    pub token: Option<KnownToken>,
     /// Why what stands in its token's place is none.
     pub token_fault: Option<String>,
     /// Its self-hosted Bot API server; `None`: Telegram's own.
@@ -88,18 +90,18 @@ pub struct BotFacts {
 
 /// An instance, and what doctor alone asks about it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct SeenInstance {
     pub instance: Instance,
     /// Whether its environment has the skip variable, set to `1`; `None` where it cannot be read.
     pub skips_lock: Option<bool>,
     /// The files that it, or an ancestor of it, has locked with `flock(2)`, whatever they are.
     pub flocks: Vec<LockedFile>,
     /// Traces of a CI job, a git hook or a deploy script that started it.
-    pub traces: Vec<Trace>,
+    pub traces: Vec<StartTrace>,
     /// Its working folder has been deleted.
     pub folder_is_gone: bool,
     /// Its connections to Telegram.
-    pub evidence: Evidence,
+    pub evidence: ConnectionEvidence,
     /// The variable of its environment whose token has white space around it.
     pub padded: Option<String>,
     /// Its environment names a proxy.
@@ -110,7 +112,7 @@ pub struct Seen {
 
 /// A sign of what started an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
+pub struct StartTrace {
     /// Of what.
     pub of: Automation,
     /// What was seen.
@@ -141,11 +143,11 @@ pub struct LockEvidence {
     /// State, record and waiters.
     pub facts: state::LockFacts,
     /// Every process that was seen to share the flock.
-    pub sharers: Vec<Sharer>,
+    pub sharers: Vec<LockSharer>,
     /// The processes that hold an fcntl lock on the file.
-    pub fcntl: Vec<Named>,
+    pub fcntl: Vec<NamedProcess>,
     /// The living process that claims it without a flock.
-    pub claimant: Option<Named>,
+    pub claimant: Option<NamedProcess>,
     /// The PIDs that text and owner record name.
     pub named: Vec<i32>,
     /// The network file system that it lies on.
@@ -155,12 +157,12 @@ pub struct LockEvidence {
     /// What will remove it.
     pub cleaner: Option<Cleaner>,
     /// Instances that see another folder at its path.
-    pub elsewhere: Vec<Elsewhere>,
+    pub elsewhere: Vec<OtherView>,
 }
 
 /// A process with its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedProcess {
     pub process: Identity,
     /// Its command line, tokens masked.
     pub command: String,
@@ -168,9 +170,9 @@ pub struct Named {
 
 /// A process whose descriptor carries the flock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sharer {
+pub struct LockSharer {
     /// The process.
-    pub who: Named,
+    pub who: NamedProcess,
     /// Who called flock; not itself if it inherited the descriptor.
     pub caller: i32,
     /// It is a program that holds locks for others: solobot, flock(1), a shell with the descriptor open.
@@ -189,7 +191,7 @@ pub struct Cleaner {
 
 /// An instance that sees another folder at the lock's path than solobot does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct OtherView {
     /// Its root process.
     pub pid: i32,
     pub folder: PathBuf,
@@ -209,54 +211,57 @@ impl Facts {
     }
 
     /// Every sure instance with its bot.
-    pub fn instances(&self) -> impl Iterator<Item = (&BotFacts, &Seen)> {
+    pub fn instances(&self) -> impl Iterator<Item = (&BotFacts, &SeenInstance)> {
         self.bots.iter().flat_map(|bot| bot.instances.iter().map(move |seen| (bot, seen)))
     }
 }
 
 impl BotFacts {
     /// Its instances, the sure and the probable ones.
-    pub fn all(&self) -> impl Iterator<Item = &Seen> {
+    pub fn all(&self) -> impl Iterator<Item = &SeenInstance> {
         self.instances.iter().chain(&self.probable)
     }
 
     /// Those that may poll for the bot: of the probable ones whatever something speaks for.
-    pub fn pollers(&self) -> impl Iterator<Item = &Seen> {
+    pub fn pollers(&self) -> impl Iterator<Item = &SeenInstance> {
         self.all().filter(|seen| seen.instance.doubt.is_none_or(|doubt| !doubt.is_void()))
     }
 
     /// The same, to be filled in.
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut SeenInstance> {
         self.instances.iter_mut().chain(&mut self.probable)
     }
 
     /// How an instance stands to the bot's locks: the best that any of them says.
-    pub fn covered(&self, seen: &Seen) -> Covered {
-        let each =
-            || self.locks.iter().map(|lock| Covered::of(&seen.instance.members, &seen.instance.ancestors, &lock.facts));
-        [Covered::Holder, Covered::Covered, Covered::Unknown]
+    pub fn covered(&self, seen: &SeenInstance) -> LockCoverage {
+        let each = || {
+            self.locks
+                .iter()
+                .map(|lock| LockCoverage::of(&seen.instance.members, &seen.instance.ancestors, &lock.facts))
+        };
+        [LockCoverage::Holder, LockCoverage::Covered, LockCoverage::Unknown]
             .into_iter()
             .find(|&state| each().any(|one| one == state))
-            .unwrap_or(Covered::Unlocked)
+            .unwrap_or(LockCoverage::Unlocked)
     }
 
     /// The instance that `kill-duplicates` would keep.
-    pub fn to_keep(&self) -> Option<&Seen> {
-        let standing = |seen: &Seen| Standing {
-            holds: matches!(self.covered(seen), Covered::Holder | Covered::Covered),
+    pub fn to_keep(&self) -> Option<&SeenInstance> {
+        let standing = |seen: &SeenInstance| KeepFacts {
+            holds: matches!(self.covered(seen), LockCoverage::Holder | LockCoverage::Covered),
             is_managed: seen.instance.origin.is_managed(),
             is_stopped: seen.instance.is_stopped(),
             polls: seen.evidence.polling == Polling::Yes,
             is_around_us: seen.is_around_us,
-            ..Standing::default()
+            ..KeepFacts::default()
         };
-        let standings: Vec<Standing> = self.instances.iter().map(standing).collect();
+        let standings: Vec<KeepFacts> = self.instances.iter().map(standing).collect();
         keep::choose(&standings, Keep::Holder).map(|(at, _)| &self.instances[at])
     }
 
     /// Every sure instance but the one to keep.
-    pub fn surplus(&self) -> Vec<&Seen> {
-        let keep = self.to_keep().map(Seen::pid);
+    pub fn surplus(&self) -> Vec<&SeenInstance> {
+        let keep = self.to_keep().map(SeenInstance::pid);
         self.instances.iter().filter(|seen| Some(seen.pid()) != keep).collect()
     }
 
@@ -282,14 +287,14 @@ impl BotFacts {
     }
 
     /// An instance in a line: PID, user, age, origin, lock, and the command last, which may be cut.
-    pub fn describe(&self, seen: &Seen, now: Timestamp) -> String {
+    pub fn describe(&self, seen: &SeenInstance, now: Timestamp) -> String {
         let instance = &seen.instance;
         let age = show(now.duration_since(instance.started).unsigned_abs());
         let lock = match self.covered(seen) {
-            Covered::Holder => ", holds the lock",
-            Covered::Covered => ", its ancestor or keeper holds the lock",
-            Covered::Unlocked => ", without the lock",
-            Covered::Unknown => "",
+            LockCoverage::Holder => ", holds the lock",
+            LockCoverage::Covered => ", its ancestor or keeper holds the lock",
+            LockCoverage::Unlocked => ", without the lock",
+            LockCoverage::Unknown => "",
         };
         let doubt = instance.doubt.map_or_else(String::new, |doubt| format!(", only probable: {}", doubt.reason()));
         let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
@@ -308,12 +313,12 @@ impl BotFacts {
     }
 
     /// The same for several.
-    pub fn describe_all<'a>(&self, seen: impl IntoIterator<Item = &'a Seen>, now: Timestamp) -> Vec<String> {
+    pub fn describe_all<'a>(&self, seen: impl IntoIterator<Item = &'a SeenInstance>, now: Timestamp) -> Vec<String> {
         seen.into_iter().map(|one| self.describe(one, now)).collect()
     }
 }
 
-impl Seen {
+impl SeenInstance {
     /// The root's PID.
     pub fn pid(&self) -> i32 {
         self.instance.root.pid

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::facts::{LockEvidence, Named, Seen, Sharer};
+use super::facts::{LockEvidence, LockSharer, NamedProcess, SeenInstance};
 use super::{tmpfiles, view};
 use crate::lock::carriers::{self, Carrier};
 use crate::lock::file::open_to_look;
@@ -19,7 +19,7 @@ use crate::process::origin::Starter;
 /// Looks closer at a lock, also as these instances see it.
 pub fn look<'a>(
     facts: state::LockFacts,
-    instances: impl Iterator<Item = &'a Seen>,
+    instances: impl Iterator<Item = &'a SeenInstance>,
     network_allowed: bool,
 ) -> LockEvidence {
     let path = facts.path.as_path();
@@ -57,12 +57,12 @@ fn network_of(file: &File) -> Option<&'static str> {
 }
 
 /// A process with its command line; `None` if it has gone.
-pub fn named(process: Identity) -> Option<Named> {
+pub fn named(process: Identity) -> Option<NamedProcess> {
     let details = Details::read(&Handle::open(process.pid)?).filter(|details| details.identity == process)?;
-    Some(Named { process, command: command_line(&details.argv) })
+    Some(NamedProcess { process, command: command_line(&details.argv) })
 }
 
-fn sharer(carrier: &Carrier) -> Option<Sharer> {
+fn sharer(carrier: &Carrier) -> Option<LockSharer> {
     let details = Details::read(&Handle::open(carrier.process.pid)?)?;
     let is_keeper = match Starter::of(&details) {
         Starter::Solobot | Starter::Shell | Starter::Loop => true,
@@ -73,6 +73,6 @@ fn sharer(carrier: &Carrier) -> Option<Sharer> {
         }
         _ => false,
     };
-    let who = Named { process: carrier.process, command: command_line(&details.argv) };
-    Some(Sharer { who, caller: carrier.caller, is_keeper })
+    let who = NamedProcess { process: carrier.process, command: command_line(&details.argv) };
+    Some(LockSharer { who, caller: carrier.caller, is_keeper })
 }

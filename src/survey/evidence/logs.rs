@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::facts::{BotFacts, FRESH, Handover, LogFacts, SETTLES};
-use crate::journal::{Event, What};
+use crate::journal::{Event, EventKind};
 use crate::logs::LogSource;
 use crate::logs::input::Input;
-use crate::logs::rhythm::Shape;
+use crate::logs::rhythm::PatternKind;
 use crate::survey::logs;
 
 /// What the pattern is told by.
@@ -40,7 +40,7 @@ pub fn look(
         sources.into_iter().partition(|source| source.error.is_some() && source.bytes == 0);
     let start = starts(bot);
     // A bot that is started again and again has always just started.
-    let start = start.filter(|_| past.pattern.kind != Shape::RespawnLoop);
+    let start = start.filter(|_| past.pattern.kind != PatternKind::RespawnLoop);
     let takeover =
         start.into_iter().chain(takeovers(bot, events, is_its)).filter(|it| it.at <= now).max_by_key(|it| it.at);
     let recent = before(now, FRESH);
@@ -96,9 +96,9 @@ fn takeovers<'a>(
 ) -> impl Iterator<Item = Handover> + 'a {
     let journal = events.iter().filter(|event| is_its(event)).filter_map(|event| {
         let what = match event.event {
-            What::LockTaken | What::LockWaited => "the lock was taken".to_owned(),
-            What::LockTakenOver => "the lock was taken over".to_owned(),
-            What::DuplicateStopped => {
+            EventKind::LockTaken | EventKind::LockWaited => "the lock was taken".to_owned(),
+            EventKind::LockTakenOver => "the lock was taken over".to_owned(),
+            EventKind::DuplicateStopped => {
                 event.pid.map_or_else(|| "a duplicate was stopped".to_owned(), |pid| format!("PID {pid} was stopped"))
             }
             _ => return None,
@@ -161,10 +161,10 @@ mod tests {
         };
         let event = |what| event_of(what, "main");
         let own = started(900);
-        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::DuplicateStopped)])), (3, 2, 0));
-        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockTakenOver)])), (3, 2, 0));
-        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(What::LockReleased)])), (3, 0, 3));
-        let other = event_of(What::LockTakenOver, "other");
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(EventKind::DuplicateStopped)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(EventKind::LockTakenOver)])), (3, 2, 0));
+        assert_eq!(counts(&looked(&[60, 40, 30], &own, &[event(EventKind::LockReleased)])), (3, 0, 3));
+        let other = event_of(EventKind::LockTakenOver, "other");
         assert_eq!(counts(&looked(&[60, 40, 30], &own, &[other])), (3, 0, 3));
     }
 
@@ -172,7 +172,7 @@ mod tests {
     fn one_that_is_started_again_and_again_has_always_just_started() {
         let regular: Vec<i64> = (1..20).rev().map(|number| number * 15).collect();
         let logs = looked(&regular, &started(10), &[]);
-        assert_eq!(logs.pattern.as_ref().unwrap().kind, Shape::RespawnLoop, "{logs:?}");
+        assert_eq!(logs.pattern.as_ref().unwrap().kind, PatternKind::RespawnLoop, "{logs:?}");
         assert_eq!(counts(&logs), (19, 0, 19));
     }
 

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::facts::{BotFacts, Facts, LockEvidence, OtherBearer, Seen, TokenSeen, Trace};
-use super::connections::{self, Blind, Evidence, Polling, Servers, Subject};
-use super::journal::Traces;
-use super::{FoundBot, Survey, bearers, locks};
+use self::facts::{BotFacts, ConnectedTokenUser, Facts, KnownToken, LockEvidence, SeenInstance, StartTrace};
+use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject, UnknownReason};
+use super::journal::JournalQuery;
+use super::{FoundBot, Survey, locks, token_users};
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
 use crate::http::proxy;
@@ -28,7 +28,7 @@ use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::platform::proc::{self, Handle};
 use crate::process::details::variable;
-use crate::process::instance::{InFile, Instance};
+use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::keep::is_around_us;
 use crate::process::program::Program;
 use crate::settings::{Context, typed};
@@ -43,13 +43,13 @@ pub struct AskedBot {
     /// Whether its lock may lie on a network file system.
     pub network_allowed: bool,
     /// What lies beyond this machine.
-    pub remote: Remote,
+    pub remote: TokenAndServer,
 }
 
 /// A bot's token and its server.
 #[derive(Debug, Default)]
-pub struct Remote {
-    pub token: Option<TokenSeen>,
+pub struct TokenAndServer {
+    pub token: Option<KnownToken>,
     /// Why what stands in its token's place is none.
     pub token_fault: Option<String>,
     /// Its self-hosted server.
@@ -61,26 +61,26 @@ pub struct Remote {
 }
 
 /// Told before starts are watched, with the bot's name and how long that may take.
-pub type OnWatch<'a> = dyn FnMut(&str, Duration) + 'a;
+pub type OnStartWatch<'a> = dyn FnMut(&str, Duration) + 'a;
 
 /// Whoever looks closer.
-pub struct Closer<'a> {
+pub struct CloserLook<'a> {
     /// Who asks, and from where.
     pub context: &'a Context,
     /// What solobot has written down.
     pub events: &'a [Event],
     /// Told before it takes a while.
-    pub on_watch: &'a mut OnWatch<'a>,
+    pub on_watch: &'a mut OnStartWatch<'a>,
 }
 
-impl Closer<'_> {
+impl CloserLook<'_> {
     /// Looks at the bots that were asked for, in their order.
     ///
     /// # Errors
     /// `/proc` cannot be read.
     pub fn look_at(&mut self, survey: &Survey, targets: &[AskedBot]) -> io::Result<Facts> {
         let mut facts = facts_of(survey);
-        let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+        let traces: Vec<JournalQuery> = survey.bots.iter().map(JournalQuery::of).collect();
         let is_several = |bot: &FoundBot| survey.bots.iter().filter(|other| other.asked == bot.asked).count() > 1;
         for (found, own) in survey.bots.iter().zip(&traces) {
             let target = &targets[found.asked];
@@ -108,7 +108,7 @@ impl Closer<'_> {
     /// `/proc` cannot be read.
     pub fn look_around(&mut self, survey: &Survey, ambient: &AskedBot) -> io::Result<Facts> {
         let mut facts = facts_of(survey);
-        let traces: Vec<Traces> = survey.bots.iter().map(Traces::of).collect();
+        let traces: Vec<JournalQuery> = survey.bots.iter().map(JournalQuery::of).collect();
         for (found, own) in survey.bots.iter().zip(&traces) {
             let mut bot = self.bot(found, own, &traces, false);
             bot.select = found.bot.program.as_ref().and_then(typed::program);
@@ -123,7 +123,7 @@ impl Closer<'_> {
         Ok(facts)
     }
 
-    fn bot(&mut self, found: &FoundBot, own: &Traces, all: &[Traces], network_allowed: bool) -> BotFacts {
+    fn bot(&mut self, found: &FoundBot, own: &JournalQuery, all: &[JournalQuery], network_allowed: bool) -> BotFacts {
         let skip_env = found.bot.skip_env.clone().or_else(|| Some(env::SKIP_LOCK.to_owned()));
         let skip_env = skip_env.filter(|_| found.bot.skip_env.is_some() || !found.bot.configured);
         let closer = |instance: &Instance| look_closer(instance, skip_env.as_deref());
@@ -170,7 +170,7 @@ impl Closer<'_> {
 
     /// Who else has the bots' tokens, and who of all is connected; all at the same time.
     fn look_beyond(&self, facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
-        facts.bearers = self.bearers(&facts.bots)?;
+        facts.token_users = self.token_users(&facts.bots)?;
         let with_servers = |(bot, servers)| -> Vec<_> { BotFacts::all(bot).map(move |seen| (seen, servers)).collect() };
         let seen = facts.bots.iter().zip(servers).flat_map(with_servers);
         let mut subjects: Vec<Subject<'_>> =
@@ -179,24 +179,24 @@ impl Closer<'_> {
             addresses: servers.iter().flat_map(|servers| servers.addresses.clone()).collect(),
             is_unknown: servers.iter().any(|servers| servers.is_unknown),
         };
-        let bearers: Vec<_> = facts.bearers.iter().map(|bearer| [bearer.process]).collect();
+        let token_users: Vec<_> = facts.token_users.iter().map(|user| [user.process]).collect();
         let known = facts.bots.iter().flat_map(BotFacts::all).flat_map(|seen| seen.instance.members.clone());
-        let unowned = connections::unexplained(&all, known.chain(bearers.iter().flatten().copied())).unowned;
-        subjects.extend(bearers.iter().map(|members| Subject { members, servers: &all }));
+        let unowned = connections::unexplained(&all, known.chain(token_users.iter().flatten().copied())).unowned;
+        subjects.extend(token_users.iter().map(|members| Subject { members, servers: &all }));
         let mut evidence = connections::look(&subjects).into_iter();
         let all = |bot| BotFacts::all_mut(bot);
         for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
             seen.evidence = evidence;
         }
-        for (bearer, evidence) in facts.bearers.iter_mut().zip(evidence) {
-            bearer.evidence = evidence;
+        for (user, evidence) in facts.token_users.iter_mut().zip(evidence) {
+            user.evidence = evidence;
         }
         facts.unowned = unowned;
         Ok(())
     }
 
     /// The processes of other programs that have the token of one of the bots; their connections are not looked at yet.
-    fn bearers(&self, bots: &[BotFacts]) -> io::Result<Vec<OtherBearer>> {
+    fn token_users(&self, bots: &[BotFacts]) -> io::Result<Vec<ConnectedTokenUser>> {
         let of_bot = |bot: &BotFacts| {
             let own = bot
                 .token
@@ -205,16 +205,16 @@ impl Closer<'_> {
             bot.all().filter_map(|seen| seen.instance.known_token().cloned()).chain(own).collect::<Vec<_>>()
         };
         let known: Vec<TokenId> = bots.iter().flat_map(of_bot).collect();
-        let all = bearers::of_tokens(&known, self.context.caller)?;
+        let all = token_users::of_tokens(&known, self.context.caller)?;
         let strangers = all.into_iter().filter(|one| !bots.iter().any(|bot| bot.has_process(one.process)));
-        let bearer = |one: bearers::Bearer| OtherBearer {
+        let user = |one: token_users::TokenUser| ConnectedTokenUser {
             process: one.process,
             program: one.program,
             command: one.command,
             fingerprint: one.token.fingerprint,
-            evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
+            evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: Vec::new() },
         };
-        Ok(strangers.map(bearer).collect())
+        Ok(strangers.map(user).collect())
     }
 }
 
@@ -228,7 +228,7 @@ fn facts_of(survey: &Survey) -> Facts {
     }
 }
 
-fn give_remote(bot: &mut BotFacts, remote: &Remote) {
+fn give_remote(bot: &mut BotFacts, remote: &TokenAndServer) {
     bot.token = remote.token.clone().or(bot.token.take());
     bot.token_fault.clone_from(&remote.token_fault);
     bot.server.clone_from(&remote.server);
@@ -248,13 +248,13 @@ fn give_ambient(ambient: &AskedBot, bots: &mut Vec<BotFacts>) {
     give_remote(&mut bots[at], &ambient.remote);
 }
 
-fn token_of(instance: &Instance) -> Option<TokenSeen> {
+fn token_of(instance: &Instance) -> Option<KnownToken> {
     let TokenId { bot_id, fingerprint } = instance.known_token()?.clone();
     let place = match &instance.in_file {
-        InFile::Token { path, .. } => path.display().to_string(),
-        InFile::Nothing | InFile::Unclear => format!("the environment of PID {}", instance.root.pid),
+        EnvFileToken::Token { path, .. } => path.display().to_string(),
+        EnvFileToken::Nothing | EnvFileToken::Unclear => format!("the environment of PID {}", instance.root.pid),
     };
-    Some(TokenSeen { bot_id, fingerprint, place, is_padded: false })
+    Some(KnownToken { bot_id, fingerprint, place, is_padded: false })
 }
 
 fn lock_alone(lock: LockEvidence) -> BotFacts {
@@ -264,20 +264,20 @@ fn lock_alone(lock: LockEvidence) -> BotFacts {
 }
 
 /// What doctor alone asks about an instance.
-fn look_closer(instance: &Instance, skip_env: Option<&str>) -> Seen {
+fn look_closer(instance: &Instance, skip_env: Option<&str>) -> SeenInstance {
     let handle = Handle::open(instance.root.pid);
     let folder = handle.as_ref().and_then(Handle::cwd);
     let environ = handle.and_then(|handle| handle.environ().ok());
     // A title may have overwritten it: nothing is known then.
     let environ = environ.filter(|environ| !environ.is_empty());
     let skips_lock = skip_env.and_then(|name| Some(variable(environ.as_ref()?, name) == Some(b"1")));
-    Seen {
+    SeenInstance {
         instance: instance.clone(),
         skips_lock,
         flocks: flocks_around(instance),
         traces: traces_of(instance, environ.as_deref()),
         folder_is_gone: folder.is_some_and(|cwd| proc::is_deleted(&cwd)),
-        evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: Vec::new() },
+        evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: Vec::new() },
         padded: environ.as_deref().and_then(padded),
         has_proxy: environ.as_deref().is_some_and(proxy::is_set),
         is_around_us: is_around_us(&instance.members),
@@ -302,7 +302,7 @@ fn flocks_around(instance: &Instance) -> Vec<LockedFile> {
     files
 }
 
-fn traces_of(instance: &Instance, environ: Option<&[u8]>) -> Vec<Trace> {
+fn traces_of(instance: &Instance, environ: Option<&[u8]>) -> Vec<StartTrace> {
     let of_ancestor = |pid: i32| {
         let handle = Handle::open(pid)?;
         traces::of_ancestor(pid, &handle.argv(), handle.exe().as_deref())

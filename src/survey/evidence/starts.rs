@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use memchr::memmem;
 
 use super::super::find::{self, Search};
-use super::facts::{Named, Seen, WatchedStart};
+use super::facts::{NamedProcess, SeenInstance, WatchedStart};
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
 use crate::platform::table;
-use crate::process::argv::{self, Inner, Reading};
+use crate::process::argv::{self, Inner, ParsedArgv};
 use crate::process::candidate::descendants_running;
 use crate::process::details::{Details, command_line};
 use crate::process::origin::Starter;
@@ -39,17 +39,17 @@ pub struct Suspicion {
     /// The processes below which the bot would be started again; empty: anywhere.
     below: Vec<i32>,
     /// A shell loop, while nothing runs.
-    pub starter: Option<Named>,
+    pub starter: Option<NamedProcess>,
 }
 
 /// Whether the starts of a bot deserve a watch.
-pub fn suspicion(program: &Program, instances: &[Seen]) -> Option<Suspicion> {
+pub fn suspicion(program: &Program, instances: &[SeenInstance]) -> Option<Suspicion> {
     if instances.is_empty() {
         let loops = loops_around(program);
         let below: Vec<i32> = loops.iter().map(|one| one.process.pid).collect();
         return (!below.is_empty()).then(|| Suspicion { below, starter: loops.into_iter().next() });
     }
-    let young: Vec<&Seen> = instances
+    let young: Vec<&SeenInstance> = instances
         .iter()
         .filter(|seen| seen.instance.origin.would_respawn())
         .filter(|seen| seen.instance.root.age().is_some_and(|age| age < YOUNG))
@@ -66,7 +66,7 @@ pub fn suspicion(program: &Program, instances: &[Seen]) -> Option<Suspicion> {
 pub fn watch(
     program: &Program,
     suspicion: &Suspicion,
-    instances: &[Seen],
+    instances: &[SeenInstance],
     limit: Duration,
     caller: Caller,
 ) -> (Vec<WatchedStart>, Duration) {
@@ -105,22 +105,22 @@ fn running(program: &Program, below: &[i32], caller: Caller) -> Vec<Identity> {
 }
 
 /// Shell loops on a command line that start the program.
-fn loops_around(program: &Program) -> Vec<Named> {
+fn loops_around(program: &Program) -> Vec<NamedProcess> {
     let keep =
         |line: &[u8]| ["while", "until", "for "].iter().any(|word| memmem::find(line, word.as_bytes()).is_some());
     let Ok(listing) = table::list(&keep) else { return Vec::new() };
     let starts_it = |details: &Details, cwd: &Path| match argv::read(&details.argv, details.exe.as_deref()) {
-        Reading::Wraps(wrapped) => wrapped.inner.iter().any(|inner: &Inner| {
+        ParsedArgv::Wraps(wrapped) => wrapped.inner.iter().any(|inner: &Inner| {
             let folder = inner.dir.as_deref().map_or_else(|| cwd.to_owned(), |dir| cwd.join(dir));
             Program::of_command(&inner.argv, &folder).is_some_and(|inner| inner.is_same(program))
         }),
-        Reading::Runs(_) => false,
+        ParsedArgv::Runs(_) => false,
     };
     let loops = listing.kept.iter().filter_map(|hit| {
         let handle = Handle::open(hit.pid)?;
         let details = Details::read(&handle).filter(|details| Starter::of(details) == Starter::Loop)?;
         let command = command_line(&details.argv);
-        starts_it(&details, &handle.cwd()?).then_some(Named { process: details.identity, command })
+        starts_it(&details, &handle.cwd()?).then_some(NamedProcess { process: details.identity, command })
     });
     loops.collect()
 }

@@ -2,13 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::connections::{Blind, Connection, Evidence, Polling};
-use super::facts::{BotFacts, Facts, LockEvidence, LogFacts, Named, Seen, Sharer, Telegram, TelegramAnswer, TokenSeen};
+use super::super::connections::{Connection, ConnectionEvidence, Polling, UnknownReason};
+use super::facts::{
+    BotFacts, Facts, KnownToken, LockEvidence, LockSharer, LogFacts, NamedProcess, SeenInstance, Telegram,
+    TelegramAnswer,
+};
 use crate::lock::owner::FoundRecord;
 use crate::lock::state::{self, State};
 use crate::logs::tally::Counts;
 use crate::platform::identity::{Identity, RunState};
-use crate::process::instance::{InFile, Instance};
+use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::matching::Confidence;
 use crate::process::origin::{Container, Engine, Manager, Origin, Place, Respawns, Scope, SupervisorProcess};
 use crate::telegram::api::WebhookInfo;
@@ -28,7 +31,7 @@ pub fn facts(bots: Vec<BotFacts>) -> Facts {
 }
 
 /// A bot that `solobot … NAME` means.
-pub fn bot(name: &str, instances: Vec<Seen>) -> BotFacts {
+pub fn bot(name: &str, instances: Vec<SeenInstance>) -> BotFacts {
     BotFacts {
         name: name.into(),
         select: Some(name.into()),
@@ -40,7 +43,7 @@ pub fn bot(name: &str, instances: Vec<Seen>) -> BotFacts {
 }
 
 /// A detached instance of `/srv/app/main.py`.
-pub fn seen(pid: i32) -> Seen {
+pub fn seen(pid: i32) -> SeenInstance {
     let instance = Instance {
         root: identity(pid),
         members: vec![identity(pid)],
@@ -58,17 +61,17 @@ pub fn seen(pid: i32) -> Seen {
         origin: Origin::unknown(),
         state: RunState::Sleeping,
         token: None,
-        in_file: InFile::Nothing,
+        in_file: EnvFileToken::Nothing,
         is_hidden: false,
         bot: 0,
     };
-    Seen {
+    SeenInstance {
         instance,
         skips_lock: Some(false),
         flocks: vec![],
         traces: vec![],
         folder_is_gone: false,
-        evidence: Evidence { polling: Polling::Unknown(Blind::Gone), connections: vec![] },
+        evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: vec![] },
         padded: None,
         has_proxy: false,
         is_around_us: false,
@@ -103,7 +106,7 @@ pub fn container(id: &str) -> Manager {
 }
 
 /// An instance that was started by that.
-pub fn from(pid: i32, manager: Manager) -> Seen {
+pub fn from(pid: i32, manager: Manager) -> SeenInstance {
     let mut one = seen(pid);
     one.instance.origin = Origin { manager, ..Origin::unknown() };
     one
@@ -138,13 +141,13 @@ pub fn held_by(path: &str, pids: &[i32]) -> LockEvidence {
 }
 
 /// A sharer of a lock that `caller` took.
-pub fn sharer(pid: i32, caller: i32) -> Sharer {
-    Sharer { who: named(pid), caller, is_keeper: false }
+pub fn sharer(pid: i32, caller: i32) -> LockSharer {
+    LockSharer { who: named(pid), caller, is_keeper: false }
 }
 
 /// A process with a command.
-pub fn named(pid: i32) -> Named {
-    Named { process: identity(pid), command: format!("command {pid}") }
+pub fn named(pid: i32) -> NamedProcess {
+    NamedProcess { process: identity(pid), command: format!("command {pid}") }
 }
 
 /// So many seconds after everything is looked at.
@@ -155,19 +158,19 @@ pub fn moment(seconds: i64) -> Timestamp {
 /// The same bot with a token of that fingerprint.
 pub fn with_token(bot: BotFacts, fingerprint: &str) -> BotFacts {
     let place = "variable `BOT_TOKEN`".to_owned();
-    let token = TokenSeen { bot_id: "123456".into(), fingerprint: fingerprint.into(), place, is_padded: false };
+    let token = KnownToken { bot_id: "123456".into(), fingerprint: fingerprint.into(), place, is_padded: false };
     BotFacts { token: Some(token), ..bot }
 }
 
 /// The same instance, so connected.
-pub fn polling(seen: Seen, polling: Polling) -> Seen {
-    Seen { evidence: Evidence { polling, connections: vec![] }, ..seen }
+pub fn polling(seen: SeenInstance, polling: Polling) -> SeenInstance {
+    SeenInstance { evidence: ConnectionEvidence { polling, connections: vec![] }, ..seen }
 }
 
 /// The same instance with connections of these processes.
-pub fn connected(seen: Seen, to: &[(i32, &str)]) -> Seen {
+pub fn connected(seen: SeenInstance, to: &[(i32, &str)]) -> SeenInstance {
     let connections = to.iter().map(|&(pid, to)| Connection { pid, to: to.parse().unwrap() }).collect();
-    Seen { evidence: Evidence { polling: Polling::Yes, connections }, ..seen }
+    SeenInstance { evidence: ConnectionEvidence { polling: Polling::Yes, connections }, ..seen }
 }
 
 /// Telegram answered: this webhook, a clock so many seconds ahead.

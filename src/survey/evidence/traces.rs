@@ -6,8 +6,8 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::facts::{Automation, Trace};
-use crate::process::argv::{self, Invocation, Reading, Target};
+use super::facts::{Automation, StartTrace};
+use crate::process::argv::{self, Invocation, ParsedArgv, Target};
 use crate::process::details::{command_line, variable};
 
 /// Runners of continuous integration, by the name of their executable.
@@ -56,9 +56,9 @@ const HOOKS: [&str; 9] = [
 const DEPLOYERS: [&str; 9] =
     ["cap", "capistrano", "ansible-playbook", "ansible", "ansible-pull", "fab", "kamal", "mina", "deployer"];
 
-pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<Trace> {
+pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<StartTrace> {
     let evidence = || format!("its ancestor PID {pid} is {}", command_line(words));
-    let of = |of| Some(Trace { of, evidence: evidence() });
+    let of = |of| Some(StartTrace { of, evidence: evidence() });
     let called = words.first().map(|first| argv::base(first).to_string_lossy().into_owned()).unwrap_or_default();
     if RUNNERS.contains(&called.as_str()) {
         return of(Automation::Ci);
@@ -69,7 +69,7 @@ pub fn of_ancestor(pid: i32, words: &[OsString], exe: Option<&Path>) -> Option<T
     if DEPLOYERS.contains(&called.as_str()) {
         return of(Automation::Deploy);
     }
-    let Reading::Runs(Invocation { target, .. }) = argv::read(words, exe) else { return None };
+    let ParsedArgv::Runs(Invocation { target, .. }) = argv::read(words, exe) else { return None };
     let script = match &target {
         Target::Script(path) => path.as_path(),
         Target::Executable(name) => Path::new(name),
@@ -95,16 +95,16 @@ fn is_deploy_script(name: &str) -> bool {
 }
 
 /// What a starter that may have ended has left in the environment.
-pub fn of_environ(environ: &[u8]) -> Option<Trace> {
+pub fn of_environ(environ: &[u8]) -> Option<StartTrace> {
     let found = VARIABLES.iter().find(|(name, wanted)| {
         variable(environ, name)
             .is_some_and(|value| !value.is_empty() && (wanted.is_empty() || value == wanted.as_bytes()))
     });
     if let Some((name, _)) = found {
-        return Some(Trace { of: Automation::Ci, evidence: format!("{name} is set in its environment") });
+        return Some(StartTrace { of: Automation::Ci, evidence: format!("{name} is set in its environment") });
     }
     // git runs the hooks of a bare repository with this very value.
-    (variable(environ, "GIT_DIR") == Some(b".")).then(|| Trace {
+    (variable(environ, "GIT_DIR") == Some(b".")).then(|| StartTrace {
         of: Automation::GitHook,
         evidence: "GIT_DIR=. is set in its environment, as in a hook".into(),
     })

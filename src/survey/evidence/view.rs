@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::facts::Elsewhere;
+use super::facts::OtherView;
 use crate::platform::filesystem::FileId;
 use crate::platform::proc::Handle;
 
 /// Whether the process sees another folder at the lock's path, in the same root: in a container everything is another.
 /// `None` also where it cannot be told.
-pub fn elsewhere(pid: i32, lock: &Path) -> Option<Elsewhere> {
+pub fn elsewhere(pid: i32, lock: &Path) -> Option<OtherView> {
     let handle = Handle::open(pid)?;
     if handle.root_id()? != FileId::of(Path::new("/"))? {
         return None;
@@ -17,7 +17,7 @@ pub fn elsewhere(pid: i32, lock: &Path) -> Option<Elsewhere> {
     if handle.id_inside(folder)? == FileId::of(folder)? {
         return None;
     }
-    Some(Elsewhere { pid, folder: folder.to_owned(), mount: handle.mount_at(folder) })
+    Some(OtherView { pid, folder: folder.to_owned(), mount: handle.mount_at(folder) })
 }
 
 #[cfg(test)]

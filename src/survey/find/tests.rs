@@ -12,7 +12,7 @@ use crate::process::candidate::descendants_running;
 use crate::process::origin::Manager;
 use crate::process::stop;
 use crate::settings::Purpose;
-use crate::survey::likely::{self, Signs};
+use crate::survey::likely::{self, BotSigns};
 
 /// Says that it is ready and waits.
 const BOT: &str = "import time\nprint('ready', flush=True)\ntime.sleep(60)\n";
@@ -60,7 +60,7 @@ impl Folder {
         pid
     }
 
-    fn find(&self) -> Found {
+    fn find(&self) -> FoundInstances {
         look(&self.program())
     }
 }
@@ -69,18 +69,18 @@ fn caller() -> Caller {
     Caller { uid: nix::unistd::getuid().as_raw(), sudo_uid: None, purpose: Purpose::Looking }
 }
 
-fn look(program: &Program) -> Found {
+fn look(program: &Program) -> FoundInstances {
     quickly(&Search::new(program, caller())).unwrap()
 }
 
 /// Whatever looks like a bot, as `(root, token)`.
 fn likely_bots() -> Vec<Instance> {
-    let (mut sweep, all) = likely::find(&Signs::default(), caller()).unwrap();
+    let (mut scan, all) = likely::find(&BotSigns::default(), caller()).unwrap();
     let nothing = Program::script(Path::new("/"));
     let mut found = Vec::new();
     for likely in all {
         let search = Search::new(likely.program.as_ref().unwrap_or(&nothing), caller());
-        found.extend(super::sorted(&mut sweep, &likely.matches, &search, &mut |all| vec![None; all.len()]).instances);
+        found.extend(super::sorted(&mut scan, &likely.matches, &search, &mut |all| vec![None; all.len()]).instances);
     }
     found
 }

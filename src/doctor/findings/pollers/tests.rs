@@ -1,7 +1,7 @@
 use super::super::testing::say;
 use super::*;
-use crate::survey::connections::{Blind, Evidence};
-use crate::survey::evidence::facts::{Handover, LogFacts, OtherBearer, TokenSeen};
+use crate::survey::connections::{ConnectionEvidence, UnknownReason};
+use crate::survey::evidence::facts::{ConnectedTokenUser, Handover, KnownToken, LogFacts};
 use crate::survey::evidence::testing::{
     bot, connected, facts, fresh_conflicts, identity, moment, polling, seen, with_token,
 };
@@ -51,18 +51,18 @@ fn a_machine_that_is_not_seen_in_whole_may_hide_the_other_one() {
 fn another_program_here_with_the_token_explains_it() {
     for (theirs, polling, fires) in [
         ("f", Polling::Yes, false),
-        ("f", Polling::Unknown(Blind::Proxy), false),
+        ("f", Polling::Unknown(UnknownReason::Proxy), false),
         ("f", Polling::No, true),
         ("g", Polling::Yes, true),
     ] {
-        let bearer = OtherBearer {
+        let user = ConnectedTokenUser {
             process: identity(20),
             program: "other".into(),
             command: "other".into(),
             fingerprint: theirs.into(),
-            evidence: Evidence { polling, connections: vec![] },
+            evidence: ConnectionEvidence { polling, connections: vec![] },
         };
-        let found = remote_poller(&Facts { bearers: vec![bearer], ..facts(vec![fought(20, 5)]) });
+        let found = remote_poller(&Facts { token_users: vec![user], ..facts(vec![fought(20, 5)]) });
         assert_eq!(!found.is_empty(), fires, "{theirs} {polling:?}");
     }
     let other = with_token(bot("other", vec![polling(seen(20), Polling::Yes)]), "f");
@@ -154,7 +154,7 @@ fn something_in_between_that_repeats() {
 
 #[test]
 fn a_token_without_a_place_is_named_by_its_fingerprint() {
-    let token = TokenSeen { bot_id: "1".into(), fingerprint: "abc".into(), place: "x".into(), is_padded: false };
+    let token = KnownToken { bot_id: "1".into(), fingerprint: "abc".into(), place: "x".into(), is_padded: false };
     let found = remote_poller(&facts(vec![BotFacts { token: Some(token), ..fought(20, 5) }]));
     assert!(found[0].evidence.iter().any(|line| line.contains("fingerprint abc")), "{found:?}");
 }

@@ -11,7 +11,7 @@ fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
 }
 
 /// A chain of ancestors from command lines, nearest first; a line with a `:` or `(` stays one title.
-fn chain(lines: &[&str]) -> Vec<Link> {
+fn chain(lines: &[&str]) -> Vec<AncestorFacts> {
     let count = i32::try_from(lines.len()).unwrap();
     lines
         .iter()
@@ -24,7 +24,7 @@ fn chain(lines: &[&str]) -> Vec<Link> {
             let words = if is_title { vec![(*line).to_owned()] } else { shell_words::split(line).unwrap() };
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let details = process(pid, parent.max(0), &words);
-            Link {
+            AncestorFacts {
                 pid,
                 parent: if pid == 1 { 0 } else { parent.max(0) },
                 session: Some(1),
@@ -38,9 +38,9 @@ fn chain(lines: &[&str]) -> Vec<Link> {
         .collect()
 }
 
-fn facts(lines: &[&str]) -> Surroundings {
+fn facts(lines: &[&str]) -> OriginFacts {
     let chain = chain(lines);
-    Surroundings {
+    OriginFacts {
         pid: 4711,
         uid: Some(1000),
         own_uid: 1000,
@@ -63,9 +63,9 @@ fn environ(pairs: &[&str]) -> Option<Vec<u8>> {
     Some(pairs.iter().flat_map(|pair| pair.bytes().chain([0])).collect())
 }
 
-fn summary(facts: &Surroundings) -> (&'static str, Option<String>, Option<String>, &'static str) {
+fn summary(facts: &OriginFacts) -> (&'static str, Option<String>, Option<String>, &'static str) {
     let origin = judge(facts);
-    (origin.manager.word(), origin.manager.name().map(Cow::into_owned), origin.stop(), origin.respawns().word())
+    (origin.manager.as_str(), origin.manager.name().map(Cow::into_owned), origin.stop(), origin.respawns().as_str())
 }
 
 fn row(
@@ -81,22 +81,22 @@ const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd
 
 #[test]
 fn containers() {
-    let docker = Surroundings {
+    let docker = OriginFacts {
         cgroup: format!("0::/system.slice/docker-{ID}.scope\n"),
         ..facts(&["containerd-shim-runc-v2 -id x", "/sbin/init"])
     };
     assert_eq!(summary(&docker), row("container", Some(&ID[..12]), Some("docker stop 0123456789ab"), "unknown"));
-    let inside = Surroundings { own_container: Some(ID.into()), ..docker.clone() };
+    let inside = OriginFacts { own_container: Some(ID.into()), ..docker.clone() };
     assert_eq!(summary(&inside).0, "detached");
-    let supervised = Surroundings {
+    let supervised = OriginFacts {
         cgroup: docker.cgroup.clone(),
         ..facts(&["python /usr/bin/supervisord -n", "containerd-shim", "/sbin/init"])
     };
     let supervised =
-        Surroundings { environ: environ(&["SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=bot"]), ..supervised };
+        OriginFacts { environ: environ(&["SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=bot"]), ..supervised };
     let stop = "docker exec 0123456789ab supervisorctl stop bot";
     assert_eq!(summary(&supervised), row("supervisord", Some("bot"), Some(stop), "yes"));
-    let pm2 = Surroundings {
+    let pm2 = OriginFacts {
         cgroup: docker.cgroup.clone(),
         environ: environ(&["pm_id=3", "name=tg-bot", "restart_time=7"]),
         ..facts(&["PM2 v5.3.0: God Daemon (/home/node/.pm2)", "containerd-shim", "/sbin/init"])
@@ -104,10 +104,10 @@ fn containers() {
     let stop = "docker exec -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
     assert_eq!(summary(&pm2), row("pm2", Some("tg-bot"), Some(stop), "yes"));
     assert_eq!(judge(&pm2).manager.restarts(), Some(7));
-    let seen_by_root = Surroundings { own_uid: 0, ..pm2.clone() };
+    let seen_by_root = OriginFacts { own_uid: 0, ..pm2.clone() };
     let stop = "docker exec -u 1000 -e PM2_HOME=/home/node/.pm2 0123456789ab pm2 stop 3";
     assert_eq!(judge(&seen_by_root).stop().unwrap(), stop);
-    let pod = Surroundings {
+    let pod = OriginFacts {
         cgroup: format!("0::/kubepods/besteffort/pod1/{ID}\n"),
         environ: environ(&["pm_id=3", "HOSTNAME=bot-7"]),
         ..pm2
@@ -119,16 +119,16 @@ fn containers() {
 #[test]
 fn pm2() {
     let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
-    let fork = Surroundings { environ: environ(&["pm_id=3", "name=tg-bot"]), ..facts(&[god, "/sbin/init"]) };
+    let fork = OriginFacts { environ: environ(&["pm_id=3", "name=tg-bot"]), ..facts(&[god, "/sbin/init"]) };
     let stop = "PM2_HOME=/home/bot/.pm2 pm2 stop 3";
     assert_eq!(summary(&fork), row("pm2", Some("tg-bot"), Some(stop), "yes"));
-    let cluster = Surroundings { environ: environ(&[r#"pm2_env={"pm_id":4,"name":"tg-bot"}"#]), ..fork.clone() };
+    let cluster = OriginFacts { environ: environ(&[r#"pm2_env={"pm_id":4,"name":"tg-bot"}"#]), ..fork.clone() };
     assert_eq!(judge(&cluster).stop().unwrap(), "PM2_HOME=/home/bot/.pm2 pm2 stop 4");
-    let of_root = Surroundings { own_uid: 0, ..fork.clone() };
+    let of_root = OriginFacts { own_uid: 0, ..fork.clone() };
     assert_eq!(judge(&of_root).stop().unwrap(), "sudo -u '#1000' env PM2_HOME=/home/bot/.pm2 pm2 stop 3");
     let dump = r#"[{"name":"tg-bot","autorestart":false}]"#;
-    assert_eq!(summary(&Surroundings { pm2_dump: Some(dump.into()), ..fork.clone() }).3, "no");
-    assert_eq!(summary(&Surroundings { environ: None, ..fork }), row("pm2", None, None, "yes"));
+    assert_eq!(summary(&OriginFacts { pm2_dump: Some(dump.into()), ..fork.clone() }).3, "no");
+    assert_eq!(summary(&OriginFacts { environ: None, ..fork }), row("pm2", None, None, "yes"));
 }
 
 #[test]
@@ -142,10 +142,10 @@ fn supervisord() {
     let stop = "supervisorctl -s unix:///run/supervisor.sock stop bot:bot_00";
     let wanted = row("supervisord", Some("bot:bot_00"), Some(stop), "yes");
     for line in ["python3 /usr/bin/supervisord -c x", "supervisord -n", "python -m supervisor.supervisord"] {
-        assert_eq!(summary(&Surroundings { environ: env.clone(), ..facts(&[line, "/sbin/init"]) }), wanted, "{line}");
+        assert_eq!(summary(&OriginFacts { environ: env.clone(), ..facts(&[line, "/sbin/init"]) }), wanted, "{line}");
     }
     // The variable alone leaks: no ancestor, no supervisord.
-    assert_eq!(summary(&Surroundings { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
+    assert_eq!(summary(&OriginFacts { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
 }
 
 #[test]
@@ -158,15 +158,15 @@ fn runit_and_s6() {
 
 #[test]
 fn systemd() {
-    let system = Surroundings { cgroup: "0::/system.slice/bot.service\n".into(), ..facts(&["/sbin/init"]) };
+    let system = OriginFacts { cgroup: "0::/system.slice/bot.service\n".into(), ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&system), row("systemd", Some("bot.service"), Some("systemctl stop bot.service"), "unknown"));
     let user = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n";
-    let user = Surroundings { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
+    let user = OriginFacts { cgroup: user.into(), ..facts(&["/usr/lib/systemd/systemd --user", "/sbin/init"]) };
     assert_eq!(judge(&user).stop().unwrap(), "systemctl --user stop bot.service");
-    let seen_by_root = Surroundings { own_uid: 0, ..user };
+    let seen_by_root = OriginFacts { own_uid: 0, ..user };
     assert_eq!(judge(&seen_by_root).stop().unwrap(), "systemctl --user --machine=1000@.host stop bot.service");
     // What ssh or cron left behind is not theirs.
-    let left = Surroundings { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
+    let left = OriginFacts { cgroup: "0::/system.slice/cron.service\n".into(), ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&left).0, "detached");
 }
 
@@ -180,7 +180,7 @@ fn cron() {
 #[test]
 fn tmux_and_screen() {
     let env = environ(&["TMUX=/tmp/tmux-1000/default,123,0", "TMUX_PANE=%4"]);
-    let tmux = Surroundings {
+    let tmux = OriginFacts {
         environ: env.clone(),
         has_terminal: true,
         ..facts(&["-bash", "tmux new-session -d", "/sbin/init"])
@@ -188,8 +188,8 @@ fn tmux_and_screen() {
     let stop = "tmux -S /tmp/tmux-1000/default kill-pane -t %4";
     assert_eq!(summary(&tmux), row("tmux", Some("%4"), Some(stop), "no"));
     // The pane is gone, the variable stayed.
-    assert_eq!(summary(&Surroundings { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
-    let screen = Surroundings { environ: environ(&["STY=123.bot"]), ..facts(&["bash", "SCREEN -S bot", "/sbin/init"]) };
+    assert_eq!(summary(&OriginFacts { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
+    let screen = OriginFacts { environ: environ(&["STY=123.bot"]), ..facts(&["bash", "SCREEN -S bot", "/sbin/init"]) };
     assert_eq!(summary(&screen), row("screen", Some("123.bot"), Some("screen -S 123.bot -X quit"), "no"));
 }
 
@@ -221,7 +221,7 @@ fn loops() {
 fn ssh_and_terminals() {
     assert_eq!(summary(&facts(&["-bash", "sshd: bot@pts/0", "/usr/sbin/sshd -D", "/sbin/init"])).0, "ssh");
     assert_eq!(summary(&facts(&["sh -c x", "/usr/lib/openssh/sshd-session", "/sbin/init"])).0, "ssh");
-    let terminal = Surroundings {
+    let terminal = OriginFacts {
         has_terminal: true,
         ..facts(&["bash", "gnome-terminal-server", "/usr/lib/systemd/systemd --user", "/sbin/init"])
     };
@@ -232,7 +232,7 @@ fn ssh_and_terminals() {
 fn a_program_of_ones_own_is_a_parent() {
     let parent = facts(&["python supervisor.py", "-bash", "sshd: bot@pts/0", "/sbin/init"]);
     assert_eq!(summary(&parent), row("parent", Some("supervisor.py"), Some("kill 40 4711"), "yes"));
-    let managed = Surroundings {
+    let managed = OriginFacts {
         cgroup: "0::/system.slice/bots.service\n".into(),
         ..facts(&["python supervisor.py", "/sbin/init"])
     };
@@ -247,11 +247,11 @@ fn a_program_of_ones_own_is_a_parent() {
 #[test]
 fn solobot_is_judged_by_its_own_origin() {
     let by_hand =
-        Surroundings { has_terminal: true, ..facts(&["solobot acquire -- python main.py", "-bash", "/sbin/init"]) };
+        OriginFacts { has_terminal: true, ..facts(&["solobot acquire -- python main.py", "-bash", "/sbin/init"]) };
     assert_eq!(summary(&by_hand), row("solobot", Some("solobot"), Some("kill 30"), "no"));
     assert!(!judge(&by_hand).would_respawn());
     let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
-    let managed = Surroundings {
+    let managed = OriginFacts {
         environ: environ(&["pm_id=3"]),
         ..facts(&["solobot acquire -- python main.py", god, "/sbin/init"])
     };
@@ -261,18 +261,18 @@ fn solobot_is_judged_by_its_own_origin() {
 
 #[test]
 fn nobody_any_more() {
-    let detached = Surroundings { ignores_hangup: true, ..facts(&["/sbin/init"]) };
+    let detached = OriginFacts { ignores_hangup: true, ..facts(&["/sbin/init"]) };
     assert_eq!(summary(&detached), row("detached", None, None, "no"));
     assert!(judge(&detached).evidence.contains("nohup"));
     // Its ancestors are hidden: who knows.
-    assert!(judge(&Surroundings { parent: 500, ..facts(&[]) }).would_respawn());
+    assert!(judge(&OriginFacts { parent: 500, ..facts(&[]) }).would_respawn());
 }
 
 #[test]
 fn the_nearest_manager_wins() {
     let god = "PM2 v5.3.0: God Daemon (/home/bot/.pm2)";
     let cgroup = "0::/system.slice/pm2-bot.service\n";
-    assert_eq!(summary(&Surroundings { cgroup: cgroup.into(), ..facts(&[god, "/sbin/init"]) }).0, "pm2");
+    assert_eq!(summary(&OriginFacts { cgroup: cgroup.into(), ..facts(&[god, "/sbin/init"]) }).0, "pm2");
     assert_eq!(summary(&facts(&["bash", "tmux: server", "sshd: bot", "/sbin/init"])).0, "tmux");
 }
 
@@ -289,9 +289,9 @@ fn what_ends_it_is_typed_as_its_user() {
 
 #[test]
 fn where_the_chain_breaks_off() {
-    let facts = Surroundings { parent: 99, ..facts(&[]) };
+    let facts = OriginFacts { parent: 99, ..facts(&[]) };
     let origin = judge(&facts);
-    assert_eq!((origin.manager.word(), origin.unseen()), ("parent", Some("its ancestor PID 99 cannot be seen")));
-    let origin = judge(&Surroundings { is_top_ours: true, ..facts });
+    assert_eq!((origin.manager.as_str(), origin.unseen()), ("parent", Some("its ancestor PID 99 cannot be seen")));
+    let origin = judge(&OriginFacts { is_top_ours: true, ..facts });
     assert_eq!((&origin.manager, origin.unseen(), origin.would_respawn()), (&Manager::Detached, None, false));
 }

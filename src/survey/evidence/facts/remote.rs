@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::super::connections::Evidence;
+use super::super::super::connections::ConnectionEvidence;
 use crate::logs::rhythm::Pattern;
 use crate::logs::tally::Counts;
 use crate::platform::identity::Identity;
@@ -19,7 +19,7 @@ pub const SETTLES: Duration = Duration::from_mins(1);
 
 /// A bot's token, as far as it may be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenSeen {
+pub struct KnownToken {
     /// The bot's id at Telegram.
     pub bot_id: String,
     /// By which two hosts can be compared.
@@ -118,7 +118,7 @@ pub struct Handover {
 
 /// A bot of solobot.toml, whichever was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sibling {
+pub struct ConfiguredBot {
     pub name: String,
     /// The fingerprint of its token.
     pub fingerprint: String,
@@ -127,7 +127,7 @@ pub struct Sibling {
 
 /// An instance of another program that has the token of one of the bots.
 #[derive(Debug, Clone)]
-pub struct OtherBearer {
+pub struct ConnectedTokenUser {
     /// Its root process.
     pub process: Identity,
     /// What it runs.
@@ -137,5 +137,5 @@ pub struct OtherBearer {
     /// The fingerprint of its token.
     pub fingerprint: String,
     /// Its connections.
-    pub evidence: Evidence,
+    pub evidence: ConnectionEvidence,
 }

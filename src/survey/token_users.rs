@@ -7,12 +7,12 @@
 use std::io;
 
 use super::connections::{self, Servers};
-use super::find::{self, Found, Search};
+use super::find::{self, FoundInstances, Search};
 use super::likely::{self, is_go_between};
-use super::sweep::{Matches, Sweep};
+use super::scan::{Matches, ProcessScan};
 use crate::base::secret::TokenId;
 use crate::platform::identity::Identity;
-use crate::process::argv::{Reading, Runner, Target};
+use crate::process::argv::{ParsedArgv, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::matching::{Confidence, Match};
 use crate::process::origin::Starter;
@@ -39,7 +39,7 @@ const LOADERS: [&str; 14] = [
 
 /// Another program that has the token of a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bearer {
+pub struct TokenUser {
     pub process: Identity,
     /// What it runs.
     pub program: String,
@@ -48,7 +48,7 @@ pub struct Bearer {
     pub token: TokenId,
 }
 
-impl Bearer {
+impl TokenUser {
     fn of(candidate: &Candidate, token: TokenId) -> Self {
         let command = candidate.details.command();
         let program = candidate.program().map_or_else(|| command.clone(), |program| program.to_string());
@@ -61,32 +61,32 @@ impl Bearer {
 ///
 /// # Errors
 /// If the process table cannot be read.
-pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<Bearer>> {
+pub fn of_tokens(tokens: &[TokenId], caller: Caller) -> io::Result<Vec<TokenUser>> {
     if tokens.is_empty() {
         return Ok(Vec::new());
     }
-    let marks = likely::Signs { tokens: tokens.to_vec(), ..likely::Signs::default() };
-    let (sweep, all) = likely::find(&marks, caller)?;
+    let held_locks = likely::BotSigns { tokens: tokens.to_vec(), ..likely::BotSigns::default() };
+    let (scan, all) = likely::find(&held_locks, caller)?;
     let seeds = all.iter().flat_map(|one| one.matches.keys());
-    let bearer = |pid: &i32| {
-        let candidate = sweep.get(Identity::of(*pid)?)?;
+    let user = |pid: &i32| {
+        let candidate = scan.get(Identity::of(*pid)?)?;
         let shown = candidate.carried.iter().map(|one| one.token.id()).find(|token| tokens.contains(token));
         let token =
             shown.or_else(|| likely::token_in_file(candidate, caller)).filter(|token| tokens.contains(token))?;
-        Some(Bearer::of(candidate, token))
+        Some(TokenUser::of(candidate, token))
     };
-    Ok(seeds.filter_map(bearer).collect())
+    Ok(seeds.filter_map(user).collect())
 }
 
 /// Adds those that are instances, and returns the others. Without a token nobody could be told, and the kernel's list, which
 /// takes as long as half of all else, is not read. `known` are processes whose connections need no explanation.
 pub fn add(
-    sweep: &mut Sweep,
-    found: &mut Found,
+    scan: &mut ProcessScan,
+    found: &mut FoundInstances,
     search: &Search<'_>,
     servers: &Servers,
     known: &[Identity],
-) -> Vec<Bearer> {
+) -> Vec<TokenUser> {
     let tokens = found.tokens(search.token.as_ref());
     if tokens.is_empty() {
         return Vec::new();
@@ -98,7 +98,7 @@ pub fn add(
     let mut rivals = Vec::new();
     let mut matches = Matches::new();
     for process in owners.into_iter().filter(|process| !members.contains(process)) {
-        let Some(candidate) = sweep.read(process).filter(|one| !is_go_between(&one.details)) else { continue };
+        let Some(candidate) = scan.read(process).filter(|one| !is_go_between(&one.details)) else { continue };
         if Starter::of(&candidate.details).is_carrier() {
             continue;
         }
@@ -108,11 +108,11 @@ pub fn add(
         if is_anybodys(candidate) {
             matches.insert(process.pid, Match { confidence: Confidence::Token, doubt: None, started_in: None });
         } else {
-            rivals.push(Bearer::of(candidate, token));
+            rivals.push(TokenUser::of(candidate, token));
         }
     }
     if !matches.is_empty() {
-        let more = find::sorted(sweep, &matches, search, &mut |all| vec![Some(true); all.len()]);
+        let more = find::sorted(scan, &matches, search, &mut |all| vec![Some(true); all.len()]);
         found.instances.extend(more.instances);
         found.instances.sort_by_key(|one| one.root.start_ticks);
         found.probable.extend(more.probable);
@@ -122,7 +122,7 @@ pub fn add(
 
 /// Whether what a process runs cannot be told from its command line.
 fn is_anybodys(candidate: &Candidate) -> bool {
-    let Reading::Runs(invocation) = &candidate.reading else { return false };
+    let ParsedArgv::Runs(invocation) = &candidate.reading else { return false };
     let is_loader = |program: &Program| LOADERS.contains(&program.short_name().as_str());
     match invocation.target {
         Target::Executable(_) if invocation.runner == Runner::Native => {

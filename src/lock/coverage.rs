@@ -9,7 +9,7 @@ use crate::platform::identity::Identity;
 #[expect(clippy::enum_variant_names, reason = "the word for it, as in JSON")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Covered {
+pub enum LockCoverage {
     /// One of its processes holds it.
     Holder,
     /// An ancestor holds it, or a keeper holds it for the instance or an ancestor.
@@ -20,7 +20,7 @@ pub enum Covered {
     Unknown,
 }
 
-impl Covered {
+impl LockCoverage {
     /// By the processes of an instance and those above it.
     pub fn of(members: &[Identity], ancestors: &[Identity], lock: &LockFacts) -> Self {
         let holders = match &lock.state {

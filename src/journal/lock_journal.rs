@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Event, Journal, What};
+use super::{Event, EventKind, Journal};
 use crate::lock::held::Incident;
 
 /// The story of one lock.
-pub struct Story {
+pub struct LockJournal {
     journal: Journal,
     bot: String,
     lock: PathBuf,
@@ -20,7 +20,7 @@ pub struct Story {
     is_told: Cell<bool>,
 }
 
-impl Story {
+impl LockJournal {
     /// The rest of a story whose beginning another process has told: a keeper's.
     pub fn going_on(journal: Journal, bot: &str, lock: &Path) -> Self {
         Self { is_told: Cell::new(true), ..Self::new(journal, bot, lock) }
@@ -44,7 +44,7 @@ impl Story {
         &self.journal
     }
 
-    fn event(&self, what: What) -> Event {
+    fn event(&self, what: EventKind) -> Event {
         Event::new(what, &self.bot).lock(&self.lock)
     }
 
@@ -74,9 +74,9 @@ impl Story {
     fn beginning(&self) -> Option<Event> {
         let pid = self.taken.get().filter(|_| !self.is_told.replace(true))?;
         let event = match (self.took_over.get(), self.waited.get()) {
-            (true, _) => self.event(What::LockTakenOver),
-            (false, Some(time)) => self.event(What::LockWaited).took(time),
-            (false, None) => self.event(What::LockTaken),
+            (true, _) => self.event(EventKind::LockTakenOver),
+            (false, Some(time)) => self.event(EventKind::LockWaited).took(time),
+            (false, None) => self.event(EventKind::LockTaken),
         };
         Some(event.pid(pid))
     }
@@ -84,7 +84,7 @@ impl Story {
     /// The wait was over before the lock was free. Not to have waited at all is not an event: cron tries every minute.
     pub fn timed_out(&self, after: Duration) {
         if !after.is_zero() {
-            self.journal.append(&self.event(What::LockTimedOut).took(after));
+            self.journal.append(&self.event(EventKind::LockTimedOut).took(after));
         }
     }
 
@@ -92,7 +92,7 @@ impl Story {
     pub fn released(&self) {
         let beginning = self.beginning();
         if self.is_told.get() {
-            let end = self.event(What::LockReleased);
+            let end = self.event(EventKind::LockReleased);
             self.journal.append_all(&beginning.into_iter().chain([end]).collect::<Vec<_>>());
         }
     }
@@ -101,7 +101,7 @@ impl Story {
     pub fn incidents(&self, incidents: &[Incident]) {
         for incident in incidents {
             if let Incident::Lost(holders) = incident {
-                let event = self.event(What::LockLost);
+                let event = self.event(EventKind::LockLost);
                 let event = match holders.first() {
                     Some(holder) => event.pid(holder.pid),
                     None => event,

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::platform::filesystem::FileStatus;
 use crate::platform::proc::Handle;
 use crate::process::instance::Instance;
-use crate::process::matching::Stranger;
+use crate::process::matching::OtherUserProcess;
 use crate::process::origin;
 use crate::process::program::Program;
 use crate::settings::Caller;
@@ -51,18 +51,18 @@ impl Users {
 }
 
 /// What a stranger's process shows by itself; `None` where its connections have to tell.
-pub fn by_itself(instance: &Instance) -> Option<Stranger> {
+pub fn by_itself(instance: &Instance) -> Option<OtherUserProcess> {
     let handle = Handle::open(instance.root.pid);
     let cgroup = handle.map(|handle| handle.cgroup()).unwrap_or_default();
     let is_likely = instance.known_token().is_some() || origin::is_put_by_root(&cgroup);
-    is_likely.then_some(Stranger::Likely)
+    is_likely.then_some(OtherUserProcess::Likely)
 }
 
 /// What its connections tell; `None`: they cannot be looked at.
-pub fn by_connection(instance: &Instance, is_connected: Option<bool>) -> Stranger {
+pub fn by_connection(instance: &Instance, is_connected: Option<bool>) -> OtherUserProcess {
     match is_connected {
-        Some(true) => Stranger::Likely,
-        Some(false) if !instance.is_hidden => Stranger::Unlikely,
-        Some(false) | None => Stranger::Hidden,
+        Some(true) => OtherUserProcess::Likely,
+        Some(false) if !instance.is_hidden => OtherUserProcess::Unlikely,
+        Some(false) | None => OtherUserProcess::Hidden,
     }
 }

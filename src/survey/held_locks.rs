@@ -18,7 +18,7 @@ use crate::process::program::Program;
 
 /// A lock that is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct HeldLock {
     pub path: PathBuf,
     /// Who called for it, and for whom by the record; whoever inherited it, where the caller has ended.
     pub holders: Vec<Identity>,
@@ -28,12 +28,12 @@ pub struct Mark {
 ///
 /// # Errors
 /// `/proc` cannot be read.
-pub fn all() -> io::Result<Vec<Mark>> {
+pub fn all() -> io::Result<Vec<HeldLock>> {
     carriers::suspects().map(of)
 }
 
 /// Those that these processes hold.
-pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<Mark> {
+pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<HeldLock> {
     let mut found: BTreeMap<PathBuf, Vec<Identity>> = BTreeMap::new();
     for process in processes {
         for file in carriers::flocks_of(process.pid) {
@@ -48,7 +48,7 @@ pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<Mark> {
     let mark = |(path, mut holders): (PathBuf, Vec<Identity>)| {
         holders.sort_unstable();
         holders.dedup();
-        Mark { path, holders }
+        HeldLock { path, holders }
     };
     found.into_iter().map(mark).collect()
 }
@@ -97,7 +97,7 @@ mod tests {
         for lock in &locks {
             lock.try_lock().unwrap();
         }
-        let mark = Mark { path: root.join(layouts::SOLOBOT), holders: vec![Identity::own().unwrap()] };
+        let mark = HeldLock { path: root.join(layouts::SOLOBOT), holders: vec![Identity::own().unwrap()] };
         assert_eq!(ours(), [mark]);
     }
 

@@ -8,7 +8,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::moved::History;
+use super::moved::PastRecords;
 use crate::base::secret::{self, Token, TokenId};
 use crate::journal::Journal;
 use crate::lock::keeper;
@@ -16,10 +16,10 @@ use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Filter, Listed};
 use crate::platform::user;
-use crate::process::argv::{self, Reading};
+use crate::process::argv::{self, ParsedArgv};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
-use crate::process::instance::{self, InFile, Instance, Node, Role};
+use crate::process::instance::{self, EnvFileToken, Instance, Node, Role};
 use crate::process::matching::{Confidence, Match, Matcher};
 use crate::process::origin::{self, Starter};
 
@@ -27,7 +27,7 @@ use crate::process::origin::{self, Starter};
 pub type Matches = HashMap<i32, Match>;
 
 /// What was read of the processes.
-pub struct Sweep {
+pub struct ProcessScan {
     candidates: BTreeMap<i32, Candidate>,
     /// Every ancestor of a match or a worker, candidates included.
     ancestors: HashMap<i32, Details>,
@@ -41,19 +41,19 @@ pub struct Sweep {
     /// Keepers, and for whom each keeps its lock.
     keepers: Vec<(Identity, Identity)>,
     /// Where processes were started whose folder has been moved since.
-    history: History,
+    history: PastRecords,
 }
 
 /// How a process's token is chosen among those that it carries.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Choice<'a> {
+pub struct TokenChoice<'a> {
     /// The variables of the bot's own.
     pub own: &'a [String],
     /// The bot's token, where it is known.
     pub wanted: Option<&'a TokenId>,
 }
 
-impl Sweep {
+impl ProcessScan {
     /// Reads what may run one of these programs.
     ///
     /// # Errors
@@ -62,14 +62,14 @@ impl Sweep {
         if matchers.is_empty() {
             return Ok(Self::new(0, 0));
         }
-        let (mut sweep, hits) =
+        let (mut scan, hits) =
             Self::list(&|exe| matchers.iter().any(|matcher| matcher.may_be_run_by(exe)), &|cmdline| {
                 matchers.iter().any(|matcher| matcher.may_run(cmdline))
             })?;
         for hit in &hits {
-            sweep.add(hit);
+            scan.add(hit);
         }
-        Ok(sweep)
+        Ok(scan)
     }
 
     /// Lists the processes whose executable passes the filter; where it cannot be read, the command line decides. Nothing is
@@ -90,12 +90,12 @@ impl Sweep {
             is_solobot(hit.exe.as_deref().unwrap_or(first)) && keeper::is_keepers(&hit.cmdline)
         };
         let listing = table::list_by_executable(&|path| exe(path) || is_solobot(path), cmdline)?;
-        let mut sweep = Self::new(listing.total, listing.unreadable);
+        let mut scan = Self::new(listing.total, listing.unreadable);
         let (keepers, hits): (Vec<Listed>, Vec<Listed>) = listing.kept.into_iter().partition(is_keeper);
         let pair = |hit: &Listed| Some((Identity::of(hit.pid)?, keeper::target(hit.pid)?));
-        sweep.keepers = keepers.iter().filter_map(pair).collect();
+        scan.keepers = keepers.iter().filter_map(pair).collect();
         let is_kept = |hit: &Listed| hit.exe.as_ref().is_none_or(|path| exe(path));
-        Ok((sweep, hits.into_iter().filter(is_kept).collect()))
+        Ok((scan, hits.into_iter().filter(is_kept).collect()))
     }
 
     /// One in which nothing has been read yet.
@@ -108,14 +108,14 @@ impl Sweep {
             unreadable,
             blind: HashSet::new(),
             keepers: Vec::new(),
-            history: History::default(),
+            history: PastRecords::default(),
         }
     }
 
     /// Lets what solobot has written down count too.
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
-        Self { history: History::of(journal), ..self }
+        Self { history: PastRecords::of(journal), ..self }
     }
 
     /// Whether an ancestor of an instance is solobot.
@@ -194,7 +194,7 @@ impl Sweep {
     }
 
     /// Folds matches into instances, oldest first.
-    pub fn instances(&mut self, matches: &Matches, choice: Choice<'_>) -> Vec<Instance> {
+    pub fn instances(&mut self, matches: &Matches, choice: TokenChoice<'_>) -> Vec<Instance> {
         let matches = &without_doubtful_starters(matches);
         let nodes = self.nodes(matches, choice);
         let trees = instance::fold(&nodes);
@@ -202,7 +202,7 @@ impl Sweep {
     }
 
     /// The part of the process tree that matters, for folding.
-    fn nodes(&mut self, matches: &Matches, choice: Choice<'_>) -> instance::Nodes {
+    fn nodes(&mut self, matches: &Matches, choice: TokenChoice<'_>) -> instance::Nodes {
         let mut nodes = instance::Nodes::new();
         let mut parents = Vec::new();
         for (&pid, candidate) in &self.candidates {
@@ -224,7 +224,7 @@ impl Sweep {
             self.climb(parent);
         }
         for (&pid, details) in &self.ancestors {
-            let is_wrapper = || matches!(argv::read(&details.argv, details.exe.as_deref()), Reading::Wraps(_));
+            let is_wrapper = || matches!(argv::read(&details.argv, details.exe.as_deref()), ParsedArgv::Wraps(_));
             nodes.entry(pid).or_insert_with(|| Node {
                 identity: details.identity,
                 parent: details.stat.parent,
@@ -250,7 +250,7 @@ impl Sweep {
         tree: &instance::Tree,
         nodes: &instance::Nodes,
         matches: &Matches,
-        choice: Choice<'_>,
+        choice: TokenChoice<'_>,
     ) -> Option<Instance> {
         let identities =
             |pids: &[i32]| pids.iter().filter_map(|pid| Some(nodes.get(pid)?.identity)).collect::<Vec<_>>();
@@ -282,7 +282,7 @@ impl Sweep {
             origin: origin::of(&root.details, &tree.ancestors, &self.ancestors),
             state: root.details.stat.state,
             token: members.iter().find_map(|member| used(member, choice)).map(Token::id),
-            in_file: InFile::Nothing,
+            in_file: EnvFileToken::Nothing,
             is_hidden: members.iter().any(|member| member.is_hidden),
             bot: 0,
         })
@@ -307,7 +307,7 @@ fn without_doubtful_starters(matches: &Matches) -> Matches {
 }
 
 /// The token that a process uses, as far as it shows that.
-fn used<'a>(candidate: &'a Candidate, choice: Choice<'_>) -> Option<&'a Token> {
+fn used<'a>(candidate: &'a Candidate, choice: TokenChoice<'_>) -> Option<&'a Token> {
     secret::used(&candidate.carried, choice.own, choice.wanted)
 }
 
