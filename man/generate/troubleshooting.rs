@@ -1,4 +1,4 @@
-//! The page `docs/src/troubleshooting.md`: what `doctor --explain` says of every code, in an order for reading.
+//! The page `docs/src/troubleshooting.md`: what `doctor --explain` says of every code, grouped by subject.
 
 use solobot::base::finding_code::Code::{
     self, CiOverlap, ClockSkew, ContainerAndHost, DeployOverlap, Dns, DuplicateInstances, FcntlLock, FoldedInstance,
@@ -7,26 +7,28 @@ use solobot::base::finding_code::Code::{
     SecondManager, SeveralPollers, StaleLock, SupervisordNumprocs, Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid,
     TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, WebhookActive,
 };
-use solobot::doctor::{Explanation, explanation};
+use solobot::doctor::{Explanation, ExplanationLine, explanation, lines};
 
 const HEAD: &str = "\
-# Troubleshooting, by doctor's codes
+# Troubleshooting
+
+Ask solobot what is wrong:
 
 ```sh
 solobot doctor
 ```
 
-names what it finds by a code. `solobot doctor --explain CODE` says the same as here. No findings, and conflicts go on? See
-[remote-poller](#remote-poller).
+Each finding has a code. This page explains the codes, as `solobot doctor --explain CODE` does. If there are no findings but
+still conflicts, see [remote-poller](#remote-poller).
 
 | you see | look at |
 |---|---|
 | 409 `terminated by other getUpdates request` | [duplicate-instances](#duplicate-instances), [remote-poller](#remote-poller), [several-pollers](#several-pollers) |
 | 409 `can't use getUpdates method while webhook is active` | [webhook-active](#webhook-active) |
-| a killed bot is back | [respawner](#respawner) |
-| `lock … is held`, and no bot runs | [inherited-lock](#inherited-lock), [stale-lock](#stale-lock) |
-| two bots run in spite of the lock | [unlocked-instance](#unlocked-instance), [private-tmp](#private-tmp), [replaced-lock](#replaced-lock), [fcntl-lock](#fcntl-lock) |
-| the bot runs and does not answer | [not-polling](#not-polling), [dns](#dns), [tcp](#tcp), [proxy](#proxy) |
+| a bot that you killed is running again | [respawner](#respawner) |
+| `lock … is held`, but no bot is running | [inherited-lock](#inherited-lock), [stale-lock](#stale-lock) |
+| two bots are running in spite of the lock | [unlocked-instance](#unlocked-instance), [private-tmp](#private-tmp), [replaced-lock](#replaced-lock), [fcntl-lock](#fcntl-lock) |
+| the bot is running but does not answer | [not-polling](#not-polling), [dns](#dns), [tcp](#tcp), [proxy](#proxy) |
 ";
 
 /// Each part of the page: its title, what is said of all of it, its codes.
@@ -71,8 +73,8 @@ const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
     ),
     ("The token and the webhook", None, &[WebhookActive, TokenInvalid, TokenWhitespace, TokenShared, LocalApiServer]),
     (
-        "The way to Telegram",
-        Some("These are no conflicts."),
+        "The connection to Telegram",
+        Some("These findings are not conflicts."),
         &[NotPolling, Dns, Tcp, Tls, Proxy, TelegramDown, ClockSkew, RateLimited],
     ),
 ];
@@ -96,7 +98,8 @@ pub fn page() -> String {
     let of_code = |&code: &Code| {
         let Explanation { cause, check, fix } = explanation(code);
         let more = recipe(code).map(|recipe| format!("See {recipe}."));
-        let paragraphs = [cause, check, fix].into_iter().map(wrapped);
+        let parts = [("", cause), ("**How to be sure.** ", check), ("**How to fix it.** ", fix)];
+        let paragraphs = parts.into_iter().flat_map(|(label, text)| paragraphs(label, text));
         [format!("### {}", code.as_str())].into_iter().chain(paragraphs).chain(more)
     };
     let of_part = |(title, intro, codes): (&str, Option<&str>, &'static [Code])| {
@@ -105,6 +108,28 @@ pub fn page() -> String {
     };
     let page = [HEAD.trim_end().to_owned()].into_iter().chain(PARTS.into_iter().flat_map(of_part));
     page.collect::<Vec<_>>().join("\n\n") + "\n"
+}
+
+/// The paragraphs of an explanation's text, with its commands as blocks of code.
+fn paragraphs(label: &str, text: &str) -> Vec<String> {
+    let mut paragraphs = Vec::new();
+    let mut commands = Vec::new();
+    let block = |commands: &mut Vec<&str>| {
+        let block = format!("```sh\n{}\n```", commands.join("\n"));
+        (!std::mem::take(commands).is_empty()).then_some(block)
+    };
+    for line in lines(text) {
+        match line {
+            ExplanationLine::Prose(prose) => {
+                paragraphs.extend(block(&mut commands));
+                let label = if paragraphs.is_empty() { label } else { "" };
+                paragraphs.push(wrapped(&format!("{label}{prose}")));
+            }
+            ExplanationLine::Command(command) => commands.push(command),
+        }
+    }
+    paragraphs.extend(block(&mut commands));
+    paragraphs
 }
 
 /// In lines of 124 characters at most. What stands between backticks is not torn apart: its spaces may count.

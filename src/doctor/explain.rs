@@ -6,7 +6,7 @@ mod text;
 use crate::base::finding_code::Code;
 use text::explain;
 
-pub use text::Explanation;
+pub use text::{Explanation, ExplanationLine, lines};
 
 /// A code's cause, how to be sure of it, and how to fix it.
 pub fn explanation(code: Code) -> Explanation {
@@ -43,51 +43,80 @@ pub fn explanation(code: Code) -> Explanation {
 fn of_duplicates(code: Code) -> Explanation {
     match code {
         Code::DuplicateInstances => explain(
-            "Telegram serves one long poll per token. With a second instance each one ends the other's poll with 409 \
-             Conflict, again and again: updates are lost, doubled or late. Instances are counted, not processes: the \
-             workers and wrappers of one bot are one.",
-            "`solobot status` lists each instance with its age, user and origin; stop one and watch whether the \
-             conflicts end within a minute.",
-            "`solobot kill-duplicates` keeps one (the lock's holder, else the managed one) and stops the rest; start \
-             the bot with `solobot acquire -- COMMAND` from then on, so that a second start is refused.",
+            "Telegram serves one long poll per token. When two instances poll, each ends the other's poll with 409 \
+             Conflict, again and again. Updates are lost, doubled or late. solobot counts instances, not processes: \
+             the workers and wrappers of one bot are one instance.",
+            "List the instances, with age, user and origin:\n\
+             $ solobot status\n\
+             Stop one of them and see whether the conflicts end within a minute.",
+            "Keep one instance and stop the others. The one that holds the lock stays, otherwise the one that a \
+             manager runs:\n\
+             $ solobot kill-duplicates\n\
+             From then on, start the bot under its lock, so that a second start is refused:\n\
+             $ solobot acquire -- COMMAND",
         ),
         Code::Respawner => explain(
-            "A surplus instance belongs to a manager that starts again what is killed: systemd, pm2, supervisord, \
-             runit, a container's restart policy, a shell loop or a supervisor of your own. Killing it is in vain.",
-            "Its origin in `solobot status` names the manager; a killed one is back with another PID.",
-            "Stop it with its manager's own command, which the finding shows; or keep that one and stop the others.",
+            "The extra instance belongs to a manager that starts it again when it is killed: systemd, pm2, \
+             supervisord, runit, a container's restart policy, a shell loop or your own supervisor. Killing it does \
+             not help.",
+            "The column ORIGIN names the manager. An instance that was killed is back with another PID:\n\
+             $ solobot status",
+            "Stop it with its manager's own command, which the finding shows. Or keep this instance and stop the \
+             others.",
         ),
         Code::Pm2Cluster => explain(
-            "pm2 runs several copies of the bot: `instances` above 1 in the ecosystem file, `pm2 start -i N`, or `pm2 \
-             scale`. That balances web servers; every copy of a polling bot polls.",
-            "`pm2 ls` shows one name several times, each with its own id.",
-            "Delete the surplus ids, set `instances: 1` and `exec_mode: \"fork\"` in the ecosystem file, then `pm2 \
-             save`, or the next reboot brings them back.",
+            "pm2 runs several copies of the bot, because of `instances` in the ecosystem file, `pm2 start -i N` or \
+             `pm2 scale`. That is meant for web servers. Each copy of a bot polls, and they conflict.",
+            "One name is listed several times, each with its own id:\n\
+             $ pm2 ls",
+            "Delete the extra ids:\n\
+             $ pm2 delete ID\n\
+             In the ecosystem file, set `instances: 1` and `exec_mode: \"fork\"`. Then save the list, or the next \
+             reboot brings the copies back:\n\
+             $ pm2 save",
         ),
         Code::SupervisordNumprocs => explain(
-            "supervisord's `numprocs` is above 1 for the bot's program, so it starts as many copies, and each polls.",
-            "`supervisorctl status` shows one group with several processes.",
-            "Stop the surplus ones, set `numprocs=1` in the program's section, then `supervisorctl reread` and \
-             `supervisorctl update`.",
+            "`numprocs` is above 1 for the bot's program, so supervisord starts that many copies. Each copy polls, \
+             and they conflict.",
+            "One group is listed with several processes:\n\
+             $ supervisorctl status",
+            "Set `numprocs=1` in the program's section. Then apply it, which stops the extra copies:\n\
+             $ supervisorctl reread\n\
+             $ supervisorctl update",
         ),
         Code::SecondManager => explain(
-            "Two services know the bot: an old pm2 entry beside a new systemd unit, two units, cron beside \
-             supervisord. Each starts it, and each brings it back.",
-            "The origins in `solobot status` differ.",
-            "Choose one. Stop the bot in the other, and take it out of there for good (`systemctl disable`, `pm2 \
-             delete` and `pm2 save`, a line less in the crontab), or the next reboot repeats it.",
+            "Two managers start the bot: for example an old pm2 entry and a new systemd unit, two units, or cron and \
+             supervisord. Each one starts it, and starts it again when it ends.",
+            "The column ORIGIN shows different managers:\n\
+             $ solobot status",
+            "Choose one manager. In the other one, stop the bot and remove it for good, or the next reboot starts it \
+             again. For systemd:\n\
+             $ systemctl disable --now UNIT\n\
+             For pm2:\n\
+             $ pm2 delete NAME\n\
+             $ pm2 save\n\
+             For cron, delete the line:\n\
+             $ crontab -e",
         ),
         Code::TwoContainers => explain(
-            "The bot runs in two containers: a scaled service, a compose project under a second name, an old container \
-             with a restart policy beside the new one. A lock inside a container excludes nobody outside.",
-            "`docker ps` shows both; they poll with one token if the fingerprints in `solobot status` agree.",
-            "Stop and remove the surplus container. A lock that both can see must lie in a volume that both mount.",
+            "The bot is running in two containers: a service with several replicas, a compose project under a second \
+             name, or an old container with a restart policy. A lock inside one container does not exclude the other \
+             one.",
+            "Both containers are listed:\n\
+             $ docker ps\n\
+             They use the same token if the fingerprints are the same:\n\
+             $ solobot status",
+            "Stop and remove the extra container:\n\
+             $ docker rm -f CONTAINER\n\
+             To share a lock, put it on a volume that both containers mount.",
         ),
         _ => explain(
-            "The bot runs in a container and on the host as well: a hand start for a test, or a unit that was left \
-             when the bot moved into a container. Their lock files are two different files.",
-            "The origins in `solobot status` are `container` and another one.",
-            "Stop the one that was not meant to stay, with the command that the finding shows.",
+            "The bot is running in a container and also on the host: someone started it by hand, or an old unit was \
+             left when the bot moved into a container. The two use different lock files, so neither excludes the \
+             other.",
+            "One instance has a container as its origin, the other one has not:\n\
+             $ solobot status",
+            "Stop the one that you do not want, with the command that the finding shows.",
         ),
     }
 }
@@ -95,39 +124,48 @@ fn of_duplicates(code: Code) -> Explanation {
 fn of_starts(code: Code) -> Explanation {
     match code {
         Code::DeployOverlap => explain(
-            "A deploy started the new release before the old one had ended, or moved the old one's folder away without \
-             ending it.",
-            "The instances run from different release folders, or the older one's folder is deleted.",
-            "Stop the old one. In the deploy script stop, wait for the end, then start; or start with `solobot acquire \
-             --wait 30s`, which waits for the old one to end.",
+            "A deploy started the new release before the old one ended. Or it moved the folder of the old release \
+             away without stopping it.",
+            "The instances run from different release folders, or the folder of the older one is deleted:\n\
+             $ solobot status",
+            "Stop the old instance. In the deploy script, stop it, wait for its end, then start the new one. Or let \
+             the new one wait for the old one:\n\
+             $ solobot acquire --wait 30s -- COMMAND",
         ),
         Code::CiOverlap => explain(
-            "A CI job or a git hook started an instance beside the one that was there: two jobs at once, or a hook \
-             that starts the bot in the background besides the service.",
-            "The finding names the runner or hook among its ancestors, or the variable that it left behind.",
-            "Let the job restart the service instead of starting the bot, and let one job run at a time (`concurrency` \
-             or `resource_group` in the pipeline).",
+            "A CI job or a git hook started an instance while another one was running. Either two jobs ran at once, \
+             or the job starts the bot although a service runs it too.",
+            "The finding names the job or hook, or the variable that it left in the environment.",
+            "Let the job restart the service instead of starting the bot itself. Let only one job run at a time \
+             (`concurrency` or `resource_group` in the pipeline).",
         ),
         Code::IdeAutorun => explain(
-            "An IDE started the bot: a run configuration, a debugger, or a task that runs when the folder is opened or \
-             a file is saved. With the production token in `.env`, it polls against the real bot.",
-            "The IDE's server is an ancestor of the instance.",
-            "Stop the run in the IDE, turn off the task's automatic run, and give the development folder a token of \
-             its own (a second bot from @BotFather).",
+            "An IDE started the bot: a run configuration, a debugger, or a task that runs when you open the folder \
+             or save a file. With the production token in `.env`, it polls for the real bot.",
+            "The column ORIGIN names the IDE:\n\
+             $ solobot status",
+            "Stop the run in the IDE and turn off the automatic task. Create a second bot at @BotFather and use its \
+             token for development.",
         ),
         Code::RespawnLoop => explain(
-            "The bot ends soon after every start and is started again: it crashes, or it exits because the lock is \
-             held and its manager takes that for a failure. Each start may poll for a moment, and so disturb the one \
-             that runs.",
-            "The finding counts the starts that it saw; the manager's log shows them all.",
-            "Read why it ends (`journalctl -u UNIT`, `pm2 logs`). If it ends because the lock is held, let it wait: \
-             `solobot acquire --wait forever -- COMMAND`, and `RestartPreventExitStatus=78` in a unit.",
+            "The bot ends soon after every start and is started again. Either it crashes, or it exits because the \
+             lock is held, and its manager takes that for a failure. Each start may poll for a moment and disturb \
+             the running instance.",
+            "The finding counts the starts that it saw. The manager's log has all of them. For systemd and pm2:\n\
+             $ journalctl -u UNIT\n\
+             $ pm2 logs NAME",
+            "Read in the log why it ends. If it ends because the lock is held, let it wait instead:\n\
+             $ solobot acquire --wait forever -- COMMAND\n\
+             In a systemd unit, also set `RestartPreventExitStatus=78`, so that a wrong configuration is not started \
+             again.",
         ),
         _ => explain(
-            "Several processes run the bot's command line, but one started the others: a fork, `multiprocessing` \
-             workers, a reloader, `sh -c`. `ps` and `pgrep` show duplicates where there is one bot.",
-            "`ps -o pid,ppid,args -p PIDS` shows that the first is the ancestor of the others.",
-            "Nothing is wrong. If conflicts remain, look whether more than one of these processes polls.",
+            "Several processes have the bot's command line, but one of them started the others: a fork, \
+             `multiprocessing` workers, a reloader or `sh -c`. `ps` and `pgrep` show several processes, but it is \
+             one instance.",
+            "The first process is the parent of the others:\n\
+             $ ps -o pid,ppid,args -p PIDS",
+            "Nothing is wrong. If there are conflicts, check whether more than one of these processes polls.",
         ),
     }
 }
@@ -135,48 +173,63 @@ fn of_starts(code: Code) -> Explanation {
 fn of_locks(code: Code) -> Explanation {
     match code {
         Code::LeakedSkipVariable => explain(
-            "A supervisor that holds the lock tells its child by SKIP_TELEGRAM_LOCK=1 not to take it. This instance \
-             has the variable, but nobody holds a lock for it: the variable leaked through a shell's export, a `.env` \
-             file or a unit's Environment=, and the bot runs unprotected.",
-            "`tr '\\0' '\\n' </proc/PID/environ | grep SKIP` shows it, and no ancestor holds the lock.",
-            "Remove the variable where it is set, and start the bot again; `solobot acquire` sets it only for the \
-             child that it holds the lock for.",
+            "A supervisor that holds the lock sets SKIP_TELEGRAM_LOCK=1 for its child, so that the child does not \
+             take it too. This instance has the variable, but nobody holds a lock for it. The variable leaked from a \
+             shell's `export`, a `.env` file or a unit's Environment=. Nothing stops a second start.",
+            "The variable is in the environment of the process, and the lock is not held:\n\
+             $ tr '\\0' '\\n' </proc/PID/environ | grep SKIP\n\
+             $ solobot status",
+            "Remove the variable where it is set, then restart the bot. You never need to set it yourself: `solobot \
+             acquire` sets it for its own child only.",
         ),
         Code::UnlockedInstance => explain(
-            "The instance runs, and neither it nor an ancestor holds the lock: started by hand, by a manager that \
-             knows no lock, or with another lock path. A second start would not be refused.",
-            "`solobot status` shows `unlocked` in the lock column.",
-            "Start it with `solobot acquire -- COMMAND`; if it holds another lock, name that one with `--lock` or \
-             `lock` in solobot.toml.",
+            "The instance is running, but neither it nor a parent process holds the lock. It was started by hand, by \
+             a manager without solobot, or with another lock. Nothing stops a second start.",
+            "The column LOCK says `unlocked`:\n\
+             $ solobot status",
+            "Start the bot under its lock:\n\
+             $ solobot acquire -- COMMAND\n\
+             If it takes another lock, name that one with `--lock` or as `lock` in solobot.toml.",
         ),
         Code::ReplacedLock => explain(
-            "The lock file was removed or replaced while it was held: `rm -f *.lock` in a restart script, a cleaner, a \
-             library that unlinks on release. The holder holds a file that nobody can open any more, so the next start \
-             gets a new file, and the lock.",
-            "`ls -l /proc/PID/fd` of the holder shows the path with `(deleted)`, or another inode than `ls -i`.",
-            "Find what removes the file and take it out; then restart the bot. `solobot clean-stale` clears without \
-             removing.",
+            "The lock file was deleted or replaced while it was held: by `rm -f *.lock` in a restart script, by a \
+             cleaner, or by a library that deletes it on release. The holder still holds the old file, which nobody \
+             else can open. The next start creates a new file and gets the lock too.",
+            "The path is marked `(deleted)`, or the inode is not the one of the file:\n\
+             $ ls -l /proc/PID/fd\n\
+             $ ls -i LOCK",
+            "Find out what deletes the file and turn it off. Then restart the bot. To clear a stale lock, use a \
+             command that does not delete the file:\n\
+             $ solobot clean-stale",
         ),
         Code::PidfileOnly => explain(
-            "The file names a living process that holds no flock. That is a PID file: two starts at the same moment \
-             both find it empty, and a reused PID looks alive for ever.",
-            "`lslocks` does not list the file.",
-            "Start the bot with `solobot acquire -- COMMAND`. If the process is a stranger that got the PID, empty the \
-             file.",
+            "The file names a running process that does not hold a flock on it. So it is only a PID file: two starts \
+             at the same moment both find it free, and a PID that was reused looks alive forever.",
+            "The file is not listed:\n\
+             $ lslocks",
+            "Start the bot under a lock:\n\
+             $ solobot acquire -- COMMAND\n\
+             If the PID now belongs to another program, empty the file.",
         ),
         Code::FcntlLock => explain(
-            "The file is locked with fcntl(2) (Python's `fcntl.lockf`, s6-setlock, `lckdo`), not with flock(2). The \
-             two do not see each other: flock(1), filelock and solobot would be granted the lock as well.",
-            "`/proc/locks` shows POSIX or OFDLCK for the file's inode.",
-            "Use `fcntl.flock` in the bot, `chpst -L` or flock(1) instead of s6-setlock, or start it with `solobot \
-             acquire -- COMMAND`.",
+            "The file is locked with fcntl(2), as by Python's `fcntl.lockf`, s6-setlock or `lckdo`, and not with \
+             flock(2). The two kinds of lock ignore each other: flock(1), filelock and solobot would get the lock \
+             too.",
+            "The type is POSIX or OFDLCK:\n\
+             $ lslocks",
+            "In Python, use `fcntl.flock`. Instead of s6-setlock, use `chpst -L` or flock(1). Or start the bot with \
+             solobot:\n\
+             $ solobot acquire -- COMMAND",
         ),
         _ => explain(
-            "A flock belongs to the open file, not to the process: a helper that was started with the descriptor open \
-             keeps the lock when the bot has ended, and every start is refused.",
-            "`/proc/PID/fdinfo` of the helper has a `lock:` line with another PID than its own.",
-            "End the helper. Let the bot start helpers without the descriptor (`close_fds=True`, O_CLOEXEC, `9>&-` in \
-             a shell); solobot itself gives the lock back explicitly when the bot has ended.",
+            "A flock belongs to the open file, not to the process. A helper that the bot started inherited the open \
+             file, and keeps the lock when the bot has ended. Every start is refused.",
+            "The helper has a `lock:` line with a PID that is not its own:\n\
+             $ grep lock: /proc/PID/fdinfo/*",
+            "Stop the helper:\n\
+             $ kill PID\n\
+             In the bot, start helpers without the file: `close_fds=True` in Python, O_CLOEXEC in C, `9>&-` in a \
+             shell. `solobot acquire` releases its lock when the bot ends, even if a helper inherited it.",
         ),
     }
 }
@@ -184,31 +237,41 @@ fn of_locks(code: Code) -> Explanation {
 fn of_places(code: Code) -> Explanation {
     match code {
         Code::PrivateTmp => explain(
-            "The lock lies in a folder that the instance sees differently: a systemd unit with PrivateTmp=yes has a \
-             /tmp of its own. The same path means two files, and both can be locked.",
-            "`nsenter -t PID -m ls -i LOCK` shows another inode than `ls -i LOCK`.",
-            "Move the lock to a folder that is everybody's (`lock = \"/run/lock/NAME.lock\"`, or the bot's own folder), \
-             or set PrivateTmp=no in the unit.",
+            "The instance sees a different folder where the lock is. A systemd unit with PrivateTmp=yes, for \
+             example, has its own /tmp. The same path is then two files, and both can be locked.",
+            "The inodes differ:\n\
+             $ nsenter -t PID -m ls -i LOCK\n\
+             $ ls -i LOCK",
+            "Move the lock to a folder that all see: `lock = \"/run/lock/NAME.lock\"`, or the bot's own folder. Or \
+             set PrivateTmp=no in the unit:\n\
+             $ systemctl edit UNIT",
         ),
         Code::NetworkFs => explain(
-            "The lock lies on a network file system (NFS, CIFS, 9p, FUSE), where flock(2) is emulated, local to each \
-             host, or lost with the connection. Two hosts may both hold it.",
-            "`stat -f -c %T LOCK` names the file system.",
-            "Move the lock to a local disk. A lock never excludes another host: there, let one host run the bot.",
+            "The lock is on a network file system (NFS, CIFS, 9p, FUSE). There, flock(2) may be emulated, may only \
+             work within one host, or may get lost with the connection. Two hosts may both hold it.",
+            "This names the file system:\n\
+             $ stat -f -c %T LOCK",
+            "Move the lock to a local disk. Note that a local lock does not exclude other hosts: run the bot on one \
+             host only.",
         ),
         Code::TmpCleaner => explain(
-            "A cleaner removes files that have not been touched for some time from the lock's folder: systemd-tmpfiles, \
-             tmpreaper, tmpwatch. Old versions of systemd-tmpfiles do not ask whether a plain file is locked, the \
-             others never do. After that the holder holds a deleted file, and a second start succeeds.",
-            "`systemd-tmpfiles --cat-config` shows the line; `systemctl list-timers` when it runs next.",
-            "Move the lock out of that folder (/run/lock, or the bot's own folder), or exclude it by an `x` line in \
-             /etc/tmpfiles.d.",
+            "A cleaner (systemd-tmpfiles, tmpreaper or tmpwatch) deletes old files from the lock's folder. Old \
+             versions of systemd-tmpfiles do not check whether a file is locked, and the others never do. The holder \
+             then holds a deleted file, and a second start succeeds.",
+            "The first command shows the rule, the second one when it runs next:\n\
+             $ systemd-tmpfiles --cat-config\n\
+             $ systemctl list-timers",
+            "Move the lock out of that folder, to /run/lock or the bot's own folder. Or exclude it with an `x` line \
+             in /etc/tmpfiles.d.",
         ),
         _ => explain(
-            "The lock file or its owner record names a process that is gone: it was killed, or the host rebooted. That \
-             hinders no program that takes a flock, but one that only looks at the PID may refuse to start.",
-            "`solobot status` shows `stale`, and nobody holds the file.",
-            "`solobot clean-stale` clears text and record, and leaves the file.",
+            "The lock file or its owner record names a process that no longer exists: it was killed, or the host \
+             rebooted. Programs that use flock are not affected. A program that only looks at the PID may refuse to \
+             start.",
+            "The lock is shown as `stale`:\n\
+             $ solobot status",
+            "Clear the text and the owner record. The file itself stays:\n\
+             $ solobot clean-stale",
         ),
     }
 }
@@ -225,7 +288,20 @@ mod tests {
         assert_eq!(causes.len(), Code::ALL.len());
         for &code in Code::ALL {
             let Explanation { cause, check, fix } = explanation(code);
-            assert!([cause, check, fix].iter().all(|text| text.ends_with('.') && !text.contains("  ")), "{code:?}");
+            for text in [cause, check, fix] {
+                assert!(!text.contains("  "), "{code:?}: {text}");
+                let commands = lines(text).filter(|line| matches!(line, ExplanationLine::Command(_))).count();
+                assert_eq!(
+                    commands,
+                    text.matches("$ ").count(),
+                    "{code:?}: a command that is not on its own line: {text}"
+                );
+                let is_whole = |line: ExplanationLine<'_>| match line {
+                    ExplanationLine::Prose(text) => text.ends_with(['.', ':']),
+                    ExplanationLine::Command(_) => true,
+                };
+                assert!(lines(text).all(is_whole), "{code:?}: {text}");
+            }
         }
     }
 }

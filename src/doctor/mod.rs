@@ -9,6 +9,6 @@ mod explain;
 mod finding;
 mod findings;
 
-pub use explain::{Explanation, explanation};
+pub use explain::{Explanation, ExplanationLine, explanation, lines};
 pub use finding::{Finding, Level};
 pub use findings::diagnose;

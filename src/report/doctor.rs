@@ -6,7 +6,7 @@ use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, wrap};
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
-use crate::doctor::{self, Finding, Level};
+use crate::doctor::{self, ExplanationLine, Finding, Level};
 use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome};
 
 /// Longer lines are hard to read, whatever the terminal's width is.
@@ -120,12 +120,22 @@ fn summary(diagnosis: &Diagnosis) -> String {
 fn explanation(code: Code, width: Option<usize>) -> String {
     let explanation = doctor::explanation(code);
     let mut text = format!("{}\n", paint(NAME, code.as_str()));
-    for (label, body) in [("cause", explanation.cause), ("to be sure", explanation.check), ("to fix", explanation.fix)]
+    for (label, body) in
+        [("cause", explanation.cause), ("how to be sure", explanation.check), ("how to fix it", explanation.fix)]
     {
         let _ = writeln!(text, "\n{}", paint(FAINT, label));
         let columns = width.unwrap_or(WIDEST).min(WIDEST).saturating_sub(INDENT.len()).max(20);
-        for line in wrap::lines(body, columns) {
-            let _ = writeln!(text, "{INDENT}{line}");
+        for line in doctor::lines(body) {
+            match line {
+                ExplanationLine::Prose(prose) => {
+                    for line in wrap::lines(prose, columns) {
+                        let _ = writeln!(text, "{INDENT}{line}");
+                    }
+                }
+                ExplanationLine::Command(command) => {
+                    let _ = writeln!(text, "{INDENT}{INDENT}{}", paint(COMMAND, command));
+                }
+            }
         }
     }
     text
@@ -192,8 +202,9 @@ mod tests {
     fn explanations_are_wrapped_between_words() {
         for &code in Code::ALL {
             let text = plain(&doctor(&DoctorOutcome::Explained(code), Some(80)));
-            assert!(text.starts_with(code.as_str()) && text.contains("to fix\n"), "{text}");
+            assert!(text.starts_with(code.as_str()) && text.contains("how to fix it\n"), "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            assert!(!text.contains("$ "), "{text}");
         }
     }
 }

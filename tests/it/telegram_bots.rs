@@ -130,7 +130,7 @@ fn a_webhook_stops_the_bot_and_delete_webhook_fixes_it() {
         let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(1).json();
         let found = finding(&seen, "webhook-active");
         assert_eq!(level_and_pids(found), ("error", vec![copy.pid()]));
-        assert!(found["evidence"].to_string().contains("for a webhook's sake"), "what the bot's log says: {found}");
+        assert!(found["evidence"].to_string().contains("because of a webhook"), "what the bot's log says: {found}");
         let command = found["command"].as_str().unwrap();
         let fixed = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
         fixed.stdout_has(&["removed", "2 updates are waiting"]);

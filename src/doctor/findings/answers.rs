@@ -23,7 +23,7 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
         let in_logs = bot.logs.fresh.webhook;
         let logged = (in_logs > 0).then(|| {
             format!(
-                "{} of the last {} for a webhook's sake, in {}",
+                "{} because of a webhook in the last {}, in {}",
                 plural(in_logs, "conflict"),
                 show(FRESH),
                 bot.logs.names.join(", ")
@@ -33,20 +33,20 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
             Some(answer) if answer.webhook.is_set() => {
                 let info = &answer.webhook;
                 let summary = format!(
-                    "a webhook is set for {}: Telegram sends updates there, and answers every poll with 409",
+                    "a webhook is set for {}: Telegram sends updates there and answers every poll with 409",
                     bot.name
                 );
                 let failed = info.last_error_message.as_ref().map(|text| format!("its last delivery failed: {text}"));
                 Finding::new(Code::WebhookActive, Level::Error, summary)
                     .shown_by([format!(
-                        "webhook {}; waiting: {}",
+                        "webhook {}, {} waiting",
                         info.url,
                         plural(info.pending_update_count, "update")
                     )])
                     .shown_by(failed)
             }
             None if in_logs > 0 => {
-                let summary = format!("a webhook kept {} from polling, as its logs say", bot.name);
+                let summary = format!("a webhook kept {} from polling, according to its logs", bot.name);
                 Finding::new(Code::WebhookActive, Level::Warning, summary)
             }
             // Without a webhook now, what the logs say is over.
@@ -71,10 +71,10 @@ pub fn clock_skew(facts: &Facts) -> Vec<Finding> {
                 let side = if ahead > SignedDuration::ZERO { "behind" } else { "ahead of" };
                 let apart = show(ahead.unsigned_abs());
                 let summary = format!("this machine's clock is {apart} {side} Telegram's");
-                (summary, format!("here it is {}, there {apart} {}", facts.now, other_side(side)))
+                (summary, format!("it is {} here, and {apart} {} at Telegram", facts.now, other_side(side)))
             }
             (_, Some(error)) if error.is_about_time() => (
-                "this machine's clock may be wrong: a certificate is refused for the time of day".into(),
+                "this machine's clock may be wrong: a certificate is rejected because of its dates".into(),
                 error.to_string(),
             ),
             _ => return None,
@@ -102,7 +102,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
         if error.is_none() && in_logs == 0 {
             return None;
         }
-        let summary = format!("too many requests are made with the token of {}", bot.name);
+        let summary = format!("Telegram limits {}: too many requests with its token", bot.name);
         let logged = (in_logs > 0).then(|| {
             format!(
                 "{} with 429 in the last {}, in {}",
@@ -126,21 +126,25 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (level, summary) = match (bot.telegram.error(), &bot.server) {
             (Some(Error::NotServed { server, .. }), _) => {
-                (Level::Error, format!("{server} does not serve {}: it belongs to another server", bot.name))
+                (Level::Error, format!("{server} does not serve {}: the bot belongs to another server", bot.name))
             }
             (Some(Error::LoggedOut { server, .. }), _) => {
-                (Level::Error, format!("{} has left {server}: it was moved to another server", bot.name))
+                (Level::Error, format!("{} was moved from {server} to another server", bot.name))
             }
             (Some(Error::Redirected { .. } | Error::NoBotApi { .. }), Some(server))
                 if bot.telegram.proxy().is_none() =>
             {
-                (Level::Error, format!("what answers at {server} is no Bot API server"))
+                (Level::Error, format!("{server} does not answer like a Bot API server"))
             }
-            (_, Some(server)) if elsewhere(bot).next().is_some() => {
-                (Level::Warning, format!("{} is to use {server}, and is connected to Telegram's own server", bot.name))
-            }
+            (_, Some(server)) if elsewhere(bot).next().is_some() => (
+                Level::Warning,
+                format!("{} is configured to use {server}, but is connected to Telegram's own server", bot.name),
+            ),
             (_, Some(server)) => {
-                let summary = format!("{} uses the Bot API server {server}: no other one may serve it", bot.name);
+                let summary = format!(
+                    "{} uses the Bot API server {server}: every program with its token must use that one",
+                    bot.name
+                );
                 (Level::Info, summary)
             }
             (_, None) => return None,
@@ -156,8 +160,8 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
                 .shown_by(error.map(ToString::to_string))
                 .shown_by(connections)
                 .shown_by([match &bot.server {
-                    Some(server) => format!("the settings name {server}"),
-                    None => "the settings name no server: Telegram's own was asked".to_owned(),
+                    Some(server) => format!("configured server: {server}"),
+                    None => "no server is configured, so Telegram's own was asked".to_owned(),
                 }])
                 .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(command),

@@ -15,7 +15,7 @@ pub fn two_containers(facts: &Facts) -> Vec<Finding> {
         if containers.len() < 2 {
             return None;
         }
-        let summary = format!("{} runs in {} containers", bot.name, containers.len());
+        let summary = format!("{} is running in {} containers", bot.name, containers.len());
         Some(side_by_side(Code::TwoContainers, summary, bot, &inside, facts))
     })
 }
@@ -28,7 +28,7 @@ pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
         if inside == 0 || inside == shown.len() {
             return None;
         }
-        let summary = format!("{} runs in a container and on the host", bot.name);
+        let summary = format!("{} is running in a container and on the host", bot.name);
         Some(side_by_side(Code::ContainerAndHost, summary, bot, &shown, facts))
     })
 }
@@ -42,7 +42,7 @@ fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&SeenInsta
     let (level, summary) = if is_sure {
         (Level::Error, summary)
     } else {
-        (Level::Warning, format!("{summary}, if they have one token: that cannot be seen"))
+        (Level::Warning, format!("{summary}, perhaps with the same token: cannot tell from here"))
     };
     let keep = bot.to_keep().map(SeenInstance::pid);
     let surplus = shown.iter().rev().find(|seen| Some(seen.pid()) != keep && seen.origin().stop().is_some());
@@ -50,7 +50,7 @@ fn side_by_side(code: Code, summary: String, bot: &BotFacts, shown: &[&SeenInsta
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
         .shown_by(shown.iter().filter_map(|seen| {
             let stop = seen.origin().stop()?;
-            Some(format!("what stops PID {}: {stop}", seen.pid()))
+            Some(format!("to stop PID {}: {stop}", seen.pid()))
         }))
         .about(shown.iter().map(|seen| seen.pid()))
         .fixed_by(surplus.and_then(|seen| seen.origin().stop()).or_else(|| bot.solobot("kill-duplicates")))

@@ -2,8 +2,8 @@
 
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
+use super::stopping::stop_surplus;
 use crate::base::finding_code::Code;
-use crate::process::origin::Origin;
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// More than one instance of one bot. Whatever the cause, it is found as this too.
@@ -18,15 +18,15 @@ fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let (level, summary, command) = if sure > 1 {
-        let summary = format!("{sure} instances of {} run instead of one", bot.name);
+        let summary = format!("{sure} instances of {} are running instead of one", bot.name);
         (Level::Error, summary, stop_surplus(bot))
     } else {
         let (level, why) = if bot.logs.recent > 0 {
-            (Level::Error, "conflicts are logged, and what could be the second one runs")
+            (Level::Error, "its logs show conflicts, and another process may be the bot too")
         } else {
-            (Level::Warning, "whether these are one bot cannot be told")
+            (Level::Warning, "cannot tell whether these processes are the same bot")
         };
-        let summary = format!("{} may run more than once: {why}", bot.name);
+        let summary = format!("{} may be running more than once: {why}", bot.name);
         (level, summary, bot.solobot("kill-duplicates --include-probable --dry-run"))
     };
     let finding = Finding::new(Code::DuplicateInstances, level, summary)
@@ -34,15 +34,6 @@ fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
         .shown_by(conflicts(bot, facts.now))
         .about(shown.iter().map(|seen| seen.pid()));
     Some(finding.fixed_by(command))
-}
-
-/// The managers' own commands where solobot would leave every surplus instance to them; else solobot's.
-fn stop_surplus(bot: &BotFacts) -> Option<String> {
-    let origins = || bot.surplus().into_iter().map(|seen| &seen.instance.origin);
-    let mut stops: Vec<String> = origins().filter_map(Origin::stop).collect();
-    stops.dedup();
-    let is_theirs = origins().all(|origin| origin.would_respawn() && origin.stop().is_some());
-    if is_theirs { Some(stops.join(" && ")) } else { bot.solobot("kill-duplicates") }
 }
 
 /// Several processes that are one instance: no duplicates.
@@ -53,11 +44,12 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
         .map(|(bot, seen)| {
             let pids = seen.instance.pids();
             let list: Vec<String> = pids.iter().map(i32::to_string).collect();
-            let summary = format!("{} processes are one instance of {}: no duplicates", pids.len(), bot.name);
+            let pid = if list.len() > 2 { "PIDs" } else { "PID" };
+            let summary = format!("{} processes belong to one instance of {}: not duplicates", pids.len(), bot.name);
             Finding::new(Code::FoldedInstance, Level::Info, summary)
                 .shown_by([
                     bot.describe(seen, facts.now),
-                    format!("PIDs {} were started by PID {}, and belong to it", list[1..].join(", "), list[0]),
+                    format!("PID {} started {pid} {}", list[0], list[1..].join(", ")),
                 ])
                 .about(pids)
                 .fixed_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
@@ -86,11 +78,14 @@ mod tests {
     }
 
     #[test]
-    fn what_solobot_would_not_touch_is_left_to_its_manager() {
+    fn what_a_manager_would_start_again_is_stopped_by_its_own_command() {
         let copy = |pid| from(pid, pm2("bot"));
         let command = |bot| say(duplicate_instances, bot).remove(0).2.unwrap();
         assert_eq!(command(bot("main", vec![copy(10), copy(20), copy(30)])), "PM2_HOME=/home/bot/.pm2 pm2 stop bot");
-        assert_eq!(command(bot("main", vec![copy(10), copy(20), seen(30)])), "solobot kill-duplicates main");
+        let service = |pid| from(pid, unit(&format!("{pid}.service")));
+        let mixed = "systemctl stop 20.service && solobot kill-duplicates main";
+        assert_eq!(command(bot("main", vec![service(10), service(20), seen(30)])), mixed);
+        assert_eq!(command(bot("main", vec![service(10), seen(30)])), "solobot kill-duplicates main");
     }
 
     #[test]

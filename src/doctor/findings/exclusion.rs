@@ -16,13 +16,16 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
         let leaked: Vec<&SeenInstance> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
         let pid = leaked.first()?.pid();
         let name = bot.skip_env.as_deref().unwrap_or_default();
-        let summary = format!("{} of {} takes no lock: {name}=1 leaked into its environment", pids(&leaked), bot.name);
+        let verb = if leaked.len() > 1 { "run" } else { "runs" };
+        let summary =
+            format!("{} of {} {verb} without the lock: {name}=1 leaked into its environment", pids(&leaked), bot.name);
         Some(
             Finding::new(Code::LeakedSkipVariable, Level::Error, summary)
                 .shown_by(bot.describe_all(leaked.iter().copied(), facts.now))
                 .shown_by([
-                    format!("{name}=1 says that an ancestor holds the lock; neither it nor an ancestor does"),
-                    "start it without the variable: look for it in exports, `.env` and Environment=".to_owned(),
+                    format!("{name}=1 says that a parent process holds the lock, but none does"),
+                    "look for the variable in shell exports, `.env` and Environment=, remove it, and restart the bot"
+                        .to_owned(),
                 ])
                 .about(leaked.iter().map(|seen| seen.pid()))
                 .fixed_by(advice::variable_of(pid, name)),
@@ -74,20 +77,24 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
     let exists = lock.is_some_and(|lock| lock.facts.state != State::Absent);
     let verb = if seen.len() > 1 { "run" } else { "runs" };
     let (level, summary) = if bot.lock_is_named || exists {
-        (Level::Warning, format!("{} {verb} without the lock: a second start would not be refused", pids(seen)))
+        (Level::Warning, format!("{} {verb} without the lock, so a second instance can start", pids(seen)))
     } else {
-        (Level::Info, format!("{} {verb} without any lock: nothing would refuse a second start", pids(seen)))
+        (Level::Info, format!("{} {verb} without any lock, so a second instance can start", pids(seen)))
     };
     let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
     let other = other_lock(first);
-    let advice = match other {
-        Some(file) => format!("it holds another lock, {}: name that one", file.path.display()),
-        None if first.origin().is_managed() => format!("let {} start it by this command", first.origin()),
-        None => "stop it, and start it again under the lock".to_owned(),
-    };
-    let command = match (other, &bot.select) {
-        (Some(file), Some(select)) => Some(format!("solobot status {select} --lock {}", typed(&file.path))),
-        _ => bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command)),
+    let acquire = bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command));
+    let edit = first.origin().manager.edit();
+    let (advice, command) = match (other, &bot.select, acquire, edit) {
+        (Some(file), Some(select), ..) => (
+            format!("it holds another lock, {}: use that one as the bot's lock", file.path.display()),
+            Some(format!("solobot status {select} --lock {}", typed(&file.path))),
+        ),
+        (_, _, Some(acquire), Some(edit)) => (format!("change its ExecStart= to: {acquire}"), Some(edit)),
+        (_, _, acquire, _) if first.origin().is_managed() => {
+            (format!("change what {} starts to the command below", first.origin()), acquire)
+        }
+        (_, _, acquire, _) => ("stop it, then start it again with the command below".to_owned(), acquire),
     };
     Finding::new(Code::UnlockedInstance, level, summary)
         .shown_by(bot.describe_all(seen.iter().copied(), facts.now))
@@ -107,9 +114,9 @@ fn holder_of(lock: &LockEvidence) -> String {
                 format!("held by {}", pids.join(", "))
             }
         },
-        State::Absent => "there is no such file".into(),
-        State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => "nobody holds it".into(),
-        State::Unreadable { why, .. } => format!("cannot be told: {why}"),
+        State::Absent => "does not exist".into(),
+        State::Free | State::Stale(_) | State::OwnerAliveUnlocked(_) => "not held".into(),
+        State::Unreadable { why, .. } => format!("unknown: {why}"),
     }
 }
 
@@ -126,9 +133,9 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
             let path = lock.facts.path.display();
             let is_stranger = bot.has_program && !bot.has_process(claimant.process);
             let summary = if is_stranger {
-                format!("{path} names PID {pid}, which is another program: a PID file whose PID was reused")
+                format!("{path} is a PID file, and its PID {pid} now belongs to another program")
             } else {
-                format!("{path} is a PID file: it names PID {pid}, which holds no flock")
+                format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock")
             };
             let look = if is_stranger { Some(format!("ps -o pid,lstart,args -p {pid}")) } else { None };
             let acquire = || Some(format!("{} -- {}", bot.solobot("acquire")?, claimant.command));
@@ -136,7 +143,7 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
                 Finding::new(Code::PidfileOnly, Level::Warning, summary)
                     .shown_by([
                         format!("PID {pid}: {}", claimant.command),
-                        "neither /proc/locks nor any descriptor shows a flock on the file".to_owned(),
+                        "no flock on the file in /proc/locks or on any open descriptor".to_owned(),
                     ])
                     .about([pid])
                     .fixed_by(look.or_else(acquire)),
@@ -159,13 +166,13 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
                 .collect();
             let level = if also.is_empty() { Level::Warning } else { Level::Error };
             let path = lock.facts.path.display();
-            let summary = format!("{path} is locked with fcntl, which excludes no program that uses flock");
+            let summary = format!("{path} is locked with fcntl, which does not keep out programs that use flock");
             let first = &lock.fcntl[0].command;
             Finding::new(Code::FcntlLock, level, summary)
                 .shown_by(
-                    lock.fcntl
-                        .iter()
-                        .map(|one| format!("{TABLE} shows a POSIX lock of PID {}: {}", one.process.pid, one.command)),
+                    lock.fcntl.iter().map(|one| {
+                        format!("{TABLE} shows a POSIX lock held by PID {}: {}", one.process.pid, one.command)
+                    }),
                 )
                 .shown_by(also)
                 .about(lock.fcntl.iter().map(|one| one.process.pid))
@@ -179,7 +186,7 @@ mod tests {
     use super::super::testing::say;
     use super::*;
     use crate::lock::state::Obstacle;
-    use crate::survey::evidence::testing::{bot, held_by, identity, lock, named, seen, sharer};
+    use crate::survey::evidence::testing::{bot, from, held_by, identity, lock, named, seen, sharer, unit};
 
     fn with_lock(mut bot: BotFacts, lock: LockEvidence) -> BotFacts {
         bot.locks.push(lock);
@@ -219,6 +226,8 @@ mod tests {
         let said = say(unlocked_instance, with_lock(bot("main", vec![seen(10), seen(20)]), held_by_other()));
         let acquire = Some("solobot acquire main -- python main.py".to_owned());
         assert_eq!(said, [(Level::Warning, vec![20], acquire)]);
+        let service = with_lock(bot("main", vec![from(10, unit("bot.service"))]), lock("/l", State::Free));
+        assert_eq!(say(unlocked_instance, service)[0].2.as_deref(), Some("systemctl edit bot.service"));
         // Nothing is configured, and there is no lock anywhere.
         assert_eq!(say(unlocked_instance, bot("main", vec![seen(10)]))[0].0, Level::Info);
         let named = BotFacts { lock_is_named: true, ..bot("main", vec![seen(10)]) };

@@ -1,11 +1,12 @@
 //! Locks that the wrong one holds: a deleted file, a helper that inherited it, a process that is gone.
 
 use super::super::finding::{Finding, Level};
+use super::stopping::stop;
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::platform::advice;
-use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, LockSharer};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, LockSharer, SeenInstance};
 
 /// Somebody holds a file that is no more at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
@@ -15,21 +16,26 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
             let State::Replaced { holders } = &lock.facts.state else { return None };
             let path = lock.facts.path.display();
             let pids: Vec<i32> = holders.iter().map(|holder| holder.pid).collect();
-            let present = lock.sharers.iter().map(|sharer| {
-                format!("PID {} holds the file that is there now: {}", sharer.who.process.pid, sharer.who.command)
-            });
+            let present = lock
+                .sharers
+                .iter()
+                .map(|sharer| format!("PID {} holds the new file: {}", sharer.who.process.pid, sharer.who.command));
             let summary = format!("the lock file {path} was removed or replaced while it was held");
-            let shown = bot.all().filter(|seen| seen.instance.members.iter().any(|one| holders.contains(one)));
+            let holds = |seen: &&SeenInstance| seen.instance.members.iter().any(|one| holders.contains(one));
+            let shown: Vec<&SeenInstance> = bot.all().filter(holds).collect();
+            let command = stop(bot, &shown, "stop");
             Some(
                 Finding::new(Code::ReplacedLock, Level::Error, summary)
-                    .shown_by(pids.iter().map(|pid| {
-                        format!("PID {pid} holds a file that nobody else can open: a second start would be granted")
-                    }))
+                    .shown_by(
+                        pids.iter().map(|pid| {
+                            format!("PID {pid} still holds the old file, so a second start would get the lock")
+                        }),
+                    )
                     .shown_by(present)
                     .shown_by(bot.describe_all(shown, facts.now))
-                    .shown_by(["once it is stopped, start it again, and find what removes the file".to_owned()])
+                    .shown_by(["after stopping it, start it again, and find out what removes the file".to_owned()])
                     .about(pids.iter().copied())
-                    .fixed_by(bot.solobot("stop").or_else(|| Some(advice::open_files_of(*pids.first()?)))),
+                    .fixed_by(command.or_else(|| Some(advice::open_files_of(*pids.first()?)))),
             )
         })
         .collect()
@@ -57,21 +63,21 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     }
     let path = lock.facts.path.display();
     let (level, summary) = if rightful.is_empty() {
-        (Level::Error, format!("{path} is held by a process that merely inherited it: no bot can start"))
+        (Level::Error, format!("{path} is held by a helper process that inherited it: no bot can start"))
     } else {
-        (Level::Warning, format!("{path} will stay held when the bot ends: a helper inherited it"))
+        (Level::Warning, format!("{path} will stay locked when the bot ends: a helper process inherited the lock"))
     };
     let pids = heirs.iter().map(|heir| heir.who.process.pid);
     let kill: Vec<String> = pids.clone().map(|pid| pid.to_string()).collect();
     let called = match first.caller {
         caller if caller > 0 => format!("the lock was taken by PID {caller}"),
-        _ => "the lock was taken by a process that cannot be seen any more".into(),
+        _ => "the process that took the lock has ended or cannot be seen".into(),
     };
     Some(
         Finding::new(Code::InheritedLock, level, summary)
             .shown_by(heirs.iter().map(|heir| format!("PID {}: {}", heir.who.process.pid, heir.who.command)))
             .shown_by([called])
-            .shown_by(rightful.iter().map(|one| format!("PID {} holds it by right", one.who.process.pid)))
+            .shown_by(rightful.iter().map(|one| format!("PID {} holds it for the bot", one.who.process.pid)))
             .about(pids)
             .fixed_by(format!("kill {}", kill.join(" "))),
     )
@@ -88,7 +94,8 @@ pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
             Some(
                 Finding::new(Code::StaleLock, Level::Warning, summary)
                     .shown_by([
-                        "nobody holds it; who takes a flock gets it, who looks at the PID alone may not".to_owned()
+                        "nobody holds it: flock works, but a program that only looks at the PID may refuse to start"
+                            .to_owned(),
                     ])
                     .about(None)
                     .fixed_by(format!("solobot clean-stale {}", typed(path))),
@@ -102,7 +109,7 @@ mod tests {
     use super::super::testing::say;
     use super::*;
     use crate::lock::state::Stale;
-    use crate::survey::evidence::testing::{bot, held_by, identity, lock, seen, sharer};
+    use crate::survey::evidence::testing::{bot, from, held_by, identity, lock, seen, sharer, unit};
 
     fn with_lock(lock: LockEvidence) -> BotFacts {
         BotFacts { locks: vec![lock], ..bot("main", vec![seen(10)]) }
@@ -114,6 +121,10 @@ mod tests {
         let stop = Some("solobot stop main".to_owned());
         assert_eq!(say(replaced_lock, with_lock(replaced)), [(Level::Error, vec![10], stop)]);
         assert_eq!(say(replaced_lock, with_lock(held_by("/l", &[10]))), []);
+        // Its manager would start it again.
+        let replaced = lock("/l", State::Replaced { holders: vec![identity(10)] });
+        let managed = BotFacts { locks: vec![replaced], ..bot("main", vec![from(10, unit("bot.service"))]) };
+        assert_eq!(say(replaced_lock, managed)[0].2.as_deref(), Some("systemctl stop bot.service"));
     }
 
     #[test]

@@ -39,11 +39,9 @@ pub fn conflicts(bot: &BotFacts, now: Timestamp) -> Vec<String> {
 fn meaning(shape: PatternKind) -> Option<&'static str> {
     match shape {
         PatternKind::None | PatternKind::Isolated | PatternKind::Webhook | PatternKind::Undated => None,
-        PatternKind::Steady => Some("another poller is there all the time"),
-        PatternKind::Bursts => {
-            Some("conflicts come in bursts, as where a new instance starts before the old one has ended")
-        }
+        PatternKind::Steady => Some("another poller runs all the time"),
+        PatternKind::Bursts => Some("conflicts come in bursts, as when a new instance starts before the old one ends"),
         PatternKind::PingPong => Some("two pollers end each other's polls"),
-        PatternKind::RespawnLoop => Some("something starts again and again"),
+        PatternKind::RespawnLoop => Some("something keeps being started again"),
     }
 }

@@ -15,10 +15,12 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
         .filter(|(_, seen)| seen.instance.origin.would_respawn())
         .map(|(bot, seen)| {
             let origin = &seen.instance.origin;
-            let kept = bot.to_keep().map(|kept| format!("to be kept is PID {}, {}", kept.pid(), kept.instance.origin));
-            let summary = format!("killing PID {} is in vain: {origin} would start it again", seen.pid());
+            let kept = bot
+                .to_keep()
+                .map(|kept| format!("the instance to keep is PID {}, {}", kept.pid(), kept.instance.origin));
+            let summary = format!("killing PID {} does not help: {origin} would start it again", seen.pid());
             Finding::new(Code::Respawner, Level::Warning, summary)
-                .shown_by([bot.describe(seen, facts.now), format!("its origin: {}", origin.evidence)])
+                .shown_by([bot.describe(seen, facts.now), format!("origin: {}", origin.evidence)])
                 .shown_by(again(origin))
                 .shown_by(kept)
                 .about([seen.pid()])
@@ -39,20 +41,20 @@ fn again(origin: &Origin) -> Option<String> {
 
 /// pm2 runs one entry several times: `instances` above 1.
 pub fn pm2_cluster(facts: &Facts) -> Vec<Finding> {
-    let hint = "its ecosystem file is to say `instances: 1` and `exec_mode: \"fork\"`; then: pm2 save";
+    let hint = "in its ecosystem file, set `instances: 1` and `exec_mode: \"fork\"`, then run: pm2 save";
     let is_of = |manager: &Manager| matches!(manager, Manager::Pm2 { .. });
     copies(facts, is_of, |name, count, bot| {
-        let summary = format!("pm2 runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
+        let summary = format!("pm2 runs {count} copies of {} (`{name}`), and each one polls", bot.name);
         Finding::new(Code::Pm2Cluster, Level::Error, summary).shown_by([hint.to_owned()])
     })
 }
 
 /// supervisord runs one program several times: `numprocs` above 1.
 pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
-    let hint = "its section is to say numprocs=1; then: supervisorctl reread && supervisorctl update";
+    let hint = "in its section, set numprocs=1, then run: supervisorctl reread && supervisorctl update";
     let is_of = |manager: &Manager| matches!(manager, Manager::Supervisord { .. });
     copies(facts, is_of, |name, count, bot| {
-        let summary = format!("supervisord runs {count} copies of {} (`{name}`), and each of them polls", bot.name);
+        let summary = format!("supervisord runs {count} copies of {} (`{name}`), and each one polls", bot.name);
         Finding::new(Code::SupervisordNumprocs, Level::Error, summary).shown_by([hint.to_owned()])
     })
 }

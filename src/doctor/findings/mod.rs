@@ -11,6 +11,7 @@ mod network;
 mod places;
 mod pollers;
 mod starts;
+mod stopping;
 #[cfg(test)]
 mod testing;
 mod tokens;

@@ -17,35 +17,35 @@ const MANY: u64 = 3;
 
 /// The server's name cannot be looked up.
 pub fn dns(facts: &Facts) -> Vec<Finding> {
-    failed(facts, Code::Dns, "the name of the Bot API server cannot be looked up here")
+    failed(facts, Code::Dns, "cannot look up the name of the Bot API server")
 }
 
 /// No connection can be made; or connections break, as the logs say.
 pub fn tcp(facts: &Facts) -> Vec<Finding> {
-    let mut found = failed(facts, Code::Tcp, "no connection to the Bot API server can be made from here");
+    let mut found = failed(facts, Code::Tcp, "cannot connect to the Bot API server");
     found.extend(facts.each(unsteady));
     found
 }
 
 /// The server is not believed to be who it says.
 pub fn tls(facts: &Facts) -> Vec<Finding> {
-    failed(facts, Code::Tls, "the connection to the Bot API server cannot be made secure")
+    failed(facts, Code::Tls, "cannot make a secure connection to the Bot API server")
 }
 
 /// The proxy cannot be used, or answers in Telegram's place.
 pub fn proxy(facts: &Facts) -> Vec<Finding> {
-    failed(facts, Code::Proxy, "the proxy on the way to Telegram is in the way")
+    failed(facts, Code::Proxy, "cannot reach Telegram through the proxy")
 }
 
 /// The server answers with errors, or not at all.
 pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
-    let mut found = failed(facts, Code::TelegramDown, "the Bot API server was reached, and does not serve");
+    let mut found = failed(facts, Code::TelegramDown, "the Bot API server can be reached but does not work");
     found.extend(facts.each(|bot| {
         let count = bot.logs.fresh.server;
         if count == 0 || bot.telegram.error().is_some() {
             return None;
         }
-        let summary = format!("Telegram answered {} with errors of its own", bot.name);
+        let summary = format!("Telegram answered {} with server errors", bot.name);
         let evidence = format!(
             "{} with 5xx in the last {}, in {}",
             plural(count, "answer"),
@@ -101,8 +101,8 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
         // Then the way is only ours that is broken: another user's environment, another network namespace.
         let level = if connected.is_empty() { Level::Error } else { Level::Warning };
-        let spared = connected.iter().map(|seen| format!("PID {} is connected all the same", seen.pid()));
-        Finding::new(code, level, format!("{summary} (asked for {})", names.join(", ")))
+        let spared = connected.iter().map(|seen| format!("PID {} is connected anyway", seen.pid()));
+        Finding::new(code, level, format!("{summary} (for {})", names.join(", ")))
             .shown_by([text])
             .shown_by(error.hints())
             .shown_by(spared)
@@ -141,7 +141,7 @@ fn unsteady(bot: &BotFacts) -> Option<Finding> {
     if network + timeout < MANY || bot.telegram.error().is_some() {
         return None;
     }
-    let now = if bot.telegram.answer().is_some() { "; just now it answered" } else { "" };
+    let now = if bot.telegram.answer().is_some() { "; it answers now" } else { "" };
     let evidence = format!(
         "{} and {} in the last {}, in {}{now}",
         plural(network, "network error"),
@@ -149,7 +149,7 @@ fn unsteady(bot: &BotFacts) -> Option<Finding> {
         show(FRESH),
         bot.logs.names.join(", ")
     );
-    let summary = format!("the connection of {} to Telegram breaks again and again: that is no conflict", bot.name);
+    let summary = format!("the connection of {} to Telegram keeps breaking: this is not a conflict", bot.name);
     Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).fixed_by(see_logs(bot)))
 }
 
@@ -238,7 +238,7 @@ mod tests {
         let two = facts(vec![failing("a", seen(10)), failing("b", seen(20))]);
         let found = tcp(&two);
         assert_eq!((found.len(), found[0].level, &found[0].pids), (1, Level::Error, &vec![10, 20]));
-        assert!(found[0].summary.ends_with("(asked for a, b)"), "{found:?}");
+        assert!(found[0].summary.ends_with("(for a, b)"), "{found:?}");
         let connected = facts(vec![failing("a", polling(seen(10), Polling::Yes))]);
         assert_eq!(tcp(&connected)[0].level, Level::Warning);
     }

@@ -17,18 +17,18 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
             let level = if others { Level::Error } else { Level::Warning };
             let path = lock.facts.path.display();
             let list: Vec<String> = pids.iter().map(|pid| format!("PID {pid}")).collect();
-            let summary = format!("{} has another file at {path} than the rest of this host", list.join(", "));
+            let summary = format!("{} sees a different file at {path} than the rest of this host", list.join(", "));
             let edit =
                 bot.all().filter(|seen| pids.contains(&seen.pid())).find_map(|seen| seen.origin().manager.edit());
             let advice = if edit.is_some() {
-                "[Service] PrivateTmp=no fixes it, and so does a lock outside of that folder"
+                "set PrivateTmp=no below [Service], or use a lock outside that folder"
             } else {
-                "a lock outside of that folder fixes it: /run/lock, or the bot's own folder"
+                "use a lock outside that folder: in /run/lock or in the bot's own folder"
             };
             Finding::new(Code::PrivateTmp, level, summary)
                 .shown_by(lock.elsewhere.iter().map(|one| {
                     let mount = one.mount.as_ref().map_or_else(String::new, |mount| format!(", a mount of {mount}"));
-                    format!("PID {} sees another folder at {}{mount}", one.pid, one.folder.display())
+                    format!("PID {} sees a different folder at {}{mount}", one.pid, one.folder.display())
                 }))
                 .shown_by([advice.to_owned()])
                 .about(pids.iter().copied())
@@ -47,10 +47,11 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
             let network = lock.network.as_ref()?;
             let path = &lock.facts.path;
             let level = if lock.network_allowed { Level::Warning } else { Level::Error };
-            let summary = format!("{} lies on {network}: two hosts may both hold it", path.display());
+            let summary =
+                format!("{} is on a network file system ({network}): two hosts may both hold it", path.display());
             Some(
                 Finding::new(Code::NetworkFs, level, summary)
-                    .shown_by(["put it on a local disk, as in lock = \"/run/lock/NAME.lock\"".to_owned()])
+                    .shown_by(["move it to a local disk, for example lock = \"/run/lock/NAME.lock\"".to_owned()])
                     .fixed_by(format!("findmnt -T {}", typed(path))),
             )
         })
@@ -65,7 +66,7 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
         .filter_map(|(_, lock)| {
             let cleaner = lock.cleaner.as_ref()?;
             let path = &lock.facts.path;
-            let summary = format!("{} removes {} once it is older than {}", cleaner.name, path.display(), cleaner.age);
+            let summary = format!("{} removes {} when it is older than {}", cleaner.name, path.display(), cleaner.age);
             let command = match cleaner.name {
                 "systemd-tmpfiles" => {
                     format!(
@@ -79,7 +80,7 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
                 Finding::new(Code::TmpCleaner, Level::Warning, summary)
                     .shown_by([
                         cleaner.source.clone(),
-                        "a lock that is held for longer than that may be removed under its holder".to_owned(),
+                        "a lock that is held for longer than that may be deleted while it is held".to_owned(),
                     ])
                     .fixed_by(command),
             )

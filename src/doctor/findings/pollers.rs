@@ -30,20 +30,19 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
         let is_sure = is_ongoing && !is_blind && bot.logs.fresh.other_poller > 1;
         let level = if is_sure { Level::Error } else { Level::Warning };
         let summary = format!(
-            "somebody else polls with the token of {}: on another machine, in a place that cannot be seen from here, or \
-             with a leaked token",
+            "another program polls with the token of {}, on another machine or where solobot cannot see it",
             bot.name
         );
         let own = match bot.instances.as_slice() {
-            [] => "no instance runs here".to_owned(),
-            [_, ..] => "one instance runs here, and no other process here is connected with this token".to_owned(),
+            [] => "no instance is running here".to_owned(),
+            [_, ..] => "one instance is running here, and no other process here is connected with this token".to_owned(),
         };
         let doubt = match (is_blind, is_ongoing) {
             (true, _) if facts.unowned > 0 => Some(
-                "a process here that cannot be inspected is connected to Telegram: it may be the other one".to_owned(),
+                "a process here that cannot be inspected is connected to Telegram: it may be the other poller".to_owned(),
             ),
-            (true, _) => Some("not every process here could be inspected: the other one may be here".to_owned()),
-            (_, false) => Some("if you have just stopped one here, look again in two minutes".to_owned()),
+            (true, _) => Some("not every process here could be inspected: the other poller may be here".to_owned()),
+            (_, false) => Some("if you have just stopped an instance here, run doctor again in two minutes".to_owned()),
             _ => None,
         };
         let fingerprint = bot
@@ -58,10 +57,10 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
                 .shown_by([
                     format!(
-                        "to find it: solobot status on every machine that ever had the token (laptop, old server, CI, \
-                         containers), and look for {fingerprint}"
+                        "to find it, run `solobot status` on every machine that ever had the token (laptop, old server, \
+                         CI, containers) and look for {fingerprint}"
                     ),
-                    "or lock it out: /revoke at @BotFather gives a new token, and the old one ends at once".to_owned(),
+                    "to lock it out, get a new token with /revoke at @BotFather: the old one stops working at once".to_owned(),
                 ])
                 .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(bot.solobot("status").or_else(|| see_logs(bot))),
@@ -106,7 +105,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
         }
         let age = facts.now.duration_since(takeover.at).unsigned_abs();
         let summary = format!(
-            "the conflicts of {} came right after a change of who polls: they are normal for {}",
+            "the conflicts of {} came right after a start or takeover: they are normal for {}",
             bot.name,
             show(SETTLES)
         );
@@ -114,7 +113,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
             Finding::new(Code::RecentTakeover, Level::Info, summary)
                 .shown_by([
                     format!("{} {} ago", takeover.what, show(age)),
-                    format!("{} within {} of that, and none later", plural(logs.settling, "conflict"), show(SETTLES)),
+                    format!("{} within {} of that, none later", plural(logs.settling, "conflict"), show(SETTLES)),
                 ])
                 .about(bot.instances.iter().map(SeenInstance::pid))
                 .fixed_by(see_logs(bot)),
@@ -137,13 +136,13 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
             if is_stopped(seen) {
                 return stopped(facts, bot, seen);
             }
-            let summary = format!("PID {} of {} runs, and is not connected to Telegram", seen.pid(), bot.name);
+            let summary = format!("PID {} of {} is running but not connected to Telegram", seen.pid(), bot.name);
             let storm = (bot.logs.day > 0).then(|| {
                 let count = plural(bot.logs.day, "conflict");
-                format!("it may have given up after {count} in the last day, in {}", bot.logs.names.join(", "))
+                format!("it may have given up polling: {count} in the last day, in {}", bot.logs.names.join(", "))
             });
             Finding::new(Code::NotPolling, Level::Warning, summary)
-                .shown_by([bot.describe(seen, facts.now), "three looks within a second saw no connection".to_owned()])
+                .shown_by([bot.describe(seen, facts.now), "no connection in three checks within a second".to_owned()])
                 .shown_by(storm)
                 .about([seen.pid()])
                 .fixed_by(see_logs(bot).or_else(|| bot.solobot("status")))
@@ -159,9 +158,9 @@ fn is_stopped(seen: &SeenInstance) -> bool {
 /// It keeps its connection for a while, and asks for nothing on it.
 fn stopped(facts: &Facts, bot: &BotFacts, seen: &SeenInstance) -> Finding {
     let summary =
-        format!("PID {} of {} is stopped (SIGSTOP, Ctrl-Z): it lives, and does nothing", seen.pid(), bot.name);
+        format!("PID {} of {} is stopped by a signal (SIGSTOP or Ctrl-Z) and does nothing", seen.pid(), bot.name);
     Finding::new(Code::NotPolling, Level::Warning, summary)
-        .shown_by([bot.describe(seen, facts.now), "its state is T".to_owned()])
+        .shown_by([bot.describe(seen, facts.now), "process state T (stopped)".to_owned()])
         .about([seen.pid()])
         .fixed_by(format!("kill -CONT {}", seen.pid()))
 }
@@ -183,7 +182,7 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
             let are_at_odds = bot.logs.fresh.other_poller > 0;
             let level = if are_at_odds { Level::Error } else { Level::Warning };
             let summary = format!(
-                "{} processes of one instance of {} are connected to Telegram: if more than one polls, they fight",
+                "{} processes of one instance of {} are connected to Telegram: if more than one polls, they conflict",
                 pids.len(),
                 bot.name
             );
@@ -208,14 +207,14 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
         if !is_fought_by_a_stranger(facts, bot) {
             return None;
         }
-        let by_proxy = seen.has_proxy.then(|| format!("the environment of PID {} names a proxy", seen.pid()));
+        let by_proxy = seen.has_proxy.then(|| format!("PID {} uses a proxy, set in its environment", seen.pid()));
         let by_server =
             bot.server.as_ref().filter(|url| is_far(url)).map(|url| format!("{url} may be a load balancer"));
         if by_proxy.is_none() && by_server.is_none() {
             return None;
         }
         let summary = format!(
-            "what lies between {} and Telegram may repeat its requests: a poll that is sent twice fights itself",
+            "a proxy between {} and Telegram may send requests twice: a repeated poll conflicts with itself",
             bot.name
         );
         let fresh = bot.logs.fresh.other_poller;
@@ -223,7 +222,11 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
             Finding::new(Code::RepeatingProxy, Level::Warning, summary)
                 .shown_by(by_proxy)
                 .shown_by(by_server)
-                .shown_by([format!("{} in the last {}, and one instance here", plural(fresh, "conflict"), show(FRESH))])
+                .shown_by([format!(
+                    "{} in the last {}, with only one instance here",
+                    plural(fresh, "conflict"),
+                    show(FRESH)
+                )])
                 .about([seen.pid()])
                 .fixed_by(advice::proxies_of(seen.pid())),
         )

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
+use super::stopping::stop_surplus;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::logs::rhythm::PatternKind;
@@ -23,7 +24,7 @@ pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
         let signs: Vec<(&SeenInstance, String)> =
             older.iter().filter_map(|old| Some((*old, sign_of_deploy(old, newest)?))).collect();
         let (oldest, _) = signs.first()?;
-        let summary = format!("a new release of {} was started before the old one had ended", bot.name);
+        let summary = format!("a new release of {} was started before the old one ended", bot.name);
         let stop = oldest.origin().stop().filter(|_| oldest.origin() != newest.origin());
         Some(
             Finding::new(Code::DeployOverlap, level_of(bot), summary)
@@ -47,7 +48,7 @@ fn sign_of_deploy(old: &SeenInstance, new: &SeenInstance) -> Option<String> {
         return Some(format!("it runs release {ours}; PID {}, started later, runs {theirs}", new.pid()));
     }
     let trace = new.traces.iter().find(|trace| trace.of == Automation::Deploy)?;
-    Some(format!("PID {}, started later, comes from a deploy: {}", new.pid(), trace.evidence))
+    Some(format!("PID {}, started later, was started by a deploy: {}", new.pid(), trace.evidence))
 }
 
 /// The one component in which two paths of one layout differ, if releases are kept side by side there.
@@ -92,13 +93,13 @@ pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
             })
             .collect();
         let &(_, what, _) = traced.first().filter(|_| shown.len() > 1)?;
-        let summary = format!("{what} started an instance of {} beside another one", bot.name);
+        let summary = format!("{what} started an instance of {} while another one was running", bot.name);
         Some(
             Finding::new(Code::CiOverlap, level_of(bot), summary)
                 .shown_by(traced.iter().map(|(seen, what, evidence)| format!("PID {}: {what}: {evidence}", seen.pid())))
                 .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
                 .about(traced.iter().map(|(seen, ..)| seen.pid()))
-                .fixed_by(bot.solobot("kill-duplicates")),
+                .fixed_by(stop_surplus(bot)),
         )
     })
 }
@@ -113,11 +114,12 @@ pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
             .collect();
         let &(_, name, _) = by_ide.first()?;
         let (level, command) = if bot.instances.len() > 1 {
-            (Level::Error, bot.solobot("kill-duplicates"))
+            (Level::Error, stop_surplus(bot))
         } else {
             (Level::Info, bot.solobot("stop"))
         };
-        let summary = format!("{name} started {}, and may start it at every save or opening", bot.name);
+        let summary =
+            format!("{name} started {}, and may start it again when you save a file or open the folder", bot.name);
         Some(
             Finding::new(Code::IdeAutorun, level, summary)
                 .shown_by(by_ide.iter().map(|(seen, _, evidence)| format!("PID {}: {evidence}", seen.pid())))
@@ -149,21 +151,21 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
         let by = match (origin, &bot.starter) {
             (Some(origin), _) => format!("started by {}", origin.evidence),
             (None, Some(starter)) => format!("started by PID {}: {}", starter.process.pid, starter.command),
-            (None, None) => "who starts it was not seen".to_owned(),
+            (None, None) => "did not see what starts it".to_owned(),
         };
         let stop = origin.and_then(Origin::stop);
-        let kill = || bot.starter.as_ref().map(|starter| format!("kill {}", starter.process.pid));
+        let stop_starter = || bot.starter_stop.clone();
         let summary =
-            format!("{} is started again and again: {} starts in {}", bot.name, bot.starts.len(), show(bot.watched));
+            format!("{} keeps being started again: {} starts in {}", bot.name, bot.starts.len(), show(bot.watched));
         Some(
             Finding::new(Code::RespawnLoop, level, summary)
                 .shown_by([by])
                 .shown_by(bot.starts.iter().map(|start| match start.lived {
                     Some(lived) => format!("PID {} ended after {}", start.process.pid, show(lived)),
-                    None => format!("PID {} runs", start.process.pid),
+                    None => format!("PID {} is running", start.process.pid),
                 }))
                 .about(bot.starts.iter().map(|start| start.process.pid))
-                .fixed_by(stop.or_else(kill).or_else(|| bot.solobot("status"))),
+                .fixed_by(stop.or_else(stop_starter).or_else(|| bot.solobot("status"))),
         )
     })
 }
@@ -174,7 +176,8 @@ fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     if !is_loop || bot.logs.fresh.other_poller == 0 {
         return None;
     }
-    let summary = format!("conflicts of {} come as regularly as something that starts it again and again", bot.name);
+    let summary =
+        format!("conflicts of {} come at regular intervals, as if something keeps starting it again", bot.name);
     Some(
         Finding::new(Code::RespawnLoop, Level::Warning, summary)
             .shown_by(conflicts(bot, facts.now))
@@ -275,8 +278,14 @@ mod tests {
         let start =
             |pid, lived: Option<u64>| WatchedStart { process: identity(pid), lived: lived.map(Duration::from_secs) };
         let watched = |starts: Vec<WatchedStart>| {
-            let starter = Some(named(5));
-            BotFacts { starts, starter, watched: Duration::from_secs(3), ..bot("main", vec![]) }
+            let starter_stop = Some("kill 5".to_owned());
+            BotFacts {
+                starts,
+                starter: Some(named(5)),
+                starter_stop,
+                watched: Duration::from_secs(3),
+                ..bot("main", vec![])
+            }
         };
         let said = say(respawn_loop, watched(vec![start(10, Some(1)), start(20, Some(1)), start(30, None)]));
         assert_eq!(said, [(Level::Error, vec![10, 20, 30], Some("kill 5".to_owned()))]);

@@ -12,9 +12,9 @@ use crate::telegram::errors::Error;
 pub fn token_invalid(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (summary, evidence) = if let Some(fault) = &bot.token_fault {
-            (format!("{} has no token that could be one", bot.name), fault.clone())
+            (format!("the token of {} is malformed", bot.name), fault.clone())
         } else if let Some(error @ Error::TokenRejected { server, .. }) = bot.telegram.error() {
-            let summary = format!("{server} does not know the token of {}: it was revoked, or mistyped", bot.name);
+            let summary = format!("{server} rejects the token of {}: it was revoked or mistyped", bot.name);
             (summary, error.to_string())
         } else {
             return None;
@@ -47,12 +47,12 @@ pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
             format!("white space around {name} in the environment of PID {}: {}", seen.pid(), seen.instance.command)
         };
         let summary = format!(
-            "white space stands around the token of {}: a program that does not strip it derives another lock from it",
+            "the token of {} has white space around it: a program that does not strip it may use another lock",
             bot.name
         );
         Some(
             Finding::new(Code::TokenWhitespace, Level::Warning, summary)
-                .shown_by(ours.map(|token| format!("white space around it in {}", token.place)))
+                .shown_by(ours.map(|token| format!("white space around the token in {}", token.place)))
                 .shown_by(padded.iter().map(of_process))
                 .about(padded.iter().map(|seen| seen.pid()))
                 .fixed_by(bot.solobot("status -v")),
@@ -112,7 +112,7 @@ fn connected(polling: Polling) -> &'static str {
     match polling {
         Polling::Yes => "connected to Telegram",
         Polling::No => "not connected to Telegram",
-        Polling::Unknown(_) => "whether it is connected cannot be told",
+        Polling::Unknown(_) => "unknown whether it is connected to Telegram",
     }
 }
 
@@ -136,12 +136,11 @@ fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&Con
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let summary = if locks.len() > 1 {
         format!(
-            "bots {} of solobot.toml have one token and different locks: nothing keeps one from polling beside the \
-                 other",
+            "bots {} in solobot.toml have the same token but different locks: both may poll at once",
             names.join(", ")
         )
     } else {
-        "two programs run with one token: only one of them may poll".to_owned()
+        "two programs are running with the same token: only one of them may poll".to_owned()
     };
     let pids: Vec<String> = users.iter().map(|user| user.pid.to_string()).collect();
     let command = if both_run {
@@ -152,7 +151,7 @@ fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&Con
     let level = if is_proved { Level::Error } else { Level::Warning };
     Some(
         Finding::new(Code::TokenShared, level, summary)
-            .shown_by([format!("the fingerprint of the token is {token}")])
+            .shown_by([format!("token fingerprint: {token}")])
             .shown_by(
                 entries
                     .iter()
@@ -211,7 +210,7 @@ mod tests {
         let found = |siblings: Vec<ConfiguredBot>| token_shared(&Facts { siblings, ..Facts::default() });
         let shared = found(vec![sibling("a", "f", "/a"), sibling("b", "f", "/b"), sibling("c", "g", "/c")]);
         assert_eq!((shared.len(), shared[0].level), (1, Level::Warning));
-        assert!(shared[0].summary.contains("bots a, b of"), "{shared:?}");
+        assert!(shared[0].summary.contains("bots a, b in"), "{shared:?}");
         // A supervisor and its bot share a lock, which excludes them.
         assert_eq!(found(vec![sibling("a", "f", "/a"), sibling("b", "f", "/a")]), []);
         assert_eq!(found(vec![sibling("a", "f", "/a"), sibling("b", "g", "/b")]), []);

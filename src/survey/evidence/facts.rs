@@ -71,6 +71,8 @@ pub struct BotFacts {
     pub watched: Duration,
     /// Who was seen to start it while nothing of it ran: a shell loop.
     pub starter: Option<NamedProcess>,
+    /// What stops that process for good.
+    pub starter_stop: Option<String>,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
     pub token: Option<KnownToken>,

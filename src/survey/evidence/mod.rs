@@ -154,6 +154,7 @@ impl CloserLook<'_> {
         (self.on_watch)(&bot.name, starts::WATCH);
         (bot.starts, bot.watched) =
             starts::watch(program, &suspicion, &bot.instances, starts::WATCH, self.context.caller);
+        bot.starter_stop = suspicion.starter.as_ref().map(|starter| starts::stop_of(starter.process));
         bot.starter = suspicion.starter;
     }
 

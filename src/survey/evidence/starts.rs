@@ -18,7 +18,7 @@ use crate::platform::table;
 use crate::process::argv::{self, Inner, ParsedArgv};
 use crate::process::candidate::descendants_running;
 use crate::process::details::{Details, command_line};
-use crate::process::origin::Starter;
+use crate::process::origin::{self, Starter};
 use crate::process::program::Program;
 use crate::settings::Caller;
 
@@ -60,6 +60,12 @@ pub fn suspicion(program: &Program, instances: &[SeenInstance]) -> Option<Suspic
     let below: Vec<i32> = young.iter().filter_map(|seen| seen.instance.origin.pid).collect();
     let is_anywhere = below.len() < young.len();
     Some(Suspicion { below: if is_anywhere { Vec::new() } else { below }, starter: None })
+}
+
+/// What stops a loop for good: its manager's own command, or else a signal.
+pub fn stop_of(starter: Identity) -> String {
+    let origin = origin::of_process(starter).filter(|origin| origin.is_managed() || origin.would_respawn());
+    origin.and_then(|origin| origin.stop()).unwrap_or_else(|| origin::kill_by_hand(&[starter.pid]))
 }
 
 /// Watches until a loop is proved, or the time is over. Returns every start and how long it took.
