@@ -70,7 +70,7 @@ pub fn unpack<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
 pub fn foreign(command: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
-        format!("packed in a way that solobot cannot read: pipe it, {command} FILE | solobot conflicts -"),
+        format!("unsupported compression; to unpack it: {command} FILE | solobot conflicts -"),
     )
 }
 

@@ -138,7 +138,7 @@ pub fn open(path: &Path) -> io::Result<(File, FileStatus)> {
     if meta.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::IsADirectory,
-            "it is a folder: name its files, or a pattern in quotes",
+            "it is a folder: name the files in it, or a pattern in quotes",
         ));
     }
     Ok((file, meta))
@@ -182,7 +182,7 @@ impl Journalctl {
                     _ => error,
                 }
             })?;
-        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("journalctl has no stdout"))?;
+        let stdout = child.stdout.take().ok_or_else(|| io::Error::other("cannot read the output of journalctl"))?;
         Ok(Self {
             child,
             source: BufReader::with_capacity(64 * 1024, stdout),
@@ -216,7 +216,7 @@ impl Journalctl {
             return Ok(());
         }
         let first = said.lines().next().unwrap_or_default().trim();
-        Err(io::Error::other(format!("journalctl ended with {status}: {first}")))
+        Err(io::Error::other(format!("journalctl failed with {status}: {first}")))
     }
 }
 

@@ -91,16 +91,16 @@ pub fn recognise(facts: &PatternFacts<'_>) -> Pattern {
 
 fn shape_of(facts: &PatternFacts<'_>) -> (PatternKind, Option<i64>, String) {
     if facts.other_poller == 0 && facts.webhook == 0 {
-        return (PatternKind::None, None, "no conflict".into());
+        return (PatternKind::None, None, "no conflicts".into());
     }
     if facts.webhook > facts.other_poller {
         return (PatternKind::Webhook, None, format!("{} of the conflicts name a webhook", facts.webhook));
     }
     if facts.conflicts.is_empty() {
-        return (PatternKind::Undated, None, "no conflict has a time".into());
+        return (PatternKind::Undated, None, "no conflict has a timestamp".into());
     }
     if facts.other_poller < FEW {
-        return (PatternKind::Isolated, None, format!("{} in all", facts.other_poller));
+        return (PatternKind::Isolated, None, format!("{} in total", facts.other_poller));
     }
     if let Some(found) = bursts(facts) {
         return found;
@@ -139,7 +139,8 @@ fn bursts(facts: &PatternFacts<'_>) -> Option<(PatternKind, Option<i64>, String)
         return None;
     }
     let longest = bursts.iter().map(|burst| burst.end - burst.start).max().unwrap_or(0);
-    let evidence = format!("{} bursts, none longer than {}, quiet in between", bursts.len(), span(longest.max(1000)));
+    let evidence =
+        format!("{} bursts, each at most {} long, with no conflicts in between", bursts.len(), span(longest.max(1000)));
     Some((PatternKind::Bursts, None, evidence))
 }
 
@@ -168,7 +169,7 @@ impl StepsBetween {
     }
 
     fn words(self) -> String {
-        format!("one every {} (half of them within {} and {})", span(self.median), span(self.lower), span(self.upper))
+        format!("one every {} (half of them every {} to {})", span(self.median), span(self.lower), span(self.upper))
     }
 }
 
@@ -193,22 +194,24 @@ fn suggestion(shape: PatternKind) -> &'static str {
     match shape {
         PatternKind::None => "",
         PatternKind::Isolated => {
-            "a conflict or two around a start are normal; `solobot check --running` says whether all is well now"
+            "a conflict or two around a start are normal; to check the bot now: solobot check --running"
         }
-        PatternKind::Webhook => "a webhook keeps the bot from polling: `solobot delete-webhook`",
-        PatternKind::Steady => "another poller is there all the time, perhaps on another machine: `solobot doctor`",
+        PatternKind::Webhook => "a webhook keeps the bot from polling; to delete it: solobot delete-webhook",
+        PatternKind::Steady => {
+            "another poller runs all the time, perhaps on another machine; to find it: solobot doctor"
+        }
         PatternKind::Bursts => {
-            "a new instance starts before the old one has ended: start it with `solobot acquire -- COMMAND`, which waits"
+            "a new instance starts before the old one ends; to let it wait: solobot acquire -- COMMAND"
         }
         PatternKind::PingPong => {
-            "two instances poll and end each other's polls: `solobot status` shows them, `solobot kill-duplicates` keeps \
-             one; if it shows only one, the other is on another machine"
+            "two instances end each other's polls, perhaps one of them on another machine; to keep one here: \
+             solobot kill-duplicates"
         }
         PatternKind::RespawnLoop => {
-            "something starts the bot again and again while another instance polls: `solobot status` names both; start \
-             it with `solobot acquire --wait forever -- COMMAND`"
+            "something keeps starting the bot while another instance polls; to let it wait: \
+             solobot acquire --wait forever -- COMMAND"
         }
-        PatternKind::Undated => "the lines have no times: let the logger write them (in Python: %(asctime)s)",
+        PatternKind::Undated => "the lines have no timestamps: let the logger write them, in Python with %(asctime)s",
     }
 }
 

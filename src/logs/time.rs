@@ -356,7 +356,7 @@ pub fn parse_zone(text: &str) -> Result<TimeZone, String> {
         }
     };
     known.ok_or_else(|| {
-        format!("`{text}` is not a time zone: use a name like Europe/Berlin, UTC, or an offset like +02:00")
+        format!("cannot read `{text}` as a time zone: use a name like Europe/Berlin, UTC, or an offset like +02:00")
     })
 }
 
@@ -387,7 +387,7 @@ impl TimeArg {
             read(full.as_bytes()).filter(|(written, length)| *length == full.len() && written.year.is_some())
         });
         written.map(|(written, _)| Self::Written(written)).ok_or_else(|| {
-            format!("cannot read `{text}` as a time: use 30m, 1h, 3d, 2026-01-10, or 2026-01-10 15:27:14")
+            format!("cannot read `{text}` as a time: use 30m, 1h or 3d (ago), 2026-01-10, or '2026-01-10 15:27:14'")
         })
     }
 
