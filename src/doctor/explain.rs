@@ -1,4 +1,4 @@
-//! What `doctor --explain CODE` says: the cause, how to be sure of it, how to fix it.
+//! What `doctor --explain CODE` says.
 
 mod telegram;
 mod text;
@@ -8,7 +8,6 @@ use text::explain;
 
 pub use text::{Explanation, ExplanationLine, lines};
 
-/// A code's cause, how to be sure of it, and how to fix it.
 pub fn explanation(code: Code) -> Explanation {
     match code {
         Code::DuplicateInstances

@@ -1,4 +1,4 @@
-//! The explanations of what lies beyond this machine: tokens, pollers elsewhere, the way to Telegram.
+//! Explanations of causes beyond this machine: tokens, pollers elsewhere, the connection to Telegram.
 
 use super::text::{Explanation, explain};
 use crate::base::finding_code::Code;

@@ -2,26 +2,26 @@
 
 use serde::Serialize;
 
-/// What there is to know about a code, whatever the case at hand. Each text is read by [`lines`].
+/// What there is to know about a code in general. [`lines`] splits each text into sentences and commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// Why it happens and what harm it does.
+    /// Why it happens, and what harm it does.
     pub cause: &'static str,
-    /// How to be sure.
+    /// How to be sure that this is the cause.
     pub check: &'static str,
     pub fix: &'static str,
 }
 
-/// A line of an explanation.
+/// One line of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExplanationLine<'a> {
-    /// Sentences, to be wrapped.
+    /// Sentences, which may be wrapped.
     Prose(&'a str),
-    /// A command, to be shown as it is.
+    /// A command, which may not.
     Command(&'a str),
 }
 
-/// What a command's line begins with.
+/// Marks a command's line, in JSON too.
 const PROMPT: &str = "$ ";
 
 /// The lines of a text.

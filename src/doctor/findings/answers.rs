@@ -1,4 +1,4 @@
-//! What Telegram's answer shows: a webhook, another clock, too many requests, a server of one's own.
+//! What Telegram's answer shows: a webhook, a wrong clock, too many requests, a self-hosted server.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 
-/// A clock that differs by less is right: HTTP tells seconds, and requests take time.
+/// A smaller difference does not count: HTTP has whole seconds, and requests take time.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// A webhook is set: whoever polls gets 409.
+/// A webhook is set, so every poll gets 409.
 pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let in_logs = bot.logs.fresh.webhook;
@@ -49,7 +49,7 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
                 let summary = format!("a webhook kept {} from polling, according to its logs", bot.name);
                 Finding::new(Code::WebhookActive, Level::Warning, summary)
             }
-            // Without a webhook now, what the logs say is over.
+            // There is no webhook any more, so the conflicts in the logs are over.
             Some(_) | None => return None,
         };
         Some(
@@ -85,7 +85,7 @@ pub fn clock_skew(facts: &Facts) -> Vec<Finding> {
                 .fixed_by("timedatectl set-ntp true".to_owned()),
         )
     });
-    // The clock is the machine's, whichever bot was asked about.
+    // All bots share the machine's clock.
     found.truncate(1);
     found
 }
@@ -94,7 +94,6 @@ fn other_side(side: &str) -> &'static str {
     if side == "behind" { "later" } else { "earlier" }
 }
 
-/// Telegram limits the rate.
 pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let in_logs = bot.logs.fresh.rate_limit;
@@ -121,7 +120,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// The bot belongs to a self-hosted server, and one to which it does not belong is asked.
+/// The bot belongs to a self-hosted server, or a server was asked to which it does not belong.
 pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (level, summary) = match (bot.telegram.error(), &bot.server) {
@@ -169,7 +168,7 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// The connections of a bot's instances to Telegram's own networks, where it has a server of its own.
+/// The connections of a bot's instances to Telegram's own networks, although it uses another server.
 fn elsewhere(bot: &BotFacts) -> impl Iterator<Item = (&SeenInstance, &Connection)> {
     bot.instances
         .iter()

@@ -1,4 +1,4 @@
-//! Containers: a lock inside one excludes nobody outside.
+//! Containers: a lock inside one does not exclude processes outside.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub fn two_containers(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// The bot runs in a container, and outside of one.
+/// The bot runs in a container and outside it.
 pub fn container_and_host(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let shown: Vec<&SeenInstance> = bot.all().collect();

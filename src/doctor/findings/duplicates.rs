@@ -1,4 +1,4 @@
-//! More than one instance, and what only looks like it.
+//! More than one instance, and processes that only look like it.
 
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
@@ -6,7 +6,7 @@ use super::stopping::stop_surplus;
 use crate::base::finding_code::Code;
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
-/// More than one instance of one bot. Whatever the cause, it is found as this too.
+/// More than one instance of one bot. Other findings may name the cause.
 pub fn duplicate_instances(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| duplicates_of(bot, facts))
 }
@@ -36,7 +36,7 @@ fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     Some(finding.fixed_by(command))
 }
 
-/// Several processes that are one instance: no duplicates.
+/// Several processes that are one instance, not duplicates.
 pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
     facts
         .instances()

@@ -1,4 +1,4 @@
-//! Instances that nothing excludes, and locks that exclude nobody.
+//! Instances without the lock, and locks that do not exclude other programs.
 
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
@@ -10,7 +10,7 @@ use crate::platform::advice;
 use crate::platform::locks::TABLE;
 use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, SeenInstance};
 
-/// Instances believe that a lock is held for them, and none is.
+/// Instances take no lock because a variable says that one is held for them, but none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let leaked: Vec<&SeenInstance> = bot.instances.iter().filter(|seen| is_leaked(bot, seen)).collect();
@@ -45,12 +45,12 @@ fn is_leaked(bot: &BotFacts, seen: &SeenInstance) -> bool {
     seen.skips_lock == Some(true) && bot.covered(seen) == LockCoverage::Unlocked && other_lock(seen).is_none()
 }
 
-/// A lock that the instance or an ancestor holds, whatever the bot's own is.
+/// A lock that the instance or an ancestor holds, at any path.
 fn other_lock(seen: &SeenInstance) -> Option<&LockedFile> {
     seen.flocks.iter().find(|file| carriers::is_named_like_a_lock(&file.path))
 }
 
-/// Instances run without the lock, for no reason that another finding names.
+/// Instances run without the lock, and no other finding says why.
 pub fn unlocked_instance(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let unlocked: Vec<&SeenInstance> = bot.instances.iter().filter(|seen| is_unlocked(bot, seen)).collect();
@@ -104,7 +104,6 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
         .fixed_by(command)
 }
 
-/// Who holds a lock, in words.
 fn holder_of(lock: &LockEvidence) -> String {
     match &lock.facts.state {
         State::Held { holders, .. } | State::Replaced { holders } => match holders.as_slice() {
@@ -120,7 +119,7 @@ fn holder_of(lock: &LockEvidence) -> String {
     }
 }
 
-/// A living process is named in the lock file and holds no flock: a PID file.
+/// The lock file names a running process that holds no flock: it is a PID file.
 pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
     facts
         .locks()
@@ -214,7 +213,7 @@ mod tests {
         assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![elsewhere]), free())), []);
         let unread = SeenInstance { skips_lock: None, ..seen(10) };
         assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![unread]), free())), []);
-        // A database is no lock.
+        // A locked database does not count.
         let mut database = skipping(10);
         database.flocks.push(locked("/srv/app/bot.db"));
         assert_eq!(say(leaked_skip_variable, with_lock(bot("main", vec![database]), free())).len(), 1);

@@ -1,4 +1,4 @@
-//! Locks that the wrong one holds: a deleted file, a helper that inherited it, a process that is gone.
+//! Locks with a wrong holder: of a deleted file, a helper that inherited it, a process that no longer exists.
 
 use super::super::finding::{Finding, Level};
 use super::stopping::stop;
@@ -8,7 +8,7 @@ use crate::lock::state::State;
 use crate::platform::advice;
 use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, LockSharer, SeenInstance};
 
-/// Somebody holds a file that is no more at the lock's path.
+/// A process holds a file that is no longer at the lock's path.
 pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
     facts
         .locks()
@@ -41,7 +41,7 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// A helper that inherited the descriptor holds the lock, and is no bot.
+/// A process that is not the bot has inherited the descriptor, and so holds the lock.
 pub fn inherited_lock(facts: &Facts) -> Vec<Finding> {
     facts.locks().filter_map(|(bot, lock)| inherited(bot, lock)).collect()
 }
@@ -57,7 +57,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     let heirs: Vec<&LockSharer> = lock.sharers.iter().filter(is_heir).collect();
     let first = heirs.first()?;
     let rightful: Vec<&LockSharer> = lock.sharers.iter().filter(|sharer| !is_heir(sharer)).collect();
-    // solobot and flock(1) give the lock back by an explicit unlock, whoever else has the descriptor.
+    // solobot and flock(1) unlock explicitly, which releases the lock even if others have the descriptor.
     if rightful.iter().any(|sharer| sharer.is_keeper) {
         return None;
     }
@@ -83,7 +83,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     )
 }
 
-/// The lock names a process that is gone.
+/// The lock names a process that no longer exists.
 pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
     facts
         .locks()

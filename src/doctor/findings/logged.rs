@@ -13,7 +13,7 @@ pub fn see_logs(bot: &BotFacts) -> Option<String> {
     (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
 }
 
-/// What the logs say of conflicts with another poller: now, and in the last day.
+/// Conflicts with another poller in the logs: recent ones, or those of the last day.
 pub fn conflicts(bot: &BotFacts, now: Timestamp) -> Vec<String> {
     let logs = &bot.logs;
     let places = logs.names.join(", ");
@@ -35,7 +35,7 @@ pub fn conflicts(bot: &BotFacts, now: Timestamp) -> Vec<String> {
     lines
 }
 
-/// What a pattern means, where it means anything.
+/// What a pattern means.
 fn meaning(shape: PatternKind) -> Option<&'static str> {
     match shape {
         PatternKind::None | PatternKind::Isolated | PatternKind::Webhook | PatternKind::Undated => None,

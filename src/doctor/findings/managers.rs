@@ -1,4 +1,4 @@
-//! Managers that start the bot more than once, or again.
+//! Managers that start the bot several times, or start it again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::base::finding_code::Code;
 use crate::process::origin::{Manager, Origin};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
-/// A surplus instance that its manager would start again: killing it is in vain.
+/// A surplus instance that its manager would start again if it were killed.
 pub fn respawner(facts: &Facts) -> Vec<Finding> {
     let surplus = facts.bots.iter().flat_map(|bot| bot.surplus().into_iter().map(move |seen| (bot, seen)));
     surplus
@@ -29,7 +29,7 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// How often its manager has started it again already.
+/// How often its manager has started it again so far.
 fn again(origin: &Origin) -> Option<String> {
     let times = match origin.manager.restarts()? {
         0 => return None,
@@ -59,7 +59,7 @@ pub fn supervisord_numprocs(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// Several instances of one entry of one such manager.
+/// Several instances of one entry of a manager.
 fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, &BotFacts) -> Finding) -> Vec<Finding> {
     let mut found = Vec::new();
     for bot in &facts.bots {
@@ -68,7 +68,7 @@ fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, 
             let keep = bot.to_keep().map(SeenInstance::pid);
             let stop: Vec<String> = copies
                 .iter()
-                // If the one to keep is none of them, all are surplus.
+                // All of them, if the one to keep is not among them.
                 .filter(|seen| Some(seen.pid()) != keep)
                 .filter_map(|seen| seen.origin().stop())
                 .collect();
@@ -111,7 +111,7 @@ struct ServiceEntry {
     manager: Option<i32>,
 }
 
-/// The sure instances of each entry of each manager; containers are another matter.
+/// The sure instances by entry of a manager, except containers.
 fn services(bot: &BotFacts) -> BTreeMap<ServiceEntry, Vec<&SeenInstance>> {
     let mut services: BTreeMap<ServiceEntry, Vec<&SeenInstance>> = BTreeMap::new();
     for seen in &bot.instances {

@@ -1,4 +1,4 @@
-//! The findings: one cause, one pure function over [`Facts`]. A new one is a function more in [`ALL`].
+//! The findings: one pure function over [`Facts`] for each cause. To add one, write a function and put it into [`ALL`].
 
 mod answers;
 mod containers;
@@ -19,10 +19,8 @@ mod tokens;
 use super::finding::Finding;
 use crate::survey::evidence::facts::Facts;
 
-/// A finding's function.
 type Find = fn(&Facts) -> Vec<Finding>;
 
-/// All of them.
 const ALL: &[Find] = &[
     duplicates::duplicate_instances,
     duplicates::folded_instance,

@@ -1,4 +1,4 @@
-//! Trouble on the way to Telegram that is no conflict: each step of the way is a finding of its own.
+//! Failures on the way to Telegram, which are not conflicts. Each step of the way is its own finding.
 
 use super::super::finding::{Finding, Level};
 use super::logged::see_logs;
@@ -12,27 +12,25 @@ use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
 use crate::telegram::errors::Error;
 
-/// Fewer network errors in the logs are nothing unusual.
+/// Fewer network errors in the logs are normal.
 const MANY: u64 = 3;
 
-/// The server's name cannot be looked up.
 pub fn dns(facts: &Facts) -> Vec<Finding> {
     failed(facts, Code::Dns, "cannot look up the name of the Bot API server")
 }
 
-/// No connection can be made; or connections break, as the logs say.
+/// No connection can be made, or connections break according to the logs.
 pub fn tcp(facts: &Facts) -> Vec<Finding> {
     let mut found = failed(facts, Code::Tcp, "cannot connect to the Bot API server");
     found.extend(facts.each(unsteady));
     found
 }
 
-/// The server is not believed to be who it says.
 pub fn tls(facts: &Facts) -> Vec<Finding> {
     failed(facts, Code::Tls, "cannot make a secure connection to the Bot API server")
 }
 
-/// The proxy cannot be used, or answers in Telegram's place.
+/// The proxy cannot be used, or answers instead of Telegram.
 pub fn proxy(facts: &Facts) -> Vec<Finding> {
     failed(facts, Code::Proxy, "cannot reach Telegram through the proxy")
 }
@@ -57,7 +55,7 @@ pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// Which finding a failure is; `None` where it is no trouble of the way.
+/// The code for a failure; `None` if another finding reports it.
 fn code_of(bot: &BotFacts, error: &Error) -> Option<Code> {
     match error {
         Error::Unreachable { step, .. } => Some(match step {
@@ -70,7 +68,7 @@ fn code_of(bot: &BotFacts, error: &Error) -> Option<Code> {
         Error::Setup(client::Error::Proxy(_)) => Some(Code::Proxy),
         Error::Redirected { .. } | Error::NoBotApi { .. } => match (bot.telegram.proxy(), &bot.server) {
             (Some(_), _) => Some(Code::Proxy),
-            // Then it is a matter of that server.
+            // `local-api-server` reports it.
             (None, Some(_)) => None,
             (None, None) => Some(Code::TelegramDown),
         },
@@ -99,7 +97,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
         let names: Vec<&str> = bots.iter().map(|bot| bot.name.as_str()).collect();
         let connected: Vec<&SeenInstance> =
             bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
-        // Then the way is only ours that is broken: another user's environment, another network namespace.
+        // If an instance is connected, only our own way is broken: another environment or network namespace.
         let level = if connected.is_empty() { Level::Error } else { Level::Warning };
         let spared = connected.iter().map(|seen| format!("PID {} is connected anyway", seen.pid()));
         Finding::new(code, level, format!("{summary} (for {})", names.join(", ")))
@@ -112,7 +110,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
     alike.into_iter().map(finding).collect()
 }
 
-/// What shows more of a failure, or goes around it.
+/// The command that shows more of a failure, or goes around it.
 fn command(error: &Error, bot: &BotFacts) -> Option<String> {
     let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
     match error {
@@ -135,7 +133,7 @@ fn around(server: &BaseUrl, again: &str) -> String {
     format!("NO_PROXY={} {again}", server.host())
 }
 
-/// Connections that break again and again, though this one did not.
+/// Connections of the bot keep breaking, although ours did not.
 fn unsteady(bot: &BotFacts) -> Option<Finding> {
     let (network, timeout) = (bot.logs.fresh.network, bot.logs.fresh.timeout);
     if network + timeout < MANY || bot.telegram.error().is_some() {
@@ -176,7 +174,7 @@ mod tests {
         BotFacts { telegram: Telegram::Failed { error, proxy }, server, ..bot("main", vec![]) }
     }
 
-    /// Which of the findings fire, and what is to be typed.
+    /// The codes found, and their commands.
     fn found(bot: &BotFacts) -> Vec<(Code, Option<String>)> {
         let all = ALL.into_iter().flat_map(|(code, find)| {
             say(find, bot.clone()).into_iter().map(move |(level, _, command)| {

@@ -1,4 +1,4 @@
-//! Places where a lock does not do its work.
+//! Places where a lock does not work.
 
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
@@ -6,7 +6,7 @@ use crate::base::finding_code::Code;
 use crate::lock::state::State;
 use crate::survey::evidence::facts::Facts;
 
-/// An instance sees another folder at the lock's path.
+/// An instance sees a different folder at the lock's path.
 pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
     facts
         .locks()
@@ -58,7 +58,7 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// A cleaner will remove the lock file once it is old.
+/// A cleaner will delete the lock file when it is old.
 pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
     facts
         .locks()

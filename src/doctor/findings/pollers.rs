@@ -1,4 +1,4 @@
-//! Who polls: another machine, several processes of one instance, nobody.
+//! Who polls: a program elsewhere, several processes of one instance, or nobody.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::survey::connections::Polling;
 use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SETTLES, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
 
-/// Two bots that poll for good see a conflict at least every half a minute; one that was stopped before is over.
+/// Two bots that keep polling cause a conflict at least every 30 s. After this time, the conflict is over.
 const ONGOING: Duration = Duration::from_secs(90);
-/// A bot that has run for so long has connected.
+/// A bot that has run for this long has connected.
 const STARTED: Duration = Duration::from_secs(30);
 
-/// Conflicts now, and one instance at most here: somebody else has the token.
+/// There are conflicts now and at most one instance here, so another program has the token.
 pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         if !is_fought_by_a_stranger(facts, bot) {
@@ -68,13 +68,13 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// Conflicts now that nothing on this machine explains.
+/// Whether there are conflicts now that nothing on this machine explains.
 fn is_fought_by_a_stranger(facts: &Facts, bot: &BotFacts) -> bool {
     let is_alone = bot.pollers().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
     bot.logs.fresh.other_poller > 0 && is_alone && !has_rival(facts, bot)
 }
 
-/// Whether another program or bot here is connected with the token.
+/// Whether another program or bot here may be connected with the token.
 fn has_rival(facts: &Facts, bot: &BotFacts) -> bool {
     let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
     let Some(own) = own.or_else(|| {
@@ -96,7 +96,7 @@ fn connected_processes(seen: &SeenInstance) -> BTreeSet<i32> {
     seen.evidence.connections.iter().map(|connection| connection.pid).collect()
 }
 
-/// Conflicts only right after a start or a takeover: as it should be.
+/// Conflicts only right after a start or a takeover, which are normal.
 pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (logs, takeover) = (&bot.logs, bot.logs.takeover.as_ref()?);
@@ -121,13 +121,13 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// An instance that lives and is not connected.
+/// An instance that is running but not connected.
 pub fn not_polling(facts: &Facts) -> Vec<Finding> {
     facts
         .instances()
         .filter(|(bot, seen)| {
             let age = facts.now.duration_since(seen.instance.started).unsigned_abs();
-            // Of what only looks like a bot nobody knows whether it is to poll, unless it has done so.
+            // What only looks like a bot may never poll, unless its logs show that it did.
             let is_bot = !bot.is_guess || bot.logs.day > 0;
             let is_idle = seen.evidence.polling == Polling::No && age >= STARTED && !is_backing_off(facts, bot);
             is_bot && (is_idle || is_stopped(seen))
@@ -150,12 +150,12 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// By SIGSTOP or Ctrl-Z; one that a debugger holds has another state.
+/// By SIGSTOP or Ctrl-Z. A process in a debugger has another state.
 fn is_stopped(seen: &SeenInstance) -> bool {
     seen.instance.state == RunState::Stopped
 }
 
-/// It keeps its connection for a while, and asks for nothing on it.
+/// Reported even if it is connected: a stopped process keeps its connection for a while without using it.
 fn stopped(facts: &Facts, bot: &BotFacts, seen: &SeenInstance) -> Finding {
     let summary =
         format!("PID {} of {} is stopped by a signal (SIGSTOP or Ctrl-Z) and does nothing", seen.pid(), bot.name);
@@ -165,7 +165,7 @@ fn stopped(facts: &Facts, bot: &BotFacts, seen: &SeenInstance) -> Finding {
         .fixed_by(format!("kill -CONT {}", seen.pid()))
 }
 
-/// A client that has just been refused waits before it connects again.
+/// After a conflict, a client waits before it connects again.
 fn is_backing_off(facts: &Facts, bot: &BotFacts) -> bool {
     bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < SETTLES)
 }
@@ -200,7 +200,7 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// Conflicts with nobody, on a way on which something may send requests twice.
+/// Conflicts without another poller, where a proxy or load balancer may send requests twice.
 pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let [seen] = bot.instances.as_slice() else { return None };
@@ -233,7 +233,7 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// Whether that server is not this very machine.
+/// Whether that server is another machine.
 fn is_far(url: &str) -> bool {
     let Ok(server) = BaseUrl::parse(url) else { return false };
     let is_loopback = server.host().parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());

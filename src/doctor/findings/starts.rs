@@ -1,4 +1,4 @@
-//! Starts that should not have been: beside the old release, by CI, by an IDE, again and again.
+//! Unwanted starts: of a new release while the old one runs, by CI, by an IDE, in a loop.
 
 use std::path::{Component, Path};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::logs::rhythm::PatternKind;
 use crate::process::origin::{Manager, Origin};
 use crate::survey::evidence::facts::{Automation, BotFacts, Facts, SeenInstance, WatchedStart};
 
-/// An instance that ends within this time of its start has not run well.
+/// An instance that ends within this time of its start has failed.
 const SHORT: Duration = Duration::from_mins(1);
 
-/// A new release runs beside the old one.
+/// A new release runs while the old one still runs.
 pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let mut shown: Vec<&SeenInstance> = bot.all().collect();
@@ -36,7 +36,7 @@ pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// Why the older instance looks like one of an older release.
+/// Why the older instance seems to be of an older release.
 fn sign_of_deploy(old: &SeenInstance, new: &SeenInstance) -> Option<String> {
     if old.folder_is_gone && !new.folder_is_gone {
         return Some("its working folder has been deleted".into());
@@ -51,7 +51,7 @@ fn sign_of_deploy(old: &SeenInstance, new: &SeenInstance) -> Option<String> {
     Some(format!("PID {}, started later, was started by a deploy: {}", new.pid(), trace.evidence))
 }
 
-/// The one component in which two paths of one layout differ, if releases are kept side by side there.
+/// The one component in which two paths differ, if it names a release.
 fn releases(one: &Path, other: &Path) -> Option<(String, String)> {
     let parts = |path: &Path| -> Vec<String> {
         path.components()
@@ -80,7 +80,7 @@ fn is_version(name: &str) -> bool {
     is_hash || (number.starts_with(|c: char| c.is_ascii_digit()) && (number.contains('.') || digits >= 8))
 }
 
-/// A CI job or a git hook started one instance beside another.
+/// A CI job or a git hook started an instance while another one was running.
 pub fn ci_overlap(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let shown: Vec<&SeenInstance> = bot.all().collect();
@@ -130,7 +130,7 @@ pub fn ide_autorun(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// The IDE above an instance, and what was seen of it.
+/// The IDE that started an instance, and the evidence.
 fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
     std::iter::successors(Some(origin), |origin| origin.above.as_deref()).find_map(|one| match one.manager {
         Manager::Ide(name) => Some((name, one.evidence.as_str())),
@@ -138,7 +138,7 @@ fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
     })
 }
 
-/// The bot ended soon after its start and was started again, while it was watched.
+/// While it was watched, the bot ended soon after its start and was started again.
 pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let ended: Vec<&WatchedStart> =
@@ -170,7 +170,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// A loop that pauses for longer than the watch lasts shows in the logs.
+/// A loop whose pauses are longer than the watch is found in the logs.
 fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     let is_loop = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == PatternKind::RespawnLoop);
     if !is_loop || bot.logs.fresh.other_poller == 0 {
@@ -187,7 +187,7 @@ fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     )
 }
 
-/// What is certain is an error.
+/// An error if there is certainly more than one instance.
 fn level_of(bot: &BotFacts) -> Level {
     if bot.instances.len() > 1 { Level::Error } else { Level::Warning }
 }

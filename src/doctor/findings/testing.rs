@@ -1,4 +1,4 @@
-//! What findings say of facts written by hand.
+//! Helpers for tests of findings.
 
 use super::super::finding::{Finding, Level};
 use crate::survey::evidence::facts::{BotFacts, Facts};

@@ -1,4 +1,4 @@
-//! Tokens: refused, with white space around them, shared by two bots.
+//! Tokens that are rejected, have white space around them, or are shared by two bots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::survey::connections::Polling;
 use crate::survey::evidence::facts::{BotFacts, ConfiguredBot, Facts, KnownToken, SeenInstance};
 use crate::telegram::errors::Error;
 
-/// What stands in the token's place is none, or Telegram does not know it.
+/// The token is malformed, or Telegram rejects it.
 pub fn token_invalid(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (summary, evidence) = if let Some(fault) = &bot.token_fault {
@@ -34,7 +34,7 @@ fn whose(token: &KnownToken) -> String {
     format!("bot {}, fingerprint {}, from {}", token.bot_id, token.fingerprint, token.place)
 }
 
-/// White space around a token: two programs derive two locks from it.
+/// White space around a token, with which two programs may derive two locks from it.
 pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let padded: Vec<&SeenInstance> = bot.all().filter(|seen| seen.padded.is_some()).collect();
@@ -60,7 +60,7 @@ pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// Whoever runs with a token: a bot that was looked at, or another program.
+/// A process with a token: an instance of a bot that was looked at, or of another program.
 struct SharedTokenUser {
     /// Which bot, or which program.
     whose: String,
@@ -69,7 +69,7 @@ struct SharedTokenUser {
     shown: String,
 }
 
-/// One token, and two bots of the file with locks of their own, or two programs that may both poll.
+/// Two bots of the file with different locks, or two programs that may both poll, have the same token.
 pub fn token_shared(facts: &Facts) -> Vec<Finding> {
     let mut users: BTreeMap<&str, Vec<SharedTokenUser>> = BTreeMap::new();
     for (number, bot) in facts.bots.iter().enumerate() {
@@ -117,7 +117,7 @@ fn connected(polling: Polling) -> &'static str {
 }
 
 fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&ConfiguredBot]) -> Option<Finding> {
-    // A web front end or a worker with the same `.env` does not poll.
+    // A web front end or a worker that reads the same `.env` does not poll.
     let users: Vec<&SharedTokenUser> = users.iter().filter(|user| user.polling != Polling::No).collect();
     let distinct =
         |users: &[&SharedTokenUser]| users.iter().map(|user| user.whose.as_str()).collect::<BTreeSet<_>>().len();
