@@ -1,8 +1,8 @@
-//! Reading: a file's blocks by two threads, or a stream by one. Memory is a few blocks, whatever the size of the log or of
-//! its lines.
+//! Reads a file's blocks with two threads, or a stream with one. It needs memory for a few blocks, however large the log or
+//! its lines are.
 //!
-//! Files are read with `pread(2)`, not mapped: a log that is truncated meanwhile would kill whoever has it mapped. A line
-//! belongs to the block in which it begins. A line longer than [`LONGEST`] is looked at piece by piece.
+//! Files are read with `pread(2)`, not mapped: if a mapped log is truncated, the process that mapped it is killed. A line
+//! belongs to the block in which it begins. A line longer than [`LONGEST`] is read piece by piece.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,15 +15,15 @@ use memchr::{memchr, memrchr};
 use super::scan::{Gap, LONGEST, LineMarks, Scanner};
 use crate::platform::filesystem;
 
-/// What a thread reads at once.
+/// How much a thread reads at once.
 pub const BLOCK: usize = 256 * 1024;
 /// A line that begins in a block mostly ends within this many bytes behind it.
 const BEHIND: usize = 4 * 1024;
 /// Smaller files are read by one thread.
 const FEW: u64 = 4 * BLOCK as u64;
-/// How far ahead of the slowest block the others may be: a thread that the kernel has put aside stops nobody.
+/// How far ahead of the slowest block the others may be, so that a thread that does not get to run stops no other.
 const AHEAD: u64 = 512;
-/// So many marks may wait to be consumed.
+/// How many marks may wait to be consumed.
 const MARKS: usize = 50_000;
 
 /// A part of a file.
@@ -38,7 +38,7 @@ pub struct Span {
 /// Scans a part of a file; `consume` gets the marks of each block in order, and how many bytes have been read.
 ///
 /// # Errors
-/// Those of `pread(2)`; a file that has become shorter is none.
+/// Those of `pread(2)`. A file that has become shorter is not an error.
 pub fn file(
     file: &File,
     span: Span,
@@ -59,7 +59,7 @@ pub fn file(
     let marks_of = |number, scanner: &mut Scanner, buffer: &mut Vec<u8>| reader(number).scan(scanner, buffer);
     thread::scope(|scope| {
         if thread::available_parallelism().is_ok_and(|processors| processors.get() > 1) {
-            // No second thread, no harm: the first does it all.
+            // Without a second thread, the first one does all the work.
             let _ = thread::Builder::new().spawn_scoped(scope, || {
                 let (mut scanner, mut buffer) = (new_scanner(), Vec::new());
                 while let Some(number) = queue.take_when_there_is_room() {
@@ -144,7 +144,7 @@ impl Queue {
         self.done.notify_one();
     }
 
-    /// Blocks are taken in order: the one to be consumed is ready, or is being scanned, or is the next to be scanned.
+    /// Blocks are taken in order: the next one to consume is ready, is being scanned, or is the next to be scanned.
     fn turn(&self) -> NextTask {
         let mut state = self.lock();
         loop {
@@ -186,7 +186,7 @@ impl Block<'_> {
 
     /// The marks of the lines that begin in this block.
     fn scan(&self, scanner: &mut Scanner, buffer: &mut Vec<u8>) -> io::Result<LineMarks> {
-        // The byte before tells whether a line begins with the block.
+        // The byte before it shows whether the block begins with a new line.
         let from = self.start - u64::from(self.start > self.span.start);
         let inside = as_len(self.end() - from);
         let length = as_len((self.end() + BEHIND as u64).min(self.span.end) - from);
@@ -225,7 +225,7 @@ impl Block<'_> {
         Ok(marks)
     }
 
-    /// Reads on in a line that begins with `head`, to its end.
+    /// Reads the rest of a line that begins with `head`.
     fn long_line(&self, scanner: &mut Scanner, head: &[u8], mut at: u64) -> io::Result<super::scan::LongLine> {
         let mut line = scanner.long_line(head);
         scanner.piece(&mut line, head);
@@ -243,7 +243,7 @@ impl Block<'_> {
         Ok(line)
     }
 
-    /// Fills the buffer from `have` to `length` bytes, and says how many there are then.
+    /// Fills the buffer from `have` to `length` bytes, and returns how many it has then.
     fn fill(&self, buffer: &mut Vec<u8>, from: u64, have: usize, length: usize) -> io::Result<usize> {
         if buffer.len() < length {
             buffer.resize(length, 0);
@@ -278,7 +278,7 @@ pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Scans a stream to its end; what could be read before an error counts.
+/// Scans a stream to its end. What was read before an error counts.
 ///
 /// # Errors
 /// Those of the stream.
@@ -320,7 +320,7 @@ pub fn stream(
 /// How a stream ended, if it did.
 type BlockEnd = Option<io::Result<()>>;
 
-/// Reads a long line to its end; what follows it is left at the start of the buffer.
+/// Reads a long line to its end, and leaves what follows it at the start of the buffer.
 fn long_line_of(
     reader: &mut dyn Read,
     scanner: &mut Scanner,
@@ -349,7 +349,7 @@ fn long_line_of(
     }
 }
 
-/// Reads until the buffer is full or the stream ends, and says how it ended.
+/// Reads until the buffer is full or the stream ends, and returns how it ended.
 fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> (usize, BlockEnd) {
     let mut filled = 0;
     while filled < buffer.len() {

@@ -1,4 +1,4 @@
-//! Compressed logs, told by their first bytes: gzip and Zstandard are read as a stream, others are refused by name.
+//! Compressed logs, recognised by their first bytes. Gzip and Zstandard are read as a stream, others are refused by name.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -6,25 +6,25 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// As many bytes as the longest magic number has.
+/// The length of the longest magic number.
 pub const MAGIC: usize = 6;
-/// A decoder keeps this much of what it has decoded, and no more: the most that RFC 8878 asks of every decoder.
+/// A decoder keeps at most this much of what it has decoded: the maximum that RFC 8878 asks of every decoder.
 const WINDOW: u64 = 8 * 1024 * 1024;
 
-/// What a log is packed in.
+/// How a log is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Nothing.
+    /// Not compressed.
     Plain,
     Gzip,
     /// Zstandard.
     Zstd,
-    /// Something that solobot does not unpack, and the command that does.
+    /// A compression that solobot does not read, with the command that unpacks it.
     Foreign(&'static str),
 }
 
 impl Compression {
-    /// By the first bytes, whatever the name says.
+    /// Recognises it by the first bytes, whatever the file's name is.
     pub fn of(magic: &[u8]) -> Self {
         if magic.starts_with(&[0x1f, 0x8b]) {
             Self::Gzip
@@ -42,10 +42,10 @@ impl Compression {
     }
 }
 
-/// Unpacks a stream whose packing its first bytes tell.
+/// Unpacks a stream.
 ///
 /// # Errors
-/// Those of the stream, and what solobot does not unpack.
+/// Those of the stream, and a compression that solobot does not read.
 pub fn unpack<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut magic = [0; MAGIC];
     let mut length = 0;
@@ -66,7 +66,7 @@ pub fn unpack<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
     }
 }
 
-/// The error for a packing that solobot does not know.
+/// The error for a compression that solobot does not read.
 pub fn foreign(command: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
@@ -74,8 +74,8 @@ pub fn foreign(command: &str) -> io::Error {
     )
 }
 
-/// The frames of a Zstandard stream, one after the other. A cut end is an error, as it is with gzip; what the decoder still
-/// keeps as its window is lost then.
+/// The frames of a Zstandard stream, one after the other. A truncated end is an error, as with gzip; then the part that the
+/// decoder still keeps as its window is lost.
 struct Frames<R: BufRead> {
     source: R,
     decoder: FrameDecoder,

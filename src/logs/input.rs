@@ -24,7 +24,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// As it is named in a report.
+    /// Its name in a report.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -34,7 +34,7 @@ impl Input {
     }
 }
 
-/// Whether a path is a pattern. One that names a file as it stands is none.
+/// Whether a path is a pattern. If there is a file of exactly that name, it is not.
 pub fn is_pattern(path: &Path) -> bool {
     has_meta(path) && path.symlink_metadata().is_err()
 }
@@ -43,7 +43,7 @@ fn has_meta(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'{'))
 }
 
-/// The regular files that a pattern means, sorted; folders that may not be read hold none.
+/// The regular files that match a pattern, sorted. Folders that cannot be read are skipped.
 pub fn expand(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     let components: Vec<Component<'_>> = pattern.components().collect();
@@ -66,7 +66,7 @@ pub fn expand(pattern: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The entries of a folder that a pattern of one name means. As in a shell, `*` means no hidden one.
+/// The entries of a folder that match a pattern of one name. As in a shell, `*` does not match hidden ones.
 fn matching(folder: &Path, pattern: &Path, is_last: bool) -> Vec<PathBuf> {
     let Some(text) = pattern.to_str() else { return Vec::new() };
     let Some(glob) = Glob::new(text) else { return Vec::new() };
@@ -116,7 +116,7 @@ pub fn with_rotated(log: &Path) -> Vec<PathBuf> {
     rotated.into_iter().map(|(_, path)| path).chain([log.to_owned()]).collect()
 }
 
-/// What rotation puts behind a log's name.
+/// Whether this is what rotation appends to a log's name.
 fn is_rotation(tail: &[u8]) -> bool {
     let tail = [&b".gz"[..], b".zst"].iter().find_map(|end| tail.strip_suffix(*end)).unwrap_or(tail);
     match tail.split_first() {
@@ -128,7 +128,7 @@ fn is_rotation(tail: &[u8]) -> bool {
     }
 }
 
-/// Opens a file to read. A folder is none.
+/// Opens a file for reading; a folder is an error.
 ///
 /// # Errors
 /// Those of `open(2)`.
@@ -157,7 +157,7 @@ impl Journalctl {
     /// Runs journalctl.
     ///
     /// # Errors
-    /// It is not there, or cannot be run.
+    /// It is not installed, or cannot be run.
     pub fn open(unit: &str, since: Option<i64>, until: Option<i64>) -> io::Result<Self> {
         let mut command = Command::new("journalctl");
         command.args([
@@ -168,7 +168,7 @@ impl Journalctl {
             "--all",
         ]);
         command.arg(format!("--unit={unit}"));
-        // A second more on both sides: journalctl's own bounds need not be exact.
+        // One more second on both sides, because journalctl's bounds may not be exact.
         if let Some(since) = since {
             command.arg(format!("--since=@{}", since.div_euclid(1000) - 1));
         }
@@ -236,13 +236,14 @@ impl Read for Journalctl {
 
 impl Drop for Journalctl {
     fn drop(&mut self) {
-        // It has ended by itself unless we stopped to read.
+        // It has already ended, unless we stopped reading early.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// One entry of the journal as a line. A message that is no UTF-8 is an array of bytes; one that is too long is `null`.
+/// One entry of the journal as a line. A message that is not valid UTF-8 is an array of bytes, and one that is too long is
+/// `null`.
 fn write_entry(out: &mut Vec<u8>, micros: Option<i64>, message: &serde_json::Value) {
     let bytes = match message {
         serde_json::Value::String(text) => text.as_bytes().to_vec(),

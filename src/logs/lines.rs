@@ -1,9 +1,8 @@
-//! What a log line is before its words are looked at: when, at which level, and whether it begins a record or goes on
-//! with the one before.
+//! The form of a log line: its time, its level, and whether it begins a record or continues one.
 //!
-//! A *record* is what one call of a logger (or one uncaught exception) wrote: a head, and lines that belong to it. Whoever
-//! collects the output may put a stamp of his own before every line (Docker, syslog, journald, pm2): such an *outer* stamp
-//! says when, but not that a record begins; the line inside does.
+//! A *record* is what one call of a logger (or one uncaught exception) wrote: a head, and lines that belong to it. A collector
+//! (Docker, syslog, journald, pm2) may put its own stamp before every line. Such an *outer* stamp has a time, but does not
+//! begin a record: the line inside does.
 
 use std::sync::LazyLock;
 
@@ -11,14 +10,14 @@ use memchr::memmem::{Finder, FinderRev};
 
 use super::time::{self, Clock, Time, WrittenTime};
 
-// A search that is made ready once: most lines that are looked at are short.
+// The search is prepared once, because most lines are short.
 static LEVEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("level="));
 static DOCKERS_TIME: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\"time\":\""));
 static DOCKERS_STREAM: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("\",\"stream\":\""));
 
-/// How much of a line is looked at for prefixes, times and levels.
+/// Prefixes, times and levels are searched for in this much of a line.
 const HEAD: usize = 1024;
-/// The level stands within this many bytes behind the time.
+/// The level is within this many bytes after the time.
 const LEVEL_WITHIN: usize = 160;
 /// Marks a line whose time solobot read from a journal: `\x1e1768058834901\x1f` before the message.
 pub const STAMP_START: u8 = 0x1e;
@@ -35,10 +34,10 @@ pub enum Severity {
     Error,
 }
 
-/// What a line looks like within its record.
+/// The form of a line within its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineForm {
-    /// A logger's line: it has a time or a level of its own.
+    /// A logger's line: it has its own time or level.
     Head,
     /// Begins in the first column, without a time or a level.
     Plain,
@@ -46,29 +45,28 @@ pub enum LineForm {
     Traceback,
     /// `During handling of the above exception …`
     Chain,
-    /// Indented, empty, or a closing bracket: it goes on with whatever is above.
+    /// Indented, empty, or a closing bracket: it continues the lines above.
     Inner,
 }
 
-/// A line taken apart.
+/// A parsed line.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLine<'a> {
-    /// When, as far as this line says.
+    /// When, if this line says so.
     pub time: Time,
-    /// At which level, if it says so.
+    /// Its level, if it has one.
     pub level: Option<Severity>,
-    /// What it looks like.
     pub shape: LineForm,
-    /// Its words, without what a collector put before them.
+    /// Its text, without a collector's prefix.
     pub text: &'a [u8],
-    /// The same without the line's own time: what is the same in every line that says the same.
+    /// The same without the line's own time, so that lines that say the same are equal.
     pub words: &'a [u8],
 }
 
-/// Takes a line apart; it may end in a newline.
+/// Parses a line, which may end in a newline.
 pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> LogLine<'a> {
     let mut outer = OuterLine { text: line.trim_ascii_end(), time: Time::UNKNOWN, is_absolute: false, read: None };
-    // Docker's JSON around a syslog line is the deepest nesting that was seen.
+    // The deepest nesting seen is Docker's JSON around a syslog line.
     for _ in 0..3 {
         if !outer.strip(clock) {
             break;
@@ -105,7 +103,7 @@ pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> LogLine<'a> {
     LogLine { time, level, shape, text, words }
 }
 
-/// The line's own time: at `start`, or behind the level that stands there.
+/// The line's own time: at `start`, or after the level that is there.
 fn inner_time(text: &[u8], start: usize, first: Option<(Severity, usize)>, clock: &mut Clock) -> (Time, usize) {
     if text.first() == Some(&b'{') {
         return (json_time(text, clock), 0);
@@ -127,12 +125,12 @@ struct OuterLine<'a> {
     text: &'a [u8],
     time: Time,
     is_absolute: bool,
-    /// The time that `text` begins with, if it was looked at and is the line's own.
+    /// The time at the beginning of `text`, if it was read and is the line's own.
     read: Option<(WrittenTime, usize)>,
 }
 
 impl OuterLine<'_> {
-    /// Strips one prefix; whether there was one.
+    /// Strips one prefix, and says whether there was one.
     fn strip(&mut self, clock: &mut Clock) -> bool {
         match self.text.first() {
             Some(&STAMP_START) => self.strip_mark(),
@@ -273,7 +271,7 @@ fn level_word(text: &[u8]) -> Option<(Severity, usize)> {
     ends.then_some((*level, word.len()))
 }
 
-/// The first level among the words behind the time.
+/// The first level among the words after the time.
 fn level_within(text: &[u8]) -> Option<Severity> {
     let text = &text[..text.len().min(LEVEL_WITHIN)];
     let begins = text.iter().position(u8::is_ascii_alphabetic)?;
@@ -295,7 +293,7 @@ fn level_within(text: &[u8]) -> Option<Severity> {
             at += 1;
         }
         while at < text.len() && !is_word(text[at]) {
-            // Behind a colour the word begins with the sequence's last letter: `\x1b[31mERROR`.
+            // After a colour, the word begins with the sequence's last letter: `\x1b[31mERROR`.
             let behind = skip_colour(text, at);
             at = if behind > at { behind } else { at + 1 };
         }
@@ -314,7 +312,7 @@ fn named_level(text: &[u8]) -> Option<Severity> {
     })
 }
 
-/// The value behind a key of a JSON line, from its first byte on.
+/// The value of a key in a JSON line, from its first byte on.
 fn json_value<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
     let text = &text[..text.len().min(HEAD)];
     let at = memchr::memmem::find(text, format!("\"{key}\":").as_bytes())? + key.len() + 3;

@@ -1,10 +1,9 @@
-//! Conflict and network errors in logs of any size: found, put together, counted.
+//! Finds and counts conflict and network errors in logs of any size.
 //!
 //! Bytes go one way: [`input`] → [`blocks`] (files by two threads, streams by one) → [`scan`] (lines with an anchor become
 //! marks) → [`records`] (marks of one 409 become one event) → [`tally`] → [`tally::Summary`]. [`read`] drives it.
 //!
-//! Not promised: to find conflicts that a bot logs in words of its own, and to tell two 409s apart of which the log shows
-//! only one line.
+//! Not promised: to find conflicts that a bot logs in its own words, and to count two 409s that the log shows in one line.
 
 pub mod blocks;
 mod decompress;
@@ -45,27 +44,27 @@ pub struct Query {
     pub now: Timestamp,
 }
 
-/// What became of one input.
+/// The result of reading one input.
 #[derive(Debug)]
 pub struct LogSource {
     pub name: String,
-    /// How many bytes were read of it (unpacked, if it was packed).
+    /// How many bytes were read of it, after decompression.
     pub bytes: u64,
-    /// Why it could not be read, or not to its end.
+    /// Why it could not be read, or not to the end.
     pub error: Option<io::Error>,
 }
 
 /// What was read.
 #[derive(Debug)]
 pub struct Findings {
-    /// Counted.
+    /// The counts.
     pub summary: Summary,
-    /// From where. An input that is named twice is there once.
+    /// The inputs. One that is named twice is read once.
     pub sources: Vec<LogSource>,
 }
 
-/// Reads all inputs. One that cannot be read keeps none of the others from being read. `progress` gets the bytes read so
-/// far now and then.
+/// Reads all inputs. If one cannot be read, the others still are. `progress` gets the number of bytes read so far, now and
+/// then.
 pub fn read(inputs: &[Input], query: &Query, progress: &mut dyn FnMut(u64)) -> Findings {
     let mut reading = LogReading {
         query,
@@ -95,7 +94,7 @@ struct LogReading<'a> {
     tally: Tally,
     /// Device and inode of the files that were read.
     seen: BTreeSet<FileId>,
-    /// Bytes of the inputs before.
+    /// The bytes of earlier inputs.
     before: u64,
     progress: &'a mut dyn FnMut(u64),
 }
@@ -168,7 +167,7 @@ impl LogReading<'_> {
     }
 }
 
-/// Holds events back until it is known whether they are among the last lines.
+/// Keeps events until it is known whether they are among the last lines.
 struct LastEvents {
     lines: Option<u64>,
     events: VecDeque<LogEvent>,

@@ -1,4 +1,4 @@
-//! Marks become events: one 409 counts once, however many lines tell of it.
+//! Turns marks into events: one 409 counts once, even if several lines report it.
 //!
 //! - Lines of one record are one event: a logger's line, its traceback, the properties of an error object.
 //! - python-telegram-bot up to 20 and pyTelegramBotAPI 4 log an error in a line and then once more with its traceback, as
@@ -13,10 +13,9 @@ use super::words::{Kind, Library, WordMatch};
 /// An error and its traceback are logged within this time, in milliseconds.
 const AGAIN_WITHIN: i64 = 2000;
 
-/// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEvent {
-    /// When, as far as any line says.
+    /// When, if a line says so.
     pub time: Time,
     pub what: LogEventKind,
     /// The number of its last line, where lines are counted.
@@ -30,15 +29,15 @@ pub enum LogEventKind {
     Start,
 }
 
-/// Puts the marks of one log together. Marks come in the order of their lines.
+/// Combines the marks of one log, which come in the order of their lines.
 #[derive(Debug)]
 pub struct Records {
     current: Option<OpenRecord>,
     /// The record has no mark, but what follows may belong to it.
     time: Time,
-    /// What stands below the last mark, from the pieces of the log since then.
+    /// The lines below the last mark, from the pieces of the log since then.
     gap: Gap,
-    /// An error that will be logged once more.
+    /// An error that will be logged again, with its traceback.
     pending: Option<(Kind, Time)>,
     lines: u64,
 }
@@ -48,7 +47,7 @@ struct OpenRecord {
     time: Time,
     found: WordMatch,
     line: u64,
-    /// A logger's line began it.
+    /// It began with a logger's line.
     is_logged: bool,
     /// The kind was named before any traceback.
     is_inline: bool,
@@ -82,7 +81,7 @@ impl Records {
         (self.gap.time.or(self.time), self.lines)
     }
 
-    /// What stands below the last mark.
+    /// The lines below the last mark.
     pub fn gap(&self) -> Gap {
         self.gap
     }
@@ -119,7 +118,7 @@ impl Records {
         emit(LogEvent { time: record.time, what: LogEventKind::Error(kind, record.found.client), line: record.line });
     }
 
-    /// Whether the error was logged in a line a moment ago.
+    /// Whether the same error was just logged in one line.
     fn is_repeat(&self, kind: Kind, time: Time) -> bool {
         match self.pending {
             Some((pending, since)) if pending == kind => match (since.millis(), time.millis()) {
@@ -136,7 +135,7 @@ fn begins_record(mark: &LineMark, gap: Gap, record: &OpenRecord) -> bool {
         LineForm::Head => true,
         _ if gap.head => true,
         LineForm::Plain if gap.traceback => record.is_closed && !gap.chained,
-        // Printed without a logger, line after line; or what a logger's call had to say in more than one line.
+        // Printed without a logger, line by line, or by one call of a logger in several lines.
         LineForm::Plain => {
             let kind = record.found.kind;
             let goes_on = kind == Kind::Other || (kind.is_conflict() && is_named(mark));
@@ -152,7 +151,7 @@ fn is_named(mark: &LineMark) -> bool {
 }
 
 impl OpenRecord {
-    /// One more line of the same record.
+    /// Adds a line of the same record.
     fn take(&mut self, found: WordMatch, is_tail: bool, line: u64) {
         self.line = line;
         self.is_closed |= is_tail;

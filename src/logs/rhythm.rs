@@ -1,8 +1,8 @@
-//! What the times of conflicts look like, and what that suggests.
+//! The pattern in the times of conflicts, and what it suggests.
 //!
-//! Telegram holds a second 409 back for three seconds, and clients pause before they poll again: two bots that poll for
-//! good see a conflict every few seconds (python-telegram-bot: up to half a minute apart). What comes more slowly, but as
-//! regularly as a clock, is a supervisor that starts the bot again and again.
+//! Telegram delays a second 409 by three seconds, and clients pause before they poll again. So two bots that keep polling
+//! see a conflict every few seconds (python-telegram-bot: up to 30 s apart). Conflicts that are slower, but very regular, come
+//! from a supervisor that keeps starting the bot.
 
 use serde::Serialize;
 
@@ -10,18 +10,18 @@ use super::words::Library;
 
 /// Conflicts this far apart, in milliseconds, belong to two bursts.
 pub const APART: i64 = 10 * 60 * 1000;
-/// Fewer conflicts than this tell nothing.
+/// Fewer conflicts than this have no pattern.
 const FEW: u64 = 3;
 /// A burst at a deploy is over after this time.
 const DEPLOY: i64 = 5 * 60 * 1000;
-/// Single conflicts this far apart come from deploys rather than from a poller that is there all the time.
+/// Single conflicts this far apart come from deploys, not from a poller that runs all the time.
 const RARE: i64 = 3 * 60 * 60 * 1000;
-/// Two pollers meet at least this often.
+/// Two pollers conflict at least this often.
 const PING_PONG: i64 = 9 * 1000;
-/// The same where python-telegram-bot polls, whose pauses grow to 30 s.
+/// The same for python-telegram-bot, whose pauses grow to 30 s.
 const PING_PONG_PTB: i64 = 35 * 1000;
 
-/// A time without a longer pause between two conflicts.
+/// A series of conflicts without a longer pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Burst {
     /// The first conflict, in milliseconds since 1970.
@@ -32,7 +32,6 @@ pub struct Burst {
     pub count: u64,
 }
 
-/// The kinds of patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PatternKind {
@@ -40,7 +39,7 @@ pub enum PatternKind {
     None,
     /// Too few to tell.
     Isolated,
-    /// A webhook is set: no second poller at all.
+    /// A webhook is set. There is no second poller.
     Webhook,
     /// All the time, without a rhythm.
     Steady,
@@ -48,7 +47,7 @@ pub enum PatternKind {
     Bursts,
     /// Two pollers that end each other's polls.
     PingPong,
-    /// Something starts the bot again and again.
+    /// Something keeps starting the bot.
     RespawnLoop,
     /// The lines have no times.
     Undated,
@@ -57,19 +56,19 @@ pub enum PatternKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pattern {
     pub kind: PatternKind,
-    /// How often, in seconds.
+    /// The seconds from one to the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<f64>,
-    /// What it was told by.
+    /// What it was concluded from.
     pub evidence: String,
     /// What it suggests.
     pub suggestion: &'static str,
 }
 
-/// What a pattern is told by.
+/// What a pattern is concluded from.
 #[derive(Debug, Clone, Copy)]
 pub struct PatternFacts<'a> {
-    /// 409s of the other-poller kind, dated or not.
+    /// 409s because of another poller, with and without a time.
     pub other_poller: u64,
     /// 409s because of a webhook.
     pub webhook: u64,
@@ -79,11 +78,10 @@ pub struct PatternFacts<'a> {
     pub conflicts: &'a [i64],
     /// The times of the latest starts, sorted.
     pub starts: &'a [i64],
-    /// Who wrote most of the conflicts.
+    /// The library that wrote most of the conflicts.
     pub client: Library,
 }
 
-/// Recognises the pattern.
 pub fn recognise(facts: &PatternFacts<'_>) -> Pattern {
     let (shape, every, evidence) = shape_of(facts);
     Pattern { kind: shape, every: every.map(rounded), evidence, suggestion: suggestion(shape) }

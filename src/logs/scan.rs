@@ -1,7 +1,7 @@
-//! Whole lines in memory become marks: the lines that say something, and what stands between them as far as it matters.
+//! Turns lines in memory into marks: the lines that report something, and what matters of the lines between them.
 //!
-//! Nothing is looked at but the lines with an anchor, and for those without a time of their own the lines above, up to the
-//! head of their record. That look upwards ends at the mark before, so that all of them together read nothing twice.
+//! It only looks at lines with an anchor and, if such a line has no time, at the lines above, up to the head of the record.
+//! It stops at the previous mark, so that no line is read twice.
 
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -11,10 +11,10 @@ use super::lines::{LineForm, LogLine, Severity, dissect};
 use super::time::{Clock, Time};
 use super::words::{ANCHORS, Anchor, WordMatch, classify, names_an_exception};
 
-/// Of a longer line only this much is looked at, around what was found.
+/// Of a longer line, only this much is used, around the anchor.
 pub const LONGEST: usize = 64 * 1024;
 
-/// What a line says.
+/// What a line reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineMeaning {
     /// An error of this kind.
@@ -23,33 +23,31 @@ pub enum LineMeaning {
     Start,
 }
 
-/// A line that says something.
+/// A line that reports something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineMark {
-    /// Its own time.
     pub time: Time,
     pub says: LineMeaning,
-    /// What it looks like.
     pub shape: LineForm,
-    /// What stands between the mark before and this one.
+    /// The lines between the previous mark and this one.
     pub gap: Gap,
-    /// The lines up to this one, where lines are counted.
+    /// The number of lines up to this one, if lines are counted.
     pub line: u64,
 }
 
-/// What stands between two marks, seen from the lower one upwards: only as far as the head of its record.
+/// The lines between two marks, from the lower one upwards to the head of its record.
 #[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The nearest time above.
     pub time: Time,
-    /// There is the head of a record.
+    /// The head of a record is in it.
     pub head: bool,
-    /// There is the beginning of a traceback.
+    /// The beginning of a traceback is in it.
     pub traceback: bool,
-    /// That traceback goes on with one above.
+    /// That traceback continues one above.
     pub chained: bool,
-    /// The upper end was reached without a time: what stands above it counts too.
+    /// The upper end was reached without a time, so the lines above count too.
     pub open: bool,
 }
 
@@ -63,7 +61,7 @@ impl Gap {
         if !self.open {
             return self;
         }
-        // Below the nearest head only what is below counts.
+        // Only what is below the nearest head counts.
         let upper_counts = !self.head;
         Self {
             time: self.time.or(upper.time),
@@ -80,9 +78,9 @@ impl Gap {
 pub struct LineMarks {
     /// In the order of the lines.
     pub marks: Vec<LineMark>,
-    /// What stands below the last mark.
+    /// The lines below the last mark.
     pub rest: Option<Gap>,
-    /// How many lines there were, where lines are counted.
+    /// The number of lines, if lines are counted.
     pub lines: u64,
 }
 
@@ -95,7 +93,7 @@ pub struct Scanner {
 }
 
 enum Anchors {
-    /// SIMD, where the processor has it.
+    /// With SIMD, if the processor has it.
     Packed(Searcher),
     /// Everywhere else.
     Automaton(AhoCorasick),
@@ -138,7 +136,7 @@ struct AnchorHit {
 }
 
 impl Scanner {
-    /// Times without a zone are the clock's; counting lines costs time and is for `--last-lines`.
+    /// Times without a zone are in the clock's zone. Counting lines takes time, and only `--last-lines` needs it.
     pub fn new(clock: Clock, counts_lines: bool) -> Self {
         Self { anchors: Anchors::new(), clock, memory: MeaningCache::default(), counts_lines }
     }
@@ -180,7 +178,7 @@ impl Scanner {
     pub fn piece(&mut self, line: &mut LongLine, piece: &[u8]) {
         let piece = piece.strip_suffix(b"\n").unwrap_or(piece);
         if !line.found.is_some_and(|found| matches!(found, LineMeaning::Error(found) if found.kind.is_conflict())) {
-            // What lies across the border of two pieces.
+            // An anchor may lie across the border of two pieces.
             let mut border = std::mem::take(&mut line.overlap);
             border.extend_from_slice(&piece[..piece.len().min(AROUND)]);
             self.look_into(line, &border);
@@ -193,7 +191,7 @@ impl Scanner {
     fn look_into(&mut self, line: &mut LongLine, text: &[u8]) {
         let mut hits: Vec<(usize, Anchor)> = Vec::new();
         self.anchors.each(text, |at, anchor| {
-            // One of each kind is enough, except that an anchor of a conflict may deceive.
+            // One of each kind is enough, but not of a conflict: such an anchor may be a false hit.
             if anchor == Anchor::Conflict && hits.len() < 64 || hits.iter().all(|(_, other)| *other != anchor) {
                 hits.push((at, anchor));
             }
@@ -250,7 +248,7 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn line(&mut self, hit: &AnchorHit) {
         let line = dissect(&self.text[hit.start..hit.end], self.clock);
-        // Where the anchor stands in the words; before them it says nothing of where to look.
+        // The anchor's place in the words. Before them, it does not show where to look.
         let begin = hit.start + (line.words.as_ptr() as usize - self.text[hit.start..].as_ptr() as usize);
         let conflict = hit.conflict.map(|at| at.saturating_sub(begin));
         let Some(says) = self.memory.says(&line, conflict, hit.is_start) else { return };
@@ -274,12 +272,12 @@ impl Pass<'_> {
         self.result
     }
 
-    /// Looks upwards from `end`, no further than the last mark: to the next time, or, where the time is known already,
-    /// to the head of the record.
+    /// Looks upwards from `end`, at most to the last mark: to the next time or, if the time is known, to the head of the
+    /// record.
     fn gap(&mut self, end: usize, knows_time: bool) -> Gap {
         let mut gap = Gap::NONE;
         let mut end = end;
-        // The line below names an exception: behind an indented line it ends a traceback, and begins nothing.
+        // The line below names an exception: after an indented line, it ends a traceback and begins nothing.
         let mut is_tail = false;
         while end > self.floor {
             let above = &self.text[self.floor..end - 1];
@@ -310,16 +308,16 @@ impl Pass<'_> {
     }
 }
 
-/// What lines have said lately. A log says the same thing again and again, at another time: to compare its words with those
-/// of before takes a fraction of the time that it takes to classify them.
+/// The meanings of recent lines. A log repeats the same lines with other times, and comparing them is much faster than
+/// classifying them again.
 #[derive(Default)]
 struct MeaningCache {
     said: Vec<CachedMeaning>,
-    /// The one that is forgotten next.
+    /// The one that is replaced next.
     oldest: usize,
 }
 
-/// Words, everything else that decides what they say, and what that is.
+/// The words of a line, everything else that decides what it reports, and the result.
 struct CachedMeaning {
     words: Vec<u8>,
     level: Option<Severity>,
@@ -329,11 +327,11 @@ struct CachedMeaning {
     says: Option<LineMeaning>,
 }
 
-/// So many different lines are remembered, and no longer ones than this.
+/// How many different lines are kept, and up to which length.
 const REMEMBERED: (usize, usize) = (8, 512);
 
 impl MeaningCache {
-    /// What a line says; `conflict` is where the first anchor of a conflict stands in its words, if there is any.
+    /// What a line reports. `conflict` is the place of the first anchor of a conflict in its words.
     fn says(&mut self, line: &LogLine<'_>, conflict: Option<usize>, is_start: bool) -> Option<LineMeaning> {
         let is_same = |said: &&CachedMeaning| {
             said.words == line.words
@@ -360,12 +358,12 @@ impl MeaningCache {
     }
 }
 
-/// The words of a conflict end this near behind its anchor, and begin in half the distance before it.
+/// The words of a conflict end within this distance after its anchor, and begin within half of it before.
 const NEAR: usize = 48;
-/// How much of a long line is looked at around an anchor.
+/// How much of a long line is used around an anchor.
 const AROUND: usize = 256;
 
-/// A line of which only the head and what was found in it are kept.
+/// A long line, of which only the head and the hits are kept.
 #[derive(Debug)]
 pub struct LongLine {
     head: Vec<u8>,
@@ -384,13 +382,13 @@ fn says(line: &LogLine<'_>, near: Option<&[u8]>, is_start: bool) -> Option<LineM
     }
 }
 
-/// The lines of a traceback are most of what is looked at on the way up: two spaces and no digit behind them. A date may
-/// stand behind one space.
+/// Whether a line is certainly an inner one, as most lines above are: two spaces, then no digit. After one space there may be
+/// a date.
 fn is_plainly_inner(line: &[u8]) -> bool {
     line.starts_with(b"  ") && line.get(2).is_none_or(|byte| !byte.is_ascii_digit() && *byte != b'[')
 }
 
-/// How many lines; the last one may lack its newline.
+/// The number of lines. The last one may have no newline.
 fn count_lines(text: &[u8]) -> u64 {
     let newlines = memchr::memchr_iter(b'\n', text).count() as u64;
     newlines + u64::from(text.last().is_some_and(|last| *last != b'\n'))

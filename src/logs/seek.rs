@@ -1,4 +1,4 @@
-//! Places in a file: where a time begins, and where the last lines do. Neither reads the whole file.
+//! Finds in a file where a time begins, or where the last lines begin, without reading the whole file.
 
 use std::fs::File;
 use std::io;
@@ -9,12 +9,12 @@ use super::blocks::{BLOCK, read_at};
 use super::lines::dissect;
 use super::time::{Clock, Time};
 
-/// Clocks go back by an hour in autumn, and loggers of several threads a little all the time.
+/// Clocks go back by an hour in autumn, and the lines of several threads are never quite in order.
 const SLACK: i64 = (60 * 60 + 60) * 1000;
 
 /// A place from which on every line with a time of `since` or later is found, by bisection: the start of a line.
 ///
-/// Lines are taken to be in the order of time, but for an hour. Where no line has a time, it is the start.
+/// Lines are assumed to be in order, give or take an hour. If no line has a time, it is the start of the file.
 ///
 /// # Errors
 /// Those of `pread(2)`.
@@ -27,7 +27,7 @@ pub fn since(file: &File, size: u64, since: i64, clock: &mut Clock) -> io::Resul
         let got = read_at(file, &mut buffer, middle)?;
         match first_time(&buffer[..got], clock) {
             Some((at, millis)) if millis < wanted && middle + (at as u64) < high => low = middle + at as u64,
-            // Too late, or no line with a time: to look from further up is never wrong.
+            // Too late, or no line with a time: starting further up is always right.
             _ => high = middle,
         }
     }
@@ -76,7 +76,7 @@ pub fn last_lines(file: &File, size: u64, lines: u64) -> io::Result<u64> {
         let got = read_at(file, &mut buffer[..length], start)?;
         for newline in memrchr_iter(b'\n', &buffer[..got]) {
             let behind = start + newline as u64 + 1;
-            // The newline that ends the last line begins none.
+            // The newline at the end of the last line does not begin another one.
             if behind < size {
                 left -= 1;
                 if left == 0 {

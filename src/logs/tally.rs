@@ -1,4 +1,4 @@
-//! Events are counted: in total, by day or hour, by client; and what is kept of their times is bounded.
+//! Counts events: in total, by day or hour, and by client. It keeps a bounded number of times.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,9 +12,9 @@ use super::rhythm::{self, APART, Burst, Pattern, PatternFacts};
 use super::time::Time;
 use super::words::{Kind, Library};
 
-/// So many times are kept to tell a pattern.
+/// How many times are kept to recognise a pattern.
 const KEPT: usize = 4096;
-/// Two lines of one start (`Application started`, `Scheduler started`) are this near to each other.
+/// Two lines of one start (`Application started`, `Scheduler started`) are at most this far apart.
 const ONE_START: i64 = 2000;
 
 /// What the buckets are.
@@ -145,7 +145,7 @@ pub struct Tally {
 pub struct Summary {
     /// Of everything that was counted.
     pub totals: Counts,
-    /// Errors without a time; left out where `--since` or `--until` asks for times.
+    /// Errors without a time. They are left out with `--since` or `--until`.
     pub undated: u64,
     /// The 409s among them.
     pub undated_conflicts: u64,
@@ -153,7 +153,7 @@ pub struct Summary {
     pub clients: Vec<(Library, u64)>,
     /// Days or hours in order, quiet ones in between included.
     pub buckets: Vec<Bucket>,
-    /// How many quiet ones in between are not, since they are too many.
+    /// How many quiet ones in between are left out because there are too many.
     pub left_out: u64,
     /// The first conflict.
     pub first: Option<Timestamp>,
@@ -166,7 +166,6 @@ pub struct Summary {
 }
 
 impl Tally {
-    /// Of nothing yet.
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -210,7 +209,7 @@ impl Tally {
         }
     }
 
-    /// A log has been read to its end, where the latest time was this one.
+    /// Ends a log whose latest time was this one.
     pub fn end_log(&mut self, latest: Time) {
         self.previous = None;
         if let Some(latest) = latest.millis() {
@@ -251,7 +250,7 @@ impl Tally {
         self.burst(millis, u64::from(kind == Kind::OtherPoller));
     }
 
-    /// Puts a conflict into its burst, and bursts that meet together.
+    /// Puts a conflict into its burst, and joins bursts that meet.
     fn burst(&mut self, millis: i64, one: u64) {
         let near = self.bursts.range(..=millis.saturating_add(APART)).next_back();
         let (start, end, count) = match near {
@@ -265,7 +264,7 @@ impl Tally {
             self.bursts.insert(start, (end.max(millis), count + one));
             return;
         }
-        // Before all others of its burst: a clock that went back.
+        // It is before all others of its burst: a clock went back.
         self.bursts.remove(&start);
         let before = self.bursts.range(..millis).next_back().map(|(&start, &(end, count))| (start, end, count));
         match before.filter(|(_, end, _)| millis <= end.saturating_add(APART)) {
@@ -320,7 +319,7 @@ impl Tally {
     fn quiet(&self, bursts: &[Burst]) -> Option<TimeRange> {
         let between = bursts.windows(2).map(|pair| (pair[0].end, pair[1].start));
         let since = self.last.zip(self.log_ends.filter(|end| Some(*end) > self.last));
-        // Within a burst nothing is longer than the longest step; between logs it would be no step at all.
+        // Within a burst no pause is longer than the longest step. Between two logs there is no step.
         let within = self.longest.filter(|(from, until)| until - from <= APART);
         let (from, until) = between.chain(since).chain(within).max_by_key(|(from, until)| until - from)?;
         let seconds = u64::try_from((until - from) / 1000).ok()?;
@@ -360,7 +359,7 @@ fn bounds(millis: i64, limits: &Limits) -> (i64, i64) {
 
 /// Quiet days between two others are shown, but not the years between a clock of 1970 and ours.
 const LONGEST_FILL: u64 = 366;
-/// So many are shown in all: hours of decades with one error a day would be millions.
+/// How many are shown in total: the hours of decades with one error a day would be millions.
 const MOST_FILLED: u64 = 10_000;
 
 /// All buckets in which something happened, and the quiet ones between them as far as there is room: a gap is filled or
@@ -374,7 +373,7 @@ fn filled(buckets: BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> (Vec<Bucket
         let quiet = later.map_or(0, |later| periods(end, later, limits.by));
         if quiet > LONGEST_FILL || quiet > room {
             left_out += quiet;
-            // Nothing older is filled either: else holes and quiet days would look alike.
+            // Older gaps are not filled either, or a gap and quiet days would look alike.
             room = if quiet > room { 0 } else { room };
         } else if let Some(later) = later {
             room -= quiet;
@@ -394,7 +393,7 @@ fn filled(buckets: BTreeMap<i64, (i64, Counts)>, limits: &Limits) -> (Vec<Bucket
     (all, left_out)
 }
 
-/// How many buckets fit between two instants: days of 23 and 25 hours are days, too.
+/// How many buckets fit between two instants. A day may have 23 or 25 hours.
 fn periods(from: i64, until: i64, by: Period) -> u64 {
     let length = match by {
         Period::Day => 86_400_000,

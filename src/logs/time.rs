@@ -1,15 +1,15 @@
 //! Timestamps at the head of a log line, and the clock that turns them into instants.
 //!
 //! Known forms: `2026-01-10 15:27:14,901` and its ISO 8601 relatives (`T`, `/`, fractions, `Z`, `+02:00`),
-//! `10/Jan/2026:15:27:14 +0000`, `10.01.2026 15:27:14`, syslog's `Jan 10 15:27:14` (the year is the last one in which that
-//! moment was not in the future), `Sat Jan 10 15:27:14 2026`, a weekday before any of them, and seconds or milliseconds
-//! since 1970 with enough digits. Not promised: American `01/10/2026`, which cannot be told from its European twin.
+//! `10/Jan/2026:15:27:14 +0000`, `10.01.2026 15:27:14`, syslog's `Jan 10 15:27:14` (the latest year in which that time is not
+//! in the future), `Sat Jan 10 15:27:14 2026`, a weekday before any of them, and seconds or milliseconds since 1970 with
+//! enough digits. Not promised: American `01/10/2026`, which looks like the European form.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// Years that a log can be of; other numbers are no dates.
+/// The years that a log may have. Other numbers are not dates.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
 /// A log may be this far ahead of our clock.
 const AHEAD_SECS: i64 = 86_400;
@@ -24,18 +24,18 @@ pub struct WrittenTime {
     minute: u8,
     second: u8,
     millis: u16,
-    /// Seconds east of UTC, where the line says so.
+    /// Seconds east of UTC, if the line says so.
     offset: Option<i32>,
 }
 
 impl WrittenTime {
-    /// Whether it names an instant by itself.
+    /// Whether it is an instant without further knowledge of year and zone.
     pub fn is_absolute(&self) -> bool {
         self.offset.is_some() && self.year.is_some()
     }
 }
 
-/// Reads a time at the very start of `text`, and says how many bytes it takes.
+/// Reads a time at the very start of `text`, and returns how many bytes it takes.
 pub fn read(text: &[u8]) -> Option<(WrittenTime, usize)> {
     let mut at = Cursor { text, at: 0 };
     at.weekday();
@@ -172,7 +172,7 @@ impl Cursor<'_> {
         Some(written)
     }
 
-    /// The time of day and the zone, behind the date.
+    /// The time of day and the zone, after the date.
     fn clock(&mut self, year: Option<i32>, month: u8, day: u8) -> Option<WrittenTime> {
         if year.is_some_and(|year| !YEARS.contains(&year)) || day > days_of(year, month) || day == 0 {
             return None;
@@ -203,7 +203,7 @@ impl Cursor<'_> {
         millis
     }
 
-    /// `Z`, `+02:00`, `+0200`, `+02`, ` +0000`, ` UTC`; nothing is eaten where none of them stands.
+    /// `Z`, `+02:00`, `+0200`, `+02`, ` +0000`, ` UTC`. If there is none of them, nothing is consumed.
     fn zone(&mut self) -> Option<i32> {
         let start = self.at;
         let spaced = self.eat(|byte| byte == b' ').is_some();
@@ -257,7 +257,7 @@ fn days_since_epoch(year: i32, month: u8, day: u8) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// Turns written times into instants. The zone's offset is asked for once an hour of the log, not once a line.
+/// Turns written times into instants. It looks up the zone's offset once per hour of the log, not once per line.
 #[derive(Debug, Clone)]
 pub struct Clock {
     zone: TimeZone,
@@ -313,7 +313,7 @@ impl Clock {
     }
 }
 
-/// An instant in milliseconds since 1970, or none, in eight bytes: marks are many.
+/// An instant in milliseconds since 1970, or none. It takes eight bytes, because there are many marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(i64);
 
@@ -331,7 +331,7 @@ impl Time {
         (self != Self::UNKNOWN).then_some(self.0)
     }
 
-    /// This one, or else the other.
+    /// This one if there is one, else the other.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         if self == Self::UNKNOWN { other } else { self }

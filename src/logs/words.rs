@@ -1,8 +1,8 @@
-//! The words of conflicts and errors, by client library.
+//! The words of conflict and error messages, by client library.
 //!
-//! A scan looks for [`ANCHORS`] alone: short strings of which every interesting line has one. Only lines with an anchor are
-//! taken apart and classified by the full patterns. Case does not count in the patterns; an anchor stands there as it is
-//! written and, where somebody may shout, in upper case.
+//! A scan looks only for [`ANCHORS`]: every interesting line has one of these short strings. Only lines with an anchor are
+//! parsed and classified with all patterns. Patterns ignore case. An anchor is listed as it is usually written, and also in
+//! upper case if some bots write it so.
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, in the order of the report.
+    /// In the order of the report.
     pub const ALL: [Self; 7] =
         [Self::OtherPoller, Self::Webhook, Self::RateLimit, Self::Timeout, Self::Network, Self::Server, Self::Other];
 
@@ -56,7 +56,7 @@ impl Kind {
     }
 }
 
-/// The library that wrote a line, where it can be told.
+/// The library that wrote a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Library {
     #[serde(rename = "aiogram 2")]
@@ -79,7 +79,7 @@ pub enum Library {
     NodeTelegramBotApi,
     #[serde(rename = "teloxide")]
     Teloxide,
-    /// The server's own text, in words of nobody known.
+    /// The server's own text, from an unknown library.
     #[serde(rename = "unknown")]
     Unknown,
 }
@@ -113,13 +113,13 @@ impl Library {
         }
     }
 
-    /// Whether the process ends on a 409, so that each further one means a new start.
+    /// Whether the process ends on a 409, so that each one is from a new start.
     pub fn dies_of_a_conflict(self) -> bool {
         matches!(self, Self::Telegraf | Self::Grammy)
     }
 }
 
-/// Which lines an anchor is in.
+/// The lines in which an anchor is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
     /// A 409.
@@ -130,14 +130,14 @@ pub enum Anchor {
     Start,
 }
 
-/// Strings of which every interesting line has one. With more than sixteen, or with shorter ones, the search takes twice
-/// the time. What has none is worth that: a time-out that a traceback ends with in one bare word, below a line that counts
-/// as an error by itself.
+/// Every interesting line has one of these strings. With more than sixteen, or with shorter ones, the search takes twice the
+/// time. The price is one missed form: a time-out that ends a traceback with a single word, below a line that already counts
+/// as an error.
 ///
-/// Their order is half the speed. The search (Teddy) looks at the first four bytes by their half bytes, in eight sets of
-/// strings; strings that differ by case alone are in one set, and of eleven such groups the ninth, tenth and eleventh share
-/// a set with those whose index is 8 less. Sharing makes false hits, few if the two begin alike: shouted words with shouted
-/// words. A test holds the order fast.
+/// Their order makes half the speed. The search (Teddy) looks at the first four bytes by their half bytes, in eight sets of
+/// strings. Strings that differ only in case are in one set. Of eleven such groups, the ninth, tenth and eleventh share a set
+/// with those whose index is 8 less. Sharing causes false hits, but few if both begin alike, as two words in upper case do.
+/// A test checks the order.
 pub const ANCHORS: [(&str, Anchor); 15] = [
     ("erminated", Anchor::Conflict),
     ("ebhook is active", Anchor::Conflict),
@@ -160,9 +160,9 @@ pub const ANCHORS: [(&str, Anchor); 15] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WordMatch {
     pub kind: Kind,
-    /// Which library, if it can be told.
+    /// The library, if it is known.
     pub client: Library,
-    /// The same error will be logged once more with its traceback.
+    /// The same error will be logged again with its traceback.
     pub comes_again: bool,
 }
 
@@ -214,7 +214,7 @@ const CONFLICTS: [(&str, Kind); 6] = [
     ("webhook is active", Kind::Webhook),
 ];
 
-/// Words of other errors: the first one of the list that a line has decides.
+/// Words of other errors. The first one in this list that is in the line decides.
 const ERRORS: [(&str, Kind); 56] = [
     ("retryafter", Kind::RateLimit),
     ("retry after", Kind::RateLimit),
@@ -274,7 +274,7 @@ const ERRORS: [(&str, Kind); 56] = [
     ("readerror", Kind::Network),
 ];
 
-/// Who writes so: the first one in the line decides, of those that begin at one place the first one of the list.
+/// Words that show the library. The first one in the line decides; if two begin at the same place, the first in this list.
 const CLIENTS: [(&str, Library); 22] = [
     ("aiogram.dispatcher.dispatcher", Library::Aiogram2),
     ("aiogram.utils.exceptions", Library::Aiogram2),
@@ -328,7 +328,7 @@ static TWICE_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&TWICE
 /// The conflict that a text names.
 pub fn conflict(text: &[u8]) -> Option<Kind> {
     let (words, kind) = CONFLICT_WORDS.lowest(text).map(|index| CONFLICTS[index])?;
-    // A bot that says "the webhook is active" is content; the server says so only as a refusal.
+    // A bot may say "the webhook is active" when all is well. The server says so only when it refuses.
     let is_refusal = words != "webhook is active" || REFUSAL_WORDS.is_in(text);
     is_refusal.then_some(kind)
 }
@@ -343,7 +343,7 @@ pub fn classify(text: &[u8], level: Option<Severity>, shape: LineForm, near: Opt
     Some(WordMatch { kind, client, comes_again })
 }
 
-/// What a client says stands before the server's own words, which are most of a conflict's line.
+/// The client's words, before the server's own words, which are most of a conflict's line.
 fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
     match named.and_then(|_| SERVER_WORDS.rfind(text)) {
         Some(at) => &text[..at],
@@ -351,7 +351,7 @@ fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
     }
 }
 
-/// Any other error: whoever logs at a level below a warning reports none, and an indented line is a piece of one.
+/// Any other error. A line below level warning does not report one, and an indented line is a part of one.
 fn error(text: &[u8], level: Option<Severity>, shape: LineForm) -> Option<Kind> {
     let words = || ERROR_WORDS.lowest(text).map(|index| ERRORS[index].1);
     match (shape, level) {
