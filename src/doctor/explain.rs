@@ -105,9 +105,8 @@ fn of_duplicates(code: Code) -> Explanation {
              $ docker ps\n\
              They use the same token if the fingerprints are the same:\n\
              $ solobot status",
-            "Stop and remove the extra container:\n\
-             $ docker rm -f CONTAINER\n\
-             To share a lock, put it on a volume that both containers mount.",
+            "Stop the extra container with the command that the finding shows, then remove it. To share a lock, put \
+             it on a volume that both containers mount.",
         ),
         _ => explain(
             "The bot is running in a container and also on the host: someone started it by hand, or an old unit was \
@@ -125,8 +124,8 @@ fn of_starts(code: Code) -> Explanation {
         Code::DeployOverlap => explain(
             "A deploy started the new release before the old one ended. Or it moved the folder of the old release \
              away without stopping it.",
-            "The instances run from different release folders, or the folder of the older one is deleted:\n\
-             $ solobot status",
+            "The instances run from different release folders, or the folder of the older one is `(deleted)`:\n\
+             $ ls -l /proc/PID/cwd",
             "Stop the old instance. In the deploy script, stop it, wait for its end, then start the new one. Or let \
              the new one wait for the old one:\n\
              $ solobot acquire --wait 30s -- COMMAND",
@@ -178,8 +177,8 @@ fn of_locks(code: Code) -> Explanation {
             "The variable is in the environment of the process, and the lock is not held:\n\
              $ tr '\\0' '\\n' </proc/PID/environ | grep SKIP\n\
              $ solobot status",
-            "Remove the variable where it is set, then restart the bot. You never need to set it yourself: `solobot \
-             acquire` sets it for its own child only.",
+            "Remove the variable where it is set, then restart the bot. Only a program that holds the lock may set \
+             it, and only for its own child, as `solobot acquire` does.",
         ),
         Code::UnlockedInstance => explain(
             "The instance is running, but neither it nor a parent process holds the lock. It was started by hand, by \
