@@ -2,6 +2,10 @@
 
 use std::ffi::OsString;
 
+use clap::CommandFactory;
+
+use super::Cli;
+
 /// What was typed, behind the program's name.
 #[derive(Debug, Clone, Default)]
 pub struct TypedLine(Vec<String>);
@@ -39,7 +43,8 @@ impl TypedLine {
     fn with(&self, mut words: Vec<String>) -> Option<Vec<String>> {
         let dashes = self.0.iter().position(|arg| arg == "--").unwrap_or(self.0.len());
         let (ours, command) = self.0.split_at(dashes);
-        let Some(name) = words.iter().position(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) else {
+        let all = Cli::command();
+        let Some(name) = words.iter().position(|word| all.find_subcommand(word).is_some()) else {
             let mut kept = without(ours, &words);
             kept.extend_from_slice(command);
             words.extend(kept);

@@ -6,7 +6,6 @@ use super::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 
 /// Whether an instance holds its bot's lock.
-#[expect(clippy::enum_variant_names, reason = "the word for it, as in JSON")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LockCoverage {
