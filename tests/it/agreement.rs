@@ -546,7 +546,7 @@ fn connections_and_other_namespaces() {
         let mut command = test.command("unshare -m sh -c");
         command.arg(inside).env("BOT_TOKEN", token());
         let container = test.start_command(command);
-        wait_until("already running", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", container.pid())).is_ok());
+        wait_until("it runs", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", container.pid())).is_ok());
         agree("in another root", &["", "-m /mnt/bot.py"], &own);
         agree("in another root, from an empty folder", &[""], &here);
         drop(container);

@@ -276,7 +276,7 @@ fn a_bot_of_the_file_without_logs_has_those_that_it_writes() {
         let bot = test.start("sh -c 'exec python3 main.py >/dev/null 2>&1'");
         crate::harness::wait_until("it is up", || test.has("up"));
         for line in line {
-            let said = format!("reading what PID {} writes to: {}", bot.pid(), test.name("app.log"));
+            let said = format!("reading the files that PID {} writes to: {}", bot.pid(), test.name("app.log"));
             test.solobot(line).run().code(0).stdout_has(&["4"]).stderr_has(&["no logs are configured for main", &said]);
             test.solobot(&format!("{line} -q")).run().code(0);
         }

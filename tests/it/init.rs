@@ -234,7 +234,7 @@ fn a_bot_in_another_root_is_only_a_comment() {
         let mut command = test.command("unshare -m sh -c");
         command.arg(inside).env("BOT_TOKEN", token());
         let bot = test.start_command(command);
-        wait_until("already running", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", bot.pid())).is_ok());
+        wait_until("it runs", || fs::metadata(format!("/proc/{}/root/mnt/bot.pid", bot.pid())).is_ok());
         test.solobot("init --yes").run().code(0).stdout_has(&["a template"]);
         let text = test.read("solobot.toml");
         assert!(text.contains("# its folder does not exist here") && text.contains("# dir = \"/mnt\"\n"), "{text}");
@@ -267,7 +267,7 @@ fn without_a_terminal_the_likeliest_script_is_taken() {
         test.write("main.py", bot);
         let init = |line: &str| test.run(&format!("sh -c '{} {line} </dev/null'", env!("CARGO_BIN_EXE_solobot")));
         let one = "guessed `main.py`: the only script here that polls Telegram";
-        init("init").code(0).stdout_has(&["one bot", "main: main.py, does not run now", one, "solobot acquire main"]);
+        init("init").code(0).stdout_has(&["one bot", "main: main.py, not running", one, "solobot acquire main"]);
         assert!(test.read("solobot.toml").contains("\nscript = \"main.py\"\n"));
         // The usual name, although another one comes first; the others are comments.
         for name in ["admin.py", "old/main.py"] {

@@ -150,7 +150,7 @@ fn mistake_06_waits_for_a_zombie() {
 #[track_caller]
 fn at_the_question(test: &Test, line: &str) -> Terminal {
     let terminal = Terminal::start(test, line);
-    terminal.wait_for("Stop them?");
+    terminal.wait_for("Stop it?");
     terminal
 }
 

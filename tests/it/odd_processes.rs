@@ -61,7 +61,8 @@ fn a_stopped_one_is_an_instance() {
         bots[0].signal(Signal::STOP);
         wait_until("it is stopped", || is_stopped(bots[0].pid()));
         only(test, "-m bot.py", bots[0].pid());
-        let said = format!("PID {} is stopped and serves nobody; kill -CONT {0} lets it go on", bots[0].pid());
+        let said =
+            format!("PID {} is stopped by a signal and does nothing; to resume it: kill -CONT {0}", bots[0].pid());
         test.solobot("status -m bot.py").run().code(0).stdout_has(&[&said]);
         test.solobot("check -m bot.py").run().code(1).stdout_has(&[&bots[0].pid().to_string()]);
         test.solobot("stop -m bot.py").run().code(0).stdout_has(&["terminated"]);
@@ -91,7 +92,7 @@ fn pid_1_of_a_namespace_never_sees_term() {
     alone(|test| {
         sleeper(test, "mybot");
         let launcher = test.start("unshare -pf ./mybot");
-        wait_until("already running", || !children(launcher.pid()).is_empty() && !roots(test, "-m ./mybot").is_empty());
+        wait_until("it runs", || !children(launcher.pid()).is_empty() && !roots(test, "-m ./mybot").is_empty());
         let bot = children(launcher.pid())[0];
         only(test, "-m ./mybot", bot);
         let answer = test.solobot("stop --json --grace 500ms -m ./mybot").run().code(0).json();
@@ -112,7 +113,7 @@ pub fn public(test: &Test) -> String {
 #[track_caller]
 pub fn start_as(test: &Test, user: u32, line: &str) -> Background {
     let bot = test.start(&format!("setpriv --reuid={user} --regid={user} --clear-groups {line}"));
-    wait_until("already running", || {
+    wait_until("it runs", || {
         fs::read(format!("/proc/{}/cmdline", bot.pid())).is_ok_and(|text| !text.starts_with(b"setpriv"))
     });
     bot

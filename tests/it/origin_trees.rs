@@ -65,8 +65,10 @@ fn solobot_is_judged_by_its_own_origin() {
         let answer = test.solobot("stop --json -m bot.py").run().code(0).json();
         assert_eq!(with(&answer, "results", "terminated"), [bot], "{answer}");
         assert!(!test.is_locked(".solobot.lock"));
-        // It ended its bot in order, as after a TERM of its own.
-        held.finish().code(0);
+        // It ended its bot in order, as after a TERM of its own, and said who asked for it.
+        held.finish()
+            .code(0)
+            .stderr_has(&["python3 bot.py --pid-file held.pid is being stopped by PID ", "solobot stop"]);
 
         let loop_line = format!(
             "sh -c 'while :; do {} acquire -- python3 bot.py --pid-file held.pid; done'",
@@ -76,7 +78,7 @@ fn solobot_is_judged_by_its_own_origin() {
         let looping = test.start(&loop_line);
         let bot = test.wait_for_pid("held.pid");
         let seen = origin(test, "-m bot.py", bot);
-        assert_eq!((&seen["kind"], &seen["respawns"]), (&"solobot".into(), &"yes".into()), "{seen}");
+        assert_eq!((&seen["kind"], &seen["respawns"]), (&"loop".into(), &"yes".into()), "{seen}");
         test.solobot("stop -m bot.py").run().code(1).stdout_has(&["blocked", &format!("kill {}", looping.pid())]);
         assert!(alive(bot));
     });

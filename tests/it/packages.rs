@@ -235,7 +235,7 @@ fn the_static_binary_loads_no_library_of_the_host() {
         fs::copy(sleeper(), "/srv/sleeper").unwrap();
         let bot = test.start("setpriv --reuid=4242 --regid=4242 --clear-groups /srv/sleeper");
         let name = format!("/proc/{}/comm", bot.pid());
-        wait_until("already running", || fs::read_to_string(&name).is_ok_and(|name| name == "sleeper\n"));
+        wait_until("it runs", || fs::read_to_string(&name).is_ok_and(|name| name == "sleeper\n"));
         let line = format!("strace -f -o trace {} status -m /srv/sleeper", made("/solobot").display());
         test.run(&line).code(0).stdout_has(&["4242"]);
         let trace = test.read("trace");

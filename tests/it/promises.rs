@@ -88,7 +88,10 @@ fn a_start_script_keeps_the_lock_for_the_bot_that_it_leaves_behind() {
         }
         // What is no bot is named, and keeps nothing.
         script(test, "app/helper.sh", "#!/bin/sh\ntail -f /dev/null &\nprintf %s $! > helper.pid\n");
-        test.solobot("acquire -l bot.lock -- app/helper.sh").run().code(0).stderr_has(&["left running", "tail"]);
+        test.solobot("acquire -l bot.lock -- app/helper.sh")
+            .run()
+            .code(0)
+            .stderr_has(&["still running, without the lock", "tail"]);
         let helper: i32 = test.wait_for_pid("helper.pid");
         assert!(alive(helper) && !test.is_locked("bot.lock"));
         send(helper, Signal::KILL);

@@ -71,7 +71,7 @@ fn a_hangup_that_the_bot_lives_through_ends_nothing() {
             "trap 'echo again >>seen' HUP\necho >>runs\nuntil [ -e fail ]; do sleep 0.05; done\nexit 3\n",
         );
         let mut solobot = test.solobot("acquire --restart always -l bot.lock -- sh run.sh").start();
-        wait_until("already running", || test.has("runs"));
+        wait_until("it runs", || test.has("runs"));
         solobot.signal(Signal::HUP);
         wait_until("it was told", || test.has("seen"));
         test.write("fail", "");

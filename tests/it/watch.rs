@@ -68,7 +68,7 @@ fn whatever_happens_to_the_lock_shows_at_once() {
         test.write("bot.lock", "");
         wait_for_line(&watching, "there is a file", |line| state(line) == "free");
         let mut held = holding(test);
-        wait_for_line(&watching, "it is held", |line| {
+        wait_for_line(&watching, "held by PID", |line| {
             state(line) == "held" && line["bots"][0]["lock"]["since"].is_string()
         });
         // Another one has the new inode before solobot can.

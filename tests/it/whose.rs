@@ -73,7 +73,7 @@ fn a_strangers_process_with_the_token_counts_and_is_not_stopped() {
         drop(own);
         // The file says that it is the bot's user.
         entry(test, &program, "user = \"nobody\"\n");
-        test.solobot("check main").run().code(1).stdout_has(&[&format!("it runs: {pid}")]);
+        test.solobot("check main").run().code(1).stdout_has(&[&format!("already running as {pid}")]);
         let stopped = test.solobot("stop --json main").run().code(0).json();
         assert_eq!(with(&stopped, "results", "terminated"), [theirs.pid()], "{stopped}");
     });
