@@ -85,7 +85,10 @@ fn a_wait_ends_at_its_deadline() {
     alone(|test| {
         let _holding = holding(test);
         let start = Instant::now();
-        test.solobot("acquire -w 1.5 -l bot.lock -- true").run().code(75).stderr_has(&["bot.lock"]);
+        let refused = test.solobot("acquire -w 1.5 -l bot.lock -- true").run().code(75).stderr_has(&["bot.lock"]);
+        for hint in ["to stop it: ", "to wait until it ends: solobot acquire --wait forever -l bot.lock -- true\n"] {
+            assert_eq!(refused.stderr().matches(hint).count(), 1, "each hint once: {}", refused.stderr());
+        }
         assert!(start.elapsed() >= Duration::from_millis(1500), "it waited {:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(20), "it waited {:?}", start.elapsed());
     });

@@ -64,6 +64,7 @@ mod removed;
 mod restart;
 mod rules;
 mod schema;
+mod screens;
 mod signals;
 mod small_stack;
 mod status;

@@ -10,7 +10,8 @@ fn takeover_stops_the_holder() {
         let mut second = test.solobot("acquire --takeover -l bot.lock -- python3 bot.py --pid-file second.pid").start();
         let second_bot = test.wait_for_pid("second.pid");
         assert!(!alive(bot), "the first bot was stopped");
-        solobot.finish().code(0).stderr_has(&[]);
+        let said = format!("is being stopped by PID {}: ", second.pid());
+        solobot.finish().code(0).stderr_has(&[&said, "acquire --takeover -l bot.lock"]);
         assert_eq!(test.read("bot.lock"), second_bot.to_string());
         assert!(!test.record("bot.lock")["took_over"].is_null());
         assert!(!second.has_ended());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::harness::{Signal, alive, alone, holds_for, wait_until};
+use crate::harness::{Signal, alive, alone, holds_for, send, wait_until};
 
 #[test]
 fn a_bot_started_by_hand_is_a_holder_too() {
@@ -142,4 +142,20 @@ fn a_bot_without_the_descriptor_outlives_its_solobot_as_a_holder() {
 
 fn command_of(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+#[test]
+fn what_starts_it_again_is_to_be_stopped_rather_than_a_pid() {
+    alone(|test| {
+        test.bot("bot.py");
+        let looping = test.start("sh -c 'export BOT_OPTIONS=\"--pid-file bot.pid\"; while :; do python3 bot.py; done'");
+        let bot = test.wait_for_pid("bot.pid");
+        let refused = test.solobot("acquire -n -- python3 bot.py").run().code(75);
+        let refused = refused.stderr_has(&["loop sh starts it again; to stop it for good: kill "]);
+        let _ = refused.nowhere("to stop it: kill").nowhere("--takeover");
+        // The bot has the loop's output: it ends first, and is not started again.
+        looping.signal(Signal::STOP);
+        send(bot, Signal::KILL);
+        looping.kill();
+    });
 }
