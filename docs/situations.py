@@ -1,12 +1,14 @@
 """The screens of situations that operators meet, on terminals of three widths, with and without colour.
 
-    python3 docs/situations.py SOLOBOT FOLDER [--check]
+    python3 docs/situations.py [--check]
 
-Makes each situation with real processes, in namespaces of its own, and shows it on a real terminal. Writes a file a
-situation into FOLDER; with --check it changes nothing, and exits with 1 and the difference if a screen has changed. Either
-way every line must fit its terminal, no word may be cut, and every hint must run: it is typed in a fresh situation.
+Makes each situation with real processes, in namespaces of its own, and shows it on a real terminal. Writes one file for
+each situation into docs/situations. With --check it changes nothing, and exits with 1 and the difference if a screen has
+changed. Either way every line must fit its terminal, no word may be cut, and every hint must run: it is typed in a fresh
+situation.
 
-docs/screens.sh calls this. PIDs, times and ages are replaced by others of the same width.
+Needs root or user namespaces, and runit. PIDs, times and ages are replaced by others of the same width. SOLOBOT=PATH says
+which solobot.
 """
 
 import concurrent.futures
@@ -318,7 +320,8 @@ def alone(solobot, *arguments):
     user = [] if os.geteuid() == 0 else ["--map-root-user", "--map-auto"]
     keep = {"HOME": "/srv", "LC_ALL": "C.UTF-8", "TZ": "UTC", "SOLOBOT": solobot, "REPO": os.getcwd()}
     keep["PATH"] = "/srv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    command = ["unshare", *user, "-pfmun", "--mount-proc", "--kill-child=KILL", sys.executable, __file__, "--inside"]
+    script = os.path.realpath(__file__)
+    command = ["unshare", *user, "-pfmun", "--mount-proc", "--kill-child=KILL", sys.executable, script, "--inside"]
     done = subprocess.run([*command, *arguments], env=keep, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, check=False)
     if done.returncode != 0:
         sys.exit(f"{arguments}: {done.stderr.decode()[-2000:]}")
@@ -385,9 +388,12 @@ def page(name, made):
 
 
 def main():
-    solobot, folder = sys.argv[1], pathlib.Path(sys.argv[2])
-    is_check = sys.argv[3:] == ["--check"]
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    os.chdir(pathlib.Path(__file__).resolve().parent.parent)
+    target = os.environ.get("CARGO_TARGET_DIR", "target")
+    solobot = os.path.realpath(os.environ.get("SOLOBOT", f"{target}/debug/solobot"))
+    folder, is_check = pathlib.Path("docs/situations"), sys.argv[1:] == ["--check"]
+    # Most of the time is spent waiting until ages are whole seconds.
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
         made = dict(zip(SITUATIONS, pool.map(lambda name: alone(solobot, name), SITUATIONS)))
         typed = [(name, hint) for name in made for hint in dict.fromkeys(hints("\n".join(made[name]["piped"])))]
         ran = list(pool.map(lambda one: alone(solobot, *one), typed))
@@ -408,11 +414,11 @@ def main():
             (folder / name).write_text(new)
     print(f"{len(pages)} situations, {len(typed)} hints")
     if complaints:
-        sys.exit("\n".join(complaints))
+        sys.exit("\n".join([*complaints, "to make the screens again: python3 docs/situations.py"]))
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--inside":
+    if sys.argv[1:2] == ["--inside"]:
         inside(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)
     else:
         main()

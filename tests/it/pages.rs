@@ -10,7 +10,7 @@ use solobot::base::exit::TABLE;
 use solobot::base::finding_code::Code;
 use solobot::cli::Cli;
 
-use crate::harness::{alone, wait_until};
+use crate::harness::{Test, alone, wait_until};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -250,9 +250,21 @@ fn the_readme_is_short() {
 #[test]
 fn the_screens_are_what_solobot_prints() {
     alone(|test| {
-        let script = root().join("docs/screens.sh");
-        let mut command = test.command(&format!("bash {} --check", script.display()));
-        command.env("SOLOBOT", env!("CARGO_BIN_EXE_solobot"));
-        test.start_command(command).finish().code(0);
+        shows_what_is_printed(test, "bash", "docs/screens.sh");
     });
+}
+
+/// On terminals of three widths, with and without colour: nothing is too long, no word is cut, every hint runs.
+#[test]
+fn the_situations_are_what_solobot_prints() {
+    alone(|test| {
+        shows_what_is_printed(test, "python3", "docs/situations.py");
+    });
+}
+
+#[track_caller]
+fn shows_what_is_printed(test: &Test, interpreter: &str, script: &str) {
+    let mut command = test.command(&format!("{interpreter} {} --check", root().join(script).display()));
+    command.env("SOLOBOT", env!("CARGO_BIN_EXE_solobot"));
+    test.start_command(command).finish().code(0).stdout_has(&[]);
 }
