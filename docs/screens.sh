@@ -7,7 +7,7 @@
 #   bash docs/screens.sh --check    changes nothing; exit code 1 and the difference if a page shows something else
 #
 # Runs in namespaces of its own (root, or user namespaces), needs Python 3. PIDs, times and ages are replaced by others
-# of the same width: everything else is as it was printed. SOLOBOT=PATH says which solobot.
+# of the same width: everything else is as it was printed. SOLOBOT=PATH says which solobot; without it, one is built.
 set -euo pipefail
 
 die() { printf 'screens.sh: %s\n' "$*" >&2; exit 1; }
@@ -156,6 +156,8 @@ fi
 mode=${1:---write}
 [[ $mode == --write || $mode == --check ]] || die "unknown argument: $1 (only --check)"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# An old solobot would put its old words into the pages.
+[[ -n ${SOLOBOT:-} ]] || cargo build --quiet
 SOLOBOT=$(realpath "${SOLOBOT:-${CARGO_TARGET_DIR:-target}/debug/solobot}")
 [[ -x $SOLOBOT ]] || die "no $SOLOBOT: cargo build"
 SCREENS=$(mktemp -d)
