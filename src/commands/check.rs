@@ -1,7 +1,7 @@
-//! `check`: is it safe to start? One line a bot, fast: for cron, scripts and systemd conditions.
+//! `check`: is it safe to start? One line for each bot, and fast: for cron, scripts and systemd's conditions.
 //!
-//! In doubt the answer is no: a process with the bot's file and arguments and a token that cannot be seen is taken for the
-//! bot. What runs for another user is no proof that the bot does.
+//! If it is not sure, the answer is no: a process with the bot's file and arguments, and with a token that cannot be
+//! seen, counts as the bot. For `--running`, a process of another user does not prove that the bot is running.
 
 use std::time::{Duration, Instant};
 

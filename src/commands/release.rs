@@ -1,5 +1,5 @@
-//! `release`: end a keeper, or give back what the calling shell's descriptor carries. A lock that a bot holds is refused:
-//! stopping a bot is another word.
+//! `release`: ends a keeper, or unlocks the calling shell's descriptor. A lock that a bot holds is refused: `stop` is
+//! there for that.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What has to be said while a subcommand is still at work.
+//! What a subcommand has to say while it is still working.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

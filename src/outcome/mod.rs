@@ -1,8 +1,8 @@
-//! What each subcommand comes to: plain data, one file a subcommand, with its exit code. As JSON it is what `docs/schema`
-//! describes; how it looks on a terminal is `report`'s.
+//! The result of each subcommand: plain data, one file for each, with its exit code. `docs/schema` describes it as
+//! JSON; `report` decides how it looks on a terminal.
 //!
-//! Beside them: what several of them show of processes, locks, holders and origins, and [`events`], by which a subcommand
-//! speaks in the middle of its work.
+//! Beside them: how processes, locks, holders and origins are shown, and [`events`], through which a subcommand speaks
+//! before its end.
 
 pub mod acquire;
 pub mod check;

@@ -1,4 +1,4 @@
-//! What may be an instance and cannot be judged from here: where none is seen, it makes "none" a guess. Pure.
+//! Processes that may be an instance but cannot be inspected. If there are any, "no instance" would be a guess. Pure.
 
 use super::sentence::Sentence;
 use crate::lock::state::{LockFacts, unseen_holder};

@@ -1,4 +1,4 @@
-//! Coming to hold the lock alone: taken at once, after a wait, or after a takeover; and no instance beside it.
+//! Getting the lock: at once, after a wait, or after a takeover, and with no instance beside it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Why `acquire` did not come to hold the lock, or COMMAND to run.
+//! Why `acquire` did not get the lock, or did not run COMMAND.
 
 use std::io;
 use std::path::{Path, PathBuf};

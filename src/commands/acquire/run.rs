@@ -1,4 +1,4 @@
-//! Running COMMAND: as a child under the lock, again and again, in our place, or without the lock.
+//! Running COMMAND: as a child under the lock, repeatedly, in place of solobot, or without the lock.
 
 use std::io;
 use std::path::Path;

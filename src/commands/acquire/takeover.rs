@@ -1,9 +1,9 @@
-//! `--takeover`: stop the holder, if that can be proved to be right, and take its place.
+//! `--takeover`: stop the holder and take its place, if it is proved to be the bot's.
 //!
-//! It stops only holders of this very lock that are proved to be the bot's ([`crate::survey::holders`]), and the instances
-//! of step 4. A kept process is stopped alone: its keeper gives the lock back when that one has ended, and not before. It
-//! refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
-//! ago: two of those would stop each other for ever.
+//! It stops only holders of this very lock that are proved to be the bot's ([`crate::survey::holders`]), and the
+//! instances of step 4. If a keeper holds the lock, only the process that it holds the lock for is stopped. The keeper
+//! releases the lock when that process has ended. A takeover refuses an ancestor, a holder that a manager would start
+//! again, and one that itself took over less than ten minutes ago: two such starts would stop each other forever.
 
 use std::cell::OnceCell;
 use std::path::Path;

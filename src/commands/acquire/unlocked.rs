@@ -1,14 +1,16 @@
-//! Step 4: instances that run without the lock (a hand start, a bot that knows no lock) count as holders. They are waited
-//! for on their pidfds, until the same deadline. So does what is only doubtful for the sake of its token: beside it nothing
-//! is started, and it is not stopped either.
+//! Step 4: instances that run without the lock count as holders, for example a bot that was started by hand or that
+//! does not know the lock. `acquire` waits for them on their pidfds, until the same deadline. A process that is
+//! doubtful only because its token cannot be seen counts too: nothing is started beside it, and it is not stopped
+//! either.
 //!
-//! So do two kinds of processes from before, which are looked for as soon as the lock is granted and before anything is
-//! written into it: whoever holds a lock file that was at this path and has been removed, and COMMAND of a solobot that
-//! was killed, if it does not share the lock (`acquire -o`, or a file that was replaced). Nobody asked for these by a
-//! program, so `--lock-only` does not skip them. Only those that are proved are stopped ([`crate::survey::holders`]).
+//! Two kinds of earlier processes also count. They are looked for as soon as the lock is granted, before anything is
+//! written into it: a process that holds a removed lock file of this path, and COMMAND of a solobot that was killed, if
+//! COMMAND does not share the lock (`acquire -o`, or a file that was replaced). They are not found by their program, so
+//! `--lock-only` does not skip them. Only those that are proved are stopped ([`crate::survey::holders`]).
 //!
-//! Whoever waits here holds a file already, and looks at its path as any waiter does: once it names another, he lets go and
-//! starts over. Two who wait for the same holder would else be each other's predecessors for ever.
+//! A solobot that waits here already holds a file. It checks the file's path like any other waiter. If the path names
+//! another file, it releases its own and starts over. Otherwise two that wait for the same holder would wait for each
+//! other forever.
 
 use std::io;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What Telegram says of a bot: two harmless questions, each asked once.
+//! What Telegram says about a bot: two harmless requests, each sent once.
 
 use std::panic::resume_unwind;
 use std::thread::{Builder, Scope};

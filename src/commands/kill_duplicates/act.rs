@@ -1,4 +1,4 @@
-//! Carrying the plan out, and looking again afterwards.
+//! Carries out the plan, then looks again.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! `kill-duplicates` and `stop`: plan first, then act. The plan is a value: `--dry-run` prints the very plan that would
-//! run, a terminal is asked before it does.
+//! `kill-duplicates` and `stop`: first the plan, then the act. The plan is a value: `--dry-run` prints the same plan
+//! that would be carried out, and on a terminal solobot asks before that.
 
 mod act;
 pub mod plan;

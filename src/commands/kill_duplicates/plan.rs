@@ -1,4 +1,4 @@
-//! The plan: which instance stays, which go, which solobot leaves to somebody else. Pure.
+//! The plan: which instance to keep, which to stop, and which solobot may not stop. Pure.
 
 use std::path::{Path, PathBuf};
 
