@@ -1,4 +1,4 @@
-//! The bots that were found, and what is known of each.
+//! The bots that were found, and what is known about each.
 
 use std::collections::HashMap;
 use std::time::Duration;

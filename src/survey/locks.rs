@@ -1,4 +1,4 @@
-//! Which locks are a bot's, and their state.
+//! Which locks belong to a bot, and their state.
 
 use std::path::{Path, PathBuf};
 

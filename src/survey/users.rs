@@ -1,4 +1,5 @@
-//! Whose a process is: one of a user who has nothing to do with the bot must neither be stopped for it nor pass for it.
+//! Whose a process is: a process of a user who does not run the bot must not be stopped for it, and must not pass for
+//! it.
 
 use std::path::Path;
 
