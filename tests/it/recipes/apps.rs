@@ -20,7 +20,7 @@ fn reloads_with_one_poller(test: &Test, file: &str, command: &str) {
     wait_until("it polls", || pollers(&app).len() == 1);
     let first = pollers(&app).into_iter().next().unwrap();
     let second = test.solobot(&format!("acquire -n -- {command}")).run();
-    second.code(75).stderr_has(&["is still held by"]);
+    second.code(75).stderr_has(&["is held by"]);
     wait_until("the change is seen", || {
         // Its time must differ from what the reloader saw at first, in whole seconds.
         test.write(file, format!("{}\n# {}\n", test.read(file), pollers(&app).len()));

@@ -67,7 +67,7 @@ fn deploy_stops_waits_starts_verifies_and_goes_back() {
 
         // A stop that stops nothing: the link stays, and there is no second bot.
         let before = running(test);
-        deploy(test, "true", "1").code(75).stdout_has(&["not safe to start"]).stderr_has(&[
+        deploy(test, "true", "1").code(75).stdout_has(&["already running as PID"]).stderr_has(&[
             "releases/2 was told to stop, but did not end within 2s",
             "current still points to it",
             "nothing was started",
@@ -184,7 +184,7 @@ fn switching_hosts_never_runs_two() {
         switch("one", "two").code(0).stdout_has(&["switch: it runs on two"]);
         assert_eq!((count("one"), count("two")), (0, 1));
         // Busy already: nothing is changed.
-        switch("one", "two").code(75).stdout_has(&["not safe to start"]).stderr_has(&["nothing was changed"]);
+        switch("one", "two").code(75).stdout_has(&["already running as PID"]).stderr_has(&["nothing was changed"]);
         assert_eq!((count("one"), count("two")), (0, 1));
         // Not well on the new one: it runs on the old one again.
         test.write("one/bot/main.py", "import sys\nsys.exit(3)\n");
