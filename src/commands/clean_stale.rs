@@ -158,8 +158,9 @@ fn alive(pid: i32) -> String {
     format!("names PID {pid}, a running process that does not hold the lock")
 }
 
-/// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds. The
-/// processes that can be seen are asked first, since they have names; then the kernel is, which knows of all.
+/// Why the file cannot be removed safely: a process has it open, and would then hold, or wait for, a file that no other
+/// process can find. The processes that can be seen are asked first, because they have names; then the kernel, which knows
+/// all of them.
 fn removal_refused(lock: &LockFile) -> Option<String> {
     let (openers, uninspected) = holders::openers(lock.inode());
     if let Some(opener) = openers.first() {

@@ -74,7 +74,7 @@ fn not_held(facts: LockFacts) -> Result<ReleaseOutcome, Error> {
     }
 }
 
-/// From inside the kept process's tree nobody needs to be asked: it is the one that took the lock.
+/// From inside the kept process's tree no question is needed: that tree took the lock.
 fn is_ours(target: Identity) -> bool {
     ancestry().any(|pid| pid == target.pid) && target.is_alive()
 }

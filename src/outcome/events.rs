@@ -121,7 +121,7 @@ pub enum Activity {
         /// How long they have to end by themselves.
         grace: Duration,
     },
-    /// They have ended; whether somebody starts them again is looked for.
+    /// They have ended; solobot watches whether they are started again.
     LookingAgain {
         /// For so long still.
         left: Duration,

@@ -72,12 +72,12 @@ pub enum Outcome {
         /// What it is to read.
         text: String,
     },
-    /// A keeper has ended: nobody reads what it would say.
+    /// A keeper has ended. It prints nothing, because nothing reads its output.
     Keeper,
 }
 
 impl Outcome {
-    /// Whether it says nothing on stdout as JSON: stdout was COMMAND's, or nobody reads it.
+    /// Whether it prints no JSON on stdout: stdout was COMMAND's, or nothing reads it.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Acquire(AcquireOutcome::Ended(_)) | Self::Keeper)
     }

@@ -18,7 +18,7 @@ pub fn instance(found: &FoundInstances) -> Option<Sentence> {
     Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be the bot{how}", shown(&doubtful.command))))
 }
 
-/// A holder of the bot's lock whom nobody here can see.
+/// A holder of the bot's lock that cannot be seen from here.
 pub fn holder(facts: &LockFacts) -> Option<Sentence> {
     facts.is_held_unseen().then(|| format!("{} holds lock {}", unseen_holder(), facts.path.display()).into())
 }

@@ -21,7 +21,7 @@ use crate::platform::identity::{Identity, lineage};
 use crate::platform::locks::LockKind;
 use crate::platform::{proc, user};
 
-/// A process that carries the lock by a descriptor of its own.
+/// A process that carries the lock in one of its own descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockCarrier {
     pub process: Identity,

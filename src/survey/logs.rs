@@ -24,7 +24,7 @@ use crate::process::instance::Instance;
 use crate::process::origin::{Manager, Place, Scope};
 use crate::settings::{Bot, Log};
 
-/// A bot's logs, and whether somebody named them.
+/// A bot's logs, and whether solobot.toml names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     /// Where they are, each once.

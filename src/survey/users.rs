@@ -11,8 +11,8 @@ use crate::process::origin;
 use crate::process::program::Program;
 use crate::settings::Caller;
 
-/// The users whose processes are the bot's: the caller, root, the owners of the program and of its folder, and whom the
-/// configuration names.
+/// The users whose processes are the bot's: the caller, root, the owners of the program and of its folder, and the `user` in
+/// solobot.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Users(Vec<u32>);
 

@@ -34,10 +34,10 @@ const SETTLED_AFTER: Duration = Duration::from_mins(10);
 /// What became of the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakeoverResult {
-    /// Whoever held the lock holds it no more; somebody newer may.
+    /// The holder that was seen no longer holds the lock; a newer one may.
     Gone,
     Stopped,
-    /// It is no orphan, and only an orphan was to be stopped: it is waited for as without a takeover.
+    /// It is not an orphan, and only an orphan may be stopped: `acquire` waits for it as without a takeover.
     Left,
 }
 
@@ -67,8 +67,8 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Even
             Ok(TakeoverResult::Gone)
         };
     }
-    // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
-    // after the listing, it had it all through it.
+    // A newer holder was not judged, so it is not stopped. If the holder that was seen has the lock after the listing, it
+    // had the lock during the whole listing.
     if !seen.iter().any(|holder| sharers.contains(holder) && holders::shares(&lock, holder.pid)) {
         return Ok(TakeoverResult::Gone);
     }

@@ -57,7 +57,7 @@ pub enum Interrupted {
     Signal(i32),
 }
 
-/// Whether they are looked for at all: a COMMAND like `true` is no bot, and looking costs time.
+/// Whether to look for them at all: a COMMAND like `true` is not a bot, and looking costs time.
 pub fn is_looked_for(request: &Request<'_>) -> bool {
     let bot = &request.bot;
     let is_bot = bot.program.as_ref().is_some_and(|program| program.is_script_or_module() || bot.configured);
@@ -90,7 +90,7 @@ pub fn wait_for(
     wait_until_none(request, held.file(), find, false, signals, deadline, events)
 }
 
-/// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
+/// Waits until no earlier process is left that counts as a holder of the lock that was just granted.
 ///
 /// # Errors
 /// As [`wait_for`].
@@ -104,9 +104,9 @@ pub fn wait_for_predecessors(
     wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
 }
 
-/// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
-/// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
-/// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
+/// Asking the kernel for all locks is slow, so it is done only with a reason: there was no file, or it names a running
+/// process. If there was no file, processes that may have inherited a dead solobot's lock are asked too, because they are in
+/// no list. What is found is written into the text, so that the next start asks it even if this solobot dies.
 fn predecessors(lock: &LockFile) -> Vec<Rival> {
     let record = lock.record();
     let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
@@ -186,7 +186,7 @@ impl Rival {
     }
 }
 
-/// Waits until `find` finds nobody: for the end of whom it found, looking again every second if `again`.
+/// Waits until `find` finds no process: waits for the end of those that it found, and looks again every second if `again`.
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
@@ -283,7 +283,7 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) ->
 struct Rivals {
     /// The roots of the instances: of the same program, or holding layout B's lock in its folder.
     beside: Vec<Rival>,
-    /// One of which nobody can say from here whether it is one.
+    /// A process that may be an instance, but cannot be judged from here.
     undecided: Option<Instance>,
     /// What may be another bot, or uses the bot's token: that is for people to judge.
     warnings: Vec<String>,

@@ -107,7 +107,8 @@ fn follow(
 }
 
 impl StatusOutcome {
-    /// Looks again at what is known: the locks, and who lives. Connections and new instances are the listing's.
+    /// Looks again at what is known: the locks, and which processes are still running. The process list finds connections and new
+    /// instances.
     fn look_again(&mut self) {
         self.time = to_the_second(Timestamp::now());
         for bot in &mut self.bots {
