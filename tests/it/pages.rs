@@ -200,7 +200,7 @@ fn the_quick_start_works_as_it_stands() {
         second.kill();
         shell(&format!("{goes} {status}")).finish().code(0).stdout_has(&["bot: one instance"]);
         shell(&format!("{goes} {stop}")).finish().code(0).stdout_has(&["terminated"]);
-        bot.finish().code(0).stdout_has(&["stopped polling"]);
+        bot.finish().code(0).stdout_has(&["stopped polling"]).stderr_has(&["is being stopped by PID"]);
     });
 }
 
@@ -253,6 +253,6 @@ fn the_screens_are_what_solobot_prints() {
         let script = root().join("docs/screens.sh");
         let mut command = test.command(&format!("bash {} --check", script.display()));
         command.env("SOLOBOT", env!("CARGO_BIN_EXE_solobot"));
-        test.start_command(command).finish().code(0);
+        test.start_command(command).finish().code(0).stdout_has(&[" situations, "]);
     });
 }
