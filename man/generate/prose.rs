@@ -192,10 +192,8 @@ pub fn of(name: &str) -> Prose {
             &["With `--output` the file is replaced in one step, so a reader never sees half of it."],
             &["0", "2", "73", "77", "78"],
             &[CONFIG, TOKEN, URL, COLOR],
-            &[
-                "No label contains a token; a bot is labelled with its name. Telegram is asked only if you name a bot: once, whether a \
-                 webhook is set, for at most three seconds.",
-            ],
+            &["No label contains a token; a bot is labelled with its name. For each bot \
+                 that you or solobot.toml name, Telegram is asked once whether a webhook is set, for at most three seconds."],
             &["status", "conflicts", "check"],
         ),
         "init" => prose(
