@@ -8,7 +8,7 @@
 #                                   leaves docs/situations to docs/situations.py
 #
 # Runs in namespaces of its own (root, or user namespaces), needs Python 3. PIDs, times and ages are replaced by others
-# of the same width: everything else is as it was printed. SOLOBOT=PATH says which solobot.
+# of the same width: everything else is as it was printed. SOLOBOT=PATH says which solobot; without it, one is built.
 set -euo pipefail
 
 die() { printf 'screens.sh: %s\n' "$*" >&2; exit 1; }
@@ -157,6 +157,8 @@ fi
 mode=${1:---write}
 [[ $mode == --write || $mode == --check ]] || die "unknown argument: $1 (only --check)"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# An old solobot would put its old words into the pages.
+[[ -n ${SOLOBOT:-} ]] || cargo build --quiet
 SOLOBOT=$(realpath "${SOLOBOT:-${CARGO_TARGET_DIR:-target}/debug/solobot}")
 [[ -x $SOLOBOT ]] || die "no $SOLOBOT: cargo build"
 SCREENS=$(mktemp -d)

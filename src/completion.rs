@@ -1,9 +1,9 @@
-//! Completion of command lines, as the shells ask for it.
+//! Completion of command lines for shells.
 //!
-//! The files in `completions/` only register solobot with a shell: on Tab they start it with [`env::COMPLETE`] set and the
-//! words so far behind `--`, and it answers with what may stand there. So they never miss an option, and know the bots of
-//! solobot.toml, this machine's processes and doctor's codes. Nothing is completed from a token's value, and command lines
-//! are shown masked. Without that variable none of this is entered.
+//! The files in `completions/` only register solobot with a shell. On Tab the shell starts it with [`env::COMPLETE`]
+//! set and the words so far after `--`, and solobot prints what can follow. So completion never misses an option, and
+//! knows the bots of solobot.toml, this machine's processes and doctor's codes. It never shows a token: command lines
+//! are masked. Without that variable, none of this code runs.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -1,13 +1,14 @@
 //! solobot makes sure that exactly one instance of a Telegram bot polls.
 //!
-//! Telegram serves one `getUpdates` poll per bot token; a second poller ends the first one's with `409 Conflict`, and is
-//! ended by its retry. The command `solobot` holds a lock around a bot, finds its instances, says where each came from,
-//! stops the surplus ones safely, and explains what is left. This library is what the command is made of.
+//! Telegram serves one `getUpdates` poll per bot token. A second poller ends the first one's poll with `409 Conflict`, and
+//! the first one's retry ends the second one's poll. The command `solobot` holds a lock around a bot, finds its instances,
+//! says what started each, stops the surplus ones safely, and explains the conflicts that remain. The command is made of
+//! this library.
 //!
-//! # In a bot of one's own
+//! # In your own bot
 //!
-//! A bot written in Rust takes the lock itself. `solobot acquire`, `flock(1)` and Python's `fcntl.flock` exclude it then,
-//! and are excluded by it; `solobot status` shows who holds it.
+//! A bot written in Rust can take the lock itself. It and `solobot acquire`, `flock(1)` and Python's `fcntl.flock` then
+//! exclude each other, and `solobot status` shows who holds the lock.
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,38 +25,38 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With `default-features = false` the crate is this lock alone, on a quarter of the dependencies:
+//! With `default-features = false` the crate is only this lock, with a quarter of the dependencies:
 //!
 //! ```toml
 //! solobot = { path = "../solobot", default-features = false }
 //! ```
 //!
-//! `examples/embed.rs` and `examples/embed.py` are whole programs. What the lock promises, and what not, stands in
-//! [`lock`]. Everything else here serves the command (the feature `cli`), and may change with any version.
+//! `examples/embed.rs` and `examples/embed.py` are whole programs. [`lock`] says what the lock promises, and what it does
+//! not. Everything else here is for the command (the feature `cli`), and may change with any version.
 //!
-//! # The map
+//! # The modules
 //!
-//! A module may use those above it in this table, and none below (`tests/it/house` holds them to it); this file and the
-//! program use them all.
+//! A module may use those above it in this table, and none below; `tests/it/house` checks that. This file and the program
+//! use them all.
 //!
 //! | module | what it is for |
 //! |---|---|
 //! | [`base`] | expected errors, the one exit-code table, durations, environment variables, tokens and how they are masked |
-//! | [`platform`] | all that is the operating system's, behind one contract |
+//! | [`platform`] | everything that depends on the operating system, behind one contract |
 //! | [`lock`] | `flock(2)` on a path, and what is known about its holder |
 //! | [`process`] | programs, instances, origins, stopping, running COMMAND |
 //! | [`logs`] | conflict and network errors in logs |
-//! | [`http`] | one request, and where the way to a server broke |
+//! | [`http`] | one request, and the step at which it failed |
 //! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
 //! | [`journal`] | what solobot did, appended |
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
-//! | [`settings`] | flags, environment and solobot.toml become settings |
-//! | [`survey`] | what runs here, and what is known about it: the one place that answers |
-//! | [`doctor`] | what is wrong: facts become findings, each with a code and an explanation |
-//! | [`outcome`] | what each subcommand comes to, as plain data, and how it speaks before its end |
-//! | [`commands`] | one file a subcommand: survey, decide, act, return an outcome |
-//! | [`report`] | outcomes become bytes: for people, and as JSON |
-//! | [`completion`] | what a shell asks for when a word is to be completed |
+//! | [`settings`] | turns flags, environment and solobot.toml into settings |
+//! | [`survey`] | what is running here, and what is known about it: the one place that answers |
+//! | [`doctor`] | what is wrong: turns facts into findings, each with a code and an explanation |
+//! | [`outcome`] | the result of each subcommand, as plain data, and how it speaks before its end |
+//! | [`commands`] | one file for each subcommand: survey, decide, act, return an outcome |
+//! | [`report`] | turns outcomes into bytes: for people, and as JSON |
+//! | [`completion`] | what a shell asks for to complete a word |
 //! | [`run`](run()) | the command from its arguments to its end |
 //!
 //! Data goes one way: arguments → [`cli::Cli`] → settings → survey → plan → effects → outcome → bytes and exit code.

@@ -81,7 +81,7 @@ pub fn page() -> String {
     let mut page = Page::new("solobot.toml", 5, "the bots that solobot knows by name");
     page.heading("DESCRIPTION");
     page.fill(
-        "`solobot init` writes this file from what is running here. `--config` or `SOLOBOT_CONFIG` name it. Otherwise solobot \
+        "`solobot init` writes this file from what is running here. `--config` or `SOLOBOT_CONFIG` names it. Otherwise solobot \
          looks in the current folder and the ones above it, up to the home folder or a mount boundary, then for \
          `~/.config/solobot/solobot.toml` and `/etc/solobot/solobot.toml`. The first one found is used; nothing is merged.",
     );
@@ -94,7 +94,8 @@ pub fn page() -> String {
     page.fill("These come before the first table.");
     page.item(
         "`journal = \"PATH\"`",
-        &["The file that solobot appends to when it does something. Relative to the folder of solobot.toml. None by default."],
+        &["The file that solobot appends to when it does something. A relative path starts at the folder of solobot.toml. The \
+           default is `~/.local/state/solobot/journal.jsonl`."],
     );
     page.heading("[defaults]");
     page.fill("Defaults for all bots: `wait`, `grace` and `api_url`, as below.");

@@ -98,7 +98,15 @@ fn subcommand(command: &Command, names: &[&str]) -> String {
         page.item(&format!("`{code}`"), &[&format!("{meaning}.")]);
     }
     page.heading("ENVIRONMENT");
-    variables(&mut page, |one| prose.variables.contains(&one.names[0]) || (one.is_set && name == "acquire"));
+    let is_read = |one: &env::VarDoc| !one.is_set && prose.variables.contains(&one.names[0]);
+    if name == "acquire" {
+        page.fill("Read:");
+        variables(&mut page, is_read);
+        page.paragraph("Set for COMMAND:");
+        variables(&mut page, |one| one.is_set);
+    } else {
+        variables(&mut page, is_read);
+    }
     files(&mut page);
     page.heading("NOTES");
     paragraphs(&mut page, prose.notes);

@@ -192,9 +192,8 @@ pub fn of(name: &str) -> Prose {
             &["With `--output` the file is replaced in one step, so a reader never sees half of it."],
             &["0", "2", "73", "77", "78"],
             &[CONFIG, TOKEN, URL, COLOR],
-            &[
-                "No label contains a token; a bot is labelled with its name. Telegram is asked once, for at most three seconds.",
-            ],
+            &["No label contains a token; a bot is labelled with its name. For each bot \
+                 that you or solobot.toml name, Telegram is asked once whether a webhook is set, for at most three seconds."],
             &["status", "conflicts", "check"],
         ),
         "init" => prose(
@@ -254,7 +253,7 @@ fn stopping() -> Prose {
     prose(
         &[
             "It first prints the plan: each instance, what will be done with it, and why. `--dry-run` prints the same plan and \
-             ends. On a terminal it asks; in a script it needs `--yes`.",
+             ends. On a terminal it asks, unless `--yes` is given; in a script it does not ask.",
             "Each instance is sent TERM and CONT. What is left of it and of its descendants after `--grace` is killed. All \
              instances are stopped at the same time.",
         ],

@@ -1,4 +1,5 @@
-//! "The same again, but …": hints that end with `…` go on with what was typed, so that they can be pasted.
+//! Hints that repeat what was typed with a change: a hint that ends with `…` is completed with the rest of the typed
+//! line, so that it can be pasted.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! What clap complains of, in solobot's own words.
+//! clap's errors, in solobot's own words.
 
 use std::num::ParseIntError;
 

@@ -1,8 +1,8 @@
-//! The command line as text: clap types, and what to say of a line that cannot be parsed.
+//! The command line: clap types, and what to say about a line that cannot be parsed.
 //!
-//! The doc comments of the types are the help and the manual; [`examples`] are the end of both. What the options mean
-//! together with the environment and solobot.toml is decided in [`crate::settings`]. Only a tip for a mistaken line looks at
-//! the disk: whether a word is a file.
+//! The doc comments of the types are the help and the manual; [`examples`] are the end of both. [`crate::settings`]
+//! decides what the options mean together with the environment and solobot.toml. Only a tip for a mistaken line looks
+//! at the disk: whether a word is a file.
 
 #![expect(clippy::doc_markdown, reason = "doc comments are the help: back quotes would be printed")]
 

@@ -1,4 +1,4 @@
-//! Which bot, and how Telegram is reached: the groups of options that several subcommands share.
+//! Which bot, and how to reach Telegram: the groups of options that several subcommands share.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! What to type instead of a mistaken command line: the words that people bring along from systemctl, docker, pm2, kill
-//! and flock(1), each with the command that does what they want.
+//! What to type instead of a mistaken command line: the words that people know from systemctl, docker, pm2, kill and
+//! flock(1), each with the command that does what they want.
 
 use clap::Command;
 use clap::error::{ContextKind, ErrorKind};

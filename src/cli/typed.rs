@@ -1,4 +1,4 @@
-//! The words of a command line that cannot be parsed: which is the subcommand, what stands before and after it.
+//! The words of a command line that cannot be parsed: which one is the subcommand, and what comes before and after it.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! What is said of a command line that is not run: help, the version, wrong usage.
+//! What solobot prints about a command line that it does not run: help, version, wrong usage.
 
 use std::ffi::OsString;
 

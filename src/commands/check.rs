@@ -1,7 +1,7 @@
-//! `check`: is it safe to start? One line a bot, fast: for cron, scripts and systemd conditions.
+//! `check`: is it safe to start? One line for each bot, and fast: for cron, scripts and systemd's conditions.
 //!
-//! In doubt the answer is no: a process with the bot's file and arguments and a token that cannot be seen is taken for the
-//! bot. What runs for another user is no proof that the bot does.
+//! If it is not sure, the answer is no: a process with the bot's file and arguments, and with a token that cannot be
+//! seen, counts as the bot. For `--running`, a process of another user does not prove that the bot is running.
 
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,8 @@ impl Objections {
         self.reasons.push(reason.into());
     }
 
-    /// Without an instance, what may be one and cannot be judged from here makes the answer neither yes nor no: a process
-    /// of another user that cannot be looked at, or, where one should run, a holder of the lock whom nobody here can see.
+    /// If no instance is seen, a process that may be one but cannot be judged makes the answer neither yes nor no: another
+    /// user's process that cannot be inspected or, with `--running`, a holder of the lock that cannot be seen from here.
     fn unless_unseen(self, bot: &FoundBot, running: bool) -> Self {
         if !bot.found.instances.is_empty() || (!self.reasons.is_empty() && !running) {
             return self;
@@ -146,7 +146,7 @@ fn answer(bot: &FoundBot, running: bool, events: &mut dyn Events) -> BotAnswer {
     objections.unless_unseen(bot, running).into_answer(bot)
 }
 
-/// An instance in a sentence; of a doubtful one, why it counts all the same.
+/// An instance in a sentence, and for a doubtful one why it counts anyway.
 fn named(one: &Instance, shown: fn(&str) -> String) -> String {
     let doubt = one.doubt.map_or_else(String::new, |doubt| format!(", {}", doubt.reason()));
     format!("PID {} ({}){doubt}", one.root.pid, shown(&one.command))
@@ -262,7 +262,7 @@ fn holds_alone(facts: &LockFacts) -> Option<String> {
     }
 }
 
-/// Reason, remedy and code for a lock whose state could not be told: what `acquire` would refuse is no yes.
+/// Reason, fix and exit code for a lock whose state is unknown: if `acquire` would refuse, the answer is not yes.
 fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
     let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
     (format!("{error}; {}", error.hints().join("; ")), error.exit())

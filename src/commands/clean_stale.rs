@@ -1,11 +1,11 @@
-//! `clean-stale`: clear what dead processes left. A held lock is never touched; the file itself stays, because Python's
-//! lockers and `flock(1)` do not look again at the inode, and an unlink makes two holders. `--remove` unlinks where no
-//! process has the file open and every process could be asked.
+//! `clean-stale`: clears what dead processes left. It never touches a held lock. The file itself stays: Python's
+//! lockers and `flock(1)` do not compare the inode again, so removing it could make two holders. `--remove` removes it
+//! if no process has the file open and every process could be inspected.
 //!
-//! What cannot be a lock at all (a folder, a FIFO, a device, a link, a file of procfs) is kept, said, and code 78, as `acquire`
-//! has it: a script has the wrong path. A plain file with other content is kept and no failure: a pattern may name it beside
-//! locks. A path where there is nothing is named, and is no failure either, as for `rm -f`: what was to be cleaned is clean,
-//! but whoever mistyped it can see so.
+//! What cannot be a lock (a folder, a FIFO, a device, a link, a file of procfs) is kept and reported, and the exit code
+//! is 78, as for `acquire`: the script has a wrong path. A regular file with other content is kept, and is no failure:
+//! a pattern may match it beside locks. A path where nothing exists is reported, and is no failure either, as for `rm
+//! -f`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -158,8 +158,9 @@ fn alive(pid: i32) -> String {
     format!("names PID {pid}, a running process that does not hold the lock")
 }
 
-/// Why the file cannot be unlinked safely: somebody has it open and would hold, or wait on, a file that nobody finds. The
-/// processes that can be seen are asked first, since they have names; then the kernel is, which knows of all.
+/// Why the file cannot be removed safely: a process has it open, and would then hold, or wait for, a file that no other
+/// process can find. The processes that can be seen are asked first, because they have names; then the kernel, which knows
+/// all of them.
 fn removal_refused(lock: &LockFile) -> Option<String> {
     let (openers, uninspected) = holders::openers(lock.inode());
     if let Some(opener) = openers.first() {

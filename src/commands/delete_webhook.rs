@@ -1,7 +1,7 @@
-//! `delete-webhook`: shows a bot's webhook, removes it if one is set, and proves that it is gone.
+//! `delete-webhook`: shows a bot's webhook, removes it if one is set, and makes sure that it is gone.
 //!
-//! A webhook and a poll exclude each other: while a URL is set, each `getUpdates` fails with 409. Three requests at the
-//! most: look, delete, look again. Nothing set is success.
+//! A webhook and a poll exclude each other: while a URL is set, each `getUpdates` fails with 409. It makes three
+//! requests at most: look, delete, look again. If no webhook is set, that is success.
 
 use crate::base::error::Error;
 use crate::cli;

@@ -1,4 +1,4 @@
-//! Being a keeper: the background process that holds a lock for another one.
+//! The keeper's side of `acquire --pid`: the background process that holds a lock for another process.
 
 use crate::base::error::Error;
 use crate::cli;

@@ -48,7 +48,7 @@ pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) ->
     })
 }
 
-/// Asks Telegram once, without another try: whoever collects metrics asks again in a minute. The question disturbs no poll.
+/// Asks Telegram once, without a retry: a collector asks again in a minute. The request does not disturb a poll.
 fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
     bot.token.resolve().ok()??;
     let api = cli::Api { timeout: Some(api.timeout.unwrap_or(PATIENCE)), ..api.clone() };

@@ -1,5 +1,5 @@
-//! One file a subcommand: survey, decide, act, return an [`Outcome`]. Nothing here prints or exits; what must be
-//! said before the end goes through [`Events`].
+//! One file for each subcommand: survey, decide, act, return an [`Outcome`]. Nothing here prints or exits. What a
+//! subcommand has to say before its end goes through [`Events`].
 
 pub mod acquire;
 pub mod check;

@@ -1,5 +1,5 @@
-//! `release`: end a keeper, or give back what the calling shell's descriptor carries. A lock that a bot holds is refused:
-//! stopping a bot is another word.
+//! `release`: ends a keeper, or unlocks the calling shell's descriptor. A lock that a bot holds is refused: `stop` is
+//! there for that.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ fn not_held(facts: LockFacts) -> Result<ReleaseOutcome, Error> {
     }
 }
 
-/// From inside the kept process's tree nobody needs to be asked: it is the one that took the lock.
+/// From inside the kept process's tree no question is needed: that tree took the lock.
 fn is_ours(target: Identity) -> bool {
     ancestry().any(|pid| pid == target.pid) && target.is_alive()
 }

@@ -112,7 +112,7 @@ fn of_duplicates(code: Code) -> Explanation {
             "The bot is running in a container and also on the host: someone started it by hand, or an old unit was \
              left when the bot moved into a container. The two use different lock files, so neither excludes the \
              other.",
-            "One instance has a container as its origin, the other one has not:\n\
+            "The origin of one instance is a container, that of the other one is not:\n\
              $ solobot status",
             "Stop the one that you do not want, with the command that the finding shows.",
         ),
@@ -152,7 +152,7 @@ fn of_starts(code: Code) -> Explanation {
             "The finding counts the starts that it saw. The manager's log has all of them. For systemd and pm2:\n\
              $ journalctl -u UNIT\n\
              $ pm2 logs NAME",
-            "Read in the log why it ends. If it ends because the lock is held, let it wait instead:\n\
+            "Find out from the log why it ends. If it ends because the lock is held, let it wait instead:\n\
              $ solobot acquire --wait forever -- COMMAND\n\
              In a systemd unit, also set `RestartPreventExitStatus=78`, so that a wrong configuration is not started \
              again.",
@@ -193,9 +193,8 @@ fn of_locks(code: Code) -> Explanation {
             "The lock file was deleted or replaced while it was held: by `rm -f *.lock` in a restart script, by a \
              cleaner, or by a library that deletes it on release. The holder still holds the old file, which nobody \
              else can open. The next start creates a new file and gets the lock too.",
-            "The path is marked `(deleted)`, or the inode is not the one of the file:\n\
-             $ ls -l /proc/PID/fd\n\
-             $ ls -i LOCK",
+            "Among the open files of the holder, the lock is marked `(deleted)`, or has another path:\n\
+             $ ls -l /proc/PID/fd",
             "Find out what deletes the file and turn it off. Then restart the bot. To clear a stale lock, use a \
              command that does not delete the file:\n\
              $ solobot clean-stale",
@@ -203,7 +202,7 @@ fn of_locks(code: Code) -> Explanation {
         Code::PidfileOnly => explain(
             "The file names a running process that does not hold a flock on it. So it is only a PID file: two starts \
              at the same moment both find it free, and a PID that was reused looks alive forever.",
-            "The file is not listed:\n\
+            "This does not list the file:\n\
              $ lslocks",
             "Start the bot under a lock:\n\
              $ solobot acquire -- COMMAND\n\
@@ -213,7 +212,7 @@ fn of_locks(code: Code) -> Explanation {
             "The file is locked with fcntl(2), as by Python's `fcntl.lockf`, s6-setlock or `lckdo`, and not with \
              flock(2). The two kinds of lock ignore each other: flock(1), filelock and solobot would get the lock \
              too.",
-            "The type is POSIX or OFDLCK:\n\
+            "The column TYPE says POSIX or OFDLCK:\n\
              $ lslocks",
             "In Python, use `fcntl.flock`. Instead of s6-setlock, use `chpst -L` or flock(1). Or start the bot with \
              solobot:\n\
@@ -237,10 +236,10 @@ fn of_places(code: Code) -> Explanation {
         Code::PrivateTmp => explain(
             "The instance sees a different folder where the lock is. A systemd unit with PrivateTmp=yes, for \
              example, has its own /tmp. The same path is then two files, and both can be locked.",
-            "The inodes differ:\n\
+            "The two commands show different inodes:\n\
              $ nsenter -t PID -m ls -i LOCK\n\
              $ ls -i LOCK",
-            "Move the lock to a folder that all see: `lock = \"/run/lock/NAME.lock\"`, or the bot's own folder. Or \
+            "Move the lock to a folder that every process sees: `lock = \"/run/lock/NAME.lock\"`, or the bot's own folder. Or \
              set PrivateTmp=no in the unit:\n\
              $ systemctl edit UNIT",
         ),
@@ -256,7 +255,7 @@ fn of_places(code: Code) -> Explanation {
             "A cleaner (systemd-tmpfiles, tmpreaper or tmpwatch) deletes old files from the lock's folder. Old \
              versions of systemd-tmpfiles do not check whether a file is locked, and the others never do. The holder \
              then holds a deleted file, and a second start succeeds.",
-            "The first command shows the rule, the second one when it runs next:\n\
+            "The first command shows the rule. The second one shows when it is applied next:\n\
              $ systemd-tmpfiles --cat-config\n\
              $ systemctl list-timers",
             "Move the lock out of that folder, to /run/lock or the bot's own folder. Or exclude it with an `x` line \

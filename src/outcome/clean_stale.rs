@@ -14,7 +14,7 @@ pub struct CleanStaleOutcome {
     pub files: Vec<Cleaned>,
     /// Nothing was done, only said.
     pub dry_run: bool,
-    /// `--remove` was refused for one of them, or one of them is no lock.
+    /// `--remove` was refused for one of them, or one of them is not a lock.
     #[serde(skip)]
     pub refused: Option<Exit>,
 }

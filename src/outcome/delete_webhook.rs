@@ -40,7 +40,7 @@ pub enum Removal {
     Deleted,
     /// It would be removed, but for `--dry-run`.
     WouldDelete,
-    /// It was removed, and somebody has set one again.
+    /// It was removed, and another program has set one again.
     SetAgain,
     /// The operator said no.
     Declined,

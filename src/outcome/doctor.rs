@@ -1,4 +1,4 @@
-//! What `doctor` has to say.
+//! What `doctor` found.
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! What has to be said while a subcommand is still at work.
+//! What a subcommand has to say while it is still working.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,7 +121,7 @@ pub enum Activity {
         /// How long they have to end by themselves.
         grace: Duration,
     },
-    /// They have ended; whether somebody starts them again is looked for.
+    /// They have ended; solobot watches whether they are started again.
     LookingAgain {
         /// For so long still.
         left: Duration,

@@ -28,7 +28,7 @@ pub const ENDED: &str = "a process that has ended meanwhile";
 #[derive(Debug, Clone, Serialize)]
 pub struct Holding {
     pub lock: LockView,
-    /// For whom it was taken, where that is another program than the one that asks.
+    /// The program that it was taken for, if that is not the one that asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot: Option<String>,
     /// The process that an operator would call the holder: COMMAND rather than the solobot around it.
@@ -114,7 +114,7 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
 
 const WAIT: &str = "to wait until it ends: solobot acquire --wait forever …";
 
-/// The process that an operator would call the holder, where no keeper stands for it.
+/// The process that an operator would call the holder, unless a keeper holds the lock.
 fn main_process(facts: &LockFacts, lock: &LockView, holders: &[Identity]) -> Option<ProcessView> {
     let named = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     // A shell that holds it by a descriptor has passed that on to us.

@@ -20,10 +20,10 @@ pub struct InitOutcome {
     /// The programs of bots that run in other projects' folders, and are theirs to draft.
     #[serde(skip)]
     pub elsewhere: Vec<String>,
-    /// The script that was taken for the bot, where nobody could be asked.
+    /// The script that was taken for the bot, if solobot could not ask.
     #[serde(skip)]
     pub guess: Option<Guess>,
-    /// Where it lies it is believed only if it is named: somebody else may write there.
+    /// Another user can write to its folder, so it is trusted only if it is named.
     #[serde(skip)]
     pub is_distrusted: bool,
 }

@@ -97,7 +97,7 @@ impl StopStatusView {
         }
     }
 
-    /// Whether the instance is no more.
+    /// Whether the instance has ended.
     pub fn is_stopped(self) -> bool {
         matches!(self, Self::Terminated | Self::Killed | Self::Gone)
     }

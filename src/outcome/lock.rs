@@ -27,7 +27,7 @@ pub struct LockView {
     pub why: Option<String>,
     /// The solobot that took it has died, and its COMMAND still holds it.
     pub orphaned: bool,
-    /// Who holds it where nobody in sight does.
+    /// Where the holder is, if it cannot be seen from here.
     #[serde(skip)]
     pub unseen: Option<&'static str>,
     /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).

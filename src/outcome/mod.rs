@@ -1,8 +1,8 @@
-//! What each subcommand comes to: plain data, one file a subcommand, with its exit code. As JSON it is what `docs/schema`
-//! describes; how it looks on a terminal is `report`'s.
+//! The result of each subcommand: plain data, one file for each, with its exit code. `docs/schema` describes it as
+//! JSON; `report` decides how it looks on a terminal.
 //!
-//! Beside them: what several of them show of processes, locks, holders and origins, and [`events`], by which a subcommand
-//! speaks in the middle of its work.
+//! Beside them: how processes, locks, holders and origins are shown, and [`events`], through which a subcommand speaks
+//! before its end.
 
 pub mod acquire;
 pub mod check;
@@ -72,12 +72,12 @@ pub enum Outcome {
         /// What it is to read.
         text: String,
     },
-    /// A keeper has ended: nobody reads what it would say.
+    /// A keeper has ended. It prints nothing, because nothing reads its output.
     Keeper,
 }
 
 impl Outcome {
-    /// Whether it says nothing on stdout as JSON: stdout was COMMAND's, or nobody reads it.
+    /// Whether it prints no JSON on stdout: stdout was COMMAND's, or nothing reads it.
     pub fn is_silent(&self) -> bool {
         matches!(self, Self::Acquire(AcquireOutcome::Ended(_)) | Self::Keeper)
     }

@@ -34,7 +34,7 @@ impl ProcessView {
     }
 }
 
-/// A process that is in the way although nobody holds the lock.
+/// A process that prevents a start although the lock is not held.
 #[derive(Debug, Clone)]
 pub struct UnlockedProcess {
     pub process: ProcessView,

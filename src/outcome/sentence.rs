@@ -8,7 +8,7 @@ use crate::base::secret::mask;
 /// table's is cut to the terminal's width, a program's is whole.
 pub fn shortened(command: &str) -> String {
     const LONGEST: usize = 160;
-    // First: half a token would be known by nobody but its reader.
+    // Mask first: half a token would not be recognised, but still be readable.
     let command = mask(command);
     if command.chars().count() <= LONGEST {
         return command.into_owned();

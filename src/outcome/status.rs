@@ -50,7 +50,7 @@ pub struct StatusOutcome {
     /// Where each bot's settings came from, for `-v`.
     #[serde(skip)]
     pub provenance: Vec<ExplainedSetting>,
-    /// It was watched, so it has been shown already, until this signal or until nobody read it any more.
+    /// With `--watch` everything has been shown already, until this signal or until its reader was gone.
     #[serde(skip)]
     pub watched: Option<WatchEnd>,
 }
@@ -108,7 +108,7 @@ pub struct InstanceView {
     /// Why it may be another bot, where it is only probably this one.
     #[serde(skip)]
     pub doubt: Option<&'static str>,
-    /// It is stopped (SIGSTOP), and serves nobody.
+    /// It is stopped (SIGSTOP), so it does nothing.
     #[serde(skip)]
     pub is_stopped: bool,
     /// Its command line, tokens masked.
@@ -117,7 +117,7 @@ pub struct InstanceView {
     pub pids: Vec<i32>,
     /// The memory that they use; `None` if that is unknown.
     pub memory_bytes: Option<u64>,
-    /// The processor time that they use, of one processor, over their lives; `None` if that is unknown.
+    /// Their share of one processor since they started; `None` if that is unknown.
     pub cpu_percent: Option<f64>,
     /// The same with their start times.
     #[serde(skip)]

@@ -1,4 +1,4 @@
-//! What may be an instance and cannot be judged from here: where none is seen, it makes "none" a guess. Pure.
+//! Processes that may be an instance but cannot be inspected. If there are any, "no instance" would be a guess. Pure.
 
 use super::sentence::Sentence;
 use crate::lock::state::{LockFacts, unseen_holder};
@@ -18,7 +18,7 @@ pub fn instance(found: &FoundInstances) -> Option<Sentence> {
     Some(Sentence::of(|shown| format!("PID {pid} ({}) of user {user} may be the bot{how}", shown(&doubtful.command))))
 }
 
-/// A holder of the bot's lock whom nobody here can see.
+/// A holder of the bot's lock that cannot be seen from here.
 pub fn holder(facts: &LockFacts) -> Option<Sentence> {
     facts.is_held_unseen().then(|| format!("{} holds lock {}", unseen_holder(), facts.path.display()).into())
 }

@@ -1,4 +1,4 @@
-//! `init` as text: the file itself with `--dry-run`; else what was written, and what to type next.
+//! `init` as text: with `--dry-run` the file itself, otherwise what was written and what to type next.
 
 use crate::outcome::init::{BotDraft, Guess, InitOutcome};
 use std::fmt::Write;

@@ -1,8 +1,8 @@
-//! Outcomes and errors as one JSON object: `"schema": 1`, field names are the words of `docs/src/concepts.md`
-//! and described in `docs/schema`.
+//! Outcomes and errors as one JSON object with `"schema": 1`. The field names are the words of `docs/src/concepts.md`,
+//! and `docs/schema` describes them.
 //!
-//! Invariant: all that is printed comes from [`line()`], which masks tokens, whatever was named by one: a folder, a lock, a
-//! bot; and which escapes what would turn text around on a terminal.
+//! Invariant: everything that is printed comes from [`line()`]. It masks tokens, even in the name of a folder, a lock
+//! or a bot, and it escapes characters that reverse the direction of text on a terminal.
 
 use serde::Serialize;
 use serde_json::Value;

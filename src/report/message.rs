@@ -1,4 +1,4 @@
-//! What messages are made of: an error with its hints, a detail under a line, a process in a sentence. Pure.
+//! The parts of messages: an error with its hints, a detail below a line, a process in a sentence. Pure.
 
 use std::fmt::Write;
 

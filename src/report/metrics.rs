@@ -1,10 +1,10 @@
 //! `metrics` as OpenMetrics text.
 //!
-//! `node_exporter`'s textfile collector and `promtool` read the older Prometheus text, where a counter's name must end in
-//! `_total` with its TYPE line, in OpenMetrics it must not there. Every family is a gauge, which is written the same way in
-//! both; and what is counted in logs and in a journal that are rotated away does go down.
+//! `node_exporter`'s textfile collector and `promtool` read the older Prometheus format. There, the TYPE line of a
+//! counter must name it with `_total`; in OpenMetrics it must not. So every family is a gauge, which is written the
+//! same way in both. And what is counted in logs and in a journal does go down when they are rotated away.
 //!
-//! A bot may be named by a token: what names it in a sample is masked, and still tells it from every other bot.
+//! A bot may be named by a token. A label masks it, and still differs from the label of every other bot.
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};

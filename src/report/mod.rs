@@ -1,5 +1,5 @@
-//! Outcomes, errors and notices become bytes. stdout carries data, stderr everything else; a reader that has gone is no
-//! error.
+//! Turns outcomes, errors and notices into bytes. stdout carries data, stderr everything else. If a reader is gone,
+//! that is no error.
 
 pub mod bugs;
 pub mod conflicts;

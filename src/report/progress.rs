@@ -1,4 +1,5 @@
-//! The progress of a wait: on a terminal a line that redraws, elsewhere a line now and then. indicatif is used here alone.
+//! The progress of a wait: one line that redraws on a terminal, elsewhere a line from time to time. The only file that
+//! uses indicatif.
 
 use std::time::{Duration, Instant};
 

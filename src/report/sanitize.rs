@@ -1,4 +1,4 @@
-//! Foreign strings (command lines, paths, log lines) made harmless for a terminal and short enough for a line.
+//! Makes strings from elsewhere (command lines, paths, log lines) harmless for a terminal and short enough for a line.
 
 use std::borrow::Cow;
 

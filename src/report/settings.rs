@@ -1,4 +1,4 @@
-//! Settings with their origins, as `-v` shows them: a line each.
+//! Settings and where each came from, for `-v`: one line for each.
 
 use std::fmt::Write;
 use std::path::Path;

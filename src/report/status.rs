@@ -1,4 +1,5 @@
-//! `status` as text: a first line about the host, then each bot with its lock in a sentence and its instances in a table.
+//! `status` as text: a first line about the host, then each bot with a sentence about its lock and a table of its
+//! instances.
 
 use std::fmt::Write;
 

@@ -1,6 +1,6 @@
-//! Text on its way out: colour, decided once; the width of the terminal; tokens masked, whatever they name.
+//! Writes text for people: colour, decided once; the width of the terminal; tokens masked, even in names.
 //!
-//! All text for people goes out here. [`write_raw`] is for what is no text: it masks nothing.
+//! All text for people goes through here. [`write_raw`] is for anything else, and masks nothing.
 
 use std::io::{self, IsTerminal, Write};
 

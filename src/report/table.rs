@@ -1,4 +1,4 @@
-//! Tables: columns of plain text without borders. comfy-table is used here alone.
+//! Tables: columns of plain text without borders. The only file that uses comfy-table.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};

@@ -1,9 +1,10 @@
-//! What `status --watch` shows: on a terminal one picture that is drawn in place, elsewhere a block or a JSON line for
-//! each change.
+//! What `status --watch` shows: on a terminal one picture that is redrawn in place, elsewhere a block or a JSON line
+//! for each change.
 //!
-//! The terminal's alternate screen is used, so that nothing of the operator's scrolls away and a terminal that has become
-//! narrower leaves no remains. A picture is one write, and no more of it than fits: nothing scrolls, nothing flickers.
-//! Invariant: whoever took the screen gives it back, with its cursor: at the end, before a stop, and in a panic.
+//! It uses the terminal's alternate screen, so that the operator's own output does not scroll away, and nothing is left
+//! over when the terminal becomes narrower. A picture is one write and never larger than the terminal, so nothing
+//! scrolls or flickers. Invariant: the screen and its cursor are always restored: at the end, before a stop, and in a
+//! panic.
 
 use std::fmt::Write;
 use std::io;

@@ -1,8 +1,8 @@
-//! Text in lines that a terminal is wide enough for: broken between words, never inside one.
+//! Breaks text into lines that fit the terminal, between words and never inside one.
 //!
-//! Invariant: what is to be typed ([`COMMAND`]) can be pasted from the screen. A command that fits into a line of its own
-//! gets one; a longer one is broken between its words, each line but the last ending with a backslash, as a shell reads
-//! it. A word that is wider than the terminal stays whole: the terminal folds it, and copies it as one.
+//! Invariant: a command ([`COMMAND`]) can be pasted from the screen. A command that fits into a line gets its own line.
+//! A longer one is broken between its words, and every line except the last ends with a backslash, as a shell reads it.
+//! A word that is wider than the terminal stays whole: the terminal folds it, and copies it as one.
 
 use super::style::COMMAND;
 use super::table::width_of;

@@ -1,4 +1,4 @@
-//! The bots that were found, and what is known of each.
+//! The bots that were found, and what is known about each.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Survey {
 /// One bot, and what runs of it.
 #[derive(Debug, Clone)]
 pub struct FoundBot {
-    /// The bot as it is named; one that nobody has named as `-m` would name it.
+    /// The bot as it was named; a bot that was not named is described as by `-m`.
     pub bot: Bot,
     /// Which of the bots that were asked for it is.
     pub asked: usize,
@@ -78,7 +78,7 @@ impl FoundBot {
         self.evidence.get(&instance.root)
     }
 
-    /// Whoever holds layout B's lock beside the program and is no instance: such a bot polls.
+    /// Holders of layout B's lock beside the program that are not instances: such a bot polls.
     pub fn holders_beside(&self) -> Vec<(&LockFacts, Identity)> {
         let all = [&self.locks.own].into_iter().chain(&self.locks.others).chain(&self.locks.beside);
         let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));

@@ -1,8 +1,8 @@
 //! Polling evidence: whether an instance has an established TCP connection to Telegram.
 //!
-//! A connection is evidence, not proof of polling. Invariant: nothing is sent and no name is looked up. `no` needs readable
-//! descriptors and three looks within a second, because a client without keep-alive is unconnected between two polls; behind a
-//! proxy it is never said.
+//! A connection is evidence of polling, not proof. Invariant: nothing is sent and no name is looked up. `no` needs
+//! readable descriptors and three looks within a second, because a client without keep-alive is not connected between
+//! two polls. Behind a proxy the answer is never `no`.
 
 use std::collections::{HashMap, HashSet};
 use std::io;

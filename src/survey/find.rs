@@ -96,7 +96,7 @@ pub fn sorted(
     for instance in instances.iter_mut().filter(|one| one.token.is_none()) {
         instance.in_file = in_file(instance, search);
     }
-    // Nobody else's process has a say in which of one's own are the bot.
+    // Another user's process must not influence which of the bot's users' processes are the bot.
     let (own, strangers) = instances.into_iter().partition(|one| search.users_of(one).include(one.uid));
     let mut found = sort(own, search);
     found.add_strangers(strangers, search, connected);
@@ -264,7 +264,7 @@ impl FoundInstances {
         self.instances.iter().chain(self.probable.iter().filter(|one| is(one, StartVerdict::Counts)))
     }
 
-    /// Those of which nobody can say whether they count.
+    /// Those that may count, which cannot be decided from here.
     pub fn undecided(&self) -> impl Iterator<Item = &Instance> {
         self.probable.iter().filter(|one| is(one, StartVerdict::CannotTell))
     }

@@ -1,8 +1,9 @@
-//! Which bot is meant where nothing is named and there is no solobot.toml: the one whose lock lies in the current folder,
-//! else the only likely one of this folder.
+//! Which bot is meant if none is named and there is no solobot.toml: the one whose lock is in the current folder,
+//! otherwise the only likely bot of this folder.
 //!
-//! A lock's owner record says which program it is, where a file there may be believed as solobot.toml would be; else the
-//! only script that polls, or whatever runs here and would take that lock. Where nothing says it, the lock alone is judged.
+//! The lock's owner record says which program that is, if a solobot.toml in its place would be trusted. Otherwise it is
+//! the only script that polls, or what runs here and would take that lock. If nothing says which program it is, only
+//! the lock is looked at.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
-//! Locks that mark whoever holds them as a bot, where nothing is configured: those of the known layouts, and any file with
-//! solobot's own record beside it. The same record tells which process a bot is that shows a title.
+//! Locks whose holder counts as a bot although nothing is configured: those of the known layouts, and any file with
+//! solobot's own record beside it. For a process that shows a title instead of its command line, that record also says
+//! which program it is.
 //!
-//! Not promised: holders whose descriptors may not be read, and whatever another program locks under another name.
+//! Not promised: holders whose descriptors cannot be read, and what another program locks under another name.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

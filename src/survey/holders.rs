@@ -1,11 +1,13 @@
-//! Which holders of a lock may be stopped for holding it.
+//! Which holders of a lock may be stopped.
 //!
-//! A file that somebody may read, he may flock; a descriptor may be passed to anybody; whoever may write a folder writes the
-//! owner record in it; and a command line says what its author likes. So whom somebody else names is never stopped. A holder
-//! is proved by what nobody else can make true: it is a process of one of the bot's users, and it called for this very lock
-//! itself, or an ancestor of it did; or the caller has ended, and it runs the bot's program, or is the one whom a record of
-//! the bot's users names, or has in its environment what the dead solobot gave to its COMMAND, or is above one of these. A
-//! keeper stands for its target (`keeper::target`).
+//! Anyone who can read a file can flock it. A descriptor can be passed to anyone. Anyone who can write to a folder can
+//! write an owner record in it. And a command line says whatever its author likes. So a process is never stopped
+//! because another user named it.
+//!
+//! A holder is proved only by what no other user can forge. It is a process of one of the bot's users, and it called
+//! flock on this very lock, or one of its ancestors did. If the caller has ended, one of these must be true of the
+//! holder or of a descendant: it runs the bot's program; a record that one of the bot's users wrote names it; its
+//! environment contains what the dead solobot gave to its COMMAND. A keeper is judged by its target (`keeper::target`).
 
 use std::path::Path;
 
@@ -19,7 +21,7 @@ use crate::platform::identity::{Identity, lineage};
 use crate::platform::locks::LockKind;
 use crate::platform::{proc, user};
 
-/// A process that carries the lock by a descriptor of its own.
+/// A process that carries the lock in one of its own descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockCarrier {
     pub process: Identity,

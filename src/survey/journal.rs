@@ -1,4 +1,4 @@
-//! Which of the journal's events are a bot's. The journal has names and locks with their tokens masked.
+//! Which events of the journal belong to a bot. In the journal, tokens in names and paths of locks are masked.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
-//! Likely bots, where nothing is named: what carries a token, would read one from its file, is connected to Telegram, holds
-//! or claims a bot's lock, was started under one by the journal, or is a script whose text polls. Whoever is found by one of
-//! these ways brings in every process of its program.
+//! Likely bots, if none is named: a process that has a token, would read one from its file, is connected to Telegram,
+//! holds or claims a bot's lock, was started under one according to the journal, or is a script whose text polls. For
+//! each process that is found in one of these ways, every other process of its program is found too.
 //!
-//! Not promised: a bot that shows none of these, and one whose token several programs carry but none is seen to use.
+//! Not promised: a bot that shows none of these signs, and one whose token several programs have while none is seen to
+//! use it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Which locks are a bot's, and their state.
+//! Which locks belong to a bot, and their state.
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ pub fn of_bot(bot: &Bot, found: &FoundInstances, scan: &ProcessScan, context: &C
     Locks { own, others: all, beside: None }
 }
 
-/// A lock that is held where a deploy has moved its folder to is the one that was at the bot's path, and is no more.
+/// If a deploy has moved the lock's folder, the lock that is held there is the one that was at the bot's path before.
 fn moved_away(own: LockFacts, lock: &Path) -> LockFacts {
     let was_there = own.record.details().is_some_and(|details| details.lock.as_deref() == Some(lock));
     let State::Held { holders, .. } = &own.state else { return own };
@@ -93,8 +93,8 @@ fn usual(bot: &Bot, found: &FoundInstances, context: &Context) -> Vec<PathBuf> {
     paths
 }
 
-/// The files named like a lock that an instance has locked, or whoever keeps one for it, or what is above it as far as that is
-/// a solobot, a wrapper, a shell or somebody's own supervisor. Desktops, terminals and managers have locks of their own.
+/// The files with a lock's name that an instance has locked, or its keeper, or an ancestor that is a solobot, a wrapper, a
+/// shell or a home-made supervisor. Other ancestors (desktops, terminals, managers) have their own locks.
 fn carried(found: &FoundInstances, scan: &ProcessScan) -> LocksByName {
     let above = found.instances.iter().flat_map(|one| &one.ancestors);
     let above = above.filter(|process| scan.may_hold_for_others(process.pid)).copied();

@@ -1,8 +1,8 @@
-//! A bot's logs: those that the file names, else what its instances, or their managers, write to.
+//! A bot's logs: those that solobot.toml names, otherwise those that its instances or their managers write to.
 //!
-//! Invariant: of what nobody has named, only regular files that are open for writing, and the places where known managers
-//! put what they collect. Not promised: to find the log of a bot whose output goes through a pipe to a logger that is no
-//! manager.
+//! Invariant: of logs that are not named, only two kinds are read: regular files that are open for writing, and the
+//! places where known managers put their logs. Not promised: the log of a bot whose output goes through a pipe to a
+//! logger that is not a manager.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,7 +24,7 @@ use crate::process::instance::Instance;
 use crate::process::origin::{Manager, Place, Scope};
 use crate::settings::{Bot, Log};
 
-/// A bot's logs, and whether somebody named them.
+/// A bot's logs, and whether solobot.toml names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     /// Where they are, each once.

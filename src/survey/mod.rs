@@ -1,16 +1,17 @@
-//! What runs here, and what is known about it: the one place that answers, for every subcommand alike.
+//! What is running here, and what is known about it: the one place that answers, the same for every subcommand.
 //!
-//! A subcommand asks once, for the bots that are named or for whatever looks like a bot on this machine, and gets one value.
-//! Whoever is found by one sign (program, token, connection, lock, record, journal) brings in every process of that program;
-//! which of them are one bot is decided in one place ([`crate::process::same_bot`]), whose they are in another ([`users`]).
+//! A subcommand asks once, for the bots that are named or for everything on this machine that looks like a bot, and
+//! gets one value. A process that is found by one sign (program, token, connection, lock, record, journal) brings in
+//! every process of its program. One place decides which of them are the same bot ([`crate::process::same_bot`]),
+//! another one whose they are ([`users`]).
 //!
-//! A bot's name is the one that it has in solobot.toml, else its program's ([`crate::process::program::Program::short_name`]).
-//! Two bots without a name of their own may be called alike; what is said of them to people then names the file or the token
-//! too ([`FoundBot::label`]).
+//! A bot's name is its name in solobot.toml, otherwise that of its program
+//! ([`crate::process::program::Program::short_name`]). Two bots without an entry may have the same name; then what is
+//! shown to people also contains the file or the token's fingerprint ([`FoundBot::label`]).
 //!
-//! Invariants: nothing is changed and nothing is sent, but for the name of a self-hosted server where connections are asked
-//! for; what could not be seen is counted. Not promised: that what was found still runs when the caller looks at it; whoever
-//! acts checks the [`Identity`] again (`process::stop`).
+//! Invariants: nothing is changed, and nothing is sent, except that the name of a self-hosted server is looked up if
+//! connections are asked for. What could not be seen is counted. Not promised: that what was found is still running
+//! when the caller looks at it. A caller that acts checks the [`Identity`] again (`process::stop`).
 
 mod bots;
 pub mod connections;

@@ -1,10 +1,10 @@
 //! Where a process was started, if its folder has been moved since.
 //!
-//! A deploy swaps folders (`mv app app.old; mv app.new app`) under the bot that runs: its working folder is `app.old` now, and
-//! `main.py` there is another file than the one that is started next. It is the same bot all the same. That is known by what
-//! solobot wrote down when it took the lock: in the owner record, which went with the folder, and in the journal. Without
-//! those, `PWD` in its environment says so, if the folder has been changed since the start: then it is in doubt, because
-//! managers pass their own `PWD` on (one that lives is seen through).
+//! A deploy swaps folders (`mv app app.old; mv app.new app`) while the bot is running. Its working folder is now
+//! `app.old`, and `main.py` there is not the file that is started next. It is still the same bot. solobot knows that
+//! from what it wrote down when it took the lock: in the owner record, which went with the folder, and in the journal.
+//! Without those, `PWD` in the environment of the process tells, if the folder has been changed since the start. That
+//! is only probable, because managers pass on their own `PWD` (a manager that is still running is recognised).
 
 use std::cell::OnceCell;
 use std::fs;

@@ -1,7 +1,7 @@
-//! One pass over the processes, for all that is asked about them.
+//! One pass over the processes, for everything that is asked about them.
 //!
-//! Invariant: solobot itself is never in it, and what could not be read is counted. sysinfo has no say: a process is there
-//! because `/proc` says so.
+//! Invariant: solobot itself is never in it, and what could not be read is counted. sysinfo does not decide: a process
+//! exists if `/proc` says so.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;

@@ -1,4 +1,4 @@
-//! Scripts that poll Telegram, by what their text says: for a folder in which nothing runs yet.
+//! Scripts that poll Telegram, judged by their text: for a folder in which nothing is running yet.
 
 use std::fs;
 use std::io::Read;

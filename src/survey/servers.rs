@@ -1,4 +1,4 @@
-//! What counts as Telegram for a bot: its networks, and the server of the bot's settings.
+//! What counts as Telegram for a bot: Telegram's networks, and the server in the bot's settings.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Who else is connected with a bot's token: by the kernel's list of connections, of which the bot's own instances explain
-//! only a part.
+//! Other processes that are connected with a bot's token: the kernel lists more connections than the bot's own
+//! instances have.
 //!
-//! Where it cannot be told what such a process runs (`-c`, a title, a server that loads the app), it is an instance of the
-//! bot; where it runs another program, it is another bot of that token.
+//! If solobot cannot tell what such a process runs (`-c`, a title, a server that loads the app), it counts as an
+//! instance of the bot. If it runs another program, it is another bot with that token.
 
 use std::io;
 

@@ -1,8 +1,9 @@
-//! The token that a program reads from a file: in doubt whether a process is the bot, what it would read is read.
+//! The token that a program reads from a file. It is read if it is not certain whether a process is the bot.
 //!
-//! Such programs read `.env` beside their script, or above it (python-dotenv's habit), and else in their working folder. A
-//! file counts if whoever runs the program can read it, and nobody but they, root and the program's owner can write it: a
-//! planted one would make the bot's process look like another bot. Where two of them differ, nobody can say which counts.
+//! Such programs read `.env` beside their script or in a folder above it (as python-dotenv does), otherwise in their
+//! working folder. A file counts if the user who runs the program can read it, and only that user, root and the
+//! program's owner can write it: a planted file would make the bot's process look like another bot. If two of these
+//! files differ, it is unknown which one counts.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Whose a process is: one of a user who has nothing to do with the bot must neither be stopped for it nor pass for it.
+//! Whose a process is: a process of a user who does not run the bot must not be stopped for it, and must not pass for
+//! it.
 
 use std::path::Path;
 
@@ -10,8 +11,8 @@ use crate::process::origin;
 use crate::process::program::Program;
 use crate::settings::Caller;
 
-/// The users whose processes are the bot's: the caller, root, the owners of the program and of its folder, and whom the
-/// configuration names.
+/// The users whose processes are the bot's: the caller, root, the owners of the program and of its folder, and the `user` in
+/// solobot.toml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Users(Vec<u32>);
 

@@ -1,4 +1,4 @@
-//! Coming to hold the lock alone: taken at once, after a wait, or after a takeover; and no instance beside it.
+//! Getting the lock: at once, after a wait, or after a takeover, and with no instance beside it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl Attempt<'_> {
         Ok(progress)
     }
 
-    /// The first try does not wait; whoever holds the lock then, and nobody later, is stopped.
+    /// The first try does not wait. Only the process that holds the lock at that moment is stopped, and no later holder.
     fn take_over(&mut self, whom: cli::Takeover) -> Result<AttemptResult, Error> {
         let tried = self.take(Some(Instant::now()))?;
         if !matches!(tried, AttemptResult::Refused) {

@@ -1,4 +1,5 @@
-//! The variables between a holder and its bot: what COMMAND is given, and whether one that we got is to be believed.
+//! The variables between a holder and its bot: what COMMAND is given, and whether to believe one that solobot was
+//! given.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! Why `acquire` did not come to hold the lock, or COMMAND to run.
+//! Why `acquire` did not get the lock, or did not run COMMAND.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -112,9 +112,9 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
 }
 
 fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> {
-    // Whom a file merely names may be anybody: nobody is told to end it.
+    // A process that only a file names may be any process, so no hint tells to end it.
     let is_known = |one: &&UnlockedProcess| one.is_proved || one.doubt.is_some();
-    // A kill would be in vain where the bot is started again: what does so is stopped instead.
+    // A kill does not help if the bot is started again: the hint stops what starts it.
     let known = || instances.iter().filter(is_known);
     let is_managed = known().any(|one| one.started_again.is_some());
     let pids: Vec<i32> = known().filter(|one| one.started_again.is_none()).map(|one| one.process.pid).collect();

@@ -1,4 +1,4 @@
-//! `acquire -v`: every setting with its origin, the flags of this very run included.
+//! `acquire -v`: every setting and where it came from, including the flags of this run.
 
 use super::request::Request;
 use crate::outcome::events::{Events, Notice};

@@ -1,4 +1,4 @@
-//! Holding the lock as the mode says: while COMMAND runs, as COMMAND, with the shell's descriptor, or by a keeper.
+//! Holding the lock in one of four modes: while COMMAND runs, as COMMAND, with the shell's descriptor, or by a keeper.
 
 use super::request::{Mode, Request, own};
 use super::{keep, run};

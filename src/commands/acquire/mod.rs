@@ -1,11 +1,11 @@
-//! `acquire`: take the lock, make sure that nobody runs without it, then hold it by one of four modes.
+//! `acquire`: take the lock, make sure that no instance runs without it, then hold it in one of four modes.
 //!
 //! 1. try the lock;
-//! 2. refused: say who holds it and wait, or take over;
+//! 2. if it is held: say who holds it and wait, or take over;
 //! 3. verify, write text and record, verify again;
 //! 4. look for instances that run without the lock, and wait for those too;
-//! 5. clear the webhook, if that is asked for;
-//! 6. run COMMAND, become it, leave the lock with the shell's descriptor, or start a keeper.
+//! 5. clear the webhook, if the flag is given;
+//! 6. run COMMAND, become COMMAND, leave the lock with the shell's descriptor, or start a keeper.
 
 mod attempt;
 mod environment;

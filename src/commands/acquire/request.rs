@@ -1,4 +1,4 @@
-//! What was asked: the bot, until when its lock is held, the times.
+//! What the command line asks for: the bot, how long its lock is held, and the times.
 
 use std::ffi::OsString;
 use std::path::Path;

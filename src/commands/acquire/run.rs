@@ -1,4 +1,4 @@
-//! Running COMMAND: as a child under the lock, again and again, in our place, or without the lock.
+//! Running COMMAND: as a child under the lock, repeatedly, in place of solobot, or without the lock.
 
 use std::io;
 use std::path::Path;
@@ -227,7 +227,7 @@ impl Upkeep for LockUpkeep<'_> {
     }
 
     fn asked_to_end_by(&mut self, sender: i32) {
-        // A manager that stops its service is no news; another solobot is.
+        // A manager that stops its service needs no notice, another solobot does.
         if let Some(solobot) = Identity::of(sender).filter(|_| is_solobot(sender)) {
             let notice = Notice::AskedToEnd { command: self.command.clone(), by: ProcessView::of(solobot) };
             self.events.notice(&notice);
@@ -259,10 +259,10 @@ impl Drop for LockUpkeep<'_> {
     }
 }
 
-/// Becomes COMMAND, which inherits the locked descriptor: the lock is held as long as it lives.
+/// Becomes COMMAND, which inherits the locked descriptor and so holds the lock until it ends.
 ///
 /// # Errors
-/// COMMAND is not found or cannot be executed; the lock is given back then.
+/// COMMAND is not found or cannot be executed; the lock is released then.
 pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let environment = environment::for_command(request, &held);
@@ -272,7 +272,7 @@ pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Res
         mask: signals.original_mask(),
         inherit: &[held.descriptor()],
     };
-    // Behind the exec nobody is left to write it down; the lock is held already.
+    // After the exec there is no solobot to write it down. The lock is already held.
     request.lock_journal.taken(own()?.pid);
     request.lock_journal.tell();
     let error = launch.exec();

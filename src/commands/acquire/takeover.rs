@@ -1,9 +1,9 @@
-//! `--takeover`: stop the holder, if that can be proved to be right, and take its place.
+//! `--takeover`: stop the holder and take its place, if it is proved to be the bot's.
 //!
-//! It stops only holders of this very lock that are proved to be the bot's ([`crate::survey::holders`]), and the instances
-//! of step 4. A kept process is stopped alone: its keeper gives the lock back when that one has ended, and not before. It
-//! refuses an ancestor, a holder that a manager would start again, and one that itself took over less than ten minutes
-//! ago: two of those would stop each other for ever.
+//! It stops only holders of this very lock that are proved to be the bot's ([`crate::survey::holders`]), and the
+//! instances of step 4. If a keeper holds the lock, only the process that it holds the lock for is stopped. The keeper
+//! releases the lock when that process has ended. A takeover refuses an ancestor, a holder that a manager would start
+//! again, and one that itself took over less than ten minutes ago: two such starts would stop each other forever.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -34,10 +34,10 @@ const SETTLED_AFTER: Duration = Duration::from_mins(10);
 /// What became of the holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakeoverResult {
-    /// Whoever held the lock holds it no more; somebody newer may.
+    /// The holder that was seen no longer holds the lock; a newer one may.
     Gone,
     Stopped,
-    /// It is no orphan, and only an orphan was to be stopped: it is waited for as without a takeover.
+    /// It is not an orphan, and only an orphan may be stopped: `acquire` waits for it as without a takeover.
     Left,
 }
 
@@ -67,8 +67,8 @@ pub fn stop_holders(request: &Request<'_>, whom: Takeover, events: &mut dyn Even
             Ok(TakeoverResult::Gone)
         };
     }
-    // Whom nobody has judged is not stopped: a newer holder has done nothing yet. Where the one that was seen has the lock
-    // after the listing, it had it all through it.
+    // A newer holder was not judged, so it is not stopped. If the holder that was seen has the lock after the listing, it
+    // had the lock during the whole listing.
     if !seen.iter().any(|holder| sharers.contains(holder) && holders::shares(&lock, holder.pid)) {
         return Ok(TakeoverResult::Gone);
     }

@@ -1,14 +1,16 @@
-//! Step 4: instances that run without the lock (a hand start, a bot that knows no lock) count as holders. They are waited
-//! for on their pidfds, until the same deadline. So does what is only doubtful for the sake of its token: beside it nothing
-//! is started, and it is not stopped either.
+//! Step 4: instances that run without the lock count as holders, for example a bot that was started by hand or that
+//! does not know the lock. `acquire` waits for them on their pidfds, until the same deadline. A process that is
+//! doubtful only because its token cannot be seen counts too: nothing is started beside it, and it is not stopped
+//! either.
 //!
-//! So do two kinds of processes from before, which are looked for as soon as the lock is granted and before anything is
-//! written into it: whoever holds a lock file that was at this path and has been removed, and COMMAND of a solobot that
-//! was killed, if it does not share the lock (`acquire -o`, or a file that was replaced). Nobody asked for these by a
-//! program, so `--lock-only` does not skip them. Only those that are proved are stopped ([`crate::survey::holders`]).
+//! Two kinds of earlier processes also count. They are looked for as soon as the lock is granted, before anything is
+//! written into it: a process that holds a removed lock file of this path, and COMMAND of a solobot that was killed, if
+//! COMMAND does not share the lock (`acquire -o`, or a file that was replaced). They are not found by their program, so
+//! `--lock-only` does not skip them. Only those that are proved are stopped ([`crate::survey::holders`]).
 //!
-//! Whoever waits here holds a file already, and looks at its path as any waiter does: once it names another, he lets go and
-//! starts over. Two who wait for the same holder would else be each other's predecessors for ever.
+//! A solobot that waits here already holds a file. It checks the file's path like any other waiter. If the path names
+//! another file, it releases its own and starts over. Otherwise two that wait for the same holder would wait for each
+//! other forever.
 
 use std::io;
 use std::path::Path;
@@ -55,7 +57,7 @@ pub enum Interrupted {
     Signal(i32),
 }
 
-/// Whether they are looked for at all: a COMMAND like `true` is no bot, and looking costs time.
+/// Whether to look for them at all: a COMMAND like `true` is not a bot, and looking costs time.
 pub fn is_looked_for(request: &Request<'_>) -> bool {
     let bot = &request.bot;
     let is_bot = bot.program.as_ref().is_some_and(|program| program.is_script_or_module() || bot.configured);
@@ -88,7 +90,7 @@ pub fn wait_for(
     wait_until_none(request, held.file(), find, false, signals, deadline, events)
 }
 
-/// Waits until nobody is left from before, who counts as a holder of the lock that was just granted.
+/// Waits until no earlier process is left that counts as a holder of the lock that was just granted.
 ///
 /// # Errors
 /// As [`wait_for`].
@@ -102,9 +104,9 @@ pub fn wait_for_predecessors(
     wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
 }
 
-/// To ask the kernel for all locks is slow, so that is done only where something speaks for it: there was no file, or it
-/// names somebody alive. Where there was none, whoever may be the heir of a dead solobot's lock is asked too: it is in no
-/// list. Whoever is found is noted in the text, for the next one to ask, whatever becomes of us.
+/// Asking the kernel for all locks is slow, so it is done only with a reason: there was no file, or it names a running
+/// process. If there was no file, processes that may have inherited a dead solobot's lock are asked too, because they are in
+/// no list. What is found is written into the text, so that the next start asks it even if this solobot dies.
 fn predecessors(lock: &LockFile) -> Vec<Rival> {
     let record = lock.record();
     let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
@@ -184,7 +186,7 @@ impl Rival {
     }
 }
 
-/// Waits until `find` finds nobody: for the end of whom it found, looking again every second if `again`.
+/// Waits until `find` finds no process: waits for the end of those that it found, and looks again every second if `again`.
 fn wait_until_none(
     request: &Request<'_>,
     lock: &LockFile,
@@ -281,7 +283,7 @@ fn wait_for_end(instances: &[Identity], signals: &Signals, deadline: Instant) ->
 struct Rivals {
     /// The roots of the instances: of the same program, or holding layout B's lock in its folder.
     beside: Vec<Rival>,
-    /// One of which nobody can say from here whether it is one.
+    /// A process that may be an instance, but cannot be judged from here.
     undecided: Option<Instance>,
     /// What may be another bot, or uses the bot's token: that is for people to judge.
     warnings: Vec<String>,

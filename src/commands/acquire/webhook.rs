@@ -1,8 +1,8 @@
-//! `acquire --delete-webhook`: once the lock is held, before COMMAND starts, the bot's webhook is removed.
+//! `acquire --delete-webhook`: once the lock is held, and before COMMAND starts, the bot's webhook is removed.
 //!
-//! What can be wrong with token, URL, proxy and certificates is an error before the lock is touched. Telegram out of
-//! reach is a warning, or with `--require-telegram` an error. Telegram is asked by a thread of its own, so that a signal
-//! ends `acquire` at once and not only after the last time-out.
+//! A wrong token, URL, proxy or certificate is an error before the lock is touched. If Telegram cannot be reached, that
+//! is a warning, or an error with `--require-telegram`. A separate thread asks Telegram, so that a signal ends
+//! `acquire` at once, not after the last time-out.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What doctor needs to look beyond this machine: tokens, the way to Telegram, logs.
+//! What doctor needs to look beyond this machine: tokens, the connection to Telegram, logs.
 
 use std::path::Path;
 

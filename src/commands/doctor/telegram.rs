@@ -1,4 +1,4 @@
-//! What Telegram says of a bot: two harmless questions, each asked once.
+//! What Telegram says about a bot: two harmless requests, each sent once.
 
 use std::panic::resume_unwind;
 use std::thread::{Builder, Scope};
@@ -19,7 +19,7 @@ pub enum TelegramAccess<'a> {
 }
 
 impl TelegramAccess<'_> {
-    /// Asks in a thread of its own; the answer is had by a call. Where no thread can be had, that call asks.
+    /// Asks in a separate thread. Calling the result waits for the answer. If no thread can be started, that call asks.
     pub fn ask_meanwhile<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> impl FnOnce() -> Telegram + 'scope {
         let thread = Builder::new().spawn_scoped(scope, || self.ask());
         move || match thread {

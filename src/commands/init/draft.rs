@@ -1,5 +1,5 @@
-//! What was seen becomes entries. Pure, but for a look whether a virtual environment lies beside a script that does not
-//! run yet.
+//! Turns what was seen into entries. Pure, except that it looks for a virtual environment beside a script that is not
+//! running yet.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

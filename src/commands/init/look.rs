@@ -1,4 +1,4 @@
-//! What runs here, and what could: bots, units, scripts, lock files. Nothing is changed.
+//! What is running here, and what could be: bots, units, scripts, lock files. Nothing is changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

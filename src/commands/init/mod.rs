@@ -1,9 +1,11 @@
 //! `init`: writes solobot.toml from what is running here.
 //!
-//! `look` gathers what runs, `draft` decides (pure) what each bot's entry says, `text` writes it as TOML, and this
-//! file puts it in place: a temporary file that is linked (never over a file that is there) or, with `--force`, renamed.
-//! Invariants: no token is written, only where it comes from; what is written is accepted by solobot itself, which is
-//! asked before a byte reaches the disk. Not promised: that the drafted bots are all there are.
+//! `look` gathers what is running, `draft` decides what each bot's entry says (pure), and `text` writes it as TOML.
+//! This file puts it in place: it writes a temporary file, then links it (which never overwrites a file) or, with
+//! `--force`, renames it.
+//!
+//! Invariants: no token is written, only where it comes from. Before anything is written to the disk, solobot itself
+//! must accept the text. Not promised: that every bot was found.
 
 mod draft;
 mod look;

@@ -1,5 +1,5 @@
-//! Entries become TOML with comments. What is not ours (command lines, paths) is written without a character that
-//! nobody sees. In the whole text tokens are masked: entries that would be wrong then are comments.
+//! Turns entries into TOML with comments. Command lines and paths are written without invisible characters. Tokens are
+//! masked in the whole text. An entry that would be wrong after that is written as a comment.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Where a bot's token comes from; never the token.
+//! Where a bot's token comes from, but never the token itself.
 
 use std::path::{Path, PathBuf};
 

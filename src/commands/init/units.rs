@@ -1,7 +1,7 @@
-//! systemd's unit files, as far as they say which bot they start.
+//! systemd's unit files: which bot each of them starts.
 //!
-//! Only an operator's own units are read (`/etc/systemd/system`, `~/.config/systemd/user`), and of those the plain ones:
-//! a template or a specifier (`%i`) stands for several bots. Not promised: drop-ins.
+//! Only an operator's own units are read (`/etc/systemd/system`, `~/.config/systemd/user`), and only simple ones: a
+//! template or a specifier (`%i`) means several bots. Not promised: drop-ins.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Carrying the plan out, and looking again afterwards.
+//! Carries out the plan, then looks again.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ fn detail(pid: i32, outcome: &StopStatus) -> Option<String> {
     }
 }
 
-/// A wrapper that has nothing left to wrap ends by itself; one that lives all the same is asked to.
+/// A wrapper with nothing left to wrap ends by itself. One that is still running is told to end.
 fn stop_wrappers(candidates: &[&PlannedInstance], options: &StopOptions) {
     let is_left = |wrapper: &&Identity| wrapper.is_alive() && !ends_soon(**wrapper);
     let left: Vec<StopTarget> = candidates
@@ -104,8 +104,8 @@ fn ends_soon(process: Identity) -> bool {
     }
 }
 
-/// Instances that nobody knew before, seen while looking again for three seconds; by whom they were started. Where a kept
-/// one has ended meanwhile, what its manager starts in its place is no duplicate.
+/// New instances that appear within three seconds, and what started them. If a kept instance has ended meanwhile, the one
+/// that its manager starts in its place is not a duplicate.
 fn respawned(
     known: &HashSet<Identity>,
     mut kept: Vec<&PlannedInstance>,

@@ -1,5 +1,5 @@
-//! `kill-duplicates` and `stop`: plan first, then act. The plan is a value: `--dry-run` prints the very plan that would
-//! run, a terminal is asked before it does.
+//! `kill-duplicates` and `stop`: first the plan, then the act. The plan is a value: `--dry-run` prints the same plan
+//! that would be carried out, and on a terminal solobot asks before that.
 
 mod act;
 pub mod plan;
@@ -164,7 +164,7 @@ impl StopRun<'_> {
         if self.keep == Keep::None { "stop" } else { "kill-duplicates" }
     }
 
-    /// `--lock PATH` and nothing else: then whoever holds it is meant, also where the file has a bot with that lock.
+    /// `--lock PATH` and nothing else: then the holder of that lock is meant, even if solobot.toml has a bot with that lock.
     fn names_a_lock_alone(&self) -> bool {
         let selection = &self.options.selection;
         let has_program = self.bot.is_some() || selection.program.is_some() || selection.module.is_some();

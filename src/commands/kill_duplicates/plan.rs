@@ -1,4 +1,4 @@
-//! The plan: which instance stays, which go, which solobot leaves to somebody else. Pure.
+//! The plan: which instance to keep, which to stop, and which solobot may not stop. Pure.
 
 use std::path::{Path, PathBuf};
 
@@ -214,7 +214,7 @@ impl Plan {
     }
 }
 
-/// The steps, and before each instance that is to stop whoever would start it again and has to stop first: nothing is
+/// The steps. Before each instance to stop comes the process that would start it again, which has to stop first: nothing is
 /// stopped that is not in the plan.
 fn with_starters(steps: impl Iterator<Item = PlanStep>) -> Vec<PlanStep> {
     let mut all: Vec<PlanStep> = Vec::new();

@@ -1,4 +1,4 @@
-//! `status`: instances, lock, origin and polling of each bot, once (`look`) or for as long as it is wanted (`watch`).
+//! `status`: instances, lock, origin and polling of each bot, once (`look`) or continuously (`watch`).
 
 mod look;
 mod watch;

@@ -1,18 +1,18 @@
-//! `status --watch`: looks again in every interval, and in between whenever something wakes it.
+//! `status --watch`: looks again at every interval, and in between when something wakes it.
 //!
-//! What wakes it, on Linux: the end of a process that it knows (a pidfd each of the instances' processes and of the lock's
-//! holders), and whatever happens to a lock file, its name or its owner record (inotify). Then it looks again at what it
-//! knows already, the locks and who still lives, ten times a second at most. New instances announce themselves nowhere: they
-//! are found by the listing, which runs once in the interval.
+//! On Linux, two things wake it: the end of a process that it knows (it has a pidfd for each process of the instances
+//! and for each holder), and any change of a lock file, its name or its owner record (inotify). Then it looks again at
+//! what it already knows, the locks and which processes are still running, at most ten times a second. Nothing
+//! announces a new instance: the process list finds it, once in each interval.
 //!
-//! The listing keeps nothing of the one before. Its filter is one `readlink` of `/proc/PID/exe` for each process, and that
-//! is the least that could be asked: to remember processes that are no candidates would need a proof that they are the same
-//! still and have not called exec since, and the cheapest such proof, start ticks from `/proc/PID/stat`, takes more than
-//! twice as long as the link and says nothing of exec. Measured with 1,000 sleeping processes and an interval of 2 s: 0.45%
-//! of a core, and 0.7% while the lock file is rewritten fifty times a second.
+//! The process list does not reuse the one before. Its filter is one `readlink` of `/proc/PID/exe` for each process,
+//! which is the cheapest possible question. To remember processes that are no candidates, solobot would have to prove
+//! that each is still the same process and has not called exec. The cheapest such proof, the start ticks of
+//! `/proc/PID/stat`, takes more than twice as long as the link and does not show an exec. Measured with 1,000 sleeping
+//! processes and an interval of 2 s: 0.45% of a core, and 0.7% while the lock file is rewritten fifty times a second.
 //!
-//! Not promised: to show a lock that is taken with neither text nor record, or a process that waits for it, before the next
-//! listing. `flock(2)` itself raises no event.
+//! Not promised: a lock that is taken without text and record, or a process that waits for it, may show only at the
+//! next interval, because `flock(2)` itself causes no event.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -107,7 +107,8 @@ fn follow(
 }
 
 impl StatusOutcome {
-    /// Looks again at what is known: the locks, and who lives. Connections and new instances are the listing's.
+    /// Looks again at what is known: the locks, and which processes are still running. The process list finds connections and new
+    /// instances.
     fn look_again(&mut self) {
         self.time = to_the_second(Timestamp::now());
         for bot in &mut self.bots {

@@ -76,16 +76,16 @@ pub(super) fn of_pollers(code: Code) -> Explanation {
         Code::RecentTakeover => explain(
             "When a client dies, Telegram keeps its poll open for up to 50 s. The next instance's first poll ends it \
              with a 409. So a few conflicts after a start, a restart or a takeover are normal.",
-            "They end within a minute. No younger ones are listed here:\n\
+            "They end within a minute. After that, this lists no new ones:\n\
              $ solobot conflicts --since 10m",
-            "Nothing is wrong. If there are still conflicts after a minute, run this again:\n\
+            "Nothing is wrong. If there are still conflicts after a minute, ask again:\n\
              $ solobot doctor",
         ),
         Code::NotPolling => explain(
             "The process is running but not connected to Telegram. Some bots stop polling after a series of \
              conflicts or network errors without exiting, so no manager restarts them. A process that was stopped by \
              a signal (state T) does nothing at all.",
-            "The column POLLING says `no` three times in a row, and the bot's log ends with an error:\n\
+            "The column POLLING says `no` each time you type this, and the bot's log ends with an error:\n\
              $ solobot status",
             "Restart the bot with its manager, which the column ORIGIN names. Continue a process that was stopped by \
              a signal:\n\
@@ -136,14 +136,14 @@ pub(super) fn of_network(code: Code) -> Explanation {
         Code::Tls => explain(
             "The server's certificate is not trusted, or another program answers. The cause is a proxy that decrypts \
              connections, a wrong clock, plain HTTP on the port, or your own certificate authority.",
-            "The first command shows who signed the certificate, the second one the clock:\n\
+            "The first command shows who signed the certificate, the second one shows the clock:\n\
              $ curl -v https://api.telegram.org\n\
              $ date -u",
             "Pass your own authority's certificate with `--ca-file`. Or write `http://` if the server speaks plain \
              HTTP. Or set the clock.",
         ),
         Code::Proxy => explain(
-            "A proxy is set in the environment, but solobot cannot reach it, it refuses, or it answers by itself \
+            "A proxy is set in the environment, but it cannot be reached, or it refuses, or it answers by itself \
              instead of passing the request on.",
             "The finding names the variable. This shows all of them:\n\
              $ env | grep -i _proxy",
@@ -170,7 +170,7 @@ pub(super) fn of_network(code: Code) -> Explanation {
             "Telegram answers 429: there are too many requests with this token. The bot retries without a pause, a \
              second program uses the token, or the bot sends many messages at once. It is not a conflict, but \
              updates are late.",
-            "solobot counts them as rate limits:\n\
+            "The column RATE LIMIT counts them:\n\
              $ solobot conflicts\n\
              The answer itself says after how many seconds to ask again.",
             "Let the bot wait as long as the answer says (aiogram and python-telegram-bot can). Stop other programs \

@@ -1,4 +1,4 @@
-//! What a diagnosis is made from: a plain value, gathered once ([`super::CloserLook`]), or written by hand in tests.
+//! What a diagnosis is made from: a plain value, gathered once by [`super::CloserLook`], or written by hand in tests.
 
 mod remote;
 

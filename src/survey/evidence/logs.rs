@@ -1,6 +1,6 @@
-//! What the logs say of the last minutes and of the last day.
+//! What the logs say about the last minutes and the last day.
 //!
-//! Which those are says [`crate::survey::logs`].
+//! [`crate::survey::logs`] says which logs those are.
 
 use std::time::Duration;
 

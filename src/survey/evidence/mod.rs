@@ -1,4 +1,4 @@
-//! Looking closer at what a survey has found, for a diagnosis. It changes nothing, and sends nothing.
+//! A closer look at what a survey has found, for a diagnosis. It changes nothing and sends nothing.
 
 pub mod facts;
 mod lock;

@@ -1,7 +1,7 @@
-//! Watching for starts: a respawn loop shows only in time.
+//! Watches for starts: a respawn loop only shows over time.
 //!
-//! Watched is only what is suspicious: an instance that is young and would be started again, or a shell loop around the
-//! program while nothing of it runs. Not promised: a loop that pauses for longer than the watch lasts.
+//! It watches only what is suspicious: an instance that is young and would be started again, or a shell loop around the
+//! program while no instance is running. Not promised: a loop that pauses for longer than the watch lasts.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What removes old files from the lock's folder: systemd-tmpfiles (tmpfiles.d(5)), tmpreaper, tmpwatch.
 //!
-//! The rules of tmpfiles.d that matter: of files with one name the first folder's wins; the entry of the longest path
-//! above a file decides, so one without an age protects what is below it; `x` and `X` exclude; lines with `!` hold at
-//! boot only. Not promised: specifiers (`%u`) in paths, and users' own tmpfiles.d.
+//! The rules of tmpfiles.d that matter: of several files with one name, the one in the first folder counts. The entry
+//! with the longest path above a file decides, so an entry without an age protects what is below it. `x` and `X`
+//! exclude. Lines with `!` apply at boot only. Not promised: specifiers (`%u`) in paths, and users' own tmpfiles.d.
 
 use std::collections::BTreeMap;
 use std::fs;

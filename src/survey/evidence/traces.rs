@@ -1,7 +1,7 @@
 //! Traces of what started an instance: CI runners, git hooks, deploy scripts. Pure over command lines and environments.
 //!
-//! An ancestor proves it. A variable counts only where nothing but the starter sets it, because the job has mostly ended
-//! when somebody asks.
+//! An ancestor proves it. A variable counts only if nothing but the starter sets it, because the job has usually ended
+//! when doctor is asked.
 
 use std::ffi::OsString;
 use std::path::Path;

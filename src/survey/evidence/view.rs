@@ -1,4 +1,5 @@
-//! What an instance sees at a lock's path: the same folder as solobot, or another one mounted there (`PrivateTmp=`).
+//! What an instance sees at a lock's path: the same folder as solobot, or another one that is mounted there
+//! (`PrivateTmp=`).
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Real bots, in folders of their own. Each ends by itself after a minute, and is stopped by its PID before.
+//! Real bots, each in its own folder. Each ends by itself after a minute, and is stopped by its PID before that.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
