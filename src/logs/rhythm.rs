@@ -167,7 +167,7 @@ impl StepsBetween {
     }
 
     fn words(self) -> String {
-        format!("one every {} (half of them every {} to {})", span(self.median), span(self.lower), span(self.upper))
+        format!("one every {} (mostly {} to {} apart)", span(self.median), span(self.lower), span(self.upper))
     }
 }
 

@@ -238,3 +238,17 @@ fn a_title_that_tells_nothing_under_its_own_lock() {
         }
     });
 }
+
+#[test]
+fn a_shell_that_became_this_solobot_is_no_starter() {
+    alone(|test| {
+        test.bot("bot.py");
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let until = "while [ ! -s bot.pid ]; do sleep 0.02; done";
+        let line = format!("python3 bot.py --pid-file bot.pid & {until}; exec {exe} stop --json -m bot.py");
+        let mut command = test.command("sh -c");
+        command.arg(line);
+        let answer = test.start_command(command).finish().code(0).json();
+        assert_eq!(with(&answer, "results", "terminated"), [test.wait_for_pid("bot.pid")], "{answer}");
+    });
+}

@@ -74,7 +74,9 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin
     let pid = root.identity.pid;
     let handle = Handle::open(pid);
     let upbringing = handle.as_ref().map(Handle::upbringing).unwrap_or_default();
-    let chain: Vec<AncestorFacts> = ancestors.iter().filter_map(|pid| Some(link(known.get(pid)?))).collect();
+    // A shell that has started a bot may have become this solobot (`exec`, or bash's last command): it starts no more.
+    let others = ancestors.iter().filter(|&&pid| pid != own_pid());
+    let chain: Vec<AncestorFacts> = others.filter_map(|pid| Some(link(known.get(pid)?))).collect();
     OriginFacts {
         pid,
         uid: upbringing.uid,
