@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::duration::Limit;
-use crate::base::error::{Error, Expected};
+use crate::base::error::{Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::lock::coverage::LockCoverage;
@@ -232,7 +232,7 @@ fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -
     let (summary, sources) = logs::summary(inputs, since);
     for source in &sources {
         if let Some(error) = &source.error {
-            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));
+            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {}", source.name, plain(error))));
         }
     }
     if summary.undated_conflicts > 0 {

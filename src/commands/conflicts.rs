@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::base::error::{Error, exit_of_io};
+use crate::base::error::{Error, exit_of_io, plain};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::logs::input::{self, Input};
@@ -74,7 +74,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Error {
             Error::Io { action: format!("read {name}"), source: std::io::Error::new(error.kind(), error.to_string()) }
         }
         _ => Error::usage(
-            format!("cannot read {name}: {error}"),
+            format!("cannot read {name}: {}", plain(error)),
             "to read another log, or - for standard input: solobot conflicts FILE",
         ),
     }

@@ -8,6 +8,7 @@ use super::message::size;
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
+use crate::base::error::plain;
 use crate::cli::again::TypedLine;
 use crate::logs::rhythm::PatternKind;
 use crate::logs::tally::{Bucket, Counts, Period};
@@ -64,10 +65,7 @@ fn sources(outcome: &ConflictsOutcome) -> String {
             let _ = writeln!(
                 text,
                 "{}",
-                paint(
-                    WARNING,
-                    format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&error.to_string()))
-                )
+                paint(WARNING, format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&plain(error))))
             );
         }
     }
@@ -268,7 +266,7 @@ pub fn incomplete(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
         .map(|(name, error)| {
             let hints = ["to read it as root: sudo solobot …".to_owned()];
-            message::error(&format!("cannot read {name}: {error}"), &hints, typed)
+            message::error(&format!("cannot read {name}: {}", plain(error)), &hints, typed)
         })
         .collect()
 }

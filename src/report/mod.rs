@@ -257,7 +257,7 @@ pub fn usage(usage: &Usage, typed: &TypedLine) -> Exit {
 
 /// What was asked for did not arrive.
 fn not_written(error: &io::Error, colour: bool, typed: &TypedLine) -> Exit {
-    let message = format!("cannot write to stdout: {error}");
+    let message = format!("cannot write to stdout: {}", plain(error));
     let hints = [
         "if its disk is full, free some space: df -h".to_owned(),
         "write it to another file: solobot … > FILE".to_owned(),
