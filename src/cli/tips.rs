@@ -46,12 +46,12 @@ impl Tips<'_> {
             "start" | "run" | "launch" | "exec" | "up" => self.start(rest),
             // `ps aux` is in the fingers.
             "ps" => vec![format!(
-                "to see what runs: {}",
+                "to see what is running: {}",
                 self.line(&["status"], rest.strip_prefix(&["aux".to_owned()]).unwrap_or(rest))
             )],
-            "list" | "ls" | "show" => vec![format!("to see what runs: {}", self.line(&["status"], rest))],
+            "list" | "ls" | "show" => vec![format!("to see what is running: {}", self.line(&["status"], rest))],
             "top" | "htop" | "watch" | "monitor" => {
-                vec![format!("to watch what runs: {}", self.line(&["status", "--watch"], rest))]
+                vec![format!("to watch what is running: {}", self.line(&["status", "--watch"], rest))]
             }
             "log" | "logs" => {
                 let line = self.line(&["conflicts"], rest);
@@ -78,8 +78,9 @@ impl Tips<'_> {
             word if is_program(word) => {
                 let words: Vec<String> = [word.to_owned()].into_iter().chain(rest.iter().cloned()).collect();
                 let command = command_for(&words);
-                let look = program_of(&command)
-                    .map(|program| format!("to see whether it runs: {}", self.line(&["status", "-m", &program], &[])));
+                let look = program_of(&command).map(|program| {
+                    format!("to see whether it is running: {}", self.line(&["status", "-m", &program], &[]))
+                });
                 [format!("to run it: {}", self.run(&[], &command))].into_iter().chain(look).collect()
             }
             _ => Vec::new(),
@@ -92,7 +93,7 @@ impl Tips<'_> {
         match command {
             [] => vec![
                 format!("to run a bot under its lock: {}", self.run(&[], &[])),
-                "to run a bot of solobot.toml: solobot acquire BOT".to_owned(),
+                "to run a bot in solobot.toml: solobot acquire BOT".to_owned(),
             ],
             [name] if !is_program(name) && command.len() == rest.len() => vec![
                 format!("if `{name}` is a bot in solobot.toml: {}", self.line(&["acquire"], rest)),

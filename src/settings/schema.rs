@@ -134,7 +134,7 @@ impl Schema {
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 // serde's words for TOML's arrays and tables.
                 let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
-                let key = key_in(text, line).filter(|key| !message.contains(*key));
+                let key = key_in(text, line).filter(|key| !message.contains(&format!("`{key}`")));
                 let message = key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 ParseError { line, message: mask(&message).into_owned(), hint: None }
             })
