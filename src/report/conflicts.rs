@@ -25,7 +25,19 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine)
     let mut text = sources(outcome);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
-        let _ = writeln!(text, "{}", paint(GOOD, "no conflicts and no other errors"));
+        let is_empty = outcome.sources.iter().all(|source| source.bytes == 0);
+        let nothing = if is_empty {
+            paint(WARNING, "no log lines to count")
+        } else {
+            paint(GOOD, "no conflicts and no other errors")
+        };
+        let _ = writeln!(text, "{nothing}");
+        let units = outcome.sources.iter().filter(|source| source.bytes == 0 && source.error.is_none());
+        let hints: Vec<String> = units
+            .filter_map(|source| source.name.strip_prefix("unit:"))
+            .map(|unit| format!("to see whether the unit exists: systemctl status {}", shell_words::quote(unit)))
+            .collect();
+        text.push_str(&message::hint_lines(&hints, typed));
     } else {
         text.push_str(&days(outcome, width));
         text.push_str(&facts(outcome, typed));
@@ -225,10 +237,10 @@ fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
         .clients
         .iter()
         .filter(|(client, _)| *client != Library::Unknown)
-        .map(|(client, count)| format!("{} {count}", client.as_str()))
+        .map(|(client, count)| format!("{} ({})", client.as_str(), times(*count)))
         .collect();
     if !clients.is_empty() {
-        let _ = writeln!(text, "logged by {}", clients.join(", "));
+        let _ = writeln!(text, "logged by: {}", clients.join(", "));
     }
     if summary.pattern.kind != PatternKind::None {
         let _ = writeln!(text, "pattern: {}: {}", paint(NAME, words(summary.pattern.kind)), summary.pattern.evidence);
@@ -237,13 +249,17 @@ fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
     text
 }
 
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 fn words(shape: PatternKind) -> &'static str {
     match shape {
         PatternKind::None => "none",
         PatternKind::Isolated => "isolated",
         PatternKind::Webhook => "webhook",
         PatternKind::Steady => "steady",
-        PatternKind::Bursts => "bursts, as deploys make them",
+        PatternKind::Bursts => "bursts, as deploys cause them",
         PatternKind::PingPong => "ping-pong of two pollers",
         PatternKind::RespawnLoop => "respawn loop",
         PatternKind::Undated => "unknown",

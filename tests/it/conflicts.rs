@@ -77,7 +77,7 @@ fn a_table_a_day_and_what_it_suggests() {
             "█",
             "first conflict 2026-01-10 09:00:00",
             "longest quiet stretch",
-            "logged by aiogram 3 41",
+            "logged by: aiogram 3 (41 times)",
             "ping-pong",
             "hint:",
             "kill-duplicates",
@@ -199,11 +199,11 @@ fn a_bots_name_wins_over_a_file() {
         test.write("main", series(10, 9, 9, 30));
         assert_eq!(conflicts(test, "main"), 3);
         assert_eq!(conflicts(test, "./main"), 9);
-        test.solobot("conflicts aux").run().code(2).stderr_has(&["none of the configured log files exists", "aux"]);
+        test.solobot("conflicts aux").run().code(2).stderr_has(&["none of the log files of bot `aux` exists"]);
         test.solobot("conflicts mian")
             .run()
             .code(2)
-            .stderr_has(&["neither a bot nor a file", "one of the bots (main, aux)"]);
+            .stderr_has(&["neither a bot in solobot.toml nor a file", "one of the bots (main, aux)"]);
         test.solobot("conflicts 'x*.log'").run().code(2).stderr_has(&["no file matches"]);
     });
 }
