@@ -33,7 +33,7 @@ fn a_bot_that_is_well_at_telegram() {
         asking(test, &server, "doctor -m bot.py")
             .run()
             .code(0)
-            .stdout_has(&["@standin_bot, waiting: 4 updates", "1 note"]);
+            .stdout_has(&["as @standin_bot, 4 updates waiting", "1 note"]);
         assert_eq!(server.methods(), ["getMe", "getWebhookInfo", "getMe", "getWebhookInfo"], "asked once");
     });
 }
@@ -214,9 +214,9 @@ fn a_server_of_somebody_elses_file_is_not_asked() {
         let output = output.stdout_has(&[text, "no findings"]);
         assert_eq!(output.stdout().matches("not seen: ").count(), 1);
         assert_eq!(server.connections(), 0);
-        ask("doctor -c solobot.toml").stdout_has(&["Telegram knows it @standin_bot"]);
+        ask("doctor -c solobot.toml").stdout_has(&["known to Telegram as @standin_bot"]);
         let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not use `api_url`"]);
-        output.stdout_has(&["Telegram knows it @standin_bot"]);
+        output.stdout_has(&["known to Telegram as @standin_bot"]);
     });
 }
 
