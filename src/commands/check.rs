@@ -324,7 +324,7 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
             };
             match (covered, *orphaned) {
                 (true, false) => {}
-                (true, true) => objections.say(format!("its solobot has died, and it still holds lock {lock}")),
+                (true, true) => objections.say(format!("its solobot has died, but the bot still holds lock {lock}")),
                 (false, is_orphan) => {
                     let end = if is_orphan { ", orphaned: its solobot has died" } else { "" };
                     objections.reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(end));

@@ -177,7 +177,8 @@ impl Events for Report {
             self.progress.reading(*done, *total);
             return;
         }
-        if let Notice::Warning(text) = notice
+        if let Notice::Warning(text)
+        | Notice::Incident { incident: Incident::NotRecorded(text) | Incident::NoOwnerRecord(text), .. } = notice
             && !self.shown.insert(text.clone())
         {
             return;
