@@ -114,13 +114,11 @@ fn inputs(
             inputs.extend(logs.inputs);
         }
         let has_any = !inputs.is_empty() || !others.is_empty();
-        if has_any || !bots.is_empty() {
-            for bot in &without {
-                events.notice(&Notice::Warning(no_logs(bot)));
-            }
-        }
         if !has_any {
             return Err(nothing(settings, &without, bots.is_empty()));
+        }
+        for bot in &without {
+            events.notice(&Notice::Warning(no_logs(bot)));
         }
         names = survey.bots.into_iter().map(|bot| bot.bot.name).collect();
     }
@@ -171,7 +169,8 @@ fn no_logs(bot: &FoundBot) -> String {
 /// No log at all.
 fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error {
     if !is_guess {
-        return none_at_all("none of the configured log files exists");
+        let why: Vec<String> = without.iter().map(|bot| no_logs(bot)).collect();
+        return none_at_all(&why.join("; "));
     }
     let name = |bot: &&FoundBot| {
         let pid = bot.found.instances.first().map_or_else(String::new, |one| format!(" (PID {})", one.root.pid));
@@ -202,7 +201,7 @@ fn none_at_all(message: &str) -> Error {
         message: message.to_owned(),
         hints: vec![
             "to see where solobot looks: solobot status -v".into(),
-            "to read another file: solobot conflicts FILE".into(),
+            "to read another file (or name it as logs = [\"bot.log\"] in solobot.toml): solobot conflicts FILE".into(),
         ],
     }
 }

@@ -167,7 +167,9 @@ impl StepsBetween {
     }
 
     fn words(self) -> String {
-        format!("one every {} (half of them every {} to {})", span(self.median), span(self.lower), span(self.upper))
+        let (median, lower, upper) = (span(self.median), span(self.lower), span(self.upper));
+        let spread = if lower == upper { String::new() } else { format!(" (half of them every {lower} to {upper})") };
+        format!("one every {median}{spread}")
     }
 }
 

@@ -199,7 +199,7 @@ fn a_bots_name_wins_over_a_file() {
         test.write("main", series(10, 9, 9, 30));
         assert_eq!(conflicts(test, "main"), 3);
         assert_eq!(conflicts(test, "./main"), 9);
-        test.solobot("conflicts aux").run().code(2).stderr_has(&["none of the log files of bot `aux` exists"]);
+        test.solobot("conflicts aux").run().code(2).stderr_has(&["no logs are configured for bot `aux`"]);
         test.solobot("conflicts mian")
             .run()
             .code(2)
@@ -276,7 +276,7 @@ fn a_bot_of_the_file_without_logs_has_those_that_it_writes() {
         let bot = test.start("sh -c 'exec python3 main.py >/dev/null 2>&1'");
         crate::harness::wait_until("it is up", || test.has("up"));
         for line in line {
-            let said = format!("reading what PID {} writes to: {}", bot.pid(), test.name("app.log"));
+            let said = format!("reading the files that PID {} writes to: {}", bot.pid(), test.name("app.log"));
             test.solobot(line).run().code(0).stdout_has(&["4"]).stderr_has(&["no logs are configured for main", &said]);
             test.solobot(&format!("{line} -q")).run().code(0);
         }
@@ -320,7 +320,7 @@ fn unreadable_files_among_readable_ones() {
         test.write("secret.log", "");
         std::fs::set_permissions(test.path("secret.log"), std::fs::Permissions::from_mode(0o000)).unwrap();
         let said = test.solobot_as(65534, "conflicts good.log secret.log");
-        said.code(1).stdout_has(&["not read: secret.log", "Permission denied", "total"]);
+        said.code(1).stdout_has(&["not read: secret.log", "permission denied", "total"]);
         let said = test.solobot_as(65534, "conflicts -q good.log secret.log");
         said.code(1).stderr_has(&["secret.log"]);
         test.solobot_as(65534, "conflicts secret.log").code(77).stderr_has(&["secret.log"]);

@@ -189,7 +189,7 @@ fn what_is_wrong_with_the_flags_is_no_finding() {
             ("--api-url 127.0.0.1:8081", "start with http"),
             ("--api-url http://h/bot", "/bot"),
             ("--api-url http://me:pa55word@h", "user name or password"),
-            ("--ca-file missing.pem", "No such file"),
+            ("--ca-file missing.pem", "no such file"),
         ] {
             let output = asking(test, &server, &format!("doctor -m bot.py {flags}")).run().code(78);
             output.stderr_has(&[text]).nowhere("pa55word");
