@@ -25,7 +25,7 @@ fn the_quick_start_needs_no_arguments() {
         here("check --running").code(0).stdout_is("main: healthy: exactly one instance is running\n");
         here("kill-duplicates").code(0).stdout_has(&["keep", &pid, "nothing to stop"]);
         here("release").code(1).stderr_has(&["a bot holds", &pid, "solobot stop"]);
-        here("clean-stale").code(0).stdout_has(&["kept", "it is held"]);
+        here("clean-stale").code(0).stdout_has(&["kept", "held by PID"]);
         here("stop").code(0).stdout_has(&[&format!("PID {bot} terminated")]);
         wait_until("it has ended", || !alive(bot));
         drop(solobot);

@@ -267,7 +267,7 @@ fn without_a_terminal_the_likeliest_script_is_taken() {
         test.write("main.py", bot);
         let init = |line: &str| test.run(&format!("sh -c '{} {line} </dev/null'", env!("CARGO_BIN_EXE_solobot")));
         let one = "guessed `main.py`: the only script here that polls Telegram";
-        init("init").code(0).stdout_has(&["one bot", "main: main.py, does not run now", one, "solobot acquire main"]);
+        init("init").code(0).stdout_has(&["one bot", "main: main.py, not running", one, "solobot acquire main"]);
         assert!(test.read("solobot.toml").contains("\nscript = \"main.py\"\n"));
         // The usual name, although another one comes first; the others are comments.
         for name in ["admin.py", "old/main.py"] {
