@@ -237,7 +237,8 @@ fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -
     }
     if summary.undated_conflicts > 0 {
         let count = summary.undated_conflicts;
-        let text = format!("{label}: {count} conflicts in its logs have no time; they may be old and are ignored");
+        let s = plural(count);
+        let text = format!("{label}: ignored {count} conflict{s} without a time in its logs, which may be old");
         events.notice(&Notice::Warning(text));
     }
     let count = summary.totals.conflicts;
@@ -324,7 +325,9 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
             };
             match (covered, *orphaned) {
                 (true, false) => {}
-                (true, true) => objections.say(format!("its solobot has died, but the bot still holds lock {lock}")),
+                (true, true) => {
+                    objections.say(format!("orphaned: its solobot has died, but the bot still holds lock {lock}"));
+                }
                 (false, is_orphan) => {
                     let end = if is_orphan { ", orphaned: its solobot has died" } else { "" };
                     objections.reasons.push(by.after(&format!("lock {lock} is held by ")).followed_by(end));

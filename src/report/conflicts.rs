@@ -9,6 +9,7 @@ use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
 use crate::base::error::plain;
+use crate::base::text::plural;
 use crate::cli::again::TypedLine;
 use crate::logs::rhythm::PatternKind;
 use crate::logs::tally::{Bucket, Counts, Period};
@@ -45,15 +46,16 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine)
     if outcome.only_dated && outcome.summary.undated > 0 {
         let _ = writeln!(
             text,
-            "not counted: {} errors without a time ({} conflicts)",
-            outcome.summary.undated, outcome.summary.undated_conflicts
+            "not counted: {} without a time ({})",
+            plural(outcome.summary.undated, "error"),
+            plural(outcome.summary.undated_conflicts, "conflict")
         );
     } else if outcome.summary.undated > 0 {
         let _ = writeln!(text, "without a time, counted only in the total: {}", outcome.summary.undated);
     }
     if outcome.summary.left_out > 0 {
-        let periods = if outcome.by == Period::Day { "days" } else { "hours" };
-        let _ = writeln!(text, "not shown: {} {periods} without errors", outcome.summary.left_out);
+        let period = if outcome.by == Period::Day { "day" } else { "hour" };
+        let _ = writeln!(text, "not shown: {} without errors", plural(outcome.summary.left_out, period));
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
         let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));

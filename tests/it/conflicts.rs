@@ -147,7 +147,7 @@ fn since_until_and_the_last_lines() {
         test.solobot("conflicts --since yesterday bot.log").run().code(2).stderr_has(&["yesterday", "2026-01-10"]);
         test.write("undated.log", format!("{TEXT}\n"));
         let said = test.solobot("conflicts --since 1h undated.log").run().code(0);
-        said.stdout_has(&["not counted: 1 errors without a time (1 conflicts)"]);
+        said.stdout_has(&["not counted: 1 error without a time (1 conflict)"]);
     });
 }
 

@@ -76,7 +76,7 @@ pub(super) fn of_pollers(code: Code) -> Explanation {
         Code::RecentTakeover => explain(
             "When a client dies, Telegram keeps its poll open for up to 50 s. The next instance's first poll ends it \
              with a 409. So a few conflicts after a start, a restart or a takeover are normal.",
-            "They end within a minute. No younger ones are listed here:\n\
+            "They end within a minute. No newer ones are listed here:\n\
              $ solobot conflicts --since 10m",
             "Nothing is wrong. If there are still conflicts after a minute, run this again:\n\
              $ solobot doctor",
