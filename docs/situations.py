@@ -327,8 +327,8 @@ def alone(solobot, *arguments):
 
 def redacted(text, numbers):
     text = re.sub(r"(?<![\d.])2[01]\d{3}(?![-\d.])", lambda pid: numbers.setdefault(pid[0], f"{20411 + 7 * len(numbers)}"), text)
-    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?=.{0,12}\(1)", "2026-01-10 15:27:14", text)
-    text = re.sub(r"(taken )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\g<1>2026-01-10 15:27:14", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?=.{0,12}\(\d+s\))", "2026-01-10 15:27:14", text)
+    text = re.sub(r"(held since )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\g<1>2026-01-10 15:27:14", text)
     text = re.sub(r"(?<![\d.])[1-9]\ds\b", "12s", text)
     text = re.sub(r"\b\d+ processes", lambda seen: f"{'2' * (len(seen[0]) - 10)} processes", text)
     text = re.sub(r"MEM +CPU +", "MEM       CPU   ", text)
