@@ -58,7 +58,7 @@ pub fn parse_limit(text: &str) -> Result<Limit, String> {
     if text.trim().eq_ignore_ascii_case("forever") {
         return Ok(Limit::Forever);
     }
-    parse_duration(text).map(Limit::For).map_err(|message| format!("{message} or forever"))
+    parse_duration(text).map(Limit::For).map_err(|_| not_a_duration(text, "5m, 1h or forever"))
 }
 
 /// As [`parse_duration`], but not 0.
@@ -72,7 +72,11 @@ pub fn parse_positive(text: &str) -> Result<Duration, String> {
 }
 
 fn form(text: &str) -> String {
-    format!("`{text}` is not a duration: use 30, 0.5, 500ms, 30s, 5m or 1h")
+    not_a_duration(text, "5m or 1h")
+}
+
+fn not_a_duration(text: &str, last: &str) -> String {
+    format!("`{text}` is not a duration: use 30, 0.5, 500ms, 30s, {last}")
 }
 
 /// A duration for people: the largest one or two units, `2d 3h`, `5m 12s`, `1.5s`, `500ms`.

@@ -75,7 +75,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ("77", "not permitted (EACCES, EPERM)"),
     (
         "78",
-        "bad configuration: file, token, or a lock path that must not be one (folder, FIFO, socket, device, symlink, \
+        "bad configuration: file, token, or a path that cannot be a lock (folder, FIFO, socket, device, symlink, \
          hard link, foreign owner or content, network or kernel file system)",
     ),
     ("126, 127", "COMMAND cannot be executed (126) or was not found (127)"),

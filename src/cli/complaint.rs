@@ -77,6 +77,11 @@ fn invalid(option: &str, value: &str, error: &clap::Error) -> String {
         return format!("invalid value `{value}` for `{option}`: it is not a number");
     }
     let why = source.map(ToString::to_string).unwrap_or_default();
+    // As Rust writes a range.
+    if let Some((from, to)) = why.strip_prefix(&format!("{value} is not in ")).and_then(|range| range.split_once("..="))
+    {
+        return format!("invalid value `{value}` for `{option}`: use a number from {from} to {to}");
+    }
     if why.contains(value) {
         return format!("invalid value for `{option}`: {why}");
     }

@@ -183,10 +183,18 @@ const ALL: &[(&str, &[Example])] = &[
     ),
 ];
 
+/// The space inside of what clap must not break: a command in help is broken as every command is, so that it can be pasted.
+pub const NO_BREAK: char = '\u{a0}';
+
+fn unbroken(text: &str) -> String {
+    text.replace(' ', &NO_BREAK.to_string())
+}
+
 /// The last line of `-h`: what it leaves out.
 pub(super) fn short(name: &str, path: &str) -> String {
     let examples = if of(name).is_empty() { "" } else { ", with examples" };
-    format!("Also: -c FILE, --json, -q, -v, --color WHEN, -V\nAll options{examples}: {path} --help")
+    let (file, color, help) = (unbroken("-c FILE"), unbroken("--color WHEN"), unbroken(&format!("{path} --help")));
+    format!("Also: {file}, --json, -q, -v, {color}, -V\nAll options{examples}: {help}")
 }
 
 /// The end of `--help`. Hidden subcommands have neither examples nor a manual page.
@@ -199,8 +207,8 @@ pub(super) fn long(name: &str, path: &str) -> String {
     for Example { purpose, line } in examples {
         text.push_str("  ");
         text.push_str(purpose);
-        text.push_str("\n    $ ");
-        text.push_str(line);
+        text.push_str("\n    ");
+        text.push_str(&unbroken(line));
         text.push('\n');
     }
     text.push_str("\nManual: man ");

@@ -91,7 +91,7 @@ pub enum Takeover {
 pub enum IfHeld {
     /// Exit with 75
     Fail,
-    /// Run COMMAND without the lock and with `SOLOBOT_POLLING=0`
+    /// Run COMMAND without the lock and with SOLOBOT_POLLING=0
     Run,
 }
 

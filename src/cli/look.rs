@@ -43,7 +43,7 @@ pub struct Check {
 /// Say why there are conflicts, and what to do.
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// Name of a bot in solobot.toml [default: every likely bot]
+    /// Name of a bot in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bot: Option<String>,
     /// Explain a finding: its cause, how to be sure, how to fix it

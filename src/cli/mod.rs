@@ -112,10 +112,10 @@ pub enum Command {
     Status(Status),
     /// Take the lock and run COMMAND, so that only one instance runs
     ///
-    /// If the lock is held, it says who holds it, and waits. It also waits for instances that run without the lock. Then it
-    /// runs COMMAND, and holds the lock until COMMAND and every descendant that runs the same program have ended. Signals
-    /// are passed on to COMMAND, and its exit code is solobot's. Without COMMAND it runs the bot's command from
-    /// solobot.toml.
+    /// If another process holds the lock, solobot says which one and waits. It also waits for instances that run without
+    /// the lock. Then it runs COMMAND, and holds the lock until COMMAND and every descendant that runs the same program have
+    /// ended. It passes signals on to COMMAND, and ends with COMMAND's exit code. Without COMMAND it runs the bot's command
+    /// from solobot.toml.
     Acquire(Acquire),
     /// Release a lock held for another process
     ///
@@ -130,7 +130,9 @@ pub enum Command {
     KillDuplicates(KillDuplicates),
     /// Stop every instance of a bot
     ///
-    /// The same as kill-duplicates --keep none.
+    /// Prints what it will stop, and why. On a terminal it asks first. It sends TERM, waits, and kills what is left. An
+    /// instance that a manager would start again is not stopped: the manager's own command is printed instead. The same as
+    /// kill-duplicates --keep none.
     Stop(Stop),
     /// Clear what dead processes left: lock text and owner record
     ///
@@ -144,13 +146,14 @@ pub enum Command {
     DeleteWebhook(DeleteWebhook),
     /// Is it safe to start? For scripts, cron and systemd
     ///
-    /// Prints one line for each bot. The exit code is 0 for yes, 1 for no, and 64 or more if it cannot tell. --running
+    /// Prints one line for each bot. The exit code is 0 for yes, 1 for no, and another one if it cannot tell. --running
     /// asks instead: is exactly one instance running, under its lock, and connected to Telegram?
     Check(Check),
     /// Say why there are conflicts, and what to do
     ///
     /// Looks at processes, locks, managers and this machine's settings, and prints findings, each with a code, its
-    /// evidence and the command that fixes it. Exits with 1 if one of them is an error.
+    /// evidence and the command that fixes it. Without a configuration it looks at everything on this machine that looks
+    /// like a bot. Exits with 1 if one of the findings is an error.
     Doctor(Doctor),
     /// Count conflict and network errors in logs, per day
     ///
@@ -159,7 +162,8 @@ pub enum Command {
     Conflicts(Conflicts),
     /// Print OpenMetrics text for node_exporter's textfile collector
     ///
-    /// Prints instances, lock, waiters, errors of the last 24 hours, and what solobot's journal counts.
+    /// Prints the number of instances, the state of the lock, who waits for it, the errors of the last 24 hours, and what
+    /// solobot has done.
     Metrics(Metrics),
     /// Write solobot.toml from what is running here
     ///

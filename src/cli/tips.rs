@@ -25,11 +25,15 @@ pub(super) fn hints(error: &clap::Error, typed: &Typed, command: &Command) -> Ve
     }
     if hints.is_empty() {
         hints.push(match typed.subcommand() {
-            Some(name) => format!("all options: solobot {name} --help"),
+            Some(name) => all_options(name),
             None => "all subcommands: solobot --help".to_owned(),
         });
     }
     hints
+}
+
+fn all_options(name: &str) -> String {
+    format!("all options: solobot {name} --help")
 }
 
 struct Tips<'a> {
@@ -46,12 +50,12 @@ impl Tips<'_> {
             "start" | "run" | "launch" | "exec" | "up" => self.start(rest),
             // `ps aux` is in the fingers.
             "ps" => vec![format!(
-                "to see what runs: {}",
+                "to see what is running: {}",
                 self.line(&["status"], rest.strip_prefix(&["aux".to_owned()]).unwrap_or(rest))
             )],
-            "list" | "ls" | "show" => vec![format!("to see what runs: {}", self.line(&["status"], rest))],
+            "list" | "ls" | "show" => vec![format!("to see what is running: {}", self.line(&["status"], rest))],
             "top" | "htop" | "watch" | "monitor" => {
-                vec![format!("to watch what runs: {}", self.line(&["status", "--watch"], rest))]
+                vec![format!("to watch what is running: {}", self.line(&["status", "--watch"], rest))]
             }
             "log" | "logs" => {
                 let line = self.line(&["conflicts"], rest);
@@ -78,8 +82,9 @@ impl Tips<'_> {
             word if is_program(word) => {
                 let words: Vec<String> = [word.to_owned()].into_iter().chain(rest.iter().cloned()).collect();
                 let command = command_for(&words);
-                let look = program_of(&command)
-                    .map(|program| format!("to see whether it runs: {}", self.line(&["status", "-m", &program], &[])));
+                let look = program_of(&command).map(|program| {
+                    format!("to see whether it is running: {}", self.line(&["status", "-m", &program], &[]))
+                });
                 [format!("to run it: {}", self.run(&[], &command))].into_iter().chain(look).collect()
             }
             _ => Vec::new(),
@@ -92,7 +97,7 @@ impl Tips<'_> {
         match command {
             [] => vec![
                 format!("to run a bot under its lock: {}", self.run(&[], &[])),
-                "to run a bot of solobot.toml: solobot acquire BOT".to_owned(),
+                "to run a bot in solobot.toml: solobot acquire BOT".to_owned(),
             ],
             [name] if !is_program(name) && command.len() == rest.len() => vec![
                 format!("if `{name}` is a bot in solobot.toml: {}", self.line(&["acquire"], rest)),
@@ -143,8 +148,13 @@ impl Tips<'_> {
             ("stop" | "kill-duplicates", "-f" | "-9" | "--kill") => ("to kill at once", "--force"),
             ("status", "-w" | "-f" | "--follow") => ("to repeat it", "--watch"),
             ("acquire", _) if !self.typed.has_dashes() => {
-                let line = self.dashed(self.typed.words().to_vec());
-                return line.map(|line| format!("put `--` before the bot's command: {line}")).into_iter().collect();
+                let Some(line) = self.dashed(self.typed.words().to_vec()) else { return Vec::new() };
+                // The first word may as well be a bot, with a slip behind it.
+                let words = self.typed.words();
+                return match self.command_word(words).map(|at| &words[at]).filter(|word| !is_program(word)) {
+                    Some(word) => vec![all_options(name), format!("if `{word}` is the bot's command: {line}")],
+                    None => vec![format!("put `--` before the bot's command: {line}")],
+                };
             }
             _ => return Vec::new(),
         };
@@ -158,13 +168,18 @@ impl Tips<'_> {
         vec![format!("{purpose}: {line}")]
     }
 
-    /// `acquire python3 bot.py` with the `--` that it lacks.
-    fn dashed(&self, mut words: Vec<String>) -> Option<String> {
+    /// Where the command begins in `acquire python3 bot.py` or `acquire main python3 bot.py`.
+    fn command_word(&self, words: &[String]) -> Option<usize> {
         let acquire = words.iter().position(|word| word == "acquire")?;
         let behind = words.get(acquire + 1..)?;
         let first = acquire + 1 + operand(self.command.find_subcommand("acquire")?, behind)?;
         let is_bot = !is_program(&words[first]) && words.get(first + 1).is_some_and(|word| is_program(word));
-        let first = first + usize::from(is_bot);
+        Some(first + usize::from(is_bot))
+    }
+
+    /// `acquire python3 bot.py` with the `--` that it lacks.
+    fn dashed(&self, mut words: Vec<String>) -> Option<String> {
+        let first = self.command_word(&words)?;
         let command = command_for(&words.split_off(first));
         words.push("--".to_owned());
         words.extend(command);

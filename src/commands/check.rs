@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::base::duration::Limit;
-use crate::base::error::{Error, Expected};
+use crate::base::error::{Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::lock::coverage::LockCoverage;
@@ -232,12 +232,13 @@ fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -
     let (summary, sources) = logs::summary(inputs, since);
     for source in &sources {
         if let Some(error) = &source.error {
-            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {error}", source.name)));
+            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {}", source.name, plain(error))));
         }
     }
     if summary.undated_conflicts > 0 {
         let count = summary.undated_conflicts;
-        let text = format!("{label}: {count} conflicts in its logs have no time; they may be old and are ignored");
+        let s = plural(count);
+        let text = format!("{label}: ignored {count} conflict{s} without a time in its logs, which may be old");
         events.notice(&Notice::Warning(text));
     }
     let count = summary.totals.conflicts;
@@ -325,7 +326,7 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
             match (covered, *orphaned) {
                 (true, false) => {}
                 (true, true) => {
-                    objections.say(format!("orphaned: its solobot has died, and it still holds lock {lock}"))
+                    objections.say(format!("orphaned: its solobot has died, but the bot still holds lock {lock}"));
                 }
                 (false, is_orphan) => {
                     let end = if is_orphan { ", orphaned: its solobot has died" } else { "" };

@@ -139,7 +139,7 @@ fn keep(facts: &LockFacts) -> Option<String> {
         State::Absent if facts.record.record().is_some() => {
             Some("does not exist, but its owner record does; the next acquire replaces that".into())
         }
-        State::Absent => Some("does not exist: nothing to clean".into()),
+        State::Absent => Some("does not exist".into()),
         State::Held { holders, .. } => Some(match holders.first() {
             Some(holder) => format!("held by PID {}", holder.pid),
             None => format!("held by {}", state::unseen_holder()),

@@ -1,12 +1,12 @@
 //! `conflicts`: what the logs say, per day.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::base::error::{Error, exit_of_io};
+use crate::base::error::{Error, exit_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::logs::input::{self, Input};
@@ -74,7 +74,7 @@ fn unreadable(name: &str, error: &std::io::Error) -> Error {
             Error::Io { action: format!("read {name}"), source: std::io::Error::new(error.kind(), error.to_string()) }
         }
         _ => Error::usage(
-            format!("cannot read {name}: {error}"),
+            format!("cannot read {name}: {}", plain(error)),
             "to read another log, or - for standard input: solobot conflicts FILE",
         ),
     }
@@ -114,13 +114,11 @@ fn inputs(
             inputs.extend(logs.inputs);
         }
         let has_any = !inputs.is_empty() || !others.is_empty();
-        if has_any || !bots.is_empty() {
-            for bot in &without {
-                events.notice(&Notice::Warning(no_logs(bot)));
-            }
-        }
         if !has_any {
             return Err(nothing(settings, &without, bots.is_empty()));
+        }
+        for bot in &without {
+            events.notice(&Notice::Warning(no_logs(bot)));
         }
         names = survey.bots.into_iter().map(|bot| bot.bot.name).collect();
     }
@@ -137,17 +135,15 @@ fn named(
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<(Vec<Input>, Vec<String>), Error> {
-    let mut inputs = Vec::new();
-    for bot in bots {
-        let logs = logs::named(bot);
-        if logs.is_empty() {
-            events.notice(&Notice::Warning(none_is_there(&bot.name)));
-        }
-        inputs.extend(logs);
+    let found: Vec<Vec<Input>> = bots.iter().map(logs::named).collect();
+    if others.is_empty() && found.iter().all(Vec::is_empty) {
+        let names: Vec<String> = bots.iter().map(|bot| format!("`{}`", bot.name)).collect();
+        return Err(none_at_all(&format!("none of the log files of bot {} exists", names.join(", "))));
     }
-    if inputs.is_empty() && others.is_empty() {
-        return Err(nothing(settings, &[], false));
+    for (bot, _) in bots.iter().zip(&found).filter(|(_, logs)| logs.is_empty()) {
+        events.notice(&Notice::Warning(none_is_there(&bot.name)));
     }
+    let mut inputs: Vec<Input> = found.into_iter().flatten().collect();
     for name in others {
         inputs.extend(of_name(name, settings)?);
     }
@@ -173,10 +169,8 @@ fn no_logs(bot: &FoundBot) -> String {
 /// No log at all.
 fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error {
     if !is_guess {
-        return Error::usage(
-            "none of the configured log files exists",
-            "to read a file (or name it as logs = [\"bot.log\"] in solobot.toml): solobot conflicts FILE",
-        );
+        let why: Vec<String> = without.iter().map(|bot| no_logs(bot)).collect();
+        return none_at_all(&why.join("; "));
     }
     let name = |bot: &&FoundBot| {
         let pid = bot.found.instances.first().map_or_else(String::new, |one| format!(" (PID {})", one.root.pid));
@@ -195,6 +189,23 @@ fn nothing(settings: &Settings, without: &[&FoundBot], is_guess: bool) -> Error 
     }
 }
 
+/// The folder to look into for a path that leads nowhere, above the first part with a wildcard.
+fn folder_of(path: &Path) -> PathBuf {
+    let is_plain = |folder: &&Path| !input::is_pattern(folder);
+    let folder = path.ancestors().skip(1).find(|folder| is_plain(folder)).unwrap_or(path);
+    if folder.as_os_str().is_empty() { ".".into() } else { folder.to_owned() }
+}
+
+fn none_at_all(message: &str) -> Error {
+    Error::Usage {
+        message: message.to_owned(),
+        hints: vec![
+            "to see where solobot looks: solobot status -v".into(),
+            "to read another file (or name it as logs = [\"bot.log\"] in solobot.toml): solobot conflicts FILE".into(),
+        ],
+    }
+}
+
 fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
     if name == "-" {
         return Ok(vec![Input::Stdin]);
@@ -208,19 +219,19 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         if found.is_empty() {
             return Err(Error::usage(
                 format!("no file matches `{}`", path.display()),
-                "to let solobot expand a pattern, quote it: solobot conflicts 'logs/*.log'",
+                format!("to see which files are there: ls -l {}", typed(&folder_of(path))),
             ));
         }
         return Ok(found.into_iter().map(Input::File).collect());
     }
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         let known: Vec<&str> = settings.names().collect();
-        let bots = if known.is_empty() {
-            "to write a solobot.toml: solobot init".into()
+        let hint = if known.is_empty() {
+            format!("to see which files are there: ls -l {}", typed(&folder_of(path)))
         } else {
             format!("to choose one of the bots ({}): solobot conflicts {}", known.join(", "), known[0])
         };
-        return Err(Error::usage(format!("`{}` is neither a bot nor a file", path.display()), bots));
+        return Err(Error::usage(format!("`{}` is neither a bot in solobot.toml nor a file", path.display()), hint));
     }
     Ok(vec![Input::File(path.to_owned())])
 }

@@ -135,7 +135,7 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
         unseen.extend(bot.logs.unreadable.iter().map(|why| format!("cannot read a log of {}: {why}", bot.name)));
         if !bot.instances.is_empty() && bot.logs.names.is_empty() {
             unseen.push(format!(
-                "no log of {} is known, and only its log shows a poller on another machine; to name it, write \
+                "no log of {} was found, and only a log shows a poller on another machine; to name the log, write \
                  logs = [\"bot.log\"] into solobot.toml",
                 bot.name
             ));

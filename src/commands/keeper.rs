@@ -23,7 +23,10 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
         move |source| Error::Io { action, source }
     };
     let Some(KeeperRequest { lock: path, name, journal }) = KeeperRequest::of_process() else {
-        return Err(Error::usage("the keeper is started by `acquire --pid` alone", "solobot acquire --pid $$"));
+        return Err(Error::usage(
+            "only `acquire --pid` starts the keeper",
+            "to hold a lock for the calling shell: solobot acquire --pid $$",
+        ));
     };
     daemon::detach().map_err(io("leave the terminal"))?;
     // SAFETY: nothing here has opened a descriptor yet.

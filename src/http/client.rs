@@ -237,7 +237,7 @@ impl Http {
             ureq::Error::HostNotFound => ("the name has no address".to_owned(), true),
             ureq::Error::Io(error) => {
                 let is_certificate = step == Step::Tls && error.kind() == io::ErrorKind::InvalidData;
-                (error.to_string(), !is_certificate)
+                (plain(&error), !is_certificate)
             }
             ureq::Error::ConnectProxyFailed(why) => (why, false),
             ureq::Error::BodyExceedsLimit(_) => ("the answer is longer than 1 MiB".to_owned(), false),
@@ -264,9 +264,9 @@ fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::MalformedProxy> {
 }
 
 fn certificates(path: &Path) -> Result<RootCerts, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = File::open(path).map_err(|error| plain(&error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_CERTIFICATES).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(MAX_CERTIFICATES).read_to_end(&mut bytes).map_err(|error| plain(&error))?;
     let mut found = Vec::new();
     for item in parse_pem(&bytes) {
         match item {

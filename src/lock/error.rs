@@ -53,7 +53,7 @@ pub enum Error {
         kind: &'static str,
     },
     /// The lock is on a file system of the kernel, such as procfs.
-    #[error("lock `{}` is on {kind}, a file system of the kernel that cannot hold a lock", .path.display())]
+    #[error("lock `{}` is on {kind}, a kernel file system that cannot hold a lock", .path.display())]
     KernelFs {
         /// The lock's path.
         path: PathBuf,
@@ -133,7 +133,7 @@ impl Error {
             Self::HardLink { links, .. } => format!("it has {links} hard links"),
             Self::ForeignContent { .. } => "it is not a lock: its content is not a PID".into(),
             Self::KernelFs { kind, .. } => {
-                format!("it is on {kind}, a file system of the kernel that cannot hold a lock")
+                format!("it is on {kind}, a kernel file system that cannot hold a lock")
             }
             Self::Leased { .. } => "another process has a kernel file lease on it, so it cannot be opened".into(),
             Self::Io { source, .. } => plain(source),

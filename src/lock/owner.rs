@@ -208,12 +208,12 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     let record: OwnerRecord =
         serde_json::from_value(value).map_err(|error| format!("is not an owner record: {error}"))?;
     if schema.is_some() && record.details.is_none() {
-        return Err("lacks fields of its schema".into());
+        return Err("lacks a field that every owner record has".into());
     }
     if i32::try_from(record.pid).is_ok_and(|pid| pid > 0) {
         Ok(record)
     } else {
-        Err(format!("names PID {}, which is not a possible PID", record.pid))
+        Err(format!("names PID {}, which cannot be a PID", record.pid))
     }
 }
 

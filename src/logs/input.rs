@@ -216,7 +216,7 @@ impl Journalctl {
             return Ok(());
         }
         let first = said.lines().next().unwrap_or_default().trim();
-        Err(io::Error::other(format!("journalctl failed with {status}: {first}")))
+        Err(io::Error::other(format!("journalctl failed ({status}): {first}")))
     }
 }
 

@@ -167,7 +167,9 @@ impl StepsBetween {
     }
 
     fn words(self) -> String {
-        format!("one every {} (mostly {} to {} apart)", span(self.median), span(self.lower), span(self.upper))
+        let (median, lower, upper) = (span(self.median), span(self.lower), span(self.upper));
+        let spread = if lower == upper { String::new() } else { format!(" (mostly {lower} to {upper} apart)") };
+        format!("one every {median}{spread}")
     }
 }
 

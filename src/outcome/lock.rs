@@ -11,6 +11,7 @@ use crate::base::exit::Exit;
 use crate::base::text::lossy;
 use crate::base::time::to_the_second;
 use crate::lock::error::HINT_OF_LEASE;
+use crate::lock::keeper;
 use crate::lock::owner::{self, OwnerDetails};
 use crate::lock::state::{self, LockFacts, Obstacle, State};
 
@@ -30,6 +31,9 @@ pub struct LockView {
     /// Where the holder is, if it cannot be seen from here.
     #[serde(skip)]
     pub unseen: Option<&'static str>,
+    /// The keeper that holds it, and for whom.
+    #[serde(skip)]
+    pub keeper: Option<(i32, ProcessView)>,
     /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
     /// Who waits for it.
@@ -59,6 +63,9 @@ impl LockView {
             state: LockStateView::from(&facts.state),
             why,
             orphaned,
+            keeper: keeper::among(holders)
+                .filter(|_| held)
+                .map(|(keeper, target)| (keeper.pid, ProcessView::of(target))),
             unseen: facts.is_held_unseen().then(state::unseen_holder),
             holders: holders.iter().copied().map(ProcessView::of).collect(),
             waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::lock::LockStateView;
-use crate::base::error::Expected;
+use crate::base::error::{Expected, plain, typed};
 use crate::base::exit::Exit;
 use crate::logs::tally::Counts;
 
@@ -56,7 +56,7 @@ pub struct BotMetrics {
 
 /// The file cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write `{}`: {source}", .path.display())]
+#[error("cannot write `{}`: {}", .path.display(), plain(.source))]
 pub struct MetricsNotWritten {
     pub path: PathBuf,
     pub source: io::Error,
@@ -75,6 +75,10 @@ impl Expected for MetricsNotWritten {
     }
 
     fn hints(&self) -> Vec<String> {
+        if self.path.is_dir() {
+            let file = self.path.join("solobot.prom");
+            return vec![format!("to write a file in that folder: solobot metrics -o {}", typed(&file))];
+        }
         let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
         vec![
             "the folder must exist, and you must be allowed to write to it".into(),

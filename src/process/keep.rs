@@ -76,7 +76,7 @@ pub fn choose(all: &[KeepFacts], keep: Keep) -> Option<(usize, &'static str)> {
     match keep {
         _ if ours.is_some() => ours,
         Keep::None => None,
-        Keep::Pid(_) if all.iter().any(|one| one.is_named) => first(&|one| one.is_named, "it was named"),
+        Keep::Pid(_) if all.iter().any(|one| one.is_named) => first(&|one| one.is_named, "you named it"),
         _ if is_only => first(&counts, "it is the only one"),
         Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(oldest),
         Keep::Managed => managed().or_else(holder).or_else(polling).or_else(oldest),

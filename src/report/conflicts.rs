@@ -8,6 +8,8 @@ use super::message::size;
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
+use crate::base::error::plain;
+use crate::base::text::plural;
 use crate::cli::again::TypedLine;
 use crate::logs::rhythm::PatternKind;
 use crate::logs::tally::{Bucket, Counts, Period};
@@ -24,7 +26,19 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine)
     let mut text = sources(outcome);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
-        let _ = writeln!(text, "{}", paint(GOOD, "no conflicts and no other errors"));
+        let is_empty = outcome.sources.iter().all(|source| source.bytes == 0);
+        let nothing = if is_empty {
+            paint(WARNING, "no log lines to count")
+        } else {
+            paint(GOOD, "no conflicts and no other errors")
+        };
+        let _ = writeln!(text, "{nothing}");
+        let units = outcome.sources.iter().filter(|source| source.bytes == 0 && source.error.is_none());
+        let hints: Vec<String> = units
+            .filter_map(|source| source.name.strip_prefix("unit:"))
+            .map(|unit| format!("to see whether the unit exists: systemctl status {}", shell_words::quote(unit)))
+            .collect();
+        text.push_str(&message::hint_lines(&hints, typed));
     } else {
         text.push_str(&days(outcome, width));
         text.push_str(&facts(outcome, typed));
@@ -32,15 +46,16 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine)
     if outcome.only_dated && outcome.summary.undated > 0 {
         let _ = writeln!(
             text,
-            "not counted: {} errors without a time ({} conflicts)",
-            outcome.summary.undated, outcome.summary.undated_conflicts
+            "not counted: {} without a time ({})",
+            plural(outcome.summary.undated, "error"),
+            plural(outcome.summary.undated_conflicts, "conflict")
         );
     } else if outcome.summary.undated > 0 {
         let _ = writeln!(text, "without a time, counted only in the total: {}", outcome.summary.undated);
     }
     if outcome.summary.left_out > 0 {
-        let periods = if outcome.by == Period::Day { "days" } else { "hours" };
-        let _ = writeln!(text, "not shown: {} {periods} without errors", outcome.summary.left_out);
+        let period = if outcome.by == Period::Day { "day" } else { "hour" };
+        let _ = writeln!(text, "not shown: {} without errors", plural(outcome.summary.left_out, period));
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
         let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));
@@ -64,10 +79,7 @@ fn sources(outcome: &ConflictsOutcome) -> String {
             let _ = writeln!(
                 text,
                 "{}",
-                paint(
-                    WARNING,
-                    format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&error.to_string()))
-                )
+                paint(WARNING, format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&plain(error))))
             );
         }
     }
@@ -227,10 +239,10 @@ fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
         .clients
         .iter()
         .filter(|(client, _)| *client != Library::Unknown)
-        .map(|(client, count)| format!("{} {count}", client.as_str()))
+        .map(|(client, count)| format!("{} ({})", client.as_str(), times(*count)))
         .collect();
     if !clients.is_empty() {
-        let _ = writeln!(text, "logged by {}", clients.join(", "));
+        let _ = writeln!(text, "logged by: {}", clients.join(", "));
     }
     if summary.pattern.kind != PatternKind::None {
         let _ = writeln!(text, "pattern: {}: {}", paint(NAME, words(summary.pattern.kind)), summary.pattern.evidence);
@@ -239,13 +251,17 @@ fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
     text
 }
 
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 fn words(shape: PatternKind) -> &'static str {
     match shape {
         PatternKind::None => "none",
         PatternKind::Isolated => "isolated",
         PatternKind::Webhook => "webhook",
         PatternKind::Steady => "steady",
-        PatternKind::Bursts => "bursts, as deploys make them",
+        PatternKind::Bursts => "bursts, as deploys cause them",
         PatternKind::PingPong => "ping-pong of two pollers",
         PatternKind::RespawnLoop => "respawn loop",
         PatternKind::Undated => "unknown",
@@ -268,7 +284,7 @@ pub fn incomplete(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
         .map(|(name, error)| {
             let hints = ["to read it as root: sudo solobot …".to_owned()];
-            message::error(&format!("cannot read {name}: {error}"), &hints, typed)
+            message::error(&format!("cannot read {name}: {}", plain(error)), &hints, typed)
         })
         .collect()
 }

@@ -8,6 +8,7 @@ use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::doctor::{self, ExplanationLine, Finding, Level};
 use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome};
+use crate::outcome::lock::LockStateView;
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -55,26 +56,36 @@ fn looked(bot: &DiagnosedBot) -> String {
         1 => "one instance".to_owned(),
         many => format!("{many} instances"),
     };
+    let is_lock = bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name);
+    let is = if is_lock { ":" } else { " is" };
     let locks: Vec<String> =
-        bot.locks.iter().map(|lock| format!("lock {} is {}", lock.path.display(), lock.state.as_str())).collect();
+        bot.locks.iter().map(|lock| format!("lock {}{is} {}", lock.path.display(), state(lock.state))).collect();
     let name = sanitize::line(&bot.name);
     let token = bot
         .token
         .as_ref()
         .map_or_else(String::new, |token| format!(", token of bot {} ({})", token.bot_id, token.fingerprint));
     let telegram = bot.telegram.as_ref().map_or_else(String::new, |telegram| {
-        let name = telegram.username.as_deref().map(|name| format!(" @{}", sanitize::line(name))).unwrap_or_default();
-        format!(", Telegram knows it{name}, waiting: {}", plural(telegram.pending_updates, "update"))
+        let name =
+            telegram.username.as_deref().map(|name| format!(" as @{}", sanitize::line(name))).unwrap_or_default();
+        format!(", known to Telegram{name}, {} waiting", plural(telegram.pending_updates, "update"))
     });
     let logs = match bot.logs.as_slice() {
         [] => String::new(),
         logs => format!(", read {}", sanitize::line(&logs.join(", "))),
     };
     let beyond = format!("{token}{telegram}{logs}");
-    match (locks.is_empty(), bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name)) {
+    match (locks.is_empty(), is_lock) {
         (true, _) => format!("looked at {name}: {count}{beyond}"),
         (false, true) => format!("looked at {}", sanitize::line(&locks.join(", "))),
         (false, false) => format!("looked at {name}: {count}, {}{beyond}", sanitize::line(&locks.join(", "))),
+    }
+}
+
+fn state(state: LockStateView) -> &'static str {
+    match state {
+        LockStateView::OwnerAliveUnlocked => "not locked, but names a running process",
+        state => state.as_str(),
     }
 }
 
@@ -84,7 +95,7 @@ fn finding(finding: &Finding) -> String {
         Level::Warning => WARNING,
         Level::Info => FAINT,
     };
-    let head = format!("{} {}:", paint(style, finding.level.as_str()), paint(NAME, finding.code.as_str()));
+    let head = format!("{} {}:", paint(style, word(finding.level)), paint(NAME, finding.code.as_str()));
     let mut text = format!("{head} {}\n", sanitize::line(&finding.summary));
     for line in finding.evidence.iter().take(MOST) {
         let _ = writeln!(text, "{INDENT}{}", sanitize::line(line));
@@ -98,13 +109,21 @@ fn finding(finding: &Finding) -> String {
     text
 }
 
+/// As a person says it; JSON has `info` for a note.
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Info => "note",
+    }
+}
+
 /// The last line: how many findings, and what to type next.
 fn summary(diagnosis: &Diagnosis) -> String {
     let count = |level: Level| diagnosis.findings.iter().filter(|finding| finding.level == level).count() as u64;
-    let counts = [(Level::Error, "error"), (Level::Warning, "warning"), (Level::Info, "note")];
-    let parts: Vec<String> = counts
-        .iter()
-        .map(|&(level, word)| (count(level), word))
+    let parts: Vec<String> = [Level::Error, Level::Warning, Level::Info]
+        .into_iter()
+        .map(|level| (count(level), word(level)))
         .filter(|(count, _)| *count > 0)
         .map(|(count, word)| plural(count, word))
         .collect();
@@ -113,8 +132,9 @@ fn summary(diagnosis: &Diagnosis) -> String {
         return format!("{}{blind}\n", paint(GOOD, "no findings"));
     }
     let example = diagnosis.findings[0].code.as_str();
+    let about = if diagnosis.findings.len() == 1 { "to learn more" } else { "to learn more about the first one" };
     let explain = paint(COMMAND, format!("solobot doctor --explain {example}"));
-    format!("{}\n  {} to learn more about one: {explain}\n", parts.join(", "), paint(FAINT, "hint:"))
+    format!("{}\n  {} {about}: {explain}\n", parts.join(", "), paint(FAINT, "hint:"))
 }
 
 fn explanation(code: Code, width: Option<usize>) -> String {
@@ -144,7 +164,7 @@ fn explanation(code: Code, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::lock::{LockBrief, LockStateView};
+    use crate::outcome::lock::LockBrief;
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
@@ -192,10 +212,7 @@ mod tests {
         let evidence = "  a\\u{1b}[31m line that is too long for the terminal\n";
         assert!(text.contains(&format!("warning stale-lock: it is stale\n{evidence}")), "{text}");
         assert!(text.contains("  fix: solobot clean-stale /a/path/that/is/longer/than/the/terminal\n"), "{text}");
-        assert!(
-            text.ends_with("1 warning\n  hint: to learn more about one: solobot doctor --explain stale-lock\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("1 warning\n  hint: to learn more: solobot doctor --explain stale-lock\n"), "{text}");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn text(outcome: &InitOutcome) -> String {
         format!("solobot -c {} {words}", shell_words::quote(&path))
     };
     let mut steps = match outcome.bots.first() {
-        None => vec![(edit, "fill in your bot"), (solobot("status"), "then look at it")],
+        None => vec![(edit, "fill in your bot"), (solobot("status"), "see whether solobot finds it")],
         Some(_) => vec![(solobot("status"), "see what is running"), (solobot("doctor"), "look for problems")],
     };
     let steps: Vec<(String, String)> = steps.drain(..).map(|(line, why)| (line, why.to_owned())).collect();

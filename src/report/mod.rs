@@ -28,6 +28,7 @@ use std::io::{self, IsTerminal};
 use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
 use crate::cli::again::TypedLine;
+use crate::cli::examples::NO_BREAK;
 use crate::cli::{Color, Global, Usage, Wrong};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
@@ -177,7 +178,8 @@ impl Events for Report {
             self.progress.reading(*done, *total);
             return;
         }
-        if let Notice::Warning(text) = notice
+        if let Notice::Warning(text)
+        | Notice::Incident { incident: Incident::NotRecorded(text) | Incident::NoOwnerRecord(text), .. } = notice
             && !self.shown.insert(text.clone())
         {
             return;
@@ -239,11 +241,12 @@ pub fn usage(usage: &Usage, typed: &TypedLine) -> Exit {
     match usage {
         Usage::Answer { text, is_asked: true } => {
             let stdout = io::stdout();
-            let result = stream::to_stdout(text, stream::has_colour(Color::Auto, &stdout), stream::columns(&stdout));
+            let result =
+                stream::to_stdout(&help(text), stream::has_colour(Color::Auto, &stdout), stream::columns(&stdout));
             let colour = stream::has_colour(Color::Auto, &io::stderr());
             return result.map_or_else(|error| not_written(&error, colour, typed), |()| Exit::Ok);
         }
-        Usage::Answer { text, is_asked: false } => on_stderr(text, Color::Auto),
+        Usage::Answer { text, is_asked: false } => on_stderr(&help(text), Color::Auto),
         Usage::Wrong(Wrong { message, hints, is_json: true, .. }) => {
             let _ = stream::json_to_stdout(&json::usage_or_error(Exit::Usage.code(), "usage", message, hints));
         }
@@ -255,9 +258,19 @@ pub fn usage(usage: &Usage, typed: &TypedLine) -> Exit {
     Exit::Usage
 }
 
+/// Help as clap made it, with the commands of its examples painted.
+fn help(text: &str) -> String {
+    let line = |line: &str| {
+        let is_command = line.starts_with("    ") && line.contains(NO_BREAK);
+        let plain = line.replace(NO_BREAK, " ");
+        if is_command { format!("    {}", style::paint(style::COMMAND, plain.trim_start())) } else { plain }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// What was asked for did not arrive.
 fn not_written(error: &io::Error, colour: bool, typed: &TypedLine) -> Exit {
-    let message = format!("cannot write to stdout: {error}");
+    let message = format!("cannot write to stdout: {}", plain(error));
     let hints = [
         "if its disk is full, free some space: df -h".to_owned(),
         "write it to another file: solobot … > FILE".to_owned(),

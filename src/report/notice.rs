@@ -70,7 +70,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> Strin
         Notice::LeftRunning(all) => {
             let named = |one: &ProcessView| format!("PID {} ({})", one.pid, shortened(&one.command));
             let list = all.iter().map(named).collect::<Vec<_>>().join(", ");
-            format!("solobot: still running, without the lock because it is not the bot: {list}\n")
+            format!("solobot: left running without the lock, because only the bot keeps it: {list}\n")
         }
         Notice::PerhapsLocksItself { command } => format!(
             "solobot: {} {} failed, and another process opened the lock file in the meantime\n{}",

@@ -117,6 +117,9 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     let holders = || list(&lock.holders, now);
     let why = lock.why.as_deref().map(sanitize::line).unwrap_or_default();
     let state = match lock.state {
+        LockStateView::Held if let Some((keeper, target)) = &lock.keeper => {
+            format!("held by a keeper, PID {keeper}, for {}", process(target, now))
+        }
         LockStateView::Held if lock.holders.is_empty() => format!("held by {}", lock.unseen.unwrap_or(ENDED)),
         LockStateView::Held if lock.orphaned => {
             paint(WARNING, format!("held by {}; orphaned: its solobot has died", holders()))
@@ -137,7 +140,7 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
     if let Some(since) = lock.since {
         let local = since.to_zoned(jiff::tz::TimeZone::system());
-        let _ = writeln!(text, "  taken {}", local.strftime("%Y-%m-%d %H:%M:%S"));
+        let _ = writeln!(text, "  held since {}", local.strftime("%Y-%m-%d %H:%M:%S"));
     }
     if !lock.waiters.is_empty() {
         let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));
@@ -200,7 +203,7 @@ fn block(one: &InstanceView, now: Timestamp, width: Option<usize>) -> String {
     let head = format!("  PID {}  ", one.pid);
     let left = width.map_or(usize::MAX, |width| width.saturating_sub(head.len()).max(12));
     format!(
-        "{head}{}\n    {}, user {}, from {}\n    lock {}, polling {}\n",
+        "{head}{}\n    {}, user {}, origin {}\n    lock {}, polling {}\n",
         sanitize::cut_command(&command, left),
         age(one.start, now),
         sanitize::line(&one.user),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::schema::{self, ParseError};
-use crate::base::error::{Expected, exit_of_io, quoted, typed};
+use crate::base::error::{Expected, exit_of_io, plain, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
 use crate::process::launch::is_interpreter;
@@ -18,13 +18,13 @@ pub const PLACEHOLDERS: &str = "use `{token_hash}` or `{bot_id}`, for example: l
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The current folder is gone.
-    #[error("cannot find out the current folder: {source}")]
+    #[error("cannot find out the current folder: {}", plain(.source))]
     Cwd { source: io::Error },
     /// The named configuration file does not exist: wrong usage, perhaps flock's `-c`.
     #[error("configuration file {} does not exist", quoted(.path))]
     NoFile { path: PathBuf },
     /// The configuration file cannot be read.
-    #[error("cannot read {}: {source}", quoted(.path))]
+    #[error("cannot read {}: {}", quoted(.path), plain(.source))]
     Unreadable { path: PathBuf, source: io::Error },
     /// The configuration file is a folder, a FIFO or a device.
     #[error("{} is {what}, not a configuration file", quoted(.path))]
@@ -80,7 +80,7 @@ pub enum Error {
     },
     /// The file has no bot of this name.
     #[error("no bot `{name}`{}", .file.as_ref().map_or_else(
-        || ": no solobot.toml found".to_owned(), |file| format!(" in {}", quoted(file))))]
+        || ": there is no solobot.toml".to_owned(), |file| format!(" in {}", quoted(file))))]
     UnknownBot {
         /// What was named.
         name: String,
@@ -167,11 +167,11 @@ impl Expected for Error {
             Self::ApiUrl { .. } => {
                 vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
             }
-            Self::UnknownBot { name, is_file, known, .. } => unknown_bot_hints(name, *is_file, known),
+            Self::UnknownBot { name, is_file, known, file } => unknown_bot_hints(name, *is_file, known, file.is_some()),
             Self::NothingNamed => vec![
-                "name its program or its lock: -m app/main.py or -l PATH".into(),
-                "to see what runs here: solobot status".into(),
-                "to write solobot.toml from what runs here: solobot init".into(),
+                "name its program or its lock: -m main.py or -l PATH".into(),
+                "to see what is running here: solobot status".into(),
+                "to write solobot.toml from what is running here: solobot init".into(),
             ],
             Self::Ambiguous { names } => vec![format!("name one after the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
@@ -197,7 +197,7 @@ fn name_it(path: &Path) -> String {
     format!("if you trust it, name it: solobot -c {} …", typed(path))
 }
 
-fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String> {
+fn unknown_bot_hints(name: &str, is_file: bool, known: &[String], has_file: bool) -> Vec<String> {
     if is_interpreter(name) {
         return vec![format!("put `--` before the bot's command: solobot acquire -- {name} main.py")];
     }
@@ -209,10 +209,13 @@ fn unknown_bot_hints(name: &str, is_file: bool, known: &[String]) -> Vec<String>
         hints.push(format!("did you mean `{near}`?"));
     }
     if !known.is_empty() {
-        hints.push(format!("the bots are {}", known.join(", ")));
+        hints.push(format!("the bots in that file: {}", known.join(", ")));
         hints.push("to see them all: solobot status".into());
     } else if !is_file {
-        hints.push("without solobot.toml, name the program: -m app/main.py".into());
+        hints.push("to name the bot's program instead: -m main.py".into());
+        if !has_file {
+            hints.push("to write a solobot.toml: solobot init".into());
+        }
     }
     hints
 }

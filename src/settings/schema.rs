@@ -134,7 +134,7 @@ impl Schema {
                 let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 // serde's words for TOML's arrays and tables.
                 let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
-                let key = key_in(text, line).filter(|key| !message.contains(*key));
+                let key = key_in(text, line).filter(|key| !message.contains(&format!("`{key}`")));
                 let message = key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
                 ParseError { line, message: mask(&message).into_owned(), hint: None }
             })
@@ -257,7 +257,7 @@ impl Visitor<'_> for SkipEnvVisitor {
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<SkipEnv, E> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(plain) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(E::custom(format!("`{name}` is not a name for a variable")));
+            return Err(E::custom(format!("`{name}` is not a valid variable name")));
         }
         Ok(SkipEnv::Name(name.to_owned()))
     }
@@ -348,7 +348,7 @@ mod tests {
             ("[bots.main]\ncommand = \"a 'b\"", 2, "a closing quote is missing"),
             ("[bots.main]\ncommand = 3", 2, "a command line"),
             ("[bots.main]\nskip_env = true", 2, "the variable's name"),
-            ("[bots.main]\nskip_env = \"A B\"", 2, "not a name for a variable"),
+            ("[bots.main]\nskip_env = \"A B\"", 2, "not a valid variable name"),
             ("[bots.main]\nlocks_itself = \"yes\"", 2, "boolean"),
             ("[bots.main]\nlock = \"a\"\nlock = \"b\"", 3, "duplicate"),
             ("[bots.main\n", 1, ""),

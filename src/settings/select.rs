@@ -238,11 +238,11 @@ mod tests {
         assert_eq!(error("mian").exit(), Exit::Usage);
         assert_eq!(
             error("mian").hints(),
-            ["did you mean `main`?", "the bots are main, aux", "to see them all: solobot status"]
+            ["did you mean `main`?", "the bots in that file: main, aux", "to see them all: solobot status"]
         );
         assert_eq!(error("other.py").hints()[0], "to name a program, use -m: -m other.py");
         let error = names(&Place::new(), &Selection::default(), &["main"]).unwrap_err();
-        assert_eq!(error.to_string(), "no bot `main`: no solobot.toml found");
+        assert_eq!(error.to_string(), "no bot `main`: there is no solobot.toml");
     }
 
     #[test]

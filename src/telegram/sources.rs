@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use super::dotenv::DotEnv;
 use crate::base::env::Vars;
-use crate::base::error::{Expected, quoted, typed};
+use crate::base::error::{Expected, plain, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::secret::Token;
 use crate::platform::filesystem::{self, FileStatus};
@@ -222,7 +222,7 @@ pub enum SourceError {
         quoted: bool,
     },
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}", path = quoted(.path))]
+    #[error("cannot read {path}: {why}", path = quoted(.path), why = plain(.source))]
     Unreadable { path: PathBuf, source: io::Error },
     /// The file is too large for a token.
     #[error("{path} is longer than 64 KiB, so it is not a token", path = quoted(.path))]

@@ -157,7 +157,7 @@ fn running_and_conflicts_of_unknown_age() {
     alone(|test| {
         let held = running_for(test, 1000);
         test.write("bot.log", "ERROR Conflict: terminated by other getUpdates request\n");
-        check_running(test).code(0).stdout_has(&["main"]).stderr_has(&["warning", "1 conflicts", "no time"]);
+        check_running(test).code(0).stdout_has(&["main"]).stderr_has(&["warning", "1 conflict without a time"]);
         // Last written to an hour ago: whatever it says is old.
         let log = fs::File::options().append(true).open(test.path("bot.log")).unwrap();
         log.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(1)).unwrap();

@@ -77,7 +77,7 @@ fn a_table_a_day_and_what_it_suggests() {
             "█",
             "first conflict 2026-01-10 09:00:00",
             "longest quiet stretch",
-            "logged by aiogram 3 41",
+            "logged by: aiogram 3 (41 times)",
             "ping-pong",
             "hint:",
             "kill-duplicates",
@@ -147,7 +147,7 @@ fn since_until_and_the_last_lines() {
         test.solobot("conflicts --since yesterday bot.log").run().code(2).stderr_has(&["yesterday", "2026-01-10"]);
         test.write("undated.log", format!("{TEXT}\n"));
         let said = test.solobot("conflicts --since 1h undated.log").run().code(0);
-        said.stdout_has(&["not counted: 1 errors without a time (1 conflicts)"]);
+        said.stdout_has(&["not counted: 1 error without a time (1 conflict)"]);
     });
 }
 
@@ -199,11 +199,11 @@ fn a_bots_name_wins_over_a_file() {
         test.write("main", series(10, 9, 9, 30));
         assert_eq!(conflicts(test, "main"), 3);
         assert_eq!(conflicts(test, "./main"), 9);
-        test.solobot("conflicts aux").run().code(2).stderr_has(&["none of the configured log files exists", "aux"]);
+        test.solobot("conflicts aux").run().code(2).stderr_has(&["no logs are configured for bot `aux`"]);
         test.solobot("conflicts mian")
             .run()
             .code(2)
-            .stderr_has(&["neither a bot nor a file", "one of the bots (main, aux)"]);
+            .stderr_has(&["neither a bot in solobot.toml nor a file", "one of the bots (main, aux)"]);
         test.solobot("conflicts 'x*.log'").run().code(2).stderr_has(&["no file matches"]);
     });
 }
@@ -320,7 +320,7 @@ fn unreadable_files_among_readable_ones() {
         test.write("secret.log", "");
         std::fs::set_permissions(test.path("secret.log"), std::fs::Permissions::from_mode(0o000)).unwrap();
         let said = test.solobot_as(65534, "conflicts good.log secret.log");
-        said.code(1).stdout_has(&["not read: secret.log", "Permission denied", "total"]);
+        said.code(1).stdout_has(&["not read: secret.log", "permission denied", "total"]);
         let said = test.solobot_as(65534, "conflicts -q good.log secret.log");
         said.code(1).stderr_has(&["secret.log"]);
         test.solobot_as(65534, "conflicts secret.log").code(77).stderr_has(&["secret.log"]);

@@ -33,7 +33,7 @@ fn a_bot_that_is_well_at_telegram() {
         asking(test, &server, "doctor -m bot.py")
             .run()
             .code(0)
-            .stdout_has(&["@standin_bot, waiting: 4 updates", "1 note"]);
+            .stdout_has(&["as @standin_bot, 4 updates waiting", "1 note"]);
         assert_eq!(server.methods(), ["getMe", "getWebhookInfo", "getMe", "getWebhookInfo"], "asked once");
     });
 }
@@ -189,7 +189,7 @@ fn what_is_wrong_with_the_flags_is_no_finding() {
             ("--api-url 127.0.0.1:8081", "start with http"),
             ("--api-url http://h/bot", "/bot"),
             ("--api-url http://me:pa55word@h", "user name or password"),
-            ("--ca-file missing.pem", "No such file"),
+            ("--ca-file missing.pem", "no such file"),
         ] {
             let output = asking(test, &server, &format!("doctor -m bot.py {flags}")).run().code(78);
             output.stderr_has(&[text]).nowhere("pa55word");
@@ -214,9 +214,9 @@ fn a_server_of_somebody_elses_file_is_not_asked() {
         let output = output.stdout_has(&[text, "no findings"]);
         assert_eq!(output.stdout().matches("not seen: ").count(), 1);
         assert_eq!(server.connections(), 0);
-        ask("doctor -c solobot.toml").stdout_has(&["Telegram knows it @standin_bot"]);
+        ask("doctor -c solobot.toml").stdout_has(&["known to Telegram as @standin_bot"]);
         let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not use `api_url`"]);
-        output.stdout_has(&["Telegram knows it @standin_bot"]);
+        output.stdout_has(&["known to Telegram as @standin_bot"]);
     });
 }
 

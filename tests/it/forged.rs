@@ -73,7 +73,7 @@ fn a_strangers_keeper_is_a_stranger_who_holds_it() {
         for mode in [0o755, 0o111] {
             let holder = pretends_to_keep(test, mode, &victim);
             let refused = test.solobot("acquire --takeover -w 1 -l root.lock -- true").run().code(75);
-            refused.stderr_has(&["not proved", "nobody"]);
+            refused.stderr_has(&["cannot prove", "nobody"]);
             let refused = test.solobot("acquire -n -l root.lock -- true").run().code(75);
             refused.stderr_has(&["nobody"]).nowhere("kill").nowhere("to stop it");
             let stop = test.solobot("stop -y -l root.lock").run().code(1);
@@ -107,7 +107,7 @@ fn a_keeper_is_of_root_or_of_the_kept_ones_user_and_runs_solobot() {
             fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|it| it.starts_with(b"/mnt/solobot"))
         });
         let refused = test.solobot_as(0, "acquire --takeover -w 1 -l root.lock -- true").code(75);
-        refused.stderr_has(&["not proved", "nobody"]);
+        refused.stderr_has(&["cannot prove", "nobody"]);
         let _ = test.solobot_as(0, "stop -y -l root.lock").code(1).stdout_has(&["blocked"]);
         assert!(alive(victim.pid()) && alive(theirs.pid()));
         drop(theirs);
@@ -144,7 +144,7 @@ fn who_was_passed_a_locked_descriptor_is_no_holder() {
         assert!(!alive(sender.pid()), "who called for it is its holder: {stop}");
         // Whoever called for it has ended: nothing says any more that the daemon is the bot.
         let refused = test.solobot("acquire --takeover -w 1 -l bot.lock -- true").run().code(75);
-        refused.stderr_has(&["not proved", &daemon.pid().to_string()]);
+        refused.stderr_has(&["cannot prove", &daemon.pid().to_string()]);
         assert!(alive(daemon.pid()));
     });
 }

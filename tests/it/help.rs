@@ -41,9 +41,12 @@ fn the_long_help_ends_with_three_examples() {
             assert_eq!(all.len(), 3, "src/cli/examples.rs: three examples for `{name}`");
             let text = help(test, &name, "--help");
             for example in all {
-                let shown = format!("  {}\n    $ {}\n", example.purpose, example.line);
+                let shown = format!("  {}\n    {}\n", example.purpose, example.line);
                 assert!(text.contains(&shown), "`solobot {name} --help` lacks\n{shown}\n{text}");
             }
+            let whole: Vec<String> = all.iter().map(|example| format!("    {}\n", example.line)).collect();
+            let whole: Vec<&str> = whole.iter().map(String::as_str).collect();
+            test.solobot(&format!("{name} --help")).env("COLUMNS", "40").run().code(0).stdout_has(&whole);
             assert!(text.contains("Manual: man solobot"), "{text}");
             assert_eq!(text, help(test, "help", &name), "`solobot help {name}` is the long help");
         }

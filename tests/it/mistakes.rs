@@ -380,7 +380,7 @@ fn start_and_run_are_acquire() {
                 word,
                 &[
                     "to run a bot under its lock: solobot acquire -- COMMAND…",
-                    "to run a bot of solobot.toml: solobot acquire BOT",
+                    "to run a bot in solobot.toml: solobot acquire BOT",
                 ],
             );
             let python = ["to run it under its lock: solobot acquire -- python3 bot.py"];
@@ -404,17 +404,17 @@ fn start_and_run_are_acquire() {
 fn ps_list_and_ls_are_status() {
     alone(|test| {
         for line in ["ps", "ps aux", "list", "ls", "ls -l"] {
-            told(test, line, &["to see what runs: solobot status"]);
+            told(test, line, &["to see what is running: solobot status"]);
         }
-        told(test, "list main aux", &["to see what runs: solobot status main aux"]);
+        told(test, "list main aux", &["to see what is running: solobot status main aux"]);
     });
 }
 
 #[test]
 fn top_is_status_that_repeats_and_not_stop() {
     alone(|test| {
-        told(test, "top", &["to watch what runs: solobot status --watch"]);
-        told(test, "top main", &["to watch what runs: solobot status --watch main"]);
+        told(test, "top", &["to watch what is running: solobot status --watch"]);
+        told(test, "top main", &["to watch what is running: solobot status --watch main"]);
     });
 }
 
@@ -511,7 +511,7 @@ fn a_program_is_run_by_acquire() {
                 line,
                 &[
                     &format!("to run it: solobot acquire -- {run}"),
-                    &format!("to see whether it runs: solobot status -m {look}"),
+                    &format!("to see whether it is running: solobot status -m {look}"),
                 ],
             );
         }

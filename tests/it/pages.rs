@@ -200,7 +200,7 @@ fn the_quick_start_works_as_it_stands() {
         second.kill();
         shell(&format!("{goes} {status}")).finish().code(0).stdout_has(&["bot: one instance"]);
         shell(&format!("{goes} {stop}")).finish().code(0).stdout_has(&["terminated"]);
-        bot.finish().code(0).stdout_has(&["stopped polling"]).stderr_has(&["is being stopped by PID "]);
+        bot.finish().code(0).stdout_has(&["stopped polling"]).stderr_has(&["is being stopped by"]);
     });
 }
 

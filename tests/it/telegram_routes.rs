@@ -191,7 +191,7 @@ fn certificates_that_cannot_be_used() {
         test.write("text", "no certificate\n");
         test.write("broken", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n");
         for (file, text) in [
-            ("missing", "No such file"),
+            ("missing", "no such file"),
             (".", "directory"),
             ("empty", "no PEM certificate"),
             ("text", "no PEM certificate"),

@@ -56,7 +56,7 @@ pub enum Error {
         exit: Exit,
     },
     /// The process for which the lock should be held has ended.
-    #[error("there is no process {pid} to hold the lock for")]
+    #[error("process {pid} does not exist, so there is nothing to hold the lock for")]
     TargetGone { pid: i32 },
     /// COMMAND was not found.
     #[error("command `{command}` was not found")]

@@ -132,13 +132,13 @@ fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {
     }
     if !args.command.is_empty() {
         return Err(Error::usage(
-            "--fd and --pid cannot be used with a COMMAND",
+            "`--fd` and `--pid` cannot be used with a COMMAND",
             "to hold the lock while a script runs it: solobot acquire --pid $$",
         ));
     }
     if args.if_held == cli::IfHeld::Run {
         return Err(Error::usage(
-            "--if-held run needs a COMMAND, which --fd and --pid do not have",
+            "`--if-held run` needs a COMMAND, and `--fd` and `--pid` take none",
             "to go on without the lock in a script: solobot acquire --pid $$ || [ $? = 75 ]",
         ));
     }
@@ -148,7 +148,7 @@ fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {
 fn bot_of(args: &cli::Acquire, settings: &Settings) -> Result<Bot, Error> {
     let is_named = args.bot.is_some() || args.selection.lock.is_some();
     let select = || match settings.select_for_command(&args.selection, args.bot.as_deref(), &args.command) {
-        Err(settings::Error::NothingNamed) => Err(nothing_named()),
+        Err(settings::Error::NothingNamed) => Err(nothing_named(args.pid.is_some())),
         selected => Ok(selected?),
     };
     match args.fd {
@@ -174,14 +174,14 @@ fn refuse_mode(args: &cli::Acquire, global: &cli::Global, bot: &Bot, mode: Mode)
     if locks_itself && (args.restart.is_some() || mode == Mode::Become) {
         let option = if mode == Mode::Become { "-F" } else { "--restart" };
         return Err(Error::usage(
-            format!("{option} cannot be used with a bot that takes this lock itself (--handover, locks_itself)"),
+            format!("`{option}` cannot be used with a bot that takes this lock itself (`--handover`, `locks_itself`)"),
             "to let systemd restart it, with Restart=always: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
         ));
     }
     if global.json && matches!(mode, Mode::Run | Mode::Become) {
         return Err(Error::usage(
-            "--json cannot be used with a COMMAND, which has stdout to itself",
-            "to see it from another terminal: solobot status --json",
+            "`--json` cannot be used with a COMMAND, because stdout is for the COMMAND",
+            "to see the bot as JSON, in another terminal: solobot status --json",
         ));
     }
     Ok(())
@@ -237,7 +237,7 @@ fn of_the_same_file(fd: i32, bot: Bot, args: &cli::Acquire) -> Result<Bot, Error
 fn to_be_kept(pid: i32) -> Result<Identity, Error> {
     if pid <= 1 {
         return Err(Error::usage(
-            format!("--pid {pid}: the PID must be above 1"),
+            format!("`--pid {pid}`: the PID must be above 1"),
             "to hold the lock for the calling shell: solobot acquire --pid $$",
         ));
     }
@@ -251,22 +251,31 @@ fn no_mode(bot: &Bot) -> Error {
     Error::Usage {
         message: "acquire does not know how long to hold the lock".into(),
         hints: vec![
-            format!("while a command runs: solobot acquire {typed} -- COMMAND"),
-            format!("to become the command: solobot acquire -F {typed} -- COMMAND"),
-            format!("while this script runs: solobot acquire {typed} --pid $$"),
-            "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
+            format!("to hold it while a command runs: solobot acquire {typed} -- COMMAND"),
+            format!("to replace solobot with the command: solobot acquire -F {typed} -- COMMAND"),
+            format!("to hold it while a shell script runs: solobot acquire {typed} --pid $$"),
+            "to hold it while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
         ],
     }
 }
 
-/// Neither BOT nor flags, and nothing behind `--`.
-fn nothing_named() -> Error {
+/// Neither BOT nor flags that name one, and nothing behind `--`.
+fn nothing_named(has_pid: bool) -> Error {
+    if has_pid {
+        return Error::Usage {
+            message: "which bot? no option names it, and no solobot.toml has one".into(),
+            hints: vec![
+                "to name its program: solobot acquire -m main.py …".into(),
+                "to name its lock: solobot acquire --lock PATH …".into(),
+            ],
+        };
+    }
     Error::Usage {
         message: "acquire has no COMMAND to run, and no solobot.toml names a bot".into(),
         hints: vec![
-            "the bot's command line goes after two dashes: solobot acquire -- python3 main.py".into(),
-            "while this script runs: solobot acquire -m main.py --pid $$".into(),
-            "while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
+            "to run a bot, write its command line after two dashes: solobot acquire -- python3 main.py".into(),
+            "to hold the lock while a shell script runs: solobot acquire -m main.py --pid $$".into(),
+            "to hold a lock while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
             "to write a solobot.toml: solobot init".into(),
         ],
     }

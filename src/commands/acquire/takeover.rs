@@ -97,7 +97,7 @@ pub fn judge<T>(request: &Request<'_>, lock: &Path, record: &FoundRecord, ask: &
 fn unproved(request: &Request<'_>, process: Identity, why: &str) -> Error {
     refused(
         request,
-        format!("PID {} is not proved to be the bot: {why}", process.pid),
+        format!("cannot prove that PID {} is the bot: {why}", process.pid),
         format!("to look at it: solobot status {}", lock_option(&request.bot.lock)),
     )
 }
@@ -121,12 +121,12 @@ fn refuse_recent(request: &Request<'_>, facts: &LockFacts) -> Result<(), Error> 
     let starter = origin::of_process(holder).map_or_else(String::new, |origin| format!(", origin: {origin}"));
     let typed = request.bot.typed();
     let why = format!(
-        "the holder (PID {}{starter}) took over itself {} ago, and two starts that take over stop each other for ever",
+        "the holder (PID {}{starter}) took the lock over itself, {} ago; if both starts take over, they stop each other again and again",
         holder.pid,
         show(age)
     );
     let hints = vec![
-        format!("to see what starts it, and end one of the two starts: solobot status {typed}"),
+        format!("to see what starts it, so that you can end one of the two starts: solobot status {typed}"),
         format!("to go on anyway: solobot stop {} && solobot acquire …", lock_option(&request.bot.lock)),
     ];
     Err(refused_with(request, why, hints))

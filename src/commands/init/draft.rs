@@ -83,7 +83,7 @@ fn of_running(bot: &RunningBot) -> BotDraft {
         })
         .collect();
     if pids.len() > 1 {
-        evidence.push(format!("{} instances are running; solobot keeps it at one", pids.len()));
+        evidence.push(format!("{} instances are running; `solobot acquire` allows only one", pids.len()));
     }
     if let Some(token) = first.known_token() {
         evidence.push(format!("its token belongs to bot {}", token.bot_id));

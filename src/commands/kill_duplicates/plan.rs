@@ -259,7 +259,7 @@ fn choose(candidates: &[PlannedInstance], wishes: &StopRequest) -> Option<(usize
 fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a PlannedInstance>, pid: i32) -> Error {
     let there: Vec<String> = candidates.map(|one| one.root.pid.to_string()).collect();
     let hint = match there.first() {
-        None => "no instance is running; to look: solobot status".to_owned(),
+        None => "no instance is running; to see what is: solobot status".to_owned(),
         Some(first) => {
             format!("to keep one of the instances ({}): solobot kill-duplicates --keep {first} …", there.join(", "))
         }
@@ -270,20 +270,21 @@ fn no_such_instance<'a>(candidates: impl Iterator<Item = &'a PlannedInstance>, p
 /// What happens to one that does not stay.
 fn fate(candidate: &PlannedInstance, wishes: &StopRequest, kept_ancestors: &[i32]) -> (Action, String) {
     if let Some(doubt) = candidate.doubt.filter(|doubt| !wishes.include_probable || !doubt.may_be_overruled()) {
-        let how = if doubt.may_be_overruled() { "--include-probable stops it" } else { "never stopped for this bot" };
+        let how =
+            if doubt.may_be_overruled() { "--include-probable stops it" } else { "no option stops it for this bot" };
         return (Action::Blocked, format!("only probably this bot: {}; {how}", doubt.reason()));
     }
     if candidate.is_around_us {
         return (Action::Blocked, "this solobot runs inside it".into());
     }
     if let Some(missing) = &candidate.unproved {
-        return (Action::Blocked, format!("holds the lock, but is not proved to be the bot: {missing}"));
+        return (Action::Blocked, format!("holds the lock, but solobot cannot prove that it is the bot: {missing}"));
     }
     let origin = &candidate.origin;
     let shares_starter = origin.pid.is_some_and(|starter| kept_ancestors.contains(&starter));
     if shares_starter && matches!(origin.manager, Manager::Loop(_) | Manager::Parent(_) | Manager::Solobot(_)) {
         let pid = origin.pid.unwrap_or_default();
-        return (Action::Blocked, format!("PID {pid} started it, and also the kept one"));
+        return (Action::Blocked, format!("PID {pid} started both it and the instance that is kept"));
     }
     if let Some(unseen) = origin.unseen().filter(|_| !wishes.include_managed) {
         return (Action::Blocked, format!("{unseen} and may start it again; --include-managed stops it anyway"));

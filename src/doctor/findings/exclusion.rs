@@ -94,6 +94,9 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
         (_, _, acquire, _) if first.origin().is_managed() => {
             (format!("change what {} starts to the command below", first.origin()), acquire)
         }
+        (_, _, acquire, _) if seen.len() > 1 => {
+            ("stop them, then start one with the command below".to_owned(), acquire)
+        }
         (_, _, acquire, _) => ("stop it, then start it again with the command below".to_owned(), acquire),
     };
     Finding::new(Code::UnlockedInstance, level, summary)

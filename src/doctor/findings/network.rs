@@ -99,15 +99,23 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             bots.iter().flat_map(|bot| &bot.instances).filter(|seen| seen.evidence.polling == Polling::Yes).collect();
         // If an instance is connected, only our own way is broken: another environment or network namespace.
         let level = if connected.is_empty() { Level::Error } else { Level::Warning };
+        let command = command(error, bots[0]);
+        let hints = error.hints().into_iter().map(|hint| without(&hint, command.as_deref()));
         let spared = connected.iter().map(|seen| format!("PID {} is connected anyway", seen.pid()));
         Finding::new(code, level, format!("{summary} (for {})", names.join(", ")))
             .shown_by([text])
-            .shown_by(error.hints())
+            .shown_by(hints)
             .shown_by(spared)
             .about(bots.iter().flat_map(|bot| &bot.instances).map(SeenInstance::pid))
-            .fixed_by(command(error, bots[0]))
+            .fixed_by(command)
     };
     alike.into_iter().map(finding).collect()
+}
+
+/// A hint whose command is printed below it does not repeat it.
+fn without(hint: &str, command: Option<&str>) -> String {
+    let purpose = command.and_then(|command| hint.strip_suffix(command)?.strip_suffix(": "));
+    purpose.map_or_else(|| hint.to_owned(), |purpose| format!("{purpose}, use the command below"))
 }
 
 /// The command that shows more of a failure, or goes around it.

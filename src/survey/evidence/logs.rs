@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::facts::{BotFacts, FRESH, Handover, LogFacts, SETTLES};
+use crate::base::error::plain;
 use crate::journal::{Event, EventKind};
 use crate::logs::LogSource;
 use crate::logs::input::Input;
@@ -71,7 +72,7 @@ pub fn look(
 }
 
 fn why(source: LogSource) -> Option<String> {
-    Some(format!("{}: {}", source.name, source.error?))
+    Some(format!("{}: {}", source.name, plain(&source.error?)))
 }
 
 fn before(now: Timestamp, span: Duration) -> Timestamp {
@@ -180,6 +181,6 @@ mod tests {
     fn what_cannot_be_read_is_named() {
         let missing = Input::File("/no/such/file".into());
         let logs = look(vec![missing], &bot("main", vec![]), &[], &|_| true, moment(0));
-        assert!(logs.names.is_empty() && logs.unreadable[0].contains("/no/such/file: No such file"), "{logs:?}");
+        assert!(logs.names.is_empty() && logs.unreadable[0].contains("/no/such/file: no such file"), "{logs:?}");
     }
 }
