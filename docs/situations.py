@@ -343,7 +343,7 @@ def redacted(text, numbers):
 def hints(piped):
     found = []
     for line in piped.splitlines():
-        if match := re.match(r"\s*(?:hint:|next:|fix:) (.*)", line):
+        if match := re.match(r"\s*(?:hint:|next:|fix:|to see more:) (.*)", line):
             text = match[1]
             at = 0 if re.match(r"(sudo|solobot|sv|kill) ", text) else text.rfind(": ") + 2
             command = text[at:].split("   # ")[0]

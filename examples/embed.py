@@ -11,7 +11,7 @@ def take_lock(path):
     while True:
         lock = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+", encoding="ascii")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # If the file was removed or replaced meanwhile, this lock excludes nobody: try the new file.
+        # If the file was removed or replaced meanwhile, this lock excludes no other process: try the new file.
         if os.path.exists(path) and os.path.samestat(os.fstat(lock.fileno()), os.stat(path)):
             lock.truncate(0)
             lock.write(str(os.getpid()))

@@ -120,7 +120,7 @@ pub fn page() -> String {
     page.heading("NOTES");
     page.fill(
         "solobot runs the file's `command` and sends a token to its `api_url`. So a file that you did not name with `-c` is \
-         used only if it and its folder belong to you or root, and nobody else can write to them (except the owner's own \
+         used only if it and its folder belong to you or root, and no other user can write to them (except the owner's own \
          private group). Otherwise solobot exits with 78 and prints the `chmod` that fixes it. The same is true of `.env`.",
     );
     page.paragraph(

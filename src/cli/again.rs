@@ -11,13 +11,22 @@ use super::Cli;
 #[derive(Debug, Clone, Default)]
 pub struct TypedLine(Vec<String>);
 
-/// What an option of `acquire` takes the place of, if that was typed: its names, and whether it has a value behind it.
-const REPLACED: [(&str, &[(&str, bool)]); 5] = [
+/// What takes the place of what: an option of a hint, the typed ones that go for it, and whether a value follows each.
+const REPLACED: [(&str, &[(&str, bool)]); 14] = [
     ("--wait", &[("-w", true), ("--wait", true), ("-n", false), ("--nonblock", false)]),
     ("--takeover", &[("--takeover", false)]),
     ("--lock", &[("-l", true), ("--lock", true)]),
+    ("-m", &[("-m", true), ("--match", true), ("--module", true)]),
     ("-c", &[("-c", true), ("--config", true)]),
     ("--keep", &[("--keep", true)]),
+    ("--pid", &[("--pid", true)]),
+    ("--fd", &[("--fd", true)]),
+    ("--token-env", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
+    ("--token-file", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
+    ("--env-file", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
+    ("--api-url", &[("--api-url", true)]),
+    ("--timeout", &[("--timeout", true)]),
+    ("--ca-file", &[("--ca-file", true)]),
 ];
 
 impl TypedLine {
@@ -26,54 +35,54 @@ impl TypedLine {
         Self(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
     }
 
-    /// A hint whose command ends with `…` ends with what was typed instead: its options come first, behind a subcommand
-    /// that both name, and take the place of those that they exclude. `None` if another subcommand was typed: then the hint
-    /// is of no use.
+    /// A hint whose command has an `…` gets what was typed in its place. The options before it come first, behind a
+    /// subcommand that both name; those after it come last, before `--`; both take the place of those that they exclude.
+    /// `None` if another subcommand was typed: then the hint is of no use.
     pub fn complete(&self, hint: &str) -> Option<String> {
         let Some((before, after)) =
-            hint.split_once(" …").filter(|(_, after)| !after.starts_with(char::is_alphanumeric))
+            hint.split_once(" …").filter(|(_, after)| after.is_empty() || after.starts_with(' '))
         else {
             return Some(hint.to_owned());
         };
         let start = before.rfind("solobot ").or_else(|| before.ends_with("solobot").then(|| before.len() - 7));
         let start = start.filter(|&at| at == 0 || before[..at].ends_with(' '))? + "solobot".len();
-        let (head, words) = (&before[..start], shell_words::split(&before[start..]).unwrap_or_default());
-        Some(format!("{head} {}{after}", quoted(&self.with(words)?)))
+        let first: Vec<&str> = before[start..].split_whitespace().collect();
+        let (last, end) = if after.starts_with(" -") { (after.trim(), "") } else { ("", after) };
+        let last: Vec<&str> = last.split_whitespace().collect();
+        Some(format!("{} {}{end}", &before[..start], self.between(&first, &last)?.join(" ")))
     }
 
-    fn with(&self, mut words: Vec<String>) -> Option<Vec<String>> {
+    fn between(&self, first: &[&str], last: &[&str]) -> Option<Vec<String>> {
         let dashes = self.0.iter().position(|arg| arg == "--").unwrap_or(self.0.len());
-        let (ours, command) = self.0.split_at(dashes);
+        let (typed, command) = self.0.split_at(dashes);
         let all = Cli::command();
-        let Some(name) = words.iter().position(|word| all.find_subcommand(word).is_some()) else {
-            let mut kept = without(ours, &words);
-            kept.extend_from_slice(command);
-            words.extend(kept);
-            return Some(words);
-        };
-        let at = ours.iter().position(|arg| *arg == words[name])?;
-        let options = words.split_off(name + 1);
-        let subcommand = words.split_off(name);
-        words.extend_from_slice(&ours[..at]);
-        words.extend(subcommand);
-        let kept = without(&ours[at + 1..], &options);
-        words.extend(options);
-        words.extend(kept);
-        words.extend_from_slice(command);
-        Some(words)
+        let name = first.iter().position(|word| all.find_subcommand(word).is_some());
+        let (head, options) = first.split_at(name.map_or(0, |name| name + 1));
+        // What was typed before the subcommand stays there.
+        let at = name.map_or(Some(0), |name| typed.iter().position(|arg| arg == first[name]).map(|at| at + 1))?;
+        let before = typed[..at.saturating_sub(1)].iter().map(|word| quoted(word));
+        let kept = without(&typed[at..], &[options, last].concat());
+        let (globals, subcommand) = head.split_at(head.len().saturating_sub(1));
+        let raw = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let mut line = raw(globals);
+        line.extend(before);
+        line.extend(raw(subcommand));
+        line.extend(raw(options));
+        line.extend(kept.iter().map(|word| quoted(word)));
+        line.extend(raw(last));
+        line.extend(command.iter().map(|word| quoted(word)));
+        Some(line)
     }
 }
 
 /// As a person would type it: in quotes is only what has to be.
-fn quoted(words: &[String]) -> String {
-    let is_plain =
-        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_@%+=:,./-".contains(c));
-    let quoted = words.iter().map(|word| if is_plain(word) { word.into() } else { shell_words::quote(word) });
-    quoted.collect::<Vec<_>>().join(" ")
+fn quoted(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_@%+=:,./-".contains(c));
+    if is_plain { word.to_owned() } else { shell_words::quote(word).into_owned() }
 }
 
 /// What was typed without what `options` take the place of.
-fn without(typed: &[String], options: &[String]) -> Vec<String> {
+fn without(typed: &[String], options: &[&str]) -> Vec<String> {
     let named = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
     let gone: Vec<(&str, bool)> = REPLACED
         .iter()
@@ -132,6 +141,8 @@ mod tests {
             "x: solobot acquire --lock .solobot-x.lock x",
         );
         check("-c a status", "x: solobot -c b …", "x: solobot -c b status");
+        check("acquire -l a -- x", "x: solobot … --lock PATH", "x: solobot acquire --lock PATH -- x");
+        check("acquire --pid 9 -l a", "x: solobot acquire --pid $$ …", "x: solobot acquire --pid $$ -l a");
         check("status", "x: solobot stop main", "x: solobot stop main");
         check("release", "x: solobot acquire --takeover …", "");
     }

@@ -81,7 +81,7 @@ pub struct CleanStale {
     pub selection: Selection,
 }
 
-/// Clear the webhook that keeps a bot from polling.
+/// Delete the webhook that keeps a bot from polling.
 #[derive(Debug, Args)]
 pub struct DeleteWebhook {
     /// Name of a bot in solobot.toml

@@ -162,7 +162,7 @@ const ALL: &[(&str, &[Example])] = &[
             example("Print them:", "solobot metrics"),
             example(
                 "In a crontab, for node_exporter:",
-                "solobot metrics -o /var/lib/node_exporter/textfile/solobot.prom",
+                "solobot metrics -o /var/lib/node_exporter/textfile_collector/solobot.prom",
             ),
             example(
                 "One bot's, with at most one second for each request to Telegram:",

@@ -17,7 +17,7 @@ pub struct Global {
     /// Print one JSON object on stdout
     #[arg(long, global = true, hide_short_help = true)]
     pub json: bool,
-    /// Print nothing but warnings and errors; only the exit code tells
+    /// Print nothing but warnings and errors; only the exit code tells the result
     #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
     /// Print more, such as where each setting came from; -vv and -vvv also print a log

@@ -62,7 +62,7 @@ pub struct Acquire {
     /// Do not set SKIP_TELEGRAM_LOCK=1 for COMMAND
     #[arg(long, hide_short_help = true)]
     pub no_skip_env: bool,
-    /// Clear the bot's webhook before COMMAND starts
+    /// Delete the bot's webhook before COMMAND starts
     #[arg(long)]
     pub delete_webhook: bool,
     /// With --delete-webhook: exit with 69 if Telegram cannot be reached, instead of a warning

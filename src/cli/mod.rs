@@ -139,7 +139,7 @@ pub enum Command {
     /// It never touches a lock that is held, or a file that is not a lock. The lock file itself stays, because removing
     /// it can make room for a second holder. --remove removes it if no process has it open.
     CleanStale(CleanStale),
-    /// Clear the webhook that keeps a bot from polling
+    /// Delete the webhook that keeps a bot from polling
     ///
     /// Asks Telegram whether a webhook is set, deletes it if so, and asks again to make sure. Updates that are waiting at
     /// Telegram are kept.

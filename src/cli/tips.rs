@@ -10,7 +10,7 @@ use crate::base::nearest::nearest;
 use crate::process::launch::{command_for, is_interpreter, is_program, program_of};
 
 /// Stands for a command that solobot cannot guess.
-const COMMAND: &str = "COMMAND…";
+const COMMAND: &str = "python3 main.py";
 
 /// What to type, most likely first; never nothing.
 pub(super) fn hints(error: &clap::Error, typed: &Typed, command: &Command) -> Vec<String> {

@@ -259,14 +259,16 @@ fn plural(count: u64) -> &'static str {
 fn holds_alone(facts: &LockFacts) -> Option<String> {
     match &facts.state {
         State::Held { .. } | State::Unreadable { .. } => None,
-        _ => Some(format!("nobody holds lock {}", facts.path.display())),
+        _ => Some(format!("no process holds lock {}", facts.path.display())),
     }
 }
 
 /// Reason, fix and exit code for a lock whose state is unknown: if `acquire` would refuse, the answer is not yes.
 fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
     let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
-    (format!("{error}; {}", error.hints().join("; ")), error.exit())
+    // A reason is no line to type: what needs the one that was typed is left out.
+    let hints = error.hints().into_iter().filter(|hint| !hint.contains('…'));
+    ([error.to_string()].into_iter().chain(hints).collect::<Vec<_>>().join("; "), error.exit())
 }
 
 fn judge(bot: &FoundBot) -> Objections {
@@ -290,7 +292,7 @@ fn judge(bot: &FoundBot) -> Objections {
         objections.in_the_way.push(holder);
         let command = command_line(holder.pid);
         objections.reasons.push(Sentence::of(|shown| {
-            format!("PID {} ({}) holds the lock file that such bots use", holder.pid, shown(&command))
+            format!("PID {} ({}) holds another lock file of this program", holder.pid, shown(&command))
         }));
     }
     judge_lock(bot, facts, &mut objections);

@@ -118,7 +118,7 @@ fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<Stri
 fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     let mut unseen = facts.unseen.clone();
     let is_root = user::effective_uid() == 0;
-    let sudo = if is_root { "" } else { "; sudo would show more" };
+    let sudo = if is_root { "" } else { "; sudo shows more" };
     if facts.uninspected > 0 {
         unseen.push(format!("{} of {} processes could not be inspected{sudo}", facts.uninspected, facts.processes));
     }

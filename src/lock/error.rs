@@ -182,17 +182,17 @@ impl Expected for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotAFile { .. } | Self::HardLink { .. } | Self::ForeignContent { .. } => {
-                vec!["use another file: --lock PATH".into()]
+                vec!["to use another file: solobot … --lock PATH".into()]
             }
             Self::ForeignOwner { owner, .. } => vec![
                 format!("as its owner: sudo -u {} solobot …", user::name(*owner)),
-                "or use a lock in a folder of your own: --lock PATH".into(),
+                "to use a lock in a folder of your own: solobot … --lock PATH".into(),
             ],
             Self::NetworkFs { .. } => vec![
-                "use a lock on a local disk: --lock PATH".into(),
-                "if only this host uses the lock: --allow-network-fs".into(),
+                "to use a lock on a local disk: solobot … --lock PATH".into(),
+                "if only this host uses the lock: solobot … --allow-network-fs".into(),
             ],
-            Self::KernelFs { .. } => vec!["use a lock in a folder of your own: --lock PATH".into()],
+            Self::KernelFs { .. } => vec!["to use a lock in a folder of your own: solobot … --lock PATH".into()],
             Self::Leased { .. } => vec![HINT_OF_LEASE.into()],
             Self::NoFolder { path } if proc::is_deleted(parent(path)) => {
                 vec!["the current folder no longer exists; change to another one: cd".into()]
@@ -201,7 +201,7 @@ impl Expected for Error {
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => vec![owner_hint(path)],
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
-                    vec!["use a lock on a disk that can be written: --lock PATH".into()]
+                    vec!["to use a lock on a disk that can be written: solobot … --lock PATH".into()]
                 }
                 _ => hints_of_io(source),
             },

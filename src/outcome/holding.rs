@@ -22,7 +22,7 @@ use crate::survey::held_locks;
 use crate::survey::users::Users;
 
 /// Who held a lock and is gone by now.
-pub const ENDED: &str = "a process that has ended meanwhile";
+pub const ENDED: &str = "a process that has since ended";
 
 /// Who holds a lock and what would resolve it: what a refusal says.
 #[derive(Debug, Clone, Serialize)]
@@ -92,7 +92,11 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let remedies = match stranger {
         Some(stranger) => {
             let status = format!("solobot status {}", lock_option(path));
-            vec![format!("its user, {}, does not run this bot; to look at it: {status}", stranger.user), WAIT.into()]
+            let (pid, user) = (stranger.pid, &stranger.user);
+            vec![
+                format!("PID {pid} belongs to user {user}, who does not run this bot; to look at it: {status}"),
+                WAIT.into(),
+            ]
         }
         None => Remedies {
             path,

@@ -170,7 +170,7 @@ impl Expected for Unreadable {
         vec![match self.obstacle {
             Obstacle::NotPermitted => "to look as root: sudo solobot …".into(),
             Obstacle::Leased => HINT_OF_LEASE.into(),
-            Obstacle::Place => "to use another lock: --lock PATH".into(),
+            Obstacle::Place => "to use another lock: solobot … --lock PATH".into(),
         }]
     }
 }

@@ -20,7 +20,7 @@ pub struct OriginView {
 /// The hint for an instance that would be started again: what starts it, and the command that stops it for good.
 pub fn hint_if_started_again(origin: &origin::Origin) -> Option<String> {
     let stop = origin.stop().filter(|_| origin.would_respawn())?;
-    let starts = if origin.respawns() == Respawns::Yes { "starts" } else { "may start" };
+    let starts = if origin.respawns() == Respawns::Yes { "would start" } else { "might start" };
     Some(format!("{origin} {starts} it again; to stop it for good: {stop}"))
 }
 

@@ -53,7 +53,7 @@ impl ReleaseOutcome {
         match &self.reason {
             Reason::KeeperEnded(pid) => format!("released {lock}: its keeper, PID {pid}, has ended"),
             Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
-            Reason::NothingToRelease => format!("nothing to release: nobody holds {lock}"),
+            Reason::NothingToRelease => format!("nothing to release: no process holds {lock}"),
             Reason::HeldByBot(holding) => self.held_by_bot(&holding.by()),
             Reason::KeeperSurvived(keeper) => {
                 format!("not released: its keeper, PID {}, did not end", keeper.pid)

@@ -185,7 +185,7 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
     }
     match lock.state {
         LockStateView::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),
-        LockStateView::Replaced => hints.push(format!("to find out who deletes it: solobot doctor --lock {path}")),
+        LockStateView::Replaced => hints.push(format!("to find out what deletes it: solobot doctor --lock {path}")),
         _ => {}
     }
     hints
@@ -194,7 +194,7 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
 impl InstanceView {
     /// One that is only probably this bot.
     fn doubtful(instance: &Instance, bot: &FoundBot, polling: PollingView) -> Self {
-        let doubt = instance.doubt.map_or("it is unknown which bot it is", Doubt::reason);
+        let doubt = instance.doubt.map_or("cannot tell which bot it is", Doubt::reason);
         Self { doubt: Some(doubt), ..Self::of(instance, bot, polling) }
     }
 

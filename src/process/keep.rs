@@ -32,7 +32,7 @@ pub fn parse_keep(text: &str) -> Result<Keep, String> {
         "none" => Ok(Keep::None),
         number => match number.parse() {
             Ok(pid) if pid > 0 => Ok(Keep::Pid(pid)),
-            _ => Err(format!("`{text}` is not one of holder, managed, oldest, newest, none or a PID")),
+            _ => Err(format!("use holder, managed, oldest, newest, none or a PID, not `{text}`")),
         },
     }
 }

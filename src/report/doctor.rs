@@ -38,7 +38,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
         let _ = writeln!(text, "{}", looked(bot));
     }
     for unseen in &diagnosis.unseen {
-        let _ = writeln!(text, "{} {}", paint(WARNING, "not seen:"), sanitize::line(unseen));
+        let _ = writeln!(text, "{} {}", paint(WARNING, "not checked:"), sanitize::line(unseen));
     }
     for finding in &diagnosis.findings {
         text.push('\n');
@@ -104,7 +104,8 @@ fn finding(finding: &Finding) -> String {
         let _ = writeln!(text, "{INDENT}… and {} more: --json shows them", finding.evidence.len() - MOST);
     }
     if let Some(command) = &finding.command {
-        let _ = writeln!(text, "{INDENT}{} {}", paint(FAINT, "fix:"), paint(COMMAND, sanitize::line(command)));
+        let label = if only_looks(command) { "to see more:" } else { "fix:" };
+        let _ = writeln!(text, "{INDENT}{} {}", paint(FAINT, label), paint(COMMAND, sanitize::line(command)));
     }
     text
 }
@@ -116,6 +117,30 @@ fn word(level: Level) -> &'static str {
         Level::Warning => "warning",
         Level::Info => "note",
     }
+}
+
+/// Whether a command changes nothing.
+fn only_looks(command: &str) -> bool {
+    const LOOKS: [&str; 16] = [
+        "cat ",
+        "curl ",
+        "date ",
+        "findmnt ",
+        "getent ",
+        "grep ",
+        "journalctl ",
+        "ls ",
+        "pm2 logs",
+        "ps ",
+        "solobot check",
+        "solobot conflicts",
+        "solobot doctor",
+        "solobot status",
+        "ss ",
+        "tr ",
+    ];
+    let command = command.strip_prefix("sudo ").unwrap_or(command);
+    LOOKS.iter().any(|look| command.starts_with(look)) && !command.contains("&&")
 }
 
 /// The last line: how many findings, and what to type next.
@@ -200,7 +225,7 @@ mod tests {
         let text = doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![], &[])), None);
         assert_eq!(plain(&text), format!("{looked}\nno findings\n"));
         let text = doctor(&DoctorOutcome::Diagnosed(diagnosed(vec![], &["3 processes"])), None);
-        assert_eq!(plain(&text), format!("{looked}not seen: 3 processes\n\nno findings in what could be seen\n"));
+        assert_eq!(plain(&text), format!("{looked}not checked: 3 processes\n\nno findings in what could be seen\n"));
     }
 
     #[test]

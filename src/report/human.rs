@@ -76,15 +76,15 @@ pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
     text.push_str(&detail("meaning", "while it is set, every poll fails with 409 and gets no updates"));
     let result = match outcome.action {
         Removal::Deleted if outcome.dropped_updates > 0 => {
-            format!("removed, and {} dropped", updates(outcome.dropped_updates))
+            format!("deleted, and {} dropped", updates(outcome.dropped_updates))
         }
-        Removal::Deleted => format!("removed; {}", waiting_updates(outcome.pending_updates)),
+        Removal::Deleted => format!("deleted; {}", waiting_updates(outcome.pending_updates)),
         Removal::WouldDelete if outcome.drop_asked => {
-            format!("would be removed, and {} dropped", updates(outcome.pending_updates))
+            format!("would be deleted, and {} dropped", updates(outcome.pending_updates))
         }
-        Removal::WouldDelete => format!("would be removed; {}", waiting_updates(outcome.pending_updates)),
-        Removal::SetAgain => "was removed, but set again at once: another program runs this bot with webhooks".into(),
-        Removal::Declined | Removal::None => "not removed".into(),
+        Removal::WouldDelete => format!("would be deleted; {}", waiting_updates(outcome.pending_updates)),
+        Removal::SetAgain => "was deleted, but set again at once: another program runs this bot with webhooks".into(),
+        Removal::Declined | Removal::None => "not deleted".into(),
     };
     let style = if outcome.exit() == Exit::Ok { GOOD } else { BAD };
     let _ = writeln!(text, "  {}", paint(style, result));

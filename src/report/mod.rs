@@ -283,7 +283,7 @@ fn not_written(error: &io::Error, colour: bool, typed: &TypedLine) -> Exit {
 pub fn no_room(error: &io::Error) -> Exit {
     let limit = stack::low_limit().unwrap_or_default() / 1024;
     stream::to_stderr(&format!(
-        "solobot: error: the stack may have no more than {limit} KiB, and there is no memory for another: {}\n  hint: \
+        "solobot: error: the stack is limited to {limit} KiB, and there is no memory for a larger one: {}\n  hint: \
          raise its limit: ulimit -s 8192\n",
         plain(error)
     ));

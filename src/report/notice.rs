@@ -38,10 +38,10 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> Strin
             format!("solobot: {}; trying again in {}\n", sanitize::line(why), show(*after))
         }
         Notice::WebhookRemoved { url, pending } => {
-            format!("solobot: webhook {} removed; {}\n", sanitize::line(url), waiting_updates(*pending))
+            format!("solobot: webhook {} deleted; {}\n", sanitize::line(url), waiting_updates(*pending))
         }
         Notice::PollingDisabled { command } => format!(
-            "solobot: another process holds the lock, so polling is disabled: running with SOLOBOT_POLLING=0: {}\n",
+            "solobot: another process holds the lock, so polling is disabled (SOLOBOT_POLLING=0) for {}\n",
             sanitize::line(command)
         ),
         Notice::HeldForUs => {
@@ -70,7 +70,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> Strin
         Notice::LeftRunning(all) => {
             let named = |one: &ProcessView| format!("PID {} ({})", one.pid, shortened(&one.command));
             let list = all.iter().map(named).collect::<Vec<_>>().join(", ");
-            format!("solobot: left running without the lock, because only the bot keeps it: {list}\n")
+            format!("solobot: still running, but without the lock, which only the bot keeps: {list}\n")
         }
         Notice::PerhapsLocksItself { command } => format!(
             "solobot: {} {} failed, and another process opened the lock file in the meantime\n{}",
@@ -89,7 +89,7 @@ pub fn passing(passing: Activity) -> String {
             format!("stopping {count} instances; this may take up to {}", show(grace))
         }
         Activity::LookingAgain { left } => {
-            format!("checking for {} that it is not started again", show(Duration::from_secs(left.as_secs() + 1)))
+            format!("watching for {} to see whether it is started again", show(Duration::from_secs(left.as_secs() + 1)))
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn waiting(elapsed: Duration, wait: Limit) -> String {
 
 fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {
     let mut text = String::from(if instances.iter().any(|one| one.holds_removed) {
-        "solobot: the lock file was removed, and its holder still holds the removed file\n"
+        "solobot: the lock file was deleted, and its holder still holds the deleted file\n"
     } else if instances.iter().all(|one| one.doubt.is_some()) {
         "solobot: the lock is free, but this process may be the bot, so no second one is started\n"
     } else {
@@ -172,7 +172,7 @@ fn incident(lock: &str, incident: &Incident, typed: &TypedLine) -> String {
         }
         Incident::Restored => format!("solobot: another process emptied lock {lock}; wrote the PID into it again\n"),
         Incident::TakenAgain => format!(
-            "solobot: {} lock {lock} was removed or replaced; now holding the new file too\n",
+            "solobot: {} lock {lock} was deleted or replaced; now holding the new file too\n",
             paint(WARNING, "warning:")
         ),
         Incident::Gone => format!(
@@ -184,9 +184,9 @@ fn incident(lock: &str, incident: &Incident, typed: &TypedLine) -> String {
                 Some(holder) => format!("PID {} holds the new file", holder.pid),
                 None => "another process holds the new file".to_owned(),
             };
-            let hint = format!("to find out what removes it: solobot doctor --lock {}", shell_words::quote(&lock));
+            let hint = format!("to find out what deletes it: solobot doctor --lock {}", shell_words::quote(&lock));
             format!(
-                "solobot: {} lock {lock} is lost: it was removed or replaced, and {by}; two instances may be running\n{}",
+                "solobot: {} lock {lock} is lost: it was deleted or replaced, and {by}; two instances may be running\n{}",
                 paint(BAD, "error:"),
                 hint_lines(&[hint], typed)
             )

@@ -43,7 +43,7 @@ fn blind(outcome: &StopOutcome) -> Option<String> {
     };
     let hidden = outcome.hidden.then(|| "other users' processes are hidden (hidepid)".to_owned());
     let parts: Vec<String> = hidden.into_iter().chain(unread).collect();
-    (!parts.is_empty()).then(|| format!("{}: sudo would show them", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("{}; sudo shows more", parts.join(", ")))
 }
 
 /// The plan as a table, or in blocks where the terminal is too narrow for one; and below it what to type for what solobot

@@ -48,11 +48,11 @@ fn first_line(outcome: &StatusOutcome) -> String {
     }
     if outcome.uninspected > 0 {
         let _ = write!(line, ", {} not inspected", outcome.uninspected);
-        let sudo = if outcome.user == "root" { "" } else { " (sudo would show them)" };
+        let sudo = if outcome.user == "root" { "" } else { " (sudo shows more)" };
         line.push_str(sudo);
     }
     if outcome.hidden {
-        line.push_str(", other users' processes are hidden (sudo would show them)");
+        line.push_str(", other users' processes are hidden (sudo shows more)");
     }
     if is_blind(outcome) { paint(WARNING, line) + "\n" } else { line + "\n" }
 }
@@ -270,7 +270,7 @@ fn events(outcome: &StatusOutcome) -> String {
         let _ = writeln!(
             text,
             "  {}",
-            paint(WARNING, format!("skipped {} lines of the journal that cannot be read", outcome.broken_events))
+            paint(WARNING, format!("lines of the journal that cannot be read: {}", outcome.broken_events))
         );
     }
     text

@@ -165,7 +165,7 @@ impl Expected for Error {
             ],
             Self::Placeholder { .. } => vec![PLACEHOLDERS.into()],
             Self::ApiUrl { .. } => {
-                vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
+                vec!["write it like this: solobot … --api-url http://127.0.0.1:8081".into()]
             }
             Self::UnknownBot { name, is_file, known, file } => unknown_bot_hints(name, *is_file, known, file.is_some()),
             Self::NothingNamed => vec![

@@ -187,11 +187,11 @@ impl Expected for Error {
         match self {
             Self::Setup(error) => error.hints(),
             Self::BaseUrl(_) => {
-                vec!["write it like this: --api-url http://127.0.0.1:8081".into()]
+                vec!["write it like this: solobot … --api-url http://127.0.0.1:8081".into()]
             }
             Self::Unreachable { server, step, why, .. } => hints_of_step(server, *step, why),
             Self::Server { .. } => {
-                vec!["wait a minute, then run it again, with more time for an answer (--timeout 1m): solobot …".into()]
+                vec!["wait a minute, then run it again with more time for an answer: solobot … --timeout 1m".into()]
             }
             Self::RateLimited { retry_after, .. } => {
                 vec![format!("wait {0}s, then run it again: sleep {0}; solobot …", retry_after.unwrap_or(60))]
@@ -201,14 +201,16 @@ impl Expected for Error {
                 "to see where the token came from: solobot status -v".into(),
             ],
             Self::NotServed { .. } => {
-                vec!["name the server of this bot (or set `api_url` in solobot.toml): --api-url URL".into()]
+                vec![
+                    "to name the server of this bot (or set `api_url` in solobot.toml): solobot … --api-url URL".into(),
+                ]
             }
             Self::LoggedOut { server, .. } if server.is_public() => {
-                vec!["the bot was moved to a self-hosted server; name it (or set `api_url` in solobot.toml): --api-url URL".into()]
+                vec!["the bot was moved to a self-hosted server; to name it (or set `api_url` in solobot.toml): solobot … --api-url URL".into()]
             }
             Self::LoggedOut { .. } => {
                 vec![
-                    "the bot was moved to another server; name it (or set `api_url` in solobot.toml): --api-url URL"
+                    "the bot was moved to another server; to name it (or set `api_url` in solobot.toml): solobot … --api-url URL"
                         .into(),
                 ]
             }
@@ -231,8 +233,8 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
         Step::Tcp if server.is_public() => vec![format!("to see whether a firewall blocks it: curl -v {server}")],
         Step::Tcp => vec![format!("to see whether the Bot API server is running: curl -v {server}")],
         Step::Tls if is_about_time(why) => vec!["to see whether this machine's clock is right: date -u".into()],
-        Step::Tls => vec!["if the server has its own certificate authority: --ca-file CA.pem".into()],
-        Step::Http => vec!["try again, with more time for an answer: --timeout 30s".into()],
+        Step::Tls => vec!["if the server has its own certificate authority: solobot … --ca-file CA.pem".into()],
+        Step::Http => vec!["to try again with more time for an answer: solobot … --timeout 30s".into()],
     }
 }
 

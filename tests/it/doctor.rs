@@ -138,12 +138,12 @@ fn what_cannot_be_seen_is_said() {
         command.env("BOT_TOKEN", token());
         let (_bot, _) = at_work(test.start_command(command));
         // Another user cannot read whose token it is.
-        test.solobot_as(65534, "doctor").stdout_has(&["not seen: ", "sudo would show more"]).settled();
+        test.solobot_as(65534, "doctor").stdout_has(&["not checked: ", "sudo shows more"]).settled();
         fs::create_dir(test.path("bot.lock")).unwrap();
         test.solobot("doctor -l bot.lock")
             .run()
             .code(0)
-            .stdout_has(&["not seen: the state of lock", "no findings in what could be seen"]);
+            .stdout_has(&["not checked: the state of lock", "no findings in what could be seen"]);
     });
 }
 

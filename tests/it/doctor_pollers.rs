@@ -204,7 +204,7 @@ fn conflicts_without_an_instance_come_from_elsewhere() {
         // Lines without a time tell nothing of now.
         test.write("bot.log", conflict(5).split_once(" aiogram").unwrap().1);
         let solobot = test.solobot("doctor main").env("SOLOBOT_API_URL", &server.url());
-        solobot.run().code(0).stdout_has(&["not seen: no time is known for 1 conflict in the logs of main"]);
+        solobot.run().code(0).stdout_has(&["not checked: no time is known for 1 conflict in the logs of main"]);
     });
 }
 

@@ -44,7 +44,7 @@ fn without_a_token_telegram_is_not_asked_and_that_is_said() {
         let server = Standin::start();
         let solobot = test.solobot("doctor -m bot.py").env("SOLOBOT_API_URL", &server.url());
         solobot.run().code(0).stdout_has(&[
-            "not seen: Telegram was not asked about bot; to say where its token is, use --token-env NAME",
+            "not checked: Telegram was not asked about bot; to say where its token is, use --token-env NAME",
         ]);
         assert_eq!(server.connections(), 0);
     });
@@ -210,9 +210,9 @@ fn a_server_of_somebody_elses_file_is_not_asked() {
         }
         let ask = |line: &str| test.solobot(line).env("BOT_TOKEN", &token()).env("SUDO_UID", "65534").run().code(0);
         let output = ask("doctor").stderr_has(&["root does not use `api_url`"]);
-        let text = "not seen: Telegram was not asked about main: root does not use `api_url`";
+        let text = "not checked: Telegram was not asked about main: root does not use `api_url`";
         let output = output.stdout_has(&[text, "no findings"]);
-        assert_eq!(output.stdout().matches("not seen: ").count(), 1);
+        assert_eq!(output.stdout().matches("not checked: ").count(), 1);
         assert_eq!(server.connections(), 0);
         ask("doctor -c solobot.toml").stdout_has(&["known to Telegram as @standin_bot"]);
         let output = ask(&format!("doctor --api-url {}", server.url())).stderr_has(&["root does not use `api_url`"]);
@@ -235,7 +235,7 @@ fn a_token_that_is_none() {
         test.write("long", vec![b'x'; 10 << 20]);
         for file in ["long", "missing", "."] {
             let output = test.solobot(&format!("doctor -m bot.py --token-file {file}")).run().code(0);
-            output.stdout_has(&["not seen: the token of bot is unknown"]);
+            output.stdout_has(&["not checked: the token of bot is unknown"]);
         }
         assert_eq!(server.connections(), 0);
     });
@@ -337,7 +337,7 @@ fn nothing_configured_and_a_token_at_hand() {
         // Without one, nobody is asked, whatever tokens other processes have; nor with another service's.
         server.forget();
         let other = test.solobot("doctor").env("BOT_TOKEN", "xoxb-1").env("SOLOBOT_API_URL", &server.url());
-        other.run().code(0).stdout_has(&["not seen: variable `BOT_TOKEN` does not contain a bot token"]);
+        other.run().code(0).stdout_has(&["not checked: variable `BOT_TOKEN` does not contain a bot token"]);
         test.solobot("doctor").env("SOLOBOT_API_URL", &server.url()).run().code(0).stdout_has(&["was not asked about"]);
         assert_eq!(server.connections(), 0);
     });

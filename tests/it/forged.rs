@@ -7,7 +7,7 @@ use crate::harness::{Background, PUBLIC, Test, alive, alone, start_ticks, wait_u
 use crate::holding::{Holding, holding};
 use crate::odd_processes::{NOBODY, public, start_as};
 
-/// A record of nobody's about root's process, in a folder where both may write, beside a lock that nobody holds: it says that
+/// A record of nobody's about root's process, in a folder where both may write, beside a lock that no process holds: it says that
 /// the process was started by a solobot that is dead.
 fn forged(test: &Test, mode: u32, victim: &Background) {
     let Holding { solobot, .. } = holding(test);

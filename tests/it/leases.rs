@@ -45,7 +45,7 @@ fn who_looks_answers() {
     });
 }
 
-/// It lets readers in: a look sees a lock that nobody holds.
+/// It lets readers in: a look sees a lock that no process holds.
 #[test]
 fn a_lease_that_keeps_lockers_out_alone() {
     alone(|test| {

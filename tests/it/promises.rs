@@ -91,7 +91,7 @@ fn a_start_script_keeps_the_lock_for_the_bot_that_it_leaves_behind() {
         test.solobot("acquire -l bot.lock -- app/helper.sh")
             .run()
             .code(0)
-            .stderr_has(&["still running, without the lock", "tail"]);
+            .stderr_has(&["still running, but without the lock", "tail"]);
         let helper: i32 = test.wait_for_pid("helper.pid");
         assert!(alive(helper) && !test.is_locked("bot.lock"));
         send(helper, Signal::KILL);

@@ -82,7 +82,7 @@ fn a_full_stdout_pipe_blocks_nobody_but_its_writer() {
         output.code(73);
         for line in ["--help", "-h", "--version", "acquire --help", "help status"] {
             let output = test.run(&format!("sh -c '{exe} {line} >/dev/full'")).code(73);
-            let _ = output.stderr_has(&["cannot write to stdout: No space left on device"]).nowhere("panicked");
+            let _ = output.stderr_has(&["cannot write to stdout: no space left on device"]).nowhere("panicked");
             test.run(&format!("bash -c 'set -o pipefail; {exe} {line} | head -n 0'")).code(0);
         }
     });

@@ -19,7 +19,7 @@ fn clears_it_before_the_command_starts() {
             asking(test, &server, "acquire --delete-webhook -l bot.lock -- sh -c 'touch started; cat'").start();
         wait_until("Telegram is asked", || !server.methods().is_empty());
         assert!(test.is_locked("bot.lock") && !test.has("started"), "the lock first, the command last");
-        solobot.wait_for_stderr(&format!("webhook {URL} removed; 2 updates are waiting"));
+        solobot.wait_for_stderr(&format!("webhook {URL} deleted; 2 updates are waiting"));
         let output = solobot.finish().code(0).stderr_has(&[]);
         assert!(test.has("started") && output.stdout().is_empty());
         assert_eq!(server.methods(), ["getWebhookInfo", "deleteWebhook", "getWebhookInfo"]);
@@ -63,7 +63,7 @@ fn telegram_out_of_reach_is_a_warning_or_an_error() {
         let line =
             |options: &str| format!("acquire --delete-webhook {options} --timeout 300ms -l bot.lock -- touch ran");
         let output = asking(test, &server, &line("")).run().code(0);
-        output.stderr_has(&["trying again", "warning:", "the webhook was not cleared", "error 500", "starting anyway"]);
+        output.stderr_has(&["trying again", "warning:", "the webhook was not deleted", "error 500", "starting anyway"]);
         assert!(test.has("ran"));
         std::fs::remove_file(test.path("ran")).unwrap();
         let output = asking(test, &server, &line("--require-telegram")).run().code(69);

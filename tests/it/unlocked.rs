@@ -46,7 +46,7 @@ fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
         };
         let first = start(&pid);
         fs::remove_file(test.path(".solobot.lock")).unwrap();
-        // The first one holds the removed file, and was there before.
+        // The first one holds the deleted file, and was there before.
         let second = start(&first.pid().to_string());
         by_hand.signal(Signal::TERM);
         by_hand.finish().code(0);
@@ -151,7 +151,7 @@ fn what_starts_it_again_is_to_be_stopped_rather_than_a_pid() {
         let looping = test.start("sh -c 'export BOT_OPTIONS=\"--pid-file bot.pid\"; while :; do python3 bot.py; done'");
         let bot = test.wait_for_pid("bot.pid");
         let refused = test.solobot("acquire -n -- python3 bot.py").run().code(75);
-        let refused = refused.stderr_has(&["loop sh starts it again; to stop it for good: kill "]);
+        let refused = refused.stderr_has(&["loop sh would start it again; to stop it for good: kill "]);
         let _ = refused.nowhere("to stop it: kill").nowhere("--takeover");
         // The bot has the loop's output: it ends first, and is not started again.
         looping.signal(Signal::STOP);

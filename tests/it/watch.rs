@@ -53,7 +53,7 @@ fn a_death_shows_at_once() {
         send(bot, Signal::KILL);
         // A failure with a lock that was looked at meanwhile: it may say what that can mean.
         solobot.finish().signal(Signal::KILL).stderr_has(&[]);
-        wait_for_line(&watching, "none is seen, and nobody holds the lock", |line| {
+        wait_for_line(&watching, "none is seen, and no process holds the lock", |line| {
             instances(line) == 0 && state(line) == "free"
         });
         end(watching);

@@ -61,5 +61,5 @@ pub fn is_held_for_us(request: &Request<'_>, events: &mut dyn Events) -> bool {
 }
 
 fn leaked(name: &str) -> Notice {
-    Notice::Warning(format!("{name}=1 is set, but nobody holds the lock for this process; taking it anyway"))
+    Notice::Warning(format!("{name}=1 is set, but no process holds the lock for this one; taking it anyway"))
 }

@@ -103,7 +103,7 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
     };
     let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
     if instances.iter().any(|one| one.holds_removed) {
-        return format!("lock `{}` was removed, and its holder still holds the removed file: {list}", lock.display());
+        return format!("lock `{}` was deleted, and its holder still holds the deleted file: {list}", lock.display());
     }
     if instances.iter().all(|one| one.doubt.is_some()) {
         return format!("the lock is free, but not starting a second instance, because this may be the bot: {list}");
@@ -197,7 +197,7 @@ impl Expected for Error {
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
             Self::TakeoverRefused { hints, .. } => hints.clone(),
-            Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$".into()],
+            Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$ …".into()],
             Self::NotFound { command } => vec![hint_of_not_found(command)],
             Self::NotExecutable { command, source } => match source.kind() {
                 io::ErrorKind::IsADirectory => {

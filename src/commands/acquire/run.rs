@@ -133,7 +133,7 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
         // As if we had been killed: while COMMAND is running, the lock is not released.
         holding.leave();
         let pid = command.pid;
-        Error::Io { action: format!("wait for PID {pid}; if it is still running, it keeps the lock"), source }
+        Error::Io { action: format!("wait for PID {pid}, which keeps the lock while it is running"), source }
     })?;
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();

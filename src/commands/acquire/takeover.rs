@@ -118,15 +118,15 @@ fn refuse_recent(request: &Request<'_>, facts: &LockFacts) -> Result<(), Error> 
         return Ok(());
     }
     let holder = details.holder();
-    let starter = origin::of_process(holder).map_or_else(String::new, |origin| format!(", origin: {origin}"));
+    let starter = origin::of_process(holder).map_or_else(String::new, |origin| format!(", origin {origin}"));
     let typed = request.bot.typed();
     let why = format!(
-        "the holder (PID {}{starter}) took the lock over itself, {} ago; if both starts take over, they stop each other again and again",
+        "the holder (PID {}{starter}) itself took over the lock {} ago; two starts that both take over would keep stopping each other",
         holder.pid,
         show(age)
     );
     let hints = vec![
-        format!("to see what starts it, so that you can end one of the two starts: solobot status {typed}"),
+        format!("to see what starts it, then turn off one of the two: solobot status {typed}"),
         format!("to go on anyway: solobot stop {} && solobot acquire …", lock_option(&request.bot.lock)),
     ];
     Err(refused_with(request, why, hints))
@@ -160,11 +160,12 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
                 state,
                 wait_channel.as_deref().unwrap_or("an unknown kernel function")
             ),
-            "it can end only once what it waits for is back: a disk, a network file system, a debugger".into(),
+            "it ends when that kernel call returns; look for a hung disk, a network file system or a debugger".into(),
         ),
-        StopStatus::Refused(refusal) => {
-            (format!("PID {pid} {}", refusal.reason()), "from another terminal: solobot acquire --takeover …".into())
-        }
+        StopStatus::Refused(refusal) => (
+            format!("cannot stop PID {pid}: {}", refusal.reason()),
+            "from another terminal: solobot acquire --takeover …".into(),
+        ),
         StopStatus::Terminated | StopStatus::Killed | StopStatus::Gone => return Ok(()),
     };
     Err(refused(request, why, hint))
@@ -178,9 +179,10 @@ fn refuse_managed(request: &Request<'_>, target: Identity) -> Result<(), Error> 
         return Ok(());
     }
     let why = format!("PID {} would be started again by {origin}", target.pid);
-    let hint = origin
-        .stop()
-        .map_or_else(|| "to stop it, use what started it".to_owned(), |stop| format!("to stop it for good: {stop}"));
+    let hint = origin.stop().map_or_else(
+        || format!("stop it with what started it, {origin}"),
+        |stop| format!("to stop it for good: {stop}"),
+    );
     Err(refused(request, why, hint))
 }
 

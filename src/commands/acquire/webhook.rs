@@ -166,11 +166,11 @@ fn judge(
             "the webhook {url} was set again: another program runs this bot with webhooks"
         ))),
         Err(error) if error.is_unavailable() && !required => {
-            let why = format!("the webhook was not cleared: {error}; starting anyway");
+            let why = format!("the webhook was not deleted: {error}; starting anyway");
             events.notice(&Notice::Warning(why));
         }
         Err(error) => {
-            tracing::debug!(kind = error.kind(), "the webhook was not cleared");
+            tracing::debug!(kind = error.kind(), "the webhook was not deleted");
             return Err(error.into());
         }
     }
