@@ -266,8 +266,8 @@ fn holds_alone(facts: &LockFacts) -> Option<String> {
 /// Reason, fix and exit code for a lock whose state is unknown: if `acquire` would refuse, the answer is not yes.
 fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
     let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
-    // A reason is no line to type: what needs the one that was typed is left out.
-    let hints = error.hints().into_iter().filter(|hint| !hint.contains('…'));
+    // A reason knows no line that was typed.
+    let hints = error.hints().into_iter().map(|hint| hint.replace("solobot … -", "-").replace("solobot …", "solobot check"));
     ([error.to_string()].into_iter().chain(hints).collect::<Vec<_>>().join("; "), error.exit())
 }
 

@@ -68,7 +68,7 @@ fn a_webhook_is_fixed_by_the_command_it_prints() {
         let text = found["evidence"].to_string();
         assert!(text.contains("https://example.org/hook") && text.contains("Connection refused"), "{text}");
         // The flags are those by which Telegram was asked.
-        fix(test, found).code(0).stdout_has(&["removed"]).stderr_has(&["every user"]);
+        fix(test, found).code(0).stdout_has(&["deleted"]).stderr_has(&["every user"]);
         assert_eq!(server.rules().webhook(), "");
         assert!(!codes(&ask(0)).contains(&"webhook-active"));
     });

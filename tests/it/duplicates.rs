@@ -231,7 +231,7 @@ fn on_a_terminal_the_plan_is_shown_and_the_question_asked() {
         assert_eq!(tables, 1, "the plan is shown once:\n{}", terminal.screen());
         assert!(alive(all[0]) && !alive(all[1]));
         terminal.wait_for("stopping it");
-        terminal.wait_for("checking for 3s that it is not started again");
+        terminal.wait_for("watching for 3s to see whether it is started again");
         // -y asks nothing, and so does --json.
         let more = by_hand(test, "bot.py", 1, "");
         let mut terminal = Terminal::start(test, "solobot kill-duplicates -y -m bot.py");

@@ -73,7 +73,7 @@ fn stale_locks_and_broken_lines() {
         test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["cleaned"]);
         assert_eq!(words(test), ["?", "stale-cleaned"]);
         let said = test.solobot("-v status").run().code(0);
-        said.stdout_has(&["last events", "stale-cleaned main", "skipped 1 lines of the journal that cannot be read"]);
+        said.stdout_has(&["last events", "stale-cleaned main", "lines of the journal that cannot be read: 1"]);
     });
 }
 
@@ -194,7 +194,7 @@ fn a_webhook_that_is_deleted() {
         server.rules().set_webhook("https://example.org/hook");
         asking(test, &server, "delete-webhook --dry-run main").run().settled();
         assert_eq!(words(test), [""; 0], "nothing was done");
-        asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["removed"]);
+        asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["deleted"]);
         assert_eq!(words(test), ["webhook-deleted"]);
         let event = &events(test)[0];
         assert_eq!(event["bot"], "main", "{event}");

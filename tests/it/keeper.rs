@@ -211,7 +211,7 @@ fn a_keeper_that_took_over_is_not_taken_over_from() {
         assert_eq!(record["took_over"], true, "{record}");
         assert!(record["token_fingerprint"].is_string(), "{record}");
         test.solobot(&line(third.pid(), "--takeover")).run().code(75).stderr_has(&[
-            "took the lock over itself",
+            "itself took over the lock",
             "solobot stop --lock",
             "solobot status",
         ]);

@@ -379,7 +379,7 @@ fn start_and_run_are_acquire() {
                 test,
                 word,
                 &[
-                    "to run a bot under its lock: solobot acquire -- COMMAND…",
+                    "to run a bot under its lock: solobot acquire -- python3 main.py",
                     "to run a bot in solobot.toml: solobot acquire BOT",
                 ],
             );
@@ -433,7 +433,7 @@ fn restart_is_the_managers_or_stop_and_acquire() {
     alone(|test| {
         let manager = "if systemd, pm2 or another manager runs the bot, restart it there: systemctl restart UNIT";
         for (line, typed) in [
-            ("restart", "solobot stop && solobot acquire -- COMMAND…"),
+            ("restart", "solobot stop && solobot acquire -- python3 main.py"),
             ("restart main", "solobot stop main && solobot acquire main"),
             ("restart bot.py", "solobot stop -m bot.py && solobot acquire -- python3 bot.py"),
             ("restart python3 bot.py", "solobot stop -m bot.py && solobot acquire -- python3 bot.py"),
@@ -463,7 +463,7 @@ fn unlock_is_release_or_stop() {
 fn lock_is_acquire() {
     alone(|test| {
         for (line, run, hold) in [
-            ("lock", "acquire -- COMMAND…", "acquire --pid $$"),
+            ("lock", "acquire -- python3 main.py", "acquire --pid $$"),
             ("lock python3 bot.py", "acquire -- python3 bot.py", "acquire --pid $$"),
             ("lock x.lock ./bot", "acquire --lock x.lock -- ./bot", "acquire --lock x.lock --pid $$"),
         ] {

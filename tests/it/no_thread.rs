@@ -44,7 +44,7 @@ fn delete_webhook_says_what_is_missing() {
         assert_eq!(server.rules().webhook(), "https://example.org/hook");
         // An address needs none.
         let line = format!("delete-webhook --api-url {}", server.url());
-        alone_with(test, &line).code(0).stdout_has(&["removed"]);
+        alone_with(test, &line).code(0).stdout_has(&["deleted"]);
     });
 }
 

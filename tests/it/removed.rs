@@ -56,7 +56,7 @@ fn at_the_default_place_too() {
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
         let _ = test.solobot("check -m bot.py").run().code(1).stdout_has(&["the lock file that was deleted at"]);
         let second = test.solobot("acquire -n -- python3 bot.py --until bot.pid").run().code(75);
-        let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
+        let _ = second.stderr_has(&["was deleted", &format!("PID {bot}")]);
         send(bot, Signal::KILL);
     });
 }
@@ -68,7 +68,7 @@ fn a_contender_waits_for_it_whatever_it_looks_for() {
         let acquire = |options: &str| format!("acquire {options} -l bot.lock -- python3 bot.py --until bot.pid");
         for options in ["-n --lock-only", "-n", "-w 300ms", "-n --lock-only"] {
             let second = test.solobot(&acquire(options)).run().code(75);
-            let shown = ["was removed", "holds the removed", &format!("PID {bot}"), "--takeover=orphan"];
+            let shown = ["was deleted", "holds the removed", &format!("PID {bot}"), "--takeover=orphan"];
             let _ = second.stderr_has(&shown).nowhere("runs without it").nowhere("--lock-only …");
         }
         let mut waiting = test.solobot(&acquire("--lock-only")).start();
@@ -118,7 +118,7 @@ fn the_lock_alone_leads_to_it_too() {
         assert_eq!(json["bots"][0]["lock"]["state"], "replaced", "{json}");
         let _ = test.solobot("check -l bot.lock").run().code(1).stdout_has(&said);
         let second = test.solobot("acquire -n -l bot.lock -- touch ran").run().code(75);
-        let _ = second.stderr_has(&["was removed", &format!("PID {bot}")]);
+        let _ = second.stderr_has(&["was deleted", &format!("PID {bot}")]);
         assert!(!test.has("ran"));
     });
 }

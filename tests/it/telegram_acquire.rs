@@ -120,7 +120,7 @@ fn with_a_descriptor_and_with_a_keeper() {
         );
         let mut shell = test.command("sh -c");
         shell.arg(line).env("BOT_TOKEN", crate::harness::token()).env("SOLOBOT_API_URL", server.url());
-        test.start_command(shell).finish().code(0).stderr_has(&["removed"]);
+        test.start_command(shell).finish().code(0).stderr_has(&["deleted"]);
         server.rules().set_webhook(URL);
         server.always(Fault::Says(500, "x"));
         let sleeper = test.start("tail -f /dev/null");
@@ -129,7 +129,7 @@ fn with_a_descriptor_and_with_a_keeper() {
         asking(test, &server, &line).run().code(69).stderr_has(&["error 500"]);
         assert!(!test.is_locked("k.lock"));
         server.recover();
-        asking(test, &server, &line).run().code(0).stderr_has(&["removed"]);
+        asking(test, &server, &line).run().code(0).stderr_has(&["deleted"]);
         assert!(test.is_locked("k.lock"));
     });
 }

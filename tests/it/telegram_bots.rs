@@ -133,7 +133,7 @@ fn a_webhook_stops_the_bot_and_delete_webhook_fixes_it() {
         assert!(found["evidence"].to_string().contains("because of a webhook"), "what the bot's log says: {found}");
         let command = found["command"].as_str().unwrap();
         let fixed = asking(test, &server, command.strip_prefix("solobot ").unwrap()).run().code(0);
-        fixed.stdout_has(&["removed", "2 updates are waiting"]);
+        fixed.stdout_has(&["deleted", "2 updates are waiting"]);
         copy.wait_for_stderr("handled update 2");
         let seen = asking(test, &server, "doctor --json -m aiogram_bot.py").run().code(0).json();
         assert!(!codes(&seen).contains(&"webhook-active"), "{seen:#}");
@@ -149,13 +149,13 @@ fn acquire_clears_the_webhook_for_the_bot() {
         let server = Standin::start();
         server.rules().set_webhook("https://example.org/hook");
         let mut solobot = under_solobot(test, &server, "--delete-webhook", "aiogram_bot.py", "bot.pid");
-        solobot.wait_for_stderr("webhook https://example.org/hook removed");
+        solobot.wait_for_stderr("webhook https://example.org/hook deleted");
         wait_within(START, "it polls", || server.rules().is_polled());
         assert!(!solobot.stderr().contains("Conflict"), "{}", solobot.stderr());
         // Another program sets it again: the poll ends with another 409, and is fixed the same way.
         server.rules().set_webhook("https://example.org/again");
         solobot.wait_for_stderr("terminated by setWebhook request");
-        asking(test, &server, "delete-webhook -m aiogram_bot.py").run().code(0).stdout_has(&["again", "removed"]);
+        asking(test, &server, "delete-webhook -m aiogram_bot.py").run().code(0).stdout_has(&["again", "deleted"]);
         wait_until("it polls again", || server.rules().is_polled());
         solobot.kill();
     });

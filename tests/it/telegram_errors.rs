@@ -190,7 +190,7 @@ fn trouble_of_the_server_is_tried_four_times() {
         }
         unchanged(&server);
         server.fail(3, Fault::Raw(503, "text/plain", Vec::new()));
-        asking(test, &server, LINE).run().code(0).stdout_has(&["removed"]).stderr_has(&["trying again in 500ms"]);
+        asking(test, &server, LINE).run().code(0).stdout_has(&["deleted"]).stderr_has(&["trying again in 500ms"]);
     });
 }
 

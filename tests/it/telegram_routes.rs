@@ -48,7 +48,7 @@ fn through_an_http_proxy() {
         let through = |line: &str| asking(test, &server, line).env("http_proxy", &format!("http://127.0.0.1:{port}"));
         let seen = through("doctor --json -m bot.py").run().code(1).json();
         assert_eq!(codes(&seen)[0], "webhook-active", "{seen:#}");
-        through(LINE).run().code(0).stdout_has(&["removed"]);
+        through(LINE).run().code(0).stdout_has(&["deleted"]);
         assert!(test.read("tinyproxy.log").contains("CONNECT 127.0.0.1"), "{}", test.read("tinyproxy.log"));
         assert!(!test.read("tinyproxy.log").contains(&token()), "the proxy sees the token");
         proxy.kill();
@@ -131,7 +131,7 @@ fn over_tls_with_an_authority_of_our_own() {
         let server = Standin::start_tls(&authority);
         server.rules().set_webhook("https://example.org/hook");
         let trusting = format!("{LINE} --ca-file {}", authority.file());
-        asking(test, &server, &trusting).run().code(0).stdout_has(&["removed"]);
+        asking(test, &server, &trusting).run().code(0).stdout_has(&["deleted"]);
         let by_name = format!("{trusting} --api-url https://localhost:{}", server.port());
         asking(test, &server, &by_name).run().code(0).stdout_has(&["no webhook"]);
         // Mozilla's authorities do not include ours, and a broken trust is not tried again.

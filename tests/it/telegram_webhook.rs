@@ -27,7 +27,7 @@ fn shows_deletes_and_proves() {
             "Connection refused",
             "2023-11-14 22:13:20",
             "409",
-            "removed",
+            "deleted",
         ]);
         assert_eq!(server.methods(), ["getWebhookInfo", "deleteWebhook", "getWebhookInfo"]);
         assert!(server.asked().iter().all(|asked| asked.verb == "POST"));
@@ -41,7 +41,7 @@ fn a_token_is_all_that_it_needs() {
     alone(|test| {
         let server = Standin::start();
         server.rules().set_webhook(URL);
-        asking(test, &server, "delete-webhook").run().code(0).stdout_has(&["bot 123456789: webhook", "removed"]);
+        asking(test, &server, "delete-webhook").run().code(0).stdout_has(&["bot 123456789: webhook", "deleted"]);
         let json = asking(test, &server, "--json delete-webhook").run().code(0).json();
         assert_eq!((&json["name"], &json["bot_id"]), (&"bot 123456789".into(), &"123456789".into()));
         test.write("token", token());
@@ -69,7 +69,7 @@ fn twice_is_the_same_as_once() {
     alone(|test| {
         let server = Standin::start();
         server.rules().set_webhook(URL);
-        asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["removed"]);
+        asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["deleted"]);
         asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["no webhook is set"]);
     });
 }
@@ -102,7 +102,7 @@ fn a_dry_run_only_looks() {
         server.rules().set_webhook(URL);
         server.rules().add_updates(2);
         let line = "delete-webhook -m bot.py --dry-run --drop-pending-updates";
-        asking(test, &server, line).run().code(0).stdout_has(&[URL, "would be removed", "2 updates dropped"]);
+        asking(test, &server, line).run().code(0).stdout_has(&[URL, "would be deleted", "2 updates dropped"]);
         let json = asking(test, &server, &format!("{line} --json")).run().code(0).json();
         assert_eq!((&json["action"], &json["deleted"]), (&"would-delete".into(), &false.into()));
         assert_eq!(server.methods(), ["getWebhookInfo"; 2]);
@@ -117,7 +117,7 @@ fn pending_updates_go_only_if_that_was_typed() {
         server.rules().add_updates(5);
         // A script said it all with the option: nobody is asked.
         let line = "delete-webhook -m bot.py --drop-pending-updates";
-        asking(test, &server, line).run().code(0).stdout_has(&["removed", "5 updates dropped"]);
+        asking(test, &server, line).run().code(0).stdout_has(&["deleted", "5 updates dropped"]);
         assert_eq!(server.rules().pending(), 0);
         let deletion = server.asked().into_iter().find(|asked| asked.method == "deleteWebhook").unwrap();
         assert_eq!(deletion.parameter("drop_pending_updates"), Some("true"));
@@ -173,7 +173,7 @@ fn null_fields_are_absent_fields() {
         server.rules().send_nulls();
         asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["no webhook is set"]);
         server.rules().set_webhook(URL);
-        asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["removed"]).nowhere("failed  ");
+        asking(test, &server, "delete-webhook -m bot.py").run().code(0).stdout_has(&["deleted"]).nowhere("failed  ");
     });
 }
 
