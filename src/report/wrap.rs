@@ -123,6 +123,10 @@ impl Layout {
     }
 
     fn put(&mut self, page: &mut String, word: &Piece) {
+        if self.is_empty && word.text.is_empty() {
+            // Of several blanks, at a line's beginning.
+            return;
+        }
         if !self.is_empty {
             page.push(' ');
             self.used += 1;
@@ -133,6 +137,7 @@ impl Layout {
     }
 
     fn new_line(&mut self, page: &mut String, indent: usize) {
+        page.truncate(page.trim_end_matches(' ').len());
         page.push('\n');
         page.push_str(&" ".repeat(indent));
         self.used = indent;
@@ -163,6 +168,16 @@ fn chunks(line: &str) -> Vec<Chunk> {
             continue;
         }
         rest = &rest[c.len_utf8()..];
+        if c == '\\' && in_command && quote.is_none() {
+            // What follows is itself: in `'it'\''s'` the quote behind the backslash begins nothing.
+            let escaped = rest.chars().next().filter(|&c| c != '\x1b');
+            for c in [Some(c), escaped].into_iter().flatten() {
+                word.text.push(c);
+                word.width += width_of(c);
+            }
+            rest = &rest[escaped.map_or(0, char::len_utf8)..];
+            continue;
+        }
         if c == ' ' && quote.is_none() {
             push(&mut chunks, std::mem::take(&mut word), word_is_commands, goes_on);
             (word_is_commands, goes_on) = (in_command, in_command);
@@ -221,6 +236,16 @@ mod tests {
             let joined = plain(&hint, columns).replace(GOES_ON, "");
             let words: Vec<&str> = joined.split_whitespace().collect();
             assert_eq!(words.join(" "), "hint: stop: solobot stop --lock '/a b/c' now", "{columns}");
+        }
+    }
+
+    #[test]
+    fn an_apostrophe_in_a_quoted_word_ends_nothing() {
+        let words = ["stop", "it's a b", "x  y", "''", "\\ ", "say \"a b", "z"];
+        let command = paint(COMMAND, format!("solobot {}", shell_words::join(words)));
+        for columns in 1..80 {
+            let pasted = plain(&command, columns).replace("\\\n", "");
+            assert_eq!(shell_words::split(&pasted).unwrap()[1..], words, "{columns}: {pasted}");
         }
     }
 
