@@ -81,7 +81,9 @@ pub mod descriptor {
 
 /// Waiting for several things at once.
 pub mod poll {
-    pub use crate::platform::host::poll::{Wakeup, any_readable, is_stderr_writable, is_stdout_broken, readable};
+    pub use crate::platform::host::poll::{
+        WRITABLE_AT_ONCE, Wakeup, any_readable, is_stderr_writable, is_stdout_broken, readable,
+    };
 }
 
 /// Being woken when a file changes.

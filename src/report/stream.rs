@@ -3,6 +3,7 @@
 //! All text for people goes through here. [`write_raw`] is for anything else, and masks nothing.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use super::wrap;
 use crate::base::env;
@@ -79,21 +80,32 @@ pub fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(mask(text).as_bytes());
 }
 
-/// Writes a notice to stderr only if that does not block: a full pipe that nobody reads must not keep a bot from its
-/// start.
+/// Writes a notice to stderr only as far as that does not block: a full pipe that nobody reads must not keep a bot from
+/// its start. What was typed is part of hints, so a notice may be larger than any pipe.
 pub fn notice(text: &str, colour: bool) {
-    if poll::is_stderr_writable() {
-        let text = wrap::page(text, columns(&io::stderr()));
-        let _ = write(&mut io::stderr().lock(), &text, colour);
+    let mut stderr = io::stderr().lock();
+    let mut patience = Duration::ZERO;
+    for part in masked(&wrap::page(text, columns(&io::stderr())), colour).as_bytes().chunks(poll::WRITABLE_AT_ONCE) {
+        if !poll::is_stderr_writable(patience) || stderr.write_all(part).is_err() {
+            return;
+        }
+        patience = SLOW_READER;
     }
 }
 
+/// Who reads a notice at all has read 4 KiB of it in this time.
+const SLOW_READER: Duration = Duration::from_millis(200);
+
 fn write(stream: &mut impl Write, text: &str, colour: bool) -> io::Result<()> {
+    stream.write_all(masked(text, colour).as_bytes())?;
+    stream.flush()
+}
+
+fn masked(text: &str, colour: bool) -> String {
     if colour {
-        stream.write_all(mask(text).as_bytes())?;
+        mask(text).into_owned()
     } else {
         // Afterwards: what was styled in part is in one piece then.
-        stream.write_all(mask(&anstream::adapter::strip_str(text).to_string()).as_bytes())?;
+        mask(&anstream::adapter::strip_str(text).to_string()).into_owned()
     }
-    stream.flush()
 }

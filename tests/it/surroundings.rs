@@ -107,6 +107,21 @@ fn a_running_bot_does_not_block_on_solobots_output() {
     });
 }
 
+#[test]
+fn a_hint_larger_than_the_pipe_does_not_block() {
+    alone(|test| {
+        let held = crate::holding::holding(test);
+        // The hints repeat what was typed.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = test.solobot("acquire -n -l bot.lock -- python3 bot.py").into_command();
+        command.arg("x".repeat(100_000)).stderr(Stdio::from(writer));
+        let mut child = command.spawn().unwrap();
+        wait_until("solobot ends", || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+        drop((held, reader));
+    });
+}
+
 /// Writes to a pipe until it is full.
 fn fill(pipe: std::io::PipeWriter) {
     use std::io::Write;

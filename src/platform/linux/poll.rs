@@ -43,11 +43,16 @@ pub fn any_readable(fds: &[Descriptor<'_>], timeout: Option<Duration>) -> io::Re
     Ok((0..list.len()).filter(|&index| list[index].any() == Some(true)).collect())
 }
 
-/// Whether a write of up to 4 KiB to stderr would not block now (`PIPE_BUF` of a pipe; always true for a file).
-pub fn is_stderr_writable() -> bool {
+/// How much can be written at once to a pipe that is writable (`PIPE_BUF`).
+pub const WRITABLE_AT_ONCE: usize = 4096;
+
+/// Whether a write of up to [`WRITABLE_AT_ONCE`] to stderr will not block before `patience` is over; always true for a
+/// file.
+pub fn is_stderr_writable(patience: Duration) -> bool {
     let stderr = io::stderr();
     let mut list = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].any() == Some(true)
+    let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
+    poll(&mut list, patience).is_ok() && list[0].any() == Some(true)
 }
 
 /// Whether the other end of stdout, a pipe or a socket, has gone.
