@@ -72,12 +72,14 @@ fn of_running(bot: &RunningBot) -> BotDraft {
         .instances
         .iter()
         .map(|one| {
-            let from = one.origin.manager.name().map_or(String::new(), |name| format!(" {name}"));
+            let starter = &one.origin.starter().manager;
+            let from = starter.name().filter(|name| *name != starter.as_str());
+            let from = from.map_or(String::new(), |name| format!(" {name}"));
             format!(
                 "running as PID {}, user {}, origin {}{from}: {}",
                 one.root.pid,
                 one.user,
-                one.origin.manager.as_str(),
+                starter.as_str(),
                 one.command
             )
         })
