@@ -138,7 +138,7 @@ pub fn plain(error: &io::Error) -> String {
 
 /// A path quoted for a shell, for hints.
 pub fn typed(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
+    crate::base::shell::quote(&path.to_string_lossy()).into_owned()
 }
 
 /// A path in backticks, for messages.

@@ -14,6 +14,7 @@ pub mod glob;
 #[cfg(feature = "cli")]
 pub mod nearest;
 pub mod secret;
+pub mod shell;
 pub mod text;
 #[cfg(feature = "cli")]
 pub mod time;

@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 
 use super::Cli;
+use crate::base::shell;
 
 /// What was typed, behind the program's name.
 #[derive(Debug, Clone, Default)]
 pub struct TypedLine(Vec<String>);
 
 /// What takes the place of what: an option of a hint, the typed ones that go for it, and whether a value follows each.
-const REPLACED: [(&str, &[(&str, bool)]); 14] = [
+const REPLACED: [(&str, &[(&str, bool)]); 15] = [
     ("--wait", &[("-w", true), ("--wait", true), ("-n", false), ("--nonblock", false)]),
     ("--takeover", &[("--takeover", false)]),
     ("--lock", &[("-l", true), ("--lock", true)]),
@@ -27,6 +28,7 @@ const REPLACED: [(&str, &[(&str, bool)]); 14] = [
     ("--api-url", &[("--api-url", true)]),
     ("--timeout", &[("--timeout", true)]),
     ("--ca-file", &[("--ca-file", true)]),
+    ("-vvv", &[("-q", false), ("--quiet", false)]),
 ];
 
 impl TypedLine {
@@ -39,9 +41,9 @@ impl TypedLine {
     /// subcommand that both name; those after it come last, before `--`; both take the place of those that they exclude.
     /// `None` if another subcommand was typed: then the hint is of no use.
     pub fn complete(&self, hint: &str) -> Option<String> {
-        let Some((before, after)) =
-            hint.split_once(" …").filter(|(_, after)| after.is_empty() || after.starts_with(' '))
-        else {
+        // Only there: a path, or what was typed, may have one inside.
+        let is_end = |after: &str| after.is_empty() || after == " > FILE" || after.starts_with(" -");
+        let Some((before, after)) = hint.rsplit_once(" …").filter(|(_, after)| is_end(after)) else {
             return Some(hint.to_owned());
         };
         let start = before.rfind("solobot ").or_else(|| before.ends_with("solobot").then(|| before.len() - 7));
@@ -60,7 +62,7 @@ impl TypedLine {
         let (head, options) = first.split_at(name.map_or(0, |name| name + 1));
         // What was typed before the subcommand stays there.
         let at = name.map_or(Some(0), |name| typed.iter().position(|arg| arg == first[name]).map(|at| at + 1))?;
-        let before = typed[..at.saturating_sub(1)].iter().map(|word| quoted(word));
+        let before = typed[..at.saturating_sub(1)].iter().map(|word| shell::quote(word).into_owned());
         let kept = without(&typed[at..], &[options, last].concat());
         let (globals, subcommand) = head.split_at(head.len().saturating_sub(1));
         let raw = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
@@ -68,17 +70,11 @@ impl TypedLine {
         line.extend(before);
         line.extend(raw(subcommand));
         line.extend(raw(options));
-        line.extend(kept.iter().map(|word| quoted(word)));
+        line.extend(kept.iter().map(|word| shell::quote(word).into_owned()));
         line.extend(raw(last));
-        line.extend(command.iter().map(|word| quoted(word)));
+        line.extend(command.iter().map(|word| shell::quote(word).into_owned()));
         Some(line)
     }
-}
-
-/// As a person would type it: in quotes is only what has to be.
-fn quoted(word: &str) -> String {
-    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "_@%+=:,./-".contains(c));
-    if is_plain { word.to_owned() } else { shell_words::quote(word).into_owned() }
 }
 
 /// What was typed without what `options` take the place of.
@@ -95,16 +91,41 @@ fn without(typed: &[String], options: &[&str]) -> Vec<String> {
         match gone.iter().find(|(name, _)| *name == named(arg)) {
             Some((name, true)) if arg == name => drop(typed.next()),
             Some(_) => {}
-            None if gone.iter().any(|(name, has_value)| *has_value && is_joined(arg, name)) => {}
+            None if arg.starts_with('-') && !arg.starts_with("--") => {
+                let (rest, goes_on) = without_letters(arg, &gone);
+                kept.extend((rest.len() > 1).then_some(rest));
+                if goes_on {
+                    typed.next();
+                }
+            }
             None => kept.push(arg.clone()),
         }
     }
     kept
 }
 
-/// `-w5`: a short option with its value in one word.
-fn is_joined(arg: &str, name: &str) -> bool {
-    !name.starts_with("--") && !arg.starts_with("--") && arg.len() > name.len() && arg.starts_with(name)
+/// What is left of `-nq`, `-w5` or `-qw`, and whether the next word is a value that is gone too.
+fn without_letters(cluster: &str, gone: &[(&str, bool)]) -> (String, bool) {
+    let all = Cli::command();
+    let takes_value = |letter: char| {
+        let options = all.get_subcommands().chain([&all]).flat_map(clap::Command::get_arguments);
+        options.filter(|one| one.get_short() == Some(letter)).any(|one| one.get_action().takes_values())
+    };
+    let mut left = String::from("-");
+    let mut letters = cluster[1..].chars();
+    while let Some(letter) = letters.next() {
+        match gone.iter().find(|(name, _)| *name == format!("-{letter}")) {
+            Some((_, true)) => return (left, letters.as_str().is_empty()),
+            Some((_, false)) => {}
+            None => {
+                left.push(letter);
+                if takes_value(letter) {
+                    return (left + letters.as_str(), false);
+                }
+            }
+        }
+    }
+    (left, false)
 }
 
 #[cfg(test)]
@@ -132,7 +153,7 @@ mod tests {
         );
         check("acquire main", "x: solobot acquire --takeover=orphan …", "x: solobot acquire --takeover=orphan main");
         check(line, "as root: sudo solobot …", "as root: sudo solobot acquire -n -m 'a b.py' -- python3 'a b.py' -n");
-        check("-q acquire main", "x: solobot -vvv …", "x: solobot -vvv -q acquire main");
+        check("-q acquire main", "x: solobot -vvv …", "x: solobot -vvv acquire main");
         check("-q acquire main", "x: solobot acquire --lock-only …", "x: solobot -q acquire --lock-only main");
         check("status -v", "x: solobot … > FILE", "x: solobot status -v > FILE");
         check(
@@ -148,9 +169,28 @@ mod tests {
     }
 
     #[test]
+    fn an_ellipsis_elsewhere_stays() {
+        check("acquire main", "x: solobot stop --lock '/a …/x'", "x: solobot stop --lock '/a …/x'");
+        check(
+            "acquire -- a '…' 'b …'",
+            "x: solobot acquire --lock '/a …/x' …",
+            "x: solobot acquire --lock '/a …/x' -- a '…' 'b …'",
+        );
+    }
+
+    #[test]
     fn options_that_exclude_it_go() {
         for typed in ["acquire -w 5 main", "acquire -w5 main", "acquire --wait=5 main", "acquire --nonblock main"] {
             check(typed, "x: solobot acquire --wait forever …", "x: solobot acquire --wait forever main");
+        }
+        for (typed, left) in [
+            ("acquire -nq main", "-q main"),
+            ("acquire -qn main", "-q main"),
+            ("acquire -qw5 main", "-q main"),
+            ("acquire -qw 5 main", "-q main"),
+            ("acquire -E75 -n -mn.py main", "-E75 -mn.py main"),
+        ] {
+            check(typed, "x: solobot acquire --wait forever …", &format!("x: solobot acquire --wait forever {left}"));
         }
         check(
             "acquire --takeover=orphan main",

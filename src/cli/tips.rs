@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ErrorKind};
 use super::complaint::texts;
 use super::typed::{Typed, operand};
 use crate::base::nearest::nearest;
+use crate::base::shell::join;
 use crate::process::launch::{command_for, is_interpreter, is_program, program_of};
 
 /// Stands for a command that solobot cannot guess.
@@ -55,7 +56,9 @@ impl Tips<'_> {
             )],
             "list" | "ls" | "show" => vec![format!("to see what is running: {}", self.line(&["status"], rest))],
             "top" | "htop" | "watch" | "monitor" => {
-                vec![format!("to watch what is running: {}", self.line(&["status", "--watch"], rest))]
+                // `top -d 1`: a number is no bot.
+                let bots: Vec<String> = rest.iter().filter(|word| word.parse::<f64>().is_err()).cloned().collect();
+                vec![format!("to watch what is running: {}", self.line(&["status", "--watch"], &bots))]
             }
             "log" | "logs" => {
                 let line = self.line(&["conflicts"], rest);
@@ -66,6 +69,8 @@ impl Tips<'_> {
                 format!("to release what `acquire --pid` or `--fd` holds: {}", self.line(&["release"], &lock(rest))),
                 format!("if a bot holds the lock, stop the bot: {}", self.line(&["stop"], &lock(rest))),
             ],
+            // flock(1)'s options come first, and mean nothing before a lock.
+            "lock" | "flock" if rest.first().is_some_and(|word| word.starts_with('-')) => self.lock(&[]),
             "lock" | "flock" => self.lock(rest),
             "kill" | "killall" | "pkill" | "terminate" | "down" => {
                 let is_hard = rest.iter().any(|word| matches!(word.as_str(), "-9" | "-KILL" | "-SIGKILL"));
@@ -235,7 +240,7 @@ impl Tips<'_> {
         };
         let plain: Vec<String> = rest.iter().filter(|word| !word.starts_with('-')).cloned().collect();
         let understood = self.understood(&line(rest)).or_else(|| self.understood(&line(&plain)));
-        understood.unwrap_or_else(|| format!("solobot {}", join(&line(&[]))))
+        understood.unwrap_or_else(|| format!("solobot {}", join(line(&[]))))
     }
 
     /// The words as one types them, if clap takes them.
@@ -244,15 +249,6 @@ impl Tips<'_> {
         let is_understood = self.command.clone().try_get_matches_from(whole).is_ok();
         is_understood.then(|| format!("solobot {}", join(words)))
     }
-}
-
-/// Words as one types them. An option's `=` needs no quotes.
-fn join(words: &[String]) -> String {
-    let is_plain = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c));
-    let quoted = |word: &String| {
-        if word.starts_with("--") && is_plain(word) { word.clone() } else { shell_words::quote(word).into_owned() }
-    };
-    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// Words that say which bot, as options: `bot.py` becomes `-m bot.py`, a lock file `--lock FILE`; a PID selects nothing.

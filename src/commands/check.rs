@@ -267,7 +267,8 @@ fn holds_alone(facts: &LockFacts) -> Option<String> {
 fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
     let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
     // A reason knows no line that was typed.
-    let hints = error.hints().into_iter().map(|hint| hint.replace("solobot … -", "-").replace("solobot …", "solobot check"));
+    let hints =
+        error.hints().into_iter().map(|hint| hint.replace("solobot … -", "-").replace("solobot …", "solobot check"));
     ([error.to_string()].into_iter().chain(hints).collect::<Vec<_>>().join("; "), error.exit())
 }
 

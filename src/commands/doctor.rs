@@ -109,9 +109,10 @@ fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String>
 fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
     if bot.configured {
         let file = global.config.as_deref().map(|file| format!("-c {} ", remote::quote(file)));
-        return Some(file.unwrap_or_default() + &shell_words::quote(&bot.name));
+        return Some(file.unwrap_or_default() + &crate::base::shell::quote(&bot.name));
     }
-    let as_typed = || Some(format!("-m {}", shell_words::quote(&args.selection.program.as_ref()?.to_string_lossy())));
+    let as_typed =
+        || Some(format!("-m {}", crate::base::shell::quote(&args.selection.program.as_ref()?.to_string_lossy())));
     typed::program(bot.program.as_ref()?).or_else(as_typed)
 }
 

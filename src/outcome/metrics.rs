@@ -82,7 +82,10 @@ impl Expected for MetricsNotWritten {
         let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
         vec![
             "the folder must exist, and you must be allowed to write to it".into(),
-            format!("to look at it: ls -ld {}", shell_words::quote(if folder.is_empty() { "." } else { &folder })),
+            format!(
+                "to look at it: ls -ld {}",
+                crate::base::shell::quote(if folder.is_empty() { "." } else { &folder })
+            ),
         ]
     }
 }

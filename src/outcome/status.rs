@@ -173,7 +173,7 @@ impl BotView {
 /// What ends a state that should not last.
 fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
     let typed = bot.bot.typed();
-    let path = shell_words::quote(&lock.path.to_string_lossy()).into_owned();
+    let path = crate::base::shell::quote(&lock.path.to_string_lossy()).into_owned();
     let mut hints = Vec::new();
     match bot.found.instances.as_slice() {
         [_, _, ..] => hints.push(format!("to keep one instance and stop the others: solobot kill-duplicates {typed}")),

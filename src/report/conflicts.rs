@@ -36,7 +36,7 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine)
         let units = outcome.sources.iter().filter(|source| source.bytes == 0 && source.error.is_none());
         let hints: Vec<String> = units
             .filter_map(|source| source.name.strip_prefix("unit:"))
-            .map(|unit| format!("to see whether the unit exists: systemctl status {}", shell_words::quote(unit)))
+            .map(|unit| format!("to see whether the unit exists: systemctl status {}", crate::base::shell::quote(unit)))
             .collect();
         text.push_str(&message::hint_lines(&hints, typed));
     } else {

@@ -23,13 +23,13 @@ pub fn text(outcome: &InitOutcome) -> String {
     if let Some(guess) = &outcome.guess {
         let _ = writeln!(text, "  {}", guessed(guess));
     }
-    let edit = format!("${{EDITOR:-nano}} {}", shell_words::quote(&path));
+    let edit = format!("${{EDITOR:-nano}} {}", crate::base::shell::quote(&path));
     // The words that make it count.
     let solobot = |words: &str| {
         if !outcome.is_distrusted {
             return format!("solobot {words}");
         }
-        format!("solobot -c {} {words}", shell_words::quote(&path))
+        format!("solobot -c {} {words}", crate::base::shell::quote(&path))
     };
     let mut steps = match outcome.bots.first() {
         None => vec![(edit, "fill in your bot"), (solobot("status"), "see whether solobot finds it")],

@@ -7,6 +7,7 @@ use super::message::{circumstances, detail, hint_lines, process, waiting_updates
 use super::sanitize;
 use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
+use crate::base::shell;
 use crate::cli::again::TypedLine;
 use crate::lock::held::Incident;
 use crate::outcome::events::{Activity, Notice};
@@ -184,7 +185,7 @@ fn incident(lock: &str, incident: &Incident, typed: &TypedLine) -> String {
                 Some(holder) => format!("PID {} holds the new file", holder.pid),
                 None => "another process holds the new file".to_owned(),
             };
-            let hint = format!("to find out what deletes it: solobot doctor --lock {}", shell_words::quote(&lock));
+            let hint = format!("to find out what deletes it: solobot doctor --lock {}", shell::quote(&lock));
             format!(
                 "solobot: {} lock {lock} is lost: it was deleted or replaced, and {by}; two instances may be running\n{}",
                 paint(BAD, "error:"),

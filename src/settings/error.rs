@@ -203,7 +203,7 @@ fn unknown_bot_hints(name: &str, is_file: bool, known: &[String], has_file: bool
     }
     let mut hints = Vec::new();
     if is_file {
-        hints.push(format!("to name a program, use -m: -m {}", shell_words::quote(name)));
+        hints.push(format!("to name a program, use -m: -m {}", crate::base::shell::quote(name)));
     }
     if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         hints.push(format!("did you mean `{near}`?"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::bots::Bot;
 use super::provenance::SetBy;
 use crate::base::error;
+use crate::base::shell::quote;
 use crate::process::program::Program;
 
 impl Bot {
@@ -12,7 +13,7 @@ impl Bot {
     /// program that is neither script nor module need not be a bot at all: its lock means it.
     pub fn typed(&self) -> String {
         let by_program = || program(self.program.as_ref().filter(|program| program.is_script_or_module())?);
-        let bot = if self.configured { Some(quote(&self.name)) } else { by_program() };
+        let bot = if self.configured { Some(quote(&self.name).into_owned()) } else { by_program() };
         let has_lock = bot.is_none() || matches!(self.provenance.of("lock"), SetBy::Flag(_));
         let config = self.config.as_deref().map(|file| format!("-c {}", error::typed(file)));
         let lock = has_lock.then(|| format!("--lock {}", error::typed(&self.lock)));
@@ -31,10 +32,6 @@ pub fn program(program: &Program) -> Option<String> {
     let path = name.split('.').fold(program.default_lock_dir(Path::new("/")), |path, part| path.join(part));
     let files = [path.with_added_extension("py"), path.join("__main__.py")];
     option(files.iter().find(|file| file.is_file())?.to_str()?)
-}
-
-fn quote(word: &str) -> String {
-    shell_words::quote(word).into_owned()
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn without_memory_for_another_it_says_so() {
             let limit = format!("{LIMIT} --as={}", size * 1024 * 1024);
             let output = test.run(&format!("{limit} {} --version", env!("CARGO_BIN_EXE_solobot")));
             // With less the loader gives up.
-            let says = output.stderr().contains("the stack may have no more than 64 KiB");
+            let says = output.stderr().contains("the stack is limited to 64 KiB");
             let is_enough = output.stdout().contains("solobot");
             if says {
                 output.code(73).stderr_has(&["cannot allocate memory", "hint: raise its limit: ulimit -s 8192"]);

@@ -141,13 +141,13 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
 fn hint_of_not_found(command: &str) -> String {
     let words = shell_words::split(command).unwrap_or_default();
     if words.len() > 1 {
-        return format!("without the quotes: solobot acquire -- {}", shell_words::join(words));
+        return format!("without the quotes: solobot acquire -- {}", crate::base::shell::join(words));
     }
     if !command.contains('/') && Path::new(command).is_file() {
-        let command = shell_words::join(command_for(&[command.to_owned()]));
+        let command = crate::base::shell::join(command_for(&[command.to_owned()]));
         return format!("to run the file in this folder: solobot acquire -- {command}");
     }
-    format!("is it installed, and in PATH? to find out: command -v {}", shell_words::quote(command))
+    format!("is it installed, and in PATH? to find out: command -v {}", crate::base::shell::quote(command))
 }
 
 impl Expected for Error {

@@ -201,8 +201,8 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
     }
     let has_mode = !args.command.is_empty() || args.fd.is_some() || args.pid.is_some();
     if !has_mode && settings.context().cwd.join(bot).is_file() {
-        let script = shell_words::quote(bot).into_owned();
-        let command = shell_words::join(command_for(&[bot.to_owned()]));
+        let script = crate::base::shell::quote(bot).into_owned();
+        let command = crate::base::shell::join(command_for(&[bot.to_owned()]));
         return Err(Error::Usage {
             message: format!("`{bot}` is a file, not the name of a bot"),
             hints: vec![

@@ -112,7 +112,7 @@ fn api_flags(args: &cli::Doctor) -> String {
 }
 
 fn text_flag(flag: &str, text: Option<&str>) -> Option<String> {
-    Some(format!(" {flag} {}", shell_words::quote(text?)))
+    Some(format!(" {flag} {}", crate::base::shell::quote(text?)))
 }
 
 fn path_flag(flag: &str, path: Option<&Path>) -> Option<String> {

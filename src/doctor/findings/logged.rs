@@ -9,7 +9,7 @@ use crate::survey::evidence::facts::{BotFacts, FRESH};
 
 /// The command that shows what a bot's logs say.
 pub fn see_logs(bot: &BotFacts) -> Option<String> {
-    let names: Vec<_> = bot.logs.names.iter().map(|name| shell_words::quote(name)).collect();
+    let names: Vec<_> = bot.logs.names.iter().map(|name| crate::base::shell::quote(name)).collect();
     (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
 }
 

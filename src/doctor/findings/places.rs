@@ -71,7 +71,7 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
                 "systemd-tmpfiles" => {
                     format!(
                         "echo {} >/etc/tmpfiles.d/solobot.conf",
-                        shell_words::quote(&format!("x {}*", path.display()))
+                        crate::base::shell::quote(&format!("x {}*", path.display()))
                     )
                 }
                 _ => "solobot doctor --explain tmp-cleaner".to_owned(),

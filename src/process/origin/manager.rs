@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::place::{Container, Place, quote};
+use super::place::{Container, Place};
+use crate::base::shell::quote;
 
 /// Who started an instance and would start it again, with all that its commands need.
 #[derive(Debug, Clone, PartialEq, Eq)]

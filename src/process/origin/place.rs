@@ -1,6 +1,6 @@
 //! Where to type a manager's command: as which user, in which container. Every word is quoted for a POSIX shell.
 
-use std::borrow::Cow;
+use crate::base::shell::quote;
 
 /// A container that the instance runs in, and solobot does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,12 +104,6 @@ pub fn kill_as(owner: Option<&str>, pids: &[i32]) -> String {
         Some("root") => format!("sudo kill {pids}"),
         Some(owner) => format!("sudo -u {} kill {pids}", quote(owner)),
     }
-}
-
-/// Quoted for a shell where it must be.
-pub fn quote(word: &str) -> Cow<'_, str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:%=@,+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) { Cow::Borrowed(word) } else { shell_words::quote(word) }
 }
 
 #[cfg(test)]

@@ -260,7 +260,7 @@ fn token_of(instance: &Instance) -> Option<KnownToken> {
 
 fn lock_alone(lock: LockEvidence) -> BotFacts {
     let path = lock.facts.path.display().to_string();
-    let flag = format!("-l {}", shell_words::quote(&path));
+    let flag = format!("-l {}", crate::base::shell::quote(&path));
     BotFacts { id: path.clone(), name: path, lock_flag: Some(flag), locks: vec![lock], ..BotFacts::default() }
 }
 
