@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 
 use super::Cli;
+use crate::base::secret::mask;
 use crate::base::shell;
 
 /// What was typed, behind the program's name.
@@ -42,6 +43,10 @@ impl TypedLine {
     /// `None` if another subcommand was typed: then the hint is of no use.
     pub fn complete(&self, hint: &str) -> Option<String> {
         // Only there: a path, or what was typed, may have one inside.
+        // A token is masked wherever it is printed: with that, the line would start a bot that has none.
+        if self.0.iter().any(|word| mask(word) != *word) {
+            return Some(hint.to_owned());
+        }
         let is_end = |after: &str| after.is_empty() || after == " > FILE" || after.starts_with(" -");
         let Some((before, after)) = hint.rsplit_once(" …").filter(|(_, after)| is_end(after)) else {
             return Some(hint.to_owned());
@@ -164,6 +169,8 @@ mod tests {
         check("-c a status", "x: solobot -c b …", "x: solobot -c b status");
         check("acquire -l a -- x", "x: solobot … --lock PATH", "x: solobot acquire --lock PATH -- x");
         check("acquire --pid 9 -l a", "x: solobot acquire --pid $$ …", "x: solobot acquire --pid $$ -l a");
+        let token = format!("{}:{}", 123_456_789, "A".repeat(35));
+        check(&format!("acquire -- bot {token}"), "x: solobot acquire --takeover …", "x: solobot acquire --takeover …");
         check("status", "x: solobot stop main", "x: solobot stop main");
         check("release", "x: solobot acquire --takeover …", "");
     }

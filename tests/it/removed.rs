@@ -68,7 +68,7 @@ fn a_contender_waits_for_it_whatever_it_looks_for() {
         let acquire = |options: &str| format!("acquire {options} -l bot.lock -- python3 bot.py --until bot.pid");
         for options in ["-n --lock-only", "-n", "-w 300ms", "-n --lock-only"] {
             let second = test.solobot(&acquire(options)).run().code(75);
-            let shown = ["was deleted", "holds the removed", &format!("PID {bot}"), "--takeover=orphan"];
+            let shown = ["was deleted", "holds the deleted", &format!("PID {bot}"), "--takeover=orphan"];
             let _ = second.stderr_has(&shown).nowhere("runs without it").nowhere("--lock-only …");
         }
         let mut waiting = test.solobot(&acquire("--lock-only")).start();
