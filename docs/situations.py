@@ -298,7 +298,11 @@ def inside(name, hint):
     lines = SITUATIONS[name](place)
     lines = [line if isinstance(line, tuple) else ("", line) for line in lines]
     if hint is not None:
-        shown, code = run(hint, 100, False, limit=4)
+        # PIDs are others here than where the hint was read.
+        here = [one for one in hints("\n".join(piped(lines))) if without_numbers(one) == without_numbers(hint)]
+        if not here:
+            sys.exit(f"{name}: in a fresh situation there is no hint `{hint}`")
+        shown, code = run(here[0], 100, False, limit=4)
         print(json.dumps({"code": code, "shown": settled(shown)}))
         return
     # From ten seconds on, an age is whole seconds.
@@ -308,8 +312,18 @@ def inside(name, hint):
         for colour in (False, True):
             shown = [[line, settled(run(prefix + line, columns, colour)[0])] for prefix, line in lines]
             screens.append({"columns": columns, "colour": colour, "shown": shown})
-    piped = [subprocess.run(["bash", "-c", f"{{ {prefix}{line}; }} 2>&1"], cwd="/srv/bot", stdout=subprocess.PIPE, check=False, stdin=subprocess.DEVNULL).stdout.decode() for prefix, line in lines]
-    print(json.dumps({"screens": screens, "piped": piped}))
+    print(json.dumps({"screens": screens, "piped": piped(lines)}))
+
+
+def piped(lines):
+    """What each line prints into a pipe."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "check": False}
+    runs = (subprocess.run(["bash", "-c", f"{{ {prefix}{line}; }} 2>&1"], cwd="/srv/bot", **quiet) for prefix, line in lines)
+    return [run.stdout.decode() for run in runs]
+
+
+def without_numbers(text):
+    return re.sub(r"\d+", "N", text)
 
 
 # --------------------------------------------------------------------------------------------------------- outside
