@@ -61,7 +61,7 @@ fn pretends_to_keep(test: &Test, mode: u32, victim: &Background) -> Background {
     let _ = fs::remove_file(test.path("pretender"));
     fs::copy(crate::harness::sleeper(), test.path("pretender")).unwrap();
     fs::set_permissions(test.path("pretender"), fs::Permissions::from_mode(mode)).unwrap();
-    let holder = start_as(test, NOBODY, &format!("flock -n {PUBLIC}/work/root.lock {PUBLIC}/work/pretender {said}"));
+    let holder = start_as(test, NOBODY, &format!("flock -w 60 {PUBLIC}/work/root.lock {PUBLIC}/work/pretender {said}"));
     wait_until("it is held", || test.is_locked("root.lock"));
     holder
 }
@@ -113,7 +113,7 @@ fn a_keeper_is_of_root_or_of_the_kept_ones_user_and_runs_solobot() {
         drop(theirs);
         // Root's own process that calls itself so is the holder, and stands for nobody.
         fs::copy(crate::harness::sleeper(), test.path("pretender")).unwrap();
-        let own = test.start(&format!("flock -n root.lock ./pretender {words}"));
+        let own = test.start(&format!("flock -w 60 root.lock ./pretender {words}"));
         wait_until("it is held", || test.is_locked("root.lock"));
         test.solobot("stop -y -l root.lock").run().code(0).stdout_has(&[&format!("PID {}", own.pid())]);
         assert!(alive(victim.pid()), "a command line has stopped somebody else's process");
@@ -173,7 +173,7 @@ fn the_owner_of_a_lock_that_is_named_alone_is_the_bots_user() {
         for (owner, code) in [(0, 1), (NOBODY, 0)] {
             test.write("their.lock", "");
             chown(test.path("their.lock"), Some(owner), Some(owner)).unwrap();
-            let holder = start_as(test, NOBODY, &format!("flock -n {PUBLIC}/work/their.lock {program}"));
+            let holder = start_as(test, NOBODY, &format!("flock -w 60 {PUBLIC}/work/their.lock {program}"));
             wait_until("it is held", || test.is_locked("their.lock"));
             let _ = test.solobot("stop -y -l their.lock").run().code(code).stdout_has(&[&holder.pid().to_string()]);
             assert_eq!(alive(holder.pid()), code == 1, "a lock of user {owner}");

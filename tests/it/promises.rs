@@ -11,7 +11,7 @@ use crate::scenes::script;
 fn two_who_wait_for_the_holder_of_a_removed_file_come_in_one_by_one() {
     alone(|test| {
         // It does not take the path again.
-        let holder = test.start("flock -n bot.lock tail -f /dev/null");
+        let holder = test.start("flock -w 60 bot.lock tail -f /dev/null");
         wait_until("it is held", || test.is_locked("bot.lock"));
         let wait = |name: &str, pid: i32| {
             fs::remove_file(test.path("bot.lock")).unwrap();
