@@ -413,9 +413,7 @@ class HandOffs(World):
         self.log.read()
         for who, other in self.log.take_overlaps():
             # flock(1) and Python know of the lock alone, which under -o ended with solobot. Other solobots look further.
-            # A COMMAND whose solobot was killed just after the fork may write its first line after the stranger's.
-            pairs = (who[0], other[0]), (other[0], who[0])
-            if any(alone in self.alone and beside.partition("-")[0] in STRANGERS for alone, beside in pairs):
+            if who[0] in self.alone and other[0].partition("-")[0] in STRANGERS:
                 self.counts["strangers beside a COMMAND of -o"] += 1
                 continue
             self.violation("overlaps", f"{who[0]} and {other[0]}\n{self.log.excerpt(who, other)}")

@@ -9,7 +9,7 @@ use crate::holding::stale;
 fn left_alone(test: &Test, holder: i32) {
     wait_until("it holds it", || test.is_locked("bot.lock"));
     let taking = test.solobot("acquire --takeover=orphan -n --lock-only -l bot.lock -- touch ran").run();
-    let _ = taking.code(75).stderr_has(&["is not an orphan"]).nowhere("taking over;");
+    let _ = taking.code(75).stderr_has(&["is not an orphan"]).nowhere("solobot: taking over");
     let json = test.solobot("status --json -l bot.lock").run().code(0).json();
     assert_eq!(json["bots"][0]["lock"]["orphaned"], false, "{json}");
     assert!(alive(holder) && !test.has("ran"));
@@ -92,7 +92,7 @@ fn a_bot_in_a_sandbox_whose_solobot_lives_outside() {
         let inside = format!("mv bot.lock.info away; {solobot} acquire --takeover=orphan -n -l bot.lock -- touch ran");
         let sandbox = format!("unshare -pf --mount-proc env -u SKIP_TELEGRAM_LOCK sh -c '{inside}; echo $?'");
         let run = test.solobot(&format!("acquire -l bot.lock -- {sandbox}")).run();
-        let _ = run.code(0).stdout_is("75\n").stderr_has(&["is not an orphan"]).nowhere("taking over;");
+        let _ = run.code(0).stdout_is("75\n").stderr_has(&["is not an orphan"]).nowhere("solobot: taking over");
         assert!(!test.has("ran"));
     });
 }

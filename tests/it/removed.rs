@@ -98,13 +98,13 @@ fn takeover_orphan_leaves_a_holder_alone_whose_solobot_lives_or_that_never_had_o
         wait_until("it holds it", || test.has("bot.lock.info") && test.is_locked("bot.lock"));
         let orphan = || test.solobot("acquire --takeover=orphan -w 500ms --lock-only -l bot.lock -- touch ran").run();
         remove(test, LOCK);
-        let _ = orphan().code(75).stderr_has(&[&become_it.pid().to_string()]).nowhere("taking over;");
+        let _ = orphan().code(75).stderr_has(&[&become_it.pid().to_string()]).nowhere("solobot: taking over");
         become_it.kill();
         test.write("bot.lock", "");
         let other = test.start("flock -F bot.lock sleep 600");
         wait_until("it holds it", || test.is_locked("bot.lock"));
         fs::remove_file(test.path("bot.lock")).unwrap();
-        let _ = orphan().code(75).stderr_has(&[&other.pid().to_string()]).nowhere("taking over;");
+        let _ = orphan().code(75).stderr_has(&[&other.pid().to_string()]).nowhere("solobot: taking over");
         assert!(alive(other.pid()) && !test.has("ran"));
     });
 }

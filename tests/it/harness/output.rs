@@ -185,8 +185,8 @@ impl Output {
     }
 }
 
-/// Whether each error of solobot's own is followed by hints, the last of which has something to type in it; or whether they
-/// were said before, since each is said once.
+/// Whether each error of solobot's own is followed by hints, the last of which has something to type in it. Of a wait that
+/// has ended they were said at its beginning, right above the line that it waits: each is said once.
 fn ends_in_what_to_type(stderr: &str) -> bool {
     let lines: Vec<&str> = stderr.lines().collect();
     let errors = lines.iter().enumerate().filter(|(_, line)| line.starts_with("solobot: error: "));
@@ -196,7 +196,9 @@ fn ends_in_what_to_type(stderr: &str) -> bool {
             let hint = &hint["  hint: ".len()..];
             ["solobot ", "--", " -", ": ", " = ", "`", "sudo ", "sv ", "kill "].iter().any(|sign| hint.contains(sign))
         };
-        hints.last().or_else(|| lines[..index].iter().rfind(|line| line.starts_with("  hint: "))).is_some_and(typed)
+        let waits = lines[..index].iter().rposition(|line| line.starts_with("solobot: waiting "));
+        let before = waits.and_then(|waits| lines[..waits].last()).filter(|line| line.starts_with("  hint: "));
+        hints.last().or(before).is_some_and(typed)
     })
 }
 
