@@ -6,26 +6,26 @@ use std::fmt;
 use std::io;
 
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal as DetailsByPid, raise, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal as Known, raise, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::descriptor::Descriptor;
 
 /// A signal that has a name; numbers differ between platforms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal(DetailsByPid);
+pub struct Signal(Known);
 
 impl Signal {
-    pub const SIGHUP: Self = Self(DetailsByPid::SIGHUP);
-    pub const SIGINT: Self = Self(DetailsByPid::SIGINT);
-    pub const SIGQUIT: Self = Self(DetailsByPid::SIGQUIT);
-    pub const SIGKILL: Self = Self(DetailsByPid::SIGKILL);
-    pub const SIGTERM: Self = Self(DetailsByPid::SIGTERM);
-    pub const SIGCHLD: Self = Self(DetailsByPid::SIGCHLD);
-    pub const SIGCONT: Self = Self(DetailsByPid::SIGCONT);
-    pub const SIGSTOP: Self = Self(DetailsByPid::SIGSTOP);
-    pub const SIGTSTP: Self = Self(DetailsByPid::SIGTSTP);
-    pub const SIGWINCH: Self = Self(DetailsByPid::SIGWINCH);
+    pub const SIGHUP: Self = Self(Known::SIGHUP);
+    pub const SIGINT: Self = Self(Known::SIGINT);
+    pub const SIGQUIT: Self = Self(Known::SIGQUIT);
+    pub const SIGKILL: Self = Self(Known::SIGKILL);
+    pub const SIGTERM: Self = Self(Known::SIGTERM);
+    pub const SIGCHLD: Self = Self(Known::SIGCHLD);
+    pub const SIGCONT: Self = Self(Known::SIGCONT);
+    pub const SIGSTOP: Self = Self(Known::SIGSTOP);
+    pub const SIGTSTP: Self = Self(Known::SIGTSTP);
+    pub const SIGWINCH: Self = Self(Known::SIGWINCH);
 }
 
 impl Signal {
@@ -60,21 +60,21 @@ impl Mask {
 const SI_KERNEL: i32 = 0x80;
 
 /// Signals that ask something of COMMAND; TTIN and TTOU keep their default and stop solobot beside it.
-const ASKING: [DetailsByPid; 14] = [
-    DetailsByPid::SIGHUP,
-    DetailsByPid::SIGINT,
-    DetailsByPid::SIGQUIT,
-    DetailsByPid::SIGTERM,
-    DetailsByPid::SIGUSR1,
-    DetailsByPid::SIGUSR2,
-    DetailsByPid::SIGALRM,
-    DetailsByPid::SIGVTALRM,
-    DetailsByPid::SIGPROF,
-    DetailsByPid::SIGWINCH,
-    DetailsByPid::SIGIO,
-    DetailsByPid::SIGPWR,
-    DetailsByPid::SIGCONT,
-    DetailsByPid::SIGTSTP,
+const ASKING: [Known; 14] = [
+    Known::SIGHUP,
+    Known::SIGINT,
+    Known::SIGQUIT,
+    Known::SIGTERM,
+    Known::SIGUSR1,
+    Known::SIGUSR2,
+    Known::SIGALRM,
+    Known::SIGVTALRM,
+    Known::SIGPROF,
+    Known::SIGWINCH,
+    Known::SIGIO,
+    Known::SIGPWR,
+    Known::SIGCONT,
+    Known::SIGTSTP,
 ];
 
 /// One signal that arrived.
@@ -103,9 +103,9 @@ impl Signals {
     /// # Errors
     /// Those of `sigprocmask(2)` and `signalfd(2)`.
     pub fn block() -> io::Result<Self> {
-        set_handler(DetailsByPid::SIGCHLD, SigHandler::SigDfl)?;
+        set_handler(Known::SIGCHLD, SigHandler::SigDfl)?;
         let mut set = SigSet::empty();
-        set.add(DetailsByPid::SIGCHLD);
+        set.add(Known::SIGCHLD);
         for signal in ASKING {
             if !is_ignored(signal) {
                 set.add(signal);
@@ -131,7 +131,7 @@ impl Signals {
     /// The next signal that arrived, if any.
     pub fn take(&self) -> Option<ReceivedSignal> {
         let info = self.fd.read_signal().ok()??;
-        let signal = Signal(DetailsByPid::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?);
+        let signal = Signal(Known::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?);
         // Numbers of PIDs are no larger than `i32::MAX`.
         let sender = i32::try_from(info.ssi_pid).unwrap_or_default();
         Some(ReceivedSignal { signal, from_terminal: info.ssi_code == SI_KERNEL, sender })
@@ -156,9 +156,9 @@ impl Signals {
     /// process group, as the kernel decides).
     pub fn stop_ourselves(&self) {
         let mut stop = SigSet::empty();
-        stop.add(DetailsByPid::SIGTSTP);
+        stop.add(Known::SIGTSTP);
         // Raised while blocked it is pending; unblocked it takes effect at once.
-        let _ = raise(DetailsByPid::SIGTSTP);
+        let _ = raise(Known::SIGTSTP);
         let _ = stop.thread_unblock();
         let _ = stop.thread_block();
     }
@@ -185,7 +185,7 @@ impl Interruptible {
     /// # Errors
     /// Those of `sigaction(2)`.
     pub fn install() -> io::Result<Self> {
-        set_handler(DetailsByPid::SIGURG, SigHandler::Handler(interrupt)).map(Self)
+        set_handler(Known::SIGURG, SigHandler::Handler(interrupt)).map(Self)
     }
 
     /// Interrupts `thread` once; it may not be in its system call yet, so call it until the thread has ended.
@@ -193,27 +193,27 @@ impl Interruptible {
         use std::os::unix::thread::JoinHandleExt;
         // A number with glibc, a pointer with musl, where the types of the two crates differ.
         let id = thread.as_pthread_t() as nix::libc::pthread_t;
-        let _ = nix::sys::pthread::pthread_kill(id, DetailsByPid::SIGURG);
+        let _ = nix::sys::pthread::pthread_kill(id, Known::SIGURG);
     }
 }
 
 impl Drop for Interruptible {
     fn drop(&mut self) {
         // SAFETY: restores the action that was there before.
-        let _ = unsafe { sigaction(DetailsByPid::SIGURG, &self.0) };
+        let _ = unsafe { sigaction(Known::SIGURG, &self.0) };
     }
 }
 
 /// A signal that is ignored while this exists.
 #[derive(Debug)]
-pub(super) struct Ignored(DetailsByPid, SigAction);
+pub(super) struct Ignored(Known, SigAction);
 
 impl Ignored {
     /// Starts to ignore it.
     ///
     /// # Errors
     /// Those of `sigaction(2)`.
-    pub(super) fn signal(signal: DetailsByPid) -> io::Result<Self> {
+    pub(super) fn signal(signal: Known) -> io::Result<Self> {
         Ok(Self(signal, set_handler(signal, SigHandler::SigIgn)?))
     }
 }
@@ -234,8 +234,8 @@ impl Drop for Ignored {
 pub fn parse_signal(text: &str) -> Result<Signal, String> {
     let name = text.trim().to_ascii_uppercase();
     let name = if name.starts_with("SIG") { name } else { format!("SIG{name}") };
-    let by_number = || DetailsByPid::try_from(text.trim().parse::<i32>().ok()?).ok();
-    name.parse::<DetailsByPid>()
+    let by_number = || Known::try_from(text.trim().parse::<i32>().ok()?).ok();
+    name.parse::<Known>()
         .ok()
         .or_else(by_number)
         .map(Signal)
@@ -245,7 +245,7 @@ pub fn parse_signal(text: &str) -> Result<Signal, String> {
 /// Ends this process by the signal, without a core: the default action, unblocked. Returns if that has no effect, as for
 /// PID 1 of a namespace, or a signal whose default is to be ignored.
 pub fn die_of(signal: i32) {
-    let Ok(signal) = DetailsByPid::try_from(signal) else { return };
+    let Ok(signal) = Known::try_from(signal) else { return };
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // Where `core_pattern` names a program, as systemd-coredump and apport make it, the limit is not asked (`core(5)`).
     let _ = nix::sys::prctl::set_dumpable(false);
@@ -261,18 +261,18 @@ pub fn die_of(signal: i32) {
 /// # Errors
 /// Those of `sigaction(2)`.
 pub fn ignore_terminal() -> io::Result<()> {
-    for signal in [DetailsByPid::SIGHUP, DetailsByPid::SIGTTIN, DetailsByPid::SIGTTOU] {
+    for signal in [Known::SIGHUP, Known::SIGTTIN, Known::SIGTTOU] {
         set_handler(signal, SigHandler::SigIgn)?;
     }
     Ok(())
 }
 
-pub(super) fn set_handler(signal: DetailsByPid, handler: SigHandler) -> io::Result<SigAction> {
+pub(super) fn set_handler(signal: Known, handler: SigHandler) -> io::Result<SigAction> {
     // SAFETY: the handlers that are passed are SIG_DFL, SIG_IGN and a function that does nothing.
     Ok(unsafe { sigaction(signal, &SigAction::new(handler, SaFlags::empty(), SigSet::empty())) }?)
 }
 
-pub(super) fn is_ignored(signal: DetailsByPid) -> bool {
+pub(super) fn is_ignored(signal: Known) -> bool {
     let mut action = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
     // SAFETY: with a null new action the call only writes the present one into `action`, which has its size; zeroed
     // memory is a valid `sigaction`. nix can only exchange actions, which would leave a gap.
