@@ -106,8 +106,8 @@ fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) 
         && identity::pid_namespace().is_some_and(|own| identity::pid_namespace_of(process.pid) == Some(own))
 }
 
-/// A solobot, or its keeper, is nobody's bot, whatever it has in its environment.
-fn is_solobot(pid: i32) -> bool {
+/// Whether a process is a solobot or its keeper: never a bot, whatever it has in its environment.
+pub fn is_solobot(pid: i32) -> bool {
     proc::name(pid).as_deref() == Some("solobot") || proc::runs_our_file(pid) == Some(true)
 }
 

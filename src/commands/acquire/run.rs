@@ -12,15 +12,15 @@ use crate::base::exit::Exit;
 use crate::cli::Restart;
 use crate::journal::lock_journal::LockJournal;
 use crate::lock::held::Held;
+use crate::lock::orphan::is_solobot;
 use crate::lock::wait::ending_signal;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::process::ProcessView;
 use crate::platform::children::Ended;
 use crate::platform::descriptor::Descriptor;
-use crate::platform::identity::{Identity, own_pid};
+use crate::platform::identity::Identity;
 use crate::platform::poll;
-use crate::platform::proc;
 use crate::platform::signals::{Mask, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::watch::Watch;
@@ -325,11 +325,6 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
         }
         _ => AcquireError::NotExecutable { command, source: error }.into(),
     }
-}
-
-/// Whether a process is called as we are.
-fn is_solobot(pid: i32) -> bool {
-    proc::name(pid).is_some_and(|name| proc::name(own_pid()).is_some_and(|own| own == name))
 }
 
 fn exit_of(ended: Ended) -> Exit {
