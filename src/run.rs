@@ -26,10 +26,10 @@ fn run_here(args: &[OsString]) -> Exit {
     {
         return report::bytes(&answer);
     }
-    let typed = TypedLine::of(args);
+    let typed = TypedLine(args);
     let cli = match Cli::of_args(args) {
         Ok(cli) => cli,
-        Err(usage) => return report::usage(&usage, &typed),
+        Err(usage) => return report::usage(&usage, typed),
     };
     let mut report = Report::new(&cli.global, typed);
     let result = match &cli.command {

@@ -3,134 +3,117 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory;
+use clap::{Arg, Command, CommandFactory};
 
 use super::Cli;
+use super::typed::{Typed, takes_next, takes_value};
 use crate::base::secret::mask;
 use crate::base::shell;
 
-/// What was typed, behind the program's name.
-#[derive(Debug, Clone, Default)]
-pub struct TypedLine(Vec<String>);
+/// A process's arguments, the program's name first. Nothing is done with them before a hint has to be completed.
+#[derive(Debug, Clone, Copy)]
+pub struct TypedLine<'a>(pub &'a [OsString]);
 
-/// What takes the place of what: an option of a hint, the typed ones that go for it, and whether a value follows each.
-const REPLACED: [(&str, &[(&str, bool)]); 15] = [
-    ("--wait", &[("-w", true), ("--wait", true), ("-n", false), ("--nonblock", false)]),
-    ("--takeover", &[("--takeover", false)]),
-    ("--lock", &[("-l", true), ("--lock", true)]),
-    ("-m", &[("-m", true), ("--match", true), ("--module", true)]),
-    ("-c", &[("-c", true), ("--config", true)]),
-    ("--keep", &[("--keep", true)]),
-    ("--pid", &[("--pid", true)]),
-    ("--fd", &[("--fd", true)]),
-    ("--token-env", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
-    ("--token-file", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
-    ("--env-file", &[("--token-env", true), ("--token-file", true), ("--env-file", true)]),
-    ("--api-url", &[("--api-url", true)]),
-    ("--timeout", &[("--timeout", true)]),
-    ("--ca-file", &[("--ca-file", true)]),
-    ("-vvv", &[("-q", false), ("--quiet", false)]),
-];
-
-impl TypedLine {
-    /// Of a process's arguments, the program's name first.
-    pub fn of(args: &[OsString]) -> Self {
-        Self(args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
-    }
-
+impl TypedLine<'_> {
     /// A hint whose command has an `…` gets what was typed in its place. The options before it come first, behind a
     /// subcommand that both name; those after it come last, before `--`; both take the place of those that they exclude.
     /// `None` if another subcommand was typed: then the hint is of no use.
-    pub fn complete(&self, hint: &str) -> Option<String> {
-        // Only there: a path, or what was typed, may have one inside.
-        // A token is masked wherever it is printed: with that, the line would start a bot that has none.
-        if self.0.iter().any(|word| mask(word) != *word) {
-            return Some(hint.to_owned());
-        }
+    pub fn complete(self, hint: &str) -> Option<String> {
+        // Only there: a path may have one inside.
         let is_end = |after: &str| after.is_empty() || after == " > FILE" || after.starts_with(" -");
         let Some((before, after)) = hint.rsplit_once(" …").filter(|(_, after)| is_end(after)) else {
             return Some(hint.to_owned());
         };
+        let mut command = Cli::command();
+        command.build();
+        let typed = Typed::new(self.0, &command);
+        // A token is masked wherever it is printed: with that, the line would start a bot that has none.
+        if typed.words().iter().any(|word| mask(word) != *word) {
+            return Some(hint.to_owned());
+        }
         let start = before.rfind("solobot ").or_else(|| before.ends_with("solobot").then(|| before.len() - 7));
         let start = start.filter(|&at| at == 0 || before[..at].ends_with(' '))? + "solobot".len();
         let first: Vec<&str> = before[start..].split_whitespace().collect();
         let (last, end) = if after.starts_with(" -") { (after.trim(), "") } else { ("", after) };
         let last: Vec<&str> = last.split_whitespace().collect();
-        Some(format!("{} {}{end}", &before[..start], self.between(&first, &last)?.join(" ")))
-    }
-
-    fn between(&self, first: &[&str], last: &[&str]) -> Option<Vec<String>> {
-        let dashes = self.0.iter().position(|arg| arg == "--").unwrap_or(self.0.len());
-        let (typed, command) = self.0.split_at(dashes);
-        let all = Cli::command();
-        let name = first.iter().position(|word| all.find_subcommand(word).is_some());
-        let (head, options) = first.split_at(name.map_or(0, |name| name + 1));
-        // What was typed before the subcommand stays there.
-        let at = name.map_or(Some(0), |name| typed.iter().position(|arg| arg == first[name]).map(|at| at + 1))?;
-        let before = typed[..at.saturating_sub(1)].iter().map(|word| shell::quote(word).into_owned());
-        let kept = without(&typed[at..], &[options, last].concat());
-        let (globals, subcommand) = head.split_at(head.len().saturating_sub(1));
-        let raw = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-        let mut line = raw(globals);
-        line.extend(before);
-        line.extend(raw(subcommand));
-        line.extend(raw(options));
-        line.extend(kept.iter().map(|word| shell::quote(word).into_owned()));
-        line.extend(raw(last));
-        line.extend(command.iter().map(|word| shell::quote(word).into_owned()));
-        Some(line)
+        Some(format!("{} {}{end}", &before[..start], between(&typed, &command, &first, &last)?))
     }
 }
 
-/// What was typed without what `options` take the place of.
-fn without(typed: &[String], options: &[&str]) -> Vec<String> {
-    let named = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
-    let gone: Vec<(&str, bool)> = REPLACED
-        .iter()
-        .filter(|(option, _)| options.iter().any(|one| named(one) == *option))
-        .flat_map(|(_, all)| all.iter().copied())
-        .collect();
+/// The words of a completed hint behind `solobot`; what was typed is quoted.
+fn between(typed: &Typed, command: &Command, first: &[&str], last: &[&str]) -> Option<String> {
+    let name = first.iter().position(|word| command.find_subcommand(word).is_some());
+    if name.is_some_and(|name| typed.subcommand() != Some(first[name])) {
+        return None;
+    }
+    let scope = typed.subcommand().and_then(|name| command.find_subcommand(name)).unwrap_or(command);
+    let options = [first, last].concat();
+    let (globals, head) = first.split_at(name.unwrap_or(0));
+    let (before, behind) = if name.is_some() { (typed.before(), typed.behind()) } else { (&[][..], typed.words()) };
+    let dashes = behind.iter().position(|word| word == "--").unwrap_or(behind.len());
+    let (own, run) = behind.split_at(dashes);
+    let raw = |words: &[&str]| words.join(" ");
+    let quoted = |words: &[String]| shell::join(words);
+    let parts = [
+        raw(globals),
+        quoted(&without(before, &options, scope)),
+        raw(head),
+        quoted(&without(own, &options, scope)),
+        raw(last),
+        quoted(run),
+    ];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    Some(parts.join(" "))
+}
+
+/// What was typed without the options of the hint, and without those that exclude them.
+fn without(typed: &[String], options: &[&str], scope: &Command) -> Vec<String> {
+    let named = |word: &str| {
+        let long = word.strip_prefix("--").map(|name| name.split('=').next().unwrap_or_default());
+        let short = word.strip_prefix('-').and_then(|letters| letters.chars().next());
+        scope.get_arguments().find(|arg| match long {
+            Some(long) => arg.get_long() == Some(long),
+            None => short.is_some() && arg.get_short() == short,
+        })
+    };
+    let of_hint: Vec<&Arg> = options.iter().filter_map(|word| named(word)).collect();
+    let excludes =
+        |one: &Arg, other: &Arg| scope.get_arg_conflicts_with(one).iter().any(|it| it.get_id() == other.get_id());
+    let is_gone =
+        |arg: &Arg| of_hint.iter().any(|one| one.get_id() == arg.get_id() || excludes(one, arg) || excludes(arg, one));
     let mut kept = Vec::new();
-    let mut typed = typed.iter();
-    while let Some(arg) = typed.next() {
-        match gone.iter().find(|(name, _)| *name == named(arg)) {
-            Some((name, true)) if arg == name => drop(typed.next()),
-            Some(_) => {}
-            None if arg.starts_with('-') && !arg.starts_with("--") => {
-                let (rest, goes_on) = without_letters(arg, &gone);
-                kept.extend((rest.len() > 1).then_some(rest));
-                if goes_on {
-                    typed.next();
-                }
-            }
-            None => kept.push(arg.clone()),
-        }
+    let mut words = typed.iter();
+    while let Some(word) = words.next() {
+        let is_cluster = word.starts_with('-') && !word.starts_with("--") && word.len() > 1;
+        let left = match named(word) {
+            _ if is_cluster => without_letters(word, scope, &is_gone),
+            Some(arg) if is_gone(arg) => None,
+            _ => Some(word.clone()),
+        };
+        // A value goes with its option.
+        let value = if takes_next(scope, word) { words.next() } else { None };
+        let keeps_value = left.as_deref().is_some_and(|left| takes_next(scope, left));
+        kept.extend(left);
+        kept.extend(value.filter(|_| keeps_value).cloned());
     }
     kept
 }
 
-/// What is left of `-nq`, `-w5` or `-qw`, and whether the next word is a value that is gone too.
-fn without_letters(cluster: &str, gone: &[(&str, bool)]) -> (String, bool) {
-    let all = Cli::command();
-    let takes_value = |letter: char| {
-        let options = all.get_subcommands().chain([&all]).flat_map(clap::Command::get_arguments);
-        options.filter(|one| one.get_short() == Some(letter)).any(|one| one.get_action().takes_values())
-    };
+/// What is left of `-nq` or `-w5`.
+fn without_letters(cluster: &str, scope: &Command, is_gone: &dyn Fn(&Arg) -> bool) -> Option<String> {
     let mut left = String::from("-");
-    let mut letters = cluster[1..].chars();
-    while let Some(letter) = letters.next() {
-        match gone.iter().find(|(name, _)| *name == format!("-{letter}")) {
-            Some((_, true)) => return (left, letters.as_str().is_empty()),
-            Some((_, false)) => {}
-            None => {
-                left.push(letter);
-                if takes_value(letter) {
-                    return (left + letters.as_str(), false);
-                }
-            }
+    for (at, letter) in cluster.char_indices().skip(1) {
+        let arg = scope.get_arguments().find(|arg| arg.get_short() == Some(letter));
+        let has_value = arg.is_some_and(takes_value);
+        if !arg.is_some_and(is_gone) {
+            // The rest of the word is its value.
+            left.push_str(if has_value { &cluster[at..] } else { &cluster[at..at + letter.len_utf8()] });
+        }
+        if has_value {
+            break;
         }
     }
-    (left, false)
+    (left.len() > 1).then_some(left)
 }
 
 #[cfg(test)]
@@ -140,7 +123,8 @@ mod tests {
     #[track_caller]
     fn check(typed: &str, hint: &str, wanted: &str) {
         let args = shell_words::split(&format!("solobot {typed}")).unwrap().into_iter().map(OsString::from);
-        assert_eq!(TypedLine::of(&args.collect::<Vec<_>>()).complete(hint).as_deref().unwrap_or_default(), wanted);
+        let args: Vec<OsString> = args.collect();
+        assert_eq!(TypedLine(&args).complete(hint).as_deref().unwrap_or_default(), wanted);
     }
 
     #[test]
@@ -167,6 +151,11 @@ mod tests {
             "x: solobot acquire --lock .solobot-x.lock x",
         );
         check("-c a status", "x: solobot -c b …", "x: solobot -c b status");
+        check(
+            "-c acquire acquire main",
+            "x: solobot acquire --wait forever …",
+            "x: solobot -c acquire acquire --wait forever main",
+        );
         check("acquire -l a -- x", "x: solobot … --lock PATH", "x: solobot acquire --lock PATH -- x");
         check("acquire --pid 9 -l a", "x: solobot acquire --pid $$ …", "x: solobot acquire --pid $$ -l a");
         let token = format!("{}:{}", 123_456_789, "A".repeat(35));

@@ -85,12 +85,16 @@ pub(super) fn operand(command: &Command, words: &[String]) -> Option<usize> {
 }
 
 /// Whether an option's value is the next word: `--wait` and `-nw`, but not `--wait=5` nor `-w5`.
-fn takes_next(command: &Command, word: &str) -> bool {
-    let takes = |arg: &clap::Arg| !arg.is_require_equals_set() && arg.get_num_args().is_some_and(|n| n.takes_values());
+pub(super) fn takes_next(command: &Command, word: &str) -> bool {
     if let Some(long) = word.strip_prefix("--") {
-        return command.get_arguments().any(|arg| arg.get_long() == Some(long) && takes(arg));
+        return command.get_arguments().any(|arg| arg.get_long() == Some(long) && takes_value(arg));
     }
-    let letters: Vec<char> = word.chars().skip(1).collect();
-    let takes = |letter: &char| command.get_arguments().any(|arg| arg.get_short() == Some(*letter) && takes(arg));
+    let letters: Vec<char> = word.strip_prefix('-').unwrap_or_default().chars().collect();
+    let takes = |letter: &char| command.get_arguments().any(|arg| arg.get_short() == Some(*letter) && takes_value(arg));
     letters.iter().position(takes).is_some_and(|at| at + 1 == letters.len())
+}
+
+/// Whether an option has a value behind it, in the same word or the next one.
+pub(super) fn takes_value(arg: &clap::Arg) -> bool {
+    !arg.is_require_equals_set() && arg.get_num_args().is_some_and(|n| n.takes_values())
 }

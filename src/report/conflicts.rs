@@ -22,7 +22,7 @@ const BAR: usize = 24;
 const SHORTEST_BAR: usize = 8;
 
 /// The table and what it says, for a terminal of `width` columns.
-pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: &TypedLine) -> String {
+pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: TypedLine<'_>) -> String {
     let mut text = sources(outcome);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
@@ -222,7 +222,7 @@ fn bar(value: u64, most: u64, length: usize) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
 }
 
-fn facts(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
+fn facts(outcome: &ConflictsOutcome, typed: TypedLine<'_>) -> String {
     let summary = &outcome.summary;
     let time = |instant: Timestamp| instant.to_zoned(outcome.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let mut text = String::new();
@@ -277,7 +277,7 @@ pub fn reading(done: u64, total: Option<u64>) -> String {
 }
 
 /// The warning for inputs that were not read; for `-q`, where the report is not printed.
-pub fn incomplete(outcome: &ConflictsOutcome, typed: &TypedLine) -> String {
+pub fn incomplete(outcome: &ConflictsOutcome, typed: TypedLine<'_>) -> String {
     outcome
         .sources
         .iter()

@@ -23,7 +23,7 @@ pub fn acquire(outcome: AcquireOutcome) -> String {
 }
 
 /// What `release` did, in a sentence.
-pub fn release(outcome: &ReleaseOutcome, typed: &TypedLine) -> String {
+pub fn release(outcome: &ReleaseOutcome, typed: TypedLine<'_>) -> String {
     let hints = match &outcome.reason {
         Reason::HeldByBot(holding) => hint_lines(&holding.remedies, typed),
         _ => String::new(),

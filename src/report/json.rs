@@ -57,7 +57,7 @@ pub fn outcome(outcome: &Outcome) -> Option<String> {
 }
 
 /// An error as it is printed.
-pub fn error(error: &Error, typed: &TypedLine) -> String {
+pub fn error(error: &Error, typed: TypedLine<'_>) -> String {
     let hints: Vec<String> = error.hints().iter().filter_map(|hint| typed.complete(hint)).collect();
     usage_or_error(error.exit().code(), error.kind(), &error.to_string(), &hints)
 }

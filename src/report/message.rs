@@ -16,14 +16,14 @@ pub fn detail(label: &str, text: &str) -> String {
     format!("  {:<9} {text}\n", paint(FAINT, format!("{label:<9}")).trim_end_matches(' '))
 }
 
-pub fn error(message: &str, hints: &[String], typed: &TypedLine) -> String {
+pub fn error(message: &str, hints: &[String], typed: TypedLine<'_>) -> String {
     let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
     text.push_str(&hint_lines(hints, typed));
     text
 }
 
 /// A line a hint, its command painted.
-pub fn hint_lines(hints: &[String], typed: &TypedLine) -> String {
+pub fn hint_lines(hints: &[String], typed: TypedLine<'_>) -> String {
     let complete = hints.iter().filter_map(|hint| typed.complete(hint));
     complete.fold(String::new(), |mut text, hint| {
         let hint = sanitize::line(&hint);

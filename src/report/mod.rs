@@ -41,19 +41,19 @@ use watching::WatchScreen;
 
 /// Where and how to print.
 #[derive(Debug)]
-pub struct Report {
+pub struct Report<'a> {
     global: Global,
     /// What hints that say "the same, but …" go on with.
-    typed: TypedLine,
+    typed: TypedLine<'a>,
     progress: Progress,
     watching: WatchScreen,
     /// Warnings and hints that were shown: each once, also with `--watch`.
     shown: HashSet<String>,
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// For these options; starts the log, if it was asked for.
-    pub fn new(global: &Global, typed: TypedLine) -> Self {
+    pub fn new(global: &Global, typed: TypedLine<'a>) -> Self {
         let report = Self {
             global: global.clone(),
             typed,
@@ -91,7 +91,7 @@ impl Report {
         }
         match self.print(outcome) {
             Ok(()) => outcome.exit(),
-            Err(error) => not_written(&error, self.has_colour(), &self.typed),
+            Err(error) => not_written(&error, self.has_colour(), self.typed),
         }
     }
 
@@ -102,21 +102,21 @@ impl Report {
         let speaks = !self.global.quiet;
         let columns = stream::columns(&io::stdout());
         let text = match outcome {
-            Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, &self.typed),
+            Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, self.typed),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, columns),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, columns),
             // What a program reads is not for people: no line of it is broken.
             Outcome::Metrics(measured) => return stream::to_stdout(&metrics::text(measured), false, None),
-            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, columns, &self.typed),
+            Outcome::Conflicts(counted) if speaks => conflicts::text(counted, columns, self.typed),
             Outcome::Conflicts(counted) => {
-                stream::notice(&conflicts::incomplete(counted, &self.typed), self.has_colour());
+                stream::notice(&conflicts::incomplete(counted, self.typed), self.has_colour());
                 return Ok(());
             }
             Outcome::CleanStale(cleaned) if speaks => human::clean_stale(cleaned),
             Outcome::Release(released) => {
                 if speaks {
-                    stream::notice(&format!("solobot: {}", human::release(released, &self.typed)), self.has_colour());
+                    stream::notice(&format!("solobot: {}", human::release(released, self.typed)), self.has_colour());
                 }
                 return Ok(());
             }
@@ -148,12 +148,12 @@ impl Report {
         self.progress.clear();
         self.watching.leave();
         if self.global.json {
-            let _ = stream::json_to_stdout(&json::error(error, &self.typed));
+            let _ = stream::json_to_stdout(&json::error(error, self.typed));
         } else if let Error::Bug(message) = error {
             stream::to_stderr(&format!("{}\n", bugs::bug_report(message)));
         } else if !(self.global.quiet && is_refusal(error)) {
             let hints: Vec<String> = error.hints().into_iter().filter(|hint| !self.shown.contains(hint)).collect();
-            stream::notice(&message::error(&error.brief(), &hints, &self.typed), self.has_colour());
+            stream::notice(&message::error(&error.brief(), &hints, self.typed), self.has_colour());
         }
         error.exit()
     }
@@ -164,7 +164,7 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), "held" | "runs-unlocked" | "takeover-refused")
 }
 
-impl Events for Report {
+impl Events for Report<'_> {
     fn notice(&mut self, notice: &Notice) {
         let is_warning = matches!(notice, Notice::Warning(_) | Notice::Incident { .. });
         let is_detail = matches!(
@@ -197,7 +197,7 @@ impl Events for Report {
         }
         self.progress.clear();
         self.watching.leave();
-        stream::notice(&notice::notice(notice, stream::columns(&io::stderr()), &self.typed), self.has_colour());
+        stream::notice(&notice::notice(notice, stream::columns(&io::stderr()), self.typed), self.has_colour());
     }
 
     fn can_ask(&self) -> bool {
@@ -227,7 +227,7 @@ impl Events for Report {
     }
 
     fn interim(&mut self, seen: &StatusOutcome) -> bool {
-        self.watching.show(seen, &self.global, &self.typed).is_ok() && stream::is_read()
+        self.watching.show(seen, &self.global, self.typed).is_ok() && stream::is_read()
     }
 
     fn suspend(&mut self) {
@@ -236,7 +236,7 @@ impl Events for Report {
 }
 
 /// Prints what is said of a command line that is not run: help and version on stdout, errors on stderr.
-pub fn usage(usage: &Usage, typed: &TypedLine) -> Exit {
+pub fn usage(usage: &Usage, typed: TypedLine<'_>) -> Exit {
     let on_stderr = |text: &str, choice| stream::notice(text, stream::has_colour(choice, &io::stderr()));
     match usage {
         Usage::Answer { text, is_asked: true } => {
@@ -269,7 +269,7 @@ fn help(text: &str) -> String {
 }
 
 /// What was asked for did not arrive.
-fn not_written(error: &io::Error, colour: bool, typed: &TypedLine) -> Exit {
+fn not_written(error: &io::Error, colour: bool, typed: TypedLine<'_>) -> Exit {
     let message = format!("cannot write to stdout: {}", plain(error));
     let hints = [
         "if its disk is full, free some space: df -h".to_owned(),

@@ -16,7 +16,7 @@ use crate::outcome::process::{ProcessView, UnlockedProcess};
 use crate::outcome::sentence::shortened;
 
 /// Something to say before the end, on a terminal of `width` columns.
-pub fn notice(notice: &Notice, width: Option<usize>, typed: &TypedLine) -> String {
+pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> String {
     match notice {
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
         Notice::Settings { file, all } => super::settings::text(file.as_deref(), all),
@@ -95,7 +95,7 @@ pub fn passing(passing: Activity) -> String {
     }
 }
 
-fn refused(holding: &Holding, wait: Limit, typed: &TypedLine) -> String {
+fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
@@ -159,7 +159,7 @@ fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {
     text
 }
 
-fn incident(lock: &str, incident: &Incident, typed: &TypedLine) -> String {
+fn incident(lock: &str, incident: &Incident, typed: TypedLine<'_>) -> String {
     let lock = sanitize::line(lock);
     match incident {
         Incident::NotRecorded(why) => {

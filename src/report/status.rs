@@ -19,7 +19,7 @@ use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
-pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool, typed: &TypedLine) -> String {
+pub fn status(outcome: &StatusOutcome, width: Option<usize>, verbose: bool, typed: TypedLine<'_>) -> String {
     let mut text = first_line(outcome);
     if outcome.bots.is_empty() {
         let why = why_no_bot(outcome.file.as_deref());

@@ -42,7 +42,7 @@ impl WatchScreen {
     ///
     /// # Errors
     /// Those of `write(2)`.
-    pub fn show(&mut self, seen: &StatusOutcome, global: &Global, typed: &TypedLine) -> io::Result<()> {
+    pub fn show(&mut self, seen: &StatusOutcome, global: &Global, typed: TypedLine<'_>) -> io::Result<()> {
         let colour = stream::has_colour(global.color, &io::stdout());
         if !global.json && can_draw() {
             let size = terminal::size(&io::stdout()).unwrap_or(SMALL);
@@ -90,7 +90,7 @@ fn can_draw() -> bool {
     stream::can_redraw(&io::stdout())
 }
 
-fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: &TypedLine) -> String {
+fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: TypedLine<'_>) -> String {
     let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
     let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
     let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0, typed));
