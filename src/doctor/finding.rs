@@ -37,11 +37,22 @@ pub struct Finding {
     pub pids: Vec<i32>,
     /// The command that fixes it, or shows more.
     pub command: Option<String>,
+    /// The command only shows more.
+    #[serde(skip)]
+    pub only_shows: bool,
 }
 
 impl Finding {
     pub fn new(code: Code, level: Level, summary: impl Into<String>) -> Self {
-        Self { code, level, summary: summary.into(), evidence: Vec::new(), pids: Vec::new(), command: None }
+        Self {
+            code,
+            level,
+            summary: summary.into(),
+            evidence: Vec::new(),
+            pids: Vec::new(),
+            command: None,
+            only_shows: false,
+        }
     }
 
     /// Adds evidence.
@@ -58,9 +69,19 @@ impl Finding {
         self
     }
 
+    /// The command that fixes it, unless there is one already.
     #[must_use]
-    pub fn fixed_by(mut self, command: impl Into<Option<String>>) -> Self {
-        self.command = command.into();
-        self
+    pub fn fixed_by(self, command: impl Into<Option<String>>) -> Self {
+        self.with(command.into(), false)
+    }
+
+    /// A command that only shows more, unless there is one already.
+    #[must_use]
+    pub fn explored_by(self, command: impl Into<Option<String>>) -> Self {
+        self.with(command.into(), true)
+    }
+
+    fn with(self, command: Option<String>, only_shows: bool) -> Self {
+        if self.command.is_some() { self } else { Self { command, only_shows, ..self } }
     }
 }

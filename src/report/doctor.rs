@@ -104,7 +104,7 @@ fn finding(finding: &Finding) -> String {
         let _ = writeln!(text, "{INDENT}… and {} more: --json shows them", finding.evidence.len() - MOST);
     }
     if let Some(command) = &finding.command {
-        let label = if only_looks(command) { "to see more:" } else { "fix:" };
+        let label = if finding.only_shows { "to see more:" } else { "fix:" };
         let _ = writeln!(text, "{INDENT}{} {}", paint(FAINT, label), paint(COMMAND, sanitize::line(command)));
     }
     text
@@ -117,30 +117,6 @@ fn word(level: Level) -> &'static str {
         Level::Warning => "warning",
         Level::Info => "note",
     }
-}
-
-/// Whether a command changes nothing.
-fn only_looks(command: &str) -> bool {
-    const LOOKS: [&str; 16] = [
-        "cat ",
-        "curl ",
-        "date ",
-        "findmnt ",
-        "getent ",
-        "grep ",
-        "journalctl ",
-        "ls ",
-        "pm2 logs",
-        "ps ",
-        "solobot check",
-        "solobot conflicts",
-        "solobot doctor",
-        "solobot status",
-        "ss ",
-        "tr ",
-    ];
-    let command = command.strip_prefix("sudo ").unwrap_or(command);
-    LOOKS.iter().any(|look| command.starts_with(look)) && !command.contains("&&")
 }
 
 /// The last line: how many findings, and what to type next.

@@ -115,7 +115,7 @@ pub fn rate_limited(facts: &Facts) -> Vec<Finding> {
                 .shown_by(error.map(ToString::to_string))
                 .shown_by(logged)
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(see_logs(bot).or_else(|| bot.solobot("status"))),
+                .explored_by(see_logs(bot).or_else(|| bot.solobot("status"))),
         )
     })
 }
@@ -163,7 +163,7 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
                     None => "no server is configured, so Telegram's own was asked".to_owned(),
                 }])
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(command),
+                .explored_by(command),
         )
     })
 }

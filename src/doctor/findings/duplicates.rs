@@ -52,7 +52,7 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
                     format!("PID {} started {pid} {}", list[0], list[1..].join(", ")),
                 ])
                 .about(pids)
-                .fixed_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
+                .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
         })
         .collect()
 }

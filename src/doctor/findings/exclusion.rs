@@ -28,7 +28,7 @@ pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
                         .to_owned(),
                 ])
                 .about(leaked.iter().map(|seen| seen.pid()))
-                .fixed_by(advice::variable_of(pid, name)),
+                .explored_by(advice::variable_of(pid, name)),
         )
     })
 }
@@ -82,28 +82,27 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
         (Level::Info, format!("{} {verb} without any lock, so a second instance can start", pids(seen)))
     };
     let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
-    let other = other_lock(first);
+    let other = other_lock(first).zip(bot.select.as_ref());
     let acquire = bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command));
     let edit = first.origin().manager.edit();
-    let (advice, command) = match (other, &bot.select, acquire, edit) {
-        (Some(file), Some(select), ..) => (
-            format!("it holds another lock, {}: use that one as the bot's lock", file.path.display()),
-            Some(format!("solobot status {select} --lock {}", typed(&file.path))),
-        ),
-        (_, _, Some(acquire), Some(edit)) => (format!("change its ExecStart= to: {acquire}"), Some(edit)),
-        (_, _, acquire, _) if first.origin().is_managed() => {
+    let shown = other.as_ref().map(|(file, select)| format!("solobot status {select} --lock {}", typed(&file.path)));
+    let (advice, command) = match (&other, acquire, edit) {
+        (Some((file, _)), ..) => {
+            (format!("it holds another lock, {}: use that one as the bot's lock", file.path.display()), None)
+        }
+        (_, Some(acquire), Some(edit)) => (format!("change its ExecStart= to: {acquire}"), Some(edit)),
+        (_, acquire, _) if first.origin().is_managed() => {
             (format!("change what {} starts to the command below", first.origin()), acquire)
         }
-        (_, _, acquire, _) if seen.len() > 1 => {
-            ("stop them, then start one with the command below".to_owned(), acquire)
-        }
-        (_, _, acquire, _) => ("stop it, then start it again with the command below".to_owned(), acquire),
+        (_, acquire, _) if seen.len() > 1 => ("stop them, then start one with the command below".to_owned(), acquire),
+        (_, acquire, _) => ("stop it, then start it again with the command below".to_owned(), acquire),
     };
     Finding::new(Code::UnlockedInstance, level, summary)
         .shown_by(bot.describe_all(seen.iter().copied(), facts.now))
         .shown_by(state)
         .shown_by([advice])
         .about(seen.iter().map(|seen| seen.pid()))
+        .explored_by(shown)
         .fixed_by(command)
 }
 
@@ -148,7 +147,8 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
                         "no flock on the file in /proc/locks or on any open descriptor".to_owned(),
                     ])
                     .about([pid])
-                    .fixed_by(look.or_else(acquire)),
+                    .explored_by(look)
+                    .fixed_by(acquire()),
             )
         })
         .collect()

@@ -35,7 +35,8 @@ pub fn replaced_lock(facts: &Facts) -> Vec<Finding> {
                     .shown_by(bot.describe_all(shown, facts.now))
                     .shown_by(["after stopping it, start it again, and find out what removes the file".to_owned()])
                     .about(pids.iter().copied())
-                    .fixed_by(command.or_else(|| Some(advice::open_files_of(*pids.first()?)))),
+                    .fixed_by(command)
+                    .explored_by(pids.first().map(|&pid| advice::open_files_of(pid))),
             )
         })
         .collect()

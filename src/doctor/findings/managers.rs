@@ -24,7 +24,8 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
                 .shown_by(again(origin))
                 .shown_by(kept)
                 .about([seen.pid()])
-                .fixed_by(origin.stop().or_else(|| bot.solobot("status")))
+                .fixed_by(origin.stop())
+                .explored_by(bot.solobot("status"))
         })
         .collect()
 }

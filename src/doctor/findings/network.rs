@@ -50,7 +50,7 @@ pub fn telegram_down(facts: &Facts) -> Vec<Finding> {
             show(FRESH),
             bot.logs.names.join(", ")
         );
-        Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).fixed_by(see_logs(bot)))
+        Some(Finding::new(Code::TelegramDown, Level::Warning, summary).shown_by([evidence]).explored_by(see_logs(bot)))
     }));
     found
 }
@@ -107,7 +107,7 @@ fn failed(facts: &Facts, code: Code, summary: &str) -> Vec<Finding> {
             .shown_by(hints)
             .shown_by(spared)
             .about(bots.iter().flat_map(|bot| &bot.instances).map(SeenInstance::pid))
-            .fixed_by(command)
+            .explored_by(command)
     };
     alike.into_iter().map(finding).collect()
 }
@@ -156,7 +156,7 @@ fn unsteady(bot: &BotFacts) -> Option<Finding> {
         bot.logs.names.join(", ")
     );
     let summary = format!("the connection of {} to Telegram keeps breaking: this is not a conflict", bot.name);
-    Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).fixed_by(see_logs(bot)))
+    Some(Finding::new(Code::Tcp, Level::Warning, summary).shown_by([evidence]).explored_by(see_logs(bot)))
 }
 
 #[cfg(test)]

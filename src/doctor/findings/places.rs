@@ -3,6 +3,7 @@
 use super::super::finding::{Finding, Level};
 use crate::base::error::typed;
 use crate::base::finding_code::Code;
+use crate::base::shell;
 use crate::lock::state::State;
 use crate::survey::evidence::facts::Facts;
 
@@ -32,9 +33,8 @@ pub fn private_tmp(facts: &Facts) -> Vec<Finding> {
                 }))
                 .shown_by([advice.to_owned()])
                 .about(pids.iter().copied())
-                .fixed_by(
-                    edit.unwrap_or_else(|| format!("nsenter -t {} -m ls -li {}", pids[0], typed(&lock.facts.path))),
-                )
+                .fixed_by(edit)
+                .explored_by(format!("nsenter -t {} -m ls -li {}", pids[0], typed(&lock.facts.path)))
         })
         .collect()
 }
@@ -52,7 +52,7 @@ pub fn network_fs(facts: &Facts) -> Vec<Finding> {
             Some(
                 Finding::new(Code::NetworkFs, level, summary)
                     .shown_by(["move it to a local disk, for example lock = \"/run/lock/NAME.lock\"".to_owned()])
-                    .fixed_by(format!("findmnt -T {}", typed(path))),
+                    .explored_by(format!("findmnt -T {}", typed(path))),
             )
         })
         .collect()
@@ -67,22 +67,18 @@ pub fn tmp_cleaner(facts: &Facts) -> Vec<Finding> {
             let cleaner = lock.cleaner.as_ref()?;
             let path = &lock.facts.path;
             let summary = format!("{} removes {} when it is older than {}", cleaner.name, path.display(), cleaner.age);
-            let command = match cleaner.name {
-                "systemd-tmpfiles" => {
-                    format!(
-                        "echo {} >/etc/tmpfiles.d/solobot.conf",
-                        crate::base::shell::quote(&format!("x {}*", path.display()))
-                    )
-                }
-                _ => "solobot doctor --explain tmp-cleaner".to_owned(),
-            };
+            let keeps_away = (cleaner.name == "systemd-tmpfiles").then(|| {
+                let rule = shell::quote(&format!("x {}*", path.display())).into_owned();
+                format!("echo {rule} >/etc/tmpfiles.d/solobot.conf")
+            });
             Some(
                 Finding::new(Code::TmpCleaner, Level::Warning, summary)
                     .shown_by([
                         cleaner.source.clone(),
                         "a lock that is held for longer than that may be deleted while it is held".to_owned(),
                     ])
-                    .fixed_by(command),
+                    .fixed_by(keeps_away)
+                    .explored_by("solobot doctor --explain tmp-cleaner".to_owned()),
             )
         })
         .collect()

@@ -63,7 +63,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
                     "to lock it out, get a new token with /revoke at @BotFather: the old one stops working at once".to_owned(),
                 ])
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(bot.solobot("status").or_else(|| see_logs(bot))),
+                .explored_by(bot.solobot("status").or_else(|| see_logs(bot))),
         )
     })
 }
@@ -116,7 +116,7 @@ pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
                     format!("{} within {} of that, none later", plural(logs.settling, "conflict"), show(SETTLES)),
                 ])
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(see_logs(bot)),
+                .explored_by(see_logs(bot)),
         )
     })
 }
@@ -145,7 +145,7 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
                 .shown_by([bot.describe(seen, facts.now), "no connection in three checks within a second".to_owned()])
                 .shown_by(storm)
                 .about([seen.pid()])
-                .fixed_by(see_logs(bot).or_else(|| bot.solobot("status")))
+                .explored_by(see_logs(bot).or_else(|| bot.solobot("status")))
         })
         .collect()
 }
@@ -194,7 +194,7 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
                     .shown_by(each)
                     .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
                     .about(pids)
-                    .fixed_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
+                    .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
             )
         })
         .collect()
@@ -228,7 +228,7 @@ pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
                     show(FRESH)
                 )])
                 .about([seen.pid()])
-                .fixed_by(advice::proxies_of(seen.pid())),
+                .explored_by(advice::proxies_of(seen.pid())),
         )
     })
 }

@@ -165,7 +165,8 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
                     None => format!("PID {} is running", start.process.pid),
                 }))
                 .about(bot.starts.iter().map(|start| start.process.pid))
-                .fixed_by(stop.or_else(stop_starter).or_else(|| bot.solobot("status"))),
+                .fixed_by(stop.or_else(stop_starter))
+                .explored_by(bot.solobot("status")),
         )
     })
 }
@@ -183,7 +184,7 @@ fn logged_loop(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
             .shown_by(conflicts(bot, facts.now))
             .shown_by(bot.describe_all(bot.all(), facts.now))
             .about(bot.all().map(SeenInstance::pid))
-            .fixed_by(bot.solobot("status")),
+            .explored_by(bot.solobot("status")),
     )
 }
 

@@ -25,7 +25,7 @@ pub fn token_invalid(facts: &Facts) -> Vec<Finding> {
                 .shown_by(bot.token.as_ref().map(whose))
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(bot.solobot("status -v")),
+                .explored_by(bot.solobot("status -v")),
         )
     })
 }
@@ -55,7 +55,7 @@ pub fn token_whitespace(facts: &Facts) -> Vec<Finding> {
                 .shown_by(ours.map(|token| format!("white space around the token in {}", token.place)))
                 .shown_by(padded.iter().map(of_process))
                 .about(padded.iter().map(|seen| seen.pid()))
-                .fixed_by(bot.solobot("status -v")),
+                .explored_by(bot.solobot("status -v")),
         )
     })
 }
@@ -160,7 +160,7 @@ fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&Con
             )
             .shown_by(users.iter().filter(|_| both_run).map(|user| user.shown.clone()))
             .about(users.iter().filter(|_| both_run).map(|user| user.pid))
-            .fixed_by(command),
+            .explored_by(command),
     )
 }
 
