@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use crate::base::exit::Exit;
+use crate::base::shell;
 
 /// What the report of an error needs from a module's error enum.
 pub trait Expected: std::error::Error {
@@ -138,7 +139,7 @@ pub fn plain(error: &io::Error) -> String {
 
 /// A path quoted for a shell, for hints.
 pub fn typed(path: &Path) -> String {
-    crate::base::shell::quote(&path.to_string_lossy()).into_owned()
+    shell::quote(&path.to_string_lossy()).into_owned()
 }
 
 /// A path in backticks, for messages.

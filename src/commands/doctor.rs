@@ -11,6 +11,7 @@ use self::telegram::TelegramAccess;
 use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::TokenId;
+use crate::base::shell;
 use crate::base::text::plural;
 use crate::cli;
 use crate::doctor::diagnose;
@@ -109,10 +110,9 @@ fn select(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String>
 fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<String> {
     if bot.configured {
         let file = global.config.as_deref().map(|file| format!("-c {} ", remote::quote(file)));
-        return Some(file.unwrap_or_default() + &crate::base::shell::quote(&bot.name));
+        return Some(file.unwrap_or_default() + &shell::quote(&bot.name));
     }
-    let as_typed =
-        || Some(format!("-m {}", crate::base::shell::quote(&args.selection.program.as_ref()?.to_string_lossy())));
+    let as_typed = || Some(format!("-m {}", shell::quote(&args.selection.program.as_ref()?.to_string_lossy())));
     typed::program(bot.program.as_ref()?).or_else(as_typed)
 }
 

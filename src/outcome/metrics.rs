@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::lock::LockStateView;
 use crate::base::error::{Expected, plain, typed};
 use crate::base::exit::Exit;
+use crate::base::shell;
 use crate::logs::tally::Counts;
 
 /// What was measured.
@@ -82,10 +83,7 @@ impl Expected for MetricsNotWritten {
         let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
         vec![
             "the folder must exist, and you must be allowed to write to it".into(),
-            format!(
-                "to look at it: ls -ld {}",
-                crate::base::shell::quote(if folder.is_empty() { "." } else { &folder })
-            ),
+            format!("to look at it: ls -ld {}", shell::quote(if folder.is_empty() { "." } else { &folder })),
         ]
     }
 }

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::base::secret::mask;
 use crate::base::time::to_the_second;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
 use crate::platform::user;
+use crate::process::details;
 
 /// A process as it is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -57,10 +57,5 @@ pub fn command_line(pid: i32) -> String {
     if words.is_empty() {
         return format!("[{}]", proc::name(pid).unwrap_or_default());
     }
-    in_one_line(words.iter().map(|word| word.to_string_lossy()))
-}
-
-/// Words as a shell would take them, tokens masked.
-pub fn in_one_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
-    mask(&shell_words::join(words)).into_owned()
+    details::command_line(&words)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::lock::{LockStateView, LockView};
 use super::origin::OriginView;
+use crate::base::error::typed;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
 use crate::journal::Event;
@@ -172,14 +173,16 @@ impl BotView {
 
 /// What ends a state that should not last.
 fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
-    let typed = bot.bot.typed();
-    let path = crate::base::shell::quote(&lock.path.to_string_lossy()).into_owned();
+    let selected = bot.bot.typed();
+    let path = typed(&lock.path);
     let mut hints = Vec::new();
     match bot.found.instances.as_slice() {
-        [_, _, ..] => hints.push(format!("to keep one instance and stop the others: solobot kill-duplicates {typed}")),
+        [_, _, ..] => {
+            hints.push(format!("to keep one instance and stop the others: solobot kill-duplicates {selected}"));
+        }
         [one] if lock.orphaned => match one.origin.stop().filter(|_| one.origin.would_respawn()) {
             Some(stop) => hints.push(format!("to stop the orphan: {stop}")),
-            None => hints.push(format!("to stop the orphan: solobot stop {typed}")),
+            None => hints.push(format!("to stop the orphan: solobot stop {selected}")),
         },
         _ => {}
     }

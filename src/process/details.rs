@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::base::secret::mask;
+use crate::base::shell;
 use crate::platform::identity::{Identity, Stat};
 use crate::platform::proc::Handle;
 use crate::platform::words::os_str;
@@ -72,7 +73,7 @@ pub fn command_line(argv: &[OsString]) -> String {
     let line = match words.as_slice() {
         // A title is one string by intention.
         [title] => title.clone(),
-        words => shell_words::join(words),
+        words => shell::join(words),
     };
     mask(&line).into_owned()
 }

@@ -9,6 +9,7 @@ use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{message, sanitize, table};
 use crate::base::duration::show;
 use crate::base::error::plain;
+use crate::base::shell;
 use crate::base::text::plural;
 use crate::cli::again::TypedLine;
 use crate::logs::rhythm::PatternKind;
@@ -36,7 +37,7 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: TypedLine<'
         let units = outcome.sources.iter().filter(|source| source.bytes == 0 && source.error.is_none());
         let hints: Vec<String> = units
             .filter_map(|source| source.name.strip_prefix("unit:"))
-            .map(|unit| format!("to see whether the unit exists: systemctl status {}", crate::base::shell::quote(unit)))
+            .map(|unit| format!("to see whether the unit exists: systemctl status {}", shell::quote(unit)))
             .collect();
         text.push_str(&message::hint_lines(&hints, typed));
     } else {

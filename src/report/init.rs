@@ -1,5 +1,6 @@
 //! `init` as text: with `--dry-run` the file itself, otherwise what was written and what to type next.
 
+use crate::base::shell;
 use crate::outcome::init::{BotDraft, Guess, InitOutcome};
 use std::fmt::Write;
 
@@ -23,13 +24,13 @@ pub fn text(outcome: &InitOutcome) -> String {
     if let Some(guess) = &outcome.guess {
         let _ = writeln!(text, "  {}", guessed(guess));
     }
-    let edit = format!("${{EDITOR:-nano}} {}", crate::base::shell::quote(&path));
+    let edit = format!("${{EDITOR:-nano}} {}", shell::quote(&path));
     // The words that make it count.
     let solobot = |words: &str| {
         if !outcome.is_distrusted {
             return format!("solobot {words}");
         }
-        format!("solobot -c {} {words}", crate::base::shell::quote(&path))
+        format!("solobot -c {} {words}", shell::quote(&path))
     };
     let mut steps = match outcome.bots.first() {
         None => vec![(edit, "fill in your bot"), (solobot("status"), "see whether solobot finds it")],

@@ -7,6 +7,7 @@ use super::schema::{self, ParseError};
 use crate::base::error::{Expected, exit_of_io, plain, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
+use crate::base::shell;
 use crate::process::launch::is_interpreter;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
@@ -203,7 +204,7 @@ fn unknown_bot_hints(name: &str, is_file: bool, known: &[String], has_file: bool
     }
     let mut hints = Vec::new();
     if is_file {
-        hints.push(format!("to name a program, use -m: -m {}", crate::base::shell::quote(name)));
+        hints.push(format!("to name a program, use -m: -m {}", shell::quote(name)));
     }
     if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
         hints.push(format!("did you mean `{near}`?"));

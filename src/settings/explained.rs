@@ -4,6 +4,7 @@ use super::bots::{Bot, Log};
 use super::provenance::SetBy;
 use crate::base::duration::show;
 use crate::base::secret::mask;
+use crate::base::shell;
 use crate::platform::user;
 use crate::telegram::sources::{TokenSource, TokenSources};
 
@@ -23,7 +24,7 @@ impl Bot {
     /// Every setting in the manual's order, defaults included.
     pub fn explained(&self) -> Vec<ExplainedSetting> {
         let path = |path: &std::path::Path| path.display().to_string();
-        let quoted = |words: Vec<String>| mask(&shell_words::join(words)).into_owned();
+        let quoted = |words: Vec<String>| mask(&shell::join(words)).into_owned();
         let words =
             |words: &[std::ffi::OsString]| quoted(words.iter().map(|one| one.to_string_lossy().into()).collect());
         let args = self.program.as_ref().and_then(|program| program.args()).filter(|_| self.configured);

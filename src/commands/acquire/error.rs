@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::base::duration::Limit;
 use crate::base::error::{Expected, hints_of_io, plain};
 use crate::base::exit::Exit;
+use crate::base::shell;
 use crate::outcome::holding::Holding;
 use crate::outcome::lock::lock_option;
 use crate::outcome::process::UnlockedProcess;
@@ -141,13 +142,13 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
 fn hint_of_not_found(command: &str) -> String {
     let words = shell_words::split(command).unwrap_or_default();
     if words.len() > 1 {
-        return format!("without the quotes: solobot acquire -- {}", crate::base::shell::join(words));
+        return format!("without the quotes: solobot acquire -- {}", shell::join(words));
     }
     if !command.contains('/') && Path::new(command).is_file() {
-        let command = crate::base::shell::join(command_for(&[command.to_owned()]));
+        let command = shell::join(command_for(&[command.to_owned()]));
         return format!("to run the file in this folder: solobot acquire -- {command}");
     }
-    format!("is it installed, and in PATH? to find out: command -v {}", crate::base::shell::quote(command))
+    format!("is it installed, and in PATH? to find out: command -v {}", shell::quote(command))
 }
 
 impl Expected for Error {

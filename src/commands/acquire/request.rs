@@ -8,17 +8,18 @@ use super::error::Error as AcquireError;
 use crate::base::duration::Limit;
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
+use crate::base::shell;
 use crate::cli;
 use crate::journal::Journal;
 use crate::journal::lock_journal::LockJournal;
 use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::LockPlace;
-use crate::outcome::process::in_one_line;
 use crate::outcome::sentence::shortened;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
+use crate::process::details;
 use crate::process::launch::command_for;
 use crate::settings::{self, Bot, Settings};
 
@@ -60,7 +61,7 @@ impl Request<'_> {
 
     /// It in a message.
     pub fn shown_command(&self) -> String {
-        shortened(&in_one_line(self.command().iter().map(|word| word.to_string_lossy())))
+        shortened(&details::command_line(self.command()))
     }
 }
 
@@ -201,8 +202,8 @@ fn refuse_misplaced(args: &cli::Acquire, settings: &Settings) -> Result<(), Erro
     }
     let has_mode = !args.command.is_empty() || args.fd.is_some() || args.pid.is_some();
     if !has_mode && settings.context().cwd.join(bot).is_file() {
-        let script = crate::base::shell::quote(bot).into_owned();
-        let command = crate::base::shell::join(command_for(&[bot.to_owned()]));
+        let script = shell::quote(bot).into_owned();
+        let command = shell::join(command_for(&[bot.to_owned()]));
         return Err(Error::Usage {
             message: format!("`{bot}` is a file, not the name of a bot"),
             hints: vec![

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::telegram::TelegramAccess;
 use crate::base::error::{self, Error, Expected};
+use crate::base::shell;
 use crate::base::text::absolute;
 use crate::cli;
 use crate::settings::{Bot, Settings};
@@ -112,7 +113,7 @@ fn api_flags(args: &cli::Doctor) -> String {
 }
 
 fn text_flag(flag: &str, text: Option<&str>) -> Option<String> {
-    Some(format!(" {flag} {}", crate::base::shell::quote(text?)))
+    Some(format!(" {flag} {}", shell::quote(text?)))
 }
 
 fn path_flag(flag: &str, path: Option<&Path>) -> Option<String> {

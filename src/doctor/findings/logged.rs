@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 
 use crate::base::duration::show;
+use crate::base::shell;
 use crate::base::text::plural;
 use crate::logs::rhythm::PatternKind;
 use crate::survey::evidence::facts::{BotFacts, FRESH};
 
 /// The command that shows what a bot's logs say.
 pub fn see_logs(bot: &BotFacts) -> Option<String> {
-    let names: Vec<_> = bot.logs.names.iter().map(|name| crate::base::shell::quote(name)).collect();
+    let names: Vec<_> = bot.logs.names.iter().map(|name| shell::quote(name)).collect();
     (!names.is_empty()).then(|| format!("solobot conflicts --since 1h {}", names.join(" ")))
 }
 

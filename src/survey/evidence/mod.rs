@@ -21,6 +21,7 @@ use super::journal::JournalQuery;
 use super::{FoundBot, Survey, locks, token_users};
 use crate::base::env;
 use crate::base::secret::{Token, TokenId};
+use crate::base::shell;
 use crate::http::proxy;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
@@ -260,7 +261,7 @@ fn token_of(instance: &Instance) -> Option<KnownToken> {
 
 fn lock_alone(lock: LockEvidence) -> BotFacts {
     let path = lock.facts.path.display().to_string();
-    let flag = format!("-l {}", crate::base::shell::quote(&path));
+    let flag = format!("-l {}", shell::quote(&path));
     BotFacts { id: path.clone(), name: path, lock_flag: Some(flag), locks: vec![lock], ..BotFacts::default() }
 }
 
