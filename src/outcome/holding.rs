@@ -11,7 +11,6 @@ use super::sentence::shortened;
 use crate::base::secret::mask;
 use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
-use crate::lock::keeper;
 use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::{Identity, lineage, own_pid};
@@ -81,7 +80,7 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
         State::Held { holders, .. } => holders,
         _ => &[],
     };
-    let kept_for = keeper::among(holders).map(|(_, target)| ProcessView::of(target));
+    let kept_for = lock.keeper.as_ref().map(|(_, target)| target.clone());
     let held_for = facts.record.record().map(|record| record.app_name.clone()).filter(|name| !name.is_empty());
     let held_for = held_for.filter(|_| bot.is_none_or(|bot| is_another(&facts, bot)));
     let origin = holders.first().and_then(|&holder| origin::of_process(holder));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::lock::{LockStateView, LockView};
-use super::origin::OriginView;
+use super::origin::{OriginView, hint_if_started_again};
 use crate::base::error::typed;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
@@ -180,10 +180,10 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
         [_, _, ..] => {
             hints.push(format!("to keep one instance and stop the others: solobot kill-duplicates {selected}"));
         }
-        [one] if lock.orphaned => match one.origin.stop().filter(|_| one.origin.would_respawn()) {
-            Some(stop) => hints.push(format!("to stop the orphan: {stop}")),
-            None => hints.push(format!("to stop the orphan: solobot stop {selected}")),
-        },
+        [one] if lock.orphaned => {
+            let stop = || format!("to stop the orphan: solobot stop {selected}");
+            hints.push(hint_if_started_again(&one.origin).unwrap_or_else(stop));
+        }
         _ => {}
     }
     match lock.state {
