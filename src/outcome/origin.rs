@@ -1,5 +1,7 @@
 //! Origins as they are shown.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::process::origin::{self, Respawns};
@@ -15,6 +17,16 @@ pub struct OriginView {
     pub stop: Option<String>,
     /// Whether it starts again what was killed.
     pub respawns: &'static str,
+}
+
+impl fmt::Display for OriginView {
+    /// Kind and name: `systemd bot.service`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name.as_deref().filter(|name| *name != self.kind) {
+            Some(name) => write!(f, "{} {name}", self.kind),
+            None => f.write_str(self.kind),
+        }
+    }
 }
 
 /// The hint for an instance that would be started again: what starts it, and the command that stops it for good.

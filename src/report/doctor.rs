@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::message::instances;
 use super::style::{BAD, COMMAND, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, wrap};
 use crate::base::finding_code::Code;
@@ -51,11 +52,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> String {
 
 /// What was looked at for one bot, whether or not something was found.
 fn looked(bot: &DiagnosedBot) -> String {
-    let count = match bot.instances.len() {
-        0 => "no instance".to_owned(),
-        1 => "one instance".to_owned(),
-        many => format!("{many} instances"),
-    };
+    let count = instances(bot.instances.len());
     let is_lock = bot.locks.first().is_some_and(|lock| lock.path.to_string_lossy() == bot.name);
     let is = if is_lock { ":" } else { " is" };
     let locks: Vec<String> =

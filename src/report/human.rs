@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::message::{detail, hint_lines, updates, waiting_updates};
+use super::message::{detail, hint_lines, local, updates, waiting_updates};
 use super::sanitize;
 use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
 use crate::base::exit::Exit;
@@ -67,10 +67,7 @@ pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
     let mut text = format!("{name}: webhook {}\n", sanitize::line(&webhook.info.url));
     text.push_str(&detail("pending", &updates(webhook.info.pending_update_count)));
     if let Some(error) = &webhook.last_error {
-        let since = error.time.map_or_else(String::new, |time| {
-            let local = time.to_zoned(jiff::tz::TimeZone::system());
-            format!(", {}", local.strftime("%Y-%m-%d %H:%M:%S"))
-        });
+        let since = error.time.map_or_else(String::new, |time| format!(", {}", local(time)));
         text.push_str(&detail("failed", &format!("{}{since}", sanitize::line(&error.message))));
     }
     text.push_str(&detail("meaning", "while it is set, every poll fails with 409 and gets no updates"));

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, NAME, paint};
@@ -101,11 +102,23 @@ pub fn process(view: &ProcessView) -> String {
 /// Since when and by whom a process runs.
 pub fn circumstances(view: &ProcessView) -> String {
     let since = view.start.map_or_else(String::new, |start| {
-        let local = start.to_zoned(jiff::tz::TimeZone::system());
         let age = show(Timestamp::now().duration_since(start).unsigned_abs());
-        format!("{} ({age})", local.strftime("%Y-%m-%d %H:%M:%S"))
+        format!("{} ({age})", local(start))
     });
     if view.user.is_empty() { since } else { format!("{since}, user {}", view.user) }
+}
+
+/// A moment on this machine's clock.
+pub fn local(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+pub fn instances(count: usize) -> String {
+    match count {
+        0 => "no instance".to_owned(),
+        1 => "one instance".to_owned(),
+        many => format!("{many} instances"),
+    }
 }
 
 pub fn updates(count: u64) -> String {

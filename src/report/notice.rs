@@ -109,8 +109,7 @@ fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {
         text.push_str(&detail("and", &process(other)));
     }
     if let Some(origin) = &holding.origin {
-        let name = origin.name.as_ref().map_or_else(String::new, |name| format!(" {}", sanitize::line(name)));
-        text.push_str(&detail("origin", &format!("{}{name}", origin.kind)));
+        text.push_str(&detail("origin", &sanitize::line(&origin.to_string())));
     }
     if holding.lock.orphaned {
         text.push_str(&detail("orphaned", "its solobot has died; the bot still holds the lock"));

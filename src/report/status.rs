@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::message::{hint_lines, size};
+use super::message::{self, hint_lines, local, size};
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table};
 use crate::base::duration::show;
@@ -86,11 +86,7 @@ fn remarks(one: &InstanceView) -> impl Iterator<Item = String> {
 /// How many instances run, and how many more may be one.
 fn count(bot: &BotView, is_blind: bool) -> String {
     let sure = bot.instances.iter().filter(|one| one.doubt.is_none()).count();
-    let count = match sure {
-        0 => "no instance".to_owned(),
-        1 => "one instance".to_owned(),
-        many => format!("{many} instances"),
-    };
+    let count = message::instances(sure);
     let count = match sure {
         0 | 1 if is_blind => format!("{count} seen"),
         0 => paint(FAINT, count),
@@ -139,8 +135,7 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     };
     let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
     if let Some(since) = lock.since {
-        let local = since.to_zoned(jiff::tz::TimeZone::system());
-        let _ = writeln!(text, "  held since {}", local.strftime("%Y-%m-%d %H:%M:%S"));
+        let _ = writeln!(text, "  held since {}", local(since));
     }
     if !lock.waiters.is_empty() {
         let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));
@@ -219,10 +214,8 @@ fn age(start: Timestamp, now: Timestamp) -> String {
 }
 
 fn origin(one: &InstanceView) -> String {
-    match one.origin.name.as_deref().filter(|name| *name != one.origin.kind) {
-        Some(name) => format!("{} {}", one.origin.kind, sanitize::cut(&sanitize::line(name), 20)),
-        None => one.origin.kind.to_owned(),
-    }
+    const LONGEST_NAME: usize = 20;
+    sanitize::cut(&sanitize::line(&one.origin.to_string()), one.origin.kind.len() + 1 + LONGEST_NAME)
 }
 
 fn covered(covered: LockCoverage) -> &'static str {
@@ -249,8 +242,7 @@ fn events(outcome: &StatusOutcome) -> String {
         text.push_str("\nlast events\n");
     }
     for event in &outcome.events {
-        let local = event.time.to_zoned(jiff::tz::TimeZone::system());
-        let _ = write!(text, "  {} {}", local.strftime("%Y-%m-%d %H:%M:%S"), paint(NAME, event.event.as_str()));
+        let _ = write!(text, "  {} {}", local(event.time), paint(NAME, event.event.as_str()));
         if !event.bot.is_empty() {
             let _ = write!(text, " {}", sanitize::line(&event.bot));
         }

@@ -11,6 +11,7 @@ use std::io;
 
 use serde_json::Value;
 
+use super::message::local;
 use super::style::{FAINT, paint};
 use super::{json, status, stream, table, wrap};
 use crate::base::secret::mask;
@@ -91,8 +92,7 @@ fn can_draw() -> bool {
 }
 
 fn text(seen: &StatusOutcome, width: Option<usize>, global: &Global, typed: TypedLine<'_>) -> String {
-    let local = seen.time.to_zoned(jiff::tz::TimeZone::system());
-    let time = paint(FAINT, local.strftime("%Y-%m-%d %H:%M:%S"));
+    let time = paint(FAINT, local(seen.time));
     let text = format!("{time}\n{}", status::status(seen, width, global.verbose > 0, typed));
     // Before it is folded: a token in two lines is known by nobody but its reader.
     wrap::page(&mask(&text), width)

@@ -72,16 +72,7 @@ fn of_running(bot: &RunningBot) -> BotDraft {
         .instances
         .iter()
         .map(|one| {
-            let starter = &one.origin.starter().manager;
-            let from = starter.name().filter(|name| *name != starter.as_str());
-            let from = from.map_or(String::new(), |name| format!(" {name}"));
-            format!(
-                "running as PID {}, user {}, origin {}{from}: {}",
-                one.root.pid,
-                one.user,
-                starter.as_str(),
-                one.command
-            )
+            format!("running as PID {}, user {}, origin {}: {}", one.root.pid, one.user, one.origin, one.command)
         })
         .collect();
     if pids.len() > 1 {
