@@ -43,21 +43,8 @@ struct Piece {
     width: usize,
 }
 
-/// What stays in one line where it can.
-#[derive(Debug)]
-enum Chunk {
-    Piece(Piece),
-    Command(Vec<Piece>),
-}
-
-impl Chunk {
-    fn width(&self) -> usize {
-        match self {
-            Self::Piece(word) => word.width,
-            Self::Command(words) => words.iter().map(|word| word.width + 1).sum::<usize>().saturating_sub(1),
-        }
-    }
-}
+/// What stays in one line where it can: a word, or the words of a command.
+type Chunk = Vec<Piece>;
 
 /// A line that is too long, on its way to several.
 struct Layout {
@@ -78,43 +65,21 @@ impl Layout {
     fn fill(mut self, page: &mut String) {
         page.push_str(&" ".repeat(self.indent));
         let hanging = self.indent + HANGING;
-        for chunk in std::mem::take(&mut self.chunks) {
-            let is_wide = hanging + chunk.width() > self.columns;
-            match chunk {
-                Chunk::Command(words) if is_wide && !self.fits(total_width(&words)) => {
-                    self.broken(page, words, hanging);
-                }
-                Chunk::Command(words) => {
-                    if !self.is_empty && !self.fits(total_width(&words)) {
-                        self.new_line(page, hanging);
-                    }
-                    for word in words {
-                        self.put(page, &word);
-                    }
-                }
-                Chunk::Piece(word) => {
-                    if !self.is_empty && !self.fits(word.width) {
-                        self.new_line(page, hanging);
-                    }
-                    self.put(page, &word);
-                }
+        for words in std::mem::take(&mut self.chunks) {
+            let width = words.iter().map(|word| word.width + 1).sum::<usize>() - 1;
+            if !self.is_empty && !self.fits(width) {
+                self.new_line(page, hanging);
             }
-        }
-    }
-
-    /// A command that no line is wide enough for.
-    fn broken(&mut self, page: &mut String, words: Vec<Piece>, hanging: usize) {
-        if !self.is_empty {
-            self.new_line(page, hanging);
-        }
-        let last = words.len() - 1;
-        for (at, word) in words.into_iter().enumerate() {
-            let end = if at == last { 0 } else { GOES_ON.len() };
-            if !self.is_empty && !self.fits(word.width + end) {
-                page.push_str(GOES_ON);
-                self.new_line(page, hanging + HANGING);
+            let last = words.len() - 1;
+            for (at, word) in words.iter().enumerate() {
+                // A command that no line is wide enough for.
+                let end = if at == last { 0 } else { GOES_ON.len() };
+                if at > 0 && !self.fits(word.width + end) {
+                    page.push_str(GOES_ON);
+                    self.new_line(page, hanging + HANGING);
+                }
+                self.put(page, word);
             }
-            self.put(page, &word);
         }
     }
 
@@ -145,24 +110,18 @@ impl Layout {
     }
 }
 
-fn total_width(words: &[Piece]) -> usize {
-    words.iter().map(|word| word.width + 1).sum::<usize>().saturating_sub(1)
-}
-
 /// The words of a line. In a command a quoted word is one, whatever spaces it has; in prose, what stands in back quotes.
 fn chunks(line: &str) -> Vec<Chunk> {
     let begin = COMMAND.render().to_string();
     let mut chunks: Vec<Chunk> = Vec::new();
     let mut word = Piece::default();
-    let (mut in_command, mut word_is_commands, mut goes_on, mut quote) = (false, false, false, None);
+    // `goes_on`: the word belongs to the command of the word before.
+    let (mut in_command, mut goes_on, mut quote) = (false, false, None);
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
         if c == '\x1b' {
             let end = rest.find(|c: char| c.is_ascii_alphabetic()).map_or(rest.len(), |end| end + 1);
             in_command = rest[..end] == begin;
-            if in_command && word.width == 0 {
-                (word_is_commands, goes_on) = (true, false);
-            }
             word.text.push_str(&rest[..end]);
             rest = &rest[end..];
             continue;
@@ -179,8 +138,8 @@ fn chunks(line: &str) -> Vec<Chunk> {
             continue;
         }
         if c == ' ' && quote.is_none() {
-            push(&mut chunks, std::mem::take(&mut word), word_is_commands, goes_on);
-            (word_is_commands, goes_on) = (in_command, in_command);
+            push(&mut chunks, std::mem::take(&mut word), goes_on);
+            goes_on = in_command;
             continue;
         }
         quote = match quote {
@@ -192,16 +151,14 @@ fn chunks(line: &str) -> Vec<Chunk> {
         word.text.push(c);
         word.width += width_of(c);
     }
-    push(&mut chunks, word, word_is_commands, goes_on);
+    push(&mut chunks, word, goes_on);
     chunks
 }
 
-/// `goes_on`: it belongs to the command of the word before.
-fn push(chunks: &mut Vec<Chunk>, word: Piece, is_commands: bool, goes_on: bool) {
+fn push(chunks: &mut Vec<Chunk>, word: Piece, goes_on: bool) {
     match chunks.last_mut() {
-        Some(Chunk::Command(words)) if is_commands && goes_on => words.push(word),
-        _ if is_commands => chunks.push(Chunk::Command(vec![word])),
-        _ => chunks.push(Chunk::Piece(word)),
+        Some(command) if goes_on => command.push(word),
+        _ => chunks.push(vec![word]),
     }
 }
 
