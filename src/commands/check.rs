@@ -62,8 +62,7 @@ impl Objections {
         }
         let holder = || unseen::holder(&bot.locks.own).filter(|_| running);
         let Some(why) = unseen::instance(&bot.found).or_else(holder) else { return self };
-        let question = if running { "--running " } else { "" };
-        let how = format!("; to look as root: sudo solobot check {question}{}", bot.bot.typed());
+        let how = format!("; to look as root: sudo {}", again(bot, running));
         let reasons = vec![why.after("cannot tell: ").followed_by(&how)];
         Self { reasons, unknown: Some(Exit::NotPermitted), ..self }
     }
@@ -125,9 +124,10 @@ pub fn run(
 }
 
 fn hidden(bot: &FoundBot) -> Notice {
-    let (label, typed) = (&bot.label, bot.bot.typed());
     Notice::Warning(format!(
-        "{label}: other users' processes are hidden, and one of them may be the bot; to see them: sudo solobot check {typed}"
+        "{}: other users' processes are hidden, and one of them may be the bot; to see them: sudo {}",
+        bot.label,
+        again(bot, false)
     ))
 }
 
@@ -195,7 +195,7 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
             objections.say(format!("{lock} was replaced: the lock file that is held was deleted"));
         }
         State::Unreadable { why, obstacle } => {
-            let (reason, exit) = unreadable(facts, why, *obstacle);
+            let (reason, exit) = unreadable(bot, why, *obstacle, true);
             objections.unknown = objections.reasons.is_empty().then_some(exit);
             objections.say(reason);
         }
@@ -264,12 +264,17 @@ fn holds_alone(facts: &LockFacts) -> Option<String> {
 }
 
 /// Reason, fix and exit code for a lock whose state is unknown: if `acquire` would refuse, the answer is not yes.
-fn unreadable(facts: &LockFacts, why: &str, obstacle: Obstacle) -> (String, Exit) {
-    let error = Unreadable { path: facts.path.clone(), why: why.to_owned(), obstacle };
-    // A reason knows no line that was typed.
-    let hints =
-        error.hints().into_iter().map(|hint| hint.replace("solobot … -", "-").replace("solobot …", "solobot check"));
+fn unreadable(bot: &FoundBot, why: &str, obstacle: Obstacle, running: bool) -> (String, Exit) {
+    let error = Unreadable { path: bot.locks.own.path.clone(), why: why.to_owned(), obstacle };
+    // A reason does not know the line that was typed, only what asks the same.
+    let hint = |hint: String| hint.replace("solobot … -", "-").replace("solobot …", &again(bot, running));
+    let hints = error.hints().into_iter().map(hint);
     ([error.to_string()].into_iter().chain(hints).collect::<Vec<_>>().join("; "), error.exit())
+}
+
+/// What asks the same of this bot, in any folder.
+fn again(bot: &FoundBot, running: bool) -> String {
+    format!("solobot check {}{}", if running { "--running " } else { "" }, bot.bot.typed())
 }
 
 fn judge(bot: &FoundBot) -> Objections {
@@ -302,8 +307,7 @@ fn judge(bot: &FoundBot) -> Objections {
         (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)
         && bot.covered(one) != LockCoverage::Unlocked
     {
-        let how = bot.bot.typed();
-        objections.hint = Some(format!("To check its health: solobot check --running {how}"));
+        objections.hint = Some(format!("To check its health: {}", again(bot, true)));
     }
     objections.unknown = objections.unknown.filter(|_| counted.is_empty());
     objections
@@ -352,7 +356,7 @@ fn judge_lock(bot: &FoundBot, facts: &LockFacts, objections: &mut Objections) {
                 .say(format!("{are} {} still {hold} the lock file that was deleted at {lock}", pids.join(" and ")));
         }
         State::Unreadable { why, obstacle } => {
-            let (reason, exit) = unreadable(facts, why, *obstacle);
+            let (reason, exit) = unreadable(bot, why, *obstacle, false);
             objections.say(reason);
             objections.unknown = Some(exit);
         }

@@ -168,7 +168,7 @@ fn removal_refused(lock: &LockFile) -> Option<String> {
     }
     if uninspected > 0 {
         return Some(format!(
-            "{uninspected} processes cannot be inspected, and one may have it open; try again with sudo"
+            "it may be open in a process that cannot be inspected (there are {uninspected}); try again with sudo"
         ));
     }
     if proc::hides_others() {

@@ -123,11 +123,10 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
     let mut hints = vec![format!("to look at it: solobot status {typed}")];
     hints.extend(known().filter_map(|one| one.started_again.clone()));
     hints.extend((!pids.is_empty()).then(|| format!("to stop it{if_bot}: {}", kill_by_hand(&pids))));
-    if is_managed {
-        // A takeover is refused.
-    } else if instances.iter().all(|one| one.orphaned) {
+    // A takeover from what is started again is refused.
+    if !is_managed && instances.iter().all(|one| one.orphaned) {
         hints.push("to stop the orphan and take its place: solobot acquire --takeover=orphan …".into());
-    } else if instances.iter().all(|one| one.is_proved) {
+    } else if !is_managed && instances.iter().all(|one| one.is_proved) {
         hints.push("to stop it and take its place: solobot acquire --takeover …".into());
     }
     if instances.iter().any(|one| one.doubt.is_some()) {

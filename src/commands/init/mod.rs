@@ -101,15 +101,13 @@ pub fn run(
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut seen = look::look(&settings, folder)?;
-    let mut guess = None;
     if seen.running.is_empty() && seen.units.is_empty() {
         let may_ask = !args.yes && !global.json && !args.dry_run && events.can_ask();
         let likeliest = scripts::likeliest(&seen.scripts, &context.cwd);
         if may_ask {
             seen.named = ask(likeliest, context, events)?;
-        } else if let Some(script) = likeliest {
-            seen.guessed = Some(script.to_owned());
-            guess = Some(Guess { script: below(script, context).to_owned(), count: seen.scripts.len() });
+        } else {
+            seen.guessed = likeliest.map(Path::to_owned);
         }
     }
     let entries = draft::entries(&seen, folder);
@@ -126,15 +124,11 @@ pub fn run(
             is_distrusted = true;
         }
     }
-    Ok(InitOutcome {
-        path,
-        written: !args.dry_run,
-        bots: entries.into_iter().filter(|entry| !entry.doubtful).collect(),
-        text,
-        is_distrusted,
-        elsewhere: seen.elsewhere,
-        guess,
-    })
+    let bots: Vec<_> = entries.into_iter().filter(|entry| !entry.doubtful).collect();
+    // A script whose name cannot be written is only a comment.
+    let written = seen.guessed.filter(|_| !bots.is_empty());
+    let guess = written.map(|script| Guess { script: below(&script, context).to_owned(), count: seen.scripts.len() });
+    Ok(InitOutcome { path, written: !args.dry_run, bots, text, is_distrusted, elsewhere: seen.elsewhere, guess })
 }
 
 /// A path as it would be typed in the current folder.

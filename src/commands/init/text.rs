@@ -56,7 +56,8 @@ pub fn file(entries: &[BotDraft], seen: &Inventory, folder: &Path) -> String {
         let _ = writeln!(text, "# lock = {}", toml_string(&path));
     }
     if seen.uninspected > 0 {
-        let said = format!("{} processes could not be inspected; with sudo, init may find more bots", seen.uninspected);
+        let said =
+            format!("processes that could not be inspected: {}; with sudo, init may find more bots", seen.uninspected);
         let _ = write!(text, "\n{}", comment(&said));
     }
     mask(&(text + REST)).into_owned()
