@@ -78,6 +78,7 @@ mod telegram_probes;
 mod telegram_routes;
 mod telegram_secrets;
 mod telegram_webhook;
+mod tips;
 mod token_names;
 mod tree;
 mod unlocked;

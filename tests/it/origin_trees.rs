@@ -35,7 +35,7 @@ fn a_home_made_supervisor_is_stopped_first() {
         test.write(
             "supervisor.py",
             "import subprocess, sys, time\nwhile True:\n    \
-             subprocess.call([sys.executable, 'bot.py', '--pid-file', 'child.pid'])\n    time.sleep(0.1)  # its own\n",
+             subprocess.call([sys.executable, 'bot.py', '--pid-file', 'child.pid'])\n    time.sleep(0.1)  # the pause of a real one\n",
         );
         let mut supervisor = test.start("python3 supervisor.py");
         let bot = test.wait_for_pid("child.pid");

@@ -160,12 +160,7 @@ fn every_command_line_is_one_that_solobot_takes() {
 fn python_is_called_as_debian_calls_it() {
     let mut wrong = vec![];
     for (path, text) in pages() {
-        // Its hints are the program's own words.
-        let wrong_usage = text.find("<!-- screen: wrong -->").map(|at| text[..at].lines().count());
         for (number, line, _) in lines(&text) {
-            if wrong_usage.is_some_and(|first| (first..first + 16).contains(&number)) {
-                continue;
-            }
             let is_bare = |(at, _): (usize, &str)| !line[..at].ends_with(['/', '-']);
             if line.match_indices("python ").any(is_bare) {
                 wrong.push(format!("{}:{number}: {line}", path.display()));
