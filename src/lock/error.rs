@@ -210,7 +210,7 @@ impl Expected for Error {
                 let open = format!("exec {fd}<>{}; solobot acquire --fd {fd}", typed(lock));
                 if *is_open {
                     vec![
-                        format!("to lock the file that is there now: {open}"),
+                        format!("to lock the new file: {open}"),
                         format!("to release what it holds, close it: exec {fd}>&-"),
                     ]
                 } else {

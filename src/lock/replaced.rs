@@ -37,7 +37,7 @@ pub struct LockPathNow {
 }
 
 impl LockPathNow {
-    /// The path, the file that is there now, and the record beside it.
+    /// The path, the file at it now, and the record beside it.
     pub fn of(path: &Path, present: Option<FileId>, record: &FoundRecord) -> Self {
         let path = resolved(path);
         let details = record.details().filter(|details| is_here(details));

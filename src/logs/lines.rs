@@ -103,7 +103,7 @@ pub fn dissect<'a>(line: &'a [u8], clock: &mut Clock) -> LogLine<'a> {
     LogLine { time, level, shape, text, words }
 }
 
-/// The line's own time: at `start`, or after the level that is there.
+/// The line's own time: at `start`, or after the level at `start`.
 fn inner_time(text: &[u8], start: usize, first: Option<(Severity, usize)>, clock: &mut Clock) -> (Time, usize) {
     if text.first() == Some(&b'{') {
         return (json_time(text, clock), 0);

@@ -184,14 +184,14 @@ mod tests {
         let place = Place::new();
         let file = place.write("app/f", "");
         chmod(&file, 0o646);
-        let (said, mend) = reason(&place, &file);
+        let (said, fix) = reason(&place, &file);
         assert!(said.ends_with("app/f` is writable by every user"), "{said}");
-        assert_eq!(mend, Some(format!("chmod o-w {}", file.display())));
+        assert_eq!(fix, Some(format!("chmod o-w {}", file.display())));
         chmod(&file, 0o644);
         chmod(&place.path("app"), 0o757);
-        let (said, mend) = reason(&place, &file);
+        let (said, fix) = reason(&place, &file);
         assert!(said.ends_with("app` is writable by every user"), "{said}");
-        assert_eq!(mend, Some(format!("chmod o-w {}", place.path("app").display())));
+        assert_eq!(fix, Some(format!("chmod o-w {}", place.path("app").display())));
         chmod(&place.path("app"), 0o1777);
         assert_eq!(reason(&place, &file).1, None, "nobody shall chmod a folder such as /tmp");
     }
@@ -209,9 +209,9 @@ mod tests {
         if place.context.caller.uid == 0 {
             chmod(&file, 0o664);
             std::os::unix::fs::chown(&file, None, Some(4242)).unwrap();
-            let (said, mend) = reason(&place, &file);
+            let (said, fix) = reason(&place, &file);
             assert!(said.ends_with("is writable by its group"), "{said}");
-            assert_eq!(mend, Some(format!("chmod g-w {}", file.display())));
+            assert_eq!(fix, Some(format!("chmod g-w {}", file.display())));
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Locks {
     pub own: LockFacts,
     /// Others that it may have: of the field's layouts, or held by it under whatever name. Absent ones are left out.
     pub others: Vec<LockFacts>,
-    /// Where its lock is named: layout B's beside its program, if that is there. Whoever holds that polls as well.
+    /// Where its lock is named: layout B's beside its program, if that exists. A process that holds it polls too.
     pub beside: Option<LockFacts>,
 }
 

@@ -310,15 +310,13 @@ fn enter_folder(request: &Request<'_>) -> Result<(), Error> {
 fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
     let word = request.command().first().cloned().unwrap_or_default();
     let command = word.to_string_lossy().into_owned();
-    // ENOENT for a file that is there means its interpreter.
-    let is_there = command.contains('/') && Path::new(&word).exists();
+    // ENOENT for a file that exists means its interpreter.
+    let exists = command.contains('/') && Path::new(&word).exists();
     if command.contains('/') && Path::new(&word).is_dir() {
         return AcquireError::NotExecutable { command, source: io::ErrorKind::IsADirectory.into() }.into();
     }
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !is_there => {
-            AcquireError::NotFound { command }.into()
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if !exists => AcquireError::NotFound { command }.into(),
         io::ErrorKind::NotFound => {
             let source = io::Error::other("the interpreter named in its first line does not exist");
             AcquireError::NotExecutable { command, source }.into()
