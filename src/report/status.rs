@@ -267,3 +267,97 @@ fn events(outcome: &StatusOutcome) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::origin::OriginView;
+
+    const NOW: i64 = 1_000_000;
+
+    fn moment(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    /// A bot that started 3 s before the look and holds its lock.
+    fn one_held() -> StatusOutcome {
+        let holder = ProcessView {
+            pid: 4242,
+            start: Some(moment(NOW - 3)),
+            user: "bot".into(),
+            command: "python3 main.py".into(),
+        };
+        let lock = LockView {
+            path: "/l".into(),
+            state: LockStateView::Held,
+            why: None,
+            orphaned: false,
+            unseen: None,
+            keeper: None,
+            holders: vec![holder],
+            waiters: vec![],
+            since: None,
+            record_problem: None,
+        };
+        let origin = OriginView { kind: "systemd", name: Some("tgbot.service".into()), stop: None, respawns: "yes" };
+        let instance = InstanceView {
+            pid: 4242,
+            start: moment(NOW - 3),
+            user: "bot".into(),
+            origin,
+            lock: LockCoverage::Holder,
+            polling: PollingView::Yes,
+            confidence: "file",
+            doubt: None,
+            is_stopped: false,
+            command: "python3 main.py".into(),
+            pids: vec![4242],
+            memory_bytes: None,
+            cpu_percent: None,
+            members: vec![],
+            ancestors: vec![],
+        };
+        let bot = BotView {
+            name: "main".into(),
+            label: "main".into(),
+            lock,
+            instances: vec![instance],
+            hints: vec![],
+            token: None,
+        };
+        StatusOutcome {
+            host: "vps".into(),
+            user: "bot".into(),
+            time: moment(NOW),
+            bots: vec![bot],
+            processes: 9,
+            uninspected: 0,
+            hidden: false,
+            guessed: false,
+            file: None,
+            events: vec![],
+            broken_events: 0,
+            provenance: vec![],
+            watched: None,
+        }
+    }
+
+    fn shown(width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&status(&one_held(), width, false, TypedLine(&[]))).to_string()
+    }
+
+    #[test]
+    fn a_process_has_one_age_that_of_the_look() {
+        let text = shown(None);
+        assert!(text.contains("PID 4242 (python3 main.py, for 3s)") && text.contains("4242  3s "), "{text}");
+        let narrow = shown(Some(40));
+        assert!(narrow.contains("python3 main.py, for 3s)") && narrow.contains("    3s, user bot"), "{narrow}");
+    }
+
+    #[test]
+    fn what_is_not_known_of_its_use_is_said_where_there_is_room() {
+        assert!(shown(Some(120)).contains("MEM      CPU      COMMAND\n"), "{}", shown(Some(120)));
+        assert!(shown(Some(120)).contains("unknown  unknown  python3 main.py\n"));
+        assert!(!shown(Some(80)).contains("MEM") && shown(Some(80)).contains("COMMAND"), "{}", shown(Some(80)));
+    }
+}

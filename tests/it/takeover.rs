@@ -16,7 +16,11 @@ fn takeover_stops_the_holder() {
         assert!(!test.record("bot.lock")["took_over"].is_null());
         assert!(!second.has_ended());
         // Bots that take over from each other for ever are the field's worst case: the second one is refused.
-        test.solobot("acquire --takeover -w 1 -l bot.lock -- true").run().code(75).stderr_has(&["took over the lock"]);
+        test.solobot("acquire --takeover -w 1 -l bot.lock -- true").run().code(75).stderr_has(&[
+            "took over the lock",
+            "to go on anyway: solobot stop --lock ",
+            " && solobot acquire --takeover -w 1 -l bot.lock -- true\n",
+        ]);
         assert!(alive(second_bot));
         second.signal(Signal::TERM);
         second.finish().code(0).stderr_has(&[]);
