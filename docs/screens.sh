@@ -68,8 +68,7 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     cd /srv/bot
     setsid -f solobot acquire -- python3 main.py >/dev/null 2>&1
     until_so held /srv/bot
-    # From ten seconds on, an age is whole seconds.
-    sleep 11
+    sleep 11 # from ten seconds on, an age is whole seconds
     screen first-start
     type_line 'solobot acquire -- python3 main.py' 'timeout 3 solobot acquire -- python3 main.py'
     screen first-look
@@ -100,8 +99,7 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     solobot=$(sed -n 's/.*"holder_pid": *\([0-9]*\).*/\1/p' .solobot.lock.info)
     kill -KILL "$solobot" "$(<.solobot.lock)"
     until_so gone "$solobot"
-    # From ten seconds on, an age is whole seconds.
-    sleep 11
+    sleep 11 # from ten seconds on, an age is whole seconds
 
     cd /srv/bot
     screen refused

@@ -305,8 +305,7 @@ def inside(name, hint):
         shown, code = run(here[0], 100, False, limit=4)
         print(json.dumps({"code": code, "shown": settled(shown)}))
         return
-    # From ten seconds on, an age is whole seconds.
-    time.sleep(11)
+    time.sleep(11)  # from ten seconds on, an age is whole seconds
     screens = []
     for columns in WIDTHS:
         for colour in (False, True):
