@@ -124,10 +124,11 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         let ready = poll::any_readable(&fds, Some(timeout))?;
         let upkeep_due = (upkeep.is_some() && ready.contains(&1)) || Instant::now() >= next_upkeep;
         while let Some(arrived) = supervision.signals.take() {
-            if arrived.signal == Signal::SIGTERM && instance.term_at.is_none() {
+            let is_first_term = arrived.signal == Signal::SIGTERM && instance.term_at.is_none();
+            instance.pass_on(arrived, supervision);
+            if is_first_term {
                 supervision.upkeep.asked_to_end_by(arrived.sender);
             }
-            instance.pass_on(arrived, supervision);
         }
         if upkeep_due {
             supervision.upkeep.tend();

@@ -10,7 +10,6 @@ use super::request::{Mode, Request, own};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::cli::Restart;
-use crate::journal::lock_journal::LockJournal;
 use crate::lock::held::Held;
 use crate::lock::orphan::is_solobot;
 use crate::lock::wait::ending_signal;
@@ -48,16 +47,8 @@ pub fn as_child(
 ) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let lock_journal = &request.lock_journal;
-    let mut holding = LockUpkeep {
-        held: Some(held),
-        command: request.shown_command(),
-        record_is_old: false,
-        opened: false,
-        has_passed_on: false,
-        lock_journal,
-        events,
-    };
+    let mut holding =
+        LockUpkeep { held: Some(held), request, record_is_old: false, opened: false, has_passed_on: false, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -72,8 +63,7 @@ pub fn as_child(
         };
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
-            let command = holding.command.clone();
-            holding.events.notice(&Notice::PerhapsLocksItself { command });
+            holding.events.notice(&Notice::PerhapsLocksItself { command: request.shown_command() });
         }
         let again = match request.args.restart {
             Some(Restart::Always) => true,
@@ -87,7 +77,7 @@ pub fn as_child(
         if started.elapsed() >= LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
-        let command = holding.command.clone();
+        let command = request.shown_command();
         holding.events.notice(&Notice::Restarting { command, why: how(ended), after: pause });
         if let Some(signal) = holding.pause(signals, pause)? {
             holding.end();
@@ -100,12 +90,10 @@ pub fn as_child(
 /// Whoever hands the lock over holds nothing while COMMAND runs.
 struct LockUpkeep<'a> {
     held: Option<Held>,
-    /// As it is shown.
-    command: String,
+    request: &'a Request<'a>,
     record_is_old: bool,
     opened: bool,
     has_passed_on: bool,
-    lock_journal: &'a LockJournal,
     events: &'a mut dyn Events,
 }
 
@@ -153,7 +141,7 @@ impl LockUpkeep<'_> {
     fn now_runs(&mut self, process: Identity) {
         if let Some(held) = &mut self.held {
             let incidents = held.set_process(process);
-            self.lock_journal.incidents(&incidents);
+            self.request.lock_journal.incidents(&incidents);
             self.events.incidents(held.path(), incidents);
             self.record_is_old = true;
         }
@@ -176,7 +164,7 @@ impl LockUpkeep<'_> {
     fn end(&mut self) {
         let handed_over = self.held.is_none();
         self.release();
-        if handed_over { self.lock_journal.tell() } else { self.lock_journal.released() }
+        if handed_over { self.request.lock_journal.tell() } else { self.request.lock_journal.released() }
     }
 
     /// Waits before a restart; a signal that asks to end ends it.
@@ -206,7 +194,7 @@ impl Upkeep for LockUpkeep<'_> {
     }
 
     fn tend(&mut self) {
-        self.lock_journal.tell();
+        self.request.lock_journal.tell();
         let Some(held) = &mut self.held else { return };
         let mut incidents = Vec::new();
         if std::mem::take(&mut self.record_is_old) {
@@ -218,7 +206,7 @@ impl Upkeep for LockUpkeep<'_> {
             None => incidents.extend(held.start_watching(true)),
         }
         incidents.extend(held.tend());
-        self.lock_journal.incidents(&incidents);
+        self.request.lock_journal.incidents(&incidents);
         self.events.incidents(held.path(), incidents);
     }
 
@@ -229,7 +217,7 @@ impl Upkeep for LockUpkeep<'_> {
     fn asked_to_end_by(&mut self, sender: i32) {
         // A manager that stops its service needs no notice, another solobot does.
         if let Some(solobot) = Identity::of(sender).filter(|_| is_solobot(sender)) {
-            let notice = Notice::AskedToEnd { command: self.command.clone(), by: ProcessView::of(solobot) };
+            let notice = Notice::AskedToEnd { command: self.request.shown_command(), by: ProcessView::of(solobot) };
             self.events.notice(&notice);
         }
     }
@@ -238,7 +226,7 @@ impl Upkeep for LockUpkeep<'_> {
         self.now_runs(to);
         // Once: a chain of them would say it for each.
         if !std::mem::replace(&mut self.has_passed_on, true) {
-            let notice = Notice::PassedOn { command: self.command.clone(), to: ProcessView::of(to) };
+            let notice = Notice::PassedOn { command: self.request.shown_command(), to: ProcessView::of(to) };
             self.events.notice(&notice);
         }
     }
