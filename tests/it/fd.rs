@@ -196,7 +196,8 @@ fn a_signal_after_the_grant_does_not_contradict_the_answer() {
             |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "solobot\n");
         let solobot = shell.descendants().into_iter().find(is_solobot).expect("it is held up");
         send_to(solobot, Signal::TERM);
-        wait_until("the shell has its answer", || test.has("code"));
+        // The shell makes the file before it writes to it.
+        wait_until("the shell has its answer", || test.has("code") && test.read("code").ends_with('\n'));
         assert_eq!(test.read("code"), "0\n");
         assert!(test.is_locked("bot.lock"));
     });
