@@ -50,6 +50,7 @@ readonly NEEDED=(
     'cron cron'
     'node nodejs'
     'npm npm'
+    'php php-cli'
     'systemd-analyze systemd'
     'dpkg-deb dpkg'
     'zsh zsh'
@@ -82,14 +83,18 @@ make_venv() {
     printf '%s' "$*" >"$stamp"
 }
 
-# pm2 and a linter for Dockerfiles, in their own folder. To get newer ones, remove the folder.
+# pm2, Bun, two clients and a linter for Dockerfiles, in their own folder. To get newer ones, remove the folder.
 install_node_packages() {
-    local folder=$TARGET/npm
-    [[ -x $folder/node_modules/.bin/pm2 && -d $folder/node_modules/dockerfile-utils ]] && return 0
-    say "npm install pm2 dockerfile-utils"
+    local folder=$TARGET/npm package
+    local -a packages=(pm2 bun grammy telegraf dockerfile-utils) missing=()
+    for package in "${packages[@]}"; do
+        [[ -d $folder/node_modules/$package ]] || missing+=("$package")
+    done
+    ((${#missing[@]})) || return 0
+    say "npm install ${packages[*]}"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error pm2 dockerfile-utils >"$TARGET/npm.log" 2>&1 ||
-        die "npm could not install pm2 and dockerfile-utils (is the npm registry reachable?): see $TARGET/npm.log"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "${packages[@]}" >"$TARGET/npm.log" 2>&1 ||
+        die "npm could not install ${missing[*]} (is the npm registry reachable?): see $TARGET/npm.log"
 }
 
 check_python() {
@@ -176,6 +181,10 @@ check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
 make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
+make_venv "$TARGET/venv-ptb20" 'python-telegram-bot==20.2' 'pyTelegramBotAPI>=4,<5'
+make_venv "$TARGET/venv-ptb13" 'python-telegram-bot==13.15' 'urllib3<2' 'pyTelegramBotAPI==3.7.3'
+make_venv "$TARGET/venv-aiogram2" 'aiogram==2.25.1'
+make_venv "$TARGET/venv-web" gunicorn uwsgi setproctitle
 make_venv "$TARGET/venv-schema" 'jsonschema>=4.18,<5'
 make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec
 install_node_packages
