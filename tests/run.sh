@@ -180,7 +180,7 @@ need "${NEEDED[@]}"
 check_python
 make_venv "$TARGET/venv-filelock-old" filelock==3.13.1
 make_venv "$TARGET/venv" filelock psutil supervisor setuptools uv setproctitle uvicorn
-make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23'
+make_venv "$TARGET/venv-bots" 'aiogram>=3,<4' 'python-telegram-bot>=22,<23' uvicorn gunicorn
 make_venv "$TARGET/venv-ptb20" 'python-telegram-bot==20.2' 'pyTelegramBotAPI>=4,<5'
 make_venv "$TARGET/venv-ptb13" 'python-telegram-bot==13.15' 'urllib3<2' 'pyTelegramBotAPI==3.7.3'
 make_venv "$TARGET/venv-aiogram2" 'aiogram==2.25.1'

@@ -50,7 +50,7 @@ fn conflict(ago: i64) -> String {
 
 /// Waits until the process is so old, without asking solobot all the while.
 #[track_caller]
-fn wait_for_age(pid: i32, age: Duration) {
+pub fn wait_for_age(pid: i32, age: Duration) {
     let ticks_per_second = rustix::param::clock_ticks_per_second();
     let seconds =
         || std::fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u64>().unwrap();

@@ -34,6 +34,7 @@ mod fd;
 mod folder;
 mod forged;
 mod generated;
+mod healthy;
 mod help;
 mod hidden_characters;
 mod hints;

@@ -11,7 +11,7 @@ use crate::origin_roots::pretend_cgroup;
 use crate::scenes::{by_pid, instances, only, pid, roots, script, wait_for_end_of, with};
 
 /// A command as an operator would type it, whose programs may be those that `tests/run.sh` has installed.
-fn typed(test: &Test, line: &str) -> Command {
+pub fn typed(test: &Test, line: &str) -> Command {
     let mut command = test.command("sh -c");
     let clean = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value?.to_owned()));
     // The folder has stand-ins for programs that cannot be had here.
@@ -119,7 +119,7 @@ fn supervisord_with_numprocs_is_several_instances() {
 
 /// pm2 with its own home in the folder; its daemon ends with the namespace.
 #[track_caller]
-fn pm2(test: &Test, line: &str) {
+pub fn pm2(test: &Test, line: &str) {
     let mut command = typed(test, &format!("pm2 {line}"));
     command.env("PM2_HOME", test.path("pm2home"));
     let output = test.start_command(command).finish();

@@ -8,7 +8,8 @@ pub(super) fn of_tokens(code: Code) -> Explanation {
         Code::WebhookActive => explain(
             "While a webhook is set, Telegram sends the updates there and answers every poll with 409 (`can't use \
              getUpdates method while webhook is active`). No second instance is involved. An earlier deployment, a \
-             tutorial or another program with the token has set it.",
+             tutorial or another program with the token has set it. A bot that is made for its webhook, listens for it and \
+             does not poll is well: then this is only a remark.",
             "This shows the URL, how many updates are waiting, and the last error:\n\
              $ solobot delete-webhook --dry-run",
             "Delete the webhook:\n\

@@ -9,15 +9,17 @@ use super::logged::see_logs;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
-use crate::survey::connections::Connection;
+use crate::survey::connections::{Connection, Polling};
 use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
+use crate::telegram::api::WebhookInfo;
 use crate::telegram::errors::Error;
 use crate::telegram::networks;
 
 /// A smaller difference does not count: HTTP has whole seconds, and requests take time.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// A webhook is set, so every poll gets 409.
+/// A webhook is set, so every poll gets 409. A bot that is made for it does not poll: it listens, and its logs have no such
+/// conflicts.
 pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let in_logs = bot.logs.fresh.webhook;
@@ -30,6 +32,9 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
             )
         });
         let finding = match bot.telegram.answer() {
+            Some(answer) if answer.webhook.is_set() && in_logs == 0 && is_served(bot) => {
+                return Some(served(bot, &answer.webhook, facts));
+            }
             Some(answer) if answer.webhook.is_set() => {
                 let info = &answer.webhook;
                 let summary = format!(
@@ -60,6 +65,30 @@ pub fn webhook_active(facts: &Facts) -> Vec<Finding> {
                 .fixed_by(bot.delete_webhook()),
         )
     })
+}
+
+/// Whether every instance here looks like what a webhook leads to: it listens, as a web server does, and is not connected to
+/// Telegram all the same, unless its logs are known to have nothing against it.
+fn is_served(bot: &BotFacts) -> bool {
+    let is_quiet = |seen: &SeenInstance| seen.evidence.polling != Polling::Yes || !bot.logs.names.is_empty();
+    !bot.instances.is_empty() && bot.instances.iter().all(|seen| !seen.listeners.is_empty() && is_quiet(seen))
+}
+
+fn served(bot: &BotFacts, webhook: &WebhookInfo, facts: &Facts) -> Finding {
+    let summary = format!("{} gets its updates by a webhook, not by polling", bot.name);
+    let waiting = plural(webhook.pending_update_count, "update");
+    Finding::new(Code::WebhookActive, Level::Info, summary)
+        .shown_by([format!("webhook {}, {waiting} waiting", webhook.url)])
+        .shown_by(webhook.last_error_message.as_ref().map(|text| format!("its last delivery failed: {text}")))
+        .shown_by(
+            bot.instances
+                .iter()
+                .flat_map(|seen| &seen.listeners)
+                .map(|pid| format!("PID {pid} listens for connections")),
+        )
+        .shown_by(bot.describe_all(&bot.instances, facts.now))
+        .about(bot.instances.iter().map(SeenInstance::pid))
+        .explored_by(bot.solobot("delete-webhook --dry-run").map(|command| format!("{command}{}", bot.api_flags)))
 }
 
 /// This machine's clock is wrong.
@@ -182,7 +211,8 @@ mod tests {
     use super::*;
     use crate::http::client::Step;
     use crate::logs::tally::Counts;
-    use crate::survey::evidence::testing::{answered, bot, connected, failed, logs, seen};
+    use crate::survey::evidence::facts::LogFacts;
+    use crate::survey::evidence::testing::{answered, bot, connected, failed, logs, polling, seen};
     use crate::telegram::base_url::BaseUrl;
 
     fn server() -> BaseUrl {
@@ -205,6 +235,23 @@ mod tests {
         assert_eq!(say(webhook_active, unasked), [(Level::Warning, vec![10], fix)]);
         assert_eq!(say(webhook_active, with_logs(saying(answered("", 0)))), []);
         assert_eq!(say(webhook_active, bot("main", vec![seen(10)])), []);
+    }
+
+    #[test]
+    fn a_bot_that_is_made_for_its_webhook() {
+        let listening = || SeenInstance { listeners: vec![10], ..seen(10) };
+        let served = |seen| BotFacts { instances: vec![seen], ..saying(answered("https://example.org/x", 0)) };
+        let level = |bot| say(webhook_active, bot).remove(0).0;
+        assert_eq!(level(served(listening())), Level::Info);
+        let connected = || polling(listening(), Polling::Yes);
+        assert_eq!(level(served(connected())), Level::Error, "it may poll, and nobody knows its logs");
+        let logged = |webhook| LogFacts {
+            names: vec!["bot.log".into()],
+            fresh: Counts { webhook, conflicts: webhook, ..Counts::default() },
+            ..LogFacts::default()
+        };
+        assert_eq!(level(BotFacts { logs: logged(0), ..served(connected()) }), Level::Info);
+        assert_eq!(level(BotFacts { logs: logged(3), ..served(listening()) }), Level::Error);
     }
 
     #[test]

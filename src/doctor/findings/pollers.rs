@@ -129,7 +129,9 @@ pub fn not_polling(facts: &Facts) -> Vec<Finding> {
             let age = facts.now.duration_since(seen.instance.started).unsigned_abs();
             // What only looks like a bot may never poll, unless its logs show that it did.
             let is_bot = !bot.is_guess || bot.logs.day > 0;
-            let is_idle = seen.evidence.polling == Polling::No && age >= STARTED && !is_backing_off(facts, bot);
+            let has_webhook = bot.telegram.answer().is_some_and(|answer| answer.webhook.is_set());
+            let is_expected = has_webhook || is_backing_off(facts, bot);
+            let is_idle = seen.evidence.polling == Polling::No && age >= STARTED && !is_expected;
             is_bot && (is_idle || is_stopped(seen))
         })
         .map(|(bot, seen)| {

@@ -1,7 +1,8 @@
 //! Which TCP connections a process has.
 //!
 //! Its descriptors (`/proc/PID/fd`) give the sockets' inodes; the kernel's list of our own network namespace, or
-//! `/proc/PID/net/tcp{,6}` of another one, gives their other ends.
+//! `/proc/PID/net/tcp{,6}` of another one, gives their other ends. Whether it takes connections, as a web server does, is in
+//! its namespace's lists too.
 
 use std::collections::HashMap;
 use std::fs;
@@ -14,6 +15,10 @@ use super::sock_diag;
 
 /// `TCP_ESTABLISHED` in the kernel's `include/net/tcp_states.h`.
 const ESTABLISHED: &str = "01";
+/// `TCP_LISTEN`.
+const LISTEN: &str = "0A";
+/// `__SO_ACCEPTCON` among the flags of a Unix socket that listens.
+const ACCEPTS: &str = "00010000";
 
 /// The sockets of a process, connected or not.
 ///
@@ -59,6 +64,37 @@ impl Connections {
         }
         Ok(&self.0[&name])
     }
+}
+
+/// Whether a process listens on a TCP port or a Unix socket.
+///
+/// # Errors
+/// Its descriptors or its network namespace cannot be looked at.
+pub fn is_listening(pid: i32) -> io::Result<bool> {
+    let sockets = sockets_of(pid)?;
+    let listens = |file: &str, listener: fn(&str) -> Option<u64>| -> io::Result<bool> {
+        match fs::read_to_string(format!("/proc/{pid}/net/{file}")) {
+            Ok(text) => Ok(text.lines().skip(1).filter_map(listener).any(|inode| sockets.contains(&inode))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    Ok(!sockets.is_empty()
+        && (listens("tcp", tcp_listener)? || listens("tcp6", tcp_listener)? || listens("unix", unix_listener)?))
+}
+
+/// The inode in a line of `/proc/net/tcp{,6}`, if that socket listens.
+fn tcp_listener(line: &str) -> Option<u64> {
+    let mut fields = line.split_ascii_whitespace();
+    (fields.nth(3)? == LISTEN).then_some(())?;
+    fields.nth(5)?.parse().ok()
+}
+
+/// The same of `/proc/net/unix`: `address count protocol flags type state inode path`.
+fn unix_listener(line: &str) -> Option<u64> {
+    let mut fields = line.split_ascii_whitespace();
+    (fields.nth(3)? == ACCEPTS).then_some(())?;
+    fields.nth(2)?.parse().ok()
 }
 
 fn read_table(pid: i32) -> io::Result<Table> {
@@ -132,6 +168,19 @@ mod tests {
         ] {
             assert_eq!(established(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn who_listens_and_who_is_only_connected() {
+        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5 1 0";
+        assert_eq!(tcp_listener(line), Some(5));
+        assert_eq!(tcp_listener("   1: 0100007F:A3E4 DCA79A95:01BB 01 0:0 0:0 0 1000 0 98765 2 0"), None);
+        assert_eq!(
+            unix_listener("0000000000000000: 00000002 00000000 00010000 0001 01 4242 /run/bot.sock"),
+            Some(4242)
+        );
+        assert_eq!(unix_listener("0000000000000000: 00000003 00000000 00000000 0001 03 4243"), None);
+        assert_eq!((tcp_listener(""), unix_listener("")), (None, None));
     }
 
     #[test]

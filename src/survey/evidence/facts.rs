@@ -108,6 +108,8 @@ pub struct SeenInstance {
     pub padded: Option<String>,
     /// Its environment names a proxy.
     pub has_proxy: bool,
+    /// Those of its processes that listen, as web servers do, and so may what a webhook leads to.
+    pub listeners: Vec<i32>,
     /// solobot runs inside of it.
     pub is_around_us: bool,
 }

@@ -28,6 +28,7 @@ use crate::lock::carriers::{self, LockedFile};
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
 use crate::platform::proc::{self, Handle};
+use crate::platform::sockets;
 use crate::process::details::variable;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::keep::is_around_us;
@@ -282,6 +283,7 @@ fn look_closer(instance: &Instance, skip_env: Option<&str>) -> SeenInstance {
         evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: Vec::new() },
         padded: environ.as_deref().and_then(padded),
         has_proxy: environ.as_deref().is_some_and(proxy::is_set),
+        listeners: instance.pids().into_iter().filter(|pid| sockets::is_listening(*pid).unwrap_or(false)).collect(),
         is_around_us: is_around_us(&instance.members),
     }
 }

@@ -74,6 +74,7 @@ pub fn seen(pid: i32) -> SeenInstance {
         evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: vec![] },
         padded: None,
         has_proxy: false,
+        listeners: Vec::new(),
         is_around_us: false,
     }
 }

@@ -13,7 +13,7 @@ pub enum Venv {
     OldFilelock,
     /// The newest filelock.
     NewFilelock,
-    /// Real bots: aiogram 3 and python-telegram-bot 22.
+    /// Real bots: aiogram 3 and python-telegram-bot 22; uvicorn and gunicorn around them.
     Bots,
     /// jsonschema.
     Schema,
@@ -104,6 +104,7 @@ pub fn installed(name: &str) -> String {
 /// The text of a peer's script.
 pub fn peer(name: &str) -> &'static str {
     match name {
+        "asgi.py" => include_str!("../peers/asgi.py"),
         "aiogram_bot.py" => include_str!("../peers/aiogram_bot.py"),
         "connected.py" => include_str!("../peers/connected.py"),
         "contender.py" => include_str!("../peers/contender.py"),
@@ -111,8 +112,10 @@ pub fn peer(name: &str) -> &'static str {
         "layout_b.py" => include_str!("../peers/layout_b.py"),
         "validate.py" => include_str!("../peers/validate.py"),
         "leases.py" => include_str!("../peers/leases.py"),
+        "grammy_bot.js" => include_str!("../peers/grammy_bot.js"),
         "names.py" => include_str!("../peers/names.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
+        "telegraf_bot.js" => include_str!("../peers/telegraf_bot.js"),
         _ => panic!("no peer `{name}`"),
     }
 }

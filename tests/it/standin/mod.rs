@@ -77,17 +77,23 @@ pub struct Standin {
 impl Standin {
     /// Plain HTTP, as a self-hosted server has it; knows [`crate::harness::token`].
     pub fn start() -> Self {
-        Self::serve("http", TcpListener::bind("127.0.0.1:0").expect("a port"), None)
+        Self::of_token(&crate::harness::token())
+    }
+
+    /// One that knows this token alone.
+    pub fn of_token(token: &str) -> Self {
+        Self::serve("http", TcpListener::bind("127.0.0.1:0").expect("a port"), None, token)
     }
 
     /// Over TLS with a certificate of this authority for `127.0.0.1` and `localhost`.
     pub fn start_tls(authority: &Authority) -> Self {
-        Self::serve("https", TcpListener::bind("127.0.0.1:0").expect("a port"), Some(authority.config()))
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::serve("https", listener, Some(authority.config()), &crate::harness::token())
     }
 
-    fn serve(scheme: &'static str, listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    fn serve(scheme: &'static str, listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, token: &str) -> Self {
         let address = listener.local_addr().expect("its address");
-        let (shared, rules) = (Arc::new(Mutex::new(Shared::default())), Arc::new(Rules::new(&crate::harness::token())));
+        let (shared, rules) = (Arc::new(Mutex::new(Shared::default())), Arc::new(Rules::new(token)));
         let server = Self { address, scheme, shared: Arc::clone(&shared), rules: Arc::clone(&rules) };
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
