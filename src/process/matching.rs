@@ -256,7 +256,7 @@ impl<'a> Matcher<'a> {
         match &seen.invocation.target {
             Target::Worker => None,
             Target::Inline(code) => self.inline(code, seen),
-            Target::Executable(name) if seen.invocation.runner != Runner::Native => self.title(name),
+            Target::Executable(name) if seen.invocation.runner != Runner::Native => self.title(name, seen),
             Target::Script(script) => self.script(script, seen),
             Target::Module(name) => self.module(name, seen),
             Target::Stdin => self.file(seen.stdin?, Confidence::File, seen),
@@ -363,8 +363,13 @@ impl<'a> Matcher<'a> {
             .then(|| Match::probable(Doubt::UnknownFolder))
     }
 
-    fn title(&self, name: &OsStr) -> Option<Match> {
+    /// A bare name means a title of that very name. Of what was named otherwise, a title may remind.
+    fn title(&self, name: &OsStr, seen: &ProcessFacts<'_>) -> Option<Match> {
         let title = argv::base(name);
+        if matches!(self.program.kind(), NamedBy::Named(name) if name == title) {
+            let is_here = !seen.other_root;
+            return Some(if is_here { Match::sure(Confidence::Module) } else { Match::probable(Doubt::OtherRoot) });
+        }
         let same = |file: &Path| file.file_name() == Some(title) || file.file_stem() == Some(title);
         let is_ours = match self.program.kind() {
             NamedBy::Named(name) => same(Path::new(name)),

@@ -28,6 +28,7 @@ mod doctor_telegram;
 mod duplicates;
 mod duplicates_bots;
 mod duplicates_crowds;
+mod duplicates_orphans;
 mod embed;
 mod explain;
 mod fd;
