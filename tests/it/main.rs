@@ -29,6 +29,7 @@ mod duplicates;
 mod duplicates_bots;
 mod duplicates_crowds;
 mod duplicates_orphans;
+mod duplicates_workers;
 mod embed;
 mod explain;
 mod fd;

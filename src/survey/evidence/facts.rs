@@ -16,7 +16,9 @@ use crate::platform::identity::Identity;
 use crate::process::details::{Details, command_line};
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, KeepFacts};
+use crate::process::matching::Doubt;
 use crate::process::origin::{Manager, Origin};
+use crate::process::same_bot;
 
 pub use remote::{
     ConfiguredBot, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram, TelegramAnswer,
@@ -241,6 +243,16 @@ impl BotFacts {
     /// The same, to be filled in.
     pub fn all_mut(&mut self) -> impl Iterator<Item = &mut SeenInstance> {
         self.instances.iter_mut().chain(&mut self.probable)
+    }
+
+    /// Sets aside what does other work than the bot, by its connections.
+    pub fn dismiss_idle(&mut self) {
+        let sure = || self.instances.iter().map(|seen| &seen.instance);
+        for seen in self.probable.iter_mut().filter(|seen| seen.evidence.polling == Polling::No) {
+            if same_bot::does_other_work(&seen.instance, sure()) {
+                seen.instance.doubt = Some(Doubt::OtherWork);
+            }
+        }
     }
 
     /// How an instance stands to the bot's locks: the best that any of them says.
