@@ -69,6 +69,7 @@ mod schema;
 mod screens;
 mod signals;
 mod small_stack;
+mod start_scripts;
 mod status;
 mod surroundings;
 mod takeover;
