@@ -12,7 +12,7 @@ use crate::platform::proc;
 use crate::platform::words::os_str;
 
 use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, Wrapped};
-use super::shebang::is_shells;
+use super::shebang::{is_shells, shebang};
 use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
@@ -90,6 +90,9 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
             if let Some(inner) = launched(&invocation) {
                 return first_of(&inner, cwd, depth - 1);
             }
+            if let Some(command) = with_interpreter(&invocation, cwd) {
+                return of_command(&command, cwd, depth - 1);
+            }
             let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
             match line {
                 Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),
@@ -97,6 +100,16 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
             }
         }
     }
+}
+
+/// The command line that the kernel makes of a script that is executed as a file: a tool's console script (`uvicorn main:app`)
+/// is not what it runs.
+fn with_interpreter(invocation: &Invocation, cwd: &Path) -> Option<Vec<OsString>> {
+    let Target::Executable(name) = &invocation.target else { return None };
+    let file = which(name, cwd)?;
+    let line = shebang(&file)?;
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(|word| os_str(word).to_owned());
+    Some(words.chain([file.into_os_string()]).chain(invocation.args.iter().cloned()).collect())
 }
 
 fn launched(invocation: &Invocation) -> Option<Vec<argv::Inner>> {
