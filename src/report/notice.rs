@@ -74,7 +74,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
             format!("solobot: still running, but without the lock, which only the bot keeps: {list}\n")
         }
         Notice::LeftElsewhere { command, bot, by, acquire } => {
-            let by = by.as_deref().map_or_else(|| "what starts it".to_owned(), |by| sanitize::line(by));
+            let by = by.as_deref().map_or_else(|| "what starts it".to_owned(), sanitize::line);
             let hint = acquire.as_ref().map(|acquire| format!("to run it under the lock, let {by} start: {acquire}"));
             format!(
                 "solobot: {} {} ended and left PID {} running without the lock: {}\n{}",

@@ -151,9 +151,9 @@ fn is_one_with_several_pollers(test: &Test, server: &Standin, name: &str, root: 
     let said = ask(test, server, "doctor --json").settled().json();
     assert_eq!(finding(&said, "several-pollers")["pids"].as_array().map(Vec::len), Some(pollers), "{said:#}");
     assert!(!codes(&said).contains(&"duplicate-instances"), "{said:#}");
-    let text = printed(test, server);
+    let shown = printed(test, server);
     for wrong in ["-- gunicorn: ", "-- 'gunicorn: ", "-- uWSGI ", "-- 'uWSGI", "python3.11 --", "kill "] {
-        assert!(!text.contains(wrong), "`{wrong}` in\n{text}");
+        assert!(!shown.contains(wrong), "`{wrong}` in\n{shown}");
     }
 }
 

@@ -52,15 +52,8 @@ pub fn as_child(
 ) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let mut holding = LockUpkeep {
-        held: Some(held),
-        request,
-        record_is_old: false,
-        opened: false,
-        has_passed_on: false,
-        is_left_elsewhere: false,
-        events,
-    };
+    let mut holding =
+        LockUpkeep { held: Some(held), request, record_is_old: false, opened: false, bot: BotPlace::InCommand, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -77,10 +70,9 @@ pub fn as_child(
         if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
             holding.events.notice(&Notice::PerhapsLocksItself { command: request.shown_command() });
         }
-        let is_elsewhere = holding.is_left_elsewhere;
         let again = match request.args.restart {
             // Another one would be a second.
-            _ if is_elsewhere => false,
+            _ if holding.bot == BotPlace::Elsewhere => false,
             Some(Restart::Always) => true,
             Some(Restart::OnFailure) => failed,
             None => false,
@@ -108,9 +100,18 @@ struct LockUpkeep<'a> {
     request: &'a Request<'a>,
     record_is_old: bool,
     opened: bool,
-    has_passed_on: bool,
-    is_left_elsewhere: bool,
+    bot: BotPlace,
     events: &'a mut dyn Events,
+}
+
+/// Where the bot is, as far as that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BotPlace {
+    InCommand,
+    /// COMMAND has ended, and a descendant of it is the bot.
+    Below,
+    /// COMMAND has ended, and the bot runs without the lock.
+    Elsewhere,
 }
 
 fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
@@ -139,7 +140,7 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
         let pid = command.pid;
         Error::Io { action: format!("wait for PID {pid}, which keeps the lock while it is running"), source }
     })?;
-    if !ended.1 && !holding.has_passed_on {
+    if !ended.1 && holding.bot == BotPlace::InCommand {
         holding.look_elsewhere(&counting, command);
     }
     // What happened to the file in its last moments.
@@ -174,7 +175,9 @@ impl LockUpkeep<'_> {
             std::thread::sleep(LOOK_AGAIN);
             found = counting.elsewhere(command);
         }
-        self.is_left_elsewhere = !found.is_empty();
+        if !found.is_empty() {
+            self.bot = BotPlace::Elsewhere;
+        }
         for bot in found {
             let details = Handle::open(bot.pid).and_then(|handle| Details::read(&handle));
             let typed = details.and_then(|details| details.typed());
@@ -266,7 +269,7 @@ impl Upkeep for LockUpkeep<'_> {
     fn passed_on(&mut self, to: Identity) {
         self.now_runs(to);
         // Once: a chain of them would say it for each.
-        if !std::mem::replace(&mut self.has_passed_on, true) {
+        if std::mem::replace(&mut self.bot, BotPlace::Below) != BotPlace::Below {
             let notice = Notice::PassedOn { command: self.request.shown_command(), to: ProcessView::of(to) };
             self.events.notice(&notice);
         }

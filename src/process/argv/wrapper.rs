@@ -87,8 +87,8 @@ fn pm2_start(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
         _ => None,
     };
     let own = behind.iter().skip_while(|arg| *arg != "--").skip(1);
-    let argv = interpreter.map(OsString::from).into_iter().chain([script.clone()]).chain(own.cloned()).collect();
-    Some(vec![Inner { argv, dir: options.folder }])
+    let words = interpreter.map(OsString::from).into_iter().chain([script.clone()]).chain(own.cloned());
+    Some(vec![Inner { argv: words.collect(), dir: options.folder }])
 }
 
 /// Whether a wrapper has this name.
