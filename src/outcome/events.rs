@@ -107,6 +107,16 @@ pub enum Notice {
     PassedOn { command: String, to: ProcessView },
     /// The bot has ended, and these descendants of COMMAND run on without the lock.
     LeftRunning(Vec<ProcessView>),
+    /// COMMAND has ended, and the bot runs below something that COMMAND only told to start it.
+    LeftElsewhere {
+        command: String,
+        /// The bot.
+        bot: ProcessView,
+        /// What started it.
+        by: Option<String>,
+        /// How it is started under the lock, where its command line shows that.
+        acquire: Option<String>,
+    },
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself { command: String },
 }

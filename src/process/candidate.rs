@@ -123,7 +123,8 @@ impl Candidate {
         }
     }
 
-    /// What it runs, as its own command line says; `None` where that is unknown (`-c`, standard input, a title).
+    /// What it runs, as its own command line says; `None` where that is unknown (`-c`, standard input, a title that gives only
+    /// a name).
     pub fn program(&self) -> Option<Program> {
         self.program_in(self.cwd.as_deref()?)
     }
@@ -131,20 +132,27 @@ impl Candidate {
     /// The same of one that was started in that folder.
     pub fn program_in(&self, cwd: &Path) -> Option<Program> {
         match &self.reading {
-            ParsedArgv::Runs(_) if self.has_title() => None,
+            ParsedArgv::Runs(_) if self.title().is_some() => None,
             ParsedArgv::Runs(invocation) => Program::of_invocation(invocation, self.details.exe.as_deref(), cwd),
             ParsedArgv::Wraps(_) => None,
         }
     }
 
-    /// Whether it runs under an interpreter and shows no command line of one.
+    /// Whether it shows a title in the place of its command line.
     pub fn has_title(&self) -> bool {
-        let ParsedArgv::Runs(invocation) = &self.reading else { return false };
-        match (&invocation.target, self.details.argv.as_slice()) {
-            (Target::Executable(_), _) => invocation.runner != Runner::Native,
-            // A title of one word reads as an interpreter without a script.
-            (Target::Stdin, [word]) => Runner::of_name(argv::base(word)).is_none(),
-            _ => false,
+        argv::is_title(&self.details.argv, self.details.exe.as_deref())
+    }
+
+    /// Of what runs under an interpreter and shows a name of its own in the place of its command line, that name: what `-m` may
+    /// mean. The interpreter is no program.
+    pub fn title(&self) -> Option<Program> {
+        match &self.reading {
+            ParsedArgv::Runs(Invocation { runner, target: Target::Executable(name), .. })
+                if *runner != Runner::Native && self.has_title() =>
+            {
+                Some(Program::called(argv::base(name)))
+            }
+            _ => None,
         }
     }
 

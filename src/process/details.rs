@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::argv;
 use crate::base::secret::mask;
 use crate::base::shell;
 use crate::platform::identity::{Identity, Stat};
@@ -46,6 +47,14 @@ impl Details {
         }
         let exe = self.exe.as_deref().and_then(Path::file_name).unwrap_or_default();
         format!("[{}]", exe.display())
+    }
+}
+
+impl Details {
+    /// Its command line as it can be typed, tokens masked; `None` where it shows a title instead.
+    pub fn typed(&self) -> Option<String> {
+        let argv = argv::as_typed(&self.argv, self.exe.as_deref())?;
+        Some(command_line(&argv))
     }
 }
 

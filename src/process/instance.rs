@@ -34,11 +34,13 @@ pub struct Instance {
     pub started: jiff::Timestamp,
     /// The root's command line, tokens masked.
     pub command: String,
+    /// The same as it can be typed; `None` where the root shows a title instead.
+    pub typed: Option<String>,
     /// The root's working folder, where it can be read.
     pub cwd: Option<PathBuf>,
     /// The arguments after the program.
     pub args: Vec<OsString>,
-    /// What the root runs, as its command line says; `None` where that is unknown (`-c`, standard input, a title).
+    /// What the root runs, as its command line or title says; `None` where that is unknown (`-c`, standard input).
     pub program: Option<Program>,
     /// How sure it is that this is the bot.
     pub confidence: Confidence,

@@ -1,5 +1,6 @@
 //! Which of several instances to keep: the only place that decides this, for the plan and for `doctor`. Pure.
 
+use super::origin::{Manager, Origin};
 use super::stop::ProtectedProcesses;
 use crate::platform::identity::Identity;
 
@@ -47,6 +48,10 @@ pub struct KeepFacts {
     pub holds: bool,
     /// A service manager runs it.
     pub is_managed: bool,
+    /// It is the child of a loop or of an unknown program that is running, which would start it again.
+    pub is_kept_up: bool,
+    /// Whoever started it has gone: nobody starts it again.
+    pub is_orphan: bool,
     /// It is connected to Telegram, as far as that was looked at.
     pub polls: bool,
     /// It is stopped (SIGSTOP), so it does not work.
@@ -57,8 +62,25 @@ pub struct KeepFacts {
     pub is_named: bool,
 }
 
+impl KeepFacts {
+    /// What its origin says.
+    pub fn of_origin(origin: &Origin) -> Self {
+        let starter = origin.starter();
+        Self {
+            is_managed: origin.is_managed(),
+            is_kept_up: matches!(starter.manager, Manager::Loop(_) | Manager::Parent(_)),
+            is_orphan: starter.manager == Manager::Detached,
+            ..Self::default()
+        }
+    }
+}
+
 /// The position of the instance to keep, and why. The standings come oldest first. A stopped instance is kept only if it is
 /// the only one.
+///
+/// An orphan goes before the child of a running parent, even if the orphan is the one that is connected: it has just won the
+/// last poll, and only its end lasts. To end the child for good, its parent would have to end first, which may be somebody's
+/// session or a web server.
 pub fn choose(all: &[KeepFacts], keep: Keep) -> Option<(usize, &'static str)> {
     let first = |test: &dyn Fn(&KeepFacts) -> bool, why| all.iter().position(test).map(|at| (at, why));
     let ours = first(&|one| one.is_around_us, "this solobot runs inside it");
@@ -67,7 +89,11 @@ pub fn choose(all: &[KeepFacts], keep: Keep) -> Option<(usize, &'static str)> {
     let is_only = all.iter().filter(|one| counts(one)).count() == 1;
     let holder = || first(&|one| sure(one) && one.holds, "it holds the lock");
     let managed = || first(&|one| sure(one) && one.is_managed, "a service manager runs it");
-    let polling = || first(&|one| sure(one) && one.polls, "it is connected to Telegram");
+    let has_kept_up = all.iter().any(|one| sure(one) && one.is_kept_up);
+    let yields = |one: &KeepFacts| one.is_orphan && has_kept_up;
+    let all_poll = all.iter().all(|one| !sure(one) || one.polls);
+    let polling = || first(&|one| sure(one) && one.polls && !yields(one) && !all_poll, "it is connected to Telegram");
+    let kept_up = || first(&|one| sure(one) && one.is_kept_up, "what started it is running and would start it again");
     let some_are_stopped = all.iter().any(|one| counts(one) && one.is_stopped);
     let of_age = |why, of_the_others| if some_are_stopped { of_the_others } else { why };
     let oldest = || first(&sure, of_age("it is the oldest", "it is the oldest that is not stopped"));
@@ -78,8 +104,8 @@ pub fn choose(all: &[KeepFacts], keep: Keep) -> Option<(usize, &'static str)> {
         Keep::None => None,
         Keep::Pid(_) if all.iter().any(|one| one.is_named) => first(&|one| one.is_named, "you named it"),
         _ if is_only => first(&counts, "it is the only one"),
-        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(oldest),
-        Keep::Managed => managed().or_else(holder).or_else(polling).or_else(oldest),
+        Keep::Holder | Keep::Pid(_) => holder().or_else(managed).or_else(polling).or_else(kept_up).or_else(oldest),
+        Keep::Managed => managed().or_else(holder).or_else(polling).or_else(kept_up).or_else(oldest),
         Keep::Oldest => oldest(),
         Keep::Newest => newest(),
     }

@@ -55,6 +55,8 @@ pub enum Doubt {
     Title,
     /// The same program with other arguments, the token unseen.
     OtherArguments,
+    /// The same program with another sub-command, proved not to be connected: `queue:work` beside the bot's `nutgram:run`.
+    OtherWork,
     /// The same program in another working folder, the token unseen.
     OtherFolder,
     /// A token is known of other instances of the program but not of this one.
@@ -101,6 +103,7 @@ impl Doubt {
             Self::OtherRoot => "it runs that path in another root folder, as in a container",
             Self::Title => "it has replaced its command line with a title",
             Self::OtherArguments => "other arguments, token unknown",
+            Self::OtherWork => "another sub-command, and it is not connected to Telegram",
             Self::OtherFolder => "another working folder, token unknown",
             Self::TokenUnseen => "token unknown",
             Self::OtherArgumentsConnected => "other arguments, but it is connected and reads the bot's token",
@@ -130,19 +133,20 @@ impl Doubt {
             | Self::OtherRoot
             | Self::Title
             | Self::OtherArguments
+            | Self::OtherWork
             | Self::AnotherUser(OtherUserProcess::Unlikely) => StartVerdict::DoesNotCount,
         }
     }
 
     /// Whether nothing at all speaks for it: it is shown, and has no say in anything.
     pub fn is_void(self) -> bool {
-        self == Self::AnotherUser(OtherUserProcess::Unlikely)
+        matches!(self, Self::OtherWork | Self::AnotherUser(OtherUserProcess::Unlikely))
     }
 
     /// Whether it may be stopped if the operator says that what is only probable is to go too. Another user's process is
-    /// nobody's to stop here.
+    /// nobody's to stop here, and what does other work is in nobody's way.
     pub fn may_be_overruled(self) -> bool {
-        !matches!(self, Self::AnotherUser(_))
+        !matches!(self, Self::OtherWork | Self::AnotherUser(_))
     }
 }
 
@@ -256,7 +260,7 @@ impl<'a> Matcher<'a> {
         match &seen.invocation.target {
             Target::Worker => None,
             Target::Inline(code) => self.inline(code, seen),
-            Target::Executable(name) if seen.invocation.runner != Runner::Native => self.title(name),
+            Target::Executable(name) if seen.invocation.runner != Runner::Native => self.title(name, seen),
             Target::Script(script) => self.script(script, seen),
             Target::Module(name) => self.module(name, seen),
             Target::Stdin => self.file(seen.stdin?, Confidence::File, seen),
@@ -363,8 +367,13 @@ impl<'a> Matcher<'a> {
             .then(|| Match::probable(Doubt::UnknownFolder))
     }
 
-    fn title(&self, name: &OsStr) -> Option<Match> {
+    /// A bare name means a title of that very name. Of what was named otherwise, a title may remind.
+    fn title(&self, name: &OsStr, seen: &ProcessFacts<'_>) -> Option<Match> {
         let title = argv::base(name);
+        if matches!(self.program.kind(), NamedBy::Named(name) if name == title) {
+            let is_here = !seen.other_root;
+            return Some(if is_here { Match::sure(Confidence::Module) } else { Match::probable(Doubt::OtherRoot) });
+        }
         let same = |file: &Path| file.file_name() == Some(title) || file.file_stem() == Some(title);
         let is_ours = match self.program.kind() {
             NamedBy::Named(name) => same(Path::new(name)),

@@ -44,7 +44,7 @@ pub(super) enum NamedBy {
     },
     /// That very executable.
     Executable(PathBuf),
-    /// Every script, module or executable of that name.
+    /// Every script, module, executable or title of that name.
     Named(OsString),
 }
 
@@ -171,7 +171,7 @@ impl Program {
             return Err(Error::Nothing(text.to_string_lossy().into_owned()));
         }
         let Some(name) = text.to_str().filter(|name| is_dotted(name) && !has_script_extension(text)) else {
-            return Ok(Self::of_kind(NamedBy::Named(text.to_owned())));
+            return Ok(Self::called(text));
         };
         Ok(Self::module_option(name, cwd))
     }
@@ -184,7 +184,7 @@ impl Program {
         if name.contains('.') {
             return Self::of_kind(NamedBy::Module { name: name.to_owned(), dir: None });
         }
-        Self::of_kind(NamedBy::Named(OsString::from(name)))
+        Self::called(OsStr::new(name))
     }
 
     /// That very script. A relative path is relative to the current folder.
@@ -195,6 +195,11 @@ impl Program {
     /// Every script whose absolute path matches the pattern: `/srv/releases/*/main.py`.
     pub fn script_glob(pattern: &str) -> Self {
         Self::of_kind(NamedBy::Glob(pattern.to_owned()))
+    }
+
+    /// Every script, module or executable so called, and what has given itself that name as a title.
+    pub fn called(name: &OsStr) -> Self {
+        Self::of_kind(NamedBy::Named(name.to_owned()))
     }
 
     /// A Python module and the folder it runs from.

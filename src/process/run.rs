@@ -26,6 +26,9 @@ const UPKEEP_AFTER: Duration = Duration::from_millis(20);
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AT_LAST: Duration = Duration::from_millis(500);
 
+/// How long a bot that COMMAND has handed on to a daemon may take to show.
+pub const HANDED_ON: Duration = Duration::from_secs(2);
+
 /// What else has to be done while COMMAND runs.
 pub trait Upkeep {
     /// A descriptor that becomes readable when there is something to do.
@@ -91,6 +94,7 @@ struct Supervised {
     /// How soon those that may become the bot are looked at again; `None` if there are none.
     look_in: Option<Duration>,
     ended: Option<Ended>,
+    ended_at: Option<Instant>,
     term_at: Option<Instant>,
     asked_to_end: bool,
     hung_up: bool,
@@ -145,6 +149,7 @@ impl Supervised {
             bot: None,
             look_in: None,
             ended: None,
+            ended_at: None,
             term_at: None,
             asked_to_end: false,
             hung_up: false,
@@ -161,6 +166,7 @@ impl Supervised {
                     if self.command.as_ref().is_some_and(|command| command.identity.pid == pid) {
                         self.command = None;
                         self.ended = Some(ended);
+                        self.ended_at = Some(Instant::now());
                     }
                 }
             }
@@ -188,10 +194,12 @@ impl Supervised {
             self.bot = Some(bot);
             supervision.upkeep.passed_on(bot);
         }
+        let is_new = self.ended_at.is_some_and(|ended_at| ended_at.elapsed() < HANDED_ON);
+        let is_awaited = running.is_empty() && is_new && self.bot.is_none() && supervision.counting.is_handed_on();
         // There is no event when a fork executes another program.
         let later = self.look_in.map_or(LOOK_FIRST, |look_in| (look_in * 2).min(LOOK_AT_LAST));
-        self.look_in = of(Descendant::Perhaps).map(|_| later);
-        !running.is_empty()
+        self.look_in = (is_awaited || of(Descendant::Perhaps).is_some()).then_some(later);
+        is_awaited || !running.is_empty()
     }
 
     fn pass_on(&mut self, arrived: ReceivedSignal, supervision: &Supervision<'_>) {

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::instance::Instance;
 use super::matching::Doubt;
 use super::program::Args;
 
@@ -49,6 +50,18 @@ pub enum Verdict {
     Probable(Doubt),
     /// To another bot: another token, or other arguments than the configuration says.
     Other,
+}
+
+/// Of an instance that was proved not to be connected: whether it has another sub-command than each that is surely the bot,
+/// and so does other work.
+pub fn does_other_work<'a>(idle: &Instance, sure: impl Iterator<Item = &'a Instance>) -> bool {
+    let others: Vec<_> = sure.map(subcommand).collect();
+    let is_other = !others.is_empty() && !others.contains(&subcommand(idle));
+    idle.doubt == Some(Doubt::OtherArguments) && is_other
+}
+
+fn subcommand(one: &Instance) -> Option<&OsString> {
+    one.args.first().filter(|word| !word.as_encoded_bytes().starts_with(b"-"))
 }
 
 /// Sorts the instances of one program, oldest first, into bots.

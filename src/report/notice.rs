@@ -73,6 +73,18 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
             let list = all.iter().map(named).collect::<Vec<_>>().join(", ");
             format!("solobot: still running, but without the lock, which only the bot keeps: {list}\n")
         }
+        Notice::LeftElsewhere { command, bot, by, acquire } => {
+            let by = by.as_deref().map_or_else(|| "what starts it".to_owned(), sanitize::line);
+            let hint = acquire.as_ref().map(|acquire| format!("to run it under the lock, let {by} start: {acquire}"));
+            format!(
+                "solobot: {} {} ended and left PID {} running without the lock: {}\n{}",
+                paint(WARNING, "warning:"),
+                sanitize::line(command),
+                bot.pid,
+                shortened(&bot.command),
+                hint_lines(hint.as_slice(), typed)
+            )
+        }
         Notice::PerhapsLocksItself { command } => format!(
             "solobot: {} {} failed, and another process opened the lock file in the meantime\n{}",
             paint(WARNING, "warning:"),

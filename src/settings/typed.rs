@@ -9,10 +9,11 @@ use crate::base::shell::quote;
 use crate::process::program::Program;
 
 impl Bot {
-    /// Its name in the file, or else its program; and its lock where that was named, or where nothing else means it. A
-    /// program that is neither script nor module need not be a bot at all: its lock means it.
+    /// Its name in the file, or else its program; and its lock where that was named, or where nothing else means it. An
+    /// executable need not be a bot at all: its lock means it.
     pub fn typed(&self) -> String {
-        let by_program = || program(self.program.as_ref().filter(|program| program.is_script_or_module())?);
+        let may_mean = |program: &&Program| program.is_script_or_module() || program.is_open();
+        let by_program = || program(self.program.as_ref().filter(may_mean)?);
         let bot = if self.configured { Some(quote(&self.name).into_owned()) } else { by_program() };
         let has_lock = bot.is_none() || matches!(self.provenance.of("lock"), SetBy::Flag(_));
         let config = self.config.as_deref().map(|file| format!("-c {}", error::typed(file)));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::connections::{self, ConnectionEvidence, Servers, Subject};
+use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject};
 use super::find::FoundInstances;
 use super::locks::Locks;
 use super::token_users::TokenUser;
@@ -13,7 +13,9 @@ use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
+use crate::process::matching::Doubt;
 use crate::process::program;
+use crate::process::same_bot;
 use crate::settings::Bot;
 
 /// What was seen.
@@ -119,6 +121,13 @@ impl Survey {
         for bot in &mut self.bots {
             let own = bot.found.mine().map(|one| one.root);
             bot.evidence = own.filter_map(|root| Some((root, seen.get(&root)?.clone()))).collect();
+            let is_idle = |one: &Instance| seen.get(&one.root).is_some_and(|evidence| evidence.polling == Polling::No);
+            let FoundInstances { instances, probable, .. } = &mut bot.found;
+            for one in probable.iter_mut().filter(|one| is_idle(one)) {
+                if same_bot::does_other_work(one, instances.iter()) {
+                    one.doubt = Some(Doubt::OtherWork);
+                }
+            }
         }
     }
 

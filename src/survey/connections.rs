@@ -102,14 +102,16 @@ pub struct Subject<'a> {
 /// Looks at instances, all at the same time. Those that are connected are seen at once; if any is not, it takes half a
 /// second in all.
 pub fn look(subjects: &[Subject<'_>]) -> Vec<ConnectionEvidence> {
-    let sleep = &mut |pause| {
-        thread::sleep(pause);
-        true
-    };
-    look_pausing(subjects, sleep)
+    look_pausing(subjects, &mut wait)
         .into_iter()
         .map(|evidence| evidence.unwrap_or_else(ConnectionEvidence::none))
         .collect()
+}
+
+/// Waits until the next look; there always is one.
+pub fn wait(pause: Duration) -> bool {
+    thread::sleep(pause);
+    true
 }
 
 /// The same; `pause` waits until the next look, and says whether there is to be one. `None` for an instance of which

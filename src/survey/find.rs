@@ -170,7 +170,11 @@ fn traits(instance: &Instance, wanted: &WantedBot) -> InstanceTraits {
         token: instance.token.as_ref().map(fingerprint),
         // Where its environment is hidden, the file need not be what it uses: it may speak for the bot, and not against it.
         in_file: in_file.filter(|token| !instance.is_hidden || wanted.token.as_ref() == Some(token)),
-        args: instance.args.clone(),
+        // A title shows none.
+        args: match &wanted.args {
+            Some(args) if instance.typed.is_none() => args.words().to_vec(),
+            _ => instance.args.clone(),
+        },
         cwd: instance.cwd.clone(),
     }
 }

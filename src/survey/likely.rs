@@ -116,6 +116,8 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
 struct Seed {
     process: Identity,
     program: Option<Program>,
+    /// The name in its title, where that is all that it shows.
+    title: Option<Program>,
     command: String,
     token: Option<TokenId>,
     is_strong: bool,
@@ -129,7 +131,7 @@ impl Seed {
         let ParsedArgv::Runs(invocation) = &candidate.reading else { return Self::bare(candidate, program, token) };
         let confidence = match invocation.target {
             Target::Worker | Target::Inline(_) | Target::Stdin => Confidence::Probable,
-            _ if program.is_none() => Confidence::Probable,
+            _ if program.is_none() && candidate.title().is_none() => Confidence::Probable,
             _ if token.is_some() => Confidence::Token,
             Target::Script(_) | Target::Executable(_) => Confidence::File,
             Target::Module(_) => Confidence::Module,
@@ -138,7 +140,6 @@ impl Seed {
         let is_strong = is_marked || polls();
         let doubt = match invocation.target {
             Target::Inline(_) | Target::Stdin => Some(Doubt::Inline),
-            _ if candidate.has_title() => Some(Doubt::Title),
             _ => None,
         };
         let found = Match { confidence, doubt, started_in: None };
@@ -148,7 +149,8 @@ impl Seed {
     fn bare(candidate: &Candidate, program: Option<Program>, token: Option<TokenId>) -> Self {
         let found = Match { confidence: Confidence::Probable, doubt: None, started_in: None };
         let command = candidate.details.command();
-        Self { process: candidate.identity(), program, command, token, is_strong: false, found }
+        let title = candidate.title();
+        Self { process: candidate.identity(), program, title, command, token, is_strong: false, found }
     }
 }
 
@@ -192,28 +194,28 @@ fn without_starters(seeds: Vec<Seed>) -> Vec<Seed> {
 }
 
 /// One entry a program, the oldest first. What runs no program that can be told goes with the one that has its token; else it
-/// stands with its likes.
+/// stands with its likes, by its title or its command line.
 fn by_program(mut seeds: Vec<Seed>) -> Vec<LikelyBot> {
     seeds.sort_by_key(|seed| (seed.program.is_none(), seed.process.start_ticks, seed.process.pid));
-    let mut all: Vec<(LikelyBot, Vec<TokenId>, String)> = Vec::new();
+    let mut all: Vec<(Seed, LikelyBot, Vec<TokenId>)> = Vec::new();
     for seed in seeds {
         let has_token = |tokens: &[TokenId]| seed.token.as_ref().is_some_and(|token| tokens.contains(token));
-        let is_its =
-            |(likely, tokens, command): &(LikelyBot, Vec<TokenId>, String)| match (&likely.program, &seed.program) {
-                (Some(one), Some(other)) => one.is_same_but_for_args(other),
-                (Some(_), None) => has_token(tokens),
-                (None, None) => *command == seed.command,
-                (None, Some(_)) => false,
-            };
+        let is_its = |(first, _, tokens): &(Seed, LikelyBot, Vec<TokenId>)| match (&first.program, &seed.program) {
+            (Some(one), Some(other)) => one.is_same_but_for_args(other),
+            (Some(_), None) => has_token(tokens),
+            (None, None) => first.command == seed.command || (first.title.is_some() && first.title == seed.title),
+            (None, Some(_)) => false,
+        };
+        let (process, found, token) = (seed.process, seed.found.clone(), seed.token.clone());
         let at = all.iter().position(is_its).unwrap_or_else(|| {
-            let likely = LikelyBot { program: seed.program.clone(), matches: Matches::new() };
-            all.push((likely, Vec::new(), seed.command.clone()));
+            let program = seed.program.clone().or_else(|| seed.title.clone());
+            all.push((seed, LikelyBot { program, matches: Matches::new() }, Vec::new()));
             all.len() - 1
         });
-        all[at].0.matches.insert(seed.process.pid, seed.found);
-        all[at].1.extend(seed.token);
+        all[at].1.matches.insert(process.pid, found);
+        all[at].2.extend(token);
     }
-    all.into_iter().map(|(likely, ..)| likely).collect()
+    all.into_iter().map(|(_, likely, _)| likely).collect()
 }
 
 fn is_of(likely: &LikelyBot, program: &Program) -> bool {

@@ -121,7 +121,12 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
     let pids: Vec<i32> = known().filter(|one| one.started_again.is_none()).map(|one| one.process.pid).collect();
     let if_bot = if instances.iter().all(|one| one.doubt.is_some()) { ", if it is the bot" } else { "" };
     let mut hints = vec![format!("to look at it: solobot status {typed}")];
-    hints.extend(known().filter_map(|one| one.started_again.clone()));
+    // Of several, one may stay: what started that one, perhaps somebody's session, is left alone.
+    if instances.len() > 1 && instances.iter().all(|one| one.is_proved) && is_managed {
+        hints.push(format!("to keep one of them and stop the others: solobot kill-duplicates {typed}"));
+    } else {
+        hints.extend(known().filter_map(|one| one.started_again.clone()));
+    }
     hints.extend((!pids.is_empty()).then(|| format!("to stop it{if_bot}: {}", kill_by_hand(&pids))));
     // A takeover from what is started again is refused.
     if !is_managed && instances.iter().all(|one| one.orphaned) {

@@ -20,16 +20,21 @@ use crate::platform::children::Ended;
 use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::Identity;
 use crate::platform::poll;
+use crate::platform::proc::Handle;
 use crate::platform::signals::{Mask, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::watch::Watch;
+use crate::process::details::Details;
+use crate::process::origin::{self, Manager};
 use crate::process::run::left_behind::DescendantCounter;
-use crate::process::run::{self, Child, Supervision, Upkeep};
+use crate::process::run::{self, Child, HANDED_ON, Supervision, Upkeep};
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
 /// Whoever holds nothing has nothing to look after.
 const IDLE: Duration = Duration::from_hours(1);
+/// How soon a bot that was handed on is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The first pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause before a restart, and how long COMMAND must run for the pause to be the first one again.
@@ -48,7 +53,7 @@ pub fn as_child(
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
     let mut holding =
-        LockUpkeep { held: Some(held), request, record_is_old: false, opened: false, has_passed_on: false, events };
+        LockUpkeep { held: Some(held), request, record_is_old: false, opened: false, bot: BotPlace::InCommand, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -66,6 +71,8 @@ pub fn as_child(
             holding.events.notice(&Notice::PerhapsLocksItself { command: request.shown_command() });
         }
         let again = match request.args.restart {
+            // Another one would be a second.
+            _ if holding.bot == BotPlace::Elsewhere => false,
             Some(Restart::Always) => true,
             Some(Restart::OnFailure) => failed,
             None => false,
@@ -93,8 +100,18 @@ struct LockUpkeep<'a> {
     request: &'a Request<'a>,
     record_is_old: bool,
     opened: bool,
-    has_passed_on: bool,
+    bot: BotPlace,
     events: &'a mut dyn Events,
+}
+
+/// Where the bot is, as far as that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BotPlace {
+    InCommand,
+    /// COMMAND has ended, and a descendant of it is the bot.
+    Below,
+    /// COMMAND has ended, and the bot runs without the lock.
+    Elsewhere,
 }
 
 fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
@@ -123,6 +140,9 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
         let pid = command.pid;
         Error::Io { action: format!("wait for PID {pid}, which keeps the lock while it is running"), source }
     })?;
+    if !ended.1 && holding.bot == BotPlace::InCommand {
+        holding.look_elsewhere(&counting, command);
+    }
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
     holding.opened |= happened.opened;
@@ -144,6 +164,30 @@ impl LockUpkeep<'_> {
             self.request.lock_journal.incidents(&incidents);
             self.events.incidents(held.path(), incidents);
             self.record_is_old = true;
+        }
+    }
+
+    /// COMMAND has ended, and nothing below it is the bot: says whether it runs somewhere else now.
+    fn look_elsewhere(&mut self, counting: &DescendantCounter<'_>, command: Identity) {
+        let until = Instant::now() + if counting.is_handed_on() { HANDED_ON } else { Duration::ZERO };
+        let mut found = counting.elsewhere(command);
+        while found.is_empty() && Instant::now() < until {
+            std::thread::sleep(LOOK_AGAIN);
+            found = counting.elsewhere(command);
+        }
+        if !found.is_empty() {
+            self.bot = BotPlace::Elsewhere;
+        }
+        for bot in found {
+            let details = Handle::open(bot.pid).and_then(|handle| Details::read(&handle));
+            let typed = details.and_then(|details| details.typed());
+            let notice = Notice::LeftElsewhere {
+                command: self.request.shown_command(),
+                bot: ProcessView::of(bot),
+                by: origin::of_process(bot).and_then(|origin| starter(&origin.manager)),
+                acquire: typed.map(|typed| format!("solobot acquire -- {typed}")),
+            };
+            self.events.notice(&notice);
         }
     }
 
@@ -225,7 +269,7 @@ impl Upkeep for LockUpkeep<'_> {
     fn passed_on(&mut self, to: Identity) {
         self.now_runs(to);
         // Once: a chain of them would say it for each.
-        if !std::mem::replace(&mut self.has_passed_on, true) {
+        if std::mem::replace(&mut self.bot, BotPlace::Below) != BotPlace::Below {
             let notice = Notice::PassedOn { command: self.request.shown_command(), to: ProcessView::of(to) };
             self.events.notice(&notice);
         }
@@ -310,6 +354,15 @@ fn cannot_run(request: &Request<'_>, error: io::Error) -> Error {
             AcquireError::NotExecutable { command, source }.into()
         }
         _ => AcquireError::NotExecutable { command, source: error }.into(),
+    }
+}
+
+/// What people call it, where a setting of its own says what it starts.
+fn starter(manager: &Manager) -> Option<String> {
+    match manager {
+        Manager::Detached | Manager::Hidden | Manager::Terminal | Manager::Ssh => None,
+        Manager::Loop(script) | Manager::Parent(script) | Manager::Solobot(script) => Some(script.name.clone()),
+        manager => Some(manager.as_str().to_owned()),
     }
 }
 

@@ -57,10 +57,11 @@ pub enum Interrupted {
     Signal(i32),
 }
 
-/// Whether to look for them at all: a COMMAND like `true` is not a bot, and looking costs time.
+/// Whether to look for them at all: a COMMAND like `true` is not a bot, and looking costs time. Whoever names a program says
+/// that it is one.
 pub fn is_looked_for(request: &Request<'_>) -> bool {
     let bot = &request.bot;
-    let is_bot = bot.program.as_ref().is_some_and(|program| program.is_script_or_module() || bot.configured);
+    let is_bot = bot.program.as_ref().is_some_and(|program| program.is_script_or_module() || request.names_program());
     !request.args.lock_only && is_bot
 }
 

@@ -12,7 +12,8 @@ use crate::lock::state::State;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
-use crate::process::argv::has_script_extension;
+use crate::process::argv::{self, has_script_extension};
+use crate::process::details::Details;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
@@ -181,7 +182,8 @@ fn bot_of(bot: &FoundBot) -> Option<RunningBot> {
     program.setting()?;
     let handle = Handle::open(first.root.pid)?;
     let is_elsewhere = handle.cwd_id().is_some_and(|there| FileId::of(&cwd) != Some(there));
-    let argv: Option<Vec<String>> = handle.argv().into_iter().map(|word| word.into_string().ok()).collect();
+    let argv = Details::read(&handle).and_then(|details| argv::as_typed(&details.argv, details.exe.as_deref()));
+    let argv: Option<Vec<String>> = argv.into_iter().flatten().map(|word| word.into_string().ok()).collect();
     Some(RunningBot {
         name: bot.bot.name.clone(),
         is_configured: bot.bot.configured,

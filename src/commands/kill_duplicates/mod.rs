@@ -104,8 +104,11 @@ impl StopRun<'_> {
             asked.token.resolve()?;
         }
         let mut surveyor = Surveyor::new(settings);
-        let survey = surveyor.look_at(std::slice::from_ref(&asked))?;
+        let mut survey = surveyor.look_at(std::slice::from_ref(&asked))?;
         survey.refuse_nothing()?;
+        if self.options.include_probable && survey.bots.iter().any(|bot| !bot.found.probable.is_empty()) {
+            survey.look_at_connections(&mut servers::of_bot, &mut connections::wait);
+        }
         survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         let bots = survey.bots.as_slice();
         let mut candidates = match &asked.program {

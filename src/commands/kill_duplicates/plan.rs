@@ -129,10 +129,9 @@ impl PlannedInstance {
         KeepFacts {
             is_around_us: self.is_around_us,
             holds: self.holds,
-            is_managed: self.origin.is_managed(),
             polls: self.polls,
             is_stopped: self.is_stopped,
-            ..KeepFacts::default()
+            ..KeepFacts::of_origin(&self.origin)
         }
     }
 

@@ -83,7 +83,7 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
     };
     let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
     let other = other_lock(first).zip(bot.select.as_ref());
-    let acquire = bot.solobot("acquire").map(|acquire| format!("{acquire} -- {}", first.instance.command));
+    let acquire = bot.acquire(first.instance.typed.as_deref());
     let edit = first.origin().manager.edit();
     let shown = other.as_ref().map(|(file, select)| format!("solobot status {select} --lock {}", typed(&file.path)));
     let (advice, command) = match (&other, acquire, edit) {
@@ -91,6 +91,10 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
             (format!("it holds another lock, {}: use that one as the bot's lock", file.path.display()), None)
         }
         (_, Some(acquire), Some(edit)) => (format!("change its ExecStart= to: {acquire}"), Some(edit)),
+        (_, None, _) if bot.solobot("acquire").is_some() => {
+            let acquire = bot.solobot("acquire").unwrap_or_default();
+            (format!("its title hides its command; stop it, then start it again with: {acquire} -- COMMAND"), None)
+        }
         (_, acquire, _) if first.origin().is_managed() => {
             (format!("change what {} starts to the command below", first.origin()), acquire)
         }
@@ -139,7 +143,6 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
                 format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock")
             };
             let look = if is_stranger { Some(format!("ps -o pid,lstart,args -p {pid}")) } else { None };
-            let acquire = || Some(format!("{} -- {}", bot.solobot("acquire")?, claimant.command));
             Some(
                 Finding::new(Code::PidfileOnly, Level::Warning, summary)
                     .shown_by([
@@ -148,7 +151,7 @@ pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
                     ])
                     .about([pid])
                     .explored_by(look)
-                    .fixed_by(acquire()),
+                    .fixed_by(bot.acquire(claimant.typed.as_deref())),
             )
         })
         .collect()
@@ -169,7 +172,6 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
             let level = if also.is_empty() { Level::Warning } else { Level::Error };
             let path = lock.facts.path.display();
             let summary = format!("{path} is locked with fcntl, which does not keep out programs that use flock");
-            let first = &lock.fcntl[0].command;
             Finding::new(Code::FcntlLock, level, summary)
                 .shown_by(
                     lock.fcntl.iter().map(|one| {
@@ -178,7 +180,7 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
                 )
                 .shown_by(also)
                 .about(lock.fcntl.iter().map(|one| one.process.pid))
-                .fixed_by(bot.solobot("acquire").map(|acquire| format!("{acquire} -- {first}")))
+                .fixed_by(bot.acquire(lock.fcntl[0].typed.as_deref()))
         })
         .collect()
 }

@@ -140,14 +140,17 @@ fn script_inside(args: &[OsString]) -> Option<ParsedArgv> {
 
 /// `uvicorn --reload tg_bot.web:app`: the module before the colon is what runs.
 fn application(args: &[OsString]) -> Option<ParsedArgv> {
-    let is_application = |arg: &OsString| {
-        let (module, object) = arg.to_str()?.split_once(':')?;
-        let dotted = |text: &str| !text.is_empty() && text.split('.').all(is_identifier);
-        let object = object.split('(').next().unwrap_or(object);
-        (dotted(module) && dotted(object)).then(|| module.to_owned())
-    };
-    let (at, module) = args.iter().enumerate().find_map(|(at, arg)| Some((at, is_application(arg)?)))?;
+    let (at, module) =
+        args.iter().enumerate().find_map(|(at, arg)| Some((at, module_of_application(arg.to_str()?)?)))?;
     let others: Vec<OsString> =
         args.iter().enumerate().filter(|&(index, _)| index != at).map(|(_, arg)| arg.clone()).collect();
     Some(runs(Target::Module(module), &others))
+}
+
+/// `tg_bot.web` of `tg_bot.web:app` and of `tg_bot.web:make_app()`.
+pub fn module_of_application(text: &str) -> Option<String> {
+    let (module, object) = text.split_once(':')?;
+    let dotted = |text: &str| !text.is_empty() && text.split('.').all(is_identifier);
+    let object = object.split('(').next().unwrap_or(object);
+    (dotted(module) && dotted(object)).then(|| module.to_owned())
 }

@@ -8,7 +8,7 @@ mod rules;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use self::rules::{Form, RULES, Rule};
+use self::rules::{Form, LAUNCHERS, RULES, Rule};
 use super::reading::{Inner, Wrapped};
 use super::shell;
 use super::words::{base, has_script_extension, is_identifier, os};
@@ -45,6 +45,50 @@ pub fn read_named(name: &str, args: &[OsString]) -> Option<Wrapped> {
     let rule = RULES.iter().find(|rule| rule.names.contains(&name))?;
     let inner = inner(rule, args)?;
     Some(Wrapped { name: name.to_owned(), inner })
+}
+
+/// The commands that one hands on to a server or a daemon, where they run on after its own end: `tmux new -d`, `pm2 start`.
+pub fn launched(name: &str, args: &[OsString]) -> Option<Vec<Inner>> {
+    let rule = LAUNCHERS.iter().find(|rule| rule.names.contains(&name))?;
+    match name {
+        "pm2" => pm2_start(rule, args),
+        "start-stop-daemon" => {
+            let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));
+            let file = ["-a", "--startas", "-x", "--exec"].into_iter().find_map(value)?;
+            let behind = args.iter().skip_while(|arg| *arg != "--").skip(1);
+            Some(vec![Inner::here(std::iter::once(file).chain(behind).cloned().collect())])
+        }
+        _ => match inner(rule, args)?.as_slice() {
+            [Inner { argv, dir }] if matches!(argv.as_slice(), [line] if line.as_encoded_bytes().contains(&b' ')) => {
+                Some(of_line(&argv[0], dir.as_ref()))
+            }
+            commands => Some(commands.to_vec()),
+        },
+    }
+}
+
+/// `pm2 start bot.js --name x -- --arg`: its options may follow the script, whose arguments follow `--`. What runs a script
+/// it tells by the extension.
+fn pm2_start(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
+    let Form::Sub(words) = rule.shape else { return None };
+    let options = OwnOptions::read(rule, behind_subcommand(rule, words, args)?);
+    let (script, behind) = options.rest.split_first()?;
+    if script.as_encoded_bytes().contains(&b' ') {
+        return Some(of_line(script, options.folder.as_ref()));
+    }
+    let extension = std::path::Path::new(script).extension().and_then(OsStr::to_str);
+    let interpreter = match extension {
+        Some("js" | "cjs" | "mjs" | "ts" | "tsx") => Some("node"),
+        Some("py") => Some("python3"),
+        Some("sh") => Some("bash"),
+        Some("rb") => Some("ruby"),
+        Some("php") => Some("php"),
+        Some("pl") => Some("perl"),
+        _ => None,
+    };
+    let own = behind.iter().skip_while(|arg| *arg != "--").skip(1);
+    let words = interpreter.map(OsString::from).into_iter().chain([script.clone()]).chain(own.cloned());
+    Some(vec![Inner { argv: words.collect(), dir: options.folder }])
 }
 
 /// Whether a wrapper has this name.

@@ -20,11 +20,21 @@ pub fn judge(facts: &OriginFacts) -> Origin {
 /// The origin, as seen from the given part of the chain upward.
 fn from(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
     for (at, link) in chain.iter().enumerate() {
+        if has_adopted(link, facts) {
+            break;
+        }
         if let Some(origin) = by_ancestor(facts, link, &chain[at + 1..]) {
             return origin;
         }
     }
     without_manager(facts, chain)
+}
+
+/// Whether an unknown parent is a subreaper that the process was passed on to when its own parent ended: it has neither the
+/// parent's session nor one of its own.
+fn has_adopted(link: &AncestorFacts, facts: &OriginFacts) -> bool {
+    let has_own_session = facts.session == Some(facts.pid) || facts.session == link.session;
+    link.starter == Starter::Other && link.pid == facts.parent && facts.session.is_some() && !has_own_session
 }
 
 fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts]) -> Option<Origin> {

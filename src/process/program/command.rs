@@ -12,7 +12,7 @@ use crate::platform::proc;
 use crate::platform::words::os_str;
 
 use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, Wrapped};
-use super::shebang::is_shells;
+use super::shebang::{is_shells, shebang};
 use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
@@ -53,6 +53,11 @@ impl Program {
         found
     }
 
+    /// Whether COMMAND hands the bot on to a server or a daemon, below which it runs on after COMMAND's end.
+    pub fn is_handed_on(command: &[OsString], cwd: &Path) -> bool {
+        is_handed_on(command, cwd, DEEPEST)
+    }
+
     /// Whether it is a command of the machine's: a script without an extension in a folder of `PATH`.
     fn is_installed(&self) -> bool {
         let NamedBy::Script(path) = &self.kind else { return false };
@@ -82,11 +87,52 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
     match argv::read(command, None) {
         ParsedArgv::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
         ParsedArgv::Runs(invocation) => {
+            if let Some(inner) = launched(&invocation) {
+                return first_of(&inner, cwd, depth - 1);
+            }
+            if let Some(command) = with_interpreter(&invocation, cwd) {
+                return of_command(&command, cwd, depth - 1);
+            }
             let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
             match line {
                 Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),
                 None => Program::of_invocation(&invocation, None, cwd),
             }
+        }
+    }
+}
+
+/// The command line that the kernel makes of a script that is executed as a file: a tool's console script (`uvicorn main:app`)
+/// is not what it runs.
+fn with_interpreter(invocation: &Invocation, cwd: &Path) -> Option<Vec<OsString>> {
+    let Target::Executable(name) = &invocation.target else { return None };
+    let file = which(name, cwd)?;
+    let line = shebang(&file)?;
+    let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(|word| os_str(word).to_owned());
+    Some(words.chain([file.into_os_string()]).chain(invocation.args.iter().cloned()).collect())
+}
+
+fn launched(invocation: &Invocation) -> Option<Vec<argv::Inner>> {
+    let name = match &invocation.target {
+        Target::Executable(name) => argv::base(name),
+        Target::Script(path) => path.file_name()?,
+        _ => return None,
+    };
+    argv::wrapper::launched(name.to_str()?, &invocation.args)
+}
+
+fn is_handed_on(command: &[OsString], cwd: &Path, depth: usize) -> bool {
+    if command.is_empty() || depth == 0 {
+        return false;
+    }
+    let any = |commands: &[argv::Inner]| commands.iter().any(|inner| is_handed_on(&inner.argv, cwd, depth - 1));
+    match argv::read(command, None) {
+        ParsedArgv::Wraps(wrapped) => wrapped.name == "systemd-run" || any(&wrapped.inner),
+        ParsedArgv::Runs(invocation) if launched(&invocation).is_some() => true,
+        ParsedArgv::Runs(invocation) => {
+            let program = Program::of_invocation(&invocation, None, cwd);
+            let text = program.and_then(|program| shell_text(&program.place()?)).unwrap_or_default();
+            any(&argv::shell::commands(os_str(&text)))
         }
     }
 }

@@ -7,7 +7,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, own_pid};
+use crate::platform::proc::Handle;
+use crate::platform::table;
 use crate::process::argv::{Inner, ParsedArgv, Runner};
 use crate::process::candidate::{self, Candidate};
 use crate::process::matching::Matcher;
@@ -44,6 +46,35 @@ pub type CountedDescendants = Vec<(Identity, Descendant)>;
 impl DescendantCounter<'_> {
     /// The descendants of this process that count.
     pub fn descendants(&self, root: i32) -> CountedDescendants {
+        self.with_rules(|known| candidate::descendants(&[root], &|one| Some((one.identity(), known.role(one)?))))
+    }
+
+    /// Whether COMMAND hands the bot on to a daemon, so that it may come only after COMMAND's end.
+    pub fn is_handed_on(&self) -> bool {
+        Program::is_handed_on(self.command, self.cwd)
+    }
+
+    /// The bot that runs somewhere else since COMMAND was started: below a daemon that COMMAND only told to start it. None
+    /// where COMMAND is the bot itself.
+    pub fn elsewhere(&self, command: Identity) -> Vec<Identity> {
+        let own = Program::of_command(self.command, self.cwd);
+        let is_script = own.as_ref().is_some_and(Program::is_shell_script);
+        if !is_script && !self.is_handed_on() {
+            return Vec::new();
+        }
+        let is_later = |one: &Identity| one.start_ticks >= command.start_ticks && one.pid != own_pid();
+        let listed = table::list(&|_| true).map(|listing| listing.kept).unwrap_or_default();
+        let later = listed.iter().filter(|hit| Identity::of(hit.pid).as_ref().is_some_and(is_later));
+        let candidates: Vec<Candidate> =
+            later.filter_map(|hit| Candidate::read(&Handle::open(hit.pid)?, &hit.cmdline)).collect();
+        let is_bot = |known: &CountingRules<'_>, one: &&Candidate| known.role(one) == Some(Descendant::Bot);
+        let found: Vec<&Candidate> =
+            self.with_rules(|known| candidates.iter().filter(|one| is_bot(known, one)).collect());
+        let is_below = |one: &&Candidate| found.iter().any(|other| other.identity().pid == one.details.stat.parent);
+        found.iter().filter(|one| !is_below(one)).map(|one| one.identity()).collect()
+    }
+
+    fn with_rules<T>(&self, look: impl FnOnce(&CountingRules<'_>) -> T) -> T {
         let own = Program::of_command(self.command, self.cwd);
         let script = own.as_ref().filter(|own| own.is_shell_script());
         let folder = script.filter(|_| self.named.is_none()).and_then(Program::place);
@@ -55,7 +86,7 @@ impl DescendantCounter<'_> {
             script: script.map(Matcher::new),
             folder: folder.as_deref().and_then(Path::parent).map(real),
         };
-        candidate::descendants(&[root], &|one| Some((one.identity(), known.role(one)?)))
+        look(&known)
     }
 }
 

@@ -13,9 +13,12 @@ use crate::lock::carriers::LockedFile;
 use crate::lock::coverage::LockCoverage;
 use crate::lock::state;
 use crate::platform::identity::Identity;
+use crate::process::details::{Details, command_line};
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, KeepFacts};
+use crate::process::matching::Doubt;
 use crate::process::origin::{Manager, Origin};
+use crate::process::same_bot;
 
 pub use remote::{
     ConfiguredBot, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram, TelegramAnswer,
@@ -170,6 +173,14 @@ pub struct NamedProcess {
     pub process: Identity,
     /// Its command line, tokens masked.
     pub command: String,
+    /// The same as it can be typed; `None` where it shows a title instead.
+    pub typed: Option<String>,
+}
+
+impl NamedProcess {
+    pub fn of(details: &Details) -> Self {
+        Self { process: details.identity, command: command_line(&details.argv), typed: details.typed() }
+    }
 }
 
 /// A process whose descriptor carries the flock.
@@ -236,6 +247,16 @@ impl BotFacts {
         self.instances.iter_mut().chain(&mut self.probable)
     }
 
+    /// Sets aside what does other work than the bot, by its connections.
+    pub fn dismiss_idle(&mut self) {
+        let sure = || self.instances.iter().map(|seen| &seen.instance);
+        for seen in self.probable.iter_mut().filter(|seen| seen.evidence.polling == Polling::No) {
+            if same_bot::does_other_work(&seen.instance, sure()) {
+                seen.instance.doubt = Some(Doubt::OtherWork);
+            }
+        }
+    }
+
     /// How an instance stands to the bot's locks: the best that any of them says.
     pub fn covered(&self, seen: &SeenInstance) -> LockCoverage {
         let each = || {
@@ -253,11 +274,10 @@ impl BotFacts {
     pub fn to_keep(&self) -> Option<&SeenInstance> {
         let standing = |seen: &SeenInstance| KeepFacts {
             holds: matches!(self.covered(seen), LockCoverage::Holder | LockCoverage::Covered),
-            is_managed: seen.instance.origin.is_managed(),
             is_stopped: seen.instance.is_stopped(),
             polls: seen.evidence.polling == Polling::Yes,
             is_around_us: seen.is_around_us,
-            ..KeepFacts::default()
+            ..KeepFacts::of_origin(&seen.instance.origin)
         };
         let standings: Vec<KeepFacts> = self.instances.iter().map(standing).collect();
         keep::choose(&standings, Keep::Holder).map(|(at, _)| &self.instances[at])
@@ -283,6 +303,11 @@ impl BotFacts {
         let words = [Some(subcommand), self.select.as_deref(), self.lock_flag.as_deref()];
         let is_named = self.select.is_some() || self.lock_flag.is_some();
         is_named.then(|| format!("solobot {}", words.into_iter().flatten().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// The subcommand that runs this COMMAND under its lock; `None` where nothing tells what COMMAND is.
+    pub fn acquire(&self, command: Option<&str>) -> Option<String> {
+        Some(format!("{} -- {}", self.solobot("acquire")?, command?))
     }
 
     /// The subcommand that removes its webhook.

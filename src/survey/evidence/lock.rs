@@ -13,7 +13,7 @@ use crate::platform::identity::Identity;
 use crate::platform::locks::LockKind;
 use crate::platform::proc::Handle;
 use crate::process::argv;
-use crate::process::details::{Details, command_line};
+use crate::process::details::Details;
 use crate::process::origin::Starter;
 
 /// Looks closer at a lock, also as these instances see it.
@@ -59,7 +59,7 @@ fn network_of(file: &File) -> Option<&'static str> {
 /// A process with its command line; `None` if it has gone.
 pub fn named(process: Identity) -> Option<NamedProcess> {
     let details = Details::read(&Handle::open(process.pid)?).filter(|details| details.identity == process)?;
-    Some(NamedProcess { process, command: command_line(&details.argv) })
+    Some(NamedProcess::of(&details))
 }
 
 fn sharer(carrier: &Carrier) -> Option<LockSharer> {
@@ -73,6 +73,9 @@ fn sharer(carrier: &Carrier) -> Option<LockSharer> {
         }
         _ => false,
     };
-    let who = NamedProcess { process: carrier.process, command: command_line(&details.argv) };
-    Some(LockSharer { who, caller: carrier.caller, is_keeper })
+    Some(LockSharer {
+        who: NamedProcess { process: carrier.process, ..NamedProcess::of(&details) },
+        caller: carrier.caller,
+        is_keeper,
+    })
 }

@@ -191,6 +191,7 @@ impl CloserLook<'_> {
         for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
             seen.evidence = evidence;
         }
+        facts.bots.iter_mut().for_each(BotFacts::dismiss_idle);
         for (user, evidence) in facts.token_users.iter_mut().zip(evidence) {
             user.evidence = evidence;
         }

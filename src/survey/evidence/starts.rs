@@ -17,7 +17,7 @@ use crate::platform::proc::Handle;
 use crate::platform::table;
 use crate::process::argv::{self, Inner, ParsedArgv};
 use crate::process::candidate::descendants_running;
-use crate::process::details::{Details, command_line};
+use crate::process::details::Details;
 use crate::process::origin::{self, Starter};
 use crate::process::program::Program;
 use crate::settings::Caller;
@@ -125,8 +125,7 @@ fn loops_around(program: &Program) -> Vec<NamedProcess> {
     let loops = listing.kept.iter().filter_map(|hit| {
         let handle = Handle::open(hit.pid)?;
         let details = Details::read(&handle).filter(|details| Starter::of(details) == Starter::Loop)?;
-        let command = command_line(&details.argv);
-        starts_it(&details, &handle.cwd()?).then_some(NamedProcess { process: details.identity, command })
+        starts_it(&details, &handle.cwd()?).then(|| NamedProcess::of(&details))
     });
     loops.collect()
 }

@@ -53,6 +53,7 @@ pub fn seen(pid: i32) -> SeenInstance {
         user: "bot".into(),
         started: Timestamp::from_second(NOW - 1000 + i64::from(pid)).unwrap(),
         command: "python main.py".into(),
+        typed: Some("python main.py".into()),
         cwd: Some("/srv/app".into()),
         args: vec![],
         program: Some(crate::process::program::Program::script("/srv/app/main.py".as_ref())),
@@ -148,7 +149,7 @@ pub fn sharer(pid: i32, caller: i32) -> LockSharer {
 
 /// A process with a command.
 pub fn named(pid: i32) -> NamedProcess {
-    NamedProcess { process: identity(pid), command: format!("command {pid}") }
+    NamedProcess { process: identity(pid), command: format!("command {pid}"), typed: Some(format!("command {pid}")) }
 }
 
 /// So many seconds after everything is looked at.

@@ -98,6 +98,17 @@ pub const RULES: &[Rule] = &[
     rule(&["busybox", "toybox"], &[], Form::Command(0)),
 ];
 
+/// Commands that hand another one on to a server or a daemon, and end: it runs on there, and perhaps below nobody's eyes.
+#[rustfmt::skip]
+pub const LAUNCHERS: &[Rule] = &[
+    rule(&["tmux"], &["-L", "-S", "-f", "-c", "-e", "-F", "-n", "-s", "-t", "-x", "-y", "-l"], Form::Sub(&["new", "new-session", "neww", "new-window", "splitw", "split-window", "respawnp", "respawn-pane", "respawnw", "respawn-window"])),
+    rule(&["screen"], &["-S", "-c", "-e", "-h", "-p", "-s", "-t", "-T", "-Logfile"], Form::Command(0)),
+    Rule { folder: &["--cwd"], ..rule(&["pm2"], &["-n", "--name", "-i", "--instances", "-l", "--log", "-o", "--output", "-e", "--error", "-p", "--pid", "-u", "--user", "-c", "--cron", "--cron-restart", "-k", "--kill-timeout", "--interpreter", "--interpreter-args", "--node-args", "--namespace", "--max-memory-restart", "--restart-delay", "--exp-backoff-restart-delay", "--max-restarts", "--watch-delay", "--ignore-watch", "--env"], Form::Sub(&["start"])) },
+    Rule { folder: &["-d", "--chdir"], ..rule(&["start-stop-daemon"], &["-x", "--exec", "-a", "--startas", "-p", "--pidfile", "-u", "--user", "-c", "--chuid", "-g", "--group", "-n", "--name", "-s", "--signal", "-R", "--retry", "-N", "--nicelevel", "-k", "--umask", "-r", "--chroot", "-O", "--output"], Form::Behind) },
+    Rule { folder: &["-c"], ..rule(&["daemonize"], &["-p", "-l", "-o", "-e", "-E", "-u"], Form::Command(0)) },
+    Rule { folder: &["-D", "--chdir"], ..rule(&["daemon"], &["-n", "--name", "-u", "--user", "-l", "--errlog", "-o", "--output", "-F", "--pidfile", "-P", "--pidfiles"], Form::Command(0)) },
+];
+
 #[rustfmt::skip]
 const UV_TAKES_NEXT: &[&str] = &[
     "-p",
