@@ -39,7 +39,7 @@ fn diagnose(test: &Test, server: &Standin, line: &str, code: i32) -> Value {
 }
 
 /// aiogram's line for a conflict, so many seconds ago.
-fn conflict(ago: i64) -> String {
+pub fn conflict(ago: i64) -> String {
     let time = Timestamp::from_second(Timestamp::now().as_second() - ago).unwrap();
     let time = time.strftime("%Y-%m-%d %H:%M:%S,000");
     format!(
@@ -50,7 +50,7 @@ fn conflict(ago: i64) -> String {
 
 /// Waits until the process is so old, without asking solobot all the while.
 #[track_caller]
-fn wait_for_age(pid: i32, age: Duration) {
+pub fn wait_for_age(pid: i32, age: Duration) {
     let ticks_per_second = rustix::param::clock_ticks_per_second();
     let seconds =
         || std::fs::read_to_string("/proc/uptime").unwrap().split('.').next().unwrap().parse::<u64>().unwrap();

@@ -63,6 +63,7 @@ mod release;
 mod removed;
 mod restart;
 mod rules;
+mod same_token;
 mod schema;
 mod screens;
 mod signals;
