@@ -442,12 +442,16 @@ fn gunicorn_and_uwsgi_under_the_lock() {
 fn code_from_the_command_line_under_the_lock() {
     alone(|test| {
         test.bot("bot.py");
-        let holder = test.start("flock bot.lock python3 -c 'import time; time.sleep(99)'");
-        wait_until("it holds the lock", || test.is_locked("bot.lock") && !holder.descendants().is_empty());
-        wait_until("it runs", || roots(test, "-m bot.py -l bot.lock") == crate::harness::children(holder.pid()));
-        test.solobot("check --running -m bot.py -l bot.lock").run().code(0).stdout_has(&["healthy"]);
+        test.write("ipykernel_launcher.py", "import time\ntime.sleep(99)\n");
+        for line in ["-c 'import time; time.sleep(99)'", "-m ipykernel_launcher -f kernel.json"] {
+            let holder = test.start(&format!("flock bot.lock python3 {line}"));
+            wait_until("it holds the lock", || test.is_locked("bot.lock") && !holder.descendants().is_empty());
+            wait_until("it runs", || roots(test, "-m bot.py -l bot.lock") == crate::harness::children(holder.pid()));
+            test.solobot("check --running -m bot.py -l bot.lock").run().code(0).stdout_has(&["healthy"]);
+            holder.kill();
+            wait_until("the lock is free", || !test.is_locked("bot.lock"));
+        }
         // A program that can be told is none of it.
-        holder.kill();
         fs::copy(sleeper(), test.path("backup")).unwrap();
         let holder = test.start("flock bot.lock ./backup");
         wait_until("it holds the lock", || test.is_locked("bot.lock") && !holder.descendants().is_empty());
