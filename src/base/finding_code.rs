@@ -78,6 +78,8 @@ codes! {
     TokenShared = "token-shared",
     /// Several processes of one instance are connected.
     SeveralPollers = "several-pollers",
+    /// A process here may be the other poller, and cannot be seen well enough.
+    UnseenPoller = "unseen-poller",
     /// Another machine polls.
     RemotePoller = "remote-poller",
     /// Something on the way sends requests twice.

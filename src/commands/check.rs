@@ -18,7 +18,7 @@ use crate::lock::state::{LockFacts, Obstacle, State, unseen_holder};
 use crate::outcome::check::{BotAnswer, CheckOutcome};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::{LockBrief, Unreadable};
-use crate::outcome::process::command_line;
+use crate::outcome::process::{TokenRival, command_line};
 use crate::outcome::sentence::Sentence;
 use crate::outcome::unseen;
 use crate::platform::identity::Identity;
@@ -28,6 +28,7 @@ use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::connections::{self, Polling, Subject};
+use crate::survey::token_users::TokenUser;
 use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
@@ -112,6 +113,10 @@ pub fn run(
             survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
             let with_program = survey.bots.iter().filter(|bot| survey.hidden && bot.bot.program.is_some());
             with_program.for_each(|bot| events.notice(&hidden(bot)));
+            // A start would not be refused for it.
+            for bot in survey.bots.iter().filter(|_| !args.running) {
+                bot.rivals.iter().for_each(|rival| events.notice(&rival_warning(bot, rival)));
+            }
         }
         let answers = survey.bots.iter().map(|bot| answer(bot, args.running, events)).collect();
         let outcome = CheckOutcome::of(args.running, survey.uninspected, answers);
@@ -129,6 +134,10 @@ fn hidden(bot: &FoundBot) -> Notice {
         bot.label,
         again(bot, false)
     ))
+}
+
+fn rival_warning(bot: &FoundBot, rival: &TokenUser) -> Notice {
+    Notice::Warning(format!("{}: {}", bot.label, TokenRival::of(rival, true).sentence().brief))
 }
 
 /// Wakes when one of those in the way has ended; else after a second, or at the deadline.
@@ -180,6 +189,7 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
                     .reasons
                     .push(Sentence::of(|shown| format!("{} is not connected to Telegram", named(one, shown))));
             }
+            objections.reasons.extend(bot.rivals.iter().map(|rival| TokenRival::of(rival, true).sentence()));
             objections.reasons.extend(has_conflicts(bot, one, events).map(Sentence::from));
         }
         many => {

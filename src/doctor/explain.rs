@@ -30,9 +30,12 @@ pub fn explanation(code: Code) -> Explanation {
         Code::WebhookActive | Code::TokenInvalid | Code::TokenWhitespace | Code::TokenShared | Code::LocalApiServer => {
             telegram::of_tokens(code)
         }
-        Code::SeveralPollers | Code::RemotePoller | Code::RepeatingProxy | Code::RecentTakeover | Code::NotPolling => {
-            telegram::of_pollers(code)
-        }
+        Code::SeveralPollers
+        | Code::UnseenPoller
+        | Code::RemotePoller
+        | Code::RepeatingProxy
+        | Code::RecentTakeover
+        | Code::NotPolling => telegram::of_pollers(code),
         Code::Dns | Code::Tcp | Code::Tls | Code::Proxy | Code::TelegramDown | Code::ClockSkew | Code::RateLimited => {
             telegram::of_network(code)
         }

@@ -159,6 +159,8 @@ pub struct Summary {
     pub first: Option<Timestamp>,
     /// The last conflict.
     pub last: Option<Timestamp>,
+    /// The moments of the latest conflicts with another poller, in milliseconds since 1970.
+    pub moments: Vec<i64>,
     /// The longest time without a conflict, up to the last line of the log.
     pub quiet: Option<TimeRange>,
     /// What the conflicts look like.
@@ -311,6 +313,7 @@ impl Tally {
             left_out,
             first: self.first.and_then(instant),
             last: self.last.and_then(instant),
+            moments: conflicts.into(),
             quiet,
             pattern,
         }

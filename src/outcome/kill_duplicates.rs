@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::lock::LockBrief;
+use super::process::TokenRival;
 use super::sentence::Sentence;
 use crate::base::exit::Exit;
 use crate::process::stop::StopStatus;
@@ -17,6 +18,9 @@ pub struct StopOutcome {
     /// What became of it; empty with `--dry-run`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<Vec<ResultView>>,
+    /// Other programs that have the token of a bot: they are left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub same_token: Vec<TokenRival>,
     /// How many processes could not be inspected: more instances may run.
     pub uninspected: usize,
     /// Whether `/proc` hides other users' processes: the same.

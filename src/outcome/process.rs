@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::sentence::Sentence;
 use crate::base::time::to_the_second;
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
 use crate::platform::user;
 use crate::process::details;
+use crate::survey::token_users::TokenUser;
 
 /// A process as it is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -48,6 +50,37 @@ pub struct UnlockedProcess {
     pub is_proved: bool,
     /// The hint that names what would start it again.
     pub started_again: Option<String>,
+}
+
+/// Another program that has the bot's token.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenRival {
+    pub pid: i32,
+    /// Its command line, tokens masked.
+    pub command: String,
+    /// Whether it was seen connected to the API server.
+    pub connected: bool,
+    #[serde(skip)]
+    bot_id: String,
+}
+
+impl TokenRival {
+    pub fn of(user: &TokenUser, connected: bool) -> Self {
+        let (command, bot_id) = (user.command.clone(), user.token.bot_id.clone());
+        Self { pid: user.process.pid, command, connected, bot_id }
+    }
+
+    /// What is to be known of it.
+    pub fn sentence(&self) -> Sentence {
+        let (pid, id) = (self.pid, &self.bot_id);
+        let has = if self.connected { "is connected to Telegram with" } else { "has" };
+        Sentence::of(|shown| {
+            format!(
+                "PID {pid} ({}) {has} the same token (bot {id}); only one of the two can poll",
+                shown(&self.command)
+            )
+        })
+    }
 }
 
 /// The command line of a process in one line, quoted where a shell would need it, tokens masked; the command's name in

@@ -186,6 +186,10 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
         }
         _ => {}
     }
+    if let Some(rival) = bot.rivals.first() {
+        let pid = rival.process.pid;
+        hints.push(format!("PID {pid} is connected with the same token; to find out more: solobot doctor {selected}"));
+    }
     match lock.state {
         LockStateView::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),
         LockStateView::Replaced => hints.push(format!("to find out what deletes it: solobot doctor --lock {path}")),

@@ -116,7 +116,7 @@ pub mod locks {
 /// The TCP connections of processes.
 #[cfg(feature = "cli")]
 pub mod sockets {
-    pub use crate::platform::host::sockets::{Connections, is_listening, sockets_of};
+    pub use crate::platform::host::sockets::{Connections, OwnConnection, is_listening, sockets_of};
 }
 
 /// Users and this host, by name and by number.

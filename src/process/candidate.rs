@@ -156,6 +156,16 @@ impl Candidate {
         }
     }
 
+    /// Whether it is a part of what runs in a process above it: a runtime's worker, or a fork, which has its command line or
+    /// a title that begins with the same name.
+    pub fn is_part_of(&self, above: &Self) -> bool {
+        let (ParsedArgv::Runs(own), ParsedArgv::Runs(theirs)) = (&self.reading, &above.reading) else { return false };
+        match &own.target {
+            Target::Worker => theirs.runner == own.runner,
+            target => *target == theirs.target && self.details.exe == above.details.exe,
+        }
+    }
+
     /// Its role where it does not run the program.
     pub fn role(&self) -> Role {
         match &self.reading {

@@ -6,6 +6,9 @@ use std::fmt::Write;
 use super::style::{BAD, COMMAND, FAINT, GOOD, WARNING, paint};
 use super::{sanitize, table};
 
+/// More programs with the bot's token are only counted.
+const MOST_RIVALS: usize = 5;
+
 /// The plan, then the results. On a terminal that has just shown it, the plan is not shown twice.
 pub fn outcome(outcome: &StopOutcome, width: Option<usize>) -> String {
     let blind = blind(outcome);
@@ -17,6 +20,13 @@ pub fn outcome(outcome: &StopOutcome, width: Option<usize>) -> String {
     };
     if let Some(blind) = blind {
         let _ = writeln!(text, "{}", paint(WARNING, blind));
+    }
+    for rival in outcome.same_token.iter().take(MOST_RIVALS) {
+        let sentence = sanitize::line(&rival.sentence().brief);
+        let _ = writeln!(text, "{}", paint(WARNING, format!("{sentence}; it is another program, and is left alone")));
+    }
+    if let Some(left) = outcome.same_token.len().checked_sub(MOST_RIVALS).filter(|&left| left > 0) {
+        let _ = writeln!(text, "{}", paint(WARNING, format!("{left} more have that token")));
     }
     match &outcome.results {
         None if outcome.plan.iter().any(|step| step.action == Action::Stop) => {

@@ -13,11 +13,13 @@ use std::time::Duration;
 use crate::http::proxy;
 use crate::platform::identity::{Identity, own_pid};
 use crate::platform::proc::{self, Handle};
-use crate::platform::sockets::{Connections, sockets_of};
+use crate::platform::sockets::{Connections, OwnConnection, sockets_of};
 use crate::telegram::networks;
 
 /// How often an instance is looked at before "no".
 const SAMPLES: u32 = 3;
+/// The same where somebody is known to be polling: between two polls a client may wait for seconds, unconnected.
+const SAMPLES_IN_A_FIGHT: u32 = 15;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Ports on which proxies and self-hosted Bot API servers listen: a connection to one of them may lead to Telegram.
@@ -70,6 +72,8 @@ impl ConnectionEvidence {
 pub struct Connection {
     /// The process, the first in the instance's order if several share the socket.
     pub pid: i32,
+    /// Its descriptor in that process.
+    pub descriptor: i32,
     /// The other end.
     pub to: SocketAddr,
 }
@@ -102,10 +106,7 @@ pub struct Subject<'a> {
 /// Looks at instances, all at the same time. Those that are connected are seen at once; if any is not, it takes half a
 /// second in all.
 pub fn look(subjects: &[Subject<'_>]) -> Vec<ConnectionEvidence> {
-    look_pausing(subjects, &mut wait)
-        .into_iter()
-        .map(|evidence| evidence.unwrap_or_else(ConnectionEvidence::none))
-        .collect()
+    answered(look_pausing(subjects, &mut wait))
 }
 
 /// Waits until the next look; there always is one.
@@ -133,47 +134,123 @@ pub fn look_pausing(
             return seen;
         }
     }
-    seen.into_iter().map(|evidence| Some(evidence.unwrap_or_else(ConnectionEvidence::none))).collect()
+    answered(seen).into_iter().map(Some).collect()
 }
 
-/// Every process that is connected to Telegram now, whatever it is: for finding bots that carry no token in their
-/// environment. Processes whose descriptors cannot be read are left out. Cheap where nobody is connected: descriptors are
-/// only read in network namespaces that have such a connection.
+/// Looks at instances, and at whoever else is connected. In a fight somebody is known to poll, so it takes three seconds;
+/// of each instance the look counts that showed the most connections at once.
 ///
 /// # Errors
 /// If `/proc` cannot be read.
-pub fn connected(servers: &Servers) -> io::Result<Vec<(Identity, SocketAddr)>> {
+pub fn look_at_all(
+    subjects: &[Subject<'_>],
+    servers: &Servers,
+    is_fight: bool,
+) -> io::Result<(Vec<ConnectionEvidence>, Connected)> {
+    let mut all = connected(servers)?;
+    if !is_fight {
+        return Ok((look(subjects), all));
+    }
+    let mut seen: Vec<Option<ConnectionEvidence>> = vec![None; subjects.len()];
+    for _ in 0..SAMPLES_IN_A_FIGHT {
+        let mut connections = Connections::default();
+        for (subject, best) in subjects.iter().zip(&mut seen) {
+            let now = sight(*subject, &mut connections);
+            let count = |seen: Option<&ConnectionEvidence>| seen.map_or(0, |seen| seen.connections.len());
+            if best.is_none() || count(now.as_ref()) > count(best.as_ref()) {
+                *best = now;
+            }
+        }
+        thread::sleep(PAUSE);
+        all.add(connected(servers)?);
+    }
+    Ok((answered(seen), all))
+}
+
+fn answered(seen: Vec<Option<ConnectionEvidence>>) -> Vec<ConnectionEvidence> {
+    seen.into_iter().map(|evidence| evidence.unwrap_or_else(ConnectionEvidence::none)).collect()
+}
+
+/// The connections to these servers that there are now, whosever they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connected {
+    /// Whose they are.
+    pub owners: Vec<Identity>,
+    /// The users whose sockets the others are, of which no process that could be read is the owner: one for each connection.
+    pub unowned: Vec<u32>,
+    /// So many processes are in containers whose connections cannot be looked at.
+    pub out_of_reach: usize,
+}
+
+impl Connected {
+    /// Adds what another look has shown.
+    fn add(&mut self, other: Self) {
+        self.owners.extend(other.owners);
+        self.owners.sort_unstable();
+        self.owners.dedup();
+        self.out_of_reach = self.out_of_reach.max(other.out_of_reach);
+        if other.unowned.len() > self.unowned.len() {
+            self.unowned = other.unowned;
+        }
+    }
+}
+
+/// Every process that is connected to Telegram now, whatever it is, in every network namespace that can be looked into: for
+/// finding bots that carry no token in their environment. Cheap where nobody is connected: descriptors are only read in
+/// network namespaces that have such a connection.
+///
+/// # Errors
+/// If `/proc` cannot be read.
+pub fn connected(servers: &Servers) -> io::Result<Connected> {
     let mut connections = Connections::default();
-    let mut found = Vec::new();
+    let mut found = Connected::default();
+    // With its user, and a process of its network namespace.
+    let mut left: HashMap<u64, (u32, i32)> = HashMap::new();
+    let mut owned = HashSet::new();
     for pid in proc::all_pids()? {
         let Some(process) = Identity::of(pid) else { continue };
-        if !connections.around(pid).is_ok_and(|table| table.values().any(|&to| servers.has(to))) {
+        let Ok(table) = connections.around(pid) else {
+            let is_below = Handle::open(pid).is_some_and(|handle| handle.upbringing().is_below);
+            found.out_of_reach += usize::from(is_below);
+            continue;
+        };
+        let there = table.iter().filter(|(inode, one)| **inode != 0 && servers.has(one.to));
+        let there: Vec<(u64, (u32, i32))> = there.map(|(&inode, one)| (inode, (one.uid, pid))).collect();
+        if there.is_empty() {
             continue;
         }
-        let Ok(sockets) = Sockets::of(process, &mut connections) else { continue };
-        let to = sockets.established.iter().map(|&(_, to)| to).find(|&to| servers.has(to));
-        found.extend(to.map(|to| (process, to)));
+        left.extend(there);
+        let Ok(own) = connections.of(pid) else { continue };
+        let own: Vec<u64> = own.into_iter().filter(|one| servers.has(one.to)).map(|one| one.socket).collect();
+        // The PID must still be the same process's.
+        found.owners.extend((!own.is_empty() && process.is_alive()).then_some(process));
+        owned.extend(own);
     }
+    left.retain(|inode, _| !owned.contains(inode));
+    // One that was closed before its owner was reached is nobody's.
+    let mut now = Connections::default();
+    left.retain(|inode, (_, pid)| now.around(*pid).is_ok_and(|table| table.contains_key(inode)));
+    found.unowned = left.into_values().map(|(uid, _)| uid).collect();
     Ok(found)
 }
 
-/// Connections to these servers that none of the `known` processes explains.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnexplainedConnections {
-    /// Whose they are, with the other end.
-    pub owners: Vec<(Identity, SocketAddr)>,
-    /// How many belong to nobody who could be read.
-    pub unowned: usize,
+/// Those of these processes that are connected, in whatever network namespace.
+pub fn connected_among(servers: &Servers, processes: impl Iterator<Item = Identity>) -> Vec<Identity> {
+    let mut connections = Connections::default();
+    let mut is_connected =
+        |process: &Identity| connections.of(process.pid).is_ok_and(|own| own.iter().any(|one| servers.has(one.to)));
+    processes.filter(|process| is_connected(process)).collect()
 }
 
-/// Looks for connections in our own network namespace: the kernel's list is read once, and descriptors of others than the
-/// `known` only where those do not account for all of it.
-pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> UnexplainedConnections {
+/// The processes that have connections to these servers, in our own network namespace, of which none of the `known` ones
+/// is the owner: the kernel's list is read once, and descriptors of others than the `known` only where those do not account
+/// for all of it.
+pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Vec<Identity> {
     let mut connections = Connections::default();
     let own = own_pid();
-    let Ok(table) = connections.around(own) else { return UnexplainedConnections::default() };
-    let mut left: HashMap<u64, SocketAddr> =
-        table.iter().filter(|(inode, to)| **inode != 0 && servers.has(**to)).map(|(&inode, &to)| (inode, to)).collect();
+    let Ok(table) = connections.around(own) else { return Vec::new() };
+    let there = table.iter().filter(|(inode, one)| **inode != 0 && servers.has(one.to));
+    let mut left: HashSet<u64> = there.map(|(&inode, _)| inode).collect();
     let mut seen = HashSet::new();
     for process in known.filter(|process| seen.insert(process.pid)) {
         if left.is_empty() {
@@ -183,21 +260,12 @@ pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> 
             left.remove(&inode);
         }
     }
-    let mut found = UnexplainedConnections::default();
     if left.is_empty() {
-        return found;
+        return Vec::new();
     }
-    let others = proc::all_pids().unwrap_or_default();
-    let mut owned = HashSet::new();
-    for pid in others.into_iter().filter(|pid| !seen.contains(pid)) {
-        let Some(process) = Identity::of(pid) else { continue };
-        let inodes = sockets_of(pid).unwrap_or_default();
-        let own: Vec<u64> = inodes.into_iter().filter(|inode| left.contains_key(inode)).collect();
-        found.owners.extend(own.first().map(|inode| (process, left[inode])));
-        owned.extend(own);
-    }
-    found.unowned = left.keys().filter(|inode| !owned.contains(*inode)).count();
-    found
+    let has_one = |pid: i32| sockets_of(pid).unwrap_or_default().iter().any(|inode| left.contains(inode));
+    let others = proc::all_pids().unwrap_or_default().into_iter().filter(|pid| !seen.contains(pid));
+    others.filter_map(|pid| Identity::of(pid).filter(|_| has_one(pid))).collect()
 }
 
 /// One look at one instance; `None` if nothing is to be seen, so that it is worth another.
@@ -220,10 +288,10 @@ fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<ConnectionEvide
             }
         };
         living += 1;
-        for &(inode, to) in &process.established {
+        for &OwnConnection { descriptor, socket, to } in &process.established {
             if servers.has(to) {
-                if shared.insert(inode) {
-                    connections.push(Connection { pid: member.pid, to });
+                if shared.insert(socket) {
+                    connections.push(Connection { pid: member.pid, descriptor, to });
                 }
             } else if GO_BETWEENS.contains(&to.port()) {
                 blind = blind.or(Some(UnknownReason::Proxy));
@@ -249,7 +317,7 @@ fn sight(subject: Subject<'_>, seen: &mut Connections) -> Option<ConnectionEvide
 
 /// The established connections of one process.
 struct Sockets {
-    established: Vec<(u64, SocketAddr)>,
+    established: Vec<OwnConnection>,
     has_proxy: bool,
 }
 
@@ -287,10 +355,12 @@ mod tests {
         let accepted = listener.accept().unwrap();
         let evidence = look_at(own, &servers);
         assert_eq!((evidence.polling, evidence.connections.len()), (Polling::Yes, 1), "{evidence:?}");
-        assert_eq!(evidence.connections[0], Connection { pid: own.pid, to: address });
-        assert!(connected(&servers).unwrap().contains(&(own, address)));
+        let descriptor = std::os::fd::AsRawFd::as_raw_fd(&client);
+        assert_eq!(evidence.connections[0], Connection { pid: own.pid, descriptor, to: address });
+        let ours = || connected(&servers).unwrap().owners.contains(&own);
+        assert!(ours() && connected_among(&servers, [own].into_iter()) == [own]);
         drop((client, accepted));
-        assert!(!connected(&servers).unwrap().contains(&(own, address)));
+        assert!(!ours() && connected_among(&servers, [own].into_iter()).is_empty());
         let evidence = look_at(own, &servers);
         assert!(evidence.connections.is_empty() && evidence.polling != Polling::Yes, "{evidence:?}");
     }

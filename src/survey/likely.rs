@@ -23,7 +23,7 @@ use crate::platform::table::{self, Listed};
 use crate::process::argv::{ParsedArgv, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
-use crate::process::instance::EnvFileToken;
+use crate::process::instance::{EnvFileToken, Role};
 use crate::process::matching::{Confidence, Doubt, Match, Matcher};
 use crate::process::origin::Starter;
 use crate::process::program::Program;
@@ -59,6 +59,9 @@ pub struct LikelyBot {
 pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, Vec<LikelyBot>)> {
     let run_under_lock = run_by(&held_locks.holders)?;
     let (mut scan, hits) = ProcessScan::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
+    // The master of workers that are connected is the bot as much as they are.
+    let connected: HashSet<i32> =
+        held_locks.connected.iter().flat_map(|one| scan.family(*one)).map(|one| one.pid).collect();
     let mut seeds: Vec<Seed> = Vec::new();
     let mut rest: Vec<&Listed> = Vec::new();
     for hit in &hits {
@@ -74,15 +77,19 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
         };
         let has_token = !secret::carried(&environ, &proc::words(&hit.cmdline)).is_empty();
         let is_held = run_under_lock.contains(&hit.pid);
-        let is_connected = held_locks.connected.iter().any(|process| process.pid == hit.pid);
+        let is_connected = connected.contains(&hit.pid);
         if !has_token && !is_held && !is_connected {
             rest.push(hit);
             continue;
         }
         scan.add(hit);
-        let Some(candidate) = Identity::of(hit.pid).and_then(|process| scan.get(process)) else { continue };
-        if runs_itself(candidate) && (has_token || !is_go_between(&candidate.details)) {
-            seeds.push(Seed::of(candidate, is_held || is_connected));
+        let Some(process) = Identity::of(hit.pid) else { continue };
+        let family = scan.family(process);
+        let Some(candidate) = scan.get(process) else { continue };
+        let is_worker = family.len() > 1 && candidate.role() == Role::Worker;
+        if runs_itself(candidate) && !is_worker && (has_token || !is_go_between(&candidate.details)) {
+            let top = family.last().copied();
+            seeds.push(Seed { top, ..Seed::of(candidate, is_held || is_connected) });
         }
     }
     // Whose text polls counts; whoever would read a token from a file, where nobody else has that token.
@@ -122,6 +129,8 @@ struct Seed {
     token: Option<TokenId>,
     is_strong: bool,
     found: Match,
+    /// The topmost process that it is a part of.
+    top: Option<Identity>,
 }
 
 impl Seed {
@@ -150,7 +159,7 @@ impl Seed {
         let found = Match { confidence: Confidence::Probable, doubt: None, started_in: None };
         let command = candidate.details.command();
         let title = candidate.title();
-        Self { process: candidate.identity(), program, title, command, token, is_strong: false, found }
+        Self { process: candidate.identity(), program, title, command, token, is_strong: false, found, top: None }
     }
 }
 
@@ -197,25 +206,28 @@ fn without_starters(seeds: Vec<Seed>) -> Vec<Seed> {
 /// stands with its likes, by its title or its command line.
 fn by_program(mut seeds: Vec<Seed>) -> Vec<LikelyBot> {
     seeds.sort_by_key(|seed| (seed.program.is_none(), seed.process.start_ticks, seed.process.pid));
-    let mut all: Vec<(Seed, LikelyBot, Vec<TokenId>)> = Vec::new();
+    let mut all: Vec<(LikelyBot, Vec<Seed>)> = Vec::new();
     for seed in seeds {
-        let has_token = |tokens: &[TokenId]| seed.token.as_ref().is_some_and(|token| tokens.contains(token));
-        let is_its = |(first, _, tokens): &(Seed, LikelyBot, Vec<TokenId>)| match (&first.program, &seed.program) {
+        let has_token = |own: &[Seed]| seed.token.is_some() && own.iter().any(|one| one.token == seed.token);
+        let is_alike = |one: &Seed| {
+            let has_title = one.title.is_some() && one.title == seed.title;
+            one.command == seed.command || has_title || (one.top.is_some() && one.top == seed.top)
+        };
+        let is_its = |(_, own): &(LikelyBot, Vec<Seed>)| match (&own[0].program, &seed.program) {
             (Some(one), Some(other)) => one.is_same_but_for_args(other),
-            (Some(_), None) => has_token(tokens),
-            (None, None) => first.command == seed.command || (first.title.is_some() && first.title == seed.title),
+            (Some(_), None) => has_token(own),
+            (None, None) => own.iter().any(is_alike),
             (None, Some(_)) => false,
         };
-        let (process, found, token) = (seed.process, seed.found.clone(), seed.token.clone());
         let at = all.iter().position(is_its).unwrap_or_else(|| {
             let program = seed.program.clone().or_else(|| seed.title.clone());
-            all.push((seed, LikelyBot { program, matches: Matches::new() }, Vec::new()));
+            all.push((LikelyBot { program, matches: Matches::new() }, Vec::new()));
             all.len() - 1
         });
-        all[at].1.matches.insert(process.pid, found);
-        all[at].2.extend(token);
+        all[at].0.matches.insert(seed.process.pid, seed.found.clone());
+        all[at].1.push(seed);
     }
-    all.into_iter().map(|(_, likely, _)| likely).collect()
+    all.into_iter().map(|(likely, _)| likely).collect()
 }
 
 fn is_of(likely: &LikelyBot, program: &Program) -> bool {
@@ -242,7 +254,7 @@ fn is_of_interpreter(hit: &Listed) -> bool {
 }
 
 /// What the holders of locks run, through solobot, shells and wrappers.
-fn run_by(holders: &[Identity]) -> io::Result<HashSet<i32>> {
+pub(super) fn run_by(holders: &[Identity]) -> io::Result<HashSet<i32>> {
     let mut found = HashSet::new();
     if holders.is_empty() {
         return Ok(found);

@@ -57,6 +57,11 @@ pub fn written<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Vec<Inp
     once(instances.into_iter().flat_map(of_instance))
 }
 
+/// Where a process writes to now.
+pub fn of_process(process: Identity) -> Vec<Input> {
+    written_by(process).into_iter().map(Input::File).collect()
+}
+
 /// What logs say since then, and what was read. Nothing that never ends is read: a FIFO, a device.
 pub fn summary(inputs: Vec<Input>, since: Timestamp) -> (Summary, Vec<LogSource>) {
     let (mut inputs, endless): (Vec<Input>, Vec<Input>) = inputs.into_iter().partition(has_an_end);

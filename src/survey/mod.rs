@@ -25,6 +25,7 @@ pub mod likely;
 pub mod locks;
 pub mod logs;
 pub mod moved;
+mod nameless;
 pub mod scan;
 pub mod scripts;
 pub mod servers;
@@ -157,7 +158,7 @@ impl<'a> Surveyor<'a> {
                 continue;
             };
             let rivals = token_users::add(&mut scan, &mut found, &asked.search, &servers[number], &known);
-            for one in self.distinct(bot, found, &scan) {
+            for one in self.distinct(bot, found, &mut scan, Some(&asked.search)) {
                 survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), ..one });
             }
         }
@@ -175,7 +176,7 @@ impl<'a> Surveyor<'a> {
         let mut holders = likely::holders(&held_locks::all().map_err(listing)?);
         holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home.as_deref())));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
-        let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
+        let connected: HashSet<Identity> = connected.owners.into_iter().collect();
         let programs = programs.to_vec();
         let held_locks =
             likely::BotSigns { connected: connected.clone(), holders, programs, ..likely::BotSigns::default() };
@@ -206,7 +207,7 @@ impl<'a> Surveyor<'a> {
             Some(program) => self.settings.bot_running(program, &cwd),
             None => self.settings.bot_of_process(&first.command, &cwd),
         };
-        self.distinct(&bot, found, scan)
+        self.distinct(&bot, found, scan, None)
     }
 
     /// A bot of which only a lock, or a token, is known.
@@ -217,16 +218,28 @@ impl<'a> Surveyor<'a> {
 
     /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name, or
     /// differing tokens, can mean several.
-    fn distinct(&mut self, bot: &Bot, found: FoundInstances, scan: &ProcessScan) -> Vec<FoundBot> {
+    fn distinct(
+        &mut self,
+        bot: &Bot,
+        found: FoundInstances,
+        scan: &mut ProcessScan,
+        search: Option<&Search<'_>>,
+    ) -> Vec<FoundBot> {
         let all = found.distinct();
+        // Of several, nothing says whose the holder is.
+        let search = search.filter(|_| all.len() == 1);
+        let context = self.settings.context();
         let narrowed = |mut found: FoundInstances| {
-            found.forecast(&mut self.answers);
             let mut own = bot.clone();
             let running = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()));
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let locks = locks::of_bot(&own, &found, scan, self.settings.context());
+            let mut locks = locks::of_bot(&own, &found, scan, context);
+            if search.is_some_and(|search| nameless::add_under_lock(scan, &mut found, search, &locks.own)) {
+                locks = locks::of_bot(&own, &found, scan, context);
+            }
+            found.forecast(&mut self.answers);
             promote_holders(&mut found, &locks);
             FoundBot::new(own, found, locks)
         };

@@ -170,6 +170,32 @@ impl ProcessScan {
         self.candidates.get(&process.pid).filter(|candidate| candidate.identity() == process)
     }
 
+    /// A process, and those above it that it is a part of, up to the one that started the first of them.
+    pub fn family(&mut self, process: Identity) -> Vec<Identity> {
+        let mut family = vec![process];
+        for pid in lineage(process.pid).skip(1) {
+            let Some(above) = Identity::of(pid) else { break };
+            let below = family[family.len() - 1];
+            let was_read = self.candidates.contains_key(&pid);
+            self.read(below);
+            self.read(above);
+            let is_part = self.get(below).zip(self.get(above)).is_some_and(|(below, above)| below.is_part_of(above));
+            if !is_part {
+                // Whoever started it is nobody's candidate.
+                self.candidates.retain(|&known, _| known != pid || was_read);
+                break;
+            }
+            family.push(above);
+        }
+        family
+    }
+
+    /// Those that were read and show one of these tokens.
+    pub fn carriers_of(&self, tokens: &[TokenId]) -> Vec<Identity> {
+        let carries = |one: &&Candidate| one.carried.iter().any(|carried| tokens.contains(&carried.token.id()));
+        self.candidates.values().filter(carries).map(Candidate::identity).collect()
+    }
+
     /// Puts the command line that a process is known to have been started with in the place of a title.
     pub fn retitle(&mut self, process: Identity, argv: &[String]) {
         let has_title = self.read(process).is_some_and(Candidate::has_title);

@@ -558,6 +558,59 @@ fn connections_and_other_namespaces() {
     });
 }
 
+/// A peer that is connected to the server, by a line of a shell.
+#[track_caller]
+fn connected(test: &Test, line: &str, server: &crate::standin::Standin) -> (Background, i32) {
+    static STARTED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = STARTED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let file = test.name(&format!("connected.{number}.pid"));
+    let mut command = test.command("sh -c");
+    command.arg(line).env("BOT_OPTIONS", format!("127.0.0.1 {} --pid-file {file}", server.port()));
+    (test.start_command(command), test.wait_for_pid(&file))
+}
+
+#[test]
+fn one_token_in_several_processes() {
+    alone(|test| {
+        let server = crate::standin::Standin::start();
+        let url = server.url();
+        let here = |line: &str| test.solobot(line).in_dir("app").env("SOLOBOT_API_URL", &url).run();
+        for folder in ["app", "copy"] {
+            fs::create_dir(test.path(folder)).unwrap();
+            test.write(&format!("{folder}/bot.py"), peer("connected.py"));
+            dot_env(test, folder, &token());
+        }
+        let (one, first) = connected(test, "cd app && exec python3 bot.py", &server);
+        let (copy, second) = connected(test, "cd copy && exec python3 bot.py", &server);
+        let seen = agree("two checkouts", &["", "-m bot.py"], &here);
+        assert_eq!(instances(&seen, "bot"), i64s(&[first, second]), "by their name");
+        drop(copy);
+        wait_until("it has ended", || !alive(second));
+        let (cron, second) = connected(test, "cd / && exec python3 \"$OLDPWD\"/app/bot.py", &server);
+        let seen = agree("from the home folder, too", &["", "-m bot.py"], &here);
+        assert_eq!(instances(&seen, "bot"), i64s(&[first, second]));
+        drop((one, cron));
+        wait_until("both have ended", || !alive(first) && !alive(second));
+
+        test.write(
+            "app/asgi.py",
+            "import os, socket\n\
+             connection = socket.create_connection(('127.0.0.1', int(os.environ['BOT_PORT'])))\n\
+             async def app(scope, receive, send):\n    pass\n",
+        );
+        server.forget();
+        let line = format!("{} asgi:app --workers 2 --port 0", crate::harness::installed("venv/bin/uvicorn"));
+        let mut command = test.command("flock .solobot.lock");
+        command.args(line.split(' ')).current_dir(test.path("app"));
+        command.env("BOT_PORT", server.port().to_string()).env("BOT_TOKEN", token());
+        let uvicorn = test.start_command(command);
+        wait_until("its workers are connected", || server.connections() == 2);
+        let root = i64::from(crate::harness::children(uvicorn.pid())[0]);
+        let seen = agree("workers of a server under the lock", &["", "-m asgi.py"], &here);
+        assert_eq!((instances(&seen, "asgi"), &seen["asgi"]["lock state"]), (vec![root], &json!(["held"])));
+    });
+}
+
 #[test]
 fn other_users() {
     alone(|test| {

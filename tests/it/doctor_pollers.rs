@@ -39,7 +39,7 @@ fn diagnose(test: &Test, server: &Standin, line: &str, code: i32) -> Value {
 }
 
 /// aiogram's line for a conflict, so many seconds ago.
-fn conflict(ago: i64) -> String {
+pub fn conflict(ago: i64) -> String {
     let time = Timestamp::from_second(Timestamp::now().as_second() - ago).unwrap();
     let time = time.strftime("%Y-%m-%d %H:%M:%S,000");
     format!(

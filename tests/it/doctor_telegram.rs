@@ -307,13 +307,13 @@ fn two_programs_that_are_connected_with_one_token() {
         let (_front, _) = start("web.py");
         assert_eq!(notable(&diagnose(test, &server, "-l x.lock", 0)), ["unlocked-instance"]);
         let (_other, other) = connected("other.py");
-        let seen = diagnose(test, &server, "-l x.lock", 0);
-        assert_eq!(level_and_pids(finding(&seen, "token-shared")), ("warning", vec![bot, other]));
+        let seen = diagnose(test, &server, "-l x.lock", 1);
+        assert_eq!(level_and_pids(finding(&seen, "token-shared")), ("error", vec![bot, other]));
         // Nothing configured: the same, and each bot by its own name.
-        let seen = asking(test, &server, "doctor --json").run().code(0).json();
+        let seen = asking(test, &server, "doctor --json").run().code(1).json();
         let (level, mut pids) = level_and_pids(finding(&seen, "token-shared"));
         pids.sort_unstable();
-        assert_eq!((level, pids), ("warning", vec![bot, other]));
+        assert_eq!((level, pids), ("error", vec![bot, other]));
     });
 }
 

@@ -67,6 +67,7 @@ mod removed;
 mod restart;
 mod rules;
 mod runtimes;
+mod same_token;
 mod schema;
 mod screens;
 mod signals;

@@ -31,7 +31,7 @@ use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::origin::hint_if_started_again;
-use crate::outcome::process::{ProcessView, UnlockedProcess};
+use crate::outcome::process::{ProcessView, TokenRival, UnlockedProcess};
 use crate::outcome::sentence::shortened;
 use crate::platform::identity::{Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
@@ -41,7 +41,6 @@ use crate::process::instance::Instance;
 use crate::process::matching::{Doubt, StartVerdict};
 use crate::process::origin;
 use crate::survey::holders::LockCarrier;
-use crate::survey::token_users::TokenUser;
 use crate::survey::{FoundBot, Surveyor};
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
@@ -311,7 +310,7 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
         running.undecided = running.undecided.take().or(undecided);
         let doubtful = bot.found.probable.iter().filter(|one| !is_around_us(one) && !does_count(one));
         running.warnings.extend(doubtful.filter_map(doubtful_warning));
-        running.warnings.extend(bot.rivals.iter().map(rival_warning));
+        running.warnings.extend(bot.rivals.iter().map(|one| TokenRival::of(one, true).sentence().brief));
     }
     running.beside.sort_unstable_by_key(|one| one.process);
     running.beside.dedup_by_key(|one| one.process);
@@ -343,14 +342,6 @@ fn doubtful_warning(one: &Instance) -> Option<String> {
     let why = one.doubt?.reason();
     let (pid, command) = (one.root.pid, shortened(&one.command));
     Some(format!("PID {pid} ({command}) may be the same bot running without the lock: same program, but {why}"))
-}
-
-fn rival_warning(rival: &TokenUser) -> String {
-    let (pid, command, token) = (rival.process.pid, shortened(&rival.command), &rival.token);
-    let id = &token.bot_id;
-    format!(
-        "PID {pid} ({command}) is connected to Telegram with the same token (bot {id}); only one of the two can poll"
-    )
 }
 
 fn undecided(request: &Request<'_>, one: &Instance) -> Error {

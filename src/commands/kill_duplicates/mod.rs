@@ -10,6 +10,7 @@ use self::plan::{Plan, PlanStep, PlannedInstance, StopRequest};
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
+use crate::base::secret::TokenId;
 use crate::cli;
 use crate::journal::{Event, EventKind, Journal};
 use crate::lock::carriers;
@@ -19,16 +20,18 @@ use crate::lock::state::State;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::kill_duplicates::{Action, BotBrief, PlanView, ResultView, StopOutcome, StopStatusView};
 use crate::outcome::lock::HiddenHolder;
+use crate::outcome::process::TokenRival;
 use crate::outcome::sentence::{Sentence, shortened};
 use crate::outcome::unseen;
 use crate::platform::filesystem::FileId;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, KeepFacts};
 use crate::settings::{Bot, Settings};
 use crate::survey::connections::{self, Polling, Subject};
 use crate::survey::holders::{HolderContext, Holders, LockCarrier, topmost};
+use crate::survey::token_users::{self, TokenUser};
 use crate::survey::users::Users;
 use crate::survey::{FoundBot, Surveyor, folder, held_locks, servers};
 
@@ -130,6 +133,7 @@ impl StopRun<'_> {
             plan: plan.steps.iter().map(PlanView::of).collect(),
             bots: bots.iter().map(BotBrief::of).collect(),
             results: None,
+            same_token: if self.keep == Keep::None { Vec::new() } else { same_token(bots, settings)? },
             uninspected: survey.uninspected,
             hidden: survey.hidden,
             cannot_tell,
@@ -222,6 +226,21 @@ impl StopRun<'_> {
         }
         Ok(meant)
     }
+}
+
+/// The other programs that have a token of these bots: what would be a duplicate, but for its program.
+fn same_token(bots: &[FoundBot], settings: &Settings) -> Result<Vec<TokenRival>, Error> {
+    let tokens: Vec<TokenId> = bots.iter().flat_map(|bot| bot.found.tokens(bot.token.as_ref())).collect();
+    let io = |source| Error::Io { action: "list processes".into(), source };
+    let users = token_users::of_tokens(&tokens, settings.context().caller).map_err(io)?;
+    let kin: Vec<i32> = bots.iter().flat_map(|bot| bot.found.kin()).collect();
+    let others: Vec<&TokenUser> = users.iter().filter(|user| !kin.contains(&user.process.pid)).collect();
+    let is_connected =
+        |user: &TokenUser| bots.iter().flat_map(|bot| &bot.rivals).any(|one| one.process == user.process);
+    // What one of them has started is a part of it.
+    let is_other = |pid: i32| others.iter().any(|user| user.process.pid == pid);
+    let is_top = |user: &&&TokenUser| !lineage(user.process.pid).skip(1).any(is_other);
+    Ok(others.iter().filter(is_top).map(|user| TokenRival::of(user, is_connected(user))).collect())
 }
 
 fn describe(bot: &FoundBot) -> String {

@@ -64,15 +64,29 @@ pub(super) fn of_tokens(code: Code) -> Explanation {
 pub(super) fn of_pollers(code: Code) -> Explanation {
     match code {
         Code::RemotePoller => explain(
-            "The bot's polls conflict with another poller that is not on this machine. It may be a laptop, an old \
-             server, a container, a CI job, a colleague's copy, or someone who got the token. A lock does not \
-             exclude other hosts.",
+            "The bot's polls conflict with another poller, and no process on this machine could be it. It may be a \
+             laptop, an old server, a container, a CI job, a colleague's copy, or someone who got the token. A lock \
+             does not exclude other hosts. If the finding says that the process has several connections, it may also \
+             poll twice itself, from two threads: then a new token changes nothing.",
             "Stop the bot here. If updates are still handled, another program handles them. Then look for the \
              token's fingerprint on every machine that ever had the token:\n\
              $ solobot status",
             "Stop the other program where it runs. If you cannot find it, revoke the token at @BotFather: /mybots, \
              API Token, Revoke current token. Put the new token into the bot's settings and restart it. The old \
              token stops working everywhere at once.",
+        ),
+        Code::UnseenPoller => explain(
+            "The bot's polls conflict with another poller, which may be on this machine. Either another process here is \
+             connected to Telegram and its token cannot be seen, because it reads it from a file of its own. Or a \
+             process cannot be inspected at all: it belongs to another user, it is hidden (`hidepid`), or it runs in a \
+             container.",
+            "Stop the process that the finding names, and see whether the conflicts end within a minute. If the finding \
+             names none, look as root, who sees all of them:\n\
+             $ sudo solobot doctor",
+            "If that process has the bot's token, give it a bot of its own: create one at @BotFather with /newbot. If \
+             it is a second copy of the bot, stop it for good. If the conflicts go on without it, the other poller is \
+             on another machine:\n\
+             $ solobot doctor --explain remote-poller",
         ),
         Code::RecentTakeover => explain(
             "When a client dies, Telegram keeps its poll open for up to 50 s. The next instance's first poll ends it \

@@ -3,6 +3,7 @@
 mod answers;
 mod containers;
 mod duplicates;
+mod elsewhere;
 mod exclusion;
 mod holders;
 mod logged;
@@ -49,7 +50,8 @@ const ALL: &[Find] = &[
     tokens::token_whitespace,
     tokens::token_shared,
     pollers::several_pollers,
-    pollers::remote_poller,
+    elsewhere::unseen_poller,
+    elsewhere::remote_poller,
     pollers::repeating_proxy,
     pollers::recent_takeover,
     pollers::not_polling,

@@ -1,9 +1,10 @@
-//! Who polls: a program elsewhere, several processes of one instance, or nobody.
+//! Who polls: several processes of one instance, somebody before a takeover, or nobody.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::finding::{Finding, Level};
+use super::elsewhere::is_unexplained;
 use super::logged::{conflicts, see_logs};
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
@@ -14,82 +15,8 @@ use crate::survey::connections::Polling;
 use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SETTLES, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
 
-/// Two bots that keep polling cause a conflict at least every 30 s. After this time, the conflict is over.
-const ONGOING: Duration = Duration::from_secs(90);
 /// A bot that has run for this long has connected.
 const STARTED: Duration = Duration::from_secs(30);
-
-/// There are conflicts now and at most one instance here, so another program has the token.
-pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
-    facts.each(|bot| {
-        if !is_fought_by_a_stranger(facts, bot) {
-            return None;
-        }
-        let is_ongoing = bot.logs.last.is_some_and(|last| facts.now.duration_since(last).unsigned_abs() < ONGOING);
-        let is_blind = facts.uninspected > 0 || facts.hidden || facts.unowned > 0;
-        let is_sure = is_ongoing && !is_blind && bot.logs.fresh.other_poller > 1;
-        let level = if is_sure { Level::Error } else { Level::Warning };
-        let summary = format!(
-            "another program polls with the token of {}, on another machine or where solobot cannot see it",
-            bot.name
-        );
-        let own = match bot.instances.as_slice() {
-            [] => "no instance is running here".to_owned(),
-            [_, ..] => "one instance is running here, and no other process here is connected with this token".to_owned(),
-        };
-        let doubt = match (is_blind, is_ongoing) {
-            (true, _) if facts.unowned > 0 => Some(
-                "a process here that cannot be inspected is connected to Telegram: it may be the other poller".to_owned(),
-            ),
-            (true, _) => Some("not every process here could be inspected: the other poller may be here".to_owned()),
-            (_, false) => Some("if you have just stopped an instance here, run doctor again in two minutes".to_owned()),
-            _ => None,
-        };
-        let fingerprint = bot
-            .token
-            .as_ref()
-            .map_or_else(|| "the token's fingerprint".to_owned(), |token| format!("fingerprint {}", token.fingerprint));
-        Some(
-            Finding::new(Code::RemotePoller, level, summary)
-                .shown_by(conflicts(bot, facts.now))
-                .shown_by([own])
-                .shown_by(doubt)
-                .shown_by(bot.describe_all(&bot.instances, facts.now))
-                .shown_by([
-                    format!(
-                        "to find it, run `solobot status` on every machine that ever had the token (laptop, old server, \
-                         CI, containers) and look for {fingerprint}"
-                    ),
-                    "to lock it out, get a new token with /revoke at @BotFather: the old one stops working at once".to_owned(),
-                ])
-                .about(bot.instances.iter().map(SeenInstance::pid))
-                .explored_by(bot.solobot("status").or_else(|| see_logs(bot))),
-        )
-    })
-}
-
-/// Whether there are conflicts now that nothing on this machine explains.
-fn is_fought_by_a_stranger(facts: &Facts, bot: &BotFacts) -> bool {
-    let is_alone = bot.pollers().count() <= 1 && !bot.instances.iter().any(|seen| connected_processes(seen).len() > 1);
-    bot.logs.fresh.other_poller > 0 && is_alone && !has_rival(facts, bot)
-}
-
-/// Whether another program or bot here may be connected with the token.
-fn has_rival(facts: &Facts, bot: &BotFacts) -> bool {
-    let own = bot.token.as_ref().map(|token| token.fingerprint.as_str());
-    let Some(own) = own.or_else(|| {
-        bot.instances.iter().find_map(|seen| seen.instance.known_token().map(|token| token.fingerprint.as_str()))
-    }) else {
-        return false;
-    };
-    let may_poll = |polling| polling != Polling::No;
-    let of_bot = |other: &BotFacts| {
-        let has_token = other.token.as_ref().is_some_and(|token| token.fingerprint == own);
-        !std::ptr::eq(other, bot) && has_token && other.instances.iter().any(|one| may_poll(one.evidence.polling))
-    };
-    let token_users = || facts.token_users.iter().any(|one| one.fingerprint == own && may_poll(one.evidence.polling));
-    facts.bots.iter().any(of_bot) || token_users()
-}
 
 /// The processes of an instance that are connected to Telegram.
 fn connected_processes(seen: &SeenInstance) -> BTreeSet<i32> {
@@ -174,39 +101,37 @@ fn is_backing_off(facts: &Facts, bot: &BotFacts) -> bool {
 
 /// Several processes of one instance are connected.
 pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
-    facts
-        .instances()
-        .filter_map(|(bot, seen)| {
-            let pids = connected_processes(seen);
-            if pids.len() < 2 {
-                return None;
-            }
-            let are_at_odds = bot.logs.fresh.other_poller > 0;
-            let level = if are_at_odds { Level::Error } else { Level::Warning };
-            let summary = format!(
-                "{} processes of one instance of {} are connected to Telegram: if more than one polls, they conflict",
-                pids.len(),
-                bot.name
-            );
-            let list: Vec<String> = pids.iter().map(i32::to_string).collect();
-            let each =
-                seen.evidence.connections.iter().map(|one| format!("PID {} is connected to {}", one.pid, one.to));
-            Some(
-                Finding::new(Code::SeveralPollers, level, summary)
-                    .shown_by(each)
-                    .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
-                    .about(pids)
-                    .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
-            )
-        })
-        .collect()
+    let all = facts.bots.iter().flat_map(|bot| bot.pollers().map(move |seen| (bot, seen)));
+    all.filter_map(|(bot, seen)| {
+        let pids = connected_processes(seen);
+        if pids.len() < 2 {
+            return None;
+        }
+        let are_at_odds = bot.logs.fresh.other_poller > 0;
+        let level = if are_at_odds { Level::Error } else { Level::Warning };
+        let summary = format!(
+            "{} processes of one instance of {} are connected to Telegram: if more than one polls, they conflict",
+            pids.len(),
+            bot.name
+        );
+        let list: Vec<String> = pids.iter().map(i32::to_string).collect();
+        let each = seen.evidence.connections.iter().map(|one| format!("PID {} is connected to {}", one.pid, one.to));
+        Some(
+            Finding::new(Code::SeveralPollers, level, summary)
+                .shown_by(each)
+                .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
+                .about(pids)
+                .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
+        )
+    })
+    .collect()
 }
 
 /// Conflicts without another poller, where a proxy or load balancer may send requests twice.
 pub fn repeating_proxy(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let [seen] = bot.instances.as_slice() else { return None };
-        if !is_fought_by_a_stranger(facts, bot) {
+        if !is_unexplained(facts, bot) {
             return None;
         }
         let by_proxy = seen.has_proxy.then(|| format!("PID {} uses a proxy, set in its environment", seen.pid()));

@@ -13,8 +13,12 @@ pub fn stop(bot: &BotFacts, instances: &[&SeenInstance], subcommand: &str) -> Op
             commands.push(command);
         }
     }
-    if instances.is_empty() || instances.iter().any(|seen| by_manager(seen).is_none()) {
-        commands.extend(bot.solobot(subcommand));
+    let left: Vec<String> =
+        instances.iter().filter(|seen| by_manager(seen).is_none()).map(|seen| seen.pid().to_string()).collect();
+    if instances.is_empty() || !left.is_empty() {
+        // A module of another root has no name here that means it.
+        let by_hand = || (!left.is_empty()).then(|| format!("kill {}", left.join(" ")));
+        commands.extend(bot.solobot(subcommand).or_else(by_hand));
     }
     (!commands.is_empty()).then(|| commands.join(" && "))
 }

@@ -10,3 +10,8 @@ pub fn say(finding: fn(&Facts) -> Vec<Finding>, bot: BotFacts) -> Vec<(Level, Ve
     assert!(found.iter().all(|one| !one.evidence.is_empty() && !one.summary.is_empty()), "{found:?}");
     found.into_iter().map(|one| (one.level, one.pids, one.command)).collect()
 }
+
+/// Only the levels.
+pub fn levels(finding: fn(&Facts) -> Vec<Finding>, bot: BotFacts) -> Vec<Level> {
+    say(finding, bot).into_iter().map(|said| said.0).collect()
+}

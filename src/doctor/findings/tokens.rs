@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
 use crate::survey::connections::Polling;
-use crate::survey::evidence::facts::{BotFacts, ConfiguredBot, Facts, KnownToken, SeenInstance};
+use crate::survey::evidence::facts::{ConfiguredBot, Facts, KnownToken, SeenInstance};
 use crate::telegram::errors::Error;
 
 /// The token is malformed, or Telegram rejects it.
@@ -103,7 +103,7 @@ pub fn token_shared(facts: &Facts) -> Vec<Finding> {
     tokens
         .into_iter()
         .filter_map(|token| {
-            shared(facts, token, users.get(token).unwrap_or(&none), entries.get(token).map_or(&[][..], Vec::as_slice))
+            shared(token, users.get(token).unwrap_or(&none), entries.get(token).map_or(&[][..], Vec::as_slice))
         })
         .collect()
 }
@@ -116,7 +116,7 @@ fn connected(polling: Polling) -> &'static str {
     }
 }
 
-fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&ConfiguredBot]) -> Option<Finding> {
+fn shared(token: &str, users: &[SharedTokenUser], entries: &[&ConfiguredBot]) -> Option<Finding> {
     // A web front end or a worker that reads the same `.env` does not poll.
     let users: Vec<&SharedTokenUser> = users.iter().filter(|user| user.polling != Polling::No).collect();
     let distinct =
@@ -127,12 +127,7 @@ fn shared(facts: &Facts, token: &str, users: &[SharedTokenUser], entries: &[&Con
         return None;
     }
     let sure: Vec<&SharedTokenUser> = users.iter().copied().filter(|user| user.polling == Polling::Yes).collect();
-    let fresh = |bot: &BotFacts| {
-        let has_token = |seen: &SeenInstance| seen.instance.known_token().is_some_and(|own| own.fingerprint == token);
-        let is_theirs = bot.token.as_ref().is_some_and(|own| own.fingerprint == token) || bot.all().any(has_token);
-        is_theirs && bot.logs.fresh.other_poller > 0
-    };
-    let is_proved = distinct(&sure) > 1 && (locks.len() > 1 || facts.bots.iter().any(fresh));
+    let is_proved = distinct(&sure) > 1;
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let summary = if locks.len() > 1 {
         format!(
@@ -169,7 +164,7 @@ mod tests {
     use super::super::testing::say;
     use super::*;
     use crate::survey::connections::{ConnectionEvidence, UnknownReason};
-    use crate::survey::evidence::facts::ConnectedTokenUser;
+    use crate::survey::evidence::facts::{BotFacts, ConnectedTokenUser};
     use crate::survey::evidence::testing::{self, bot, facts, failed, identity, polling, seen, with_token};
     use crate::telegram::base_url::BaseUrl;
 
@@ -221,6 +216,7 @@ mod tests {
         let user = |polling| ConnectedTokenUser {
             process: identity(20),
             program: "/srv/other.py".into(),
+            name: "other.py".into(),
             command: "python other.py".into(),
             fingerprint: "f".into(),
             evidence: ConnectionEvidence { polling, connections: vec![] },
@@ -234,7 +230,7 @@ mod tests {
         };
         let unknown = Polling::Unknown(UnknownReason::Proxy);
         let both = vec![10, 20];
-        assert_eq!(found(Polling::Yes, vec![Polling::Yes], 0), [(Level::Warning, both.clone())]);
+        assert_eq!(found(Polling::Yes, vec![Polling::Yes], 0), [(Level::Error, both.clone())]);
         assert_eq!(found(Polling::Yes, vec![Polling::Yes], 5), [(Level::Error, both.clone())]);
         assert_eq!(found(Polling::Yes, vec![unknown], 5), [(Level::Warning, both)]);
         assert_eq!(found(Polling::Yes, vec![Polling::No], 5), []);

@@ -184,6 +184,8 @@ pub struct StatusFacts {
     pub ignores_hangup: bool,
     /// It is the first process of a PID namespace of its own.
     pub is_namespace_init: bool,
+    /// It is in a PID namespace below ours, as in a container.
+    pub is_below: bool,
 }
 
 impl StatusFacts {
@@ -200,6 +202,7 @@ impl StatusFacts {
             uid: fields("Uid:").first().and_then(|uid| uid.parse().ok()),
             ignores_hangup: ignored.is_some_and(|mask| mask & 1 != 0),
             is_namespace_init: pids.len() > 1 && pids.last() == Some(&"1"),
+            is_below: pids.len() > 1,
         }
     }
 }
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn what_a_status_says() {
         let status = "Name:\tpython3\nUid:\t1000\t1000\t1000\t1000\nNSpid:\t4711\t1\nSigIgn:\t0000000001001001\n";
-        let known = StatusFacts { uid: Some(1000), ignores_hangup: true, is_namespace_init: true };
+        let known = StatusFacts { uid: Some(1000), ignores_hangup: true, is_namespace_init: true, is_below: true };
         assert_eq!(StatusFacts::parse(status), known);
         assert_eq!(StatusFacts::parse("NSpid:\t1\nSigIgn:\t0000000000001000\n"), StatusFacts::default());
     }

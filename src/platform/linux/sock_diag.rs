@@ -26,11 +26,20 @@ const HEADER: usize = 16;
 const REQUEST: u32 = 72;
 const ANSWER: usize = 72;
 
-/// Inode and other end of each.
+/// An established connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Established {
+    /// The other end.
+    pub to: SocketAddr,
+    /// Whose socket it is, which the kernel tells also where the process is hidden.
+    pub uid: u32,
+}
+
+/// Each with its inode.
 ///
 /// # Errors
 /// The kernel has no `inet_diag`, or a sandbox forbids it: `/proc/net/tcp` may do.
-pub fn established() -> io::Result<Vec<(u64, SocketAddr)>> {
+pub fn established() -> io::Result<Vec<(u64, Established)>> {
     let socket =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
     let mut found = Vec::new();
@@ -60,7 +69,7 @@ fn request(family: u8) -> [u8; REQUEST as usize] {
 }
 
 /// Reads the messages of one datagram; `true` after the last one.
-fn read_into(found: &mut Vec<(u64, SocketAddr)>, mut datagram: &[u8]) -> io::Result<bool> {
+fn read_into(found: &mut Vec<(u64, Established)>, mut datagram: &[u8]) -> io::Result<bool> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
     while let Some(header) = datagram.get(..HEADER) {
         let length = u32_at(header, 0).ok_or_else(broken)? as usize;
@@ -80,8 +89,8 @@ fn read_into(found: &mut Vec<(u64, SocketAddr)>, mut datagram: &[u8]) -> io::Res
     Ok(false)
 }
 
-/// `struct inet_diag_msg`: family, state, timer, retransmits; both ports, both addresses; …; the inode at its end.
-fn answer(message: &[u8]) -> Option<(u64, SocketAddr)> {
+/// `struct inet_diag_msg`: family, state, timer, retransmits; both ports, both addresses; …; user and inode at its end.
+fn answer(message: &[u8]) -> Option<(u64, Established)> {
     let message = message.get(..ANSWER)?;
     let port = u16::from_be_bytes([message[6], message[7]]);
     let to = &message[24..40];
@@ -90,7 +99,8 @@ fn answer(message: &[u8]) -> Option<(u64, SocketAddr)> {
         INET6 => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(to).ok()?)),
         _ => return None,
     };
-    Some((u32_at(message, ANSWER - 4)?.into(), SocketAddr::new(ip.to_canonical(), port)))
+    let to = SocketAddr::new(ip.to_canonical(), port);
+    Some((u32_at(message, ANSWER - 4)?.into(), Established { to, uid: u32_at(message, ANSWER - 8)? }))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -125,10 +135,12 @@ mod tests {
             let client = TcpStream::connect(address).unwrap();
             let accepted = listener.accept().unwrap().0;
             let found = established().unwrap();
-            assert!(found.contains(&(inode(&client), address)), "{address}");
-            assert!(found.contains(&(inode(&accepted), client.local_addr().unwrap())), "{address}");
+            let uid = rustix::process::geteuid().as_raw();
+            let has = |inode, to| found.contains(&(inode, Established { to, uid }));
+            assert!(has(inode(&client), address), "{address}");
+            assert!(has(inode(&accepted), client.local_addr().unwrap()), "{address}");
             let own = [inode(&client), inode(&accepted)];
-            assert!(found.iter().all(|(inode, to)| own.contains(inode) || *to != address), "the listener is none");
+            assert!(found.iter().all(|(inode, one)| own.contains(inode) || one.to != address), "the listener is none");
         }
     }
 

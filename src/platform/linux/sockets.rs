@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::open_files::{self, OpenFile};
-use super::sock_diag;
+use super::sock_diag::{self, Established};
 
 /// `TCP_ESTABLISHED` in the kernel's `include/net/tcp_states.h`.
 const ESTABLISHED: &str = "01";
@@ -28,25 +28,40 @@ pub fn sockets_of(pid: i32) -> io::Result<Vec<u64>> {
     Ok(open_files::descriptors(pid)?.into_iter().filter_map(OpenFile::socket).collect())
 }
 
-/// The established sockets of a network namespace: inode and other end.
-type Table = HashMap<u64, SocketAddr>;
+/// A connection of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnConnection {
+    pub descriptor: i32,
+    /// The number of the socket, which several descriptors and processes may share.
+    pub socket: u64,
+    /// The other end.
+    pub to: SocketAddr,
+}
+
+/// The established sockets of a network namespace, by inode.
+type Table = HashMap<u64, Established>;
 
 /// The established TCP connections of one look, each network namespace read once.
 #[derive(Debug, Default)]
 pub struct Connections(HashMap<PathBuf, Table>);
 
 impl Connections {
-    /// Those of a process: the socket's number and its other end. A socket that was closed meanwhile is no reason to give up.
+    /// Those of a process. A socket that was closed meanwhile is no reason to give up.
     ///
     /// # Errors
     /// Its descriptors or its network namespace cannot be looked at; `Unsupported` where a platform never shows them.
-    pub fn of(&mut self, pid: i32) -> io::Result<Vec<(u64, SocketAddr)>> {
-        let sockets = sockets_of(pid)?;
+    pub fn of(&mut self, pid: i32) -> io::Result<Vec<OwnConnection>> {
+        let number = |file: OpenFile| Some((file.number, file.socket()?));
+        let sockets: Vec<(i32, u64)> = open_files::descriptors(pid)?.into_iter().filter_map(number).collect();
         if sockets.is_empty() {
             return Ok(Vec::new());
         }
         let table = self.around(pid)?;
-        Ok(sockets.into_iter().filter_map(|socket| Some((socket, *table.get(&socket)?))).collect())
+        let own = |(descriptor, socket)| {
+            let to = table.get(&socket)?.to;
+            Some(OwnConnection { descriptor, socket, to })
+        };
+        Ok(sockets.into_iter().filter_map(own).collect())
     }
 
     /// All connections in the network namespace of a process, by the numbers of their sockets; 0 for a socket that no
@@ -54,7 +69,7 @@ impl Connections {
     ///
     /// # Errors
     /// As [`Connections::of`].
-    pub fn around(&mut self, pid: i32) -> io::Result<&HashMap<u64, SocketAddr>> {
+    pub fn around(&mut self, pid: i32) -> io::Result<&HashMap<u64, Established>> {
         let name = fs::read_link(format!("/proc/{pid}/ns/net"))?;
         if !self.0.contains_key(&name) {
             let is_ours = fs::read_link("/proc/self/ns/net").is_ok_and(|own| own == name);
@@ -111,14 +126,15 @@ fn read_table(pid: i32) -> io::Result<Table> {
 }
 
 /// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
-fn established(line: &str) -> Option<(u64, SocketAddr)> {
+fn established(line: &str) -> Option<(u64, Established)> {
     let mut fields = line.split_ascii_whitespace();
     let remote = fields.nth(2)?;
     if fields.next()? != ESTABLISHED {
         return None;
     }
-    let inode: u64 = fields.nth(5)?.parse().ok()?;
-    Some((inode, address(remote)?))
+    let uid: u32 = fields.nth(3)?.parse().ok()?;
+    let inode: u64 = fields.nth(1)?.parse().ok()?;
+    Some((inode, Established { to: address(remote)?, uid }))
 }
 
 /// `0100007F:1F90`: the address as the kernel's 32-bit words in its own byte order, the port as a number.
@@ -151,13 +167,14 @@ mod tests {
     fn lines_of_the_kernel() {
         let line =
             "   1: 0100007F:A3E4 DCA79A95:01BB 01 00000000:00000000 02:00000B50 00000000  1000        0 98765 2 0";
-        assert_eq!(established(line), Some((98765, "149.154.167.220:443".parse().unwrap())));
+        let of = |uid, to: &str| Established { to: to.parse().unwrap(), uid };
+        assert_eq!(established(line), Some((98765, of(1000, "149.154.167.220:443"))));
         let six = "   0: 00000000000000000000000001000000:1F91 0000000000000000FFFF0000DCA79A95:01BB 01 00000000:00000000 \
                    00:00000000 00000000     0        0 4242 1 0000";
-        assert_eq!(established(six), Some((4242, "149.154.167.220:443".parse().unwrap())));
+        assert_eq!(established(six), Some((4242, of(0, "149.154.167.220:443"))));
         let real =
             "   0: 00000000000000000000000001000000:1F91 B80D0120000000000000000001000000:0050 01 0:0 0:0 0 0 0 7";
-        assert_eq!(established(real), Some((7, "[2001:db8::1]:80".parse().unwrap())));
+        assert_eq!(established(real), Some((7, of(0, "[2001:db8::1]:80"))));
         for other in [
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
             "   1: 0100007F:A3E4 DCA79A95:01BB 06 00000000:00000000 03:00000B50 00000000     0        0 0 3 0",
@@ -188,7 +205,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _client = TcpStream::connect(address).unwrap();
-        let ours = |table: Table| table.into_iter().filter(|(_, to)| *to == address).collect::<Vec<_>>();
+        let ours = |table: Table| table.into_iter().filter(|(_, one)| one.to == address).collect::<Vec<_>>();
         let asked = ours(sock_diag::established().unwrap().into_iter().collect());
         assert_eq!((asked.len(), &asked), (1, &ours(read_table(Identity::own().unwrap().pid).unwrap())));
     }

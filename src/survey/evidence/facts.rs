@@ -21,7 +21,8 @@ use crate::process::origin::{Manager, Origin};
 use crate::process::same_bot;
 
 pub use remote::{
-    ConfiguredBot, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram, TelegramAnswer,
+    ConfiguredBot, ConnectedStranger, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram,
+    TelegramAnswer, UnseenConnections,
 };
 
 /// Everything that was looked at.
@@ -36,14 +37,16 @@ pub struct Facts {
     pub uninspected: usize,
     /// `/proc` hides other users' processes.
     pub hidden: bool,
-    /// So many connections to the API server belong to processes that could not be read.
-    pub unowned: usize,
+    /// Connections to the API server that belong to processes which could not be read.
+    pub unseen_connections: UnseenConnections,
     /// What else could not be seen, in whole sentences.
     pub unseen: Vec<String>,
     /// Every bot of the file that has a token.
     pub siblings: Vec<ConfiguredBot>,
     /// Instances of other programs with the token of one of the bots.
     pub token_users: Vec<ConnectedTokenUser>,
+    /// Whatever else is connected to the API server.
+    pub strangers: Vec<ConnectedStranger>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -232,9 +235,24 @@ impl Facts {
 }
 
 impl BotFacts {
+    /// The fingerprint of its token, if that is known.
+    pub fn fingerprint(&self) -> Option<&str> {
+        let of_instances = || self.instances.iter().find_map(|seen| seen.instance.known_token());
+        let own = self.token.as_ref().map(|token| token.fingerprint.as_str());
+        own.or_else(|| of_instances().map(|token| token.fingerprint.as_str()))
+    }
+
     /// Its instances, the sure and the probable ones.
     pub fn all(&self) -> impl Iterator<Item = &SeenInstance> {
         self.instances.iter().chain(&self.probable)
+    }
+
+    /// Whether it has conflicts now that no second instance of it explains.
+    pub fn is_fought(&self) -> bool {
+        let has_several = |seen: &SeenInstance| {
+            seen.evidence.connections.iter().any(|one| one.pid != seen.evidence.connections[0].pid)
+        };
+        self.logs.fresh.other_poller > 0 && self.pollers().count() <= 1 && !self.pollers().any(has_several)
     }
 
     /// Those that may poll for the bot: of the probable ones whatever something speaks for.

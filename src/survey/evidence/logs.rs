@@ -12,6 +12,7 @@ use crate::journal::{Event, EventKind};
 use crate::logs::LogSource;
 use crate::logs::input::Input;
 use crate::logs::rhythm::PatternKind;
+use crate::platform::identity::Identity;
 use crate::survey::logs;
 
 /// What the pattern is told by.
@@ -57,7 +58,9 @@ pub fn look(
     if past.totals.errors() == 0 {
         return logs;
     }
-    logs.fresh = since(recent).0.totals;
+    let fresh = since(recent).0;
+    logs.fresh = fresh.totals;
+    logs.moments = seconds(&fresh.moments);
     logs.recent = logs.fresh.other_poller;
     if let Some(takeover) = &takeover
         && after(takeover.at, SETTLES) > recent
@@ -69,6 +72,19 @@ pub fn look(
     }
     logs.takeover = takeover;
     logs
+}
+
+/// When a process had conflicts in the last minutes, in seconds since 1970, by the logs that it writes to; and their names.
+pub fn of_stranger(process: Identity, now: Timestamp) -> (Vec<String>, Vec<i64>) {
+    let recent = before(now, FRESH);
+    let mut inputs = logs::of_process(process);
+    inputs.retain(|input| logs::has_an_end(input) && logs::may_be_younger(input, recent));
+    let names = inputs.iter().map(Input::name).collect();
+    (names, seconds(&logs::read_since(&inputs, recent, now).0.moments))
+}
+
+fn seconds(moments: &[i64]) -> Vec<i64> {
+    moments.iter().map(|moment| moment.div_euclid(1000)).collect()
 }
 
 fn why(source: LogSource) -> Option<String> {

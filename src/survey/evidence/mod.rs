@@ -15,20 +15,25 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::facts::{BotFacts, ConnectedTokenUser, Facts, KnownToken, LockEvidence, SeenInstance, StartTrace};
+use self::facts::{
+    BotFacts, ConnectedStranger, ConnectedTokenUser, Facts, KnownToken, LockEvidence, SeenInstance, StartTrace,
+    UnseenConnections,
+};
 use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject, UnknownReason};
 use super::journal::JournalQuery;
-use super::{FoundBot, Survey, locks, token_users};
+use super::scan::ProcessScan;
+use super::{FoundBot, Survey, likely, locks, nameless, token_users};
 use crate::base::env;
-use crate::base::secret::{Token, TokenId};
+use crate::base::secret::{self, Token, TokenId};
 use crate::base::shell;
 use crate::http::proxy;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::layouts;
 use crate::lock::state::{State, inspect};
+use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
-use crate::platform::sockets;
+use crate::platform::{sockets, user};
 use crate::process::details::variable;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::keep::is_around_us;
@@ -183,10 +188,10 @@ impl CloserLook<'_> {
             is_unknown: servers.iter().any(|servers| servers.is_unknown),
         };
         let token_users: Vec<_> = facts.token_users.iter().map(|user| [user.process]).collect();
-        let known = facts.bots.iter().flat_map(BotFacts::all).flat_map(|seen| seen.instance.members.clone());
-        let unowned = connections::unexplained(&all, known.chain(token_users.iter().flatten().copied())).unowned;
         subjects.extend(token_users.iter().map(|members| Subject { members, servers: &all }));
-        let mut evidence = connections::look(&subjects).into_iter();
+        let is_fight = facts.bots.iter().any(BotFacts::is_fought);
+        let (evidence, connected) = connections::look_at_all(&subjects, &all, is_fight)?;
+        let mut evidence = evidence.into_iter();
         let all = |bot| BotFacts::all_mut(bot);
         for (seen, evidence) in facts.bots.iter_mut().flat_map(all).zip(&mut evidence) {
             seen.evidence = evidence;
@@ -195,8 +200,36 @@ impl CloserLook<'_> {
         for (user, evidence) in facts.token_users.iter_mut().zip(evidence) {
             user.evidence = evidence;
         }
-        facts.unowned = unowned;
+        let mut users: Vec<String> = connected.unowned.into_iter().map(user::name).collect();
+        users.sort();
+        facts.unseen_connections = UnseenConnections { users, contained: connected.out_of_reach };
+        if is_fight {
+            facts.strangers = self.strangers(facts, &connected.owners);
+        }
         Ok(())
+    }
+
+    /// Those of the connected processes that are nobody's yet.
+    fn strangers(&self, facts: &Facts, connected: &[Identity]) -> Vec<ConnectedStranger> {
+        let is_known = |process: Identity| {
+            facts.bots.iter().any(|bot| bot.has_process(process))
+                || facts.token_users.iter().any(|user| user.process == process)
+        };
+        let mut scan = ProcessScan::new(0, 0);
+        let mut tops: Vec<Identity> = Vec::new();
+        for process in connected.iter().filter(|process| !is_known(**process)) {
+            let top = scan.family(*process).pop().filter(|top| !is_known(*top) && !tops.contains(top));
+            tops.extend(top);
+        }
+        let stranger = |top: Identity| {
+            let candidate = scan.get(top).filter(|candidate| !nameless::merely_passes_on(candidate))?;
+            let shown = secret::used(&candidate.carried, &[], None).map(Token::id);
+            let token = shown.or_else(|| likely::token_in_file(candidate, self.context.caller));
+            let (logs, moments) = logs::of_stranger(top, facts.now);
+            let fingerprint = token.map(|token| token.fingerprint);
+            Some(ConnectedStranger { process: top, name: nameless::short_name(candidate), fingerprint, logs, moments })
+        };
+        tops.into_iter().filter_map(stranger).collect()
     }
 
     /// The processes of other programs that have the token of one of the bots; their connections are not looked at yet.
@@ -214,6 +247,7 @@ impl CloserLook<'_> {
         let user = |one: token_users::TokenUser| ConnectedTokenUser {
             process: one.process,
             program: one.program,
+            name: one.name,
             command: one.command,
             fingerprint: one.token.fingerprint,
             evidence: ConnectionEvidence { polling: Polling::Unknown(UnknownReason::Gone), connections: Vec::new() },

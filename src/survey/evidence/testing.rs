@@ -171,7 +171,9 @@ pub fn polling(seen: SeenInstance, polling: Polling) -> SeenInstance {
 
 /// The same instance with connections of these processes.
 pub fn connected(seen: SeenInstance, to: &[(i32, &str)]) -> SeenInstance {
-    let connections = to.iter().map(|&(pid, to)| Connection { pid, to: to.parse().unwrap() }).collect();
+    let connection =
+        |(number, &(pid, to)): (i32, &(i32, &str))| Connection { pid, descriptor: 3 + number, to: to.parse().unwrap() };
+    let connections = (0..).zip(to).map(connection).collect();
     SeenInstance { evidence: ConnectionEvidence { polling: Polling::Yes, connections }, ..seen }
 }
 
@@ -206,4 +208,10 @@ pub fn fresh_conflicts(count: u64) -> LogFacts {
         recent: count,
         ..logs(Counts { conflicts: count, other_poller: count, ..Counts::default() })
     }
+}
+
+/// A bot with one instance and so many fresh conflicts, the last one `ago` seconds ago.
+pub fn fought(count: u64, ago: i64) -> BotFacts {
+    let logs = LogFacts { last: Some(moment(-ago)), ..fresh_conflicts(count) };
+    BotFacts { logs, ..with_token(bot("main", vec![polling(seen(10), Polling::Yes)]), "f") }
 }

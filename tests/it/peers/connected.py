@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import shlex
 import socket
+import sys
 import time
 
 parser = argparse.ArgumentParser()
@@ -13,7 +15,11 @@ parser.add_argument("--pid-file", help="write our PID here once we are connected
 parser.add_argument("--workers", type=int, default=0, help="fork so many, each with a connection of its own")
 parser.add_argument("--close-at", help="close the connection once this file exists")
 parser.add_argument("--fork", action="store_true", help="fork once after connecting: both share the connection")
-options = parser.parse_args()
+parser.add_argument("--connections", type=int, default=1, help="so many connections at once, as polling threads have")
+parser.add_argument("--log", help="keep this file open, as loggers do")
+# Words of its own, as `gateway run --replace` has them, mean nothing; two are one bot only if their command lines agree.
+options, _words = parser.parse_known_args(shlex.split(os.environ.get("BOT_OPTIONS", "")) + sys.argv[1:])
+log = options.log and open(options.log, "a", encoding="utf-8")
 
 if options.listen:
     listener = socket.create_server((options.host.removeprefix("::ffff:"), options.port))
@@ -28,7 +34,7 @@ for _ in range(options.workers):
     if os.fork() == 0:
         break
 if not options.workers or os.getpid() != parent:
-    connection = socket.create_connection((options.host, options.port))
+    connections = [socket.create_connection((options.host, options.port)) for _ in range(options.connections)]
     if options.fork:
         os.fork()
 if options.pid_file:
@@ -39,5 +45,6 @@ if options.pid_file:
 while True:
     time.sleep(0.05)  # how often it looks for the file; nothing waits for just this long
     if options.close_at and os.path.exists(options.close_at):
-        connection.close()
+        for connection in connections:
+            connection.close()
         options.close_at = None

@@ -1,73 +1,8 @@
-use super::super::testing::say;
+use super::super::elsewhere::remote_poller;
+use super::super::testing::{levels, say};
 use super::*;
-use crate::survey::connections::{ConnectionEvidence, UnknownReason};
-use crate::survey::evidence::facts::{ConnectedTokenUser, Handover, KnownToken, LogFacts};
-use crate::survey::evidence::testing::{
-    bot, connected, facts, fresh_conflicts, identity, moment, polling, seen, with_token,
-};
-
-/// A bot with one instance and so many fresh conflicts, the last one `ago` seconds ago.
-fn fought(count: u64, ago: i64) -> BotFacts {
-    let logs = LogFacts { last: Some(moment(-ago)), ..fresh_conflicts(count) };
-    BotFacts { logs, ..with_token(bot("main", vec![polling(seen(10), Polling::Yes)]), "f") }
-}
-
-fn levels(find: super::super::Find, bot: BotFacts) -> Vec<Level> {
-    say(find, bot).into_iter().map(|said| said.0).collect()
-}
-
-#[test]
-fn somebody_elses_poll() {
-    let status = Some("solobot status main".to_owned());
-    assert_eq!(say(remote_poller, fought(20, 5)), [(Level::Error, vec![10], status)]);
-    let gone = BotFacts { instances: vec![], ..fought(20, 5) };
-    assert_eq!(levels(remote_poller, gone), [Level::Error], "a bot that exits at a conflict");
-    // One conflict, or none for a while, proves less.
-    assert_eq!(levels(remote_poller, fought(1, 5)), [Level::Warning]);
-    assert_eq!(levels(remote_poller, fought(20, 120)), [Level::Warning]);
-    assert_eq!(levels(remote_poller, fought(0, 600)), []);
-    // A second instance, a probable one, or several connected processes here explain it.
-    let mut two = fought(20, 5);
-    two.instances.push(seen(20));
-    assert_eq!(levels(remote_poller, two), []);
-    let mut perhaps = fought(20, 5);
-    perhaps.probable.push(seen(20));
-    assert_eq!(levels(remote_poller, perhaps), []);
-    let mut workers = fought(20, 5);
-    workers.instances = vec![connected(seen(10), &[(10, "1.1.1.1:1"), (11, "1.1.1.1:1")])];
-    assert_eq!(levels(remote_poller, workers), []);
-    let found = remote_poller(&facts(vec![fought(20, 5)]));
-    let text = found[0].evidence.join("\n");
-    assert!(text.contains("/revoke") && text.contains("fingerprint f") && text.contains("20 conflicts"), "{text}");
-}
-
-#[test]
-fn a_machine_that_is_not_seen_in_whole_may_hide_the_other_one() {
-    let found = remote_poller(&Facts { uninspected: 3, ..facts(vec![fought(20, 5)]) });
-    assert_eq!(found[0].level, Level::Warning);
-}
-
-#[test]
-fn another_program_here_with_the_token_explains_it() {
-    for (theirs, polling, fires) in [
-        ("f", Polling::Yes, false),
-        ("f", Polling::Unknown(UnknownReason::Proxy), false),
-        ("f", Polling::No, true),
-        ("g", Polling::Yes, true),
-    ] {
-        let user = ConnectedTokenUser {
-            process: identity(20),
-            program: "other".into(),
-            command: "other".into(),
-            fingerprint: theirs.into(),
-            evidence: ConnectionEvidence { polling, connections: vec![] },
-        };
-        let found = remote_poller(&Facts { token_users: vec![user], ..facts(vec![fought(20, 5)]) });
-        assert_eq!(!found.is_empty(), fires, "{theirs} {polling:?}");
-    }
-    let other = with_token(bot("other", vec![polling(seen(20), Polling::Yes)]), "f");
-    assert_eq!(remote_poller(&facts(vec![fought(20, 5), other])), []);
-}
+use crate::survey::evidence::facts::{Handover, LogFacts};
+use crate::survey::evidence::testing::{bot, connected, fought, fresh_conflicts, moment, polling, seen};
 
 #[test]
 fn conflicts_right_after_a_takeover_are_normal() {
@@ -150,11 +85,4 @@ fn something_in_between_that_repeats() {
     }
     let quiet = BotFacts { logs: fresh_conflicts(0), ..with(true, None) };
     assert_eq!(levels(repeating_proxy, quiet), []);
-}
-
-#[test]
-fn a_token_without_a_place_is_named_by_its_fingerprint() {
-    let token = KnownToken { bot_id: "1".into(), fingerprint: "abc".into(), place: "x".into(), is_padded: false };
-    let found = remote_poller(&facts(vec![BotFacts { token: Some(token), ..fought(20, 5) }]));
-    assert!(found[0].evidence.iter().any(|line| line.contains("fingerprint abc")), "{found:?}");
 }

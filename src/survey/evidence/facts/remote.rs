@@ -100,6 +100,8 @@ pub struct LogFacts {
     pub takeover: Option<Handover>,
     /// When the last conflict was.
     pub last: Option<Timestamp>,
+    /// When those of the last minutes were, in seconds since 1970.
+    pub moments: Vec<i64>,
     /// Conflicts without a time.
     pub undated: u64,
     /// The last day's conflicts.
@@ -125,6 +127,30 @@ pub struct ConfiguredBot {
     pub lock: PathBuf,
 }
 
+/// A process that is connected to the API server, is no instance of any bot that was looked at, and is not known to have
+/// the token of one.
+#[derive(Debug, Clone)]
+pub struct ConnectedStranger {
+    pub process: Identity,
+    /// What it runs, in a word.
+    pub name: String,
+    /// The fingerprint of its token, where that is known.
+    pub fingerprint: Option<String>,
+    /// The logs that it writes to.
+    pub logs: Vec<String>,
+    /// When it had conflicts in the last minutes, in seconds since 1970.
+    pub moments: Vec<i64>,
+}
+
+/// What of this machine's connections to the API server cannot be seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnseenConnections {
+    /// The users of those whose process could not be read.
+    pub users: Vec<String>,
+    /// So many processes are in containers that cannot be looked into.
+    pub contained: usize,
+}
+
 /// An instance of another program that has the token of one of the bots.
 #[derive(Debug, Clone)]
 pub struct ConnectedTokenUser {
@@ -132,6 +158,8 @@ pub struct ConnectedTokenUser {
     pub process: Identity,
     /// What it runs.
     pub program: String,
+    /// The same in a word.
+    pub name: String,
     /// Its command line, tokens masked.
     pub command: String,
     /// The fingerprint of its token.
