@@ -109,6 +109,8 @@ pub enum Notice {
     LeftRunning(Vec<ProcessView>),
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself { command: String },
+    /// COMMAND failed soon, and the PID in the lock file was read meanwhile.
+    PerhapsReadsPid { command: String },
 }
 
 /// What takes a while, and is over soon.

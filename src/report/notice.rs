@@ -79,6 +79,12 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
             sanitize::line(command),
             hint_lines(&["if the bot takes this lock itself: solobot acquire --handover …".to_owned()], typed)
         ),
+        Notice::PerhapsReadsPid { command } => format!(
+            "solobot: {} {} failed, and a process read the PID in the lock file in the meantime\n{}",
+            paint(WARNING, "warning:"),
+            sanitize::line(command),
+            hint_lines(&["if the bot keeps its own PID in this file: solobot acquire --handover …".to_owned()], typed)
+        ),
     }
 }
 

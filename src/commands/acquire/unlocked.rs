@@ -16,6 +16,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::environment;
 use super::error::Error as AcquireError;
 use super::request::Request;
 use super::takeover;
@@ -25,7 +26,7 @@ use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
 use crate::lock::replaced::LockPathNow;
-use crate::lock::state::LockFacts;
+use crate::lock::state::{self, LockFacts, State};
 use crate::lock::text::{self, LockText};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
@@ -101,13 +102,17 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     events: &mut dyn Events,
 ) -> Result<Option<Interrupted>, Error> {
-    wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
+    let find = |_: &mut dyn Events| Ok(predecessors(lock, environment::hands_over(request)));
+    wait_until_none(request, lock, find, true, signals, deadline, events)
 }
 
 /// Asking the kernel for all locks is slow, so it is done only with a reason: there was no file, or it names a running
 /// process. If there was no file, processes that may have inherited a dead solobot's lock are asked too, because they are in
 /// no list. What is found is written into the text, so that the next start asks it even if this solobot dies.
-fn predecessors(lock: &LockFile) -> Vec<Rival> {
+///
+/// Of a bot that takes the lock itself (`takes_itself`), a living PID in the file is enough: it may be all that such a bot
+/// does.
+fn predecessors(lock: &LockFile, takes_itself: bool) -> Vec<Rival> {
     let record = lock.record();
     let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
     let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
@@ -121,7 +126,11 @@ fn predecessors(lock: &LockFile) -> Vec<Rival> {
     }
     // The text names COMMAND before the record does: it is asked itself.
     let named = text.and_then(Identity::of).filter(|&process| has_outlived_its_solobot(process, lock.path()));
-    found.extend(abandoned(&record).into_iter().chain(named).map(Rival::named));
+    let claimant = match state::unlocked(lock, &record) {
+        Ok(State::OwnerAliveUnlocked(process)) if takes_itself => Some(process),
+        _ => None,
+    };
+    found.extend(abandoned(&record).into_iter().chain(named).chain(claimant).map(Rival::named));
     found.retain(|one| !is_ours(one.process, lock));
     found.sort_by_key(|one| one.process);
     found.dedup_by_key(|one| one.process);
