@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::held_locks::HeldLock;
+use super::layout_files::ClaimLook;
 use super::scan::{Matches, ProcessScan};
 use super::scripts;
 use super::tokens::TokenReader;
@@ -60,6 +61,7 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
     let run_under_lock = run_by(&held_locks.holders)?;
     let (mut scan, hits) = ProcessScan::list(&|exe| !is_tool(exe), &|cmdline| !is_tool(cmdline))?;
     let mut seeds: Vec<Seed> = Vec::new();
+    let mut claims = ClaimLook::default();
     let mut rest: Vec<&Listed> = Vec::new();
     for hit in &hits {
         let environ = match Handle::open(hit.pid).map(|handle| handle.environ()) {
@@ -73,7 +75,8 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
             _ => continue,
         };
         let has_token = !secret::carried(&environ, &proc::words(&hit.cmdline)).is_empty();
-        let is_held = run_under_lock.contains(&hit.pid);
+        let is_named = |claims: &mut ClaimLook| Identity::of(hit.pid).is_some_and(|process| claims.is_named(process));
+        let is_held = run_under_lock.contains(&hit.pid) || (is_of_interpreter(hit) && is_named(&mut claims));
         let is_connected = held_locks.connected.iter().any(|process| process.pid == hit.pid);
         if !has_token && !is_held && !is_connected {
             rest.push(hit);

@@ -21,6 +21,7 @@ pub mod folder;
 pub mod held_locks;
 pub mod holders;
 pub mod journal;
+pub mod layout_files;
 pub mod likely;
 pub mod locks;
 pub mod logs;
@@ -45,7 +46,7 @@ use crate::base::error::Error;
 use crate::base::secret::TokenId;
 use crate::journal::Journal;
 use crate::lock::coverage::LockCoverage;
-use crate::lock::layouts;
+use crate::lock::layouts::LayoutFile;
 use crate::lock::state::{State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
@@ -157,7 +158,7 @@ impl<'a> Surveyor<'a> {
                 continue;
             };
             let rivals = token_users::add(&mut scan, &mut found, &asked.search, &servers[number], &known);
-            for one in self.distinct(bot, found, &scan) {
+            for one in self.distinct(bot, found, asked.search.token.as_ref(), &scan) {
                 survey.bots.push(FoundBot { asked: number, rivals: rivals.clone(), ..one });
             }
         }
@@ -173,7 +174,7 @@ impl<'a> Surveyor<'a> {
         let servers = servers::of_machine(context);
         let connected = connections::connected(&servers).map_err(listing)?;
         let mut holders = likely::holders(&held_locks::all().map_err(listing)?);
-        holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home.as_deref())));
+        holders.extend(claimants(&layout_files::existing(context, connected.iter().map(|(process, _)| process.pid))));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
         let connected: HashSet<Identity> = connected.into_iter().map(|(process, _)| process).collect();
         let programs = programs.to_vec();
@@ -206,18 +207,26 @@ impl<'a> Surveyor<'a> {
             Some(program) => self.settings.bot_running(program, &cwd),
             None => self.settings.bot_of_process(&first.command, &cwd),
         };
-        self.distinct(&bot, found, scan)
+        self.distinct(&bot, found, None, scan)
     }
 
     /// A bot of which only a lock, or a token, is known.
     fn without_program(&self, bot: &Bot, scan: &ProcessScan) -> FoundBot {
-        let locks = locks::of_bot(bot, &FoundInstances::default(), scan, self.settings.context());
+        let token = bot.token.resolve().ok().flatten().map(|resolved| resolved.token.id());
+        let none = FoundInstances::default();
+        let locks = locks::of_bot(bot, &none, token.as_ref(), scan, self.settings.context());
         FoundBot::new(bot.clone(), FoundInstances::default(), locks)
     }
 
     /// The bots that were found where one was asked for, each with its own lock if nobody names one: a bare name, or
     /// differing tokens, can mean several.
-    fn distinct(&mut self, bot: &Bot, found: FoundInstances, scan: &ProcessScan) -> Vec<FoundBot> {
+    fn distinct(
+        &mut self,
+        bot: &Bot,
+        found: FoundInstances,
+        token: Option<&TokenId>,
+        scan: &ProcessScan,
+    ) -> Vec<FoundBot> {
         let all = found.distinct();
         let narrowed = |mut found: FoundInstances| {
             found.forecast(&mut self.answers);
@@ -226,7 +235,7 @@ impl<'a> Surveyor<'a> {
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let locks = locks::of_bot(&own, &found, scan, self.settings.context());
+            let locks = locks::of_bot(&own, &found, token, scan, self.settings.context());
             promote_holders(&mut found, &locks);
             FoundBot::new(own, found, locks)
         };
@@ -271,12 +280,12 @@ fn promote_holders(found: &mut FoundInstances, locks: &Locks) {
 }
 
 /// Living processes that a lock of the field's layouts names, whether or not they hold it.
-fn claimants(paths: &[std::path::PathBuf]) -> Vec<Identity> {
-    let claimed = |path: &std::path::PathBuf| match inspect(path).state {
+fn claimants(files: &[LayoutFile]) -> Vec<Identity> {
+    let claimed = |file: &LayoutFile| match inspect(&file.path).state {
         State::OwnerAliveUnlocked(process) => vec![process],
         state => state.holders().to_vec(),
     };
-    paths.iter().flat_map(claimed).collect()
+    files.iter().flat_map(claimed).collect()
 }
 
 /// The token of the bot that is looked for.

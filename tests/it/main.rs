@@ -33,6 +33,7 @@ mod explain;
 mod fd;
 mod folder;
 mod forged;
+mod gateways;
 mod generated;
 mod help;
 mod hidden_characters;
