@@ -156,6 +156,9 @@ fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {
         if let Some(doubt) = one.doubt {
             text.push_str(&detail("doubt", doubt));
         }
+        if let Some(program) = one.program {
+            text.push_str(&detail("program", &format!("{program}, with the bot's token")));
+        }
         if one.orphaned {
             text.push_str(&detail("orphaned", "its solobot has died"));
         }

@@ -64,16 +64,24 @@ impl ClaimLook {
     }
 }
 
+/// The files in a process's own folders beside which its program's token would lie.
+fn with_token(pid: i32) -> Vec<LayoutFile> {
+    let files = layouts::existing("/".as_ref(), Surroundings::of_process(pid).as_slice());
+    files.into_iter().filter(|file| file.layout.token_file.is_some()).collect()
+}
+
+/// The token that lies beside the lock that names this process.
+pub fn token_of(process: Identity) -> Option<TokenId> {
+    let files = with_token(process.pid).into_iter();
+    files.filter(|file| claimant(&file.path) == Some(process)).find_map(|file| Some(token_beside(&file)?.0))
+}
+
 /// Gives instances of one program the token that lies beside the lock that names one of them: what the program reads there,
 /// an instance reads too that another one has written over since.
 pub fn give_tokens(instances: &mut [Instance]) {
     let is_open = |one: &Instance| one.token.is_none() && one.in_file == EnvFileToken::Nothing;
-    let files_of = |one: &Instance| {
-        let files = layouts::existing("/".as_ref(), Surroundings::of_process(one.root.pid).as_slice());
-        files.into_iter().filter(|file| file.layout.token_file.is_some()).collect::<Vec<_>>()
-    };
     let read: Vec<Vec<LayoutFile>> =
-        instances.iter().map(|one| if is_open(one) { files_of(one) } else { Vec::new() }).collect();
+        instances.iter().map(|one| if is_open(one) { with_token(one.root.pid) } else { Vec::new() }).collect();
     let is_theirs = |file: &LayoutFile| {
         claimant(&file.path).is_some_and(|process| instances.iter().any(|one| one.members.contains(&process)))
     };

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::held_locks::HeldLock;
-use super::layout_files::ClaimLook;
+use super::layout_files::{self, ClaimLook};
 use super::scan::{Matches, ProcessScan};
 use super::scripts;
 use super::tokens::TokenReader;
@@ -155,7 +155,7 @@ impl Seed {
     }
 }
 
-/// The token in the `.env` file of a script or a module.
+/// The token in the `.env` file of a script or a module, or in the one beside the lock that names it.
 pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let program = candidate.program().filter(|program| program.is_script_or_module() && runs_itself(candidate))?;
     let users = Users::of(Some(&program), caller, &[]);
@@ -164,7 +164,8 @@ pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let place = program.place();
     match reader.find(place.as_deref().and_then(Path::parent), candidate.cwd.as_deref()) {
         EnvFileToken::Token { token, .. } => Some(token),
-        EnvFileToken::Nothing | EnvFileToken::Unclear => None,
+        EnvFileToken::Nothing => layout_files::token_of(candidate.identity()),
+        EnvFileToken::Unclear => None,
     }
 }
 

@@ -207,10 +207,11 @@ fn beside_one_with_the_bots_token_nothing_is_started() {
             let running = gateway.start(test);
             let pid = running.pid().to_string();
             let acquire = |line: &str, token: &str| solobot(test, line).in_dir("bot").env("BOT_TOKEN", token);
-            // By the default lock and by one that is named.
-            for lock in ["", "-l other.lock"] {
+            // By the default lock, by one that is named, and by layout B's.
+            for lock in ["", "-l other.lock", "-l .bot_instance.lock"] {
                 let line = format!("acquire -n {lock} -- python3 bot.py");
-                acquire(&line, &token()).run().code(75).stderr_has(&[&pid, "already running", "solobot status"]);
+                let named = format!("already running: PID {pid} ({})", gateway.called);
+                acquire(&line, &token()).run().code(75).stderr_has(&[&named, "solobot status"]);
             }
             let check = solobot(test, "check -m bot.py").in_dir("bot").env("BOT_TOKEN", &token());
             check.run().code(1).stdout_has(&[&format!("PID {pid}"), gateway.called]);

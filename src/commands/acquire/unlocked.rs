@@ -158,6 +158,8 @@ enum RivalEvidence {
     Carries(LockCarrier),
     /// The text or the record names it.
     Named,
+    /// A lock of this program, for the bot's token, names it.
+    OfProgram(&'static str),
 }
 
 impl Rival {
@@ -167,6 +169,10 @@ impl Rival {
 
     fn named(process: Identity) -> Self {
         Self { process, by: RivalEvidence::Named }
+    }
+
+    fn of_program(process: Identity, program: &'static str) -> Self {
+        Self { process, by: RivalEvidence::OfProgram(program) }
     }
 
     /// An instance, or what may be one.
@@ -190,7 +196,7 @@ impl Rival {
             RivalEvidence::Carries(carries) => {
                 takeover::judge(request, lock.path(), &record, &|judge| !judge.holders(&[carries]).proved.is_empty())
             }
-            RivalEvidence::Named => is_left_behind(request, self.process, lock),
+            RivalEvidence::Named | RivalEvidence::OfProgram(_) => is_left_behind(request, self.process, lock),
         }
     }
 }
@@ -263,6 +269,10 @@ fn beside(request: &Request<'_>, one: Rival, lock: &LockFile) -> UnlockedProcess
         holds_removed: LockPathNow::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
         orphaned: is_left_behind(request, process, lock),
         doubt: one.doubt().map(Doubt::reason),
+        program: match one.by {
+            RivalEvidence::OfProgram(program) => Some(program),
+            _ => None,
+        },
         is_proved: one.is_proved(request, lock),
         started_again: origin::of_process(process).as_ref().and_then(hint_if_started_again),
     }
@@ -312,9 +322,8 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     for bot in &survey.bots {
         let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
         running.beside.extend(counted.map(|one| Rival::instance(one.root, one.doubt)));
-        if !is_layout_b(held.path()) {
-            running.beside.extend(holders_beside(bot).into_iter().filter(|one| !is_ours(one.process, held.file())));
-        }
+        let holders = holders_beside(bot, is_layout_b(held.path()));
+        running.beside.extend(holders.into_iter().filter(|one| !is_ours(one.process, held.file())));
         let undecided = bot.found.undecided().find(|one| !is_around_us(one)).cloned();
         running.undecided = running.undecided.take().or(undecided);
         let doubtful = bot.found.probable.iter().filter(|one| !is_around_us(one) && !does_count(one));
@@ -326,17 +335,22 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     Ok(running)
 }
 
-/// Whoever holds layout B's lock beside the program.
-fn holders_beside(bot: &FoundBot) -> Vec<Rival> {
+/// Whoever holds layout B's lock beside the program, unless that is the lock that was taken, or has another program's lock for
+/// the bot's token.
+fn holders_beside(bot: &FoundBot, holds_layout_b: bool) -> Vec<Rival> {
     let carrying = |facts: &LockFacts| {
         let carriers = open_to_look(&facts.path).ok().and_then(|lock| carriers::of(&lock).ok()).unwrap_or_default();
         LockCarrier::present(&carriers)
     };
-    let of = |(facts, holder): (&LockFacts, Identity)| {
-        let carries = carrying(facts).into_iter().find(|one| one.process == holder);
-        carries.map_or(Rival::named(holder), Rival::holder)
+    let of = |(facts, holder): (&LockFacts, Identity)| match facts.program() {
+        Some(program) => Some(Rival::of_program(holder, program)),
+        None if holds_layout_b => None,
+        None => {
+            let carries = carrying(facts).into_iter().find(|one| one.process == holder);
+            Some(carries.map_or(Rival::named(holder), Rival::holder))
+        }
     };
-    bot.holders_beside().into_iter().map(of).collect()
+    bot.holders_beside().into_iter().filter_map(of).collect()
 }
 
 fn is_layout_b(lock: &Path) -> bool {
