@@ -11,18 +11,20 @@ use sha2::{Digest, Sha256};
 
 use crate::doctor::{codes, finding, fix, level_and_pids};
 use crate::harness::{
-    Background, Signal, Solobot, Test, alive, alone, holds_descriptor, installed, start_ticks, token, wait_until,
+    Background, Signal, Solobot, Test, alive, alone, holds_descriptor, installed, peer, start_ticks, token, wait_until,
 };
 use crate::standin::Standin;
 
 /// It ends whom its PID file names, takes its place, and reads the token that lies beside it.
 const PLUGIN: &str = "import { readFileSync, writeFileSync } from 'fs'\n\
+    import { connect } from 'net'\n\
     const dir = process.env.TELEGRAM_STATE_DIR ?? `${process.env.HOME}/.claude/channels/telegram`\n\
     try {\n\
     const before = parseInt(readFileSync(`${dir}/bot.pid`, 'utf8'), 10)\n\
     if (before > 1 && before !== process.pid) process.kill(before, 'SIGTERM')\n\
     } catch {}\n\
     writeFileSync(`${dir}/bot.pid`, String(process.pid))\n\
+    if (process.env.API_PORT) connect(Number(process.env.API_PORT), '127.0.0.1')\n\
     console.log('up')\n\
     setInterval(() => {}, 1000)\n";
 /// It is refused while its lock file exists and names a living gateway.
@@ -360,6 +362,27 @@ fn where_its_file_is_its_own_environment_says() {
             let bot = &bot_of(&status, running.pid())["token"];
             assert_eq!(bot["bot_id"], "123456789", "{status:#}");
         }
+    });
+}
+
+#[test]
+fn a_bot_that_shares_the_plugins_token_is_told_of_it() {
+    alone(|test| {
+        let server = Standin::start();
+        let mut gateway = plugin(test);
+        gateway.vars.push(("TELEGRAM_STATE_DIR", test.name(STATE)));
+        gateway.vars.push(("API_PORT", server.port().to_string()));
+        let running = gateway.start(test);
+        test.write("bot.py", peer("connected.py"));
+        let mut bot = test.command(&format!("python3 bot.py 127.0.0.1 {} --pid-file bot.pid", server.port()));
+        bot.env("BOT_TOKEN", token());
+        let _bot = test.start_command(bot);
+        test.wait_for_pid("bot.pid");
+        // Its token is only in a file to which nothing but its own environment leads.
+        let doctor = test.solobot("doctor --json -m bot.py").env("SOLOBOT_API_URL", &server.url());
+        let seen = doctor.run().settled().json();
+        let found = finding(&seen, "token-shared");
+        assert!(level_and_pids(found).1.contains(&running.pid()), "{found}");
     });
 }
 
