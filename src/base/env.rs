@@ -37,6 +37,18 @@ pub const TERM: &str = "TERM";
 pub const PATH: &str = "PATH";
 /// Read: where programs keep their state; `~/.local/state` without it.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Read: the home folder.
+pub const HOME: &str = "HOME";
+/// Read, and of the bots' processes too: where programs have locks of their own ([`crate::lock::layouts`]).
+pub const TELEGRAM_STATE_DIR: &str = "TELEGRAM_STATE_DIR";
+/// See [`TELEGRAM_STATE_DIR`].
+pub const CLAUDE_CONFIG_DIR: &str = "CLAUDE_CONFIG_DIR";
+/// See [`TELEGRAM_STATE_DIR`].
+pub const HERMES_GATEWAY_LOCK_DIR: &str = "HERMES_GATEWAY_LOCK_DIR";
+/// See [`TELEGRAM_STATE_DIR`].
+pub const OPENCLAW_STATE_DIR: &str = "OPENCLAW_STATE_DIR";
+/// See [`TELEGRAM_STATE_DIR`].
+pub const TMPDIR: &str = "TMPDIR";
 /// Read: under `sudo`, the uid of the caller.
 pub const SUDO_UID: &str = "SUDO_UID";
 /// Set for COMMAND: the lock's absolute path.
@@ -91,6 +103,18 @@ pub const TABLE: &[VarDoc] = &[
     read(&[TERM], "If `dumb`: no colour and no redrawing."),
     read(&[PATH], "The folders to look for COMMAND in."),
     read(&[XDG_STATE_HOME], "The folder of the journal and of the locks of some bots [default: ~/.local/state]."),
+    read(&[HOME], "The home folder [default: what the user database says]."),
+    read(
+        &[TELEGRAM_STATE_DIR],
+        "The folder of the PID file of Claude Code's Telegram plugin [default: channels/telegram in CLAUDE_CONFIG_DIR].",
+    ),
+    read(&[CLAUDE_CONFIG_DIR], "The folder of Claude Code [default: ~/.claude]."),
+    read(
+        &[HERMES_GATEWAY_LOCK_DIR],
+        "The folder of the locks of the Hermes gateway [default: hermes/gateway-locks in XDG_STATE_HOME].",
+    ),
+    read(&[TMPDIR], "The folder above that of the locks of the OpenClaw gateway [default: /tmp]."),
+    read(&[OPENCLAW_STATE_DIR], "The folder of OpenClaw; newer ones have their locks below it [default: ~/.openclaw]."),
     read(&[SUDO_UID], "Under sudo: the user who called it. Subcommands that only look use that user's solobot.toml."),
     read(
         &[SKIP_LOCK],

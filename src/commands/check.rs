@@ -304,12 +304,14 @@ fn judge(bot: &FoundBot) -> Objections {
     for one in doubtful {
         objections.reasons.push(Sentence::of(|shown| format!("this may be the bot: {}", named(one, shown))));
     }
-    for (_, holder) in bot.holders_beside() {
+    for (facts, holder) in bot.holders_beside() {
         objections.in_the_way.push(holder);
         let command = command_line(holder.pid);
-        objections.reasons.push(Sentence::of(|shown| {
-            format!("PID {} ({}) holds another lock file of this program", holder.pid, shown(&command))
-        }));
+        let does = facts.program().map_or_else(
+            || "holds another lock file of this program".to_owned(),
+            |program| format!("has a lock for the bot's token: it is {program}"),
+        );
+        objections.reasons.push(Sentence::of(|shown| format!("PID {} ({}) {does}", holder.pid, shown(&command))));
     }
     judge_lock(bot, facts, &mut objections);
     // One that holds a removed file is not healthy.

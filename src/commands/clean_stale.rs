@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::base::error::Error;
+use crate::base::error::{Error, typed};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::journal::{Event, EventKind, Journal};
@@ -18,8 +18,10 @@ use crate::lock::file::{LockFile, LockReply, open_to_look};
 use crate::lock::state::{self, LockFacts, Obstacle, State, inspect};
 use crate::lock::{held, holders, owner};
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaned, Cleaning};
+use crate::outcome::process::ProcessView;
+use crate::outcome::sentence::shortened;
 use crate::platform::filesystem::is_open_elsewhere;
-use crate::platform::identity;
+use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 use crate::settings::Settings;
 use crate::survey::folder;
@@ -86,8 +88,8 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
         State::Stale(stale) => format!("stale: {stale}"),
         _ => "free".to_owned(),
     };
-    if !args.remove && matches!(facts.state, State::Free) {
-        return Ok(say(Cleaning::Kept, "nothing to clean: free and empty".into()));
+    if !args.remove && (facts.is_existence_a_lock() || matches!(facts.state, State::Free)) {
+        return Ok(say(Cleaning::Kept, only_removal_helps(&facts, &why)));
     }
     if args.remove
         && let Some(why) = removal_refused(&open_to_look(path)?)
@@ -99,11 +101,15 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
         return Ok(say(action, why));
     }
     // Everything was judged without the lock: judge again while nobody else can take it.
-    let lock = LockFile::open(path, args.selection.allow_network_fs)?;
+    let lock = if facts.is_existence_a_lock() {
+        open_to_look(path)?
+    } else {
+        LockFile::open(path, args.selection.allow_network_fs)?
+    };
     if lock.try_lock()? != LockReply::Granted {
         return Ok(say(Cleaning::Kept, "has just been taken".into()));
     }
-    let done = finish(&lock, args.remove);
+    let done = finish(&lock, args.remove, facts.is_existence_a_lock());
     lock.unlock();
     match done? {
         Some(why_not) => Ok(say(Cleaning::Kept, why_not)),
@@ -111,14 +117,15 @@ fn clean(path: &Path, args: &cli::CleanStale) -> Result<(Cleaned, Option<Exit>),
     }
 }
 
-/// Under the lock: makes sure of everything once more, then clears, then unlinks if asked. `Some` says why not.
-fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
+/// Under the lock: makes sure of everything once more, then clears, unless the text is JSON, then unlinks if asked. `Some` says
+/// why not.
+fn finish(lock: &LockFile, remove: bool, is_json: bool) -> Result<Option<String>, Error> {
     if !lock.is_current() {
         return Ok(Some("has just been replaced".into()));
     }
     let record = lock.record();
     match crate::lock::state::unlocked(lock, &record)? {
-        State::OwnerAliveUnlocked(process) => return Ok(Some(alive(process.pid))),
+        State::OwnerAliveUnlocked(process) => return Ok(Some(alive(lock.path(), process, None))),
         State::Free if !remove => return Ok(Some("has just been cleaned".into())),
         State::Unreadable { why, .. } => return Ok(Some(why)),
         _ => {}
@@ -126,8 +133,14 @@ fn finish(lock: &LockFile, remove: bool) -> Result<Option<String>, Error> {
     if remove && let Some(why) = removal_refused(lock) {
         return Ok(Some(why));
     }
-    held::clear_stale(lock)?;
+    if !is_json {
+        held::clear_stale(lock)?;
+    }
     if remove {
+        // Its program renames such a file away and creates a new one.
+        if !lock.is_current() {
+            return Ok(Some("has just been replaced".into()));
+        }
         lock.remove()?;
     }
     Ok(None)
@@ -144,18 +157,40 @@ fn keep(facts: &LockFacts) -> Option<String> {
             Some(holder) => format!("held by PID {}", holder.pid),
             None => format!("held by {}", state::unseen_holder()),
         }),
-        State::OwnerAliveUnlocked(process) => Some(alive(process.pid)),
+        State::OwnerAliveUnlocked(process) => Some(alive(&facts.path, *process, facts.program())),
         State::Replaced { holders } => {
             let pid = holders.first().map_or(0, |holder| holder.pid);
             Some(format!("PID {pid} still holds the lock file that was deleted here; stop it first"))
         }
-        State::Unreadable { why, .. } => Some(why.clone()),
+        State::Unreadable { why, .. } => {
+            let remedy = facts.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"));
+            Some(format!("{why}{remedy}"))
+        }
         State::Free | State::Stale(_) => None,
     }
 }
 
-fn alive(pid: i32) -> String {
-    format!("names PID {pid}, a running process that does not hold the lock")
+/// A process that lives is never cleaned away. Whether it is the bot, a bare PID does not say: a person has to.
+fn alive(path: &Path, process: Identity, program: Option<&str>) -> String {
+    let ProcessView { pid, command, .. } = ProcessView::of(process);
+    let named = format!("names PID {pid} ({}), a running process", shortened(&command));
+    match program {
+        Some(program) => format!("{named}: the file belongs to {program}"),
+        None => {
+            format!("{named} that does not hold the lock; if that is not your bot, remove the file: rm {}", typed(path))
+        }
+    }
+}
+
+/// Why nothing was cleaned although nobody has the lock, and what helps a program to which the file is the lock.
+fn only_removal_helps(facts: &LockFacts, why: &str) -> String {
+    let remove = format!("solobot clean-stale --remove {}", typed(&facts.path));
+    match facts.program() {
+        Some(program) => format!("{why}; to {program} the file itself is the lock; to remove it: {remove}"),
+        None => format!(
+            "nothing to clean: free and empty; if your program takes the file's existence for a lock, remove it: {remove}"
+        ),
+    }
 }
 
 /// Why the file cannot be removed safely: a process has it open, and would then hold, or wait for, a file that no other

@@ -128,7 +128,8 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     }
     for lock in facts.bots.iter().flat_map(|bot| &bot.locks) {
         if let crate::lock::state::State::Unreadable { why, .. } = &lock.facts.state {
-            unseen.push(format!("the state of lock {} is unknown: {why}", lock.facts.path.display()));
+            let remedy = lock.facts.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"));
+            unseen.push(format!("the state of lock {} is unknown: {why}{remedy}", lock.facts.path.display()));
         }
     }
     unseen.extend(not_asked(facts, guessed));

@@ -209,7 +209,11 @@ fn of_locks(code: Code) -> Explanation {
              $ lslocks",
             "Start the bot under a lock:\n\
              $ solobot acquire -- COMMAND\n\
-             If the PID now belongs to another program, empty the file.",
+             If the bot keeps its own PID in that file, let it:\n\
+             $ solobot acquire --handover -l bot.pid -- COMMAND\n\
+             If the PID now belongs to another program, remove the file:\n\
+             $ rm bot.pid\n\
+             The gateways that have such a file of their own are in the recipe \"AI gateways\".",
         ),
         Code::FcntlLock => explain(
             "The file is locked with fcntl(2), as by Python's `fcntl.lockf`, s6-setlock or `lckdo`, and not with \

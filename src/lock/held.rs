@@ -4,6 +4,7 @@
 //! processes inherited the descriptor. If the file is removed or replaced, the new one is locked too, or the loss is
 //! reported.
 
+use std::fs::FileTimes;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use super::text::{self, LockText};
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::platform::descriptor::Descriptor;
+use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
 use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
@@ -68,6 +70,10 @@ pub struct Held {
     allow_network_fs: bool,
     /// How it was lost, while it is lost.
     lost: Option<Incident>,
+    /// There was no file, or one with a PID in it, before it was taken.
+    is_pid_file: bool,
+    /// The time of the last reading that the file was marked with.
+    unread: Option<SystemTime>,
     /// Already cleared or passed on, so dropping does nothing.
     over: bool,
 }
@@ -95,7 +101,10 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<SettleResult, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let held = Self { lock, later: Vec::new(), record, watch: None, allow_network_fs, lost: None, over: false };
+        let is_pid_file =
+            lock.is_new() || LockText::read(lock.file()).is_ok_and(|text| matches!(text, LockText::Pid(_)));
+        let (later, watch, lost, unread) = (Vec::new(), None, None, None);
+        let held = Self { lock, later, record, watch, allow_network_fs, lost, is_pid_file, unread, over: false };
         let incidents = match held.write(process) {
             Ok(incidents) => incidents,
             Err(error) => {
@@ -259,6 +268,34 @@ impl Held {
     /// Reports a loss once. Every later look tries to take the file again.
     fn lose(&mut self, how: Incident) -> Vec<Incident> {
         if self.lost.replace(how.clone()).as_ref() == Some(&how) { Vec::new() } else { vec![how] }
+    }
+
+    /// Sets the time of the file's last reading back, so that [`Held::was_read`] knows of the next one.
+    pub fn mark_unread(&mut self) {
+        let file = self.present().file();
+        let marked = FileStatus::of_open(file).and_then(|status| {
+            // With `relatime` a reading is noted only if the last one was before the last writing.
+            let before = status.modified()? - Duration::from_secs(1);
+            file.set_times(FileTimes::new().set_accessed(before)).map(|()| before)
+        });
+        self.unread = marked.ok();
+    }
+
+    /// Whether somebody has read the file since it was marked, as far as the file system notes that (not with `noatime`).
+    pub fn was_read(&self) -> bool {
+        let accessed = || FileStatus::of_open(self.present().file())?.accessed();
+        self.unread.is_some_and(|marked| accessed().is_ok_and(|accessed| accessed > marked))
+    }
+
+    /// Releases the lock for a COMMAND that takes it itself, which must find no PID of another process. A bot with a PID file
+    /// may trip over an empty one, so a file that was not there, or had a dead process's PID in it, goes, as with `clean-stale
+    /// --remove`: unless anybody else has it open.
+    pub fn hand_over(self) {
+        let lock = self.present();
+        if self.is_pid_file && lock.is_current() && is_open_elsewhere(lock.locked()).is_ok_and(|is_open| !is_open) {
+            let _ = lock.remove();
+        }
+        self.release();
     }
 
     /// Releases the lock: clears the text, removes the owner record if it is still ours, unlocks.

@@ -21,6 +21,7 @@
 
 pub(crate) mod author;
 pub(crate) mod carriers;
+pub(crate) mod claim;
 #[cfg(feature = "cli")]
 pub(crate) mod coverage;
 pub(crate) mod error;
@@ -29,7 +30,6 @@ pub(crate) mod guard;
 pub(crate) mod held;
 pub(crate) mod holders;
 pub(crate) mod keeper;
-#[cfg(feature = "cli")]
 pub(crate) mod layouts;
 pub(crate) mod location;
 pub(crate) mod orphan;

@@ -5,25 +5,24 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use super::Error;
-use super::author::Author;
 use super::carriers::LocksByName;
+use super::claim;
 use super::file::{self, LockFile};
 use super::holders::{self, KernelHolders};
 use super::keeper;
-use super::orphan::{self, is_here};
-use super::owner::{self, FoundRecord, OwnerRecord};
+use super::layouts::{self, Content, LockLayout};
+use super::orphan;
+use super::owner::{self, FoundRecord};
 use super::replaced::LockPathNow;
 use super::text::LockText;
-use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
+use crate::base::error::typed;
+use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
-/// By how much the start of a process may seem to be later than a file that it wrote, because clock ticks and file times
-/// are rounded.
-const ROUNDING: Duration = Duration::from_secs(2);
+pub use super::claim::Stale;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
@@ -82,36 +81,6 @@ impl Obstacle {
     }
 }
 
-/// Why a lock is stale.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stale {
-    /// The recorded process has ended.
-    Gone(i64),
-    /// Another process has the recorded PID now.
-    Reused(i64),
-    /// It was recorded before the last reboot.
-    OtherBoot(i64),
-    /// It was recorded in another PID namespace or on another host, whose PIDs mean nothing here.
-    Elsewhere(i64),
-    /// The number in the file cannot be a PID.
-    Impossible,
-    /// Another user may have written it about a process of someone else.
-    Unproved(i64),
-}
-
-impl std::fmt::Display for Stale {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Gone(pid) => write!(f, "PID {pid} has ended"),
-            Self::Reused(pid) => write!(f, "PID {pid} is another process now"),
-            Self::OtherBoot(pid) => write!(f, "PID {pid} was recorded before the last reboot"),
-            Self::Elsewhere(pid) => write!(f, "PID {pid} was recorded in another container or on another host"),
-            Self::Impossible => write!(f, "the number in it is not a PID"),
-            Self::Unproved(pid) => write!(f, "it names PID {pid}, but another user may have written that"),
-        }
-    }
-}
-
 /// Everything that is known about a lock path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockFacts {
@@ -121,9 +90,38 @@ pub struct LockFacts {
     pub waiters: Vec<Identity>,
     /// The process that a keeper holds it for.
     pub kept_for: Option<Identity>,
+    /// The layout whose file it is.
+    pub layout: Option<&'static LockLayout>,
 }
 
 impl LockFacts {
+    fn new(path: &Path, state: State, record: FoundRecord) -> Self {
+        let layout = layouts::of_path(path);
+        Self { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None, layout }
+    }
+
+    /// The program whose own file it is, as people call it.
+    pub fn program(&self) -> Option<&'static str> {
+        self.layout?.program
+    }
+
+    /// Whether the program takes the file's existence for a lock, so that an empty file, too, would keep it from starting.
+    pub fn is_existence_a_lock(&self) -> bool {
+        self.layout.is_some_and(|layout| layout.content == Content::Json)
+    }
+
+    /// What to do about a program's own file that cannot be read.
+    pub fn remedy(&self) -> Option<String> {
+        let program = self.program()?;
+        match &self.state {
+            State::Unreadable { obstacle: Obstacle::Place, .. } => {
+                Some(format!("if {program} is not running, remove it: rm {}", typed(&self.path)))
+            }
+            State::Unreadable { obstacle: Obstacle::NotPermitted, .. } => Some("try again with sudo".into()),
+            _ => None,
+        }
+    }
+
     /// It is held, and who holds it cannot be seen from here.
     pub fn is_held_unseen(&self) -> bool {
         matches!(&self.state, State::Held { holders, .. } if holders.is_empty())
@@ -147,13 +145,7 @@ pub fn inspect(path: &Path) -> LockFacts {
 /// was at the path before. If file and owner record were removed, nothing else leads to a bot that inherited the lock of a
 /// dead solobot, because `/proc/locks` of a PID namespace does not list it.
 pub fn inspect_with(path: &Path, candidates: &[i32]) -> LockFacts {
-    let unreadable = |record, why: String, obstacle| LockFacts {
-        path: path.to_owned(),
-        state: State::Unreadable { why, obstacle },
-        record,
-        waiters: Vec::new(),
-        kept_for: None,
-    };
+    let unreadable = |record, why: String, obstacle| LockFacts::new(path, State::Unreadable { why, obstacle }, record);
     let lock = match file::open_to_look(path) {
         Ok(lock) => Some(lock),
         Err(error) if error.is_absence() => None,
@@ -165,7 +157,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> LockFacts {
     match judge(path, lock.as_ref(), &record, candidates) {
         Ok((state, waiters)) => {
             let kept_for = keeper::among(state.holders()).map(|(_, target)| target);
-            LockFacts { path: path.to_owned(), state, record, waiters, kept_for }
+            LockFacts { waiters, kept_for, ..LockFacts::new(path, state, record) }
         }
         Err(error) => unreadable(record, error.reason(), Obstacle::Place),
     }
@@ -180,7 +172,7 @@ pub fn inspect_with(path: &Path, candidates: &[i32]) -> LockFacts {
 /// file may have been removed from under its holder. What a glance does not see is a holder of a removed file that is
 /// neither an instance nor in the record. Whoever `seen` has asked is not asked again.
 pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<LockFacts> {
-    let facts = |state, record| LockFacts { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None };
+    let facts = |state, record| LockFacts::new(path, state, record);
     if !running.is_empty() {
         let error = file::open_to_look(path).err()?;
         let record = owner::read(path, None);
@@ -238,10 +230,18 @@ fn is_covered(process: Identity, kernel: &KernelHolders) -> bool {
 /// The text cannot be read.
 pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
     let text = LockText::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
-    let recorded = claim_of_record(record);
+    let is_json = layouts::of_path(lock.path()).is_some_and(|layout| layout.content == Content::Json);
+    if is_json && text == LockText::Foreign {
+        return Ok(match claim::of_json(lock) {
+            Ok(Ok(process)) => State::OwnerAliveUnlocked(process),
+            Ok(Err(stale)) => State::Stale(stale),
+            Err(why) => State::Unreadable { why, obstacle: Obstacle::Place },
+        });
+    }
+    let recorded = claim::of_record(record);
     // A text that repeats the record adds nothing: the record knows the start time, a bare PID may be anybody's.
     let repeats = record.record().is_some_and(|record| text.pid().map(i64::from) == Some(record.pid));
-    let claims = [if repeats { None } else { claim_of_text(lock, text) }, recorded];
+    let claims = [if repeats { None } else { claim::of_text(lock, text) }, recorded];
     let living = claims.iter().flatten().find_map(|claim| claim.as_ref().ok());
     let stale = claims.iter().flatten().find_map(|claim| claim.as_ref().err());
     Ok(match (living, stale) {
@@ -253,62 +253,6 @@ pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
         (None, Some(stale)) => State::Stale(stale.clone()),
         (None, None) => State::Free,
     })
-}
-
-/// A process that claims the lock, or why its claim is void.
-type TextClaim = Result<Identity, Stale>;
-
-fn claim_of_text(lock: &LockFile, text: LockText) -> Option<TextClaim> {
-    match (text, text.pid()) {
-        (LockText::Empty | LockText::Foreign, _) => None,
-        (LockText::Pid(_), None) => Some(Err(Stale::Impossible)),
-        (LockText::Pid(_), Some(pid)) => {
-            let meta = FileStatus::of_open(lock.file()).ok();
-            let claim = judge_bare(pid, meta.as_ref().and_then(|meta| meta.modified().ok()));
-            let is_believed = meta.is_some_and(|meta| Author::of(lock.path(), &meta).may_speak_of(pid));
-            Some(claim.and_then(|process| if is_believed { Ok(process) } else { Err(Stale::Unproved(pid.into())) }))
-        }
-    }
-}
-
-fn claim_of_record(found: &FoundRecord) -> Option<TextClaim> {
-    let claim = claim_in(found.record()?);
-    let is_believed = |process: &Identity| found.may_speak_of(process.pid);
-    Some(claim.and_then(|one| if is_believed(&one) { Ok(one) } else { Err(Stale::Unproved(one.pid.into())) }))
-}
-
-fn claim_in(record: &OwnerRecord) -> TextClaim {
-    let Ok(pid) = i32::try_from(record.pid) else { return Err(Stale::Impossible) };
-    let Some(details) = &record.details else {
-        let written = Duration::try_from_secs_f64(record.timestamp).ok();
-        return judge_bare(pid, written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)));
-    };
-    if identity::boot_id().is_some_and(|boot| boot != details.boot_id) {
-        return Err(Stale::OtherBoot(record.pid));
-    }
-    if !is_here(details) {
-        return Err(Stale::Elsewhere(record.pid));
-    }
-    let recorded = Identity { pid, start_ticks: details.start_ticks };
-    match Identity::of(pid) {
-        None => Err(Stale::Gone(record.pid)),
-        Some(present) if present == recorded => Ok(present),
-        Some(_) => Err(Stale::Reused(record.pid)),
-    }
-}
-
-/// A PID without start ticks, noted at `written`: alive, unless the process that has it now started later than that.
-/// PID 1 of the host is not a bot: the number was noted in a container, where it may be one.
-fn judge_bare(pid: i32, written: Option<SystemTime>) -> TextClaim {
-    let Some(present) = Identity::of(pid) else { return Err(Stale::Gone(pid.into())) };
-    if pid == 1 && identity::is_initial_pid_namespace() {
-        return Err(Stale::Elsewhere(1));
-    }
-    let reused = match (present.started_at(), written) {
-        (Some(started), Some(written)) => started > written + ROUNDING,
-        _ => false,
-    };
-    if reused { Err(Stale::Reused(pid.into())) } else { Ok(present) }
 }
 
 #[cfg(test)]

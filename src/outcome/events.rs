@@ -119,6 +119,8 @@ pub enum Notice {
     },
     /// COMMAND failed soon, and the lock file was opened meanwhile.
     PerhapsLocksItself { command: String },
+    /// COMMAND failed soon, and the PID in the lock file was read meanwhile.
+    PerhapsReadsPid { command: String },
 }
 
 /// What takes a while, and is over soon.

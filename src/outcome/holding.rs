@@ -1,5 +1,6 @@
 //! Who holds the lock, since when, and what would resolve it: what a refusal says.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Serialize;
@@ -202,9 +203,16 @@ impl Remedies<'_> {
 }
 
 /// Whether the record says that the lock was taken for another program: by what it runs, since a bot may have had another
-/// name then; by its name alone where that is all that it says. Without a program of our own nothing is another one.
+/// name then; by its name alone where that is all that it says. Without a program of our own nothing is another one, and what
+/// one COMMAND starts is one program, whatever `-m` calls it.
 fn is_another(facts: &LockFacts, bot: &Bot) -> bool {
-    let theirs = facts.record.details().and_then(|details| held_locks::program_of(details, &facts.path));
+    let details = facts.record.details();
+    let masked = |word: &OsString| mask(&word.to_string_lossy()).into_owned();
+    let ours = bot.command.as_ref().map(|words| words.iter().map(masked).collect::<Vec<_>>());
+    if ours.is_some() && details.map(|details| &details.argv) == ours.as_ref() {
+        return false;
+    }
+    let theirs = details.and_then(|details| held_locks::program_of(details, &facts.path));
     match (&theirs, &bot.program) {
         // A record has tokens masked: a folder may be named by one.
         (Some(theirs), Some(ours)) => {

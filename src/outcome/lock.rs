@@ -21,6 +21,9 @@ pub struct LockView {
     /// Its absolute path.
     #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
+    /// The program whose own lock or PID file it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub belongs_to: Option<&'static str>,
     /// Its state, in one word.
     pub state: LockStateView,
     /// Why it is stale or unreadable.
@@ -60,6 +63,7 @@ impl LockView {
         let held = matches!(facts.state, State::Held { .. });
         Self {
             path: facts.path.clone(),
+            belongs_to: facts.program(),
             state: LockStateView::from(&facts.state),
             why,
             orphaned,

@@ -46,6 +46,8 @@ pub struct UnlockedProcess {
     pub orphaned: bool,
     /// Why it may be another bot.
     pub doubt: Option<&'static str>,
+    /// The program by whose own lock it was found: it has the bot's token.
+    pub program: Option<&'static str>,
     /// It is proved to be the bot's, and may be stopped for it.
     pub is_proved: bool,
     /// The hint that names what would start it again.

@@ -121,7 +121,7 @@ pub mod sockets {
 
 /// Users and this host, by name and by number.
 pub mod user {
-    pub use crate::platform::host::user::{by_name, effective_uid, host_name, name, real_uid};
+    pub use crate::platform::host::user::{by_name, effective_uid, home, host_name, name, real_uid};
 }
 
 #[cfg(feature = "cli")]

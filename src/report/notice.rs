@@ -91,6 +91,12 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
             sanitize::line(command),
             hint_lines(&["if the bot takes this lock itself: solobot acquire --handover …".to_owned()], typed)
         ),
+        Notice::PerhapsReadsPid { command } => format!(
+            "solobot: {} {} failed, and a process read the PID in the lock file in the meantime\n{}",
+            paint(WARNING, "warning:"),
+            sanitize::line(command),
+            hint_lines(&["if the bot keeps its own PID in this file: solobot acquire --handover …".to_owned()], typed)
+        ),
     }
 }
 
@@ -161,6 +167,9 @@ fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {
         text.push_str(&detail("since", &circumstances(&one.process)));
         if let Some(doubt) = one.doubt {
             text.push_str(&detail("doubt", doubt));
+        }
+        if let Some(program) = one.program {
+            text.push_str(&detail("program", &format!("{program}, with the bot's token")));
         }
         if one.orphaned {
             text.push_str(&detail("orphaned", "its solobot has died"));

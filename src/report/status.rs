@@ -133,7 +133,8 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
         LockStateView::Unreadable => paint(WARNING, format!("unknown: {why}")),
         LockStateView::Absent | LockStateView::Free => lock.state.as_str().to_owned(),
     };
-    let mut text = format!("  lock {}: {state}\n", sanitize::line(&lock.path.display().to_string()));
+    let of = lock.belongs_to.map_or_else(String::new, |program| format!(" of {program}"));
+    let mut text = format!("  lock {}{of}: {state}\n", sanitize::line(&lock.path.display().to_string()));
     if let Some(since) = lock.since {
         let _ = writeln!(text, "  held since {}", local(since));
     }
@@ -288,6 +289,7 @@ mod tests {
             command: "python3 main.py".into(),
         };
         let lock = LockView {
+            belongs_to: None,
             path: "/l".into(),
             state: LockStateView::Held,
             why: None,

@@ -37,8 +37,6 @@ pub struct Context {
     pub home: Option<PathBuf>,
     /// The user's configuration folder: `~/.config`.
     pub config_home: Option<PathBuf>,
-    /// Where programs keep their state: `~/.local/state`.
-    pub state_home: Option<PathBuf>,
     /// The machine's configuration folder: `/etc`.
     pub system_config: PathBuf,
     /// Who calls.
@@ -61,7 +59,6 @@ impl Context {
             cwd: current_dir().map_err(|source| Error::Cwd { source })?,
             home: folders.home,
             config_home: folders.config,
-            state_home: folders.state,
             system_config: PathBuf::from("/etc"),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0), purpose },
             vars,

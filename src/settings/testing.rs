@@ -26,7 +26,6 @@ impl Place {
         fs::create_dir(&cwd).unwrap();
         let context = Context {
             config_home: Some(home.join(".config")),
-            state_home: Some(home.join(".local/state")),
             system_config: home.join("etc"),
             home: Some(home),
             cwd,

@@ -80,13 +80,20 @@ impl FoundBot {
         self.evidence.get(&instance.root)
     }
 
-    /// Holders of layout B's lock beside the program that are not instances: such a bot polls.
+    /// Who holds layout B's lock beside the program, or another program's lock for the bot's token, and is no instance: it
+    /// polls too. What such a program writes into its lock is all that it takes.
     pub fn holders_beside(&self) -> Vec<(&LockFacts, Identity)> {
-        let all = [&self.locks.own].into_iter().chain(&self.locks.others).chain(&self.locks.beside);
-        let beside = all.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
+        let own = [&self.locks.own].into_iter().chain(&self.locks.others);
+        let own = own.filter(|facts| facts.path.file_name().is_some_and(|name| name == layouts::LAYOUT_B));
         let is_known = |holder: &Identity| self.found.all().any(|one| one.kin().any(|pid| pid == holder.pid));
-        let held = beside.filter(|facts| matches!(facts.state, State::Held { .. }));
-        let holders = held.flat_map(|facts| facts.state.holders().iter().map(move |holder| (facts, *holder)));
+        let holders = own.chain(&self.locks.beside).flat_map(|facts| {
+            let holders = match &facts.state {
+                State::Held { holders, .. } => holders.as_slice(),
+                State::OwnerAliveUnlocked(process) if facts.program().is_some() => std::slice::from_ref(process),
+                _ => &[],
+            };
+            holders.iter().map(move |holder| (facts, *holder))
+        });
         holders.filter(|(_, holder)| !is_known(holder)).collect()
     }
 }

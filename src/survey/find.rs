@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::layout_files;
 use super::scan::{Matches, ProcessScan, TokenChoice};
 use super::tokens::TokenReader;
 use super::users::{self, Users};
@@ -96,6 +97,7 @@ pub fn sorted(
     for instance in instances.iter_mut().filter(|one| one.token.is_none()) {
         instance.in_file = in_file(instance, search);
     }
+    layout_files::give_tokens(&mut instances);
     // Another user's process must not influence which of the bot's users' processes are the bot.
     let (own, strangers) = instances.into_iter().partition(|one| search.users_of(one).include(one.uid));
     let mut found = sort(own, search);

@@ -39,7 +39,7 @@ pub fn of(processes: impl IntoIterator<Item = Identity>) -> Vec<HeldLock> {
     for process in processes {
         for file in carriers::flocks_of(process.pid) {
             let record = record_of(&file.path);
-            if record.is_some() || layouts::is_one(&file.path) {
+            if record.is_some() || layouts::of_path(&file.path).is_some() {
                 let holders = found.entry(file.path).or_default();
                 let kept_for = keeper::among(&[process]).map(|(_, target)| target);
                 holders.extend(record.as_ref().and_then(taken_for).into_iter().chain(kept_for).chain([process]));

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::held_locks::HeldLock;
+use super::layout_files::{self, ClaimLook};
 use super::scan::{Matches, ProcessScan};
 use super::scripts;
 use super::tokens::TokenReader;
@@ -63,6 +64,7 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
     let connected: HashSet<i32> =
         held_locks.connected.iter().flat_map(|one| scan.family(*one)).map(|one| one.pid).collect();
     let mut seeds: Vec<Seed> = Vec::new();
+    let mut claims = ClaimLook::default();
     let mut rest: Vec<&Listed> = Vec::new();
     for hit in &hits {
         let environ = match Handle::open(hit.pid).map(|handle| handle.environ()) {
@@ -76,7 +78,8 @@ pub fn find(held_locks: &BotSigns, caller: Caller) -> io::Result<(ProcessScan, V
             _ => continue,
         };
         let has_token = !secret::carried(&environ, &proc::words(&hit.cmdline)).is_empty();
-        let is_held = run_under_lock.contains(&hit.pid);
+        let is_named = |claims: &mut ClaimLook| Identity::of(hit.pid).is_some_and(|process| claims.is_named(process));
+        let is_held = run_under_lock.contains(&hit.pid) || (is_of_interpreter(hit) && is_named(&mut claims));
         let is_connected = connected.contains(&hit.pid);
         if !has_token && !is_held && !is_connected {
             rest.push(hit);
@@ -163,7 +166,7 @@ impl Seed {
     }
 }
 
-/// The token in the `.env` file of a script or a module.
+/// The token in the `.env` file of a script or a module, or in the one beside the lock that names it.
 pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let program = candidate.program().filter(|program| program.is_script_or_module() && runs_itself(candidate))?;
     let users = Users::of(Some(&program), caller, &[]);
@@ -172,7 +175,8 @@ pub fn token_in_file(candidate: &Candidate, caller: Caller) -> Option<TokenId> {
     let place = program.place();
     match reader.find(place.as_deref().and_then(Path::parent), candidate.cwd.as_deref()) {
         EnvFileToken::Token { token, .. } => Some(token),
-        EnvFileToken::Nothing | EnvFileToken::Unclear => None,
+        EnvFileToken::Nothing => layout_files::token_of(candidate.identity()),
+        EnvFileToken::Unclear => None,
     }
 }
 

@@ -1,15 +1,17 @@
 //! Which locks belong to a bot, and their state.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::base::secret::TokenId;
 use crate::lock::carriers::{LockedFile, LocksByName};
-use crate::lock::layouts;
+use crate::lock::layouts::{self, LayoutFile};
 use crate::lock::state::{self, LockFacts, State, inspect_with};
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
 use crate::settings::{Bot, Context, SetBy};
 
 use super::find::FoundInstances;
+use super::layout_files;
 use super::scan::ProcessScan;
 
 /// The locks of a bot.
@@ -20,25 +22,43 @@ pub struct Locks {
     pub own: LockFacts,
     /// Others that it may have: of the field's layouts, or held by it under whatever name. Absent ones are left out.
     pub others: Vec<LockFacts>,
-    /// Where its lock is named: layout B's beside its program, if that exists. A process that holds it polls too.
-    pub beside: Option<LockFacts>,
+    /// Those whose holder polls for this bot, whichever lock is the bot's own: layout B's beside its program, and those that
+    /// other programs have for its token.
+    pub beside: Vec<LockFacts>,
 }
 
-/// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock.
-pub fn of_bot(bot: &Bot, found: &FoundInstances, scan: &ProcessScan, context: &Context) -> Locks {
+/// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock. `token` is the bot's, where it is
+/// known without an instance.
+pub fn of_bot(
+    bot: &Bot,
+    found: &FoundInstances,
+    token: Option<&TokenId>,
+    scan: &ProcessScan,
+    context: &Context,
+) -> Locks {
     let kin = found.kin();
+    let look = |file: &LayoutFile| LockFacts { layout: Some(file.layout), ..inspect_with(&file.path, &kin) };
+    let usual = usual(bot, found, token, context);
+    let of_token = usual.iter().filter(|one| one.is_by_token && one.file.layout.program.is_some());
+    let mut beside: Vec<LockFacts> = of_token.map(|one| look(&one.file)).collect();
     if is_named(bot) {
         let default = facts(bot, &kin, &LocksByName::default());
         let path = bot.program.as_ref().map(|program| program.default_lock_dir(&bot.dir).join(layouts::LAYOUT_B));
-        let beside = path.filter(|path| *path != bot.lock && path.is_file());
-        return Locks { own: default, others: Vec::new(), beside: beside.map(|path| inspect_with(&path, &kin)) };
+        let path = path.filter(|path| *path != bot.lock && path.is_file());
+        beside.extend(path.map(|path| inspect_with(&path, &kin)));
+        return Locks { own: default, others: Vec::new(), beside };
     }
     let carried = carried(found, scan);
     let mut all = vec![facts(bot, &kin, &carried)];
     let held: Vec<&LockedFile> = carried.files.iter().filter(|file| file.path.is_file()).collect();
-    for path in usual(bot, found, context).into_iter().chain(held.iter().map(|file| file.path.clone())) {
-        if all.iter().all(|known| known.path != path) {
-            all.push(inspect_with(&path, &kin));
+    for one in &usual {
+        if all.iter().all(|known| known.path != one.file.path) {
+            all.push(look(&one.file));
+        }
+    }
+    for file in &held {
+        if all.iter().all(|known| known.path != file.path) {
+            all.push(inspect_with(&file.path, &kin));
         }
     }
     let folder = bot.lock.parent();
@@ -48,7 +68,12 @@ pub fn of_bot(bot: &Bot, found: &FoundInstances, scan: &ProcessScan, context: &C
         close.iter().any(|process| process.pid == file.caller) || Identity::of(file.caller).is_none()
     };
     let may_stand = |facts: &LockFacts| {
-        let is_usual = facts.path.parent() == folder || names_token(facts) || facts.record.record().is_some();
+        if facts.program().is_some() {
+            // It may be another program's, whatever token that has.
+            return is_theirs(facts, found);
+        }
+        let is_of_token = || usual.iter().any(|one| one.is_by_token && one.file.path == facts.path);
+        let is_usual = facts.path.parent() == folder || is_of_token() || facts.record.record().is_some();
         is_usual || held.iter().any(|file| file.path == facts.path && is_its_own(file))
     };
     all.retain(|facts| may_stand(facts) || is_theirs(facts, found));
@@ -59,7 +84,7 @@ pub fn of_bot(bot: &Bot, found: &FoundInstances, scan: &ProcessScan, context: &C
     let own = own.map_or(0, |(at, _)| at);
     let own = moved_away(all.remove(own), &bot.lock);
     all.retain(is_there);
-    Locks { own, others: all, beside: None }
+    Locks { own, others: all, beside }
 }
 
 /// If a deploy has moved the lock's folder, the lock that is held there is the one that was at the bot's path before.
@@ -84,13 +109,26 @@ fn facts(bot: &Bot, kin: &[i32], seen: &LocksByName) -> LockFacts {
     glance.unwrap_or_else(|| inspect_with(&bot.lock, kin))
 }
 
-/// The locks of the field's layouts that such a bot would have, and that are there.
-fn usual(bot: &Bot, found: &FoundInstances, context: &Context) -> Vec<PathBuf> {
+/// A lock that such a bot may have.
+struct UsualLock {
+    file: LayoutFile,
+    /// It is named after the bot's token, or its program reads that very token.
+    is_by_token: bool,
+}
+
+/// The locks of the field's layouts that such a bot may have, and that are there.
+fn usual(bot: &Bot, found: &FoundInstances, token: Option<&TokenId>, context: &Context) -> Vec<UsualLock> {
     let Some(folder) = bot.lock.parent() else { return Vec::new() };
-    let token = found.instances.iter().find_map(Instance::known_token).map(|token| token.fingerprint.as_str());
-    let mut paths = layouts::of_bot(folder, token, context.state_home.as_deref());
-    paths.retain(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file()));
-    paths
+    let token = found.instances.iter().find_map(Instance::known_token).or(token);
+    let is_its = |file: &LayoutFile| {
+        let token = token?;
+        let named = file.token().map(|digits| digits.starts_with(&token.fingerprint));
+        named.or_else(|| Some(layout_files::token_beside(file)?.0 == *token))
+    };
+    let processes = found.mine().map(|one| one.root.pid);
+    let files = layouts::existing(folder, &layout_files::around(context, &bot.users, processes)).into_iter();
+    let files = files.filter(|file| file.path.symlink_metadata().is_ok_and(|meta| meta.is_file()));
+    files.map(|file| UsualLock { is_by_token: is_its(&file) == Some(true), file }).collect()
 }
 
 /// The files with a lock's name that an instance has locked, or its keeper, or an ancestor that is a solobot, a wrapper, a
@@ -107,10 +145,6 @@ fn close_to(found: &FoundInstances, scan: &ProcessScan) -> Vec<Identity> {
     let wrappers = found.instances.iter().flat_map(|one| &one.wrappers).copied();
     let solobots = found.instances.iter().flat_map(|one| &one.ancestors).filter(|process| scan.is_solobot(process.pid));
     members.iter().copied().chain(wrappers).chain(solobots.copied()).chain(scan.keepers_of(&members)).collect()
-}
-
-fn names_token(facts: &LockFacts) -> bool {
-    layouts::is_of_token(&facts.path)
 }
 
 /// Whether one of its instances, or what is above it, holds or claims it.

@@ -21,6 +21,7 @@ pub mod folder;
 pub mod held_locks;
 pub mod holders;
 pub mod journal;
+pub mod layout_files;
 pub mod likely;
 pub mod locks;
 pub mod logs;
@@ -46,7 +47,7 @@ use crate::base::error::Error;
 use crate::base::secret::TokenId;
 use crate::journal::Journal;
 use crate::lock::coverage::LockCoverage;
-use crate::lock::layouts;
+use crate::lock::layouts::LayoutFile;
 use crate::lock::state::{State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc;
@@ -174,7 +175,7 @@ impl<'a> Surveyor<'a> {
         let servers = servers::of_machine(context);
         let connected = connections::connected(&servers).map_err(listing)?;
         let mut holders = likely::holders(&held_locks::all().map_err(listing)?);
-        holders.extend(claimants(&layouts::existing(&context.cwd, context.state_home.as_deref())));
+        holders.extend(claimants(&layout_files::existing(context, connected.owners.iter().map(|process| process.pid))));
         holders.extend(likely::started_by_journal(&Journal::at(self.settings.journal()).read().events));
         let connected: HashSet<Identity> = connected.owners.into_iter().collect();
         let programs = programs.to_vec();
@@ -212,7 +213,9 @@ impl<'a> Surveyor<'a> {
 
     /// A bot of which only a lock, or a token, is known.
     fn without_program(&self, bot: &Bot, scan: &ProcessScan) -> FoundBot {
-        let locks = locks::of_bot(bot, &FoundInstances::default(), scan, self.settings.context());
+        let token = bot.token.resolve().ok().flatten().map(|resolved| resolved.token.id());
+        let none = FoundInstances::default();
+        let locks = locks::of_bot(bot, &none, token.as_ref(), scan, self.settings.context());
         FoundBot::new(bot.clone(), FoundInstances::default(), locks)
     }
 
@@ -226,6 +229,7 @@ impl<'a> Surveyor<'a> {
         search: Option<&Search<'_>>,
     ) -> Vec<FoundBot> {
         let all = found.distinct();
+        let token = search.and_then(|search| search.token.as_ref());
         // Of several, nothing says whose the holder is.
         let search = search.filter(|_| all.len() == 1);
         let context = self.settings.context();
@@ -235,9 +239,9 @@ impl<'a> Surveyor<'a> {
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let mut locks = locks::of_bot(&own, &found, scan, context);
+            let mut locks = locks::of_bot(&own, &found, token, scan, context);
             if search.is_some_and(|search| nameless::add_under_lock(scan, &mut found, search, &locks.own)) {
-                locks = locks::of_bot(&own, &found, scan, context);
+                locks = locks::of_bot(&own, &found, token, scan, context);
             }
             found.forecast(&mut self.answers);
             promote_holders(&mut found, &locks);
@@ -284,12 +288,12 @@ fn promote_holders(found: &mut FoundInstances, locks: &Locks) {
 }
 
 /// Living processes that a lock of the field's layouts names, whether or not they hold it.
-fn claimants(paths: &[std::path::PathBuf]) -> Vec<Identity> {
-    let claimed = |path: &std::path::PathBuf| match inspect(path).state {
+fn claimants(files: &[LayoutFile]) -> Vec<Identity> {
+    let claimed = |file: &LayoutFile| match inspect(&file.path).state {
         State::OwnerAliveUnlocked(process) => vec![process],
         state => state.holders().to_vec(),
     };
-    paths.iter().flat_map(claimed).collect()
+    files.iter().flat_map(claimed).collect()
 }
 
 /// The token of the bot that is looked for.

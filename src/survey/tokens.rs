@@ -58,6 +58,14 @@ impl TokenReader<'_> {
         found
     }
 
+    /// The token in that very file.
+    pub fn in_file(&self, path: &Path) -> Option<TokenId> {
+        match self.read(path) {
+            EnvFileContent::Token(token) => Some(token),
+            EnvFileContent::None | EnvFileContent::Unclear => None,
+        }
+    }
+
     fn read(&self, path: &Path) -> EnvFileContent {
         let owners: Vec<u32> = self.owners.iter().copied().chain(self.by.map(|by| by.uid)).collect();
         let Some(file) = open_of(path, &owners) else { return EnvFileContent::Unclear };

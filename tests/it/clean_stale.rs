@@ -234,3 +234,24 @@ fn a_mistyped_path_can_be_seen() {
         assert!(json["files"][0]["reason"].as_str().unwrap().contains("does not exist"), "{json}");
     });
 }
+
+#[test]
+fn a_file_that_only_a_person_can_judge_is_kept_with_what_helps() {
+    alone(|test| {
+        let path = test.name("bot.lock");
+        // To a program that creates its lock with O_EXCL an empty file is a held one.
+        test.write("bot.lock", "");
+        let remove = format!("solobot clean-stale --remove {path}");
+        let kept = ["kept ", "free and empty", "if your program takes the file's existence for a lock", &remove];
+        test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&kept);
+        test.run(&remove).code(0).stdout_has(&["removed"]);
+        assert!(!test.has("bot.lock"));
+        // A PID that another program has now, as far as a person can see.
+        let stranger = test.start("tail -f /dev/null");
+        test.write("bot.lock", stranger.pid().to_string());
+        let named = format!("names PID {} (tail -f /dev/null)", stranger.pid());
+        let rm = format!("if that is not your bot, remove the file: rm {path}");
+        test.solobot("clean-stale bot.lock").run().code(0).stdout_has(&["kept ", &named, &rm]);
+        test.solobot("clean-stale --remove bot.lock").run().code(1).stdout_has(&["kept ", &named, &rm]);
+    });
+}

@@ -99,7 +99,11 @@ fn a_pid_file_without_a_flock() {
         let stranger = test.start("tail -f /dev/null");
         test.write("bot.lock", stranger.pid().to_string());
         let seen = diagnose(test, "-m bot.py -l bot.lock", 0);
-        assert!(finding(&seen, "pidfile-only")["summary"].as_str().unwrap().contains("another program"), "{seen:#}");
+        let found = finding(&seen, "pidfile-only");
+        assert!(found["summary"].as_str().unwrap().contains("another program"), "{seen:#}");
+        let remove = format!("if that is not your bot, remove the file: rm {}", test.name("bot.lock"));
+        assert!(found["evidence"].as_array().unwrap().contains(&remove.into()), "{found}");
+        fix(test, found).code(0).stdout_has(&["tail -f /dev/null"]);
     });
 }
 

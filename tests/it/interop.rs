@@ -230,3 +230,79 @@ fn a_posix_lock_is_no_flock() {
         drop(posix);
     });
 }
+
+/// A bot with a PID file, which it creates: it is refused by a living PID, and by a file without any.
+const PID_BOT: &str = "import os, signal, sys\n\
+    def ended(*_):\n\
+    \x20   os.remove('bot.pid')\n\
+    \x20   sys.exit(0)\n\
+    if os.path.exists('bot.pid'):\n\
+    \x20   try:\n\
+    \x20       pid = int(open('bot.pid').read())\n\
+    \x20   except ValueError:\n\
+    \x20       sys.exit('bot.pid has no number in it')\n\
+    \x20   try:\n\
+    \x20       os.kill(pid, 0)\n\
+    \x20       sys.exit(f'Already running: pid {pid}')\n\
+    \x20   except ProcessLookupError:\n\
+    \x20       os.remove('bot.pid')\n\
+    signal.signal(signal.SIGTERM, ended)\n\
+    with open('bot.pid', 'x') as file:\n\
+    \x20   file.write(str(os.getpid()))\n\
+    signal.pause()\n";
+
+#[test]
+fn a_bot_with_a_pid_file_is_told_of_handover() {
+    alone(|test| {
+        test.write("pidbot.py", PID_BOT);
+        let told = "--handover";
+        let refused = || test.solobot("acquire -n -l bot.pid -- python3 pidbot.py").run().code(1);
+        refused().stderr_has(&["Already running: pid", "read the PID in the lock file", told]);
+        // However soon it reads.
+        test.write("quick.sh", "read -r pid <bot.pid; kill -0 \"$pid\" && echo already running; exit 3\n");
+        let quick = test.solobot("acquire -n -l bot.pid -- sh quick.sh").run().code(3);
+        quick.stdout_is("already running\n").stderr_has(&[told]);
+        // What fails without a look at the file has another reason.
+        test.solobot("acquire -n -l bot.pid -- python3 -c 'raise SystemExit(4)'").run().code(4).nowhere("handover");
+    });
+}
+
+#[test]
+fn a_bot_with_a_pid_file_runs_under_handover_and_a_second_one_is_refused() {
+    alone(|test| {
+        test.write("pidbot.py", PID_BOT);
+        let line = "acquire -n --handover -l bot.pid -- python3 pidbot.py";
+        let writes_its_own = |solobot: &Background| {
+            wait_until("the bot has written its PID", || {
+                let text = fs::read_to_string(test.path("bot.pid")).unwrap_or_default();
+                text.parse().is_ok_and(|pid| solobot.descendants().contains(&pid))
+            });
+            test.read("bot.pid").parse::<i32>().unwrap()
+        };
+        let left = |text: Option<&str>| {
+            let _ = fs::remove_file(test.path("bot.pid"));
+            text.inspect(|text| test.write("bot.pid", text));
+        };
+        // No file; one that a dead bot has left.
+        for before in [None, Some("99999999")] {
+            left(before);
+            let first = test.solobot(line).start();
+            let bot = writes_its_own(&first);
+            // By its program, and where that is not looked for, by the PID in the file.
+            for option in ["", "--lock-only"] {
+                let second = format!("acquire -n --handover {option} -l bot.pid -- python3 pidbot.py");
+                test.solobot(&second).run().code(75).stderr_has(&[&bot.to_string(), "pidbot.py"]);
+            }
+            assert_eq!(test.read("bot.pid"), bot.to_string(), "it is the bot's");
+            first.signal(Signal::TERM);
+            first.finish().code(0);
+        }
+        // A file that somebody has open stays: he may wait for it.
+        left(Some("99999999"));
+        let open = test.start("tail -f bot.pid");
+        wait_until("it is open", || crate::harness::holds_descriptor(open.pid(), &test.path("bot.pid")));
+        test.solobot(line).run().code(1).stderr_has(&["bot.pid has no number in it"]);
+        assert_eq!(test.read("bot.pid"), "");
+        drop(open);
+    });
+}

@@ -35,6 +35,7 @@ mod explain;
 mod fd;
 mod folder;
 mod forged;
+mod gateways;
 mod generated;
 mod healthy;
 mod help;

@@ -100,7 +100,8 @@ fn held(holding: &Holding, waited: Limit, by: &str) -> String {
 fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> String) -> String {
     let named = |one: &UnlockedProcess| {
         let doubt = one.doubt.map_or_else(String::new, |doubt| format!(" ({doubt})"));
-        format!("PID {}: {}{doubt}", one.process.pid, command(&one.process.command))
+        let program = one.program.map_or_else(String::new, |program| format!(" ({program})"));
+        format!("PID {}{program}: {}{doubt}", one.process.pid, command(&one.process.command))
     };
     let list = instances.iter().map(named).collect::<Vec<_>>().join("; ");
     if instances.iter().any(|one| one.holds_removed) {
@@ -108,6 +109,9 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
     }
     if instances.iter().all(|one| one.doubt.is_some()) {
         return format!("the lock is free, but not starting a second instance, because this may be the bot: {list}");
+    }
+    if instances.iter().all(|one| one.program.is_some()) {
+        return format!("the lock is free, but a program with the bot's token is already running: {list}");
     }
     format!("the lock is free, but the bot is already running without it: {list}")
 }
@@ -120,10 +124,12 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
     let is_managed = known().any(|one| one.started_again.is_some());
     let pids: Vec<i32> = known().filter(|one| one.started_again.is_none()).map(|one| one.process.pid).collect();
     let if_bot = if instances.iter().all(|one| one.doubt.is_some()) { ", if it is the bot" } else { "" };
-    let mut hints = vec![format!("to look at it: solobot status {typed}")];
+    // Of another program, and so in no list of this one's.
+    let typed = if instances.iter().all(|one| one.program.is_some()) { String::new() } else { format!(" {typed}") };
+    let mut hints = vec![format!("to look at it: solobot status{typed}")];
     // Of several, one may stay: what started that one, perhaps somebody's session, is left alone.
     if instances.len() > 1 && instances.iter().all(|one| one.is_proved) && is_managed {
-        hints.push(format!("to keep one of them and stop the others: solobot kill-duplicates {typed}"));
+        hints.push(format!("to keep one of them and stop the others: solobot kill-duplicates{typed}"));
     } else {
         hints.extend(known().filter_map(|one| one.started_again.clone()));
     }

@@ -23,7 +23,7 @@ use crate::platform::poll;
 use crate::platform::proc::Handle;
 use crate::platform::signals::{Mask, Signals};
 use crate::platform::spawn::Launch;
-use crate::platform::watch::Watch;
+use crate::platform::watch::{Watch, WatchEvents};
 use crate::process::details::Details;
 use crate::process::origin::{self, Manager};
 use crate::process::run::left_behind::DescendantCounter;
@@ -53,7 +53,7 @@ pub fn as_child(
     enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
     let mut holding =
-        LockUpkeep { held: Some(held), request, record_is_old: false, opened: false, bot: BotPlace::InCommand, events };
+        LockUpkeep { held: Some(held), request, record_is_old: false, touched: None, bot: BotPlace::InCommand, events };
     let mut has_run = false;
     loop {
         let started = Instant::now();
@@ -67,8 +67,13 @@ pub fn as_child(
             run => run?,
         };
         let failed = ended != Ended::Code(0);
-        if failed && !asked_to_end && holding.opened && started.elapsed() < SOON {
-            holding.events.notice(&Notice::PerhapsLocksItself { command: request.shown_command() });
+        if failed && !asked_to_end && started.elapsed() < SOON {
+            let command = request.shown_command();
+            match holding.touched {
+                Some(Touched::Opened) => holding.events.notice(&Notice::PerhapsLocksItself { command }),
+                Some(Touched::Read) => holding.events.notice(&Notice::PerhapsReadsPid { command }),
+                None => {}
+            }
         }
         let again = match request.args.restart {
             // Another one would be a second.
@@ -94,12 +99,27 @@ pub fn as_child(
     }
 }
 
+/// How others used the lock's file. A locker opens it for writing; a bot with a PID file reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Touched {
+    Read,
+    Opened,
+}
+
+impl Touched {
+    fn by(happened: WatchEvents) -> Option<Self> {
+        let read = happened.read.then_some(Self::Read);
+        if happened.opened { Some(Self::Opened) } else { read }
+    }
+}
+
 /// Whoever hands the lock over holds nothing while COMMAND runs.
 struct LockUpkeep<'a> {
     held: Option<Held>,
     request: &'a Request<'a>,
     record_is_old: bool,
-    opened: bool,
+    /// What others did with the file while COMMAND ran.
+    touched: Option<Touched>,
     bot: BotPlace,
     events: &'a mut dyn Events,
 }
@@ -117,8 +137,11 @@ enum BotPlace {
 fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
     let handover = environment::hands_over(request);
     let environment = holding.held.as_ref().map(|held| environment::for_command(request, held)).unwrap_or_default();
-    if handover {
-        holding.release();
+    if handover && let Some(held) = holding.held.take() {
+        held.hand_over();
+    }
+    if let Some(held) = holding.held.as_mut().filter(|held| held.watch().is_none()) {
+        held.mark_unread();
     }
     let descriptor = holding.held.as_ref().filter(|_| !request.args.close).map(Held::descriptor);
     let launch = Launch {
@@ -145,7 +168,8 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     }
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
-    holding.opened |= happened.opened;
+    holding.is_touched(Touched::by(happened));
+    holding.was_read_unwatched();
     if happened.changed {
         holding.tend();
     }
@@ -189,6 +213,16 @@ impl LockUpkeep<'_> {
             };
             self.events.notice(&notice);
         }
+    }
+
+    fn is_touched(&mut self, touched: Option<Touched>) {
+        self.touched = self.touched.max(touched);
+    }
+
+    /// Until the file is watched, its times tell. What comes later may be solobot's own reading.
+    fn was_read_unwatched(&mut self) {
+        let was_read = self.held.as_ref().is_some_and(|held| held.watch().is_none() && held.was_read());
+        self.is_touched(was_read.then_some(Touched::Read));
     }
 
     fn release(&mut self) {
@@ -244,10 +278,13 @@ impl Upkeep for LockUpkeep<'_> {
         if std::mem::take(&mut self.record_is_old) {
             incidents.extend(held.write_record());
         }
-        match held.watch() {
-            Some(watch) => self.opened |= watch.take().opened,
-            // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
-            None => incidents.extend(held.start_watching(true)),
+        let happened = held.watch().map(Watch::take).unwrap_or_default();
+        self.is_touched(Touched::by(happened));
+        self.was_read_unwatched();
+        let Some(held) = &mut self.held else { return };
+        // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
+        if held.watch().is_none() {
+            incidents.extend(held.start_watching(true));
         }
         incidents.extend(held.tend());
         self.request.lock_journal.incidents(&incidents);

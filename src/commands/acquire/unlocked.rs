@@ -16,6 +16,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::environment;
 use super::error::Error as AcquireError;
 use super::request::Request;
 use super::takeover;
@@ -25,7 +26,7 @@ use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
 use crate::lock::replaced::LockPathNow;
-use crate::lock::state::LockFacts;
+use crate::lock::state::{self, LockFacts, State};
 use crate::lock::text::{self, LockText};
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
@@ -101,13 +102,17 @@ pub fn wait_for_predecessors(
     deadline: Option<Instant>,
     events: &mut dyn Events,
 ) -> Result<Option<Interrupted>, Error> {
-    wait_until_none(request, lock, |_| Ok(predecessors(lock)), true, signals, deadline, events)
+    let find = |_: &mut dyn Events| Ok(predecessors(lock, environment::hands_over(request)));
+    wait_until_none(request, lock, find, true, signals, deadline, events)
 }
 
 /// Asking the kernel for all locks is slow, so it is done only with a reason: there was no file, or it names a running
 /// process. If there was no file, processes that may have inherited a dead solobot's lock are asked too, because they are in
 /// no list. What is found is written into the text, so that the next start asks it even if this solobot dies.
-fn predecessors(lock: &LockFile) -> Vec<Rival> {
+///
+/// Of a bot that takes the lock itself (`takes_itself`), a living PID in the file is enough: it may be all that such a bot
+/// does.
+fn predecessors(lock: &LockFile, takes_itself: bool) -> Vec<Rival> {
     let record = lock.record();
     let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
     let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
@@ -121,7 +126,11 @@ fn predecessors(lock: &LockFile) -> Vec<Rival> {
     }
     // The text names COMMAND before the record does: it is asked itself.
     let named = text.and_then(Identity::of).filter(|&process| has_outlived_its_solobot(process, lock.path()));
-    found.extend(abandoned(&record).into_iter().chain(named).map(Rival::named));
+    let claimant = match state::unlocked(lock, &record) {
+        Ok(State::OwnerAliveUnlocked(process)) if takes_itself => Some(process),
+        _ => None,
+    };
+    found.extend(abandoned(&record).into_iter().chain(named).chain(claimant).map(Rival::named));
     found.retain(|one| !is_ours(one.process, lock));
     found.sort_by_key(|one| one.process);
     found.dedup_by_key(|one| one.process);
@@ -149,6 +158,8 @@ enum RivalEvidence {
     Carries(LockCarrier),
     /// The text or the record names it.
     Named,
+    /// A lock of this program, for the bot's token, names it.
+    OfProgram(&'static str),
 }
 
 impl Rival {
@@ -158,6 +169,10 @@ impl Rival {
 
     fn named(process: Identity) -> Self {
         Self { process, by: RivalEvidence::Named }
+    }
+
+    fn of_program(process: Identity, program: &'static str) -> Self {
+        Self { process, by: RivalEvidence::OfProgram(program) }
     }
 
     /// An instance, or what may be one.
@@ -181,7 +196,7 @@ impl Rival {
             RivalEvidence::Carries(carries) => {
                 takeover::judge(request, lock.path(), &record, &|judge| !judge.holders(&[carries]).proved.is_empty())
             }
-            RivalEvidence::Named => is_left_behind(request, self.process, lock),
+            RivalEvidence::Named | RivalEvidence::OfProgram(_) => is_left_behind(request, self.process, lock),
         }
     }
 }
@@ -254,6 +269,10 @@ fn beside(request: &Request<'_>, one: Rival, lock: &LockFile) -> UnlockedProcess
         holds_removed: LockPathNow::of(lock.path(), Some(lock.inode()), &record).is_held_by(process),
         orphaned: is_left_behind(request, process, lock),
         doubt: one.doubt().map(Doubt::reason),
+        program: match one.by {
+            RivalEvidence::OfProgram(program) => Some(program),
+            _ => None,
+        },
         is_proved: one.is_proved(request, lock),
         started_again: origin::of_process(process).as_ref().and_then(hint_if_started_again),
     }
@@ -303,9 +322,8 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     for bot in &survey.bots {
         let counted = bot.found.for_starting().filter(|one| !is_around_us(one));
         running.beside.extend(counted.map(|one| Rival::instance(one.root, one.doubt)));
-        if !is_layout_b(held.path()) {
-            running.beside.extend(holders_beside(bot).into_iter().filter(|one| !is_ours(one.process, held.file())));
-        }
+        let holders = holders_beside(bot, is_layout_b(held.path()));
+        running.beside.extend(holders.into_iter().filter(|one| !is_ours(one.process, held.file())));
         let undecided = bot.found.undecided().find(|one| !is_around_us(one)).cloned();
         running.undecided = running.undecided.take().or(undecided);
         let doubtful = bot.found.probable.iter().filter(|one| !is_around_us(one) && !does_count(one));
@@ -317,17 +335,22 @@ fn running(request: &Request<'_>, held: &Held, surveyor: &mut Surveyor<'_>) -> R
     Ok(running)
 }
 
-/// Whoever holds layout B's lock beside the program.
-fn holders_beside(bot: &FoundBot) -> Vec<Rival> {
+/// Whoever holds layout B's lock beside the program, unless that is the lock that was taken, or has another program's lock for
+/// the bot's token.
+fn holders_beside(bot: &FoundBot, holds_layout_b: bool) -> Vec<Rival> {
     let carrying = |facts: &LockFacts| {
         let carriers = open_to_look(&facts.path).ok().and_then(|lock| carriers::of(&lock).ok()).unwrap_or_default();
         LockCarrier::present(&carriers)
     };
-    let of = |(facts, holder): (&LockFacts, Identity)| {
-        let carries = carrying(facts).into_iter().find(|one| one.process == holder);
-        carries.map_or(Rival::named(holder), Rival::holder)
+    let of = |(facts, holder): (&LockFacts, Identity)| match facts.program() {
+        Some(program) => Some(Rival::of_program(holder, program)),
+        None if holds_layout_b => None,
+        None => {
+            let carries = carrying(facts).into_iter().find(|one| one.process == holder);
+            Some(carries.map_or(Rival::named(holder), Rival::holder))
+        }
     };
-    bot.holders_beside().into_iter().map(of).collect()
+    bot.holders_beside().into_iter().filter_map(of).collect()
 }
 
 fn is_layout_b(lock: &Path) -> bool {

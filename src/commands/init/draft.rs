@@ -129,7 +129,7 @@ fn of_program(program: &Program, cwd: &Path, evidence: &str, doubtful: bool) -> 
     put_token(&mut entry, in_env_file(&dir.join(".env"), None).as_ref());
     let beside = program.default_lock_dir(dir).join(layouts::LAYOUT_B);
     if beside.is_file() {
-        put_lock(&mut entry, &Lock { path: beside, is_its: false }, &program.default_lock_dir(dir));
+        put_lock(&mut entry, &Lock { path: beside, is_its: false, layout: None }, &program.default_lock_dir(dir));
     }
     Some(entry)
 }
@@ -174,10 +174,22 @@ fn put_token(entry: &mut BotDraft, token: Option<&TokenPlace>) {
     entry.env_file = token.and_then(|token| token.env_file.as_ref()).map(|file| file.to_string_lossy().into_owned());
 }
 
+/// A program's own kind of lock is none for solobot. Where its token lies beside that, so does solobot's lock: the program's
+/// own folder changes with its version.
+///
 /// Layout B's lock is taken by the bot itself. Layout A's is not where solobot holds it: its bots look at
 /// `SKIP_TELEGRAM_LOCK`.
 fn put_lock(entry: &mut BotDraft, lock: &Lock, default: &Path) {
     if lock.path == default.join(layouts::SOLOBOT) {
+        return;
+    }
+    if let Some(layout) = lock.layout {
+        let beside = layout.token_file.map(|_| lock.path.with_file_name(layouts::SOLOBOT));
+        entry.lock = beside.map(|path| path.to_string_lossy().into_owned());
+        let (path, program) = (lock.path.display(), layout.program.unwrap_or_default());
+        entry
+            .evidence
+            .push(format!("{path} belongs to {program}, and no other program looks at it: this lock is solobot's"));
         return;
     }
     entry.lock = Some(lock.path.to_string_lossy().into_owned());

@@ -7,7 +7,7 @@ use super::token_place::{TokenPlace, in_env_file};
 use super::units::{self, Unit};
 use crate::base::error::Error;
 use crate::base::secret::{self};
-use crate::lock::layouts;
+use crate::lock::layouts::LockLayout;
 use crate::lock::state::State;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
@@ -17,7 +17,7 @@ use crate::process::details::Details;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
-use crate::survey::{FoundBot, Survey, Surveyor, locks, scripts};
+use crate::survey::{FoundBot, Survey, Surveyor, layout_files, locks, scripts};
 
 /// What a project's folder has, besides scripts.
 const PROJECT: [&str; 11] = [
@@ -89,6 +89,8 @@ pub struct Lock {
     pub path: PathBuf,
     /// The bot holds or claims it now; else it merely lies in its folder.
     pub is_its: bool,
+    /// It is of a kind that only the bot's own program looks at.
+    pub layout: Option<&'static LockLayout>,
 }
 
 /// Looks, for a file in `folder`: a project's file is about that project's bots alone.
@@ -139,7 +141,9 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Inventory, Error> {
     let scripts = found.into_iter().filter(|script| !is_run(script)).collect();
     // Root sees whatever can be seen.
     let uninspected = if context.caller.uid == 0 { 0 } else { survey.uninspected };
-    let locks = layouts::existing(cwd, context.state_home.as_deref());
+    let roots = survey.bots.iter().flat_map(|bot| bot.found.mine()).map(|one| one.root.pid);
+    let files = layout_files::existing(context, roots).into_iter();
+    let locks = files.filter(|file| file.layout.program.is_none()).map(|file| file.path).collect();
     Ok(Inventory {
         running,
         units,
@@ -204,7 +208,11 @@ fn lock_of(bot: &FoundBot) -> Option<Lock> {
     let facts = &bot.locks.own;
     let is_its = matches!(facts.state, State::OwnerAliveUnlocked(_)) || !facts.state.holders().is_empty();
     let is_there = facts.state != State::Absent;
-    (is_there || locks::is_named(&bot.bot)).then(|| Lock { path: facts.path.clone(), is_its })
+    (is_there || locks::is_named(&bot.bot)).then(|| Lock {
+        path: facts.path.clone(),
+        is_its,
+        layout: facts.layout.filter(|layout| layout.program.is_some()),
+    })
 }
 
 /// The variable that carries the token in the bot's environment, else the one in the `.env` that it reads.

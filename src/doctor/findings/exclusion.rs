@@ -125,36 +125,44 @@ fn holder_of(lock: &LockEvidence) -> String {
     }
 }
 
-/// The lock file names a running process that holds no flock: it is a PID file.
+/// The lock file names a running process that holds no flock: it is a PID file, or a program's own kind of lock.
 pub fn pidfile_only(facts: &Facts) -> Vec<Finding> {
-    facts
-        .locks()
-        .filter_map(|(bot, lock)| {
-            let claimant = lock.claimant.as_ref()?;
-            let pid = claimant.process.pid;
-            if lock.fcntl.iter().any(|one| one.process == claimant.process) {
-                return None;
-            }
-            let path = lock.facts.path.display();
-            let is_stranger = bot.has_program && !bot.has_process(claimant.process);
-            let summary = if is_stranger {
-                format!("{path} is a PID file, and its PID {pid} now belongs to another program")
-            } else {
-                format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock")
-            };
-            let look = if is_stranger { Some(format!("ps -o pid,lstart,args -p {pid}")) } else { None };
-            Some(
-                Finding::new(Code::PidfileOnly, Level::Warning, summary)
-                    .shown_by([
-                        format!("PID {pid}: {}", claimant.command),
-                        "no flock on the file in /proc/locks or on any open descriptor".to_owned(),
-                    ])
-                    .about([pid])
-                    .explored_by(look)
-                    .fixed_by(bot.acquire(claimant.typed.as_deref())),
-            )
-        })
-        .collect()
+    facts.locks().filter_map(|(bot, lock)| pidfile(bot, lock)).collect()
+}
+
+fn pidfile(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
+    let claimant = lock.claimant.as_ref()?;
+    let pid = claimant.process.pid;
+    let owner = bot.all().find(|seen| seen.instance.members.contains(&claimant.process));
+    let is_covered = owner.is_some_and(|seen| bot.covered(seen) != LockCoverage::Unlocked);
+    if is_covered || lock.fcntl.iter().any(|one| one.process == claimant.process) {
+        return None;
+    }
+    let path = lock.facts.path.display();
+    let command = format!("PID {pid}: {}", claimant.command);
+    let finding = |level, summary| Finding::new(Code::PidfileOnly, level, summary).about([pid]);
+    if bot.has_program && !bot.has_process(claimant.process) {
+        let summary = format!("{path} is a PID file, and its PID {pid} now belongs to another program");
+        let remove = format!("if that is not your bot, remove the file: rm {}", typed(&lock.facts.path));
+        let shows = format!("ps -o pid,lstart,args -p {pid}");
+        return Some(finding(Level::Warning, summary).shown_by([command, remove]).explored_by(shows));
+    }
+    // What a program of that kind does about itself is enough for it, and for nobody else.
+    let is_lock = lock.facts.is_existence_a_lock();
+    let level = if is_lock { Level::Info } else { Level::Warning };
+    let (summary, why) = if let (Some(program), Some(layout)) = (lock.facts.program(), lock.facts.layout) {
+        let why = format!("a second start of it {}; other programs do not look at the file", layout.second_start);
+        (format!("{path} belongs to {program}: it names PID {pid}, which holds no other lock"), why)
+    } else {
+        let why = "no flock on the file in /proc/locks or on any open descriptor".to_owned();
+        (format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock"), why)
+    };
+    let fix = if is_lock && !bot.has_program {
+        claimant.typed.as_ref().map(|command| format!("solobot acquire -- {command}"))
+    } else {
+        bot.acquire(claimant.typed.as_deref())
+    };
+    Some(finding(level, summary).shown_by([command, why]).fixed_by(fix))
 }
 
 /// The lock file is locked with `fcntl(2)`, which does not exclude `flock(2)`.
@@ -189,6 +197,7 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use super::super::testing::say;
     use super::*;
+    use crate::lock::layouts;
     use crate::lock::state::Obstacle;
     use crate::survey::evidence::testing::{bot, from, held_by, identity, lock, named, seen, sharer, unit};
 
@@ -270,6 +279,23 @@ mod tests {
         let posix = LockEvidence { fcntl: vec![named(10)], ..claimed(10) };
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), posix)), []);
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);
+        // Under the bot's own lock it is nobody's business.
+        let both = with_lock(with_lock(bot("main", vec![seen(10)]), held_by("/own", &[10])), claimed(10));
+        assert_eq!(say(pidfile_only, both), []);
+    }
+
+    #[test]
+    fn a_lock_that_only_its_program_looks_at() {
+        let path = "/tmp/openclaw-1/gateway.0123abcd.lock";
+        let mut own = lock(path, State::OwnerAliveUnlocked(identity(10)));
+        (own.claimant, own.facts.layout) = (Some(named(10)), layouts::of_path(path.as_ref()));
+        let acquire = |command: &str| Some(command.to_owned());
+        let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), own.clone()));
+        assert_eq!(said, [(Level::Info, vec![10], acquire("solobot acquire main -- command 10"))]);
+        // Of a bot that nothing names, the file is no lock for solobot.
+        let alone = BotFacts { lock_flag: Some(format!("-l {path}")), ..BotFacts::default() };
+        let said = say(pidfile_only, with_lock(alone, own));
+        assert_eq!(said[0].2, acquire("solobot acquire -- command 10"));
     }
 
     #[test]

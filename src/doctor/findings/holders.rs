@@ -91,16 +91,18 @@ pub fn stale_lock(facts: &Facts) -> Vec<Finding> {
         .filter_map(|(_, lock)| {
             let State::Stale(why) = &lock.facts.state else { return None };
             let path = &lock.facts.path;
-            let summary = format!("{} is stale: {why}", path.display());
-            Some(
-                Finding::new(Code::StaleLock, Level::Warning, summary)
-                    .shown_by([
-                        "nobody holds it: flock works, but a program that only looks at the PID may refuse to start"
-                            .to_owned(),
-                    ])
-                    .about(None)
-                    .fixed_by(format!("solobot clean-stale {}", typed(path))),
-            )
+            let (level, of) = match lock.facts.program() {
+                Some(program) => (Level::Info, format!(", which belongs to {program},")),
+                None => (Level::Warning, String::new()),
+            };
+            let (effect, remove) = if lock.facts.is_existence_a_lock() {
+                ("to its program the file itself is the lock: it may refuse to start", "--remove ")
+            } else {
+                ("nobody holds it: flock works, but a program that only looks at the PID may refuse to start", "")
+            };
+            let summary = format!("{}{of} is stale: {why}", path.display());
+            let finding = Finding::new(Code::StaleLock, level, summary).shown_by([effect.to_owned()]);
+            Some(finding.fixed_by(format!("solobot clean-stale {remove}{}", typed(path))))
         })
         .collect()
 }

@@ -1,5 +1,8 @@
 use super::*;
 use std::fs::{self, write};
+use std::time::{Duration, SystemTime};
+
+use super::super::claim::judge_bare;
 
 fn in_folder(test: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();

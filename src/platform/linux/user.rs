@@ -1,5 +1,7 @@
 //! Users and names.
 
+use std::path::PathBuf;
+
 use nix::unistd::{Uid, User};
 
 use super::nss;
@@ -30,6 +32,12 @@ pub fn name(uid: u32) -> String {
         Ok(Some(user)) => user.name,
         _ => uid.to_string(),
     }
+}
+
+/// The home folder of a user.
+pub fn home(uid: u32) -> Option<PathBuf> {
+    nss::use_what_is_linked_in();
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.dir)
 }
 
 /// The number of a user.

@@ -23,6 +23,8 @@ pub struct WatchId(WatchDescriptor);
 pub struct WatchEvents {
     /// Somebody who had opened the file for writing closed it.
     pub opened: bool,
+    /// Somebody who had opened it for reading closed it.
+    pub read: bool,
     /// Content, links or name changed (or events were lost, so anything may have).
     pub changed: bool,
 }
@@ -37,7 +39,8 @@ impl Watch {
     }
 
     /// Watches the inode that `path` names for writes, truncation, unlinking and renaming; also for the end of
-    /// an attempt to take it if `opens`: a locker opens the file for writing, a look at it (`solobot status`) for reading.
+    /// an attempt to take it if `opens`: a locker opens the file for writing; a bot that knows PID files alone, for reading,
+    /// and so does a look at it (`solobot status`).
     ///
     /// # Errors
     /// ENOSPC: the user's limit of watches is reached; those of a path look-up.
@@ -47,7 +50,7 @@ impl Watch {
             | AddWatchFlags::IN_DELETE_SELF
             | AddWatchFlags::IN_MOVE_SELF;
         if opens {
-            flags |= AddWatchFlags::IN_CLOSE_WRITE;
+            flags |= AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_CLOSE_NOWRITE;
         }
         Ok(WatchId(self.0.add_watch(path, flags)?))
     }
@@ -101,6 +104,8 @@ impl Watch {
                 }
                 if event.mask.contains(AddWatchFlags::IN_CLOSE_WRITE) {
                     happened.opened = true;
+                } else if event.mask.contains(AddWatchFlags::IN_CLOSE_NOWRITE) {
+                    happened.read = true;
                 } else {
                     happened.changed = true;
                 }

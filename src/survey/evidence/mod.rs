@@ -22,15 +22,14 @@ use self::facts::{
 use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject, UnknownReason};
 use super::journal::JournalQuery;
 use super::scan::ProcessScan;
-use super::{FoundBot, Survey, likely, locks, nameless, token_users};
+use super::{FoundBot, Survey, layout_files, likely, locks, nameless, token_users};
 use crate::base::env;
 use crate::base::secret::{self, Token, TokenId};
 use crate::base::shell;
 use crate::http::proxy;
 use crate::journal::Event;
 use crate::lock::carriers::{self, LockedFile};
-use crate::lock::layouts;
-use crate::lock::state::{State, inspect};
+use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::Identity;
 use crate::platform::proc::{self, Handle};
 use crate::platform::{sockets, user};
@@ -167,11 +166,12 @@ impl CloserLook<'_> {
 
     /// The locks of the field's layouts that belong to none of the bots.
     fn locks_alone(&self, facts: &Facts) -> Vec<BotFacts> {
-        let paths = layouts::existing(&self.context.cwd, self.context.state_home.as_deref());
+        let processes = facts.bots.iter().flat_map(BotFacts::all).map(SeenInstance::pid);
         let is_known = |path: &std::path::PathBuf| {
             facts.bots.iter().flat_map(|bot| &bot.locks).any(|lock| lock.facts.path == *path)
         };
-        let locks = paths.iter().filter(|path| !is_known(path)).map(|path| inspect(path));
+        let files = layout_files::existing(self.context, processes).into_iter().filter(|file| !is_known(&file.path));
+        let locks = files.map(|file| LockFacts { layout: Some(file.layout), ..inspect(&file.path) });
         let there = locks.filter(|facts| facts.state != State::Absent);
         there.map(|facts| lock_alone(lock::look(facts, std::iter::empty(), false))).collect()
     }

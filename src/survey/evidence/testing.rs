@@ -122,6 +122,7 @@ pub fn lock(path: &str, state: State) -> LockEvidence {
             record: FoundRecord::Absent,
             waiters: vec![],
             kept_for: None,
+            layout: None,
         },
         sharers: vec![],
         fcntl: vec![],

@@ -2,6 +2,7 @@
 
 mod apps;
 mod containers;
+mod gateways;
 mod managers;
 mod scripts;
 mod syntax;
