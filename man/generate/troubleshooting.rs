@@ -5,7 +5,7 @@ use solobot::base::finding_code::Code::{
     IdeAutorun, InheritedLock, LeakedSkipVariable, LocalApiServer, NetworkFs, NotPolling, PidfileOnly, Pm2Cluster,
     PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy, ReplacedLock, RespawnLoop, Respawner,
     SecondManager, SeveralPollers, StaleLock, SupervisordNumprocs, Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid,
-    TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, WebhookActive,
+    TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, UnseenPoller, WebhookActive,
 };
 use solobot::doctor::{Explanation, ExplanationLine, explanation, lines};
 
@@ -23,7 +23,7 @@ still conflicts, see [remote-poller](#remote-poller).
 
 | you see | look at |
 |---|---|
-| 409 `terminated by other getUpdates request` | [duplicate-instances](#duplicate-instances), [remote-poller](#remote-poller), [several-pollers](#several-pollers) |
+| 409 `terminated by other getUpdates request` | [duplicate-instances](#duplicate-instances), [several-pollers](#several-pollers), [unseen-poller](#unseen-poller), [remote-poller](#remote-poller) |
 | 409 `can't use getUpdates method while webhook is active` | [webhook-active](#webhook-active) |
 | a bot that you killed is running again | [respawner](#respawner) |
 | `lock … is held`, but no bot is running | [inherited-lock](#inherited-lock), [stale-lock](#stale-lock) |
@@ -50,6 +50,7 @@ const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
             RespawnLoop,
             FoldedInstance,
             SeveralPollers,
+            UnseenPoller,
             RemotePoller,
             RecentTakeover,
             RepeatingProxy,
