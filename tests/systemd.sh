@@ -72,6 +72,36 @@ unit() {
     systemctl daemon-reload
 }
 
+# A value of a finding of doctor's: finding CODE KEY reads stdin.
+finding() {
+    python3 -c 'import json, sys
+print(next((str(one[sys.argv[2]]) for one in json.load(sys.stdin)["findings"] if one["code"] == sys.argv[1]), "none"))' "$@"
+}
+restarts() { (($(systemctl show -p NRestarts --value "$1") >= $2)); }
+
+# A unit whose bot ends because another one has the lock.
+respawns() {
+    local code=0 seen holder
+    unit again.service Restart=always RestartSec=500ms \
+        "ExecStart=/usr/bin/flock -n -E 75 /run/bot.lock /usr/bin/python3 /srv/bot/main.py"
+    flock /run/bot.lock /usr/bin/python3 /srv/bot/main.py &
+    holder=$!
+    wait_until isnt "$(instances)" '[]'
+    systemctl start again.service
+    check 'a unit is started again and again' wait_until restarts again.service 3
+    seen=$(solobot doctor --json -m /srv/bot/main.py -l /run/bot.lock) || code=$?
+    check 'doctor names that loop' is "$code $(finding respawn-loop level <<<"$seen")" '1 error'
+    check 'with what systemd has counted' grep -q 'by systemd.s count (NRestarts)' <<<"$seen"
+    check 'and the command that stops it' is "$(finding respawn-loop command <<<"$seen")" 'systemctl stop again.service'
+    eval "$(finding respawn-loop command <<<"$seen")"
+    code=0
+    seen=$(solobot doctor --json -m /srv/bot/main.py -l /run/bot.lock) || code=$?
+    check 'after which there is no loop' is "$(finding respawn-loop level <<<"$seen")" none
+    check 'and the one that has the lock goes on' kill -0 "$holder"
+    solobot stop -y -m /srv/bot/main.py
+    wait "$holder" || true
+}
+
 # The units of examples/systemd as they are, except for the pause before a restart.
 recipes() {
     local name bot
@@ -220,6 +250,7 @@ inside() {
     check 'and it does not respawn' is "$(origin respawns)" no
     check 'so stop signals it' solobot stop -y -m /srv/bot/main.py
     check 'and nothing runs in the end' none_runs
+    respawns
     recipes
     printf 'systemd: %s checks passed\n' "$checks"
 }

@@ -52,7 +52,9 @@ pub fn run(
     }
     let mut unseen = Vec::new();
     let journal = Journal::at(settings.journal()).read().events;
-    let mut on_watch = |bot: &str, span| events.notice(&Notice::Watching { bot: bot.to_owned(), span });
+    let mut on_watch = |bot: &str, span, why: &str| {
+        events.notice(&Notice::Watching { bot: bot.to_owned(), span, why: why.to_owned() });
+    };
     let mut closer = CloserLook { context: settings.context(), events: &journal, on_watch: &mut on_watch };
     let (targets, ways): (Vec<AskedBot>, Vec<TelegramAccess<'_>>) = if guessed {
         let (ambient, way) = remote::ambient(&bots[0], args, settings, &mut unseen)?;
@@ -134,6 +136,11 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     }
     unseen.extend(not_asked(facts, guessed));
     for bot in &facts.bots {
+        for why in &bot.starts.cron.unreadable {
+            if !unseen.contains(why) {
+                unseen.push(why.clone());
+            }
+        }
         unseen.extend(bot.logs.unreadable.iter().map(|why| format!("cannot read a log of {}: {why}", bot.name)));
         if !bot.instances.is_empty() && bot.logs.names.is_empty() {
             unseen.push(format!(

@@ -59,8 +59,8 @@ fn of_duplicates(code: Code) -> Explanation {
         ),
         Code::Respawner => explain(
             "The extra instance belongs to a manager that starts it again when it is killed: systemd, pm2, \
-             supervisord, runit, a container's restart policy, a shell loop or your own supervisor. Killing it does \
-             not help.",
+             supervisord, runit, a container's restart policy, a shell loop or your own supervisor; or a line of a \
+             crontab starts another one at its next time. Killing it does not help.",
             "The column ORIGIN names the manager. An instance that was killed is back with another PID:\n\
              $ solobot status",
             "Stop it with its manager's own command, which the finding shows. Or keep this instance and stop the \

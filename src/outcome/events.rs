@@ -56,11 +56,13 @@ pub enum Notice {
     Passing(Activity),
     /// Something happened to the held lock.
     Incident { lock: PathBuf, incident: Incident },
-    /// Starts are watched, because a young instance may be one of many.
+    /// Starts are watched: something may start the bot again and again.
     Watching {
         bot: String,
         /// How long that takes at most.
         span: Duration,
+        /// What suggests it.
+        why: String,
     },
     /// Telegram could not be asked, and will be asked again.
     Retrying {

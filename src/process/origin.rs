@@ -11,6 +11,7 @@ mod judge;
 mod manager;
 mod place;
 mod starter;
+mod units;
 mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,13 +20,14 @@ use super::details::{Details, DetailsByPid};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
 
-pub use self::facts::{AncestorFacts, OriginFacts};
-pub use self::forecast::ManagerAnswers;
+pub use self::facts::{AncestorFacts, OriginFacts, starter_of};
+pub use self::forecast::{ManagerAnswers, answer_of};
 pub use self::judge::judge;
 pub use self::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 pub use self::place::{Container, Engine, Place};
 pub use self::starter::Starter;
-pub use self::verdict::Origin;
+pub use self::units::{LoadedUnit, UnitState, units};
+pub use self::verdict::{LostBy, Origin};
 
 /// The origin of an instance, without asking any manager whether it would respawn it ([`ManagerAnswers::forecast`] does).
 pub fn of(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin {
@@ -34,11 +36,16 @@ pub fn of(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin {
 
 /// The origin of any one process; `None` if it has gone. No manager is asked.
 pub fn of_process(process: Identity) -> Option<Origin> {
+    let root = Details::read(&Handle::open(process.pid)?).filter(|root| root.identity == process)?;
+    Some(of_details(&root))
+}
+
+/// The same of one that may have ended since it was read: its ancestors still tell.
+pub fn of_details(root: &Details) -> Origin {
+    let ancestors: Vec<i32> = lineage(root.stat.parent).collect();
     let known: HashMap<i32, Details> =
-        lineage(process.pid).filter_map(|pid| Some((pid, Details::read(&Handle::open(pid)?)?))).collect();
-    let root = known.get(&process.pid).filter(|root| root.identity == process)?;
-    let ancestors: Vec<i32> = lineage(process.pid).skip(1).collect();
-    Some(of(root, &ancestors, &known))
+        ancestors.iter().filter_map(|&pid| Some((pid, Details::read(&Handle::open(pid)?)?))).collect();
+    of(root, &ancestors, &known)
 }
 
 /// Whether root put a process where it is: into a system's service of its own, or into a container. `cgroup` is the text of

@@ -8,8 +8,10 @@ mod command;
 mod pattern;
 mod same;
 mod shebang;
+mod started;
 
 pub use self::pattern::PathPattern;
+pub use self::started::Start;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};

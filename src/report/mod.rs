@@ -192,6 +192,10 @@ impl Events for Report<'_> {
             self.progress.passing(notice::passing(*passing));
             return;
         }
+        if let Notice::Watching { bot, span, why } = notice {
+            self.progress.watching(&notice::watching(bot, *span, why));
+            return;
+        }
         if let Notice::Refused { holding, .. } = notice {
             self.shown.extend(holding.remedies.iter().cloned());
         }

@@ -30,11 +30,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         Notice::Plan(plan) => super::plan::table(plan, width),
         Notice::Passing(passing) => format!("solobot: {}\n", self::passing(*passing)),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident, typed),
-        Notice::Watching { bot, span } => format!(
-            "solobot: {} was started a moment ago; watching for {} to see whether it is started again\n",
-            sanitize::line(bot),
-            show(*span)
-        ),
+        Notice::Watching { bot, span, why } => format!("solobot: {}\n", watching(bot, *span, why)),
         Notice::Retrying { why, after } => {
             format!("solobot: {}; trying again in {}\n", sanitize::line(why), show(*after))
         }
@@ -152,6 +148,12 @@ pub fn waiting(elapsed: Duration, wait: Limit) -> String {
         Limit::Forever => format!("still waiting for the lock, {}", show(elapsed)),
         limit @ Limit::For(_) => format!("still waiting for the lock, {} of {limit}", show(elapsed)),
     }
+}
+
+/// What is watched, and why.
+pub fn watching(bot: &str, span: Duration, why: &str) -> String {
+    let (bot, why, span) = (sanitize::line(bot), sanitize::line(why), show(span));
+    format!("watching for up to {span} whether {bot} is started again and again: {why}")
 }
 
 fn unlocked(instances: &[UnlockedProcess], wait: Limit) -> String {

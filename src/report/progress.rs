@@ -59,6 +59,15 @@ impl Progress {
         }
     }
 
+    /// Says what is watched: on a terminal until that is over.
+    pub fn watching(&mut self, text: &str) {
+        if stream::can_redraw(&std::io::stderr()) {
+            self.redraw(text.to_owned());
+        } else {
+            stream::notice(&format!("solobot: {text}\n"), false);
+        }
+    }
+
     fn redraw(&mut self, text: String) {
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner());

@@ -138,7 +138,7 @@ fn of_instance(instance: &Instance) -> Vec<Input> {
 }
 
 /// The files that a process writes to and that look like logs: called so, or its stdout or stderr.
-fn written_by(process: Identity) -> Vec<PathBuf> {
+pub fn written_by(process: Identity) -> Vec<PathBuf> {
     let descriptors = proc::descriptors(process.pid).unwrap_or_default();
     let mut files: Vec<PathBuf> = descriptors.into_iter().filter_map(written_file).collect();
     files.sort();

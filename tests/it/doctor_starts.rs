@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::doctor::{at_work, by_hand, codes, diagnose, finding, fix, level_and_pids};
-use crate::harness::{alive, alone, token, wait_until};
+use crate::harness::{alive, alone, peer, token, wait_until};
 use crate::standin::Standin;
 use crate::telegram_webhook::asking;
 
@@ -21,9 +21,8 @@ fn a_shell_loop_around_a_bot_that_ends_at_once() {
         let (level, pids) = level_and_pids(found);
         assert_eq!(level, "error");
         assert!(pids.len() >= 3, "{found}");
-        // And the bot of that moment, if it has not ended by then.
-        let kill = format!("kill {} ", shell.pid());
-        assert!(found["command"].as_str().unwrap().starts_with(&kill), "{found}");
+        // The bot of that moment ends by itself.
+        assert_eq!(found["command"], format!("kill {}", shell.pid()), "{found}");
     });
 }
 
@@ -117,5 +116,21 @@ fn a_new_release_beside_the_old_one() {
         assert_eq!(found["command"], "solobot kill-duplicates --keep newest main");
         fix(test, found).code(0).stdout_has(&[]).stderr_has(&[]);
         assert!(alive(new) && !alive(old));
+    });
+}
+
+#[test]
+fn a_server_of_ones_own_is_the_same_to_status_and_doctor() {
+    alone(|test| {
+        let server = Standin::start();
+        fs::create_dir(test.path("app")).unwrap();
+        test.write("app/bot.py", peer("connected.py"));
+        let bot = test.start(&format!("python3 app/bot.py 127.0.0.1 {} --pid-file pid", server.port()));
+        wait_until("it is connected", || server.connections() == 1);
+        let ask = |line: &str| test.solobot(line).env("SOLOBOT_API_URL", &server.url()).run().code(0).json();
+        let (status, doctor) = (ask("status --json"), ask("doctor --json"));
+        assert_eq!(status["bots"][0]["instances"][0]["pid"], bot.pid(), "{status:#}");
+        assert_eq!(doctor["bots"][0]["instances"], serde_json::json!([bot.pid()]), "{doctor:#}");
+        assert_eq!(status["bots"][0]["name"], doctor["bots"][0]["name"]);
     });
 }

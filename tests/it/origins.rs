@@ -150,6 +150,56 @@ fn pm2_in_fork_mode_restarts_what_is_killed() {
     });
 }
 
+/// The orphan of a start script, and a second instance beside it: doctor says who has lost it.
+#[track_caller]
+fn lost_by(test: &Test, orphan: i32, manager: &str, remedy: &str) {
+    wait_until("its parent is PID 1", || parent(orphan) == Some(1));
+    assert_eq!(origin(test, "-m bot.py", orphan)["kind"], "detached");
+    let (_second, _) = crate::scenes::launch(test, "python3 bot.py", "");
+    let output = test.solobot("doctor --json -m bot.py -l bot.lock").run();
+    let _ = output.stderr();
+    let seen = output.code(1).json();
+    let found = crate::doctor::finding(&seen, "duplicate-instances");
+    let evidence = found["evidence"].to_string();
+    assert!(evidence.contains(&format!("PID {orphan} was left behind by {manager}: ")), "{found:#}");
+    assert!(evidence.contains(remedy), "{found:#}");
+}
+
+#[test]
+fn an_orphan_that_supervisord_has_left_behind() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("start.sh", "python3 bot.py\ntrue\n");
+        let manager = supervisord(test, "command=bash start.sh\nenvironment=BOT_OPTIONS=\"--pid-file sv.pid\"");
+        let orphan = test.wait_for_pid("sv.pid");
+        let stop = format!("supervisorctl -s unix://{} stop tgbot", test.name("s.sock"));
+        let output = test.start_command(typed(test, &stop)).finish();
+        let _ = output.stdout();
+        output.code(0);
+        lost_by(test, orphan, "supervisord tgbot", "stopasgroup=true and killasgroup=true");
+        drop(manager);
+    });
+}
+
+#[test]
+fn an_orphan_that_pm2_has_left_behind() {
+    alone(|test| {
+        test.bot("bot.py");
+        // npm runs a shell, which runs the bot: pm2 ends npm alone where it does not end the tree.
+        let line = "BOT_OPTIONS='--pid-file pm.pid' python3 bot.py; true";
+        test.write("package.json", format!("{{\"name\": \"bot\", \"scripts\": {{\"start\": \"{line}\"}}}}"));
+        pm2(test, "start npm --name tgbot --no-treekill -- start");
+        let orphan = test.wait_for_pid("pm.pid");
+        let shell = parent(orphan).unwrap();
+        pm2(test, "stop tgbot");
+        // npm hands TERM on to its shell, or not, by its version.
+        if shell > 1 && parent(orphan) == Some(shell) {
+            crate::harness::send_to(shell, crate::harness::Signal::KILL);
+        }
+        lost_by(test, orphan, "pm2 tgbot", "let pm2 start the bot itself");
+    });
+}
+
 /// Shows the bot in a container, and puts a `docker exec` beside it that is like the real one: options, a container's id,
 /// and words that no shell reads.
 #[track_caller]

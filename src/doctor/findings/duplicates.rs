@@ -31,9 +31,17 @@ fn duplicates_of(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
     };
     let finding = Finding::new(Code::DuplicateInstances, level, summary)
         .shown_by(bot.describe_all(shown.iter().copied(), facts.now))
+        .shown_by(left_behind(&shown))
         .shown_by(conflicts(bot, facts.now))
         .about(shown.iter().map(|seen| seen.pid()));
     Some(finding.fixed_by(command))
+}
+
+/// Which of them a manager has left behind, and what keeps that from happening again.
+fn left_behind(shown: &[&SeenInstance]) -> Vec<String> {
+    let lost =
+        shown.iter().filter_map(|seen| Some((seen.pid(), seen.instance.origin.starter().into_owned().left_behind_by?)));
+    lost.map(|(pid, by)| format!("PID {pid} was left behind by {}: {}", by.manager, by.remedy)).collect()
 }
 
 /// Several processes that are one instance, not duplicates.

@@ -30,6 +30,42 @@ pub fn respawner(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
+/// cron starts another one while one is running, and then again.
+pub fn cron_respawner(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let line = bot.starts.cron.lines.first()?;
+        // One that takes the lock by itself ends where another one has it.
+        let callers = bot.locks.iter().flat_map(|lock| &lock.sharers).map(|sharer| sharer.caller);
+        let locks_itself = |pid: i32| bot.instances.iter().any(|seen| seen.instance.pids().contains(&pid));
+        if bot.instances.is_empty() || callers.into_iter().any(locks_itself) {
+            return None;
+        }
+        let level = if bot.instances.len() > 1 { Level::Error } else { Level::Warning };
+        let summary = format!("cron starts another instance of {} {}", bot.name, line.when);
+        let each = bot.starts.cron.lines.iter();
+        let lines = each.map(|line| format!("line {} of {}: {}", line.number, line.file.display(), line.text));
+        let fix = "to fix it, remove the line, or put `solobot acquire -n --` before the command";
+        Some(
+            Finding::new(Code::Respawner, level, summary)
+                .shown_by(lines)
+                .shown_by(minutes_apart(bot))
+                .shown_by([fix.to_owned()])
+                .about(bot.instances.iter().map(SeenInstance::pid))
+                .fixed_by(line.edit.clone()),
+        )
+    })
+}
+
+/// That instances were started whole minutes apart, as cron does.
+fn minutes_apart(bot: &BotFacts) -> Option<String> {
+    let mut starts: Vec<i64> = bot.instances.iter().map(|seen| seen.instance.started.as_second()).collect();
+    starts.sort_unstable();
+    let pauses: Vec<i64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let is_whole = |pause: &i64| *pause >= 58 && (pause + 2) % 60 <= 4;
+    let first = pauses.first().filter(|_| pauses.iter().all(is_whole))?;
+    Some(format!("its instances were started {first}s apart"))
+}
+
 /// How often its manager has started it again so far.
 fn again(origin: &Origin) -> Option<String> {
     let times = match origin.manager.restarts()? {
@@ -143,6 +179,7 @@ mod tests {
     use super::super::testing::say;
     use super::*;
     use crate::process::origin::Script;
+    use crate::survey::evidence::facts::CronLine;
     use crate::survey::evidence::testing::{bot, from, held_by, pm2, seen, supervisord, unit};
 
     #[test]
@@ -156,6 +193,32 @@ mod tests {
         let stop = Some("systemctl stop bot.service".to_owned());
         assert_eq!(say(respawner, locked), [(Level::Warning, vec![20], stop)]);
         assert_eq!(say(respawner, bot("main", vec![from(20, pm2("bot"))])), []);
+    }
+
+    #[test]
+    fn a_line_of_cron_that_starts_another_one() {
+        let line = CronLine {
+            file: "/etc/cron.d/bot".into(),
+            number: 3,
+            text: "* * * * * root python3 main.py &".into(),
+            when: "every minute".into(),
+            edit: "sudoedit /etc/cron.d/bot".into(),
+        };
+        let with_line = |instances| {
+            let mut bot = bot("main", instances);
+            bot.starts.cron.lines.push(line.clone());
+            bot
+        };
+        let edit = || Some("sudoedit /etc/cron.d/bot".to_owned());
+        assert_eq!(say(cron_respawner, with_line(vec![seen(10)])), [(Level::Warning, vec![10], edit())]);
+        let two = with_line(vec![seen(10), seen(70)]);
+        assert_eq!(minutes_apart(&two).as_deref(), Some("its instances were started 60s apart"));
+        assert_eq!(say(cron_respawner, two), [(Level::Error, vec![10, 70], edit())]);
+        assert_eq!(minutes_apart(&with_line(vec![seen(10), seen(40)])), None);
+        assert_eq!(say(cron_respawner, with_line(vec![])), []);
+        let mut locked = with_line(vec![seen(10)]);
+        locked.locks.push(held_by("/l", &[10]));
+        assert_eq!(say(cron_respawner, locked), [], "the next one ends at once");
     }
 
     #[test]

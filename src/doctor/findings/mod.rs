@@ -26,6 +26,7 @@ const ALL: &[Find] = &[
     duplicates::duplicate_instances,
     duplicates::folded_instance,
     managers::respawner,
+    managers::cron_respawner,
     managers::pm2_cluster,
     managers::supervisord_numprocs,
     managers::second_manager,

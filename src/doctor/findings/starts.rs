@@ -1,19 +1,17 @@
 //! Unwanted starts: of a new release while the old one runs, by CI, by an IDE, in a loop.
 
 use std::path::{Component, Path};
-use std::time::Duration;
 
 use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use super::stopping::stop_surplus;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
+use crate::lock::coverage::LockCoverage;
+use crate::lock::state::State;
 use crate::logs::rhythm::PatternKind;
 use crate::process::origin::{Manager, Origin};
-use crate::survey::evidence::facts::{Automation, BotFacts, Facts, SeenInstance, WatchedStart};
-
-/// An instance that ends within this time of its start has failed.
-const SHORT: Duration = Duration::from_mins(1);
+use crate::survey::evidence::facts::{Automation, BotFacts, Facts, SeenInstance};
 
 /// A new release runs while the old one still runs.
 pub fn deploy_overlap(facts: &Facts) -> Vec<Finding> {
@@ -138,37 +136,80 @@ fn ide(origin: &Origin) -> Option<(&'static str, &str)> {
     })
 }
 
-/// While it was watched, the bot ended soon after its start and was started again.
+/// Something starts the bot again and again, and it ends each time.
 pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
-        let ended: Vec<&WatchedStart> =
-            bot.starts.iter().filter(|start| start.lived.is_some_and(|it| it < SHORT)).collect();
-        if ended.is_empty() || bot.starts.len() < 2 {
-            return logged_loop(bot, facts);
-        }
-        let level = if bot.starts.len() > 2 { Level::Error } else { Level::Warning };
-        let origin = bot.instances.iter().map(|seen| &seen.instance.origin).find(|origin| origin.would_respawn());
-        let by = match (origin, &bot.starter) {
-            (Some(origin), _) => format!("started by {}", origin.evidence),
-            (None, Some(starter)) => format!("started by PID {}: {}", starter.process.pid, starter.command),
-            (None, None) => "did not see what starts it".to_owned(),
+        let starts = &bot.starts;
+        let Some(first) = starts.respawners.first() else { return loop_without_starter(bot, facts) };
+        let is_proved = starts.respawners.iter().any(|one| one.is_proved);
+        let names: Vec<&str> = starts.respawners.iter().map(|one| one.name.as_str()).collect();
+        let seen = seen_starts(bot);
+        let how_often =
+            seen.clone().or_else(|| first.count.clone()).map_or_else(String::new, |often| format!(": {often}"));
+        let summary = match names.as_slice() {
+            [name] => format!("{name} keeps starting {}{how_often}", bot.name),
+            names => format!("{} keep starting {}{how_often}", names.join(" and "), bot.name),
         };
-        let stop = origin.and_then(Origin::stop);
-        let stop_starter = || bot.starter_stop.clone();
-        let summary =
-            format!("{} keeps being started again: {} starts in {}", bot.name, bot.starts.len(), show(bot.watched));
+        let mut stop: Vec<&str> = starts.respawners.iter().filter_map(|one| one.stop.as_deref()).collect();
+        stop.dedup();
         Some(
-            Finding::new(Code::RespawnLoop, level, summary)
-                .shown_by([by])
-                .shown_by(bot.starts.iter().map(|start| match start.lived {
-                    Some(lived) => format!("PID {} ended after {}", start.process.pid, show(lived)),
-                    None => format!("PID {} is running", start.process.pid),
+            Finding::new(Code::RespawnLoop, if is_proved { Level::Error } else { Level::Warning }, summary)
+                .shown_by(starts.respawners.iter().flat_map(|one| {
+                    let count = one.count.as_ref().map(|count| format!("{}: {count}", one.name));
+                    one.evidence.iter().cloned().chain(count)
                 }))
-                .about(bot.starts.iter().map(|start| start.process.pid))
-                .fixed_by(stop.or_else(stop_starter))
+                .shown_by(refrain(bot))
+                .shown_by(holder(bot))
+                .shown_by(lives(bot))
+                .about(starts.seen.iter().map(|start| start.process.pid))
+                .fixed_by((!stop.is_empty()).then(|| stop.join(" && ")))
                 .explored_by(bot.solobot("status")),
         )
     })
+}
+
+/// How many starts were seen.
+fn seen_starts(bot: &BotFacts) -> Option<String> {
+    let count = bot.starts.seen.len();
+    (count > 1).then(|| format!("{count} starts in {}", show(bot.starts.watched)))
+}
+
+fn lives(bot: &BotFacts) -> impl Iterator<Item = String> {
+    bot.starts.seen.iter().map(|start| match start.lived {
+        Some(lived) => format!("PID {} ended after {}", start.process.pid, show(lived)),
+        None => format!("PID {} is running", start.process.pid),
+    })
+}
+
+/// Why each of them ends: the one that has the lock.
+fn holder(bot: &BotFacts) -> Option<String> {
+    let lock = bot.locks.iter().find(|lock| matches!(lock.facts.state, State::Held { .. }))?;
+    let instance = bot.instances.iter().find(|seen| bot.covered(seen) != LockCoverage::Unlocked);
+    let (pid, command) = match instance {
+        Some(seen) => (seen.pid(), seen.instance.command.clone()),
+        None => lock.sharers.first().map(|sharer| (sharer.who.process.pid, sharer.who.command.clone()))?,
+    };
+    Some(format!("PID {pid} has the lock {}, and is to stay: {command}", lock.facts.path.display()))
+}
+
+fn refrain(bot: &BotFacts) -> Option<String> {
+    let refrain = bot.starts.refrain.as_ref()?;
+    let every = refrain.every.map_or_else(String::new, |every| format!(", one every {}", show(every)));
+    Some(format!("{} says {} times{every}: {}", refrain.place, refrain.count, refrain.line))
+}
+
+/// A loop of which only the logs tell.
+fn loop_without_starter(bot: &BotFacts, facts: &Facts) -> Option<Finding> {
+    let Some(said) = refrain(bot) else { return logged_loop(bot, facts) };
+    let summary = format!("something keeps starting {}, and each start is refused", bot.name);
+    Some(
+        Finding::new(Code::RespawnLoop, Level::Warning, summary)
+            .shown_by([said])
+            .shown_by(holder(bot))
+            .shown_by(["did not see what starts it: look for a loop, a manager or a job of cron".to_owned()])
+            .about([])
+            .explored_by(bot.solobot("status")),
+    )
 }
 
 /// A loop whose pauses are longer than the watch is found in the logs.
@@ -195,12 +236,14 @@ fn level_of(bot: &BotFacts) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::testing::say;
     use super::*;
     use crate::logs::rhythm::Pattern;
     use crate::process::program::Program;
-    use crate::survey::evidence::facts::{LogFacts, StartTrace};
-    use crate::survey::evidence::testing::{bot, fresh_conflicts, from, identity, named, seen};
+    use crate::survey::evidence::facts::{LogFacts, Refrain, Respawner, StartFacts, StartTrace, WatchedStart};
+    use crate::survey::evidence::testing::{bot, facts, fresh_conflicts, from, held_by, identity, seen};
 
     fn release(pid: i32, path: &str) -> SeenInstance {
         let mut one = seen(pid);
@@ -274,26 +317,54 @@ mod tests {
         assert_eq!(say(respawn_loop, logged(PatternKind::PingPong, 3)), []);
     }
 
+    fn looped(starts: Vec<WatchedStart>, respawner: Respawner) -> BotFacts {
+        let starts = StartFacts {
+            seen: starts,
+            watched: Duration::from_secs(3),
+            respawners: vec![respawner],
+            ..StartFacts::default()
+        };
+        BotFacts { starts, ..bot("main", vec![]) }
+    }
+
     #[test]
     fn several_short_lives_are_a_loop() {
         let start =
             |pid, lived: Option<u64>| WatchedStart { process: identity(pid), lived: lived.map(Duration::from_secs) };
-        let watched = |starts: Vec<WatchedStart>| {
-            let starter_stop = Some("kill 5".to_owned());
-            BotFacts {
-                starts,
-                starter: Some(named(5)),
-                starter_stop,
-                watched: Duration::from_secs(3),
-                ..bot("main", vec![])
-            }
-        };
-        let said = say(respawn_loop, watched(vec![start(10, Some(1)), start(20, Some(1)), start(30, None)]));
-        assert_eq!(said, [(Level::Error, vec![10, 20, 30], Some("kill 5".to_owned()))]);
-        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(1)), start(20, None)]))[0].0, Level::Warning);
-        // A restart of one that had run well, one that runs, and one that ended for good.
-        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(3600)), start(20, None)])), []);
-        assert_eq!(say(respawn_loop, watched(vec![start(10, None)])), []);
-        assert_eq!(say(respawn_loop, watched(vec![start(10, Some(1))])), []);
+        let kill = || Some("kill 5".to_owned());
+        let by = |is_proved| Respawner { name: "PID 5".into(), stop: kill(), is_proved, ..Respawner::default() };
+        let found = |starts, is_proved| respawn_loop(&facts(vec![looped(starts, by(is_proved))])).remove(0);
+        let seen = found(vec![start(10, Some(1)), start(20, Some(1)), start(30, None)], true);
+        assert_eq!((seen.level, seen.pids, seen.command), (Level::Error, vec![10, 20, 30], kill()));
+        assert_eq!(seen.summary, "PID 5 keeps starting main: 3 starts in 3s");
+        assert_eq!(found(vec![start(10, Some(1)), start(20, None)], false).level, Level::Warning);
+        assert_eq!(found(vec![], false).summary, "PID 5 keeps starting main");
+    }
+
+    #[test]
+    fn who_has_the_lock_is_named_and_stays() {
+        let mut loops = looped(vec![], Respawner { count: Some("34 starts".into()), ..Respawner::default() });
+        loops.instances.push(seen(10));
+        loops.locks.push(held_by("/l", &[10]));
+        let found = respawn_loop(&facts(vec![loops])).remove(0);
+        assert!(
+            found.evidence.iter().any(|line| line == "PID 10 has the lock /l, and is to stay: python main.py"),
+            "{found:?}"
+        );
+        assert!(found.pids.is_empty() && found.command.is_some_and(|command| !command.contains("10")));
+    }
+
+    #[test]
+    fn what_only_the_logs_repeat() {
+        let mut quiet = bot("main", vec![seen(10)]);
+        quiet.starts.refrain = Some(Refrain {
+            line: "already held by PID 10".into(),
+            place: "/srv/bot.log".into(),
+            count: 34,
+            every: Some(Duration::from_secs(1)),
+        });
+        let found = respawn_loop(&facts(vec![quiet])).remove(0);
+        assert_eq!(found.level, Level::Warning);
+        assert!(found.evidence[0].contains("/srv/bot.log says 34 times, one every 1s: already held"), "{found:?}");
     }
 }

@@ -78,6 +78,8 @@ pub struct Stat {
     pub is_kernel_thread: bool,
     /// It is on its way out: its folder and its descriptors are gone before it is a zombie.
     pub is_exiting: bool,
+    /// The page faults of the children that it has waited for: it grows with each of them that ends, however short its life.
+    pub children_faults: u64,
     /// How many threads it has.
     pub threads: u64,
     /// Start time in clock ticks since boot.
@@ -120,10 +122,22 @@ impl Stat {
         let session = Some(fields.next()?.parse().ok()?);
         let has_terminal = fields.next()?.parse::<i32>().ok()? != 0;
         let flags: u64 = fields.nth(1)?.parse().ok()?;
-        let threads = fields.nth(10)?.parse().ok()?;
+        let children_faults = fields.nth(1)?.parse().ok()?;
+        let threads = fields.nth(8)?.parse().ok()?;
         let start_ticks = fields.nth(1)?.parse().ok()?;
         let (is_kernel_thread, is_exiting) = (flags & PF_KTHREAD != 0, flags & PF_EXITING != 0);
-        Some(Self { state, parent, group, session, has_terminal, is_kernel_thread, is_exiting, threads, start_ticks })
+        Some(Self {
+            state,
+            parent,
+            group,
+            session,
+            has_terminal,
+            is_kernel_thread,
+            is_exiting,
+            children_faults,
+            threads,
+            start_ticks,
+        })
     }
 
     /// Neither a zombie nor dead. If only the first thread has ended (`pthread_exit`), a process looks like a zombie but still
@@ -142,6 +156,7 @@ mod tests {
         let text = b"42 (a) S 1 (evil)) S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3\n";
         let stat = Stat::parse(text).unwrap();
         assert_eq!((stat.state, stat.parent, stat.start_ticks), (RunState::Sleeping, 7, 98765));
+        assert_eq!((stat.children_faults, stat.threads), (2, 1));
         assert!(stat.has_terminal && !stat.is_kernel_thread && !stat.is_exiting);
     }
 

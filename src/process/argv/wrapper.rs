@@ -141,6 +141,7 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
         }
         Form::Script(runtime) => return Some(script(runtime, rest).map(place).into_iter().collect()),
         Form::Line => return watchfiles(rest, dir),
+        Form::Words => return Some(of_line(&rest.join(OsStr::new(" ")), dir.as_ref())),
         Form::Behind => return None,
         Form::Sub(_) | Form::Hidden => {}
     }

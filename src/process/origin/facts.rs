@@ -49,6 +49,8 @@ pub struct OriginFacts {
     pub parent: i32,
     /// The root's session.
     pub session: Option<i32>,
+    /// Whether it leads its process group, as supervisord lets each of its children do.
+    pub leads_group: bool,
     /// Whether it has a controlling terminal.
     pub has_terminal: bool,
     /// Whether it ignores SIGHUP, as under nohup.
@@ -83,6 +85,7 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin
         own_uid: user::real_uid(),
         parent: root.stat.parent,
         session: root.stat.session,
+        leads_group: root.stat.group == Some(pid),
         has_terminal: root.stat.has_terminal,
         ignores_hangup: upbringing.ignores_hangup,
         is_namespace_init: upbringing.is_namespace_init,
@@ -106,11 +109,8 @@ fn pm2_dump(chain: &[AncestorFacts]) -> Option<String> {
 
 fn link(process: &Details) -> AncestorFacts {
     let pid = process.identity.pid;
-    let mut starter = Starter::of(process);
-    let cwd = || Handle::open(pid).and_then(|handle| handle.cwd());
-    if starter == Starter::Shell && script_loops(process, cwd().as_deref()) {
-        starter = Starter::Loop;
-    }
+    let starter = starter_of(process);
+    let cwd = || cwd_of(process);
     AncestorFacts {
         pid,
         parent: process.stat.parent,
@@ -120,6 +120,18 @@ fn link(process: &Details) -> AncestorFacts {
         argv: process.argv.clone(),
         owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
+    }
+}
+
+fn cwd_of(process: &Details) -> Option<PathBuf> {
+    Handle::open(process.identity.pid).and_then(|handle| handle.cwd())
+}
+
+/// What a process is; a shell whose script has a loop is one.
+pub fn starter_of(process: &Details) -> Starter {
+    match Starter::of(process) {
+        Starter::Shell if script_loops(process, cwd_of(process).as_deref()) => Starter::Loop,
+        starter => starter,
     }
 }
 

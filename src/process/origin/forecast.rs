@@ -33,10 +33,10 @@ impl ManagerAnswers {
 fn ask_systemd(unit: &str, scope: Scope) -> Option<HashMap<String, String>> {
     let mut command = Command::new("systemctl");
     command.args(scope.flags()).args(["show", "-p", "Restart,ActiveState,KillMode,TriggeredBy,NRestarts", "--", unit]);
-    Some(properties(&output(command)?))
+    Some(properties(&answer_of(command, PATIENCE)?))
 }
 
-fn properties(text: &str) -> HashMap<String, String> {
+pub(super) fn properties(text: &str) -> HashMap<String, String> {
     text.lines()
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -67,10 +67,16 @@ fn apply_systemd(origin: &mut Origin, answer: &HashMap<String, String>) {
     }
 }
 
-/// The output of a command that ends in time; one that does not is ended.
-fn output(mut command: Command) -> Option<String> {
+/// The output of a command that succeeds in time; one that takes longer is ended.
+pub fn answer_of(mut command: Command, patience: Duration) -> Option<String> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
+    // What is longer than a pipe holds is read while it is written.
+    let mut stdout = child.stdout.take()?;
+    let reader = std::thread::Builder::new().spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Some(status),
@@ -83,9 +89,7 @@ fn output(mut command: Command) -> Option<String> {
         let _ = child.wait();
         return None;
     }
-    let mut text = String::new();
-    child.stdout.take()?.read_to_string(&mut text).ok()?;
-    Some(text)
+    reader.ok()?.join().ok()?.ok()
 }
 
 #[cfg(test)]

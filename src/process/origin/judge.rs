@@ -10,7 +10,7 @@ use super::facts::{AncestorFacts, OriginFacts};
 use super::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 use super::place::{Container, Engine, Place};
 use super::starter::Starter;
-use super::verdict::Origin;
+use super::verdict::{LostBy, Origin};
 
 /// What started the instance: the nearest ancestor that is a manager, or a home-made program.
 pub fn judge(facts: &OriginFacts) -> Origin {
@@ -51,6 +51,8 @@ fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts
         Starter::Loop => Manager::Loop(script()),
         Starter::Other => Manager::Parent(script()),
         Starter::Pm2 { home } => pm2(home, facts),
+        // PID 1 of a container gets the orphans of its children.
+        Starter::Supervisord if link.pid == 1 && facts.parent == 1 && !facts.leads_group => return None,
         Starter::Supervisord => supervisord(facts, place()),
         Starter::Runsv => Manager::Runit(service(link, place())),
         Starter::S6 => Manager::S6(service(link, place())),
@@ -67,7 +69,7 @@ fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts
     };
     let is_nested = matches!(manager, Manager::Solobot(_) | Manager::Loop(_) | Manager::Parent(_));
     let above = is_nested.then(|| Box::new(from(facts, above)));
-    Some(Origin { manager, evidence, pid: Some(link.pid), above })
+    Some(Origin { manager, evidence, pid: Some(link.pid), above, left_behind_by: None })
 }
 
 /// No ancestor is a manager: it is a container, a unit, a terminal, or nothing.
@@ -75,7 +77,7 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
     if let Some(origin) = container(facts) {
         return origin;
     }
-    let origin = |manager, evidence| Origin { manager, evidence, pid: None, above: None };
+    let origin = |manager, evidence| Origin { manager, evidence, ..Origin::unknown() };
     if let Some(service) = cgroup::unit(&facts.cgroup).filter(|unit| !cgroup::is_carrier(&unit.name)) {
         let whose = if service.user.is_some() { "the user service" } else { "the service" };
         let evidence = format!("its cgroup belongs to {whose} {}", service.name);
@@ -97,7 +99,30 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
         }
         _ => format!("no terminal; its parent is PID {}{hangup}", facts.parent),
     };
-    origin(Manager::Detached, evidence)
+    // The variables are inherited by all that a manager's process starts: what a living one has started is another's.
+    let is_orphan =
+        facts.parent <= 1 || chain.iter().all(|link| matches!(link.starter, Starter::Init | Starter::UserManager));
+    match left_behind_by(facts).filter(|_| is_orphan) {
+        Some(lost) => {
+            let evidence = format!("{evidence}; left behind by {}", lost.manager);
+            Origin { left_behind_by: Some(lost), ..origin(Manager::Detached, evidence) }
+        }
+        None => origin(Manager::Detached, evidence),
+    }
+}
+
+/// The manager whose variables an orphan has.
+fn left_behind_by(facts: &OriginFacts) -> Option<LostBy> {
+    if text(facts, "SUPERVISOR_ENABLED").is_some() {
+        let name = text(facts, "SUPERVISOR_PROCESS_NAME").map_or_else(String::new, |name| format!(" {name}"));
+        let remedy =
+            "set stopasgroup=true and killasgroup=true in its section, or start the bot with `exec` in its script";
+        return Some(LostBy { manager: format!("supervisord{name}"), remedy });
+    }
+    let id = text(facts, "pm_id")?;
+    let name = text(facts, "name").unwrap_or(id);
+    let remedy = "let pm2 start the bot itself, or start the bot with `exec` in its script";
+    Some(LostBy { manager: format!("pm2 {name}"), remedy })
 }
 
 fn environment<'a>(facts: &'a OriginFacts, name: &str) -> Option<Cow<'a, str>> {
@@ -186,7 +211,7 @@ fn foreign_container(facts: &OriginFacts) -> Option<Container> {
 fn container(facts: &OriginFacts) -> Option<Origin> {
     let container = foreign_container(facts)?;
     let evidence = format!("its cgroup is {} container {}", container.engine.as_str(), container.id);
-    Some(Origin { manager: Manager::Container(container), evidence, pid: None, above: None })
+    Some(Origin { manager: Manager::Container(container), evidence, ..Origin::unknown() })
 }
 
 /// A word for an ancestor: its script, module or file name.

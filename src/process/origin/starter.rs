@@ -133,6 +133,8 @@ fn by_name(name: &str) -> Option<Starter> {
             Starter::Init
         }
         "cron" | "crond" | "CRON" | "anacron" | "atd" | "fcron" | "cronie" | "supercronic" => Starter::Cron,
+        // watch(1) runs a command every few seconds.
+        "watch" => Starter::Loop,
         "tmux" => Starter::Tmux,
         "screen" | "SCREEN" => Starter::Screen,
         "sshd" | "sshd-session" | "dropbear" | "mosh-server" => Starter::Ssh,

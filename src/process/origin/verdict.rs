@@ -16,6 +16,17 @@ pub struct Origin {
     pub pid: Option<i32>,
     /// Of solobot, a loop, a home-made supervisor: who started that one in turn.
     pub above: Option<Box<Origin>>,
+    /// The manager that started it through a script and has lost it since.
+    pub left_behind_by: Option<LostBy>,
+}
+
+/// A manager that has ended a start script and not what the script started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostBy {
+    /// `supervisord tgbot`.
+    pub manager: String,
+    /// What keeps that from happening again.
+    pub remedy: &'static str,
 }
 
 impl std::fmt::Display for Origin {
@@ -34,7 +45,13 @@ impl std::fmt::Display for Origin {
 impl Origin {
     /// Of a process that ended before solobot could look.
     pub fn unknown() -> Self {
-        Self { manager: Manager::Detached, evidence: "its start is unknown".into(), pid: None, above: None }
+        Self {
+            manager: Manager::Detached,
+            evidence: "its start is unknown".into(),
+            pid: None,
+            above: None,
+            left_behind_by: None,
+        }
     }
 
     /// What started it; of one that solobot started, what started that solobot.

@@ -18,7 +18,7 @@ use super::{Args, NamedBy, Program, absolute};
 /// No shell script that starts a bot is longer.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
 /// How deep wrappers may be nested: more than anyone needs, and a package script may call itself.
-const DEEPEST: usize = 12;
+pub(super) const DEEPEST: usize = 12;
 
 impl Program {
     /// The program that COMMAND would run when started in `cwd`; `None` if that cannot be said (`npm run` of an
@@ -138,7 +138,7 @@ fn is_handed_on(command: &[OsString], cwd: &Path, depth: usize) -> bool {
 }
 
 /// The text of a script that a shell runs.
-fn shell_text(script: &Path) -> Option<Vec<u8>> {
+pub(super) fn shell_text(script: &Path) -> Option<Vec<u8>> {
     if !is_shells(script) {
         return None;
     }
@@ -149,7 +149,7 @@ fn shell_text(script: &Path) -> Option<Vec<u8>> {
 }
 
 /// The folder that a script changes to: its own by `$0`, the home folder, or one that is written out.
-fn folder_of(dir: &Path, cwd: &Path, own: &Path) -> Option<PathBuf> {
+pub(super) fn folder_of(dir: &Path, cwd: &Path, own: &Path) -> Option<PathBuf> {
     let text = dir.to_str()?;
     if text.contains("$0") || text.contains("BASH_SOURCE") {
         return Some(own.to_path_buf());
@@ -161,7 +161,7 @@ fn folder_of(dir: &Path, cwd: &Path, own: &Path) -> Option<PathBuf> {
     (!text.contains(['$', '`', '~'])).then(|| absolute(cwd, dir))
 }
 
-fn is_expansion(word: &OsString) -> bool {
+pub(super) fn is_expansion(word: &OsString) -> bool {
     word.as_encoded_bytes().contains(&b'$')
 }
 

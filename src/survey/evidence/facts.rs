@@ -1,9 +1,9 @@
 //! What a diagnosis is made from: a plain value, gathered once by [`super::CloserLook`], or written by hand in tests.
 
 mod remote;
+mod starts;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -24,6 +24,7 @@ pub use remote::{
     ConfiguredBot, ConnectedStranger, ConnectedTokenUser, FRESH, Handover, KnownToken, LogFacts, SETTLES, Telegram,
     TelegramAnswer, UnseenConnections,
 };
+pub use starts::{CronLine, Cronjobs, Refrain, Respawner, StartFacts, WatchedStart};
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, Default)]
@@ -71,14 +72,8 @@ pub struct BotFacts {
     pub instances: Vec<SeenInstance>,
     /// What may be an instance of it.
     pub probable: Vec<SeenInstance>,
-    /// The starts that were seen: those that ran at first, and those that came while watching.
-    pub starts: Vec<WatchedStart>,
-    /// How long starts were watched.
-    pub watched: Duration,
-    /// Who was seen to start it while nothing of it ran: a shell loop.
-    pub starter: Option<NamedProcess>,
-    /// What stops that process for good.
-    pub starter_stop: Option<String>,
+    /// What starts it again and again, or would.
+    pub starts: StartFacts,
     /// It was not named by anybody: it only looks like a bot.
     pub is_guess: bool,
     pub token: Option<KnownToken>,
@@ -137,14 +132,6 @@ pub enum Automation {
     GitHook,
     /// A deploy script.
     Deploy,
-}
-
-/// One start of the bot's program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WatchedStart {
-    pub process: Identity,
-    /// How long it lived, if it ended while it was watched.
-    pub lived: Option<Duration>,
 }
 
 /// A lock's path.
@@ -346,13 +333,15 @@ impl BotFacts {
         let doubt = instance.doubt.map_or_else(String::new, |doubt| format!(", only probable: {}", doubt.reason()));
         let stopped = if instance.is_stopped() { ", stopped by a signal" } else { "" };
         let origin = &instance.origin;
+        let lost = origin.starter().into_owned().left_behind_by;
+        let lost = lost.map_or_else(String::new, |by| format!(" (left behind by {})", by.manager));
         let polling = match seen.evidence.polling {
             Polling::Yes => ", connected to Telegram",
             Polling::No => ", not connected to Telegram",
             Polling::Unknown(_) => "",
         };
         format!(
-            "PID {}, user {}, for {age}, origin {origin}{lock}{polling}{stopped}{doubt}: {}",
+            "PID {}, user {}, for {age}, origin {origin}{lost}{lock}{polling}{stopped}{doubt}: {}",
             seen.pid(),
             instance.user,
             instance.command

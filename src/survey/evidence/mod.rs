@@ -1,5 +1,6 @@
 //! A closer look at what a survey has found, for a diagnosis. It changes nothing and sends nothing.
 
+mod crontab;
 pub mod facts;
 mod lock;
 mod logs;
@@ -11,7 +12,6 @@ mod traces;
 mod view;
 
 use std::io;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -19,6 +19,8 @@ use self::facts::{
     BotFacts, ConnectedStranger, ConnectedTokenUser, Facts, KnownToken, LockEvidence, SeenInstance, StartTrace,
     UnseenConnections,
 };
+pub use self::starts::OnStartWatch;
+use self::starts::StartWatch;
 use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject, UnknownReason};
 use super::journal::JournalQuery;
 use super::scan::ProcessScan;
@@ -36,7 +38,6 @@ use crate::platform::{sockets, user};
 use crate::process::details::variable;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::keep::is_around_us;
-use crate::process::program::Program;
 use crate::settings::{Context, typed};
 
 /// What is known of a bot that was asked for, besides what runs of it.
@@ -65,9 +66,6 @@ pub struct TokenAndServer {
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
 }
-
-/// Told before starts are watched, with the bot's name and how long that may take.
-pub type OnStartWatch<'a> = dyn FnMut(&str, Duration) + 'a;
 
 /// Whoever looks closer.
 pub struct CloserLook<'a> {
@@ -103,7 +101,7 @@ impl CloserLook<'_> {
             facts.bots.push(bot);
         }
         let servers: Vec<Servers> = survey.bots.iter().map(|bot| targets[bot.asked].remote.servers.clone()).collect();
-        self.look_beyond(&mut facts, &servers)?;
+        self.look_further(survey, &mut facts, &servers)?;
         Ok(facts)
     }
 
@@ -125,7 +123,7 @@ impl CloserLook<'_> {
         give_ambient(ambient, &mut facts.bots);
         facts.bots.extend(alone);
         let servers = vec![ambient.remote.servers.clone(); facts.bots.len()];
-        self.look_beyond(&mut facts, &servers)?;
+        self.look_further(survey, &mut facts, &servers)?;
         Ok(facts)
     }
 
@@ -149,19 +147,18 @@ impl CloserLook<'_> {
         let inputs = super::logs::of_bot(found).inputs;
         bot.logs = logs::look(inputs, &bot, self.events, &|event| own.include(event, all), Timestamp::now());
         if let Some(program) = &found.bot.program {
-            self.watch(&mut bot, program);
+            let name = found.bot.configured.then_some(found.bot.name.as_str());
+            bot.starts.cron = crontab::look(program, name, &bot);
         }
         bot
     }
 
-    /// Watches a bot's starts if they are suspicious.
-    fn watch(&mut self, bot: &mut BotFacts, program: &Program) {
-        let Some(suspicion) = starts::suspicion(program, &bot.instances) else { return };
-        (self.on_watch)(&bot.name, starts::WATCH);
-        (bot.starts, bot.watched) =
-            starts::watch(program, &suspicion, &bot.instances, starts::WATCH, self.context.caller);
-        bot.starter_stop = suspicion.starter.as_ref().map(|starter| starts::stop_of(starter.process));
-        bot.starter = suspicion.starter;
+    /// Watches the bots' starts while it looks who is connected.
+    fn look_further(&mut self, survey: &Survey, facts: &mut Facts, servers: &[Servers]) -> io::Result<()> {
+        let mut watch = StartWatch::begin(&survey.bots, &mut facts.bots, facts.now, self.on_watch);
+        watch.while_looking(|| self.look_beyond(facts, servers))?;
+        watch.finish(&mut facts.bots, self.on_watch);
+        Ok(())
     }
 
     /// The locks of the field's layouts that belong to none of the bots.

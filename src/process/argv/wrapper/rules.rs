@@ -19,6 +19,8 @@ pub enum Form {
     Script(&'static str),
     /// The command is one string for a shell.
     Line,
+    /// All the words together are a command line for a shell.
+    Words,
 }
 
 pub struct Rule {
@@ -88,6 +90,7 @@ pub const RULES: &[Rule] = &[
     rule(&["tsx", "ts-node", "ts-node-dev", "ts-node-esm", "tsnd", "esr", "swc-node", "vite-node", "babel-node"], &["--tsconfig", "-P", "--project", "-r", "--require", "--import", "--env-file", "-O", "--ignore-watch", "--include", "--exclude"], Form::Script("node")),
     Rule { line: &["-x", "--exec"], ..rule(&["nodemon", "node-dev"], &["-w", "--watch", "-e", "--ext", "-i", "--ignore", "-d", "--delay", "-C", "-s", "--signal", "--config", "--cwd"], Form::Script("node")) },
     Rule { line: &["-x", "--exec"], ..rule(&["bacon", "entr", "watchexec", "cargo-watch"], &["-w", "--watch", "-e", "--exts", "-i", "--ignore", "-s", "--signal", "-f", "--filter"], Form::Command(0)) },
+    rule(&["watch"], &["-n", "--interval", "-q", "--equexit", "-s", "--shotsdir"], Form::Words),
     rule(&["watchfiles"], &["--ignore-paths", "--target-type", "--filter", "--args", "--sigint-timeout", "--sigkill-timeout"], Form::Line),
     rule(&["watchmedo"], &["-d", "--directory", "-p", "--pattern", "--patterns", "-i", "--ignore-patterns", "--interval", "--signal", "--kill-after", "--debounce-interval"], Form::Sub(&["auto-restart"])),
     rule(&["hupper"], &["-w", "--watch", "-x", "--exclude"], Form::Script("python")),

@@ -46,6 +46,7 @@ fn facts(lines: &[&str]) -> OriginFacts {
         own_uid: 1000,
         parent: chain.first().map_or(1, |link| link.pid),
         session: Some(4711),
+        leads_group: true,
         has_terminal: false,
         ignores_hangup: false,
         is_namespace_init: false,
@@ -146,6 +147,31 @@ fn supervisord() {
     }
     // The variable alone leaks: no ancestor, no supervisord.
     assert_eq!(summary(&OriginFacts { environ: env, ..facts(&["/sbin/init"]) }).0, "detached");
+}
+
+#[test]
+fn what_a_manager_has_left_behind() {
+    let lost = |facts: &OriginFacts| judge(facts).left_behind_by.map(|by| by.manager);
+    let supervised = environ(&["SUPERVISOR_ENABLED=1", "SUPERVISOR_PROCESS_NAME=bot"]);
+    let orphan = OriginFacts { environ: supervised.clone(), ..facts(&["/sbin/init"]) };
+    assert_eq!(lost(&orphan).as_deref(), Some("supervisord bot"));
+    assert!(judge(&orphan).evidence.ends_with("; left behind by supervisord bot"), "{}", judge(&orphan).evidence);
+    let adopted = OriginFacts { parent: 20, ..facts(&["systemd --user", "/sbin/init"]) };
+    let adopted = OriginFacts { environ: environ(&["pm_id=3", "name=tg bot"]), ..adopted };
+    assert_eq!(lost(&adopted).as_deref(), Some("pm2 tg bot"));
+    // PID 1 of a container adopts it, and starts others that lead their groups.
+    let inside = OriginFacts { environ: supervised.clone(), parent: 1, ..facts(&["supervisord -n"]) };
+    let inside = |leads_group| {
+        let mut facts = OriginFacts { leads_group, ..inside.clone() };
+        facts.chain[0].pid = 1;
+        facts
+    };
+    assert_eq!(lost(&inside(false)).as_deref(), Some("supervisord bot"));
+    assert_eq!((lost(&inside(true)), judge(&inside(true)).manager.as_str()), (None, "supervisord"));
+    // Nobody has lost the child of a living one, and who has no such variables is nobody's.
+    let child = OriginFacts { environ: supervised, ..facts(&["python deploy.py", "/sbin/init"]) };
+    assert_eq!(lost(&child), None);
+    assert_eq!(lost(&facts(&["/sbin/init"])), None);
 }
 
 #[test]
