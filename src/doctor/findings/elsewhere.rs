@@ -36,9 +36,17 @@ impl ConflictCause {
         if !bot.is_fought() || is_shared(facts, bot) {
             return Self::Said;
         }
-        let suspects = suspects(facts, bot);
+        let mut suspects = suspects(facts, bot);
+        let is_settling = bot.logs.fresh.other_poller == 0;
+        if is_settling {
+            // Right after a start conflicts are normal, unless somebody else has them in the same seconds.
+            suspects.retain(|one| one.logs.is_some());
+        }
         if !suspects.is_empty() {
             return Self::Suspects(suspects);
+        }
+        if is_settling {
+            return Self::Said;
         }
         let unseen = unseen(facts);
         if unseen.is_empty() { Self::Elsewhere } else { Self::Unseen(unseen) }

@@ -27,7 +27,8 @@ fn connected_processes(seen: &SeenInstance) -> BTreeSet<i32> {
 pub fn recent_takeover(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let (logs, takeover) = (&bot.logs, bot.logs.takeover.as_ref()?);
-        if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.pollers().count() > 1 {
+        if logs.settling == 0 || logs.fresh.other_poller > 0 || bot.pollers().count() > 1 || is_unexplained(facts, bot)
+        {
             return None;
         }
         let age = facts.now.duration_since(takeover.at).unsigned_abs();

@@ -234,12 +234,13 @@ impl BotFacts {
         self.instances.iter().chain(&self.probable)
     }
 
-    /// Whether it has conflicts now that no second instance of it explains.
+    /// Whether it has conflicts now that no second instance of it explains: some, or several right after a start.
     pub fn is_fought(&self) -> bool {
         let has_several = |seen: &SeenInstance| {
             seen.evidence.connections.iter().any(|one| one.pid != seen.evidence.connections[0].pid)
         };
-        self.logs.fresh.other_poller > 0 && self.pollers().count() <= 1 && !self.pollers().any(has_several)
+        let has_conflicts = self.logs.fresh.other_poller > 0 || self.logs.recent > 1;
+        has_conflicts && self.pollers().count() <= 1 && !self.pollers().any(has_several)
     }
 
     /// Those that may poll for the bot: of the probable ones whatever something speaks for.

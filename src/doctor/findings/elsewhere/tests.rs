@@ -1,8 +1,9 @@
+use super::super::pollers::recent_takeover;
 use super::super::testing::{levels, say};
 use super::*;
 use crate::survey::connections::{ConnectionEvidence, UnknownReason};
-use crate::survey::evidence::facts::{ConnectedStranger, ConnectedTokenUser, KnownToken, UnseenConnections};
-use crate::survey::evidence::testing::{bot, connected, facts, fought, identity, polling, seen, with_token};
+use crate::survey::evidence::facts::{ConnectedStranger, ConnectedTokenUser, Handover, KnownToken, UnseenConnections};
+use crate::survey::evidence::testing::{bot, connected, facts, fought, identity, moment, polling, seen, with_token};
 
 #[test]
 fn somebody_elses_poll() {
@@ -103,6 +104,24 @@ fn a_connected_process_whose_token_cannot_be_seen_is_looked_at_first() {
     assert_eq!(beside(bot.clone(), vec![stranger(30, Some("g"), &[])])[0].0, Code::UnseenPoller);
     assert_eq!(beside(bot, vec![])[0].0, Code::RemotePoller);
     assert_eq!(beside(fought(0, 600), vec![stranger(30, None, &[])]), []);
+}
+
+#[test]
+fn right_after_a_start_only_whoever_has_conflicts_in_the_same_seconds() {
+    let mut bot = fought(0, 5);
+    bot.logs.recent = 3;
+    bot.logs.settling = 3;
+    bot.logs.moments = vec![1000, 1005, 1010];
+    let takeover = Handover { at: moment(-20), what: "PID 10 started".into() };
+    bot.logs.takeover = Some(takeover);
+    let normal =
+        |strangers: Vec<ConnectedStranger>| recent_takeover(&Facts { strangers, ..facts(vec![bot.clone()]) }).len();
+    assert_eq!(beside(bot.clone(), vec![stranger(30, None, &[]), stranger(31, None, &[900])]), []);
+    assert_eq!(normal(vec![stranger(30, None, &[])]), 1);
+    let together = || vec![stranger(30, None, &[]), stranger(31, None, &[1001, 1011])];
+    let said = beside(bot.clone(), together());
+    assert_eq!((said.len(), said[0].0, &said[0].2), (1, Code::UnseenPoller, &vec![10, 31]));
+    assert_eq!(normal(together()), 0, "what is normal is not said beside it");
 }
 
 #[test]
