@@ -256,7 +256,9 @@ fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> O
 fn verdict(program: &Program, line: &str, cwd: &str) -> &'static str {
     let argv = words(line);
     if let ParsedArgv::Wraps(_) = read(&argv, None) {
-        return "wrapper";
+        // Around something else it has nothing to do with the program.
+        let is_around = Program::of_command(&argv, Path::new(cwd)).is_some_and(|inner| is_same(&inner, program));
+        return if is_around { "wrapper" } else { "no" };
     }
     let process = Process { argv, exe: None, cwd: Some(cwd) };
     judge(program, &process, &|_| None).map_or("no", |found| found.confidence.as_str())
