@@ -27,12 +27,6 @@ const TELEBOT_ASYNC: &str = "import asyncio, os\n\
     from telebot.async_telebot import AsyncTeleBot\n\
     asyncio_helper.API_URL = os.environ['API'] + '/bot{0}/{1}'\n\
     asyncio.run(AsyncTeleBot(os.environ['BOT_TOKEN']).infinity_polling(timeout=5))\n";
-const AIOGRAM_2: &str = "import logging, os\n\
-    logging.basicConfig(level=logging.INFO)\n\
-    from aiogram import Bot, Dispatcher, executor\n\
-    from aiogram.bot.api import TelegramAPIServer\n\
-    bot = Bot(os.environ['BOT_TOKEN'], server=TelegramAPIServer.from_base(os.environ['API']))\n\
-    executor.start_polling(Dispatcher(bot))\n";
 const AIOGRAM_3: &str = "import asyncio, logging, os\n\
     logging.basicConfig(level=logging.INFO)\n\
     from aiogram import Bot, Dispatcher\n\
@@ -119,7 +113,6 @@ fn telebots_and_aiograms() {
             start(test, "telebot3", "venv-ptb13", TELEBOT, false),
             start(test, "telebot4", "venv-ptb20", TELEBOT_4, false),
             start(test, "telebot4_async", "venv-ptb20", TELEBOT_ASYNC, false),
-            start(test, "aiogram2", "venv-aiogram2", AIOGRAM_2, false),
             start(test, "aiogram3", "venv-bots", AIOGRAM_3, false),
         ];
         each_409_counts_once(test, clients, 3);
