@@ -6,7 +6,8 @@
     conflicts.py compare PATH --solobot EXE   run all of them in turn, and print one table
 
 The log: nine days of an ordinary bot, about 130 bytes a line. One line in a hundred has a conflict's text; 15% of those
-are the undated tail of a traceback. Nothing is random but for a fixed seed: two runs write the same bytes.
+are the undated tail of a traceback, in the last part of the log: each part has the words of one client, since two records
+of one moment in different words are one 409. Nothing is random but for a fixed seed: two runs write the same bytes.
 """
 
 import argparse
@@ -71,9 +72,10 @@ def make(path, lines):
                 moment = start + datetime.timedelta(seconds=number * step)
                 stamp = moment.strftime("%Y-%m-%d %H:%M:%S,") + f"{moment.microsecond // 1000:03d}"
                 luck = dice.random()
-                if luck < 0.0085:
-                    text = GET_UPDATES if luck < 0.0075 else WEBHOOK
-                    block.append(f"{stamp} - {INLINE[number % 2]}{text}\n")
+                part = number * 20 // lines
+                if luck < 0.0100 and part < 17:
+                    text = GET_UPDATES if luck < 0.0088 else WEBHOOK
+                    block.append(f"{stamp} - {INLINE[part // 9]}{text}\n")
                     conflicts += 1
                 elif luck < 0.0100:
                     block.append(TRACEBACK.format(stamp=stamp, text=GET_UPDATES))

@@ -24,7 +24,7 @@ const FEW: u64 = 4 * BLOCK as u64;
 /// How far ahead of the slowest block the others may be, so that a thread that does not get to run stops no other.
 const AHEAD: u64 = 512;
 /// How many marks may wait to be consumed.
-const MARKS: usize = 50_000;
+const MARKS: usize = 20_000;
 
 /// A part of a file.
 #[derive(Debug, Clone, Copy)]

@@ -1,34 +1,41 @@
 //! Finds and counts conflict and network errors in logs of any size.
 //!
 //! Bytes go one way: [`input`] → [`blocks`] (files by two threads, streams by one) → [`scan`] (lines with an anchor become
-//! marks) → [`records`] (marks of one 409 become one event) → [`tally`] → [`tally::Summary`]. [`read`] drives it.
+//! marks) → [`records`] and [`repeats`] (marks of one 409 become one event) → [`tally`] → [`tally::Summary`]. [`read`] drives it.
 //!
-//! Not promised: to find conflicts that a bot logs in its own words, and to count two 409s that the log shows in one line.
+//! Not promised: to find conflicts that a bot logs in its own words, to count two 409s that the log shows in one line, and to read
+//! a conflict whose words are wrapped in their middle.
 
 pub mod blocks;
 mod decompress;
+pub mod event;
 pub mod input;
 pub mod lines;
 pub mod records;
+pub mod repeats;
 pub mod rhythm;
 pub mod scan;
 pub mod seek;
 pub mod tally;
+mod text;
 pub mod time;
 pub mod words;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Cursor, Read};
 
 use jiff::Timestamp;
 
 use crate::platform::filesystem::FileId;
 use blocks::Span;
 use decompress::Compression;
+use event::LogEvent;
 use input::{Input, Journalctl};
-use records::{LogEvent, Records};
+use records::Records;
 use scan::{LineMarks, Scanner};
 use tally::{Limits, Summary, Tally};
+use text::{Encoding, Utf16};
 use time::Clock;
 
 /// Of a stream's last lines, at most this many events are remembered.
@@ -113,13 +120,13 @@ impl LogReading<'_> {
                 if !self.seen.insert(meta.id()) {
                     return Ok(false);
                 }
-                let mut magic = [0; decompress::MAGIC];
-                let is_plain = meta.is_file() && {
-                    let got = blocks::read_at(&file, &mut magic, 0)?;
-                    Compression::of(&magic[..got]) == Compression::Plain
-                };
-                if is_plain {
-                    self.file(&file, meta.len(), bytes)?;
+                if !meta.is_file() {
+                    return self.stream(decompress::unpack(file)?, bytes).map(|()| true);
+                }
+                let head = sample(&file, 0)?;
+                let is_plain = Compression::of(&head) == Compression::Plain;
+                if is_plain && Encoding::of(&head) == Encoding::Bytes {
+                    self.file(&file, meta.len(), &head, bytes)?;
                 } else {
                     self.stream(decompress::unpack(file)?, bytes)?;
                 }
@@ -128,34 +135,49 @@ impl LogReading<'_> {
         Ok(true)
     }
 
-    fn file(&mut self, file: &std::fs::File, size: u64, bytes: &mut u64) -> io::Result<()> {
+    fn file(&mut self, file: &File, size: u64, head: &[u8], bytes: &mut u64) -> io::Result<()> {
+        let tail = sample(file, size.saturating_sub(text::SAMPLE as u64))?;
+        let mut clock = text::clock(&self.clock, &[head, &tail]);
         let mut start = 0;
         if let Some(since) = self.query.limits.since {
-            start = seek::since(file, size, since, &mut self.clock)?;
+            start = seek::since(file, size, since, &mut clock)?;
         }
         if let Some(lines) = self.query.last_lines {
             start = start.max(seek::last_lines(file, size, lines)?);
         }
-        let clock = self.clock.clone();
         let new_scanner = move || Scanner::new(clock.clone(), false);
         let Self { tally, progress, before, .. } = self;
         let mut records = Records::default();
+        let mut found = 0;
         let result = blocks::file(file, Span { start, end: size }, &new_scanner, &mut |marks, done| {
+            found += marks.marks.len();
             records.push(marks, &mut |event| tally.add(&event));
             *bytes = done;
             progress(*before + done);
         });
         let (end, _) = records.finish(&mut |event| tally.add(&event));
         tally.end_log(end);
-        result
+        result.and_then(|()| refuse(head, found, bytes))
     }
 
     fn stream(&mut self, mut reader: Box<dyn Read + '_>, bytes: &mut u64) -> io::Result<()> {
-        let mut scanner = Scanner::new(self.clock.clone(), self.query.last_lines.is_some());
+        let mut head = text::head(&mut *reader)?;
+        let all = Cursor::new(head.clone()).chain(reader);
+        let mut reader: Box<dyn Read + '_> = match Encoding::of(&head) {
+            Encoding::Bytes => Box::new(all),
+            Encoding::Utf16 { is_big } => {
+                head = text::head(&mut Utf16::new(&head[..], is_big))?;
+                Box::new(Utf16::new(all, is_big))
+            }
+        };
+        let clock = text::clock(&self.clock, &[&head]);
+        let mut scanner = Scanner::new(clock, self.query.last_lines.is_some());
         let mut records = Records::default();
         let mut latest = LastEvents { lines: self.query.last_lines, events: VecDeque::new() };
         let Self { tally, progress, before, .. } = self;
+        let mut found = 0;
         let result = blocks::stream(&mut *reader, &mut scanner, &mut |marks: &LineMarks, done| {
+            found += marks.marks.len();
             records.push(marks, &mut |event| latest.take(event, tally));
             *bytes = done;
             progress(*before + done);
@@ -163,8 +185,26 @@ impl LogReading<'_> {
         let (end, lines) = records.finish(&mut |event| latest.take(event, tally));
         latest.finish(lines, tally);
         tally.end_log(end);
-        result
+        result.and_then(|()| refuse(&head, found, bytes))
     }
+}
+
+/// What stands in a file from there on.
+fn sample(file: &File, at: u64) -> io::Result<Vec<u8>> {
+    let mut sample = vec![0; text::SAMPLE];
+    let got = blocks::read_at(file, &mut sample, at)?;
+    sample.truncate(got);
+    Ok(sample)
+}
+
+/// Something that does not begin like a log, and has nothing of one in it, was not read: that it has no conflicts is no good
+/// news.
+fn refuse(head: &[u8], found: usize, bytes: &mut u64) -> io::Result<()> {
+    if found > 0 || text::is_text(head) {
+        return Ok(());
+    }
+    *bytes = 0;
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is no text, so it is no log"))
 }
 
 /// Keeps events until it is known whether they are among the last lines.

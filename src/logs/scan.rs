@@ -7,9 +7,9 @@ use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memrchr};
 
-use super::lines::{LineForm, LogLine, Severity, dissect};
-use super::time::{Clock, Time};
-use super::words::{ANCHORS, Anchor, WordMatch, classify, names_an_exception};
+use super::lines::{LineForm, LogLine, Severity, dissect, names_an_exception};
+use super::time::{Clock, Stamps, Time};
+use super::words::{ANCHORS, Anchor, WordMatch, classify};
 
 /// Of a longer line, only this much is used, around the anchor.
 pub const LONGEST: usize = 64 * 1024;
@@ -26,34 +26,58 @@ pub enum LineMeaning {
 /// A line that reports something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineMark {
-    pub time: Time,
     pub says: LineMeaning,
     pub shape: LineForm,
-    /// The lines between the previous mark and this one.
+    /// The line has a time of its own.
+    pub is_dated: bool,
+    /// The lines between the previous mark and this one, with the time and the stream of this one.
     pub gap: Gap,
     /// The number of lines up to this one, if lines are counted.
     pub line: u64,
 }
 
-/// The lines between two marks, from the lower one upwards to the head of its record.
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
+impl LineMark {
+    fn new(line: &LogLine<'_>, says: LineMeaning, gap: Gap, number: u64) -> Self {
+        let is_dated = line.stamps != Stamps::NONE;
+        let stamps = match is_dated {
+            true if gap.head || line.shape != LineForm::Plain => line.stamps.or(gap.stamps),
+            true => line.stamps,
+            false => gap.stamps,
+        };
+        Self { says, shape: line.shape, is_dated, gap: Gap { stamps, stream: line.stream, ..gap }, line: number }
+    }
+}
+
+/// The lines of one stream between two marks, from the lower one upwards to the head of its record.
+#[expect(clippy::struct_excessive_bools, reason = "five facts that do not exclude each other")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The nearest time above.
-    pub time: Time,
+    pub stamps: Stamps,
     /// The head of a record is in it.
     pub head: bool,
+    /// That head, or one above it, is a logger's line.
+    pub logged: bool,
     /// The beginning of a traceback is in it.
     pub traceback: bool,
     /// That traceback continues one above.
     pub chained: bool,
     /// The upper end was reached without a time, so the lines above count too.
     pub open: bool,
+    pub stream: u32,
 }
 
 impl Gap {
     /// Nothing in between, and nothing known of what is above.
-    pub const NONE: Self = Self { time: Time::UNKNOWN, head: false, traceback: false, chained: false, open: true };
+    pub const NONE: Self = Self {
+        stamps: Stamps::NONE,
+        head: false,
+        logged: false,
+        traceback: false,
+        chained: false,
+        open: true,
+        stream: 0,
+    };
 
     /// This gap, and above it the other.
     #[must_use]
@@ -64,11 +88,13 @@ impl Gap {
         // Only what is below the nearest head counts.
         let upper_counts = !self.head;
         Self {
-            time: self.time.or(upper.time),
+            stamps: self.stamps.or(upper.stamps),
             head: self.head || upper.head,
+            logged: self.logged || upper.logged,
             traceback: self.traceback || (upper_counts && upper.traceback),
             chained: self.chained || (upper_counts && upper.chained),
             open: upper.open,
+            stream: self.stream,
         }
     }
 }
@@ -217,15 +243,17 @@ impl Scanner {
     /// The mark of a long line whose last piece has come; `above` is what stands between it and the mark before.
     pub fn finish(&mut self, line: &LongLine, above: Gap) -> LineMarks {
         let seen = dissect(&line.head, &mut self.clock);
-        let is_dated_head = seen.shape == LineForm::Head && seen.time != Time::UNKNOWN;
+        let is_dated_head = seen.shape == LineForm::Head && seen.time() != Time::UNKNOWN;
         let gap = if is_dated_head { Gap { open: false, ..Gap::NONE } } else { above };
-        let mark = line.found.map(|says| LineMark { time: seen.time, says, shape: seen.shape, gap, line: 1 });
+        let mark = line.found.map(|says| LineMark::new(&seen, says, gap, 1));
         let own = Gap {
-            time: seen.time,
+            stamps: seen.stamps,
             head: matches!(seen.shape, LineForm::Head | LineForm::Plain),
+            logged: seen.shape == LineForm::Head,
             traceback: seen.shape == LineForm::Traceback,
             chained: seen.shape == LineForm::Chain,
             open: !is_dated_head,
+            stream: seen.stream,
         };
         let rest = if mark.is_some() { Gap::NONE } else { own.below(above) };
         LineMarks { marks: mark.into_iter().collect(), rest: Some(rest), lines: u64::from(self.counts_lines) }
@@ -253,29 +281,29 @@ impl Pass<'_> {
         let conflict = hit.conflict.map(|at| at.saturating_sub(begin));
         let Some(says) = self.memory.says(&line, conflict, hit.is_start) else { return };
         let gap = match line.shape {
-            LineForm::Head if line.time != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
-            _ => self.gap(hit.start, line.time != Time::UNKNOWN),
+            LineForm::Head if line.time() != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
+            _ => self.gap(hit.start, line.time() != Time::UNKNOWN, Some(line.stream)),
         };
         if self.counts_lines {
             self.result.lines += count_lines(&self.text[self.counted..hit.end]);
             self.counted = hit.end;
         }
         self.floor = hit.end;
-        self.result.marks.push(LineMark { time: line.time, says, shape: line.shape, gap, line: self.result.lines });
+        self.result.marks.push(LineMark::new(&line, says, gap, self.result.lines));
     }
 
     fn finish(mut self) -> LineMarks {
         if self.counts_lines {
             self.result.lines += count_lines(&self.text[self.counted..]);
         }
-        self.result.rest = Some(self.gap(self.text.len(), false));
+        self.result.rest = Some(self.gap(self.text.len(), false, None));
         self.result
     }
 
     /// Looks upwards from `end`, at most to the last mark: to the next time or, if the time is known, to the head of the
-    /// record.
-    fn gap(&mut self, end: usize, knows_time: bool) -> Gap {
-        let mut gap = Gap::NONE;
+    /// record. Lines of other streams are nothing; without a stream, it is that of the lowest line.
+    fn gap(&mut self, end: usize, knows_time: bool, mut stream: Option<u32>) -> Gap {
+        let mut gap = Gap { stream: stream.unwrap_or(0), ..Gap::NONE };
         let mut end = end;
         // The line below names an exception: after an indented line, it ends a traceback and begins nothing.
         let mut is_tail = false;
@@ -288,17 +316,24 @@ impl Pass<'_> {
                 is_tail = false;
                 continue;
             }
-            gap.head |= std::mem::take(&mut is_tail);
             let line = dissect(line, self.clock);
-            gap.time = gap.time.or(line.time);
+            gap.stream = *stream.get_or_insert(line.stream);
+            if line.stream != gap.stream {
+                continue;
+            }
+            if std::mem::take(&mut is_tail) && line.shape != LineForm::Inner {
+                gap.head = true;
+            }
+            gap.stamps = gap.stamps.or(line.stamps);
+            gap.logged |= line.shape == LineForm::Head;
             match line.shape {
-                LineForm::Plain if names_an_exception(line.text) => is_tail = true,
+                LineForm::Plain if names_an_exception(line.words) => is_tail = true,
                 LineForm::Head | LineForm::Plain => gap.head = true,
                 LineForm::Traceback if !gap.head => gap.traceback = true,
                 LineForm::Chain if !gap.head => gap.chained = true,
                 LineForm::Traceback | LineForm::Chain | LineForm::Inner => {}
             }
-            if gap.head && (knows_time || gap.time != Time::UNKNOWN) {
+            if gap.head && (knows_time || gap.stamps.time() != Time::UNKNOWN) {
                 gap.open = false;
                 break;
             }
@@ -382,10 +417,12 @@ fn says(line: &LogLine<'_>, near: Option<&[u8]>, is_start: bool) -> Option<LineM
     }
 }
 
-/// Whether a line is certainly an inner one, as most lines above are: two spaces, then no digit. After one space there may be
-/// a date.
+/// Whether a line is certainly an inner one, as most lines above are: two spaces, then neither a digit nor a key. After one
+/// space there may be a date, and after more a key of an object that has one.
 fn is_plainly_inner(line: &[u8]) -> bool {
-    line.starts_with(b"  ") && line.get(2).is_none_or(|byte| !byte.is_ascii_digit() && *byte != b'[')
+    line.starts_with(b"  ")
+        && line.get(2).is_none_or(|byte| !byte.is_ascii_digit() && *byte != b'[')
+        && !line.trim_ascii_start().starts_with(b"\"")
 }
 
 /// The number of lines. The last one may have no newline.

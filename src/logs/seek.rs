@@ -40,7 +40,7 @@ fn first_time(text: &[u8], clock: &mut Clock) -> Option<(usize, i64)> {
     while start < text.len() {
         let end = memchr(b'\n', &text[start..]).map_or(text.len(), |newline| start + newline);
         let line = dissect(&text[start..end], clock);
-        if let Some(millis) = line.time.millis() {
+        if let Some(millis) = line.time().millis() {
             return Some((start, millis));
         }
         start = end + 1;

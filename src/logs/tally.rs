@@ -7,7 +7,7 @@ use jiff::ToSpan;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::records::{LogEvent, LogEventKind};
+use super::event::{LogEvent, LogEventKind};
 use super::rhythm::{self, APART, Burst, Pattern, PatternFacts};
 use super::time::Time;
 use super::words::{Kind, Library};

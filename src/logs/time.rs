@@ -1,252 +1,20 @@
-//! Timestamps at the head of a log line, and the clock that turns them into instants.
+//! The clock that turns the times of a log into instants.
 //!
-//! Known forms: `2026-01-10 15:27:14,901` and its ISO 8601 relatives (`T`, `/`, fractions, `Z`, `+02:00`),
-//! `10/Jan/2026:15:27:14 +0000`, `10.01.2026 15:27:14`, syslog's `Jan 10 15:27:14` (the latest year in which that time is not
-//! in the future), `Sat Jan 10 15:27:14 2026`, a weekday before any of them, and seconds or milliseconds since 1970 with
-//! enough digits. Not promised: American `01/10/2026`, which looks like the European form.
+//! [`written`] knows the forms. A syslog time without a year is of the latest year in which it is not in the future. Of a
+//! date such as `01/10/2026`, whose order no separator tells, the log decides: a number above twelve in one place, or
+//! else the place that changes while the other stays. If neither shows it, AM or PM means American, and all else European.
+
+mod written;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The years that a log may have. Other numbers are not dates.
-const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
+use written::Cursor;
+pub use written::{DayOrder, WrittenTime, read, read_epoch, read_tai64n, read_time_of_day};
+
 /// A log may be this far ahead of our clock.
 const AHEAD_SECS: i64 = 86_400;
-
-/// A time as it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WrittenTime {
-    year: Option<i32>,
-    month: u8,
-    day: u8,
-    hour: u8,
-    minute: u8,
-    second: u8,
-    millis: u16,
-    /// Seconds east of UTC, if the line says so.
-    offset: Option<i32>,
-}
-
-impl WrittenTime {
-    /// Whether it is an instant without further knowledge of year and zone.
-    pub fn is_absolute(&self) -> bool {
-        self.offset.is_some() && self.year.is_some()
-    }
-}
-
-/// Reads a time at the very start of `text`, and returns how many bytes it takes.
-pub fn read(text: &[u8]) -> Option<(WrittenTime, usize)> {
-    let mut at = Cursor { text, at: 0 };
-    at.weekday();
-    let written = match at.peek()? {
-        b'0'..=b'9' => at.with_digits_first()?,
-        b'A'..=b'Z' => at.with_month_first()?,
-        _ => return None,
-    };
-    Some((written, at.at))
-}
-
-/// Milliseconds since 1970 of an epoch number: `1768058834.901`, `1768058834901`.
-pub fn read_epoch(text: &[u8]) -> Option<(i64, usize)> {
-    let digits = text.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
-    let number = text[..digits].iter().fold(0i64, |sum, byte| sum.saturating_mul(10) + i64::from(byte - b'0'));
-    match digits {
-        10 => {
-            let mut at = Cursor { text, at: digits };
-            let millis = at.fraction();
-            Some((number * 1000 + i64::from(millis), at.at))
-        }
-        13 => Some((number, digits)),
-        16 => Some((number / 1000, digits)),
-        _ => None,
-    }
-}
-
-struct Cursor<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn eat(&mut self, wanted: impl Fn(u8) -> bool) -> Option<u8> {
-        let byte = self.peek().filter(|&byte| wanted(byte))?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn number(&mut self, digits: usize) -> Option<i32> {
-        let slice = self.text.get(self.at..self.at + digits)?;
-        let value =
-            slice.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i32::from(byte - b'0')))?;
-        self.at += digits;
-        Some(value)
-    }
-
-    fn two(&mut self, range: std::ops::RangeInclusive<u8>) -> Option<u8> {
-        u8::try_from(self.number(2)?).ok().filter(|value| range.contains(value))
-    }
-
-    fn month_name(&mut self) -> Option<u8> {
-        const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-        let word = self.text.get(self.at..self.at + 3)?;
-        let index = NAMES.chunks(3).position(|name| name == word)?;
-        self.at += 3;
-        u8::try_from(index + 1).ok()
-    }
-
-    /// `Sat `, `Sat, `: skipped.
-    fn weekday(&mut self) {
-        const NAMES: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-        if self.text.get(..3).is_some_and(|word| NAMES.contains(&word)) {
-            let comma = usize::from(self.text.get(3) == Some(&b','));
-            if self.text.get(3 + comma) == Some(&b' ') {
-                self.at = 4 + comma;
-            }
-        }
-    }
-
-    fn with_digits_first(&mut self) -> Option<WrittenTime> {
-        let lengths = self.text[self.at..].iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
-        match lengths {
-            4 => self.year_first(),
-            2 => self.day_first(),
-            _ => None,
-        }
-    }
-
-    /// `2026-01-10 15:27:14,901+02:00`
-    fn year_first(&mut self) -> Option<WrittenTime> {
-        let year = self.number(4)?;
-        let separator = self.eat(|byte| matches!(byte, b'-' | b'/' | b'.'))?;
-        let month = self.two(1..=12)?;
-        self.eat(|byte| byte == separator)?;
-        let day = self.two(1..=31)?;
-        self.eat(|byte| matches!(byte, b' ' | b'T' | b't' | b'_'))?;
-        self.eat(|byte| byte == b' ');
-        self.clock(Some(year), month, day)
-    }
-
-    /// `10/Jan/2026:15:27:14 +0000`, `10.01.2026 15:27:14`
-    fn day_first(&mut self) -> Option<WrittenTime> {
-        let day = self.two(1..=31)?;
-        let separator = self.eat(|byte| matches!(byte, b'/' | b'.' | b'-' | b' '))?;
-        let month = match separator {
-            b'.' => self.two(1..=12)?,
-            _ => self.month_name()?,
-        };
-        self.eat(|byte| byte == separator)?;
-        let year = self.number(4)?;
-        self.eat(|byte| matches!(byte, b' ' | b':' | b'T' | b','))?;
-        self.eat(|byte| byte == b' ');
-        self.clock(Some(year), month, day)
-    }
-
-    /// `Jan 10 15:27:14`, `Jan  3 2026 15:27:14`, `Jan 10 15:27:14 2026`
-    fn with_month_first(&mut self) -> Option<WrittenTime> {
-        let month = self.month_name()?;
-        self.eat(|byte| byte == b' ')?;
-        let padded = self.eat(|byte| byte == b' ').is_some();
-        let single = self.text.get(self.at + 1).is_some_and(|byte| !byte.is_ascii_digit());
-        let day = if padded || single { u8::try_from(self.number(1)?).ok()? } else { self.two(1..=31)? };
-        self.eat(|byte| byte == b',');
-        self.eat(|byte| byte == b' ')?;
-        let is_year = self.text.get(self.at + 4) == Some(&b' ');
-        let year = if is_year { self.number(4) } else { None };
-        if is_year {
-            self.eat(|byte| byte == b' ')?;
-        }
-        let mut written = self.clock(year, month, day)?;
-        if year.is_none() && self.peek() == Some(b' ') {
-            let before = self.at;
-            self.at += 1;
-            match self.number(4).filter(|year| YEARS.contains(year)) {
-                Some(year) if self.peek().is_none_or(|byte| !byte.is_ascii_digit()) => written.year = Some(year),
-                _ => self.at = before,
-            }
-        }
-        Some(written)
-    }
-
-    /// The time of day and the zone, after the date.
-    fn clock(&mut self, year: Option<i32>, month: u8, day: u8) -> Option<WrittenTime> {
-        if year.is_some_and(|year| !YEARS.contains(&year)) || day > days_of(year, month) || day == 0 {
-            return None;
-        }
-        let hour = self.two(0..=23)?;
-        self.eat(|byte| byte == b':')?;
-        let minute = self.two(0..=59)?;
-        self.eat(|byte| byte == b':')?;
-        // A leap second counts as the last ordinary one.
-        let second = self.two(0..=60)?.min(59);
-        let millis = self.fraction();
-        let offset = self.zone();
-        Some(WrittenTime { year, month, day, hour, minute, second, millis, offset })
-    }
-
-    /// `,901`, `.901234`: to milliseconds.
-    fn fraction(&mut self) -> u16 {
-        if !matches!(self.peek(), Some(b',' | b'.')) || !self.text.get(self.at + 1).is_some_and(u8::is_ascii_digit) {
-            return 0;
-        }
-        self.at += 1;
-        let mut millis = 0;
-        let mut weight = 100;
-        while let Some(digit) = self.eat(|byte| byte.is_ascii_digit()) {
-            millis += u16::from(digit - b'0') * weight;
-            weight /= 10;
-        }
-        millis
-    }
-
-    /// `Z`, `+02:00`, `+0200`, `+02`, ` +0000`, ` UTC`. If there is none of them, nothing is consumed.
-    fn zone(&mut self) -> Option<i32> {
-        let start = self.at;
-        let spaced = self.eat(|byte| byte == b' ').is_some();
-        let offset = match self.peek() {
-            Some(b'Z') if !spaced => self.eat(|_| true).map(|_| 0),
-            Some(b'+' | b'-') => self.numeric_zone(spaced),
-            Some(b'U' | b'G')
-                if [&b"UTC"[..], b"GMT"].contains(&self.text.get(self.at..self.at + 3).unwrap_or(b"")) =>
-            {
-                self.at += 3;
-                Some(0)
-            }
-            _ => None,
-        };
-        let ends = self.peek().is_none_or(|byte| !byte.is_ascii_alphanumeric());
-        if offset.is_none() || !ends {
-            self.at = start;
-            return None;
-        }
-        offset
-    }
-
-    fn numeric_zone(&mut self, spaced: bool) -> Option<i32> {
-        let sign = if self.eat(|_| true)? == b'-' { -1 } else { 1 };
-        let hours = i32::from(self.two(0..=15)?);
-        let colon = self.eat(|byte| byte == b':').is_some();
-        let minutes = match self.two(0..=59) {
-            Some(minutes) => i32::from(minutes),
-            None if colon || spaced => return None,
-            None => 0,
-        };
-        Some(sign * (hours * 3600 + minutes * 60))
-    }
-}
-
-fn days_of(year: Option<i32>, month: u8) -> u8 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year.is_none_or(|year| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
 
 /// Days from 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant's `days_from_civil`).
 fn days_since_epoch(year: i32, month: u8, day: u8) -> i64 {
@@ -266,17 +34,78 @@ pub struct Clock {
     year: i32,
     /// Hour since 1970 by the wall clock, and its offset.
     cached: (i64, i64),
+    /// Of dates that may be read in two ways, if the log shows it.
+    order: Option<DayOrder>,
+    dates: SlashedDates,
+}
+
+/// What the dates of a log that may be read in two ways show of their order.
+#[derive(Debug, Clone, Copy, Default)]
+struct SlashedDates {
+    shown: Option<DayOrder>,
+    last: Option<(u8, u8)>,
+    /// Whether the first and the second number changed alone.
+    changed: (bool, bool),
+}
+
+impl SlashedDates {
+    fn see(&mut self, written: &WrittenTime) {
+        let Some(slashed) = written.slashed else { return };
+        self.shown = self.shown.or(slashed.shows);
+        if slashed.shows.is_none() {
+            let now = (written.day, written.month);
+            if let Some(before) = self.last.replace(now) {
+                self.changed.0 |= before.0 != now.0 && before.1 == now.1;
+                self.changed.1 |= before.0 == now.0 && before.1 != now.1;
+            }
+        }
+    }
+
+    fn order(self) -> Option<DayOrder> {
+        self.shown.or(match self.changed {
+            (true, false) => Some(DayOrder::European),
+            (false, true) => Some(DayOrder::American),
+            _ => None,
+        })
+    }
 }
 
 impl Clock {
     /// For lines without an offset in this zone.
     pub fn new(zone: TimeZone, now: Timestamp) -> Self {
         let year = i32::from(now.to_zoned(zone.clone()).year());
-        Self { zone, now: now.as_second(), year, cached: (i64::MIN, 0) }
+        Self { zone, now: now.as_second(), year, cached: (i64::MIN, 0), order: None, dates: SlashedDates::default() }
+    }
+
+    /// For another log, of which nothing is known yet.
+    #[must_use]
+    pub fn for_another(&self) -> Self {
+        Self { order: None, dates: SlashedDates::default(), ..self.clone() }
+    }
+
+    /// The same clock, with the order of days and months that the dates read so far show.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        Self { order: self.dates.order(), ..self.clone() }
     }
 
     /// Milliseconds since 1970.
     pub fn instant(&mut self, written: &WrittenTime) -> i64 {
+        let written = &match written.slashed {
+            Some(slashed) if slashed.shows.is_none() => {
+                self.dates.see(written);
+                let usual = if slashed.has_half { DayOrder::American } else { DayOrder::European };
+                match self.order.unwrap_or(usual) {
+                    DayOrder::European => *written,
+                    DayOrder::American => WrittenTime { day: written.month, month: written.day, ..*written },
+                }
+            }
+            Some(_) => {
+                self.dates.see(written);
+                *written
+            }
+            None => *written,
+        };
         if let Some(year) = written.year {
             return self.in_year(written, year);
         }
@@ -335,6 +164,37 @@ impl Time {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         if self == Self::UNKNOWN { other } else { self }
+    }
+}
+
+/// The times of one line: the program's, and that of a collector before it. They are of two clocks, which may be hours apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    pub own: Time,
+    pub outer: Time,
+    /// The collector's has a zone and a year, so it is certain.
+    pub is_absolute: bool,
+}
+
+impl Stamps {
+    pub const NONE: Self = Self { own: Time::UNKNOWN, outer: Time::UNKNOWN, is_absolute: false };
+
+    /// When it was.
+    pub fn time(self) -> Time {
+        if self.is_absolute { self.outer } else { self.own.or(self.outer) }
+    }
+
+    /// These, and where one is missing, the other's.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let is_absolute = if self.outer == Time::UNKNOWN { other.is_absolute } else { self.is_absolute };
+        Self { own: self.own.or(other.own), outer: self.outer.or(other.outer), is_absolute }
+    }
+
+    /// How far apart two lines are by a clock that both have, in milliseconds.
+    pub fn apart(self, other: Self) -> Option<i64> {
+        let between = |one: Time, two: Time| Some((one.millis()? - two.millis()?).abs());
+        between(self.own, other.own).or_else(|| between(self.outer, other.outer))
     }
 }
 

@@ -4,13 +4,17 @@
 //! parsed and classified with all patterns. Patterns ignore case. An anchor is listed as it is usually written, and also in
 //! upper case if some bots write it so.
 
+mod report;
+mod table;
+
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem::FinderRev;
 use serde::Serialize;
 
-use super::lines::{LineForm, Severity};
+use self::table::WordTable;
+use super::lines::collector::hash;
+use super::lines::{LineForm, Severity, names_an_exception};
 
 /// What a line or a record reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -130,78 +134,44 @@ pub enum Anchor {
     Start,
 }
 
-/// Every interesting line has one of these strings. With more than sixteen, or with shorter ones, the search takes twice the
-/// time. The price is one missed form: a time-out that ends a traceback with a single word, below a line that already counts
-/// as an error.
+/// Every interesting line has one of these strings. They are short parts of many words: `etry` is in `RetryAfter`, `retry
+/// after` and `Retry in`, `xceeded` in Go's `deadline exceeded` and in `Max retries exceeded`.
 ///
-/// Their order makes half the speed. The search (Teddy) looks at the first four bytes by their half bytes, in eight sets of
-/// strings. Strings that differ only in case are in one set. Of eleven such groups, the ninth, tenth and eleventh share a set
-/// with those whose index is 8 less. Sharing causes false hits, but few if both begin alike, as two words in upper case do.
-/// A test checks the order.
-pub const ANCHORS: [(&str, Anchor); 15] = [
+/// Their number, length and order make half the speed. The search (Teddy) looks at the first four bytes by their half bytes,
+/// in eight sets of strings. Strings that differ only in case are in one set; others share one if their indices differ by
+/// eight. Sharing causes false hits where a text mixes the half bytes of both: each pair here was counted on a log and on
+/// prose, and mixes next to never, while another order of the same strings had half again as many hits. A test checks the
+/// order.
+pub const ANCHORS: [(&str, Anchor); 17] = [
     ("erminated", Anchor::Conflict),
-    ("ebhook is active", Anchor::Conflict),
     ("rror", Anchor::Error),
-    ("imed out", Anchor::Error),
     ("RITICAL", Anchor::Error),
-    ("oo Many Requests", Anchor::Error),
+    (" polling", Anchor::Start),
+    ("imed out", Anchor::Error),
+    (" 409 ", Anchor::Error),
+    ("etry", Anchor::Error),
+    (" Gateway", Anchor::Error),
+    ("ebhook is active", Anchor::Conflict),
     ("xception:", Anchor::Error),
-    ("tart polling", Anchor::Start),
+    (" tcp", Anchor::Error),
+    ("WARN", Anchor::Error),
+    ("xceeded", Anchor::Error),
+    ("pplication started", Anchor::Start),
     ("ERMINATED", Anchor::Conflict),
     ("EBHOOK IS ACTIVE", Anchor::Conflict),
     ("RROR", Anchor::Error),
-    ("tarted polling", Anchor::Start),
-    ("WARN", Anchor::Error),
-    ("RetryAfter", Anchor::Error),
-    ("pplication started", Anchor::Start),
 ];
 
 /// What a line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WordMatch {
     pub kind: Kind,
+    /// Whether words say so; of a conflict, a status alone does not tell which one it is.
+    pub is_told: bool,
     /// The library, if it is known.
     pub client: Library,
-    /// The same error will be logged again with its traceback.
-    pub comes_again: bool,
-}
-
-/// A set of patterns, in lower case: the first hit's index is the answer.
-struct WordTable {
-    automaton: AhoCorasick,
-}
-
-impl WordTable {
-    fn new(words: &[&str]) -> Self {
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostFirst)
-            .build(words)
-            .expect("a short list of literals");
-        Self { automaton }
-    }
-
-    /// The lowest index of all words that occur.
-    fn lowest(&self, text: &[u8]) -> Option<usize> {
-        let mut lowest: Option<usize> = None;
-        for found in self.automaton.find_iter(text) {
-            let index = found.pattern().as_usize();
-            lowest = Some(lowest.map_or(index, |lowest| lowest.min(index)));
-            if lowest == Some(0) {
-                break;
-            }
-        }
-        lowest
-    }
-
-    /// The index of the first word of the text.
-    fn first(&self, text: &[u8]) -> Option<usize> {
-        self.automaton.find(text).map(|found| found.pattern().as_usize())
-    }
-
-    fn is_in(&self, text: &[u8]) -> bool {
-        self.automaton.is_match(text)
-    }
+    /// A number for what the client says beside the server's own words; 0 is nothing. Numbers in it do not count.
+    pub sign: u32,
 }
 
 /// The server's words for a 409, and the names that clients gave them.
@@ -215,12 +185,14 @@ const CONFLICTS: [(&str, Kind); 6] = [
 ];
 
 /// Words of other errors. The first one in this list that is in the line decides.
-const ERRORS: [(&str, Kind); 56] = [
+const ERRORS: [(&str, Kind); 84] = [
     ("retryafter", Kind::RateLimit),
     ("retry after", Kind::RateLimit),
     ("too many requests", Kind::RateLimit),
     ("flood control", Kind::RateLimit),
     ("error code: 429", Kind::RateLimit),
+    ("(429)", Kind::RateLimit),
+    ("[429]", Kind::RateLimit),
     ("bad gateway", Kind::Server),
     ("gateway timeout", Kind::Server),
     ("gateway time-out", Kind::Server),
@@ -231,12 +203,17 @@ const ERRORS: [(&str, Kind); 56] = [
     ("error code: 50", Kind::Server),
     ("status code 50", Kind::Server),
     ("etelegram: 50", Kind::Server),
+    ("error_code\":50", Kind::Server),
+    ("[502]", Kind::Server),
+    ("(502)", Kind::Server),
     ("etimedout", Kind::Network),
     ("winerror 121", Kind::Network),
     ("clientconnector", Kind::Network),
     ("timed out", Kind::Timeout),
     ("timedout", Kind::Timeout),
     ("timeout", Kind::Timeout),
+    ("deadline exceeded", Kind::Timeout),
+    ("execution expired", Kind::Timeout),
     ("networkerror", Kind::Network),
     ("connectionerror", Kind::Network),
     ("connecterror", Kind::Network),
@@ -272,6 +249,27 @@ const ERRORS: [(&str, Kind); 56] = [
     ("proxyerror", Kind::Network),
     ("clientoserror", Kind::Network),
     ("readerror", Kind::Network),
+    ("no such host", Kind::Network),
+    ("unknownhost", Kind::Network),
+    ("server misbehaving", Kind::Network),
+    ("dial tcp", Kind::Network),
+    ("read tcp", Kind::Network),
+    ("write tcp", Kind::Network),
+    ("tls handshake", Kind::Network),
+    ("sslhandshake", Kind::Network),
+    ("unexpected eof", Kind::Network),
+    ("connection broken", Kind::Network),
+    ("connectionfailed", Kind::Network),
+    ("connectexception", Kind::Network),
+    ("socketexception", Kind::Network),
+    ("socketerror", Kind::Network),
+    ("nxdomain", Kind::Network),
+    ("dns error", Kind::Network),
+    ("error sending request", Kind::Network),
+    ("could not resolve", Kind::Network),
+    ("failed to connect", Kind::Network),
+    ("curl error", Kind::Network),
+    ("httprequestexception", Kind::Network),
 ];
 
 /// Words that show the library. The first one in the line decides; if two begin at the same place, the first in this list.
@@ -300,34 +298,43 @@ const CLIENTS: [(&str, Library); 22] = [
     ("teloxide", Library::Teloxide),
 ];
 
-/// What libraries write when they will log the same error again with its traceback.
-const TWICE: [&str; 3] =
-    ["error while getting updates", "olling exception", "a request to the telegram api was unsuccessful"];
-
-/// Names of exceptions that do not end in `Error` or `Exception`.
-const NAMES: [&[u8]; 9] = [
-    b"TimedOut",
-    b"RetryAfter",
-    b"Conflict",
-    b"Forbidden",
-    b"BadRequest",
-    b"InvalidToken",
-    b"Timeout",
-    b"ChatMigrated",
-    b"Unauthorized",
+/// Words of errors that need neither a level nor an exception's name, as Go's programs write them.
+const ALONE: [&str; 16] = [
+    "dial tcp",
+    "read tcp",
+    "write tcp",
+    "no such host",
+    "server misbehaving",
+    "i/o timeout",
+    "deadline exceeded",
+    "client.timeout exceeded",
+    "tls handshake timeout",
+    "connection reset by peer",
+    "unexpected eof",
+    "too many requests",
+    "(429)",
+    "flood control exceeded",
+    "bad gateway",
+    "gateway timeout",
 ];
 
 static CONFLICT_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&CONFLICTS.map(|(word, _)| word)));
 static REFUSAL_WORDS: LazyLock<WordTable> =
     LazyLock::new(|| WordTable::new(&["while webhook is active", "another webhook is active"]));
+/// The rest was cut, or is in the next line.
+static CUT_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&["conflict: terminated by"]));
 static SERVER_WORDS: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new("onflict: "));
 static ERROR_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&ERRORS.map(|(word, _)| word)));
 static CLIENT_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&CLIENTS.map(|(word, _)| word)));
-static TWICE_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&TWICE));
+static ALONE_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&ALONE));
+static URL_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&["/getupdates"]));
+static POLL_WORDS: LazyLock<WordTable> = LazyLock::new(|| WordTable::new(&["getupdates"]));
 
 /// The conflict that a text names.
 pub fn conflict(text: &[u8]) -> Option<Kind> {
-    let (words, kind) = CONFLICT_WORDS.lowest(text).map(|index| CONFLICTS[index])?;
+    let Some((words, kind)) = CONFLICT_WORDS.lowest(text).map(|index| CONFLICTS[index]) else {
+        return CUT_WORDS.is_in(text).then_some(Kind::OtherPoller);
+    };
     // A bot may say "the webhook is active" when all is well. The server says so only when it refuses.
     let is_refusal = words != "webhook is active" || REFUSAL_WORDS.is_in(text);
     is_refusal.then_some(kind)
@@ -337,10 +344,19 @@ pub fn conflict(text: &[u8]) -> Option<Kind> {
 /// has one.
 pub fn classify(text: &[u8], level: Option<Severity>, shape: LineForm, near: Option<&[u8]>) -> Option<WordMatch> {
     let named = near.and_then(|near| conflict(near).or_else(|| conflict(text)));
-    let kind = named.or_else(|| error(text, level, shape))?;
-    let client = CLIENT_WORDS.first(before(text, named)).map_or(Library::Unknown, |index| CLIENTS[index].1);
-    let comes_again = matches!(client, Library::Ptb | Library::Telebot) && TWICE_WORDS.is_in(text);
-    Some(WordMatch { kind, client, comes_again })
+    let before = before(text, named);
+    if let Some(kind) = named.filter(|_| level != Some(Severity::Info) || report::is_report(before)) {
+        return Some(word_match(kind, true, before));
+    }
+    if let Some(at) = refused_poll(text).filter(|at| level != Some(Severity::Info) || URL_WORDS.is_in(&text[..*at])) {
+        return Some(word_match(Kind::OtherPoller, false, &text[..at]));
+    }
+    error(text, level, shape).map(|kind| word_match(kind, true, text))
+}
+
+fn word_match(kind: Kind, is_told: bool, words: &[u8]) -> WordMatch {
+    let client = CLIENT_WORDS.first(words).map_or(Library::Unknown, |index| CLIENTS[index].1);
+    WordMatch { kind, is_told, client, sign: sign(words) }
 }
 
 /// The client's words, before the server's own words, which are most of a conflict's line.
@@ -351,30 +367,48 @@ fn before(text: &[u8], named: Option<Kind>) -> &[u8] {
     }
 }
 
+/// A number for the letters of some words. Words with a number in them are left out, be it an ID or an address.
+fn sign(words: &[u8]) -> u32 {
+    const LONGEST: usize = 600;
+    let words = &words[..words.len().min(LONGEST)];
+    let mut letters = Vec::with_capacity(words.len());
+    for word in words.split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_')) {
+        if !word.iter().any(u8::is_ascii_digit) {
+            letters.extend(word.to_ascii_lowercase());
+        }
+    }
+    // The first letter of `Conflict: ` is not the client's.
+    if letters.len() <= 1 { 0 } else { hash(&letters) }
+}
+
+/// Where a request for updates shows that it was answered with 409, as HTTP clients and servers log it. An ordinary line may
+/// tell of such a thing; with the address it is the request.
+fn refused_poll(text: &[u8]) -> Option<usize> {
+    let is_status = |at: &usize| {
+        let (before, behind) = (&text[..*at], text.get(at + 3));
+        let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        // The size of an answer stands behind its status, and an offset behind its name.
+        let last = before.trim_ascii_end().rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
+        let is_size = before.ends_with(b" ") && !last.is_empty() && last.iter().all(u8::is_ascii_digit);
+        let is_offset = before.ends_with(b"=") && ![&b"status="[..], b"code="].iter().any(|key| before.ends_with(key));
+        !is_word(before.last()) && !is_word(behind) && !is_size && !is_offset
+    };
+    let at = memchr::memmem::find_iter(text, b"409").find(is_status)?;
+    POLL_WORDS.is_in(text).then_some(at)
+}
+
 /// Any other error. A line below level warning does not report one, and an indented line is a part of one.
 fn error(text: &[u8], level: Option<Severity>, shape: LineForm) -> Option<Kind> {
     let words = || ERROR_WORDS.lowest(text).map(|index| ERRORS[index].1);
     match (shape, level) {
+        // .NET indents the exception, too.
+        (LineForm::Inner, None) if names_an_exception(text.trim_ascii_start()) => words(),
         (LineForm::Inner | LineForm::Traceback | LineForm::Chain, _) | (_, Some(Severity::Info)) => None,
         (_, Some(Severity::Warning)) => words(),
         (_, Some(Severity::Error)) => Some(words().unwrap_or(Kind::Other)),
         (LineForm::Plain | LineForm::Head, None) if names_an_exception(text) => Some(words().unwrap_or(Kind::Other)),
-        (LineForm::Plain | LineForm::Head, None) => None,
+        (LineForm::Plain | LineForm::Head, None) => ALONE_WORDS.is_in(text).then(words).flatten(),
     }
-}
-
-/// `telegram.error.TimedOut: Timed out`, `Error: connect ETIMEDOUT`, `Unhandled rejection Error: x`.
-pub fn names_an_exception(text: &[u8]) -> bool {
-    const BEFORE: [&[u8]; 4] = [b"Uncaught ", b"Unhandled rejection ", b"Unhandled ", b"Fatal "];
-    let text = BEFORE.iter().find_map(|before| text.strip_prefix(*before)).unwrap_or(text);
-    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-    let length = text.iter().take(120).take_while(is_name).count();
-    let (name, rest) = text.split_at(length);
-    if length == 0 || !name[0].is_ascii_alphabetic() || !(rest.is_empty() || rest[0] == b':') {
-        return false;
-    }
-    let is_error = [&b"Error"[..], b"Exception"].iter().any(|end| name.ends_with(end));
-    is_error || NAMES.iter().any(|end| name.ends_with(end)) || memchr::memmem::find(name, b".exceptions.").is_some()
 }
 
 #[cfg(test)]

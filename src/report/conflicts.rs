@@ -1,6 +1,7 @@
 //! `conflicts` as text.
 
 use std::fmt::Write;
+use std::io::ErrorKind;
 
 use jiff::Timestamp;
 
@@ -24,7 +25,7 @@ const SHORTEST_BAR: usize = 8;
 
 /// The table and what it says, for a terminal of `width` columns.
 pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: TypedLine<'_>) -> String {
-    let mut text = sources(outcome);
+    let mut text = sources(outcome, typed);
     let totals = &outcome.summary.totals;
     if totals.errors() == 0 {
         let is_empty = outcome.sources.iter().all(|source| source.bytes == 0);
@@ -59,12 +60,19 @@ pub fn text(outcome: &ConflictsOutcome, width: Option<usize>, typed: TypedLine<'
         let _ = writeln!(text, "not shown: {} without errors", plural(outcome.summary.left_out, period));
     }
     if let Some(max) = outcome.max.filter(|_| !outcome.is_within()) {
-        let _ = writeln!(text, "{}", paint(BAD, format!("more than {max} conflicts")));
+        let _ = writeln!(text, "{}", paint(BAD, too_many(outcome, max)));
     }
     text
 }
 
-fn sources(outcome: &ConflictsOutcome) -> String {
+fn too_many(outcome: &ConflictsOutcome, max: u64) -> String {
+    if outcome.summary.totals.conflicts > max {
+        return format!("more than {max} conflicts");
+    }
+    format!("perhaps more than {max}: {} without a time may be of any day", plural(outcome.uncertain(), "conflict"))
+}
+
+fn sources(outcome: &ConflictsOutcome, typed: TypedLine<'_>) -> String {
     let mut text = String::new();
     let read: Vec<_> = outcome.sources.iter().filter(|source| source.error.is_none() || source.bytes > 0).collect();
     let bytes: u64 = read.iter().map(|source| source.bytes).sum();
@@ -82,6 +90,7 @@ fn sources(outcome: &ConflictsOutcome) -> String {
                 "{}",
                 paint(WARNING, format!("{how}: {}: {}", sanitize::line(&source.name), sanitize::line(&plain(error))))
             );
+            text.push_str(&message::hint_lines(remedy(error).as_slice(), typed));
         }
     }
     text
@@ -284,10 +293,21 @@ pub fn incomplete(outcome: &ConflictsOutcome, typed: TypedLine<'_>) -> String {
         .iter()
         .filter_map(|source| Some((&source.name, source.error.as_ref()?)))
         .map(|(name, error)| {
-            let hints = ["to read it as root: sudo solobot …".to_owned()];
+            let hints: Vec<String> = remedy(error).into_iter().collect();
             message::error(&format!("cannot read {name}: {}", plain(error)), &hints, typed)
         })
         .collect()
+}
+
+/// What helps where a log cannot be read, if anything does.
+fn remedy(error: &std::io::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::PermissionDenied => Some("to read it as root: sudo solobot …".to_owned()),
+        ErrorKind::InvalidData | ErrorKind::IsADirectory | ErrorKind::NotFound => {
+            Some("to read another log: solobot conflicts FILE".to_owned())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -63,6 +63,43 @@ fn every_log_of_the_corpus_is_counted_as_a_perfect_reader_would() {
     });
 }
 
+/// Each log has the totals and the days of its manifest; a bot's token that is in one is not printed.
+fn are_as_their_manifest_says(test: &Test, folder: &str) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(folder);
+    let manifest = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).unwrap();
+    let mut wrong = Vec::new();
+    for row in manifest.lines().skip(1) {
+        let fields: Vec<&str> = row.split('\t').collect();
+        let log = std::fs::read(corpus.join(fields[0])).unwrap();
+        let log = String::from_utf8(log).map(|text| text.replace("{TOKEN}", &token()).into_bytes());
+        test.write(fields[0], log.unwrap_or_else(std::string::FromUtf8Error::into_bytes));
+        let said = test.solobot(&format!("conflicts --json --tz UTC {}", fields[0])).run().code(0);
+        let said = said.nowhere(&token());
+        let seen = said.json();
+        let of = |kinds: &[&str]| kinds.iter().filter_map(|kind| seen["totals"][kind].as_u64()).sum::<u64>();
+        let totals = [&["other_poller"][..], &["webhook"], &["rate_limit"], &["network", "timeout"], &["server"]];
+        let totals: Vec<String> = totals.iter().map(|kinds| of(kinds).to_string()).collect();
+        let days = seen["days"].as_array().unwrap().iter().filter(|day| day["conflicts"] != 0);
+        let days: Vec<String> =
+            days.map(|day| format!("{}={}", &day["start"].as_str().unwrap()[..10], day["conflicts"])).collect();
+        let days = if days.is_empty() { "-".to_owned() } else { days.join(";") };
+        if totals != fields[3..8] || days != fields[8] {
+            wrong.push(format!("{}: {totals:?} {days} instead of {:?} {}", fields[0], &fields[3..8], fields[8]));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn logs_of_the_field_are_as_their_manifest_says() {
+    alone(|test| are_as_their_manifest_says(test, "field"));
+}
+
+#[test]
+fn formats_of_loggers_and_collectors_are_as_their_manifest_says() {
+    alone(|test| are_as_their_manifest_says(test, "formats"));
+}
+
 #[test]
 fn a_table_a_day_and_what_it_suggests() {
     alone(|test| {
@@ -158,6 +195,14 @@ fn more_than_max_is_a_no() {
         test.solobot("conflicts --max 5 bot.log").run().code(0).stdout_has(&["total"]);
         test.solobot("conflicts --max 4 bot.log").run().code(1).stdout_has(&["more than 4 conflicts"]);
         test.solobot("conflicts -q --max 4 bot.log").run().code(1);
+        // One without a time may be of today.
+        test.write("undated.log", format!("{TEXT}\n"));
+        test.solobot("conflicts --max 1 undated.log").run().code(0).stdout_has(&["total"]);
+        test.solobot("conflicts --since 1h --max 1 undated.log").run().code(0).stdout_has(&["not counted: 1 error"]);
+        let said = test.solobot("conflicts --since 1h --max 0 undated.log").run().code(1);
+        said.stdout_has(&["perhaps more than 0: 1 conflict without a time may be of any day"]);
+        let said = test.solobot("conflicts --until 2026-01-10 --max 0 --json bot.log undated.log").run().code(1).json();
+        assert_eq!((&said["ok"], &said["totals"]["conflicts"]), (&Value::Bool(false), &Value::from(0)));
         let seen = test.solobot("conflicts --json --max 4 bot.log").run().code(1).json();
         assert_eq!((&seen["ok"], &seen["max"]), (&Value::Bool(false), &Value::from(4)));
     });
@@ -345,7 +390,7 @@ fn a_cut_archive_counts_as_far_as_it_goes() {
 }
 
 #[test]
-fn what_is_no_log_is_read_like_one() {
+fn what_is_no_text_is_said_to_be_no_log() {
     alone(|test| {
         let noise: Vec<u8> = (0..300_000_u32).map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
         let mut mixed = noise.clone();
@@ -354,10 +399,28 @@ fn what_is_no_log_is_read_like_one() {
         test.write("noise", &noise);
         test.write("mixed", &mixed);
         test.write("empty", "");
-        for (name, count) in [("noise", 0), ("mixed", 2), ("empty", 0), ("/dev/null", 0)] {
+        test.write("image.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0\x08\x06\0\0\0");
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&noise).unwrap();
+        test.write("noise.gz", packed.finish().unwrap());
+        let mut command = test.command("python3 -c");
+        command.arg("import sqlite3; c = sqlite3.connect('bot.db'); c.execute('create table t (x)'); c.commit()");
+        test.start_command(command).finish().code(0);
+        test.write("bot.log", series(10, 9, 3, 30));
+        let none = "it is no text, so it is no log";
+        for name in ["noise", "image.png", "noise.gz", "bot.db"] {
+            let said = test.solobot(&format!("conflicts {name}")).run().code(2);
+            said.stderr_has(&[&format!("cannot read {name}: {none}"), "to read another log"]);
+            let said = test.solobot(&format!("conflicts bot.log {name}")).run().code(1);
+            said.stdout_has(&[&format!("not read: {name}: {none}"), "total"]);
+            let said = test.solobot(&format!("conflicts -q bot.log {name}")).run().code(1);
+            said.stderr_has(&[name, none, "hint"]).nowhere("sudo");
+        }
+        // Lines of a log count wherever they are.
+        for (name, count) in [("mixed", 2), ("empty", 0), ("/dev/null", 0)] {
             assert_eq!(conflicts(test, name), count, "{name}");
         }
-        test.solobot("conflicts noise mixed").run().code(0).stdout_has(&["total"]).nowhere("\u{1b}");
+        test.solobot("conflicts mixed").run().code(0).stdout_has(&["total"]).nowhere("\u{1b}");
     });
 }
 

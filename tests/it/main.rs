@@ -19,6 +19,7 @@ mod clean_stale;
 mod completions;
 mod config;
 mod conflicts;
+mod conflicts_clients;
 mod docs;
 mod doctor;
 mod doctor_cron;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 fn seen(line: &str) -> (Option<i64>, Option<Severity>, LineForm, String) {
     let mut clock = Clock::new(TimeZone::UTC, "2026-02-01T00:00:00Z".parse().unwrap());
     let line = dissect(line.as_bytes(), &mut clock);
-    (line.time.millis(), line.level, line.shape, String::from_utf8_lossy(line.text).into_owned())
+    (line.time().millis(), line.level, line.shape, String::from_utf8_lossy(line.text).into_owned())
 }
 
 const AT: i64 = 1_768_058_834_000;
