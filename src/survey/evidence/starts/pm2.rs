@@ -29,7 +29,7 @@ fn of_log(log: &[u8], now: Timestamp) -> u64 {
         let words = String::from_utf8_lossy(line);
         let Some((app, what)) = words.split_once("App [").and_then(|(_, rest)| rest.split_once(']')) else { continue };
         if what.starts_with(" exited with code") {
-            let time = lines::dissect(line, &mut clock).time.millis().filter(|&time| time >= since);
+            let time = lines::dissect(line, &mut clock).time().millis().filter(|&time| time >= since);
             ends.entry(app.to_owned()).or_default().extend(time);
         }
     }

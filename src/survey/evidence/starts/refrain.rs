@@ -55,7 +55,7 @@ fn of_text(text: &[u8], place: &str, now: Timestamp, is_fresh: bool) -> Option<R
         let words = String::from_utf8_lossy(read.words);
         let verse = verses.entry(words.chars().filter(|c| !c.is_numeric()).collect()).or_default();
         verse.count += 1;
-        verse.times.extend(read.time.millis());
+        verse.times.extend(read.time().millis());
         verse.last = mask(String::from_utf8_lossy(line).trim()).chars().take(LONGEST).collect();
     }
     let verse = verses.into_values().max_by_key(|verse| verse.count).filter(|verse| verse.count >= FEW)?;

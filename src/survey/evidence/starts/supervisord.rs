@@ -162,7 +162,7 @@ impl History {
         let mut found = Self::default();
         for line in log.split(|&byte| byte == b'\n') {
             let words = String::from_utf8_lossy(line);
-            let mut time = || lines::dissect(line, &mut clock).time.millis().filter(|&time| time >= since);
+            let mut time = || lines::dissect(line, &mut clock).time().millis().filter(|&time| time >= since);
             let behind = |mark: &str| words.find(mark).map(|at| &words[at + mark.len()..]);
             // Copies of a program are called `NAME_00`.
             let is_its = |rest: &str| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(['\'', '_', ' ']));
