@@ -11,6 +11,7 @@ pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
 pub mod metrics;
+mod queue;
 pub mod release;
 pub mod status;
 
@@ -23,6 +24,7 @@ use crate::settings::{Context, Purpose, Settings};
 /// What a subcommand is run for: whose files are believed depends on it.
 fn purpose(command: &Command) -> Purpose {
     match command {
+        Command::Doctor(args) if args.elsewhere => Purpose::Acting,
         Command::Status(_) | Command::Check(_) | Command::Doctor(_) | Command::Conflicts(_) | Command::Metrics(_) => {
             Purpose::Looking
         }

@@ -62,6 +62,12 @@ pub enum Notice {
         /// How long that takes at most.
         span: Duration,
     },
+    /// The operator is to send the bot a message.
+    MessageWanted {
+        /// Its name at Telegram.
+        bot: String,
+        within: Duration,
+    },
     /// Telegram could not be asked, and will be asked again.
     Retrying {
         /// Why it could not.
@@ -120,6 +126,13 @@ pub enum Activity {
         count: usize,
         /// How long they have to end by themselves.
         grace: Duration,
+    },
+    /// A message is awaited, or watched.
+    WatchingQueue {
+        /// How many updates wait.
+        pending: u64,
+        /// Since it was asked for.
+        since: Duration,
     },
     /// They have ended; solobot watches whether they are started again.
     LookingAgain {

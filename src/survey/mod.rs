@@ -25,6 +25,7 @@ pub mod likely;
 pub mod locks;
 pub mod logs;
 pub mod moved;
+pub mod queue;
 pub mod scan;
 pub mod scripts;
 pub mod servers;

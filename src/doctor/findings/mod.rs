@@ -4,6 +4,7 @@ mod answers;
 mod containers;
 mod duplicates;
 mod exclusion;
+mod fetching;
 mod holders;
 mod logged;
 mod managers;
@@ -53,6 +54,10 @@ const ALL: &[Find] = &[
     pollers::repeating_proxy,
     pollers::recent_takeover,
     pollers::not_polling,
+    fetching::deaf,
+    fetching::slow_handler,
+    fetching::nobody_fetches,
+    fetching::fetched_elsewhere,
     network::dns,
     network::tcp,
     network::tls,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::finding::{Finding, Level};
+use super::fetching;
 use super::logged::{conflicts, see_logs};
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
@@ -52,6 +53,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
         Some(
             Finding::new(Code::RemotePoller, level, summary)
                 .shown_by(conflicts(bot, facts.now))
+                .shown_by(fetching::seen_in_queue(bot))
                 .shown_by([own])
                 .shown_by(doubt)
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
