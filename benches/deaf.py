@@ -236,6 +236,7 @@ def main():
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--at-a-time", type=int, default=20)
     options = parser.parse_args()
+    options.solobot = os.path.abspath(options.solobot)
     with tempfile.TemporaryDirectory(prefix="solobot-bench.") as folder:
         bench = Bench(options.solobot, folder)
         return asyncio.run(bench.run(2 if options.quick else options.runs, options.at_a_time))

@@ -129,7 +129,7 @@ const ALL: &[(&str, &[Example])] = &[
             ),
             example("In a deploy script: wait until the old instance has ended:", "solobot check main --wait 1m"),
             example(
-                "As a health check: is exactly one running, under its lock, connected, and does it fetch its updates?",
+                "As a health check: is exactly one running, and does it fetch its updates?",
                 "solobot check --running --responsive main",
             ),
         ],

@@ -167,8 +167,11 @@ fn answer(
 ) -> BotAnswer {
     let objections = if running { judge_running(bot, events) } else { judge(bot) };
     let mut objections = objections.unless_unseen(bot, running);
-    if let Some(responsive) = responsive {
-        responsive.judge(bot, is_blind, &mut objections, events);
+    if let Some(responsive) = responsive.filter(|_| objections.reasons.is_empty()) {
+        let verdict = responsive.judge(bot, is_blind, objections.unconnected.is_some(), events);
+        objections.unconnected = objections.unconnected.filter(|_| !verdict.may_handle);
+        objections.unknown = verdict.unknown;
+        objections.reasons.extend(verdict.reason.map(Sentence::from));
     }
     if let Some(unconnected) = objections.unconnected.take() {
         objections.unknown = None;

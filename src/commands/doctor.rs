@@ -17,7 +17,6 @@ use crate::base::secret::TokenId;
 use crate::base::shell;
 use crate::base::text::plural;
 use crate::cli;
-use crate::commands::queue::Queue;
 use crate::doctor::diagnose;
 use crate::journal::Journal;
 use crate::journal::looks::{APART, Here};
@@ -29,6 +28,7 @@ use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance, Telegram};
 use crate::survey::evidence::{AskedBot, CloserLook};
+use crate::survey::queue::asked::QueueLooks;
 use crate::survey::queue::judge::Judgement;
 use crate::survey::queue::{self, QueueHistory};
 use crate::survey::{FoundBot, Surveyor};
@@ -48,7 +48,7 @@ pub fn run(
     events: &mut dyn Events,
 ) -> Result<DoctorOutcome, Error> {
     if args.elsewhere {
-        return elsewhere::run(args, global, settings, events);
+        return elsewhere::run(args, settings, events);
     }
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
@@ -106,7 +106,7 @@ fn queue_of(
     let TelegramAccess::Client(client) = way else { return None };
     let nobody = || Here { in_doubt: is_blind, ..Here::default() };
     let here = found.map_or_else(nobody, |found| queue::here(found, &target.remote.servers, is_blind));
-    let mut queue = Queue::of(client);
+    let mut queue = QueueLooks::of(client);
     let history = queue.add(&telegram.answer()?.webhook, here)?;
     unseen.extend(queue.trouble().map(ToOwned::to_owned));
     if let Judgement::TooFew { after } = history.judge(queue::RESPONSIVE)

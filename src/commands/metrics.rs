@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::base::error::Error;
 use crate::cli;
-use crate::commands::queue::Queue;
 use crate::journal::{EventKind, Journal};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockView;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome, TelegramMetrics};
 use crate::settings::{SetBy, Settings};
 use crate::survey::journal::JournalQuery;
+use crate::survey::queue::asked::QueueLooks;
 use crate::survey::queue::judge::Judgement;
 use crate::survey::{FoundBot, Surveyor, logs, queue, servers};
 
@@ -69,7 +69,7 @@ fn telegram(
     }
     let client = settings.client(&bot, &api).ok()?.without_retries();
     let here = queue::here(found, &servers::of_bot(&bot), is_blind);
-    let mut queue = Queue::of(&client);
+    let mut queue = QueueLooks::of(&client);
     let history = queue.add(&client.webhook(&mut |_, _| {}).ok()?.result, here)?;
     if let Some(trouble) = queue.trouble() {
         events.notice(&Notice::Warning(format!("{}: {trouble}", found.label)));

@@ -11,7 +11,6 @@ pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
 pub mod metrics;
-mod queue;
 pub mod release;
 pub mod status;
 

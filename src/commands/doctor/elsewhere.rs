@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{remote, target};
+use super::remote;
 use crate::base::duration::show;
 use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
@@ -29,7 +29,7 @@ use crate::platform::signals::Signals;
 use crate::platform::user;
 use crate::settings::{self, Bot, SetBy, Settings};
 use crate::survey::connections::{self, Servers};
-use crate::survey::queue::elsewhere::{Answer, Doubt, MESSAGE, Step, Watch};
+use crate::survey::queue::elsewhere::{Answer, MESSAGE, MessageWatch, NextStep, NoProof};
 use crate::survey::queue::peers;
 use crate::survey::{FoundBot, Surveyor, servers};
 use crate::telegram::api::{Client, Me, WebhookInfo};
@@ -89,12 +89,7 @@ struct Scene<'a> {
 ///
 /// # Errors
 /// Without a token; an instance runs here, or the lock is held; Telegram cannot be reached.
-pub fn run(
-    args: &cli::Doctor,
-    global: &cli::Global,
-    settings: &Settings,
-    events: &mut dyn Events,
-) -> Result<DoctorOutcome, Error> {
+pub fn run(args: &cli::Doctor, settings: &Settings, events: &mut dyn Events) -> Result<DoctorOutcome, Error> {
     let mut bot = match settings.select_one(&args.selection, args.bot.as_deref()) {
         Err(settings::Error::NothingNamed) => settings.ambient()?,
         selected => selected?,
@@ -108,8 +103,7 @@ pub fn run(
     let [found, ..] = survey.bots.as_slice() else {
         return Err(Error::Bug("a bot that was asked for was not looked at".into()));
     };
-    let (target, _) = target(&bot, args, global, settings, &mut Vec::new())?;
-    let typed = target.select.unwrap_or_else(|| remote::token_flags(args).trim_start().to_owned());
+    let typed = format!("{}{}", bot.typed(), remote::token_flags(args)).trim_start().to_owned();
     refuse_running(found, &typed)?;
     // From here on a signal ends it in order, and the lock's text and record go with it.
     let signals = Signals::block().map_err(|source| Error::Io { action: "wait for signals".into(), source })?;
@@ -198,7 +192,7 @@ enum Seen {
 impl Scene<'_> {
     fn watch(&self, signals: &Signals, events: &mut dyn Events) -> Result<Watched, Error> {
         let io = |source| Error::Io { action: "wait".into(), source };
-        let mut watch = Watch::default();
+        let mut watch = MessageWatch::default();
         let start = Moment::now();
         let mut asked: Option<Instant> = None;
         let (mut failures, mut last, mut peers) = (0, 0, Vec::new());
@@ -229,13 +223,13 @@ impl Scene<'_> {
                     }
                     last = pending;
                     match watch.step(at, pending) {
-                        Step::Look => {}
-                        Step::Ask => {
+                        NextStep::Look => {}
+                        NextStep::Ask => {
                             asked = Some(Instant::now());
                             let bot = self.name();
                             events.notice(&Notice::MessageWanted { bot, within: MESSAGE });
                         }
-                        Step::Done(answer) => return Ok(Watched::Seen(Seen::Answered { answer, webhook, peers })),
+                        NextStep::Done(answer) => return Ok(Watched::Seen(Seen::Answered { answer, webhook, peers })),
                     }
                 }
             }
@@ -369,24 +363,24 @@ fn says_nothing(webhook: &WebhookInfo) -> Option<String> {
         .then(|| format!("a message does not enter its queue: whoever polls has asked for {} only", kinds.join(", ")))
 }
 
-fn why(doubt: Doubt, name: &str) -> String {
+fn why(doubt: NoProof, name: &str) -> String {
     match doubt {
-        Doubt::Busy => {
+        NoProof::Busy => {
             "its queue is never empty, and updates leave it by themselves (by age, by a drop, or because somebody \
                         fetches them): try again when it is quiet"
                 .to_owned()
         }
-        Doubt::NothingCame => format!(
+        NoProof::NothingCame => format!(
             "its queue did not grow within {}: no message was sent to {name}, or it was fetched too quickly to be seen \
              (send several, one after the other), or whoever polls has not asked for messages",
             show(MESSAGE)
         ),
-        Doubt::Late => {
+        NoProof::Late => {
             "the message left the queue, but so late that it may have been dropped, or fetched by a program that \
                         is slow: try again"
                 .to_owned()
         }
-        Doubt::Jumps => {
+        NoProof::Jumps => {
             "the length of its queue jumps up and down: many messages come, or the server tells old counts".to_owned()
         }
     }

@@ -21,7 +21,7 @@ const JUMPS: usize = 3;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum NextStep {
     Look,
     /// The count is steady: now is the time for the message.
     Ask,
@@ -40,12 +40,12 @@ pub enum Answer {
         pending: u64,
         for_long: Duration,
     },
-    CannotTell(Doubt),
+    CannotTell(NoProof),
 }
 
 /// Why it cannot be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
+pub enum NoProof {
     /// The queue is never empty, and updates leave it: of whatever age.
     Busy,
     /// It did not grow.
@@ -58,15 +58,15 @@ pub enum Doubt {
 
 /// What was seen: when, and how many updates waited.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct MessageWatch {
     seen: Vec<(Duration, u64)>,
     /// From which look on the message may have come.
     asked: Option<usize>,
 }
 
-impl Watch {
+impl MessageWatch {
     /// Takes in a look.
-    pub fn step(&mut self, at: Duration, pending: u64) -> Step {
+    pub fn step(&mut self, at: Duration, pending: u64) -> NextStep {
         self.seen.push((at, pending));
         match self.asked {
             None => self.before(at),
@@ -74,32 +74,36 @@ impl Watch {
         }
     }
 
-    fn before(&mut self, at: Duration) -> Step {
+    fn before(&mut self, at: Duration) -> NextStep {
         let pending = self.seen.last().map_or(0, |last| last.1);
         let (begin, steady) = (self.seen[0].0, at.saturating_sub(since(&self.seen, |count| count == pending)));
         let has_settled = at.saturating_sub(begin) >= SETTLES;
         if steady >= STEADY && (pending == 0 || has_settled) {
             self.asked = Some(self.seen.len() - 1);
-            return Step::Ask;
+            return NextStep::Ask;
         }
-        if has_settled && falls(&self.seen) > 0 { Step::Done(Answer::CannotTell(Doubt::Busy)) } else { Step::Look }
+        if has_settled && falls(&self.seen) > 0 {
+            NextStep::Done(Answer::CannotTell(NoProof::Busy))
+        } else {
+            NextStep::Look
+        }
     }
 }
 
 /// `seen` begins with the look at which the message was asked for.
-fn after(seen: &[(Duration, u64)]) -> Step {
+fn after(seen: &[(Duration, u64)]) -> NextStep {
     let (asked, base) = seen[0];
     let (now, pending) = seen.last().copied().unwrap_or_default();
-    let done = |doubt| Step::Done(Answer::CannotTell(doubt));
+    let done = |doubt| NextStep::Done(Answer::CannotTell(doubt));
     if falls(seen) > JUMPS {
-        return done(Doubt::Jumps);
+        return done(NoProof::Jumps);
     }
     if base > 0 && falls(seen) > 0 {
-        return done(Doubt::Busy);
+        return done(NoProof::Busy);
     }
     let highest = seen.iter().map(|look| look.1).max().unwrap_or(0);
     if highest <= base {
-        return if now.saturating_sub(asked) >= MESSAGE { done(Doubt::NothingCame) } else { Step::Look };
+        return if now.saturating_sub(asked) >= MESSAGE { done(NoProof::NothingCame) } else { NextStep::Look };
     }
     if pending == 0 {
         // Empty, then not, then empty: the last time.
@@ -108,18 +112,18 @@ fn after(seen: &[(Duration, u64)]) -> Step {
         let empty_before = full.iter().rposition(|look| look.1 == 0).map_or(asked, |at| full[at].0);
         let after = emptied.saturating_sub(empty_before);
         return match now.saturating_sub(emptied) >= STEADY {
-            true if after <= SOON => Step::Done(Answer::Fetched { after }),
-            true => done(Doubt::Late),
-            false => Step::Look,
+            true if after <= SOON => NextStep::Done(Answer::Fetched { after }),
+            true => done(NoProof::Late),
+            false => NextStep::Look,
         };
     }
     // How long it has been there: since the count was last lower, or higher.
     let grown = since(seen, |count| count > base);
     let stays = now.saturating_sub(grown.max(last_fall(seen).unwrap_or(grown)));
     if stays >= UNFETCHED {
-        return Step::Done(Answer::Stays { pending, for_long: stays });
+        return NextStep::Done(Answer::Stays { pending, for_long: stays });
     }
-    if now.saturating_sub(asked) >= MESSAGE + 2 * UNFETCHED { done(Doubt::Jumps) } else { Step::Look }
+    if now.saturating_sub(asked) >= MESSAGE + 2 * UNFETCHED { done(NoProof::Jumps) } else { NextStep::Look }
 }
 
 /// Since when the counts are as they are now.
@@ -142,15 +146,15 @@ mod tests {
 
     /// Looks twice a second at counts that change at these seconds; what came of it, and when the message was asked for.
     fn watch(changes: &[(u64, u64)]) -> (Answer, Option<u64>) {
-        let mut watch = Watch::default();
+        let mut watch = MessageWatch::default();
         let mut asked = None;
         for half in 0..2000 {
             let at = Duration::from_millis(half * 500);
             let pending = changes.iter().rev().find(|change| change.0 <= at.as_secs()).map_or(0, |change| change.1);
             match watch.step(at, pending) {
-                Step::Look => {}
-                Step::Ask => asked = Some(at.as_secs()),
-                Step::Done(answer) => return (answer, asked),
+                NextStep::Look => {}
+                NextStep::Ask => asked = Some(at.as_secs()),
+                NextStep::Done(answer) => return (answer, asked),
             }
         }
         panic!("no end: {changes:?}");
@@ -167,7 +171,7 @@ mod tests {
         assert_eq!(watch(&[(5, 1), (6, 0)]).1, Some(2), "asked for once the count is steady");
         assert!(matches!(answer(&[(90, 2), (92, 1), (94, 0)]), Answer::Fetched { .. }), "two messages");
         assert!(matches!(answer(&[(5, 1), (28, 0)]), Answer::Fetched { .. }));
-        assert_eq!(answer(&[(5, 1), (35, 0)]), Answer::CannotTell(Doubt::Late), "an inline query is gone by then");
+        assert_eq!(answer(&[(5, 1), (35, 0)]), Answer::CannotTell(NoProof::Late), "an inline query is gone by then");
         assert!(matches!(answer(&[(0, 3), (1, 0), (30, 1), (31, 0)]), Answer::Fetched { .. }), "a drop before it");
     }
 
@@ -182,14 +186,14 @@ mod tests {
 
     #[test]
     fn everything_else_is_no_proof() {
-        assert_eq!(answer(&[]), Answer::CannotTell(Doubt::NothingCame));
-        assert_eq!(answer(&[(0, 5)]), Answer::CannotTell(Doubt::NothingCame));
-        assert_eq!(answer(&[(0, 5), (40, 6), (45, 0)]), Answer::CannotTell(Doubt::Busy), "a drop, or a fetch");
-        assert_eq!(answer(&[(0, 5), (40, 4)]), Answer::CannotTell(Doubt::Busy), "too old, or fetched");
+        assert_eq!(answer(&[]), Answer::CannotTell(NoProof::NothingCame));
+        assert_eq!(answer(&[(0, 5)]), Answer::CannotTell(NoProof::NothingCame));
+        assert_eq!(answer(&[(0, 5), (40, 6), (45, 0)]), Answer::CannotTell(NoProof::Busy), "a drop, or a fetch");
+        assert_eq!(answer(&[(0, 5), (40, 4)]), Answer::CannotTell(NoProof::Busy), "too old, or fetched");
         let busy: Vec<(u64, u64)> = (0..40).map(|second| (second, 3 + second * 7 % 5)).collect();
-        assert_eq!(answer(&busy), Answer::CannotTell(Doubt::Busy));
+        assert_eq!(answer(&busy), Answer::CannotTell(NoProof::Busy));
         // Two servers that answer in turn, one of which has an old count.
         let jumps: Vec<(u64, u64)> = (5..60).map(|second| (second, second % 2)).collect();
-        assert_eq!(answer(&jumps), Answer::CannotTell(Doubt::Jumps));
+        assert_eq!(answer(&jumps), Answer::CannotTell(NoProof::Jumps));
     }
 }

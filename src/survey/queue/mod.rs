@@ -1,7 +1,8 @@
 //! A bot's queue at Telegram, judged together with what runs of the bot here and what its connections have brought.
 //!
-//! Whoever asks Telegram is a command; this only looks at this machine, which costs nothing, and at what it is given.
+//! Only [`asked`] asks Telegram; the rest looks at this machine, which costs nothing, and at what it is given.
 
+pub mod asked;
 pub mod elsewhere;
 pub mod judge;
 pub mod peers;

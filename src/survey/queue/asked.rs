@@ -1,17 +1,17 @@
 //! Asking Telegram for the length of a bot's queue, and keeping what was seen: one request, once, and none if the last look
-//! is young enough.
+//! is young enough. The only part of a survey that sends something, for a subcommand that is told to.
 
+use super::QueueHistory;
 use crate::journal::looks::{Here, Look, Looks, Moment};
-use crate::survey::queue::QueueHistory;
 use crate::telegram::api::{Client, WebhookInfo};
 use crate::telegram::errors;
 
 /// The looks at one bot's queue.
-pub struct Queue {
+pub struct QueueLooks {
     looks: Looks,
 }
 
-impl Queue {
+impl QueueLooks {
     /// Those that are kept.
     pub fn of(client: &Client<'_>) -> Self {
         Self { looks: Looks::of(client.bot_id(), &client.server().to_string()) }
