@@ -1,6 +1,7 @@
 //! Whether a bot fetches its updates: `check --running --responsive`, `metrics --telegram`, and what `doctor` says, by the
 //! queue's length at the stand-in and what the real bots' connections bring.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -116,14 +117,41 @@ fn looks_that_others_wrote_do_not_count() {
         let scene = Scene::start(test, 2, ("bot", &python()), "sequential.py", "100000");
         scene.server.rules().add_updates(2);
         scene.check(test).code(0).json();
-        let folder = test.dir().parent().unwrap().join("home/.local/state/solobot/looks");
-        let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
-        let text = std::fs::read_to_string(&file).unwrap();
+        let (file, text) = (looks_file(test), looks(test));
         assert!(text.contains("\"pending\":2") && !text.contains("AAAA"), "{text}");
         std::fs::write(&file, "no looks").unwrap();
         scene.check(test).code(0).stdout_has(&["\"ok\":true"]).stderr_has(&["ignored what", "cannot be understood"]);
         scene.bot.kill();
     });
+}
+
+/// What its connections bring is seen there as well, by whoever may enter.
+#[test]
+fn a_bot_in_another_network_namespace() {
+    alone(|test| {
+        let server = Standin::start();
+        test.write("bot.py", peer("connected.py"));
+        let python = python();
+        let line = format!("exec {python} bot.py 127.0.0.1 {} --listen --pid-file bot.pid", server.port());
+        let mut command = test.command(&format!("unshare -n sh -c 'ip link set lo up && {line}'"));
+        command.env("BOT_TOKEN", token());
+        let bot = test.start_command(command);
+        test.wait_for_pid("bot.pid");
+        asking(test, &server, "check --running --responsive -m bot.py").run().code(0).stdout_has(&["healthy"]);
+        let looks = looks(test);
+        assert!(looks.contains("\"traffic\":{\"seen\":[["), "{looks}");
+        bot.kill();
+    });
+}
+
+/// The file that keeps the looks.
+fn looks_file(test: &Test) -> PathBuf {
+    let folder = test.dir().parent().unwrap().join("home/.local/state/solobot/looks");
+    std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
+}
+
+fn looks(test: &Test) -> String {
+    std::fs::read_to_string(looks_file(test)).unwrap()
 }
 
 /// Asks about every scene again and again, until each has been said to be deaf; how long that took.
