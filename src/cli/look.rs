@@ -76,9 +76,9 @@ pub struct Doctor {
     /// Find out whether another machine polls: asks you to send the bot a message
     ///
     /// Stop the bot here first. solobot holds its lock meanwhile, so that it does not start. It asks you for one message to
-    /// the bot and looks once a second at the length of its queue at Telegram, without fetching anything: if the message
-    /// comes and goes, another program has fetched it, and if it stays for a minute, nobody has. The exit code is 1 if
-    /// another program polls, 0 if none does, and 77 if solobot cannot tell.
+    /// the bot and watches the length of its queue at Telegram, without fetching anything: if the message comes and goes,
+    /// another program has fetched it, and if it stays for a minute, nobody has. The exit code is 1 if another program
+    /// polls, 0 if none does, and 77 if solobot cannot tell.
     #[arg(long, conflicts_with = "explain")]
     pub elsewhere: bool,
     #[command(flatten)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::doctor::{codes, finding, level_and_pids};
+use crate::duplicates::other_token;
 use crate::harness::{Background, Signal, Test, Venv, alone, peer, send, token, wait_until};
 use crate::holding::holding;
 use crate::standin::{Kind, Standin};
@@ -55,6 +56,30 @@ fn a_poller_in_another_network_namespace_is_proved() {
         assert!(found["summary"].to_string().contains("proved: another program polls"), "{found}");
         assert!(!test.is_locked(".solobot.lock") && test.read(".solobot.lock").is_empty(), "the lock is free again");
         remote.kill();
+    });
+}
+
+/// A bot with a token of its own, as far as anybody sees, that polls with this one's.
+#[test]
+fn on_a_server_of_ones_own_the_address_that_polls_is_named() {
+    alone(|test| {
+        let server = Standin::start();
+        test.bot("bot.py");
+        test.write("other.py", peer("sequential.py"));
+        test.write("secret", token());
+        let mut command = test.command("python3 other.py -");
+        command.env("HANDLER", "1").env("API_BASE", server.url()).env("BOT_TOKEN", other_token());
+        let other = test.start_command({
+            command.stdin(Stdio::from(std::fs::File::open(test.path("secret")).unwrap()));
+            command
+        });
+        wait_until("it polls", || server.rules().is_polled());
+        let doctor = asked(test, &server, "--json -m bot.py");
+        server.rules().add_updates(1);
+        let seen = json(doctor, 1);
+        let evidence = finding(&seen, "remote-poller")["evidence"].to_string();
+        assert!(evidence.contains("127.0.0.1:") && evidence.contains("is connected to the server"), "{evidence}");
+        other.kill();
     });
 }
 

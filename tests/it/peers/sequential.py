@@ -1,7 +1,7 @@
 """A bot that handles one update after the other, each for HANDLER seconds, and polls again when it is done with all of them.
 
-With KEEP_ALIVE=0 it makes a connection for each poll. With a path as its argument it reads its token from stdin, and polls
-at that Unix socket. Standard library only.
+With KEEP_ALIVE=0 it makes a connection for each poll. With an argument it reads its token from stdin; unless
+the argument is `-`, it is the Unix socket to poll at. Standard library only.
 """
 
 import http.client
@@ -17,7 +17,7 @@ token = sys.stdin.readline().strip() if sys.argv[1:] else os.environ["BOT_TOKEN"
 method = f"/bot{token}/getUpdates"
 handler = float(os.environ.get("HANDLER", "0"))
 connection = http.client.HTTPConnection(base.hostname, base.port)
-if sys.argv[1:]:
+if sys.argv[1:] not in ([], ["-"]):
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.connect(sys.argv[1])
 offset = 0
