@@ -48,7 +48,7 @@
 //! | [`logs`] | conflict and network errors in logs |
 //! | [`http`] | one request, and the step at which it failed |
 //! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
-//! | [`journal`] | what solobot did, appended |
+//! | [`journal`] | what solobot did, appended; what it saw of queues; the state folder |
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
 //! | [`settings`] | turns flags, environment and solobot.toml into settings |
 //! | [`survey`] | what is running here, and what is known about it: the one place that answers |

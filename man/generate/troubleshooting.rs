@@ -1,11 +1,12 @@
 //! The page `docs/src/troubleshooting.md`: what `doctor --explain` says of every code, grouped by subject.
 
 use solobot::base::finding_code::Code::{
-    self, CiOverlap, ClockSkew, ContainerAndHost, DeployOverlap, Dns, DuplicateInstances, FcntlLock, FoldedInstance,
-    IdeAutorun, InheritedLock, LeakedSkipVariable, LocalApiServer, NetworkFs, NotPolling, PidfileOnly, Pm2Cluster,
-    PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy, ReplacedLock, RespawnLoop, Respawner,
-    SecondManager, SeveralPollers, StaleLock, SupervisordNumprocs, Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid,
-    TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, UnseenPoller, WebhookActive,
+    self, CiOverlap, ClockSkew, ContainerAndHost, Deaf, DeployOverlap, Dns, DuplicateInstances, FcntlLock,
+    FoldedInstance, IdeAutorun, InheritedLock, LeakedSkipVariable, LocalApiServer, NetworkFs, NobodyFetches,
+    NotPolling, PidfileOnly, Pm2Cluster, PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy,
+    ReplacedLock, RespawnLoop, Respawner, SecondManager, SeveralPollers, SlowHandler, StaleLock, SupervisordNumprocs,
+    Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid, TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance,
+    UnseenPoller, WebhookActive,
 };
 use solobot::doctor::{Explanation, ExplanationLine, explanation, lines};
 
@@ -28,7 +29,7 @@ still conflicts, see [remote-poller](#remote-poller).
 | a bot that you killed is running again | [respawner](#respawner) |
 | `lock … is held`, but no bot is running | [inherited-lock](#inherited-lock), [stale-lock](#stale-lock) |
 | two bots are running in spite of the lock | [unlocked-instance](#unlocked-instance), [private-tmp](#private-tmp), [replaced-lock](#replaced-lock), [fcntl-lock](#fcntl-lock) |
-| the bot is running but does not answer | [not-polling](#not-polling), [dns](#dns), [tcp](#tcp), [proxy](#proxy) |
+| the bot is running but does not answer | [deaf](#deaf), [slow-handler](#slow-handler), [not-polling](#not-polling), [dns](#dns), [tcp](#tcp), [proxy](#proxy) |
 ";
 
 /// Each part of the page: its title, what is said of all of it, its codes.
@@ -76,7 +77,7 @@ const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
     (
         "The connection to Telegram",
         Some("These findings are not conflicts."),
-        &[NotPolling, Dns, Tcp, Tls, Proxy, TelegramDown, ClockSkew, RateLimited],
+        &[Deaf, SlowHandler, NobodyFetches, NotPolling, Dns, Tcp, Tls, Proxy, TelegramDown, ClockSkew, RateLimited],
     ),
 ];
 

@@ -72,7 +72,7 @@ pub const TABLE: &[(&str, &str)] = &[
         "`acquire`: another process holds the lock, now or still after the wait (`-E` changes the code); others: the lock \
          cannot be opened because another process has a file lease on it",
     ),
-    ("77", "not permitted (EACCES, EPERM)"),
+    ("77", "not permitted (EACCES, EPERM); `check` and `doctor --elsewhere`: it cannot be told"),
     (
         "78",
         "bad configuration: file, token, or a path that cannot be a lock (folder, FIFO, socket, device, symlink, \

@@ -86,8 +86,14 @@ codes! {
     RepeatingProxy = "repeating-proxy",
     /// Conflicts right after a change of who polls.
     RecentTakeover = "recent-takeover",
+    /// It is running, and fetches no updates.
+    Deaf = "deaf",
     /// An instance is running but not connected.
     NotPolling = "not-polling",
+    /// Updates wait for long.
+    SlowHandler = "slow-handler",
+    /// Updates wait, and nobody fetches them.
+    NobodyFetches = "nobody-fetches",
     /// Telegram's name cannot be looked up.
     Dns = "dns",
     /// Telegram cannot be connected to.

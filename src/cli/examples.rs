@@ -129,8 +129,8 @@ const ALL: &[(&str, &[Example])] = &[
             ),
             example("In a deploy script: wait until the old instance has ended:", "solobot check main --wait 1m"),
             example(
-                "As a health check: is exactly one running, under its lock, and connected?",
-                "solobot check --running main",
+                "As a health check: is exactly one running, and does it fetch its updates?",
+                "solobot check --running --responsive main",
             ),
         ],
     ),
@@ -138,7 +138,10 @@ const ALL: &[(&str, &[Example])] = &[
         "doctor",
         &[
             example("Why are there conflicts?", "solobot doctor"),
-            example("One bot's findings, for a script:", "solobot doctor main --json | jq '.findings[].code'"),
+            example(
+                "Does another machine poll? Stop the bot here, and send it a message:",
+                "solobot doctor --elsewhere main",
+            ),
             example("What a finding means, and how to fix it:", "solobot doctor --explain duplicate-instances"),
         ],
     ),
@@ -162,11 +165,11 @@ const ALL: &[(&str, &[Example])] = &[
             example("Print them:", "solobot metrics"),
             example(
                 "In a crontab, for node_exporter:",
-                "solobot metrics -o /var/lib/node_exporter/textfile_collector/solobot.prom",
+                "solobot metrics --telegram -o /var/lib/node_exporter/textfile_collector/solobot.prom",
             ),
             example(
                 "One bot's, with at most one second for each request to Telegram:",
-                "solobot metrics main --timeout 1s",
+                "solobot metrics main --telegram --timeout 1s",
             ),
         ],
     ),

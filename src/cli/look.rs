@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -19,7 +20,7 @@ pub struct Status {
     /// Repeat every SECS seconds [default: 2]
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
           value_parser = parse_duration, allow_negative_numbers = true)]
-    pub watch: Option<std::time::Duration>,
+    pub watch: Option<Duration>,
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -33,11 +34,34 @@ pub struct Check {
     /// Ask instead: is exactly one running, and healthy?
     #[arg(long)]
     pub running: bool,
+    /// With --running: does it also fetch its updates, within DURATION? Asks Telegram [default: 10m]
+    ///
+    /// No, if updates have waited for DURATION without one being fetched, and no byte has come on the bot's connections for
+    /// that time and the 50 s that a poll may take. What cannot be seen is never a no. Each look is kept for an hour in the
+    /// state folder, and Telegram is asked at most once in 15 s. As long as there are too few looks, the exit code is 77;
+    /// with --wait it looks on. DURATION is at least 2m, and at most 1h.
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10m",
+          requires = "running", value_parser = parse_responsive, allow_negative_numbers = true)]
+    pub responsive: Option<Duration>,
     /// How long to wait for a yes
     #[arg(long, value_name = "DURATION", value_parser = parse_limit, allow_negative_numbers = true)]
     pub wait: Option<Limit>,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub api: Api,
+}
+
+/// A bot that works may leave its queue alone for less than two minutes; looks are kept for little more than an hour.
+fn parse_responsive(text: &str) -> Result<Duration, String> {
+    let within = parse_duration(text)?;
+    if within < Duration::from_mins(2) {
+        return Err(format!("`{text}` is too short: a bot that is only busy needs up to 2m"));
+    }
+    if within > Duration::from_hours(1) {
+        return Err(format!("`{text}` is too long: at most 1h"));
+    }
+    Ok(within)
 }
 
 /// Say why there are conflicts, and what to do.
@@ -49,6 +73,14 @@ pub struct Doctor {
     /// Explain a finding: its cause, how to be sure, how to fix it
     #[arg(long, value_name = "CODE", value_parser = Code::parse, conflicts_with = "bot")]
     pub explain: Option<Code>,
+    /// Find out whether another machine polls: asks you to send the bot a message
+    ///
+    /// Stop the bot here first. solobot holds its lock meanwhile, so that it does not start. It asks you for one message to
+    /// the bot and watches the length of its queue at Telegram, without fetching anything: if the message comes and goes,
+    /// another program has fetched it, and if it stays for a minute, nobody has. The exit code is 1 if another program
+    /// polls, 0 if none does, and 77 if solobot cannot tell.
+    #[arg(long, conflicts_with = "explain")]
+    pub elsewhere: bool,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
@@ -105,6 +137,9 @@ pub struct Metrics {
     /// Write to this file instead, in one step, so that a reader never sees half of it
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Also ask Telegram, about each bot whose token is known: webhook, waiting updates, last error
+    #[arg(long)]
+    pub telegram: bool,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]

@@ -3,12 +3,15 @@
 //! If it is not sure, the answer is no: a process with the bot's file and arguments, and with a token that cannot be
 //! seen, counts as the bot. For `--running`, a process of another user does not prove that the bot is running.
 
+mod responsive;
+
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::base::duration::Limit;
+use self::responsive::Responsiveness;
+use crate::base::duration::{Limit, parse_duration};
 use crate::base::error::{Error, Expected, plain};
 use crate::base::exit::Exit;
 use crate::cli;
@@ -48,6 +51,8 @@ struct Objections {
     in_the_way: Vec<Identity>,
     /// What to ask instead.
     hint: Option<String>,
+    /// It is not connected; one that handles an update need not be.
+    unconnected: Option<Sentence>,
 }
 
 impl Objections {
@@ -69,7 +74,7 @@ impl Objections {
     }
 
     fn into_answer(self, bot: &FoundBot) -> BotAnswer {
-        let Objections { reasons, unknown, in_the_way, hint } = self;
+        let Objections { reasons, unknown, in_the_way, hint, .. } = self;
         let pids = |all: &[Instance]| all.iter().map(|one| one.root.pid).collect();
         BotAnswer {
             name: bot.bot.name.clone(),
@@ -97,7 +102,17 @@ pub fn run(
     events: &mut dyn Events,
 ) -> Result<CheckOutcome, Error> {
     let command = if args.running { "check --running" } else { "check" };
-    let bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
+    if let Some(time) = args.bots.iter().find(|bot| args.responsive.is_some() && parse_duration(bot).is_ok()) {
+        return Err(Error::usage(
+            format!("`{time}` after --responsive is a bot's name"),
+            format!("to give it that much time: solobot check --running --responsive={time}"),
+        ));
+    }
+    let mut bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
+    if let Some(url) = &args.api.api_url {
+        bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
+    }
+    let mut responsive = Responsiveness::of(args, settings);
     if verbose {
         let all = bots.iter().flat_map(Bot::explained).collect();
         events.notice(&Notice::Settings { file: settings.file().map(ToOwned::to_owned), all });
@@ -118,7 +133,9 @@ pub fn run(
                 bot.rivals.iter().for_each(|rival| events.notice(&rival_warning(bot, rival)));
             }
         }
-        let answers = survey.bots.iter().map(|bot| answer(bot, args.running, events)).collect();
+        let is_blind = survey.uninspected > 0 || survey.hidden;
+        let answer = |bot| answer(bot, args.running, responsive.as_mut(), is_blind, events);
+        let answers = survey.bots.iter().map(answer).collect();
         let outcome = CheckOutcome::of(args.running, survey.uninspected, answers);
         if outcome.ok || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Ok(outcome);
@@ -150,9 +167,26 @@ fn wait_for_change(outcome: &CheckOutcome, deadline: Option<Instant>) -> Result<
     poll::any_readable(&fds, Some(left.min(LOOK_EVERY))).map(drop).map_err(io)
 }
 
-fn answer(bot: &FoundBot, running: bool, events: &mut dyn Events) -> BotAnswer {
+fn answer(
+    bot: &FoundBot,
+    running: bool,
+    responsive: Option<&mut Responsiveness<'_>>,
+    is_blind: bool,
+    events: &mut dyn Events,
+) -> BotAnswer {
     let objections = if running { judge_running(bot, events) } else { judge(bot) };
-    objections.unless_unseen(bot, running).into_answer(bot)
+    let mut objections = objections.unless_unseen(bot, running);
+    if let Some(responsive) = responsive.filter(|_| objections.reasons.is_empty()) {
+        let verdict = responsive.judge(bot, is_blind, objections.unconnected.is_some(), events);
+        objections.unconnected = objections.unconnected.filter(|_| !verdict.may_handle);
+        objections.unknown = verdict.unknown;
+        objections.reasons.extend(verdict.reason.map(Sentence::from));
+    }
+    if let Some(unconnected) = objections.unconnected.take() {
+        objections.unknown = None;
+        objections.reasons.push(unconnected);
+    }
+    objections.into_answer(bot)
 }
 
 /// An instance in a sentence, and for a doubtful one why it counts anyway.
@@ -185,9 +219,8 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
                     .push(Sentence::of(|shown| format!("{} is running without lock {lock}", named(one, shown))));
             }
             if is_unconnected(&bot.bot, one) {
-                objections
-                    .reasons
-                    .push(Sentence::of(|shown| format!("{} is not connected to Telegram", named(one, shown))));
+                objections.unconnected =
+                    Some(Sentence::of(|shown| format!("{} is not connected to Telegram", named(one, shown))));
             }
             objections.reasons.extend(bot.rivals.iter().map(|rival| TokenRival::of(rival, true).sentence()));
             objections.reasons.extend(has_conflicts(bot, one, events).map(Sentence::from));

@@ -1,13 +1,16 @@
 //! `doctor`: why are there conflicts, and what to do.
 
+mod elsewhere;
 mod remote;
 mod telegram;
 
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use self::telegram::TelegramAccess;
+use crate::base::duration::show;
 use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::TokenId;
@@ -16,15 +19,19 @@ use crate::base::text::plural;
 use crate::cli;
 use crate::doctor::diagnose;
 use crate::journal::Journal;
+use crate::journal::looks::{APART, Here};
 use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome, TelegramView};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockBrief;
 use crate::platform::advice;
 use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
-use crate::survey::Surveyor;
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance, Telegram};
 use crate::survey::evidence::{AskedBot, CloserLook};
+use crate::survey::queue::asked::QueueLooks;
+use crate::survey::queue::judge::Judgement;
+use crate::survey::queue::{self, QueueHistory};
+use crate::survey::{FoundBot, Surveyor};
 
 pub fn explain(code: Code) -> DoctorOutcome {
     DoctorOutcome::Explained(code)
@@ -40,6 +47,9 @@ pub fn run(
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<DoctorOutcome, Error> {
+    if args.elsewhere {
+        return elsewhere::run(args, settings, events);
+    }
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
     let guessed = bots.is_empty();
@@ -63,6 +73,7 @@ pub fn run(
         let each = bots.iter().map(|bot| target(bot, args, global, settings, &mut unseen));
         each.collect::<Result<Vec<_>, _>>()?.into_iter().unzip()
     };
+    let is_blind = survey.uninspected > 0 || survey.hidden;
     // Telegram is asked while the machine is looked at.
     let gathered = thread::scope(|scope| {
         let asked: Vec<_> = ways.iter().map(|way| way.ask_meanwhile(scope)).collect();
@@ -70,7 +81,10 @@ pub fn run(
             if guessed { closer.look_around(&survey, &targets[0]) } else { closer.look_at(&survey, &targets) }?;
         for (at, answer) in asked.into_iter().enumerate() {
             let telegram = answer();
-            if let Some(bot) = facts.bots.iter_mut().find(|bot| bot.target == Some(at)) {
+            // The facts begin with the survey's bots, in their order.
+            if let Some((number, bot)) = facts.bots.iter_mut().enumerate().find(|(_, bot)| bot.target == Some(at)) {
+                bot.queue =
+                    queue_of(&telegram, &ways[at], survey.bots.get(number), &targets[at], is_blind, &mut unseen);
                 bot.telegram = telegram;
             }
         }
@@ -80,6 +94,35 @@ pub fn run(
     facts.siblings = remote::siblings(settings);
     facts.unseen = unseen;
     Ok(DoctorOutcome::Diagnosed(diagnosis(&facts, guessed)))
+}
+
+/// What the answer says of the queue, judged with the looks that are kept.
+fn queue_of(
+    telegram: &Telegram,
+    way: &TelegramAccess<'_>,
+    found: Option<&FoundBot>,
+    target: &AskedBot,
+    is_blind: bool,
+    unseen: &mut Vec<String>,
+) -> Option<QueueHistory> {
+    let TelegramAccess::Client(client) = way else { return None };
+    let nobody = || Here { in_doubt: is_blind, ..Here::default() };
+    let here = found.map_or_else(nobody, |found| queue::here(found, &target.remote.servers, is_blind));
+    let mut queue = QueueLooks::of(client);
+    let history = queue.add(&telegram.answer()?.webhook, here)?;
+    unseen.extend(queue.trouble().map(ToOwned::to_owned));
+    if let Judgement::TooFew { after } = history.judge(queue::RESPONSIVE)
+        && let Some(found) = found.filter(|_| !history.here.instances.is_empty())
+    {
+        let wait = show(Duration::from_secs(after.as_secs()) + 2 * APART);
+        unseen.push(format!(
+            "whether {} fetches its updates: some are waiting, and its queue has not been looked at for long enough; to \
+             look on: solobot check --running --responsive --wait {wait} {}",
+            found.label,
+            found.bot.typed()
+        ));
+    }
+    Some(history)
 }
 
 fn target<'a>(
@@ -163,6 +206,7 @@ fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
         uninspected: facts.uninspected,
         unseen,
         guessed,
+        elsewhere: None,
     }
 }
 

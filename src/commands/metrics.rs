@@ -1,4 +1,4 @@
-//! `metrics`: what a monitoring system wants to know, as OpenMetrics text.
+//! `metrics`: what a monitoring system wants to know, as OpenMetrics text. Telegram is asked only with `--telegram`.
 
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use crate::cli;
 use crate::journal::{EventKind, Journal};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::LockView;
-use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
-use crate::settings::{Bot, SetBy, Settings};
+use crate::outcome::metrics::{BotMetrics, MetricsOutcome, TelegramMetrics};
+use crate::settings::{SetBy, Settings};
 use crate::survey::journal::JournalQuery;
-use crate::survey::{FoundBot, Surveyor, logs};
+use crate::survey::queue::asked::QueueLooks;
+use crate::survey::queue::judge::Judgement;
+use crate::survey::{FoundBot, Surveyor, logs, queue, servers};
 
 /// Errors of the logs are counted for this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -33,31 +35,57 @@ pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) ->
     let journal = Journal::at(settings.journal()).read();
     let traces: Vec<JournalQuery> = survey.bots.iter().map(JournalQuery::of).collect();
     let time = Timestamp::now();
-    let one = |(bot, own): (&FoundBot, &JournalQuery)| {
-        let is_asked = !bots.is_empty();
-        let webhook_set = is_asked.then(|| webhook_set(&bot.bot, &args.api, settings)).flatten();
-        let events = EventKind::ALL.iter().map(|what| (what.as_str(), own.count(*what, &journal, &traces))).collect();
-        BotMetrics { webhook_set, events, ..of_bot(bot, time) }
-    };
+    let is_blind = survey.uninspected > 0 || survey.hidden;
+    let mut all = Vec::new();
+    for (bot, own) in survey.bots.iter().zip(&traces) {
+        let asked = args.telegram.then(|| telegram(bot, is_blind, &args.api, settings, time, events)).flatten();
+        let telegram = asked.unwrap_or_default();
+        let counts = EventKind::ALL.iter().map(|what| (what.as_str(), own.count(*what, &journal, &traces))).collect();
+        all.push(BotMetrics { telegram, events: counts, ..of_bot(bot, time) });
+    }
     Ok(MetricsOutcome {
         time,
         uninspected: survey.uninspected,
-        bots: survey.bots.iter().zip(&traces).map(one).collect(),
+        bots: all,
         broken_events: journal.broken,
         output: args.output.clone(),
     })
 }
 
 /// Asks Telegram once, without a retry: a collector asks again in a minute. The request does not disturb a poll.
-fn webhook_set(bot: &Bot, api: &cli::Api, settings: &Settings) -> Option<bool> {
-    bot.token.resolve().ok()??;
+fn telegram(
+    found: &FoundBot,
+    is_blind: bool,
+    api: &cli::Api,
+    settings: &Settings,
+    now: Timestamp,
+    events: &mut dyn Events,
+) -> Option<TelegramMetrics> {
+    found.bot.token.resolve().ok()??;
     let api = cli::Api { timeout: Some(api.timeout.unwrap_or(PATIENCE)), ..api.clone() };
-    let mut bot = bot.clone();
+    let mut bot = found.bot.clone();
     if let Some(url) = &api.api_url {
         bot.set_api_url(url).ok()?;
     }
     let client = settings.client(&bot, &api).ok()?.without_retries();
-    Some(client.webhook(&mut |_, _| {}).ok()?.result.is_set())
+    let here = queue::here(found, &servers::of_bot(&bot), is_blind);
+    let mut queue = QueueLooks::of(&client);
+    let history = queue.add(&client.webhook(&mut |_, _| {}).ok()?.result, here)?;
+    if let Some(trouble) = queue.trouble() {
+        events.notice(&Notice::Warning(format!("{}: {trouble}", found.label)));
+    }
+    let last = history.looks.last()?;
+    Some(TelegramMetrics {
+        webhook_set: Some(last.webhook),
+        pending_updates: Some(last.pending),
+        last_error_age: last.last_error.and_then(|date| u64::try_from(now.as_second() - date).ok()),
+        deaf: match history.judge(queue::RESPONSIVE) {
+            Judgement::Deaf(_) => Some(true),
+            Judgement::Fine => Some(false).filter(|_| !history.here.instances.is_empty()),
+            Judgement::Slow(stuck, _) => stuck.quiet.map(|_| false),
+            Judgement::TooFew { .. } | Judgement::Webhook => None,
+        },
+    })
 }
 
 fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
@@ -72,7 +100,7 @@ fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
         probable: bot.found.probable.len(),
         lock_state: lock.state,
         lock_age: age.and_then(|age| u64::try_from(age).ok()),
-        webhook_set: None,
+        telegram: TelegramMetrics::default(),
         waiters: lock.waiters.len(),
         errors: logs.as_ref().map(|(summary, _)| summary.totals),
         last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),

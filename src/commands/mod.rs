@@ -23,6 +23,7 @@ use crate::settings::{Context, Purpose, Settings};
 /// What a subcommand is run for: whose files are believed depends on it.
 fn purpose(command: &Command) -> Purpose {
     match command {
+        Command::Doctor(args) if args.elsewhere => Purpose::Acting,
         Command::Status(_) | Command::Check(_) | Command::Doctor(_) | Command::Conflicts(_) | Command::Metrics(_) => {
             Purpose::Looking
         }

@@ -1,5 +1,6 @@
 //! What `doctor --explain CODE` says.
 
+mod fetching;
 mod telegram;
 mod text;
 
@@ -36,6 +37,7 @@ pub fn explanation(code: Code) -> Explanation {
         | Code::RepeatingProxy
         | Code::RecentTakeover
         | Code::NotPolling => telegram::of_pollers(code),
+        Code::Deaf | Code::SlowHandler | Code::NobodyFetches => fetching::of_queues(code),
         Code::Dns | Code::Tcp | Code::Tls | Code::Proxy | Code::TelegramDown | Code::ClockSkew | Code::RateLimited => {
             telegram::of_network(code)
         }

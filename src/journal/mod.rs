@@ -7,6 +7,7 @@
 //! It contains no token and no environment. Command lines are not written to it, and every line is masked.
 
 pub mod lock_journal;
+pub mod looks;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};

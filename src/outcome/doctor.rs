@@ -17,6 +17,19 @@ pub enum DoctorOutcome {
     Explained(Code),
     /// It looked.
     Diagnosed(Diagnosis),
+    /// A signal ended it before it knew.
+    Interrupted(Exit),
+}
+
+/// Whether another machine polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Elsewhere {
+    /// One does.
+    Proved,
+    /// None does.
+    Nobody,
+    CannotTell,
 }
 
 /// What was found, and what was looked at.
@@ -40,6 +53,9 @@ pub struct Diagnosis {
     /// Nothing was named: these are the likely bots.
     #[serde(skip)]
     pub guessed: bool,
+    /// Whether another machine polls, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// One bot that was looked at.
@@ -75,7 +91,9 @@ impl DoctorOutcome {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Diagnosed(it) if it.findings.iter().any(|finding| finding.level == Level::Error) => Exit::No,
+            Self::Diagnosed(Diagnosis { elsewhere: Some(Elsewhere::CannotTell), .. }) => Exit::NotPermitted,
             Self::Diagnosed(_) | Self::Explained(_) => Exit::Ok,
+            Self::Interrupted(exit) => *exit,
         }
     }
 }
@@ -93,6 +111,7 @@ impl Serialize for DoctorOutcome {
                 ExplainedCode { code: *code, explanation: explanation(*code) }.serialize(serializer)
             }
             Self::Diagnosed(diagnosis) => diagnosis.serialize(serializer),
+            Self::Interrupted(_) => serializer.serialize_unit(),
         }
     }
 }

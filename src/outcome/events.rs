@@ -64,6 +64,12 @@ pub enum Notice {
         /// What suggests it.
         why: String,
     },
+    /// The operator is to send the bot a message.
+    MessageWanted {
+        /// Its name at Telegram.
+        bot: String,
+        within: Duration,
+    },
     /// Telegram could not be asked, and will be asked again.
     Retrying {
         /// Why it could not.
@@ -134,6 +140,13 @@ pub enum Activity {
         count: usize,
         /// How long they have to end by themselves.
         grace: Duration,
+    },
+    /// A message is awaited, or watched.
+    WatchingQueue {
+        /// How many updates wait.
+        pending: u64,
+        /// Since it was asked for.
+        since: Duration,
     },
     /// They have ended; solobot watches whether they are started again.
     LookingAgain {

@@ -43,8 +43,8 @@ pub struct BotMetrics {
     pub lock_age: Option<u64>,
     /// How many processes wait for it.
     pub waiters: usize,
-    /// Whether a webhook is set; `null` where Telegram was not asked or did not answer.
-    pub webhook_set: Option<bool>,
+    #[serde(flatten)]
+    pub telegram: TelegramMetrics,
     /// What its logs say of the last 24 hours; `null` if it has none.
     pub errors: Option<Counts>,
     /// The last conflict in them.
@@ -53,6 +53,18 @@ pub struct BotMetrics {
     pub logs_readable: bool,
     /// What the journal says, and how often.
     pub events: Vec<(&'static str, u64)>,
+}
+
+/// What Telegram says of a bot; each is `null` where it was not asked or did not answer.
+#[derive(Debug, Default, Serialize)]
+pub struct TelegramMetrics {
+    pub webhook_set: Option<bool>,
+    /// How many updates wait for it.
+    pub pending_updates: Option<u64>,
+    /// How many seconds ago a delivery to a webhook failed last.
+    pub last_error_age: Option<u64>,
+    /// Whether an instance runs here and fetches nothing; `null` also where that is not known.
+    pub deaf: Option<bool>,
 }
 
 /// The file cannot be written.

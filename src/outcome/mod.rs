@@ -77,9 +77,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it prints no JSON on stdout: stdout was COMMAND's, or nothing reads it.
+    /// Whether it prints no JSON on stdout: stdout was COMMAND's, nothing reads it, or a signal came first.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Acquire(AcquireOutcome::Ended(_)) | Self::Keeper)
+        matches!(
+            self,
+            Self::Acquire(AcquireOutcome::Ended(_)) | Self::Doctor(DoctorOutcome::Interrupted(_)) | Self::Keeper
+        )
     }
 
     pub fn exit(&self) -> Exit {

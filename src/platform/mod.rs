@@ -116,7 +116,14 @@ pub mod locks {
 /// The TCP connections of processes.
 #[cfg(feature = "cli")]
 pub mod sockets {
+    pub use crate::platform::host::sock_diag::{Flow, flows_around};
     pub use crate::platform::host::sockets::{Connections, OwnConnection, is_listening, sockets_of};
+}
+
+/// Time that nobody sets.
+#[cfg(feature = "cli")]
+pub mod clock {
+    pub use crate::platform::host::boot::{Uptime, name_of_clock, uptime};
 }
 
 /// Users and this host, by name and by number.

@@ -23,6 +23,7 @@ pub fn doctor(outcome: &DoctorOutcome, width: Option<usize>) -> String {
     match outcome {
         DoctorOutcome::Explained(code) => explanation(*code, width),
         DoctorOutcome::Diagnosed(diagnosis) => self::diagnosis(diagnosis),
+        DoctorOutcome::Interrupted(_) => String::new(),
     }
 }
 
@@ -188,6 +189,7 @@ mod tests {
             uninspected: 0,
             unseen: unseen.iter().map(|&text| text.to_owned()).collect(),
             guessed: false,
+            elsewhere: None,
         }
     }
 

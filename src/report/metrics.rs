@@ -41,12 +41,26 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
     family(&mut text, "lock_waiters", "Processes waiting for the lock.", &each(&|bot| count(bot.waiters)));
     family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
-    let webhook = |bot: &BotMetrics| bot.webhook_set.map(u64::from);
+    let webhook = |bot: &BotMetrics| bot.telegram.webhook_set.map(u64::from);
     family(
         &mut text,
         "webhook_set",
         "1 if a webhook is set at Telegram, which stops the bot from polling.",
         &each(&webhook),
+    );
+    let pending = |bot: &BotMetrics| bot.telegram.pending_updates;
+    family(&mut text, "pending_updates", "Updates waiting at Telegram.", &each(&pending));
+    family(
+        &mut text,
+        "last_error_age_seconds",
+        "How long ago a delivery to a webhook failed last.",
+        &each(&|bot| bot.telegram.last_error_age),
+    );
+    family(
+        &mut text,
+        "deaf",
+        "1 if the bot is running but has fetched no updates for 10 minutes.",
+        &each(&|bot| bot.telegram.deaf.map(u64::from)),
     );
     family(&mut text, "log_errors", "Errors in the bot's logs in the last 24 hours.", &errors(bots));
     family(
@@ -163,6 +177,7 @@ fn label(name: &str, value: &str) -> String {
 mod tests {
     use super::*;
     use crate::logs::tally::Counts;
+    use crate::outcome::metrics::TelegramMetrics;
 
     #[test]
     fn the_text_of_one_bot() {
@@ -174,7 +189,12 @@ mod tests {
             lock_state: LockStateView::Stale,
             lock_age: None,
             waiters: 1,
-            webhook_set: Some(false),
+            telegram: TelegramMetrics {
+                webhook_set: Some(false),
+                pending_updates: Some(3),
+                last_error_age: None,
+                deaf: Some(true),
+            },
             errors: Some(Counts { other_poller: 3, conflicts: 3, ..Counts::default() }),
             last_conflict: Some("2026-01-10T15:27:14.9Z".parse().unwrap()),
             logs_readable: true,
@@ -190,6 +210,8 @@ mod tests {
             format!("solobot_lock_state{{{name},state=\"held\"}} 0"),
             format!("solobot_lock_stale{{{name}}} 1"),
             format!("solobot_webhook_set{{{name}}} 0"),
+            format!("solobot_pending_updates{{{name}}} 3"),
+            format!("solobot_deaf{{{name}}} 1"),
             format!("solobot_log_errors{{{name},kind=\"other_poller\"}} 3"),
             format!("solobot_last_conflict_timestamp_seconds{{{name}}} 1768058834"),
             format!("solobot_journal_events{{{name},event=\"lock-taken\"}} 4"),
@@ -198,7 +220,7 @@ mod tests {
             assert!(text.lines().any(|seen| seen == line), "{line}\n{text}");
         }
         assert!(text.ends_with("\n# EOF\n"));
-        assert!(!text.contains("lock_age_seconds{"));
+        assert!(!text.contains("lock_age_seconds{") && !text.contains("last_error_age_seconds{"));
     }
 
     #[test]
@@ -211,7 +233,7 @@ mod tests {
             lock_state: LockStateView::Free,
             lock_age: None,
             waiters: 0,
-            webhook_set: None,
+            telegram: TelegramMetrics::default(),
             errors: None,
             last_conflict: None,
             logs_readable: true,

@@ -8,6 +8,7 @@ use super::sanitize;
 use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
 use crate::base::shell;
+use crate::base::text::plural;
 use crate::cli::again::TypedLine;
 use crate::lock::held::Incident;
 use crate::outcome::events::{Activity, Notice};
@@ -31,6 +32,11 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         Notice::Passing(passing) => format!("solobot: {}\n", self::passing(*passing)),
         Notice::Incident { lock, incident } => self::incident(&lock.display().to_string(), incident, typed),
         Notice::Watching { bot, span, why } => format!("solobot: {}\n", watching(bot, *span, why)),
+        Notice::MessageWanted { bot, within } => format!(
+            "solobot: send a message to {} now, and another one every few seconds until this ends (within {})\n",
+            sanitize::line(bot),
+            show(*within)
+        ),
         Notice::Retrying { why, after } => {
             format!("solobot: {}; trying again in {}\n", sanitize::line(why), show(*after))
         }
@@ -103,10 +109,17 @@ pub fn passing(passing: Activity) -> String {
         Activity::Stopping { count, grace } => {
             format!("stopping {count} instances; this may take up to {}", show(grace))
         }
+        Activity::WatchingQueue { pending, since } => {
+            format!("{} waiting, {} after the message was asked for", plural(pending, "update"), show(whole(since)))
+        }
         Activity::LookingAgain { left } => {
             format!("watching for {} to see whether it is started again", show(Duration::from_secs(left.as_secs() + 1)))
         }
     }
+}
+
+fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
 }
 
 fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {

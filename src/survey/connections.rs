@@ -23,7 +23,7 @@ const SAMPLES_IN_A_FIGHT: u32 = 15;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Ports on which proxies and self-hosted Bot API servers listen: a connection to one of them may lead to Telegram.
-const GO_BETWEENS: [u16; 14] = [1080, 1081, 3128, 7890, 7891, 8081, 8080, 8118, 8443, 8888, 8889, 9050, 9051, 9150];
+pub const GO_BETWEENS: [u16; 14] = [1080, 1081, 3128, 7890, 7891, 8081, 8080, 8118, 8443, 8888, 8889, 9050, 9051, 9150];
 
 /// Whether an instance is connected to Telegram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    fn has(&self, other: SocketAddr) -> bool {
+    pub fn has(&self, other: SocketAddr) -> bool {
         let other = SocketAddr::new(other.ip().to_canonical(), other.port());
         networks::is_telegram(other.ip()) || self.addresses.contains(&other)
     }

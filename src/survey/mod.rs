@@ -10,7 +10,7 @@
 //! shown to people also contains the file or the token's fingerprint ([`FoundBot::label`]).
 //!
 //! Invariants: nothing is changed, and nothing is sent, except that the name of a self-hosted server is looked up if
-//! connections are asked for. What could not be seen is counted. Not promised: that what was found is still running
+//! connections are asked for, and what [`queue::asked`] is told to ask. What could not be seen is counted. Not promised: that what was found is still running
 //! when the caller looks at it. A caller that acts checks the [`Identity`] again (`process::stop`).
 
 mod bots;
@@ -27,6 +27,7 @@ pub mod locks;
 pub mod logs;
 pub mod moved;
 mod nameless;
+pub mod queue;
 pub mod scan;
 pub mod scripts;
 pub mod servers;

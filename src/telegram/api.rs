@@ -88,6 +88,9 @@ pub struct WebhookInfo {
     /// Why it failed.
     #[serde(default, skip_serializing)]
     pub last_error_message: Option<String>,
+    /// The kinds of updates that may wait; `None` for the usual ones.
+    #[serde(default, skip_serializing)]
+    pub allowed_updates: Option<Vec<String>>,
 }
 
 impl WebhookInfo {
@@ -184,6 +187,8 @@ impl<'a> Client<'a> {
         info.url = scrubber.clean(&base_url::shown(&info.url));
         info.last_error_message = info.last_error_message.take().map(|text| scrubber.clean(&text));
         info.ip_address = info.ip_address.take().map(|text| scrubber.clean(&text));
+        let is_kind = |text: &String| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        info.allowed_updates = info.allowed_updates.take().map(|kinds| kinds.into_iter().filter(is_kind).collect());
         Ok(reply)
     }
 

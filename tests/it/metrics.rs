@@ -103,14 +103,15 @@ fn a_webhook_shows_until_it_is_deleted() {
         configure(test);
         let server = Standin::start();
         server.rules().set_webhook("https://example.org/hook");
-        let metrics = || asking(test, &server, "metrics main").run().code(0);
+        let metrics = || asking(test, &server, "metrics --telegram main").run().code(0);
         let output = metrics().stdout_has(&["solobot_webhook_set{bot=\"main\"} 1"]);
         is_valid(output.stdout());
         assert_eq!(server.methods(), ["getWebhookInfo"], "one question, and a harmless one");
         asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["deleted"]);
         assert!(test.read("j.jsonl").contains("\"event\":\"webhook-deleted\",\"bot\":\"main\""));
         metrics().stdout_has(&["solobot_webhook_set{bot=\"main\"} 0", "event=\"webhook-deleted\"} 1"]);
-        let unreachable = test.solobot("metrics --api-url http://127.0.0.1:9 main").env("BOT_TOKEN", &token()).run();
+        let unreachable =
+            test.solobot("metrics --telegram --api-url http://127.0.0.1:9 main").env("BOT_TOKEN", &token()).run();
         unreachable.code(0).stdout_has(&["# EOF"]).nowhere("solobot_webhook_set{");
     });
 }

@@ -212,6 +212,9 @@ fn logs_metrics_and_webhooks() {
         checker.run_well("delete-webhook main");
         server.rules().set_webhook("https://example.org/hook");
         server.rules().set_last_error(1_700_000_000, "Connection refused");
+        let asked = checker.run_well("metrics --telegram");
+        assert!(asked["bots"][0]["last_error_age"].is_u64() && asked["bots"][0]["webhook_set"] == true, "{asked}");
+        assert_eq!(checker.run_well("doctor --elsewhere main")["elsewhere"], "cannot-tell");
         checker.run_well("delete-webhook main --dry-run");
         let deleted = checker.run_well("delete-webhook main --yes");
         assert_eq!(deleted["deleted"], true, "{deleted}");

@@ -68,8 +68,9 @@ pub(super) fn of_pollers(code: Code) -> Explanation {
              laptop, an old server, a container, a CI job, a colleague's copy, or someone who got the token. A lock \
              does not exclude other hosts. If the finding says that the process has several connections, it may also \
              poll twice itself, from two threads: then a new token changes nothing.",
-            "Stop the bot here. If updates are still handled, another program handles them. Then look for the \
-             token's fingerprint on every machine that ever had the token:\n\
+            "Stop the bot here, and let solobot watch whether somebody else fetches a message that you send to it:\n\
+             $ solobot doctor --elsewhere\n\
+             Then look for the token's fingerprint on every machine that ever had the token:\n\
              $ solobot status",
             "Stop the other program where it runs. If you cannot find it, revoke the token at @BotFather: /mybots, \
              API Token, Revoke current token. Put the new token into the bot's settings and restart it. The old \

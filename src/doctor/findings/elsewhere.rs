@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::super::finding::{Finding, Level};
+use super::fetching;
 use super::logged::{conflicts, see_logs};
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
@@ -85,6 +86,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
         Some(
             Finding::new(Code::RemotePoller, level, summary)
                 .shown_by(conflicts(bot, facts.now))
+                .shown_by(fetching::seen_in_queue(bot))
                 .shown_by([format!("{here}{with}")])
                 .shown_by(idle_users(facts, bot))
                 .shown_by(doubt)

@@ -5,6 +5,7 @@ mod containers;
 mod duplicates;
 mod elsewhere;
 mod exclusion;
+mod fetching;
 mod holders;
 mod logged;
 mod managers;
@@ -56,6 +57,10 @@ const ALL: &[Find] = &[
     pollers::repeating_proxy,
     pollers::recent_takeover,
     pollers::not_polling,
+    fetching::deaf,
+    fetching::slow_handler,
+    fetching::nobody_fetches,
+    fetching::fetched_elsewhere,
     network::dns,
     network::tcp,
     network::tls,

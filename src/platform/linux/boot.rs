@@ -25,6 +25,31 @@ fn by_clocks() -> Option<SystemTime> {
     SystemTime::now().checked_sub(seconds + Duration::from_nanos(u64::try_from(since.tv_nsec).ok()?))
 }
 
+/// How long the system has been up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uptime {
+    /// Suspend included.
+    pub whole: Duration,
+    /// Without suspend.
+    pub awake: Duration,
+}
+
+/// The clocks that nobody can set.
+pub fn uptime() -> Uptime {
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+        seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    Uptime { whole: read(ClockId::Boottime), awake: read(ClockId::Monotonic) }
+}
+
+/// What tells one [`Uptime`] from one that cannot be compared with it: the boot, and the time namespace (0 before Linux 5.6).
+pub fn name_of_clock() -> Option<String> {
+    let namespace = fs::metadata("/proc/self/ns/time").map_or(0, |meta| meta.ino());
+    Some(format!("{}-{namespace}", boot_id()?))
+}
+
 /// `/proc/sys/kernel/random/boot_id`: another one means another boot, and start ticks of then mean nothing now.
 pub fn boot_id() -> Option<&'static str> {
     static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();

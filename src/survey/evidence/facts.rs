@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::super::connections::{ConnectionEvidence, Polling};
+use super::super::queue::QueueHistory;
 use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
 use crate::lock::coverage::LockCoverage;
@@ -85,6 +86,8 @@ pub struct BotFacts {
     pub target: Option<usize>,
     /// What Telegram says; nobody has asked it before the command does.
     pub telegram: Telegram,
+    /// What its queue there shows, together with earlier looks; nobody has asked before the command does.
+    pub queue: Option<QueueHistory>,
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
     /// What its logs say.

@@ -187,6 +187,7 @@ pub fn answered(url: &str, ahead: i64) -> Telegram {
         ip_address: None,
         last_error_date: None,
         last_error_message: None,
+        allowed_updates: None,
     };
     let clock_ahead = Some(SignedDuration::from_secs(ahead));
     Telegram::Answered(TelegramAnswer { username: None, webhook, clock_ahead, proxy: None })

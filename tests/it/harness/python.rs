@@ -115,6 +115,7 @@ pub fn peer(name: &str) -> &'static str {
         "grammy_bot.js" => include_str!("../peers/grammy_bot.js"),
         "names.py" => include_str!("../peers/names.py"),
         "ptb_bot.py" => include_str!("../peers/ptb_bot.py"),
+        "sequential.py" => include_str!("../peers/sequential.py"),
         "telegraf_bot.js" => include_str!("../peers/telegraf_bot.js"),
         _ => panic!("no peer `{name}`"),
     }

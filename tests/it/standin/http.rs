@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -17,7 +19,7 @@ impl<S: Read + Write + Send> Stream for S {}
 /// A client's connection.
 pub struct Connection {
     reader: BufReader<Box<dyn Stream>>,
-    socket: TcpStream,
+    socket: OwnedFd,
 }
 
 /// A request, read to its end.
@@ -104,7 +106,13 @@ impl Connection {
             Some(config) => Box::new(StreamOwned::new(ServerConnection::new(config).map_err(io::Error::other)?, own)),
             None => Box::new(own),
         };
-        Ok(Self { reader: BufReader::new(stream), socket })
+        Ok(Self { reader: BufReader::new(stream), socket: socket.into() })
+    }
+
+    /// One over a Unix socket, which no list of TCP connections has.
+    pub fn of_unix(socket: UnixStream) -> io::Result<Self> {
+        let stream: Box<dyn Stream> = Box::new(socket.try_clone()?);
+        Ok(Self { reader: BufReader::new(stream), socket: socket.into() })
     }
 
     /// The next request; `None` when the client has closed.
@@ -167,14 +175,11 @@ impl Connection {
 
     /// Whether the client has closed or reset the connection while it waited.
     pub fn is_gone(&self) -> bool {
-        let mut byte = [0];
-        self.socket.set_nonblocking(true).is_err()
-            || match self.socket.peek(&mut byte) {
-                Ok(0) => true,
-                Ok(_) => false,
-                Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-            }
-            || self.socket.set_nonblocking(false).is_err()
+        use rustix::net::{RecvFlags, recv};
+        match recv(self.socket.as_fd(), &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((length, _)) => length == 0,
+            Err(error) => error != rustix::io::Errno::WOULDBLOCK,
+        }
     }
 
     pub fn trickle(&mut self) -> io::Result<()> {

@@ -7,13 +7,15 @@ mod http;
 mod rules;
 mod tls;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use http::{Connection, Reply};
-pub use rules::Rules;
+pub use rules::{Kind, Rules};
 pub use tls::{Authority, make_authority};
 
 /// One request as it came in.
@@ -101,11 +103,23 @@ impl Standin {
                 let (shared, rules, tls) = (Arc::clone(&shared), Arc::clone(&rules), tls.clone());
                 thread::spawn(move || {
                     // A client that has gone is no matter.
-                    let _ = converse(stream, tls, &shared, &rules);
+                    let _ = Connection::new(stream, tls).and_then(|one| converse(one, &shared, &rules));
                 });
             }
         });
         server
+    }
+
+    /// Serves the same bot at a Unix socket too, for processes of another network namespace.
+    pub fn listen_at(&self, path: &Path) {
+        let listener = UnixListener::bind(path).expect("a Unix socket");
+        let (shared, rules) = (Arc::clone(&self.shared), Arc::clone(&self.rules));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (shared, rules) = (Arc::clone(&shared), Arc::clone(&rules));
+                thread::spawn(move || Connection::of_unix(stream).and_then(|one| converse(one, &shared, &rules)));
+            }
+        });
     }
 
     /// What `--api-url` takes.
@@ -161,13 +175,7 @@ impl Standin {
     }
 }
 
-fn converse(
-    stream: TcpStream,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    shared: &Mutex<Shared>,
-    rules: &Rules,
-) -> std::io::Result<()> {
-    let mut connection = Connection::new(stream, tls)?;
+fn converse(mut connection: Connection, shared: &Mutex<Shared>, rules: &Rules) -> std::io::Result<()> {
     while let Some(request) = connection.read()? {
         let asked = request.asked();
         let fault = {

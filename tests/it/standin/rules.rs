@@ -1,4 +1,7 @@
 //! The rules of the Bot API server: tokens, webhooks, updates, held polls and their 409s.
+//!
+//! The queue: an update enters if `allowed_updates` has its kind; it leaves by a poll with a higher offset, by its age, or by
+//! a drop. `pending_update_count` is the queue's length.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -20,6 +23,41 @@ const HOLD_BACK: Duration = Duration::from_secs(3);
 /// No poll is held longer.
 const LONGEST_POLL: u64 = 50;
 
+/// The kinds of updates, and after how long each leaves the queue unfetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Message,
+    CallbackQuery,
+    InlineQuery,
+    ChosenInlineResult,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::CallbackQuery => "callback_query",
+            Self::InlineQuery => "inline_query",
+            Self::ChosenInlineResult => "chosen_inline_result",
+        }
+    }
+
+    fn lives(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Message => 86400,
+            Self::CallbackQuery => 150,
+            Self::InlineQuery => 30,
+            Self::ChosenInlineResult => 600,
+        })
+    }
+}
+
+struct Update {
+    id: u64,
+    kind: Kind,
+    came: Instant,
+}
+
 /// One bot at its server.
 pub struct Rules {
     token: String,
@@ -32,8 +70,14 @@ struct State {
     webhook: String,
     last_error: Option<(i64, String)>,
     nulls: bool,
-    updates: VecDeque<u64>,
+    updates: VecDeque<Update>,
     next_update: u64,
+    /// What may enter; every kind, if it is empty.
+    allowed_updates: Vec<String>,
+    /// The count is remembered for so long.
+    caches: Option<Duration>,
+    cached: Option<(Instant, usize)>,
+    fetched: u64,
     sets_again: Option<String>,
     /// The poll that is held, by its number.
     held: Option<u64>,
@@ -41,6 +85,24 @@ struct State {
     last_poll: Option<(Option<String>, Instant)>,
     last_conflict: Option<Instant>,
     conflicts: Vec<Instant>,
+}
+
+impl State {
+    /// The length of the queue, after what is too old has left.
+    fn waiting(&mut self) -> usize {
+        self.updates.retain(|update| update.came.elapsed() < update.kind.lives());
+        self.updates.len()
+    }
+
+    /// The same as it is told.
+    fn told(&mut self) -> usize {
+        let waiting = self.waiting();
+        let Some(time) = self.caches else { return waiting };
+        match self.cached {
+            Some((since, count)) if since.elapsed() < time => count,
+            _ => self.cached.insert((Instant::now(), waiting)).1,
+        }
+    }
 }
 
 impl Rules {
@@ -79,21 +141,47 @@ impl Rules {
         self.state().nulls = true;
     }
 
-    /// So many updates come in.
+    /// So many messages come in.
     pub fn add_updates(&self, count: u64) {
+        (0..count).for_each(|_| self.add_update(Kind::Message, Duration::ZERO));
+    }
+
+    /// An update comes in that is so old already.
+    pub fn add_update(&self, kind: Kind, age: Duration) {
         let mut state = self.state();
-        for _ in 0..count {
-            state.next_update += 1;
-            let id = state.next_update;
-            state.updates.push_back(id);
+        state.next_update += 1;
+        let update =
+            Update { id: state.next_update, kind, came: Instant::now().checked_sub(age).expect("a young machine") };
+        if state.allowed_updates.is_empty() || state.allowed_updates.iter().any(|name| name == kind.name()) {
+            state.updates.push_back(update);
         }
         drop(state);
         self.changed.notify_all();
     }
 
+    /// Everything that waits is thrown away, as by `drop_pending_updates`.
+    pub fn drop_updates(&self) {
+        self.state().updates.clear();
+    }
+
+    /// Only these kinds enter from now on, as a poll's or a webhook's `allowed_updates` says.
+    pub fn allow_updates(&self, names: &[&str]) {
+        self.state().allowed_updates = names.iter().map(|&name| name.to_owned()).collect();
+    }
+
+    /// The count that is told may be so old.
+    pub fn cache_count(&self, time: Duration) {
+        self.state().caches = Some(time);
+    }
+
     /// How many updates wait.
     pub fn pending(&self) -> usize {
-        self.state().updates.len()
+        self.state().waiting()
+    }
+
+    /// How many updates were fetched and confirmed.
+    pub fn fetched(&self) -> u64 {
+        self.state().fetched
     }
 
     /// The 409s that reached a living client.
@@ -133,12 +221,16 @@ impl Rules {
     }
 
     fn webhook_info(&self) -> Value {
-        let state = self.state();
+        let mut state = self.state();
+        let count = state.told();
         let mut info = json!({
             "url": state.webhook,
             "has_custom_certificate": false,
-            "pending_update_count": state.updates.len(),
+            "pending_update_count": count,
         });
+        if !state.allowed_updates.is_empty() {
+            info["allowed_updates"] = json!(state.allowed_updates);
+        }
         if state.nulls {
             for name in ["last_error_date", "last_error_message", "max_connections", "ip_address", "allowed_updates"] {
                 info[name] = Value::Null;
@@ -172,8 +264,13 @@ impl Rules {
         if !state.webhook.is_empty() {
             return self.conflict(state, WEBHOOK_IS_SET, is_gone);
         }
+        if let Some(allowed) = asked.parameter("allowed_updates") {
+            state.allowed_updates = serde_json::from_str(allowed).unwrap_or_default();
+        }
         if let Some(first) = number("offset") {
-            state.updates.retain(|&id| id >= first);
+            let before = state.waiting();
+            state.updates.retain(|update| update.id >= first);
+            state.fetched += (before - state.updates.len()) as u64;
         }
         let repeats = |(last, at): &(Option<String>, Instant)| *last == offset && at.elapsed() < HOLD_BACK;
         if timeout.is_zero() && state.last_poll.as_ref().is_some_and(repeats) {
@@ -223,10 +320,18 @@ fn me(token: &str) -> Value {
 }
 
 fn updates(state: &State) -> Reply {
-    let message = |id: u64| {
-        json!({ "update_id": id, "message": { "message_id": id, "date": 1_700_000_000, "text": format!("update {id}"),
-                "chat": { "id": 1, "type": "private", "first_name": "A" },
-                "from": { "id": 1, "is_bot": false, "first_name": "A" } } })
+    let from = || json!({ "id": 1, "is_bot": false, "first_name": "A" });
+    let content = |id: u64, kind: Kind| match kind {
+        Kind::Message => json!({ "message_id": id, "date": 1_700_000_000, "text": format!("update {id}"),
+                                 "chat": { "id": 1, "type": "private", "first_name": "A" }, "from": from() }),
+        Kind::CallbackQuery => json!({ "id": id.to_string(), "from": from(), "chat_instance": "1", "data": "x" }),
+        Kind::InlineQuery => json!({ "id": id.to_string(), "from": from(), "query": "x", "offset": "" }),
+        Kind::ChosenInlineResult => json!({ "result_id": id.to_string(), "from": from(), "query": "x" }),
     };
-    Reply::result(&state.updates.iter().take(100).map(|&id| message(id)).collect())
+    let update = |update: &Update| {
+        let mut object = json!({ "update_id": update.id });
+        object[update.kind.name()] = content(update.id, update.kind);
+        object
+    };
+    Reply::result(&state.updates.iter().take(100).map(update).collect())
 }
