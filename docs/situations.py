@@ -11,6 +11,7 @@ Needs root or user namespaces, and runit. PIDs, times and ages are replaced by o
 which solobot.
 """
 
+import contextlib
 import concurrent.futures
 import difflib
 import fcntl
@@ -254,7 +255,9 @@ def run(line, columns, colour, limit=LIMIT):
         if not waits and time.monotonic() > deadline:
             waits = True
             for child in children(process.pid):
-                os.kill(child, signal.SIGTERM)
+                # One may end because another one did.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGTERM)
         if select.select([ours], [], [], 0.05)[0]:
             try:
                 data = os.read(ours, 65536)
