@@ -304,8 +304,10 @@ fn pid_1_of_a_namespace_passes_codes_and_signals_on() {
         let line = format!(
             "{namespace} {exe} acquire -l bot.lock -- sh -c 'true & exec python3 bot.py --pid-file bot.pid --daemonise'"
         );
-        let outer = test.start(&line);
+        let mut outer = test.start(&line);
         test.wait_for_pid("bot.pid");
+        // Until COMMAND has ended, TERM would end it: it handles none.
+        outer.wait_for_stderr("still holding the lock");
         let solobot = outer.descendants()[0];
         assert_eq!(fs::read_link(format!("/proc/{solobot}/exe")).unwrap(), fs::canonicalize(exe).unwrap());
         assert!(test.is_locked("bot.lock"));
