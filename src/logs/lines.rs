@@ -155,6 +155,13 @@ impl OwnTime {
                 begin += 1;
             }
         }
+        // Only a logger's line, which begins with its level.
+        if first.is_some()
+            && outer.time == Time::UNKNOWN
+            && let Some(time) = json::time_at_the_end(text, clock)
+        {
+            return at(time, begin);
+        }
         match time::read_time_of_day(&text[begin.min(text.len())..]) {
             Some(length) => at(Time::UNKNOWN, begin + length),
             None => Self { end: begin, ..Self::NONE },

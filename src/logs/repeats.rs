@@ -105,7 +105,10 @@ impl ErrorReport {
     }
 
     fn is_again(&self, first: &Self) -> bool {
+        // What caused a time-out, or was caused by one, says so below it.
+        let is_cause = !self.is_dated() && self.kind.is_of_the_way() && first.kind.is_of_the_way();
         let is_same = self.kind == first.kind
+            || is_cause
             || (self.kind.is_conflict() && first.kind.is_conflict() && !(self.is_told && first.is_told));
         if !is_same || self.kind == Kind::Other || self.signs.meets(&first.signs) {
             return false;

@@ -46,6 +46,11 @@ impl Kind {
         matches!(self, Self::OtherPoller | Self::Webhook)
     }
 
+    /// Whether the request or its answer did not come through.
+    pub fn is_of_the_way(self) -> bool {
+        matches!(self, Self::Timeout | Self::Network)
+    }
+
     /// Its name in JSON and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {

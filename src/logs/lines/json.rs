@@ -26,6 +26,9 @@ const LEVELS: [&[u8]; 9] =
 /// The usual names of a time, which win over others.
 const TIMES: [&[u8]; 7] = [b"time", b"timestamp", b"@timestamp", b"ts", b"@t", b"asctime", b"datetime"];
 
+/// An object at the end of a line is looked for in so many bytes.
+const TAIL: usize = 1024;
+
 /// Reads what stands behind a `{`.
 pub fn read<'a>(text: &'a [u8], clock: &mut Clock) -> JsonLine<'a> {
     let mut line = JsonLine { time: Time::UNKNOWN, is_absolute: false, level: None, message: None };
@@ -56,6 +59,14 @@ pub fn read<'a>(text: &'a [u8], clock: &mut Clock) -> JsonLine<'a> {
         line.message = None;
     }
     line
+}
+
+/// The time in an object at the end of a line, as winston's simple format puts it behind the message.
+pub fn time_at_the_end(text: &[u8], clock: &mut Clock) -> Option<Time> {
+    let tail = &text[text.len().saturating_sub(TAIL)..];
+    let object = tail.strip_suffix(b"}").and_then(|tail| Some(&tail[memchr::memmem::rfind(tail, b" {\"")?..]))?;
+    let mut pairs = Pairs { text: object, at: 0 }.filter(|(key, _)| TIMES.contains(key));
+    pairs.find_map(|(key, value)| time_of(key, value, clock)).map(|(time, _)| time)
 }
 
 /// The time that a value is, if it is one.
