@@ -10,8 +10,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-[ -x target/venv-bots/bin/python3 ] && [ -d target/npm/node_modules/grammy ] ||
-  { echo "benches/deaf.sh: the bots are missing: run \`bash tests/run.sh --setup\` once" >&2; exit 1; }
+if ! [ -x target/venv-bots/bin/python3 ] || ! [ -d target/npm/node_modules/grammy ]; then
+  echo "benches/deaf.sh: the bots are missing: run \`bash tests/run.sh --setup\` once" >&2
+  exit 1
+fi
 echo "==> cargo build --release" >&2
 cargo build --quiet --release
 exec python3 benches/deaf.py --solobot "$(realpath "${CARGO_TARGET_DIR:-target}")/release/solobot" "$@"

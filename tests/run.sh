@@ -86,14 +86,14 @@ make_venv() {
 # pm2, Bun, two clients and a linter for Dockerfiles, in their own folder. To get newer ones, remove the folder.
 install_node_packages() {
     local folder=$TARGET/npm package
-    local -a packages=(pm2 bun grammy telegraf dockerfile-utils) missing=()
-    for package in "${packages[@]}"; do
+    local -a wanted=(pm2 bun grammy telegraf dockerfile-utils) missing=()
+    for package in "${wanted[@]}"; do
         [[ -d $folder/node_modules/$package ]] || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
-    say "npm install ${packages[*]}"
+    say "npm install ${wanted[*]}"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "${packages[@]}" >"$TARGET/npm.log" 2>&1 ||
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "${wanted[@]}" >"$TARGET/npm.log" 2>&1 ||
         die "npm could not install ${missing[*]} (is the npm registry reachable?): see $TARGET/npm.log"
 }
 

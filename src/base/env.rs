@@ -39,7 +39,7 @@ pub const PATH: &str = "PATH";
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// Read: the home folder.
 pub const HOME: &str = "HOME";
-/// Read, and of the bots' processes too: where programs have locks of their own ([`crate::lock::layouts`]).
+/// Read, and of the bots' processes too: where programs have locks of their own (`lock::layouts`).
 pub const TELEGRAM_STATE_DIR: &str = "TELEGRAM_STATE_DIR";
 /// See [`TELEGRAM_STATE_DIR`].
 pub const CLAUDE_CONFIG_DIR: &str = "CLAUDE_CONFIG_DIR";

@@ -1,6 +1,6 @@
 //! The clock that turns the times of a log into instants.
 //!
-//! [`written`] knows the forms. A syslog time without a year is of the latest year in which it is not in the future. Of a
+//! `written` knows the forms. A syslog time without a year is of the latest year in which it is not in the future. Of a
 //! date such as `01/10/2026`, whose order no separator tells, the log decides: a number above twelve in one place, or
 //! else the place that changes while the other stays. If neither shows it, AM or PM means American, and all else European.
 

@@ -70,7 +70,7 @@ pub fn established() -> io::Result<Vec<(u64, Established)>> {
 /// The connections in the network namespace of a process, those included whose other side has closed.
 ///
 /// # Errors
-/// As [`established`]; the namespace is another one and not ours to enter.
+/// As `established`; the namespace is another one and not ours to enter.
 pub fn flows_around(pid: i32) -> io::Result<Vec<Flow>> {
     let namespace = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net"));
     let ask = || dump(ESTABLISHED | CLOSE_WAIT, ASKS_INFO, flow);

@@ -1,7 +1,7 @@
 //! Whether somebody else fetches: the rules for one message that the operator sends while nothing of the bot runs here.
 //!
 //! Pure: what was seen and when goes in, what to do next comes out. Proved is only a queue that was empty, then was not, and
-//! then was empty again and stayed so, within [`SOON`]: less than any update lives, and too orderly for counts that a server
+//! then was empty again and stayed so, within `SOON`: less than any update lives, and too orderly for counts that a server
 //! or something before it has kept (those jump, or do not move).
 
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub enum NoProof {
     Busy,
     /// It did not grow.
     NothingCame,
-    /// The message was gone, but later than [`SOON`].
+    /// The message was gone, but later than `SOON`.
     Late,
     /// The count goes up and down as no queue does.
     Jumps,

@@ -1,6 +1,6 @@
 //! What the looks at a queue tell: pure, with the time as an argument.
 //!
-//! Only looks that follow one another within [`GAP`] count together, by clocks that nobody sets. What leaves the queue was
+//! Only looks that follow one another within `GAP` count together, by clocks that nobody sets. What leaves the queue was
 //! fetched, is too old, or was dropped; so a fall never proves who fetched. What stays while updates wait and no byte comes
 //! in is deafness; whatever cannot be seen speaks for the bot.
 
