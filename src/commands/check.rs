@@ -121,7 +121,10 @@ pub fn run(
     let mut surveyor = Surveyor::new(settings);
     let mut is_first = true;
     loop {
-        let survey = surveyor.look_at(&bots)?;
+        let mut survey = surveyor.look_at(&bots)?;
+        if args.running {
+            survey.set_workers_aside();
+        }
         if is_first {
             // A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
             survey.refuse_nothing()?;

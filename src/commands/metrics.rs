@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) -> Result<MetricsOutcome, Error> {
     let bots = settings.select_many(&args.selection, &args.bots)?;
-    let survey = Surveyor::new(settings).look(&bots)?;
+    let mut survey = Surveyor::new(settings).look(&bots)?;
+    survey.set_workers_aside();
     if bots.iter().any(|bot| matches!(bot.provenance.of("program"), SetBy::Flag(_))) {
         survey.refuse_nothing()?;
     }

@@ -127,7 +127,7 @@ impl Default for Traffic {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Content {
+struct LooksFile {
     schema: u32,
     bot_id: String,
     server: String,
@@ -204,7 +204,7 @@ impl Looks {
         let folder = path.parent().unwrap_or(path);
         refuse_foreign(folder)?;
         fs::create_dir_all(folder)?;
-        let is_ours = |content: &Content| content.bot_id == self.bot_id && content.server == self.server;
+        let is_ours = |content: &LooksFile| content.bot_id == self.bot_id && content.server == self.server;
         let mut looks = read(path).ok().filter(is_ours).map(|content| content.looks).unwrap_or_default();
         let news: Vec<Look> = looks.iter().filter(|one| !self.all.contains(one)).cloned().collect();
         self.all.extend(news);
@@ -216,7 +216,7 @@ impl Looks {
         looks.retain(|one| age(one).is_some_and(|age| age <= KEPT));
         looks.push(look.clone());
         looks.drain(..looks.len().saturating_sub(MOST));
-        let content = Content { schema: SCHEMA, bot_id: self.bot_id.clone(), server: self.server.clone(), looks };
+        let content = LooksFile { schema: SCHEMA, bot_id: self.bot_id.clone(), server: self.server.clone(), looks };
         // Whoever writes at the same moment has looked at the same moment: either file is good.
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         let text = mask(&serde_json::to_string(&content)?).into_owned();
@@ -241,14 +241,14 @@ fn refuse_foreign(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn read(path: &Path) -> io::Result<Content> {
+fn read(path: &Path) -> io::Result<LooksFile> {
     let broken = |why: &str| io::Error::other(why.to_owned());
     let file = open_regular(path)?;
     if FileStatus::of_open(&file)?.owner() != user::effective_uid() {
         return Err(broken("another user wrote it"));
     }
     let bytes = read_bounded(file, LONGEST)?;
-    let content: Content = serde_json::from_slice(&bytes).map_err(|_| broken("it cannot be understood"))?;
+    let content: LooksFile = serde_json::from_slice(&bytes).map_err(|_| broken("it cannot be understood"))?;
     if content.schema != SCHEMA || content.looks.len() > MOST {
         return Err(broken("another version of solobot wrote it"));
     }

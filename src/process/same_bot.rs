@@ -53,11 +53,21 @@ pub enum Verdict {
 }
 
 /// Of an instance that was proved not to be connected: whether it has another sub-command than each that is surely the bot,
-/// and so does other work.
-pub fn does_other_work<'a>(idle: &Instance, sure: impl Iterator<Item = &'a Instance>) -> bool {
-    let others: Vec<_> = sure.map(subcommand).collect();
+/// and so does other work. Where its own token shows that it could be the bot, the others count only if they are connected.
+pub fn does_other_work<'a>(idle: &Instance, sure: impl Iterator<Item = (&'a Instance, bool)>) -> bool {
+    let is_sure = idle.doubt.is_none();
+    let others: Vec<_> = sure.filter(|(_, polls)| *polls || !is_sure).map(|(one, _)| subcommand(one)).collect();
     let is_other = !others.is_empty() && !others.contains(&subcommand(idle));
-    idle.doubt == Some(Doubt::OtherArguments) && is_other
+    match idle.doubt {
+        None => is_other && subcommand(idle).is_some() && others.iter().all(Option::is_some),
+        doubt => is_other && doubt == Some(Doubt::OtherArguments),
+    }
+}
+
+/// Whether some of these may do other work than the bot: their connections are worth a look.
+pub fn may_do_other_work(sure: &[Instance]) -> bool {
+    let first = sure.first().and_then(subcommand);
+    first.is_some() && sure.iter().any(|one| subcommand(one).is_some_and(|other| Some(other) != first))
 }
 
 fn subcommand(one: &Instance) -> Option<&OsString> {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::connections::{self, ConnectionEvidence, Polling, Servers, Subject};
+use super::connections::{self, ConnectionEvidence, Servers, Subject};
 use super::find::FoundInstances;
 use super::locks::Locks;
+use super::servers;
 use super::token_users::TokenUser;
 use crate::base::secret::TokenId;
 use crate::lock::coverage::LockCoverage;
@@ -13,7 +14,6 @@ use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 use crate::process::instance::Instance;
-use crate::process::matching::Doubt;
 use crate::process::program;
 use crate::process::same_bot;
 use crate::settings::Bot;
@@ -128,13 +128,14 @@ impl Survey {
         for bot in &mut self.bots {
             let own = bot.found.mine().map(|one| one.root);
             bot.evidence = own.filter_map(|root| Some((root, seen.get(&root)?.clone()))).collect();
-            let is_idle = |one: &Instance| seen.get(&one.root).is_some_and(|evidence| evidence.polling == Polling::No);
-            let FoundInstances { instances, probable, .. } = &mut bot.found;
-            for one in probable.iter_mut().filter(|one| is_idle(one)) {
-                if same_bot::does_other_work(one, instances.iter()) {
-                    one.doubt = Some(Doubt::OtherWork);
-                }
-            }
+            bot.found.set_workers_aside(&|one| seen.get(&one.root).map(|evidence| evidence.polling));
+        }
+    }
+
+    /// Looks at connections where some instance may do other work than its bot, so that it is not counted as a second one.
+    pub fn set_workers_aside(&mut self) {
+        if self.bots.iter().any(|one| same_bot::may_do_other_work(&one.found.instances)) {
+            self.look_at_connections(&mut servers::of_bot, &mut connections::wait);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::connections::Polling;
 use super::layout_files;
 use super::scan::{Matches, ProcessScan, TokenChoice};
 use super::tokens::TokenReader;
@@ -247,6 +248,28 @@ impl FoundInstances {
             }
         }
         self.instances.sort_by_key(|one| one.root.start_ticks);
+    }
+
+    /// Puts whatever does other work than the bot among the doubtful ones, by what was seen of its connections.
+    pub fn set_workers_aside(&mut self, polling: &dyn Fn(&Instance) -> Option<Polling>) {
+        let is = |one: &Instance, what| polling(one) == Some(what);
+        let sure = std::mem::take(&mut self.instances);
+        let polls: Vec<bool> = sure.iter().map(|one| is(one, Polling::Yes)).collect();
+        let does_other_work = |one: &Instance| {
+            is(one, Polling::No) && same_bot::does_other_work(one, sure.iter().zip(polls.iter().copied()))
+        };
+        for one in self.probable.iter_mut().filter(|one| does_other_work(one)) {
+            one.doubt = Some(Doubt::OtherWork);
+        }
+        let workers: Vec<bool> = sure.iter().map(does_other_work).collect();
+        for (one, is_worker) in sure.into_iter().zip(workers) {
+            if is_worker {
+                self.probable.push(doubted(one, Doubt::OtherWork));
+            } else {
+                self.instances.push(one);
+            }
+        }
+        self.probable.sort_by_key(|one| one.root.start_ticks);
     }
 
     /// Those whose connections are looked at for nobody else: a doubtful one may turn out to be the bot by them.

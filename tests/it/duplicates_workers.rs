@@ -43,6 +43,46 @@ fn ask(test: &Test, server: &Standin, line: &str) -> Output {
     test.solobot(line).env("SOLOBOT_API_URL", &server.url()).run()
 }
 
+/// As containers have it: each has the token in its environment, so that each could be the bot.
+#[test]
+fn workers_that_have_the_token_do_not_poll_either() {
+    alone(|test| {
+        let server = Standin::start();
+        for ((name, run, text), [bot, first, second]) in SCRIPTS.into_iter().zip([
+            ["nutgram:run", "queue:work", "schedule:work --quiet"],
+            ["runbot", "runserver", "qcluster"],
+            ["bot", "worker", "web --port 80"],
+        ]) {
+            test.write(name, text);
+            let start = |words: &str, connects| {
+                start(test, &server, &format!("env BOT_TOKEN={} {run} {words}", token()), connects)
+            };
+            let polls = start(bot, true);
+            let workers = [first, second].map(|it| start(it, false));
+            let select = format!("-m ./{name}");
+            let seen = || ask(test, &server, &format!("status --json {select}")).settled().code(0).json();
+            wait_until("all run", || seen()["bots"][0]["instances"].as_array().is_some_and(|all| all.len() == 3));
+            for line in ["doctor --json".to_owned(), format!("doctor --json {select}")] {
+                let said = ask(test, &server, &line).settled().json();
+                assert!(!codes(&said).contains(&"duplicate-instances"), "{said:#}");
+            }
+            ask(test, &server, &format!("check --running {select}")).code(0).stdout_has(&["exactly one instance"]);
+            let [one, other] = [workers[0].pid(), workers[1].pid()];
+            let plan = ask(test, &server, &format!("kill-duplicates --json {select}")).code(0).json();
+            assert_eq!(with(&plan, "plan", "keep"), [polls.pid()], "{plan}");
+            assert!(with(&plan, "plan", "stop").is_empty(), "{plan}");
+            // A second one of the bot's own sub-command is one, connected or not.
+            let again = start(&format!("{bot} -v"), true);
+            wait_until("it runs", || seen()["bots"][0]["instances"].as_array().is_some_and(|all| all.len() == 4));
+            let done = ask(test, &server, &format!("kill-duplicates --json {select}")).code(0).json();
+            assert_eq!(with(&done, "results", "terminated"), [again.pid()], "{done}");
+            let stopped = ask(test, &server, &format!("stop --json {select}")).code(0).json();
+            assert_eq!(with(&stopped, "results", "terminated"), [polls.pid()], "{stopped}");
+            assert!(alive(one) && alive(other), "{name}");
+        }
+    });
+}
+
 #[test]
 fn workers_that_do_not_poll_are_no_duplicates() {
     alone(|test| {

@@ -111,6 +111,8 @@ impl StopRun<'_> {
         survey.refuse_nothing()?;
         if self.options.include_probable && survey.bots.iter().any(|bot| !bot.found.probable.is_empty()) {
             survey.look_at_connections(&mut servers::of_bot, &mut connections::wait);
+        } else {
+            survey.set_workers_aside();
         }
         survey.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         let bots = survey.bots.as_slice();

@@ -17,7 +17,7 @@ use crate::platform::identity::Identity;
 use crate::process::details::{Details, command_line};
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, KeepFacts};
-use crate::process::matching::Doubt;
+use crate::process::matching::{Confidence, Doubt};
 use crate::process::origin::{Manager, Origin};
 use crate::process::same_bot;
 
@@ -258,10 +258,21 @@ impl BotFacts {
 
     /// Sets aside what does other work than the bot, by its connections.
     pub fn dismiss_idle(&mut self) {
-        let sure = || self.instances.iter().map(|seen| &seen.instance);
-        for seen in self.probable.iter_mut().filter(|seen| seen.evidence.polling == Polling::No) {
-            if same_bot::does_other_work(&seen.instance, sure()) {
-                seen.instance.doubt = Some(Doubt::OtherWork);
+        let sure = std::mem::take(&mut self.instances);
+        let does_other_work = |seen: &SeenInstance| {
+            let with_polling = sure.iter().map(|one| (&one.instance, one.evidence.polling == Polling::Yes));
+            seen.evidence.polling == Polling::No && same_bot::does_other_work(&seen.instance, with_polling)
+        };
+        let workers: Vec<bool> = sure.iter().map(does_other_work).collect();
+        for seen in self.probable.iter_mut().filter(|seen| does_other_work(seen)) {
+            seen.instance.doubt = Some(Doubt::OtherWork);
+        }
+        for (mut seen, is_worker) in sure.into_iter().zip(workers) {
+            if is_worker {
+                (seen.instance.confidence, seen.instance.doubt) = (Confidence::Probable, Some(Doubt::OtherWork));
+                self.probable.push(seen);
+            } else {
+                self.instances.push(seen);
             }
         }
     }
