@@ -358,7 +358,7 @@ impl Program {
 
     /// The program that is this file: a script by its extension or its shebang, else an executable.
     pub(super) fn at(path: &Path) -> Self {
-        let is_script = has_script_extension(path.as_os_str()) || shebang::shebang(path).is_some();
+        let is_script = has_script_extension(path.as_os_str()) || shebang::is_script(path);
         if is_script { Self::script(path) } else { Self::executable(path) }
     }
 }

@@ -25,12 +25,21 @@ pub fn is_shells(script: &Path) -> bool {
 
 /// The first line of a script, without `#!`; `None` for any other file.
 pub fn shebang(path: &Path) -> Option<Vec<u8>> {
+    let line = first_line(path)?;
+    Some(line.strip_prefix(b"#!")?.to_vec())
+}
+
+/// Whether a file says in its first line that it is a script: by `#!`, or as PHP's do.
+pub fn is_script(path: &Path) -> bool {
+    first_line(path).is_some_and(|line| line.starts_with(b"#!") || line.starts_with(b"<?php"))
+}
+
+fn first_line(path: &Path) -> Option<Vec<u8>> {
     // A FIFO would block.
     if !path.is_file() {
         return None;
     }
     let mut start = [0_u8; 256];
     let count = fs::File::open(path).ok()?.read(&mut start).ok()?;
-    let line = start.get(..count)?.strip_prefix(b"#!")?;
-    Some(line.split(|&byte| byte == b'\n').next()?.to_vec())
+    Some(start.get(..count)?.split(|&byte| byte == b'\n').next()?.to_vec())
 }
