@@ -77,6 +77,11 @@ finding() {
     python3 -c 'import json, sys
 print(next((str(one[sys.argv[2]]) for one in json.load(sys.stdin)["findings"] if one["code"] == sys.argv[1]), "none"))' "$@"
 }
+# How many findings are more than a remark.
+above_info() {
+    python3 -c 'import json, sys
+print(sum(one["level"] != "info" for one in json.load(sys.stdin)["findings"]))'
+}
 restarts() { (($(systemctl show -p NRestarts --value "$1") >= $2)); }
 
 # A unit whose bot ends because another one has the lock.
@@ -216,6 +221,12 @@ inside() {
     check 'with the name of the unit' is "$(origin name)" tgbot.service
     check 'and the command that stops it' is "$(origin stop)" 'systemctl stop tgbot.service'
     check 'it would respawn' is "$(origin respawns)" yes
+
+    code=0
+    SECONDS=0
+    answer=$(solobot doctor --json -m /srv/bot/main.py) || code=$?
+    check 'doctor has no more than remarks about it' is "$code $(above_info <<<"$answer")" '0 0'
+    check 'and takes no longer than two seconds' test "$SECONDS" -le 2
 
     code=0
     answer=$(solobot stop --json -m /srv/bot/main.py) || code=$?
