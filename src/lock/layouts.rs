@@ -171,7 +171,7 @@ fn vars_of(environ: &[u8]) -> Vars {
     environ.split(|&byte| byte == 0).filter_map(pair).collect()
 }
 
-/// A file of a layout that is there.
+/// A file of a layout that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutFile {
     pub path: PathBuf,
@@ -196,7 +196,7 @@ impl LayoutFile {
     }
 }
 
-/// Every file of the layouts that is there: of a bot with its program in `folder`, in the folders of these surroundings.
+/// Every file of the layouts that exists: of a bot with its program in `folder`, in the folders of these surroundings.
 pub fn existing(folder: &Path, around: &[Surroundings]) -> Vec<LayoutFile> {
     let mut found: Vec<LayoutFile> = Vec::new();
     for layout in LAYOUTS {

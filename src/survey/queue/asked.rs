@@ -41,7 +41,7 @@ impl QueueLooks {
         Ok(self.add(&info, here))
     }
 
-    /// The same with an answer that is there already. `None` where there is no time to tell it by.
+    /// The same with an answer that has come already. `None` where there is no time to tell it by.
     pub fn add(&mut self, info: &WebhookInfo, here: Here) -> Option<QueueHistory> {
         let at = Moment::now()?;
         self.looks.add(Look {
