@@ -442,8 +442,8 @@ fn gunicorn_and_uwsgi_under_the_lock() {
 fn code_from_the_command_line_under_the_lock() {
     alone(|test| {
         test.bot("bot.py");
-        test.write("ipykernel_launcher.py", "import time\ntime.sleep(99)\n");
-        for line in ["-c 'import time; time.sleep(99)'", "-m ipykernel_launcher -f kernel.json"] {
+        test.write("ipykernel_launcher.py", "import time\ntime.sleep(99)  # it only has to be there\n");
+        for line in ["-c 'import signal; signal.pause()'", "-m ipykernel_launcher -f kernel.json"] {
             let holder = test.start(&format!("flock bot.lock python3 {line}"));
             wait_until("it holds the lock", || test.is_locked("bot.lock") && !holder.descendants().is_empty());
             wait_until("it runs", || roots(test, "-m bot.py -l bot.lock") == crate::harness::children(holder.pid()));
