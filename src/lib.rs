@@ -48,6 +48,7 @@
 //! | [`logs`] | conflict and network errors in logs |
 //! | [`http`] | one request, and the step at which it failed |
 //! | [`telegram`] | where a token is found, and the Bot API's harmless methods |
+//! | [`lease`] | the right to run a bot on one of many hosts: the record on an engine, and what keeps it |
 //! | [`journal`] | what solobot did, appended; what it saw of queues; the state folder |
 //! | [`cli`] | the command line as text: clap types, whose doc comments are the help |
 //! | [`settings`] | turns flags, environment and solobot.toml into settings |
@@ -83,6 +84,8 @@ pub mod doctor;
 pub mod http;
 #[cfg(feature = "cli")]
 pub mod journal;
+#[cfg(feature = "cli")]
+pub mod lease;
 pub mod lock;
 #[cfg(feature = "cli")]
 pub mod logs;
