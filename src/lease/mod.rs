@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod record;
+pub mod step;
 
 use std::time::Duration;
 
