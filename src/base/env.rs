@@ -57,6 +57,8 @@ pub const LOCK: &str = "SOLOBOT_LOCK";
 pub const HOLDER_PID: &str = "SOLOBOT_HOLDER_PID";
 /// Set for COMMAND: the number of the inherited descriptor that carries the lock.
 pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
+/// Set for COMMAND, if it runs under a lease: the generation of the grant.
+pub const GENERATION: &str = "SOLOBOT_GENERATION";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 

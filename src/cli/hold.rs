@@ -137,3 +137,26 @@ pub struct Keeper {
     #[arg(long)]
     pub ready: i32,
 }
+
+/// What `acquire` with a lease starts, with values from it.
+#[derive(Debug, Args)]
+pub struct GuardianArgs {
+    /// The inherited socket to the solobot that started it
+    #[arg(long, value_parser = clap::value_parser!(i32).range(3..))]
+    pub socket: i32,
+    /// How long the bot may take to end before it is killed, in milliseconds
+    #[arg(long)]
+    pub grace_ms: u64,
+    /// The solobot that started it
+    #[arg(long)]
+    pub pid: i32,
+    /// Its start time in clock ticks
+    #[arg(long)]
+    pub start_ticks: u64,
+    /// The number of the grant
+    #[arg(long)]
+    pub generation: u64,
+    /// The file of the lock, as the kernel names it
+    #[arg(long, value_name = "MAJOR:MINOR:INODE")]
+    pub lock: Option<String>,
+}

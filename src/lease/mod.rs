@@ -4,6 +4,7 @@
 //! when whoever wants it has itself watched it unchanged for its whole TTL; no clock of a server is ever read.
 
 pub mod engine;
+pub mod guardian;
 pub mod record;
 pub mod step;
 
