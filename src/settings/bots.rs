@@ -16,7 +16,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::{Error, PLACEHOLDERS};
 use super::file::ConfigFile;
-use super::lease::LeaseSource;
+use super::lease::source::LeaseSource;
 use super::overrides::Overrides;
 use super::paths::{absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots};
 use super::provenance::{Provenance, SetBy};
@@ -208,7 +208,7 @@ impl BotBuilder<'_> {
                 None => tokens::usual(&dir, self.context),
             },
             lock,
-            lease: self.lease(entry, file)?,
+            lease: LeaseSource::of_entry(entry, file, &self.context.vars)?,
             program: Some(program),
             provenance: from,
             config: file.named(),

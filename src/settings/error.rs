@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lease::LeaseError;
+use super::lease::error::LeaseError;
 use super::schema::{self, ParseError};
 use crate::base::error::{Expected, exit_of_io, plain, quoted, typed};
 use crate::base::exit::Exit;

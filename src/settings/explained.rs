@@ -1,7 +1,7 @@
 //! The value of every setting of a bot, and where it came from, for `-v`.
 
 use super::bots::{Bot, Log};
-use super::lease::LeaseSource;
+use super::lease::source::LeaseSource;
 use super::provenance::SetBy;
 use crate::base::duration::show;
 use crate::base::secret::mask;

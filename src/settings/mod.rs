@@ -30,7 +30,7 @@ pub use bots::{Bot, Log};
 pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::ExplainedSetting;
-pub use lease::{LeaseError, LeaseSource};
+pub use lease::source::LeaseSource;
 pub use provenance::{Provenance, SetBy};
 pub use schema::{FILE_NAME, toml_string};
 

@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use super::*;
+use crate::base::error::Expected;
+use crate::base::exit::Exit;
 use crate::cli::Selection;
 use crate::settings::testing::{Place, token};
 
