@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
 
-use super::select::{Api, Selection};
+use super::select::{Api, LeaseArgs, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 
 /// Take the lock and run COMMAND, so that one instance runs.
@@ -74,6 +74,8 @@ pub struct Acquire {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
+    pub lease: LeaseArgs,
+    #[command(flatten)]
     pub api: Api,
 }
 
@@ -119,6 +121,8 @@ pub struct Release {
     pub yes: bool,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// What `acquire --pid` starts, with values from it. Names are passed in the environment, which other users cannot read.

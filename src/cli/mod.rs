@@ -28,7 +28,7 @@ pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping}
 pub use self::global::{Color, Global, HelpFlags};
 pub use self::hold::{Acquire, GuardianArgs, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
-pub use self::select::{Api, Selection};
+pub use self::select::{Api, LeaseArgs, Selection};
 pub use self::setup::{Completions, Init, Shell};
 pub use self::usage::{Usage, Wrong};
 pub use clap::builder::StyledStr;

@@ -52,6 +52,7 @@ mod interop;
 mod journal;
 mod keeper;
 mod lease_guardian;
+mod lease_settings;
 mod leases;
 mod metrics;
 mod mistakes;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::error::Error;
+use crate::base::secret::mask;
 
 /// A URL that names an engine. Its password is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,10 +16,53 @@ pub struct EngineUrl {
     text: String,
 }
 
+/// The text names no engine. The message does not repeat it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MalformedEngineUrl(pub String);
+
+/// How a URL of an engine looks, for hints.
+pub const FORMS: &str = "redis://HOST:6379/0 or ssh://USER@HOST/PATH";
+
 impl EngineUrl {
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, MalformedEngineUrl> {
+        let wrong = |why: &str| MalformedEngineUrl(why.to_owned());
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
+        if !["redis", "rediss", "valkey", "ssh"].contains(&scheme) {
+            return Err(wrong("its scheme is not one of redis, rediss, valkey, ssh"));
+        }
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.rsplit('@').next().is_none_or(str::is_empty) {
+            return Err(wrong("it has no host"));
+        }
+        Ok(Self { text: text.to_owned() })
+    }
+
+    fn login(&self) -> Option<(usize, usize)> {
+        let start = self.text.find("://")? + 3;
+        let end = self.text[start..].find(['/', '?', '#']).map_or(self.text.len(), |end| start + end);
+        Some((start, start + self.text[start..end].rfind('@')?))
+    }
+
+    pub fn has_password(&self) -> bool {
+        self.login().is_some_and(|(start, end)| self.text[start..end].contains(':'))
+    }
+
+    /// The name that it carries itself: the path of an ssh URL.
+    pub fn path_as_name(&self) -> Option<&str> {
+        self.text.strip_prefix("ssh://")?.split_once('/').map(|(_, path)| path)
+    }
+
     /// The password masked.
     pub fn shown(&self) -> String {
-        self.text.clone()
+        let password = self.login().and_then(|(start, end)| Some((start + self.text[start..end].find(':')? + 1, end)));
+        let shown = match password {
+            Some((start, end)) => format!("{}…{}", &self.text[..start], &self.text[end..]),
+            None => self.text.clone(),
+        };
+        mask(&shown).into_owned()
     }
 }
 
