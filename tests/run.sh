@@ -44,6 +44,7 @@ readonly NEEDED=(
     'tinyproxy tinyproxy-bin'
     'microsocks microsocks'
     'dropbear dropbear-bin'
+    'redis-server redis-server'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

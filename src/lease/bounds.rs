@@ -13,16 +13,24 @@ pub const LONGEST: Duration = Duration::from_mins(10);
 /// The longest name, in bytes.
 const NAME_MAX: usize = 128;
 
+fn is_of_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-')
+}
+
+/// A name made of any text: what may not be in one becomes `_`.
+pub fn name_of(text: &str) -> String {
+    text.chars().map(|c| if is_of_names(c) { c } else { '_' }).take(NAME_MAX).collect()
+}
+
 /// Takes the text for the name of a lease: 1 to 128 of `A-Z a-z 0-9 _ . : -`.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse_name(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     if text.is_empty() {
         return Err("the name of a lease is empty".into());
     }
-    if text.len() > NAME_MAX || !text.bytes().all(is_plain) {
+    if text.len() > NAME_MAX || !text.chars().all(is_of_names) {
         return Err("the name of a lease has 1 to 128 letters, digits, `_`, `.`, `:` or `-`".into());
     }
     Ok(text.to_owned())

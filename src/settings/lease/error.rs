@@ -6,14 +6,14 @@ use crate::base::duration::show;
 use crate::base::error::Expected;
 use crate::base::exit::Exit;
 use crate::lease::bounds;
-use crate::lease::engine::{self, MalformedEngineUrl};
+use crate::lease::engine::{self, MalformedEngine};
 
 /// What is wrong with a lease's settings.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// `--lease` has no URL of an engine.
-    #[error("`--lease` is not the URL of an engine: {0}")]
-    Url(MalformedEngineUrl),
+    #[error("`--lease`: {0}")]
+    Url(MalformedEngine),
     /// A password on the command line, where every user of the machine can read it.
     #[error("`--lease` has a password, which every user of this machine can read on the command line")]
     Password,
@@ -23,8 +23,8 @@ pub enum LeaseError {
         /// `--lease-env` names it, rather than the file.
         is_flag: bool,
     },
-    #[error("variable `{name}` is not the URL of an engine: {why}")]
-    Variable { name: String, why: MalformedEngineUrl },
+    #[error("variable `{name}`: {why}")]
+    Variable { name: String, why: MalformedEngine },
     /// `--lease-name` or `--lease-ttl` alone.
     #[error("`{flag}` needs a lease, and bot `{bot}` has none")]
     NoLease { flag: &'static str, bot: String },
@@ -72,7 +72,7 @@ impl Expected for LeaseError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Url(_) => vec![format!("write it like one of these: --lease {}", engine::FORMS)],
+            Self::Url(why) | Self::Variable { why, .. } => why.hints.clone(),
             Self::Password => vec![
                 "put the URL into a variable, and name that: --lease-env LEASE_URL".into(),
                 "or write it into solobot.toml: lease = { env = \"LEASE_URL\" }".into(),
@@ -80,8 +80,7 @@ impl Expected for LeaseError {
             Self::NoVariable { name, .. } => {
                 vec![format!("set it where solobot is started: {name}=redis://HOST:6379/0")]
             }
-            Self::Variable { .. } => vec![format!("write it like one of these: {}", engine::FORMS)],
-            Self::NoLease { .. } => vec![format!("name the engine too: --lease {}", engine::FORMS)],
+            Self::NoLease { .. } => vec![format!("name the engine too, with --lease: {}", engine::FORMS)],
             Self::NoName { is_configured, .. } => {
                 let name = "or give the lease a name, the same one on every host";
                 if *is_configured {

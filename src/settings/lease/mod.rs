@@ -85,12 +85,12 @@ impl Bot {
         let Some(source) = &self.lease else { return Ok(None) };
         let engine = self.engine(source)?;
         let bot_id = token.map(|token| format!("{}{}", token.bot_id(), if self.is_test() { "-test" } else { "" }));
-        let name = match (engine.path_as_name(), &source.name, &bot_id) {
+        let name = match (engine.lease_name(), &source.name, &bot_id) {
             (Some(_), Some(name), _) => {
                 let is_flag = matches!(self.provenance.of("lease_name"), SetBy::Flag(_));
                 return Err(LeaseError::TwoNames { bot: self.name.clone(), name: name.clone(), is_flag }.into());
             }
-            (Some(path), None, _) => name_of_path(path),
+            (Some(name), None, _) => name,
             (None, Some(name), _) => name.clone(),
             (None, None, Some(id)) => id.clone(),
             (None, None, None) => {
@@ -112,7 +112,7 @@ impl Bot {
             let is_flag = matches!(self.provenance.of("lease"), SetBy::Flag(_));
             return Err(LeaseError::NoVariable { name, is_flag });
         };
-        EngineUrl::parse(text.to_string_lossy().trim()).map_err(|why| LeaseError::Variable { name, why })
+        EngineUrl::parse(&text.to_string_lossy()).map_err(|why| LeaseError::Variable { name, why })
     }
 
     /// Whether its token is one of Telegram's test environment, where ids are given out anew: the last part of the path of
@@ -120,13 +120,6 @@ impl Bot {
     fn is_test(&self) -> bool {
         self.api_url.ends_with("/test")
     }
-}
-
-/// The name in a record whose place is a path: the file's name, as far as a name may have its characters.
-fn name_of_path(path: &str) -> String {
-    let file = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("lease");
-    let plain = |c: char| if bounds::parse_name(c.encode_utf8(&mut [0; 4])).is_ok() { c } else { '_' };
-    file.chars().take(128).map(plain).collect()
 }
 
 #[cfg(test)]

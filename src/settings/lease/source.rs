@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::env::Vars;
 use crate::lease::bounds;
-use crate::lease::engine::{self, EngineUrl};
+use crate::lease::engine::EngineUrl;
 use crate::settings::error::Error as SettingsError;
 use crate::settings::file::ConfigFile;
 use crate::settings::schema::{Entry, WrittenLease};
@@ -59,8 +59,8 @@ impl LeaseSource {
         let place = match written.get_ref() {
             WrittenLease::Variable(name) => LeasePlace::Variable(name.clone(), vars.clone()),
             WrittenLease::Url(text) => LeasePlace::Url(EngineUrl::parse(text).map_err(|why| {
-                let hint = format!("write it like one of these: {}", engine::FORMS);
-                file.fault(written, format!("`lease` is not the URL of an engine: {why}"), hint)
+                let hint = why.hints.join("; ");
+                file.fault(written, format!("`lease`: {why}"), hint)
             })?),
         };
         Ok(Some(Self {
