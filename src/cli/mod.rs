@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
 pub use self::global::{Color, Global, HelpFlags};
-pub use self::hold::{Acquire, IfHeld, Keeper, Release, Restart, Takeover};
+pub use self::hold::{Acquire, Hold, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
 pub use self::select::{Api, Selection};
 pub use self::setup::{Completions, Init, Shell};
@@ -178,4 +178,7 @@ pub enum Command {
     /// Hold a lock for another process (started by `acquire --pid`)
     #[command(hide = true)]
     Keeper(Keeper),
+    /// Hold a lock for another host (started by ssh, for a lease ssh://USER@HOST/PATH)
+    #[command(hide = true)]
+    Hold(Hold),
 }

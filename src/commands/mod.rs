@@ -7,6 +7,7 @@ pub mod clean_stale;
 pub mod conflicts;
 pub mod delete_webhook;
 pub mod doctor;
+pub mod hold;
 pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
@@ -41,7 +42,8 @@ fn purpose(command: &Command) -> Purpose {
         | Command::DeleteWebhook(_)
         | Command::Init(_)
         | Command::Completions(_)
-        | Command::Keeper(_) => Purpose::Acting,
+        | Command::Keeper(_)
+        | Command::Hold(_) => Purpose::Acting,
     }
 }
 
@@ -53,6 +55,8 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
     // A keeper gets everything from its parent and must not depend on a current folder or a file.
     let command = match cli.command {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
+        // The same holds for what ssh starts.
+        Command::Hold(args) => return hold::run(&args).map(|()| Outcome::Keeper),
         // An explanation is wanted all the more where solobot.toml is wrong.
         Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
         // The file that it is to replace may be wrong.
@@ -85,7 +89,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
             conflicts::run(&args, &settings, events).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
         Command::Metrics(args) => metrics::run(&args, &settings, events).map(Outcome::Metrics),
-        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) => {
+        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Hold(_) => {
             Err(Error::Bug("a subcommand that needs no settings came to those that do".into()))
         }
     }

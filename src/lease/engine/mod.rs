@@ -4,6 +4,9 @@
 //! none of its clocks is read. A call ends within the time it is given and reads at most
 //! [`LARGEST`](super::record::LARGEST) bytes.
 
+pub mod home;
+pub mod ssh;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -21,6 +21,8 @@ pub mod nss;
 pub mod open_files;
 pub mod ownership;
 pub mod pidfd;
+#[cfg(feature = "cli")]
+pub mod piped;
 pub mod poll;
 pub mod proc;
 pub mod removed;
