@@ -22,6 +22,8 @@ use crate::platform::poll::{self, Wakeup};
 use crate::platform::signals::{self, Signals};
 use crate::platform::watch::Watch;
 
+/// How often the record is read where nothing tells of changes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to pause after a wait that failed for lack of memory.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
@@ -76,6 +78,8 @@ pub fn run(args: &cli::Hold) -> Result<(), Error> {
             let _ = watch.add(&path, false);
         }
         let fds = [Some(signals.descriptor()), Some(changed.descriptor()), watch.as_ref().map(Watch::descriptor)];
+        // Without inotify nothing says that another `hold` has written.
+        let look_in = if watch.is_some() { look_in } else { Some(look_in.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)) };
         let Ok([signalled, _, happened]) = poll::readable(fds, look_in) else {
             thread::sleep(AFTER_ERROR);
             continue;
