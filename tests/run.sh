@@ -43,6 +43,8 @@ readonly NEEDED=(
     'strace strace'
     'tinyproxy tinyproxy-bin'
     'microsocks microsocks'
+    'ssh openssh-client'
+    '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
     'promtool prometheus'

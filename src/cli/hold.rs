@@ -125,6 +125,17 @@ pub struct Release {
     pub lease: LeaseArgs,
 }
 
+/// What another host's ssh starts here for a lease.
+#[derive(Debug, Args)]
+pub struct Hold {
+    /// Answer on stdin and stdout
+    #[arg(long, required = true)]
+    pub stdio: bool,
+    /// The lock to hold while the lease is held
+    #[arg(value_name = "PATH")]
+    pub path: std::path::PathBuf,
+}
+
 /// What `acquire --pid` starts, with values from it. Names are passed in the environment, which other users cannot read.
 #[derive(Debug, Args)]
 pub struct Keeper {

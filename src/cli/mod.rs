@@ -26,7 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
 pub use self::global::{Color, Global, HelpFlags};
-pub use self::hold::{Acquire, GuardianArgs, IfHeld, Keeper, Release, Restart, Takeover};
+pub use self::hold::{Acquire, GuardianArgs, Hold, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
 pub use self::select::{Api, LeaseArgs, Selection};
 pub use self::setup::{Completions, Init, Shell};
@@ -181,4 +181,7 @@ pub enum Command {
     /// Stop a bot when its lease can no longer be proved (started by `acquire --lease`)
     #[command(hide = true)]
     Guardian(GuardianArgs),
+    /// Hold a lock for another host (started by ssh, for a lease ssh://USER@HOST/PATH)
+    #[command(hide = true)]
+    Hold(Hold),
 }

@@ -8,6 +8,7 @@ pub mod conflicts;
 pub mod delete_webhook;
 pub mod doctor;
 pub mod guardian;
+pub mod hold;
 pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
@@ -43,7 +44,8 @@ fn purpose(command: &Command) -> Purpose {
         | Command::Init(_)
         | Command::Completions(_)
         | Command::Keeper(_)
-        | Command::Guardian(_) => Purpose::Acting,
+        | Command::Guardian(_)
+        | Command::Hold(_) => Purpose::Acting,
     }
 }
 
@@ -56,6 +58,8 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
     let command = match cli.command {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
         Command::Guardian(args) => return guardian::run(&args).map(|()| Outcome::Guardian),
+        // The same holds for what ssh starts.
+        Command::Hold(args) => return hold::run(&args).map(|()| Outcome::Keeper),
         // An explanation is wanted all the more where solobot.toml is wrong.
         Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
         // The file that it is to replace may be wrong.
@@ -88,7 +92,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
             conflicts::run(&args, &settings, events).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
         Command::Metrics(args) => metrics::run(&args, &settings, events).map(Outcome::Metrics),
-        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Guardian(_) => {
+        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Guardian(_) | Command::Hold(_) => {
             Err(Error::Bug("a subcommand that needs no settings came to those that do".into()))
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::home_holding::HomeHolding;
 use super::process::ProcessView;
 use crate::base::error::{Expected, typed};
 use crate::base::exit::Exit;
@@ -37,6 +38,9 @@ pub struct LockView {
     /// The keeper that holds it, and for whom.
     #[serde(skip)]
     pub keeper: Option<(i32, ProcessView)>,
+    /// The bot of another host that has the lease which the lock belongs to.
+    #[serde(skip)]
+    pub leased_to: Option<String>,
     /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
     /// Who waits for it.
@@ -71,6 +75,7 @@ impl LockView {
                 .filter(|_| held)
                 .map(|(keeper, target)| (keeper.pid, ProcessView::of(target))),
             unseen: facts.is_held_unseen().then(state::unseen_holder),
+            leased_to: HomeHolding::of(&facts.path).map(|leased| leased.by),
             holders: holders.iter().copied().map(ProcessView::of).collect(),
             waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
             since: facts.record.details().filter(|_| held).and_then(taken_at),

@@ -12,6 +12,7 @@ pub mod delete_webhook;
 pub mod doctor;
 pub mod events;
 pub mod holding;
+pub mod home_holding;
 pub mod init;
 pub mod kill_duplicates;
 pub mod lock;

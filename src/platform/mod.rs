@@ -61,6 +61,7 @@ pub mod signals {
 #[cfg(feature = "cli")]
 pub mod spawn {
     pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild};
+    pub use crate::platform::host::piped::{PipedChild, helpers};
     pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
 }
 
@@ -91,7 +92,7 @@ pub mod descriptor {
 /// Waiting for several things at once.
 pub mod poll {
     pub use crate::platform::host::poll::{
-        WRITABLE_AT_ONCE, Wakeup, any_readable, is_stderr_writable, is_stdout_broken, readable,
+        WRITABLE_AT_ONCE, Wakeup, any_readable, is_stderr_writable, is_stdout_broken, is_writable_within, readable,
     };
 }
 
@@ -112,7 +113,7 @@ pub mod filesystem {
     pub use crate::platform::host::filesystem::{
         Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_open_elsewhere, is_writable,
         kernel_fs, make_readable_by_all, network_fs, open_named, open_regular, open_without_waiting,
-        path_of_current_folder, path_of_descriptor, read_at, read_bounded, renumber, reopen, write_all_at,
+        path_of_current_folder, path_of_descriptor, read_at, read_bounded, renumber, reopen, volatile_fs, write_all_at,
     };
     pub use crate::platform::host::folder::Folder;
 }

@@ -125,10 +125,16 @@ fn whole(time: Duration) -> Duration {
 fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {
     let lock = sanitize::line(&holding.lock.path.display().to_string());
     let mut text = match holding.main.as_ref() {
+        _ if holding.lock.leased_to.is_some() => {
+            format!("solobot: lock {lock} is held by {}\n", sanitize::line(&holding.by()))
+        }
         Some(holder) => format!("solobot: lock {lock} is held by {}\n", process(holder)),
         None => format!("solobot: lock {lock} is held by {}\n", holding.by_unseen()),
     };
     if let Some(holder) = holding.main.as_ref() {
+        if holding.lock.leased_to.is_some() {
+            text.push_str(&detail("here", &process(holder)));
+        }
         text.push_str(&detail("since", &circumstances(holder)));
     }
     for other in holding.lock.holders.iter().filter(|one| holding.main.as_ref().is_none_or(|main| main.pid != one.pid))

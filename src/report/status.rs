@@ -138,6 +138,9 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     if let Some(since) = lock.since {
         let _ = writeln!(text, "  held since {}", local(since));
     }
+    if let Some(leased_to) = &lock.leased_to {
+        let _ = writeln!(text, "  leased to {}", sanitize::line(leased_to));
+    }
     if !lock.waiters.is_empty() {
         let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));
     }
@@ -296,6 +299,7 @@ mod tests {
             orphaned: false,
             unseen: None,
             keeper: None,
+            leased_to: None,
             holders: vec![holder],
             waiters: vec![],
             since: None,

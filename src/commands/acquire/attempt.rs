@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
+use super::home_lease::{HomeLeaseGate, LeaseWaitEnd};
 use super::request::Request;
 use super::takeover;
 use super::unlocked::{self, Interrupted};
@@ -100,6 +101,7 @@ impl Attempt<'_> {
 
     /// Takes the lock, waiting until `deadline`.
     fn take(&mut self, deadline: Option<Instant>) -> Result<AttemptResult, Error> {
+        let mut gate = HomeLeaseGate::default();
         loop {
             let lock = match self.wait(deadline)? {
                 wait::WaitResult::Granted(lock) => lock,
@@ -112,6 +114,14 @@ impl Attempt<'_> {
                 match AttemptResult::after(why) {
                     Some(end) => return Ok(end),
                     None => continue,
+                }
+            }
+            if gate.is_closed(&lock) {
+                lock.unlock();
+                match gate.wait(lock.path(), request, self.signals, deadline, self.events)? {
+                    LeaseWaitEnd::Free => continue,
+                    LeaseWaitEnd::TimedOut => return Ok(AttemptResult::Refused),
+                    LeaseWaitEnd::Signal(signal) => return Ok(AttemptResult::Signal(signal)),
                 }
             }
             let (process, holder) = self.request.mode.recorded(&lock)?;

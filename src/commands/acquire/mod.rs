@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod explain;
 mod hold;
+mod home_lease;
 mod keep;
 mod request;
 mod run;

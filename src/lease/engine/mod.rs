@@ -4,8 +4,10 @@
 //! none of its clocks is read. A call ends within the time it is given and reads at most
 //! [`LARGEST`](super::record::LARGEST) bytes.
 
+pub mod home;
 mod redis;
 mod register;
+pub mod ssh;
 mod stream;
 mod url;
 
@@ -23,6 +25,8 @@ pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
     bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
     match url.address() {
         EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
-        EngineAddress::Ssh(_) => Err(Error::usage("leases over ssh are not built yet", "use redis://HOST/0")),
+        EngineAddress::Ssh(SshAddress { user, host, port, path }) => {
+            Ok(Box::new(ssh::SshRegister::new(user.clone(), host.clone(), *port, path.clone())))
+        }
     }
 }

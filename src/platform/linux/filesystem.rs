@@ -73,6 +73,17 @@ pub fn kernel_fs(file: Descriptor<'_>) -> io::Result<Option<&'static str>> {
     Ok(named_in(KERNEL, fstatfs(file.fd())?.f_type))
 }
 
+/// File systems that a reboot empties, as for [`NETWORK`].
+const VOLATILE: &[(i64, &str)] = &[(0x0102_1994, "tmpfs"), (0x8584_58F6, "ramfs")];
+
+/// The name of the file system that the file or folder is on, if it does not survive a reboot.
+///
+/// # Errors
+/// Those of `fstatfs(2)`.
+pub fn volatile_fs(file: Descriptor<'_>) -> io::Result<Option<&'static str>> {
+    Ok(named_in(VOLATILE, fstatfs(file.fd())?.f_type))
+}
+
 fn named_in(table: &[(i64, &'static str)], kind: FsWord) -> Option<&'static str> {
     #[expect(clippy::useless_conversion, reason = "the type of f_type differs between architectures")]
     let magic = i64::from(kind);
@@ -308,6 +319,7 @@ mod tests {
         let file = File::open("/proc/self/stat").unwrap();
         assert_eq!((network_fs(&file).unwrap(), kernel_fs(Descriptor::of(&file)).unwrap()), (None, Some("procfs")));
         assert_eq!(kernel_fs(Descriptor::of(&File::open(".").unwrap())).unwrap(), None);
+        assert_eq!(named_in(VOLATILE, 0x0102_1994), Some("tmpfs"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::retry_on_intr;
 
 use super::descriptor::Descriptor;
@@ -115,6 +115,19 @@ impl Folder {
             // Removed meanwhile, or a file system that knows no such flags.
             Err(_) => Ok(renameat(&self.0, new, &self.0, old)?),
         }
+    }
+
+    /// The same, and written out to the disk: whatever ends the machine, the name means one of the two files, and after this
+    /// returned the new one. The content of `new` is for the caller to write out before.
+    ///
+    /// # Errors
+    /// Those of `rename(2)`; of opening the folder for reading, and of `fsync(2)`, after which it is unknown which one stays.
+    pub fn replace_for_good(&self, new: &OsStr, old: &OsStr) -> io::Result<()> {
+        let look = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // A folder that is open as a path only cannot be written out.
+        let folder = openat(&self.0, c".", look, Mode::empty())?;
+        renameat(&self.0, new, &self.0, old)?;
+        Ok(fsync(&folder)?)
     }
 
     /// The open folder itself, to ask for its file system.

@@ -27,6 +27,8 @@ pub mod ownership;
 #[cfg(feature = "cli")]
 pub mod packets;
 pub mod pidfd;
+#[cfg(feature = "cli")]
+pub mod piped;
 pub mod poll;
 pub mod proc;
 pub mod removed;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
+#[cfg(feature = "cli")]
+use super::children::Ended;
 use super::descriptor::Descriptor;
 use super::identity::Identity;
 use super::poll;
@@ -50,6 +52,18 @@ impl Pidfd {
             Err(rustix::io::Errno::SRCH) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Reaps a child of ours that has ended, and says how; `None` if somebody else has reaped it.
+    #[cfg(feature = "cli")]
+    pub fn reap(&self) -> Option<Ended> {
+        use std::os::fd::AsFd;
+
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+        let status = waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok()??;
+        let code = || Ended::Code(u8::try_from(status.exit_status().unwrap_or(0)).unwrap_or(u8::MAX));
+        Some(status.terminating_signal().map_or_else(code, Ended::Signal))
     }
 
     /// Readable once the process has ended.

@@ -43,6 +43,22 @@ pub fn any_readable(fds: &[Descriptor<'_>], timeout: Option<Duration>) -> io::Re
     Ok((0..list.len()).filter(|&index| list[index].any() == Some(true)).collect())
 }
 
+/// Whether something can be written before `timeout` is over, or the reader is found to have gone.
+///
+/// # Errors
+/// Those of `poll(2)`, EINTR excepted.
+pub fn is_writable_within(fd: Descriptor<'_>, timeout: Duration) -> io::Result<bool> {
+    let deadline = Instant::now().checked_add(timeout);
+    let mut list = [PollFd::new(fd.fd(), PollFlags::POLLOUT)];
+    loop {
+        match poll(&mut list, poll_timeout(deadline)) {
+            Ok(_) => return Ok(list[0].any() == Some(true)),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// How much can be written at once to a pipe that is writable (`PIPE_BUF`).
 pub const WRITABLE_AT_ONCE: usize = 4096;
 

@@ -66,7 +66,8 @@ fn obey(path: &Path) -> Result<(), Box<dyn Error>> {
     for line in io::stdin().lock().lines() {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
-        let ms = |at: usize| words.get(at).and_then(|word| word.parse().ok()).map(Duration::from_millis).unwrap_or_default();
+        let ms =
+            |at: usize| words.get(at).and_then(|word| word.parse().ok()).map(Duration::from_millis).unwrap_or_default();
         let deadline = |at: usize| {
             let now = uptime().whole;
             LeaseDeadline { term_at: now + ms(at), kill_at: now + ms(at + 1) }
@@ -85,7 +86,10 @@ fn obey(path: &Path) -> Result<(), Box<dyn Error>> {
             "flood" => {
                 let start = Instant::now();
                 let error = (0..100_000).find_map(|_| guardian.as_ref()?.tell_deadline(deadline(1)).err());
-                say(&format!("flooded: {error:?} {}", if start.elapsed() < Duration::from_secs(5) { "soon" } else { "late" }));
+                say(&format!(
+                    "flooded: {error:?} {}",
+                    if start.elapsed() < Duration::from_secs(5) { "soon" } else { "late" }
+                ));
             }
             // gate LINE for the shell; exec PROGRAM
             order @ ("gate" | "exec") => {

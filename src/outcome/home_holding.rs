@@ -1,0 +1,45 @@
+//! The bot of another host that has the lease which a lock of this host belongs to (`ssh://USER@HOST/LOCK`).
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::sentence::shortened;
+use crate::base::duration::show;
+use crate::base::error::typed;
+use crate::base::shell;
+use crate::lease::engine::home::{HomeLease, LeaseWatch};
+use crate::platform::clock;
+
+/// Who has the lease.
+pub struct HomeHolding {
+    /// In words.
+    pub by: String,
+    /// What to type, most likely first.
+    pub remedies: Vec<String>,
+}
+
+impl HomeHolding {
+    /// `None` where the lock belongs to no lease, or nobody has it.
+    pub fn of(lock: &Path) -> Option<Self> {
+        let now = clock::uptime().whole;
+        match LeaseWatch::of(lock)?.look(now) {
+            Ok(HomeLease::Free) => None,
+            Ok(HomeLease::Held { by: Some(record), until }) => {
+                let by = &record.by;
+                let left = show(Duration::from_secs(until.saturating_sub(now).as_secs() + 1));
+                let (host, pid, command) = (&by.host, by.pid, shortened(&by.command));
+                let since = &by.since;
+                let stop = format!("to stop it: ssh {} solobot stop", shell::quote(host));
+                let by = format!(
+                    "a bot on host {host} (PID {pid} there: {command}; since {since}), free in {left} unless it renews"
+                );
+                Some(Self { by, remedies: vec![stop] })
+            }
+            Ok(HomeLease::Held { by: None, .. }) => Some(Self {
+                by: format!("whoever wrote {}.lease, which is no record that this solobot can read", lock.display()),
+                remedies: vec![format!("if no other host runs the bot: rm {}.lease", typed(lock))],
+            }),
+            Err(error) => Some(Self { by: format!("a lease that cannot be read: {error}"), remedies: error.hints }),
+        }
+    }
+}
