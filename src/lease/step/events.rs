@@ -19,7 +19,7 @@ pub enum LeaseEvent {
     Guarded,
     /// There is no guardian any more.
     GuardianGone,
-    /// COMMAND is to be started again: by the same grant, or by a new one if that was lost.
+    /// COMMAND is to be started again: under the grant, if there is one, or after [`LeaseAction::Ended`] under a new one.
     Again,
     /// Every process of the bot was seen dead, whatever [`LeaseAction::Start`] has started; the sender had carried out every
     /// action until then.
@@ -48,6 +48,15 @@ pub enum EngineSaid {
     Set(SetResult),
 }
 
+impl EngineSaid {
+    /// What stands on the engine. What was written says by its content whose it is, so nothing else has to be asked.
+    pub(super) fn look(&self) -> &RegisterLook {
+        match self {
+            Self::Look(look) | Self::Set(SetResult::Written(look) | SetResult::Refused(look)) => look,
+        }
+    }
+}
+
 /// What is to be done, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LeaseAction {
@@ -71,7 +80,8 @@ pub enum LeaseAction {
     Waits(WaitReason),
     /// The record that is waited for has another TTL than ours.
     OtherTtl(Duration),
-    /// Nothing is in flight, and nothing more is to be done. [`LeaseEvent::Again`] waits for a new grant.
+    /// Nothing more is to be done; a look may still be in flight, and its answer changes nothing. [`LeaseEvent::Again`] begins
+    /// to wait for a new grant.
     Ended(EndReason),
 }
 
@@ -115,8 +125,8 @@ pub enum EndReason {
     NotReleased,
     /// Nothing was ever granted.
     NeverHad,
-    /// The record is not ours any more.
-    Lost,
+    /// Something else stands there: there is nothing to release.
+    NotOurs,
     /// The record is that of another bot.
     OtherBot(Box<LeaseRecord>),
     /// The engine has never answered and says that it never will.
