@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use solobot::base::env;
 use solobot::base::exit::Exit;
 use solobot::lease::guardian::client::{GuardianClient, NotTold};
 use solobot::lease::guardian::sweep::Sweep;
 use solobot::lease::guardian::{GrantMarks, GuardianMessage};
 use solobot::lease::step::LeaseDeadline;
-use solobot::lock::file::LockFile;
 use solobot::platform::clock::uptime;
 use solobot::platform::descriptor::Descriptor;
 use solobot::platform::identity::{Identity, own_pid};
@@ -56,10 +57,10 @@ fn told(result: Result<(), NotTold>) {
 
 fn obey(path: &Path) -> Result<(), Box<dyn Error>> {
     children::adopt_orphans()?;
-    let lock = LockFile::open(path, false)?;
-    lock.try_lock()?;
+    let lock = File::options().write(true).create(true).truncate(false).open(path)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     let supervisor = Identity::own()?;
-    let marks = GrantMarks { supervisor, generation: GENERATION, lock: Some(kernel_key(lock.file())?) };
+    let marks = GrantMarks { supervisor, generation: GENERATION, lock: Some(kernel_key(&lock)?) };
     let mut sweep = Sweep::new(marks);
     let mut guardian: Option<Arc<GuardianClient>> = None;
     let mut command = None;
@@ -100,7 +101,7 @@ fn obey(path: &Path) -> Result<(), Box<dyn Error>> {
                     (env::HOLDER_PID, Some(own_pid().to_string().into())),
                     (env::GENERATION, Some(GENERATION.to_string().into())),
                 ];
-                let descriptor = Descriptor::of(lock.locked());
+                let descriptor = Descriptor::of(&lock);
                 let launch = Launch { argv: &argv, env: &env, mask: Mask::present(), inherit: &[descriptor] };
                 let child = launch.spawn_gated()?;
                 let identity = Identity::of(child.pid).ok_or("the child is dead")?;
