@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod engine;
 pub mod guardian;
 pub mod record;
+pub mod renewer;
 pub mod step;
 
 use std::time::Duration;

@@ -93,3 +93,15 @@ impl Grant {
         Duration::from_millis(self.ttl_ms)
     }
 }
+
+impl LeaseHolder {
+    /// Who it is, in a few words.
+    pub fn shown(&self) -> String {
+        format!("{} (PID {}: {})", self.host, self.pid, self.command)
+    }
+
+    /// How it is stopped from here.
+    pub fn hint(&self) -> String {
+        format!("to stop it there: ssh {} solobot stop", self.host)
+    }
+}

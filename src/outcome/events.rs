@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::holding::Holding;
 use super::kill_duplicates::PlanView;
+use super::lease_notice::{LeaseName, LeaseNotice};
 use super::process::{ProcessView, UnlockedProcess};
 use super::status::StatusOutcome;
 use crate::base::duration::Limit;
@@ -32,6 +33,7 @@ pub enum Notice {
     },
     /// Still waiting, this long already.
     Waiting {
+        what: Awaited,
         /// Since the refusal.
         elapsed: Duration,
         /// How long it waits in all.
@@ -87,6 +89,8 @@ pub enum Notice {
     PollingDisabled { command: String },
     /// The parent holds the lock for us.
     HeldForUs,
+    /// Something about the bot's lease.
+    Lease(LeaseName, LeaseNotice),
     /// COMMAND has ended and will be started again.
     Restarting {
         command: String,
@@ -129,6 +133,13 @@ pub enum Notice {
     PerhapsLocksItself { command: String },
     /// COMMAND failed soon, and the PID in the lock file was read meanwhile.
     PerhapsReadsPid { command: String },
+}
+
+/// What `acquire` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    Lock,
+    Lease,
 }
 
 /// What takes a while, and is over soon.

@@ -15,6 +15,7 @@ pub mod holding;
 pub mod home_holding;
 pub mod init;
 pub mod kill_duplicates;
+pub mod lease_notice;
 pub mod lock;
 pub mod metrics;
 pub mod origin;

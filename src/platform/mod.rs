@@ -60,7 +60,7 @@ pub mod signals {
 /// Starting a program: as a child, as a child that waits at a gate, or in our place.
 #[cfg(feature = "cli")]
 pub mod spawn {
-    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild};
+    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, is_gate_shut};
     pub use crate::platform::host::piped::{PipedChild, helpers};
     pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
 }

@@ -31,8 +31,8 @@ pub const HANDED_ON: Duration = Duration::from_secs(2);
 
 /// What else has to be done while COMMAND runs.
 pub trait Upkeep {
-    /// A descriptor that becomes readable when there is something to do.
-    fn descriptor(&self) -> Option<Descriptor<'_>>;
+    /// Descriptors of which one becomes readable when there is something to do.
+    fn descriptors(&self) -> Vec<Descriptor<'_>>;
     /// Does it; called first after 20 ms.
     fn tend(&mut self);
     /// When to do it again, even if nothing wakes it.
@@ -59,7 +59,14 @@ impl Child {
     /// Those of `execve(2)`.
     pub fn start(launch: &Launch<'_>) -> io::Result<Self> {
         children::adopt_orphans()?;
-        let pid = launch.spawn()?;
+        Self::of_spawned(launch.spawn()?)
+    }
+
+    /// One that has just been started here.
+    ///
+    /// # Errors
+    /// No handle can be had: it is killed.
+    pub fn of_spawned(pid: i32) -> io::Result<Self> {
         // It is our child and not reaped, so even a dead one still has its PID.
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
         // Without a handle (no descriptor left, a seccomp filter) it could not be supervised, so it must not keep running.
@@ -69,6 +76,11 @@ impl Child {
 
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Kills it, and waits for its end.
+    pub fn put_down(self) {
+        children::put_down(self.identity.pid);
     }
 }
 
@@ -120,13 +132,14 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
             return Ok((ended, instance.asked_to_end || hung_up));
         }
         let mut fds = vec![supervision.signals.descriptor()];
-        let upkeep = supervision.upkeep.descriptor();
+        let upkeep = supervision.upkeep.descriptors();
+        let of_upkeep = 1..=upkeep.len();
         fds.extend(upkeep);
         fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.descriptor()));
         let timeout = next_upkeep.saturating_duration_since(Instant::now());
         let timeout = instance.look_in.map_or(timeout, |look_in| look_in.min(timeout));
         let ready = poll::any_readable(&fds, Some(timeout))?;
-        let upkeep_due = (upkeep.is_some() && ready.contains(&1)) || Instant::now() >= next_upkeep;
+        let upkeep_due = ready.iter().any(|at| of_upkeep.contains(at)) || Instant::now() >= next_upkeep;
         while let Some(arrived) = supervision.signals.take() {
             let is_first_term = arrived.signal == Signal::SIGTERM && instance.term_at.is_none();
             instance.pass_on(arrived, supervision);

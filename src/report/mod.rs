@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod human;
 pub mod init;
 pub mod json;
+mod lease_notice;
 mod log;
 pub mod message;
 pub mod metrics;
@@ -185,8 +186,8 @@ impl Events for Report<'_> {
         {
             return;
         }
-        if let Notice::Waiting { elapsed, wait } = notice {
-            self.progress.waiting(*elapsed, *wait);
+        if let Notice::Waiting { what, elapsed, wait } = notice {
+            self.progress.waiting(*what, *elapsed, *wait);
             return;
         }
         if let Notice::Passing(passing) = notice {

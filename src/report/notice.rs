@@ -11,7 +11,7 @@ use crate::base::shell;
 use crate::base::text::plural;
 use crate::cli::again::TypedLine;
 use crate::lock::held::Incident;
-use crate::outcome::events::{Activity, Notice};
+use crate::outcome::events::{Activity, Awaited, Notice};
 use crate::outcome::holding::Holding;
 use crate::outcome::process::{ProcessView, UnlockedProcess};
 use crate::outcome::sentence::shortened;
@@ -22,7 +22,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         Notice::Warning(text) => format!("solobot: {} {}\n", paint(WARNING, "warning:"), sanitize::line(text)),
         Notice::Settings { file, all } => super::settings::text(file.as_deref(), all),
         Notice::Refused { holding, wait } => refused(holding, *wait, typed),
-        Notice::Waiting { elapsed, wait } => format!("solobot: {}\n", waiting(*elapsed, *wait)),
+        Notice::Waiting { what, elapsed, wait } => format!("solobot: {}\n", waiting(*what, *elapsed, *wait)),
         Notice::Granted { elapsed } => format!("solobot: got the lock after {}\n", show(*elapsed)),
         Notice::Unlocked { instances, wait } => unlocked(instances, *wait),
         Notice::TakingOver(targets) => targets
@@ -47,6 +47,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
             "solobot: another process holds the lock, so polling is disabled (SOLOBOT_POLLING=0) for {}\n",
             sanitize::line(command)
         ),
+        Notice::Lease(lease, said) => super::lease_notice::text(lease, said, typed),
         Notice::HeldForUs => {
             "solobot: the parent process already holds the lock for this command; not taking it again\n".into()
         }
@@ -152,7 +153,7 @@ fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {
     text
 }
 
-fn until(wait: Limit) -> String {
+pub fn until(wait: Limit) -> String {
     match wait {
         Limit::Forever => "until it ends".to_owned(),
         limit @ Limit::For(_) => format!("up to {limit} for it to end"),
@@ -160,12 +161,16 @@ fn until(wait: Limit) -> String {
 }
 
 /// The progress of a wait, in a line.
-pub fn waiting(elapsed: Duration, wait: Limit) -> String {
+pub fn waiting(what: Awaited, elapsed: Duration, wait: Limit) -> String {
     // Said once a second: a busy machine's tenths are nobody's business.
     let elapsed = Duration::from_secs(elapsed.as_secs());
+    let what = match what {
+        Awaited::Lock => "lock",
+        Awaited::Lease => "lease",
+    };
     match wait {
-        Limit::Forever => format!("still waiting for the lock, {}", show(elapsed)),
-        limit @ Limit::For(_) => format!("still waiting for the lock, {} of {limit}", show(elapsed)),
+        Limit::Forever => format!("still waiting for the {what}, {}", show(elapsed)),
+        limit @ Limit::For(_) => format!("still waiting for the {what}, {} of {limit}", show(elapsed)),
     }
 }
 

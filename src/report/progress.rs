@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::stream;
 use super::{conflicts, notice};
 use crate::base::duration::Limit;
+use crate::outcome::events::Awaited;
 
 /// Off a terminal, a line is printed when the wait passes these, and then every [`LATER`].
 const FIRST: [Duration; 4] =
@@ -32,8 +33,8 @@ const REDRAWN: Duration = Duration::from_millis(100);
 
 impl Progress {
     /// Shows how long the wait has lasted. Called about once a second.
-    pub fn waiting(&mut self, elapsed: Duration, wait: Limit) {
-        let text = notice::waiting(elapsed, wait);
+    pub fn waiting(&mut self, what: Awaited, elapsed: Duration, wait: Limit) {
+        let text = notice::waiting(what, elapsed, wait);
         if stream::can_redraw(&std::io::stderr()) {
             self.redraw(text);
         } else if elapsed >= due(self.lines) {

@@ -14,7 +14,7 @@ use crate::base::secret::Token;
 use crate::cli;
 use crate::lock::held::{Held, HolderFacts, SettleResult};
 use crate::lock::wait::{self, LockPlace, Waiting};
-use crate::outcome::events::{Events, Notice};
+use crate::outcome::events::{Awaited, Events, Notice};
 use crate::outcome::holding;
 use crate::outcome::process::UnlockedProcess;
 use crate::platform::filesystem;
@@ -143,7 +143,7 @@ impl Attempt<'_> {
         let mut refused = false;
         let mut on_wait = |lock: &Path| {
             if std::mem::replace(&mut refused, true) {
-                self.events.notice(&Notice::Waiting { elapsed: start.elapsed(), wait });
+                self.events.notice(&Notice::Waiting { what: Awaited::Lock, elapsed: start.elapsed(), wait });
             } else {
                 let holding = Box::new(holding::describe(lock, Some(bot), caller));
                 self.events.notice(&Notice::Refused { holding, wait });

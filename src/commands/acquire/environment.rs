@@ -5,6 +5,8 @@ use std::ffi::OsString;
 
 use super::request::{Mode, Request};
 use crate::base::env;
+use crate::journal::leases::{LeasePhase, LeaseStatus};
+use crate::lease::LeaseTarget;
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
 use crate::lock::holders;
@@ -12,13 +14,18 @@ use crate::outcome::events::{Events, Notice};
 use crate::platform::identity::{ancestry, own_pid};
 
 /// What COMMAND finds in its environment.
-pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, Option<OsString>)> {
+pub fn for_command<'a>(
+    request: &'a Request<'_>,
+    held: Option<&Held>,
+    generation: Option<u64>,
+) -> Vec<(&'a str, Option<OsString>)> {
     let handover = hands_over(request);
-    let fd = (!request.args.close && !handover).then(|| held.descriptor().number().to_string().into());
+    let inherited = held.filter(|_| !request.args.close && !handover);
     let mut variables = vec![
-        (env::LOCK, Some(held.path().as_os_str().to_owned())),
+        (env::LOCK, held.map(|held| held.path().as_os_str().to_owned())),
         (env::HOLDER_PID, Some(own_pid().to_string().into())),
-        (env::LOCK_FD, fd),
+        (env::LOCK_FD, inherited.map(|held| held.descriptor().number().to_string().into())),
+        (env::GENERATION, generation.map(|generation| generation.to_string().into())),
         (env::POLLING, None),
     ];
     // A bot that takes the lock itself must not be told to take none; a leaked variable would tell it so.
@@ -31,8 +38,8 @@ pub fn for_command<'a>(request: &'a Request<'_>, held: &Held) -> Vec<(&'a str, O
 
 /// What a COMMAND finds that runs although another holds the lock: nothing that says it were held for it.
 pub fn without_polling<'a>(request: &'a Request<'_>) -> Vec<(&'a str, Option<OsString>)> {
-    let mut variables =
-        vec![(env::POLLING, Some("0".into())), (env::LOCK, None), (env::HOLDER_PID, None), (env::LOCK_FD, None)];
+    let mut variables = [env::LOCK, env::HOLDER_PID, env::LOCK_FD, env::GENERATION].map(|name| (name, None)).to_vec();
+    variables.push((env::POLLING, Some("0".into())));
     variables.extend(request.bot.skip_env.as_deref().map(|name| (name, None)));
     variables
 }
@@ -58,6 +65,15 @@ pub fn is_held_for_us(request: &Request<'_>, events: &mut dyn Events) -> bool {
             .is_ok_and(|kernel| kernel.holders.iter().any(|holder| ancestry().any(|pid| pid == holder.pid)));
     events.notice(&if proved { Notice::HeldForUs } else { leaked(name) });
     proved
+}
+
+/// Whether whoever holds the lock for us has this lease too, for us.
+pub fn has_lease_for_us(request: &Request<'_>, target: &LeaseTarget) -> bool {
+    LeaseStatus::of_lock(&request.bot.lock).is_some_and(|status| {
+        status.state == LeasePhase::Held
+            && (&status.name, &status.engine) == (&target.name, &target.engine.shown())
+            && ancestry().any(|pid| pid == status.pid())
+    })
 }
 
 fn leaked(name: &str) -> Notice {

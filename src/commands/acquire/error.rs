@@ -3,11 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::duration::Limit;
+use crate::base::duration::{Limit, show};
 use crate::base::error::{Expected, hints_of_io, plain};
 use crate::base::exit::Exit;
 use crate::base::shell;
+use crate::lease::engine::EngineError;
+use crate::lease::record::LeaseRecord;
 use crate::outcome::holding::Holding;
+use crate::outcome::lease_notice::{LeaseName, LostLease, WaitingFor};
 use crate::outcome::lock::lock_option;
 use crate::outcome::process::UnlockedProcess;
 use crate::outcome::sentence::shortened;
@@ -56,6 +59,30 @@ pub enum Error {
         /// 75, or what `-E` says.
         exit: Exit,
     },
+    /// Another host has the lease, or may have it.
+    #[error("{}", lease_held(.lease, .why.as_deref(), *.waited))]
+    LeaseHeld {
+        lease: LeaseName,
+        why: Option<Box<WaitingFor>>,
+        /// How long solobot waited.
+        waited: Limit,
+        /// 75, or what `-E` says.
+        exit: Exit,
+    },
+    /// The lease could not be renewed, or another host has it.
+    #[error("{}", lease_lost(.lease, .why))]
+    LeaseLost {
+        lease: LeaseName,
+        why: LostLease,
+        /// 75, or what `-E` says, where another host has it.
+        exit: Exit,
+    },
+    /// The lease's engine did not answer, or not as it should.
+    #[error("lease {} on {}: {error}", .lease.name, .lease.engine)]
+    Engine { lease: LeaseName, error: EngineError },
+    /// The lease of that name is another bot's.
+    #[error("lease {} on {} belongs to another bot{}", .lease.name, .lease.engine, of_bot(.record))]
+    OtherBot { lease: LeaseName, record: Box<LeaseRecord> },
     /// The process for which the lock should be held has ended.
     #[error("process {pid} does not exist, so there is nothing to hold the lock for")]
     TargetGone { pid: i32 },
@@ -97,6 +124,50 @@ fn held(holding: &Holding, waited: Limit, by: &str) -> String {
     format!("lock `{}` is{still} held{of}{waited} by {by}{orphaned}", holding.lock.path.display())
 }
 
+fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> String {
+    let (still, waited) = match waited {
+        Limit::For(duration) if duration.is_zero() => ("", String::new()),
+        limit => (" still", format!(" after {limit}")),
+    };
+    let LeaseName { name, engine } = lease;
+    match why {
+        Some(WaitingFor::Holder { record, .. }) => {
+            format!("lease {name} on {engine} is{still} held{waited} by {}", record.by.shown())
+        }
+        Some(WaitingFor::Unused { free_in }) => format!(
+            "lease {name} on {engine} has no record yet, so another host may still be running the bot: it is free in {}",
+            show(*free_in)
+        ),
+        Some(WaitingFor::Foreign { free_in }) => format!(
+            "something that this solobot did not write stands in the place of lease {name} on {engine}: it is free if \
+             that does not change for another {}",
+            show(*free_in)
+        ),
+        Some(WaitingFor::Engine { why, .. }) => format!("lease {name} on {engine}: {why}"),
+        None => format!("lease {name} on {engine} was not granted{waited}"),
+    }
+}
+
+/// Why the bot was stopped.
+pub fn lease_lost(lease: &LeaseName, why: &LostLease) -> String {
+    let LeaseName { name, engine } = lease;
+    match why {
+        LostLease::Silence { why: Some(why) } => {
+            format!("lease {name} could not be renewed on {engine}, so the bot was stopped: {why}")
+        }
+        LostLease::Silence { why: None } => {
+            format!("lease {name} could not be renewed on {engine} in time, so the bot was stopped")
+        }
+        LostLease::Another(record) => {
+            format!("lease {name} on {engine} is held by {}, so the bot was stopped", record.by.shown())
+        }
+    }
+}
+
+fn of_bot(record: &LeaseRecord) -> String {
+    record.by.bot_id.as_ref().map_or_else(String::new, |id| format!(" (bot {id}, {})", record.by.shown()))
+}
+
 fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> String) -> String {
     let named = |one: &UnlockedProcess| {
         let doubt = one.doubt.map_or_else(String::new, |doubt| format!(" ({doubt})"));
@@ -114,6 +185,20 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
         return format!("the lock is free, but a program with the bot's token is already running: {list}");
     }
     format!("the lock is free, but the bot is already running without it: {list}")
+}
+
+fn hints_of_lease(why: Option<&WaitingFor>) -> Vec<String> {
+    match why {
+        Some(WaitingFor::Holder { record, free_in, .. }) => vec![
+            record.by.hint(),
+            format!("if that host is dead, the lease is free in {}: solobot acquire --wait forever …", show(*free_in)),
+        ],
+        Some(WaitingFor::Unused { free_in } | WaitingFor::Foreign { free_in }) => {
+            vec![format!("to wait for that: solobot acquire --wait {}s …", free_in.as_secs() + 2)]
+        }
+        Some(WaitingFor::Engine { hints, .. }) => hints.clone(),
+        None => Vec::new(),
+    }
 }
 
 fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> {
@@ -167,7 +252,12 @@ impl Expected for Error {
             Self::Held { exit, .. }
             | Self::Unlocked { exit, .. }
             | Self::TakeoverRefused { exit, .. }
-            | Self::KeeperEnded { exit, .. } => *exit,
+            | Self::KeeperEnded { exit, .. }
+            | Self::LeaseHeld { exit, .. }
+            | Self::LeaseLost { exit, why: LostLease::Another(_), .. } => *exit,
+            Self::LeaseLost { why: LostLease::Silence { .. }, .. } => Exit::Unavailable,
+            Self::Engine { error, .. } => error.kind.exit(),
+            Self::OtherBot { .. } => Exit::Config,
             Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
@@ -189,6 +279,10 @@ impl Expected for Error {
             Self::Held { .. } => "held",
             Self::Unlocked { .. } => "runs-unlocked",
             Self::Undecided { .. } => "undecided",
+            Self::LeaseHeld { .. } => "lease-held",
+            Self::LeaseLost { .. } => "lease-lost",
+            Self::Engine { .. } => "engine-unreachable",
+            Self::OtherBot { .. } => "lease-of-another-bot",
             Self::TakeoverRefused { .. } => "takeover-refused",
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
@@ -207,6 +301,13 @@ impl Expected for Error {
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
+            Self::LeaseHeld { why, .. } => hints_of_lease(why.as_deref()),
+            Self::LeaseLost { why: LostLease::Another(record), .. } => vec![record.by.hint()],
+            Self::LeaseLost { .. } => vec!["to see what is wrong with it: solobot doctor".into()],
+            Self::Engine { error, .. } => error.hints.clone(),
+            Self::OtherBot { .. } => {
+                vec!["to name this bot's own lease: --lease-name NAME, or `lease_name` in solobot.toml".into()]
+            }
             Self::TakeoverRefused { hints, .. } => hints.clone(),
             Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$ …".into()],
             Self::NotFound { command } => vec![hint_of_not_found(command)],

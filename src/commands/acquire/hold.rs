@@ -1,5 +1,6 @@
 //! Holding the lock in one of four modes: while COMMAND runs, as COMMAND, with the shell's descriptor, or by a keeper.
 
+use super::lease::BotLease;
 use super::request::{Mode, Request, own};
 use super::{keep, run};
 use crate::base::error::Error;
@@ -10,18 +11,24 @@ use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::Events;
 use crate::platform::signals::Signals;
 
-/// Holds the lock as the mode says.
+/// Holds the lock, and the lease, as the mode says. Only with a lease may the lock be another's, that holds it for us.
 ///
 /// # Errors
 /// COMMAND cannot be run; the keeper cannot be started.
 pub fn hold(
     request: &Request<'_>,
-    held: Held,
+    held: Option<Held>,
+    lease: Option<BotLease<'_>>,
     signals: &Signals,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
+    let held = match (request.mode, held) {
+        (Mode::Run, held) => return run::as_child(request, held, lease, signals, events),
+        (_, Some(held)) => held,
+        (_, None) => return Err(Error::Bug("nothing is held".into())),
+    };
     match request.mode {
-        Mode::Run => run::as_child(request, held, signals, events),
+        Mode::Run => Err(Error::Bug("COMMAND was not started".into())),
         Mode::Become => run::in_our_place(request, held, signals),
         Mode::Descriptor(fd) => {
             if let Some(arrived) = ending_signal(signals) {

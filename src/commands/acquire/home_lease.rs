@@ -12,7 +12,7 @@ use crate::base::error::Error;
 use crate::lease::engine::home::{HomeLease, LeaseWatch};
 use crate::lock::file::LockFile;
 use crate::lock::wait::ending_signal;
-use crate::outcome::events::{Events, Notice};
+use crate::outcome::events::{Awaited, Events, Notice};
 use crate::outcome::holding;
 use crate::platform::clock;
 use crate::platform::poll;
@@ -72,7 +72,7 @@ impl HomeLeaseGate {
                 return Ok(LeaseWaitEnd::TimedOut);
             }
             if std::mem::replace(&mut said, true) {
-                events.notice(&Notice::Waiting { elapsed: start.elapsed(), wait: request.wait });
+                events.notice(&Notice::Waiting { what: Awaited::Lock, elapsed: start.elapsed(), wait: request.wait });
             } else {
                 let caller = request.settings.context().caller;
                 let holding = Box::new(holding::describe(path, Some(&request.bot), caller));

@@ -4,8 +4,9 @@
 //! 2. if it is held: say who holds it and wait, or take over;
 //! 3. verify, write text and record, verify again;
 //! 4. look for instances that run without the lock, and wait for those too;
-//! 5. clear the webhook, if the flag is given;
-//! 6. run COMMAND, become COMMAND, leave the lock with the shell's descriptor, or start a keeper.
+//! 5. with a lease: take it, under the same deadline;
+//! 6. clear the webhook, if the flag is given;
+//! 7. run COMMAND, become COMMAND, leave the lock with the shell's descriptor, or start a keeper.
 
 mod attempt;
 mod environment;
@@ -14,6 +15,7 @@ mod explain;
 mod hold;
 mod home_lease;
 mod keep;
+mod lease;
 mod request;
 mod run;
 mod takeover;
@@ -24,11 +26,15 @@ use std::time::Instant;
 
 use self::attempt::{Attempt, AttemptResult};
 use self::error::Error as AcquireError;
+use self::lease::{BotLease, LeaseWait, PreparedLease};
+use self::request::Request;
+use self::webhook::{RemovalEnd, WebhookRemover};
 use crate::base::duration::Limit;
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::base::secret::Token;
 use crate::cli;
+use crate::lock::held::Held;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
 use crate::platform::signals::Signals;
@@ -52,7 +58,9 @@ pub fn run(
     let token = token_of(&request.bot, events);
     let _lease = request.bot.lease_target(token)?;
     let remover = webhook::prepare(&request, settings, events)?;
-    if environment::is_held_for_us(&request, events) {
+    let lease = lease::prepare(&request, token)?;
+    let is_held_for_us = environment::is_held_for_us(&request, events);
+    if is_held_for_us && lease.as_ref().is_none_or(|lease| environment::has_lease_for_us(&request, lease.target())) {
         if let Some(remover) = remover {
             remover.run(None, events)?;
         }
@@ -60,19 +68,15 @@ pub fn run(
     }
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
-    let mut attempt = Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events };
+    if is_held_for_us {
+        return under_lease(&request, None, lease, remover, Surroundings { signals, deadline }, events);
+    }
+    let mut attempt =
+        Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events: &mut *events };
     match attempt.hold()? {
-        AttemptResult::Held(held) => match remover.map(|remover| remover.run(Some(&signals), attempt.events)) {
-            None | Some(Ok(webhook::RemovalEnd::Done)) => hold::hold(&request, *held, &signals, attempt.events),
-            Some(Ok(webhook::RemovalEnd::Signal(signal))) => {
-                held.release();
-                Ok(AcquireOutcome::Ended(Exit::Signal(signal)))
-            }
-            Some(Err(error)) => {
-                held.release();
-                Err(error)
-            }
-        },
+        AttemptResult::Held(held) => {
+            under_lease(&request, Some(*held), lease, remover, Surroundings { signals, deadline }, events)
+        }
         AttemptResult::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         AttemptResult::Refused | AttemptResult::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
             let notice = Notice::PollingDisabled { command: request.shown_command() };
@@ -86,6 +90,89 @@ pub fn run(
         }
         AttemptResult::Refused => {
             let refusal = attempt.refusal();
+            if let Limit::For(after) = request.wait {
+                request.lock_journal.timed_out(after);
+            }
+            Err(refusal.into())
+        }
+    }
+}
+
+/// What a wait needs.
+struct Surroundings {
+    signals: Signals,
+    deadline: Option<Instant>,
+}
+
+/// The lock is held, by us or for us: takes the lease, if there is one, removes the webhook, and holds both as the mode says.
+fn under_lease(
+    request: &Request<'_>,
+    held: Option<Held>,
+    lease: Option<PreparedLease>,
+    remover: Option<WebhookRemover>,
+    around: Surroundings,
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
+    let Surroundings { signals, deadline } = around;
+    let mut held = held;
+    let lease = match lease.map(|lease| BotLease::start(lease, request, held.as_ref())).transpose() {
+        Ok(None) => None,
+        Ok(Some(mut lease)) => match lease.wait(&mut held, &signals, deadline, events) {
+            Ok(LeaseWait::Granted) => Some(lease),
+            Ok(end) => {
+                let refusal = lease.refusal(&end);
+                lease.leave(events);
+                release(held);
+                return refused(request, &end, refusal, signals, events);
+            }
+            Err(error) => {
+                lease.leave(events);
+                release(held);
+                return Err(error);
+            }
+        },
+        Err(error) => {
+            release(held);
+            return Err(error);
+        }
+    };
+    let removed = remover.map(|remover| remover.run(Some(&signals), events));
+    if let None | Some(Ok(RemovalEnd::Done)) = removed {
+        return hold::hold(request, held, lease, &signals, events);
+    }
+    if let Some(lease) = lease {
+        lease.leave(events);
+    }
+    release(held);
+    match removed {
+        Some(Err(error)) => Err(error),
+        Some(Ok(RemovalEnd::Signal(signal))) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
+        None | Some(Ok(RemovalEnd::Done)) => Err(Error::Bug("COMMAND was not started".into())),
+    }
+}
+
+fn release(held: Option<Held>) {
+    if let Some(held) = held {
+        held.release();
+    }
+}
+
+/// The lease was not granted.
+fn refused(
+    request: &Request<'_>,
+    end: &LeaseWait,
+    refusal: AcquireError,
+    signals: Signals,
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
+    match end {
+        LeaseWait::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(*signal))),
+        _ if request.args.if_held == cli::IfHeld::Run => {
+            events.notice(&Notice::PollingDisabled { command: request.shown_command() });
+            drop(signals);
+            run::without_lock(request, &environment::without_polling(request))
+        }
+        _ => {
             if let Limit::For(after) = request.wait {
                 request.lock_journal.timed_out(after);
             }

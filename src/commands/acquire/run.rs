@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::environment;
 use super::error::Error as AcquireError;
+use super::lease::{BotLease, GatedStart, LeaseWait};
 use super::request::{Mode, Request, own};
 use crate::base::error::Error;
 use crate::base::exit::Exit;
@@ -35,6 +36,8 @@ const SOON: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_hours(1);
 /// How soon a bot that was handed on is looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// So many guardians may fail to let COMMAND start.
+const SHUT_GATES: u32 = 3;
 /// The first pause before a restart.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause before a restart, and how long COMMAND must run for the pause to be the first one again.
@@ -46,26 +49,50 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// COMMAND is not found or cannot be executed.
 pub fn as_child(
     request: &Request<'_>,
-    held: Held,
+    held: Option<Held>,
+    lease: Option<BotLease<'_>>,
     signals: &Signals,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
-    enter_folder(request)?;
     let mut pause = FIRST_PAUSE;
-    let mut holding =
-        LockUpkeep { held: Some(held), request, record_is_old: false, touched: None, bot: BotPlace::InCommand, events };
+    let mut holding = LockUpkeep {
+        held,
+        lease,
+        shut_gates: 0,
+        request,
+        record_is_old: false,
+        touched: None,
+        bot: BotPlace::InCommand,
+        events,
+    };
+    if let Err(error) = enter_folder(request) {
+        holding.end();
+        return Err(error);
+    }
     let mut has_run = false;
     loop {
         let started = Instant::now();
         let ran_before = std::mem::replace(&mut has_run, true);
         let (ended, asked_to_end) = match run_once(request, &mut holding, signals) {
+            Ok(RunEnd::NotStarted) => {
+                if let Some(end) = holding.after_shut_gate(signals)? {
+                    holding.end();
+                    return end;
+                }
+                continue;
+            }
             // It ran before, so a deploy may just be at it: that is a failure like any other.
             Err(Error::Expected(error)) if ran_before => {
                 holding.events.notice(&Notice::Warning(error.to_string()));
                 (Ended::Code(error.exit().code()), false)
             }
-            run => run?,
+            Err(error) => {
+                holding.end();
+                return Err(error);
+            }
+            Ok(RunEnd::Ended(ended, asked_to_end)) => (ended, asked_to_end),
         };
+        let loss = holding.lease.as_ref().and_then(BotLease::loss);
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && started.elapsed() < SOON {
             let command = request.shown_command();
@@ -76,6 +103,8 @@ pub fn as_child(
             }
         }
         let again = match request.args.restart {
+            // It waits for another grant.
+            Some(_) if loss.is_some() => true,
             // Another one would be a second.
             _ if holding.bot == BotPlace::Elsewhere => false,
             Some(Restart::Always) => true,
@@ -84,18 +113,27 @@ pub fn as_child(
         };
         if !again || asked_to_end {
             holding.end();
-            return Ok(AcquireOutcome::Ended(exit_of(ended)));
+            return match loss {
+                Some(loss) if !asked_to_end => Err(loss.into()),
+                _ => Ok(AcquireOutcome::Ended(exit_of(ended))),
+            };
         }
         if started.elapsed() >= LONGEST_PAUSE {
             pause = FIRST_PAUSE;
         }
-        let command = request.shown_command();
-        holding.events.notice(&Notice::Restarting { command, why: how(ended), after: pause });
-        if let Some(signal) = holding.pause(signals, pause)? {
-            holding.end();
-            return Ok(AcquireOutcome::Ended(Exit::Signal(signal)));
+        if loss.is_none() {
+            let command = request.shown_command();
+            holding.events.notice(&Notice::Restarting { command, why: how(ended), after: pause });
+            if let Some(signal) = holding.pause(signals, pause)? {
+                holding.end();
+                return Ok(AcquireOutcome::Ended(Exit::Signal(signal)));
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        if let Some(end) = holding.wait_for_lease(signals)? {
+            holding.end();
+            return end;
+        }
     }
 }
 
@@ -116,6 +154,9 @@ impl Touched {
 /// Whoever hands the lock over holds nothing while COMMAND runs.
 struct LockUpkeep<'a> {
     held: Option<Held>,
+    lease: Option<BotLease<'a>>,
+    /// How often a guardian did not let COMMAND start.
+    shut_gates: u32,
     request: &'a Request<'a>,
     record_is_old: bool,
     /// What others did with the file while COMMAND ran.
@@ -134,9 +175,18 @@ enum BotPlace {
     Elsewhere,
 }
 
-fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<(Ended, bool), Error> {
+/// How one run of COMMAND ended.
+enum RunEnd {
+    /// So; and whether solobot was asked to end it.
+    Ended(Ended, bool),
+    /// The guardian did not open the gate.
+    NotStarted,
+}
+
+fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<RunEnd, Error> {
     let handover = environment::hands_over(request);
-    let environment = holding.held.as_ref().map(|held| environment::for_command(request, held)).unwrap_or_default();
+    let generation = holding.lease.as_ref().and_then(BotLease::generation);
+    let environment = environment::for_command(request, holding.held.as_ref(), generation);
     if handover && let Some(held) = holding.held.take() {
         held.hand_over();
     }
@@ -150,7 +200,16 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
         mask: signals.original_mask(),
         inherit: descriptor.as_slice(),
     };
-    let child = Child::start(&launch).map_err(|error| cannot_run(request, error))?;
+    let child = match &mut holding.lease {
+        None => Child::start(&launch).map_err(|error| cannot_run(request, error))?,
+        Some(lease) => {
+            let started = lease.start_command(&launch, holding.events).map_err(|error| cannot_run(request, error))?;
+            match started {
+                GatedStart::Started(child) => child,
+                GatedStart::Refused => return Ok(RunEnd::NotStarted),
+            }
+        }
+    };
     holding.now_runs(child.identity());
     request.lock_journal.taken(child.identity().pid);
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
@@ -166,6 +225,10 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     if !ended.1 && holding.bot == BotPlace::InCommand {
         holding.look_elsewhere(&counting, command);
     }
+    let io = |source| Error::Io { action: "wait until nothing of the bot is left".into(), source };
+    if let Some(lease) = &mut holding.lease {
+        lease.sweep(signals, holding.events).map_err(io)?;
+    }
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
     holding.is_touched(Touched::by(happened));
@@ -177,7 +240,7 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     if request.args.restart.is_some() {
         holding.now_runs(own()?);
     }
-    Ok(ended)
+    Ok(RunEnd::Ended(ended.0, ended.1))
 }
 
 impl LockUpkeep<'_> {
@@ -238,8 +301,38 @@ impl LockUpkeep<'_> {
         }
     }
 
-    /// Gives the lock back for good.
+    /// Waits for the lease before a restart; how `acquire` ends, if it is not granted.
+    fn wait_for_lease(&mut self, signals: &Signals) -> Result<Option<Result<AcquireOutcome, Error>>, Error> {
+        let Some(lease) = &mut self.lease else { return Ok(None) };
+        lease.again(self.events);
+        let end = lease.wait(&mut self.held, signals, None, self.events)?;
+        Ok(match end {
+            LeaseWait::Granted => None,
+            LeaseWait::Signal(signal) => Some(Ok(AcquireOutcome::Ended(Exit::Signal(signal)))),
+            LeaseWait::TimedOut | LeaseWait::Refused(_) => Some(Err(lease.refusal(&end).into())),
+        })
+    }
+
+    /// The gate stayed shut: with a lost lease that is the end, unless COMMAND is to be started again; else a guardian is at
+    /// fault, and another one may do better.
+    fn after_shut_gate(&mut self, signals: &Signals) -> Result<Option<Result<AcquireOutcome, Error>>, Error> {
+        let loss = self.lease.as_ref().and_then(BotLease::loss);
+        self.shut_gates += 1;
+        match loss {
+            Some(loss) if self.request.args.restart.is_none() => Ok(Some(Err(loss.into()))),
+            None if self.shut_gates > SHUT_GATES => {
+                let source = io::Error::other("the guardian does not open the gate");
+                Ok(Some(Err(Error::Io { action: "start COMMAND".into(), source })))
+            }
+            _ => self.wait_for_lease(signals),
+        }
+    }
+
+    /// Gives the lease and the lock back for good, in this order.
     fn end(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.leave(self.events);
+        }
         let handed_over = self.held.is_none();
         self.release();
         if handed_over { self.request.lock_journal.tell() } else { self.request.lock_journal.released() }
@@ -253,9 +346,11 @@ impl LockUpkeep<'_> {
             if left.is_zero() {
                 return Ok(None);
             }
-            let fds = [Some(signals.descriptor()), self.descriptor()];
-            let [_, changed] = poll::readable(fds, Some(left))
+            let mut fds = self.descriptors();
+            fds.push(signals.descriptor());
+            let ready = poll::any_readable(&fds, Some(left.min(self.again_in())))
                 .map_err(|source| Error::Io { action: "wait before the restart".into(), source })?;
+            let changed = ready.iter().any(|at| at + 1 < fds.len());
             if let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal.number()));
             }
@@ -267,12 +362,17 @@ impl LockUpkeep<'_> {
 }
 
 impl Upkeep for LockUpkeep<'_> {
-    fn descriptor(&self) -> Option<Descriptor<'_>> {
-        Some(self.held.as_ref()?.watch()?.descriptor())
+    fn descriptors(&self) -> Vec<Descriptor<'_>> {
+        let watch = self.held.as_ref().and_then(Held::watch).map(Watch::descriptor);
+        let lease = self.lease.iter().flat_map(BotLease::descriptors);
+        watch.into_iter().chain(lease).collect()
     }
 
     fn tend(&mut self) {
         self.request.lock_journal.tell();
+        if let Some(lease) = &mut self.lease {
+            lease.tend(self.events);
+        }
         let Some(held) = &mut self.held else { return };
         let mut incidents = Vec::new();
         if std::mem::take(&mut self.record_is_old) {
@@ -292,7 +392,8 @@ impl Upkeep for LockUpkeep<'_> {
     }
 
     fn again_in(&self) -> Duration {
-        self.held.as_ref().map_or(IDLE, Held::look_in)
+        let lock = self.held.as_ref().map_or(IDLE, Held::look_in);
+        self.lease.as_ref().map_or(lock, |lease| lock.min(lease.again_in()))
     }
 
     fn asked_to_end_by(&mut self, sender: i32) {
@@ -313,6 +414,10 @@ impl Upkeep for LockUpkeep<'_> {
     }
 
     fn left(&mut self, running: &[Identity]) {
+        // With a lease nothing is left running.
+        if self.lease.is_some() {
+            return;
+        }
         let running: Vec<ProcessView> = running.iter().copied().map(ProcessView::of).collect();
         if !running.is_empty() {
             self.events.notice(&Notice::LeftRunning(running));
@@ -334,7 +439,7 @@ impl Drop for LockUpkeep<'_> {
 /// COMMAND is not found or cannot be executed; the lock is released then.
 pub fn in_our_place(request: &Request<'_>, held: Held, signals: &Signals) -> Result<AcquireOutcome, Error> {
     enter_folder(request)?;
-    let environment = environment::for_command(request, &held);
+    let environment = environment::for_command(request, Some(&held), None);
     let launch = Launch {
         argv: request.command(),
         env: &environment,

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::base::exit::Exit;
+
 /// What an engine had, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RegisterLook {
@@ -94,5 +96,15 @@ impl EngineError {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+}
+
+impl EngineErrorKind {
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Unreachable => Exit::Unavailable,
+            Self::Configuration => Exit::Config,
+            Self::NotPermitted => Exit::NotPermitted,
+        }
     }
 }

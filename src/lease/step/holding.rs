@@ -101,7 +101,12 @@ impl LeaseHolding {
                 }
             }
             LeaseEvent::Swept => self.may_run = false,
-            LeaseEvent::Again if self.plan == LeasePlan::Keep => self.plan = LeasePlan::Start,
+            LeaseEvent::Again if self.plan == LeasePlan::Keep => {
+                self.plan = LeasePlan::Start;
+                if !self.guarded {
+                    actions.push(LeaseAction::Guard);
+                }
+            }
             LeaseEvent::Leave | LeaseEvent::Stop => self.plan = LeasePlan::End,
             LeaseEvent::Again | LeaseEvent::Tick | LeaseEvent::NobodyHere => {}
         }

@@ -8,7 +8,7 @@ use super::events::{EndReason, LeaseAction, LeaseEvent};
 use super::holding::{HoldingEnd, LeaseHolding};
 use super::releasing::LeaseRelease;
 use super::stopping::LeaseStopping;
-use super::times::{ClockReading, LeaseDeadline};
+use super::times::{ClockReading, LeaseDeadline, LeaseTimes};
 use super::waiting::{LeaseWaiting, WaitingEnd};
 
 /// What is known, and what is under way.
@@ -56,6 +56,18 @@ impl LeaseState {
             LeasePhase::Holding(holding) => Some(holding.deadline(&self.desk)),
             _ => None,
         }
+    }
+
+    /// The number of that grant.
+    pub fn generation(&self) -> Option<u64> {
+        match &self.phase {
+            LeasePhase::Holding(holding) => Some(holding.generation),
+            _ => None,
+        }
+    }
+
+    pub fn times(&self) -> LeaseTimes {
+        self.desk.times()
     }
 
     /// `clock` is read after the event came.

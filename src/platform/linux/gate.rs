@@ -64,6 +64,11 @@ impl ExecutionReport {
     }
 }
 
+/// Whether the program did not start because its gate was shut for ever.
+pub fn is_gate_shut(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ECANCELED)
+}
+
 /// A child that waits at its gate.
 #[derive(Debug)]
 pub struct GatedChild {

@@ -1,0 +1,690 @@
+//! The lease of `acquire`'s bot: waiting for it while the lock is held, starting COMMAND behind the guardian's gate, and
+//! releasing it once every process of the bot is dead.
+//!
+//! The [renewer](crate::lease::renewer) decides and renews on its own thread, the guardian stops the bot at the deadline. This
+//! is the third part: it starts guardians and COMMAND, says what happens, and is the second watcher: if the guardian is dead
+//! or stopped when the deadline has passed, the bot is stopped from here.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::{Error as AcquireError, lease_lost};
+use super::request::{Request, own};
+use super::unlocked;
+use crate::base::error::{Error, plain};
+use crate::base::secret::{Token, mask};
+use crate::journal::lease_journal::LeaseJournal;
+use crate::journal::leases::{LeasePhase, LeaseStatus, WaitsFor};
+use crate::lease::LeaseTarget;
+use crate::lease::engine::{self, EngineError, Register};
+use crate::lease::guardian::client::GuardianClient;
+use crate::lease::guardian::sweep::Sweep;
+use crate::lease::guardian::{GrantMarks, GuardianMessage};
+use crate::lease::record::LeaseHolder;
+use crate::lease::renewer::{LeaseNews, Renewer, clocks};
+use crate::lease::step::{Candidacy, EndReason, LeaseDeadline, LeaseEvent, LeaseTimes, LossReason, WaitReason};
+use crate::lock::held::Held;
+use crate::lock::wait::ending_signal;
+use crate::outcome::events::{Awaited, Events, Notice};
+use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
+use crate::platform::descriptor::Descriptor;
+use crate::platform::identity::{self, Identity};
+use crate::platform::locks::{KernelKey, kernel_key};
+use crate::platform::poll;
+use crate::platform::signals::{Signal, Signals};
+use crate::platform::spawn::{Launch, is_gate_shut};
+use crate::platform::user;
+use crate::platform::watch::Watch;
+use crate::process::details;
+use crate::process::origin;
+use crate::process::run::Child;
+
+/// The guardian may be late by this much before the bot is stopped from here.
+const GUARDIAN_LATE: Duration = Duration::from_millis(200);
+/// How long the guardian may take to open the gate.
+const GATE: Duration = Duration::from_secs(5);
+/// How often who waits looks at the clocks and the lock.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often what was stopped is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What is settled before anything is held.
+pub struct PreparedLease {
+    target: LeaseTarget,
+    times: LeaseTimes,
+    register: Box<dyn Register>,
+}
+
+impl PreparedLease {
+    pub fn target(&self) -> &LeaseTarget {
+        &self.target
+    }
+}
+
+/// Settles which lease the bot runs under, and resolves its engine's name; `None`: under none.
+///
+/// # Errors
+/// The lease's settings; a grace that leaves no time to renew.
+pub fn prepare(request: &Request<'_>, token: Option<&Token>) -> Result<Option<PreparedLease>, Error> {
+    let Some(target) = request.bot.lease_target(token)? else { return Ok(None) };
+    let times = LeaseTimes::new(target.ttl, request.grace)
+        .ok_or_else(|| Error::Bug("the grace leaves no time to renew the lease".into()))?;
+    let register = engine::open(&target.engine, &target.name)?;
+    Ok(Some(PreparedLease { target, times, register }))
+}
+
+/// How a wait for the lease ended.
+pub enum LeaseWait {
+    /// COMMAND may be started.
+    Granted,
+    TimedOut,
+    Signal(i32),
+    /// It will not be granted, for this reason.
+    Refused(EndReason),
+}
+
+/// How a start at the gate ended.
+pub enum GatedStart {
+    Started(Child),
+    /// The deadline has passed or a stop has begun meanwhile.
+    Refused,
+}
+
+/// The lease of one `acquire`.
+pub struct BotLease<'a> {
+    request: &'a Request<'a>,
+    target: LeaseTarget,
+    times: LeaseTimes,
+    renewer: Renewer,
+    guardian: Option<Arc<GuardianClient>>,
+    lock: Option<KernelKey>,
+    /// Nothing of the bot is left.
+    is_swept: bool,
+    /// Of the present grant.
+    grant: Option<LeaseGrant>,
+    /// COMMAND may be started.
+    may_start: bool,
+    /// Why the present grant was lost.
+    pub lost: Option<LossReason>,
+    ended: Option<EndReason>,
+    waits: Option<WaitReason>,
+    failure: Option<EngineError>,
+    waiting_since: Instant,
+    journal: LeaseJournal,
+    /// For whoever looks on this host; `None`: it cannot be written.
+    status: Option<LeaseStatus>,
+    is_old: bool,
+    /// The grant that the journal has not been told.
+    untold: Option<(u64, Option<Duration>)>,
+}
+
+struct LeaseGrant {
+    deadline: LeaseDeadline,
+    marks: GrantMarks,
+    /// While it may be running.
+    command: Option<Identity>,
+    /// The stop is up to us, since no guardian does it.
+    own_stop: Option<(Stop, Sweep)>,
+}
+
+impl<'a> BotLease<'a> {
+    /// Begins to watch the lease. `held`: the lock, if it is held by us, after step 4.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn start(prepared: PreparedLease, request: &'a Request<'a>, held: Option<&Held>) -> Result<Self, Error> {
+        let PreparedLease { target, times, register } = prepared;
+        let by = Arc::new(holder(request, &target, held)?);
+        let holder = random_name();
+        let (name, engine) = (target.name.as_str(), target.engine.shown());
+        let journal = LeaseJournal::new(
+            request.lock_journal.journal().clone(),
+            &request.bot.name,
+            &request.bot.lock,
+            name,
+            &engine,
+        );
+        let status = LeaseStatus::waiting(name, &engine, &request.bot.lock, times.ttl()).ok();
+        let renewer = Renewer::start(Candidacy { times, holder, by }, register)
+            .map_err(|source| Error::Io { action: "start the thread that renews the lease".into(), source })?;
+        if held.is_some() && unlocked::is_looked_for(request) {
+            renewer.tell(LeaseEvent::NobodyHere);
+        }
+        Ok(Self {
+            request,
+            target,
+            times,
+            renewer,
+            guardian: None,
+            is_swept: true,
+            lock: held.and_then(|held| kernel_key(held.file().locked()).ok()),
+            grant: None,
+            may_start: false,
+            lost: None,
+            ended: None,
+            waits: None,
+            failure: None,
+            waiting_since: Instant::now(),
+            journal,
+            status,
+            is_old: true,
+            untold: None,
+        })
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> LeaseName {
+        LeaseName { name: self.target.name.clone(), engine: self.target.engine.shown() }
+    }
+
+    /// Waits until COMMAND may be started; the lock is looked after meanwhile.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn wait(
+        &mut self,
+        held: &mut Option<Held>,
+        signals: &Signals,
+        until: Option<Instant>,
+        events: &mut dyn Events,
+    ) -> Result<LeaseWait, Error> {
+        self.waiting_since = Instant::now();
+        let mut said = Duration::ZERO;
+        loop {
+            self.tend(events);
+            if self.may_start {
+                return Ok(LeaseWait::Granted);
+            }
+            if let Some(reason) = self.ended.take() {
+                return Ok(LeaseWait::Refused(reason));
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) && self.has_looked() {
+                return Ok(LeaseWait::TimedOut);
+            }
+            let pause = left.filter(|left| !left.is_zero()).unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            let watch = held.as_ref().and_then(Held::watch).map(Watch::descriptor);
+            let fds = [Some(signals.descriptor()), Some(self.renewer.descriptor()), watch];
+            let io = |source| Error::Io { action: "wait for the lease".into(), source };
+            let [signalled, _, changed] = poll::readable(fds, Some(pause)).map_err(io)?;
+            if signalled && let Some(arrived) = ending_signal(signals) {
+                return Ok(LeaseWait::Signal(arrived.signal.number()));
+            }
+            if let Some(held) = held {
+                tend_lock(held, changed, events);
+            }
+            let elapsed = self.waiting_since.elapsed();
+            if self.waits.is_some() && elapsed >= said + LOOK_EVERY {
+                said = elapsed;
+                events.notice(&Notice::Waiting { what: Awaited::Lease, elapsed, wait: self.request.wait });
+            }
+        }
+    }
+
+    /// Does what the renewer and the guardian ask for, and stops the bot if nobody else does.
+    pub fn tend(&mut self, events: &mut dyn Events) {
+        for news in self.renewer.news() {
+            self.take(news, events);
+        }
+        self.hear_guardian(events);
+        self.stop_ourselves(events);
+        self.write_down();
+    }
+
+    fn take(&mut self, news: LeaseNews, events: &mut dyn Events) {
+        match news {
+            LeaseNews::Guard { generation, deadline } => self.guard(generation, deadline, events),
+            LeaseNews::Start { generation } => {
+                self.may_start = true;
+                self.note(|status| {
+                    (status.state, status.generation, status.waits_for) = (LeasePhase::Held, generation, None);
+                    status.since = jiff::Timestamp::now();
+                });
+                let waited = self.waits.take().map(|_| self.waiting_since.elapsed());
+                self.untold = Some((generation, waited));
+                if let Some(elapsed) = waited {
+                    events.notice(&Notice::Lease(self.name(), LeaseNotice::Granted { generation, elapsed }));
+                }
+            }
+            LeaseNews::Deadline(deadline) => {
+                if let Some(grant) = &mut self.grant {
+                    grant.deadline = deadline;
+                }
+                let sent = deadline.kill_at.saturating_sub(self.times.kill_after());
+                self.note(|status| {
+                    let gap = status.renewed.map_or(Duration::ZERO, |before| sent.saturating_sub(before));
+                    status.longest_gap = status.longest_gap.max(gap);
+                    status.renewals += 1;
+                    (status.deadline, status.renewed) = (Some(deadline.kill_at), Some(sent));
+                });
+            }
+            // The guardian has been told; if there is none, the deadline is ours.
+            LeaseNews::Term => self.must_stop(Stop::Term),
+            LeaseNews::Kill => self.must_stop(Stop::Kill),
+            LeaseNews::Lost(reason) => {
+                self.may_start = false;
+                let lost = self.lost_lease(&reason);
+                if let Some(grant) = &self.grant {
+                    self.journal.lost(grant.marks.generation, &lease_lost(&self.name(), &lost));
+                }
+                self.lost = Some(reason);
+                self.note(|status| status.state = LeasePhase::Stopping);
+                events.notice(&Notice::Lease(self.name(), LeaseNotice::Lost(lost)));
+            }
+            LeaseNews::Waits(reason) => {
+                let is_new = self.waits.as_ref() != Some(&reason);
+                if let Some(why) = is_new.then(|| self.waits_for(&reason)).flatten() {
+                    let wait = self.request.wait;
+                    events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
+                }
+                let waits_for = self.status_of(&reason);
+                self.note(|status| (status.state, status.waits_for) = (LeasePhase::Waiting, waits_for));
+                self.waits = Some(reason);
+            }
+            LeaseNews::OtherTtl(ttl) => {
+                let ours = self.times.ttl();
+                events.notice(&Notice::Lease(self.name(), LeaseNotice::OtherTtl { ttl, ours }));
+            }
+            LeaseNews::Failed(error) => {
+                tracing::debug!(%error, "the engine did not answer");
+                self.failure = Some(error);
+                self.note(|status| status.failures += 1);
+            }
+            LeaseNews::Ended(reason) => self.ended = Some(reason),
+        }
+    }
+
+    fn note(&mut self, change: impl FnOnce(&mut LeaseStatus)) {
+        if let Some(status) = &mut self.status {
+            change(status);
+            self.is_old = true;
+        }
+    }
+
+    fn write_down(&mut self) {
+        // Not before COMMAND runs, which this would delay.
+        if self.grant.as_ref().is_some_and(|grant| grant.command.is_some())
+            && let Some((generation, waited)) = self.untold.take()
+        {
+            self.journal.taken(generation, waited);
+        }
+        if let Some(status) = self.status.as_ref().filter(|_| std::mem::take(&mut self.is_old))
+            && let Err(error) = status.save()
+        {
+            tracing::debug!(%error, "the status of the lease was not written");
+        }
+    }
+
+    fn status_of(&self, reason: &WaitReason) -> Option<WaitsFor> {
+        Some(match reason {
+            WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => WaitsFor::Holder {
+                host: record.by.host.clone(),
+                pid: record.by.pid,
+                command: record.by.command.clone(),
+                since: record.by.since.clone(),
+                unchanged: clocks().boot.saturating_sub(watched.since),
+            },
+            WaitReason::FirstUse { .. } => WaitsFor::FirstUse,
+            WaitReason::Foreign { .. } => WaitsFor::Foreign,
+            WaitReason::EngineAway(_) => WaitsFor::Engine { why: self.failure.as_ref()?.to_string() },
+        })
+    }
+
+    /// Starts a guardian for this grant.
+    fn guard(&mut self, generation: u64, deadline: LeaseDeadline, events: &mut dyn Events) {
+        let command = self.grant.as_ref().filter(|grant| grant.marks.generation == generation);
+        let command = command.and_then(|grant| grant.command);
+        let Ok(supervisor) = own() else { return };
+        let marks = GrantMarks { supervisor, generation, lock: self.lock };
+        self.grant = Some(LeaseGrant { deadline, marks, command, own_stop: None });
+        (self.lost, self.ended) = (None, None);
+        match GuardianClient::start(self.times.grace(), marks, deadline) {
+            Ok(guardian) => {
+                let guardian = Arc::new(guardian);
+                if let Some(command) = command {
+                    let _ = guardian.adopt(command);
+                    events.notice(&Notice::Lease(self.name(), LeaseNotice::NewGuardian));
+                }
+                self.renewer.set_guardian(Arc::clone(&guardian));
+                self.guardian = Some(guardian);
+                self.renewer.tell(LeaseEvent::Guarded);
+            }
+            Err(error) => {
+                events.notice(&Notice::Lease(self.name(), LeaseNotice::NoGuardian(plain(&error))));
+                self.renewer.tell(LeaseEvent::GuardianGone);
+            }
+        }
+    }
+
+    fn hear_guardian(&mut self, events: &mut dyn Events) {
+        while let Some(message) = self.guardian.as_ref().and_then(|guardian| guardian.next_message()) {
+            match message {
+                GuardianMessage::Swept => self.is_swept = true,
+                GuardianMessage::Left { pid, uid } => {
+                    let user = uid.map_or_else(|| "another user".to_owned(), |uid| format!("user {}", user::name(uid)));
+                    let why = format!("PID {pid} belongs to the bot, but cannot be stopped: it runs as {user}");
+                    events.notice(&Notice::Warning(why));
+                }
+                GuardianMessage::Gone => {
+                    self.guardian = None;
+                    self.renewer.tell(LeaseEvent::GuardianGone);
+                }
+                GuardianMessage::Ready
+                | GuardianMessage::Stops
+                | GuardianMessage::Opened { .. }
+                | GuardianMessage::Refused { .. } => {}
+            }
+        }
+    }
+
+    /// A stop that a guardian carries out, unless there is none.
+    fn must_stop(&mut self, stop: Stop) {
+        if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none()) {
+            grant.stop_by_ourselves(stop);
+        }
+    }
+
+    /// The second watcher: the guardian is late, stopped or dead.
+    fn stop_ourselves(&mut self, events: &mut dyn Events) {
+        let now = clocks().boot;
+        let Some(grant) = &mut self.grant else { return };
+        if self.is_swept || grant.command.is_none() {
+            return;
+        }
+        if now >= grant.deadline.kill_at + GUARDIAN_LATE || (self.guardian.is_none() && now >= grant.deadline.kill_at) {
+            grant.stop_by_ourselves(Stop::Kill);
+        } else if self.guardian.is_none() && now >= grant.deadline.term_at {
+            grant.stop_by_ourselves(Stop::Term);
+        }
+        let Some((stop, sweep)) = &mut grant.own_stop else { return };
+        let pass = match stop {
+            Stop::Term => sweep.term(),
+            Stop::Kill => sweep.pass(),
+        };
+        match pass {
+            Ok(pass) => self.is_swept = !pass.left,
+            Err(error) => events.notice(&Notice::Warning(format!("cannot look for the bot's processes: {error}"))),
+        }
+    }
+
+    /// What to wait for.
+    pub fn descriptors(&self) -> Vec<Descriptor<'_>> {
+        let guardian = self.guardian.as_ref().map(|guardian| guardian.descriptor());
+        [self.renewer.descriptor()].into_iter().chain(guardian).collect()
+    }
+
+    /// When to look again, even if nothing wakes us.
+    pub fn again_in(&self) -> Duration {
+        let Some(grant) = &self.grant else { return LOOK_EVERY };
+        if grant.own_stop.is_some() && !self.is_swept {
+            return LOOK_AGAIN;
+        }
+        let at = if self.guardian.is_some() { grant.deadline.kill_at + GUARDIAN_LATE } else { grant.deadline.term_at };
+        // A timer does not run while the machine sleeps.
+        at.saturating_sub(clocks().boot).clamp(LOOK_AGAIN, LOOK_EVERY)
+    }
+
+    /// The variables by which COMMAND's processes are known.
+    pub fn generation(&self) -> Option<u64> {
+        self.grant.as_ref().map(|grant| grant.marks.generation)
+    }
+
+    /// Starts COMMAND behind the guardian's gate.
+    ///
+    /// # Errors
+    /// Those of `execve(2)`.
+    pub fn start_command(&mut self, launch: &Launch<'_>, events: &mut dyn Events) -> io::Result<GatedStart> {
+        self.tend(events);
+        let start = self.start_at_gate(launch);
+        if !matches!(start, Ok(GatedStart::Started(_))) {
+            self.nothing_started();
+            self.tend(events);
+        }
+        start
+    }
+
+    fn start_at_gate(&mut self, launch: &Launch<'_>) -> io::Result<GatedStart> {
+        let Some(guardian) = self.guardian.clone().filter(|_| self.may_start) else { return Ok(GatedStart::Refused) };
+        let gated = launch.spawn_gated()?;
+        let child = Child::of_spawned(gated.pid)?;
+        self.is_swept = false;
+        if let Some(grant) = &mut self.grant {
+            grant.command = Some(child.identity());
+        }
+        if guardian.open_gate(child.identity(), gated.gate).is_err() {
+            child.put_down();
+            return Ok(GatedStart::Refused);
+        }
+        // A guardian that is stopped opens no gate: COMMAND must not start whenever it goes on.
+        let [has_answered] = poll::readable([Some(gated.execution.descriptor())], Some(GATE))?;
+        if !has_answered {
+            child.put_down();
+            return Ok(GatedStart::Refused);
+        }
+        match gated.execution.wait() {
+            Ok(()) => Ok(GatedStart::Started(child)),
+            Err(error) if is_gate_shut(&error) => {
+                child.put_down();
+                Ok(GatedStart::Refused)
+            }
+            Err(error) => {
+                child.put_down();
+                Err(error)
+            }
+        }
+    }
+
+    /// COMMAND has ended: stops what is left of it, and waits until nothing is. A second request to end kills it at once.
+    ///
+    /// # Errors
+    /// Those of `poll(2)`.
+    pub fn sweep(&mut self, signals: &Signals, events: &mut dyn Events) -> io::Result<()> {
+        let told = self.guardian.as_ref().is_some_and(|guardian| guardian.finish().is_ok());
+        let grace = self.times.grace();
+        let kill_at = clocks().boot + grace;
+        // A guardian that is stopped says nothing.
+        let ours_at = if told { kill_at + GATE } else { clocks().boot };
+        loop {
+            self.tend(events);
+            if self.is_swept {
+                break;
+            }
+            let now = clocks().boot;
+            if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none() || now >= ours_at) {
+                grant.stop_by_ourselves(if now >= kill_at { Stop::Kill } else { Stop::Term });
+            }
+            let mut fds = self.descriptors();
+            fds.push(signals.descriptor());
+            poll::any_readable(&fds, Some(self.again_in().min(LOOK_EVERY)))?;
+            if let Some(arrived) = ending_signal(signals)
+                && matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
+            {
+                let killed = self.guardian.as_ref().is_some_and(|guardian| guardian.kill().is_ok());
+                if let Some(grant) = self.grant.as_mut().filter(|_| !killed) {
+                    grant.stop_by_ourselves(Stop::Kill);
+                }
+            }
+        }
+        if let Some(grant) = &mut self.grant {
+            (grant.command, grant.own_stop) = (None, None);
+        }
+        self.renewer.tell(LeaseEvent::Swept);
+        Ok(())
+    }
+
+    /// COMMAND is to be started again, by the same grant or, if that was lost, by another.
+    pub fn again(&mut self, events: &mut dyn Events) {
+        if self.lost.take().is_some() {
+            self.await_end(events);
+            (self.ended, self.grant) = (None, None);
+        }
+        self.may_start = false;
+        self.dismiss_guardian();
+        self.renewer.tell(LeaseEvent::Again);
+    }
+
+    /// The gate was not opened, so nothing runs.
+    fn nothing_started(&mut self) {
+        self.is_swept = true;
+        if let Some(grant) = &mut self.grant {
+            (grant.command, grant.own_stop) = (None, None);
+        }
+        self.renewer.tell(LeaseEvent::Swept);
+    }
+
+    /// Each guardian is there for one start of COMMAND: a stop that has begun is final.
+    fn dismiss_guardian(&mut self) {
+        if let Some(guardian) = self.guardian.take() {
+            let _ = guardian.leave();
+            self.renewer.tell(LeaseEvent::GuardianGone);
+        }
+    }
+
+    /// Waits until nothing more is to be done about the present grant: one call that is under way, the release, and one more.
+    fn await_end(&mut self, events: &mut dyn Events) {
+        let until = Instant::now() + self.times.call_limit() * 4;
+        while self.ended.is_none() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let _ = poll::readable([Some(self.renewer.descriptor())], Some(left));
+            self.tend(events);
+        }
+    }
+
+    /// Gives the lease back, or gives up waiting for it.
+    pub fn leave(mut self, events: &mut dyn Events) {
+        self.renewer.tell(LeaseEvent::Leave);
+        if self.is_swept {
+            self.renewer.tell(LeaseEvent::Swept);
+        }
+        self.await_end(events);
+        self.dismiss_guardian();
+        if let Some(grant) = &self.grant {
+            match self.ended {
+                None | Some(EndReason::NotReleased) => {
+                    let ttl = self.times.ttl();
+                    events.notice(&Notice::Lease(self.name(), LeaseNotice::NotReleased { ttl }));
+                }
+                Some(EndReason::Released) => self.journal.released(grant.marks.generation),
+                Some(_) => {}
+            }
+        }
+        if let Some(status) = &self.status {
+            status.remove();
+        }
+    }
+
+    /// Whether the engine has been asked once.
+    fn has_looked(&self) -> bool {
+        self.waits.is_some() || self.failure.is_some()
+    }
+
+    fn lost_lease(&self, reason: &LossReason) -> LostLease {
+        match reason {
+            LossReason::Silence => LostLease::Silence { why: self.failure.as_ref().map(ToString::to_string) },
+            LossReason::Another(record) => LostLease::Another(record.clone()),
+        }
+    }
+
+    fn waits_for(&self, reason: &WaitReason) -> Option<WaitingFor> {
+        let now = clocks().boot;
+        let free_in = |until: Duration| until.saturating_sub(now);
+        Some(match reason {
+            WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => {
+                WaitingFor::Holder {
+                    record: record.clone(),
+                    quiet: now.saturating_sub(watched.since),
+                    free_in: free_in(watched.until),
+                }
+            }
+            WaitReason::FirstUse { watched } => WaitingFor::Unused { free_in: free_in(watched.until) },
+            WaitReason::Foreign { watched } => WaitingFor::Foreign { free_in: free_in(watched.until) },
+            WaitReason::EngineAway(_) => {
+                let error = self.failure.as_ref()?;
+                WaitingFor::Engine { why: error.to_string(), hints: error.hints.clone() }
+            }
+        })
+    }
+
+    /// Why it was not granted, as `acquire`'s error.
+    pub fn refusal(&self, end: &LeaseWait) -> AcquireError {
+        let lease = self.name();
+        let ended = match end {
+            LeaseWait::Refused(reason) => Some(reason),
+            LeaseWait::Granted | LeaseWait::TimedOut | LeaseWait::Signal(_) => None,
+        };
+        let is_away =
+            matches!(self.waits, None | Some(WaitReason::EngineAway(_))) || matches!(ended, Some(EndReason::Engine(_)));
+        if let (true, Some(error)) = (is_away, &self.failure) {
+            return AcquireError::Engine { lease, error: error.clone() };
+        }
+        if let Some(EndReason::OtherBot(record)) = ended {
+            return AcquireError::OtherBot { lease, record: record.clone() };
+        }
+        let why = self.waits.as_ref().and_then(|reason| self.waits_for(reason));
+        let waited = self.request.wait;
+        AcquireError::LeaseHeld { lease, why: why.map(Box::new), waited, exit: self.request.conflict_exit }
+    }
+
+    /// Why the bot was stopped, as `acquire`'s error.
+    pub fn loss(&self) -> Option<AcquireError> {
+        let why = self.lost_lease(self.lost.as_ref()?);
+        Some(AcquireError::LeaseLost { lease: self.name(), why, exit: self.request.conflict_exit })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    Term,
+    Kill,
+}
+
+impl LeaseGrant {
+    fn stop_by_ourselves(&mut self, stop: Stop) {
+        let Some(command) = self.command else { return };
+        let (now, _) = self.own_stop.get_or_insert_with(|| {
+            let mut sweep = Sweep::new(self.marks);
+            sweep.add_root(command);
+            (stop, sweep)
+        });
+        *now = (*now).max(stop);
+    }
+}
+
+fn tend_lock(held: &mut Held, changed: bool, events: &mut dyn Events) {
+    let mut incidents = Vec::new();
+    match held.watch() {
+        None => incidents = held.start_watching(true),
+        Some(watch) if changed => {
+            let _ = watch.take();
+            incidents = held.tend();
+        }
+        Some(_) => {}
+    }
+    events.incidents(held.path(), incidents);
+}
+
+/// What the record says of this `acquire`.
+fn holder(request: &Request<'_>, target: &LeaseTarget, held: Option<&Held>) -> Result<LeaseHolder, Error> {
+    let own = own()?;
+    let lock = held.map(|held| held.file().inode());
+    Ok(LeaseHolder {
+        name: target.name.clone(),
+        bot_id: target.bot_id.clone(),
+        host: user::host_name(),
+        boot_id: identity::boot_id().unwrap_or_default().to_owned(),
+        lock: lock.map_or((0, 0), |lock| (lock.device, lock.inode)),
+        pid: own.pid,
+        command: mask(&details::command_line(request.command())).into_owned(),
+        since: jiff::Timestamp::now().to_string(),
+        origin: origin::of_process(own).map(|origin| origin.manager.as_str().to_owned()),
+    })
+}
+
+/// A name that no other `acquire` has, on whatever host.
+fn random_name() -> String {
+    // Keyed by the system's random numbers.
+    let random = |salt: u64| RandomState::new().hash_one(salt);
+    format!("{:016x}{:016x}", random(0), random(1))
+}

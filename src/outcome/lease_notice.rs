@@ -1,0 +1,55 @@
+//! What `acquire` says about a lease while it waits for it and keeps it.
+
+use std::time::Duration;
+
+use crate::base::duration::Limit;
+use crate::lease::record::LeaseRecord;
+
+/// One lease, as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseName {
+    pub name: String,
+    /// The engine's URL, its password masked.
+    pub engine: String,
+}
+
+/// Something to say about it.
+#[derive(Debug, Clone)]
+pub enum LeaseNotice {
+    /// It is waited for, up to this limit.
+    Waits { why: WaitingFor, wait: Limit },
+    /// It was granted, after a wait of this time.
+    Granted { generation: u64, elapsed: Duration },
+    /// It was lost, so the bot is stopped.
+    Lost(LostLease),
+    /// Whoever has it renews it by another TTL.
+    OtherTtl { ttl: Duration, ours: Duration },
+    /// The guardian ended, and another one was started.
+    NewGuardian,
+    /// No guardian can be started, so COMMAND is not.
+    NoGuardian(String),
+    /// It was not released: the engine did not answer.
+    NotReleased { ttl: Duration },
+}
+
+/// What a wait is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitingFor {
+    /// This host has it. If nothing is heard of that host, it is free after so long.
+    Holder { record: Box<LeaseRecord>, quiet: Duration, free_in: Duration },
+    /// Nobody has it, as far as this engine knows, for the first time or because it has forgotten.
+    Unused { free_in: Duration },
+    /// Something else stands there.
+    Foreign { free_in: Duration },
+    /// The engine does not answer.
+    Engine { why: String, hints: Vec<String> },
+}
+
+/// Why a lease was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LostLease {
+    /// It could not be renewed in time.
+    Silence { why: Option<String> },
+    /// Another host has it.
+    Another(Box<LeaseRecord>),
+}

@@ -1,0 +1,92 @@
+//! What `acquire` says about a lease, as text for people. Pure.
+
+use std::time::Duration;
+
+use super::message::{detail, hint_lines};
+use super::notice::until;
+use super::sanitize;
+use super::style::{BAD, WARNING, paint};
+use crate::base::duration::show;
+use crate::cli::again::TypedLine;
+use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
+
+pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> String {
+    let name = sanitize::line(&format!("lease {} on {}", lease.name, lease.engine));
+    let warning = paint(WARNING, "warning:");
+    match said {
+        LeaseNotice::Waits { why, wait } => {
+            format!("{}solobot: waiting {}\n", waits(&name, why, typed), until(*wait))
+        }
+        LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
+        LeaseNotice::Lost(why) => lost(&name, why, typed),
+        LeaseNotice::OtherTtl { ttl, ours } => format!(
+            "solobot: {warning} the TTL of {name} is {} here and {} on the other host; use one for all hosts\n",
+            show(*ours),
+            show(*ttl)
+        ),
+        LeaseNotice::NewGuardian => {
+            format!("solobot: {warning} the guardian of {name} was killed; started another one\n")
+        }
+        LeaseNotice::NoGuardian(why) => {
+            format!("solobot: {warning} cannot start a guardian for {name}: {}\n", sanitize::line(why))
+        }
+        LeaseNotice::NotReleased { ttl } => {
+            format!("solobot: {warning} could not release {name}; another host can have it in at most {}\n", show(*ttl))
+        }
+    }
+}
+
+fn waits(name: &str, why: &WaitingFor, typed: TypedLine<'_>) -> String {
+    match why {
+        WaitingFor::Holder { record, quiet, free_in } => {
+            let by = &record.by;
+            let heard =
+                format!("nothing for {}; free in {} if that goes on", show(whole(*quiet)), show(whole(*free_in)));
+            let mut text = format!("solobot: {name} is held by {}\n", sanitize::line(&by.shown()));
+            text.push_str(&detail("since", &sanitize::line(&by.since)));
+            if let Some(origin) = &by.origin {
+                text.push_str(&detail("origin", &sanitize::line(origin)));
+            }
+            text.push_str(&detail("heard", &heard));
+            text.push_str(&hint_lines(&[by.hint()], typed));
+            text
+        }
+        WaitingFor::Unused { free_in } => format!(
+            "solobot: {name} has no record, so another host may be running the bot without having been seen yet; \
+             watching it for {}\n",
+            show(whole(*free_in))
+        ),
+        WaitingFor::Foreign { free_in } => format!(
+            "solobot: {} something that this solobot did not write is in the place of {name}; watching it for {}\n",
+            paint(WARNING, "warning:"),
+            show(whole(*free_in))
+        ),
+        WaitingFor::Engine { why, hints } => {
+            format!(
+                "solobot: {} {name}: {}\n{}",
+                paint(WARNING, "warning:"),
+                sanitize::line(why),
+                hint_lines(hints, typed)
+            )
+        }
+    }
+}
+
+fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
+    let error = paint(BAD, "error:");
+    match why {
+        LostLease::Silence { why } => {
+            let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
+            format!("solobot: {error} could not renew {name} in time, so the bot is being stopped{why}\n")
+        }
+        LostLease::Another(record) => format!(
+            "solobot: {error} {name} is held by {}, so the bot is being stopped\n{}",
+            sanitize::line(&record.by.shown()),
+            hint_lines(&[record.by.hint()], typed)
+        ),
+    }
+}
+
+fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
+}
