@@ -323,17 +323,15 @@ mod tests {
 
     fn status(state: LeasePhase, waits_for: Option<WaitsFor>) -> BotLease {
         let lock = std::path::Path::new("/l");
-        let status = LeaseStatus::waiting("123456", "redis://h/0", lock, Duration::from_mins(1)).unwrap();
+        let mut status = LeaseStatus::waiting("123456", "redis://h/0", lock, Duration::from_mins(1)).unwrap();
         let up = crate::platform::clock::uptime().whole;
-        let is_held = state != LeasePhase::Waiting;
-        BotLease::of_status(LeaseStatus {
-            state,
-            waits_for,
-            generation: if is_held { 7 } else { 0 },
-            deadline: is_held.then(|| up + Duration::from_millis(48_900)),
-            renewed: is_held.then(|| up.saturating_sub(Duration::from_millis(3100))),
-            ..status
-        })
+        if state != LeasePhase::Waiting {
+            status.generation = 7;
+            status.deadline = Some(up + Duration::from_millis(48_900));
+            status.renewed = Some(up.saturating_sub(Duration::from_millis(3100)));
+        }
+        (status.state, status.waits_for) = (state, waits_for);
+        BotLease::of_status(status)
     }
 
     fn said(lease: &BotLease) -> (String, Option<String>) {

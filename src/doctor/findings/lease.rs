@@ -169,8 +169,10 @@ mod tests {
     }
 
     fn here(state: LeasePhase, waits_for: Option<WaitsFor>) -> BotLease {
-        let status = LeaseStatus::waiting("123456", "redis://h/0", Path::new("/l"), Duration::from_mins(1)).unwrap();
-        BotLease::of_status(LeaseStatus { state, waits_for, ..status })
+        let status = LeaseStatus::waiting("123456", "redis://h/0", Path::new("/l"), Duration::from_mins(1));
+        let mut status = status.unwrap();
+        (status.state, status.waits_for) = (state, waits_for);
+        BotLease::of_status(status)
     }
 
     fn away() -> LeaseSight {
