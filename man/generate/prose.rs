@@ -188,6 +188,16 @@ pub fn of(name: &str) -> Prose {
             ],
             &["doctor", "metrics", "delete-webhook"],
         ),
+        "lease" => prose(
+            &["Nothing is written. Another host's lease is never taken from it."],
+            &["0", "2", "69", "77", "78"],
+            &[CONFIG, TOKEN, COLOR],
+            &[
+                "A host that holds a lease renews it every sixth of the TTL. Each renewal has another number: two looks show \
+                 whether that host is alive.",
+            ],
+            &["acquire", "status", "check"],
+        ),
         "metrics" => prose(
             &["With `--output` the file is replaced in one step, so a reader never sees half of it."],
             &["0", "2", "73", "77", "78"],

@@ -1,12 +1,12 @@
 //! The page `docs/src/troubleshooting.md`: what `doctor --explain` says of every code, grouped by subject.
 
 use solobot::base::finding_code::Code::{
-    self, CiOverlap, ClockSkew, ContainerAndHost, Deaf, DeployOverlap, Dns, DuplicateInstances, FcntlLock,
-    FoldedInstance, IdeAutorun, InheritedLock, LeakedSkipVariable, LocalApiServer, NetworkFs, NobodyFetches,
-    NotPolling, PidfileOnly, Pm2Cluster, PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy,
-    ReplacedLock, RespawnLoop, Respawner, SecondManager, SeveralPollers, SlowHandler, StaleLock, SupervisordNumprocs,
-    Tcp, TelegramDown, Tls, TmpCleaner, TokenInvalid, TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance,
-    UnseenPoller, WebhookActive,
+    self, CiOverlap, ClockSkew, ContainerAndHost, Deaf, DeployOverlap, Dns, DuplicateInstances, EngineForgets,
+    EngineUnreachable, FcntlLock, FoldedInstance, IdeAutorun, InheritedLock, LeakedSkipVariable, LeaseElsewhere,
+    LeaseLost, LeaseTtlDiffers, LocalApiServer, NetworkFs, NobodyFetches, NotPolling, PidfileOnly, Pm2Cluster,
+    PrivateTmp, Proxy, RateLimited, RecentTakeover, RemotePoller, RepeatingProxy, ReplacedLock, RespawnLoop, Respawner,
+    SecondManager, SeveralPollers, SlowHandler, StaleLock, SupervisordNumprocs, Tcp, TelegramDown, Tls, TmpCleaner,
+    TokenInvalid, TokenShared, TokenWhitespace, TwoContainers, UnlockedInstance, UnseenPoller, WebhookActive,
 };
 use solobot::doctor::{Explanation, ExplanationLine, explanation, lines};
 
@@ -33,7 +33,7 @@ still conflicts, see [remote-poller](#remote-poller).
 ";
 
 /// Each part of the page: its title, what is said of all of it, its codes.
-const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
+const PARTS: [(&str, Option<&str>, &[Code]); 5] = [
     (
         "Several instances",
         None,
@@ -73,6 +73,7 @@ const PARTS: [(&str, Option<&str>, &[Code]); 4] = [
             StaleLock,
         ],
     ),
+    ("The lease across hosts", None, &[LeaseElsewhere, LeaseLost, EngineUnreachable, EngineForgets, LeaseTtlDiffers]),
     ("The token and the webhook", None, &[WebhookActive, TokenInvalid, TokenWhitespace, TokenShared, LocalApiServer]),
     (
         "The connection to Telegram",

@@ -68,6 +68,16 @@ codes! {
     TmpCleaner = "tmp-cleaner",
     /// The lock names a process that is gone.
     StaleLock = "stale-lock",
+    /// Another host holds the bot's lease.
+    LeaseElsewhere = "lease-elsewhere",
+    /// The lease was lost, and the bot stopped.
+    LeaseLost = "lease-lost",
+    /// The engine of the lease does not answer, or the settings do not say which lease it is.
+    EngineUnreachable = "engine-unreachable",
+    /// The engine may lose the lease's record.
+    EngineForgets = "engine-forgets",
+    /// Two hosts have different TTLs for one lease.
+    LeaseTtlDiffers = "lease-ttl-differs",
     /// A webhook is set.
     WebhookActive = "webhook-active",
     /// The token is malformed, or Telegram does not know it.

@@ -160,6 +160,17 @@ const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "lease",
+        &[
+            example("Which host runs the bot, and since when:", "solobot lease main"),
+            example(
+                "Without solobot.toml, on a Redis server with a password:",
+                "solobot lease --lease-env LEASE_URL --token-env BOT_TOKEN",
+            ),
+            example("The host, for a script:", "solobot lease main --json | jq -r '.bots[0].lease.holder.host'"),
+        ],
+    ),
+    (
         "metrics",
         &[
             example("Print them:", "solobot metrics"),

@@ -153,3 +153,15 @@ pub struct Metrics {
     #[command(flatten)]
     pub api: Api,
 }
+
+/// Show what stands on the engine of a lease.
+#[derive(Debug, Args)]
+pub struct Lease {
+    /// Names of bots in solobot.toml [default: all of them]
+    #[arg(value_name = "BOT")]
+    pub bots: Vec<String>,
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+}

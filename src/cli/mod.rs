@@ -27,7 +27,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
 pub use self::global::{Color, Global, HelpFlags};
 pub use self::hold::{Acquire, GuardianArgs, Hold, IfHeld, Keeper, Release, Restart, Takeover};
-pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
+pub use self::look::{Check, Conflicts, Doctor, GroupBy, Lease, Metrics, Status};
 pub use self::select::{Api, LeaseArgs, Selection};
 pub use self::setup::{Completions, Init, Shell};
 pub use self::usage::{Usage, Wrong};
@@ -165,6 +165,13 @@ pub enum Command {
     /// Prints the number of instances, the state of the lock, who waits for it, the errors of the last 24 hours, and what
     /// solobot has done.
     Metrics(Metrics),
+    /// Show who holds a bot's lease, on whatever host
+    ///
+    /// Prints what stands on the engine for each bot with a lease: which host holds it, since when, and for how long. An
+    /// acquire on this host also says how much of the grant is left. One look cannot tell whether another host is alive:
+    /// look again after a sixth of the TTL, and see whether the number of the renewal has changed. The exit code is 0, or
+    /// 69 if an engine cannot be reached.
+    Lease(Lease),
     /// Write solobot.toml from what is running here
     ///
     /// Looks for tokens, connections to Telegram, scripts, systemd units and existing lock files, and writes a commented

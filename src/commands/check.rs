@@ -20,6 +20,7 @@ use crate::lock::keeper;
 use crate::lock::state::{LockFacts, Obstacle, State, unseen_holder};
 use crate::outcome::check::{BotAnswer, CheckOutcome};
 use crate::outcome::events::{Events, Notice};
+use crate::outcome::lease::LeaseView;
 use crate::outcome::lock::{LockBrief, Unreadable};
 use crate::outcome::process::{TokenRival, command_line};
 use crate::outcome::sentence::Sentence;
@@ -31,11 +32,15 @@ use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::connections::{self, Polling, Subject};
+use crate::survey::leases::{self, LeaseObserver};
 use crate::survey::token_users::TokenUser;
 use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// While waiting, the engine of a lease is asked no more often.
+const ENGINE_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a bot may take to start before it has to be connected, and for how long the poll of the one before it may still
 /// cost it conflicts.
@@ -84,6 +89,7 @@ impl Objections {
             instances: pids(&bot.found.instances),
             probable: pids(&bot.found.probable),
             lock: LockBrief::of(&bot.locks.own),
+            lease: bot.lease.as_ref().map(LeaseView::of),
             unknown,
             in_the_way,
             hint,
@@ -120,11 +126,16 @@ pub fn run(
     }
     let deadline = args.wait.unwrap_or(Limit::For(Duration::ZERO)).deadline(Instant::now());
     let mut surveyor = Surveyor::new(settings);
+    let mut observer = LeaseObserver::every(ENGINE_EVERY);
     let mut is_first = true;
     loop {
         let mut survey = surveyor.look_at(&bots)?;
         if args.running {
             survey.set_workers_aside();
+            // A health check must not depend on an engine.
+            survey.bots.iter_mut().for_each(|bot| bot.lease = leases::local(&bot.locks.own.path));
+        } else {
+            observer.look(&mut survey.bots);
         }
         if is_first {
             // A program that does not exist and that nothing runs is a typing error, unless an earlier look has seen it run.
@@ -209,7 +220,11 @@ fn judge_running(bot: &FoundBot, events: &mut dyn Events) -> Objections {
     let counted: Vec<&Instance> = bot.found.for_starting().collect();
     match counted.as_slice() {
         [] if bot.bot.program.is_none() => objections.reasons.extend(holds_alone(facts).map(Sentence::from)),
-        [] => objections.say("no instance is running".to_owned()),
+        [] => {
+            objections.say("no instance is running".to_owned());
+            let lease = bot.lease.as_ref().map(LeaseView::of);
+            objections.reasons.extend(lease.and_then(|lease| lease.objection()).map(Sentence::from));
+        }
         [one] if find::is_strangers(one) => {
             let user = one.user.clone();
             objections.reasons.push(Sentence::of(|shown| {
@@ -351,6 +366,12 @@ fn judge(bot: &FoundBot) -> Objections {
         objections.reasons.push(Sentence::of(|shown| format!("PID {} ({}) {does}", holder.pid, shown(&command))));
     }
     judge_lock(bot, facts, &mut objections);
+    if let Some(lease) = bot.lease.as_ref().map(LeaseView::of)
+        && let Some(objection) = lease.objection()
+    {
+        objections.unknown = objections.unknown.or(lease.unknown.filter(|_| objections.reasons.is_empty()));
+        objections.say(objection);
+    }
     // One that holds a removed file is not healthy.
     if let ([one], State::Held { orphaned: false, .. }, true) =
         (counted.as_slice(), &facts.state, bot.found.instances.len() == 1)

@@ -28,6 +28,7 @@ use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance, Telegram};
 use crate::survey::evidence::{AskedBot, CloserLook};
+use crate::survey::leases::LeaseObserver;
 use crate::survey::queue::asked::QueueLooks;
 use crate::survey::queue::judge::Judgement;
 use crate::survey::queue::{self, QueueHistory};
@@ -54,7 +55,8 @@ pub fn run(
     let mut bots = settings.select_many(&args.selection, &named)?;
     settings.set_leases(&mut bots, &args.lease)?;
     let guessed = bots.is_empty();
-    let survey = Surveyor::new(settings).look(&bots)?;
+    let mut survey = Surveyor::new(settings).look(&bots)?;
+    LeaseObserver::thorough().look(&mut survey.bots);
     if guessed {
         bots.push(settings.ambient()?);
     }

@@ -8,13 +8,14 @@ use crate::base::error::Error;
 use crate::cli;
 use crate::journal::{EventKind, Journal};
 use crate::outcome::events::{Events, Notice};
+use crate::outcome::lease::LeaseView;
 use crate::outcome::lock::LockView;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome, TelegramMetrics};
 use crate::settings::{SetBy, Settings};
 use crate::survey::journal::JournalQuery;
 use crate::survey::queue::asked::QueueLooks;
 use crate::survey::queue::judge::Judgement;
-use crate::survey::{FoundBot, Surveyor, logs, queue, servers};
+use crate::survey::{FoundBot, Surveyor, leases, logs, queue, servers};
 
 /// Errors of the logs are counted for this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -104,6 +105,7 @@ fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
         lock_age: age.and_then(|age| u64::try_from(age).ok()),
         telegram: TelegramMetrics::default(),
         waiters: lock.waiters.len(),
+        lease: leases::local(&bot.locks.own.path).as_ref().map(LeaseView::of),
         errors: logs.as_ref().map(|(summary, _)| summary.totals),
         last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),
         logs_readable: logs.is_none_or(|(_, sources)| sources.iter().all(|source| source.error.is_none())),

@@ -12,6 +12,7 @@ pub mod hold;
 pub mod init;
 pub mod keeper;
 pub mod kill_duplicates;
+pub mod lease;
 pub mod metrics;
 pub mod release;
 pub mod status;
@@ -26,9 +27,12 @@ use crate::settings::{Context, Purpose, Settings};
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Doctor(args) if args.elsewhere => Purpose::Acting,
-        Command::Status(_) | Command::Check(_) | Command::Doctor(_) | Command::Conflicts(_) | Command::Metrics(_) => {
-            Purpose::Looking
-        }
+        Command::Status(_)
+        | Command::Check(_)
+        | Command::Doctor(_)
+        | Command::Conflicts(_)
+        | Command::Metrics(_)
+        | Command::Lease(_) => Purpose::Looking,
         Command::KillDuplicates(cli::KillDuplicates { stopping, .. }) | Command::Stop(cli::Stop { stopping, .. })
             if stopping.dry_run =>
         {
@@ -91,6 +95,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
         Command::Conflicts(args) => {
             conflicts::run(&args, &settings, events).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
+        Command::Lease(args) => lease::run(&args, &settings).map(Outcome::Lease),
         Command::Metrics(args) => metrics::run(&args, &settings, events).map(Outcome::Metrics),
         Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Guardian(_) | Command::Hold(_) => {
             Err(Error::Bug("a subcommand that needs no settings came to those that do".into()))

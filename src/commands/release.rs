@@ -9,16 +9,17 @@ use crate::journal::{Event, EventKind, Journal};
 use crate::lock::file::{LockFile, open_to_look};
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::lock::{held, holders, keeper};
-use crate::outcome::events::Events;
+use crate::outcome::events::{Events, Notice};
 use crate::outcome::holding;
+use crate::outcome::lease::{LeaseStateView, LeaseView};
 use crate::outcome::lock::Unreadable;
 use crate::outcome::process::ProcessView;
 use crate::outcome::release::{Reason, ReleaseOutcome};
 use crate::platform::identity::{self, Identity, ancestry};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::signals::Signal;
-use crate::settings::Settings;
-use crate::survey::folder;
+use crate::settings::{Bot, Settings};
+use crate::survey::{folder, leases};
 
 /// How long a keeper may take to give the lock back.
 const KEEPER_ENDS_IN: Duration = Duration::from_secs(5);
@@ -37,7 +38,10 @@ pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) ->
     bot.set_lease(&args.lease, settings.context())?;
     let facts = inspect(&bot.lock);
     let outcome = |reason| Ok(ReleaseOutcome { lock: bot.lock.clone(), reason });
-    let State::Held { holders, .. } = &facts.state else { return not_held(facts) };
+    let State::Held { holders, .. } = &facts.state else {
+        let released = not_held(facts)?;
+        return Ok(ReleaseOutcome { reason: of_lease(&bot, events).unwrap_or(released.reason), ..released });
+    };
     let Some((keeper, target)) = keeper::among(holders) else {
         return outcome(Reason::HeldByBot(Box::new(holding::describe(&bot.lock, None, settings.context().caller))));
     };
@@ -59,6 +63,22 @@ pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) ->
         }
     }
     outcome(end_keeper(&bot.lock, keeper)?)
+}
+
+/// Where nobody here holds the lock: whether another host holds the bot's lease.
+fn of_lease(bot: &Bot, events: &mut dyn Events) -> Option<Reason> {
+    let lease = LeaseView::of(&leases::of_bot(bot)?);
+    match lease.state {
+        LeaseStateView::Held if !lease.is_own => {
+            let stop = lease.stop_there(&bot.name).into_iter().collect();
+            Some(Reason::LeaseElsewhere { lease: Box::new(lease), stop })
+        }
+        LeaseStateView::Unreachable | LeaseStateView::Unusable => {
+            events.notice(&Notice::Warning(lease.objection().unwrap_or_default()));
+            None
+        }
+        _ => None,
+    }
 }
 
 /// A keeper writes its own end down, whoever asked for it.

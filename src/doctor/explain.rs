@@ -1,6 +1,7 @@
 //! What `doctor --explain CODE` says.
 
 mod fetching;
+mod lease;
 mod telegram;
 mod text;
 
@@ -38,6 +39,11 @@ pub fn explanation(code: Code) -> Explanation {
         | Code::RecentTakeover
         | Code::NotPolling => telegram::of_pollers(code),
         Code::Deaf | Code::SlowHandler | Code::NobodyFetches => fetching::of_queues(code),
+        Code::LeaseElsewhere
+        | Code::LeaseLost
+        | Code::EngineUnreachable
+        | Code::EngineForgets
+        | Code::LeaseTtlDiffers => lease::of_leases(code),
         Code::Dns | Code::Tcp | Code::Tls | Code::Proxy | Code::TelegramDown | Code::ClockSkew | Code::RateLimited => {
             telegram::of_network(code)
         }

@@ -173,7 +173,11 @@ impl LeaseStatus {
         folder().map(|folder| Self::all_in(&folder)).unwrap_or_default()
     }
 
-    fn save_in(&self, folder: &Path) -> io::Result<()> {
+    /// The same in this folder, as another user's solobot would.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_in(&self, folder: &Path) -> io::Result<()> {
         refuse_foreign(folder)?;
         fs::create_dir_all(folder)?;
         let path = folder.join(file_name(&self.lock));

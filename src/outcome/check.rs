@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::lease::LeaseView;
 use super::lock::LockBrief;
 use super::sentence::Sentence;
 use crate::base::exit::Exit;
@@ -41,6 +42,9 @@ pub struct BotAnswer {
     /// The PIDs of what may be one.
     pub probable: Vec<i32>,
     pub lock: LockBrief,
+    /// Its lease across hosts, if it has one; with `--running` only what an `acquire` here says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
     /// The code where it is neither yes nor no.
     #[serde(skip)]
     pub unknown: Option<Exit>,

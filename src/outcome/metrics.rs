@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::lease::LeaseView;
 use super::lock::LockStateView;
 use crate::base::error::{Expected, plain, typed};
 use crate::base::exit::Exit;
@@ -43,6 +44,8 @@ pub struct BotMetrics {
     pub lock_age: Option<u64>,
     /// How many processes wait for it.
     pub waiters: usize,
+    /// What an `acquire` on this host says of the bot's lease; `null` without one.
+    pub lease: Option<LeaseView>,
     #[serde(flatten)]
     pub telegram: TelegramMetrics,
     /// What its logs say of the last 24 hours; `null` if it has none.

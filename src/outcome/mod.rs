@@ -15,6 +15,7 @@ pub mod holding;
 pub mod home_holding;
 pub mod init;
 pub mod kill_duplicates;
+pub mod lease;
 pub mod lease_notice;
 pub mod lock;
 pub mod metrics;
@@ -35,6 +36,7 @@ use self::delete_webhook::DeleteWebhookOutcome;
 use self::doctor::DoctorOutcome;
 use self::init::InitOutcome;
 use self::kill_duplicates::StopOutcome;
+use self::lease::LeaseOutcome;
 use self::metrics::MetricsOutcome;
 use self::release::ReleaseOutcome;
 use self::status::StatusOutcome;
@@ -65,6 +67,8 @@ pub enum Outcome {
     Conflicts(Box<ConflictsOutcome>),
     /// `metrics` measured.
     Metrics(MetricsOutcome),
+    /// `lease` looked.
+    Lease(LeaseOutcome),
     /// `init` wrote a file, or shows what it would write.
     Init(Box<InitOutcome>),
     /// What registers solobot with a shell.
@@ -104,6 +108,7 @@ impl Outcome {
             Self::Check(outcome) => outcome.exit(),
             Self::Doctor(outcome) => outcome.exit(),
             Self::Conflicts(outcome) => outcome.exit(),
+            Self::Lease(outcome) => outcome.exit(),
         }
     }
 }

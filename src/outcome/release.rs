@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::holding::Holding;
+use super::lease::LeaseView;
 use super::process::ProcessView;
 use crate::base::exit::Exit;
 
@@ -28,6 +29,12 @@ pub enum Reason {
     NothingToRelease,
     /// A bot, or another program, holds it.
     HeldByBot(Box<Holding>),
+    /// Nobody here holds it, and another host holds the bot's lease.
+    LeaseElsewhere {
+        lease: Box<LeaseView>,
+        /// What to type about that.
+        stop: Vec<String>,
+    },
     /// The keeper did not end.
     KeeperSurvived(ProcessView),
     /// The operator said no.
@@ -43,7 +50,9 @@ impl ReleaseOutcome {
     pub fn exit(&self) -> Exit {
         match self.reason {
             Reason::KeeperEnded(_) | Reason::DescriptorUnlocked(_) | Reason::NothingToRelease => Exit::Ok,
-            Reason::HeldByBot(_) | Reason::KeeperSurvived(_) | Reason::Declined => Exit::No,
+            Reason::HeldByBot(_) | Reason::LeaseElsewhere { .. } | Reason::KeeperSurvived(_) | Reason::Declined => {
+                Exit::No
+            }
         }
     }
 
@@ -55,6 +64,13 @@ impl ReleaseOutcome {
             Reason::DescriptorUnlocked(fd) => format!("released {lock}: descriptor {fd} is unlocked"),
             Reason::NothingToRelease => format!("nothing to release: no process holds {lock}"),
             Reason::HeldByBot(holding) => self.held_by_bot(&holding.by()),
+            Reason::LeaseElsewhere { lease, .. } => {
+                format!(
+                    "not released: another host's lease is never taken from it: {} is {}",
+                    lease.label(),
+                    lease.sentence()
+                )
+            }
             Reason::KeeperSurvived(keeper) => {
                 format!("not released: its keeper, PID {}, did not end", keeper.pid)
             }
@@ -75,8 +91,10 @@ impl Serialize for ReleaseOutcome {
         map.serialize_entry("lock", &self.lock.to_string_lossy())?;
         map.serialize_entry("released", &self.is_released())?;
         map.serialize_entry("reason", &self.sentence())?;
-        if let Reason::HeldByBot(holding) = &self.reason {
-            map.serialize_entry("holding", holding)?;
+        match &self.reason {
+            Reason::HeldByBot(holding) => map.serialize_entry("holding", holding)?,
+            Reason::LeaseElsewhere { lease, .. } => map.serialize_entry("lease", lease)?,
+            _ => {}
         }
         map.end()
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::lease::{LeaseStateView, LeaseView};
 use super::lock::{LockStateView, LockView};
 use super::origin::{OriginView, hint_if_started_again};
 use crate::base::error::typed;
@@ -80,6 +81,9 @@ pub struct BotView {
     #[serde(skip)]
     pub label: String,
     pub lock: LockView,
+    /// Its lease across hosts, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
     /// Its instances, oldest first.
     pub instances: Vec<InstanceView>,
     /// What to type next, where something is wrong.
@@ -165,6 +169,7 @@ impl BotView {
             label: bot.label.clone(),
             hints: hints(bot, &lock),
             lock,
+            lease: bot.lease.as_ref().map(LeaseView::of),
             instances,
             token: bot.token.clone(),
         }
@@ -189,6 +194,11 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
     if let Some(rival) = bot.rivals.first() {
         let pid = rival.process.pid;
         hints.push(format!("PID {pid} is connected with the same token; to find out more: solobot doctor {selected}"));
+    }
+    let lease = bot.lease.as_ref().map(LeaseView::of);
+    if let Some(lease) = lease.filter(|lease| matches!(lease.state, LeaseStateView::WaitingHere | LeaseStateView::Held))
+    {
+        hints.extend(lease.stop_there(&selected));
     }
     match lock.state {
         LockStateView::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),

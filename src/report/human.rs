@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use super::message::{detail, hint_lines, local, updates, waiting_updates};
-use super::sanitize;
 use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
+use super::{sanitize, status};
 use crate::base::exit::Exit;
 use crate::cli::again::TypedLine;
 use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::check::CheckOutcome;
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
 use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal};
+use crate::outcome::lease::{LeaseOutcome, LeaseStateView};
 use crate::outcome::release::{Reason, ReleaseOutcome};
 
 /// What `acquire` says at its end; nothing if COMMAND ran.
@@ -26,6 +27,7 @@ pub fn acquire(outcome: AcquireOutcome) -> String {
 pub fn release(outcome: &ReleaseOutcome, typed: TypedLine<'_>) -> String {
     let hints = match &outcome.reason {
         Reason::HeldByBot(holding) => hint_lines(&holding.remedies, typed),
+        Reason::LeaseElsewhere { stop, .. } => hint_lines(stop, typed),
         _ => String::new(),
     };
     let reason = match &outcome.reason {
@@ -86,6 +88,37 @@ pub fn delete_webhook(outcome: &DeleteWebhookOutcome) -> String {
     let style = if outcome.exit() == Exit::Ok { GOOD } else { BAD };
     let _ = writeln!(text, "  {}", paint(style, result));
     text
+}
+
+/// A line a bot, and what to type.
+pub fn lease(outcome: &LeaseOutcome, typed: TypedLine<'_>) -> String {
+    let mut text = String::new();
+    let mut hints = Vec::new();
+    for bot in &outcome.bots {
+        let name = paint(NAME, sanitize::line(&bot.name));
+        let Some(lease) = &bot.lease else {
+            let _ = writeln!(text, "{name}: no lease");
+            continue;
+        };
+        let _ = writeln!(text, "{name}: {}", status::lease(lease));
+        if let Some(renewal) = lease.renewal.filter(|_| lease.state == LeaseStateView::Held) {
+            let _ = writeln!(
+                text,
+                "  renewal {renewal}; if the same command shows the same number in a minute, that host is dead"
+            );
+        }
+        hints.extend(lease.hints.iter().cloned());
+        if matches!(lease.state, LeaseStateView::Held | LeaseStateView::WaitingHere) {
+            hints.extend(lease.stop_there(&bot.name));
+        }
+    }
+    if outcome.bots.iter().all(|bot| bot.lease.is_none()) {
+        if outcome.bots.is_empty() {
+            text.push_str("no bot here runs under a lease, and none is configured\n");
+        }
+        hints.push("to run a bot on one of two hosts: solobot acquire --lease redis://HOST/0 -- COMMAND".into());
+    }
+    text + &hint_lines(&hints, typed)
 }
 
 /// One line a bot, and a line a reason.

@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::logs::words::Kind;
+use crate::outcome::lease::{LeaseHereView, LeaseStateView, LeaseView};
 use crate::outcome::lock::LockStateView;
 use crate::outcome::metrics::{BotMetrics, MetricsOutcome};
 use crate::platform::filesystem::create_new;
@@ -41,6 +42,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
     family(&mut text, "lock_waiters", "Processes waiting for the lock.", &each(&|bot| count(bot.waiters)));
     family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
+    leases(&mut text, bots);
     let webhook = |bot: &BotMetrics| bot.telegram.webhook_set.map(u64::from);
     family(
         &mut text,
@@ -86,6 +88,52 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     family(&mut text, "last_check_timestamp_seconds", "When these figures were taken.", &[(String::new(), now)]);
     text.push_str("# EOF\n");
     text
+}
+
+/// The lease of each bot whose `acquire` runs here.
+fn leases(text: &mut String, bots: &[(String, &BotMetrics)]) {
+    let each = |value: &dyn Fn(&LeaseView, &LeaseHereView) -> Option<f64>| -> Vec<(String, f64)> {
+        let of = |lease: &LeaseView| value(lease, lease.here.as_ref()?);
+        bots.iter().filter_map(|(label, bot)| Some((label.clone(), of(bot.lease.as_ref()?)?))).collect()
+    };
+    // Exact up to 2^53, as in every reader of this format.
+    let number = |number: u64| u32::try_from(number >> 21).ok().map(|high| f64::from(high) * 2_097_152.0 + low(number));
+    let is_held = |lease: &LeaseView| lease.state == LeaseStateView::HeldHere;
+    family(
+        text,
+        "lease_held",
+        "1 if this host holds the bot's lease, 0 if it waits for it or is losing it.",
+        &each(&|lease, _| Some(f64::from(u8::from(is_held(lease))))),
+    );
+    family(text, "lease_left_seconds", "How much of the grant of the lease is left.", &each(&|_, here| here.left));
+    family(
+        text,
+        "lease_generation",
+        "The number of the grant of the lease, which only ever grows.",
+        &each(&|lease, _| number(lease.generation?)),
+    );
+    family(
+        text,
+        "lease_renewals",
+        "Renewals of the lease since it was taken.",
+        &each(&|_, here| number(here.renewals)),
+    );
+    family(
+        text,
+        "lease_failures",
+        "Calls to the engine of the lease that failed.",
+        &each(&|_, here| number(here.failures)),
+    );
+    family(
+        text,
+        "lease_longest_gap_seconds",
+        "The longest time between two renewals of the lease.",
+        &each(&|_, here| Some(here.longest_gap)),
+    );
+}
+
+fn low(number: u64) -> f64 {
+    u32::try_from(number & 0x1f_ffff).map_or(0.0, f64::from)
 }
 
 /// Writes a file in one step: beside it, then renamed over it: a reader sees the old text or the new one.
@@ -189,6 +237,7 @@ mod tests {
             lock_state: LockStateView::Stale,
             lock_age: None,
             waiters: 1,
+            lease: None,
             telegram: TelegramMetrics {
                 webhook_set: Some(false),
                 pending_updates: Some(3),
@@ -233,6 +282,7 @@ mod tests {
             lock_state: LockStateView::Free,
             lock_age: None,
             waiters: 0,
+            lease: None,
             telegram: TelegramMetrics::default(),
             errors: None,
             last_conflict: None,

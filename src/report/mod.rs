@@ -106,6 +106,7 @@ impl<'a> Report<'a> {
             Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, self.typed),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, columns),
             Outcome::Check(check) if speaks => human::check(check),
+            Outcome::Lease(lease) if speaks => human::lease(lease, self.typed),
             Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, columns),
             // What a program reads is not for people: no line of it is broken.
             Outcome::Metrics(measured) => return stream::to_stdout(&metrics::text(measured), false, None),
@@ -134,6 +135,7 @@ impl<'a> Report<'a> {
                 return Ok(());
             }
             Outcome::Check(_)
+            | Outcome::Lease(_)
             | Outcome::Doctor(_)
             | Outcome::CleanStale(_)
             | Outcome::KillDuplicates(_)

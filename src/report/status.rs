@@ -12,6 +12,7 @@ use crate::base::duration::show;
 use crate::cli::again::TypedLine;
 use crate::lock::coverage::LockCoverage;
 use crate::outcome::holding::ENDED;
+use crate::outcome::lease::{LeaseStateView, LeaseView};
 use crate::outcome::lock::{LockStateView, LockView};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
@@ -69,6 +70,9 @@ fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
     }
     text.push('\n');
     text.push_str(&lock(&bot.lock, outcome.time));
+    if let Some(view) = &bot.lease {
+        let _ = writeln!(text, "  {}", lease(view));
+    }
     text.push_str(&instances(&bot.instances, outcome.time, width));
     for why in bot.instances.iter().flat_map(remarks) {
         let _ = writeln!(text, "  {}", paint(WARNING, why));
@@ -93,6 +97,8 @@ fn count(bot: &BotView, is_blind: bool) -> String {
         1 => paint(GOOD, count),
         _ => paint(BAD, count),
     };
+    let is_waiting = bot.lease.as_ref().is_some_and(|lease| lease.state == LeaseStateView::WaitingHere);
+    let count = if is_waiting { format!("{count}, {}", paint(WARNING, "waiting for its lease")) } else { count };
     match bot.instances.len() - sure {
         0 => count,
         probable => format!("{count}, {}", paint(WARNING, format!("{probable} probable"))),
@@ -106,6 +112,21 @@ fn process(view: &ProcessView, now: Timestamp) -> String {
 
 fn list(views: &[ProcessView], now: Timestamp) -> String {
     views.iter().map(|view| process(view, now)).collect::<Vec<_>>().join(", ")
+}
+
+/// The lease's state in a sentence.
+pub fn lease(lease: &LeaseView) -> String {
+    let state = sanitize::line(&lease.sentence());
+    let state = match lease.state {
+        LeaseStateView::HeldHere | LeaseStateView::Held | LeaseStateView::Released => state,
+        LeaseStateView::StoppingHere => paint(BAD, state),
+        LeaseStateView::WaitingHere
+        | LeaseStateView::Absent
+        | LeaseStateView::Foreign
+        | LeaseStateView::Unreachable
+        | LeaseStateView::Unusable => paint(WARNING, state),
+    };
+    format!("{}: {state}", sanitize::line(&lease.label()))
 }
 
 /// The lock's state in a sentence.
@@ -327,6 +348,7 @@ mod tests {
             name: "main".into(),
             label: "main".into(),
             lock,
+            lease: None,
             instances: vec![instance],
             hints: vec![],
             token: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connections::{self, ConnectionEvidence, Servers, Subject};
 use super::find::FoundInstances;
+use super::leases::BotLease;
 use super::locks::Locks;
 use super::servers;
 use super::token_users::TokenUser;
@@ -49,6 +50,8 @@ pub struct FoundBot {
     pub token: Option<TokenId>,
     /// Other programs that are connected with its token.
     pub rivals: Vec<TokenUser>,
+    /// Its lease across hosts, where that was asked for and it has one.
+    pub lease: Option<BotLease>,
     /// What was seen of its instances' connections, where that was asked for, by their roots.
     pub(super) evidence: HashMap<Identity, ConnectionEvidence>,
 }
@@ -66,6 +69,7 @@ impl FoundBot {
             found,
             locks,
             rivals: Vec::new(),
+            lease: None,
             evidence: HashMap::new(),
         }
     }

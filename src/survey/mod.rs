@@ -10,7 +10,8 @@
 //! shown to people also contains the file or the token's fingerprint ([`FoundBot::label`]).
 //!
 //! Invariants: nothing is changed, and nothing is sent, except that the name of a self-hosted server is looked up if
-//! connections are asked for, and what [`queue::asked`] is told to ask. What could not be seen is counted. Not promised: that what was found is still running
+//! connections are asked for, that [`leases`] reads the engine of a bot that has one, if leases are asked for, and what [`queue::asked`] is told to
+//! ask. What could not be seen is counted. Not promised: that what was found is still running
 //! when the caller looks at it. A caller that acts checks the [`Identity`] again (`process::stop`).
 
 mod bots;
@@ -22,6 +23,7 @@ pub mod held_locks;
 pub mod holders;
 pub mod journal;
 pub mod layout_files;
+pub mod leases;
 pub mod likely;
 pub mod locks;
 pub mod logs;

@@ -53,6 +53,7 @@ mod journal;
 mod keeper;
 mod lease_guardian;
 mod lease_settings;
+mod lease_shown;
 mod lease_ssh;
 mod leases;
 mod metrics;

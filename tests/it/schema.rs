@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Test, Venv, alone, token, wait_until};
 use crate::holding::{holding, orphan, stale};
+use crate::lease_shown;
 use crate::scenes::by_hand;
 use crate::standin::Standin;
 
@@ -221,6 +222,30 @@ fn logs_metrics_and_webhooks() {
         checker.run_well("completions zsh");
         checker.run_well("init --force");
         checker.run("init");
+        checker.check();
+    });
+}
+
+#[test]
+fn a_lease() {
+    alone(|test| {
+        let checker = Checker::new(test);
+        lease_shown::bot(test, "redis://127.0.0.1:1/0");
+        let state = |line: &str| checker.run_well(line)["bots"][0]["lease"]["state"].clone();
+        let all = |wanted: &str| {
+            for line in ["status", "check", "lease", "metrics"] {
+                assert_eq!(state(line), wanted, "{line}");
+            }
+        };
+        for line in ["status", "check", "lease"] {
+            assert_eq!(state(line), "unreachable", "{line}");
+        }
+        checker.run_well("doctor");
+        lease_shown::says(test, lease_shown::waiting);
+        all("waiting-here");
+        lease_shown::says(test, lease_shown::held);
+        all("held-here");
+        checker.run_well("check --running");
         checker.check();
     });
 }

@@ -18,6 +18,7 @@ use crate::platform::portable::ResourceUse;
 use crate::platform::user;
 use crate::settings::{SetBy, Settings};
 use crate::survey::connections::Servers;
+use crate::survey::leases::LeaseObserver;
 use crate::survey::{Surveyor, servers};
 
 /// `-v` shows so many of the journal's events.
@@ -27,6 +28,9 @@ const LAST_EVENTS: usize = 10;
 /// systemctl or a DNS query.
 const BELIEVED: Duration = Duration::from_secs(30);
 
+/// So long what the engine of a lease said is believed: one on another host is asked over the network, or by ssh.
+const LEASE_BELIEVED: Duration = Duration::from_secs(10);
+
 /// Whoever looks, again and again perhaps.
 pub struct StatusObserver<'a> {
     selection: &'a cli::Selection,
@@ -34,6 +38,7 @@ pub struct StatusObserver<'a> {
     bots: &'a [String],
     settings: &'a Settings,
     surveyor: Surveyor<'a>,
+    leases: LeaseObserver,
     is_first: bool,
     /// When the managers and the resolver were asked last, and what that one said.
     asked: Instant,
@@ -44,7 +49,8 @@ impl<'a> StatusObserver<'a> {
     pub fn new(args: &'a cli::Status, settings: &'a Settings) -> Self {
         let cli::Status { selection, lease, bots, .. } = args;
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
-        Self { selection, lease, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
+        let leases = LeaseObserver::every(LEASE_BELIEVED);
+        Self { selection, lease, bots, settings, surveyor, leases, is_first: true, asked: Instant::now(), servers }
     }
 
     /// Looks once.
@@ -97,6 +103,7 @@ impl<'a> StatusObserver<'a> {
             known.entry(bot.name.clone()).or_insert_with(|| servers::of_bot(bot)).clone()
         };
         survey.look_at_connections(&mut servers, pause);
+        self.leases.look(&mut survey.bots);
         let mut bots_seen: Vec<BotView> = survey.bots.iter().map(|bot| BotView::of(bot, before)).collect();
         measure(&mut bots_seen);
         Ok(StatusOutcome {

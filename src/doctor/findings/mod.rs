@@ -7,6 +7,7 @@ mod elsewhere;
 mod exclusion;
 mod fetching;
 mod holders;
+mod lease;
 mod logged;
 mod managers;
 mod network;
@@ -47,6 +48,11 @@ const ALL: &[Find] = &[
     places::network_fs,
     places::tmp_cleaner,
     holders::stale_lock,
+    lease::elsewhere,
+    lease::lost,
+    lease::unreachable,
+    lease::forgets,
+    lease::ttl_differs,
     answers::webhook_active,
     tokens::token_invalid,
     tokens::token_whitespace,

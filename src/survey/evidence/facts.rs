@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::super::connections::{ConnectionEvidence, Polling};
+use super::super::leases::BotLease;
 use super::super::queue::QueueHistory;
 use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
@@ -90,6 +91,10 @@ pub struct BotFacts {
     pub queue: Option<QueueHistory>,
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
+    /// Its lease across hosts, if it has one.
+    pub lease: Option<BotLease>,
+    /// When and how it lost its lease, within the last hour.
+    pub lost_leases: Vec<(Timestamp, String)>,
     /// What its logs say.
     pub logs: LogFacts,
 }

@@ -13,7 +13,7 @@ mod view;
 
 use std::io;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::facts::{
     BotFacts, ConnectedStranger, ConnectedTokenUser, Facts, KnownToken, LockEvidence, SeenInstance, StartTrace,
@@ -29,7 +29,7 @@ use crate::base::env;
 use crate::base::secret::{self, Token, TokenId};
 use crate::base::shell;
 use crate::http::proxy;
-use crate::journal::Event;
+use crate::journal::{Event, EventKind};
 use crate::lock::carriers::{self, LockedFile};
 use crate::lock::state::{LockFacts, State, inspect};
 use crate::platform::identity::Identity;
@@ -139,6 +139,8 @@ impl CloserLook<'_> {
             instances: found.found.instances.iter().map(closer).collect(),
             probable: found.found.probable.iter().map(closer).collect(),
             token: found.found.instances.iter().find_map(token_of),
+            lease: found.lease.clone(),
+            lost_leases: self.lost_leases(own, all),
             ..BotFacts::default()
         };
         bot.skip_env = skip_env;
@@ -151,6 +153,14 @@ impl CloserLook<'_> {
             bot.starts.cron = crontab::look(program, name, &bot);
         }
         bot
+    }
+
+    /// What the journal says of leases that were lost within the last hour.
+    fn lost_leases(&self, own: &JournalQuery, all: &[JournalQuery]) -> Vec<(Timestamp, String)> {
+        let since = Timestamp::now() - SignedDuration::from_hours(1);
+        let is_loss = |event: &&Event| event.event == EventKind::LeaseLost && event.time >= since;
+        let own = self.events.iter().filter(is_loss).filter(|event| own.include(event, all));
+        own.map(|event| (event.time, event.detail.clone().unwrap_or_default())).collect()
     }
 
     /// Watches the bots' starts while it looks who is connected.

@@ -1,0 +1,245 @@
+//! The lease: who holds it, whether it was lost, and what may become of it on its engine.
+
+use std::time::Duration;
+
+use super::super::finding::{Finding, Level};
+use crate::base::duration::show;
+use crate::base::finding_code::Code;
+use crate::base::shell;
+use crate::journal::leases::{LeaseStatus, WaitsFor};
+use crate::lease::record::LeaseRecord;
+use crate::survey::evidence::facts::{Facts, SeenInstance};
+use crate::survey::leases::{BotLease, HolderPlace, LeaseSight};
+
+/// Another host holds it. That is as it should be, unless the bot runs here too.
+pub fn elsewhere(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let lease = bot.lease.as_ref()?;
+        let (host, evidence) = match &lease.seen {
+            LeaseSight::Held { place: HolderPlace::ThisLock, .. } => return None,
+            LeaseSight::Held { record, .. } => (record.by.host.clone(), holder(record)),
+            LeaseSight::WaitingHere(status) => waited_for(status)?,
+            _ => return None,
+        };
+        let is_second = !bot.instances.is_empty();
+        let (level, summary) = if is_second {
+            (Level::Error, format!("{} is running here, although {host} holds its lease", bot.name))
+        } else {
+            (Level::Info, format!("{} runs on {host}, which holds its lease", bot.name))
+        };
+        let there = bot.select.as_deref().map(|bot| format!("ssh {} solobot stop {bot}", shell::quote(&host)));
+        let command = if is_second { bot.solobot("stop") } else { there };
+        let evidence = [format!("{}: {evidence}", label(lease))];
+        Some(
+            Finding::new(Code::LeaseElsewhere, level, summary)
+                .shown_by(evidence)
+                .shown_by(bot.describe_all(&bot.instances, facts.now))
+                .about(bot.instances.iter().map(SeenInstance::pid))
+                .fixed_by(command.filter(|_| is_second))
+                .explored_by(bot.solobot("lease")),
+        )
+    })
+}
+
+/// It was lost not long ago.
+pub fn lost(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let count = bot.lost_leases.len();
+        let times = if count == 1 { String::new() } else { format!(" {count} times") };
+        let summary = format!("{} lost its lease{times} within the last hour, and was stopped", bot.name);
+        (count > 0).then(|| {
+            Finding::new(Code::LeaseLost, Level::Warning, summary)
+                .shown_by(bot.lost_leases.iter().map(|(when, why)| format!("{when}: {why}")))
+                .explored_by(bot.solobot("status -v"))
+        })
+    })
+}
+
+/// Its engine does not answer.
+pub fn unreachable(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let lease = bot.lease.as_ref()?;
+        let (why, hints) = match lease.of_engine()? {
+            LeaseSight::Unreachable(error) => (error.message.clone(), error.hints.clone()),
+            LeaseSight::Unusable { why, .. } => (why.clone(), Vec::new()),
+            _ => return None,
+        };
+        let grant = match &lease.seen {
+            LeaseSight::Here(status) => {
+                let left = status.left().map_or_else(|| "nothing".into(), |left| show(seconds(left)));
+                Some(format!("{left} is left of the grant here; at its end the bot is stopped"))
+            }
+            _ => None,
+        };
+        let summary = format!("nobody knows who holds the lease of {}", bot.name);
+        Some(
+            Finding::new(Code::EngineUnreachable, Level::Error, summary)
+                .shown_by([format!("{}: {why}", label(lease))])
+                .shown_by(hints)
+                .shown_by(grant)
+                .explored_by(bot.solobot("lease")),
+        )
+    })
+}
+
+/// Its engine may lose it.
+pub fn forgets(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let lease = bot.lease.as_ref().filter(|lease| !lease.weaknesses.is_empty())?;
+        let summary = format!("the engine of the lease of {} may lose it", bot.name);
+        Some(
+            Finding::new(Code::EngineForgets, Level::Warning, summary)
+                .shown_by(lease.weaknesses.iter().map(|one| format!("{}: {}; {}", label(lease), one.what, one.remedy))),
+        )
+    })
+}
+
+/// Another host, or the process here, has another TTL than is configured.
+pub fn ttl_differs(facts: &Facts) -> Vec<Finding> {
+    facts.each(|bot| {
+        let lease = bot.lease.as_ref()?;
+        let own = lease.ttl?;
+        let here = match &lease.seen {
+            LeaseSight::Here(status) | LeaseSight::WaitingHere(status) => {
+                Some((status.ttl, format!("the acquire that runs here, PID {}", status.pid())))
+            }
+            _ => None,
+        };
+        let record = match lease.of_engine() {
+            Some(LeaseSight::Held { record, .. } | LeaseSight::Released(record)) => {
+                Some((record.grant.ttl(), format!("{}, in the record", record.by.host)))
+            }
+            _ => None,
+        };
+        let others: Vec<String> = [here, record]
+            .into_iter()
+            .flatten()
+            .filter(|(ttl, _)| *ttl != own)
+            .map(|(ttl, whose)| format!("{}: {} has a TTL of {}", label(lease), whose, show(ttl)))
+            .collect();
+        let summary = format!("the TTL of the lease of {} is {} here, and another one elsewhere", bot.name, show(own));
+        (!others.is_empty()).then(|| {
+            Finding::new(Code::LeaseTtlDiffers, Level::Warning, summary)
+                .shown_by(others)
+                .explored_by(bot.solobot("lease"))
+        })
+    })
+}
+
+fn label(lease: &BotLease) -> String {
+    let name = lease.name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
+    format!("lease{name} on {}", lease.engine)
+}
+
+fn holder(record: &LeaseRecord) -> String {
+    let by = &record.by;
+    format!(
+        "held by {}, PID {} ({}), since {}, generation {}",
+        by.host, by.pid, by.command, by.since, record.grant.generation
+    )
+}
+
+fn waited_for(status: &LeaseStatus) -> Option<(String, String)> {
+    let Some(WaitsFor::Holder { host, pid, command, since, unchanged }) = &status.waits_for else { return None };
+    let unchanged = show(seconds(*unchanged));
+    let what = format!("waited for by PID {} here; held by {host}, PID {pid} ({command}), since {since}", status.pid());
+    Some((host.clone(), format!("{what}, not renewed for {unchanged}")))
+}
+
+fn seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::testing::{levels, say};
+    use super::*;
+    use crate::base::exit::Exit;
+    use crate::journal::leases::LeasePhase;
+    use crate::lease::engine::{EngineError, EngineErrorKind, EngineWeakness};
+    use crate::lease::record::GrantState;
+    use crate::survey::evidence::facts::BotFacts;
+    use crate::survey::evidence::testing::{bot, seen};
+    use crate::survey::leases::testing::{held, lease, record};
+
+    fn with(lease: BotLease, instances: Vec<SeenInstance>) -> BotFacts {
+        BotFacts { lease: Some(lease), ..bot("main", instances) }
+    }
+
+    fn here(state: LeasePhase, waits_for: Option<WaitsFor>) -> BotLease {
+        let status = LeaseStatus::waiting("123456", "redis://h/0", Path::new("/l"), Duration::from_mins(1));
+        let mut status = status.unwrap();
+        (status.state, status.waits_for) = (state, waits_for);
+        BotLease::of_status(status)
+    }
+
+    fn away() -> LeaseSight {
+        let hints = vec!["to try it: redis-cli ping".into()];
+        LeaseSight::Unreachable(EngineError { kind: EngineErrorKind::Unreachable, message: "no answer".into(), hints })
+    }
+
+    #[test]
+    fn the_lease_of_another_host() {
+        let found = say(elsewhere, with(held("vps"), vec![]));
+        assert_eq!(found, [(Level::Info, vec![], Some("solobot lease main".into()))]);
+        let found = say(elsewhere, with(held("vps"), vec![seen(10)]));
+        assert_eq!(found, [(Level::Error, vec![10], Some("solobot stop main".into()))]);
+        let own = LeaseSight::Held { record: Box::new(record("h", GrantState::Held)), place: HolderPlace::ThisLock };
+        assert_eq!(levels(elsewhere, with(lease(own), vec![seen(10)])), []);
+        let released = LeaseSight::Released(Box::new(record("vps", GrantState::Released)));
+        for free in [LeaseSight::Absent, LeaseSight::Foreign, released, away()] {
+            assert_eq!(levels(elsewhere, with(lease(free), vec![seen(10)])), []);
+        }
+        let waits = WaitsFor::Holder {
+            host: "vps".into(),
+            pid: 7,
+            command: "python3 bot.py".into(),
+            since: "2026-01-10T15:27:14Z".into(),
+            unchanged: Duration::from_secs(3),
+        };
+        assert_eq!(levels(elsewhere, with(here(LeasePhase::Waiting, Some(waits)), vec![])), [Level::Info]);
+        assert_eq!(levels(elsewhere, with(here(LeasePhase::Held, None), vec![seen(10)])), []);
+        assert_eq!(levels(elsewhere, bot("main", vec![seen(10)])), [], "no lease");
+    }
+
+    #[test]
+    fn a_lease_that_was_lost() {
+        assert_eq!(levels(lost, bot("main", vec![])), []);
+        let time = "2026-01-10T15:27:14Z".parse().unwrap();
+        let one = BotFacts { lost_leases: vec![(time, "no answer".into())], ..bot("main", vec![]) };
+        assert_eq!(say(lost, one), [(Level::Warning, vec![], Some("solobot status -v main".into()))]);
+    }
+
+    #[test]
+    fn an_engine_without_an_answer() {
+        assert_eq!(levels(unreachable, with(lease(away()), vec![])), [Level::Error]);
+        let unusable = LeaseSight::Unusable { why: "no name".into(), exit: Exit::Config };
+        assert_eq!(levels(unreachable, with(lease(unusable), vec![])), [Level::Error]);
+        assert_eq!(levels(unreachable, with(held("vps"), vec![])), []);
+        let beside = BotLease { beside: Some(Box::new(away())), ..here(LeasePhase::Held, None) };
+        assert_eq!(levels(unreachable, with(beside, vec![seen(10)])), [Level::Error], "the grant here will end");
+        assert_eq!(levels(unreachable, with(here(LeasePhase::Held, None), vec![])), [], "nobody has asked");
+    }
+
+    #[test]
+    fn an_engine_that_may_forget() {
+        assert_eq!(levels(forgets, with(held("vps"), vec![])), []);
+        let weakness = EngineWeakness { what: "it keeps nothing on disk".into(), remedy: "set appendonly yes".into() };
+        let weak = BotLease { weaknesses: vec![weakness.clone(), weakness], ..held("vps") };
+        assert_eq!(levels(forgets, with(weak, vec![])), [Level::Warning]);
+    }
+
+    #[test]
+    fn another_ttl() {
+        let with_ttl = |lease: BotLease, seconds| BotLease { ttl: Some(Duration::from_secs(seconds)), ..lease };
+        assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 60), vec![])), []);
+        assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 30), vec![])), [Level::Warning]);
+        let own = here(LeasePhase::Held, None);
+        assert_eq!(levels(ttl_differs, with(with_ttl(own.clone(), 60), vec![])), []);
+        assert_eq!(levels(ttl_differs, with(with_ttl(own.clone(), 30), vec![])), [Level::Warning]);
+        assert_eq!(levels(ttl_differs, with(own, vec![])), [], "nothing is configured");
+        assert_eq!(levels(ttl_differs, with(with_ttl(lease(LeaseSight::Absent), 30), vec![])), []);
+    }
+}
