@@ -94,9 +94,10 @@ impl LeaseSight {
         record.grant.state == GrantState::Released && !is_note(record) && self.was_written_here(record)
     }
 
-    /// Rule 1c: who holds it there would have our lock, or run here.
+    /// Rule 1c: who holds it there would have our lock, or run here. A note says nothing about who holds it.
     fn is_of_our_lock(&self, record: &LeaseRecord, candidacy: &Candidacy) -> bool {
-        record.by.boot_id == candidacy.by.boot_id
+        !is_note(record)
+            && record.by.boot_id == candidacy.by.boot_id
             && record.by.lock == candidacy.by.lock
             && self.was_written_here(record)
     }
