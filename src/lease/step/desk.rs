@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::events::{EngineAnswer, LeaseAction};
+use super::events::{EngineAnswer, LeaseAction, LeaseEvent};
 use super::times::LeaseTimes;
 use crate::lease::engine::{RegisterLook, Version};
 use crate::lease::record::{Grant, GrantState, LeaseHolder, LeaseRecord};
@@ -48,6 +48,25 @@ pub(super) struct LeaseWrite {
     pub renewal: u64,
     /// `None` while it is in flight.
     pub sent: Option<Duration>,
+}
+
+/// What is known about the processes of the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum LeaseBot {
+    Dead,
+    /// It may be started, and nobody has said that this was heard.
+    Starting,
+    MayRun,
+}
+
+impl LeaseBot {
+    pub fn hear(&mut self, event: &LeaseEvent) {
+        *self = match (*self, event) {
+            (Self::Starting, LeaseEvent::Started) => Self::MayRun,
+            (Self::MayRun, LeaseEvent::Swept) => Self::Dead,
+            (bot, _) => bot,
+        };
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

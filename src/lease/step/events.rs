@@ -21,8 +21,10 @@ pub enum LeaseEvent {
     GuardianGone,
     /// COMMAND is to be started again: under the grant, if there is one, or after [`LeaseAction::Ended`] under a new one.
     Again,
-    /// Every process of the bot was seen dead, whatever [`LeaseAction::Start`] has started; the sender had carried out every
-    /// action until then.
+    /// [`LeaseAction::Start`] has arrived, whatever came of it: the answer to each one.
+    Started,
+    /// Every process of the bot was seen dead. It says nothing about a start that is not yet [answered](LeaseEvent::Started):
+    /// the two may have crossed.
     Swept,
     /// Waiting is no longer wanted, or the bot has ended: nothing is started any more, and what was granted is released as
     /// soon as the bot is [swept](LeaseEvent::Swept).
@@ -68,7 +70,7 @@ pub enum LeaseAction {
     Deadline(LeaseDeadline),
     /// Start a guardian, tell it the deadline.
     Guard,
-    /// COMMAND may be started behind the guardian's gate.
+    /// COMMAND may be started behind the guardian's gate. To be answered with [`LeaseEvent::Started`] even if it is not.
     Start { generation: u64 },
     /// The stop begins: TERM.
     Term,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::desk::{LeaseDesk, LeasePlace, LeaseWrite};
+use super::desk::{LeaseBot, LeaseDesk, LeasePlace, LeaseWrite};
 use super::events::{EngineAnswer, LeaseAction, LeaseEvent, LossReason};
 use super::times::{ClockReading, LeaseDeadline};
 use crate::lease::engine::RegisterLook;
@@ -22,8 +22,7 @@ pub(super) struct LeaseHolding {
     renewal: Option<LeaseWrite>,
     plan: LeasePlan,
     guarded: bool,
-    /// Something of the bot may be alive: it was started, and was not seen dead since.
-    pub may_run: bool,
+    pub bot: LeaseBot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +68,7 @@ impl LeaseHolding {
             renewal: None,
             plan: LeasePlan::Start,
             guarded: false,
-            may_run: false,
+            bot: LeaseBot::Dead,
         };
         holding.acknowledge(sent, desk, actions);
         actions.push(LeaseAction::Guard);
@@ -96,11 +95,11 @@ impl LeaseHolding {
             LeaseEvent::Guarded => self.guarded = true,
             LeaseEvent::GuardianGone => {
                 self.guarded = false;
-                if self.may_run || self.plan == LeasePlan::Start {
+                if self.bot != LeaseBot::Dead || self.plan == LeasePlan::Start {
                     actions.push(LeaseAction::Guard);
                 }
             }
-            LeaseEvent::Swept => self.may_run = false,
+            LeaseEvent::Started | LeaseEvent::Swept => self.bot.hear(event),
             LeaseEvent::Again if self.plan == LeasePlan::Keep => {
                 self.plan = LeasePlan::Start;
                 if !self.guarded {
@@ -110,7 +109,7 @@ impl LeaseHolding {
             LeaseEvent::Leave | LeaseEvent::Stop => self.plan = LeasePlan::End,
             LeaseEvent::Again | LeaseEvent::Tick | LeaseEvent::NobodyHere => {}
         }
-        if self.plan == LeasePlan::End && !self.may_run {
+        if self.plan == LeasePlan::End && self.bot == LeaseBot::Dead {
             return desk.is_free().then_some(HoldingEnd::GivesBack);
         }
         actions.extend(self.start());
@@ -171,11 +170,11 @@ impl LeaseHolding {
 
     /// The gate: nothing is started before a guardian is there, nor beside what is left of an earlier start.
     fn start(&mut self) -> Option<LeaseAction> {
-        if self.plan != LeasePlan::Start || !self.guarded || self.may_run {
+        if self.plan != LeasePlan::Start || !self.guarded || self.bot != LeaseBot::Dead {
             return None;
         }
         self.plan = LeasePlan::Keep;
-        self.may_run = true;
+        self.bot = LeaseBot::Starting;
         Some(LeaseAction::Start { generation: self.generation })
     }
 

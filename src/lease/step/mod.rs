@@ -43,6 +43,9 @@ mod stopping;
 mod times;
 mod waiting;
 
+#[cfg(test)]
+mod tests;
+
 pub use desk::Candidacy;
 pub use events::{EndReason, EngineAnswer, EngineSaid, LeaseAction, LeaseEvent, LossReason, WaitReason, Watched};
 pub use guardian::{Guardian, GuardianAction, GuardianEvent, GuardianWord};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desk::{LeaseDesk, LeasePlace};
+use super::desk::{LeaseBot, LeaseDesk, LeasePlace};
 use super::events::{EngineAnswer, LeaseAction, LeaseEvent, LossReason};
 use super::holding::LeaseHolding;
 use crate::lease::record::LeaseRecord;
@@ -13,7 +13,7 @@ pub(super) struct LeaseStopping {
     kill_at: Option<Duration>,
     /// What stood there last, and is to be released; `None` if it is another's.
     pub release: Option<(u64, LeasePlace)>,
-    may_run: bool,
+    bot: LeaseBot,
 }
 
 impl LeaseStopping {
@@ -22,11 +22,11 @@ impl LeaseStopping {
         let kill_at = holding.deadline(desk).kill_at;
         actions.push(LeaseAction::Lost(LossReason::Silence));
         let mut stopping = Self {
-            kill_at: holding.may_run.then_some(kill_at),
+            kill_at: (holding.bot != LeaseBot::Dead).then_some(kill_at),
             release: Some((holding.generation, holding.place.clone())),
-            may_run: holding.may_run,
+            bot: holding.bot,
         };
-        if holding.may_run && now < kill_at {
+        if holding.bot != LeaseBot::Dead && now < kill_at {
             actions.push(LeaseAction::Term);
         }
         stopping.kill(now, actions);
@@ -36,14 +36,14 @@ impl LeaseStopping {
     /// Another has it: we are two already.
     pub fn lost(holding: &LeaseHolding, reason: LossReason, actions: &mut Vec<LeaseAction>) -> Self {
         actions.push(LeaseAction::Lost(reason));
-        if holding.may_run {
+        if holding.bot != LeaseBot::Dead {
             actions.push(LeaseAction::Kill);
         }
-        Self { kill_at: None, release: None, may_run: holding.may_run }
+        Self { kill_at: None, release: None, bot: holding.bot }
     }
 
     pub fn wake(&self) -> Option<Duration> {
-        self.kill_at
+        self.kill_at.filter(|_| self.bot != LeaseBot::Dead)
     }
 
     /// Whether nothing of the bot is left, and no call in flight.
@@ -54,16 +54,15 @@ impl LeaseStopping {
         desk: &LeaseDesk,
         actions: &mut Vec<LeaseAction>,
     ) -> bool {
-        match event {
-            LeaseEvent::Answer(answer) => self.hear(answer, desk),
-            LeaseEvent::Swept => {
-                self.may_run = false;
-                self.kill_at = None;
-            }
-            _ => {}
+        self.bot.hear(event);
+        if let LeaseEvent::Answer(answer) = event {
+            self.hear(answer, desk);
+        }
+        if self.bot == LeaseBot::Dead {
+            return desk.is_free();
         }
         self.kill(now, actions);
-        !self.may_run && desk.is_free()
+        false
     }
 
     fn kill(&mut self, now: Duration, actions: &mut Vec<LeaseAction>) {

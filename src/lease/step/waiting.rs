@@ -84,6 +84,7 @@ impl LeaseWaiting {
             | LeaseEvent::Guarded
             | LeaseEvent::GuardianGone
             | LeaseEvent::Again
+            | LeaseEvent::Started
             | LeaseEvent::Swept => None,
         };
         if self.leaves && !matches!(end, Some(WaitingEnd::Ended(_))) {
@@ -223,7 +224,7 @@ impl LeaseWaiting {
     }
 
     fn waits(&self, now: Duration, desk: &LeaseDesk) -> Option<LeaseAction> {
-        let waits = self.moves_at(now, desk)? > now;
+        let waits = self.claim.is_none() && self.moves_at(now, desk)? > now;
         self.sight.as_ref().filter(|_| waits)?.reason(self.watch_for).map(LeaseAction::Waits)
     }
 }
