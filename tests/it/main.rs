@@ -51,6 +51,7 @@ mod init;
 mod interop;
 mod journal;
 mod keeper;
+mod lease_redis;
 mod leases;
 mod metrics;
 mod mistakes;

@@ -46,6 +46,7 @@ struct Link {
 }
 
 /// What a set wants.
+#[derive(Clone, Copy)]
 struct Change<'a> {
     version: &'a Version,
     record: &'a [u8],
@@ -76,8 +77,7 @@ impl RedisRegister {
         if let Some(change) = &change {
             self.unanswered = Some(change.version.clone());
         }
-        let answer =
-            Answer::of(self.ask(&mut link, limit, &self.script(change.as_ref(), is_doubted)?)?, &self.address)?;
+        let answer = Answer::of(self.ask(&mut link, limit, &self.script(change, is_doubted)?)?, &self.address)?;
         if answer.replicas > 0 && (answer.is_written || is_doubted) {
             self.unconfirmed_on = Some(answer.run_id.clone());
             self.wait_for_replica(&mut link, limit)?;
@@ -93,7 +93,7 @@ impl RedisRegister {
         Ok(answer)
     }
 
-    fn script(&self, change: Option<&Change<'_>>, is_doubted: bool) -> Result<Cmd, EngineError> {
+    fn script(&self, change: Option<Change<'_>>, is_doubted: bool) -> Result<Cmd, EngineError> {
         let (server, seen, record) = match change {
             None => (&b""[..], &b""[..], &b""[..]),
             Some(Change { record, .. }) if record.len() > LONGEST => {
@@ -102,7 +102,7 @@ impl RedisRegister {
             Some(Change { version, record }) => {
                 let (server, seen) = answer::parts(version)
                     .ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
-                (server, seen, *record)
+                (server, seen, record)
             }
         };
         let mut script = cmd("EVAL");
