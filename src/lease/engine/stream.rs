@@ -17,6 +17,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::http::addresses::{self, Lookup, Unresolved};
 use crate::lease::record::LARGEST;
 
+/// How the reason reads where the other end hung up.
+pub const CLOSED: &str = "it closed the connection";
+
 /// What one call may cost.
 #[derive(Debug, Clone, Copy)]
 pub struct CallLimit {
@@ -227,7 +230,7 @@ impl Read for Bounded {
             self.tcp.read(&mut buffer[..most])
         })?;
         if length == 0 && most > 0 {
-            return Err(io::Error::other("it closed the connection"));
+            return Err(io::Error::other(CLOSED));
         }
         self.limit.bytes -= length;
         Ok(length)

@@ -6,7 +6,7 @@ use solobot::lease::engine::EngineErrorKind::{NotPermitted, Unreachable};
 use solobot::lease::engine::{EngineUrl, Register, open};
 
 use super::server::{Server, free_port};
-use super::{AMPLE, fails, look, look_fails, write};
+use super::{AMPLE, SHORT, fails, look, look_fails, write};
 use crate::harness::{Test, alone};
 use crate::standin::make_authority;
 
@@ -59,10 +59,11 @@ fn a_server_that_does_not() {
         let (_ended, ended_port, ended_authority) = start(test, "ended", -1);
         let mut ended = trusting(&format!("rediss://127.0.0.1:{ended_port}/0"), &ended_authority);
         fails(NotPermitted, AMPLE, |limit| ended.read(limit).err());
-        // One side speaks TLS, the other does not.
+        // One side speaks TLS, the other does not: it waits for the end of a line.
         let mut mistaken = trusting(&format!("rediss://127.0.0.1:{}/0", server.port), &authority);
-        fails(Unreachable, AMPLE, |limit| mistaken.read(limit).err());
-        look_fails(Unreachable, &format!("redis://127.0.0.1:{port}/0"));
+        fails(Unreachable, SHORT, |limit| mistaken.read(limit).err());
+        let said = look_fails(Unreachable, &format!("redis://127.0.0.1:{port}/0"));
+        assert!(said.contains("if it speaks TLS: rediss://"), "{said}");
     });
 }
 

@@ -12,6 +12,7 @@ use crate::base::duration;
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::lease::engine::register::EngineError;
+use crate::lease::engine::stream::CLOSED;
 use crate::lease::engine::url::RedisAddress;
 
 /// As much of a server's words as is shown.
@@ -71,7 +72,11 @@ pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) ->
         }
         Some(_) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
             .hint("if it speaks no TLS: redis://HOST:PORT/0"),
-        None => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
+        None => {
+            let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
+            let may_want_tls = error.to_string() == CLOSED && !address.is_tls();
+            if may_want_tls { unreachable.hint("if it speaks TLS: rediss://HOST:PORT/0") } else { unreachable }
+        }
     }
 }
 
