@@ -1,6 +1,6 @@
 //! rediss://, with an authority of the test's own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use solobot::lease::engine::EngineErrorKind::{NotPermitted, Unreachable};
 use solobot::lease::engine::{EngineUrl, Register, open};
@@ -26,8 +26,8 @@ fn start<'a>(test: &'a Test, name: &str, days: i32) -> (Server<'a>, u16, PathBuf
 }
 
 #[track_caller]
-fn trusting(url: &str, ca_file: &PathBuf) -> Box<dyn Register> {
-    open(&EngineUrl::parse(url).unwrap().with_ca_file(Some(ca_file.clone())), "bot").unwrap()
+fn trusting(url: &str, ca_file: &Path) -> Box<dyn Register> {
+    open(&EngineUrl::parse(url).unwrap().with_ca_file(Some(ca_file.to_owned())), "bot").unwrap()
 }
 
 #[test]
