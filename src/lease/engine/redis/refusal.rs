@@ -12,7 +12,6 @@ use crate::base::duration;
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::lease::engine::register::EngineError;
-use crate::lease::engine::stream::CLOSED;
 use crate::lease::engine::url::RedisAddress;
 
 /// As much of a server's words as is shown.
@@ -74,7 +73,7 @@ pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) ->
             .hint("if it speaks no TLS: redis://HOST:PORT/0"),
         None => {
             let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
-            let may_want_tls = error.to_string() == CLOSED && !address.is_tls();
+            let may_want_tls = error.kind() == io::ErrorKind::ConnectionReset && !address.is_tls();
             if may_want_tls { unreachable.hint("if it speaks TLS: rediss://HOST:PORT/0") } else { unreachable }
         }
     }
