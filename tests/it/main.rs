@@ -55,6 +55,7 @@ mod lease_guardian;
 mod lease_settings;
 mod lease_shown;
 mod lease_ssh;
+mod lease_redis;
 mod leases;
 mod metrics;
 mod mistakes;

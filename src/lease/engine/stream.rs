@@ -102,21 +102,21 @@ impl EngineRoute {
 
     /// # Errors
     /// No connection in time; with TLS, the server did not prove who it is.
-    pub fn connect(&mut self, limit: CallLimit) -> io::Result<Stream> {
+    pub fn connect(&mut self, limit: CallLimit) -> io::Result<EngineStream> {
         if !self.is_fixed {
             self.look_up(limit)?;
         }
         let tcp = self.connect_to_one(limit)?;
         tcp.set_nodelay(true)?;
         let bounded = Bounded { tcp, limit };
-        let Some(trust) = &self.trust else { return Ok(Stream::Plain(bounded)) };
+        let Some(trust) = &self.trust else { return Ok(EngineStream::Plain(bounded)) };
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::clone(&trust.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, bounded);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(EngineStream::Tls(Box::new(stream)))
     }
 
     /// A late answer is there for the next call; with addresses from before, nothing waits for it.
@@ -158,14 +158,14 @@ impl EngineRoute {
     }
 }
 
-/// A connection. It is for one call after the other, each begun with [`Stream::begin`].
+/// A connection. It is for one call after the other, each begun with [`EngineStream::begin`].
 #[derive(Debug)]
-pub enum Stream {
+pub enum EngineStream {
     Plain(Bounded),
     Tls(Box<StreamOwned<ClientConnection, Bounded>>),
 }
 
-impl Stream {
+impl EngineStream {
     /// Begins a call on a connection that was kept, if that is still open and silent.
     pub fn begin(mut self, limit: CallLimit) -> Option<Self> {
         let bounded = match &mut self {
@@ -177,7 +177,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl Read for EngineStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(bounded) => bounded.read(buffer),
@@ -186,7 +186,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl Write for EngineStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(bounded) => bounded.write(bytes),
@@ -227,7 +227,7 @@ impl Read for Bounded {
             self.tcp.read(&mut buffer[..most])
         })?;
         if length == 0 && most > 0 {
-            return Err(io::Error::other("it closed the connection"));
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, "it closed the connection"));
         }
         self.limit.bytes -= length;
         Ok(length)

@@ -2,12 +2,15 @@
 
 use redis::Value;
 
-use super::LONGEST;
 use crate::lease::engine::register::{EngineError, RegisterLook, Version};
 use crate::lease::engine::url::RedisAddress;
+use crate::lease::record::LARGEST;
+
+/// The longest record: what is read in one call has room for it, for a handshake with TLS, and for the rest of the answer.
+pub const LONGEST: usize = LARGEST - 16 * 1024;
 
 /// The script was carried out, on a server that can keep a lease.
-pub struct Answer {
+pub struct ScriptAnswer {
     pub look: RegisterLook,
     pub is_written: bool,
     /// The server's process.
@@ -16,7 +19,7 @@ pub struct Answer {
     pub replicas: i64,
 }
 
-impl Answer {
+impl ScriptAnswer {
     /// # Errors
     /// It is no such server, or the record no lease's.
     pub fn of(value: Value, address: &RedisAddress) -> Result<Self, EngineError> {

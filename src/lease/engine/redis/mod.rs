@@ -15,18 +15,14 @@ use std::time::Duration;
 
 use redis::{Cmd, Parser, Value, cmd};
 
-use self::answer::Answer;
+use self::answer::{LONGEST, ScriptAnswer};
 use super::register::{EngineError, EngineWeakness, Register, RegisterLook, SetResult, Version};
-use super::stream::{CallLimit, EngineRoute, Stream, Trust};
+use super::stream::{CallLimit, EngineRoute, EngineStream, Trust};
 use super::url::{EngineUrl, RedisAddress};
 use crate::base::error::Error;
 use crate::http::client::{self, trusted};
-use crate::lease::record::LARGEST;
 
 const SCRIPT: &str = include_str!("compare_and_set.lua");
-
-/// The longest record: what is read in one call has room for it, for a handshake with TLS, and for the rest of the answer.
-const LONGEST: usize = LARGEST - 16 * 1024;
 
 /// A lease's record on a server.
 pub struct RedisRegister {
@@ -41,11 +37,12 @@ pub struct RedisRegister {
 }
 
 struct Link {
-    stream: Stream,
+    stream: EngineStream,
     parser: Parser,
 }
 
 /// What a set wants.
+#[derive(Clone, Copy)]
 struct Change<'a> {
     version: &'a Version,
     record: &'a [u8],
@@ -67,7 +64,7 @@ impl RedisRegister {
     }
 
     /// Runs the script, and waits for a replica where something was written.
-    fn run(&mut self, within: Duration, change: Option<Change<'_>>) -> Result<Answer, EngineError> {
+    fn run(&mut self, within: Duration, change: Option<Change<'_>>) -> Result<ScriptAnswer, EngineError> {
         let limit = CallLimit::new(within);
         let mut link = self.link(limit)?;
         // What is looked at may be what was written: the script then writes it again, as there is no other way to ask
@@ -76,8 +73,7 @@ impl RedisRegister {
         if let Some(change) = &change {
             self.unanswered = Some(change.version.clone());
         }
-        let answer =
-            Answer::of(self.ask(&mut link, limit, &self.script(change.as_ref(), is_doubted)?)?, &self.address)?;
+        let answer = ScriptAnswer::of(self.ask(&mut link, limit, &self.script(change, is_doubted)?)?, &self.address)?;
         if answer.replicas > 0 && (answer.is_written || is_doubted) {
             self.unconfirmed_on = Some(answer.run_id.clone());
             self.wait_for_replica(&mut link, limit)?;
@@ -93,7 +89,7 @@ impl RedisRegister {
         Ok(answer)
     }
 
-    fn script(&self, change: Option<&Change<'_>>, is_doubted: bool) -> Result<Cmd, EngineError> {
+    fn script(&self, change: Option<Change<'_>>, is_doubted: bool) -> Result<Cmd, EngineError> {
         let (server, seen, record) = match change {
             None => (&b""[..], &b""[..], &b""[..]),
             Some(Change { record, .. }) if record.len() > LONGEST => {
@@ -102,7 +98,7 @@ impl RedisRegister {
             Some(Change { version, record }) => {
                 let (server, seen) = answer::parts(version)
                     .ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
-                (server, seen, *record)
+                (server, seen, record)
             }
         };
         let mut script = cmd("EVAL");
@@ -171,7 +167,9 @@ impl RedisRegister {
                     return Err(self.unreached(&io::ErrorKind::TimedOut.into(), limit));
                 }
                 (Err(error), Ok(())) if error.is_io_error() => {
-                    return Err(self.unreached(&io::Error::other(error.to_string()), limit));
+                    let is_dropped = error.is_connection_dropped();
+                    let kind = if is_dropped { io::ErrorKind::ConnectionReset } else { io::ErrorKind::Other };
+                    return Err(self.unreached(&io::Error::new(kind, error.to_string()), limit));
                 }
                 (Err(_), Ok(())) => return Err(self.nonsense()),
             }

@@ -71,7 +71,11 @@ pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) ->
         }
         Some(_) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
             .hint("if it speaks no TLS: redis://HOST:PORT/0"),
-        None => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
+        None => {
+            let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
+            let may_want_tls = error.kind() == io::ErrorKind::ConnectionReset && !address.is_tls();
+            if may_want_tls { unreachable.hint("if it speaks TLS: rediss://HOST:PORT/0") } else { unreachable }
+        }
     }
 }
 
