@@ -46,6 +46,7 @@ readonly NEEDED=(
     'ssh openssh-client'
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
+    'redis-server redis-server'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

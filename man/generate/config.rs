@@ -70,6 +70,19 @@ const BOT: &[(&str, &str)] = &[
     ),
     ("grace = \"DURATION\"", "How long a process may take to end before it is killed. The default is 10s."),
     (
+        "lease = \"URL\"",
+        "The engine of the lease that keeps the bot to one of many hosts: `redis://HOST:6379/0`, `rediss://…`, `valkey://…` or \
+         `ssh://USER@HOST/PATH`. If the URL has a password, `lease = { env = \"NAME\" }` names the variable that has it.",
+    ),
+    (
+        "lease_name = \"NAME\"",
+        "The lease's name, the same one on every host. The default is the bot's id. With ssh the path in the URL is the name.",
+    ),
+    (
+        "lease_ttl = \"DURATION\"",
+        "How long a grant of the lease lasts without renewal, from 5s to 10m, the same on every host. The default is 60s.",
+    ),
+    (
         "user = \"NAME\"",
         "The user who runs the bot, by name or number. Needed only if that is not you, root, or the owner of the program or \
          its folder. Processes of any other user are shown, but never stopped.",
@@ -124,8 +137,8 @@ pub fn page() -> String {
          private group). Otherwise solobot exits with 78 and prints the `chmod` that fixes it. The same is true of `.env`.",
     );
     page.paragraph(
-        "Root uses files of root. Under sudo, subcommands that only look also use your file, but without `command`, `exe` and \
-         `api_url`: those need `-c`. Without sudo, root can look with the file in another user's folder, but then `logs` \
+        "Root uses files of root. Under sudo, subcommands that only look also use your file, but without `command`, `exe`, `api_url` \
+         and `lease`: those need `-c`. Without sudo, root can look with the file in another user's folder, but then `logs` \
          and `token` are not opened either: use `sudo -u OWNER solobot …`.",
     );
     page.heading("SEE ALSO");

@@ -57,6 +57,8 @@ pub const LOCK: &str = "SOLOBOT_LOCK";
 pub const HOLDER_PID: &str = "SOLOBOT_HOLDER_PID";
 /// Set for COMMAND: the number of the inherited descriptor that carries the lock.
 pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
+/// Set for COMMAND, if it runs under a lease: the generation of the grant.
+pub const GENERATION: &str = "SOLOBOT_GENERATION";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 
@@ -126,6 +128,10 @@ pub const TABLE: &[VarDoc] = &[
     set(&[LOCK], "The lock's absolute path."),
     set(&[HOLDER_PID], "The PID of solobot; with `-F`, the PID of COMMAND."),
     set(&[LOCK_FD], "The number of the inherited descriptor that carries the lock; unset with `--close`."),
+    set(
+        &[GENERATION],
+        "With a lease: the number of its grant, which only ever grows. A database can refuse a write with a smaller one.",
+    ),
     set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` passes to the keeper that it starts."),
     set(&[POLLING], "`0` if COMMAND runs without the lock (`--if-held run`), so it must not poll."),
 ];

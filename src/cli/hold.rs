@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
 
-use super::select::{Api, Selection};
+use super::select::{Api, LeaseArgs, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 
 /// Take the lock and run COMMAND, so that one instance runs.
@@ -74,6 +74,8 @@ pub struct Acquire {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
+    pub lease: LeaseArgs,
+    #[command(flatten)]
     pub api: Api,
 }
 
@@ -119,6 +121,8 @@ pub struct Release {
     pub yes: bool,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// What another host's ssh starts here for a lease.
@@ -147,4 +151,27 @@ pub struct Keeper {
     /// The inherited descriptor to report readiness on
     #[arg(long)]
     pub ready: i32,
+}
+
+/// What `acquire` with a lease starts, with values from it.
+#[derive(Debug, Args)]
+pub struct GuardianArgs {
+    /// The inherited socket to the solobot that started it
+    #[arg(long, value_parser = clap::value_parser!(i32).range(3..))]
+    pub socket: i32,
+    /// How long the bot may take to end before it is killed, in milliseconds
+    #[arg(long)]
+    pub grace_ms: u64,
+    /// The solobot that started it
+    #[arg(long)]
+    pub pid: i32,
+    /// Its start time in clock ticks
+    #[arg(long)]
+    pub start_ticks: u64,
+    /// The number of the grant
+    #[arg(long)]
+    pub generation: u64,
+    /// The file of the lock, as the kernel names it
+    #[arg(long, value_name = "MAJOR:MINOR:INODE")]
+    pub lock: Option<String>,
 }

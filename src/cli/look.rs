@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::select::{Api, Selection};
+use super::select::{Api, LeaseArgs, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::base::finding_code::Code;
 use crate::logs::time::{TimeArg, parse_zone};
@@ -23,6 +23,8 @@ pub struct Status {
     pub watch: Option<Duration>,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// Say whether it is safe to start.
@@ -48,6 +50,8 @@ pub struct Check {
     pub wait: Option<Limit>,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     #[command(flatten)]
     pub api: Api,
 }
@@ -83,6 +87,8 @@ pub struct Doctor {
     pub elsewhere: bool,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     #[command(flatten)]
     pub api: Api,
 }
@@ -142,6 +148,8 @@ pub struct Metrics {
     pub telegram: bool,
     #[command(flatten)]
     pub selection: Selection,
+    #[command(flatten)]
+    pub lease: LeaseArgs,
     #[command(flatten)]
     pub api: Api,
 }

@@ -26,9 +26,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
 pub use self::global::{Color, Global, HelpFlags};
-pub use self::hold::{Acquire, Hold, IfHeld, Keeper, Release, Restart, Takeover};
+pub use self::hold::{Acquire, GuardianArgs, Hold, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{Check, Conflicts, Doctor, GroupBy, Metrics, Status};
-pub use self::select::{Api, Selection};
+pub use self::select::{Api, LeaseArgs, Selection};
 pub use self::setup::{Completions, Init, Shell};
 pub use self::usage::{Usage, Wrong};
 pub use clap::builder::StyledStr;
@@ -178,6 +178,9 @@ pub enum Command {
     /// Hold a lock for another process (started by `acquire --pid`)
     #[command(hide = true)]
     Keeper(Keeper),
+    /// Stop a bot when its lease can no longer be proved (started by `acquire --lease`)
+    #[command(hide = true)]
+    Guardian(GuardianArgs),
     /// Hold a lock for another host (started by ssh, for a lease ssh://USER@HOST/PATH)
     #[command(hide = true)]
     Hold(Hold),

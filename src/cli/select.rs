@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::base::duration::parse_positive;
+use crate::lease::bounds::{parse_name, parse_ttl};
 
 /// Which bot: the same flags in every subcommand that needs one.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,4 +48,30 @@ pub struct Api {
     /// Trust the certificates in this PEM file instead of Mozilla's
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub ca_file: Option<PathBuf>,
+}
+
+/// The lease that the bot runs under: the same flags in every subcommand that knows of leases.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Lease across hosts")]
+pub struct LeaseArgs {
+    /// The engine of the bot's lease: redis://HOST/0, ssh://USER@HOST/PATH
+    #[arg(long, value_name = "URL", conflicts_with = "lease_env", hide_short_help = true)]
+    pub lease: Option<String>,
+    /// Read the engine's URL, which may contain a password, from this environment variable
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub lease_env: Option<String>,
+    /// The lease's name, the same one on every host [default: the bot's id]
+    #[arg(long, value_name = "NAME", value_parser = parse_name, hide_short_help = true)]
+    pub lease_name: Option<String>,
+    /// How long a grant lasts without renewal: 5s to 10m, the same on every host [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_ttl, allow_negative_numbers = true, hide_short_help = true)]
+    pub lease_ttl: Option<std::time::Duration>,
+}
+
+impl LeaseArgs {
+    /// Whether they say anything.
+    pub fn any(&self) -> bool {
+        let Self { lease, lease_env, lease_name, lease_ttl } = self;
+        lease.is_some() || lease_env.is_some() || lease_name.is_some() || lease_ttl.is_some()
+    }
 }

@@ -109,6 +109,7 @@ pub fn run(
         ));
     }
     let mut bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
+    settings.set_leases(&mut bots, &args.lease)?;
     if let Some(url) = &args.api.api_url {
         bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
     }

@@ -52,6 +52,7 @@ pub fn run(
     }
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
+    settings.set_leases(&mut bots, &args.lease)?;
     let guessed = bots.is_empty();
     let survey = Surveyor::new(settings).look(&bots)?;
     if guessed {

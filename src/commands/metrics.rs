@@ -26,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// # Errors
 /// For an unknown BOT, and if `/proc` cannot be read.
 pub fn run(args: &cli::Metrics, settings: &Settings, events: &mut dyn Events) -> Result<MetricsOutcome, Error> {
-    let bots = settings.select_many(&args.selection, &args.bots)?;
+    let mut bots = settings.select_many(&args.selection, &args.bots)?;
+    settings.set_leases(&mut bots, &args.lease)?;
     let mut survey = Surveyor::new(settings).look(&bots)?;
     survey.set_workers_aside();
     if bots.iter().any(|bot| matches!(bot.provenance.of("program"), SetBy::Flag(_))) {

@@ -7,6 +7,7 @@ pub mod clean_stale;
 pub mod conflicts;
 pub mod delete_webhook;
 pub mod doctor;
+pub mod guardian;
 pub mod hold;
 pub mod init;
 pub mod keeper;
@@ -43,6 +44,7 @@ fn purpose(command: &Command) -> Purpose {
         | Command::Init(_)
         | Command::Completions(_)
         | Command::Keeper(_)
+        | Command::Guardian(_)
         | Command::Hold(_) => Purpose::Acting,
     }
 }
@@ -52,9 +54,10 @@ fn purpose(command: &Command) -> Purpose {
 /// # Errors
 /// Whatever keeps it from its outcome.
 pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
-    // A keeper gets everything from its parent and must not depend on a current folder or a file.
+    // A keeper or guardian gets everything from its parent and must not depend on a current folder or a file.
     let command = match cli.command {
         Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
+        Command::Guardian(args) => return guardian::run(&args).map(|()| Outcome::Guardian),
         // The same holds for what ssh starts.
         Command::Hold(args) => return hold::run(&args).map(|()| Outcome::Keeper),
         // An explanation is wanted all the more where solobot.toml is wrong.
@@ -89,7 +92,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
             conflicts::run(&args, &settings, events).map(|outcome| Outcome::Conflicts(Box::new(outcome)))
         }
         Command::Metrics(args) => metrics::run(&args, &settings, events).map(Outcome::Metrics),
-        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Hold(_) => {
+        Command::Init(_) | Command::Completions(_) | Command::Keeper(_) | Command::Guardian(_) | Command::Hold(_) => {
             Err(Error::Bug("a subcommand that needs no settings came to those that do".into()))
         }
     }

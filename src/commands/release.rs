@@ -33,7 +33,8 @@ pub fn run(args: &cli::Release, settings: &Settings, events: &mut dyn Events) ->
         tell(&Journal::at(settings.journal()), args.bot.as_deref().unwrap_or_default(), &outcome);
         return Ok(outcome);
     }
-    let bot = folder::select_one(settings, &args.selection, args.bot.as_deref(), "release")?;
+    let mut bot = folder::select_one(settings, &args.selection, args.bot.as_deref(), "release")?;
+    bot.set_lease(&args.lease, settings.context())?;
     let facts = inspect(&bot.lock);
     let outcome = |reason| Ok(ReleaseOutcome { lock: bot.lock.clone(), reason });
     let State::Held { holders, .. } = &facts.state else { return not_held(facts) };

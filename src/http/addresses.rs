@@ -42,12 +42,36 @@ pub enum Unresolved {
     NoThread(io::Error),
 }
 
-/// Asks the resolver, which knows no limit of time: in a thread that is left to itself when the time is over.
+/// Asks the resolver, and waits so long for its answer.
 ///
 /// # Errors
 /// [`Unresolved`].
 pub fn resolve(host: &str, port: u16, within: Duration) -> Result<Vec<SocketAddr>, Unresolved> {
-    let (send, receive) = mpsc::sync_channel(1);
+    ask(host, port).map_err(Unresolved::NoThread)?.answer(within)
+}
+
+/// A question to the resolver.
+#[derive(Debug)]
+pub struct Lookup {
+    answer: mpsc::Receiver<io::Result<Vec<SocketAddr>>>,
+}
+
+impl Lookup {
+    /// Waits so long; whoever is too early may ask for the answer again.
+    ///
+    /// # Errors
+    /// [`Unresolved`].
+    pub fn answer(&self, within: Duration) -> Result<Vec<SocketAddr>, Unresolved> {
+        self.answer.recv_timeout(within).map_err(|_| Unresolved::Late)?.map_err(Unresolved::Refused)
+    }
+}
+
+/// Asks the resolver, which knows no limit of time: in a thread that is left to itself.
+///
+/// # Errors
+/// No thread can be had.
+pub fn ask(host: &str, port: u16) -> io::Result<Lookup> {
+    let (send, answer) = mpsc::sync_channel(1);
     let host = host.to_owned();
     nss::use_what_is_linked_in();
     let ask = move || {
@@ -55,8 +79,8 @@ pub fn resolve(host: &str, port: u16, within: Duration) -> Result<Vec<SocketAddr
         let _ = send.send((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
     };
     // Not `thread::spawn`, which panics where the limit of processes is reached.
-    thread::Builder::new().spawn(ask).map_err(Unresolved::NoThread)?;
-    receive.recv_timeout(within).map_err(|_| Unresolved::Late)?.map_err(Unresolved::Refused)
+    thread::Builder::new().spawn(ask)?;
+    Ok(Lookup { answer })
 }
 
 fn with_port(ips: Vec<IpAddr>, port: u16) -> Vec<SocketAddr> {

@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use ureq::config::Config;
 use ureq::http::{Uri, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
@@ -179,7 +179,7 @@ impl Http {
         let steps = CurrentStep::new(proxy.is_some());
         let through = proxy.as_ref().map(convert).transpose()?;
         let roots = match route.ca_file {
-            Some(path) => certificates(path).map_err(|why| Error::CaFile { path: path.to_owned(), why })?,
+            Some(path) => certificates(path).map_err(|why| Error::CaFile { path: path.to_owned(), why })?.into(),
             None => RootCerts::WebPki,
         };
         let config = Agent::config_builder()
@@ -263,7 +263,16 @@ fn convert(proxy: &Proxy) -> Result<ureq::Proxy, proxy::MalformedProxy> {
     builder.build().map_err(|_| proxy::MalformedProxy { variable: proxy.variable, why: "it cannot be used" })
 }
 
-fn certificates(path: &Path) -> Result<RootCerts, String> {
+/// The certificates in a PEM file, each in DER: what is trusted instead of Mozilla's.
+///
+/// # Errors
+/// [`Error::CaFile`].
+pub fn trusted(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    let certificates = certificates(path).map_err(|why| Error::CaFile { path: path.to_owned(), why })?;
+    Ok(certificates.iter().map(|certificate| certificate.der().to_owned()).collect())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let file = File::open(path).map_err(|error| plain(&error))?;
     let mut bytes = Vec::new();
     file.take(MAX_CERTIFICATES).read_to_end(&mut bytes).map_err(|error| plain(&error))?;
@@ -275,7 +284,7 @@ fn certificates(path: &Path) -> Result<RootCerts, String> {
             Err(_) => return Err("it is not a PEM file".into()),
         }
     }
-    if found.is_empty() { Err("it contains no PEM certificate".into()) } else { Ok(found.into()) }
+    if found.is_empty() { Err("it contains no PEM certificate".into()) } else { Ok(found) }
 }
 
 /// The step that a request is at. Shared with the marks in the chain of connectors.

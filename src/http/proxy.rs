@@ -134,7 +134,7 @@ fn parse(variable: &'static str, text: &str) -> Result<Proxy, MalformedProxy> {
 }
 
 /// `host`, `host:port`, `[::1]:port`; a host keeps its brackets.
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+pub fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.rfind(']') {
         Some(end) => (&text[..=end], &text[end + 1..]),
         None => text.split_at(text.find(':').unwrap_or(text.len())),
@@ -153,7 +153,7 @@ fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     fine.then(|| (host.to_owned(), port))
 }
 
-fn decode(text: &str) -> Option<String> {
+pub fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -6,6 +6,8 @@
 //!
 //! It contains no token and no environment. Command lines are not written to it, and every line is masked.
 
+pub mod lease_journal;
+pub mod leases;
 pub mod lock_journal;
 pub mod looks;
 
@@ -43,6 +45,13 @@ pub enum EventKind {
     LockReleased,
     /// It was removed or replaced, and another has it.
     LockLost,
+    /// A lease was granted.
+    LeaseTaken,
+    /// It was granted after a wait.
+    LeaseWaited,
+    LeaseReleased,
+    /// Another host took it, or it could not be renewed in time.
+    LeaseLost,
     /// An instance too many was found.
     DuplicateFound,
     DuplicateStopped,
@@ -57,13 +66,17 @@ pub enum EventKind {
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::LockTaken,
         Self::LockWaited,
         Self::LockTimedOut,
         Self::LockTakenOver,
         Self::LockReleased,
         Self::LockLost,
+        Self::LeaseTaken,
+        Self::LeaseWaited,
+        Self::LeaseReleased,
+        Self::LeaseLost,
         Self::DuplicateFound,
         Self::DuplicateStopped,
         Self::DuplicateSurvived,
@@ -80,6 +93,10 @@ impl EventKind {
             Self::LockTakenOver => "lock-taken-over",
             Self::LockReleased => "lock-released",
             Self::LockLost => "lock-lost",
+            Self::LeaseTaken => "lease-taken",
+            Self::LeaseWaited => "lease-waited",
+            Self::LeaseReleased => "lease-released",
+            Self::LeaseLost => "lease-lost",
             Self::DuplicateFound => "duplicate-found",
             Self::DuplicateStopped => "duplicate-stopped",
             Self::DuplicateSurvived => "duplicate-survived",

@@ -3,8 +3,11 @@
 //! It is a [record](record::LeaseRecord) on an [engine], renewed by its holder. It is free when the record says *released*, or
 //! when whoever wants it has itself watched it unchanged for its whole TTL; no clock of a server is ever read.
 
+pub mod bounds;
 pub mod engine;
+pub mod guardian;
 pub mod record;
+pub mod step;
 
 use std::time::Duration;
 

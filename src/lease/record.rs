@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// No record is longer, and no more is read.
 pub const LARGEST: usize = 64 * 1024;
 
+/// No generation is higher: beyond it the numbers of JSON are no longer exact. As milliseconds it is far away.
+const HIGHEST_GENERATION: u64 = 1 << 53;
+
 /// The layout of a record.
 const SCHEMA: u32 = 1;
 
@@ -71,13 +74,13 @@ impl LeaseRecord {
         Self { schema: SCHEMA, grant, by }
     }
 
-    /// `None` if it was written by something else, or by a solobot of another layout.
+    /// `None` if it was written by something else, by a solobot of another layout, or makes no sense.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() > LARGEST {
             return None;
         }
         let record: Self = serde_json::from_slice(text).ok()?;
-        (record.schema == SCHEMA).then_some(record)
+        (record.schema == SCHEMA && record.grant.generation <= HIGHEST_GENERATION).then_some(record)
     }
 
     pub fn encode(&self) -> Vec<u8> {

@@ -12,7 +12,7 @@ use super::file::LockFile;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{Identity, own_pid};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
-use crate::platform::proc;
+use crate::platform::proc::{self, OpenFile};
 
 /// The first and the last pause before a look that saw nobody is repeated: 62 ms in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -108,6 +108,12 @@ fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
         .any(|descriptor| descriptor.locks().iter().any(|lock| is_flock(lock) && lock.key == key));
     // Checked again, so that it was this process's descriptor that was read.
     (found && identity.is_alive()).then_some(identity)
+}
+
+/// Who called for the flocks on this file that descriptors of the process carry: a PID, 0 for one that cannot be named.
+pub fn callers_of(pid: i32, key: KernelKey) -> Vec<i32> {
+    let carried = proc::descriptors(pid).unwrap_or_default().into_iter().flat_map(OpenFile::locks);
+    carried.filter(|lock| is_flock(lock) && lock.key == key).map(|lock| lock.pid).collect()
 }
 
 fn is_flock(lock: &KernelLock) -> bool {

@@ -75,6 +75,8 @@ pub enum Outcome {
     },
     /// A keeper has ended. It prints nothing, because nothing reads its output.
     Keeper,
+    /// A guardian has; neither does it.
+    Guardian,
 }
 
 impl Outcome {
@@ -82,7 +84,10 @@ impl Outcome {
     pub fn is_silent(&self) -> bool {
         matches!(
             self,
-            Self::Acquire(AcquireOutcome::Ended(_)) | Self::Doctor(DoctorOutcome::Interrupted(_)) | Self::Keeper
+            Self::Acquire(AcquireOutcome::Ended(_))
+                | Self::Doctor(DoctorOutcome::Interrupted(_))
+                | Self::Keeper
+                | Self::Guardian
         )
     }
 
@@ -91,7 +96,7 @@ impl Outcome {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
             Self::Status(outcome) => outcome.exit(),
-            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper => Exit::Ok,
+            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper | Self::Guardian => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),

@@ -32,7 +32,7 @@ pub mod identity {
 /// All processes, at the least cost; [`portable`] has the same for every platform.
 #[cfg(feature = "cli")]
 pub mod table {
-    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents};
+    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents, stats};
     pub use crate::platform::listing::{Filter, Listed, Listing, below};
 }
 
@@ -57,11 +57,18 @@ pub mod signals {
     };
 }
 
-/// Starting a program, as a child or in our place.
+/// Starting a program: as a child, as a child that waits at a gate, or in our place.
 #[cfg(feature = "cli")]
 pub mod spawn {
+    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild};
     pub use crate::platform::host::piped::{PipedChild, helpers};
-    pub use crate::platform::host::spawn::Launch;
+    pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
+}
+
+/// Short messages to another process.
+#[cfg(feature = "cli")]
+pub mod packets {
+    pub use crate::platform::host::packets::{Packets, ReceivedPacket};
 }
 
 /// How our children and their children ended.
@@ -72,7 +79,9 @@ pub mod children {
 
 /// Going into the background.
 pub mod daemon {
-    pub use crate::platform::host::daemon::{ReadinessSignal, ReadinessWaiter, close_others, detach, pipe};
+    pub use crate::platform::host::daemon::{
+        ReadinessSignal, ReadinessWaiter, be_called, be_spared, close_others, detach, pipe,
+    };
 }
 
 /// Open descriptors, to wait for or to pass on.
@@ -124,6 +133,7 @@ pub mod sockets {
 /// Time that nobody sets.
 #[cfg(feature = "cli")]
 pub mod clock {
+    pub use crate::platform::host::alarm::Alarm;
     pub use crate::platform::host::boot::{Uptime, name_of_clock, uptime};
 }
 

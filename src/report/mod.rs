@@ -138,7 +138,8 @@ impl<'a> Report<'a> {
             | Outcome::KillDuplicates(_)
             | Outcome::DeleteWebhook(_)
             | Outcome::Init(_)
-            | Outcome::Keeper => return Ok(()),
+            | Outcome::Keeper
+            | Outcome::Guardian => return Ok(()),
         };
         stream::to_stdout(&text, stream::has_colour(self.global.color, &io::stdout()), columns)
     }

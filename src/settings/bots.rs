@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::context::Context;
 use super::error::{Error, PLACEHOLDERS};
 use super::file::ConfigFile;
+use super::lease::source::LeaseSource;
 use super::overrides::Overrides;
 use super::paths::{absolute, absolute_glob, expand, has_placeholder, is_glob, unknown_placeholder, without_dots};
 use super::provenance::{Provenance, SetBy};
@@ -67,6 +68,8 @@ pub struct Bot {
     pub wait: Limit,
     /// How long a process may take to end before it is killed.
     pub grace: Duration,
+    /// The lease that it runs under, if it may run on more than one host.
+    pub lease: Option<LeaseSource>,
     /// Where each setting came from.
     pub provenance: Provenance,
     /// The configuration file, if it was named rather than found.
@@ -93,6 +96,7 @@ impl Bot {
             locks_itself: false,
             wait: WAIT,
             grace: GRACE,
+            lease: None,
             provenance: Provenance::default(),
             config: None,
             withheld: Vec::new(),
@@ -184,6 +188,9 @@ impl BotBuilder<'_> {
         };
         let logs = set.value("logs", entry.logs.as_ref()).map(Vec::as_slice).unwrap_or_default();
         let table = set.value("token", entry.token.as_ref());
+        set.value("lease", entry.lease.as_ref());
+        set.value("lease_name", entry.lease_name.as_ref());
+        set.value("lease_ttl", entry.lease_ttl.as_ref());
         let bot = Bot {
             name: name.to_owned(),
             configured: true,
@@ -201,6 +208,7 @@ impl BotBuilder<'_> {
                 None => tokens::usual(&dir, self.context),
             },
             lock,
+            lease: LeaseSource::of_entry(entry, file, &self.context.vars)?,
             program: Some(program),
             provenance: from,
             config: file.named(),
@@ -294,6 +302,8 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
         return bot;
     }
     bot.command = None;
+    // Whoever wrote the file would make root send a password, or start ssh.
+    bot.lease = None;
     let api_url = *bot.provenance.of("api_url") != SetBy::Variable(env::API_URL)
         && (entry.api_url.is_some() || file.schema.defaults.api_url.is_some());
     let is_foreign = file.access == Access::Foreign;
@@ -312,6 +322,7 @@ fn withhold(mut bot: Bot, file: &ConfigFile, entry: &Entry) -> Bot {
         ("exe", entry.exe.is_some()),
         ("api_url", api_url),
         ("command", entry.command.is_some()),
+        ("lease", entry.lease.is_some()),
         ("logs", is_foreign && entry.logs.is_some()),
         ("token", is_foreign && entry.token.is_some()),
         ("lock", lock),

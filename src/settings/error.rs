@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::lease::error::LeaseError;
 use super::schema::{self, ParseError};
 use crate::base::error::{Expected, exit_of_io, plain, quoted, typed};
 use crate::base::exit::Exit;
@@ -101,6 +102,8 @@ pub enum Error {
     /// The text after `-m` names no program.
     #[error(transparent)]
     Program(#[from] program::Error),
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// The lock's path needs a token.
     #[error(transparent)]
     Token(#[from] sources::SourceError),
@@ -121,6 +124,7 @@ impl Expected for Error {
             | Self::ApiUrl { .. } => Exit::Config,
             Self::NoFile { .. } | Self::UnknownBot { .. } | Self::NothingNamed | Self::Ambiguous { .. } => Exit::Usage,
             Self::Program(error) => error.exit(),
+            Self::Lease(error) => error.exit(),
             Self::Token(error) => error.exit(),
         }
     }
@@ -140,6 +144,7 @@ impl Expected for Error {
             Self::NothingNamed => "no-bot",
             Self::Ambiguous { .. } => "ambiguous-bot",
             Self::Program(error) => error.kind(),
+            Self::Lease(error) => error.kind(),
             Self::Token(error) => error.kind(),
         }
     }
@@ -176,6 +181,7 @@ impl Expected for Error {
             ],
             Self::Ambiguous { names } => vec![format!("name one after the subcommand: {}", names.join(" or "))],
             Self::Program(error) => error.hints(),
+            Self::Lease(error) => error.hints(),
             Self::Token(error) => error.hints(),
         }
     }

@@ -1,10 +1,12 @@
 //! The value of every setting of a bot, and where it came from, for `-v`.
 
 use super::bots::{Bot, Log};
+use super::lease::source::LeaseSource;
 use super::provenance::SetBy;
 use crate::base::duration::show;
 use crate::base::secret::mask;
 use crate::base::shell;
+use crate::lease::bounds;
 use crate::platform::user;
 use crate::telegram::sources::{TokenSource, TokenSources};
 
@@ -29,6 +31,7 @@ impl Bot {
             |words: &[std::ffi::OsString]| quoted(words.iter().map(|one| one.to_string_lossy().into()).collect());
         let args = self.program.as_ref().and_then(|program| program.args()).filter(|_| self.configured);
         let users: Vec<String> = self.users.iter().map(|&uid| user::name(uid)).collect();
+        let lease_name = self.lease.as_ref().and_then(LeaseSource::name);
         let values = [
             ("dir", path(&self.dir)),
             ("program", self.program.as_ref().map_or_else(|| "none".into(), ToString::to_string)),
@@ -42,6 +45,9 @@ impl Bot {
             ("skip_env", self.skip_env.clone().unwrap_or_else(|| "false".into())),
             ("wait", self.wait.to_string()),
             ("grace", show(self.grace)),
+            ("lease", self.lease.as_ref().map_or_else(|| "none".into(), LeaseSource::shown)),
+            ("lease_name", lease_name.map_or_else(|| "the bot's id".into(), str::to_owned)),
+            ("lease_ttl", show(self.lease.as_ref().map_or(bounds::TTL, |lease| lease.ttl))),
             ("user", if users.is_empty() { "the bot's own users".into() } else { users.join(", ") }),
         ];
         let explained = values.into_iter().map(|(setting, value)| ExplainedSetting {

@@ -5,6 +5,7 @@
 //! boundary of the file system, and costs two system calls for each folder. It ignores a file that another user put into a
 //! folder that every user can write to, such as `/tmp`.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,7 @@ use crate::platform::user;
 /// No configuration is longer.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// A solobot.toml that was read.
-#[derive(Debug)]
+/// A solobot.toml that was read. Its text may have a password, in the URL of a lease.
 pub struct ConfigFile {
     /// Its path, absolute.
     pub path: PathBuf,
@@ -35,6 +35,12 @@ pub struct ConfigFile {
     pub access: Access,
     text: String,
     is_named: bool,
+}
+
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfigFile({}, {:?})", self.path.display(), self.access)
+    }
 }
 
 impl ConfigFile {

@@ -11,6 +11,7 @@ pub mod context;
 mod error;
 mod explained;
 mod file;
+mod lease;
 mod overrides;
 mod paths;
 mod provenance;
@@ -29,6 +30,7 @@ pub use bots::{Bot, Log};
 pub use context::{Caller, Context, Purpose};
 pub use error::Error;
 pub use explained::ExplainedSetting;
+pub use lease::source::LeaseSource;
 pub use provenance::{Provenance, SetBy};
 pub use schema::{FILE_NAME, toml_string};
 

@@ -1,20 +1,22 @@
 //! The keys of solobot.toml and the shapes of their values; what they mean together is decided in [`super::bots`].
 //!
 //! An error names the line, and for an unknown key the most similar one. It never repeats a token that was written into the
-//! file by mistake.
+//! file by mistake, or a URL's password.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::base::nearest::nearest;
-use crate::base::secret::mask;
 use crate::base::text::{escape, is_hidden};
+use crate::lease::bounds::{parse_name, parse_ttl};
+use crate::telegram::base_url::shown;
 
 /// The file's name in each folder.
 pub const FILE_NAME: &str = "solobot.toml";
@@ -78,6 +80,12 @@ pub struct Entry {
     pub grace: Option<Spanned<Grace>>,
     /// The user who runs it, if that is neither its owner nor the caller.
     pub user: Option<Spanned<String>>,
+    /// The engine of the lease that it runs under.
+    pub lease: Option<Spanned<WrittenLease>>,
+    /// The lease's name, if that is not the bot's id.
+    pub lease_name: Option<Spanned<LeaseName>>,
+    /// How long a grant of the lease lasts without renewal.
+    pub lease_ttl: Option<Spanned<LeaseTtl>>,
 }
 
 /// Where a bot's token is; the first that has one wins.
@@ -111,6 +119,25 @@ pub struct Wait(pub Limit);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grace(pub Duration);
 
+/// `lease`: an engine's URL, or where it is. The URL may have a password, so `Debug` is not derived.
+pub enum WrittenLease {
+    Url(String),
+    /// In this variable.
+    Variable(String),
+}
+
+impl fmt::Debug for WrittenLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Url(_)) { "Url" } else { "Variable" })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseName(pub String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTtl(pub Duration);
+
 /// What is wrong with a file's text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ParseError {
@@ -136,7 +163,7 @@ impl Schema {
                 let message = message.replace("expected a sequence", "expected an array").replace("a map", "a table");
                 let key = key_in(text, line).filter(|key| !message.contains(&format!("`{key}`")));
                 let message = key.map_or_else(|| message.clone(), |key| format!("`{key}`: {message}"));
-                ParseError { line, message: mask(&message).into_owned(), hint: None }
+                ParseError { line, message: shown(&message).into_owned(), hint: None }
             })
         })
     }
@@ -162,7 +189,7 @@ fn unknown_key(message: &str, line: usize) -> Option<ParseError> {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys here are {}", known.join(", ")),
     };
-    Some(ParseError { line, message: format!("unknown key `{}`", mask(key)), hint: Some(hint) })
+    Some(ParseError { line, message: format!("unknown key `{}`", shown(key)), hint: Some(hint) })
 }
 
 impl<'de> Deserialize<'de> for Wait {
@@ -176,6 +203,53 @@ impl<'de> Deserialize<'de> for Grace {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = deserializer.deserialize_any(Text("a duration such as 10 or \"500ms\""))?;
         parse_duration(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for LeaseTtl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = deserializer.deserialize_any(Text("a duration such as 60 or \"60s\""))?;
+        parse_ttl(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for LeaseName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_name(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for WrittenLease {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenLeaseVisitor)
+    }
+}
+
+struct WrittenLeaseVisitor;
+
+impl<'de> Visitor<'de> for WrittenLeaseVisitor {
+    type Value = WrittenLease;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL such as \"redis://HOST:6379/0\", or a variable: { env = \"LEASE_URL\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<WrittenLease, E> {
+        Ok(WrittenLease::Url(url.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<WrittenLease, A::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Variable {
+            env: String,
+        }
+        let Variable { env } = Variable::deserialize(MapAccessDeserializer::new(table))?;
+        if env.is_empty() {
+            Err(A::Error::custom("the variable's name is empty"))
+        } else {
+            Ok(WrittenLease::Variable(env))
+        }
     }
 }
 
@@ -378,5 +452,9 @@ mod tests {
         }
         let (_, said) = fault(&format!("[bots.main]\ntoken = \"{token}\""));
         assert!(said.contains("never the token itself"), "{said}");
+        for lease in ["{ \"redis://:secret@h/0\" = 1 }", "[\"redis://:secret@h/0\"]", "redis://:secret@h/0"] {
+            let (line, said) = fault(&format!("[bots.main]\nlease = {lease}"));
+            assert!(line == 2 && !said.contains("secret"), "{said}");
+        }
     }
 }

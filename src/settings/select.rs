@@ -76,7 +76,7 @@ impl Settings {
             Selected::Entries(_) | Selected::AdHoc => {}
         }
         let bot = self.make(selected, &overrides)?.pop().ok_or(Error::NothingNamed)?;
-        self.refuse_withheld(bot, &["exe", "api_url"])
+        self.refuse_withheld(bot, &["exe", "api_url", "lease"])
     }
 
     fn refuse_withheld(&self, bot: Bot, keys: &[&str]) -> Result<Bot, Error> {

@@ -51,6 +51,8 @@ mod init;
 mod interop;
 mod journal;
 mod keeper;
+mod lease_guardian;
+mod lease_settings;
 mod lease_ssh;
 mod leases;
 mod metrics;

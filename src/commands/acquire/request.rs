@@ -113,11 +113,14 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
     if let Some(url) = &args.api.api_url {
         bot.set_api_url(url)?;
     }
+    bot.set_lease(&args.lease, settings.context())?;
+    // What a lease leaves room for is judged by the grace that counts.
+    bot.grace = args.grace.unwrap_or(bot.grace);
     let mode = mode_of(args, &bot)?;
     refuse_mode(args, global, &bot, mode)?;
     Ok(Request {
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
-        grace: args.grace.unwrap_or(bot.grace),
+        grace: bot.grace,
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
         lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
@@ -177,6 +180,19 @@ fn refuse_mode(args: &cli::Acquire, global: &cli::Global, bot: &Bot, mode: Mode)
         return Err(Error::usage(
             format!("`{option}` cannot be used with a bot that takes this lock itself (`--handover`, `locks_itself`)"),
             "to let systemd restart it, with Restart=always: ExecStart=solobot acquire --handover --wait forever -- COMMAND",
+        ));
+    }
+    if bot.lease.is_some() && mode != Mode::Run {
+        let option = match mode {
+            Mode::Become => "-F",
+            Mode::Descriptor(_) => "--fd",
+            Mode::Run | Mode::Keep(_) => "--pid",
+        };
+        return Err(Error::usage(
+            format!(
+                "`{option}` cannot be used with a lease: solobot has to stay, to renew it and to stop the bot if it is lost"
+            ),
+            "to run the bot under its lease: solobot acquire … -- COMMAND",
         ));
     }
     if global.json && matches!(mode, Mode::Run | Mode::Become) {

@@ -30,6 +30,7 @@ const BELIEVED: Duration = Duration::from_secs(30);
 /// Whoever looks, again and again perhaps.
 pub struct StatusObserver<'a> {
     selection: &'a cli::Selection,
+    lease: &'a cli::LeaseArgs,
     bots: &'a [String],
     settings: &'a Settings,
     surveyor: Surveyor<'a>,
@@ -40,9 +41,10 @@ pub struct StatusObserver<'a> {
 }
 
 impl<'a> StatusObserver<'a> {
-    pub fn new(selection: &'a cli::Selection, bots: &'a [String], settings: &'a Settings) -> Self {
+    pub fn new(args: &'a cli::Status, settings: &'a Settings) -> Self {
+        let cli::Status { selection, lease, bots, .. } = args;
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
-        Self { selection, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
+        Self { selection, lease, bots, settings, surveyor, is_first: true, asked: Instant::now(), servers }
     }
 
     /// Looks once.
@@ -73,7 +75,8 @@ impl<'a> StatusObserver<'a> {
             self.servers.clear();
             self.surveyor.forget();
         }
-        let bots = self.settings.select_many(self.selection, self.bots)?;
+        let mut bots = self.settings.select_many(self.selection, self.bots)?;
+        self.settings.set_leases(&mut bots, self.lease)?;
         let guessed = bots.is_empty();
         let mut survey = self.surveyor.look(&bots)?;
         // A typing error in a flag must not read "no instance"; what the file names may be deployed later, and what an

@@ -29,7 +29,7 @@ pub fn run(
     }
     let verbose = global.verbose > 0;
     let journal = verbose.then(|| Journal::at(settings.journal()));
-    let look = StatusObserver::new(&args.selection, &args.bots, settings);
+    let look = StatusObserver::new(args, settings);
     if let Some(every) = args.watch {
         return watch::run(look, every, journal, events);
     }

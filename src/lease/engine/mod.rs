@@ -5,109 +5,28 @@
 //! [`LARGEST`](super::record::LARGEST) bytes.
 
 pub mod home;
+mod redis;
+mod register;
 pub mod ssh;
+mod stream;
+mod url;
 
-use std::fmt;
-use std::time::Duration;
+pub use self::register::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
+pub use self::url::{EngineAddress, EngineUrl, FORMS, MalformedEngine, RedisAddress, SshAddress};
 
 use crate::base::error::Error;
-
-/// A URL that names an engine. Its password is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EngineUrl {
-    text: String,
-}
-
-impl EngineUrl {
-    /// The password masked.
-    pub fn shown(&self) -> String {
-        self.text.clone()
-    }
-}
-
-impl fmt::Debug for EngineUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown())
-    }
-}
-
-/// What an engine had, at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RegisterLook {
-    /// `None`: there is no record.
-    pub content: Option<Vec<u8>>,
-    pub version: Version,
-    /// Who answered: another server, or the same one after it may have lost something, has another name.
-    pub server: String,
-}
-
-/// What a set compares. Only the engine that made it can read it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Version(pub Vec<u8>);
-
-/// How a set ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum SetResult {
-    /// It stands; so does this.
-    Written(RegisterLook),
-    /// Something else stood there.
-    Refused(RegisterLook),
-}
-
-/// One record on an engine.
-pub trait Register: Send {
-    /// # Errors
-    /// No answer in time, or none that can be understood.
-    fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError>;
-
-    /// Writes the record if the version is still this one. After an error nobody knows whether it was, or will yet be,
-    /// carried out.
-    ///
-    /// # Errors
-    /// As `read`.
-    fn set_if(&mut self, version: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError>;
-
-    /// Why the engine may lose the record, as far as it says; for `doctor`.
-    ///
-    /// # Errors
-    /// As `read`.
-    fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError>;
-}
-
-/// Why an engine may lose a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineWeakness {
-    /// A sentence without a full stop.
-    pub what: String,
-    /// What to type or change.
-    pub remedy: String,
-}
-
-/// Why an engine gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct EngineError {
-    pub kind: EngineErrorKind,
-    /// What happened, in the engine's own words where it has some; no secret.
-    pub message: String,
-    pub hints: Vec<String>,
-}
-
-/// What to conclude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EngineErrorKind {
-    /// Try again: nothing was heard in time, or nonsense (69).
-    Unreachable,
-    /// It will never work like this: READONLY, cluster mode, an unknown scheme (78).
-    Configuration,
-    /// A wrong password, an unknown host key (77).
-    NotPermitted,
-}
+use crate::lease::bounds;
 
 /// Opens the register of that name; connects with the first call.
 ///
 /// # Errors
-/// The URL names no engine that this solobot has.
-pub fn open(url: &EngineUrl, _name: &str) -> Result<Box<dyn Register>, Error> {
-    Err(Error::usage(format!("no such engine: {}", url.shown()), "engines: redis://HOST/0, ssh://USER@HOST/PATH"))
+/// The name cannot be one; a file that the URL's engine needs cannot be read.
+pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
+    bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
+    match url.address() {
+        EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
+        EngineAddress::Ssh(SshAddress { user, host, port, path }) => {
+            Ok(Box::new(ssh::SshRegister::new(user.clone(), host.clone(), *port, path.clone())))
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! Owner of `nix` and `rustix`.
 
 pub mod advice;
+#[cfg(feature = "cli")]
+pub mod alarm;
 pub mod boot;
 #[cfg(feature = "cli")]
 pub mod children;
@@ -11,6 +13,8 @@ pub mod descriptor;
 pub mod file;
 pub mod filesystem;
 pub mod folder;
+#[cfg(feature = "cli")]
+pub mod gate;
 pub mod handle;
 pub mod identity;
 #[cfg(feature = "cli")]
@@ -20,6 +24,8 @@ pub mod mounts;
 pub mod nss;
 pub mod open_files;
 pub mod ownership;
+#[cfg(feature = "cli")]
+pub mod packets;
 pub mod pidfd;
 #[cfg(feature = "cli")]
 pub mod piped;

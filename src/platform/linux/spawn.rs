@@ -1,4 +1,5 @@
-//! Starting programs: as a child (`posix_spawn(3)`, which does not copy our address space) or in our place (`execve(2)`).
+//! Starting programs: as a child (`posix_spawn(3)`, which does not copy our address space), as a child that waits at a gate, or
+//! in our place (`execve(2)`).
 //!
 //! COMMAND gets the signal mask and dispositions that solobot was started with, and only those descriptors that are passed.
 
@@ -9,10 +10,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp};
+use nix::sys::signal::SigSet;
 use nix::unistd::execvpe;
 
 use super::descriptor::Descriptor;
+use super::gate::{self, GatedChild, Prepared};
 use super::signals::Mask;
 use super::startup;
 
@@ -48,6 +51,25 @@ impl Launch<'_> {
         Ok(posix_spawnp(&argv[0], &actions, &attr, &argv, &envp)?.as_raw())
     }
 
+    /// Forks it as a child that waits at a gate. It dies of SIGTERM when the calling thread ends.
+    ///
+    /// # Errors
+    /// No more processes or descriptors; EINVAL for a NUL in an argument. That the program cannot be executed shows once the
+    /// gate is open.
+    pub fn spawn_gated(&self) -> io::Result<GatedChild> {
+        let (argv, envp) = (self.argv()?, self.envp()?);
+        let envp: Vec<&CStr> = envp.iter().map(AsRef::as_ref).collect();
+        let inherit: Vec<i32> = self.inherit.iter().map(|fd| fd.number()).collect();
+        gate::fork_gated(&Prepared {
+            paths: &places(argv[0].as_bytes())?,
+            argv: &argv,
+            envp: &envp,
+            mask: self.mask.signals(),
+            to_default: &startup::to_default(),
+            inherit: &inherit,
+        })
+    }
+
     /// Becomes it. Returns only if that failed.
     pub fn exec(&self) -> io::Error {
         match self.try_exec() {
@@ -78,6 +100,39 @@ impl Launch<'_> {
         let set = self.env.iter().filter_map(|(name, value)| Some(pair(name, value.as_ref()?)));
         kept.chain(set.map(|bytes| c_string(bytes).map(Cow::Owned))).collect()
     }
+}
+
+/// Starts the program that this process runs once more, as a child, even if its file has been replaced or removed meanwhile:
+/// with an empty environment, every signal blocked, and these descriptors under the same numbers. The first argument is the
+/// name that `ps` shows.
+///
+/// # Errors
+/// Those of `execve(2)`; EINVAL for a NUL in an argument.
+pub fn spawn_ourselves(argv: &[OsString], inherit: &[Descriptor<'_>]) -> io::Result<i32> {
+    let argv: Vec<CString> = argv.iter().map(|arg| c_string(arg.as_bytes().to_vec())).collect::<io::Result<_>>()?;
+    let mut attr = PosixSpawnAttr::init()?;
+    attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    attr.set_sigmask(&SigSet::all())?;
+    let mut actions = PosixSpawnFileActions::init()?;
+    for fd in inherit {
+        actions.add_dup2(fd.number(), fd.number())?;
+    }
+    Ok(posix_spawn("/proc/self/exe", &actions, &attr, &argv, &[] as &[CString])?.as_raw())
+}
+
+/// Where `execvp(3)` would look for a program: in each folder of PATH, unless its name has a slash.
+fn places(name: &[u8]) -> io::Result<Vec<CString>> {
+    if name.is_empty() || name.contains(&b'/') {
+        return Ok(vec![c_string(name.to_vec())?]);
+    }
+    let path = environment().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+    let folders = path.unwrap_or(b"/bin:/usr/bin").split(|&byte| byte == b':');
+    let within = |folder: &[u8]| match folder {
+        // An empty one is the current folder.
+        [] => c_string(name.to_vec()),
+        folder => c_string([folder, b"/", name].concat()),
+    };
+    folders.map(within).collect()
 }
 
 /// Our own environment, unchanged: `NAME=VALUE` entries, and anything else that was put there.

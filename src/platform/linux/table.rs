@@ -67,17 +67,25 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
     Ok(gather(seen))
 }
 
+/// What a look at each process shows.
+///
+/// # Errors
+/// As [`list`].
+pub fn stats() -> io::Result<HashMap<i32, Stat>> {
+    let proc = proc::open()?;
+    let chunks = visit(&proc, &|reader, pid| {
+        let stat = Stat::parse(reader.file(pid, b"stat").ok()?)?;
+        (stat.is_alive() && !stat.is_kernel_thread).then_some((pid, stat))
+    })?;
+    Ok(chunks.into_iter().flatten().collect())
+}
+
 /// Every process and its parent.
 ///
 /// # Errors
 /// As [`list`].
 pub fn parents() -> io::Result<HashMap<i32, i32>> {
-    let proc = proc::open()?;
-    let chunks = visit(&proc, &|reader, pid| {
-        let stat = Stat::parse(reader.file(pid, b"stat").ok()?)?;
-        (stat.is_alive() && !stat.is_kernel_thread).then_some((pid, stat.parent))
-    })?;
-    Ok(chunks.into_iter().flatten().collect())
+    Ok(stats()?.into_iter().map(|(pid, stat)| (pid, stat.parent)).collect())
 }
 
 /// Every descendant of these processes, themselves left out. One that has ended and is not reaped yet is still listed: what

@@ -1,0 +1,259 @@
+//! A connection to an engine that bounds every call, plain or with TLS.
+//!
+//! Invariant: from [`CallLimit::new`] on, whatever is done with a stream ends at one deadline and reads at most [`LARGEST`]
+//! bytes from the network, the handshakes included; so an engine that hangs, trickles or floods costs no more.
+//!
+//! The resolver is asked by a thread of its own, and never again after [`EngineRoute::keep_addresses`]: whoever renews a lease connects
+//! again to the addresses that are known. Until then each new connection asks, so that a waiter follows a name that moves.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::http::addresses::{self, Lookup, Unresolved};
+use crate::lease::record::LARGEST;
+
+/// What one call may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimit {
+    within: Duration,
+    end: Instant,
+    bytes: usize,
+}
+
+impl CallLimit {
+    pub fn new(within: Duration) -> Self {
+        Self { within, end: Instant::now() + within, bytes: LARGEST }
+    }
+
+    /// What it was at first.
+    pub fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// # Errors
+    /// None is left.
+    pub fn left(&self) -> io::Result<Duration> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    }
+}
+
+/// Whom to trust with TLS.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    config: Arc<ClientConfig>,
+}
+
+impl Trust {
+    /// These certificates (DER), or Mozilla's.
+    ///
+    /// # Errors
+    /// None of the certificates can be used.
+    pub fn new(certificates: Option<Vec<Vec<u8>>>) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        match certificates {
+            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Some(certificates) => {
+                let (added, _) = roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
+                if added == 0 {
+                    return Err(io::Error::other("none of its certificates can be used"));
+                }
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { config: Arc::new(config) })
+    }
+}
+
+/// The way to a server.
+#[derive(Debug)]
+pub struct EngineRoute {
+    host: String,
+    port: u16,
+    trust: Option<Trust>,
+    /// The one that answered last comes first.
+    addresses: Vec<SocketAddr>,
+    lookup: Option<Lookup>,
+    is_fixed: bool,
+}
+
+impl EngineRoute {
+    /// Nothing is sent, and no name is looked up.
+    pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
+        let addresses: Vec<_> = host.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)).into_iter().collect();
+        let is_fixed = !addresses.is_empty();
+        Self { host: host.to_owned(), port, trust, addresses, lookup: None, is_fixed }
+    }
+
+    /// From now on no resolver is asked.
+    pub fn keep_addresses(&mut self) {
+        self.is_fixed = !self.addresses.is_empty();
+    }
+
+    /// # Errors
+    /// No connection in time; with TLS, the server did not prove who it is.
+    pub fn connect(&mut self, limit: CallLimit) -> io::Result<Stream> {
+        if !self.is_fixed {
+            self.look_up(limit)?;
+        }
+        let tcp = self.connect_to_one(limit)?;
+        tcp.set_nodelay(true)?;
+        let bounded = Bounded { tcp, limit };
+        let Some(trust) = &self.trust else { return Ok(Stream::Plain(bounded)) };
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        let session = ClientConnection::new(Arc::clone(&trust.config), name).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(session, bounded);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// A late answer is there for the next call; with addresses from before, nothing waits for it.
+    fn look_up(&mut self, limit: CallLimit) -> io::Result<()> {
+        let lookup = match self.lookup.take() {
+            Some(lookup) => lookup,
+            None => addresses::ask(&self.host, self.port)?,
+        };
+        let wait = if self.addresses.is_empty() { limit.left()? } else { Duration::ZERO };
+        match lookup.answer(wait) {
+            Ok(found) if !found.is_empty() => self.addresses = found,
+            Err(Unresolved::Late) => {
+                self.lookup = Some(lookup);
+                if self.addresses.is_empty() {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver did not answer in time"));
+                }
+            }
+            _ if !self.addresses.is_empty() => {}
+            Ok(_) => return Err(io::Error::other("the name has no address")),
+            Err(Unresolved::Refused(error) | Unresolved::NoThread(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Each address has an equal share of the time that is left.
+    fn connect_to_one(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for at in 0..self.addresses.len() {
+            let shares = u32::try_from(self.addresses.len() - at).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(&self.addresses[at], limit.left()? / shares) {
+                Ok(tcp) => {
+                    self.addresses.rotate_left(at);
+                    return Ok(tcp);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// A connection. It is for one call after the other, each begun with [`Stream::begin`].
+#[derive(Debug)]
+pub enum Stream {
+    Plain(Bounded),
+    Tls(Box<StreamOwned<ClientConnection, Bounded>>),
+}
+
+impl Stream {
+    /// Begins a call on a connection that was kept, if that is still open and silent.
+    pub fn begin(mut self, limit: CallLimit) -> Option<Self> {
+        let bounded = match &mut self {
+            Self::Plain(bounded) => bounded,
+            Self::Tls(stream) => &mut stream.sock,
+        };
+        bounded.limit = limit;
+        bounded.is_silent().then_some(self)
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(bounded) => bounded.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(bounded) => bounded.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(bounded) => bounded.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// A socket under a limit.
+#[derive(Debug)]
+pub struct Bounded {
+    tcp: TcpStream,
+    limit: CallLimit,
+}
+
+impl Bounded {
+    fn is_silent(&self) -> bool {
+        let looked = self.tcp.set_nonblocking(true).and_then(|()| self.tcp.peek(&mut [0]));
+        self.tcp.set_nonblocking(false).is_ok() && looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(self.limit.bytes);
+        if most == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("its answer is longer than 64 KiB"));
+        }
+        let length = in_time(|| {
+            self.tcp.set_read_timeout(Some(self.limit.left()?))?;
+            self.tcp.read(&mut buffer[..most])
+        })?;
+        if length == 0 && most > 0 {
+            return Err(io::Error::other("it closed the connection"));
+        }
+        self.limit.bytes -= length;
+        Ok(length)
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        in_time(|| {
+            self.tcp.set_write_timeout(Some(self.limit.left()?))?;
+            self.tcp.write(bytes)
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Again after a signal; a socket's own word for a time that is over is `WouldBlock`.
+fn in_time(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match step() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+            result => return result,
+        }
+    }
+}
