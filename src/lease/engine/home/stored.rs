@@ -1,6 +1,6 @@
 //! The file `PATH.lease`: a line that says by which clock of this host it was written and when, and the record behind it.
 //!
-//! That time is CLOCK_BOOTTIME of this very boot, which nobody sets: a record that was written a minute ago has been unchanged
+//! That time is `CLOCK_BOOTTIME` of this very boot, which nobody sets: a record that was written a minute ago has been unchanged
 //! for a minute, as well as if the reader had watched it. So a `hold` or an `acquire` that starts later need not begin to
 //! watch at its own start. Other hosts never see that line.
 
@@ -117,13 +117,13 @@ mod tests {
             HomeLease::Held { until, .. } => Some(until),
             HomeLease::Free => None,
         };
-        let now = 1000 * SECOND;
+        let (before, now) = (999 * SECOND, 1000 * SECOND);
         let mut written = Stillness::default();
-        assert_eq!(until(written.look(&stored(&held.encode(), Some(now - SECOND)), now)), Some(now - SECOND + ttl));
+        assert_eq!(until(written.look(&stored(&held.encode(), Some(before)), now)), Some(before + ttl));
         let mut first = Stillness::default();
         let unknown = stored(&held.encode(), None);
         assert_eq!(until(first.look(&unknown, now)), Some(now + ttl));
-        assert_eq!(until(first.look(&unknown, now + ttl - SECOND)), Some(now + ttl), "the first look counts");
+        assert_eq!(until(first.look(&unknown, before + ttl)), Some(now + ttl), "the first look counts");
         assert_eq!(first.look(&unknown, now + ttl), HomeLease::Free);
         let renewed = record("a", 1, 2, GrantState::Held);
         assert_eq!(until(first.look(&stored(&renewed.encode(), None), now + ttl)), Some(now + ttl + ttl));

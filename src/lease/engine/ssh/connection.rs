@@ -45,7 +45,7 @@ pub struct Starting {
     since: Duration,
     /// From the thread that starts ssh.
     child: Receiver<io::Result<PipedChild>>,
-    connection: Option<Connection>,
+    connection: Option<SshConnection>,
 }
 
 impl Starting {
@@ -62,7 +62,7 @@ impl Starting {
     }
 
     /// The connection, once the other end has greeted.
-    pub fn greeted(&mut self, end: Duration) -> Result<Connection, ConnectionEnd> {
+    pub fn greeted(&mut self, end: Duration) -> Result<SshConnection, ConnectionEnd> {
         if self.connection.is_none() {
             let child = match self.child.recv_timeout(left_until(end)) {
                 Ok(child) => child.map_err(ConnectionEnd::NotStarted)?,
@@ -71,7 +71,7 @@ impl Starting {
                     return Err(ConnectionEnd::NotStarted(io::ErrorKind::OutOfMemory.into()));
                 }
             };
-            self.connection = Some(Connection::new(child));
+            self.connection = Some(SshConnection::new(child));
         }
         let Some(mut connection) = self.connection.take() else { return Err(ConnectionEnd::Late) };
         match connection.await_greeting(end) {
@@ -86,7 +86,7 @@ impl Starting {
 
 /// A running ssh, and what has come from it.
 #[derive(Debug)]
-pub struct Connection {
+pub struct SshConnection {
     child: PipedChild,
     is_greeted: bool,
     /// What has come and is not understood yet.
@@ -99,7 +99,7 @@ pub struct Connection {
     silent_since: Option<Duration>,
 }
 
-impl Connection {
+impl SshConnection {
     fn new(child: PipedChild) -> Self {
         let (received, words) = (Vec::new(), Vec::new());
         Self { child, is_greeted: false, received, noise: 0, words, stderr_ended: false, silent_since: None }

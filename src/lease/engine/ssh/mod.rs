@@ -12,7 +12,7 @@ mod refusal;
 
 use std::time::Duration;
 
-use self::connection::{Connection, ConnectionEnd, Starting};
+use self::connection::{ConnectionEnd, SshConnection, Starting};
 use self::refusal::SshTarget;
 use super::home::protocol::{HoldAnswer, HoldQuestion, Message};
 use super::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
@@ -38,7 +38,7 @@ pub struct SshRegister {
 enum Line {
     Closed,
     Starting(Starting),
-    Open(Connection),
+    Open(SshConnection),
 }
 
 impl SshRegister {

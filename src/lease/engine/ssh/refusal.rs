@@ -82,14 +82,10 @@ impl SshTarget {
         format!("to try it by hand: {}", self.by_hand("true"))
     }
 
-    fn error(&self, kind: EngineErrorKind, message: String, hint: String) -> EngineError {
-        EngineError { kind, message, hints: vec![hint] }
-    }
-
     /// Nothing came in time.
     pub fn late(&self, what: &str) -> EngineError {
         let message = format!("{} by ssh: {what}", self.destination());
-        self.error(EngineErrorKind::Unreachable, message, self.try_by_hand())
+        failure(EngineErrorKind::Unreachable, message, self.try_by_hand())
     }
 
     /// The solobot there says what is wrong.
@@ -106,22 +102,22 @@ impl SshTarget {
             ConnectionEnd::Late | ConnectionEnd::Stuck => self.late("no answer"),
             ConnectionEnd::Nonsense => {
                 let message = format!("{to} by ssh: what came is no answer of a solobot");
-                self.error(Unreachable, message, self.try_by_hand())
+                failure(Unreachable, message, self.try_by_hand())
             }
-            ConnectionEnd::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => self.error(
+            ConnectionEnd::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => failure(
                 Configuration,
                 "ssh is not installed here, or is not in PATH".into(),
                 "to install it: sudo apt-get install openssh-client".into(),
             ),
             ConnectionEnd::NotStarted(error) => {
-                self.error(Unreachable, format!("cannot start ssh: {}", plain(error)), self.try_by_hand())
+                failure(Unreachable, format!("cannot start ssh: {}", plain(error)), self.try_by_hand())
             }
             ConnectionEnd::OtherVersion(version) => self.other_version(&format!("is version {}", shown(version))),
             ConnectionEnd::Ended { how, words, was_greeted } => {
                 let said = shown(words);
                 if !was_greeted {
                     if *how == Some(Ended::Code(127)) || words.contains("solobot: not found") {
-                        return self.error(
+                        return failure(
                             Configuration,
                             format!("there is no solobot on {to}"),
                             format!("install solobot on {}, then: {}", self.host, self.by_hand("solobot --version")),
@@ -139,7 +135,7 @@ impl SshTarget {
                 } else {
                     self.try_by_hand()
                 };
-                self.error(kind, format!("{to} by ssh: {why}"), hint)
+                failure(kind, format!("{to} by ssh: {why}"), hint)
             }
         }
     }
@@ -148,8 +144,12 @@ impl SshTarget {
         let message =
             format!("the solobot on {} {what}, this one is version {}", self.destination(), env!("CARGO_PKG_VERSION"));
         let hint = format!("install the same version on both hosts; there: {}", self.by_hand("solobot --version"));
-        self.error(EngineErrorKind::Configuration, message, hint)
+        failure(EngineErrorKind::Configuration, message, hint)
     }
+}
+
+fn failure(kind: EngineErrorKind, message: String, hint: String) -> EngineError {
+    EngineError { kind, message, hints: vec![hint] }
 }
 
 /// The words of others in one line that can be shown: bounded, and without anything that a terminal obeys.
