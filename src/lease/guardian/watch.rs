@@ -27,7 +27,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(20);
 /// There is no descriptor for a clock. Nothing else ends it.
 pub fn watch(marks: GrantMarks, grace: Duration, socket: Packets) -> io::Result<()> {
     let alarm = Alarm::new()?;
-    let mut watcher = Watcher {
+    let mut watcher = GuardianProcess {
         state: Guardian::new(grace),
         sweep: Sweep::new(marks),
         socket: Some(socket),
@@ -60,7 +60,7 @@ pub fn watch(marks: GrantMarks, grace: Duration, socket: Packets) -> io::Result<
     }
 }
 
-struct Watcher {
+struct GuardianProcess {
     state: Guardian,
     sweep: Sweep,
     /// `None` once solobot is dead.
@@ -75,7 +75,7 @@ struct Watcher {
     named: HashSet<Identity>,
 }
 
-impl Watcher {
+impl GuardianProcess {
     /// Takes in what solobot has said.
     fn hear(&mut self) {
         let mut buffer = [0; LONGEST];
