@@ -87,7 +87,7 @@ impl Supervisor {
     #[track_caller]
     fn number(&self, word: &str) -> i32 {
         let text = self.process.stdout();
-        text.lines().filter_map(|line| line.strip_prefix(word)).last().unwrap().parse().unwrap()
+        text.lines().filter_map(|line| line.strip_prefix(word)).next_back().unwrap().parse().unwrap()
     }
 }
 
