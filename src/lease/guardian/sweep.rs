@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::family::{Family, GrantMarks, SearchDepth};
@@ -20,10 +21,6 @@ use crate::platform::signals::Signal;
 const FREEZING: Duration = Duration::from_millis(50);
 /// How long a pass waits for the end of those that it has killed.
 const AFTER_KILL: Duration = Duration::from_millis(50);
-/// How long a pass waits if it has found only such as were killed before or cannot be: at first, and at last.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
 /// A process of the bot that cannot be signalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Untouchable {
@@ -49,13 +46,12 @@ pub struct Sweep {
     asked: HashSet<Identity>,
     /// Who was killed.
     killed: HashSet<Identity>,
-    pause: Duration,
 }
 
 impl Sweep {
     /// solobot must be alive.
     pub fn new(marks: GrantMarks) -> Self {
-        Self { family: Family::new(marks), asked: HashSet::new(), killed: HashSet::new(), pause: SHORTEST_PAUSE }
+        Self { family: Family::new(marks), asked: HashSet::new(), killed: HashSet::new() }
     }
 
     /// This COMMAND is the bot's.
@@ -105,24 +101,17 @@ impl Sweep {
         let _raised = DescriptorLimit::raise();
         let mut frozen = FrozenProcesses::default();
         let looked = self.freeze(&mut frozen);
-        let mut is_new = false;
         for (process, pidfd) in &frozen.opened {
-            is_new |= self.killed.insert(*process);
+            self.killed.insert(*process);
             let _ = pidfd.send(Signal::SIGKILL);
         }
         looked?;
-        if is_new {
-            self.pause = SHORTEST_PAUSE;
-            wait(&frozen.opened, AFTER_KILL);
-        } else if !frozen.seen.is_empty() {
-            wait(&frozen.opened, self.pause);
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        }
+        wait(&frozen.opened, AFTER_KILL);
         let left = !frozen.seen.is_empty();
         Ok(SweepPass { left, untouchable: frozen.untouchable })
     }
 
-    /// Passes until one finds nobody, at most for `limit`: then whoever is left is an error of the last pass.
+    /// Passes until one finds nobody, or for `limit`; says what the last one found.
     ///
     /// # Errors
     /// As [`Sweep::pass`].
@@ -132,6 +121,9 @@ impl Sweep {
             let pass = self.pass()?;
             if !pass.left || uptime().whole >= until {
                 return Ok(pass);
+            }
+            if !pass.untouchable.is_empty() {
+                thread::sleep(AFTER_KILL);
             }
         }
     }
@@ -181,19 +173,19 @@ fn untouchable(process: Identity) -> Untouchable {
     Untouchable { process, uid: proc::owner(process.pid) }
 }
 
-/// Until all have ended, or the time is over; if there are none, until it is over.
+/// Until all have ended, or the time is over.
 fn wait(opened: &[(Identity, Pidfd)], limit: Duration) {
     let until = Instant::now() + limit;
     let mut left: Vec<&Pidfd> = opened.iter().map(|(_, pidfd)| pidfd).collect();
-    loop {
+    while !left.is_empty() {
         let fds: Vec<_> = left.iter().map(|pidfd| pidfd.descriptor()).collect();
         let patience = until.saturating_duration_since(Instant::now());
         let ended = poll::any_readable(&fds, Some(patience)).unwrap_or_default();
+        if ended.is_empty() {
+            return;
+        }
         for at in ended.into_iter().rev() {
             left.swap_remove(at);
-        }
-        if patience.is_zero() || (left.is_empty() && !opened.is_empty()) {
-            return;
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::platform::identity::Identity;
 use crate::platform::packets::{Packets, ReceivedPacket};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
-use crate::platform::signals::Signal;
 use crate::platform::spawn::Gate;
 
 /// How often it is looked whether a bot that was asked to end has ended.
@@ -28,7 +27,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(20);
 /// There is no descriptor for a clock. Nothing else ends it.
 pub fn watch(marks: GrantMarks, grace: Duration, socket: Packets) -> io::Result<()> {
     let alarm = Alarm::new()?;
-    let mut watcher = Watcher {
+    let mut watcher = GuardianProcess {
         state: Guardian::new(grace),
         sweep: Sweep::new(marks),
         socket: Some(socket),
@@ -61,13 +60,13 @@ pub fn watch(marks: GrantMarks, grace: Duration, socket: Packets) -> io::Result<
     }
 }
 
-struct Watcher {
+struct GuardianProcess {
     state: Guardian,
     sweep: Sweep,
     /// `None` once solobot is dead.
     socket: Option<Packets>,
     /// COMMANDs that wait at their gate.
-    waiting: HashMap<i32, (Pidfd, Gate)>,
+    waiting: HashMap<i32, Gate>,
     /// What has happened and is not decided yet.
     events: VecDeque<GuardianEvent>,
     /// While the bot has been asked to end: when to look whether it has.
@@ -76,7 +75,7 @@ struct Watcher {
     named: HashSet<Identity>,
 }
 
-impl Watcher {
+impl GuardianProcess {
     /// Takes in what solobot has said.
     fn hear(&mut self) {
         let mut buffer = [0; LONGEST];
@@ -107,11 +106,11 @@ impl Watcher {
             GuardianOrder::Gate(command) => {
                 let pid = command.pid;
                 // Without a handle on it, nobody could be sure to end it.
-                let (Ok(Some(pidfd)), Some(gate)) = (Pidfd::open(command), gate) else {
+                let (Ok(Some(_)), Some(gate)) = (Pidfd::open(command), gate) else {
                     return self.say(GuardianMessage::Refused { pid });
                 };
                 self.sweep.add_root(command);
-                self.waiting.insert(pid, (pidfd, gate));
+                self.waiting.insert(pid, gate);
                 GuardianEvent::Gate { pid }
             }
             GuardianOrder::Adopt(command) => return self.sweep.add_root(command),
@@ -129,13 +128,12 @@ impl Watcher {
         for action in actions {
             match action {
                 GuardianAction::OpenGate { pid } => {
-                    let opened = self.waiting.remove(&pid).is_some_and(|(_, gate)| gate.open().is_ok());
+                    let opened = self.waiting.remove(&pid).is_some_and(|gate| gate.open().is_ok());
                     self.say(if opened { GuardianMessage::Opened { pid } } else { GuardianMessage::Refused { pid } });
                 }
                 GuardianAction::RefuseGate { pid } => {
-                    if let Some((pidfd, _shut)) = self.waiting.remove(&pid) {
-                        let _ = pidfd.send(Signal::SIGKILL);
-                    }
+                    // Shut for ever, which ends the child.
+                    drop(self.waiting.remove(&pid));
                     self.say(GuardianMessage::Refused { pid });
                 }
                 GuardianAction::SignalTerm => self.ask(),

@@ -79,7 +79,7 @@ impl Supervisor {
     #[track_caller]
     fn says(&self, line: &str) {
         let has = || self.count(line) > 0;
-        wait_until(&format!("`{line}`"), || has() || self.process.stdout().contains("error "));
+        wait_until(&format!("`{line}`"), || has() || self.count("error ") > 0);
         assert!(has(), "no `{line}`:\n{}", self.process.stdout());
     }
 
@@ -87,7 +87,7 @@ impl Supervisor {
     #[track_caller]
     fn number(&self, word: &str) -> i32 {
         let text = self.process.stdout();
-        text.lines().filter_map(|line| line.strip_prefix(word)).last().unwrap().parse().unwrap()
+        text.lines().filter_map(|line| line.strip_prefix(word)).next_back().unwrap().parse().unwrap()
     }
 }
 
