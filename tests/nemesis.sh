@@ -48,15 +48,18 @@ folder=$(realpath -m "$TARGET")/nemesis
 case $folder in
     /tmp/* | /run/*) die "cannot run below /tmp or /run, which each host has of its own: clone it elsewhere" ;;
 esac
+say() { printf '==> %s\n' "$*"; }
+. tests/need.sh
 python=$(python3 -c 'import sys; print(sys.executable if sys.version_info >= (3, 9) else "")')
 [[ -n $python ]] || die "python3 is older than 3.9"
-for tool in cc ip ss unshare redis-server sshd ssh-keygen etcd etcdctl; do
-    case $tool:${engines[*]} in
-        redis-server:*redis* | ssh*:*ssh* | etcd*:etcdctl | cc:* | ip:* | ss:* | unshare:*) ;;
-        *) continue ;;
-    esac
-    PATH=$PATH:/usr/sbin command -v "$tool" >/dev/null || die "$tool is missing: bash tests/run.sh --setup installs it"
-done
+# redis-server is the name by which Debian's redis-check-rdb is a server; the package of that name would start one here.
+needed=('ip iproute2' 'ss iproute2' 'unshare util-linux' 'redis-check-rdb redis-tools')
+case ${engines[*]} in
+    *ssh*) needed+=('ssh openssh-client' '/usr/sbin/sshd openssh-server') ;;
+    etcdctl) needed+=('etcd etcd-server' 'etcdctl etcd-client') ;;
+esac
+mkdir -p "$TARGET"
+need "${needed[@]}"
 
 namespaces=(unshare -n -m -p -f --mount-proc --kill-child=KILL)
 "${namespaces[@]}" true 2>/dev/null || die "root may not make namespaces here (${namespaces[*]})"
@@ -69,6 +72,7 @@ rm -rf "$folder"
 mkdir -p "$folder/bin"
 # A copy: the program must stay the same, whatever is built meanwhile. A home host runs it by this name.
 cp "$(realpath "$SOLOBOT")" "$folder/bin/solobot"
+ln -s "$(command -v redis-check-rdb)" "$folder/bin/redis-server"
 cc -shared -fPIC -O2 -Wall -Wextra -Werror -o "$folder/bin/clock.so" tests/nemesis/clock.c
 
 work=()
@@ -76,7 +80,7 @@ for engine in "${engines[@]}"; do work+=("$engine" "$rounds"); done
 printf 'nemesis: %s, %s rounds, seed %s\n' "${engines[*]}" "$rounds" "$seed"
 # In the background: while a shell waits for a foreground command, it handles no signal. All that runs in the namespaces ends
 # with the first process there, and that one with unshare.
-"${namespaces[@]}" "$python" -I tests/nemesis "$folder/bin/solobot" "$folder/bin/clock.so" "$folder" "$seed" "$pairs" "${work[@]}" &
+"${namespaces[@]}" "$python" -I tests/nemesis "$folder" "$seed" "$pairs" "${work[@]}" &
 child=$!
 trap 'kill -KILL "$child"; exit 130' INT
 trap 'kill -KILL "$child"; exit 143' TERM HUP

@@ -24,6 +24,8 @@ PATIENCE = 30.0
 class Engine:
     """A server that runs as the unit of its host."""
 
+    # To whom TERM is sent for a clean release: its end is the end of all.
+    leads = "main"
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
     def __init__(self, host, tools):
@@ -85,9 +87,9 @@ class SolobotEngine(Engine):
     # What faults.py asks for: solobot and its guardian, and a server that asks the C library for the time.
     watchers = clock_can_move = True
 
-    def acquire(self, url, *more):
+    def acquire(self, url, restarts, *more):
         words = ["acquire", "--lease", url, *more, "--lease-ttl", f"{TTL:g}s", "--grace", f"{GRACE:g}s", "--wait", "forever"]
-        return [self.tools.solobot, *words]
+        return [self.tools.solobot, *words, *(["--restart", "always"] if restarts else [])]
 
 
 class Redis(SolobotEngine):
@@ -113,10 +115,10 @@ class Redis(SolobotEngine):
             "repl-diskless-sync-delay": "0",
             "loglevel": "warning",
         }
-        return ["redis-server", *(word for key, value in options.items() for word in (f"--{key}", str(value)))]
+        return [self.tools.redis, *(word for key, value in options.items() for word in (f"--{key}", str(value)))]
 
-    def lock_command(self, name):
-        return self.acquire(f"redis://{SERVER_ADDRESS}:{self.port}/0", "--lease-name", name)
+    def lock_command(self, name, restarts):
+        return self.acquire(f"redis://{SERVER_ADDRESS}:{self.port}/0", restarts, "--lease-name", name)
 
     def ask(self, *words, role="main"):
         """One command by the server's own socket, which no fault of the network touches."""
@@ -212,9 +214,9 @@ class Ssh(SolobotEngine):
     def command(self):
         return ["/usr/sbin/sshd", "-D", "-e", "-f", self.host.path("sshd_config")]
 
-    def lock_command(self, name):
+    def lock_command(self, name, restarts):
         # The name is in the URL: it is the lock's path.
-        return self.acquire(f"ssh://root@{SERVER_ADDRESS}{self.lock}")
+        return self.acquire(f"ssh://root@{SERVER_ADDRESS}{self.lock}", restarts)
 
     def prepare(self, candidate):
         with open(self.host.path("keys", "host.pub"), encoding="ascii") as file:
@@ -251,15 +253,20 @@ class Etcd(Engine):
     """Beside solobot: what etcd's own tool does in the same rounds."""
 
     name, port = "etcdctl", 2379
+    # etcdctl itself takes no notice of TERM while its child runs.
+    leads = "bot"
 
     def command(self):
         quiet = ["--log-level", "error"]
         peers = ["--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380"]
         peers += ["--initial-cluster", "default=http://127.0.0.1:2380"]
-        clients = [f"--listen-client-urls=http://0.0.0.0:{self.port}", f"--advertise-client-urls=http://{SERVER_ADDRESS}:{self.port}"]
+        clients = [
+            f"--listen-client-urls=http://0.0.0.0:{self.port}",
+            f"--advertise-client-urls=http://{SERVER_ADDRESS}:{self.port}",
+        ]
         return ["etcd", "--data-dir", os.path.join(self.data, "etcd"), *clients, *peers, *quiet]
 
-    def lock_command(self, name):
+    def lock_command(self, name, restarts):
         return ["etcdctl", f"--endpoints=http://{SERVER_ADDRESS}:{self.port}", "lock", "--ttl", f"{TTL:g}", name]
 
 
@@ -267,7 +274,9 @@ ENGINES = {engine.name: engine for engine in (Redis, Ssh, Etcd)}
 
 
 def make_key(path):
-    done = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"ssh-keygen: {done.stderr}")
 

@@ -5,6 +5,7 @@ the other here. That takes no queueing discipline of the kernel, which not every
 """
 
 import collections
+import contextlib
 import heapq
 import itertools
 import os
@@ -82,8 +83,6 @@ class Wires(threading.Thread):
 
 
 def deliver(target, packet):
-    try:
+    # While a device is down, packets are lost, as on any other network.
+    with contextlib.suppress(OSError):
         os.write(target, packet)
-    except OSError:
-        # The device is down: the packet is lost, as on any other network.
-        pass

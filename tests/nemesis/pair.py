@@ -12,7 +12,7 @@ import shutil
 import signal
 import time
 
-from engines import SERVER_ADDRESS, TTL, HostError
+from engines import SERVER_ADDRESS, TTL
 from faults import KINDS
 from host import HERE, Host
 from witness import GAP, WitnessClient
@@ -29,6 +29,14 @@ LOOK = 0.1
 SECOND_FAULT = 0.3
 
 
+# How much of each log is looked at for what went wrong.
+EVIDENCE = 8192
+
+
+class Unsettled(Exception):
+    """Not exactly one polls, and that does not change by itself."""
+
+
 @dataclasses.dataclass
 class Round:
     """What became of one round."""
@@ -42,7 +50,7 @@ class Round:
     two: float = 0.0  # seconds with two pollers
     clean: float = None  # the hand-over after a clean release, in seconds
     crash: float = None  # and after a crash
-    unsettled: str = ""  # how long nobody polled, or two did, at the end
+    unsettled: str = ""  # why it had no good end: nobody polled, or two did
     evidence: list = dataclasses.field(default_factory=list)
 
 
@@ -86,7 +94,8 @@ class Pair:
             "WITNESS": "{}:{}".format(*witness),
             "NEMESIS_HOST": host.name,
         }
-        host.keep([*self.engine.lock_command(f"bot{self.number}"), "--", *bot], environment, host.path("bot"), on_terminal=True)
+        argv = [*self.engine.lock_command(f"bot{self.number}", restarts=self.number % 2 == 1), "--", *bot]
+        host.keep(argv, environment, host.path("bot"), on_terminal=True)
 
     # ------------------------------------------------------------------------------------------------------------ waiting
 
@@ -97,39 +106,34 @@ class Pair:
     def polls(self):
         return self.client.polls(self.token, self.mark)
 
-    def look_until(self, condition, patience):
-        """What the condition answers about the polls, once that is something; None if the time is over."""
+    def look_until(self, condition, patience, what):
+        """What the condition answers about the polls, once that is something."""
         deadline = time.monotonic() + patience
-        while True:
-            found = condition(self.polls())
-            if found or time.monotonic() > deadline:
-                return found or None
+        while not (found := condition(self.polls())):
+            if time.monotonic() > deadline:
+                raise Unsettled(what)
             self.wait(LOOK)
+        return found
 
     def settle(self):
-        """Until exactly one polls, and the other waits. If that does not come: who polls at the end."""
-        start, two_since = time.monotonic(), None
+        """Until exactly one polls steadily, and the other one waits."""
+        start = time.monotonic()
 
         def settled(polls):
-            nonlocal two_since
-            two_since = (two_since or polls.now) if len(polls.active) > 1 else None
-            if two_since and polls.now - two_since > TWO_AT_MOST:
-                return f"{len(polls.active)} polled for {TWO_AT_MOST:.0f} s"
-            if len(polls.active) != 1 or polls.now - max(start, polls.polls_since(polls.active[0])) < STEADY:
-                return None
-            self.bot = polls.active[0]
-            hosts = sorted(self.candidates, key=lambda host: host.name != polls.hosts[self.bot])
-            look = hosts[1].look()
+            lasting = [polls.now - polls.polls_since(name) for name in polls.active]
+            if sum(lasted > TWO_AT_MOST for lasted in lasting) > 1:
+                raise Unsettled(f"two polled for {TWO_AT_MOST:.0f} s")
+            if len(lasting) != 1 or min(lasting[0], polls.now - start) < STEADY:
+                return False
+            name = polls.active[0]
+            holder, waiter = sorted(self.candidates, key=lambda host: host.name != polls.hosts[name])
+            look = waiter.look()
             if look["pid"] is None or polls.now - look["since"] < STEADY:
-                return None
-            self.holder, self.waiter = hosts
-            return "settled"
+                return False
+            self.bot, self.holder, self.waiter = name, holder, waiter
+            return True
 
-        outcome = self.look_until(settled, SETTLED_WITHIN)
-        if outcome is None:
-            active = len(self.polls().active)
-            outcome = f"nobody polled {SETTLED_WITHIN:.0f} s later" if active == 0 else f"{active} polled, and never one steadily"
-        return "" if outcome == "settled" else outcome
+        self.look_until(settled, SETTLED_WITHIN, f"not one polled steadily within {SETTLED_WITHIN:.0f} s")
 
     # ------------------------------------------------------------------------------------------------------------- rounds
 
@@ -149,26 +153,33 @@ class Pair:
         chosen, faults = self.decide(number, names, seed)
         text = " + ".join(f"{fault.text} ({fault.lasts:.1f} s)" for _, fault in faults)
         result = Round(number, self.number, chosen, text, promised=all(fault.promised for _, fault in faults))
-        events = [(start, fault.begin, False) for start, fault in faults]
-        events += [(start + fault.lasts, fault.heal, True) for start, fault in faults]
         start, before = time.monotonic(), self.bot
-        for offset, act, heals in sorted(events, key=lambda event: event[0]):
-            self.wait(start + offset - time.monotonic())
-            answer = act()
-            if not heals and answer is not None and not answer:
-                result.void = True
-        result.unsettled = self.settle()
-        if not result.unsettled and self.engine.tidy():
-            result.unsettled = self.settle()
-        if len(faults) == 1 and faults[0][1].crash and not result.unsettled:
-            result.crash = self.hand_over_after_crash(start, before)
-        if not result.unsettled:
-            self.hand_over_cleanly(result)
+        try:
+            result.void = not self.suffer(faults)
+            self.settle()
+            if self.engine.tidy():
+                self.settle()
+            if len(faults) == 1 and faults[0][1].crash:
+                result.crash = self.hand_over_after_crash(start, before)
+            result.clean = self.hand_over_cleanly()
+        except Unsettled as reason:
+            result.unsettled = str(reason)
         self.count(result, start)
         if result.unsettled:
-            result.evidence += self.evidence()
             self.start_over()
         return result
+
+    def suffer(self, faults):
+        """Each begins and is healed at its time; whether all found something to befall."""
+        events = [(offset, fault.begin) for offset, fault in faults]
+        events += [(offset + fault.lasts, fault.heal) for offset, fault in faults]
+        beginnings, start = [fault.begin for _, fault in faults], time.monotonic()
+        found = True
+        for offset, act in sorted(events, key=lambda event: event[0]):
+            self.wait(start + offset - time.monotonic())
+            answer = act()
+            found = found and (act not in beginnings or answer is None or bool(answer))
+        return found
 
     def hand_over_after_crash(self, start, before):
         """From the crash, or from the start of who polls now, to its first poll."""
@@ -179,31 +190,31 @@ class Pair:
         begun = [begun for begun in host.look()["begun"] if begun < first[0]]
         return first[0] - max(start, begun[-1] if begun else start)
 
-    def hand_over_cleanly(self, result):
-        """TERM to the holder: from its bot's last poll to the other's first."""
-        before, old, new = self.bot, self.holder, self.waiter
-        start = time.monotonic()
+    def hand_over_cleanly(self):
+        """TERM where the holder takes it: from its bot's last poll to the first one of the other host's."""
+        before, old, start = self.bot, self.holder, time.monotonic()
         # Not to be its own successor.
         old.do("again", again=False)
-        old.send(signal.SIGTERM, "main")
-        first = self.look_until(lambda polls: polls.first_poll(start, but=[before]), SETTLED_WITHIN)
-        if first is None:
-            result.unsettled = f"nobody else polled {SETTLED_WITHIN:.0f} s after a clean release"
-        else:
-            result.clean = first[0] - self.polls().spans[before][-1][1]
+        old.send(signal.SIGTERM, self.engine.leads)
+        begun = self.look_until(
+            lambda polls: polls.first_poll(start, but=[before]),
+            SETTLED_WITHIN,
+            f"nobody else polled within {SETTLED_WITHIN:.0f} s of a clean release",
+        )
+        taken = begun[0] - self.polls().spans[before][-1][1]
         old.do("again", again=True)
-        result.unsettled = result.unsettled or self.settle()
+        self.settle()
+        return taken
 
     def count(self, result, start):
         polls = self.polls()
-        together = polls.together()
         result.two = polls.seconds_of_two()
-        if together:
-            result.evidence.append(f"round began at {start:.3f}, seen until {polls.now:.3f}")
-            result.evidence += [
-                f"two from {begin:.3f} to {end:.3f}: " + ", ".join(f"{name} on {polls.hosts[name]}" for name in names)
-                for begin, end, names in together
-            ]
+        result.evidence = [f"the round began at {start:.3f}, and ended at {polls.now:.3f}"]
+        result.evidence += [
+            f"two polled from {begin:.3f} to {end:.3f}: " + ", ".join(f"{name} on {polls.hosts[name]}" for name in names)
+            for begin, end, names in polls.together()
+        ]
+        if result.two or result.unsettled:
             result.evidence += self.evidence()
         self.mark = polls.now
 
@@ -214,7 +225,8 @@ class Pair:
             for process in host.look()["processes"]:
                 lines.append(f"{host.name}: {process['role']} {process['pid']}: {' '.join(process['words'])[:160]}")
             with open(host.path("log"), encoding="utf-8", errors="replace") as file:
-                lines += [f"{host.name} log: {line.strip()}" for line in file.read()[-6000:].splitlines() if " has polled" not in line][-25:]
+                told = [line.strip() for line in file.read()[-EVIDENCE:].splitlines() if " has polled" not in line]
+            lines += [f"{host.name} said: {line}" for line in told[-25:]]
         return lines
 
     def start_over(self):
@@ -232,8 +244,7 @@ class Pair:
         self.mark = time.monotonic()
         for host in self.candidates:
             host.do("again", again=True)
-        if self.settle():
-            raise HostError(f"pair {self.number}: nobody polls, even after a new beginning: see {self.folder}")
+        self.settle()
 
     # ----------------------------------------------------------------------------------------------------------- the end
 
@@ -241,7 +252,8 @@ class Pair:
         """Ends both cleanly; what is left then?"""
         for host in self.candidates:
             host.do("again", again=False)
-            host.send(signal.SIGTERM, "main")
+            # The one that waits leads nothing yet.
+            host.send(signal.SIGTERM, self.engine.leads if host is self.holder else "main")
         deadline = time.monotonic() + 4 * TTL
         while left := self.left():
             if time.monotonic() > deadline:
