@@ -80,7 +80,7 @@ for engine in "${engines[@]}"; do work+=("$engine" "$rounds"); done
 printf 'nemesis: %s, %s rounds, seed %s\n' "${engines[*]}" "$rounds" "$seed"
 # In the background: while a shell waits for a foreground command, it handles no signal. All that runs in the namespaces ends
 # with the first process there, and that one with unshare.
-"${namespaces[@]}" "$python" -I tests/nemesis "$folder" "$seed" "$pairs" "${work[@]}" &
+"${namespaces[@]}" "$python" -IB tests/nemesis "$folder" "$seed" "$pairs" "${work[@]}" &
 child=$!
 trap 'kill -KILL "$child"; exit 130' INT
 trap 'kill -KILL "$child"; exit 143' TERM HUP

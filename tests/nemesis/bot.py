@@ -1,9 +1,11 @@
 """The bot of the nemesis: polls the witness, prints a line a poll, and has a worker that polls too if it is left alone.
 
-    python3 bot.py          WITNESS is HOST:PORT, TELEGRAM_BOT_TOKEN the token, NEMESIS_HOST the name of this host
+    python3 bot.py          WITNESS is HOST:PORT, TELEGRAM_BOT_TOKEN the token, NEMESIS_HOST the name of this host,
+                            LEAVES_AFTER how many seconds it goes on after TERM
 
 The worker lives in a session of its own, and has nothing to do while its bot lives: it is there to show whether a bot was
-stopped with all that it started. At TERM the bot ends itself and its worker, as a good bot does.
+stopped with all that it started. At TERM the bot ends itself and its worker, at once or after a while. The end of its terminal
+is not its end.
 """
 
 import os
@@ -68,7 +70,13 @@ def main():
         os.kill(worker, signal.SIGKILL)
         os._exit(0)
 
-    signal.signal(signal.SIGTERM, leave)
+    def leave_later(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, float(os.environ["LEAVES_AFTER"]) or 1e-6)
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, leave)
+    signal.signal(signal.SIGTERM, leave_later)
     name_process("bot")
     poll_forever("main", bot)
 

@@ -12,7 +12,7 @@ import shutil
 import signal
 import time
 
-from engines import SERVER_ADDRESS, TTL
+from engines import GRACE, SERVER_ADDRESS, TTL
 from faults import KINDS
 from host import HERE, Host
 from witness import GAP, WitnessClient
@@ -93,6 +93,9 @@ class Pair:
             "SOLOBOT_API_URL": "http://{}:{}".format(*witness),
             "WITNESS": "{}:{}".format(*witness),
             "NEMESIS_HOST": host.name,
+            # Longer than the grace, so that TERM alone is not enough; and shorter than the TTL, so that TERM is enough for a
+            # bot that nobody watches any more.
+            "LEAVES_AFTER": str(GRACE + 2 if self.number % 3 == 2 else 0),
         }
         argv = [*self.engine.lock_command(f"bot{self.number}", restarts=self.number % 2 == 1), "--", *bot]
         host.keep(argv, environment, host.path("bot"), on_terminal=True)
