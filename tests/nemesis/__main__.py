@@ -19,6 +19,7 @@ from host import HERE, run
 from links import Wires
 from pair import Pair
 from proof import prove_witness
+
 from report import Report
 
 Tools = collections.namedtuple("Tools", "solobot redis clock python")
@@ -61,7 +62,7 @@ class Run:
             pair = Pair(number, self.engine, tools, os.path.join(folder, f"pair{number}"), wires, WITNESS)
             pair.settle()
             for turn in range(number - self.pairs.start, self.rounds, len(self.pairs)):
-                result = pair.round(turn, self.names, self.seed)
+                result = pair.round(turn, self.names[turn], self.seed)
                 with self.lock:
                     self.report.add(result)
             left = pair.leave()

@@ -30,10 +30,13 @@ class Fault:
 
 Kind = collections.namedtuple("Kind", "name decide part needs")
 KINDS = {}
+# With another fault before it, the bot's deadline may come while both are away, and nothing is promised.
+ALONE = "both watchers"
 
 
 def fault(name, part, needs=None):
-    """`part` is what it befalls: two faults at a time befall two parts. `needs` is what an engine must have for it."""
+    """`part` is what it befalls: two faults at a time befall two parts, and one of ALONE comes alone. `needs` is what an engine
+    must have for it."""
 
     def register(decide):
         KINDS[name] = Kind(name, decide, part, needs)
@@ -150,7 +153,7 @@ def kill_guardian(pair, _):
     return kill(pair.holder, "the guardian", "guardian")
 
 
-@fault("kill-watchers", "host", needs="watchers")
+@fault("kill-watchers", ALONE, needs="watchers")
 def kill_watchers(pair, _):
     return kill(pair.holder, "solobot and guardian", "main", "guardian", crash=True)
 
@@ -215,7 +218,7 @@ def stop_ssh(pair, random):
     return freeze(pair.holder, "the holder's ssh", lasting(random), "ssh")
 
 
-@fault("stop-watchers-briefly", "host", needs="watchers")
+@fault("stop-watchers-briefly", ALONE, needs="watchers")
 def stop_watchers_briefly(pair, random):
     lasts = random.uniform(0.2, WATCHERS_MAY_SLEEP)
     return freeze(pair.holder, "solobot and guardian, within their deadline", lasts, "main", "guardian")
@@ -227,7 +230,7 @@ def stop_watchers_long(pair, random):
     return freeze(pair.holder, "solobot and guardian, past their deadline", lasts, "main", "guardian", promised=False)
 
 
-@fault("pause-host-briefly", "host")
+@fault("pause-host-briefly", ALONE)
 def pause_host_briefly(pair, random):
     return freeze(pair.holder, "the whole host, within its deadline", random.uniform(0.2, WATCHERS_MAY_SLEEP))
 

@@ -13,7 +13,7 @@ import signal
 import time
 
 from engines import GRACE, SERVER_ADDRESS, TTL
-from faults import KINDS
+from faults import ALONE, KINDS, suitable
 from host import HERE, Host
 from witness import GAP, WitnessClient
 
@@ -140,20 +140,19 @@ class Pair:
 
     # ------------------------------------------------------------------------------------------------------------- rounds
 
-    def decide(self, number, names, seed):
+    def decide(self, number, name, seed):
         """The faults of a round: the one whose turn it is, and perhaps a second one of another part."""
         source = random.Random(f"{seed} {number}")
-        first = KINDS[names[number % len(names)]]
-        kinds = [first]
-        if source.random() < SECOND_FAULT:
-            others = [name for name in names if KINDS[name].part != first.part]
-            kinds.append(KINDS[source.choice(others)])
+        kinds = [KINDS[name]]
+        if kinds[0].part != ALONE and source.random() < SECOND_FAULT:
+            others = [KINDS[other] for other in suitable(self.engine)]
+            kinds.append(source.choice([other for other in others if other.part not in (kinds[0].part, ALONE)]))
         faults = [kind.decide(self, source) for kind in kinds]
         starts = [0.0, *(source.uniform(0, faults[0].lasts) for _ in faults[1:])]
         return [kind.name for kind in kinds], list(zip(starts, faults))
 
-    def round(self, number, names, seed):
-        chosen, faults = self.decide(number, names, seed)
+    def round(self, number, name, seed):
+        chosen, faults = self.decide(number, name, seed)
         text = " + ".join(f"{fault.text} ({fault.lasts:.1f} s)" for _, fault in faults)
         result = Round(number, self.number, chosen, text, promised=all(fault.promised for _, fault in faults))
         start, before = time.monotonic(), self.bot
