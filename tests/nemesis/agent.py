@@ -46,7 +46,6 @@ class Process:
         self.words = read(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")[:-1]
         fields = read(f"/proc/{pid}/stat").decode(errors="replace").rpartition(")")[2].split()
         self.alive = bool(fields) and fields[0] not in "ZX"
-        self.leads_session = self.alive and int(fields[3]) == pid
         try:
             self.program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
         except OSError:
@@ -60,10 +59,8 @@ class Process:
         if self.name in ("bot", "bot-worker"):
             return self.name
         if self.program == "solobot":
-            if "hold" in self.words[1:2]:
-                return "hold"
-            # COMMAND is a fork of solobot before it is opened the gate, and shares its session.
-            return "guardian" if self.leads_session else "gate"
+            # COMMAND is still solobot while it waits at the gate.
+            return self.words[1] if self.words[1:2] in (["hold"], ["guardian"]) else "gate"
         return {"ssh": "ssh", "sshd": "session"}.get(self.name, "other")
 
 
