@@ -5,8 +5,9 @@
 #   bash tests/run.sh            set up, check, test
 #   bash tests/run.sh --setup    only set up; then `cargo nextest run FILTER` or `cargo test FILTER` runs single tests
 #
-# Nothing is skipped silently. If a check cannot run here, the script ends with one line that says what is missing. The one
-# exception is tests/systemd.sh, because few machines can boot a systemd: it is left out, and a line says so.
+# Nothing is skipped silently. If a check cannot run here, the script ends with one line that says what is missing. The two
+# exceptions are tests/systemd.sh and tests/nemesis.sh, because few machines can boot a systemd, and not all let root make network
+# devices: then they are left out, and a line says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -47,6 +48,8 @@ readonly NEEDED=(
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
+    'ssh openssh-client'
+    '/usr/sbin/sshd openssh-server'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'
@@ -177,6 +180,19 @@ run_torture() {
     ((TORTURE_FAILED == 0)) || tail -n 1 "$TARGET/torture.log"
 }
 
+# A few rounds of it; `bash tests/nemesis.sh all 200` takes longer. The rounds go to the log, the counts are shown.
+run_nemesis() {
+    say "bash tests/nemesis.sh"
+    if [[ $(id -u) -ne 0 ]]; then
+        echo 'not run: it needs root'
+    elif [[ ! -w /dev/net/tun ]]; then
+        echo 'not run: it needs /dev/net/tun'
+    else
+        bash tests/nemesis.sh >"$TARGET/nemesis.log" 2>&1 || NEMESIS_FAILED=1
+        grep '^nemesis: ' "$TARGET/nemesis.log" || NEMESIS_FAILED=1
+    fi
+}
+
 mkdir -p "$TARGET"
 check_namespaces
 need "${NEEDED[@]}"
@@ -212,6 +228,9 @@ SYSTEMD_FAILED=0
 run_systemd
 TORTURE_FAILED=0
 run_torture
+NEMESIS_FAILED=0
+run_nemesis
 run_tests
 ((SYSTEMD_FAILED == 0)) || die "tests/systemd.sh failed: see $TARGET/systemd.log"
 ((TORTURE_FAILED == 0)) || die "tests/torture.sh failed: see $TARGET/torture.log"
+((NEMESIS_FAILED == 0)) || die "tests/nemesis.sh failed: see $TARGET/nemesis.log"
