@@ -45,6 +45,8 @@ use crate::process::run::Child;
 const GUARDIAN_LATE: Duration = Duration::from_millis(200);
 /// How long the guardian may take to open the gate.
 const GATE: Duration = Duration::from_secs(5);
+/// No more of COMMAND is told to other hosts, in characters.
+const LONGEST_COMMAND: usize = 1000;
 /// How often who waits looks at the clocks and the lock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what was stopped is looked for again.
@@ -237,6 +239,7 @@ impl<'a> BotLease<'a> {
         match news {
             LeaseNews::Guard { generation, deadline } => self.guard(generation, deadline, events),
             LeaseNews::Start { generation } => {
+                self.renewer.tell(LeaseEvent::Started);
                 self.may_start = true;
                 self.note(|status| {
                     (status.state, status.generation, status.waits_for) = (LeasePhase::Held, generation, None);
@@ -676,7 +679,7 @@ fn holder(request: &Request<'_>, target: &LeaseTarget, held: Option<&Held>) -> R
         boot_id: identity::boot_id().unwrap_or_default().to_owned(),
         lock: lock.map_or((0, 0), |lock| (lock.device, lock.inode)),
         pid: own.pid,
-        command: mask(&details::command_line(request.command())).into_owned(),
+        command: mask(&details::command_line(request.command())).chars().take(LONGEST_COMMAND).collect(),
         since: jiff::Timestamp::now().to_string(),
         origin: origin::of_process(own).map(|origin| origin.manager.as_str().to_owned()),
     })
