@@ -35,8 +35,8 @@ pub enum LeaseNotice {
 /// What a wait is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitingFor {
-    /// This host has it. If nothing is heard of that host, it is free after so long.
-    Holder { record: Box<LeaseRecord>, quiet: Duration, free_in: Duration },
+    /// This host has it. If it is not renewed, it is free after so long.
+    Holder { record: Box<LeaseRecord>, free_in: Duration },
     /// Nobody has it, as far as this engine knows, for the first time or because it has forgotten.
     Unused { free_in: Duration },
     /// Something else stands there.

@@ -1,12 +1,13 @@
 //! What `acquire` says about a lease, as text for people. Pure.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::message::{detail, hint_lines};
 use super::notice::until;
 use super::sanitize;
 use super::style::{BAD, WARNING, paint};
-use crate::base::duration::show;
+use crate::base::duration::{Limit, show};
 use crate::cli::again::TypedLine;
 use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
 
@@ -14,9 +15,7 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     let name = sanitize::line(&format!("lease {} on {}", lease.name, lease.engine));
     let warning = paint(WARNING, "warning:");
     match said {
-        LeaseNotice::Waits { why, wait } => {
-            format!("{}solobot: waiting {}\n", waits(&name, why, typed), until(*wait))
-        }
+        LeaseNotice::Waits { why, wait } => waits(&name, why, *wait, typed),
         LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
         LeaseNotice::Lost(why) => lost(&name, why, typed),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
@@ -36,30 +35,28 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     }
 }
 
-fn waits(name: &str, why: &WaitingFor, typed: TypedLine<'_>) -> String {
+fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
     match why {
-        WaitingFor::Holder { record, quiet, free_in } => {
+        WaitingFor::Holder { record, free_in } => {
             let by = &record.by;
-            let heard =
-                format!("nothing for {}; free in {} if that goes on", show(whole(*quiet)), show(whole(*free_in)));
             let mut text = format!("solobot: {name} is held by {}\n", sanitize::line(&by.shown()));
             text.push_str(&detail("since", &sanitize::line(&by.since)));
             if let Some(origin) = &by.origin {
                 text.push_str(&detail("origin", &sanitize::line(origin)));
             }
-            text.push_str(&detail("heard", &heard));
+            text.push_str(&detail("free", &format!("if it is not renewed for {}", show(up(*free_in)))));
             text.push_str(&hint_lines(&[by.hint()], typed));
+            let _ = writeln!(text, "solobot: waiting {}", until(wait));
             text
         }
         WaitingFor::Unused { free_in } => format!(
-            "solobot: {name} has no record, so another host may be running the bot without having been seen yet; \
-             watching it for {}\n",
-            show(whole(*free_in))
+            "solobot: {name} has no record yet, and another host may be running the bot; watching it for {} first\n",
+            show(up(*free_in))
         ),
         WaitingFor::Foreign { free_in } => format!(
             "solobot: {} something that this solobot did not write is in the place of {name}; watching it for {}\n",
             paint(WARNING, "warning:"),
-            show(whole(*free_in))
+            show(up(*free_in))
         ),
         WaitingFor::Engine { why, hints } => {
             format!(
@@ -85,6 +82,11 @@ fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
             hint_lines(&[record.by.hint()], typed)
         ),
     }
+}
+
+/// In whole seconds: no time that is too short.
+fn up(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000)
 }
 
 fn whole(time: Duration) -> Duration {

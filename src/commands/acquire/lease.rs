@@ -10,6 +10,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::error::{Error as AcquireError, lease_lost};
 use super::request::{Request, own};
 use super::unlocked;
@@ -243,7 +245,7 @@ impl<'a> BotLease<'a> {
                 self.may_start = true;
                 self.note(|status| {
                     (status.state, status.generation, status.waits_for) = (LeasePhase::Held, generation, None);
-                    status.since = jiff::Timestamp::now();
+                    status.since = now_in_seconds();
                 });
                 let waited = self.waits.take().map(|_| self.waiting_since.elapsed());
                 self.untold = Some((generation, waited));
@@ -277,7 +279,7 @@ impl<'a> BotLease<'a> {
                 events.notice(&Notice::Lease(self.name(), LeaseNotice::Lost(lost)));
             }
             LeaseNews::Waits(reason) => {
-                let is_new = self.waits.as_ref() != Some(&reason);
+                let is_new = self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason));
                 if let Some(why) = is_new.then(|| self.waits_for(&reason)).flatten() {
                     let wait = self.request.wait;
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
@@ -595,11 +597,7 @@ impl<'a> BotLease<'a> {
         let free_in = |until: Duration| until.saturating_sub(now);
         Some(match reason {
             WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => {
-                WaitingFor::Holder {
-                    record: record.clone(),
-                    quiet: now.saturating_sub(watched.since),
-                    free_in: free_in(watched.until),
-                }
+                WaitingFor::Holder { record: record.clone(), free_in: free_in(watched.until) }
             }
             WaitReason::FirstUse { watched } => WaitingFor::Unused { free_in: free_in(watched.until) },
             WaitReason::Foreign { watched } => WaitingFor::Foreign { free_in: free_in(watched.until) },
@@ -655,6 +653,17 @@ impl LeaseGrant {
     }
 }
 
+/// Whether there is nothing new to say: each renewal changes the record.
+fn is_same_wait(before: &WaitReason, now: &WaitReason) -> bool {
+    match (before, now) {
+        (WaitReason::Holder { record: before, .. }, WaitReason::Holder { record: now, .. }) => {
+            (&before.grant.holder, before.grant.generation) == (&now.grant.holder, now.grant.generation)
+        }
+        (WaitReason::EngineAway(before), WaitReason::EngineAway(now)) => before == now,
+        (before, now) => std::mem::discriminant(before) == std::mem::discriminant(now),
+    }
+}
+
 fn tend_lock(held: &mut Held, changed: bool, events: &mut dyn Events) {
     let mut incidents = Vec::new();
     match held.watch() {
@@ -680,9 +689,13 @@ fn holder(request: &Request<'_>, target: &LeaseTarget, held: Option<&Held>) -> R
         lock: lock.map_or((0, 0), |lock| (lock.device, lock.inode)),
         pid: own.pid,
         command: mask(&details::command_line(request.command())).chars().take(LONGEST_COMMAND).collect(),
-        since: jiff::Timestamp::now().to_string(),
+        since: now_in_seconds().to_string(),
         origin: origin::of_process(own).map(|origin| origin.manager.as_str().to_owned()),
     })
+}
+
+fn now_in_seconds() -> Timestamp {
+    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
 }
 
 /// A name that no other `acquire` has, on whatever host.
