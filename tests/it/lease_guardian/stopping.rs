@@ -15,7 +15,7 @@ fn scattered(test: &Test, supervisor: &mut Supervisor) -> Vec<i32> {
         "bot",
         "trap '' TERM
          sh stubborn child.pid &
-         (exec 9>&-; for fd in $(ls /proc/self/fd); do [ $fd -gt 9 ] && eval \"exec $fd>&-\"; done; \
+         (for fd in $(ls /proc/self/fd); do [ $fd -gt 2 ] && eval \"exec $fd>&-\"; done; \
           setsid sh stubborn daemon.pid < /dev/null > /dev/null 2>&1 &)
          (setsid env -i PATH=\"$PATH\" sh stubborn sharer.pid < /dev/null > /dev/null 2>&1 &)
          echo $$ > bot.pid
