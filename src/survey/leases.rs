@@ -217,7 +217,7 @@ fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<BotLease> {
     };
     let limit = (target.ttl / 20).min(LONGEST_LOOK);
     let seen = match register.read(limit) {
-        Ok(look) => judged(&look, &target, lock),
+        Ok(found) => judged(&found, &target, lock),
         Err(error) => LeaseSight::Unreachable(error),
     };
     let weaknesses = if is_thorough { weaknesses(register.as_mut(), &seen, limit) } else { Vec::new() };
@@ -234,8 +234,8 @@ fn weaknesses(register: &mut dyn Register, seen: &LeaseSight, limit: Duration) -
 }
 
 /// What a look means to the bot behind this lock.
-pub fn judged(look: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseSight {
-    let Some(content) = &look.content else { return LeaseSight::Absent };
+pub fn judged(found: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseSight {
+    let Some(content) = &found.content else { return LeaseSight::Absent };
     let Some(record) = LeaseRecord::parse(content) else { return LeaseSight::Foreign };
     if let (Some(theirs), Some(own)) = (&record.by.bot_id, &target.bot_id)
         && theirs != own
