@@ -100,7 +100,7 @@ impl LeaseObserver {
     pub fn look(&mut self, bots: &mut [FoundBot]) {
         self.heard.retain(|_, (when, _)| when.elapsed() < self.believed);
         let (heard, is_thorough) = (&self.heard, self.is_thorough);
-        let seen = at_once(bots, &|found: &FoundBot| {
+        let seen = at_once(bots, |found| &found.bot, &|found: &FoundBot| {
             let lock = &found.locks.own.path;
             let local = local(lock).filter(|_| !is_thorough);
             local.or_else(|| heard.get(lock).map(|(_, lease)| lease.clone())).or_else(|| {
@@ -161,17 +161,27 @@ pub fn of_bot(bot: &Bot) -> Option<BotLease> {
 
 /// The same of several.
 pub fn of_bots(bots: &[Bot]) -> Vec<Option<BotLease>> {
-    at_once(bots, &of_bot)
+    at_once(bots, |bot| bot, &of_bot)
 }
 
-/// Asks about all at the same time: an engine may take its time. Bots without a lease cost no thread.
-fn at_once<T: Sync>(all: &[T], look: &(dyn Fn(&T) -> Option<BotLease> + Sync)) -> Vec<Option<BotLease>> {
-    if let [only] = all {
-        return vec![look(only)];
+/// Asks about all at the same time, because an engine may take its time. Bots without a lease cost no thread.
+fn at_once<T: Sync>(
+    all: &[T],
+    bot: fn(&T) -> &Bot,
+    look: &(dyn Fn(&T) -> Option<BotLease> + Sync),
+) -> Vec<Option<BotLease>> {
+    let asks = |one: &&T| bot(one).lease.is_some();
+    if all.iter().filter(asks).count() < 2 {
+        return all.iter().map(look).collect();
     }
     thread::scope(|scope| {
-        let threads: Vec<_> = all.iter().map(|one| scope.spawn(move || look(one))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        let start = |one| asks(&one).then(|| thread::Builder::new().spawn_scoped(scope, move || look(one)).ok());
+        let threads: Vec<_> = all.iter().map(|one| start(one).flatten()).collect();
+        let of = |(one, thread): (&T, Option<thread::ScopedJoinHandle<'_, _>>)| match thread {
+            Some(thread) => thread.join().unwrap_or_default(),
+            None => look(one),
+        };
+        all.iter().zip(threads).map(of).collect()
     })
 }
 

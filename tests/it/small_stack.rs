@@ -22,7 +22,7 @@ fn run(test: &Test, line: &str) -> Output {
     start(test, line).finish().settled()
 }
 
-const LINES: [&str; 19] = [
+const LINES: [&str; 20] = [
     "--help",
     "--version",
     "acquire --help",
@@ -33,6 +33,7 @@ const LINES: [&str; 19] = [
     "doctor --explain stale-lock",
     "conflicts bot.log",
     "metrics",
+    "lease",
     "init --dry-run",
     "clean-stale",
     "release",
