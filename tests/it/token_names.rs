@@ -150,7 +150,7 @@ const LINES: [&str; 34] = [
 ];
 
 /// What is not for people: the keeper's end is a program's, and clap's help has nothing of the caller's.
-const HIDDEN: [&str; 2] = ["keeper", "help"];
+const HIDDEN: [&str; 4] = ["guardian", "help", "hold", "keeper"];
 
 #[test]
 fn every_subcommand_is_run_here() {
