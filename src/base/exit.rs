@@ -11,7 +11,7 @@ pub enum Exit {
     /// A negative answer: not safe to start, a surplus instance remains, findings at level error, declined.
     No,
     Usage,
-    /// Telegram could not be reached.
+    /// Telegram, or the engine of a lease, could not be reached.
     Unavailable,
     Bug,
     /// A file could not be created or written.
@@ -64,12 +64,12 @@ pub const TABLE: &[(&str, &str)] = &[
          lock; `clean-stale --remove` refused; you answered no",
     ),
     ("2", "wrong usage"),
-    ("69", "Telegram could not be reached"),
+    ("69", "Telegram, or the engine of a lease, could not be reached"),
     ("70", "a bug in solobot"),
     ("73", "a file could not be created or written (missing folder, read-only, full)"),
     (
         "75",
-        "`acquire`: another process holds the lock, now or still after the wait (`-E` changes the code); others: the lock \
+        "`acquire`: another process holds the lock, or another host the lease, now or still after the wait (`-E` changes the code); others: the lock \
          cannot be opened because another process has a file lease on it",
     ),
     ("77", "not permitted (EACCES, EPERM); `check` and `doctor --elsewhere`: it cannot be told"),

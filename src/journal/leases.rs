@@ -24,7 +24,7 @@ const SCHEMA: u32 = 1;
 /// A longer file is not ours.
 const LONGEST: u64 = 64 * 1024;
 
-/// What a running `acquire` says of its lease. Times of day are for people; the others are of CLOCK_BOOTTIME.
+/// What a running `acquire` says of its lease. Times of day are for people; the others are of `CLOCK_BOOTTIME`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseStatus {
     schema: u32,

@@ -274,7 +274,7 @@ impl LeaseView {
     /// What stops its holder.
     pub fn stop_there(&self, bot: &str) -> Option<String> {
         let host = &self.holder.as_ref()?.host;
-        Some(format!("to stop the bot there: ssh {} solobot stop {bot}", shell::quote(host)))
+        Some(format!("to stop the bot there: ssh {} solobot stop {}", shell::quote(host), shell::quote(bot)))
     }
 
     fn shown_ttl(&self) -> String {

@@ -198,7 +198,7 @@ fn hints(bot: &FoundBot, lock: &LockView) -> Vec<String> {
     let lease = bot.lease.as_ref().map(LeaseView::of);
     if let Some(lease) = lease.filter(|lease| matches!(lease.state, LeaseStateView::WaitingHere | LeaseStateView::Held))
     {
-        hints.extend(lease.stop_there(&selected));
+        hints.extend(lease.stop_there(if bot.bot.configured { &bot.bot.name } else { "BOT" }));
     }
     match lock.state {
         LockStateView::Stale => hints.push(format!("to clear the stale lock: solobot clean-stale {path}")),

@@ -100,7 +100,7 @@ impl LeaseObserver {
     pub fn look(&mut self, bots: &mut [FoundBot]) {
         self.heard.retain(|_, (when, _)| when.elapsed() < self.believed);
         let (heard, is_thorough) = (&self.heard, self.is_thorough);
-        let seen = at_once(bots, &|found: &FoundBot| {
+        let seen = at_once(bots, |found| &found.bot, &|found: &FoundBot| {
             let lock = &found.locks.own.path;
             let local = local(lock).filter(|_| !is_thorough);
             local.or_else(|| heard.get(lock).map(|(_, lease)| lease.clone())).or_else(|| {
@@ -161,17 +161,27 @@ pub fn of_bot(bot: &Bot) -> Option<BotLease> {
 
 /// The same of several.
 pub fn of_bots(bots: &[Bot]) -> Vec<Option<BotLease>> {
-    at_once(bots, &of_bot)
+    at_once(bots, |bot| bot, &of_bot)
 }
 
-/// Asks about all at the same time: an engine may take its time. Bots without a lease cost no thread.
-fn at_once<T: Sync>(all: &[T], look: &(dyn Fn(&T) -> Option<BotLease> + Sync)) -> Vec<Option<BotLease>> {
-    if let [only] = all {
-        return vec![look(only)];
+/// Asks about all at the same time, because an engine may take its time. Bots without a lease cost no thread.
+fn at_once<T: Sync>(
+    all: &[T],
+    bot: fn(&T) -> &Bot,
+    look: &(dyn Fn(&T) -> Option<BotLease> + Sync),
+) -> Vec<Option<BotLease>> {
+    let asks = |one: &&T| bot(one).lease.is_some();
+    if all.iter().filter(asks).count() < 2 {
+        return all.iter().map(look).collect();
     }
     thread::scope(|scope| {
-        let threads: Vec<_> = all.iter().map(|one| scope.spawn(move || look(one))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_default()).collect()
+        let start = |one| asks(&one).then(|| thread::Builder::new().spawn_scoped(scope, move || look(one)).ok());
+        let threads: Vec<_> = all.iter().map(|one| start(one).flatten()).collect();
+        let of = |(one, thread): (&T, Option<thread::ScopedJoinHandle<'_, _>>)| match thread {
+            Some(thread) => thread.join().unwrap_or_default(),
+            None => look(one),
+        };
+        all.iter().zip(threads).map(of).collect()
     })
 }
 
@@ -217,7 +227,7 @@ fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<BotLease> {
     };
     let limit = (target.ttl / 20).min(LONGEST_LOOK);
     let seen = match register.read(limit) {
-        Ok(look) => judged(&look, &target, lock),
+        Ok(found) => judged(&found, &target, lock),
         Err(error) => LeaseSight::Unreachable(error),
     };
     let weaknesses = if is_thorough { weaknesses(register.as_mut(), &seen, limit) } else { Vec::new() };
@@ -234,8 +244,8 @@ fn weaknesses(register: &mut dyn Register, seen: &LeaseSight, limit: Duration) -
 }
 
 /// What a look means to the bot behind this lock.
-pub fn judged(look: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseSight {
-    let Some(content) = &look.content else { return LeaseSight::Absent };
+pub fn judged(found: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseSight {
+    let Some(content) = &found.content else { return LeaseSight::Absent };
     let Some(record) = LeaseRecord::parse(content) else { return LeaseSight::Foreign };
     if let (Some(theirs), Some(own)) = (&record.by.bot_id, &target.bot_id)
         && theirs != own

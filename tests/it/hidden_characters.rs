@@ -33,12 +33,13 @@ fn strings(value: &Value) -> Vec<&str> {
     }
 }
 
-const LINES: [&str; 16] = [
+const LINES: [&str; 17] = [
     "status",
     "check",
     "doctor",
     "conflicts",
     "metrics",
+    "lease",
     "clean-stale --dry-run",
     "kill-duplicates --dry-run",
     "stop --dry-run",

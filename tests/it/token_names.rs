@@ -112,7 +112,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Every line that is run, with what is behind it; the bot goes with the last ones.
-const LINES: [&str; 33] = [
+const LINES: [&str; 34] = [
     "status",
     "status -l TOKEN.lock",
     "check",
@@ -125,6 +125,7 @@ const LINES: [&str; 33] = [
     "conflicts TOKEN.log",
     "conflicts TOKEN.nothing",
     "metrics",
+    "lease",
     "metrics --output TOKEN/none",
     "clean-stale",
     "clean-stale TOKEN.lock state",
@@ -149,7 +150,7 @@ const LINES: [&str; 33] = [
 ];
 
 /// What is not for people: the keeper's end is a program's, and clap's help has nothing of the caller's.
-const HIDDEN: [&str; 2] = ["keeper", "help"];
+const HIDDEN: [&str; 4] = ["guardian", "help", "hold", "keeper"];
 
 #[test]
 fn every_subcommand_is_run_here() {

@@ -27,15 +27,14 @@ pub fn elsewhere(facts: &Facts) -> Vec<Finding> {
         } else {
             (Level::Info, format!("{} runs on {host}, which holds its lease", bot.name))
         };
-        let there = bot.select.as_deref().map(|bot| format!("ssh {} solobot stop {bot}", shell::quote(&host)));
-        let command = if is_second { bot.solobot("stop") } else { there };
-        let evidence = [format!("{}: {evidence}", label(lease))];
+        let there = format!("to stop it there: ssh {} solobot stop {}", shell::quote(&host), shell::quote(&bot.id));
+        let evidence = [format!("{}: {evidence}", label(lease)), there];
         Some(
             Finding::new(Code::LeaseElsewhere, level, summary)
                 .shown_by(evidence)
                 .shown_by(bot.describe_all(&bot.instances, facts.now))
                 .about(bot.instances.iter().map(SeenInstance::pid))
-                .fixed_by(command.filter(|_| is_second))
+                .fixed_by(bot.solobot("stop").filter(|_| is_second))
                 .explored_by(bot.solobot("lease")),
         )
     })
