@@ -286,7 +286,7 @@ def server_stops(pair, random):
     return Fault("STOP of the server", lasting(random), pair.engine.freeze, pair.engine.thaw)
 
 
-@fault("late-request", "server")
+@fault("late-request", "host")
 def late_request(pair, random):
     """The server is stopped, the holder's host loses power with a request on its way, and the server goes on."""
     crash = crash_host(pair, random)
