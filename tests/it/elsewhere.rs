@@ -10,6 +10,7 @@ use crate::duplicates::other_token;
 use crate::harness::{Background, Signal, Test, Venv, alone, peer, send, token, wait_until};
 use crate::holding::holding;
 use crate::standin::{Kind, Standin};
+use crate::telegram_routes::free_port;
 use crate::telegram_webhook::asking;
 
 /// A bot in another network namespace, whose token nobody sees, and that handles a message for a second.
@@ -80,6 +81,39 @@ fn on_a_server_of_ones_own_the_address_that_polls_is_named() {
         let evidence = finding(&seen, "remote-poller")["evidence"].to_string();
         assert!(evidence.contains("127.0.0.1:") && evidence.contains("is connected to the server"), "{evidence}");
         other.kill();
+    });
+}
+
+/// One in a container, so in a network namespace of its own; and its statistics, which have tokens in them.
+#[test]
+fn a_server_in_a_container_shows_who_asks_it() {
+    alone(|test| {
+        let server = Standin::start();
+        test.bot("bot.py");
+        test.write("api_server.py", peer("api_server.py"));
+        let start = |before: &str, options: &str| {
+            let _ = std::fs::remove_file(test.path("api_server.ready"));
+            let line = format!("{before} bash -c 'exec -a telegram-bot-api python3 api_server.py {options}'");
+            let mut command = test.command(line.trim_start());
+            command.env("BOT_ID", token().split(':').next().unwrap());
+            let started = test.start_command(command);
+            wait_until("it is ready", || test.path("api_server.ready").exists());
+            started
+        };
+        let other = start("unshare -n", "--http-port=8081 --around");
+        let statistics = free_port();
+        let counting = start("", &format!("--http-port={} --http-stat-port {statistics}", server.port()));
+        let remote = remote(test, &server);
+        let doctor = asked(test, &server, "--json -m bot.py");
+        server.rules().add_updates(1);
+        let found = json(doctor, 1);
+        let evidence = finding(&found, "remote-poller")["evidence"].to_string();
+        assert!(evidence.contains("10.99.0.2:") && evidence.contains("is connected to the server"), "{evidence}");
+        let counted = format!("(port {statistics}) show 1 open request for bot 123456789");
+        assert!(evidence.contains(&counted) && !found.to_string().contains("AAAA"), "{evidence}");
+        for one in [other, counting, remote] {
+            one.kill();
+        }
     });
 }
 

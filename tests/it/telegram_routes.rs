@@ -10,7 +10,7 @@ use crate::telegram_webhook::asking;
 const LINE: &str = "delete-webhook -m bot.py --timeout 2s";
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -229,7 +229,10 @@ impl Scene<'_> {
                             let bot = self.name();
                             events.notice(&Notice::MessageWanted { bot, within: MESSAGE });
                         }
-                        NextStep::Done(answer) => return Ok(WatchEnd::Seen(Seen::Answered { answer, webhook, peers })),
+                        NextStep::Done(answer) => {
+                            peers.extend(peers::statistics(&self.servers, &self.me.id.to_string()));
+                            return Ok(WatchEnd::Seen(Seen::Answered { answer, webhook, peers }));
+                        }
                     }
                 }
             }

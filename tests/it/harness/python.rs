@@ -106,6 +106,7 @@ pub fn peer(name: &str) -> &'static str {
     match name {
         "asgi.py" => include_str!("../peers/asgi.py"),
         "aiogram_bot.py" => include_str!("../peers/aiogram_bot.py"),
+        "api_server.py" => include_str!("../peers/api_server.py"),
         "connected.py" => include_str!("../peers/connected.py"),
         "contender.py" => include_str!("../peers/contender.py"),
         "layout_a.py" => include_str!("../peers/layout_a.py"),
