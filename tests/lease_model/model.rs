@@ -77,7 +77,7 @@ impl Model for Exploration {
         moves.retain(|next| match next {
             Move::Fault(_) => may_fail,
             Move::Ghost(_) => !is_late,
-            Move::Serve(_) | Move::Resume(..) | Move::Reborn(_) => true,
+            Move::Serve(_) | Move::Resume(..) | Move::Mend(_) | Move::Reborn(_) => true,
         });
         turns.extend(moves.into_iter().map(Turn::Goes));
     }

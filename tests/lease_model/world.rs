@@ -61,6 +61,8 @@ pub struct Host {
     doomed: Option<Duration>,
     /// How many solobots there were.
     births: u8,
+    /// Nothing of what it sends arrives.
+    is_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -125,6 +127,8 @@ pub enum Move {
     /// It carries out one that was given up.
     Ghost(usize),
     Resume(usize, Who),
+    /// The network is there again.
+    Mend(usize),
     /// After a crash, another solobot takes the host's lock.
     Reborn(usize),
     Fault(Fault),
@@ -140,6 +144,8 @@ pub enum Fault {
     Late(usize),
     /// The request is carried out now, and may be once more.
     Twice(usize),
+    /// Whatever the host sends from now on is lost.
+    Cut(usize),
     Engine(Mishap),
     Pause(usize, Who),
     Kill(usize, Who),
@@ -154,8 +160,11 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Threat {
     Network,
+    Cuts,
     Engine,
     Pauses,
+    /// Of solobots alone.
+    SolobotPauses,
     Crashes,
     Ends,
 }
@@ -248,7 +257,8 @@ impl World {
             host.solobot.as_ref().is_some_and(|solobot| solobot.is_paused)
                 || host.guardian.as_ref().is_some_and(|guardian| guardian.is_paused)
         };
-        self.hosts.iter().any(|host| host.solobot.is_some()) && !self.hosts.iter().any(is_paused)
+        self.hosts.iter().any(|host| host.solobot.is_some())
+            && !self.hosts.iter().any(|host| is_paused(host) || host.is_cut)
     }
 
     /// Whether time may pass: what is asked of a solobot that runs is answered, or lost, before.
@@ -291,6 +301,11 @@ impl World {
                     }
                 }
             }
+            if this.is_cut {
+                moves.push(Move::Mend(host));
+            } else if has(Threat::Cuts) {
+                moves.push(Move::Fault(Fault::Cut(host)));
+            }
             if this.solobot.is_none() && this.guardian.is_none() && this.bot == Bot::None && has(Threat::Crashes) {
                 if this.births < 2 {
                     moves.push(Move::Reborn(host));
@@ -300,7 +315,7 @@ impl World {
                 match this.is_paused(who) {
                     Some(true) => moves.push(Move::Resume(host, who)),
                     Some(false) if this.is_watched_without(who) => {
-                        if has(Threat::Pauses) {
+                        if has(Threat::Pauses) || (has(Threat::SolobotPauses) && who == Who::Solobot) {
                             moves.push(Move::Fault(Fault::Pause(host, who)));
                         }
                         if has(Threat::Crashes) {
@@ -336,6 +351,7 @@ impl World {
                 self.engine.serve(&request, self.now);
             }
             Move::Resume(host, who) => self.resume(host, who),
+            Move::Mend(host) => self.hosts[host].is_cut = false,
             Move::Reborn(host) => self.bear(host),
             Move::Fault(fault) => self.fail(fault),
         }
@@ -387,6 +403,12 @@ impl World {
                 let request = self.hosts[host].solobot.as_ref().unwrap().call.as_ref().unwrap().request.clone();
                 self.serve(host);
                 self.ghosts.push(request);
+            }
+            Fault::Cut(host) => {
+                self.hosts[host].is_cut = true;
+                if self.hosts[host].solobot.as_ref().is_some_and(Solobot::is_asking) {
+                    self.lose(host);
+                }
             }
             Fault::Engine(mishap) => self.engine.suffer(mishap),
             Fault::Pause(host, Who::Solobot) => self.hosts[host].solobot.as_mut().unwrap().is_paused = true,
@@ -505,8 +527,10 @@ impl World {
             }
         };
         match action {
-            LeaseAction::Look => solobot.ask(Request::Look, clock),
-            LeaseAction::Write { version, record } => solobot.ask(Request::Write { version, record }, clock),
+            LeaseAction::Look => solobot.ask(Request::Look, clock, this.is_cut),
+            LeaseAction::Write { version, record } => {
+                solobot.ask(Request::Write { version, record }, clock, this.is_cut);
+            }
             LeaseAction::Deadline(deadline) => tell_guardian(GuardianEvent::Deadline(deadline)),
             LeaseAction::Guard => {
                 let deadline = solobot.acquire.deadline().expect("a grant is kept");
@@ -664,8 +688,9 @@ impl Solobot {
         self.call.as_ref().is_some_and(|call| call.stage == Stage::Asked)
     }
 
-    fn ask(&mut self, request: Request, sent: Duration) {
+    fn ask(&mut self, request: Request, sent: Duration, is_cut: bool) {
         assert!(self.call.is_none(), "one call at a time");
-        self.call = Some(Call { request, sent, stage: Stage::Asked });
+        let stage = if is_cut { Stage::Lost } else { Stage::Asked };
+        self.call = Some(Call { request, sent, stage });
     }
 }
