@@ -30,11 +30,13 @@ fn told(checker: &impl Checker<Exploration>) -> String {
 #[track_caller]
 fn holds(exploration: Exploration) {
     let shown = format!("{exploration:?}");
+    let may_end = exploration.threats != [Threat::Engine];
     let checker = exploration.checker().spawn_bfs().join();
     eprintln!("{} states: {shown}", checker.unique_state_count());
     let found: Vec<&str> = checker.discoveries().into_keys().filter(|name| *name != "a hand-over").collect();
     assert!(found.is_empty(), "{shown}\n{}", told(&checker));
-    assert!(checker.discovery("a hand-over").is_some(), "no hand-over: {shown}");
+    // What the engine alone does, stops nobody.
+    assert_eq!(checker.discovery("a hand-over").is_some(), may_end, "a hand-over: {shown}");
 }
 
 #[track_caller]
@@ -93,7 +95,7 @@ fn absent_taken_for_free_is_found() {
 
 #[test]
 fn a_deadline_from_receipt_is_found() {
-    finds(Flaw::FromReceipt, "never two bots", &[Threat::SolobotPauses, Threat::Cuts], 2, 9);
+    finds(Flaw::FromReceipt, "never two bots", &[Threat::SolobotPauses], 2, 3);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Model for Exploration {
     type Action = Turn;
 
     fn init_states(&self) -> Vec<Moment> {
-        let times = LeaseTimes::new(TTL, GRACE).unwrap();
+        let times = LeaseTimes::new(TTL, GRACE).expect("there is time enough");
         let setting = Setting { times, rates: self.rates, flaw: self.flaw };
         let content = self.is_released.then(released);
         vec![Moment { world: World::new(Arc::new(setting), content), faults: 0 }]

@@ -244,7 +244,8 @@ impl World {
 
     /// The first moment at which a host's clock says so.
     fn moment(&self, host: usize, clock: Duration) -> u64 {
-        u64::try_from((clock.as_nanos() * 1000).div_ceil(u128::from(self.setting.rates[host]))).unwrap()
+        u64::try_from((clock.as_nanos() * 1000).div_ceil(u128::from(self.setting.rates[host])))
+            .expect("the move was offered")
     }
 
     pub fn does_anybody_run(&self) -> bool {
@@ -306,10 +307,9 @@ impl World {
             } else if has(Threat::Cuts) {
                 moves.push(Move::Fault(Fault::Cut(host)));
             }
-            if this.solobot.is_none() && this.guardian.is_none() && this.bot == Bot::None && has(Threat::Crashes) {
-                if this.births < 2 {
-                    moves.push(Move::Reborn(host));
-                }
+            let is_empty = this.solobot.is_none() && this.guardian.is_none() && this.bot == Bot::None;
+            if is_empty && this.births < 2 && has(Threat::Crashes) {
+                moves.push(Move::Reborn(host));
             }
             for who in [Who::Solobot, Who::Guardian] {
                 match this.is_paused(who) {
@@ -359,15 +359,28 @@ impl World {
     }
 
     fn serve(&mut self, host: usize) {
-        let call = self.hosts[host].solobot.as_mut().unwrap().call.as_mut().unwrap();
+        let call = self.hosts[host]
+            .solobot
+            .as_mut()
+            .expect("the move was offered")
+            .call
+            .as_mut()
+            .expect("the move was offered");
         // A look that nobody hears changes nothing.
-        let has_expired = self.engine.age(self.now) >= u64::try_from(self.setting.times.ttl().as_nanos()).unwrap();
+        let has_expired = self.engine.age(self.now)
+            >= u64::try_from(self.setting.times.ttl().as_nanos()).expect("the move was offered");
         let said = self.engine.serve(&call.request, self.now);
         call.stage = Stage::Answered { said, has_expired };
     }
 
     fn lose(&mut self, host: usize) -> Request {
-        let call = self.hosts[host].solobot.as_mut().unwrap().call.as_mut().unwrap();
+        let call = self.hosts[host]
+            .solobot
+            .as_mut()
+            .expect("the move was offered")
+            .call
+            .as_mut()
+            .expect("the move was offered");
         call.stage = Stage::Lost;
         call.request.clone()
     }
@@ -375,9 +388,9 @@ impl World {
     fn resume(&mut self, host: usize, who: Who) {
         let this = &mut self.hosts[host];
         match who {
-            Who::Solobot => this.solobot.as_mut().unwrap().is_paused = false,
+            Who::Solobot => this.solobot.as_mut().expect("the move was offered").is_paused = false,
             Who::Guardian => {
-                let guardian = this.guardian.as_mut().unwrap();
+                let guardian = this.guardian.as_mut().expect("the move was offered");
                 guardian.is_paused = false;
                 if guardian.hesitation.take() == Some(true) && this.bot == Bot::Waits {
                     self.run(host);
@@ -400,7 +413,15 @@ impl World {
                 self.ghosts.push(request);
             }
             Fault::Twice(host) => {
-                let request = self.hosts[host].solobot.as_ref().unwrap().call.as_ref().unwrap().request.clone();
+                let request = self.hosts[host]
+                    .solobot
+                    .as_ref()
+                    .expect("the move was offered")
+                    .call
+                    .as_ref()
+                    .expect("the move was offered")
+                    .request
+                    .clone();
                 self.serve(host);
                 self.ghosts.push(request);
             }
@@ -411,8 +432,12 @@ impl World {
                 }
             }
             Fault::Engine(mishap) => self.engine.suffer(mishap),
-            Fault::Pause(host, Who::Solobot) => self.hosts[host].solobot.as_mut().unwrap().is_paused = true,
-            Fault::Pause(host, Who::Guardian) => self.hosts[host].guardian.as_mut().unwrap().is_paused = true,
+            Fault::Pause(host, Who::Solobot) => {
+                self.hosts[host].solobot.as_mut().expect("the move was offered").is_paused = true
+            }
+            Fault::Pause(host, Who::Guardian) => {
+                self.hosts[host].guardian.as_mut().expect("the move was offered").is_paused = true
+            }
             Fault::Kill(host, Who::Solobot) => {
                 let this = &mut self.hosts[host];
                 if let Some(call) = this.solobot.take().and_then(|solobot| solobot.call)
@@ -427,11 +452,11 @@ impl World {
             }
             Fault::Kill(host, Who::Guardian) => self.hosts[host].lose_guardian(),
             Fault::Hesitate(host) => {
-                self.hosts[host].guardian.as_mut().unwrap().hesitation = Some(false);
+                self.hosts[host].guardian.as_mut().expect("the move was offered").hesitation = Some(false);
             }
             Fault::BotEnds(host) => {
                 self.hosts[host].kill_bot();
-                let solobot = self.hosts[host].solobot.as_mut().unwrap();
+                let solobot = self.hosts[host].solobot.as_mut().expect("the move was offered");
                 solobot.leaves = true;
                 solobot.inbox.extend([LeaseEvent::Swept, LeaseEvent::Leave]);
             }
