@@ -1,9 +1,9 @@
 //! What is explored, and how far. All of it together has to end within about a minute.
 
-use stateright::{Checker, HasDiscoveries, Model};
+use stateright::{Checker, HasDiscoveries, Model, Path};
 
 use crate::flaws::Flaw;
-use crate::model::{Exploration, Turn};
+use crate::model::{Exploration, Moment, Turn};
 use crate::world::Threat;
 
 /// A holder's clock that is slow, and a fast one of whoever waits.
@@ -16,15 +16,14 @@ fn exploration(threats: &'static [Threat], budget: u8, until: u64) -> Exploratio
 
 /// What happened, without what always does.
 fn told(checker: &impl Checker<Exploration>) -> String {
-    let mut told = String::new();
-    for (name, path) in checker.discoveries() {
+    let one = |(name, path): (&str, Path<Moment, Turn>)| {
         let moves = path.into_vec().into_iter().filter_map(|(moment, turn)| match turn? {
             Turn::Passes => None,
             Turn::Goes(one) => Some(format!("{} {one:?}", moment.world.now / 10_000_000)),
         });
-        told += &format!("{name}: {}\n", moves.collect::<Vec<_>>().join(", "));
-    }
-    told
+        format!("{name}: {}", moves.collect::<Vec<_>>().join(", "))
+    };
+    checker.discoveries().into_iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 #[track_caller]
@@ -32,7 +31,6 @@ fn holds(exploration: Exploration) {
     let shown = format!("{exploration:?}");
     let may_end = exploration.threats != [Threat::Engine];
     let checker = exploration.checker().spawn_bfs().join();
-    eprintln!("{} states: {shown}", checker.unique_state_count());
     let found: Vec<&str> = checker.discoveries().into_keys().filter(|name| *name != "a hand-over").collect();
     assert!(found.is_empty(), "{shown}\n{}", told(&checker));
     // What the engine alone does, stops nobody.
@@ -43,8 +41,7 @@ fn holds(exploration: Exploration) {
 fn finds(flaw: Flaw, property: &str, threats: &'static [Threat], budget: u8, until: u64) {
     let exploration = Exploration { flaw: Some(flaw), ..exploration(threats, budget, until) };
     let checker = exploration.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    eprintln!("{flaw:?}: {} states\n{}", checker.unique_state_count(), told(&checker));
-    assert!(checker.discoveries().contains_key(property), "{flaw:?} is not found");
+    assert!(checker.discoveries().contains_key(property), "{flaw:?} is not found: {}", told(&checker));
 }
 
 #[test]

@@ -433,10 +433,10 @@ impl World {
             }
             Fault::Engine(mishap) => self.engine.suffer(mishap),
             Fault::Pause(host, Who::Solobot) => {
-                self.hosts[host].solobot.as_mut().expect("the move was offered").is_paused = true
+                self.hosts[host].solobot.as_mut().expect("the move was offered").is_paused = true;
             }
             Fault::Pause(host, Who::Guardian) => {
-                self.hosts[host].guardian.as_mut().expect("the move was offered").is_paused = true
+                self.hosts[host].guardian.as_mut().expect("the move was offered").is_paused = true;
             }
             Fault::Kill(host, Who::Solobot) => {
                 let this = &mut self.hosts[host];
