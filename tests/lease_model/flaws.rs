@@ -100,8 +100,10 @@ impl Acquire {
     /// Between TERM and KILL: what would be a stop is only a word, and time seems to stand still.
     fn step_asked(&mut self, event: &LeaseEvent, clock: ClockReading, deadline: LeaseDeadline) -> Vec<LeaseAction> {
         let before = deadline.term_at.saturating_sub(Duration::from_nanos(1));
-        let (state, mut actions) =
-            self.state.clone().step(event, ClockReading { boot: before, real: before + (clock.real - clock.boot) });
+        let (state, mut actions) = self
+            .state
+            .clone()
+            .step(event, ClockReading { boot: before, real: before + clock.real.saturating_sub(clock.boot) });
         self.state = state;
         if self.state.deadline() != Some(deadline) {
             self.asked = false;

@@ -1,46 +1,32 @@
-//! The lease, explored: [`world`] is what can run and happen, `stateright` tries everything in it within bounds, seeded schedules
-//! try it with times of any length, and each rule that is broken on purpose has to be found by both.
+//! The lease, explored: `world` is what can run and happen, `stateright` tries everything in it within bounds, seeded schedules try
+//! it with times of any length. Each rule that is broken on purpose (`flaws`) has to be found.
 
 mod engine;
+mod explored;
 mod flaws;
 mod model;
+mod schedules;
 mod world;
 
-use std::time::Duration;
+use flaws::{FLAWS, Flaw};
 
-use stateright::{Checker, Model};
-
-use model::Exploration;
-use world::Threat;
-
-const FASTER: [u64; 2] = [900, 1100];
+/// tests/run.sh runs more of them.
+const SCHEDULES: u64 = 5_000;
 
 #[test]
-fn probe() {
-    for (threats, budget, until) in [
-        (&[Threat::Network][..], 1, 20),
-        (&[Threat::Engine], 1, 20),
-        (&[Threat::Pauses], 1, 20),
-        (&[Threat::Crashes], 1, 20),
-        (&[Threat::Ends], 1, 20),
-        (&[Threat::Network, Threat::Engine, Threat::Pauses, Threat::Crashes, Threat::Ends], 1, 20),
-        (&[Threat::Network, Threat::Engine, Threat::Pauses, Threat::Crashes, Threat::Ends], 2, 12),
-    ] {
-        let exploration = Exploration { threats, budget, until, is_released: true, rates: FASTER, flaw: None };
-        let begin = std::time::Instant::now();
-        let checker = exploration.checker().timeout(Duration::from_secs(60)).spawn_bfs().join();
-        eprintln!(
-            "{threats:?} {budget}: {} of {} states in {:?}, depth {}",
-            checker.unique_state_count(),
-            checker.state_count(),
-            begin.elapsed(),
-            checker.max_depth()
-        );
-        for (name, path) in checker.discoveries() {
-            eprintln!("{name}:");
-            for (state, action) in path.into_vec() {
-                eprintln!("  {} {action:?}", state.world.now / 10_000_000);
-            }
-        }
+fn no_schedule_has_two_bots() {
+    let mut handed_over = 0;
+    for seed in 0..SCHEDULES {
+        let ending = schedules::run(seed, None, false);
+        assert_eq!(ending.breach, None, "seed {seed}: {:#?}", schedules::run(seed, None, true).told);
+        handed_over += u64::from(ending.was_handed_over);
     }
+    assert!(handed_over > SCHEDULES / 50, "{handed_over}");
+}
+
+#[test]
+fn some_schedule_finds_each_flaw() {
+    let is_found = |flaw: Flaw| (0..SCHEDULES).find(|seed| schedules::run(*seed, Some(flaw), false).breach.is_some());
+    let missed: Vec<Flaw> = FLAWS.into_iter().filter(|flaw| is_found(*flaw).is_none()).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }

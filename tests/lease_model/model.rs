@@ -55,7 +55,7 @@ impl Model for Exploration {
     type Action = Turn;
 
     fn init_states(&self) -> Vec<Moment> {
-        let times = LeaseTimes::new(TTL, GRACE).unwrap();
+        let times = LeaseTimes::new(TTL, GRACE).expect("there is time enough");
         let setting = Setting { times, rates: self.rates, flaw: self.flaw };
         let content = self.is_released.then(released);
         vec![Moment { world: World::new(Arc::new(setting), content), faults: 0 }]
@@ -77,7 +77,7 @@ impl Model for Exploration {
         moves.retain(|next| match next {
             Move::Fault(_) => may_fail,
             Move::Ghost(_) => !is_late,
-            Move::Serve(_) | Move::Resume(..) | Move::Reborn(_) => true,
+            Move::Serve(_) | Move::Resume(..) | Move::Mend(_) | Move::Reborn(_) => true,
         });
         turns.extend(moves.into_iter().map(Turn::Goes));
     }

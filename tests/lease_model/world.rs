@@ -61,6 +61,8 @@ pub struct Host {
     doomed: Option<Duration>,
     /// How many solobots there were.
     births: u8,
+    /// Nothing of what it sends arrives.
+    is_cut: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -125,6 +127,8 @@ pub enum Move {
     /// It carries out one that was given up.
     Ghost(usize),
     Resume(usize, Who),
+    /// The network is there again.
+    Mend(usize),
     /// After a crash, another solobot takes the host's lock.
     Reborn(usize),
     Fault(Fault),
@@ -140,6 +144,8 @@ pub enum Fault {
     Late(usize),
     /// The request is carried out now, and may be once more.
     Twice(usize),
+    /// Whatever the host sends from now on is lost.
+    Cut(usize),
     Engine(Mishap),
     Pause(usize, Who),
     Kill(usize, Who),
@@ -154,8 +160,11 @@ pub enum Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Threat {
     Network,
+    Cuts,
     Engine,
     Pauses,
+    /// Of solobots alone.
+    SolobotPauses,
     Crashes,
     Ends,
 }
@@ -235,7 +244,8 @@ impl World {
 
     /// The first moment at which a host's clock says so.
     fn moment(&self, host: usize, clock: Duration) -> u64 {
-        u64::try_from((clock.as_nanos() * 1000).div_ceil(u128::from(self.setting.rates[host]))).unwrap()
+        u64::try_from((clock.as_nanos() * 1000).div_ceil(u128::from(self.setting.rates[host])))
+            .expect("the move was offered")
     }
 
     pub fn does_anybody_run(&self) -> bool {
@@ -248,7 +258,8 @@ impl World {
             host.solobot.as_ref().is_some_and(|solobot| solobot.is_paused)
                 || host.guardian.as_ref().is_some_and(|guardian| guardian.is_paused)
         };
-        self.hosts.iter().any(|host| host.solobot.is_some()) && !self.hosts.iter().any(is_paused)
+        self.hosts.iter().any(|host| host.solobot.is_some())
+            && !self.hosts.iter().any(|host| is_paused(host) || host.is_cut)
     }
 
     /// Whether time may pass: what is asked of a solobot that runs is answered, or lost, before.
@@ -291,16 +302,20 @@ impl World {
                     }
                 }
             }
-            if this.solobot.is_none() && this.guardian.is_none() && this.bot == Bot::None && has(Threat::Crashes) {
-                if this.births < 2 {
-                    moves.push(Move::Reborn(host));
-                }
+            if this.is_cut {
+                moves.push(Move::Mend(host));
+            } else if has(Threat::Cuts) {
+                moves.push(Move::Fault(Fault::Cut(host)));
+            }
+            let is_empty = this.solobot.is_none() && this.guardian.is_none() && this.bot == Bot::None;
+            if is_empty && this.births < 2 && has(Threat::Crashes) {
+                moves.push(Move::Reborn(host));
             }
             for who in [Who::Solobot, Who::Guardian] {
                 match this.is_paused(who) {
                     Some(true) => moves.push(Move::Resume(host, who)),
                     Some(false) if this.is_watched_without(who) => {
-                        if has(Threat::Pauses) {
+                        if has(Threat::Pauses) || (has(Threat::SolobotPauses) && who == Who::Solobot) {
                             moves.push(Move::Fault(Fault::Pause(host, who)));
                         }
                         if has(Threat::Crashes) {
@@ -336,6 +351,7 @@ impl World {
                 self.engine.serve(&request, self.now);
             }
             Move::Resume(host, who) => self.resume(host, who),
+            Move::Mend(host) => self.hosts[host].is_cut = false,
             Move::Reborn(host) => self.bear(host),
             Move::Fault(fault) => self.fail(fault),
         }
@@ -343,15 +359,28 @@ impl World {
     }
 
     fn serve(&mut self, host: usize) {
-        let call = self.hosts[host].solobot.as_mut().unwrap().call.as_mut().unwrap();
+        let call = self.hosts[host]
+            .solobot
+            .as_mut()
+            .expect("the move was offered")
+            .call
+            .as_mut()
+            .expect("the move was offered");
         // A look that nobody hears changes nothing.
-        let has_expired = self.engine.age(self.now) >= u64::try_from(self.setting.times.ttl().as_nanos()).unwrap();
+        let has_expired = self.engine.age(self.now)
+            >= u64::try_from(self.setting.times.ttl().as_nanos()).expect("the move was offered");
         let said = self.engine.serve(&call.request, self.now);
         call.stage = Stage::Answered { said, has_expired };
     }
 
     fn lose(&mut self, host: usize) -> Request {
-        let call = self.hosts[host].solobot.as_mut().unwrap().call.as_mut().unwrap();
+        let call = self.hosts[host]
+            .solobot
+            .as_mut()
+            .expect("the move was offered")
+            .call
+            .as_mut()
+            .expect("the move was offered");
         call.stage = Stage::Lost;
         call.request.clone()
     }
@@ -359,9 +388,9 @@ impl World {
     fn resume(&mut self, host: usize, who: Who) {
         let this = &mut self.hosts[host];
         match who {
-            Who::Solobot => this.solobot.as_mut().unwrap().is_paused = false,
+            Who::Solobot => this.solobot.as_mut().expect("the move was offered").is_paused = false,
             Who::Guardian => {
-                let guardian = this.guardian.as_mut().unwrap();
+                let guardian = this.guardian.as_mut().expect("the move was offered");
                 guardian.is_paused = false;
                 if guardian.hesitation.take() == Some(true) && this.bot == Bot::Waits {
                     self.run(host);
@@ -384,13 +413,31 @@ impl World {
                 self.ghosts.push(request);
             }
             Fault::Twice(host) => {
-                let request = self.hosts[host].solobot.as_ref().unwrap().call.as_ref().unwrap().request.clone();
+                let request = self.hosts[host]
+                    .solobot
+                    .as_ref()
+                    .expect("the move was offered")
+                    .call
+                    .as_ref()
+                    .expect("the move was offered")
+                    .request
+                    .clone();
                 self.serve(host);
                 self.ghosts.push(request);
             }
+            Fault::Cut(host) => {
+                self.hosts[host].is_cut = true;
+                if self.hosts[host].solobot.as_ref().is_some_and(Solobot::is_asking) {
+                    self.lose(host);
+                }
+            }
             Fault::Engine(mishap) => self.engine.suffer(mishap),
-            Fault::Pause(host, Who::Solobot) => self.hosts[host].solobot.as_mut().unwrap().is_paused = true,
-            Fault::Pause(host, Who::Guardian) => self.hosts[host].guardian.as_mut().unwrap().is_paused = true,
+            Fault::Pause(host, Who::Solobot) => {
+                self.hosts[host].solobot.as_mut().expect("the move was offered").is_paused = true;
+            }
+            Fault::Pause(host, Who::Guardian) => {
+                self.hosts[host].guardian.as_mut().expect("the move was offered").is_paused = true;
+            }
             Fault::Kill(host, Who::Solobot) => {
                 let this = &mut self.hosts[host];
                 if let Some(call) = this.solobot.take().and_then(|solobot| solobot.call)
@@ -405,11 +452,11 @@ impl World {
             }
             Fault::Kill(host, Who::Guardian) => self.hosts[host].lose_guardian(),
             Fault::Hesitate(host) => {
-                self.hosts[host].guardian.as_mut().unwrap().hesitation = Some(false);
+                self.hosts[host].guardian.as_mut().expect("the move was offered").hesitation = Some(false);
             }
             Fault::BotEnds(host) => {
                 self.hosts[host].kill_bot();
-                let solobot = self.hosts[host].solobot.as_mut().unwrap();
+                let solobot = self.hosts[host].solobot.as_mut().expect("the move was offered");
                 solobot.leaves = true;
                 solobot.inbox.extend([LeaseEvent::Swept, LeaseEvent::Leave]);
             }
@@ -505,8 +552,10 @@ impl World {
             }
         };
         match action {
-            LeaseAction::Look => solobot.ask(Request::Look, clock),
-            LeaseAction::Write { version, record } => solobot.ask(Request::Write { version, record }, clock),
+            LeaseAction::Look => solobot.ask(Request::Look, clock, this.is_cut),
+            LeaseAction::Write { version, record } => {
+                solobot.ask(Request::Write { version, record }, clock, this.is_cut);
+            }
             LeaseAction::Deadline(deadline) => tell_guardian(GuardianEvent::Deadline(deadline)),
             LeaseAction::Guard => {
                 let deadline = solobot.acquire.deadline().expect("a grant is kept");
@@ -664,8 +713,9 @@ impl Solobot {
         self.call.as_ref().is_some_and(|call| call.stage == Stage::Asked)
     }
 
-    fn ask(&mut self, request: Request, sent: Duration) {
+    fn ask(&mut self, request: Request, sent: Duration, is_cut: bool) {
         assert!(self.call.is_none(), "one call at a time");
-        self.call = Some(Call { request, sent, stage: Stage::Asked });
+        let stage = if is_cut { Stage::Lost } else { Stage::Asked };
+        self.call = Some(Call { request, sent, stage });
     }
 }

@@ -29,16 +29,17 @@ impl Candidacy {
     }
 }
 
-/// Where something stood, as the engine said: what the next write compares, and which server has to be named in it.
+/// Where something stood, or nothing, as the engine said: what the next write compares, and which server it names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LeasePlace {
     pub version: Version,
     pub server: String,
+    is_blank: bool,
 }
 
 impl LeasePlace {
     pub fn of(look: &RegisterLook) -> Self {
-        Self { version: look.version.clone(), server: look.server.clone() }
+        Self { version: look.version.clone(), server: look.server.clone(), is_blank: look.content.is_none() }
     }
 }
 
@@ -139,23 +140,14 @@ impl LeaseDesk {
         LeaseAction::Look
     }
 
-    /// Held or released, at a place whose server it names.
-    pub fn write(&mut self, place: &LeasePlace, generation: u64, state: GrantState) -> (LeaseAction, LeaseWrite) {
-        self.write_named(&place.version, generation, state, Some(place.server.clone()))
-    }
-
     /// It grants nothing, and gives whoever sees no record something to watch.
-    pub fn write_note(&mut self, version: &Version, server: Option<String>) -> LeaseAction {
-        self.write_named(version, 0, GrantState::Released, server).0
+    pub fn write_note(&mut self, place: &LeasePlace) -> LeaseAction {
+        self.write(place, 0, GrantState::Released).0
     }
 
-    fn write_named(
-        &mut self,
-        version: &Version,
-        generation: u64,
-        state: GrantState,
-        server: Option<String>,
-    ) -> (LeaseAction, LeaseWrite) {
+    /// One nothing is as good as another: what is written over nothing may be carried out late, after everything was lost again.
+    /// So it names no server, and nobody trusts it at once; the next write does.
+    pub fn write(&mut self, place: &LeasePlace, generation: u64, state: GrantState) -> (LeaseAction, LeaseWrite) {
         self.in_flight = true;
         self.writes += 1;
         let grant = Grant {
@@ -164,9 +156,10 @@ impl LeaseDesk {
             renewal: self.writes,
             ttl_ms: u64::try_from(self.times().ttl().as_millis()).unwrap_or(u64::MAX),
             state,
-            server,
+            server: (!place.is_blank).then(|| place.server.clone()),
         };
         let record = LeaseRecord::new(grant, Arc::clone(&self.candidacy.by));
-        (LeaseAction::Write { version: version.clone(), record }, LeaseWrite { renewal: self.writes, sent: None })
+        let action = LeaseAction::Write { version: place.version.clone(), record };
+        (action, LeaseWrite { renewal: self.writes, sent: None })
     }
 }

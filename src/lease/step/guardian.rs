@@ -7,13 +7,12 @@ use super::times::LeaseDeadline;
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GuardianEvent {
+    /// Time has passed, and everything that has come was told before.
     Tick,
     /// solobot's renewal was acknowledged.
     Deadline(LeaseDeadline),
     /// COMMAND waits, forked, for the gate to open.
-    Gate {
-        pid: i32,
-    },
+    Gate { pid: i32 },
     /// solobot begins the stop: TERM, and KILL at the deadline.
     Term,
     /// The bot has to be dead now.
@@ -23,9 +22,7 @@ pub enum GuardianEvent {
     /// solobot's end of the socket is closed.
     SupervisorGone,
     /// A look for the bot's processes has ended; `left`: some were found.
-    Swept {
-        left: bool,
-    },
+    Swept { left: bool },
     /// Everything is done.
     Leave,
 }
@@ -105,8 +102,11 @@ impl Guardian {
     #[must_use]
     pub fn step(mut self, event: GuardianEvent, now: Duration) -> (Self, Vec<GuardianAction>) {
         let mut actions = Vec::new();
-        // What is over is stopped before anything is heard that could undo it.
-        self.keep_time(now, &mut actions);
+        // What is over is stopped before anything else is heard. Only later deadlines are: they lay there while the guardian was
+        // paused, and each is as true as the one that it knows.
+        if !matches!(event, GuardianEvent::Deadline(_)) {
+            self.keep_time(now, &mut actions);
+        }
         self.hear(event, now, &mut actions);
         if self.is_last && self.course == GuardianCourse::Done {
             actions.push(GuardianAction::Exit);

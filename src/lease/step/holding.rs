@@ -21,7 +21,7 @@ pub(super) struct LeaseHolding {
     /// The last renewal, while it is not acknowledged.
     renewal: Option<LeaseWrite>,
     plan: LeasePlan,
-    guarded: bool,
+    guard: LeaseGuard,
     pub bot: LeaseBot,
 }
 
@@ -33,6 +33,13 @@ enum LeasePlan {
     Keep,
     /// It is not to be started any more.
     End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum LeaseGuard {
+    Gone,
+    Wanted,
+    Ready,
 }
 
 /// What ends it.
@@ -67,11 +74,11 @@ impl LeaseHolding {
             acknowledged: sent,
             renewal: None,
             plan: LeasePlan::Start,
-            guarded: false,
+            guard: LeaseGuard::Gone,
             bot: LeaseBot::Dead,
         };
         holding.acknowledge(sent, desk, actions);
-        actions.push(LeaseAction::Guard);
+        actions.extend(holding.want_guard());
         holding
     }
 
@@ -92,13 +99,8 @@ impl LeaseHolding {
                     return Some(HoldingEnd::Lost(reason));
                 }
             }
-            LeaseEvent::Guarded => self.guarded = true,
-            LeaseEvent::GuardianGone => {
-                self.guarded = false;
-                if self.bot != LeaseBot::Dead || self.plan == LeasePlan::Start {
-                    actions.push(LeaseAction::Guard);
-                }
-            }
+            LeaseEvent::Guarded => self.guard = LeaseGuard::Ready,
+            LeaseEvent::GuardianGone => self.guard = LeaseGuard::Gone,
             LeaseEvent::Started | LeaseEvent::Swept => self.bot.hear(event),
             LeaseEvent::Again if self.plan == LeasePlan::Keep => {
                 self.plan = LeasePlan::Start;
@@ -112,6 +114,7 @@ impl LeaseHolding {
         if self.plan == LeasePlan::End && self.bot == LeaseBot::Dead {
             return desk.is_free().then_some(HoldingEnd::GivesBack);
         }
+        actions.extend(self.want_guard());
         actions.extend(self.start());
         actions.extend(self.renew(clock.boot, desk));
         None
@@ -135,6 +138,9 @@ impl LeaseHolding {
                 let renewal = self.renewal.take().filter(|renewal| renewal.renewal == record.grant.renewal);
                 if let Some(sent) = renewal.and_then(|renewal| renewal.sent) {
                     self.acknowledge(sent, desk, actions);
+                }
+                if record.grant.server.as_ref() != Some(&look.server) {
+                    desk.call_again(answer.sent);
                 }
                 None
             }
@@ -168,9 +174,19 @@ impl LeaseHolding {
         actions.push(LeaseAction::Deadline(self.deadline(desk)));
     }
 
+    /// A guardian is there for what may run, and before anything is started.
+    fn want_guard(&mut self) -> Option<LeaseAction> {
+        let is_needed = self.bot != LeaseBot::Dead || self.plan == LeasePlan::Start;
+        if self.guard != LeaseGuard::Gone || !is_needed {
+            return None;
+        }
+        self.guard = LeaseGuard::Wanted;
+        Some(LeaseAction::Guard)
+    }
+
     /// The gate: nothing is started before a guardian is there, nor beside what is left of an earlier start.
     fn start(&mut self) -> Option<LeaseAction> {
-        if self.plan != LeasePlan::Start || !self.guarded || self.bot != LeaseBot::Dead {
+        if self.plan != LeasePlan::Start || self.guard != LeaseGuard::Ready || self.bot != LeaseBot::Dead {
             return None;
         }
         self.plan = LeasePlan::Keep;

@@ -14,7 +14,7 @@
 //! | *released*, written on the server that answers, by a holder: may be claimed | `LeaseSight::was_released` |
 //! | watched unchanged for one TTL, from the receipt of the first look to the sending of the claim: may be claimed | `LeaseSight::watched`, `LeaseSight::is` |
 //! | of this boot and lock, we hold its flock, nobody runs here: may be claimed | `LeaseSight::is_of_our_lock` |
-//! | no record is nothing to watch: a note comes first, then one that names the server; neither grants anything | `LeaseSight::allows` |
+//! | no record is nothing to watch: a note comes first, then one that names the server; neither grants anything | `LeaseSight::allows`, `LeaseDesk::write` |
 //! | the longest TTL that was seen counts; foreign bytes are watched for ten minutes | `LeaseWaiting::note_ttl`, `LeaseSight::watched` |
 //! | a claim compares what was watched; carried out on another server it grants nothing | `LeaseWaiting::call`, `LeaseWaiting::recognize` |
 //! | generation = max(last + 1, milliseconds); each write has another renewal number | `LeaseDesk::next_generation`, `LeaseDesk::write` |

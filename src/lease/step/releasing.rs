@@ -60,8 +60,10 @@ impl LeaseRelease {
     fn see(&mut self, look: &RegisterLook, desk: &LeaseDesk) -> Option<EndReason> {
         let record = look.content.as_deref().and_then(LeaseRecord::parse);
         match record.filter(|record| desk.candidacy.is_mine(record, self.generation)) {
-            Some(record) if record.grant.state == GrantState::Released => Some(EndReason::Released),
-            // An earlier write of ours came in between.
+            Some(record) if record.grant.state == GrantState::Released && record.grant.server.is_some() => {
+                Some(EndReason::Released)
+            }
+            // An earlier write of ours came in between, or it has yet to name the server.
             Some(_) if look.server == self.place.server => {
                 self.place = LeasePlace::of(look);
                 None

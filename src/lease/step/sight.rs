@@ -31,8 +31,8 @@ enum Sighted {
 /// What a candidate may do about what it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum LeaseMove {
-    /// Leave a note that names this server, or none: until then there is nothing to watch.
-    Note { server: Option<String> },
+    /// Leave a note: until then there is nothing to watch.
+    Note,
     /// Claim it, but not before.
     Claim { from: Duration },
 }
@@ -77,10 +77,8 @@ impl LeaseSight {
     pub fn allows(&self, candidacy: &Candidacy, watch_for: Duration, nobody_here: bool) -> LeaseMove {
         match &self.what {
             // It could come and go between two looks, and nobody would see that.
-            Sighted::Nothing => LeaseMove::Note { server: None },
-            Sighted::Record(record) if is_note(record) && record.grant.server.is_none() => {
-                LeaseMove::Note { server: Some(self.look.server.clone()) }
-            }
+            Sighted::Nothing => LeaseMove::Note,
+            Sighted::Record(record) if is_note(record) && record.grant.server.is_none() => LeaseMove::Note,
             Sighted::Record(record) if self.was_released(record) => LeaseMove::Claim { from: self.since },
             Sighted::Record(record) if nobody_here && self.is_of_our_lock(record, candidacy) => {
                 LeaseMove::Claim { from: self.since }
@@ -94,7 +92,8 @@ impl LeaseSight {
         record.grant.state == GrantState::Released && !is_note(record) && self.was_written_here(record)
     }
 
-    /// Rule 1c: who holds it there would have our lock, or run here. A note says nothing about who holds it.
+    /// Rule 1c: who holds it there would have our lock, or run here. Our own note says nothing: somebody else may hold what the
+    /// engine has lost.
     fn is_of_our_lock(&self, record: &LeaseRecord, candidacy: &Candidacy) -> bool {
         !is_note(record)
             && record.by.boot_id == candidacy.by.boot_id

@@ -203,7 +203,7 @@ impl LeaseWaiting {
     fn moves_at(&self, now: Duration, desk: &LeaseDesk) -> Option<Duration> {
         match self.sight.as_ref()?.allows(&desk.candidacy, self.watch_for, self.nobody_here) {
             LeaseMove::Claim { from } => Some(from),
-            LeaseMove::Note { .. } => Some(now),
+            LeaseMove::Note => Some(now),
         }
     }
 
@@ -216,7 +216,7 @@ impl LeaseWaiting {
             (Some(claim), _) => claim.generation,
             (None, LeaseMove::Claim { from }) if from <= clock.boot => desk.next_generation(clock.real),
             (None, LeaseMove::Claim { .. }) => return Some(desk.look()),
-            (None, LeaseMove::Note { server }) => return Some(desk.write_note(&sight.place().version, server)),
+            (None, LeaseMove::Note) => return Some(desk.write_note(&sight.place())),
         };
         let (action, write) = desk.write(&sight.place(), generation, GrantState::Held);
         self.claim = Some(LeaseClaim { generation, write });

@@ -92,6 +92,18 @@ fn whatever_changes_restarts_the_watch() {
     }
 }
 
+/// What we have left there ourselves is no holder's record.
+#[test]
+fn our_own_note_is_watched_too() {
+    let mut bench = Bench::new();
+    bench.tell(&LeaseEvent::NobodyHere);
+    let first = written(&bench.sees(bytes_on("s", None)));
+    bench.written("s", &first);
+    let second = written(&bench.tick_at(101.0));
+    assert!(!is_claim(&bench.written("s", &second)));
+    assert!((claimed_after(&mut bench, &on("s", &second)) - 60.0).abs() < 1.0);
+}
+
 /// There is nothing to watch, until a note is there that names the server.
 #[test]
 fn where_no_record_is_two_notes_come_first() {

@@ -56,7 +56,7 @@ fn no_deadline_undoes_a_stop_or_shortens_what_stands() {
         (0.0, until(38.0), &[Say(GuardianWord::Ready)]),
         (0.0, until(30.0), &[]),
         (31.0, GuardianEvent::Tick, &[]),
-        (38.0, until(100.0), &[Say(GuardianWord::Stops), SignalTerm]),
+        (38.0, GuardianEvent::Tick, &[Say(GuardianWord::Stops), SignalTerm]),
         (40.0, until(100.0), &[]),
         (48.0, GuardianEvent::Tick, &[Sweep]),
     ]);
@@ -122,4 +122,16 @@ fn it_leaves_nobody_behind() {
         (2.0, NOBODY, &[Say(GuardianWord::Swept), Exit]),
     ]);
     goes(&[(0.0, until(38.0), &[Say(GuardianWord::Ready)]), (1.0, GuardianEvent::Leave, &[Exit])]);
+}
+
+/// It was paused, and reads what came meanwhile before it judges.
+#[test]
+fn deadlines_that_lay_there_count() {
+    goes(&[
+        (0.0, until(38.0), &[Say(GuardianWord::Ready)]),
+        (45.0, until(40.0), &[]),
+        (45.0, until(60.0), &[]),
+        (45.0, GuardianEvent::Tick, &[]),
+        (60.0, GuardianEvent::Tick, &[Say(GuardianWord::Stops), SignalTerm]),
+    ]);
 }

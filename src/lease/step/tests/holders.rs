@@ -56,9 +56,12 @@ fn what_the_engine_forgot_is_written_again() {
         let actions = bench.tick_at(110.6);
         let LeaseAction::Write { version, record } = &actions[0] else { panic!("{what}: {actions:?}") };
         assert_eq!(*version, look.version, "{what}");
-        assert_eq!(record.grant.server.as_ref(), Some(&look.server), "{what}");
+        // Over nothing, no server is named; then at once.
+        let is_blank = look.content.is_none();
+        assert_eq!(record.grant.server, (!is_blank).then(|| look.server.clone()), "{what}");
         assert_eq!(record.grant.generation, claim.grant.generation, "{what}");
         assert_eq!(bench.written(&look.server, record), [deadline(110.6)], "{what}");
+        assert_eq!(bench.state.wake(), Some(secs(if is_blank { 111.2 } else { 120.6 })), "{what}");
     }
 }
 
@@ -97,6 +100,7 @@ fn nothing_is_started_without_a_guardian() {
     let (mut bench, _) = Bench::holder();
     assert_eq!(bench.tick_at(105.0), []);
     assert_eq!(bench.tell(&LeaseEvent::GuardianGone), [LeaseAction::Guard]);
+    assert_eq!(bench.tell(&LeaseEvent::Again), []);
     assert_eq!(bench.tell(&LeaseEvent::Guarded), [LeaseAction::Start { generation: 1_100_000 }]);
     // Another guardian is for the bot that runs.
     assert_eq!(bench.tell(&LeaseEvent::GuardianGone), [LeaseAction::Guard]);
@@ -111,8 +115,8 @@ fn a_restart_goes_through_the_gate_again() {
     assert_eq!(bench.tell(&LeaseEvent::Swept), [start.clone()]);
     bench.tell(&LeaseEvent::Started);
     bench.tell(&LeaseEvent::Swept);
-    bench.tell(&LeaseEvent::GuardianGone);
-    assert_eq!(bench.tell(&LeaseEvent::Again), [], "without a guardian");
+    assert_eq!(bench.tell(&LeaseEvent::GuardianGone), [], "for nothing");
+    assert_eq!(bench.tell(&LeaseEvent::Again), [LeaseAction::Guard]);
     assert_eq!(bench.tell(&LeaseEvent::Guarded), [start]);
 }
 
