@@ -52,11 +52,11 @@ fn the_entry_then_the_flags() {
     let place =
         entry("lease = \"redis://h/0\"\nlease_ttl = 50\n").vars(&[("BOT_TOKEN", &token()), ("U", "redis://v/0")]);
     assert_eq!(told(&entry(""), &NONE), "none");
-    assert_eq!(told(&place, &NONE), "redis://h/0 123456 123456 50");
-    assert_eq!(told(&place, &url("redis://f/1")), "redis://f/1 123456 123456 50");
-    assert_eq!(told(&place, &variable("U")), "redis://v/0 123456 123456 50");
+    assert_eq!(told(&place, &NONE), "redis://h:6379/0 123456 123456 50");
+    assert_eq!(told(&place, &url("redis://f/1")), "redis://f:6379/1 123456 123456 50");
+    assert_eq!(told(&place, &variable("U")), "redis://v:6379/0 123456 123456 50");
     let all = LeaseArgs { lease_name: Some("shop".into()), lease_ttl: Some(Duration::from_secs(30)), ..NONE };
-    assert_eq!(told(&place, &all), "redis://h/0 shop 123456 30");
+    assert_eq!(told(&place, &all), "redis://h:6379/0 shop 123456 30");
     let bot = bot(&place, &all).unwrap();
     let of = |setting: &str| bot.provenance.of(setting).to_string();
     assert!(of("lease").ends_with("solobot.toml` line 3"), "{}", of("lease"));
@@ -67,7 +67,7 @@ fn the_entry_then_the_flags() {
         .filter(|one| one.setting.starts_with("lease"))
         .map(|one| format!("{} {}", one.setting, one.value))
         .collect();
-    assert_eq!(shown, ["lease redis://h/0", "lease_name shop", "lease_ttl 30s"]);
+    assert_eq!(shown, ["lease redis://h:6379/0", "lease_name shop", "lease_ttl 30s"]);
 }
 
 #[test]
@@ -77,9 +77,9 @@ fn a_name_is_the_bots_id_unless_told() {
     assert!(unknown.starts_with("78 lease-name the lease of bot `main` has no name"), "{unknown}");
     assert!(unknown.contains("token = { env") && unknown.contains("lease_name = \"NAME\""), "{unknown}");
     let named = LeaseArgs { lease_name: Some("shop".into()), ..NONE };
-    assert_eq!(told(&place, &named), "redis://h/0 shop - 60");
+    assert_eq!(told(&place, &named), "redis://h:6379/0 shop - 60");
     let test = entry("lease = \"redis://h\"\napi_url = \"http://127.0.0.1/test/\"\n").vars(&[("BOT_TOKEN", &token())]);
-    assert_eq!(told(&test, &NONE), "redis://h 123456-test 123456-test 60");
+    assert_eq!(told(&test, &NONE), "redis://h:6379/0 123456-test 123456-test 60");
 }
 
 #[test]
@@ -96,14 +96,14 @@ fn the_path_of_an_ssh_url_is_the_name() {
 fn a_wrong_url_is_2_in_a_flag_and_78_elsewhere() {
     let place = entry("").vars(&[("BAD", "mysql://h/0"), ("EMPTY", "")]);
     for (flags, start) in [
-        (url("mysql://h/0"), "2 lease-url `--lease` is not the URL of an engine: "),
+        (url("mysql://h/0"), "2 lease-url `--lease`: no engine is called mysql:// / write redis://HOST/0"),
         (url("h"), "2 lease-url "),
         (url(""), "2 lease-url "),
         (url("redis:///0"), "2 lease-url "),
         (url("redis://:secret@h/0"), "2 lease-password "),
         (variable("EMPTY"), "2 lease-variable variable `EMPTY`"),
         (variable("NONE"), "2 lease-variable "),
-        (variable("BAD"), "78 lease-url variable `BAD` is not the URL of an engine: "),
+        (variable("BAD"), "78 lease-url variable `BAD`: no engine is called mysql://"),
     ] {
         let said = told(&place, &flags);
         assert!(said.starts_with(start), "{said}");
@@ -111,7 +111,7 @@ fn a_wrong_url_is_2_in_a_flag_and_78_elsewhere() {
     }
     assert!(told(&place, &url("redis://:secret@h/0")).contains("--lease-env LEASE_URL"));
     for (lines, line, why) in [
-        ("lease = \"mysql://h\"", 3, "`lease` is not the URL of an engine"),
+        ("lease = \"mysql://h\"", 3, "`lease`: no engine is called mysql://"),
         ("lease = \"redis://\"", 3, "host"),
         ("lease = 3", 3, "a variable: { env = \"LEASE_URL\" }"),
         ("lease = { evn = \"A\" }", 3, "unknown key `evn`"),
@@ -137,7 +137,7 @@ fn a_wrong_url_is_2_in_a_flag_and_78_elsewhere() {
 #[test]
 fn a_password_is_never_shown() {
     let place = entry("lease = \"redis://me:secret@h/0\"\n").vars(&[("BOT_TOKEN", &token())]);
-    assert!(told(&place, &NONE).starts_with("redis://me:"), "a file may have one");
+    assert!(told(&place, &NONE).starts_with("redis://…@h:6379/0 "), "a file may have one");
     let bot = bot(&place, &NONE).unwrap();
     let target = bot.lease_target(None);
     let shown = format!("{bot:?} {:?} {target:?} {:?} {}", bot.explained(), place.load().unwrap(), told(&place, &NONE));
@@ -162,7 +162,7 @@ fn a_grace_must_leave_room() {
         let lease = format!("lease = \"redis://h\"\nlease_name = \"a\"\nlease_ttl = {ttl}\ngrace = \"{grace}\"\n");
         told(&entry(&lease), &NONE)
     };
-    assert_eq!(place(25, "10s"), "redis://h a - 25");
+    assert_eq!(place(25, "10s"), "redis://h:6379/0 a - 25");
     let said = place(24, "10s");
     for part in ["78 lease-grace", "grace of 10s", "TTL of 24s", "(19s)", "(9.6s)", "--grace 9600ms", "--lease-ttl 25s"]
     {

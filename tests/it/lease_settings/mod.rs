@@ -5,7 +5,7 @@ use crate::harness::{Test, alone, token};
 const ENTRY: &str = "[bots.main]\ndir = \".\"\nscript = \"bot.py\"\nlock = \"main.lock\"\n";
 
 /// Every subcommand that takes the flags.
-const TAKES: [&str; 6] = ["acquire", "status", "check", "doctor", "metrics", "release"];
+const TAKES: [&str; 7] = ["acquire", "status", "check", "doctor", "metrics", "release", "lease"];
 
 fn file(test: &Test, lines: &str) {
     test.bot("bot.py");
@@ -18,13 +18,13 @@ fn a_wrong_flag_is_2_wherever_it_may_stand() {
         file(test, "");
         for subcommand in TAKES {
             for (flags, hint) in [
-                ("--lease mysql://h/0", "--lease redis://HOST"),
-                ("--lease 10.0.0.5", "--lease redis://HOST"),
-                ("--lease redis:///0", "--lease redis://HOST"),
-                ("--lease ''", "--lease redis://HOST"),
+                ("--lease mysql://h/0", "redis://HOST"),
+                ("--lease 10.0.0.5", "redis://HOST"),
+                ("--lease redis:///0", "redis://HOST"),
+                ("--lease ''", "redis://HOST"),
                 ("--lease redis://:secret@127.0.0.1/0", "--lease-env LEASE_URL"),
                 ("--lease-env NOT_SET", "NOT_SET=redis://HOST"),
-                ("--lease-name x", "--lease redis://HOST"),
+                ("--lease-name x", "redis://HOST"),
                 ("--lease redis://h --lease-env X", "--lease"),
                 ("--lease redis://h --lease-name a/b", "1 to 128"),
                 ("--lease redis://h --lease-ttl 4s", "at least 5s"),
@@ -108,7 +108,7 @@ fn every_setting_is_explained_and_no_secret_is_shown() {
         for part in ["variable `LEASE_URL`", "solobot.toml` line 6", "shop", "--lease-name", "50s"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        for line in ["status -vvv", "status --json", "check", "metrics", "release"] {
+        for line in ["status -vvv", "status --json", "check", "metrics", "release", "lease", "lease --json", "doctor"] {
             let output = solobot(line).run().settled();
             assert!(!format!("{}{}", output.stdout(), output.stderr()).contains("secret"), "{line}");
         }
