@@ -32,6 +32,7 @@ class Engine:
         self.host, self.tools = host, tools
         self.data = host.path("data")
         self.clock = host.path("clock")
+        write(self.clock, ["\0" * 7])
         self.set_clock(0)
 
     def start(self):
@@ -55,7 +56,8 @@ class Engine:
         self.host.thaw()
 
     def set_clock(self, seconds):
-        with open(self.clock, "wb") as file:
+        # In place: the server has mapped the file.
+        with open(self.clock, "r+b") as file:
             file.write(struct.pack("=q", seconds))
 
     def preload(self):

@@ -30,8 +30,9 @@ class Fault:
 
 Kind = collections.namedtuple("Kind", "name decide part needs")
 KINDS = {}
-# With another fault before it, the bot's deadline may come while both are away, and nothing is promised.
-ALONE = "both watchers"
+# Of these faults, each comes alone. If the bot's deadline comes while both of its watchers are away, nothing is promised, and
+# another fault would bring it near; and what befalls host and server leaves nothing to befall.
+ALONE = "alone"
 
 
 def fault(name, part, needs=None):
@@ -286,7 +287,7 @@ def server_stops(pair, random):
     return Fault("STOP of the server", lasting(random), pair.engine.freeze, pair.engine.thaw)
 
 
-@fault("late-request", "host")
+@fault("late-request", ALONE)
 def late_request(pair, random):
     """The server is stopped, the holder's host loses power with a request on its way, and the server goes on."""
     crash = crash_host(pair, random)
