@@ -102,12 +102,7 @@ impl LeaseHolding {
             LeaseEvent::Guarded => self.guard = LeaseGuard::Ready,
             LeaseEvent::GuardianGone => self.guard = LeaseGuard::Gone,
             LeaseEvent::Started | LeaseEvent::Swept => self.bot.hear(event),
-            LeaseEvent::Again if self.plan == LeasePlan::Keep => {
-                self.plan = LeasePlan::Start;
-                if !self.guarded {
-                    actions.push(LeaseAction::Guard);
-                }
-            }
+            LeaseEvent::Again if self.plan == LeasePlan::Keep => self.plan = LeasePlan::Start,
             LeaseEvent::Leave | LeaseEvent::Stop => self.plan = LeasePlan::End,
             LeaseEvent::Again | LeaseEvent::Tick | LeaseEvent::NobodyHere => {}
         }
