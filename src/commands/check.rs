@@ -32,7 +32,8 @@ use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
 use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::connections::{self, Polling, Subject};
-use crate::survey::leases::{self, LeaseObserver};
+use crate::survey::lease_observer::LeaseObserver;
+use crate::survey::leases;
 use crate::survey::token_users::TokenUser;
 use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
 

@@ -28,7 +28,7 @@ use crate::platform::user;
 use crate::settings::{Bot, Settings, typed};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance, Telegram};
 use crate::survey::evidence::{AskedBot, CloserLook};
-use crate::survey::leases::LeaseObserver;
+use crate::survey::lease_observer::LeaseObserver;
 use crate::survey::queue::asked::QueueLooks;
 use crate::survey::queue::judge::Judgement;
 use crate::survey::queue::{self, QueueHistory};

@@ -5,7 +5,7 @@ use crate::cli;
 use crate::journal::leases::LeaseStatus;
 use crate::outcome::lease::{BotLeaseView, LeaseOutcome, LeaseView};
 use crate::settings::{Bot, Settings};
-use crate::survey::leases::{self, BotLease};
+use crate::survey::leases::{self, KnownLease};
 
 /// Runs `lease`. Where no bot is named or configured, it shows the leases of what runs here.
 ///
@@ -20,7 +20,7 @@ pub fn run(args: &cli::Lease, settings: &Settings) -> Result<LeaseOutcome, Error
         ));
     }
     let seen = leases::of_bots(&bots);
-    let view = |(bot, lease): (&Bot, Option<BotLease>)| BotLeaseView {
+    let view = |(bot, lease): (&Bot, Option<KnownLease>)| BotLeaseView {
         name: bot.name.clone(),
         lease: lease.as_ref().map(LeaseView::of),
     };
@@ -29,5 +29,5 @@ pub fn run(args: &cli::Lease, settings: &Settings) -> Result<LeaseOutcome, Error
 
 fn of_status(status: LeaseStatus, settings: &Settings) -> BotLeaseView {
     let name = settings.bot_of_lock_file(&status.lock, None).name;
-    BotLeaseView { name, lease: Some(LeaseView::of(&BotLease::of_status(status))) }
+    BotLeaseView { name, lease: Some(LeaseView::of(&KnownLease::of_status(status))) }
 }

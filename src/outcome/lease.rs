@@ -12,7 +12,7 @@ use crate::base::shell;
 use crate::journal::leases::{LeasePhase, LeaseStatus, WaitsFor};
 use crate::lease::record::LeaseRecord;
 use crate::platform::user;
-use crate::survey::leases::{BotLease, HolderPlace, LeaseSight};
+use crate::survey::leases::{HolderPlace, KnownLease, LeaseSight};
 
 /// What stands on the engines, for `lease`.
 #[derive(Debug, Serialize)]
@@ -124,7 +124,7 @@ pub enum LeaseStateView {
 }
 
 impl LeaseView {
-    pub fn of(lease: &BotLease) -> Self {
+    pub fn of(lease: &KnownLease) -> Self {
         let empty = Self {
             name: lease.name.clone(),
             engine: lease.engine.clone(),
@@ -321,7 +321,7 @@ mod tests {
     use crate::lease::record::GrantState;
     use crate::survey::leases::testing::{held, lease, record};
 
-    fn status(state: LeasePhase, waits_for: Option<WaitsFor>) -> BotLease {
+    fn status(state: LeasePhase, waits_for: Option<WaitsFor>) -> KnownLease {
         let lock = std::path::Path::new("/l");
         let mut status = LeaseStatus::waiting("123456", "redis://h/0", lock, Duration::from_mins(1)).unwrap();
         let up = crate::platform::clock::uptime().whole;
@@ -331,10 +331,10 @@ mod tests {
             status.renewed = Some(up.saturating_sub(Duration::from_millis(3100)));
         }
         (status.state, status.waits_for) = (state, waits_for);
-        BotLease::of_status(status)
+        KnownLease::of_status(status)
     }
 
-    fn said(lease: &BotLease) -> (String, Option<String>) {
+    fn said(lease: &KnownLease) -> (String, Option<String>) {
         let view = LeaseView::of(lease);
         (view.sentence(), view.objection())
     }

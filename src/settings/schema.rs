@@ -83,7 +83,7 @@ pub struct Entry {
     /// The engine of the lease that it runs under.
     pub lease: Option<Spanned<WrittenLease>>,
     /// The lease's name, if that is not the bot's id.
-    pub lease_name: Option<Spanned<LeaseName>>,
+    pub lease_name: Option<Spanned<WrittenLeaseName>>,
     /// How long a grant of the lease lasts without renewal.
     pub lease_ttl: Option<Spanned<LeaseTtl>>,
 }
@@ -133,7 +133,7 @@ impl fmt::Debug for WrittenLease {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseName(pub String);
+pub struct WrittenLeaseName(pub String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTtl(pub Duration);
@@ -213,7 +213,7 @@ impl<'de> Deserialize<'de> for LeaseTtl {
     }
 }
 
-impl<'de> Deserialize<'de> for LeaseName {
+impl<'de> Deserialize<'de> for WrittenLeaseName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parse_name(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
     }

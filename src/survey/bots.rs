@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::connections::{self, ConnectionEvidence, Servers, Subject};
 use super::find::FoundInstances;
-use super::leases::BotLease;
+use super::leases::KnownLease;
 use super::locks::Locks;
 use super::servers;
 use super::token_users::TokenUser;
@@ -51,7 +51,7 @@ pub struct FoundBot {
     /// Other programs that are connected with its token.
     pub rivals: Vec<TokenUser>,
     /// Its lease across hosts, where that was asked for and it has one.
-    pub lease: Option<BotLease>,
+    pub lease: Option<KnownLease>,
     /// What was seen of its instances' connections, where that was asked for, by their roots.
     pub(super) evidence: HashMap<Identity, ConnectionEvidence>,
 }

@@ -4,12 +4,10 @@
 //! engine is read once, within a twentieth of the TTL and at most 3 s. One look cannot tell whether the holder is alive: a
 //! record that says *held* is shown as held.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::bots::FoundBot;
 use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::journal::leases::{LeasePhase, LeaseStatus};
@@ -25,7 +23,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(3);
 
 /// A bot's lease, and how it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BotLease {
+pub struct KnownLease {
     /// Its name; `None` if that cannot be told.
     pub name: Option<String>,
     /// Its engine, as a person may see it.
@@ -74,51 +72,7 @@ pub enum HolderPlace {
     Elsewhere,
 }
 
-/// Whoever looks at leases, again and again perhaps.
-#[derive(Debug, Default)]
-pub struct LeaseObserver {
-    /// For so long what an engine said is believed.
-    believed: Duration,
-    /// What it said last, by the lock.
-    heard: HashMap<PathBuf, (Instant, BotLease)>,
-    /// Also asks the engine where a process here knows better, and what the engine may lose.
-    is_thorough: bool,
-}
-
-impl LeaseObserver {
-    /// Who asks an engine no more often than that.
-    pub fn every(believed: Duration) -> Self {
-        Self { believed, ..Self::default() }
-    }
-
-    /// Who looks once, and asks all.
-    pub fn thorough() -> Self {
-        Self { is_thorough: true, ..Self::default() }
-    }
-
-    /// Looks at the leases of these bots, at all engines at the same time.
-    pub fn look(&mut self, bots: &mut [FoundBot]) {
-        self.heard.retain(|_, (when, _)| when.elapsed() < self.believed);
-        let (heard, is_thorough) = (&self.heard, self.is_thorough);
-        let seen = at_once(bots, |found| &found.bot, &|found: &FoundBot| {
-            let lock = &found.locks.own.path;
-            let local = local(lock).filter(|_| !is_thorough);
-            local.or_else(|| heard.get(lock).map(|(_, lease)| lease.clone())).or_else(|| {
-                let lease = of_engine(&found.bot, lock, is_thorough);
-                if is_thorough { with_local(lease, lock) } else { lease }
-            })
-        });
-        for (found, lease) in bots.iter_mut().zip(seen) {
-            let lock = &found.locks.own.path;
-            if let Some(lease) = lease.as_ref().filter(|lease| !lease.is_local() && !self.heard.contains_key(lock)) {
-                self.heard.insert(lock.clone(), (Instant::now(), lease.clone()));
-            }
-            found.lease = lease;
-        }
-    }
-}
-
-impl BotLease {
+impl KnownLease {
     /// Of what an `acquire` here says.
     pub fn of_status(status: LeaseStatus) -> Self {
         let (name, engine, ttl) = (Some(status.name.clone()), status.engine.clone(), None);
@@ -129,7 +83,7 @@ impl BotLease {
         Self { name, engine, ttl, seen, weaknesses: Vec::new(), beside: None }
     }
 
-    fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         matches!(self.seen, LeaseSight::Here(_) | LeaseSight::WaitingHere(_))
     }
 
@@ -155,21 +109,21 @@ impl LeaseSight {
 }
 
 /// Of a bot, without a survey: what a process here says, else what the engine has.
-pub fn of_bot(bot: &Bot) -> Option<BotLease> {
+pub fn of_bot(bot: &Bot) -> Option<KnownLease> {
     local(&bot.lock).or_else(|| of_engine(bot, &bot.lock, false))
 }
 
 /// The same of several.
-pub fn of_bots(bots: &[Bot]) -> Vec<Option<BotLease>> {
+pub fn of_bots(bots: &[Bot]) -> Vec<Option<KnownLease>> {
     at_once(bots, |bot| bot, &of_bot)
 }
 
 /// Asks about all at the same time, because an engine may take its time. Bots without a lease cost no thread.
-fn at_once<T: Sync>(
+pub(super) fn at_once<T: Sync>(
     all: &[T],
     bot: fn(&T) -> &Bot,
-    look: &(dyn Fn(&T) -> Option<BotLease> + Sync),
-) -> Vec<Option<BotLease>> {
+    look: &(dyn Fn(&T) -> Option<KnownLease> + Sync),
+) -> Vec<Option<KnownLease>> {
     let asks = |one: &&T| bot(one).lease.is_some();
     if all.iter().filter(asks).count() < 2 {
         return all.iter().map(look).collect();
@@ -186,20 +140,20 @@ fn at_once<T: Sync>(
 }
 
 /// Only what a process here says.
-pub fn local(lock: &Path) -> Option<BotLease> {
-    LeaseStatus::of_lock(lock).map(BotLease::of_status)
+pub fn local(lock: &Path) -> Option<KnownLease> {
+    LeaseStatus::of_lock(lock).map(KnownLease::of_status)
 }
 
 /// What a process here says counts; what the engine has stands beside it.
-fn with_local(lease: Option<BotLease>, lock: &Path) -> Option<BotLease> {
+pub(super) fn with_local(lease: Option<KnownLease>, lock: &Path) -> Option<KnownLease> {
     let Some(own) = local(lock) else { return lease };
     let Some(lease) = lease else { return Some(own) };
-    Some(BotLease { ttl: lease.ttl, weaknesses: lease.weaknesses, beside: Some(Box::new(lease.seen)), ..own })
+    Some(KnownLease { ttl: lease.ttl, weaknesses: lease.weaknesses, beside: Some(Box::new(lease.seen)), ..own })
 }
 
 /// Reads the engine.
-fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<BotLease> {
-    let unusable = |why: String, exit: Exit, engine: String| BotLease {
+pub(super) fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<KnownLease> {
+    let unusable = |why: String, exit: Exit, engine: String| KnownLease {
         name: None,
         engine,
         ttl: None,
@@ -232,7 +186,7 @@ fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<BotLease> {
     };
     let weaknesses = if is_thorough { weaknesses(register.as_mut(), &seen, limit) } else { Vec::new() };
     let engine = target.engine.shown();
-    Some(BotLease { name: Some(target.name), engine, ttl: Some(target.ttl), seen, weaknesses, beside: None })
+    Some(KnownLease { name: Some(target.name), engine, ttl: Some(target.ttl), seen, weaknesses, beside: None })
 }
 
 /// An engine that does not answer is a finding of its own.
@@ -277,7 +231,7 @@ pub mod testing {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{BotLease, HolderPlace, LeaseSight};
+    use super::{HolderPlace, KnownLease, LeaseSight};
     use crate::lease::record::{Grant, GrantState, LeaseHolder, LeaseRecord};
 
     /// The record of another host.
@@ -297,8 +251,8 @@ pub mod testing {
         LeaseRecord::new(grant, Arc::new(by))
     }
 
-    pub fn lease(seen: LeaseSight) -> BotLease {
-        BotLease {
+    pub fn lease(seen: LeaseSight) -> KnownLease {
+        KnownLease {
             name: Some("123456".into()),
             engine: "redis://h/0".into(),
             ttl: Some(Duration::from_mins(1)),
@@ -308,7 +262,7 @@ pub mod testing {
         }
     }
 
-    pub fn held(host: &str) -> BotLease {
+    pub fn held(host: &str) -> KnownLease {
         lease(LeaseSight::Held { record: Box::new(record(host, GrantState::Held)), place: HolderPlace::Elsewhere })
     }
 }

@@ -23,6 +23,7 @@ pub mod held_locks;
 pub mod holders;
 pub mod journal;
 pub mod layout_files;
+pub mod lease_observer;
 pub mod leases;
 pub mod likely;
 pub mod locks;

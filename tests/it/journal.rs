@@ -1,7 +1,10 @@
 //! The journal: what solobot did, and what it says of it.
 
+use std::time::Duration;
+
 use serde_json::Value;
-use solobot::journal::EventKind;
+use solobot::journal::lease_journal::LeaseJournal;
+use solobot::journal::{EventKind, Journal};
 
 use crate::harness::{PUBLIC, Signal, Test, alive, alone, send, wait_until};
 use crate::holding::stale;
@@ -200,6 +203,28 @@ fn a_webhook_that_is_deleted() {
         assert_eq!(event["bot"], "main", "{event}");
         asking(test, &server, "delete-webhook main").run().code(0).stdout_has(&["no webhook is set"]);
         assert_eq!(words(test).len(), 1, "there was none to delete");
+    });
+}
+
+#[test]
+fn a_lease_from_its_grant_to_its_loss() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("solobot.toml", "journal = \"j.jsonl\"\n[bots.main]\nscript = \"bot.py\"\nlock = \"main.lock\"\n");
+        let journal = Journal::at(Some(test.path("j.jsonl")));
+        let lease = LeaseJournal::new(journal, "main", &test.path("main.lock"), "123456", "redis://h:6379/0");
+        lease.taken(7, None);
+        lease.released(7);
+        lease.taken(9, Some(Duration::from_secs(3)));
+        lease.lost(9, "no answer for 48s");
+        assert_eq!(words(test), ["lease-taken", "lease-released", "lease-waited", "lease-lost"]);
+        let why = "lease 123456 on redis://h:6379/0, generation 9: no answer for 48s";
+        test.solobot("status -v").run().code(0).stdout_has(&["lease-waited main", ", after 3s", why]);
+        test.solobot("metrics").run().code(0).stdout_has(&["event=\"lease-lost\"} 1"]);
+        let found = test.solobot("doctor --json").run().settled().json();
+        let is_loss = |one: &&Value| one["code"] == "lease-lost";
+        let loss = found["findings"].as_array().unwrap().iter().find(is_loss).unwrap();
+        assert!(loss["evidence"][0].as_str().unwrap().ends_with(why), "{found}");
     });
 }
 

@@ -18,7 +18,7 @@ use crate::platform::portable::ResourceUse;
 use crate::platform::user;
 use crate::settings::{SetBy, Settings};
 use crate::survey::connections::Servers;
-use crate::survey::leases::LeaseObserver;
+use crate::survey::lease_observer::LeaseObserver;
 use crate::survey::{Surveyor, servers};
 
 /// `-v` shows so many of the journal's events.

@@ -9,7 +9,7 @@ use crate::base::shell;
 use crate::journal::leases::{LeaseStatus, WaitsFor};
 use crate::lease::record::LeaseRecord;
 use crate::survey::evidence::facts::{Facts, SeenInstance};
-use crate::survey::leases::{BotLease, HolderPlace, LeaseSight};
+use crate::survey::leases::{HolderPlace, KnownLease, LeaseSight};
 
 /// Another host holds it. That is as it should be, unless the bot runs here too.
 pub fn elsewhere(facts: &Facts) -> Vec<Finding> {
@@ -125,7 +125,7 @@ pub fn ttl_differs(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-fn label(lease: &BotLease) -> String {
+fn label(lease: &KnownLease) -> String {
     let name = lease.name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
     format!("lease{name} on {}", lease.engine)
 }
@@ -163,15 +163,15 @@ mod tests {
     use crate::survey::evidence::testing::{bot, seen};
     use crate::survey::leases::testing::{held, lease, record};
 
-    fn with(lease: BotLease, instances: Vec<SeenInstance>) -> BotFacts {
+    fn with(lease: KnownLease, instances: Vec<SeenInstance>) -> BotFacts {
         BotFacts { lease: Some(lease), ..bot("main", instances) }
     }
 
-    fn here(state: LeasePhase, waits_for: Option<WaitsFor>) -> BotLease {
+    fn here(state: LeasePhase, waits_for: Option<WaitsFor>) -> KnownLease {
         let status = LeaseStatus::waiting("123456", "redis://h/0", Path::new("/l"), Duration::from_mins(1));
         let mut status = status.unwrap();
         (status.state, status.waits_for) = (state, waits_for);
-        BotLease::of_status(status)
+        KnownLease::of_status(status)
     }
 
     fn away() -> LeaseSight {
@@ -217,7 +217,7 @@ mod tests {
         let unusable = LeaseSight::Unusable { why: "no name".into(), exit: Exit::Config };
         assert_eq!(levels(unreachable, with(lease(unusable), vec![])), [Level::Error]);
         assert_eq!(levels(unreachable, with(held("vps"), vec![])), []);
-        let beside = BotLease { beside: Some(Box::new(away())), ..here(LeasePhase::Held, None) };
+        let beside = KnownLease { beside: Some(Box::new(away())), ..here(LeasePhase::Held, None) };
         assert_eq!(levels(unreachable, with(beside, vec![seen(10)])), [Level::Error], "the grant here will end");
         assert_eq!(levels(unreachable, with(here(LeasePhase::Held, None), vec![])), [], "nobody has asked");
     }
@@ -226,13 +226,13 @@ mod tests {
     fn an_engine_that_may_forget() {
         assert_eq!(levels(forgets, with(held("vps"), vec![])), []);
         let weakness = EngineWeakness { what: "it keeps nothing on disk".into(), remedy: "set appendonly yes".into() };
-        let weak = BotLease { weaknesses: vec![weakness.clone(), weakness], ..held("vps") };
+        let weak = KnownLease { weaknesses: vec![weakness.clone(), weakness], ..held("vps") };
         assert_eq!(levels(forgets, with(weak, vec![])), [Level::Warning]);
     }
 
     #[test]
     fn another_ttl() {
-        let with_ttl = |lease: BotLease, seconds| BotLease { ttl: Some(Duration::from_secs(seconds)), ..lease };
+        let with_ttl = |lease: KnownLease, seconds| KnownLease { ttl: Some(Duration::from_secs(seconds)), ..lease };
         assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 60), vec![])), []);
         assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 30), vec![])), [Level::Warning]);
         let own = here(LeasePhase::Held, None);

@@ -10,7 +10,8 @@ use crate::http::proxy::{decode, host_and_port};
 use crate::lease::bounds;
 
 /// How a URL of an engine looks, for hints.
-pub const FORMS: &str = "write redis://HOST/0, rediss://HOST/0 (with TLS) or ssh://USER@HOST/FOLDER/NAME.lock";
+pub const FORMS: &str =
+    "write it like one of these: redis://HOST/0, rediss://HOST/0 (with TLS), ssh://USER@HOST/FOLDER/NAME.lock";
 
 /// How a password is given.
 const BY_VARIABLE: &str =

@@ -80,7 +80,7 @@ impl Expected for LeaseError {
             Self::NoVariable { name, .. } => {
                 vec![format!("set it where solobot is started: {name}=redis://HOST:6379/0")]
             }
-            Self::NoLease { .. } => vec![format!("name the engine too, with --lease: {}", engine::FORMS)],
+            Self::NoLease { .. } => vec![format!("name the engine too, with --lease; {}", engine::FORMS)],
             Self::NoName { is_configured, .. } => {
                 let name = "or give the lease a name, the same one on every host";
                 if *is_configured {

@@ -96,7 +96,10 @@ fn the_path_of_an_ssh_url_is_the_name() {
 fn a_wrong_url_is_2_in_a_flag_and_78_elsewhere() {
     let place = entry("").vars(&[("BAD", "mysql://h/0"), ("EMPTY", "")]);
     for (flags, start) in [
-        (url("mysql://h/0"), "2 lease-url `--lease`: no engine is called mysql:// / write redis://HOST/0"),
+        (
+            url("mysql://h/0"),
+            "2 lease-url `--lease`: no engine is called mysql:// / write it like one of these: redis://HOST/0",
+        ),
         (url("h"), "2 lease-url "),
         (url(""), "2 lease-url "),
         (url("redis:///0"), "2 lease-url "),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::super::connections::{ConnectionEvidence, Polling};
-use super::super::leases::BotLease;
+use super::super::leases::KnownLease;
 use super::super::queue::QueueHistory;
 use crate::base::duration::show;
 use crate::lock::carriers::LockedFile;
@@ -92,7 +92,7 @@ pub struct BotFacts {
     /// The flags by which another subcommand reaches Telegram in the same way.
     pub api_flags: String,
     /// Its lease across hosts, if it has one.
-    pub lease: Option<BotLease>,
+    pub lease: Option<KnownLease>,
     /// When and how it lost its lease, within the last hour.
     pub lost_leases: Vec<(Timestamp, String)>,
     /// What its logs say.
