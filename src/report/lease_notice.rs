@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::message::{detail, hint_lines};
-use super::notice::until;
+use super::message::{detail, hint_lines, until};
 use super::sanitize;
 use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};

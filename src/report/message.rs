@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::sanitize;
 use super::style::{BAD, COMMAND, FAINT, NAME, paint};
-use crate::base::duration::show;
+use crate::base::duration::{Limit, show};
 use crate::cli::again::TypedLine;
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
@@ -21,6 +21,14 @@ pub fn error(message: &str, hints: &[String], typed: TypedLine<'_>) -> String {
     let mut text = format!("solobot: {} {}\n", paint(BAD, "error:"), sanitize::line(message));
     text.push_str(&hint_lines(hints, typed));
     text
+}
+
+/// How long a wait for a holder is.
+pub fn until(wait: Limit) -> String {
+    match wait {
+        Limit::Forever => "until it ends".to_owned(),
+        limit @ Limit::For(_) => format!("up to {limit} for it to end"),
+    }
 }
 
 /// A line a hint, its command painted.

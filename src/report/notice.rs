@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::message::{circumstances, detail, hint_lines, process, waiting_updates};
+use super::message::{circumstances, detail, hint_lines, process, until, waiting_updates};
 use super::sanitize;
 use super::style::{BAD, WARNING, paint};
 use crate::base::duration::{Limit, show};
@@ -151,13 +151,6 @@ fn refused(holding: &Holding, wait: Limit, typed: TypedLine<'_>) -> String {
     text.push_str(&hint_lines(&holding.remedies, typed));
     let _ = writeln!(text, "solobot: waiting {}", until(wait));
     text
-}
-
-pub fn until(wait: Limit) -> String {
-    match wait {
-        Limit::Forever => "until it ends".to_owned(),
-        limit @ Limit::For(_) => format!("up to {limit} for it to end"),
-    }
 }
 
 /// The progress of a wait, in a line.
