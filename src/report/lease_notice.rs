@@ -15,9 +15,9 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     let name = sanitize::line(&format!("lease {} on {}", lease.name, lease.engine));
     let warning = paint(WARNING, "warning:");
     match said {
-        LeaseNotice::Waits { why, wait } => waits(&name, why, *wait, typed),
+        LeaseNotice::Waits { why, wait } => waits(lease, &name, why, *wait, typed),
         LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
-        LeaseNotice::Lost(why) => lost(&name, why, typed),
+        LeaseNotice::Lost(why) => lost(lease, &name, why, typed),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
             "solobot: {warning} the TTL of {name} is {} here and {} on the other host; use one for all hosts\n",
             show(*ours),
@@ -35,7 +35,7 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     }
 }
 
-fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
+fn waits(lease: &LeaseName, name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
     match why {
         WaitingFor::Holder { record, free_in } => {
             let by = &record.by;
@@ -44,19 +44,19 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
             if let Some(origin) = &by.origin {
                 text.push_str(&detail("origin", &sanitize::line(origin)));
             }
-            text.push_str(&detail("free", &format!("if it is not renewed for {}", show(up(*free_in)))));
-            text.push_str(&hint_lines(&[by.hint()], typed));
+            text.push_str(&detail("free", &format!("if it is not renewed for {}", show(*free_in))));
+            text.push_str(&hint_lines(&[by.hint(lease.bot.as_deref())], typed));
             let _ = writeln!(text, "solobot: waiting {}", until(wait));
             text
         }
         WaitingFor::Unused { free_in } => format!(
             "solobot: {name} has no record yet, and another host may be running the bot; watching it for {} first\n",
-            show(up(*free_in))
+            show(*free_in)
         ),
         WaitingFor::Foreign { free_in } => format!(
             "solobot: {} something that this solobot did not write is in the place of {name}; watching it for {}\n",
             paint(WARNING, "warning:"),
-            show(up(*free_in))
+            show(*free_in)
         ),
         WaitingFor::Engine { why, hints } => {
             format!(
@@ -69,7 +69,7 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
     }
 }
 
-fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
+fn lost(lease: &LeaseName, name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
     let error = paint(BAD, "error:");
     match why {
         LostLease::Silence { why } => {
@@ -79,14 +79,9 @@ fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
         LostLease::Another(record) => format!(
             "solobot: {error} {name} is held by {}, so the bot is being stopped\n{}",
             sanitize::line(&record.by.shown()),
-            hint_lines(&[record.by.hint()], typed)
+            hint_lines(&[record.by.hint(lease.bot.as_deref())], typed)
         ),
     }
-}
-
-/// In whole seconds: no time that is too short.
-fn up(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000)
 }
 
 fn whole(time: Duration) -> Duration {
