@@ -72,7 +72,10 @@ fn every_subcommand_runs() {
         }
         let command = solobot::cli::command();
         let all: BTreeSet<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        assert_eq!(seen, all.into_iter().filter(|name| !["guardian", "help", "hold", "keeper"].contains(name)).collect());
+        assert_eq!(
+            seen,
+            all.into_iter().filter(|name| !["guardian", "help", "hold", "keeper"].contains(name)).collect()
+        );
         // With the least that a kernel gives.
         let output = test.start_command(test.command(&format!(
             "prlimit --stack=16384:16384 {} acquire -n -l other.lock -- true",
