@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message::{detail, hint_lines};
 use super::notice::until;
 use super::sanitize;
-use super::style::{BAD, WARNING, paint};
+use super::style::{WARNING, paint};
 use crate::base::duration::{Limit, show};
 use crate::cli::again::TypedLine;
 use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
@@ -17,9 +17,9 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     match said {
         LeaseNotice::Waits { why, wait } => waits(lease, &name, why, *wait, typed),
         LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
-        LeaseNotice::Lost(why) => lost(lease, &name, why, typed),
+        LeaseNotice::Lost(why) => lost(&name, why),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
-            "solobot: {warning} the TTL of {name} is {} here and {} on the other host; use one for all hosts\n",
+            "solobot: {warning} the TTL of {name} is {} here and {} where it was held last; use one for all hosts\n",
             show(*ours),
             show(*ttl)
         ),
@@ -59,9 +59,14 @@ fn waits(lease: &LeaseName, name: &str, why: &WaitingFor, wait: Limit, typed: Ty
             show(*free_in)
         ),
         WaitingFor::Engine { why, hints } => {
+            let again = match wait {
+                Limit::Forever => "trying until it answers".to_owned(),
+                limit @ Limit::For(_) => format!("trying for up to {limit}"),
+            };
             format!(
-                "solobot: {} {name}: {}\n{}",
+                "solobot: {} lease {}: {}\n{}solobot: {again}\n",
                 paint(WARNING, "warning:"),
+                sanitize::line(&lease.name),
                 sanitize::line(why),
                 hint_lines(hints, typed)
             )
@@ -69,18 +74,17 @@ fn waits(lease: &LeaseName, name: &str, why: &WaitingFor, wait: Limit, typed: Ty
     }
 }
 
-fn lost(lease: &LeaseName, name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
-    let error = paint(BAD, "error:");
+/// What ends `acquire`, or is waited for again, says more about it.
+fn lost(name: &str, why: &LostLease) -> String {
+    let warning = paint(WARNING, "warning:");
     match why {
         LostLease::Silence { why } => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
-            format!("solobot: {error} could not renew {name} in time, so the bot is being stopped{why}\n")
+            format!("solobot: {warning} could not renew {name} in time; stopping the bot{why}\n")
         }
-        LostLease::Another(record) => format!(
-            "solobot: {error} {name} is held by {}, so the bot is being stopped\n{}",
-            sanitize::line(&record.by.shown()),
-            hint_lines(&[record.by.hint(lease.bot.as_deref())], typed)
-        ),
+        LostLease::Another(record) => {
+            format!("solobot: {warning} {name} is held by {}; killing the bot\n", sanitize::line(&record.by.shown()))
+        }
     }
 }
 

@@ -78,7 +78,7 @@ pub enum Error {
         exit: Exit,
     },
     /// The lease's engine did not answer, or not as it should.
-    #[error("lease {} on {}: {error}", .lease.name, .lease.engine)]
+    #[error("lease {}: {error}", .lease.name)]
     Engine { lease: LeaseName, error: EngineError },
     /// The lease of that name is another bot's.
     #[error("lease {} on {} belongs to another bot{}", .lease.name, .lease.engine, of_bot(.record))]
@@ -143,7 +143,7 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
              that does not change for another {}",
             show(*free_in)
         ),
-        Some(WaitingFor::Engine { why, .. }) => format!("lease {name} on {engine}: {why}"),
+        Some(WaitingFor::Engine { why, .. }) => format!("lease {name}: {why}"),
         None => format!("lease {name} on {engine} was not granted{waited}"),
     }
 }
@@ -153,7 +153,7 @@ pub fn lease_lost(lease: &LeaseName, why: &LostLease) -> String {
     let LeaseName { name, engine, .. } = lease;
     match why {
         LostLease::Silence { why: Some(why) } => {
-            format!("lease {name} could not be renewed on {engine}, so the bot was stopped: {why}")
+            format!("lease {name} could not be renewed, so the bot was stopped: {why}")
         }
         LostLease::Silence { why: None } => {
             format!("lease {name} could not be renewed on {engine} in time, so the bot was stopped")
@@ -306,6 +306,7 @@ impl Expected for Error {
                 vec![record.by.hint(lease.bot.as_deref())]
             }
             Self::LeaseLost { lease, .. } => vec![lease.hint()],
+            Self::Engine { lease, error } if error.hints.is_empty() => vec![lease.hint()],
             Self::Engine { error, .. } => error.hints.clone(),
             Self::OtherBot { .. } => {
                 vec!["to name this bot's own lease: --lease-name NAME, or `lease_name` in solobot.toml".into()]

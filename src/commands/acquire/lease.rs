@@ -327,7 +327,10 @@ impl<'a> BotLease<'a> {
             }
             LeaseNews::Failed(error) => {
                 tracing::debug!(%error, "the engine did not answer");
-                self.failure = Some(error);
+                // The first tells most: the last calls before a deadline are short.
+                if self.failure.as_ref().is_none_or(|first| first.kind != error.kind) {
+                    self.failure = Some(error);
+                }
                 self.note(|status| status.failures += 1);
             }
             LeaseNews::Ended(reason) => self.ended = Some(reason),

@@ -94,7 +94,7 @@ pub fn as_child(
         };
         let loss = holding.lease.as_ref().and_then(BotLease::loss);
         let failed = ended != Ended::Code(0);
-        if failed && !asked_to_end && started.elapsed() < SOON {
+        if failed && !asked_to_end && loss.is_none() && started.elapsed() < SOON {
             let command = request.shown_command();
             match holding.touched {
                 Some(Touched::Opened) => holding.events.notice(&Notice::PerhapsLocksItself { command }),

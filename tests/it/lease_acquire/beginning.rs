@@ -168,7 +168,7 @@ fn another_ttl_is_said_and_counts() {
         let bot = one.up();
         let mut waiter = two.acquire(&format!("-- {BOT}"));
         waiter.wait_for_stderr("the TTL of lease bot on");
-        waiter.wait_for_stderr("is 5s here and 8s on the other host; use one for all hosts");
+        waiter.wait_for_stderr("is 5s here and 8s where it was held last; use one for all hosts");
         send(holder.pid(), Signal::KILL);
         send(bot, Signal::KILL);
         let start = Instant::now();

@@ -17,7 +17,7 @@ fn an_engine_that_is_away_is_waited_for_and_fails_closed() {
     alone(|test| {
         let host = Host::new(test, "one", format!("redis://127.0.0.1:{}/0", free_port()));
         let output = host.acquire("--wait 2s -- touch ran").finish().code(69);
-        output.stderr_has(&["warning: lease bot on", "cannot be reached: connection refused", "error: lease bot on"]);
+        output.stderr_has(&["warning: lease bot: redis://", "trying for up to 2s", "error: lease bot: redis://"]);
         host.acquire("-n -- touch ran").finish().code(69).stderr_has(&["error:", "connection refused"]);
         assert!(!test.has("one/ran") && !host.is_locked());
     });
@@ -34,9 +34,12 @@ fn what_waiting_would_not_change_is_said_at_once() {
             let mut command = host.command_at(&format!("{ENGINE} {run} -- touch ran"));
             command.env("ENGINE", server.url_as(":wrong-guess"));
             let output = test.start_command(command).finish_within(wait).code(77);
-            output.nowhere("wrong-guess").stderr_has(&["error: lease bot on redis://…@127.0.0.1:"]);
+            output.nowhere("wrong-guess").stderr_has(&["error: lease bot: redis://…@127.0.0.1:"]);
         }
-        host.acquire("-- touch ran").finish_within(wait).code(78).stderr_has(&["error: lease bot on", "read-only"]);
+        host.acquire("-- touch ran")
+            .finish_within(wait)
+            .code(78)
+            .stderr_has(&["error: lease bot: redis://", "replica"]);
         assert!(!test.has("one/ran") && !host.is_locked());
     });
 }
