@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::shell::quote;
+
 /// No record is longer, and no more is read.
 pub const LARGEST: usize = 64 * 1024;
 
@@ -100,8 +102,11 @@ impl LeaseHolder {
         format!("{} (PID {}: {})", self.host, self.pid, self.command)
     }
 
-    /// How it is stopped from here.
-    pub fn hint(&self) -> String {
-        format!("to stop it there: ssh {} solobot stop", self.host)
+    /// What stops it from here; `bot`: its name in solobot.toml, if it has one. Whoever may write the engine chooses the host's
+    /// name, so a shell must not read more into it.
+    pub fn hint(&self, bot: Option<&str>) -> String {
+        let bot = bot.map_or_else(String::new, |bot| format!(" {}", quote(bot)));
+        let no_option = if self.host.starts_with('-') { "-- " } else { "" };
+        format!("to stop it there: ssh {no_option}{} solobot stop{bot}", quote(&self.host))
     }
 }

@@ -72,12 +72,17 @@ pub fn clocks() -> ClockReading {
 }
 
 impl Renewer {
-    /// Starts the thread, which looks at the engine at once.
+    /// Starts the thread, which looks at the engine at once; `nobody_here`: we hold the flock, and no instance runs here without
+    /// it.
     ///
     /// # Errors
     /// No thread or descriptor can be had.
-    pub fn start(candidacy: Candidacy, register: Box<dyn Register>) -> io::Result<Self> {
+    pub fn start(candidacy: Candidacy, register: Box<dyn Register>, nobody_here: bool) -> io::Result<Self> {
         let (orders, ordered) = channel();
+        // It is known before the first look is answered: whoever does not wait would be told of a wait.
+        if nobody_here {
+            let _ = orders.send(Order::Event(LeaseEvent::NobodyHere));
+        }
         let (tells, news) = channel();
         let raised = Arc::new(Wakeup::new()?);
         let mut thread = RenewalThread {
@@ -128,19 +133,21 @@ impl RenewalThread {
     fn run(&mut self) {
         let mut call = self.step(&LeaseEvent::Tick);
         loop {
-            let event = match call.take() {
-                Some(call) => LeaseEvent::Answer(self.ask(&call)),
-                None => match self.ordered.recv_timeout(self.patience()) {
-                    Ok(Order::Event(event)) => event,
-                    Ok(Order::Guardian(guardian)) => {
-                        self.guardian = Some(guardian);
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Timeout) => LeaseEvent::Tick,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
+            // What has been said is heard before the next call, which takes its time.
+            let patience = if call.is_some() { Duration::ZERO } else { self.patience() };
+            let event = match self.ordered.recv_timeout(patience) {
+                Ok(Order::Event(event)) => event,
+                Ok(Order::Guardian(guardian)) => {
+                    self.guardian = Some(guardian);
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    call.take().map_or(LeaseEvent::Tick, |call| LeaseEvent::Answer(self.ask(&call)))
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
             };
-            call = self.step(&event);
+            // There is never more than one.
+            call = self.step(&event).or(call);
         }
     }
 

@@ -85,8 +85,8 @@ pub enum Notice {
         /// How many wait for the bot now.
         pending: u64,
     },
-    /// COMMAND runs without the lock, as asked.
-    PollingDisabled { command: String },
+    /// COMMAND runs without the lock, as asked; `why`: whoever has it.
+    PollingDisabled { command: String, why: String },
     /// The parent holds the lock for us.
     HeldForUs,
     /// Something about the bot's lease.

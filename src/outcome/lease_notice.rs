@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::duration::Limit;
+use crate::base::shell::quote;
 use crate::lease::record::LeaseRecord;
 
 /// One lease, as people name it.
@@ -11,6 +12,22 @@ pub struct LeaseName {
     pub name: String,
     /// The engine's URL, its password masked.
     pub engine: String,
+    /// The bot's name, if solobot.toml has one.
+    pub bot: Option<String>,
+}
+
+impl LeaseName {
+    /// How to look at it.
+    pub fn hint(&self) -> String {
+        let engine = quote(&self.engine);
+        let typed = match &self.bot {
+            Some(bot) => quote(bot).into_owned(),
+            // Its URL is its name.
+            None if engine.starts_with("ssh:") => format!("--lease {engine}"),
+            None => format!("--lease {engine} --lease-name {}", quote(&self.name)),
+        };
+        format!("to look at it: solobot lease {typed}")
+    }
 }
 
 /// Something to say about it.
@@ -35,7 +52,7 @@ pub enum LeaseNotice {
 /// What a wait is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitingFor {
-    /// This host has it. If it is not renewed, it is free after so long.
+    /// This host has it. If it is not renewed, it is free after so long, in whole seconds.
     Holder { record: Box<LeaseRecord>, free_in: Duration },
     /// Nobody has it, as far as this engine knows, for the first time or because it has forgotten.
     Unused { free_in: Duration },

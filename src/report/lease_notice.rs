@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::message::{detail, hint_lines, until};
 use super::sanitize;
-use super::style::{BAD, WARNING, paint};
+use super::style::{WARNING, paint};
 use crate::base::duration::{Limit, show};
 use crate::cli::again::TypedLine;
 use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
@@ -14,11 +14,11 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     let name = sanitize::line(&format!("lease {} on {}", lease.name, lease.engine));
     let warning = paint(WARNING, "warning:");
     match said {
-        LeaseNotice::Waits { why, wait } => waits(&name, why, *wait, typed),
+        LeaseNotice::Waits { why, wait } => waits(lease, &name, why, *wait, typed),
         LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
-        LeaseNotice::Lost(why) => lost(&name, why, typed),
+        LeaseNotice::Lost(why) => lost(&name, why),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
-            "solobot: {warning} the TTL of {name} is {} here and {} on the other host; use one for all hosts\n",
+            "solobot: {warning} the TTL of {name} is {} here and {} where it was held last; use one for all hosts\n",
             show(*ours),
             show(*ttl)
         ),
@@ -34,7 +34,7 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     }
 }
 
-fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
+fn waits(lease: &LeaseName, name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
     match why {
         WaitingFor::Holder { record, free_in } => {
             let by = &record.by;
@@ -43,24 +43,29 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
             if let Some(origin) = &by.origin {
                 text.push_str(&detail("origin", &sanitize::line(origin)));
             }
-            text.push_str(&detail("free", &format!("if it is not renewed for {}", show(up(*free_in)))));
-            text.push_str(&hint_lines(&[by.hint()], typed));
+            text.push_str(&detail("free", &format!("if it is not renewed for {}", show(*free_in))));
+            text.push_str(&hint_lines(&[by.hint(lease.bot.as_deref())], typed));
             let _ = writeln!(text, "solobot: waiting {}", until(wait));
             text
         }
         WaitingFor::Unused { free_in } => format!(
             "solobot: {name} has no record yet, and another host may be running the bot; watching it for {} first\n",
-            show(up(*free_in))
+            show(*free_in)
         ),
         WaitingFor::Foreign { free_in } => format!(
             "solobot: {} something that this solobot did not write is in the place of {name}; watching it for {}\n",
             paint(WARNING, "warning:"),
-            show(up(*free_in))
+            show(*free_in)
         ),
         WaitingFor::Engine { why, hints } => {
+            let again = match wait {
+                Limit::Forever => "trying until it answers".to_owned(),
+                limit @ Limit::For(_) => format!("trying for up to {limit}"),
+            };
             format!(
-                "solobot: {} {name}: {}\n{}",
+                "solobot: {} lease {}: {}\n{}solobot: {again}\n",
                 paint(WARNING, "warning:"),
+                sanitize::line(&lease.name),
                 sanitize::line(why),
                 hint_lines(hints, typed)
             )
@@ -68,24 +73,18 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
     }
 }
 
-fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
-    let error = paint(BAD, "error:");
+/// What ends `acquire`, or is waited for again, says more about it.
+fn lost(name: &str, why: &LostLease) -> String {
+    let warning = paint(WARNING, "warning:");
     match why {
         LostLease::Silence { why } => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
-            format!("solobot: {error} could not renew {name} in time, so the bot is being stopped{why}\n")
+            format!("solobot: {warning} could not renew {name} in time; stopping the bot{why}\n")
         }
-        LostLease::Another(record) => format!(
-            "solobot: {error} {name} is held by {}, so the bot is being stopped\n{}",
-            sanitize::line(&record.by.shown()),
-            hint_lines(&[record.by.hint()], typed)
-        ),
+        LostLease::Another(record) => {
+            format!("solobot: {warning} {name} is held by {}; killing the bot\n", sanitize::line(&record.by.shown()))
+        }
     }
-}
-
-/// In whole seconds: no time that is too short.
-fn up(time: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).div_ceil(1000) * 1000)
 }
 
 fn whole(time: Duration) -> Duration {

@@ -43,8 +43,9 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         Notice::WebhookRemoved { url, pending } => {
             format!("solobot: webhook {} deleted; {}\n", sanitize::line(url), waiting_updates(*pending))
         }
-        Notice::PollingDisabled { command } => format!(
-            "solobot: another process holds the lock, so polling is disabled (SOLOBOT_POLLING=0) for {}\n",
+        Notice::PollingDisabled { command, why } => format!(
+            "solobot: {}, so polling is disabled (SOLOBOT_POLLING=0) for {}\n",
+            sanitize::line(why),
             sanitize::line(command)
         ),
         Notice::Lease(lease, said) => super::lease_notice::text(lease, said, typed),

@@ -51,6 +51,7 @@ mod init;
 mod interop;
 mod journal;
 mod keeper;
+mod lease_acquire;
 mod lease_guardian;
 mod lease_redis;
 mod lease_settings;

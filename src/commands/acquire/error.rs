@@ -78,7 +78,7 @@ pub enum Error {
         exit: Exit,
     },
     /// The lease's engine did not answer, or not as it should.
-    #[error("lease {} on {}: {error}", .lease.name, .lease.engine)]
+    #[error("lease {}: {error}", .lease.name)]
     Engine { lease: LeaseName, error: EngineError },
     /// The lease of that name is another bot's.
     #[error("lease {} on {} belongs to another bot{}", .lease.name, .lease.engine, of_bot(.record))]
@@ -129,7 +129,7 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
         Limit::For(duration) if duration.is_zero() => ("", String::new()),
         limit => (" still", format!(" after {limit}")),
     };
-    let LeaseName { name, engine } = lease;
+    let LeaseName { name, engine, .. } = lease;
     match why {
         Some(WaitingFor::Holder { record, .. }) => {
             format!("lease {name} on {engine} is{still} held{waited} by {}", record.by.shown())
@@ -143,17 +143,17 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
              that does not change for another {}",
             show(*free_in)
         ),
-        Some(WaitingFor::Engine { why, .. }) => format!("lease {name} on {engine}: {why}"),
+        Some(WaitingFor::Engine { why, .. }) => format!("lease {name}: {why}"),
         None => format!("lease {name} on {engine} was not granted{waited}"),
     }
 }
 
 /// Why the bot was stopped.
 pub fn lease_lost(lease: &LeaseName, why: &LostLease) -> String {
-    let LeaseName { name, engine } = lease;
+    let LeaseName { name, engine, .. } = lease;
     match why {
         LostLease::Silence { why: Some(why) } => {
-            format!("lease {name} could not be renewed on {engine}, so the bot was stopped: {why}")
+            format!("lease {name} could not be renewed, so the bot was stopped: {why}")
         }
         LostLease::Silence { why: None } => {
             format!("lease {name} could not be renewed on {engine} in time, so the bot was stopped")
@@ -187,17 +187,17 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
     format!("the lock is free, but the bot is already running without it: {list}")
 }
 
-fn hints_of_lease(why: Option<&WaitingFor>) -> Vec<String> {
+fn hints_of_lease(lease: &LeaseName, why: Option<&WaitingFor>) -> Vec<String> {
     match why {
         Some(WaitingFor::Holder { record, free_in, .. }) => vec![
-            record.by.hint(),
+            record.by.hint(lease.bot.as_deref()),
             format!("if that host is dead, the lease is free in {}: solobot acquire --wait forever …", show(*free_in)),
         ],
         Some(WaitingFor::Unused { free_in } | WaitingFor::Foreign { free_in }) => {
             vec![format!("to wait for that: solobot acquire --wait {}s …", free_in.as_secs() + 2)]
         }
         Some(WaitingFor::Engine { hints, .. }) => hints.clone(),
-        None => Vec::new(),
+        None => vec![lease.hint()],
     }
 }
 
@@ -301,9 +301,12 @@ impl Expected for Error {
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
-            Self::LeaseHeld { why, .. } => hints_of_lease(why.as_deref()),
-            Self::LeaseLost { why: LostLease::Another(record), .. } => vec![record.by.hint()],
-            Self::LeaseLost { .. } => vec!["to see what is wrong with it: solobot doctor".into()],
+            Self::LeaseHeld { lease, why, .. } => hints_of_lease(lease, why.as_deref()),
+            Self::LeaseLost { lease, why: LostLease::Another(record), .. } => {
+                vec![record.by.hint(lease.bot.as_deref())]
+            }
+            Self::LeaseLost { lease, .. } => vec![lease.hint()],
+            Self::Engine { lease, error } if error.hints.is_empty() => vec![lease.hint()],
             Self::Engine { error, .. } => error.hints.clone(),
             Self::OtherBot { .. } => {
                 vec!["to name this bot's own lease: --lease-name NAME, or `lease_name` in solobot.toml".into()]

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::error::{Error as AcquireError, lease_lost};
 use super::request::{Request, own};
 use super::unlocked;
+use crate::base::duration::Limit;
 use crate::base::error::{Error, plain};
 use crate::base::secret::{Token, mask};
 use crate::journal::lease_journal::LeaseJournal;
@@ -103,6 +104,10 @@ pub struct BotLease<'a> {
     times: LeaseTimes,
     renewer: Renewer,
     guardian: Option<Arc<GuardianClient>>,
+    /// Why none could be started before COMMAND.
+    no_guardian: Option<io::Error>,
+    /// When to start another one for a running COMMAND.
+    guard_again: Option<Instant>,
     lock: Option<KernelKey>,
     /// Nothing of the bot is left.
     is_swept: bool,
@@ -115,6 +120,8 @@ pub struct BotLease<'a> {
     ended: Option<EndReason>,
     waits: Option<WaitReason>,
     failure: Option<EngineError>,
+    /// How long is waited, and since when.
+    limit: Limit,
     waiting_since: Instant,
     journal: LeaseJournal,
     /// For whoever looks on this host; `None`: it cannot be written.
@@ -150,18 +157,19 @@ impl<'a> BotLease<'a> {
             name,
             &engine,
         );
-        let status = LeaseStatus::waiting(name, &engine, &request.bot.lock, times.ttl()).ok();
-        let renewer = Renewer::start(Candidacy { times, holder, by }, register)
+        // Only who holds the lock writes what is said of it.
+        let status = held.and_then(|_| LeaseStatus::waiting(name, &engine, &request.bot.lock, times.ttl()).ok());
+        let nobody_here = held.is_some() && unlocked::is_looked_for(request);
+        let renewer = Renewer::start(Candidacy { times, holder, by }, register, nobody_here)
             .map_err(|source| Error::Io { action: "start the thread that renews the lease".into(), source })?;
-        if held.is_some() && unlocked::is_looked_for(request) {
-            renewer.tell(LeaseEvent::NobodyHere);
-        }
         Ok(Self {
             request,
             target,
             times,
             renewer,
             guardian: None,
+            no_guardian: None,
+            guard_again: None,
             is_swept: true,
             lock: held.and_then(|held| kernel_key(held.file().locked()).ok()),
             grant: None,
@@ -170,6 +178,7 @@ impl<'a> BotLease<'a> {
             ended: None,
             waits: None,
             failure: None,
+            limit: request.wait,
             waiting_since: Instant::now(),
             journal,
             status,
@@ -180,13 +189,18 @@ impl<'a> BotLease<'a> {
 
     /// What people call it.
     pub fn name(&self) -> LeaseName {
-        LeaseName { name: self.target.name.clone(), engine: self.target.engine.shown() }
+        let bot = &self.request.bot;
+        LeaseName {
+            name: self.target.name.clone(),
+            engine: self.target.engine.shown(),
+            bot: bot.configured.then(|| bot.name.clone()),
+        }
     }
 
     /// Waits until COMMAND may be started; the lock is looked after meanwhile.
     ///
     /// # Errors
-    /// Those of `poll(2)`.
+    /// Those of `poll(2)`; no guardian can be started.
     pub fn wait(
         &mut self,
         held: &mut Option<Held>,
@@ -195,11 +209,20 @@ impl<'a> BotLease<'a> {
         events: &mut dyn Events,
     ) -> Result<LeaseWait, Error> {
         self.waiting_since = Instant::now();
+        self.limit = if until.is_some() { self.request.wait } else { Limit::Forever };
         let mut said = Duration::ZERO;
         loop {
             self.tend(events);
             if self.may_start {
                 return Ok(LeaseWait::Granted);
+            }
+            if let Some(source) = self.no_guardian.take() {
+                return Err(Error::Io { action: "start the guardian of the lease".into(), source });
+            }
+            // It was granted and lost before COMMAND was started.
+            if self.lost.is_some() && self.ended.is_some() {
+                self.again(events);
+                continue;
             }
             if let Some(reason) = self.ended.take() {
                 return Ok(LeaseWait::Refused(reason));
@@ -222,7 +245,7 @@ impl<'a> BotLease<'a> {
             let elapsed = self.waiting_since.elapsed();
             if self.waits.is_some() && elapsed >= said + LOOK_EVERY {
                 said = elapsed;
-                events.notice(&Notice::Waiting { what: Awaited::Lease, elapsed, wait: self.request.wait });
+                events.notice(&Notice::Waiting { what: Awaited::Lease, elapsed, wait: self.limit });
             }
         }
     }
@@ -233,6 +256,11 @@ impl<'a> BotLease<'a> {
             self.take(news, events);
         }
         self.hear_guardian(events);
+        let now = Instant::now();
+        if let Some(again) = self.guard_again.as_mut().filter(|again| **again <= now) {
+            *again = now + LOOK_EVERY;
+            self.renewer.tell(LeaseEvent::GuardianGone);
+        }
         self.stop_ourselves(events);
         self.write_down();
     }
@@ -257,6 +285,8 @@ impl<'a> BotLease<'a> {
                 if let Some(grant) = &mut self.grant {
                     grant.deadline = deadline;
                 }
+                // Whatever failed before is not why it may be lost later.
+                self.failure = None;
                 let sent = deadline.kill_at.saturating_sub(self.times.kill_after());
                 self.note(|status| {
                     let gap = status.renewed.map_or(Duration::ZERO, |before| sent.saturating_sub(before));
@@ -280,8 +310,11 @@ impl<'a> BotLease<'a> {
             }
             LeaseNews::Waits(reason) => {
                 let is_new = self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason));
-                if let Some(why) = is_new.then(|| self.waits_for(&reason)).flatten() {
-                    let wait = self.request.wait;
+                let wait = self.limit;
+                // Whoever does not wait is told the same as an error.
+                if let Some(why) =
+                    (is_new && wait != Limit::For(Duration::ZERO)).then(|| self.waits_for(&reason)).flatten()
+                {
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
                 }
                 let waits_for = self.status_of(&reason);
@@ -294,7 +327,10 @@ impl<'a> BotLease<'a> {
             }
             LeaseNews::Failed(error) => {
                 tracing::debug!(%error, "the engine did not answer");
-                self.failure = Some(error);
+                // The first tells most: the last calls before a deadline are short.
+                if self.failure.as_ref().is_none_or(|first| first.kind != error.kind) {
+                    self.failure = Some(error);
+                }
                 self.note(|status| status.failures += 1);
             }
             LeaseNews::Ended(reason) => self.ended = Some(reason),
@@ -354,11 +390,14 @@ impl<'a> BotLease<'a> {
                 }
                 self.renewer.set_guardian(Arc::clone(&guardian));
                 self.guardian = Some(guardian);
+                self.guard_again = None;
                 self.renewer.tell(LeaseEvent::Guarded);
             }
+            Err(error) if command.is_none() => self.no_guardian = Some(error),
             Err(error) => {
-                events.notice(&Notice::Lease(self.name(), LeaseNotice::NoGuardian(plain(&error))));
-                self.renewer.tell(LeaseEvent::GuardianGone);
+                if self.guard_again.replace(Instant::now() + LOOK_EVERY).is_none() {
+                    events.notice(&Notice::Lease(self.name(), LeaseNotice::NoGuardian(plain(&error))));
+                }
             }
         }
     }
@@ -542,7 +581,10 @@ impl<'a> BotLease<'a> {
     /// Each guardian is there for one start of COMMAND: a stop that has begun is final.
     fn dismiss_guardian(&mut self) {
         if let Some(guardian) = self.guardian.take() {
-            let _ = guardian.leave();
+            // While something of the bot may be left, the guardian goes on, as if we had died.
+            if self.is_swept {
+                guardian.leave();
+            }
             self.renewer.tell(LeaseEvent::GuardianGone);
         }
     }
@@ -594,7 +636,8 @@ impl<'a> BotLease<'a> {
 
     fn waits_for(&self, reason: &WaitReason) -> Option<WaitingFor> {
         let now = clocks().boot;
-        let free_in = |until: Duration| until.saturating_sub(now);
+        // No time that is too short.
+        let free_in = |until: Duration| Duration::from_secs(until.saturating_sub(now).as_secs() + 1);
         Some(match reason {
             WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => {
                 WaitingFor::Holder { record: record.clone(), free_in: free_in(watched.until) }

@@ -79,7 +79,8 @@ pub fn run(
         }
         AttemptResult::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         AttemptResult::Refused | AttemptResult::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
-            let notice = Notice::PollingDisabled { command: request.shown_command() };
+            let why = "another process holds the lock".into();
+            let notice = Notice::PollingDisabled { command: request.shown_command(), why };
             attempt.events.notice(&notice);
             drop(signals);
             run::without_lock(&request, &environment::without_polling(&request))
@@ -167,8 +168,9 @@ fn refused(
 ) -> Result<AcquireOutcome, Error> {
     match end {
         LeaseWait::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(*signal))),
-        _ if request.args.if_held == cli::IfHeld::Run => {
-            events.notice(&Notice::PollingDisabled { command: request.shown_command() });
+        // What waiting would not change is an error all the same.
+        LeaseWait::TimedOut if request.args.if_held == cli::IfHeld::Run => {
+            events.notice(&Notice::PollingDisabled { command: request.shown_command(), why: refusal.to_string() });
             drop(signals);
             run::without_lock(request, &environment::without_polling(request))
         }

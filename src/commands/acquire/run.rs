@@ -75,7 +75,7 @@ pub fn as_child(
         let ran_before = std::mem::replace(&mut has_run, true);
         let (ended, asked_to_end) = match run_once(request, &mut holding, signals) {
             Ok(RunEnd::NotStarted) => {
-                if let Some(end) = holding.after_shut_gate(signals)? {
+                if let Some(end) = holding.after_shut_gate(signals) {
                     holding.end();
                     return end;
                 }
@@ -94,7 +94,7 @@ pub fn as_child(
         };
         let loss = holding.lease.as_ref().and_then(BotLease::loss);
         let failed = ended != Ended::Code(0);
-        if failed && !asked_to_end && started.elapsed() < SOON {
+        if failed && !asked_to_end && loss.is_none() && started.elapsed() < SOON {
             let command = request.shown_command();
             match holding.touched {
                 Some(Touched::Opened) => holding.events.notice(&Notice::PerhapsLocksItself { command }),
@@ -130,7 +130,7 @@ pub fn as_child(
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        if let Some(end) = holding.wait_for_lease(signals)? {
+        if let Some(end) = holding.wait_for_lease(signals) {
             holding.end();
             return end;
         }
@@ -302,27 +302,27 @@ impl LockUpkeep<'_> {
     }
 
     /// Waits for the lease before a restart; how `acquire` ends, if it is not granted.
-    fn wait_for_lease(&mut self, signals: &Signals) -> Result<Option<Result<AcquireOutcome, Error>>, Error> {
-        let Some(lease) = &mut self.lease else { return Ok(None) };
+    fn wait_for_lease(&mut self, signals: &Signals) -> Option<Result<AcquireOutcome, Error>> {
+        let lease = self.lease.as_mut()?;
         lease.again(self.events);
-        let end = lease.wait(&mut self.held, signals, None, self.events)?;
-        Ok(match end {
-            LeaseWait::Granted => None,
-            LeaseWait::Signal(signal) => Some(Ok(AcquireOutcome::Ended(Exit::Signal(signal)))),
-            LeaseWait::TimedOut | LeaseWait::Refused(_) => Some(Err(lease.refusal(&end).into())),
-        })
+        match lease.wait(&mut self.held, signals, None, self.events) {
+            Ok(LeaseWait::Granted) => None,
+            Ok(LeaseWait::Signal(signal)) => Some(Ok(AcquireOutcome::Ended(Exit::Signal(signal)))),
+            Ok(end) => Some(Err(lease.refusal(&end).into())),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// The gate stayed shut: with a lost lease that is the end, unless COMMAND is to be started again; else a guardian is at
     /// fault, and another one may do better.
-    fn after_shut_gate(&mut self, signals: &Signals) -> Result<Option<Result<AcquireOutcome, Error>>, Error> {
+    fn after_shut_gate(&mut self, signals: &Signals) -> Option<Result<AcquireOutcome, Error>> {
         let loss = self.lease.as_ref().and_then(BotLease::loss);
         self.shut_gates += 1;
         match loss {
-            Some(loss) if self.request.args.restart.is_none() => Ok(Some(Err(loss.into()))),
+            Some(loss) if self.request.args.restart.is_none() => Some(Err(loss.into())),
             None if self.shut_gates > SHUT_GATES => {
                 let source = io::Error::other("the guardian does not open the gate");
-                Ok(Some(Err(Error::Io { action: "start COMMAND".into(), source })))
+                Some(Err(Error::Io { action: "start COMMAND".into(), source }))
             }
             _ => self.wait_for_lease(signals),
         }

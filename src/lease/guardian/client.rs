@@ -1,4 +1,4 @@
-//! solobot's side of the guardian. Nothing here waits, [`GuardianClient::start`] excepted, so the thread that renews the lease
+//! solobot's side of the guardian. Nothing here waits, start and farewell excepted, so the thread that renews the lease
 //! may use it too: every order is one message that arrives whole.
 
 use std::io;
@@ -13,10 +13,13 @@ use crate::platform::identity::{Identity, Stat};
 use crate::platform::packets::{Packets, ReceivedPacket};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
+use crate::platform::signals::Signal;
 use crate::platform::spawn::{Gate, spawn_ourselves};
 
 /// How long a guardian may take to say that it is ready.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to end when there is nothing more to do.
+const FAREWELL: Duration = Duration::from_millis(200);
 
 /// A guardian that was started here. Dropping this is to the guardian as if solobot had died, unless it was told to leave.
 #[derive(Debug)]
@@ -135,12 +138,14 @@ impl GuardianClient {
         self.tell(GuardianOrder::Finish, None)
     }
 
-    /// Everything is done: the guardian ends.
-    ///
-    /// # Errors
-    /// The guardian does not know it.
-    pub fn leave(&self) -> Result<(), NotTold> {
-        self.tell(GuardianOrder::Leave, None)
+    /// Everything is done: the guardian ends. One that does not, because it is stopped, must never wake up: what it would stop may
+    /// be the next COMMAND by then.
+    pub fn leave(&self) {
+        let _ = self.tell(GuardianOrder::Leave, None);
+        if !self.pidfd.has_ended(FAREWELL) {
+            let _ = self.pidfd.send(Signal::SIGKILL);
+        }
+        let _ = self.pidfd.reap();
     }
 
     fn tell(&self, order: GuardianOrder, gate: Option<&Gate>) -> Result<(), NotTold> {

@@ -4,7 +4,7 @@ mod access;
 mod fakes;
 mod keeping;
 mod replicas;
-mod server;
+pub mod server;
 mod tls;
 
 use std::time::{Duration, Instant};

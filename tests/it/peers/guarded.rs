@@ -116,7 +116,7 @@ fn obey(path: &Path) -> Result<(), Box<dyn Error>> {
             "term" => told(has()?.term()),
             "kill" => told(has()?.kill()),
             "finish" => told(has()?.finish()),
-            "leave" => told(has()?.leave()),
+            "leave" => has()?.leave(),
             // As the second watcher does.
             "sweep" => {
                 let pass = sweep.kill(Duration::from_secs(10))?;

@@ -27,21 +27,20 @@ pub fn meaning(error: &ServerError, address: &RedisAddress) -> EngineError {
     let said = format!("{address} says: {words}");
     let has = |part: &str| words.contains(part);
     match error.code() {
-        "READONLY" => EngineError::configuration(said).hint("point the lease at the primary, which takes writes"),
+        "READONLY" => EngineError::configuration(said).hint("name the primary, which takes writes: redis://HOST/0"),
         "MOVED" | "ASK" | "CROSSSLOT" | "CLUSTERDOWN" => in_cluster_mode(address),
         "WRONGTYPE" => EngineError::configuration(said).hint("give the lease another name: --lease-name NAME"),
         "NOAUTH" => EngineError::not_permitted(said)
             .hint("with a password: put redis://:PASSWORD@HOST/0 into a variable, and name it with --lease-env NAME"),
-        "WRONGPASS" => {
-            EngineError::not_permitted(said).hint("correct the user and the password in the URL of the lease")
-        }
+        "WRONGPASS" => EngineError::not_permitted(said)
+            .hint("correct the user and the password in the lease's URL: redis://USER:PASSWORD@HOST/0"),
         "DENIED" => {
             EngineError::not_permitted(said).hint("set a password on the server, and `bind` to the address to be used")
         }
         "NOPERM" => EngineError::not_permitted(said).hint(RIGHTS),
         // Until version 7, and in a script.
         _ if has("invalid password") => {
-            EngineError::not_permitted(said).hint("correct the password in the URL of the lease")
+            EngineError::not_permitted(said).hint("correct the password in the lease's URL: redis://:PASSWORD@HOST/0")
         }
         _ if has("ACL failure") || has("user executing the script") => EngineError::not_permitted(said).hint(RIGHTS),
         "ERR" if has("AUTH") && has("password") => {
