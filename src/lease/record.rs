@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::shell;
+
 /// No record is longer, and no more is read.
 pub const LARGEST: usize = 64 * 1024;
 
@@ -100,8 +102,8 @@ impl LeaseHolder {
         format!("{} (PID {}: {})", self.host, self.pid, self.command)
     }
 
-    /// How it is stopped from here.
-    pub fn hint(&self) -> String {
-        format!("to stop it there: ssh {} solobot stop", self.host)
+    /// How the bot, which is called that, is stopped from here.
+    pub fn hint(&self, bot: &str) -> String {
+        format!("to stop it there: ssh {} solobot stop {}", shell::quote(&self.host), shell::quote(bot))
     }
 }

@@ -15,9 +15,9 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     let name = sanitize::line(&format!("lease {} on {}", lease.name, lease.engine));
     let warning = paint(WARNING, "warning:");
     match said {
-        LeaseNotice::Waits { why, wait } => waits(&name, why, *wait, typed),
-        LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
-        LeaseNotice::Lost(why) => lost(&name, why, typed),
+        LeaseNotice::Waits { why, wait } => waits(&lease.bot, &name, why, *wait, typed),
+        LeaseNotice::Granted { elapsed, .. } => format!("solobot: got {name} after {}\n", show(whole(*elapsed))),
+        LeaseNotice::Lost(why) => lost(&lease.bot, &name, why, typed),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
             "solobot: {warning} the TTL of {name} is {} here and {} on the other host; use one for all hosts\n",
             show(*ours),
@@ -35,7 +35,7 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     }
 }
 
-fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
+fn waits(bot: &str, name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> String {
     match why {
         WaitingFor::Holder { record, free_in } => {
             let by = &record.by;
@@ -45,7 +45,7 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
                 text.push_str(&detail("origin", &sanitize::line(origin)));
             }
             text.push_str(&detail("free", &format!("if it is not renewed for {}", show(up(*free_in)))));
-            text.push_str(&hint_lines(&[by.hint()], typed));
+            text.push_str(&hint_lines(&[by.hint(bot)], typed));
             let _ = writeln!(text, "solobot: waiting {}", until(wait));
             text
         }
@@ -69,7 +69,7 @@ fn waits(name: &str, why: &WaitingFor, wait: Limit, typed: TypedLine<'_>) -> Str
     }
 }
 
-fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
+fn lost(bot: &str, name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
     let error = paint(BAD, "error:");
     match why {
         LostLease::Silence { why } => {
@@ -79,7 +79,7 @@ fn lost(name: &str, why: &LostLease, typed: TypedLine<'_>) -> String {
         LostLease::Another(record) => format!(
             "solobot: {error} {name} is held by {}, so the bot is being stopped\n{}",
             sanitize::line(&record.by.shown()),
-            hint_lines(&[record.by.hint()], typed)
+            hint_lines(&[record.by.hint(bot)], typed)
         ),
     }
 }

@@ -129,7 +129,7 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
         Limit::For(duration) if duration.is_zero() => ("", String::new()),
         limit => (" still", format!(" after {limit}")),
     };
-    let LeaseName { name, engine } = lease;
+    let LeaseName { name, engine, .. } = lease;
     match why {
         Some(WaitingFor::Holder { record, .. }) => {
             format!("lease {name} on {engine} is{still} held{waited} by {}", record.by.shown())
@@ -150,7 +150,7 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
 
 /// Why the bot was stopped.
 pub fn lease_lost(lease: &LeaseName, why: &LostLease) -> String {
-    let LeaseName { name, engine } = lease;
+    let LeaseName { name, engine, .. } = lease;
     match why {
         LostLease::Silence { why: Some(why) } => {
             format!("lease {name} could not be renewed on {engine}, so the bot was stopped: {why}")
@@ -187,10 +187,10 @@ fn unlocked(lock: &Path, instances: &[UnlockedProcess], command: fn(&str) -> Str
     format!("the lock is free, but the bot is already running without it: {list}")
 }
 
-fn hints_of_lease(why: Option<&WaitingFor>) -> Vec<String> {
+fn hints_of_lease(lease: &LeaseName, why: Option<&WaitingFor>) -> Vec<String> {
     match why {
         Some(WaitingFor::Holder { record, free_in, .. }) => vec![
-            record.by.hint(),
+            record.by.hint(&lease.bot),
             format!("if that host is dead, the lease is free in {}: solobot acquire --wait forever …", show(*free_in)),
         ],
         Some(WaitingFor::Unused { free_in } | WaitingFor::Foreign { free_in }) => {
@@ -301,8 +301,8 @@ impl Expected for Error {
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
-            Self::LeaseHeld { why, .. } => hints_of_lease(why.as_deref()),
-            Self::LeaseLost { why: LostLease::Another(record), .. } => vec![record.by.hint()],
+            Self::LeaseHeld { lease, why, .. } => hints_of_lease(lease, why.as_deref()),
+            Self::LeaseLost { lease, why: LostLease::Another(record), .. } => vec![record.by.hint(&lease.bot)],
             Self::LeaseLost { .. } => vec!["to see what is wrong with it: solobot doctor".into()],
             Self::Engine { error, .. } => error.hints.clone(),
             Self::OtherBot { .. } => {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use super::error::{Error as AcquireError, lease_lost};
 use super::request::{Request, own};
 use super::unlocked;
+use crate::base::duration::Limit;
 use crate::base::error::{Error, plain};
 use crate::base::secret::{Token, mask};
 use crate::journal::lease_journal::LeaseJournal;
@@ -180,7 +181,8 @@ impl<'a> BotLease<'a> {
 
     /// What people call it.
     pub fn name(&self) -> LeaseName {
-        LeaseName { name: self.target.name.clone(), engine: self.target.engine.shown() }
+        let bot = self.request.bot.name.clone();
+        LeaseName { bot, name: self.target.name.clone(), engine: self.target.engine.shown() }
     }
 
     /// Waits until COMMAND may be started; the lock is looked after meanwhile.
@@ -280,8 +282,10 @@ impl<'a> BotLease<'a> {
             }
             LeaseNews::Waits(reason) => {
                 let is_new = self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason));
-                if let Some(why) = is_new.then(|| self.waits_for(&reason)).flatten() {
-                    let wait = self.request.wait;
+                // Who does not wait is told by the error.
+                let wait = self.request.wait;
+                let is_told = is_new && wait != Limit::For(Duration::ZERO);
+                if let Some(why) = is_told.then(|| self.waits_for(&reason)).flatten() {
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
                 }
                 let waits_for = self.status_of(&reason);
