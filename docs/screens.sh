@@ -143,12 +143,45 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     screen wrong
     type_line 'solobot acquire python3 main.py'
     type_line 'solobot status mian'
+
+    # Two hosts with one lease: this one, which has it, and a laptop.
+    ip address add 10.0.0.5/32 dev lo
+    mkdir /srv/engine
+    redis-server --bind 10.0.0.5 --protected-mode no --dir /srv/engine --save '' --appendonly yes >/dev/null 2>&1 &
+    until_so bash -c 'true >/dev/tcp/10.0.0.5/6379' 2>/dev/null
+    for folder in leased laptop; do
+        bot "/srv/$folder"
+        printf '%s\n' 'command = ["python3", "main.py"]' 'lease = "redis://10.0.0.5/0"' 'lease_name = "quiz"' \
+            >>"/srv/$folder/solobot.toml"
+    done
+    cd /srv/leased
+    # What was released is free at once, and not only after a TTL.
+    solobot acquire --lease-ttl 5s --grace 1s main -- true 2>/dev/null
+    setsid -f solobot acquire main >/dev/null 2>&1
+    until_so bash -c 'solobot lease | grep -q "held here"'
+    screen lease-here
+    type_line 'solobot lease'
+    unshare -ump --fork --mount-proc --kill-child=KILL "$BASH" "$REPO/docs/screens.sh" --laptop
 }
 
-if [[ ${1:-} == --inside ]]; then
-    scenes
-    exit 0
-fi
+# Another host, as far as solobot can tell.
+scenes_of_laptop() {
+    echo 20400 >/proc/sys/kernel/ns_last_pid
+    hostname laptop
+    cd /srv/laptop
+    export HOME=$PWD
+    tr 0-9a-f 1-9a-f0 </proc/sys/kernel/random/boot_id >boot_id
+    mount --bind boot_id /proc/sys/kernel/random/boot_id
+    screen lease-elsewhere
+    type_line 'solobot lease'
+    screen lease-waiting
+    type_line 'solobot acquire main' 'timeout 3 solobot acquire main'
+}
+
+case ${1:-} in
+    --inside) scenes; exit 0 ;;
+    --laptop) scenes_of_laptop; exit 0 ;;
+esac
 
 # --------------------------------------------------------------------------------------------------------- outside
 
@@ -185,7 +218,10 @@ def redact(name, text):
         # The times of a log that does not change, but for one.
         text = re.sub(r"\([^()]* ago\)", "(6 days ago)", text)
     else:
-        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-10 15:27:14", text)
+        text = re.sub(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d", r"2026-01-10\g<1>15:27:14", text)
+    text = re.sub(r"(generation )\d{13}", r"\g<1>1768058834000", text)
+    text = re.sub(r"(renewal )\d+", r"\g<1>3", text)
+    text = re.sub(r"\d+s left, renewed \S+ ago", "45s left, renewed 2.8s ago", text)
     text = re.sub(r"(for |\()[1-5]\ds\b", r"\g<1>12s", text)
     text = re.sub(r"MEM +CPU +", "MEM       CPU   ", text)
     text = re.sub(r"\b\d+\.\d MiB +\d+\.\d% +", "10.1 MiB  0.5%  ", text)

@@ -64,18 +64,26 @@ pub const TABLE: &[(&str, &str)] = &[
          lock; `clean-stale --remove` refused; you answered no",
     ),
     ("2", "wrong usage"),
-    ("69", "Telegram, or the engine of a lease, could not be reached"),
+    (
+        "69",
+        "Telegram, or the engine of a lease, could not be reached; `acquire`: the lease could not be renewed, so the bot \
+         was stopped",
+    ),
     ("70", "a bug in solobot"),
     ("73", "a file could not be created or written (missing folder, read-only, full)"),
     (
         "75",
-        "`acquire`: another process holds the lock, or another host the lease, now or still after the wait (`-E` changes the code); others: the lock \
-         cannot be opened because another process has a file lease on it",
+        "`acquire`: another process holds the lock, or another host the lease, now or still after the wait, or took the \
+         lease while the bot was running (`-E` changes the code); others: the lock cannot be opened because another \
+         process has a kernel file lease on it",
     ),
-    ("77", "not permitted (EACCES, EPERM); `check` and `doctor --elsewhere`: it cannot be told"),
+    (
+        "77",
+        "not permitted (EACCES, EPERM, or by the engine of a lease); `check` and `doctor --elsewhere`: it cannot be told",
+    ),
     (
         "78",
-        "bad configuration: file, token, or a path that cannot be a lock (folder, FIFO, socket, device, symlink, \
+        "bad configuration: file, token, lease, or a path that cannot be a lock (folder, FIFO, socket, device, symlink, \
          hard link, foreign owner or content, network or kernel file system)",
     ),
     ("126, 127", "COMMAND cannot be executed (126) or was not found (127)"),

@@ -259,7 +259,7 @@ impl LeaseView {
         let Some(holder) = &self.holder else { return "nobody known".into() };
         let since = self.since.as_deref().filter(|_| self.here.is_none());
         let since = since.map_or_else(String::new, |since| format!(", since {since}"));
-        let origin = holder.origin.as_deref().map_or_else(String::new, |origin| format!(", started by {origin}"));
+        let origin = holder.origin.as_deref().map_or_else(String::new, |origin| format!(", origin {origin}"));
         format!("{}, PID {} ({}){since}{origin}", holder.host, holder.pid, shortened(&holder.command))
     }
 
@@ -373,8 +373,7 @@ mod tests {
     #[test]
     fn a_lease_of_another_host() {
         let (sentence, objection) = said(&held("vps"));
-        let by =
-            "held by vps, PID 77 (python3 bot.py), since 2026-01-10T15:27:14Z, started by systemd unit bot.service";
+        let by = "held by vps, PID 77 (python3 bot.py), since 2026-01-10T15:27:14Z, origin systemd unit bot.service";
         assert!(sentence.starts_with(by) && sentence.contains("within 1m of its last renewal"), "{sentence}");
         assert!(objection.is_some());
         let stop = LeaseView::of(&held("my vps")).stop_there("main");

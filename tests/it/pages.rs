@@ -213,9 +213,11 @@ fn every_promise_names_a_test_that_exists() {
     for name in ["safety.md", "comparison.md"] {
         let text = page(name);
         for span in text.split('`').skip(1).step_by(2) {
-            let Some((module, function)) = span.split_once("::") else { continue };
+            let Some((module, function)) = span.rsplit_once("::") else { continue };
             count += 1;
-            let file = root().join("tests/it").join(format!("{}.rs", module.replace("::", "/")));
+            let module = root().join("tests/it").join(module.replace("::", "/"));
+            let file = module.with_extension("rs");
+            let file = if file.exists() { file } else { module.join("mod.rs") };
             let source =
                 fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {span}: {}: {error}", file.display()));
             assert!(source.contains(&format!("#[test]\nfn {function}()")), "docs/src/{name}: there is no test {span}");
