@@ -12,11 +12,14 @@ import shutil
 import signal
 import time
 
+import evidence
 from engines import GRACE, SERVER_ADDRESS, TTL
 from faults import ALONE, KINDS, suitable
 from host import HERE, Host
 from witness import GAP, WitnessClient
 
+# What solobot promises: seconds from one bot's last poll to the other one's first.
+CLEAN_AT_MOST, CRASH_AT_MOST = 1.2, TTL + 2
 # A bot that polls this long without a break will go on; a candidate that runs this long is past its start.
 STEADY = 2.0
 # From the end of the faults until exactly one polls: two TTLs, a wait before a restart, and a busy machine.
@@ -27,10 +30,6 @@ TWO_AT_MOST = 8.0
 LOOK = 0.1
 # How often two faults come at once.
 SECOND_FAULT = 0.3
-
-
-# How much of each log is looked at for what went wrong.
-EVIDENCE = 8192
 
 
 class Unsettled(Exception):
@@ -52,6 +51,11 @@ class Round:
     crash: float = None  # and after a crash
     unsettled: str = ""  # why it had no good end: nobody polled, or two did
     evidence: list = dataclasses.field(default_factory=list)
+
+    def failed(self):
+        """Whether something went wrong that solobot promises."""
+        late = (self.clean or 0) > CLEAN_AT_MOST or (self.crash or 0) > CRASH_AT_MOST
+        return late or bool(self.unsettled) or (self.promised and self.two > 0)
 
 
 class Pair:
@@ -163,7 +167,7 @@ class Pair:
                 self.settle()
             if len(faults) == 1 and faults[0][1].crash:
                 result.crash = self.hand_over_after_crash(start, before)
-            result.clean = self.hand_over_cleanly()
+            result.clean = self.hand_over_cleanly(result)
         except Unsettled as reason:
             result.unsettled = str(reason)
         self.count(result, start)
@@ -192,7 +196,7 @@ class Pair:
         begun = [begun for begun in host.look()["begun"] if begun < first[0]]
         return first[0] - max(start, begun[-1] if begun else start)
 
-    def hand_over_cleanly(self):
+    def hand_over_cleanly(self, result):
         """TERM where the holder takes it: from its bot's last poll to the first one of the other host's."""
         before, old, start = self.bot, self.holder, time.monotonic()
         # Not to be its own successor.
@@ -203,33 +207,23 @@ class Pair:
             SETTLED_WITHIN,
             f"nobody else polled within {SETTLED_WITHIN:.0f} s of a clean release",
         )
-        taken = begun[0] - self.polls().spans[before][-1][1]
+        left = self.polls().spans[before][-1][1]
+        result.evidence.append(f"TERM at {start:.3f}, the last poll at {left:.3f}, the other one's first at {begun[0]:.3f}")
         old.do("again", again=True)
         self.settle()
-        return taken
+        return begun[0] - left
 
     def count(self, result, start):
         polls = self.polls()
         result.two = polls.seconds_of_two()
-        result.evidence = [f"the round began at {start:.3f}, and ended at {polls.now:.3f}"]
+        result.evidence += [f"the round began at {start:.3f}, and ended at {polls.now:.3f}"]
         result.evidence += [
             f"two polled from {begin:.3f} to {end:.3f}: " + ", ".join(f"{name} on {polls.hosts[name]}" for name in names)
             for begin, end, names in polls.together()
         ]
-        if result.two or result.unsettled:
-            result.evidence += self.evidence()
+        if result.failed():
+            result.evidence += evidence.gather([*self.candidates, self.server])
         self.mark = polls.now
-
-    def evidence(self):
-        """What runs, and the last lines of the logs."""
-        lines = []
-        for host in [*self.candidates, self.server]:
-            for process in host.look()["processes"]:
-                lines.append(f"{host.name}: {process['role']} {process['pid']}: {' '.join(process['words'])[:160]}")
-            with open(host.path("log"), encoding="utf-8", errors="replace") as file:
-                told = [line.strip() for line in file.read()[-EVIDENCE:].splitlines() if " has polled" not in line]
-            lines += [f"{host.name} said: {line}" for line in told[-25:]]
-        return lines
 
     def start_over(self):
         """After a round without a good end: so that the next one has a good beginning."""

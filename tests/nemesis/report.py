@@ -3,11 +3,7 @@
 import collections
 import sys
 
-from engines import TTL
-
-# What solobot promises: seconds from one bot's last poll to the other's first one.
-CLEAN_AT_MOST = 1.2
-CRASH_AT_MOST = TTL + 2
+from pair import CLEAN_AT_MOST, CRASH_AT_MOST
 
 
 def longest(values):
@@ -33,7 +29,7 @@ class Report:
         words += ["found nothing to befall"] if result.void else []
         words += [result.unsettled] if result.unsettled else []
         print(f"{self.engine} {result.number}: pair {result.pair}: {result.text}: {', '.join(words)}", flush=True)
-        if self.ours and result.promised and (result.two or result.unsettled):
+        if self.ours and result.failed():
             print("\n".join(f"--- {line}" for line in result.evidence), file=sys.stderr, flush=True)
 
     def two(self, promised):

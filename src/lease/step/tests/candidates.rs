@@ -44,11 +44,14 @@ fn where_nobody_runs_our_own_locks_record_is_claimed_at_once() {
         change(&mut holder);
         LeaseRecord::new(record().grant, Arc::new(holder))
     };
+    let nobodys = changed(|grant| (grant.state, grant.generation) = (GrantState::Released, 0)).grant;
+    let note = LeaseRecord::new(nobodys, Arc::new(by("a")));
     let table = [
         ("of our lock", on("s", &ours(|_| {})), true),
         ("of another boot", on("s", &ours(|holder| holder.boot_id = "before".into())), false),
         ("of another lock", on("s", &ours(|holder| holder.lock = (1, 3))), false),
         ("on another server", on("t", &ours(|_| {})), false),
+        ("a note of our own, beside which a holder elsewhere may run", on("s", &note), false),
     ];
     for (what, look, expected) in table {
         let mut bench = Bench::new();
