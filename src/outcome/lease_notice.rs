@@ -6,11 +6,9 @@ use crate::base::duration::Limit;
 use crate::base::shell::quote;
 use crate::lease::record::LeaseRecord;
 
-/// One lease, as people name it, and its bot.
+/// One lease, as people name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseName {
-    /// The bot's name here.
-    pub bot: String,
     pub name: String,
     /// The engine's URL, its password masked.
     pub engine: String,
