@@ -65,6 +65,8 @@ class Run:
                 result = pair.round(turn, self.names[turn], self.seed)
                 with self.lock:
                     self.report.add(result)
+                if result.unsettled:
+                    pair.start_over()
             left = pair.leave()
             with self.lock:
                 self.report.leftovers += left

@@ -5,6 +5,7 @@ and `faults.py` asks for it by name.
 """
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -200,7 +201,7 @@ class Ssh(SolobotEngine):
         shutil.copy(host.path("keys", "user.pub"), host.path("keys", "authorized"))
         self.lock = host.path("data", "bot.lock")
         folders = f"{os.path.dirname(self.tools.solobot)}:{self.environment['PATH']}"
-        session = {"PATH": folders, "XDG_STATE_HOME": host.path("home"), **self.preload()}
+        session = {"PATH": folders, **self.preload()}
         lines = [
             f"Port {self.port}",
             f"HostKey {host.path('keys', 'host')}",
@@ -213,6 +214,8 @@ class Ssh(SolobotEngine):
             "SetEnv " + " ".join(f"{key}={value}" for key, value in session.items()),
         ]
         write(host.path("sshd_config"), lines)
+        # An empty home: what a user's shell reads at login may take long, and may leave things behind when it is killed.
+        host.call("mount", "--bind", host.path("home"), pwd.getpwuid(0).pw_dir)
 
     def command(self):
         return ["/usr/sbin/sshd", "-D", "-e", "-f", self.host.path("sshd_config")]

@@ -171,8 +171,6 @@ class Pair:
         except Unsettled as reason:
             result.unsettled = str(reason)
         self.count(result, start)
-        if result.unsettled:
-            self.start_over()
         return result
 
     def suffer(self, faults):
