@@ -54,6 +54,8 @@ pub enum LeaseNotice {
 pub enum WaitingFor {
     /// This host has it. If it is not renewed, it is free after so long, in whole seconds.
     Holder { record: Box<LeaseRecord>, free_in: Duration },
+    /// Our own last grant, which was lost, has not run out.
+    Own { free_in: Duration },
     /// Nobody has it, as far as this engine knows, for the first time or because it has forgotten.
     Unused { free_in: Duration },
     /// Something else stands there.

@@ -48,6 +48,10 @@ fn waits(lease: &LeaseName, name: &str, why: &WaitingFor, wait: Limit, typed: Ty
             let _ = writeln!(text, "solobot: waiting {}", until(wait));
             text
         }
+        WaitingFor::Own { free_in } => format!(
+            "solobot: our own last grant of {name} has not run out; it is free in {} if no host renews it\n",
+            show(*free_in)
+        ),
         WaitingFor::Unused { free_in } => format!(
             "solobot: {name} has no record yet, and another host may be running the bot; watching it for {} first\n",
             show(*free_in)

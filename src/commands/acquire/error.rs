@@ -134,6 +134,9 @@ fn lease_held(lease: &LeaseName, why: Option<&WaitingFor>, waited: Limit) -> Str
         Some(WaitingFor::Holder { record, .. }) => {
             format!("lease {name} on {engine} is{still} held{waited} by {}", record.by.shown())
         }
+        Some(WaitingFor::Own { free_in }) => {
+            format!("our own last grant of lease {name} on {engine} has not run out: it is free in {}", show(*free_in))
+        }
         Some(WaitingFor::Unused { free_in }) => format!(
             "lease {name} on {engine} has no record yet, so another host may still be running the bot: it is free in {}",
             show(*free_in)
@@ -193,7 +196,7 @@ fn hints_of_lease(lease: &LeaseName, why: Option<&WaitingFor>) -> Vec<String> {
             record.by.hint(lease.bot.as_deref()),
             format!("if that host is dead, the lease is free in {}: solobot acquire --wait forever …", show(*free_in)),
         ],
-        Some(WaitingFor::Unused { free_in } | WaitingFor::Foreign { free_in }) => {
+        Some(WaitingFor::Own { free_in } | WaitingFor::Unused { free_in } | WaitingFor::Foreign { free_in }) => {
             vec![format!("to wait for that: solobot acquire --wait {}s …", free_in.as_secs() + 2)]
         }
         Some(WaitingFor::Engine { hints, .. }) => hints.clone(),

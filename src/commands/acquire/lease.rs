@@ -102,6 +102,8 @@ pub struct BotLease<'a> {
     request: &'a Request<'a>,
     target: LeaseTarget,
     times: LeaseTimes,
+    /// Our name in the record.
+    holder: String,
     renewer: Renewer,
     guardian: Option<Arc<GuardianClient>>,
     /// Why none could be started before COMMAND.
@@ -160,12 +162,13 @@ impl<'a> BotLease<'a> {
         // Only who holds the lock writes what is said of it.
         let status = held.and_then(|_| LeaseStatus::waiting(name, &engine, &request.bot.lock, times.ttl()).ok());
         let nobody_here = held.is_some() && unlocked::is_looked_for(request);
-        let renewer = Renewer::start(Candidacy { times, holder, by }, register, nobody_here)
+        let renewer = Renewer::start(Candidacy { times, holder: holder.clone(), by }, register, nobody_here)
             .map_err(|source| Error::Io { action: "start the thread that renews the lease".into(), source })?;
         Ok(Self {
             request,
             target,
             times,
+            holder,
             renewer,
             guardian: None,
             no_guardian: None,
@@ -639,6 +642,9 @@ impl<'a> BotLease<'a> {
         // No time that is too short.
         let free_in = |until: Duration| Duration::from_secs(until.saturating_sub(now).as_secs() + 1);
         Some(match reason {
+            WaitReason::Holder { record, watched } if record.grant.holder == self.holder => {
+                WaitingFor::Own { free_in: free_in(watched.until) }
+            }
             WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => {
                 WaitingFor::Holder { record: record.clone(), free_in: free_in(watched.until) }
             }

@@ -137,15 +137,15 @@ fn under_lease(
             return Err(error);
         }
     };
-    let removed = remover.map(|remover| remover.run(Some(&signals), events));
-    if let None | Some(Ok(RemovalEnd::Done)) = removed {
+    let removal = remover.map(|remover| remover.run(Some(&signals), events));
+    if let None | Some(Ok(RemovalEnd::Done)) = removal {
         return hold::hold(request, held, lease, &signals, events);
     }
     if let Some(lease) = lease {
         lease.leave(events);
     }
     release(held);
-    match removed {
+    match removal {
         Some(Err(error)) => Err(error),
         Some(Ok(RemovalEnd::Signal(signal))) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         None | Some(Ok(RemovalEnd::Done)) => Err(Error::Bug("COMMAND was not started".into())),

@@ -163,6 +163,30 @@ fn a_lease_lost_for_long_is_got_again_by_a_restart() {
 }
 
 #[test]
+fn ones_own_last_grant_is_no_other_host() {
+    alone(|test| {
+        let server = used_server(test);
+        let host = Host::new(test, "one", server.url());
+        let mut solobot = host.acquire(&format!("--restart always -- {BOT}"));
+        let bot = host.up();
+        server.signal(Signal::STOP);
+        solobot.wait_for_stderr("solobot: trying until it answers");
+        assert!(!alive(bot));
+        server.signal(Signal::CONT);
+        // What was sent while it was stopped is carried out: a renewal, which the release did not know of.
+        solobot.wait_for_stderr("our own last grant of lease bot on");
+        host.up();
+        solobot.signal(Signal::TERM);
+        solobot
+            .finish()
+            .signal(Signal::TERM)
+            .nowhere("is held by")
+            .nowhere("to stop it there")
+            .stderr_has(&["could not renew lease bot on", "has not run out; it is free in 5s if no host renews it"]);
+    });
+}
+
+#[test]
 fn a_reader_that_reads_nothing_costs_no_lease() {
     alone(|test| {
         let server = used_server(test);

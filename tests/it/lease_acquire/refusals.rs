@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use solobot::lease::record::GrantState;
 
-use super::{BOT, Host, guardian, plant, used_server};
+use super::{BOT, Host, guardian, is_released, plant, used_server};
 use crate::harness::{Signal, alone, token};
 use crate::lease_redis::server::{Server, free_port};
 
@@ -59,6 +59,23 @@ fn the_lease_of_another_bot_is_a_mistake() {
             ]);
         }
         assert!(!test.has("one/ran") && !host.is_locked());
+    });
+}
+
+#[test]
+fn without_a_guardian_nothing_is_started() {
+    alone(|test| {
+        let server = used_server(test);
+        // Root has no such limit. Two: solobot and its thread.
+        test.mount("tmpfs", "mode=777", "open");
+        let lease = format!("--lease {} --lease-name bot --lease-ttl 5s --grace 1s", server.url());
+        let as_other = "setpriv --reuid=54321 --regid=54321 --clear-groups prlimit --nproc=2";
+        std::fs::copy(env!("CARGO_BIN_EXE_solobot"), test.path("open/solobot")).unwrap();
+        let mut command = test.command(&format!("{as_other} ./solobot acquire -l bot.lock {lease} -- touch ran"));
+        command.current_dir(test.path("open")).env("HOME", test.path("open"));
+        let output = test.start_command(command).finish().code(73).stderr_has(&["cannot start the guardian"]);
+        assert_eq!(output.stderr().matches("guardian").count(), 1, "{}", output.stderr());
+        assert!(!test.has("open/ran") && is_released(&server) && !test.is_locked("open/bot.lock"));
     });
 }
 
