@@ -2,4 +2,4 @@
 
 mod home_host;
 mod refusals;
-mod scene;
+pub mod scene;

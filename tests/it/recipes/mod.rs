@@ -3,6 +3,7 @@
 mod apps;
 mod containers;
 mod gateways;
+mod leases;
 mod managers;
 mod scripts;
 mod syntax;

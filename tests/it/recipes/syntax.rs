@@ -68,11 +68,13 @@ fn kubernetes_s_schema_accepts_the_deployment() {
 }
 
 #[test]
-fn the_compose_specification_accepts_the_compose_file() {
+fn the_compose_specification_accepts_the_compose_files() {
     alone(|test| {
         let script =
             "import sys, compose_spec\ncompose_spec.PyCompose.from_yaml(open(sys.argv[1]).read()).validate()\n";
-        judged_by(test, script, "docker/compose.yaml", ("stop_grace_period: 30s", "stop_grace_period: 30q"));
+        for recipe in ["docker/compose.yaml", "two-hosts/compose.yaml"] {
+            judged_by(test, script, recipe, ("stop_grace_period: 30s", "stop_grace_period: 30q"));
+        }
     });
 }
 
