@@ -35,7 +35,7 @@ pub struct LeaseStatus {
     /// The lock's absolute path.
     pub lock: PathBuf,
     holder: StatusWriter,
-    pub state: LeasePhase,
+    pub state: LeaseStage,
     /// The number of the grant; 0 while there is none.
     pub generation: u64,
     #[serde(with = "seconds")]
@@ -69,7 +69,7 @@ struct StatusWriter {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LeasePhase {
+pub enum LeaseStage {
     Waiting,
     Held,
     /// The bot is being stopped, because the lease is lost or cannot be renewed, or because somebody asked for it.
@@ -119,7 +119,7 @@ impl LeaseStatus {
                 start_ticks: own.start_ticks,
                 boot_id: boot_id().unwrap_or_default().to_owned(),
             },
-            state: LeasePhase::Waiting,
+            state: LeaseStage::Waiting,
             generation: 0,
             ttl,
             since: now,
@@ -308,7 +308,7 @@ mod tests {
     fn held(lock: &str) -> LeaseStatus {
         let now = uptime().whole;
         LeaseStatus {
-            state: LeasePhase::Held,
+            state: LeaseStage::Held,
             generation: 7,
             deadline: Some(now + Duration::from_mins(1)),
             renewed: Some(Duration::from_millis(300)),
@@ -324,7 +324,7 @@ mod tests {
         one.save_in(dir.path()).unwrap();
         other.save_in(dir.path()).unwrap();
         let seen = LeaseStatus::of_lock_in(dir.path(), Path::new("/a/.solobot.lock")).unwrap();
-        assert_eq!((seen.state, seen.generation, seen.renewed), (LeasePhase::Held, 7, one.renewed));
+        assert_eq!((seen.state, seen.generation, seen.renewed), (LeaseStage::Held, 7, one.renewed));
         assert_eq!(seen.longest_gap, one.longest_gap);
         assert!(seen.left().unwrap() > Duration::from_secs(50), "{:?}", seen.left());
         assert_eq!(seen.pid(), std::process::id().cast_signed());

@@ -9,10 +9,10 @@ use crate::base::duration::show;
 use crate::base::exit::Exit;
 use crate::base::secret::mask;
 use crate::base::shell;
-use crate::journal::leases::{LeasePhase, LeaseStatus, WaitsFor};
+use crate::journal::leases::{LeaseStage, LeaseStatus, WaitsFor};
 use crate::lease::record::LeaseRecord;
 use crate::platform::user;
-use crate::survey::leases::{HolderPlace, KnownLease, LeaseSight};
+use crate::survey::leases::{HolderPlace, KnownLease, SeenLease};
 
 /// What stands on the engines, for `lease`.
 #[derive(Debug, Serialize)]
@@ -142,26 +142,26 @@ impl LeaseView {
             is_own: false,
         };
         match &lease.seen {
-            LeaseSight::Here(status) if status.state == LeasePhase::Stopping => {
+            SeenLease::Here(status) if status.state == LeaseStage::Stopping => {
                 Self { state: LeaseStateView::StoppingHere, ..empty.with_status(status) }
             }
-            LeaseSight::Here(status) => Self { state: LeaseStateView::HeldHere, ..empty.with_status(status) },
-            LeaseSight::WaitingHere(status) => Self { state: LeaseStateView::WaitingHere, ..empty.with_status(status) },
-            LeaseSight::Held { record, place } => Self {
+            SeenLease::Here(status) => Self { state: LeaseStateView::HeldHere, ..empty.with_status(status) },
+            SeenLease::WaitingHere(status) => Self { state: LeaseStateView::WaitingHere, ..empty.with_status(status) },
+            SeenLease::Held { record, place } => Self {
                 state: LeaseStateView::Held,
                 is_own: *place == HolderPlace::ThisLock,
                 ..empty.with_record(record)
             },
-            LeaseSight::Released(record) => Self { state: LeaseStateView::Released, ..empty.with_record(record) },
-            LeaseSight::Absent => empty,
-            LeaseSight::Foreign => Self { state: LeaseStateView::Foreign, ..empty },
-            LeaseSight::Unreachable(error) => Self {
+            SeenLease::Released(record) => Self { state: LeaseStateView::Released, ..empty.with_record(record) },
+            SeenLease::Absent => empty,
+            SeenLease::Foreign => Self { state: LeaseStateView::Foreign, ..empty },
+            SeenLease::Unreachable(error) => Self {
                 state: LeaseStateView::Unreachable,
                 why: Some(mask(&error.message).into_owned()),
                 hints: error.hints.clone(),
                 ..empty
             },
-            LeaseSight::Unusable { why, .. } => {
+            SeenLease::Unusable { why, .. } => {
                 Self { state: LeaseStateView::Unusable, why: Some(mask(why).into_owned()), ..empty }
             }
         }
@@ -321,11 +321,11 @@ mod tests {
     use crate::lease::record::GrantState;
     use crate::survey::leases::testing::{held, lease, record};
 
-    fn status(state: LeasePhase, waits_for: Option<WaitsFor>) -> KnownLease {
+    fn status(state: LeaseStage, waits_for: Option<WaitsFor>) -> KnownLease {
         let lock = std::path::Path::new("/l");
         let mut status = LeaseStatus::waiting("123456", "redis://h/0", lock, Duration::from_mins(1)).unwrap();
         let up = crate::platform::clock::uptime().whole;
-        if state != LeasePhase::Waiting {
+        if state != LeaseStage::Waiting {
             status.generation = 7;
             status.deadline = Some(up + Duration::from_millis(48_900));
             status.renewed = Some(up.saturating_sub(Duration::from_millis(3100)));
@@ -341,10 +341,10 @@ mod tests {
 
     #[test]
     fn a_lease_that_is_held_or_waited_for_here() {
-        let (sentence, objection) = said(&status(LeasePhase::Held, None));
+        let (sentence, objection) = said(&status(LeaseStage::Held, None));
         assert!(sentence.starts_with("held here, generation 7, 48s left, renewed 3.1s ago"), "{sentence}");
         assert_eq!(objection, None, "its instance, or the lock, says so");
-        let (_, objection) = said(&status(LeasePhase::Stopping, None));
+        let (_, objection) = said(&status(LeaseStage::Stopping, None));
         assert!(objection.unwrap().ends_with("its bot is being stopped"));
         let own = std::process::id();
         let holder = WaitsFor::Holder {
@@ -354,7 +354,7 @@ mod tests {
             since: "2026-01-10T15:27:14Z".into(),
             unchanged: Duration::from_secs(4),
         };
-        let (sentence, objection) = said(&status(LeasePhase::Waiting, Some(holder)));
+        let (sentence, objection) = said(&status(LeaseStage::Waiting, Some(holder)));
         let expected = format!(
             "waiting here as PID {own}: vps, PID 7 (python3 bot.py) holds it, since 2026-01-10T15:27:14Z; not renewed for 4s"
         );
@@ -365,7 +365,7 @@ mod tests {
             (WaitsFor::Foreign, "no lease of solobot's"),
             (WaitsFor::Engine { why: "timed out".into() }, "does not answer: timed out"),
         ] {
-            let (sentence, objection) = said(&status(LeasePhase::Waiting, Some(waits_for)));
+            let (sentence, objection) = said(&status(LeaseStage::Waiting, Some(waits_for)));
             assert!(sentence.contains(part) && objection.is_some(), "{sentence}");
         }
     }
@@ -378,25 +378,23 @@ mod tests {
         assert!(objection.is_some());
         let stop = LeaseView::of(&held("my vps")).stop_there("main");
         assert_eq!(stop.as_deref(), Some("to stop the bot there: ssh 'my vps' solobot stop main"));
-        let own = lease(LeaseSight::Held {
-            record: Box::new(record("here", GrantState::Held)),
-            place: HolderPlace::ThisLock,
-        });
+        let own =
+            lease(SeenLease::Held { record: Box::new(record("here", GrantState::Held)), place: HolderPlace::ThisLock });
         assert_eq!(said(&own).1, None, "whoever holds the lock may claim it");
     }
 
     #[test]
     fn a_lease_that_is_free_or_not_known() {
-        let (sentence, objection) = said(&lease(LeaseSight::Released(Box::new(record("vps", GrantState::Released)))));
+        let (sentence, objection) = said(&lease(SeenLease::Released(Box::new(record("vps", GrantState::Released)))));
         assert!(sentence.starts_with("free: vps, PID 77") && objection.is_none(), "{sentence}");
-        assert_eq!(said(&lease(LeaseSight::Absent)).1, None);
-        assert!(said(&lease(LeaseSight::Foreign)).1.is_some());
+        assert_eq!(said(&lease(SeenLease::Absent)).1, None);
+        assert!(said(&lease(SeenLease::Foreign)).1.is_some());
         let error = EngineError {
             kind: EngineErrorKind::Unreachable,
             message: "no answer within 3s".into(),
             hints: vec!["to try it: redis-cli -h h ping".into()],
         };
-        let view = LeaseView::of(&lease(LeaseSight::Unreachable(error)));
+        let view = LeaseView::of(&lease(SeenLease::Unreachable(error)));
         assert_eq!(
             view.objection().unwrap(),
             "cannot tell about lease 123456 on redis://h/0: no answer within 3s; to try it: redis-cli -h h ping"
@@ -415,7 +413,7 @@ mod tests {
             ..(*theirs.by).clone()
         };
         theirs.by = std::sync::Arc::new(by);
-        let view = LeaseView::of(&lease(LeaseSight::Held { record: Box::new(theirs), place: HolderPlace::Elsewhere }));
+        let view = LeaseView::of(&lease(SeenLease::Held { record: Box::new(theirs), place: HolderPlace::Elsewhere }));
         let shown = format!("{} {}", view.sentence(), serde_json::to_string(&view).unwrap());
         assert!(!shown.contains("AAAA"), "{shown}");
     }

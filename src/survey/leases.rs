@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::base::exit::Exit;
-use crate::journal::leases::{LeasePhase, LeaseStatus};
+use crate::journal::leases::{LeaseStage, LeaseStatus};
 use crate::lease::LeaseTarget;
 use crate::lease::engine::{self, EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook};
 use crate::lease::record::{GrantState, LeaseRecord};
@@ -30,16 +30,16 @@ pub struct KnownLease {
     pub engine: String,
     /// As it is configured; `None` if only the process that uses it knows.
     pub ttl: Option<Duration>,
-    pub seen: LeaseSight,
+    pub seen: SeenLease,
     /// Why the engine may lose it; only `doctor` asks.
     pub weaknesses: Vec<EngineWeakness>,
     /// What the engine has of it, or why it did not answer, where it was asked besides.
-    pub beside: Option<Box<LeaseSight>>,
+    pub beside: Option<Box<SeenLease>>,
 }
 
 /// How a lease stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseSight {
+pub enum SeenLease {
     /// An `acquire` on this host holds it, or stops its bot.
     Here(Box<LeaseStatus>),
     /// An `acquire` on this host waits for it.
@@ -77,23 +77,23 @@ impl KnownLease {
     pub fn of_status(status: LeaseStatus) -> Self {
         let (name, engine, ttl) = (Some(status.name.clone()), status.engine.clone(), None);
         let seen = match status.state {
-            LeasePhase::Waiting => LeaseSight::WaitingHere(Box::new(status)),
-            LeasePhase::Held | LeasePhase::Stopping => LeaseSight::Here(Box::new(status)),
+            LeaseStage::Waiting => SeenLease::WaitingHere(Box::new(status)),
+            LeaseStage::Held | LeaseStage::Stopping => SeenLease::Here(Box::new(status)),
         };
         Self { name, engine, ttl, seen, weaknesses: Vec::new(), beside: None }
     }
 
     pub(super) fn is_local(&self) -> bool {
-        matches!(self.seen, LeaseSight::Here(_) | LeaseSight::WaitingHere(_))
+        matches!(self.seen, SeenLease::Here(_) | SeenLease::WaitingHere(_))
     }
 
     /// What the engine said, if it was asked.
-    pub fn of_engine(&self) -> Option<&LeaseSight> {
+    pub fn of_engine(&self) -> Option<&SeenLease> {
         self.beside.as_deref().or_else(|| Some(&self.seen).filter(|_| !self.is_local()))
     }
 }
 
-impl LeaseSight {
+impl SeenLease {
     /// The code of "cannot tell", if that is the answer.
     pub fn unknown(&self) -> Option<Exit> {
         match self {
@@ -157,7 +157,7 @@ pub(super) fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<Kno
         name: None,
         engine,
         ttl: None,
-        seen: LeaseSight::Unusable { why, exit },
+        seen: SeenLease::Unusable { why, exit },
         weaknesses: Vec::new(),
         beside: None,
     };
@@ -182,7 +182,7 @@ pub(super) fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<Kno
     let limit = (target.ttl / 20).min(LONGEST_LOOK);
     let seen = match register.read(limit) {
         Ok(found) => judged(&found, &target, lock),
-        Err(error) => LeaseSight::Unreachable(error),
+        Err(error) => SeenLease::Unreachable(error),
     };
     let weaknesses = if is_thorough { weaknesses(register.as_mut(), &seen, limit) } else { Vec::new() };
     let engine = target.engine.shown();
@@ -190,28 +190,28 @@ pub(super) fn of_engine(bot: &Bot, lock: &Path, is_thorough: bool) -> Option<Kno
 }
 
 /// An engine that does not answer is a finding of its own.
-fn weaknesses(register: &mut dyn Register, seen: &LeaseSight, limit: Duration) -> Vec<EngineWeakness> {
-    if matches!(seen, LeaseSight::Unreachable(_)) {
+fn weaknesses(register: &mut dyn Register, seen: &SeenLease, limit: Duration) -> Vec<EngineWeakness> {
+    if matches!(seen, SeenLease::Unreachable(_)) {
         return Vec::new();
     }
     register.weaknesses(limit).unwrap_or_default()
 }
 
 /// What a look means to the bot behind this lock.
-pub fn judged(found: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseSight {
-    let Some(content) = &found.content else { return LeaseSight::Absent };
-    let Some(record) = LeaseRecord::parse(content) else { return LeaseSight::Foreign };
+pub fn judged(found: &RegisterLook, target: &LeaseTarget, lock: &Path) -> SeenLease {
+    let Some(content) = &found.content else { return SeenLease::Absent };
+    let Some(record) = LeaseRecord::parse(content) else { return SeenLease::Foreign };
     if let (Some(theirs), Some(own)) = (&record.by.bot_id, &target.bot_id)
         && theirs != own
     {
         let why = format!(
             "its record is of bot {theirs}, and this is bot {own}; give this bot's lease a name of its own: --lease-name NAME"
         );
-        return LeaseSight::Unusable { why, exit: Exit::Config };
+        return SeenLease::Unusable { why, exit: Exit::Config };
     }
     let record = Box::new(record);
     match record.grant.state {
-        GrantState::Released => LeaseSight::Released(record),
+        GrantState::Released => SeenLease::Released(record),
         GrantState::Held => {
             let own_lock = FileId::of(lock).map(|id| (id.device, id.inode));
             let place = match (boot_id() == Some(record.by.boot_id.as_str()), own_lock == Some(record.by.lock)) {
@@ -219,7 +219,7 @@ pub fn judged(found: &RegisterLook, target: &LeaseTarget, lock: &Path) -> LeaseS
                 (true, false) => HolderPlace::ThisHost,
                 (false, _) => HolderPlace::Elsewhere,
             };
-            LeaseSight::Held { record, place }
+            SeenLease::Held { record, place }
         }
     }
 }
@@ -231,7 +231,7 @@ pub mod testing {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{HolderPlace, KnownLease, LeaseSight};
+    use super::{HolderPlace, KnownLease, SeenLease};
     use crate::lease::record::{Grant, GrantState, LeaseHolder, LeaseRecord};
 
     /// The record of another host.
@@ -251,7 +251,7 @@ pub mod testing {
         LeaseRecord::new(grant, Arc::new(by))
     }
 
-    pub fn lease(seen: LeaseSight) -> KnownLease {
+    pub fn lease(seen: SeenLease) -> KnownLease {
         KnownLease {
             name: Some("123456".into()),
             engine: "redis://h/0".into(),
@@ -263,7 +263,7 @@ pub mod testing {
     }
 
     pub fn held(host: &str) -> KnownLease {
-        lease(LeaseSight::Held { record: Box::new(record(host, GrantState::Held)), place: HolderPlace::Elsewhere })
+        lease(SeenLease::Held { record: Box::new(record(host, GrantState::Held)), place: HolderPlace::Elsewhere })
     }
 }
 
@@ -289,19 +289,19 @@ mod tests {
     fn what_stands_on_the_engine() {
         let lock = tempfile::NamedTempFile::new().unwrap();
         let judge = |content: Option<&[u8]>| judged(&look(content), &target(Some("123456")), lock.path());
-        assert_eq!(judge(None), LeaseSight::Absent);
+        assert_eq!(judge(None), SeenLease::Absent);
         for foreign in [&b""[..], b"x", b"{}", b"{\"schema\":2}"] {
-            assert_eq!(judge(Some(foreign)), LeaseSight::Foreign);
+            assert_eq!(judge(Some(foreign)), SeenLease::Foreign);
         }
         let released = record("vps", GrantState::Released);
-        assert_eq!(judge(Some(&released.encode())), LeaseSight::Released(Box::new(released)));
+        assert_eq!(judge(Some(&released.encode())), SeenLease::Released(Box::new(released)));
         let place = |boot: &str, own: bool| {
             let theirs = record("vps", GrantState::Held);
             let id = FileId::of(lock.path()).unwrap();
             let lock = if own { (id.device, id.inode) } else { (1, 2) };
             let by = LeaseHolder { boot_id: boot.into(), lock, ..(*theirs.by).clone() };
             match judge(Some(&LeaseRecord::new(theirs.grant, Arc::new(by)).encode())) {
-                LeaseSight::Held { place, .. } => place,
+                SeenLease::Held { place, .. } => place,
                 other => panic!("{other:?}"),
             }
         };
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn no_answer_has_its_code() {
         let code = |kind| {
-            LeaseSight::Unreachable(EngineError { kind, message: "no".into(), hints: vec![] }).unknown().map(Exit::code)
+            SeenLease::Unreachable(EngineError { kind, message: "no".into(), hints: vec![] }).unknown().map(Exit::code)
         };
         assert_eq!(code(EngineErrorKind::Unreachable), Some(69));
         assert_eq!(code(EngineErrorKind::Configuration), Some(78));

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 
 use super::request::{Mode, Request};
 use crate::base::env;
-use crate::journal::leases::{LeasePhase, LeaseStatus};
+use crate::journal::leases::{LeaseStage, LeaseStatus};
 use crate::lease::LeaseTarget;
 use crate::lock::file::open_to_look;
 use crate::lock::held::Held;
@@ -70,7 +70,7 @@ pub fn is_held_for_us(request: &Request<'_>, events: &mut dyn Events) -> bool {
 /// Whether whoever holds the lock for us has this lease too, for us.
 pub fn has_lease_for_us(request: &Request<'_>, target: &LeaseTarget) -> bool {
     LeaseStatus::of_lock(&request.bot.lock).is_some_and(|status| {
-        status.state == LeasePhase::Held
+        status.state == LeaseStage::Held
             && (&status.name, &status.engine) == (&target.name, &target.engine.shown())
             && ancestry().any(|pid| pid == status.pid())
     })

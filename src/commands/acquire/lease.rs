@@ -19,7 +19,7 @@ use crate::base::duration::Limit;
 use crate::base::error::{Error, plain};
 use crate::base::secret::{Token, mask};
 use crate::journal::lease_journal::LeaseJournal;
-use crate::journal::leases::{LeasePhase, LeaseStatus, WaitsFor};
+use crate::journal::leases::{LeaseStage, LeaseStatus, WaitsFor};
 use crate::lease::LeaseTarget;
 use crate::lease::engine::{self, EngineError, Register};
 use crate::lease::guardian::client::GuardianClient;
@@ -139,7 +139,7 @@ struct LeaseGrant {
     /// While it may be running.
     command: Option<Identity>,
     /// The stop is up to us, since no guardian does it.
-    own_stop: Option<(Stop, Sweep)>,
+    own_stop: Option<(StopStage, Sweep)>,
 }
 
 impl<'a> BotLease<'a> {
@@ -275,7 +275,7 @@ impl<'a> BotLease<'a> {
                 self.renewer.tell(LeaseEvent::Started);
                 self.may_start = true;
                 self.note(|status| {
-                    (status.state, status.generation, status.waits_for) = (LeasePhase::Held, generation, None);
+                    (status.state, status.generation, status.waits_for) = (LeaseStage::Held, generation, None);
                     status.since = now_in_seconds();
                 });
                 let waited = self.waits.take().map(|_| self.waiting_since.elapsed());
@@ -299,8 +299,8 @@ impl<'a> BotLease<'a> {
                 });
             }
             // The guardian has been told; if there is none, the deadline is ours.
-            LeaseNews::Term => self.must_stop(Stop::Term),
-            LeaseNews::Kill => self.must_stop(Stop::Kill),
+            LeaseNews::Term => self.must_stop(StopStage::Term),
+            LeaseNews::Kill => self.must_stop(StopStage::Kill),
             LeaseNews::Lost(reason) => {
                 self.may_start = false;
                 let lost = self.lost_lease(&reason);
@@ -308,7 +308,7 @@ impl<'a> BotLease<'a> {
                     self.journal.lost(grant.marks.generation, &lease_lost(&self.name(), &lost));
                 }
                 self.lost = Some(reason);
-                self.note(|status| status.state = LeasePhase::Stopping);
+                self.note(|status| status.state = LeaseStage::Stopping);
                 events.notice(&Notice::Lease(self.name(), LeaseNotice::Lost(lost)));
             }
             LeaseNews::Waits(reason) => {
@@ -321,7 +321,7 @@ impl<'a> BotLease<'a> {
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
                 }
                 let waits_for = self.status_of(&reason);
-                self.note(|status| (status.state, status.waits_for) = (LeasePhase::Waiting, waits_for));
+                self.note(|status| (status.state, status.waits_for) = (LeaseStage::Waiting, waits_for));
                 self.waits = Some(reason);
             }
             LeaseNews::OtherTtl(ttl) => {
@@ -427,7 +427,7 @@ impl<'a> BotLease<'a> {
     }
 
     /// A stop that a guardian carries out, unless there is none.
-    fn must_stop(&mut self, stop: Stop) {
+    fn must_stop(&mut self, stop: StopStage) {
         if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none()) {
             grant.stop_by_ourselves(stop);
         }
@@ -441,14 +441,14 @@ impl<'a> BotLease<'a> {
             return;
         }
         if now >= grant.deadline.kill_at + GUARDIAN_LATE || (self.guardian.is_none() && now >= grant.deadline.kill_at) {
-            grant.stop_by_ourselves(Stop::Kill);
+            grant.stop_by_ourselves(StopStage::Kill);
         } else if self.guardian.is_none() && now >= grant.deadline.term_at {
-            grant.stop_by_ourselves(Stop::Term);
+            grant.stop_by_ourselves(StopStage::Term);
         }
         let Some((stop, sweep)) = &mut grant.own_stop else { return };
         let pass = match stop {
-            Stop::Term => sweep.term(),
-            Stop::Kill => sweep.pass(),
+            StopStage::Term => sweep.term(),
+            StopStage::Kill => sweep.pass(),
         };
         match pass {
             Ok(pass) => self.is_swept = !pass.left,
@@ -540,7 +540,7 @@ impl<'a> BotLease<'a> {
             }
             let now = clocks().boot;
             if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none() || now >= ours_at) {
-                grant.stop_by_ourselves(if now >= kill_at { Stop::Kill } else { Stop::Term });
+                grant.stop_by_ourselves(if now >= kill_at { StopStage::Kill } else { StopStage::Term });
             }
             let mut fds = self.descriptors();
             fds.push(signals.descriptor());
@@ -550,7 +550,7 @@ impl<'a> BotLease<'a> {
             {
                 let killed = self.guardian.as_ref().is_some_and(|guardian| guardian.kill().is_ok());
                 if let Some(grant) = self.grant.as_mut().filter(|_| !killed) {
-                    grant.stop_by_ourselves(Stop::Kill);
+                    grant.stop_by_ourselves(StopStage::Kill);
                 }
             }
         }
@@ -685,13 +685,13 @@ impl<'a> BotLease<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stop {
+enum StopStage {
     Term,
     Kill,
 }
 
 impl LeaseGrant {
-    fn stop_by_ourselves(&mut self, stop: Stop) {
+    fn stop_by_ourselves(&mut self, stop: StopStage) {
         let Some(command) = self.command else { return };
         let (now, _) = self.own_stop.get_or_insert_with(|| {
             let mut sweep = Sweep::new(self.marks);

@@ -343,7 +343,8 @@ impl LockUpkeep<'_> {
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // Who has lost the lease has to wait for it, not for the pause.
+            if left.is_zero() || self.lease.as_ref().is_some_and(|lease| lease.lost.is_some()) {
                 return Ok(None);
             }
             let mut fds = self.descriptors();
@@ -354,7 +355,7 @@ impl LockUpkeep<'_> {
             if let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal.number()));
             }
-            if changed {
+            if changed || self.lease.is_some() {
                 self.tend();
             }
         }

@@ -121,8 +121,8 @@ pub fn run(args: &cli::Doctor, settings: &Settings, events: &mut dyn Events) -> 
     doubts.extend(connected_strangers(&servers, found.token.as_ref()));
     let scene = Scene { found, client, servers, me, doubts };
     let seen = match scene.watch(&signals, events)? {
-        WatchEnd::Signal(signal) => return Ok(DoctorOutcome::Interrupted(Exit::Signal(signal))),
-        WatchEnd::Seen(seen) => seen,
+        QueueWatchEnd::Signal(signal) => return Ok(DoctorOutcome::Interrupted(Exit::Signal(signal))),
+        QueueWatchEnd::Seen(seen) => seen,
     };
     // It may have been started by hand meanwhile.
     let now = Surveyor::new(settings).look_at(std::slice::from_ref(&bot))?;
@@ -172,7 +172,7 @@ fn connected_strangers(servers: &Servers, own: Option<&TokenId>) -> Vec<String> 
         .collect()
 }
 
-enum WatchEnd {
+enum QueueWatchEnd {
     Seen(Seen),
     Signal(i32),
 }
@@ -190,7 +190,7 @@ enum Seen {
 }
 
 impl Scene<'_> {
-    fn watch(&self, signals: &Signals, events: &mut dyn Events) -> Result<WatchEnd, Error> {
+    fn watch(&self, signals: &Signals, events: &mut dyn Events) -> Result<QueueWatchEnd, Error> {
         let io = |source| Error::Io { action: "wait".into(), source };
         let mut watch = MessageWatch::default();
         let start = Moment::now();
@@ -211,11 +211,11 @@ impl Scene<'_> {
                     failures = 0;
                     let webhook = reply.result;
                     if let Some(why) = says_nothing(&webhook) {
-                        return Ok(WatchEnd::Seen(Seen::Nothing { why, webhook }));
+                        return Ok(QueueWatchEnd::Seen(Seen::Nothing { why, webhook }));
                     }
                     let Some(at) = Moment::now().and_then(|now| start.as_ref()?.until(&now)) else {
                         let why = "the machine was suspended meanwhile".to_owned();
-                        return Ok(WatchEnd::Seen(Seen::Nothing { why, webhook }));
+                        return Ok(QueueWatchEnd::Seen(Seen::Nothing { why, webhook }));
                     };
                     let pending = webhook.pending_update_count;
                     if asked.is_some() && pending != last {
@@ -231,7 +231,7 @@ impl Scene<'_> {
                         }
                         NextStep::Done(answer) => {
                             peers.extend(peers::statistics(&self.servers, &self.me.id.to_string()));
-                            return Ok(WatchEnd::Seen(Seen::Answered { answer, webhook, peers }));
+                            return Ok(QueueWatchEnd::Seen(Seen::Answered { answer, webhook, peers }));
                         }
                     }
                 }
@@ -244,7 +244,7 @@ impl Scene<'_> {
                 let left = pause.saturating_sub(looked.elapsed());
                 poll::readable([Some(signals.descriptor())], Some(left)).map_err(io)?;
                 if let Some(arrived) = ending_signal(signals) {
-                    return Ok(WatchEnd::Signal(arrived.signal.number()));
+                    return Ok(QueueWatchEnd::Signal(arrived.signal.number()));
                 }
                 if looked.elapsed() >= pause {
                     break;

@@ -9,16 +9,16 @@ use crate::base::shell;
 use crate::journal::leases::{LeaseStatus, WaitsFor};
 use crate::lease::record::LeaseRecord;
 use crate::survey::evidence::facts::{Facts, SeenInstance};
-use crate::survey::leases::{HolderPlace, KnownLease, LeaseSight};
+use crate::survey::leases::{HolderPlace, KnownLease, SeenLease};
 
 /// Another host holds it. That is as it should be, unless the bot runs here too.
 pub fn elsewhere(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let lease = bot.lease.as_ref()?;
         let (host, evidence) = match &lease.seen {
-            LeaseSight::Held { place: HolderPlace::ThisLock, .. } => return None,
-            LeaseSight::Held { record, .. } => (record.by.host.clone(), holder(record)),
-            LeaseSight::WaitingHere(status) => waited_for(status)?,
+            SeenLease::Held { place: HolderPlace::ThisLock, .. } => return None,
+            SeenLease::Held { record, .. } => (record.by.host.clone(), holder(record)),
+            SeenLease::WaitingHere(status) => waited_for(status)?,
             _ => return None,
         };
         let is_second = !bot.instances.is_empty();
@@ -59,12 +59,12 @@ pub fn unreachable(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let lease = bot.lease.as_ref()?;
         let (why, hints) = match lease.of_engine()? {
-            LeaseSight::Unreachable(error) => (error.message.clone(), error.hints.clone()),
-            LeaseSight::Unusable { why, .. } => (why.clone(), Vec::new()),
+            SeenLease::Unreachable(error) => (error.message.clone(), error.hints.clone()),
+            SeenLease::Unusable { why, .. } => (why.clone(), Vec::new()),
             _ => return None,
         };
         let grant = match &lease.seen {
-            LeaseSight::Here(status) => {
+            SeenLease::Here(status) => {
                 let left = status.left().map_or_else(|| "nothing".into(), |left| show(seconds(left)));
                 Some(format!("{left} is left of the grant here; at its end the bot is stopped"))
             }
@@ -99,13 +99,13 @@ pub fn ttl_differs(facts: &Facts) -> Vec<Finding> {
         let lease = bot.lease.as_ref()?;
         let own = lease.ttl?;
         let here = match &lease.seen {
-            LeaseSight::Here(status) | LeaseSight::WaitingHere(status) => {
+            SeenLease::Here(status) | SeenLease::WaitingHere(status) => {
                 Some((status.ttl, format!("the acquire that runs here, PID {}", status.pid())))
             }
             _ => None,
         };
         let record = match lease.of_engine() {
-            Some(LeaseSight::Held { record, .. } | LeaseSight::Released(record)) => {
+            Some(SeenLease::Held { record, .. } | SeenLease::Released(record)) => {
                 Some((record.grant.ttl(), format!("{}, in the record", record.by.host)))
             }
             _ => None,
@@ -156,7 +156,7 @@ mod tests {
     use super::super::testing::{levels, say};
     use super::*;
     use crate::base::exit::Exit;
-    use crate::journal::leases::LeasePhase;
+    use crate::journal::leases::LeaseStage;
     use crate::lease::engine::{EngineError, EngineErrorKind, EngineWeakness};
     use crate::lease::record::GrantState;
     use crate::survey::evidence::facts::BotFacts;
@@ -167,16 +167,16 @@ mod tests {
         BotFacts { lease: Some(lease), ..bot("main", instances) }
     }
 
-    fn here(state: LeasePhase, waits_for: Option<WaitsFor>) -> KnownLease {
+    fn here(state: LeaseStage, waits_for: Option<WaitsFor>) -> KnownLease {
         let status = LeaseStatus::waiting("123456", "redis://h/0", Path::new("/l"), Duration::from_mins(1));
         let mut status = status.unwrap();
         (status.state, status.waits_for) = (state, waits_for);
         KnownLease::of_status(status)
     }
 
-    fn away() -> LeaseSight {
+    fn away() -> SeenLease {
         let hints = vec!["to try it: redis-cli ping".into()];
-        LeaseSight::Unreachable(EngineError { kind: EngineErrorKind::Unreachable, message: "no answer".into(), hints })
+        SeenLease::Unreachable(EngineError { kind: EngineErrorKind::Unreachable, message: "no answer".into(), hints })
     }
 
     #[test]
@@ -185,10 +185,10 @@ mod tests {
         assert_eq!(found, [(Level::Info, vec![], Some("solobot lease main".into()))]);
         let found = say(elsewhere, with(held("vps"), vec![seen(10)]));
         assert_eq!(found, [(Level::Error, vec![10], Some("solobot stop main".into()))]);
-        let own = LeaseSight::Held { record: Box::new(record("h", GrantState::Held)), place: HolderPlace::ThisLock };
+        let own = SeenLease::Held { record: Box::new(record("h", GrantState::Held)), place: HolderPlace::ThisLock };
         assert_eq!(levels(elsewhere, with(lease(own), vec![seen(10)])), []);
-        let released = LeaseSight::Released(Box::new(record("vps", GrantState::Released)));
-        for free in [LeaseSight::Absent, LeaseSight::Foreign, released, away()] {
+        let released = SeenLease::Released(Box::new(record("vps", GrantState::Released)));
+        for free in [SeenLease::Absent, SeenLease::Foreign, released, away()] {
             assert_eq!(levels(elsewhere, with(lease(free), vec![seen(10)])), []);
         }
         let waits = WaitsFor::Holder {
@@ -198,8 +198,8 @@ mod tests {
             since: "2026-01-10T15:27:14Z".into(),
             unchanged: Duration::from_secs(3),
         };
-        assert_eq!(levels(elsewhere, with(here(LeasePhase::Waiting, Some(waits)), vec![])), [Level::Info]);
-        assert_eq!(levels(elsewhere, with(here(LeasePhase::Held, None), vec![seen(10)])), []);
+        assert_eq!(levels(elsewhere, with(here(LeaseStage::Waiting, Some(waits)), vec![])), [Level::Info]);
+        assert_eq!(levels(elsewhere, with(here(LeaseStage::Held, None), vec![seen(10)])), []);
         assert_eq!(levels(elsewhere, bot("main", vec![seen(10)])), [], "no lease");
     }
 
@@ -214,12 +214,12 @@ mod tests {
     #[test]
     fn an_engine_without_an_answer() {
         assert_eq!(levels(unreachable, with(lease(away()), vec![])), [Level::Error]);
-        let unusable = LeaseSight::Unusable { why: "no name".into(), exit: Exit::Config };
+        let unusable = SeenLease::Unusable { why: "no name".into(), exit: Exit::Config };
         assert_eq!(levels(unreachable, with(lease(unusable), vec![])), [Level::Error]);
         assert_eq!(levels(unreachable, with(held("vps"), vec![])), []);
-        let beside = KnownLease { beside: Some(Box::new(away())), ..here(LeasePhase::Held, None) };
+        let beside = KnownLease { beside: Some(Box::new(away())), ..here(LeaseStage::Held, None) };
         assert_eq!(levels(unreachable, with(beside, vec![seen(10)])), [Level::Error], "the grant here will end");
-        assert_eq!(levels(unreachable, with(here(LeasePhase::Held, None), vec![])), [], "nobody has asked");
+        assert_eq!(levels(unreachable, with(here(LeaseStage::Held, None), vec![])), [], "nobody has asked");
     }
 
     #[test]
@@ -235,10 +235,10 @@ mod tests {
         let with_ttl = |lease: KnownLease, seconds| KnownLease { ttl: Some(Duration::from_secs(seconds)), ..lease };
         assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 60), vec![])), []);
         assert_eq!(levels(ttl_differs, with(with_ttl(held("vps"), 30), vec![])), [Level::Warning]);
-        let own = here(LeasePhase::Held, None);
+        let own = here(LeaseStage::Held, None);
         assert_eq!(levels(ttl_differs, with(with_ttl(own.clone(), 60), vec![])), []);
         assert_eq!(levels(ttl_differs, with(with_ttl(own.clone(), 30), vec![])), [Level::Warning]);
         assert_eq!(levels(ttl_differs, with(own, vec![])), [], "nothing is configured");
-        assert_eq!(levels(ttl_differs, with(with_ttl(lease(LeaseSight::Absent), 30), vec![])), []);
+        assert_eq!(levels(ttl_differs, with(with_ttl(lease(SeenLease::Absent), 30), vec![])), []);
     }
 }

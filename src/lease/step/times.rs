@@ -6,7 +6,7 @@ use std::time::Duration;
 const JUMP: Duration = Duration::from_secs(1);
 
 /// Whoever waits looks at the engine at least this often.
-const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
+const LOOK_AT_LEAST: Duration = Duration::from_millis(500);
 
 /// What the clocks say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ pub(super) mod error;
 pub(super) mod source;
 
 use self::error::LeaseError;
-use self::source::{LeasePlace, LeaseSource};
+use self::source::{EnginePlace, LeaseSource};
 use super::Settings;
 use super::bots::Bot;
 use super::context::Context;
@@ -47,9 +47,9 @@ impl Bot {
                 if url.has_password() {
                     return Err(LeaseError::Password.into());
                 }
-                Some((LeasePlace::Url(url), "--lease"))
+                Some((EnginePlace::Url(url), "--lease"))
             }
-            (None, Some(name)) => Some((LeasePlace::Variable(name.clone(), context.vars.clone()), "--lease-env")),
+            (None, Some(name)) => Some((EnginePlace::Variable(name.clone(), context.vars.clone()), "--lease-env")),
             (None, None) => None,
         };
         if let Some((place, flag)) = place {
@@ -105,8 +105,8 @@ impl Bot {
 
     fn engine(&self, source: &LeaseSource) -> Result<EngineUrl, LeaseError> {
         let (name, vars) = match &source.place {
-            LeasePlace::Url(url) => return Ok(url.clone()),
-            LeasePlace::Variable(name, vars) => (name.clone(), vars),
+            EnginePlace::Url(url) => return Ok(url.clone()),
+            EnginePlace::Variable(name, vars) => (name.clone(), vars),
         };
         let Some(text) = vars.get(&name) else {
             let is_flag = matches!(self.provenance.of("lease"), SetBy::Flag(_));

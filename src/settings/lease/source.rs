@@ -12,7 +12,7 @@ use crate::settings::schema::{Entry, WrittenLease};
 /// Where a bot's lease is, as flags or the file say it.
 #[derive(Debug, Clone)]
 pub struct LeaseSource {
-    pub(super) place: LeasePlace,
+    pub(super) place: EnginePlace,
     /// Its name, if told.
     pub(super) name: Option<String>,
     /// How long a grant lasts without renewal.
@@ -20,7 +20,7 @@ pub struct LeaseSource {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum LeasePlace {
+pub(super) enum EnginePlace {
     Url(EngineUrl),
     /// The variable that has the URL, and the environment.
     Variable(String, Vars),
@@ -30,8 +30,8 @@ impl LeaseSource {
     /// Where it is, as a person may see it.
     pub fn shown(&self) -> String {
         match &self.place {
-            LeasePlace::Url(url) => url.shown(),
-            LeasePlace::Variable(name, _) => format!("variable `{name}`"),
+            EnginePlace::Url(url) => url.shown(),
+            EnginePlace::Variable(name, _) => format!("variable `{name}`"),
         }
     }
 
@@ -57,8 +57,8 @@ impl LeaseSource {
             };
         };
         let place = match written.get_ref() {
-            WrittenLease::Variable(name) => LeasePlace::Variable(name.clone(), vars.clone()),
-            WrittenLease::Url(text) => LeasePlace::Url(EngineUrl::parse(text).map_err(|why| {
+            WrittenLease::Variable(name) => EnginePlace::Variable(name.clone(), vars.clone()),
+            WrittenLease::Url(text) => EnginePlace::Url(EngineUrl::parse(text).map_err(|why| {
                 let hint = why.hints.join("; ");
                 file.fault(written, format!("`lease`: {why}"), hint)
             })?),

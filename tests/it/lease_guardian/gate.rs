@@ -23,7 +23,7 @@ fn a_command_runs_once_the_guardian_has_opened_its_gate() {
         supervisor.says(&format!("Opened {{ pid: {command} }}"));
         supervisor.says("runs");
         wait_until("it has run", || test.has("ran"));
-        assert_eq!(test_name(command), "tail");
+        wait_until("it has become the program", || test_name(command) == "tail");
         // As of any child: solobot's.
         wait_until("its parent", || test.read("ran").trim() == supervisor.process.pid().to_string());
         supervisor.process.kill();

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use solobot::journal::leases::{LeasePhase, LeaseStatus, WaitsFor};
+use solobot::journal::leases::{LeaseStage, LeaseStatus, WaitsFor};
 use solobot::lease::engine::{self, EngineUrl};
 use solobot::lease::record::{Grant, GrantState, LeaseHolder, LeaseRecord};
 use solobot::platform::clock::uptime;
@@ -35,7 +35,7 @@ pub fn says(test: &Test, change: impl FnOnce(&mut LeaseStatus)) {
 /// It holds it.
 pub fn held(status: &mut LeaseStatus) {
     let now = uptime().whole;
-    status.state = LeasePhase::Held;
+    status.state = LeaseStage::Held;
     status.generation = 7;
     status.deadline = Some(now + Duration::from_secs(50));
     status.renewed = Some(now);
@@ -128,7 +128,7 @@ fn what_holds_its_lease_here_is_shown_without_the_engine() {
         test.solobot("lease").run().code(0).stdout_has(&[label]);
         says(test, |status| {
             held(status);
-            status.state = LeasePhase::Stopping;
+            status.state = LeaseStage::Stopping;
         });
         test.solobot("lease").run().code(0).stdout_has(&["its bot is being stopped"]);
     });
