@@ -182,13 +182,13 @@ run_torture() {
 
 # A few rounds of it; `bash tests/nemesis.sh all 200` takes longer. The rounds go to the log, the counts are shown.
 run_nemesis() {
-    say "bash tests/nemesis.sh"
+    say "bash tests/nemesis.sh --times-shown"
     if [[ $(id -u) -ne 0 ]]; then
         echo 'not run: it needs root'
     elif [[ ! -w /dev/net/tun ]]; then
         echo 'not run: it needs /dev/net/tun'
     else
-        bash tests/nemesis.sh >"$TARGET/nemesis.log" 2>&1 || NEMESIS_FAILED=1
+        bash tests/nemesis.sh --times-shown >"$TARGET/nemesis.log" 2>&1 || NEMESIS_FAILED=1
         grep '^nemesis: ' "$TARGET/nemesis.log" || NEMESIS_FAILED=1
     fi
 }
