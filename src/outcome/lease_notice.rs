@@ -9,8 +9,6 @@ use crate::lease::record::LeaseRecord;
 /// One lease, as people name it, and its bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseName {
-    /// The bot's name here.
-    pub bot: String,
     pub name: String,
     /// The engine's URL, its password masked.
     pub engine: String,
