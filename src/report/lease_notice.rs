@@ -15,7 +15,7 @@ pub fn text(lease: &LeaseName, said: &LeaseNotice, typed: TypedLine<'_>) -> Stri
     let warning = paint(WARNING, "warning:");
     match said {
         LeaseNotice::Waits { why, wait } => waits(lease, &name, why, *wait, typed),
-        LeaseNotice::Granted { elapsed, .. } => format!("solobot: got the {name} after {}\n", show(whole(*elapsed))),
+        LeaseNotice::Granted { elapsed, .. } => format!("solobot: got {name} after {}\n", show(whole(*elapsed))),
         LeaseNotice::Lost(why) => lost(&name, why),
         LeaseNotice::OtherTtl { ttl, ours } => format!(
             "solobot: {warning} the TTL of {name} is {} here and {} where it was held last; use one for all hosts\n",

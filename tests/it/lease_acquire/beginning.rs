@@ -19,7 +19,7 @@ fn the_first_use_of_an_engine_waits_one_ttl_and_the_next_start_does_not() {
         let output = host.acquire("-- sh -c 'echo $SOLOBOT_GENERATION; exit 3'").finish().code(3).stderr_has(&[
             "lease bot on redis://127.0.0.1:",
             "has no record yet, and another host may be running the bot; watching it for 5s first",
-            "got the lease bot on",
+            "got lease bot on",
         ]);
         took("the first start", start, TTL, TTL + SLACK * 2);
         let first: u64 = output.stdout().trim().parse().unwrap();
@@ -56,7 +56,7 @@ fn whoever_was_killed_starts_again_at_once_on_its_own_host_only() {
             again.signal(Signal::TERM);
             let output = again.finish().code(0);
             if waits {
-                output.stderr_has(&["is held by one (PID ", "free      if it is not renewed for 5s", "got the lease"]);
+                output.stderr_has(&["is held by one (PID ", "free      if it is not renewed for 5s", "got lease"]);
             }
             let _ = std::fs::remove_file(test.path(&pid));
             killed.kill();

@@ -155,7 +155,7 @@ fn a_lease_lost_for_long_is_got_again_by_a_restart() {
         solobot.signal(Signal::TERM);
         let output = solobot.finish().signal(Signal::TERM);
         output
-            .stderr_has(&["has no record yet", "solobot: got the lease bot on"])
+            .stderr_has(&["has no record yet", "solobot: got lease bot on"])
             .nowhere("of 30s")
             .nowhere("hint: if the bot keeps its own PID");
         assert!(is_released(&server));
