@@ -50,6 +50,8 @@ const GUARDIAN_LATE: Duration = Duration::from_millis(200);
 const GATE: Duration = Duration::from_secs(5);
 /// No more of COMMAND is told to other hosts, in characters.
 const LONGEST_COMMAND: usize = 1000;
+/// In how many ways an engine may fail before no more of them are said.
+const MOST_TOLD: usize = 5;
 /// How often who waits looks at the clocks and the lock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what was stopped is looked for again.
@@ -122,6 +124,8 @@ pub struct BotLease<'a> {
     ended: Option<EndReason>,
     waits: Option<WaitReason>,
     failure: Option<EngineError>,
+    /// What was said of the engine in this wait.
+    told: Vec<String>,
     /// How long is waited, and since when.
     limit: Limit,
     waiting_since: Instant,
@@ -181,6 +185,7 @@ impl<'a> BotLease<'a> {
             ended: None,
             waits: None,
             failure: None,
+            told: Vec::new(),
             limit: request.wait,
             waiting_since: Instant::now(),
             journal,
@@ -312,13 +317,9 @@ impl<'a> BotLease<'a> {
                 events.notice(&Notice::Lease(self.name(), LeaseNotice::Lost(lost)));
             }
             LeaseNews::Waits(reason) => {
-                let is_new = self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason));
-                let wait = self.limit;
-                // Whoever does not wait is told the same as an error.
-                if let Some(why) =
-                    (is_new && wait != Limit::For(Duration::ZERO)).then(|| self.waits_for(&reason)).flatten()
-                {
-                    events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
+                if self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason)) {
+                    self.told.clear();
+                    self.say_wait(&reason, events);
                 }
                 let waits_for = self.status_of(&reason);
                 self.note(|status| (status.state, status.waits_for) = (LeaseStage::Waiting, waits_for));
@@ -330,14 +331,34 @@ impl<'a> BotLease<'a> {
             }
             LeaseNews::Failed(error) => {
                 tracing::debug!(%error, "the engine did not answer");
-                // The first tells most: the last calls before a deadline are short.
-                if self.failure.as_ref().is_none_or(|first| first.kind != error.kind) {
+                // While it is held the first tells most: the last calls before a deadline are short.
+                if self.grant.is_none() || self.failure.as_ref().is_none_or(|first| first.kind != error.kind) {
                     self.failure = Some(error);
                 }
                 self.note(|status| status.failures += 1);
+                // Behind a login that took its time there may be a lock that is held.
+                if let Some(WaitReason::EngineAway(kind)) = self.waits {
+                    let reason = WaitReason::EngineAway(kind);
+                    self.say_wait(&reason, events);
+                    let waits_for = self.status_of(&reason);
+                    self.note(|status| status.waits_for = waits_for);
+                }
             }
             LeaseNews::Ended(reason) => self.ended = Some(reason),
         }
+    }
+
+    /// Whoever does not wait is told the same as an error. Each way in which the engine fails is said once.
+    fn say_wait(&mut self, reason: &WaitReason, events: &mut dyn Events) {
+        let wait = self.limit;
+        let Some(why) = self.waits_for(reason).filter(|_| wait != Limit::For(Duration::ZERO)) else { return };
+        if let WaitingFor::Engine { why, .. } = &why {
+            if self.told.len() == MOST_TOLD || self.told.contains(why) {
+                return;
+            }
+            self.told.push(why.clone());
+        }
+        events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
     }
 
     fn note(&mut self, change: impl FnOnce(&mut LeaseStatus)) {

@@ -86,9 +86,9 @@ fn laptop_and_vps_by_ssh() {
         let second = bot_of(HOME);
         assert!(!alive(first));
 
-        // Now the laptop waits. It says first that the login takes its time, or at once who holds the lock there.
+        // Now the laptop waits, and says for whom, although the first thing that it said may be that the login takes its time.
         let mut laptop = starts_on(test, LAPTOP);
-        laptop.wait_for_stderr("warning: lease");
+        laptop.wait_for_stderr("is held on that host by PID");
         assert!(alive(second));
         vps.signal(Signal::TERM);
         let _ = vps.finish().settled();
