@@ -48,8 +48,6 @@ readonly NEEDED=(
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
-    'ssh openssh-client'
-    '/usr/sbin/sshd openssh-server'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'
