@@ -205,7 +205,7 @@ fn a_reader_that_reads_nothing_costs_no_lease() {
             .current_dir(test.path("one"))
             .env("XDG_STATE_HOME", test.path("one/state"))
             .stdin(writer.try_clone().unwrap());
-        fill(writer);
+        fill(&writer);
         let solobot = test.start_command(outer);
         let bot = host.up();
         // What it says about its new guardian blocks it.
@@ -223,13 +223,13 @@ fn a_reader_that_reads_nothing_costs_no_lease() {
 }
 
 /// Writes as much into a pipe as it takes.
-fn fill(pipe: std::io::PipeWriter) {
+fn fill(pipe: &std::io::PipeWriter) {
     use std::io::Write;
     use std::os::fd::AsFd;
 
     let flags = rustix::fs::fcntl_getfl(pipe.as_fd()).unwrap();
     rustix::fs::fcntl_setfl(pipe.as_fd(), flags | rustix::fs::OFlags::NONBLOCK).unwrap();
-    let mut writer = &pipe;
+    let mut writer = pipe;
     while writer.write(&[b'x'; 4096]).is_ok() {}
     while writer.write(b"x").is_ok() {}
     rustix::fs::fcntl_setfl(pipe.as_fd(), flags).unwrap();
