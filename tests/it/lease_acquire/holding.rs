@@ -26,9 +26,9 @@ fn an_engine_that_stops_answering_stops_the_bot() {
         server.signal(Signal::STOP);
         let start = Instant::now();
         wait_within(TERM_AFTER + SLACK, "TERM", || test.has("one/termed"));
-        took("TERM", start, TERM_AFTER - RENEWAL, TERM_AFTER + SLACK / 4);
+        took("TERM", start, TERM_AFTER.saturating_sub(RENEWAL), TERM_AFTER + SLACK / 4);
         wait_within(SLACK, "KILL", || !alive(bot));
-        took("KILL", start, KILL_AFTER - RENEWAL, KILL_AFTER + SLACK / 4);
+        took("KILL", start, KILL_AFTER.saturating_sub(RENEWAL), KILL_AFTER + SLACK / 4);
         let output = solobot.finish_within(SLACK).code(69);
         output.stderr_has(&[
             "warning: could not renew lease bot on redis://127.0.0.1:",
@@ -118,7 +118,7 @@ fn a_solobot_that_is_stopped_loses_the_lease() {
             let start = Instant::now();
             wait_until("it is stopped", || is_stopped(solobot.pid()));
             wait_within(TTL, "the bot is dead", || !alive(bot));
-            took("KILL", start, KILL_AFTER - RENEWAL - Duration::from_secs(1), KILL_AFTER + SLACK / 4);
+            took("KILL", start, KILL_AFTER.saturating_sub(RENEWAL + Duration::from_secs(1)), KILL_AFTER + SLACK / 4);
             assert!(!is_released(&server));
             solobot.signal(Signal::CONT);
             if !restart {
