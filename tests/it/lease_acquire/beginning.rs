@@ -50,8 +50,11 @@ fn whoever_was_killed_starts_again_at_once_on_its_own_host_only() {
             // One that does not wait would be refused.
             let again = host.acquire(&format!("{} {bot}", if waits { "" } else { "-n" }));
             test.wait_for_pid(&pid);
-            let (least, most) =
-                if waits { (TTL - Duration::from_secs(1), TTL + SLACK) } else { (Duration::ZERO, AT_ONCE) };
+            let (least, most) = if waits {
+                (TTL.saturating_sub(Duration::from_secs(1)), TTL + SLACK)
+            } else {
+                (Duration::ZERO, AT_ONCE)
+            };
             took(host.name, start, least, most);
             again.signal(Signal::TERM);
             let output = again.finish().code(0);
@@ -231,7 +234,7 @@ fn a_record_put_there_while_it_is_waited_for_begins_the_watch_again() {
         let again = Instant::now();
         waiter.wait_for_stderr("hint: to stop it there: ssh 'mac; reboot' solobot stop");
         host.up();
-        took("the grant", again, TTL - Duration::from_millis(100), TTL + SLACK);
+        took("the grant", again, TTL.saturating_sub(Duration::from_millis(100)), TTL + SLACK);
         waiter.signal(Signal::TERM);
         waiter.finish().signal(Signal::TERM).stderr_has(&["origin    systemd"]);
     });

@@ -26,9 +26,9 @@ fn an_engine_that_stops_answering_stops_the_bot() {
         server.signal(Signal::STOP);
         let start = Instant::now();
         wait_within(TERM_AFTER + SLACK, "TERM", || test.has("one/termed"));
-        took("TERM", start, TERM_AFTER - RENEWAL, TERM_AFTER + SLACK / 4);
+        took("TERM", start, TERM_AFTER.saturating_sub(RENEWAL), TERM_AFTER + SLACK / 4);
         wait_within(SLACK, "KILL", || !alive(bot));
-        took("KILL", start, KILL_AFTER - RENEWAL, KILL_AFTER + SLACK / 4);
+        took("KILL", start, KILL_AFTER.saturating_sub(RENEWAL), KILL_AFTER + SLACK / 4);
         let output = solobot.finish_within(SLACK).code(69);
         output.stderr_has(&[
             "warning: could not renew lease bot on redis://127.0.0.1:",
@@ -118,7 +118,7 @@ fn a_solobot_that_is_stopped_loses_the_lease() {
             let start = Instant::now();
             wait_until("it is stopped", || is_stopped(solobot.pid()));
             wait_within(TTL, "the bot is dead", || !alive(bot));
-            took("KILL", start, KILL_AFTER - RENEWAL - Duration::from_secs(1), KILL_AFTER + SLACK / 4);
+            took("KILL", start, KILL_AFTER.saturating_sub(RENEWAL + Duration::from_secs(1)), KILL_AFTER + SLACK / 4);
             assert!(!is_released(&server));
             solobot.signal(Signal::CONT);
             if !restart {
@@ -205,7 +205,7 @@ fn a_reader_that_reads_nothing_costs_no_lease() {
             .current_dir(test.path("one"))
             .env("XDG_STATE_HOME", test.path("one/state"))
             .stdin(writer.try_clone().unwrap());
-        fill(writer);
+        fill(&writer);
         let solobot = test.start_command(outer);
         let bot = host.up();
         // What it says about its new guardian blocks it.
@@ -223,13 +223,13 @@ fn a_reader_that_reads_nothing_costs_no_lease() {
 }
 
 /// Writes as much into a pipe as it takes.
-fn fill(pipe: std::io::PipeWriter) {
+fn fill(pipe: &std::io::PipeWriter) {
     use std::io::Write;
     use std::os::fd::AsFd;
 
     let flags = rustix::fs::fcntl_getfl(pipe.as_fd()).unwrap();
     rustix::fs::fcntl_setfl(pipe.as_fd(), flags | rustix::fs::OFlags::NONBLOCK).unwrap();
-    let mut writer = &pipe;
+    let mut writer = pipe;
     while writer.write(&[b'x'; 4096]).is_ok() {}
     while writer.write(b"x").is_ok() {}
     rustix::fs::fcntl_setfl(pipe.as_fd(), flags).unwrap();

@@ -77,7 +77,7 @@ impl<'a> Host<'a> {
     #[track_caller]
     fn up(&self) -> i32 {
         let name = self.at("up");
-        wait_within(Duration::from_secs(60), &format!("{name} has a PID"), || {
+        wait_within(Duration::from_mins(1), &format!("{name} has a PID"), || {
             std::fs::read_to_string(self.test.path(&name)).is_ok_and(|text| text.ends_with('\n'))
         });
         let pid = self.test.read(&name).trim().parse().unwrap();
