@@ -69,13 +69,13 @@ pub fn run(
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let deadline = if args.nonblock { Some(Instant::now()) } else { request.wait.deadline(Instant::now()) };
     if is_held_for_us {
-        return under_lease(&request, None, lease, remover, Surroundings { signals, deadline }, events);
+        return under_lease(&request, None, lease, remover, WaitNeeds { signals, deadline }, events);
     }
     let mut attempt =
         Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events: &mut *events };
     match attempt.hold()? {
         AttemptResult::Held(held) => {
-            under_lease(&request, Some(*held), lease, remover, Surroundings { signals, deadline }, events)
+            under_lease(&request, Some(*held), lease, remover, WaitNeeds { signals, deadline }, events)
         }
         AttemptResult::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         AttemptResult::Refused | AttemptResult::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
@@ -100,7 +100,7 @@ pub fn run(
 }
 
 /// What a wait needs.
-struct Surroundings {
+struct WaitNeeds {
     signals: Signals,
     deadline: Option<Instant>,
 }
@@ -111,10 +111,10 @@ fn under_lease(
     held: Option<Held>,
     lease: Option<PreparedLease>,
     remover: Option<WebhookRemover>,
-    around: Surroundings,
+    around: WaitNeeds,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
-    let Surroundings { signals, deadline } = around;
+    let WaitNeeds { signals, deadline } = around;
     let mut held = held;
     let lease = match lease.map(|lease| BotLease::start(lease, request, held.as_ref())).transpose() {
         Ok(None) => None,
