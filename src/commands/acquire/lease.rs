@@ -143,7 +143,7 @@ struct LeaseGrant {
     /// While it may be running.
     command: Option<Identity>,
     /// The stop is up to us, since no guardian does it.
-    own_stop: Option<(StopStage, Sweep)>,
+    own_stop: Option<(OwnStop, Sweep)>,
 }
 
 impl<'a> BotLease<'a> {
@@ -304,8 +304,8 @@ impl<'a> BotLease<'a> {
                 });
             }
             // The guardian has been told; if there is none, the deadline is ours.
-            LeaseNews::Term => self.must_stop(StopStage::Term),
-            LeaseNews::Kill => self.must_stop(StopStage::Kill),
+            LeaseNews::Term => self.must_stop(OwnStop::Term),
+            LeaseNews::Kill => self.must_stop(OwnStop::Kill),
             LeaseNews::Lost(reason) => {
                 self.may_start = false;
                 let lost = self.lost_lease(&reason);
@@ -448,7 +448,7 @@ impl<'a> BotLease<'a> {
     }
 
     /// A stop that a guardian carries out, unless there is none.
-    fn must_stop(&mut self, stop: StopStage) {
+    fn must_stop(&mut self, stop: OwnStop) {
         if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none()) {
             grant.stop_by_ourselves(stop);
         }
@@ -462,14 +462,14 @@ impl<'a> BotLease<'a> {
             return;
         }
         if now >= grant.deadline.kill_at + GUARDIAN_LATE || (self.guardian.is_none() && now >= grant.deadline.kill_at) {
-            grant.stop_by_ourselves(StopStage::Kill);
+            grant.stop_by_ourselves(OwnStop::Kill);
         } else if self.guardian.is_none() && now >= grant.deadline.term_at {
-            grant.stop_by_ourselves(StopStage::Term);
+            grant.stop_by_ourselves(OwnStop::Term);
         }
         let Some((stop, sweep)) = &mut grant.own_stop else { return };
         let pass = match stop {
-            StopStage::Term => sweep.term(),
-            StopStage::Kill => sweep.pass(),
+            OwnStop::Term => sweep.term(),
+            OwnStop::Kill => sweep.pass(),
         };
         match pass {
             Ok(pass) => self.is_swept = !pass.left,
@@ -561,7 +561,7 @@ impl<'a> BotLease<'a> {
             }
             let now = clocks().boot;
             if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none() || now >= ours_at) {
-                grant.stop_by_ourselves(if now >= kill_at { StopStage::Kill } else { StopStage::Term });
+                grant.stop_by_ourselves(if now >= kill_at { OwnStop::Kill } else { OwnStop::Term });
             }
             let mut fds = self.descriptors();
             fds.push(signals.descriptor());
@@ -571,7 +571,7 @@ impl<'a> BotLease<'a> {
             {
                 let killed = self.guardian.as_ref().is_some_and(|guardian| guardian.kill().is_ok());
                 if let Some(grant) = self.grant.as_mut().filter(|_| !killed) {
-                    grant.stop_by_ourselves(StopStage::Kill);
+                    grant.stop_by_ourselves(OwnStop::Kill);
                 }
             }
         }
@@ -706,13 +706,13 @@ impl<'a> BotLease<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum StopStage {
+enum OwnStop {
     Term,
     Kill,
 }
 
 impl LeaseGrant {
-    fn stop_by_ourselves(&mut self, stop: StopStage) {
+    fn stop_by_ourselves(&mut self, stop: OwnStop) {
         let Some(command) = self.command else { return };
         let (now, _) = self.own_stop.get_or_insert_with(|| {
             let mut sweep = Sweep::new(self.marks);

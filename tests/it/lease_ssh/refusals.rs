@@ -33,9 +33,9 @@ fn assert_refused(register: &mut SshRegister, kind: EngineErrorKind, texts: &[&s
 }
 
 /// A program called solobot on the home host that is none.
-fn pretended<'a>(test: &'a Test, text: &str) -> HomeHost<'a> {
+fn pretended<'a>(test: &'a Test, says: &str) -> HomeHost<'a> {
     fs::create_dir_all(test.path("programs")).unwrap();
-    script(test, "programs/solobot", &format!("#!/bin/sh\n{text}\n"));
+    script(test, "programs/solobot", &format!("#!/bin/sh\n{says}\n"));
     HomeHost::with_path(test, &test.name("programs"))
 }
 
