@@ -112,7 +112,7 @@ fn a_restart_goes_through_the_gate_again() {
     let start = LeaseAction::Start { generation: 1_100_000 };
     let (mut bench, _) = Bench::running();
     assert_eq!(bench.tell(&LeaseEvent::Again), [], "beside what is left of the last one");
-    assert_eq!(bench.tell(&LeaseEvent::Swept), [start.clone()]);
+    assert_eq!(bench.tell(&LeaseEvent::Swept), std::slice::from_ref(&start));
     bench.tell(&LeaseEvent::Started);
     bench.tell(&LeaseEvent::Swept);
     assert_eq!(bench.tell(&LeaseEvent::GuardianGone), [], "for nothing");
