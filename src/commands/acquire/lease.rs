@@ -584,13 +584,18 @@ impl<'a> BotLease<'a> {
 
     /// COMMAND is to be started again, by the same grant or, if that was lost, by another.
     pub fn again(&mut self, events: &mut dyn Events) {
-        if self.lost.take().is_some() {
+        if self.lost.take().is_some() || self.is_overdue() {
             self.await_end(events);
             (self.ended, self.grant) = (None, None);
         }
         self.may_start = false;
         self.dismiss_guardian();
         self.renewer.tell(LeaseEvent::Again);
+    }
+
+    /// The guardian has begun the stop, although the renewer may not have said so yet: both were stopped, and go on.
+    fn is_overdue(&self) -> bool {
+        self.grant.as_ref().is_some_and(|grant| grant.deadline.term_at <= clocks().boot)
     }
 
     /// The gate was not opened, so nothing runs.
@@ -700,7 +705,8 @@ impl<'a> BotLease<'a> {
 
     /// Why the bot was stopped, as `acquire`'s error.
     pub fn loss(&self) -> Option<AcquireError> {
-        let why = self.lost_lease(self.lost.as_ref()?);
+        let silence = self.is_overdue().then_some(&LossReason::Silence);
+        let why = self.lost_lease(self.lost.as_ref().or(silence)?);
         Some(AcquireError::LeaseLost { lease: self.name(), why, exit: self.request.conflict_exit })
     }
 }

@@ -83,7 +83,7 @@ pub fn in_cluster_mode(address: &RedisAddress) -> EngineError {
     .hint("name a server that stands alone, or with replicas: redis://HOST/0")
 }
 
-/// The server, a line break, and what stood there as the script's ARGV[2].
+/// The server, a line break, and what stood there as the script's second `ARGV`.
 fn version(server: &str, content: Option<&[u8]>) -> Version {
     let seen = content.map_or_else(|| b"-".to_vec(), |content| [b"+", content].concat());
     Version([server.as_bytes(), b"\n", &seen].concat())
