@@ -56,7 +56,6 @@ pub fn run(
     }
     // Whatever can block, as a password manager behind a pipe can, is read before anything is held.
     let token = token_of(&request.bot, events);
-    let _lease = request.bot.lease_target(token)?;
     let remover = webhook::prepare(&request, settings, events)?;
     let lease = lease::prepare(&request, token)?;
     let is_held_for_us = environment::is_held_for_us(&request, events);
