@@ -102,11 +102,16 @@ impl LeaseHolder {
         format!("{} (PID {}: {})", self.host, self.pid, self.command)
     }
 
-    /// What stops it from here; `bot`: its name in solobot.toml, if it has one. Whoever may write the engine chooses the host's
-    /// name, so a shell must not read more into it.
+    /// What stops it from here; `bot`: its name in solobot.toml, if it has one.
     pub fn hint(&self, bot: Option<&str>) -> String {
-        let bot = bot.map_or_else(String::new, |bot| format!(" {}", quote(bot)));
-        let no_option = if self.host.starts_with('-') { "-- " } else { "" };
-        format!("to stop it there: ssh {no_option}{} solobot stop{bot}", quote(&self.host))
+        how_to_stop(&self.host, bot)
     }
+}
+
+/// What stops a bot on another host. Whoever may write the engine chooses the host's name, so a shell must not read more into
+/// it.
+pub fn how_to_stop(host: &str, bot: Option<&str>) -> String {
+    let bot = bot.map_or_else(String::new, |bot| format!(" {}", quote(bot)));
+    let no_option = if host.starts_with('-') { "-- " } else { "" };
+    format!("to stop it there: ssh {no_option}{} solobot stop{bot}", quote(host))
 }

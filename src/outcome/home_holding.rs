@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::sentence::shortened;
 use crate::base::duration::show;
 use crate::base::error::typed;
-use crate::base::shell;
 use crate::lease::engine::home::{HomeLease, LeaseWatch};
 use crate::platform::clock;
 
@@ -29,11 +28,10 @@ impl HomeHolding {
                 let left = show(Duration::from_secs(until.saturating_sub(now).as_secs() + 1));
                 let (host, pid, command) = (&by.host, by.pid, shortened(&by.command));
                 let since = &by.since;
-                let stop = format!("to stop it: ssh {} solobot stop", shell::quote(host));
                 let by = format!(
                     "a bot on host {host} (PID {pid} there: {command}; since {since}), free in {left} unless it renews"
                 );
-                Some(Self { by, remedies: vec![stop] })
+                Some(Self { by, remedies: vec![record.by.hint(None)] })
             }
             Ok(HomeLease::Held { by: None, .. }) => Some(Self {
                 by: format!("whoever wrote {}.lease, which is no record that this solobot can read", lock.display()),

@@ -8,9 +8,8 @@ use super::sentence::shortened;
 use crate::base::duration::show;
 use crate::base::exit::Exit;
 use crate::base::secret::mask;
-use crate::base::shell;
 use crate::journal::leases::{LeaseStage, LeaseStatus, WaitsFor};
-use crate::lease::record::LeaseRecord;
+use crate::lease::record::{LeaseRecord, how_to_stop};
 use crate::platform::user;
 use crate::survey::leases::{HolderPlace, KnownLease, SeenLease};
 
@@ -273,8 +272,7 @@ impl LeaseView {
 
     /// What stops its holder.
     pub fn stop_there(&self, bot: &str) -> Option<String> {
-        let host = &self.holder.as_ref()?.host;
-        Some(format!("to stop the bot there: ssh {} solobot stop {}", shell::quote(host), shell::quote(bot)))
+        Some(how_to_stop(&self.holder.as_ref()?.host, Some(bot)))
     }
 
     fn shown_ttl(&self) -> String {
@@ -377,7 +375,7 @@ mod tests {
         assert!(sentence.starts_with(by) && sentence.contains("within 1m of its last renewal"), "{sentence}");
         assert!(objection.is_some());
         let stop = LeaseView::of(&held("my vps")).stop_there("main");
-        assert_eq!(stop.as_deref(), Some("to stop the bot there: ssh 'my vps' solobot stop main"));
+        assert_eq!(stop.as_deref(), Some("to stop it there: ssh 'my vps' solobot stop main"));
         let own =
             lease(SeenLease::Held { record: Box::new(record("here", GrantState::Held)), place: HolderPlace::ThisLock });
         assert_eq!(said(&own).1, None, "whoever holds the lock may claim it");

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::super::finding::{Finding, Level};
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
-use crate::base::shell;
 use crate::journal::leases::{LeaseStatus, WaitsFor};
-use crate::lease::record::LeaseRecord;
+use crate::lease::record::{LeaseRecord, how_to_stop};
 use crate::survey::evidence::facts::{Facts, SeenInstance};
 use crate::survey::leases::{HolderPlace, KnownLease, SeenLease};
 
@@ -27,7 +26,7 @@ pub fn elsewhere(facts: &Facts) -> Vec<Finding> {
         } else {
             (Level::Info, format!("{} runs on {host}, which holds its lease", bot.name))
         };
-        let there = format!("to stop it there: ssh {} solobot stop {}", shell::quote(&host), shell::quote(&bot.id));
+        let there = how_to_stop(&host, Some(&bot.id));
         let evidence = [format!("{}: {evidence}", label(lease)), there];
         Some(
             Finding::new(Code::LeaseElsewhere, level, summary)
