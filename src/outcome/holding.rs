@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::home_holding::HomeHolding;
 use super::lock::{LockView, lock_option};
 use super::origin::{OriginView, hint_if_started_again};
 use super::process::ProcessView;
@@ -50,7 +49,7 @@ impl Holding {
     /// Who holds it, in a sentence: one process, or why none can be named.
     pub fn by(&self) -> String {
         if let Some(leased_to) = &self.lock.leased_to {
-            return leased_to.clone();
+            return leased_to.by.clone();
         }
         self.main
             .as_ref()
@@ -60,7 +59,7 @@ impl Holding {
     /// The same in a line that a person can read.
     pub fn by_briefly(&self) -> String {
         if let Some(leased_to) = &self.lock.leased_to {
-            return shortened(leased_to);
+            return shortened(&leased_to.by);
         }
         let main = self.main.as_ref();
         main.map_or_else(
@@ -78,7 +77,6 @@ impl Holding {
 /// Describes the holder of a lock; `bot` is the one that wants it, `caller` who asks.
 pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let facts = inspect(path);
-    let leased = HomeHolding::of(path);
     let mut lock = LockView::of(&facts);
     // Asked once more: a look, which only reads, passes by a lease that keeps a locker out.
     let is_leased = facts.state.holders().is_empty() && !facts.is_held_unseen() && file::is_leased(path);
@@ -97,7 +95,7 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
     let program = bot.and_then(|bot| bot.program.as_ref());
     let users = Users::of_bot(program, path, caller, bot.map_or(&[], |bot| &bot.users));
     let stranger = main.as_ref().filter(|main| !users.include(proc::owner(main.pid)));
-    let remedies = match (&leased, stranger) {
+    let remedies = match (&lock.leased_to, stranger) {
         (Some(leased), _) => leased.remedies.iter().cloned().chain([WAIT.into()]).collect(),
         (None, Some(stranger)) => {
             let status = format!("solobot status {}", lock_option(path));
@@ -123,7 +121,7 @@ pub fn describe(path: &Path, bot: Option<&Bot>, caller: Caller) -> Holding {
         .all(),
     };
     // The record names the lease then, and no program.
-    let held_for = held_for.filter(|_| leased.is_none());
+    let held_for = held_for.filter(|_| lock.leased_to.is_none());
     Holding { lock, bot: held_for, main, kept_for, origin: origin.as_ref().map(OriginView::of), remedies }
 }
 

@@ -7,9 +7,11 @@ use super::sentence::shortened;
 use crate::base::duration::show;
 use crate::base::error::typed;
 use crate::lease::engine::home::{HomeLease, LeaseWatch};
+use crate::lock::location::Location;
 use crate::platform::clock;
 
 /// Who has the lease.
+#[derive(Debug, Clone)]
 pub struct HomeHolding {
     /// In words.
     pub by: String,
@@ -21,7 +23,7 @@ impl HomeHolding {
     /// `None` where the lock belongs to no lease, or nobody has it.
     pub fn of(lock: &Path) -> Option<Self> {
         let now = clock::uptime().whole;
-        match LeaseWatch::of(lock)?.look(now) {
+        match LeaseWatch::default().look(&Location::open(lock).ok()?, now) {
             Ok(HomeLease::Free) => None,
             Ok(HomeLease::Held { by: Some(record), until }) => {
                 let by = &record.by;

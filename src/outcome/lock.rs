@@ -40,7 +40,7 @@ pub struct LockView {
     pub keeper: Option<(i32, ProcessView)>,
     /// The bot of another host that has the lease which the lock belongs to.
     #[serde(skip)]
-    pub leased_to: Option<String>,
+    pub leased_to: Option<HomeHolding>,
     /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
     /// Who waits for it.
@@ -75,7 +75,7 @@ impl LockView {
                 .filter(|_| held)
                 .map(|(keeper, target)| (keeper.pid, ProcessView::of(target))),
             unseen: facts.is_held_unseen().then(state::unseen_holder),
-            leased_to: HomeHolding::of(&facts.path).map(|leased| leased.by),
+            leased_to: HomeHolding::of(&facts.path),
             holders: holders.iter().copied().map(ProcessView::of).collect(),
             waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
             since: facts.record.details().filter(|_| held).and_then(taken_at),

@@ -160,7 +160,7 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
         let _ = writeln!(text, "  held since {}", local(since));
     }
     if let Some(leased_to) = &lock.leased_to {
-        let _ = writeln!(text, "  leased to {}", sanitize::line(leased_to));
+        let _ = writeln!(text, "  leased to {}", sanitize::line(&leased_to.by));
     }
     if !lock.waiters.is_empty() {
         let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));

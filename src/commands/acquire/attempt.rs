@@ -118,7 +118,7 @@ impl Attempt<'_> {
             }
             if gate.is_closed(&lock) {
                 lock.unlock();
-                match gate.wait(lock.path(), request, self.signals, deadline, self.events)? {
+                match gate.wait(&lock, request, self.signals, deadline, self.events)? {
                     LeaseWaitEnd::Free => continue,
                     LeaseWaitEnd::TimedOut => return Ok(AttemptResult::Refused),
                     LeaseWaitEnd::Signal(signal) => return Ok(AttemptResult::Signal(signal)),

@@ -4,7 +4,6 @@
 //! It is asked once the flock is granted, because no other host is granted the lease from then on. The flock is given back
 //! for the wait, so that a `solobot hold` can have it.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::request::Request;
@@ -31,21 +30,18 @@ pub enum LeaseWaitEnd {
 
 /// The lease that a lock belongs to, if any, from its first look on.
 #[derive(Default)]
-pub struct HomeLeaseGate(Option<LeaseWatch>);
+pub struct HomeLeaseGate(LeaseWatch);
 
 impl HomeLeaseGate {
     /// Whether the lock, which was just granted, is another host's by its lease.
     pub fn is_closed(&mut self, lock: &LockFile) -> bool {
-        if self.0.is_none() {
-            self.0 = LeaseWatch::of(lock.path());
-        }
-        self.left().is_some()
+        self.left(lock).is_some()
     }
 
     /// How long it stays so, unless it changes. What cannot be read counts as held: in doubt nothing is started.
-    fn left(&mut self) -> Option<Duration> {
+    fn left(&mut self, lock: &LockFile) -> Option<Duration> {
         let now = clock::uptime().whole;
-        match self.0.as_mut()?.look(now) {
+        match self.0.look(lock.location(), now) {
             Ok(HomeLease::Free) => None,
             Ok(HomeLease::Held { until, .. }) => Some(until.saturating_sub(now)),
             Err(_) => Some(LOOK_EVERY),
@@ -58,7 +54,7 @@ impl HomeLeaseGate {
     /// Those of `poll(2)`.
     pub fn wait(
         &mut self,
-        path: &Path,
+        lock: &LockFile,
         request: &Request<'_>,
         signals: &Signals,
         deadline: Option<Instant>,
@@ -66,7 +62,7 @@ impl HomeLeaseGate {
     ) -> Result<LeaseWaitEnd, Error> {
         let start = Instant::now();
         let mut said = false;
-        while let Some(left) = self.left() {
+        while let Some(left) = self.left(lock) {
             let patience = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if patience.is_some_and(|patience| patience.is_zero()) {
                 return Ok(LeaseWaitEnd::TimedOut);
@@ -75,7 +71,7 @@ impl HomeLeaseGate {
                 events.notice(&Notice::Waiting { what: Awaited::Lock, elapsed: start.elapsed(), wait: request.wait });
             } else {
                 let caller = request.settings.context().caller;
-                let holding = Box::new(holding::describe(path, Some(&request.bot), caller));
+                let holding = Box::new(holding::describe(lock.path(), Some(&request.bot), caller));
                 events.notice(&Notice::Refused { holding, wait: request.wait });
             }
             let pause = left.min(LOOK_EVERY).min(patience.unwrap_or(LOOK_EVERY));
