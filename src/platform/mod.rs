@@ -61,7 +61,7 @@ pub mod signals {
 #[cfg(feature = "cli")]
 pub mod spawn {
     pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, is_gate_shut};
-    pub use crate::platform::host::piped::{PipedChild, helpers};
+    pub use crate::platform::host::piped::PipedChild;
     pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
 }
 

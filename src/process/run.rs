@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use crate::platform::children::{self, Ended, Reaped};
 use crate::platform::descriptor::Descriptor;
-use crate::platform::identity::{Identity, Stat, lineage};
+use crate::platform::identity::{Identity, Stat};
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{ReceivedSignal, Signal, Signals};
-use crate::platform::spawn::{Launch, helpers};
+use crate::platform::spawn::Launch;
 use crate::platform::table;
 use left_behind::{CountedDescendants, Descendant, DescendantCounter};
 
@@ -273,12 +273,8 @@ fn rest(counting: &DescendantCounter<'_>) -> CountedDescendants {
     Identity::own().map(|own| counting.descendants(own.pid)).unwrap_or_default()
 }
 
-/// Our descendants that live, without the programs of ours that have nothing to do with COMMAND.
+/// Our descendants that live.
 fn left_running() -> Vec<Identity> {
     let below = Identity::own().ok().and_then(|own| table::descendants(&[own.pid]).ok());
-    let below = below.unwrap_or_default().into_iter().filter_map(Identity::of);
-    let helpers = helpers();
-    below
-        .filter(|one| helpers.is_empty() || !lineage(one.pid).any(|pid| helpers.iter().any(|own| own.pid == pid)))
-        .collect()
+    below.unwrap_or_default().into_iter().filter_map(Identity::of).collect()
 }

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -18,7 +17,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::children::{self, Ended};
 use super::descriptor::Descriptor;
-use super::identity::{Identity, own_pid};
+use super::identity::own_pid;
 use super::pidfd::Pidfd;
 use super::signals::Signal;
 use super::startup;
@@ -27,18 +26,9 @@ use super::stat::Stat;
 /// How long a killed one is waited for: only the kernel can delay its end.
 const LAST_WAIT: Duration = Duration::from_millis(200);
 
-/// Those that run now: they are no descendants of COMMAND, although they are ours.
-static RUNNING: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
-
-/// The programs of ours that run now and are nobody's COMMAND.
-pub fn helpers() -> Vec<Identity> {
-    RUNNING.lock().map(|running| running.clone()).unwrap_or_default()
-}
-
 /// The running program and our ends of its standard streams, of which none ever blocks.
 #[derive(Debug)]
 pub struct PipedChild {
-    identity: Identity,
     pidfd: Pidfd,
     input: File,
     output: File,
@@ -70,23 +60,25 @@ impl PipedChild {
             .filter_map(|(name, value)| CString::new([name.into_vec(), b"=".to_vec(), value.into_vec()].concat()).ok());
         let environment: Vec<CString> = kept.collect();
         let pid = posix_spawnp(program, &actions, &attr, &words, &environment)?.as_raw();
-        let handle = Self::handle(pid);
-        let Ok((identity, pidfd)) = handle else {
-            children::put_down(pid);
-            return Err(handle.err().unwrap_or_else(|| io::ErrorKind::Other.into()));
-        };
-        if let Ok(mut running) = RUNNING.lock() {
-            running.push(identity);
-        }
-        Ok(Self { identity, pidfd, input, output, errors })
+        let pidfd = Self::handle(pid)?;
+        Ok(Self { pidfd, input, output, errors })
     }
 
     /// Somebody in this process may reap every child, so what the PID means is asked again once the handle is there.
-    fn handle(pid: i32) -> io::Result<(Identity, Pidfd)> {
-        let pidfd = Pidfd::of_child(pid)?;
-        let stat = Stat::read(pid).filter(|stat| stat.parent == own_pid());
-        let start_ticks = stat.map(|stat| stat.start_ticks).ok_or_else(|| io::Error::other("it ended at once"))?;
-        Ok((Identity { pid, start_ticks }, pidfd))
+    /// One that is no child of ours any more is a stranger, and left alone.
+    fn handle(pid: i32) -> io::Result<Pidfd> {
+        let opened = Pidfd::of_child(pid);
+        let is_ours = Stat::read(pid).is_some_and(|stat| stat.parent == own_pid());
+        match opened {
+            Ok(pidfd) if is_ours => Ok(pidfd),
+            Ok(_) => Err(io::Error::other("it ended at once")),
+            Err(error) => {
+                if is_ours {
+                    children::put_down(pid);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// What it prints, and what it prints on stderr: readable also at their ends.
@@ -133,9 +125,6 @@ impl Drop for PipedChild {
         let _ = self.pidfd.send(Signal::SIGKILL);
         if self.pidfd.has_ended(LAST_WAIT) {
             let _ = self.pidfd.reap();
-        }
-        if let Ok(mut running) = RUNNING.lock() {
-            running.retain(|one| *one != self.identity);
         }
     }
 }
