@@ -22,15 +22,11 @@ pub fn hold(
     signals: &Signals,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
-    let held = match (request.mode, held) {
-        (Mode::Run, held) => return run::as_child(request, held, lease, signals, events),
-        (_, Some(held)) => held,
-        (_, None) => return Err(Error::Bug("nothing is held".into())),
-    };
-    match request.mode {
-        Mode::Run => Err(Error::Bug("COMMAND was not started".into())),
-        Mode::Become => run::in_our_place(request, held, signals),
-        Mode::Descriptor(fd) => {
+    match (request.mode, held) {
+        (Mode::Run, held) => run::as_child(request, held, lease, signals, events),
+        (_, None) => Err(Error::Bug("nothing is held".into())),
+        (Mode::Become, Some(held)) => run::in_our_place(request, held, signals),
+        (Mode::Descriptor(fd), Some(held)) => {
             if let Some(arrived) = ending_signal(signals) {
                 held.release();
                 return Ok(AcquireOutcome::Ended(Exit::Signal(arrived.signal.number())));
@@ -42,7 +38,7 @@ pub fn hold(
             request.lock_journal.tell();
             Ok(AcquireOutcome::Descriptor(fd))
         }
-        Mode::Keep(target) => {
+        (Mode::Keep(target), Some(held)) => {
             let (name, journal) = (request.bot.recorded_name(), request.lock_journal.journal());
             let keeper = keep::start_keeper(&held, &name, journal, target, signals, request.conflict_exit)?;
             signals.keep_blocked();

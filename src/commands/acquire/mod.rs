@@ -78,11 +78,7 @@ pub fn run(
         }
         AttemptResult::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
         AttemptResult::Refused | AttemptResult::Unlocked(_) if args.if_held == cli::IfHeld::Run => {
-            let why = "another process holds the lock".into();
-            let notice = Notice::PollingDisabled { command: request.shown_command(), why };
-            attempt.events.notice(&notice);
-            drop(signals);
-            run::without_lock(&request, &environment::without_polling(&request))
+            without_polling(&request, "another process holds the lock".into(), signals, events)
         }
         AttemptResult::Unlocked(instances) => {
             let (lock, typed) = (request.bot.lock.clone(), request.bot.typed());
@@ -90,10 +86,7 @@ pub fn run(
         }
         AttemptResult::Refused => {
             let refusal = attempt.refusal();
-            if let Limit::For(after) = request.wait {
-                request.lock_journal.timed_out(after);
-            }
-            Err(refusal.into())
+            Err(given_up(&request, refusal))
         }
     }
 }
@@ -105,53 +98,48 @@ struct WaitContext {
 }
 
 /// The lock is held, by us or for us: takes the lease, if there is one, removes the webhook, and holds both as the mode says.
+/// Whatever ends it before gives back the lease, then the lock.
 fn under_lease(
     request: &Request<'_>,
-    held: Option<Held>,
+    mut held: Option<Held>,
     lease: Option<PreparedLease>,
     remover: Option<WebhookRemover>,
-    around: WaitContext,
+    WaitContext { signals, deadline }: WaitContext,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
-    let WaitContext { signals, deadline } = around;
-    let mut held = held;
-    let lease = match lease.map(|lease| BotLease::start(lease, request, held.as_ref())).transpose() {
-        Ok(None) => None,
-        Ok(Some(mut lease)) => match lease.wait(&mut held, &signals, deadline, events) {
-            Ok(LeaseWait::Granted) => Some(lease),
+    let mut lease = lease.map(|lease| BotLease::start(lease, request, held.as_ref())).transpose()?;
+    if let Some(waiting) = &mut lease {
+        match waiting.wait(&mut held, &signals, deadline, events) {
+            Ok(LeaseWait::Granted) => {}
             Ok(end) => {
-                let refusal = lease.refusal(&end);
-                lease.leave(events);
-                release(held);
+                let refusal = waiting.refusal(&end);
+                give_back(lease, held, events);
                 return refused(request, &end, refusal, signals, events);
             }
             Err(error) => {
-                lease.leave(events);
-                release(held);
+                give_back(lease, held, events);
                 return Err(error);
             }
-        },
-        Err(error) => {
-            release(held);
-            return Err(error);
         }
-    };
-    let removal = remover.map(|remover| remover.run(Some(&signals), events));
-    if let None | Some(Ok(RemovalEnd::Done)) = removal {
-        return hold::hold(request, held, lease, &signals, events);
     }
-    if let Some(lease) = lease {
-        lease.leave(events);
-    }
-    release(held);
-    match removal {
-        Some(Err(error)) => Err(error),
-        Some(Ok(RemovalEnd::Signal(signal))) => Ok(AcquireOutcome::Ended(Exit::Signal(signal))),
-        None | Some(Ok(RemovalEnd::Done)) => Err(Error::Bug("COMMAND was not started".into())),
+    let removed = remover.map(|remover| remover.run(Some(&signals), events)).transpose();
+    match removed {
+        Ok(None | Some(RemovalEnd::Done)) => hold::hold(request, held, lease, &signals, events),
+        Ok(Some(RemovalEnd::Signal(signal))) => {
+            give_back(lease, held, events);
+            Ok(AcquireOutcome::Ended(Exit::Signal(signal)))
+        }
+        Err(error) => {
+            give_back(lease, held, events);
+            Err(error)
+        }
     }
 }
 
-fn release(held: Option<Held>) {
+fn give_back(lease: Option<BotLease<'_>>, held: Option<Held>, events: &mut dyn Events) {
+    if let Some(lease) = lease {
+        lease.leave(events);
+    }
     if let Some(held) = held {
         held.release();
     }
@@ -169,17 +157,30 @@ fn refused(
         LeaseWait::Signal(signal) => Ok(AcquireOutcome::Ended(Exit::Signal(*signal))),
         // What waiting would not change is an error all the same.
         LeaseWait::TimedOut if request.args.if_held == cli::IfHeld::Run => {
-            events.notice(&Notice::PollingDisabled { command: request.shown_command(), why: refusal.to_string() });
-            drop(signals);
-            run::without_lock(request, &environment::without_polling(request))
+            without_polling(request, refusal.to_string(), signals, events)
         }
-        _ => {
-            if let Limit::For(after) = request.wait {
-                request.lock_journal.timed_out(after);
-            }
-            Err(refusal.into())
-        }
+        _ => Err(given_up(request, refusal)),
     }
+}
+
+/// `--if-held run`.
+fn without_polling(
+    request: &Request<'_>,
+    why: String,
+    signals: Signals,
+    events: &mut dyn Events,
+) -> Result<AcquireOutcome, Error> {
+    events.notice(&Notice::PollingDisabled { command: request.shown_command(), why });
+    drop(signals);
+    run::without_lock(request, &environment::without_polling(request))
+}
+
+/// The wait is over, and that is written down.
+fn given_up(request: &Request<'_>, refusal: AcquireError) -> Error {
+    if let Limit::For(after) = request.wait {
+        request.lock_journal.timed_out(after);
+    }
+    refusal.into()
 }
 
 /// A bot's token, if it can be told; what is odd about it is said, and no more: the lock does not need it.

@@ -225,10 +225,12 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     if !ended.1 && holding.bot == BotPlace::InCommand {
         holding.look_elsewhere(&counting, command);
     }
-    let io = |source| Error::Io { action: "wait until nothing of the bot is left".into(), source };
-    if let Some(lease) = &mut holding.lease {
-        lease.sweep(signals, holding.events).map_err(io)?;
-    }
+    let swept = holding.lease.as_mut().map(|lease| lease.sweep(signals, holding.events)).transpose();
+    swept.map_err(|source| {
+        // As above: something of the bot may be left.
+        holding.leave();
+        Error::Io { action: "wait until nothing of the bot is left".into(), source }
+    })?;
     // What happened to the file in its last moments.
     let happened = holding.held.as_ref().and_then(Held::watch).map(Watch::take).unwrap_or_default();
     holding.is_touched(Touched::by(happened));
