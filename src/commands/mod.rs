@@ -60,10 +60,10 @@ fn purpose(command: &Command) -> Purpose {
 pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
     // A keeper or guardian gets everything from its parent and must not depend on a current folder or a file.
     let command = match cli.command {
-        Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Keeper),
-        Command::Guardian(args) => return guardian::run(&args).map(|()| Outcome::Guardian),
+        Command::Keeper(args) => return keeper::run(&args).map(|()| Outcome::Background),
+        Command::Guardian(args) => return guardian::run(&args).map(|()| Outcome::Background),
         // The same holds for what ssh starts.
-        Command::Hold(args) => return hold::run(&args).map(|()| Outcome::Keeper),
+        Command::Hold(args) => return hold::run(&args).map(|()| Outcome::Background),
         // An explanation is wanted all the more where solobot.toml is wrong.
         Command::Doctor(cli::Doctor { explain: Some(code), .. }) => return Ok(Outcome::Doctor(doctor::explain(code))),
         // The file that it is to replace may be wrong.

@@ -78,10 +78,8 @@ pub enum Outcome {
         /// What it is to read.
         text: String,
     },
-    /// A keeper has ended. It prints nothing, because nothing reads its output.
-    Keeper,
-    /// A guardian has; neither does it.
-    Guardian,
+    /// A keeper, a guardian or a `hold` has ended: nobody reads what it would say.
+    Background,
 }
 
 impl Outcome {
@@ -89,10 +87,7 @@ impl Outcome {
     pub fn is_silent(&self) -> bool {
         matches!(
             self,
-            Self::Acquire(AcquireOutcome::Ended(_))
-                | Self::Doctor(DoctorOutcome::Interrupted(_))
-                | Self::Keeper
-                | Self::Guardian
+            Self::Acquire(AcquireOutcome::Ended(_)) | Self::Doctor(DoctorOutcome::Interrupted(_)) | Self::Background
         )
     }
 
@@ -101,7 +96,7 @@ impl Outcome {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
             Self::Status(outcome) => outcome.exit(),
-            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Keeper | Self::Guardian => Exit::Ok,
+            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Background => Exit::Ok,
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),

@@ -141,8 +141,7 @@ impl<'a> Report<'a> {
             | Outcome::KillDuplicates(_)
             | Outcome::DeleteWebhook(_)
             | Outcome::Init(_)
-            | Outcome::Keeper
-            | Outcome::Guardian => return Ok(()),
+            | Outcome::Background => return Ok(()),
         };
         stream::to_stdout(&text, stream::has_colour(self.global.color, &io::stdout()), columns)
     }

@@ -12,7 +12,7 @@ use crate::base::error::Error;
 use crate::base::exit::Exit;
 use crate::journal::leases::{LeaseStage, LeaseStatus};
 use crate::lease::LeaseTarget;
-use crate::lease::engine::{self, EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook};
+use crate::lease::engine::{self, EngineError, EngineWeakness, Register, RegisterLook};
 use crate::lease::record::{GrantState, LeaseRecord};
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::boot_id;
@@ -97,11 +97,7 @@ impl SeenLease {
     /// The code of "cannot tell", if that is the answer.
     pub fn unknown(&self) -> Option<Exit> {
         match self {
-            Self::Unreachable(error) => Some(match error.kind {
-                EngineErrorKind::Unreachable => Exit::Unavailable,
-                EngineErrorKind::Configuration => Exit::Config,
-                EngineErrorKind::NotPermitted => Exit::NotPermitted,
-            }),
+            Self::Unreachable(error) => Some(error.kind.exit()),
             Self::Unusable { exit, .. } => Some(*exit),
             _ => None,
         }
@@ -273,6 +269,7 @@ mod tests {
 
     use super::testing::record;
     use super::*;
+    use crate::lease::engine::EngineErrorKind;
     use crate::lease::engine::{EngineUrl, Version};
     use crate::lease::record::LeaseHolder;
 
