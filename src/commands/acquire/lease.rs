@@ -232,7 +232,7 @@ impl<'a> BotLease<'a> {
                 self.again(events);
                 continue;
             }
-            if let Some(reason) = self.ended.take() {
+            if let Some(reason) = self.ended.clone() {
                 return Ok(LeaseWait::Refused(reason));
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));

@@ -114,6 +114,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
         bot.set_api_url(url)?;
     }
     bot.set_lease(&args.lease, settings.context())?;
+    bot.trust_for_lease(args.api.ca_file.as_deref());
     // What a lease leaves room for is judged by the grace that counts.
     bot.grace = args.grace.unwrap_or(bot.grace);
     let mode = mode_of(args, &bot)?;

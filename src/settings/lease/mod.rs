@@ -6,6 +6,8 @@
 pub(super) mod error;
 pub(super) mod source;
 
+use std::path::Path;
+
 use self::error::LeaseError;
 use self::source::{EnginePlace, LeaseSource};
 use super::Settings;
@@ -56,7 +58,7 @@ impl Bot {
             self.provenance.note("lease", SetBy::Flag(flag));
             self.withheld.retain(|key| *key != "lease");
             let (name, ttl) = self.lease.take().map_or((None, bounds::TTL), |lease| (lease.name, lease.ttl));
-            self.lease = Some(LeaseSource { place, name, ttl });
+            self.lease = Some(LeaseSource { place, name, ttl, ca_file: None });
         }
         let Some(lease) = &mut self.lease else {
             let flag = match (&flags.lease_name, flags.lease_ttl) {
@@ -77,13 +79,20 @@ impl Bot {
         Ok(())
     }
 
+    /// `--ca-file`, which counts for Telegram's server and for the engine of the lease.
+    pub fn trust_for_lease(&mut self, file: Option<&Path>) {
+        if let (Some(lease), Some(file)) = (&mut self.lease, file) {
+            lease.ca_file = Some(file.to_owned());
+        }
+    }
+
     /// The lease that it runs under, if it has one; `token` is its token, if that is known.
     ///
     /// # Errors
     /// A variable without a URL, a lease without a name or with two, a grace that the TTL has no room for.
     pub fn lease_target(&self, token: Option<&Token>) -> Result<Option<LeaseTarget>, Error> {
         let Some(source) = &self.lease else { return Ok(None) };
-        let engine = self.engine(source)?;
+        let engine = self.engine(source)?.with_ca_file(source.ca_file.clone());
         let bot_id = token.map(|token| format!("{}{}", token.bot_id(), if self.is_test() { "-test" } else { "" }));
         let name = match (engine.lease_name(), &source.name, &bot_id) {
             (Some(_), Some(name), _) => {
@@ -115,7 +124,7 @@ impl Bot {
         EngineUrl::parse(&text.to_string_lossy()).map_err(|why| LeaseError::Variable { name, why })
     }
 
-    /// Whether its token is one of Telegram's test environment, where ids are given out anew: the last part of the path of
+    /// Whether its token is one of Telegram's test environment, where ids are given out again: the last part of the path of
     /// its API's URL says so.
     fn is_test(&self) -> bool {
         self.api_url.ends_with("/test")

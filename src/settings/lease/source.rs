@@ -1,5 +1,6 @@
 //! Where a bot's lease is: a URL, or the variable that has it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::env::Vars;
@@ -17,6 +18,8 @@ pub struct LeaseSource {
     pub(super) name: Option<String>,
     /// How long a grant lasts without renewal.
     pub ttl: Duration,
+    /// Certificates to trust instead of Mozilla's, where the engine is reached with TLS.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +70,7 @@ impl LeaseSource {
             place,
             name: entry.lease_name.as_ref().map(|name| name.get_ref().0.clone()),
             ttl: entry.lease_ttl.as_ref().map_or(bounds::TTL, |ttl| ttl.get_ref().0),
+            ca_file: None,
         }))
     }
 }

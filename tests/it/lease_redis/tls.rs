@@ -1,6 +1,7 @@
 //! rediss://, with an authority of the test's own.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use solobot::lease::engine::EngineErrorKind::{NotPermitted, Unreachable};
 use solobot::lease::engine::{EngineUrl, Register, open};
@@ -76,5 +77,24 @@ fn a_file_of_certificates_that_cannot_be_used() {
             let error = open(&url, "bot").err().expect("an error");
             assert_eq!(error.kind(), "ca-file");
         }
+    });
+}
+
+/// `--ca-file` counts for the engine too, as the hint says.
+#[test]
+fn an_authority_of_ones_own_is_trusted_by_option() {
+    alone(|test| {
+        let (_server, port, authority) = start(test, "data", 2);
+        let lease = format!("-l bot.lock --lease rediss://127.0.0.1:{port}/0 --lease-name bot");
+        let start = Instant::now();
+        let refused = test.solobot(&format!("acquire -w 30 {lease} -- touch ran")).run().code(77);
+        // Nothing is left to wait for.
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+        let _ = refused.stderr_has(&["did not prove who it is", "solobot acquire --ca-file CA.pem"]);
+        let trusting = format!("{lease} --ca-file {}", authority.display());
+        let first = test.solobot(&format!("acquire -n {trusting} -- touch ran")).run().code(75);
+        let _ = first.stderr_has(&["has no record yet"]);
+        let _ = test.solobot(&format!("check {trusting}")).run().code(0).settled();
+        assert!(!test.has("ran"));
     });
 }

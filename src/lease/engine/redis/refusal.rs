@@ -66,7 +66,7 @@ pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) ->
     match tls {
         Some(rustls::Error::InvalidCertificate(_)) => {
             EngineError::not_permitted(format!("{address} did not prove who it is: {}", plain(error)))
-                .hint("if it has its own certificate authority, trust that: --ca-file CA.pem")
+                .hint("if it has its own certificate authority, trust that: solobot acquire --ca-file CA.pem …")
         }
         Some(_) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
             .hint("if it speaks no TLS: redis://HOST:PORT/0"),
