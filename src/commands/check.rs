@@ -117,7 +117,9 @@ pub fn run(
     }
     let mut bots = folder::select_many(settings, &args.selection, &args.bots, command)?;
     settings.set_leases(&mut bots, &args.lease)?;
-    bots.iter_mut().for_each(|bot| bot.trust_for_lease(args.api.ca_file.as_deref()));
+    for bot in &mut bots {
+        bot.trust_for_lease(args.api.ca_file.as_deref());
+    }
     if let Some(url) = &args.api.api_url {
         bots.iter_mut().try_for_each(|bot| bot.set_api_url(url))?;
     }

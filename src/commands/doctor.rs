@@ -54,7 +54,9 @@ pub fn run(
     let named: Vec<String> = args.bot.iter().cloned().collect();
     let mut bots = settings.select_many(&args.selection, &named)?;
     settings.set_leases(&mut bots, &args.lease)?;
-    bots.iter_mut().for_each(|bot| bot.trust_for_lease(args.api.ca_file.as_deref()));
+    for bot in &mut bots {
+        bot.trust_for_lease(args.api.ca_file.as_deref());
+    }
     let guessed = bots.is_empty();
     let mut survey = Surveyor::new(settings).look(&bots)?;
     LeaseObserver::thorough().look(&mut survey.bots);

@@ -122,8 +122,7 @@ fn under_lease(
             }
         }
     }
-    let removed = remover.map(|remover| remover.run(Some(&signals), events)).transpose();
-    match removed {
+    match remover.map(|remover| remover.run(Some(&signals), events)).transpose() {
         Ok(None | Some(RemovalEnd::Done)) => hold::hold(request, held, lease, &signals, events),
         Ok(Some(RemovalEnd::Signal(signal))) => {
             give_back(lease, held, events);

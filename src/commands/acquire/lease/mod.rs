@@ -5,57 +5,48 @@
 //! is the third part: it starts guardians and COMMAND, says what happens, and is the second watcher: if the guardian is dead
 //! or stopped when the deadline has passed, the bot is stopped from here.
 
-use std::hash::{BuildHasher, RandomState};
+mod book;
+mod grant;
+mod holder;
+mod wording;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
+use self::book::LeaseBook;
+use self::grant::{LeaseGrant, OwnStop};
 use super::error::{Error as AcquireError, lease_lost};
 use super::request::{Request, own};
 use super::unlocked;
 use crate::base::duration::Limit;
 use crate::base::error::{Error, plain};
-use crate::base::secret::{Token, mask};
-use crate::journal::lease_journal::LeaseJournal;
-use crate::journal::leases::{LeaseStage, LeaseStatus, WaitsFor};
+use crate::base::secret::Token;
 use crate::lease::LeaseTarget;
 use crate::lease::engine::{self, EngineError, Register};
 use crate::lease::guardian::client::GuardianClient;
-use crate::lease::guardian::sweep::Sweep;
 use crate::lease::guardian::{GrantMarks, GuardianMessage};
-use crate::lease::record::LeaseHolder;
 use crate::lease::renewer::{LeaseNews, Renewer, clocks};
 use crate::lease::step::{Candidacy, EndReason, LeaseDeadline, LeaseEvent, LeaseTimes, LossReason, WaitReason};
 use crate::lock::held::Held;
 use crate::lock::wait::ending_signal;
 use crate::outcome::events::{Awaited, Events, Notice};
-use crate::outcome::lease_notice::{LeaseName, LeaseNotice, LostLease, WaitingFor};
+use crate::outcome::lease_notice::{LeaseName, LeaseNotice, WaitingFor};
 use crate::platform::descriptor::Descriptor;
-use crate::platform::identity::{self, Identity};
 use crate::platform::locks::{KernelKey, kernel_key};
 use crate::platform::poll;
 use crate::platform::signals::{Signal, Signals};
 use crate::platform::spawn::{Launch, is_gate_shut};
 use crate::platform::user;
 use crate::platform::watch::Watch;
-use crate::process::details;
-use crate::process::origin;
 use crate::process::run::Child;
 
-/// The guardian may be late by this much before the bot is stopped from here.
-const GUARDIAN_LATE: Duration = Duration::from_millis(200);
 /// How long the guardian may take to open the gate.
 const GATE: Duration = Duration::from_secs(5);
-/// No more of COMMAND is told to other hosts, in characters.
-const LONGEST_COMMAND: usize = 1000;
 /// In how many ways an engine may fail before no more of them are said.
 const MOST_TOLD: usize = 5;
 /// How often who waits looks at the clocks and the lock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often what was stopped is looked for again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is settled before anything is held.
 pub struct PreparedLease {
@@ -129,21 +120,7 @@ pub struct BotLease<'a> {
     /// How long is waited, and since when.
     limit: Limit,
     waiting_since: Instant,
-    journal: LeaseJournal,
-    /// For whoever looks on this host; `None`: it cannot be written.
-    status: Option<LeaseStatus>,
-    is_old: bool,
-    /// The grant that the journal has not been told.
-    untold: Option<(u64, Option<Duration>)>,
-}
-
-struct LeaseGrant {
-    deadline: LeaseDeadline,
-    marks: GrantMarks,
-    /// While it may be running.
-    command: Option<Identity>,
-    /// The stop is up to us, since no guardian does it.
-    own_stop: Option<(OwnStop, Sweep)>,
+    book: LeaseBook,
 }
 
 impl<'a> BotLease<'a> {
@@ -153,18 +130,9 @@ impl<'a> BotLease<'a> {
     /// No thread can be had.
     pub fn start(prepared: PreparedLease, request: &'a Request<'a>, held: Option<&Held>) -> Result<Self, Error> {
         let PreparedLease { target, times, register } = prepared;
-        let by = Arc::new(holder(request, &target, held)?);
-        let holder = random_name();
-        let (name, engine) = (target.name.as_str(), target.engine.shown());
-        let journal = LeaseJournal::new(
-            request.lock_journal.journal().clone(),
-            &request.bot.name,
-            &request.bot.lock,
-            name,
-            &engine,
-        );
-        // Only who holds the lock writes what is said of it.
-        let status = held.and_then(|_| LeaseStatus::waiting(name, &engine, &request.bot.lock, times.ttl()).ok());
+        let by = Arc::new(holder::holder(request, &target, held)?);
+        let holder = holder::random_name();
+        let book = LeaseBook::new(request, &target, held.is_some());
         let nobody_here = held.is_some() && unlocked::is_looked_for(request);
         let renewer = Renewer::start(Candidacy { times, holder: holder.clone(), by }, register, nobody_here)
             .map_err(|source| Error::Io { action: "start the thread that renews the lease".into(), source })?;
@@ -188,10 +156,7 @@ impl<'a> BotLease<'a> {
             told: Vec::new(),
             limit: request.wait,
             waiting_since: Instant::now(),
-            journal,
-            status,
-            is_old: true,
-            untold: None,
+            book,
         })
     }
 
@@ -270,7 +235,8 @@ impl<'a> BotLease<'a> {
             self.renewer.tell(LeaseEvent::GuardianGone);
         }
         self.stop_ourselves(events);
-        self.write_down();
+        let command_runs = self.grant.as_ref().is_some_and(|grant| grant.command.is_some());
+        self.book.write_down(command_runs);
     }
 
     fn take(&mut self, news: LeaseNews, events: &mut dyn Events) {
@@ -279,12 +245,8 @@ impl<'a> BotLease<'a> {
             LeaseNews::Start { generation } => {
                 self.renewer.tell(LeaseEvent::Started);
                 self.may_start = true;
-                self.note(|status| {
-                    (status.state, status.generation, status.waits_for) = (LeaseStage::Held, generation, None);
-                    status.since = now_in_seconds();
-                });
                 let waited = self.waits.take().map(|_| self.waiting_since.elapsed());
-                self.untold = Some((generation, waited));
+                self.book.granted(generation, waited);
                 if let Some(elapsed) = waited {
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::Granted { generation, elapsed }));
                 }
@@ -295,34 +257,24 @@ impl<'a> BotLease<'a> {
                 }
                 // Whatever failed before is not why it may be lost later.
                 self.failure = None;
-                let sent = deadline.kill_at.saturating_sub(self.times.kill_after());
-                self.note(|status| {
-                    let gap = status.renewed.map_or(Duration::ZERO, |before| sent.saturating_sub(before));
-                    status.longest_gap = status.longest_gap.max(gap);
-                    status.renewals += 1;
-                    (status.deadline, status.renewed) = (Some(deadline.kill_at), Some(sent));
-                });
+                self.book.renewed(deadline, deadline.kill_at.saturating_sub(self.times.kill_after()));
             }
             // The guardian has been told; if there is none, the deadline is ours.
             LeaseNews::Term => self.must_stop(OwnStop::Term),
             LeaseNews::Kill => self.must_stop(OwnStop::Kill),
             LeaseNews::Lost(reason) => {
                 self.may_start = false;
-                let lost = self.lost_lease(&reason);
-                if let Some(grant) = &self.grant {
-                    self.journal.lost(grant.marks.generation, &lease_lost(&self.name(), &lost));
-                }
+                let lost = wording::lost_lease(&reason, self.failure.as_ref());
+                self.book.lost(self.generation(), &lease_lost(&self.name(), &lost));
                 self.lost = Some(reason);
-                self.note(|status| status.state = LeaseStage::Stopping);
                 events.notice(&Notice::Lease(self.name(), LeaseNotice::Lost(lost)));
             }
             LeaseNews::Waits(reason) => {
-                if self.waits.as_ref().is_none_or(|before| !is_same_wait(before, &reason)) {
+                if self.waits.as_ref().is_none_or(|before| !wording::is_same_wait(before, &reason)) {
                     self.told.clear();
                     self.say_wait(&reason, events);
                 }
-                let waits_for = self.status_of(&reason);
-                self.note(|status| (status.state, status.waits_for) = (LeaseStage::Waiting, waits_for));
+                self.book.waits(wording::waits_for(&reason, self.failure.as_ref()));
                 self.waits = Some(reason);
             }
             LeaseNews::OtherTtl(ttl) => {
@@ -335,13 +287,12 @@ impl<'a> BotLease<'a> {
                 if self.grant.is_none() || self.failure.as_ref().is_none_or(|first| first.kind != error.kind) {
                     self.failure = Some(error);
                 }
-                self.note(|status| status.failures += 1);
+                self.book.call_failed();
                 // Behind a login that took its time there may be a lock that is held.
                 if let Some(WaitReason::EngineAway(kind)) = self.waits {
                     let reason = WaitReason::EngineAway(kind);
                     self.say_wait(&reason, events);
-                    let waits_for = self.status_of(&reason);
-                    self.note(|status| status.waits_for = waits_for);
+                    self.book.waits(wording::waits_for(&reason, self.failure.as_ref()));
                 }
             }
             LeaseNews::Ended(reason) => self.ended = Some(reason),
@@ -351,7 +302,8 @@ impl<'a> BotLease<'a> {
     /// Whoever does not wait is told the same as an error. Each way in which the engine fails is said once.
     fn say_wait(&mut self, reason: &WaitReason, events: &mut dyn Events) {
         let wait = self.limit;
-        let Some(why) = self.waits_for(reason).filter(|_| wait != Limit::For(Duration::ZERO)) else { return };
+        let why = wording::waiting_for(reason, &self.holder, self.failure.as_ref());
+        let Some(why) = why.filter(|_| wait != Limit::For(Duration::ZERO)) else { return };
         if let WaitingFor::Engine { why, .. } = &why {
             if self.told.len() == MOST_TOLD || self.told.contains(why) {
                 return;
@@ -361,49 +313,13 @@ impl<'a> BotLease<'a> {
         events.notice(&Notice::Lease(self.name(), LeaseNotice::Waits { why, wait }));
     }
 
-    fn note(&mut self, change: impl FnOnce(&mut LeaseStatus)) {
-        if let Some(status) = &mut self.status {
-            change(status);
-            self.is_old = true;
-        }
-    }
-
-    fn write_down(&mut self) {
-        // Not before COMMAND runs, which this would delay.
-        if self.grant.as_ref().is_some_and(|grant| grant.command.is_some())
-            && let Some((generation, waited)) = self.untold.take()
-        {
-            self.journal.taken(generation, waited);
-        }
-        if let Some(status) = self.status.as_ref().filter(|_| std::mem::take(&mut self.is_old))
-            && let Err(error) = status.save()
-        {
-            tracing::debug!(%error, "the status of the lease was not written");
-        }
-    }
-
-    fn status_of(&self, reason: &WaitReason) -> Option<WaitsFor> {
-        Some(match reason {
-            WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => WaitsFor::Holder {
-                host: record.by.host.clone(),
-                pid: record.by.pid,
-                command: record.by.command.clone(),
-                since: record.by.since.clone(),
-                unchanged: clocks().boot.saturating_sub(watched.since),
-            },
-            WaitReason::FirstUse { .. } => WaitsFor::FirstUse,
-            WaitReason::Foreign { .. } => WaitsFor::Foreign,
-            WaitReason::EngineAway(_) => WaitsFor::Engine { why: self.failure.as_ref()?.to_string() },
-        })
-    }
-
     /// Starts a guardian for this grant.
     fn guard(&mut self, generation: u64, deadline: LeaseDeadline, events: &mut dyn Events) {
         let command = self.grant.as_ref().filter(|grant| grant.marks.generation == generation);
         let command = command.and_then(|grant| grant.command);
         let Ok(supervisor) = own() else { return };
         let marks = GrantMarks { supervisor, generation, lock: self.lock };
-        self.grant = Some(LeaseGrant { deadline, marks, command, own_stop: None });
+        self.grant = Some(LeaseGrant::new(marks, deadline, command));
         (self.lost, self.ended) = (None, None);
         match GuardianClient::start(self.times.grace(), marks, deadline) {
             Ok(guardian) => {
@@ -450,30 +366,20 @@ impl<'a> BotLease<'a> {
     /// A stop that a guardian carries out, unless there is none.
     fn must_stop(&mut self, stop: OwnStop) {
         if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none()) {
-            grant.stop_by_ourselves(stop);
+            grant.stop(stop);
         }
     }
 
-    /// The second watcher: the guardian is late, stopped or dead.
+    /// The second watcher.
     fn stop_ourselves(&mut self, events: &mut dyn Events) {
-        let now = clocks().boot;
-        let Some(grant) = &mut self.grant else { return };
-        if self.is_swept || grant.command.is_none() {
-            return;
-        }
-        if now >= grant.deadline.kill_at + GUARDIAN_LATE || (self.guardian.is_none() && now >= grant.deadline.kill_at) {
-            grant.stop_by_ourselves(OwnStop::Kill);
-        } else if self.guardian.is_none() && now >= grant.deadline.term_at {
-            grant.stop_by_ourselves(OwnStop::Term);
-        }
-        let Some((stop, sweep)) = &mut grant.own_stop else { return };
-        let pass = match stop {
-            OwnStop::Term => sweep.term(),
-            OwnStop::Kill => sweep.pass(),
-        };
-        match pass {
-            Ok(pass) => self.is_swept = !pass.left,
-            Err(error) => events.notice(&Notice::Warning(format!("cannot look for the bot's processes: {error}"))),
+        let is_guarded = self.guardian.is_some();
+        let grant = self.grant.as_mut().filter(|_| !self.is_swept);
+        match grant.and_then(|grant| grant.watch(is_guarded)) {
+            None => {}
+            Some(Ok(pass)) => self.is_swept = !pass.left,
+            Some(Err(error)) => {
+                events.notice(&Notice::Warning(format!("cannot look for the bot's processes: {error}")));
+            }
         }
     }
 
@@ -485,13 +391,8 @@ impl<'a> BotLease<'a> {
 
     /// When to look again, even if nothing wakes us.
     pub fn again_in(&self) -> Duration {
-        let Some(grant) = &self.grant else { return LOOK_EVERY };
-        if grant.own_stop.is_some() && !self.is_swept {
-            return LOOK_AGAIN;
-        }
-        let at = if self.guardian.is_some() { grant.deadline.kill_at + GUARDIAN_LATE } else { grant.deadline.term_at };
-        // A timer does not run while the machine sleeps.
-        at.saturating_sub(clocks().boot).clamp(LOOK_AGAIN, LOOK_EVERY)
+        let grant = self.grant.as_ref().filter(|_| !self.is_swept);
+        grant.map_or(LOOK_EVERY, |grant| grant.again_in(self.guardian.is_some(), LOOK_EVERY))
     }
 
     /// The variables by which COMMAND's processes are known.
@@ -561,22 +462,22 @@ impl<'a> BotLease<'a> {
             }
             let now = clocks().boot;
             if let Some(grant) = self.grant.as_mut().filter(|_| self.guardian.is_none() || now >= ours_at) {
-                grant.stop_by_ourselves(if now >= kill_at { OwnStop::Kill } else { OwnStop::Term });
+                grant.stop(if now >= kill_at { OwnStop::Kill } else { OwnStop::Term });
             }
             let mut fds = self.descriptors();
             fds.push(signals.descriptor());
-            poll::any_readable(&fds, Some(self.again_in().min(LOOK_EVERY)))?;
+            poll::any_readable(&fds, Some(self.again_in()))?;
             if let Some(arrived) = ending_signal(signals)
                 && matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
             {
                 let killed = self.guardian.as_ref().is_some_and(|guardian| guardian.kill().is_ok());
                 if let Some(grant) = self.grant.as_mut().filter(|_| !killed) {
-                    grant.stop_by_ourselves(OwnStop::Kill);
+                    grant.stop(OwnStop::Kill);
                 }
             }
         }
         if let Some(grant) = &mut self.grant {
-            (grant.command, grant.own_stop) = (None, None);
+            grant.clear();
         }
         self.renewer.tell(LeaseEvent::Swept);
         Ok(())
@@ -584,7 +485,7 @@ impl<'a> BotLease<'a> {
 
     /// COMMAND is to be started again, by the same grant or, if that was lost, by another.
     pub fn again(&mut self, events: &mut dyn Events) {
-        if self.lost.take().is_some() || self.is_overdue() {
+        if self.lost.take().is_some() || self.grant.as_ref().is_some_and(LeaseGrant::is_overdue) {
             self.await_end(events);
             (self.ended, self.grant) = (None, None);
         }
@@ -593,16 +494,11 @@ impl<'a> BotLease<'a> {
         self.renewer.tell(LeaseEvent::Again);
     }
 
-    /// The guardian has begun the stop, although the renewer may not have said so yet: both were stopped, and go on.
-    fn is_overdue(&self) -> bool {
-        self.grant.as_ref().is_some_and(|grant| grant.deadline.term_at <= clocks().boot)
-    }
-
     /// The gate was not opened, so nothing runs.
     fn nothing_started(&mut self) {
         self.is_swept = true;
         if let Some(grant) = &mut self.grant {
-            (grant.command, grant.own_stop) = (None, None);
+            grant.clear();
         }
         self.renewer.tell(LeaseEvent::Swept);
     }
@@ -642,45 +538,16 @@ impl<'a> BotLease<'a> {
                     let ttl = self.times.ttl();
                     events.notice(&Notice::Lease(self.name(), LeaseNotice::NotReleased { ttl }));
                 }
-                Some(EndReason::Released) => self.journal.released(grant.marks.generation),
+                Some(EndReason::Released) => self.book.released(grant.marks.generation),
                 Some(_) => {}
             }
         }
-        if let Some(status) = &self.status {
-            status.remove();
-        }
+        self.book.close();
     }
 
     /// Whether the engine has been asked once.
     fn has_looked(&self) -> bool {
         self.waits.is_some() || self.failure.is_some()
-    }
-
-    fn lost_lease(&self, reason: &LossReason) -> LostLease {
-        match reason {
-            LossReason::Silence => LostLease::Silence { why: self.failure.as_ref().map(ToString::to_string) },
-            LossReason::Another(record) => LostLease::Another(record.clone()),
-        }
-    }
-
-    fn waits_for(&self, reason: &WaitReason) -> Option<WaitingFor> {
-        let now = clocks().boot;
-        // No time that is too short.
-        let free_in = |until: Duration| Duration::from_secs(until.saturating_sub(now).as_secs() + 1);
-        Some(match reason {
-            WaitReason::Holder { record, watched } if record.grant.holder == self.holder => {
-                WaitingFor::Own { free_in: free_in(watched.until) }
-            }
-            WaitReason::Holder { record, watched } | WaitReason::OtherServer { record, watched } => {
-                WaitingFor::Holder { record: record.clone(), free_in: free_in(watched.until) }
-            }
-            WaitReason::FirstUse { watched } => WaitingFor::Unused { free_in: free_in(watched.until) },
-            WaitReason::Foreign { watched } => WaitingFor::Foreign { free_in: free_in(watched.until) },
-            WaitReason::EngineAway(_) => {
-                let error = self.failure.as_ref()?;
-                WaitingFor::Engine { why: error.to_string(), hints: error.hints.clone() }
-            }
-        })
     }
 
     /// Why it was not granted, as `acquire`'s error.
@@ -698,45 +565,18 @@ impl<'a> BotLease<'a> {
         if let Some(EndReason::OtherBot(record)) = ended {
             return AcquireError::OtherBot { lease, record: record.clone() };
         }
-        let why = self.waits.as_ref().and_then(|reason| self.waits_for(reason));
+        let why = self.waits.as_ref();
+        let why = why.and_then(|reason| wording::waiting_for(reason, &self.holder, self.failure.as_ref()));
         let waited = self.request.wait;
         AcquireError::LeaseHeld { lease, why: why.map(Box::new), waited, exit: self.request.conflict_exit }
     }
 
     /// Why the bot was stopped, as `acquire`'s error.
     pub fn loss(&self) -> Option<AcquireError> {
-        let silence = self.is_overdue().then_some(&LossReason::Silence);
-        let why = self.lost_lease(self.lost.as_ref().or(silence)?);
+        let is_overdue = self.grant.as_ref().is_some_and(LeaseGrant::is_overdue);
+        let reason = self.lost.as_ref().or(is_overdue.then_some(&LossReason::Silence))?;
+        let why = wording::lost_lease(reason, self.failure.as_ref());
         Some(AcquireError::LeaseLost { lease: self.name(), why, exit: self.request.conflict_exit })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum OwnStop {
-    Term,
-    Kill,
-}
-
-impl LeaseGrant {
-    fn stop_by_ourselves(&mut self, stop: OwnStop) {
-        let Some(command) = self.command else { return };
-        let (now, _) = self.own_stop.get_or_insert_with(|| {
-            let mut sweep = Sweep::new(self.marks);
-            sweep.add_root(command);
-            (stop, sweep)
-        });
-        *now = (*now).max(stop);
-    }
-}
-
-/// Whether there is nothing new to say: each renewal changes the record.
-fn is_same_wait(before: &WaitReason, now: &WaitReason) -> bool {
-    match (before, now) {
-        (WaitReason::Holder { record: before, .. }, WaitReason::Holder { record: now, .. }) => {
-            (&before.grant.holder, before.grant.generation) == (&now.grant.holder, now.grant.generation)
-        }
-        (WaitReason::EngineAway(before), WaitReason::EngineAway(now)) => before == now,
-        (before, now) => std::mem::discriminant(before) == std::mem::discriminant(now),
     }
 }
 
@@ -751,32 +591,4 @@ fn tend_lock(held: &mut Held, changed: bool, events: &mut dyn Events) {
         Some(_) => {}
     }
     events.incidents(held.path(), incidents);
-}
-
-/// What the record says of this `acquire`.
-fn holder(request: &Request<'_>, target: &LeaseTarget, held: Option<&Held>) -> Result<LeaseHolder, Error> {
-    let own = own()?;
-    let lock = held.map(|held| held.file().inode());
-    Ok(LeaseHolder {
-        name: target.name.clone(),
-        bot_id: target.bot_id.clone(),
-        host: user::host_name(),
-        boot_id: identity::boot_id().unwrap_or_default().to_owned(),
-        lock: lock.map_or((0, 0), |lock| (lock.device, lock.inode)),
-        pid: own.pid,
-        command: mask(&details::command_line(request.command())).chars().take(LONGEST_COMMAND).collect(),
-        since: now_in_seconds().to_string(),
-        origin: origin::of_process(own).map(|origin| origin.manager.as_str().to_owned()),
-    })
-}
-
-fn now_in_seconds() -> Timestamp {
-    Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default()
-}
-
-/// A name that no other `acquire` has, on whatever host.
-fn random_name() -> String {
-    // Keyed by the system's random numbers.
-    let random = |salt: u64| RandomState::new().hash_one(salt);
-    format!("{:016x}{:016x}", random(0), random(1))
 }
