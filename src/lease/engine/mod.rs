@@ -24,6 +24,9 @@ use crate::lease::bounds;
 pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
     bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
     match url.address() {
+        EngineAddress::Postgres(_) | EngineAddress::Etcd(_) => {
+            Err(Error::usage("this engine is not built yet", "name another one: redis://HOST/0"))
+        }
         EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
         EngineAddress::Ssh(SshAddress { user, host, port, path }) => {
             Ok(Box::new(ssh::SshRegister::new(user.clone(), host.clone(), *port, path.clone())))

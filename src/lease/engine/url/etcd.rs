@@ -1,0 +1,54 @@
+//! `etcd://` and `etcds://`: one cluster, named by one or more of its members.
+
+use std::fmt;
+
+use super::MalformedEngine;
+use super::parts::{Login, Parts, Place, wrong};
+
+const BY_VARIABLE: &str =
+    "with a password: put etcd://USER:PASSWORD@HOST:2379 into a variable, and name it with --lease-env NAME";
+
+/// A cluster of etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdAddress {
+    scheme: &'static str,
+    /// Members of one cluster; never empty.
+    pub members: Vec<Place>,
+    /// With a user.
+    pub login: Option<Login>,
+}
+
+impl EtcdAddress {
+    pub fn parse(scheme: &'static str, rest: &str) -> Result<Self, MalformedEngine> {
+        let parts = Parts::of(rest, scheme)?.without_query()?;
+        let members = parts.places(2379)?;
+        if !matches!(parts.path, "" | "/") {
+            return Err(wrong(
+                format!("the lease's URL has a path, which {scheme}:// does not take"),
+                "leave it out; the lease's name is set with --lease-name NAME",
+            ));
+        }
+        let login = parts.whole_login(BY_VARIABLE)?;
+        if login.as_ref().is_some_and(|login| login.user.is_none()) {
+            return Err(wrong("the lease's URL has a password without a user", BY_VARIABLE));
+        }
+        Ok(Self { scheme, members, login })
+    }
+
+    pub fn is_tls(&self) -> bool {
+        self.scheme == "etcds"
+    }
+}
+
+/// The login masked.
+impl fmt::Display for EtcdAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let login = if self.login.is_some() { "…@" } else { "" };
+        write!(f, "{}://{login}", self.scheme)?;
+        for (at, member) in self.members.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{member}")?;
+        }
+        Ok(())
+    }
+}

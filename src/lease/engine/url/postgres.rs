@@ -1,0 +1,149 @@
+//! `postgres://` and `postgresql://`, as in `DATABASE_URL`.
+//!
+//! What such a URL has for other programs (`pgbouncer=true`, `connection_limit=…`, `schema=…`) is passed over. What is about TLS
+//! is understood or refused, since whoever wrote it relies on it; the modes mean what they mean to libpq. The password stands
+//! before the host or nowhere: behind the question mark it would be shown by what masks the login.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::MalformedEngine;
+use super::parts::{Parts, Place, wrong};
+use crate::http::proxy::decode;
+
+const FORM: &str = "write postgres://USER@HOST/DATABASE";
+const BY_VARIABLE: &str =
+    "put postgres://USER:PASSWORD@HOST/DATABASE into a variable, and name it with --lease-env NAME";
+
+/// A database of PostgreSQL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresAddress {
+    pub place: Place,
+    pub user: String,
+    pub password: Option<String>,
+    pub database: String,
+    pub tls: PostgresTls,
+    /// `sslrootcert`: certificates to trust.
+    pub root_certificates: Option<PathBuf>,
+    /// `options`: for the server, as libpq sends it.
+    pub options: Option<String>,
+}
+
+/// `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostgresTls {
+    Disable,
+    /// With TLS if the server has it; libpq's default.
+    Prefer,
+    /// With TLS; whoever answers is believed.
+    Require,
+    /// The certificate must come from an authority that is trusted.
+    VerifyCa,
+    /// And be that host's.
+    VerifyFull,
+}
+
+impl PostgresTls {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "disable" => Self::Disable,
+            "allow" | "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+impl PostgresAddress {
+    pub fn parse(scheme: &str, rest: &str) -> Result<Self, MalformedEngine> {
+        let parts = Parts::of(rest, scheme)?;
+        if parts.names_several_hosts() {
+            return Err(wrong(
+                "the lease's URL names several hosts, of which only one can keep the lease",
+                "name the primary, which takes writes",
+            ));
+        }
+        let place = parts.place(5432)?;
+        let Some((user, password)) = parts.login.clone() else {
+            return Err(wrong("the lease's URL names no user", FORM));
+        };
+        if user.is_empty() {
+            return Err(wrong("the lease's URL has an empty user", FORM));
+        }
+        let database = decode(parts.path.strip_prefix('/').unwrap_or_default())
+            .ok_or_else(|| wrong("the database of the lease's URL has a % that is not an escape such as %20", FORM))?;
+        if [&user, &database].iter().any(|text| text.contains('\0'))
+            || password.as_ref().is_some_and(|password| password.contains('\0'))
+        {
+            return Err(wrong("the lease's URL has a zero byte, which PostgreSQL does not take", FORM));
+        }
+        let mut address = Self {
+            place,
+            database: if database.is_empty() { user.clone() } else { database },
+            user,
+            password: password.filter(|password| !password.is_empty()),
+            tls: PostgresTls::Prefer,
+            root_certificates: None,
+            options: None,
+        };
+        for pair in parts.query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            address.set(key, value)?;
+        }
+        Ok(address)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), MalformedEngine> {
+        let decoded = || {
+            decode(value).filter(|value| !value.contains('\0')).ok_or_else(|| {
+                wrong("what stands behind the `?` of the lease's URL has a % that is not an escape such as %20", FORM)
+            })
+        };
+        match key {
+            "sslmode" => {
+                self.tls = PostgresTls::parse(&decoded()?).ok_or_else(|| {
+                    wrong(
+                        "the sslmode of the lease's URL is unknown",
+                        "write sslmode=disable, prefer, require, verify-ca or verify-full",
+                    )
+                })?;
+            }
+            "sslrootcert" if value != "system" => self.root_certificates = Some(decoded()?.into()),
+            "sslrootcert" => {}
+            "options" => self.options = Some(decoded()?),
+            "sslcert" | "sslkey" | "sslpassword" => {
+                return Err(wrong(
+                    "the lease's URL wants a certificate of the client's own, which solobot does not have",
+                    BY_VARIABLE,
+                ));
+            }
+            "sslnegotiation" if value != "postgres" => {
+                return Err(wrong(
+                    "the lease's URL wants TLS without asking for it first (sslnegotiation), which solobot does not do",
+                    "leave sslnegotiation out",
+                ));
+            }
+            "host" | "hostaddr" | "port" | "user" | "password" | "dbname" | "service" => {
+                return Err(wrong(format!("the lease's URL has its {key} behind the `?`"), BY_VARIABLE));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The login masked.
+impl fmt::Display for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "postgres://…@{}/{}", self.place, self.database)
+    }
+}
+
+/// As shown.
+impl fmt::Debug for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresAddress({self}, {:?})", self.tls)
+    }
+}
