@@ -13,6 +13,8 @@ pub const API_URL: &str = "SOLOBOT_API_URL";
 pub const NO_COLOR: &str = "NO_COLOR";
 /// Read: where a bot's token is looked for, in this order.
 pub const TOKENS: [&str; 3] = ["TELEGRAM_BOT_TOKEN", "BOT_TOKEN", "TELEGRAM_TOKEN"];
+/// Read by `init`, and in the bots' environment: where the URL of an engine usually stands, which can keep a lease.
+pub const ENGINES: [&str; 4] = ["LEASE_URL", "DATABASE_URL", "REDIS_URL", "VALKEY_URL"];
 /// Read and set: tells a bot of layout A that its parent holds the lock for it (`skip_env` names another variable).
 pub const SKIP_LOCK: &str = "SKIP_TELEGRAM_LOCK";
 /// The variables that name a proxy. Of each list the first one that is set counts.
@@ -97,6 +99,7 @@ pub const TABLE: &[VarDoc] = &[
     read(&[CONFIG], "The configuration file, like `--config`."),
     read(&[API_URL], "The base URL of the Bot API, like `--api-url`."),
     read(&TOKENS, "The bot's token, if neither a flag nor solobot.toml says where it is."),
+    read(&ENGINES, "The URL of an engine, which `init` proposes for the bot's lease."),
     read(&PROXIES.https, "The proxy for https URLs. It may be an http, https, socks4 or socks5 proxy."),
     read(&PROXIES.http, "The proxy for http URLs."),
     read(&PROXIES.all, "The proxy for both."),

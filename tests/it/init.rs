@@ -291,6 +291,41 @@ fn without_a_terminal_the_likeliest_script_is_taken() {
 }
 
 #[test]
+fn a_variable_with_the_url_of_an_engine_is_proposed_for_the_lease() {
+    alone(|test| {
+        test.write("main.py", "from aiogram import Dispatcher\nDispatcher().start_polling()\n");
+        let written = |name: &str, url: &str| {
+            test.solobot("init --yes --force").env(name, url).run().code(0);
+            test.read("solobot.toml")
+        };
+        for (name, url) in [("DATABASE_URL", "postgres://bot:hunter2@db/bot"), ("REDIS_URL", "redis://:hunter2@db")] {
+            let text = written(name, url);
+            let proposed = format!("# lease = {{ env = \"{name}\" }}\n");
+            assert!(text.contains(&proposed) && !text.contains("hunter2"), "{text}");
+            test.write("solobot.toml", text.replace(&proposed, &proposed[2..]));
+            test.solobot("status").run().code(0);
+        }
+        for url in ["mysql://bot:hunter2@db/bot", "sqlite:///bot.db", "postgres+asyncpg://db/bot", ""] {
+            let text = written("DATABASE_URL", url);
+            assert!(!text.contains("lease ="), "{url}: {text}");
+        }
+        // The running bot's own environment, whatever that of init has.
+        test.bot("live/main.py");
+        let mut command = test.command("python3 main.py");
+        command.current_dir(test.path("live")).env("BOT_TOKEN", token()).env("BOT_OPTIONS", "--pid-file bot.pid");
+        let bot = test.start_command({
+            command.env("DATABASE_URL", "postgres://bot:hunter2@db/bot");
+            command
+        });
+        test.wait_for_pid("live/bot.pid");
+        test.solobot("init --yes").in_dir("live").run().code(0);
+        let text = test.read("live/solobot.toml");
+        assert!(text.contains("# lease = { env = \"DATABASE_URL\" }\n"), "{text}");
+        bot.kill();
+    });
+}
+
+#[test]
 fn a_terminal_is_asked() {
     alone(|test| {
         test.bot("job.py");

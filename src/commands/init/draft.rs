@@ -48,6 +48,9 @@ pub fn entries(seen: &Inventory, folder: &Path) -> Vec<BotDraft> {
         };
         entries.extend(seen.scripts.iter().filter_map(of_script));
     }
+    for entry in entries.iter_mut().filter(|entry| entry.pids.is_empty()) {
+        entry.lease_env = seen.lease_env;
+    }
     tell_apart(&mut entries);
     name(&mut entries);
     give_locks(&mut entries);
@@ -90,6 +93,7 @@ fn of_running(bot: &RunningBot) -> BotDraft {
         pids,
         evidence,
         doubtful: bot.is_elsewhere,
+        lease_env: bot.lease_env,
         called: bot.name.clone(),
         ..bare(&bot.program, &bot.cwd)
     };
@@ -165,6 +169,7 @@ fn bare(program: &Program, dir: &Path) -> BotDraft {
         evidence: Vec::new(),
         doubtful: false,
         unlocked_under: None,
+        lease_env: None,
         called: program.short_name(),
     }
 }

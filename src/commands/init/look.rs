@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::lease_place;
 use super::token_place::{TokenPlace, in_env_file};
 use super::units::{self, Unit};
 use crate::base::error::Error;
@@ -55,6 +56,8 @@ pub struct Inventory {
     pub elsewhere: Vec<String>,
     /// How many processes could not be inspected.
     pub uninspected: usize,
+    /// The variable of init's own environment that has the URL of an engine.
+    pub lease_env: Option<&'static str>,
 }
 
 /// A bot that runs: one program with one token.
@@ -73,6 +76,8 @@ pub struct RunningBot {
     pub argv: Vec<String>,
     /// Where its token comes from.
     pub token: Option<TokenPlace>,
+    /// The variable of its environment that has the URL of an engine.
+    pub lease_env: Option<&'static str>,
     /// Its lock, if it has one that is not solobot's default.
     pub lock: Option<Lock>,
     /// Whether the oldest instance runs under a lock.
@@ -152,6 +157,7 @@ pub fn look(settings: &Settings, folder: &Path) -> Result<Inventory, Error> {
         cwd: cwd.clone(),
         elsewhere,
         uninspected,
+        lease_env: lease_place::in_variables(&context.vars),
         named: None,
         guessed: None,
     })
@@ -192,6 +198,7 @@ fn bot_of(bot: &FoundBot) -> Option<RunningBot> {
         name: bot.bot.name.clone(),
         is_configured: bot.bot.configured,
         token: token_place(first, &program.default_lock_dir(&cwd)),
+        lease_env: first.members.iter().find_map(|member| lease_place::in_process(member.pid)),
         lock: lock_of(bot),
         is_locked: !bot.locks.own.state.holders().is_empty(),
         argv: argv.unwrap_or_default(),

@@ -4,10 +4,11 @@
 //! This file puts it in place: it writes a temporary file, then links it (which never overwrites a file) or, with
 //! `--force`, renames it.
 //!
-//! Invariants: no token is written, only where it comes from. Before anything is written to the disk, solobot itself
+//! Invariants: neither a token nor the URL of a lease's engine is written, only where they come from. Before anything is written to the disk, solobot itself
 //! must accept the text. Not promised: that every bot was found.
 
 mod draft;
+mod lease_place;
 mod look;
 mod text;
 mod token_place;

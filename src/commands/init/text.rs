@@ -93,6 +93,12 @@ fn entry(entry: &BotDraft) -> String {
     if let Some(command) = &entry.command {
         set("command", array(command));
     }
+    if let Some(name) = entry.lease_env.filter(|_| !entry.doubtful) {
+        lines.push(
+            "# If it may run on several hosts: uncomment this on each of them, and only one of them runs it.".into(),
+        );
+        lines.push(format!("# lease = {{ env = {} }}", toml_string(name)));
+    }
     let mark = if entry.doubtful { "# " } else { "" };
     let lines: String = lines.iter().fold(String::new(), |text, line| text + mark + line + "\n");
     entry.evidence.iter().map(|line| comment(line)).collect::<String>() + &lines
