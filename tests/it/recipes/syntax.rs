@@ -63,7 +63,9 @@ fn kubernetes_s_schema_accepts_the_deployment() {
     alone(|test| {
         let script = "import sys, yaml, kubernetes_validate as k\n\
                       k.validate(yaml.safe_load(open(sys.argv[1])), k.latest_version(), strict=True)\n";
-        judged_by(test, script, "kubernetes/deployment.yaml", ("replicas: 1", "replica: 1"));
+        for recipe in ["kubernetes/deployment.yaml", "kubernetes/rolling.yaml"] {
+            judged_by(test, script, recipe, ("replicas: 1", "replica: 1"));
+        }
     });
 }
 
