@@ -3,8 +3,8 @@
 #
 #   bash tests/nemesis.sh [ENGINE] [ROUNDS] [--seed SEED] [--pairs N] [--times-shown]
 #
-# ENGINE is redis, ssh, etcdctl (beside solobot: what etcd's own tool does in the same rounds), or all, which is redis and ssh
-# and the default. 3 rounds an engine by default. One line a round, a table an engine, and a line for programs. Exit code 1 if
+# ENGINE is redis, ssh, postgres, pgbouncer, etcd, etcd-cluster (three members), etcdctl (beside solobot: what etcd's own tool
+# does in the same rounds), or all, which is all of them but etcdctl, and the default. 3 rounds an engine by default. One line a round, a table an engine, and a line for programs. Exit code 1 if
 # anything was found. With --times-shown, how long a hand-over takes is shown and fails nothing: a debug build on a busy machine
 # is no measure. The same seed makes the same choices again, but not the same timing. SOLOBOT names another program than
 # target/debug/solobot. Needs root: the hosts are network namespaces.
@@ -36,9 +36,9 @@ done
 ((${#words[@]} <= 2)) || die "too many arguments: [ENGINE] [ROUNDS]"
 rounds=${words[1]:-3}
 case ${words[0]:-all} in
-    all) engines=(redis ssh) ;;
-    redis | ssh | etcdctl) engines=("${words[0]}") ;;
-    *) die "no such engine: ${words[0]} (redis, ssh, etcdctl, all)" ;;
+    all) engines=(redis ssh postgres pgbouncer etcd etcd-cluster) ;;
+    redis | ssh | postgres | pgbouncer | etcd | etcd-cluster | etcdctl) engines=("${words[0]}") ;;
+    *) die "no such engine: ${words[0]} (redis, ssh, postgres, pgbouncer, etcd, etcd-cluster, etcdctl, all)" ;;
 esac
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS is a number, not $rounds"
 [[ $pairs =~ ^[1-9][0-9]?$ ]] || die "--pairs takes a number, not $pairs"
@@ -57,10 +57,14 @@ python=$(python3 -c 'import sys; print(sys.executable if sys.version_info >= (3,
 [[ -n $python ]] || die "python3 is older than 3.9"
 # redis-server is the name by which Debian's redis-check-rdb is a server; the package of that name would start one here.
 needed=('ip iproute2' 'ss iproute2' 'unshare util-linux' 'redis-check-rdb redis-tools')
-case ${engines[*]} in
-    *ssh*) needed+=('ssh openssh-client' '/usr/sbin/sshd openssh-server') ;;
-    etcdctl) needed+=('etcd etcd-server' 'etcdctl etcd-client') ;;
-esac
+for engine in "${engines[@]}"; do
+    case $engine in
+        ssh) needed+=('ssh openssh-client' '/usr/sbin/sshd openssh-server') ;;
+        postgres) needed+=('pg_lsclusters postgresql') ;;
+        pgbouncer) needed+=('pg_lsclusters postgresql' 'pgbouncer pgbouncer') ;;
+        etcd*) needed+=('etcd etcd-server' 'etcdctl etcd-client') ;;
+    esac
+done
 mkdir -p "$TARGET"
 need "${needed[@]}"
 

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import typing
 
-from engines import GRACE, TTL
+from engine import GRACE, TTL
 
 LONGEST = 12.0
 # A holder must be stopped at 80% of the TTL, counted from its last renewal, which is up to a sixth of the TTL old; and its
@@ -367,9 +367,59 @@ def home_reboots(pair, random):
     return Fault("the home host booted again", lasting(random), pair.engine.reboot, pair.engine.start)
 
 
-@fault("record-removed", "server", needs="home")
+@fault("record-removed", "server", needs="remove_record")
 def record_removed(pair, _):
-    return Fault("the record's file removed on the home host", 0.0, pair.engine.remove_record)
+    return Fault("the record removed", 0.0, pair.engine.remove_record)
+
+
+@fault("table-dropped", "server", needs="drop_table")
+def table_dropped(pair, _):
+    return Fault("the table dropped", 0.0, pair.engine.drop_table)
+
+
+@fault("sessions-ended", "server", needs="end_sessions")
+def sessions_ended(pair, _):
+    return Fault("each session ended by the server", 0.0, pair.engine.end_sessions)
+
+
+@fault("pooler-restarts", "server", needs="start_pooler")
+def pooler_restarts(pair, random):
+    return Fault("the pooler killed, and started again", lasting(random), pair.engine.kill_pooler, pair.engine.start_pooler)
+
+
+@fault("compacted", "server", needs="compact")
+def compacted(pair, _):
+    return Fault("its history compacted", 0.0, pair.engine.compact)
+
+
+@fault("member-killed", "server", needs="end_member")
+def member_killed(pair, random):
+    index = random.randrange(pair.engine.members)
+    lasts, engine = lasting(random), pair.engine
+    begin, heal = lambda: engine.end_member(index), lambda: engine.start_member(index)
+    return Fault(f"KILL of member {index} of {engine.members}, and its start", lasts, begin, heal)
+
+
+@fault("leader-stops", "server", needs="freeze_member")
+def leader_stops(pair, random):
+    engine = pair.engine
+    return Fault("STOP of the leader", lasting(random), lambda: engine.freeze_member(engine.leader()), engine.thaw)
+
+
+@fault("majority-killed", "server", needs="end_member")
+def majority_killed(pair, random):
+    engine, two = pair.engine, random.sample(range(pair.engine.members), 2)
+    lasts = lasting(random)
+
+    def begin():
+        for index in two:
+            engine.end_member(index)
+
+    def heal():
+        for index in two:
+            engine.start_member(index)
+
+    return Fault(f"KILL of two members of {engine.members}, and their start", lasts, begin, heal)
 
 
 assert GRACE < 0.4 * TTL, "solobot refuses such times"

@@ -13,7 +13,7 @@ import signal
 import time
 
 import evidence
-from engines import GRACE, SERVER_ADDRESS, TTL
+from engine import GRACE, SERVER_ADDRESS, TTL
 from faults import ALONE, KINDS, suitable
 from host import HERE, Host
 from witness import GAP, WitnessClient
