@@ -14,7 +14,7 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use self::etcd::EtcdAddress;
+pub use self::etcd::{ETCD_BY_VARIABLE, EtcdAddress};
 use self::parts::wrong;
 pub use self::parts::{Login, Place};
 pub use self::postgres::{PostgresAddress, PostgresTls};
