@@ -54,9 +54,9 @@ fn a_bot_starts_another_waits_and_a_release_hands_over() {
         let next = test.wait_for_pid("two/pid");
         assert!(start.elapsed() < Duration::from_secs(4), "no TTL is waited for: {:?}", start.elapsed());
         assert!(!alive(bot) && alive(next));
-        let _ = first.finish().signal(Signal::TERM).settled();
+        let _ = first.finish().signal(Signal::TERM).stderr_has(&["has no record yet", "got lease bot on"]);
         second.signal(Signal::TERM);
-        let _ = second.finish().signal(Signal::TERM).settled();
+        let _ = second.finish().signal(Signal::TERM).stderr_has(&["got lease bot on"]);
         let record: Value = serde_json::from_str(&members[1].value(KEY)).unwrap();
         assert_eq!((&record["state"], &record["host"]), (&Value::from("released"), &Value::from("two")));
     });

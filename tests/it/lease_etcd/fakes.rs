@@ -309,6 +309,20 @@ fn one_that_floods() {
     }
 }
 
+/// What one member sends in vain is missing for the next.
+#[test]
+fn the_bytes_of_a_call_are_for_all_members_together() {
+    let start = format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(40 << 10));
+    let broken = fake(move |client| answers(client, start.as_bytes()));
+    let value = "eHh4".repeat(7 << 10);
+    let kvs = format!(r#"[{{"key":"c29sb2JvdC9sZWFzZS9ib3Q=","mod_revision":"2","value":"{value}"}}]"#);
+    let whole = says(&http(200, &format!(r#"{{"header":{{"cluster_id":"1","raft_term":"1"}},"kvs":{kvs}}}"#)));
+    assert_eq!(register(&whole).read(SHORT).unwrap().content.unwrap().len(), 21 << 10);
+    let both = format!("{broken},{}", &whole["etcd://".len()..]);
+    let said = fails(Configuration, SHORT, |limit| register(&both).read(limit).err());
+    assert!(said.contains("it is no record"), "{said}");
+}
+
 /// The most memory that this process has had, in KiB.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
