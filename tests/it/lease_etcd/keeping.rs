@@ -34,6 +34,10 @@ fn a_record_is_read_set_and_refused() {
         assert_eq!(refused(&mut *other, &second.version, "third"), again);
         let empty = write(&mut *one, &again.version, "");
         assert_eq!((text(&empty), look(&mut *other)), (Some(""), empty.clone()));
+        // The same revision of another record, on a connection on which the server is known.
+        let mut forged = empty.version.clone();
+        forged.0.push(b'x');
+        assert_eq!(refused(&mut *other, &forged, "last"), empty);
         write(&mut *other, &empty.version, "last");
         // It is no lease of etcd's, which a server's clock would end.
         assert!(member.ctl(&format!("get {KEY} -w fields")).contains("\"Lease\" : 0"));
