@@ -4,7 +4,7 @@ use std::io;
 
 use crate::lease::engine::exchange::{JsonPost, PostAnswer, PostCut};
 use crate::lease::engine::stream::{CallLimit, EngineRoute, EngineStream, Trust};
-use crate::lease::engine::url::{EtcdAddress, Place};
+use crate::lease::engine::url::{EtcdAddress, HostAndPort};
 
 /// A member as the URL names it.
 pub struct EtcdMember {
@@ -23,7 +23,7 @@ pub struct EtcdMember {
 }
 
 impl EtcdMember {
-    pub fn new(place: &Place, address: &EtcdAddress, trust: Option<Trust>) -> Self {
+    pub fn new(place: &HostAndPort, address: &EtcdAddress, trust: Option<Trust>) -> Self {
         Self {
             address: address.of_member(place),
             host: place.to_string(),

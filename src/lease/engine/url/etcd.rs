@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::MalformedEngine;
-use super::parts::{Login, Parts, Place, wrong};
+use super::malformed::{MalformedEngine, wrong};
+use super::parts::{HostAndPort, Login, Parts};
 
 /// How a password is given.
 pub const ETCD_BY_VARIABLE: &str =
@@ -14,7 +14,7 @@ pub const ETCD_BY_VARIABLE: &str =
 pub struct EtcdAddress {
     scheme: &'static str,
     /// Members of one cluster; never empty.
-    pub members: Vec<Place>,
+    pub members: Vec<HostAndPort>,
     /// With a user.
     pub login: Option<Login>,
 }
@@ -42,7 +42,7 @@ impl EtcdAddress {
 
     /// One of its members alone.
     #[must_use]
-    pub fn of_member(&self, member: &Place) -> Self {
+    pub fn of_member(&self, member: &HostAndPort) -> Self {
         Self { members: vec![member.clone()], ..self.clone() }
     }
 }
