@@ -1,5 +1,6 @@
 //! Members of etcd of the test's own, on ports of the loopback and in folders of the test.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -17,10 +18,16 @@ pub struct Member<'a> {
     process: Option<Background>,
 }
 
-/// Ports that nobody has.
+/// Ports that nobody has, and that no client is given for its own end while a member is restarted.
 pub fn free_ports<const N: usize>() -> [u16; N] {
     // All open at once, so that no two are one.
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let listeners = [(); N].map(|()| {
+        let mut tries = std::iter::repeat_with(|| {
+            let random = RandomState::new().build_hasher().finish() % 20_000;
+            TcpListener::bind(("127.0.0.1", 10_000 + u16::try_from(random).unwrap()))
+        });
+        tries.find_map(Result::ok).unwrap()
+    });
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
@@ -32,7 +39,7 @@ pub fn cluster<'a>(test: &'a Test, names: &[&str]) -> Vec<Member<'a>> {
     for member in &mut members {
         member.begin(&all.join(","));
     }
-    members.iter().for_each(Member::wait);
+    members.iter_mut().for_each(Member::wait);
     members
 }
 
@@ -78,8 +85,12 @@ impl<'a> Member<'a> {
 
     /// Waits for it and its leader.
     #[track_caller]
-    pub fn wait(&self) {
-        wait_until("etcd is healthy", || get(self.health, "/health").contains("\"health\":\"true\""));
+    pub fn wait(&mut self) {
+        let process = self.process.as_mut().expect("a running member");
+        wait_until("etcd is healthy", || {
+            assert!(!process.has_ended(), "etcd ended:\n{}", process.stderr());
+            get(self.health, "/health").contains("\"health\":\"true\"")
+        });
     }
 
     /// Kills it and starts it again.
