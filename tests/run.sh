@@ -48,6 +48,8 @@ readonly NEEDED=(
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
+    'etcd etcd-server'
+    'etcdctl etcd-client'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

@@ -52,6 +52,7 @@ mod interop;
 mod journal;
 mod keeper;
 mod lease_acquire;
+mod lease_etcd;
 mod lease_guardian;
 mod lease_redis;
 mod lease_settings;

@@ -4,12 +4,15 @@
 //! none of its clocks is read. A call ends within the time it is given and reads at most
 //! [`LARGEST`](super::record::LARGEST) bytes.
 
+mod etcd;
+mod exchange;
 pub mod home;
 mod redis;
 mod register;
 pub mod ssh;
 mod stream;
 mod url;
+mod words;
 
 pub use self::register::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
 pub use self::url::{EngineAddress, EngineUrl, FORMS, MalformedEngine, RedisAddress, SshAddress};
@@ -24,9 +27,10 @@ use crate::lease::bounds;
 pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
     bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
     match url.address() {
-        EngineAddress::Postgres(_) | EngineAddress::Etcd(_) => {
+        EngineAddress::Postgres(_) => {
             Err(Error::usage("this engine is not built yet", "name another one: redis://HOST/0"))
         }
+        EngineAddress::Etcd(address) => Ok(Box::new(etcd::EtcdRegister::open(address, url, name)?)),
         EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
         EngineAddress::Ssh(SshAddress { user, host, port, path }) => {
             Ok(Box::new(ssh::SshRegister::new(user.clone(), host.clone(), *port, path.clone())))

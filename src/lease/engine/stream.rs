@@ -3,18 +3,23 @@
 //! Invariant: from [`CallLimit::new`] on, whatever is done with a stream ends at one deadline and reads at most [`LARGEST`]
 //! bytes from the network, the handshakes included; so an engine that hangs, trickles or floods costs no more.
 //!
+//! Where several servers are tried, each has a [share](CallLimit::share) of the time, and all have the bytes together.
+//!
 //! The resolver is asked by a thread of its own, and never again after [`EngineRoute::keep_addresses`]: whoever renews a lease connects
 //! again to the addresses that are known. Until then each new connection asks, so that a waiter follows a name that moves.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::base::error::Error;
 use crate::http::addresses::{self, Lookup, Unresolved};
+use crate::http::client::{self, trusted};
 use crate::lease::record::LARGEST;
 
 /// What one call may cost.
@@ -41,6 +46,25 @@ impl CallLimit {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
+
+    /// What one of so many servers may cost that are still to be tried: a part of the time, and all bytes.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    pub fn share(&self, servers: usize) -> io::Result<Self> {
+        if self.bytes == 0 {
+            return Err(too_long());
+        }
+        let part = self.left()? / u32::try_from(servers.max(1)).unwrap_or(u32::MAX);
+        // To the millisecond, as it is shown.
+        let within = Duration::from_millis(u64::try_from((part.as_micros() + 500) / 1000).unwrap_or(u64::MAX));
+        Ok(Self { within, end: Instant::now() + part, bytes: self.bytes })
+    }
+
+    /// Counts what was read under a share.
+    pub fn count(&mut self, share: &Self) {
+        self.bytes = share.bytes;
+    }
 }
 
 /// Whom to trust with TLS.
@@ -50,6 +74,18 @@ pub struct Trust {
 }
 
 impl Trust {
+    /// The certificates in this PEM file, or Mozilla's.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn of_file(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else {
+            return Self::new(None).map_err(|error| Error::Bug(error.to_string()));
+        };
+        let unusable = |error: io::Error| client::Error::CaFile { path: path.to_owned(), why: error.to_string() };
+        Ok(Self::new(Some(trusted(path)?)).map_err(unusable)?)
+    }
+
     /// These certificates (DER), or Mozilla's.
     ///
     /// # Errors
@@ -97,24 +133,34 @@ impl EngineRoute {
 
     /// From now on no resolver is asked.
     pub fn keep_addresses(&mut self) {
-        self.is_fixed = !self.addresses.is_empty();
+        self.is_fixed = true;
     }
 
     /// # Errors
     /// No connection in time; with TLS, the server did not prove who it is.
-    pub fn connect(&mut self, limit: CallLimit) -> io::Result<EngineStream> {
+    pub fn connect(&mut self, mut limit: CallLimit) -> io::Result<EngineStream> {
+        self.connect_and_count(&mut limit)
+    }
+
+    /// The same; the limit then is what is left, after an error too.
+    ///
+    /// # Errors
+    /// As [`EngineRoute::connect`].
+    pub fn connect_and_count(&mut self, limit: &mut CallLimit) -> io::Result<EngineStream> {
         if !self.is_fixed {
-            self.look_up(limit)?;
+            self.look_up(*limit)?;
         }
-        let tcp = self.connect_to_one(limit)?;
+        let tcp = self.connect_to_one(*limit)?;
         tcp.set_nodelay(true)?;
-        let bounded = Bounded { tcp, limit };
+        let bounded = Bounded { tcp, limit: *limit };
         let Some(trust) = &self.trust else { return Ok(EngineStream::Plain(bounded)) };
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::clone(&trust.config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, bounded);
         while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock)?;
+            let stepped = stream.conn.complete_io(&mut stream.sock);
+            limit.count(&stream.sock.limit);
+            stepped?;
         }
         Ok(EngineStream::Tls(Box::new(stream)))
     }
@@ -143,7 +189,7 @@ impl EngineRoute {
 
     /// Each address has an equal share of the time that is left.
     fn connect_to_one(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        let mut last = io::Error::other("its address is not known");
         for at in 0..self.addresses.len() {
             let shares = u32::try_from(self.addresses.len() - at).unwrap_or(u32::MAX);
             match TcpStream::connect_timeout(&self.addresses[at], limit.left()? / shares) {
@@ -174,6 +220,14 @@ impl EngineStream {
         };
         bounded.limit = limit;
         bounded.is_silent().then_some(self)
+    }
+
+    /// What is left of the call.
+    pub fn limit(&self) -> CallLimit {
+        match self {
+            Self::Plain(bounded) => bounded.limit,
+            Self::Tls(stream) => stream.sock.limit,
+        }
     }
 }
 
@@ -220,7 +274,7 @@ impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = buffer.len().min(self.limit.bytes);
         if most == 0 && !buffer.is_empty() {
-            return Err(io::Error::other("its answer is longer than 64 KiB"));
+            return Err(too_long());
         }
         let length = in_time(|| {
             self.tcp.set_read_timeout(Some(self.limit.left()?))?;
@@ -245,6 +299,11 @@ impl Write for Bounded {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// As [`FileTooLarge`](io::ErrorKind::FileTooLarge), which no socket says.
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "its answer is longer than 64 KiB")
 }
 
 /// Again after a signal; a socket's own word for a time that is over is `WouldBlock`.

@@ -20,7 +20,6 @@ use super::register::{EngineError, EngineWeakness, Register, RegisterLook, SetRe
 use super::stream::{CallLimit, EngineRoute, EngineStream, Trust};
 use super::url::{EngineUrl, RedisAddress};
 use crate::base::error::Error;
-use crate::http::client::{self, trusted};
 
 const SCRIPT: &str = include_str!("compare_and_set.lua");
 
@@ -52,7 +51,7 @@ impl RedisRegister {
     /// # Errors
     /// The URL's certificates cannot be used.
     pub fn open(address: &RedisAddress, url: &EngineUrl, name: &str) -> Result<Self, Error> {
-        let trust = if address.is_tls() { Some(trust(url)?) } else { None };
+        let trust = if address.is_tls() { Some(Trust::of_file(url.ca_file())?) } else { None };
         Ok(Self {
             route: EngineRoute::new(&address.host, address.port, trust),
             address: address.clone(),
@@ -224,12 +223,4 @@ impl Register for RedisRegister {
         self.link = Some(link);
         Ok(weaknesses::of(&texts.concat(), save.as_deref(), &self.address))
     }
-}
-
-fn trust(url: &EngineUrl) -> Result<Trust, Error> {
-    let Some(path) = url.ca_file() else {
-        return Trust::new(None).map_err(|error| Error::Bug(error.to_string()));
-    };
-    let unusable = |error: io::Error| client::Error::CaFile { path: path.to_owned(), why: error.to_string() };
-    Ok(Trust::new(Some(trusted(path)?)).map_err(unusable)?)
 }

@@ -10,12 +10,9 @@ use redis::ServerError;
 use super::answer::in_cluster_mode;
 use crate::base::duration;
 use crate::base::error::plain;
-use crate::base::secret::mask;
 use crate::lease::engine::register::EngineError;
 use crate::lease::engine::url::RedisAddress;
-
-/// As much of a server's words as is shown.
-const MOST_WORDS: usize = 200;
+use crate::lease::engine::words::scrubbed;
 
 /// What a user of the server needs, as an administrator types it.
 const RIGHTS: &str = "allow the lease's user what it needs: ACL SETUSER USER on '>PASSWORD' '~solobot:lease:*' +eval +info +get +set \
@@ -81,19 +78,8 @@ pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) ->
 fn words(error: &ServerError, address: &RedisAddress) -> String {
     let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
     // What follows is the command, whose arguments may be a password.
-    let mut text = text.split(", with args beginning with").next().unwrap_or_default().to_owned();
-    if let Some(login) = &address.login {
-        text = text.replace(&login.password, "…");
-        if let Some(user) = &login.user {
-            text = text.replace(user, "…");
-        }
-    }
-    let text = mask(&text).replace(|c: char| c.is_control(), " ");
-    let text = text.trim();
-    match text.char_indices().nth(MOST_WORDS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    let text = text.split(", with args beginning with").next().unwrap_or_default();
+    scrubbed(text, address.login.as_ref(), &[])
 }
 
 #[cfg(test)]
@@ -103,6 +89,7 @@ mod tests {
     use super::*;
     use crate::lease::engine::register::EngineErrorKind;
     use crate::lease::engine::url::{EngineAddress, EngineUrl};
+    use crate::lease::engine::words::MOST_WORDS;
 
     fn address() -> RedisAddress {
         let url = EngineUrl::parse("redis://hunter1:hunter2@h/0").unwrap();

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::MalformedEngine;
-use super::parts::{Login, Parts, Place, wrong};
+use super::malformed::{MalformedEngine, wrong};
+use super::parts::{HostAndPort, Login, Parts};
 
-const BY_VARIABLE: &str =
+/// How a password is given.
+pub const ETCD_BY_VARIABLE: &str =
     "with a password: put etcd://USER:PASSWORD@HOST:2379 into a variable, and name it with --lease-env NAME";
 
 /// A cluster of etcd.
@@ -13,7 +14,7 @@ const BY_VARIABLE: &str =
 pub struct EtcdAddress {
     scheme: &'static str,
     /// Members of one cluster; never empty.
-    pub members: Vec<Place>,
+    pub members: Vec<HostAndPort>,
     /// With a user.
     pub login: Option<Login>,
 }
@@ -28,15 +29,21 @@ impl EtcdAddress {
                 "leave it out; the lease's name is set with --lease-name NAME",
             ));
         }
-        let login = parts.whole_login(BY_VARIABLE)?;
+        let login = parts.whole_login(ETCD_BY_VARIABLE)?;
         if login.as_ref().is_some_and(|login| login.user.is_none()) {
-            return Err(wrong("the lease's URL has a password without a user", BY_VARIABLE));
+            return Err(wrong("the lease's URL has a password without a user", ETCD_BY_VARIABLE));
         }
         Ok(Self { scheme, members, login })
     }
 
     pub fn is_tls(&self) -> bool {
         self.scheme == "etcds"
+    }
+
+    /// One of its members alone.
+    #[must_use]
+    pub fn of_member(&self, member: &HostAndPort) -> Self {
+        Self { members: vec![member.clone()], ..self.clone() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! repeated.
 
 mod etcd;
+mod malformed;
 mod parts;
 mod postgres;
 mod redis;
@@ -14,17 +15,14 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use self::etcd::EtcdAddress;
-use self::parts::wrong;
-pub use self::parts::{Login, Place};
+pub use self::etcd::{ETCD_BY_VARIABLE, EtcdAddress};
+use self::malformed::wrong;
+pub use self::malformed::{FORMS, MalformedEngine};
+pub use self::parts::{HostAndPort, Login};
 pub use self::postgres::{PostgresAddress, PostgresTls};
 pub use self::redis::RedisAddress;
 pub use self::ssh::SshAddress;
 use crate::lease::bounds;
-
-/// How a URL of an engine looks, for hints.
-pub const FORMS: &str = "write it like one of these: postgres://USER@HOST/DATABASE, redis://HOST/0, rediss://HOST/0 (with TLS), \
-                         etcd://HOST:2379, ssh://USER@HOST/FOLDER/NAME.lock";
 
 /// A URL that names an engine. Its password is never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,16 +38,6 @@ pub enum EngineAddress {
     Redis(RedisAddress),
     Etcd(EtcdAddress),
     Ssh(SshAddress),
-}
-
-/// The text names no engine, or no lease.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct MalformedEngine {
-    /// What is wrong and why; lower case, no full stop, no secret.
-    pub message: String,
-    /// What to type.
-    pub hints: Vec<String>,
 }
 
 impl EngineUrl {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{FORMS, MalformedEngine};
+use super::malformed::{FORMS, MalformedEngine, wrong};
 use crate::http::proxy::{decode, host_and_port};
 
 /// Who we are to a server.
@@ -21,14 +21,14 @@ impl fmt::Debug for Login {
 
 /// A host and its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct HostAndPort {
     /// An IPv6 address without its brackets.
     pub host: String,
     pub port: u16,
 }
 
 /// As in a URL.
-impl fmt::Display for Place {
+impl fmt::Display for HostAndPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", Bracketed(&self.host), self.port)
     }
@@ -40,10 +40,6 @@ impl fmt::Display for Bracketed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
     }
-}
-
-pub fn wrong(message: impl Into<String>, hint: impl Into<String>) -> MalformedEngine {
-    MalformedEngine { message: message.into(), hints: vec![hint.into()] }
 }
 
 /// What stands behind the scheme.
@@ -114,13 +110,13 @@ impl<'a> Parts<'a> {
         Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
     }
 
-    pub fn place(&self, port: u16) -> Result<Place, MalformedEngine> {
+    pub fn place(&self, port: u16) -> Result<HostAndPort, MalformedEngine> {
         let (host, own) = self.host()?;
-        Ok(Place { host, port: own.unwrap_or(port) })
+        Ok(HostAndPort { host, port: own.unwrap_or(port) })
     }
 
     /// Where several servers are one engine.
-    pub fn places(&self, port: u16) -> Result<Vec<Place>, MalformedEngine> {
+    pub fn places(&self, port: u16) -> Result<Vec<HostAndPort>, MalformedEngine> {
         self.hosts.split(',').map(|hosts| Parts { hosts, login: None, ..*self }.place(port)).collect()
     }
 

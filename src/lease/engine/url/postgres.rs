@@ -7,8 +7,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::MalformedEngine;
-use super::parts::{Parts, Place, wrong};
+use super::malformed::{MalformedEngine, wrong};
+use super::parts::{HostAndPort, Parts};
 use crate::http::proxy::decode;
 
 const FORM: &str = "write postgres://USER@HOST/DATABASE";
@@ -18,7 +18,7 @@ const BY_VARIABLE: &str =
 /// A database of PostgreSQL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresAddress {
-    pub place: Place,
+    pub place: HostAndPort,
     pub user: String,
     pub password: Option<String>,
     pub database: String,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::MalformedEngine;
-use super::parts::{Bracketed, Login, Parts, wrong};
+use super::malformed::{MalformedEngine, wrong};
+use super::parts::{Bracketed, Login, Parts};
 
 /// How a password is given.
 const BY_VARIABLE: &str =

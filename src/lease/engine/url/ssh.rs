@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::MalformedEngine;
-use super::parts::{Bracketed, Parts, wrong};
+use super::malformed::{MalformedEngine, wrong};
+use super::parts::{Bracketed, Parts};
 use crate::http::proxy::decode;
 
 /// A file on a host that is reached by ssh.

@@ -1,0 +1,254 @@
+//! etcd: one key, compared and set by one transaction through the JSON gateway.
+//!
+//! Invariants: a set is carried out only on the key as it was seen, and only where it was seen; it is sent over a connection
+//! on which the server has already said who it is. Looks are linearizable. There is no etcd lease, whose end a server's clock
+//! decides.
+//!
+//! **What is compared**: the revision of the key's last change (0: there is none), and its value. A cluster that was made anew
+//! counts revisions again from one, so one revision may be that of another record; a record has a random part and a number of
+//! its own.
+//!
+//! **Who the server is**: the cluster's ID and the term of its leader. The ID alone is not enough: etcd makes it of
+//! `--initial-cluster` and `--initial-cluster-token`, so a cluster that is wiped, or restored from a snapshot, with the same
+//! two has the same ID (seen with 3.4), while its terms begin again. The price is that after an election a holder renews
+//! twice, and what was released before it is watched once more. Not seen: a cluster that is restored in its first term, from
+//! a snapshot of its first term.
+//!
+//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time. A set
+//! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
+//! then is this very record, it was one of ours, and is written. The first call asks every member for its cluster, and so does
+//! an answer of another cluster: two that differ are an error.
+//!
+//! Not promised: that a member run with `--unsafe-no-fsync` keeps what it has confirmed.
+
+mod answer;
+mod member;
+mod refusal;
+mod weaknesses;
+
+use std::mem;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, cluster};
+use self::member::EtcdMember;
+use self::refusal::EtcdRefusal;
+use super::exchange::{JsonPost, PostAnswer};
+use super::register::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
+use super::stream::{CallLimit, Trust};
+use super::url::{EngineUrl, EtcdAddress};
+use crate::base::error::Error;
+
+/// A lease's record on a cluster.
+pub struct EtcdRegister {
+    address: EtcdAddress,
+    /// As text, for messages.
+    key_name: String,
+    /// As the gateway wants it.
+    key: String,
+    /// The one that answered last comes first; never empty.
+    members: Vec<EtcdMember>,
+    /// Who we are to the cluster, once it has heard the password.
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AuthenticateResponse {
+    token: String,
+}
+
+impl EtcdRegister {
+    /// # Errors
+    /// The URL's certificates cannot be used.
+    pub fn open(address: &EtcdAddress, url: &EngineUrl, name: &str) -> Result<Self, Error> {
+        let trust = if address.is_tls() { Some(Trust::of_file(url.ca_file())?) } else { None };
+        let key_name = format!("solobot/lease/{name}");
+        let members = address.members.iter().map(|place| EtcdMember::new(place, address, trust.clone())).collect();
+        let key = answer::encoded(key_name.as_bytes());
+        Ok(Self { address: address.clone(), key_name, key, members, token: None })
+    }
+
+    /// Makes the call on one member after the other, until one answers.
+    fn on_members<T>(
+        &mut self,
+        within: Duration,
+        mut call: impl FnMut(&mut Self, usize, &mut CallLimit) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let mut limit = CallLimit::new(within);
+        let mut errors = Vec::new();
+        for at in 0..self.members.len() {
+            let Ok(mut share) = limit.share(self.members.len() - at) else { break };
+            let result = call(self, at, &mut share);
+            limit.count(&share);
+            match result {
+                Ok(value) => {
+                    self.agree(at, &mut limit)?;
+                    self.members[..=at].rotate_right(1);
+                    return Ok(value);
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        Err(refusal::of_all(errors, &self.address, within))
+    }
+
+    /// The members that were never tried, and those that were of another cluster, are asked for theirs. One that is away says
+    /// nothing, and is not asked again; unless what it said before is another cluster, which it then still counts for.
+    fn agree(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
+        let shares = self.members.len();
+        for other in (0..shares).filter(|other| *other != at) {
+            let differs = |members: &[EtcdMember]| {
+                let of_other = members[other].cluster.as_ref();
+                of_other.is_some() && of_other != members[at].cluster.as_ref()
+            };
+            if self.members[other].was_asked && !differs(&self.members) {
+                continue;
+            }
+            if let Ok(mut share) = limit.share(shares) {
+                // Only whether it is of another cluster counts.
+                let _ = self.look(other, &mut share, true);
+                limit.count(&share);
+            }
+            if differs(&self.members) {
+                return Err(refusal::other_clusters(&self.members[at].address, &self.members[other].address));
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, at: usize, limit: &mut CallLimit, only_count: bool) -> Result<RegisterLook, EngineError> {
+        self.reach(at, limit)?;
+        let body = self.ask(at, limit, "/v3/kv/range", &answer::range(&self.key, only_count))?;
+        Ok(self.heard(at, answer::of_range(&body, &self.key))?.look)
+    }
+
+    /// `was_sent`: whether another member was sent it already, which may have carried it out, or yet do so.
+    fn set(
+        &mut self,
+        at: usize,
+        limit: &mut CallLimit,
+        change: EtcdChange<'_>,
+        was_sent: &mut bool,
+    ) -> Result<SetResult, EngineError> {
+        let result = |look: RegisterLook, was_sent: bool| {
+            let is_ours = was_sent && look.content.as_deref() == Some(change.record);
+            if is_ours { SetResult::Written(look) } else { SetResult::Refused(look) }
+        };
+        self.reach(at, limit)?;
+        // Nobody knows whom a new connection would reach.
+        if !self.members[at].is_connected_to(change.seen.server) {
+            let look = self.look(at, limit, false)?;
+            if look.version != *change.version {
+                return Ok(result(look, *was_sent));
+            }
+        }
+        let was_sent = mem::replace(was_sent, true);
+        let body = self.ask(at, limit, "/v3/kv/txn", &answer::transaction(&self.key, change))?;
+        let EtcdAnswer { look, is_written } = self.heard(at, answer::of_transaction(&body, &self.key))?;
+        if cluster(&look.server) != change.seen.cluster() {
+            // Something in between led it elsewhere.
+            let address = &self.members[at].address;
+            return Err(EngineError::configuration(format!("{address} answers for different clusters"))
+                .hint("name the members themselves, without a proxy in between"));
+        }
+        Ok(if is_written { SetResult::Written(look) } else { result(look, was_sent) })
+    }
+
+    fn heard(&mut self, at: usize, answer: Result<EtcdAnswer, EtcdFault>) -> Result<EtcdAnswer, EngineError> {
+        let member = &mut self.members[at];
+        let answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
+        member.hear(&answer.look.server, cluster(&answer.look.server));
+        Ok(answer)
+    }
+
+    fn reach(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
+        let member = &mut self.members[at];
+        member.open(limit).map_err(|error| refusal::unreached(&error, &member.address, limit.within()))
+    }
+
+    /// Over the open connection; with a login, and again with another token if the cluster no longer takes ours.
+    fn ask(&mut self, at: usize, limit: &mut CallLimit, path: &str, body: &Value) -> Result<Vec<u8>, EngineError> {
+        let mut is_new = false;
+        loop {
+            if self.token.is_none() && self.address.login.is_some() {
+                self.log_in(at, limit)?;
+                is_new = true;
+            }
+            let answer = self.post(at, limit, path, body)?;
+            if answer.status == 200 {
+                return Ok(answer.body);
+            }
+            let refusal = EtcdRefusal::of(&answer);
+            let error = refusal.meaning(&self.members[at].address, &self.key_name, self.token.as_deref());
+            let has_expired = refusal.wants_another_token() && self.token.take().is_some();
+            if is_new || !has_expired {
+                return Err(error);
+            }
+        }
+    }
+
+    fn log_in(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
+        let Some(login) = &self.address.login else { return Ok(()) };
+        let body = json!({ "name": login.user, "password": login.password });
+        let answer = self.post(at, limit, "/v3/auth/authenticate", &body)?;
+        let address = &self.members[at].address;
+        if answer.status != 200 {
+            return Err(EtcdRefusal::of(&answer).meaning(address, &self.key_name, None));
+        }
+        let said = serde_json::from_slice::<AuthenticateResponse>(&answer.body);
+        let is_header = |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let token = said.ok().map(|said| said.token).filter(is_header);
+        self.token = Some(token.ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, address, &self.key_name))?);
+        Ok(())
+    }
+
+    fn post(&mut self, at: usize, limit: &mut CallLimit, path: &str, body: &Value) -> Result<PostAnswer, EngineError> {
+        let body = body.to_string();
+        let post = JsonPost { host: "", path, authorization: self.token.as_deref(), body: body.as_bytes() };
+        let member = &mut self.members[at];
+        member.post(post, limit).map_err(|cut| {
+            let is_too_long = cut.error.kind() == std::io::ErrorKind::FileTooLarge;
+            if is_too_long && answer::is_cut_value(&cut.body, &self.key) {
+                return refusal::fault(&EtcdFault::TooLong, &member.address, &self.key_name);
+            }
+            refusal::unreached(&cut.error, &member.address, limit.within())
+        })
+    }
+}
+
+impl Register for EtcdRegister {
+    fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError> {
+        self.on_members(limit, |this, at, limit| this.look(at, limit, false))
+    }
+
+    fn set_if(&mut self, version: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError> {
+        if record.len() > LONGEST {
+            return Err(EngineError::configuration(format!("a record of {} bytes is too long", record.len())));
+        }
+        let seen =
+            EtcdSeen::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
+        let change = EtcdChange { version, seen, record };
+        let mut was_sent = false;
+        let result = self.on_members(limit, |this, at, limit| this.set(at, limit, change, &mut was_sent))?;
+        if let SetResult::Written(_) = result {
+            self.members.iter_mut().for_each(EtcdMember::keep_addresses);
+        }
+        Ok(result)
+    }
+
+    fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError> {
+        self.on_members(limit, |this, at, limit| {
+            this.look(at, limit, true)?;
+            let mut said = |path| match this.ask(at, limit, path, &json!({})) {
+                // Some versions tell only root.
+                Err(error) if error.kind == EngineErrorKind::NotPermitted => Ok(Vec::new()),
+                said => said,
+            };
+            let (members, alarms) = (said("/v3/cluster/member/list")?, said("/v3/maintenance/alarm")?);
+            weaknesses::of(&members, &alarms, &this.address)
+                .ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, &this.members[at].address, &this.key_name))
+        })
+    }
+}

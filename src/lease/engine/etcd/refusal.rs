@@ -1,0 +1,183 @@
+//! What an error means, of a cluster, of the way to it, or of something that is no etcd.
+//!
+//! Invariant: what a server says is shown without login and token.
+
+use std::io;
+use std::time::Duration;
+
+use rustls::AlertDescription::{AccessDenied, BadCertificate, CertificateRequired, CertificateUnknown, UnknownCA};
+use serde::Deserialize;
+
+use super::answer::{EtcdFault, LONGEST};
+use crate::base::duration;
+use crate::base::error::plain;
+use crate::lease::engine::exchange::PostAnswer;
+use crate::lease::engine::register::{EngineError, EngineErrorKind};
+use crate::lease::engine::url::{ETCD_BY_VARIABLE, EtcdAddress};
+use crate::lease::engine::words::scrubbed;
+
+/// Where there is no gateway.
+const GATEWAY: &str = "name the port for clients of an etcd 3.4 or newer that was started without \
+                       --enable-grpc-gateway=false: etcd://HOST:2379";
+
+/// An answer other than 200.
+pub struct EtcdRefusal {
+    status: u16,
+    /// In etcd's words; `None` if it is not etcd's.
+    words: Option<String>,
+    body: String,
+}
+
+#[derive(Deserialize)]
+struct GatewayError {
+    /// Since 3.6 this alone.
+    message: Option<String>,
+    error: Option<String>,
+}
+
+impl EtcdRefusal {
+    pub fn of(answer: &PostAnswer) -> Self {
+        let error = serde_json::from_slice::<GatewayError>(&answer.body).ok();
+        let words = error.and_then(|error| error.message.or(error.error)).filter(|words| !words.is_empty());
+        Self { status: answer.status, words, body: String::from_utf8_lossy(&answer.body).into_owned() }
+    }
+
+    /// A token is no longer good: it has expired, its member was restarted, or the rights were changed.
+    pub fn wants_another_token(&self) -> bool {
+        let has = |part| self.words.as_deref().is_some_and(|words| words.contains(part));
+        has("invalid auth token") || has("auth store is old")
+    }
+
+    /// `key`: the lease's, as text.
+    pub fn meaning(&self, address: &EtcdAddress, key: &str, token: Option<&str>) -> EngineError {
+        match &self.words {
+            Some(words) => meaning(words, address, key, token),
+            None => self.of_no_etcd(address),
+        }
+    }
+
+    fn of_no_etcd(&self, address: &EtcdAddress) -> EngineError {
+        let status = self.status;
+        let said = format!("{address} answers with HTTP status {status}");
+        match status {
+            404 => EngineError::configuration(format!("{said}: there is no gateway of etcd's")).hint(GATEWAY),
+            400 if self.body.contains("HTTP request to an HTTPS server") => {
+                EngineError::configuration(format!("{address} speaks TLS")).hint("with TLS: etcds://HOST:2379")
+            }
+            408 | 425 | 429 | 500.. => EngineError::unreachable(said),
+            _ => EngineError::configuration(format!("{said}, as no etcd does")).hint(GATEWAY),
+        }
+    }
+}
+
+fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -> EngineError {
+    let shown = scrubbed(words, address.login.as_ref(), token.as_slice());
+    let said = format!("{address} says: {shown}");
+    let has = |part: &str| words.contains(part);
+    if has("permission denied") || has("permission is not granted") {
+        let rights =
+            format!("allow the lease's user to write its key: etcdctl role grant-permission ROLE readwrite {key}");
+        EngineError::not_permitted(said).hint(rights)
+    } else if has("user name is empty") {
+        EngineError::not_permitted(said).hint(ETCD_BY_VARIABLE)
+    } else if has("invalid user ID or password") || has("user name not found") {
+        EngineError::not_permitted(said)
+            .hint("correct the user and the password in the lease's URL: etcd://USER:PASSWORD@HOST:2379")
+    } else if has("authentication is not enabled") {
+        EngineError::configuration(said).hint("the cluster has no users: write the lease's URL without a login")
+    } else if has("database space exceeded") {
+        EngineError::unreachable(said).hint(SPACE)
+    } else if has("corrupt") {
+        EngineError::configuration(said).hint(CORRUPT)
+    } else if has("not supported for learner") {
+        EngineError::unreachable(said).hint(format!("let it vote, or name another member: {PROMOTE}"))
+    } else {
+        // No leader, a leader that changed, a request that timed out, a server that stops, too many requests: they pass.
+        EngineError::unreachable(said)
+    }
+}
+
+/// What frees space.
+pub const SPACE: &str = "free its space: etcdctl compact REVISION, then etcdctl defrag, then etcdctl alarm disarm";
+/// What to do about members that differ.
+pub const CORRUPT: &str = "see which member is corrupt, and replace it: etcdctl endpoint hashkv --cluster";
+/// What makes a learner count.
+pub const PROMOTE: &str = "etcdctl member promote ID";
+
+/// What a failure of a connection means.
+pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration) -> EngineError {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)));
+    }
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            return EngineError::not_permitted(format!("{address} did not prove who it is: {}", plain(error)))
+                .hint("if it has its own certificate authority, trust that: solobot acquire --ca-file CA.pem …");
+        }
+        Some(rustls::Error::AlertReceived(
+            AccessDenied | BadCertificate | CertificateRequired | CertificateUnknown | UnknownCA,
+        )) => {
+            return EngineError::not_permitted(format!(
+                "{address} wants a certificate of the client: {}",
+                plain(error)
+            ))
+            .hint("solobot has none: name a port that takes a password instead, without --client-cert-auth");
+        }
+        Some(_) => {
+            return EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
+                .hint("if it speaks no TLS: etcd://HOST:2379");
+        }
+        None => {}
+    }
+    match error.kind() {
+        io::ErrorKind::InvalidData => nonsense(address),
+        io::ErrorKind::Unsupported => EngineError::configuration(format!("{address}: {}", plain(error))).hint(GATEWAY),
+        kind => {
+            let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
+            let (tls, no_tls) = ("if it speaks TLS: etcds://HOST:2379", "if it speaks no TLS: etcd://HOST:2379");
+            let is_closed = kind == io::ErrorKind::ConnectionReset;
+            if is_closed { unreachable.hint(if address.is_tls() { no_tls } else { tls }) } else { unreachable }
+        }
+    }
+}
+
+/// What an answer means that shows no record.
+pub fn fault(fault: &EtcdFault, address: &EtcdAddress, key: &str) -> EngineError {
+    match fault {
+        EtcdFault::Nonsense => nonsense(address),
+        EtcdFault::TooLong => EngineError::configuration(format!(
+            "the key {key} on {address} has more than {} KiB: it is no record",
+            LONGEST / 1024
+        ))
+        .hint("give the lease another name: --lease-name NAME"),
+    }
+}
+
+fn nonsense(address: &EtcdAddress) -> EngineError {
+    EngineError::unreachable(format!("{address} does not answer as etcd does"))
+}
+
+/// Members that are not of one cluster.
+pub fn other_clusters(one: &EtcdAddress, other: &EtcdAddress) -> EngineError {
+    EngineError::configuration(format!("{one} and {other} are of different clusters"))
+        .hint("name only members of one cluster: etcdctl member list")
+}
+
+/// What the errors of all members that were tried mean together: the first that says what to change, or all.
+pub fn of_all(mut errors: Vec<EngineError>, address: &EtcdAddress, within: Duration) -> EngineError {
+    if errors.is_empty() {
+        return unreached(&io::ErrorKind::TimedOut.into(), address, within);
+    }
+    let first = errors.iter().position(|error| error.kind != EngineErrorKind::Unreachable);
+    if let Some(first) = first {
+        return errors.swap_remove(first);
+    }
+    let messages: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
+    let mut all = EngineError::unreachable(messages.join("; "));
+    for hint in errors.into_iter().flat_map(|error| error.hints) {
+        if !all.hints.contains(&hint) {
+            all.hints.push(hint);
+        }
+    }
+    all
+}
