@@ -50,6 +50,7 @@ fn each_call_fails(kind: EngineErrorKind, url: &str) -> String {
 
 #[test]
 fn one_that_hangs() {
+    // The connection stays open: only the caller's time limit ends the call.
     let forever = || thread::sleep(Duration::MAX);
     let said = each_call_fails(Unreachable, &fake(move |_| forever()));
     assert!(said.contains("did not answer within 1s"), "{said}");
