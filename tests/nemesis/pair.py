@@ -139,7 +139,7 @@ class Pair:
             if look["pid"] is None or look["since"] > polls.spans[name][0][0]:
                 return False
             look = waiter.look()
-            if look["pid"] is None or polls.now - look["since"] < STEADY:
+            if look["pid"] is None or polls.now - look["since"] < STEADY or not self.engine.sees_holder(waiter):
                 return False
             self.bot, self.holder, self.waiter = name, holder, waiter
             return True
