@@ -31,6 +31,8 @@ until_so() {
     done
 }
 held() { ! flock -n "$1/.solobot.lock" true; }
+# The lock names the bot: until it has started, it names its solobot.
+named() { [[ $(tr '\0' ' ' <"/proc/$(<"$1/.solobot.lock")/cmdline") == 'python3 main.py ' ]]; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # A bot's folder: its program.
@@ -89,6 +91,7 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
         setsid -f solobot acquire -- python3 main.py >/dev/null 2>&1
         until_so held "/srv/$folder"
         until_so test -s .solobot.lock.info
+        until_so named "/srv/$folder" 2>/dev/null
     done
     cd /srv/two
     setsid -f python3 main.py >/dev/null 2>&1

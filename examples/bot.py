@@ -13,16 +13,17 @@ import os
 import pathlib
 import signal
 import sys
-import threading
+import time
 
 parser = argparse.ArgumentParser(description="Pretends to poll Telegram.")
 parser.add_argument("--name", default="bot")
 parser.add_argument("--seconds", type=float, default=None, help="end after this many seconds (default: at SIGTERM)")
 options = parser.parse_args()
 
-stop = threading.Event()
+# No threading.Event: a handler that sets it while we are inside its wait() hangs for good.
+stop = []
 for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: stop.set())
+    signal.signal(number, lambda *_: stop.append(True))
 
 
 def say(text):
@@ -46,8 +47,8 @@ else:
     say(f"polling: I took {path} myself")
 
 waited = 0.0
-while not stop.wait(0.1):
-    # Here a real bot would ask getUpdates.
+while not stop:
+    time.sleep(0.1)  # here a real bot would ask getUpdates
     waited += 0.1
     if options.seconds is not None and waited >= options.seconds:
         break

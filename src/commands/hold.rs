@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -46,23 +47,26 @@ pub fn run(args: &cli::Hold) -> Result<(), Error> {
     };
     let register = Arc::new(Mutex::new(register));
     let changed = Arc::new(Wakeup::new().map_err(io("make a wakeup"))?);
-    let serving = {
-        let (register, changed) = (Arc::clone(&register), Arc::clone(&changed));
+    let ended = Arc::new(AtomicBool::new(false));
+    {
+        let (register, changed, ended) = (Arc::clone(&register), Arc::clone(&changed), Arc::clone(&ended));
         let serve = move || {
             let _ = serve(&mut |question| {
                 let answer = lock(&register).answer(question);
                 changed.raise();
                 answer
             });
+            // In this order: the wakeup must not come before what it is about, and the thread itself ends only later.
+            ended.store(true, Ordering::Release);
             changed.raise();
         };
-        thread::Builder::new().name("stdin".into()).spawn(serve).map_err(io("start a thread"))?
-    };
+        thread::Builder::new().name("stdin".into()).spawn(serve).map_err(io("start a thread"))?;
+    }
     let watch = watch(&path);
     let mut detached = false;
     loop {
         changed.lower();
-        let has_ended = serving.is_finished();
+        let has_ended = ended.load(Ordering::Acquire);
         let (look_in, holds) = {
             let mut register = lock(&register);
             (register.tend(), register.holds())

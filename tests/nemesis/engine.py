@@ -4,6 +4,8 @@ All can be killed, started again with or without their data, and stopped; what o
 and `faults.py` asks for it by name.
 """
 
+import glob
+import json
 import os
 import shutil
 import struct
@@ -70,6 +72,10 @@ class Engine:
     def prepare(self, candidate):
         """What the engine's clients need on their host."""
 
+    def sees_holder(self, candidate):
+        """Whether who waits on that host has heard from the server who holds the lease."""
+        return True
+
     def tidy(self):
         """What a round leaves behind that the next one does not expect; whether anything was done."""
         return False
@@ -84,6 +90,15 @@ class SolobotEngine(Engine):
 
     # What faults.py asks for: solobot and its guardian, and a server that asks the C library for the time.
     watchers = clock_can_move = True
+
+    def sees_holder(self, candidate):
+        for path in glob.glob(candidate.path("home/state/solobot/leases/*.json")):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    return json.load(file).get("waits_for", {}).get("kind") == "holder"
+            except FileNotFoundError:
+                pass  # it has ended meanwhile
+        return False
 
     def acquire(self, url, restarts, *more):
         words = ["acquire", "--lease", url, *more, "--lease-ttl", f"{TTL:g}s", "--grace", f"{GRACE:g}s", "--wait", "forever"]

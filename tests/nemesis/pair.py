@@ -134,8 +134,12 @@ class Pair:
                 return False
             name = polls.active[0]
             holder, waiter = sorted(self.candidates, key=lambda host: host.name != polls.hosts[name])
+            look = holder.look()
+            # A bot that its killed solobot has left behind polls a little longer, beside a new solobot that waits.
+            if look["pid"] is None or look["since"] > polls.spans[name][0][0]:
+                return False
             look = waiter.look()
-            if look["pid"] is None or polls.now - look["since"] < STEADY:
+            if look["pid"] is None or polls.now - look["since"] < STEADY or not self.engine.sees_holder(waiter):
                 return False
             self.bot, self.holder, self.waiter = name, holder, waiter
             return True

@@ -10,7 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
+import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--pid-file", help="write our PID here once we run (and handle signals)")
@@ -27,7 +27,8 @@ parser.add_argument("--linger", type=float, help="go on for so many seconds once
 parser.add_argument("--say", help="print this and flush")
 options = parser.parse_args(shlex.split(os.environ.get("BOT_OPTIONS", "")) + sys.argv[1:])
 
-stop = threading.Event()
+# No threading.Event: a handler that sets it while we are inside its wait() hangs for good.
+told_to_stop = False
 
 
 def write(path, text):
@@ -38,13 +39,14 @@ def write(path, text):
 
 
 def on_signal(number, _frame):
+    global told_to_stop
     if options.signals_file:
         with open(options.signals_file, "a", encoding="utf-8") as file:
             file.write(signal.Signals(number).name + "\n")
     if number == signal.SIGTERM and options.ignore_term:
         return
     if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        stop.set()
+        told_to_stop = True
 
 
 if options.daemonise:
@@ -73,12 +75,12 @@ if options.pid_file:
     write(options.pid_file, str(os.getpid()))
 
 beats = 0
-while not stop.wait(0.05):
+while not told_to_stop:
+    time.sleep(0.05)  # how soon a signal is followed, and how often the heart beats
     beats += 1
     if options.heartbeat:
         write(options.heartbeat, str(beats))
     if options.until and os.path.exists(options.until):
         sys.exit(options.code)
 if options.linger:
-    # Not `stop`, which is set: signals are handled in here.
-    threading.Event().wait(options.linger)
+    time.sleep(options.linger)  # the time that was asked for

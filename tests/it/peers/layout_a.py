@@ -11,7 +11,6 @@ import fcntl
 import os
 import signal
 import sys
-import threading
 import time
 
 
@@ -28,7 +27,7 @@ def acquire(path, seconds):
                 file.seek(0)
                 print(f"another instance polls (PID {file.read().strip()})", file=sys.stderr)
                 sys.exit(3)
-            threading.Event().wait(min(1.0, seconds))
+            time.sleep(min(1.0, seconds))  # its way: a try a second
     file.seek(0)
     file.truncate()
     file.write(str(os.getpid()))
@@ -62,14 +61,14 @@ def clean(path):
 
 
 if sys.argv[1] == "hold":
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = []  # no threading.Event: a handler that sets it while we are inside its wait() hangs for good
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     held = acquire(sys.argv[2], float(sys.argv[3]))
     with open(sys.argv[4] + ".tmp", "w", encoding="utf-8") as ready:
         ready.write(str(os.getpid()))
     os.rename(sys.argv[4] + ".tmp", sys.argv[4])
-    while not stop.wait(0.05):
-        pass
+    while not stop:
+        time.sleep(0.05)  # how soon the signal is followed
     release(held)
 elif sys.argv[1] == "clean":
     print("removed" if clean(sys.argv[2]) else "kept")

@@ -9,15 +9,14 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 
 from filelock import FileLock, Timeout
 
 folder, seconds, ready = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 path = os.path.join(folder, ".bot_instance.lock")
-stop = threading.Event()
-signal.signal(signal.SIGTERM, lambda *_: stop.set())
+stop = []  # no threading.Event: a handler that sets it while we are inside its wait() hangs for good
+signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
 lock = FileLock(path)
 try:
     lock.acquire(timeout=seconds)
@@ -29,8 +28,8 @@ with open(path + ".info", "w", encoding="utf-8") as info:
 with open(ready + ".tmp", "w", encoding="utf-8") as file:
     file.write(str(os.getpid()))
 os.rename(ready + ".tmp", ready)
-while not stop.wait(0.05):
-    pass
+while not stop:
+    time.sleep(0.05)  # how soon the signal is followed
 if os.path.exists(path + ".info"):
     os.unlink(path + ".info")
 lock.release()
