@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 pub use self::etcd::EtcdAddress;
 use self::parts::wrong;
-pub use self::parts::{Login, Place};
 pub use self::postgres::{PostgresAddress, PostgresTls};
 pub use self::redis::RedisAddress;
 pub use self::ssh::SshAddress;
