@@ -48,6 +48,9 @@ readonly NEEDED=(
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
+    # Debian puts its programs into a folder for each version.
+    '/usr/lib/postgresql postgresql'
+    '/usr/sbin/pgbouncer pgbouncer'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

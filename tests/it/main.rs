@@ -53,6 +53,7 @@ mod journal;
 mod keeper;
 mod lease_acquire;
 mod lease_guardian;
+mod lease_postgres;
 mod lease_redis;
 mod lease_settings;
 mod lease_shown;

@@ -5,6 +5,7 @@
 //! [`LARGEST`](super::record::LARGEST) bytes.
 
 pub mod home;
+mod postgres;
 mod redis;
 mod register;
 pub mod ssh;
@@ -24,9 +25,8 @@ use crate::lease::bounds;
 pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
     bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
     match url.address() {
-        EngineAddress::Postgres(_) | EngineAddress::Etcd(_) => {
-            Err(Error::usage("this engine is not built yet", "name another one: redis://HOST/0"))
-        }
+        EngineAddress::Postgres(address) => Ok(Box::new(postgres::PostgresRegister::open(address, url, name)?)),
+        EngineAddress::Etcd(_) => Err(Error::usage("this engine is not built yet", "name another one: redis://HOST/0")),
         EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
         EngineAddress::Ssh(SshAddress { user, host, port, path }) => {
             Ok(Box::new(ssh::SshRegister::new(user.clone(), host.clone(), *port, path.clone())))
