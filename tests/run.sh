@@ -48,8 +48,8 @@ readonly NEEDED=(
     '/usr/sbin/sshd openssh-server'
     'dropbear dropbear-bin'
     'redis-server redis-server'
-    # Debian puts its programs into a folder for each version.
-    '/usr/lib/postgresql postgresql'
+    # Its programs are in /usr/lib/postgresql/VERSION/bin; this one is not of the client alone.
+    'pg_ctlcluster postgresql'
     '/usr/sbin/pgbouncer pgbouncer'
     'promtool prometheus'
     'runsv runit'
