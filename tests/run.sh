@@ -50,6 +50,9 @@ readonly NEEDED=(
     'redis-server redis-server'
     'etcd etcd-server'
     'etcdctl etcd-client'
+    # Its programs are in /usr/lib/postgresql/VERSION/bin; this one is not of the client alone.
+    'pg_ctlcluster postgresql'
+    '/usr/sbin/pgbouncer pgbouncer'
     'promtool prometheus'
     'runsv runit'
     's6-svscan s6'

@@ -54,6 +54,7 @@ mod keeper;
 mod lease_acquire;
 mod lease_etcd;
 mod lease_guardian;
+mod lease_postgres;
 mod lease_redis;
 mod lease_settings;
 mod lease_shown;

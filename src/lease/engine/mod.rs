@@ -7,6 +7,7 @@
 mod etcd;
 mod exchange;
 pub mod home;
+mod postgres;
 mod redis;
 mod register;
 pub mod ssh;
@@ -27,9 +28,7 @@ use crate::lease::bounds;
 pub fn open(url: &EngineUrl, name: &str) -> Result<Box<dyn Register>, Error> {
     bounds::parse_name(name).map_err(|why| Error::usage(why, "give it another one: --lease-name my-bot"))?;
     match url.address() {
-        EngineAddress::Postgres(_) => {
-            Err(Error::usage("this engine is not built yet", "name another one: redis://HOST/0"))
-        }
+        EngineAddress::Postgres(address) => Ok(Box::new(postgres::PostgresRegister::open(address, url, name)?)),
         EngineAddress::Etcd(address) => Ok(Box::new(etcd::EtcdRegister::open(address, url, name)?)),
         EngineAddress::Redis(address) => Ok(Box::new(redis::RedisRegister::open(address, url, name)?)),
         EngineAddress::Ssh(SshAddress { user, host, port, path }) => {

@@ -91,16 +91,7 @@ impl Trust {
     /// # Errors
     /// None of the certificates can be used.
     pub fn new(certificates: Option<Vec<Vec<u8>>>) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        match certificates {
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Some(certificates) => {
-                let (added, _) = roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
-                if added == 0 {
-                    return Err(io::Error::other("none of its certificates can be used"));
-                }
-            }
-        }
+        let roots = trusted_roots(certificates)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -109,6 +100,24 @@ impl Trust {
             .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
     }
+}
+
+/// These certificates (DER), or Mozilla's.
+///
+/// # Errors
+/// None of the certificates can be used.
+pub fn trusted_roots(certificates: Option<Vec<Vec<u8>>>) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    match certificates {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(certificates) => {
+            let (added, _) = roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
+            if added == 0 {
+                return Err(io::Error::other("none of its certificates can be used"));
+            }
+        }
+    }
+    Ok(roots)
 }
 
 /// The way to a server.
@@ -147,11 +156,7 @@ impl EngineRoute {
     /// # Errors
     /// As [`EngineRoute::connect`].
     pub fn connect_and_count(&mut self, limit: &mut CallLimit) -> io::Result<EngineStream> {
-        if !self.is_fixed {
-            self.look_up(*limit)?;
-        }
-        let tcp = self.connect_to_one(*limit)?;
-        tcp.set_nodelay(true)?;
+        let tcp = self.connect_tcp(*limit)?;
         let bounded = Bounded { tcp, limit: *limit };
         let Some(trust) = &self.trust else { return Ok(EngineStream::Plain(bounded)) };
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
@@ -163,6 +168,19 @@ impl EngineRoute {
             stepped?;
         }
         Ok(EngineStream::Tls(Box::new(stream)))
+    }
+
+    /// A connection that bounds nothing yet, and has no TLS.
+    ///
+    /// # Errors
+    /// No connection in time.
+    pub fn connect_tcp(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
+        if !self.is_fixed {
+            self.look_up(limit)?;
+        }
+        let tcp = self.connect_to_one(limit)?;
+        tcp.set_nodelay(true)?;
+        Ok(tcp)
     }
 
     /// A late answer is there for the next call; with addresses from before, nothing waits for it.

@@ -88,9 +88,21 @@ impl PostgresAddress {
             root_certificates: None,
             options: None,
         };
-        for pair in parts.query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let pairs = parts.query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
+        let pairs: Vec<_> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+        // As libpq has it.
+        let is_systems = pairs.contains(&("sslrootcert", "system"));
+        if is_systems {
+            address.tls = PostgresTls::VerifyFull;
+        }
+        for (key, value) in pairs {
             address.set(key, value)?;
+        }
+        if is_systems && address.tls != PostgresTls::VerifyFull {
+            return Err(wrong(
+                "the lease's URL trusts well-known authorities (sslrootcert=system), but an sslmode that does not look at names",
+                "write sslmode=verify-full",
+            ));
         }
         Ok(address)
     }
@@ -110,8 +122,8 @@ impl PostgresAddress {
                     )
                 })?;
             }
+            // What `system` means is said by the mode.
             "sslrootcert" if value != "system" => self.root_certificates = Some(decoded()?.into()),
-            "sslrootcert" => {}
             "options" => self.options = Some(decoded()?),
             "sslcert" | "sslkey" | "sslpassword" => {
                 return Err(wrong(

@@ -21,6 +21,8 @@ pub struct RedisAddress {
 }
 
 impl RedisAddress {
+    /// # Errors
+    /// [`MalformedEngine`].
     pub fn parse(scheme: &'static str, rest: &str) -> Result<Self, MalformedEngine> {
         let parts = Parts::of(rest, scheme)?.without_query()?;
         let place = parts.place(6379)?;

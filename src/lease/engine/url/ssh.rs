@@ -18,6 +18,8 @@ pub struct SshAddress {
 }
 
 impl SshAddress {
+    /// # Errors
+    /// [`MalformedEngine`].
     pub fn parse(rest: &str) -> Result<Self, MalformedEngine> {
         const FORM: &str = "write ssh://USER@HOST/FOLDER/NAME.lock, with the absolute path of the lock on that host";
         let parts = Parts::of(rest, "ssh")?.without_query()?;

@@ -1,5 +1,6 @@
 //! What is a URL of an engine and what is none.
 
+use super::parts::Login;
 use super::*;
 
 #[track_caller]
@@ -60,7 +61,7 @@ fn the_parts_of_a_url_of_postgresql() {
     assert!(EngineUrl::parse(text).is_err());
     let url = parse("postgres://bot@h?pgbouncer=true&connection_limit=1&channel_binding=require&sslrootcert=system");
     let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
-    assert_eq!((address.database.as_str(), address.place.port, address.tls), ("bot", 5432, PostgresTls::Prefer));
+    assert_eq!((address.database.as_str(), address.place.port, address.tls), ("bot", 5432, PostgresTls::VerifyFull));
     assert_eq!(address.root_certificates, None);
     assert!(!url.has_password());
 }
@@ -97,6 +98,7 @@ fn what_names_no_engine_is_an_error_with_what_to_type_and_without_a_secret() {
         ("postgres://u@h/db?host=/hunter2", "its host behind the `?`"),
         ("postgres://u@h/db?sslmode=hunter2", "sslmode of the lease's URL is unknown"),
         ("postgres://u@h/db?sslmode=%zz", "a % that is not an escape"),
+        ("postgres://u@h/db?sslmode=require&sslrootcert=system", "an sslmode that does not look at names"),
         ("postgres://u@h/db?sslkey=hunter2", "a certificate of the client's own"),
         ("postgres://u@h/db?sslnegotiation=direct", "sslnegotiation"),
         ("postgres://u@h/db#hunter2", "behind its `#`"),

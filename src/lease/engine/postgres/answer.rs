@@ -1,0 +1,158 @@
+//! What a server answers.
+
+use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+
+use super::seen::{LONGEST, SeenRow};
+use super::sql;
+use crate::lease::engine::register::{EngineError, RegisterLook};
+use crate::lease::engine::url::PostgresAddress;
+
+/// What stands in the table.
+pub struct StandingRow {
+    pub look: RegisterLook,
+    pub table: u32,
+}
+
+/// What the server and its table are.
+pub struct Inspection {
+    pub server: String,
+    /// The table, if there is one.
+    pub table: Option<u32>,
+}
+
+impl Inspection {
+    /// What there is to see without a table.
+    pub fn absent(self) -> RegisterLook {
+        let version = SeenRow { server: &self.server, table: None, row: None }.version();
+        RegisterLook { content: None, version, server: self.server }
+    }
+
+    /// # Errors
+    /// It is no server, or no table, that can keep a lease.
+    pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
+        let row = Cells::last(messages, 8, address)?;
+        if row.is_true(0)? || row.text(1)? != Some("off") {
+            return Err(read_only(address));
+        }
+        let Some(server) = row.text(2)? else { return Err(nonsense(address)) };
+        let table = row.number(3)?;
+        if table.is_some() {
+            let columns = row.text(5)?.unwrap_or_default();
+            if row.text(4)? != Some("r") || columns != "name text, record text, version bigint" || !row.is_true(6)? {
+                return Err(of_another_shape(address));
+            }
+            if row.is_true(7)? {
+                return Err(EngineError::configuration(format!(
+                    "{address} hides rows of the table solobot_lease from the lease's user (row level security)"
+                ))
+                .hint("on the server: ALTER TABLE solobot_lease DISABLE ROW LEVEL SECURITY"));
+            }
+        }
+        Ok(Self { server: server.to_owned(), table })
+    }
+}
+
+impl StandingRow {
+    /// # Errors
+    /// It is no server that can keep a lease, or the record no lease's.
+    pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
+        let row = Cells::last(messages, 5, address)?;
+        let Some(server) = row.text(0)? else { return Err(read_only(address)) };
+        let Some(table) = row.number(1)? else { return Err(nonsense(address)) };
+        let (version, length) = (row.number::<i64>(2)?, row.number::<usize>(3)?);
+        let seen = match (version, length) {
+            (None, None) => None,
+            (Some(version), Some(length)) => {
+                if length > LONGEST {
+                    return Err(no_record(address, &format!("has {length} bytes")));
+                }
+                let record = row.row.try_get(4).map_err(|_| no_record(address, "is no UTF-8"))?;
+                Some((version, record.ok_or_else(|| nonsense(address))?.as_bytes()))
+            }
+            _ => return Err(of_another_shape(address)),
+        };
+        Ok(Self {
+            look: RegisterLook {
+                content: seen.map(|(_, record)| record.to_vec()),
+                version: SeenRow { server, table: Some(table), row: seen }.version(),
+                server: server.to_owned(),
+            },
+            table,
+        })
+    }
+}
+
+/// Whether the statement before the last one changed a row.
+pub fn has_changed(messages: &[SimpleQueryMessage]) -> bool {
+    let mut counts = messages.iter().rev().filter_map(|message| match message {
+        SimpleQueryMessage::CommandComplete(count) => Some(*count),
+        _ => None,
+    });
+    counts.nth(1) == Some(1)
+}
+
+/// The only row of the last answer.
+pub struct Cells<'a> {
+    row: &'a SimpleQueryRow,
+    address: &'a PostgresAddress,
+}
+
+impl<'a> Cells<'a> {
+    /// # Errors
+    /// There is none of so many cells.
+    pub fn last(
+        messages: &'a [SimpleQueryMessage],
+        cells: usize,
+        address: &'a PostgresAddress,
+    ) -> Result<Self, EngineError> {
+        match messages {
+            [
+                ..,
+                SimpleQueryMessage::RowDescription(_),
+                SimpleQueryMessage::Row(row),
+                SimpleQueryMessage::CommandComplete(_),
+            ] if row.len() == cells => Ok(Self { row, address }),
+            _ => Err(nonsense(address)),
+        }
+    }
+
+    /// # Errors
+    /// It is no text.
+    pub fn text(&self, at: usize) -> Result<Option<&'a str>, EngineError> {
+        self.row.try_get(at).map_err(|_| nonsense(self.address))
+    }
+
+    /// # Errors
+    /// It is no such number.
+    pub fn number<T: std::str::FromStr>(&self, at: usize) -> Result<Option<T>, EngineError> {
+        self.text(at)?.map(|text| text.parse().map_err(|_| nonsense(self.address))).transpose()
+    }
+
+    fn is_true(&self, at: usize) -> Result<bool, EngineError> {
+        Ok(self.text(at)? == Some("t"))
+    }
+}
+
+/// Something else listens there, or it speaks another language.
+pub fn nonsense(address: &PostgresAddress) -> EngineError {
+    EngineError::unreachable(format!("{address} does not answer as PostgreSQL does"))
+}
+
+/// It takes no writes.
+pub fn read_only(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!("{address} takes no writes: it is a standby, or read-only"))
+        .hint("name the primary, which takes writes: postgres://USER@HOST/DATABASE")
+}
+
+/// There is a table of that name that is not ours.
+pub fn of_another_shape(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!("{address} has something else that is called solobot_lease"))
+        .hint("on the server, rename it: ALTER TABLE solobot_lease RENAME TO NAME")
+        .hint(format!("a lease's table is made by: {}", sql::TABLE))
+}
+
+/// What stands in the place of the record, and why it is none.
+pub fn no_record(address: &PostgresAddress, why: &str) -> EngineError {
+    EngineError::configuration(format!("the row of the lease on {address} {why}: it is no record"))
+        .hint("give the lease another name: --lease-name NAME")
+}

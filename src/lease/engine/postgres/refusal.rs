@@ -1,0 +1,214 @@
+//! What an error means, of a server, of a pooler before it, or of the way to it.
+//!
+//! Invariant: what a server says is shown without the login.
+
+use std::io;
+use std::time::Duration;
+
+use tokio_postgres::error::DbError;
+
+use super::answer::{no_record, nonsense, of_another_shape, read_only};
+use super::sql;
+use crate::base::duration;
+use crate::base::error::plain;
+use crate::base::secret::mask;
+use crate::lease::engine::register::EngineError;
+use crate::lease::engine::url::{PostgresAddress, PostgresTls};
+
+/// As much of a server's words as is shown.
+const MOST_WORDS: usize = 200;
+
+const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
+const RIGHTS: &str = "on the server, as the owner of the table: GRANT SELECT, INSERT, UPDATE ON solobot_lease TO USER";
+
+/// What was asked of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostgresRequest {
+    Connection,
+    Look,
+    Set { makes_table: bool },
+}
+
+/// What a server's error means.
+pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddress) -> EngineError {
+    let code = error.code().code();
+    let words = words(error.message(), address);
+    let said = format!("{address} says: {words}");
+    let has = |part: &str| error.message().contains(part);
+    let configuration = |hint: &str| EngineError::configuration(said.clone()).hint(hint);
+    let not_permitted = |hint: &str| EngineError::not_permitted(said.clone()).hint(hint);
+    match code {
+        "28000" | "28P01" if has("pg_hba.conf") => {
+            let refused = not_permitted("allow the lease's user in the server's pg_hba.conf");
+            if address.tls == PostgresTls::Disable {
+                refused.hint("or use TLS: postgres://USER@HOST/DATABASE?sslmode=require")
+            } else {
+                refused
+            }
+        }
+        "28000" | "28P01" => not_permitted(LOGIN),
+        "3D000" => configuration("name a database that the server has, or make one: CREATE DATABASE NAME"),
+        "25006" => {
+            let mut refused = read_only(address);
+            refused.message = said;
+            refused
+        }
+        "42501" if request == PostgresRequest::Connection => {
+            not_permitted("on the server, as the owner of the database: GRANT CONNECT ON DATABASE NAME TO USER")
+        }
+        "42501" | "3F000" if request == (PostgresRequest::Set { makes_table: true }) => {
+            configuration(&format!("on the server, make the lease's table: {}", sql::TABLE)).hint(RIGHTS)
+        }
+        "42501" => not_permitted(RIGHTS),
+        "42883" | "0A000" if request != PostgresRequest::Connection => {
+            configuration("name a server of PostgreSQL 12 or a newer one, which says which server it is")
+        }
+        // Our own texts are UTF-8: the server reads what stands there as such.
+        "22021" => no_record(address, "is no UTF-8"),
+        "22P05" => configuration(
+            "use a database that can hold any text: CREATE DATABASE NAME ENCODING 'UTF8' TEMPLATE template0",
+        ),
+        // A pooler has one code for nearly everything it says itself.
+        "08P01" => of_pooler(&words, said),
+        _ if matches!(code.get(..2), Some("22" | "23" | "42" | "44" | "0A")) => {
+            if request == PostgresRequest::Connection {
+                configuration("correct what stands behind the `?` of the lease's URL")
+            } else {
+                let mut refused = of_another_shape(address);
+                refused.message = said;
+                refused
+            }
+        }
+        // Too many connections, starting, stopping, a lock's time-out, no space, a crash: they pass.
+        _ => EngineError::unreachable(said),
+    }
+}
+
+/// What a pooler says, or a server of it.
+fn of_pooler(words: &str, said: String) -> EngineError {
+    let has = |part: &str| words.contains(part);
+    if has("unsupported startup parameter") {
+        EngineError::configuration(said).hint(
+            "leave `options` out of the lease's URL, or set in pgbouncer.ini: ignore_startup_parameters = options",
+        )
+    } else if has("authentication failed") || has("no such user") || has("no authentication method") {
+        EngineError::not_permitted(said).hint(LOGIN).hint("or correct what the pooler knows of users: auth_file")
+    } else if has("no such database") || has("does not exist") {
+        EngineError::configuration(said).hint("name a database that the pooler has: postgres://USER@HOST/DATABASE")
+    } else if has("SSL required") || has("TLS required") {
+        EngineError::configuration(said).hint("use TLS: postgres://USER@HOST/DATABASE?sslmode=require")
+    } else if has("statement pooling mode") || has("not allowed") {
+        EngineError::configuration(said)
+            .hint("name the server itself, or a pool of transactions: pool_mode = transaction")
+    } else {
+        EngineError::unreachable(said)
+    }
+}
+
+/// What a failure of a connection means.
+pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration) -> EngineError {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (tls, error.kind()) {
+        (Some(rustls::Error::InvalidCertificate(_)), _) => EngineError::not_permitted(format!(
+            "{address} did not prove who it is: {}",
+            plain(error)
+        ))
+        .hint("if it has its own certificate authority, trust that: postgres://USER@HOST/DATABASE?sslrootcert=CA.pem")
+        .hint("if its certificate has another name, look at the authority alone: sslmode=verify-ca"),
+        (Some(_), _) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error))),
+        (None, io::ErrorKind::TimedOut) => {
+            EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)))
+        }
+        // Of the parser.
+        (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            nonsense(address)
+        }
+        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
+    }
+}
+
+/// TLS is asked for, and the server has none.
+pub fn without_tls(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!("{address} has no TLS, which the lease's URL asks for"))
+        .hint("on the server: ssl = on in postgresql.conf")
+        .hint("or, on a network that nobody listens to: postgres://USER@HOST/DATABASE?sslmode=disable")
+}
+
+/// As it says itself; a pooler's own console has a version too.
+pub fn too_old(version: &str, address: &PostgresAddress) -> EngineError {
+    let version = words(version, address);
+    EngineError::configuration(format!("{address} is of version {version}, which does not say which server it is"))
+        .hint("name a database on a server of PostgreSQL 12 or a newer one")
+}
+
+/// What the server wants to know is not in the URL.
+pub fn without_password(address: &PostgresAddress) -> EngineError {
+    EngineError::not_permitted(format!("{address} wants a password"))
+        .hint("put postgres://USER:PASSWORD@HOST/DATABASE into a variable, and name it with --lease-env NAME")
+}
+
+/// It wants a login of a kind that is not known here.
+pub fn unknown_login(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!("{address} wants a login that solobot does not have, such as Kerberos"))
+        .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
+}
+
+fn words(text: &str, address: &PostgresAddress) -> String {
+    let mut text = text.to_owned();
+    if let Some(password) = address.password.as_deref().filter(|password| !password.is_empty()) {
+        text = text.replace(password, "…");
+    }
+    let text = without_word(&text, &address.user);
+    let text = mask(&text).replace(|c: char| c.is_control(), " ");
+    let text = text.trim();
+    match text.char_indices().nth(MOST_WORDS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A user may be called as a part of a common word is.
+fn without_word(text: &str, word: &str) -> String {
+    let is_of_words = |c: char| c.is_alphanumeric() || c == '_';
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(word).filter(|_| !word.is_empty()) {
+        let (before, behind) = (&rest[..at], &rest[at + word.len()..]);
+        let before_it = before.chars().next_back().or_else(|| shown.chars().next_back());
+        let is_whole = !before_it.is_some_and(is_of_words) && !behind.chars().next().is_some_and(is_of_words);
+        shown.push_str(before);
+        shown.push_str(if is_whole { "…" } else { word });
+        rest = behind;
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::engine::url::{EngineAddress, EngineUrl};
+
+    fn address() -> PostgresAddress {
+        let url = EngineUrl::parse("postgres://hunter1:hunter2@h/db").unwrap();
+        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
+        address.clone()
+    }
+
+    #[test]
+    fn what_a_server_repeats_is_shown_without_the_login() {
+        let long = format!("{}hunter2", "x".repeat(MOST_WORDS - 3));
+        for text in ["password authentication failed for user \"hunter1\"", "hunter1 has hunter2 and xhunter2x", &long]
+        {
+            let shown = words(text, &address());
+            assert!(!shown.contains("hun"), "{shown}");
+        }
+        assert_eq!(words("a\u{1b}[2J\n", &address()), "a [2J");
+    }
+
+    #[test]
+    fn a_user_is_hidden_where_it_is_a_word() {
+        let shown = without_word("permission denied for table solobot_lease, bot bots \"bot\"", "bot");
+        assert_eq!(shown, "permission denied for table solobot_lease, … bots \"…\"");
+        assert_eq!(without_word("bot", ""), "bot");
+    }
+}
