@@ -6,18 +6,19 @@ use crate::base::secret::mask;
 /// As much of a server's words as is shown, in characters.
 pub const MOST_WORDS: usize = 200;
 
-/// The words without the login and the other secrets, control characters, and what is too much.
+/// The words without the login and the other secrets, control characters, and what is too much. A user may be called as a part
+/// of a common word is, and is hidden only where it is a word.
 pub fn scrubbed(text: &str, login: Option<&Login>, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    let login = login.into_iter().flat_map(|login| [Some(login.password.as_str()), login.user.as_deref()]);
-    // A part of another one comes after it.
     let mut secrets: Vec<&str> =
-        login.flatten().chain(secrets.iter().copied()).filter(|secret| !secret.is_empty()).collect();
+        login.map(|login| login.password.as_str()).into_iter().chain(secrets.iter().copied()).collect();
+    // A part of another one comes after it.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for secret in secrets {
-        // A server may repeat what it was sent as JSON.
-        let escaped = serde_json::Value::from(secret).to_string();
-        text = text.replace(secret, "…").replace(&escaped[1..escaped.len() - 1], "…");
+    for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, "…").replace(&escaped(secret), "…");
+    }
+    if let Some(user) = login.and_then(|login| login.user.as_deref()) {
+        text = without_word(&without_word(&text, user), &escaped(user));
     }
     let text = mask(&text).replace(|c: char| c.is_control(), " ");
     let text = text.trim();
@@ -25,6 +26,27 @@ pub fn scrubbed(text: &str, login: Option<&Login>, secrets: &[&str]) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
+}
+
+/// As a server writes it that repeats what it was sent as JSON.
+fn escaped(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+fn without_word(text: &str, word: &str) -> String {
+    let is_of_words = |c: char| c.is_alphanumeric() || c == '_';
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(word).filter(|_| !word.is_empty()) {
+        let (before, behind) = (&rest[..at], &rest[at + word.len()..]);
+        let before_it = before.chars().next_back().or_else(|| shown.chars().next_back());
+        let is_whole = !before_it.is_some_and(is_of_words) && !behind.chars().next().is_some_and(is_of_words);
+        shown.push_str(before);
+        shown.push_str(if is_whole { "…" } else { word });
+        rest = behind;
+    }
+    shown + rest
 }
 
 #[cfg(test)]
@@ -40,5 +62,12 @@ mod tests {
         }
         assert_eq!(scrubbed(" a\u{1b}[2J\r\n", None, &[]), "a [2J");
         assert_eq!(scrubbed(&"é".repeat(MOST_WORDS + 1), None, &[]), "é".repeat(MOST_WORDS) + "…");
+    }
+
+    #[test]
+    fn a_user_is_hidden_where_it_is_a_word() {
+        let shown = without_word("permission denied for table solobot_lease, bot bots \"bot\"", "bot");
+        assert_eq!(shown, "permission denied for table solobot_lease, … bots \"…\"");
+        assert_eq!(without_word("bot", ""), "bot");
     }
 }

@@ -11,12 +11,9 @@ use super::answer::{no_record, nonsense, of_another_shape, read_only};
 use super::sql;
 use crate::base::duration;
 use crate::base::error::plain;
-use crate::base::secret::mask;
 use crate::lease::engine::register::EngineError;
-use crate::lease::engine::url::{PostgresAddress, PostgresTls};
-
-/// As much of a server's words as is shown.
-const MOST_WORDS: usize = 200;
+use crate::lease::engine::url::{Login, PostgresAddress, PostgresTls};
+use crate::lease::engine::words::scrubbed;
 
 const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
 const RIGHTS: &str = "on the server, as the owner of the table: GRANT SELECT, INSERT, UPDATE ON solobot_lease TO USER";
@@ -154,39 +151,15 @@ pub fn unknown_login(address: &PostgresAddress) -> EngineError {
 }
 
 fn words(text: &str, address: &PostgresAddress) -> String {
-    let mut text = text.to_owned();
-    if let Some(password) = address.password.as_deref().filter(|password| !password.is_empty()) {
-        text = text.replace(password, "…");
-    }
-    let text = without_word(&text, &address.user);
-    let text = mask(&text).replace(|c: char| c.is_control(), " ");
-    let text = text.trim();
-    match text.char_indices().nth(MOST_WORDS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// A user may be called as a part of a common word is.
-fn without_word(text: &str, word: &str) -> String {
-    let is_of_words = |c: char| c.is_alphanumeric() || c == '_';
-    let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(word).filter(|_| !word.is_empty()) {
-        let (before, behind) = (&rest[..at], &rest[at + word.len()..]);
-        let before_it = before.chars().next_back().or_else(|| shown.chars().next_back());
-        let is_whole = !before_it.is_some_and(is_of_words) && !behind.chars().next().is_some_and(is_of_words);
-        shown.push_str(before);
-        shown.push_str(if is_whole { "…" } else { word });
-        rest = behind;
-    }
-    shown + rest
+    let login = Login { user: Some(address.user.clone()), password: address.password.clone().unwrap_or_default() };
+    scrubbed(text, Some(&login), &[])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lease::engine::url::{EngineAddress, EngineUrl};
+    use crate::lease::engine::words::MOST_WORDS;
 
     fn address() -> PostgresAddress {
         let url = EngineUrl::parse("postgres://hunter1:hunter2@h/db").unwrap();
@@ -203,12 +176,5 @@ mod tests {
             assert!(!shown.contains("hun"), "{shown}");
         }
         assert_eq!(words("a\u{1b}[2J\n", &address()), "a [2J");
-    }
-
-    #[test]
-    fn a_user_is_hidden_where_it_is_a_word() {
-        let shown = without_word("permission denied for table solobot_lease, bot bots \"bot\"", "bot");
-        assert_eq!(shown, "permission denied for table solobot_lease, … bots \"…\"");
-        assert_eq!(without_word("bot", ""), "bot");
     }
 }
