@@ -295,7 +295,7 @@ fn a_variable_with_the_url_of_an_engine_is_proposed_for_the_lease() {
     alone(|test| {
         test.write("main.py", "from aiogram import Dispatcher\nDispatcher().start_polling()\n");
         let written = |name: &str, url: &str| {
-            test.solobot("init --yes --force").env(name, url).run().code(0);
+            test.solobot("init --yes --force").env(name, url).run().code(0).stdout_has(&["wrote "]);
             test.read("solobot.toml")
         };
         for (name, url) in [("DATABASE_URL", "postgres://bot:hunter2@db/bot"), ("REDIS_URL", "redis://:hunter2@db")] {
@@ -303,7 +303,7 @@ fn a_variable_with_the_url_of_an_engine_is_proposed_for_the_lease() {
             let proposed = format!("# lease = {{ env = \"{name}\" }}\n");
             assert!(text.contains(&proposed) && !text.contains("hunter2"), "{text}");
             test.write("solobot.toml", text.replace(&proposed, &proposed[2..]));
-            test.solobot("status").run().code(0);
+            test.solobot("status").run().code(0).stdout_has(&["main: no instance"]);
         }
         for url in ["mysql://bot:hunter2@db/bot", "sqlite:///bot.db", "postgres+asyncpg://db/bot", ""] {
             let text = written("DATABASE_URL", url);
@@ -318,7 +318,7 @@ fn a_variable_with_the_url_of_an_engine_is_proposed_for_the_lease() {
             command
         });
         test.wait_for_pid("live/bot.pid");
-        test.solobot("init --yes").in_dir("live").run().code(0);
+        test.solobot("init --yes").in_dir("live").run().code(0).stdout_has(&["wrote "]);
         let text = test.read("live/solobot.toml");
         assert!(text.contains("# lease = { env = \"DATABASE_URL\" }\n"), "{text}");
         bot.kill();

@@ -1,8 +1,5 @@
 //! Which variable has the URL of an engine that could keep a bot's lease; never the URL.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use crate::base::env::{self, Vars};
 use crate::lease::engine::EngineUrl;
 use crate::platform::proc::Handle;
@@ -16,9 +13,6 @@ pub fn in_variables(vars: &Vars) -> Option<&'static str> {
 /// The same of a process's environment.
 pub fn in_process(pid: i32) -> Option<&'static str> {
     let environ = Handle::open(pid)?.environ().ok()?;
-    let pair = |entry: &[u8]| {
-        let at = entry.iter().position(|&byte| byte == b'=')?;
-        Some((OsStr::from_bytes(&entry[..at]).to_owned(), OsStr::from_bytes(&entry[at + 1..]).to_owned()))
-    };
-    in_variables(&environ.split(|&byte| byte == 0).filter_map(pair).collect())
+    let entries = environ.split(|&byte| byte == 0);
+    in_variables(&entries.filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('=')).collect())
 }
