@@ -6,6 +6,6 @@ mod fakes;
 mod keeping;
 mod late;
 mod poolers;
-mod server;
+pub mod server;
 mod standbys;
 mod tls;

@@ -5,6 +5,7 @@ mod containers;
 mod gateways;
 mod leases;
 mod managers;
+mod platforms;
 mod scripts;
 mod syntax;
 mod terminals;
