@@ -71,8 +71,8 @@ const BOT: &[(&str, &str)] = &[
     ("grace = \"DURATION\"", "How long a process may take to end before it is killed. The default is 10s."),
     (
         "lease = \"URL\"",
-        "The engine of the lease that keeps the bot to one of many hosts: `redis://HOST:6379/0`, `rediss://…`, `valkey://…` or \
-         `ssh://USER@HOST/PATH`. If the URL has a password, `lease = { env = \"NAME\" }` names the variable that has it.",
+        "The engine of the lease that keeps the bot to one of many hosts: `postgres://USER@HOST/DATABASE`, `redis://HOST:6379/0`, \
+         `rediss://…`, `valkey://…`, `etcd://HOST:2379,HOST:2379,…`, `etcds://…` or `ssh://USER@HOST/PATH`. If the URL has a password, `lease = { env = \"NAME\" }` names the variable that has it.",
     ),
     (
         "lease_name = \"NAME\"",

@@ -54,7 +54,7 @@ pub struct Api {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Lease across hosts")]
 pub struct LeaseArgs {
-    /// The engine of the bot's lease: redis://HOST/0, ssh://USER@HOST/PATH
+    /// The engine of the bot's lease: postgres://USER@HOST/DATABASE, redis://HOST/0, etcd://HOST, ssh://USER@HOST/PATH
     #[arg(long, value_name = "URL", conflicts_with = "lease_env", hide_short_help = true)]
     pub lease: Option<String>,
     /// Read the engine's URL, which may contain a password, from this environment variable

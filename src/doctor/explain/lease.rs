@@ -36,6 +36,10 @@ pub(super) fn of_leases(code: Code) -> Explanation {
              $ solobot lease",
             "For Redis, see that the server is running and that this host may connect to it:\n\
              $ redis-cli -u URL ping\n\
+             For PostgreSQL:\n\
+             $ psql URL -c 'SELECT 1'\n\
+             For etcd:\n\
+             $ etcdctl --endpoints=http://HOST:2379 endpoint health\n\
              For ssh, connect once by hand, so that the host's key is known:\n\
              $ ssh USER@HOST true",
         ),
@@ -45,11 +49,18 @@ pub(super) fn of_leases(code: Code) -> Explanation {
              then watches for a whole TTL. But a start takes that long, and a holder that cannot write in time is stopped.",
             "For Redis:\n\
              $ redis-cli -u URL info memory\n\
-             $ redis-cli -u URL config get appendonly",
+             $ redis-cli -u URL config get appendonly\n\
+             For PostgreSQL:\n\
+             $ psql URL -c 'SHOW fsync' -c 'SELECT relpersistence FROM pg_class WHERE oid = $$solobot_lease$$::regclass'\n\
+             For etcd:\n\
+             $ etcdctl --endpoints=http://HOST:2379 alarm list",
             "For Redis, keep the data on disk, and evict nothing:\n\
              $ redis-cli -u URL config set appendonly yes\n\
              $ redis-cli -u URL config set maxmemory-policy noeviction\n\
-             And write the same into redis.conf.",
+             And write the same into redis.conf.\n\
+             For PostgreSQL, wait for the disk, and let a crash not empty the table (`u` above):\n\
+             $ psql URL -c 'ALTER SYSTEM SET fsync = on' -c 'SELECT pg_reload_conf()'\n\
+             $ psql URL -c 'ALTER TABLE solobot_lease SET LOGGED'",
         ),
         _ => explain(
             "Two hosts have different TTLs for one lease. A host that waits uses the longer one of its own and the record's, so \
