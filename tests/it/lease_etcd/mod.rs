@@ -6,7 +6,7 @@ mod fakes;
 mod keeping;
 mod members;
 mod relay;
-mod server;
+pub mod server;
 mod tls;
 
 use std::time::{Duration, Instant};

@@ -1,11 +1,12 @@
-//! The recipes for two hosts: the lease by ssh, with a real sshd, and the lease with Redis, with a real server. A host is a
-//! folder here, with a home folder of its own.
+//! The recipes for two hosts: the lease by ssh, with a real sshd, and the lease with Redis and with etcd, with real servers. A
+//! host is a folder here, with a home folder of its own.
 
 use std::fs;
 use std::process::Command;
 
 use super::{HOME, but, settle, text_of, typed};
 use crate::harness::{Background, Output, Signal, Test, alive, alone, send, token, wait_until};
+use crate::lease_etcd::server::{cluster, url_of};
 use crate::lease_redis::server::free_port;
 use crate::lease_ssh::scene::HomeHost;
 use crate::scenes::script;
@@ -147,5 +148,33 @@ fn two_vps_with_redis() {
         assert!(!found.stdout().contains("PASSWORD"), "{}", found.stdout());
         third.signal(Signal::TERM);
         let _ = third.finish().settled();
+    });
+}
+
+#[test]
+fn two_vps_with_etcd() {
+    alone(|test| {
+        two_hosts(test);
+        let mut members = cluster(test, &["a", "b", "c"]);
+        let toml = with_short_ttl("two-hosts/etcd.toml");
+        let toml = but(&toml, "etcd://10.0.0.5:2379,10.0.0.6:2379,10.0.0.7:2379", &url_of(&members));
+        for host in [HOME, LAPTOP] {
+            fs::write(format!("{host}/solobot.toml"), but(&toml, HOME, host)).unwrap();
+            fs::write(format!("{host}/.env"), format!("TELEGRAM_BOT_TOKEN={}\n", token())).unwrap();
+        }
+        let first = starts_on(test, HOME);
+        let one = bot_of(HOME);
+        let mut second = starts_on(test, LAPTOP);
+        second.wait_for_stderr("is held by");
+        // One of the three may be away, also for who hands over and for who takes over.
+        members[1].kill();
+        first.signal(Signal::TERM);
+        let _ = first.finish().settled();
+        let two = bot_of(LAPTOP);
+        assert!(!alive(one) && alive(two));
+        let looked = run_on(test, HOME, "solobot lease").code(0);
+        drop(looked.stdout_has(&["lease 123456789 on etcd://", "held by "]));
+        second.signal(Signal::TERM);
+        let _ = second.finish().settled();
     });
 }
