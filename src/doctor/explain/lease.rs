@@ -51,14 +51,14 @@ pub(super) fn of_leases(code: Code) -> Explanation {
              $ redis-cli -u URL info memory\n\
              $ redis-cli -u URL config get appendonly\n\
              For PostgreSQL:\n\
-             $ psql URL -c 'SHOW fsync' -c 'SELECT relpersistence FROM pg_class WHERE oid = $$solobot_lease$$::regclass'\n\
+             $ psql URL -c 'SHOW fsync' -c '\\d solobot_lease'\n\
              For etcd:\n\
              $ etcdctl --endpoints=http://HOST:2379 alarm list",
             "For Redis, keep the data on disk, and evict nothing:\n\
              $ redis-cli -u URL config set appendonly yes\n\
              $ redis-cli -u URL config set maxmemory-policy noeviction\n\
              And write the same into redis.conf.\n\
-             For PostgreSQL, wait for the disk, and let a crash not empty the table (`u` above):\n\
+             For PostgreSQL, write to the disk, and make the table one that a crash does not empty, if it is called unlogged above:\n\
              $ psql URL -c 'ALTER SYSTEM SET fsync = on' -c 'SELECT pg_reload_conf()'\n\
              $ psql URL -c 'ALTER TABLE solobot_lease SET LOGGED'",
         ),

@@ -98,7 +98,7 @@ fn a_wrong_url_is_2_in_a_flag_and_78_elsewhere() {
     for (flags, start) in [
         (
             url("mysql://h/0"),
-            "2 lease-url `--lease`: no engine is called mysql:// / write it like one of these: redis://HOST/0",
+            "2 lease-url `--lease`: no engine is called mysql:// / write it like one of these: postgres://USER@HOST/DATABASE",
         ),
         (url("h"), "2 lease-url "),
         (url(""), "2 lease-url "),
