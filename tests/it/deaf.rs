@@ -200,8 +200,13 @@ fn the_deaf_are_found_within_three_minutes() {
         for scene in scenes {
             scene.server.rules().add_updates(1);
         }
+        // Between two polls nobody is polled either: what each of them does now is seen at the process itself.
+        let sleeps = |pid: i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|place| place.contains("nanosleep"))
+        };
         wait_until("the hung one and the dead one are past their last poll", || {
-            !hung.server.rules().is_polled() && !dead.server.rules().is_polled()
+            let over = !hung.server.rules().is_polled() && !dead.server.rules().is_polled();
+            over && sleeps(hung.bot.pid()) && dead.bot.stderr().contains("Polling stopped")
         });
         for scene in scenes {
             scene.server.rules().add_updates(2);
