@@ -197,7 +197,7 @@ fn a_database_and_a_schema_of_its_own() {
         let urls = [
             format!("postgresql://postgres@localhost:{}/bots", server.port),
             format!("{}?options=-c%20search_path%3Dleases", server.url()),
-            server.url(),
+            format!("{}?options=--search-path%3Dpublic", server.url()),
         ];
         for (at, url) in urls.iter().enumerate() {
             let mut register = register(url);

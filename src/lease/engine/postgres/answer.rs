@@ -3,6 +3,7 @@
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::seen::{LONGEST, SeenRow};
+use super::shown::words;
 use super::sql;
 use crate::lease::engine::register::{EngineError, RegisterLook};
 use crate::lease::engine::url::PostgresAddress;
@@ -30,7 +31,7 @@ impl Inspection {
     /// # Errors
     /// It is no server, or no table, that can keep a lease.
     pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
-        let row = Cells::last(messages, 8, address)?;
+        let row = Cells::last(messages, 11, address)?;
         if row.is_true(0)? || row.text(1)? != Some("off") {
             return Err(read_only(address));
         }
@@ -48,7 +49,17 @@ impl Inspection {
                 .hint("on the server: ALTER TABLE solobot_lease DISABLE ROW LEVEL SECURITY"));
             }
         }
-        Ok(Self { server: server.to_owned(), table })
+        let Some(path) = row.text(10)? else { return Err(nonsense(address)) };
+        let is_chosen = match address.search_path() {
+            Some(wanted) if wanted != path => return Err(without_options(address, path)),
+            // With `$user` it is another one for each user.
+            Some(wanted) => !wanted.contains("$user"),
+            None => false,
+        };
+        match row.text(8)? {
+            Some(others) if !is_chosen => Err(of_several_tables(address, row.text(9)?, others)),
+            _ => Ok(Self { server: server.to_owned(), table }),
+        }
     }
 }
 
@@ -149,6 +160,36 @@ pub fn of_another_shape(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!("{address} has something else that is called solobot_lease"))
         .hint("on the server, rename it: ALTER TABLE solobot_lease RENAME TO NAME")
         .hint(format!("a lease's table is made by: {}", sql::TABLE))
+}
+
+/// Two hosts with this URL may be led to two tables. `own`: the schema of the one that this connection is led to.
+fn of_several_tables(address: &PostgresAddress, own: Option<&str>, others: &str) -> EngineError {
+    let others = words(others, address);
+    let by_url = "or name the schema on every host, which no pooler may leave out: \
+                  postgres://USER@HOST/DATABASE?options=-csearch_path%3DSCHEMA";
+    match own {
+        Some(own) => EngineError::configuration(format!(
+            "{address} has more than one table solobot_lease, in the schemas {} and {others}: a lease needs one",
+            words(own, address)
+        ))
+        .hint("stop the bots, and drop all but one on the server: DROP TABLE SCHEMA.solobot_lease")
+        .hint(by_url),
+        None => EngineError::configuration(format!(
+            "{address} has its table solobot_lease in the schema {others}, where the lease's user does not look"
+        ))
+        .hint("on the server: GRANT USAGE ON SCHEMA SCHEMA TO USER; ALTER ROLE USER SET search_path = SCHEMA")
+        .hint(by_url),
+    }
+}
+
+/// A pooler between has left them out.
+fn without_options(address: &PostgresAddress, path: &str) -> EngineError {
+    EngineError::configuration(format!(
+        "{address} did not get the search_path that the `options` of the lease's URL ask for: it has {}",
+        words(path, address)
+    ))
+    .hint("name the server itself, without a pooler")
+    .hint("or leave `options` out, and type on the server: ALTER ROLE USER SET search_path = SCHEMA")
 }
 
 /// What stands in the place of the record, and why it is none.

@@ -2,8 +2,8 @@
 //!
 //! Invariants: a set compares the row's version and record, the table, and the server on which they were seen, in the statement
 //! that writes; so a set that is carried out late, or elsewhere, changes nothing. A row's version never comes again, even if
-//! the row is deleted. A look changes nothing: only a set makes the table. Nothing outlives the query that it is part of, so
-//! that a pooler of transactions may stand in between.
+//! the row is deleted. A look changes nothing: only a set makes the table. A database has one such table, unless the URL says
+//! which is meant. Nothing outlives the query that it is part of, so that a pooler of transactions may stand in between.
 //!
 //! Not promised: that a failover keeps the record. The server that takes over has another name.
 
@@ -11,6 +11,7 @@ mod answer;
 mod link;
 mod refusal;
 mod seen;
+mod shown;
 mod socket;
 mod sql;
 mod tls;
@@ -178,6 +179,12 @@ impl PostgresRegister {
         let messages = self.ask(link, limit, &query, request).await?;
         let standing = StandingRow::of(&messages, &self.address)?;
         if change.is_some() && has_changed(&messages) {
+            // Another host may have made a table elsewhere meanwhile. Whoever looks last sees both, and the next call looks again.
+            if request == (PostgresRequest::Set { makes_table: true })
+                && self.inspect(link, limit).await?.table != Some(standing.table)
+            {
+                return Err(Failed::NoTable);
+            }
             return Ok(SetResult::Written(standing.look));
         }
         if self.table != Some(standing.table) {

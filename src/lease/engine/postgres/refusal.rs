@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio_postgres::error::DbError;
 
 use super::answer::{no_record, nonsense, of_another_shape, read_only};
+use super::shown::words;
 use super::sql;
 use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::register::EngineError;
-use crate::lease::engine::url::{Login, PostgresAddress, PostgresTls};
-use crate::lease::engine::words::scrubbed;
+use crate::lease::engine::url::{PostgresAddress, PostgresTls};
 
 const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
 const RIGHTS: &str = "on the server, as the owner of the table: GRANT SELECT, INSERT, UPDATE ON solobot_lease TO USER";
@@ -85,9 +85,7 @@ pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddr
 fn of_pooler(words: &str, said: String) -> EngineError {
     let has = |part: &str| words.contains(part);
     if has("unsupported startup parameter") {
-        EngineError::configuration(said).hint(
-            "leave `options` out of the lease's URL, or set in pgbouncer.ini: ignore_startup_parameters = options",
-        )
+        EngineError::configuration(said).hint("leave `options` out of the lease's URL")
     } else if has("authentication failed") || has("no such user") || has("no authentication method") {
         EngineError::not_permitted(said).hint(LOGIN).hint("or correct what the pooler knows of users: auth_file")
     } else if has("no such database") || has("does not exist") {
@@ -148,33 +146,4 @@ pub fn without_password(address: &PostgresAddress) -> EngineError {
 pub fn unknown_login(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!("{address} wants a login that solobot does not have, such as Kerberos"))
         .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
-}
-
-fn words(text: &str, address: &PostgresAddress) -> String {
-    let login = Login { user: Some(address.user.clone()), password: address.password.clone().unwrap_or_default() };
-    scrubbed(text, Some(&login), &[])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lease::engine::url::{EngineAddress, EngineUrl};
-    use crate::lease::engine::words::MOST_WORDS;
-
-    fn address() -> PostgresAddress {
-        let url = EngineUrl::parse("postgres://hunter1:hunter2@h/db").unwrap();
-        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
-        address.clone()
-    }
-
-    #[test]
-    fn what_a_server_repeats_is_shown_without_the_login() {
-        let long = format!("{}hunter2", "x".repeat(MOST_WORDS - 3));
-        for text in ["password authentication failed for user \"hunter1\"", "hunter1 has hunter2 and xhunter2x", &long]
-        {
-            let shown = words(text, &address());
-            assert!(!shown.contains("hun"), "{shown}");
-        }
-        assert_eq!(words("a\u{1b}[2J\n", &address()), "a [2J");
-    }
 }

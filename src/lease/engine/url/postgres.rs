@@ -107,6 +107,26 @@ impl PostgresAddress {
         Ok(address)
     }
 
+    /// What `options` sets `search_path` to.
+    pub fn search_path(&self) -> Option<String> {
+        let words = words_of(self.options.as_deref().unwrap_or_default());
+        let mut words = words.iter();
+        let mut path = None;
+        while let Some(word) = words.next() {
+            let setting = match word.strip_prefix("-c") {
+                Some("") => words.next().map(String::as_str),
+                Some(setting) => Some(setting),
+                None => word.strip_prefix("--"),
+            };
+            if let Some((name, value)) = setting.and_then(|setting| setting.split_once('='))
+                && name.replace('-', "_").eq_ignore_ascii_case("search_path")
+            {
+                path = Some(value.to_owned());
+            }
+        }
+        path
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), MalformedEngine> {
         let decoded = || {
             decode(value).filter(|value| !value.contains('\0')).ok_or_else(|| {
@@ -144,6 +164,21 @@ impl PostgresAddress {
         }
         Ok(())
     }
+}
+
+/// As the server takes `options` apart: at white space that has no backslash before it.
+fn words_of(options: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut chars = options.chars();
+    while let Some(c) = chars.next() {
+        if c.is_ascii_whitespace() {
+            words.push(String::new());
+        } else if let (Some(word), Some(c)) = (words.last_mut(), if c == '\\' { chars.next() } else { Some(c) }) {
+            word.push(c);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// The login masked.

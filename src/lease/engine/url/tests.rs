@@ -67,6 +67,25 @@ fn the_parts_of_a_url_of_postgresql() {
 }
 
 #[test]
+fn the_schema_that_a_url_of_postgresql_names() {
+    for (options, path) in [
+        ("-csearch_path%3Dx", Some("x")),
+        ("-c%20search_path%3Dx", Some("x")),
+        ("--search-path%3Dx", Some("x")),
+        ("--SEARCH_PATH%3Dx", Some("x")),
+        ("-c%20lock_timeout%3D1%20-c%20search_path%3Dx,%5C%20y%09-cgeqo%3Doff", Some("x, y")),
+        ("-csearch_path%3Dx%20-csearch_path%3D", Some("")),
+        ("-cother%3Dsearch_path%3Dx", None),
+        ("-c", None),
+        ("", None),
+    ] {
+        let url = parse(&format!("postgres://u@h/d?options={options}"));
+        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
+        assert_eq!(address.search_path().as_deref(), path, "{options}");
+    }
+}
+
+#[test]
 fn the_parts_of_a_url_of_etcd() {
     let url = parse("etcd://root:pa%2Fss@10.0.0.1,[fd00::2]:3379,h3/");
     let EngineAddress::Etcd(address) = url.address() else { panic!("{url:?}") };
