@@ -67,9 +67,11 @@ impl StandingRow {
     /// # Errors
     /// It is no server that can keep a lease, or the record no lease's.
     pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
-        let row = Cells::last(messages, 5, address)?;
+        let row = Cells::last(messages, 6, address)?;
         let Some(server) = row.text(0)? else { return Err(read_only(address)) };
-        let Some(table) = row.number(1)? else { return Err(nonsense(address)) };
+        let (Some(table), Some(database)) = (row.number(1)?, row.number::<u32>(5)?) else {
+            return Err(nonsense(address));
+        };
         let (version, length) = (row.number::<i64>(2)?, row.number::<usize>(3)?);
         let seen = match (version, length) {
             (None, None) => None,
@@ -86,7 +88,8 @@ impl StandingRow {
             look: RegisterLook {
                 content: seen.map(|(_, record)| record.to_vec()),
                 version: SeenRow { server, table: Some(table), row: seen }.version(),
-                server: server.to_owned(),
+                // A database or a table that came out of a copy has what was true once.
+                server: format!("{server}:{database}:{table}"),
             },
             table,
         })

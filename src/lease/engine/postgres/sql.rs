@@ -100,7 +100,8 @@ fn what_stands(name: &str) -> String {
     format!(
         "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN {SERVER} END, t.oid, l.version, \
          pg_catalog.octet_length(l.record), \
-         CASE WHEN pg_catalog.octet_length(l.record) <= {LONGEST} THEN l.record END \
+         CASE WHEN pg_catalog.octet_length(l.record) <= {LONGEST} THEN l.record END, \
+         (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()) \
          FROM (SELECT {TABLE_OID} AS oid) AS t LEFT JOIN solobot_lease AS l ON l.name = {}",
         text(name.as_bytes()),
     )
