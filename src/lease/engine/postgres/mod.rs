@@ -50,7 +50,8 @@ pub struct PostgresRegister {
     address: PostgresAddress,
     name: String,
     config: Config,
-    tls: TlsWish,
+    /// `None`: it would prove nothing.
+    tls: Option<TlsWish>,
     route: EngineRoute,
     budget: ByteBudget,
     link: Option<PostgresLink>,
@@ -238,7 +239,7 @@ impl PostgresRegister {
         {
             return Ok((link, true));
         }
-        let tls = self.tls.clone();
+        let tls = self.tls.clone().ok_or_else(|| refusal::without_authority(&self.address))?;
         let link = match self.connect(limit, &tls).await {
             Err(error) if matches!(tls, TlsWish::Preferred(_)) && error.may_pass_without_tls() => {
                 self.connect(limit, &TlsWish::No).await

@@ -18,6 +18,8 @@ use crate::lease::engine::url::{PostgresAddress, PostgresTls};
 const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
 const RIGHTS: &str = "on the server, as the owner of the table: GRANT SELECT, INSERT, UPDATE ON solobot_lease TO USER";
 
+const OWN_AUTHORITY: &str = "postgres://USER@HOST/DATABASE?sslmode=verify-full&sslrootcert=CA.pem";
+
 /// What was asked of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostgresRequest {
@@ -108,8 +110,10 @@ pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration)
             "{address} did not prove who it is: {}",
             plain(error)
         ))
-        .hint("if it has its own certificate authority, trust that: postgres://USER@HOST/DATABASE?sslrootcert=CA.pem")
-        .hint("if its certificate has another name, look at the authority alone: sslmode=verify-ca"),
+        .hint(format!("if it has its own certificate authority, trust that: {OWN_AUTHORITY}"))
+        .hint(
+            "if its certificate has another name, check only its own authority: sslmode=verify-ca&sslrootcert=CA.pem",
+        ),
         (Some(_), _) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error))),
         (None, io::ErrorKind::TimedOut) => {
             EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)))
@@ -120,6 +124,15 @@ pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration)
         }
         (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
     }
+}
+
+/// It would be proved by any certificate of any authority.
+pub fn without_authority(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!(
+        "{address} would prove nothing: sslmode=verify-ca checks no name, and the lease's URL names no authority"
+    ))
+    .hint("write sslmode=verify-full")
+    .hint("or name the server's own authority: sslmode=verify-ca&sslrootcert=CA.pem")
 }
 
 /// TLS is asked for, and the server has none.
