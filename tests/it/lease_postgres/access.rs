@@ -155,6 +155,28 @@ fn a_table_of_another_shape_is_left_alone() {
     });
 }
 
+/// A warning may say that no standby has the record.
+#[test]
+fn what_a_trigger_warns_of_is_shown() {
+    alone(|test| {
+        let server = Server::start(test, "data", "-c client_min_messages=error");
+        server.psql(&format!("CREATE ROLE hunter1 SUPERUSER LOGIN PASSWORD '{PASSWORD}'"));
+        let mut register = register(&server.url_as(&format!("hunter1:{PASSWORD}")));
+        let absent = look(&mut *register);
+        let seen = write(&mut *register, &absent.version, "record");
+        server.psql(&format!(
+            "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE WARNING 'the archive of hunter1 ({PASSWORD}) is full'; RETURN NEW; END $$; \
+             CREATE TRIGGER warn BEFORE UPDATE ON solobot_lease FOR EACH ROW EXECUTE FUNCTION warn()",
+        ));
+        let said = fails(Unreachable, AMPLE, |limit| register.set_if(&seen.version, b"other", limit).err());
+        assert!(said.contains("the archive of … (…) is full") && said.contains("DROP TRIGGER"), "{said}");
+        server.psql("DROP TRIGGER warn ON solobot_lease");
+        let seen = look(&mut *register);
+        write(&mut *register, &seen.version, "again");
+    });
+}
+
 #[test]
 fn a_table_that_hides_rows_is_refused() {
     alone(|test| {

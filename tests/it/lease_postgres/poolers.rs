@@ -30,11 +30,11 @@ fn every_kind_of_pool() {
             }
             assert!(one.weaknesses(AMPLE).is_ok());
             // Nothing is left behind for whoever comes next.
-            let settings = ["lock_timeout", "statement_timeout", "synchronous_commit"]
+            let settings = ["lock_timeout", "statement_timeout", "synchronous_commit", "client_min_messages"]
                 .map(|name| server.psql(&format!("SHOW {name}")));
             let command = format!(
                 "{} -h 127.0.0.1 -p {} -U postgres -d postgres -XAtq -c 'SHOW lock_timeout' -c 'SHOW statement_timeout' \
-                 -c 'SHOW synchronous_commit'",
+                 -c 'SHOW synchronous_commit' -c 'SHOW client_min_messages'",
                 super::server::program("psql"),
                 pooler.port,
             );

@@ -207,10 +207,10 @@ impl PostgresRegister {
         request: PostgresRequest,
     ) -> Result<Vec<SimpleQueryMessage>, Failed> {
         let error = match within(limit, link.ask(query)).await {
-            Ok(answer) if answer.has_warned && matches!(request, PostgresRequest::Set { .. }) => {
-                return Err(Failed::For(self.unconfirmed()));
-            }
-            Ok(answer) => return Ok(answer.messages),
+            Ok(answer) => match answer.warning.filter(|_| matches!(request, PostgresRequest::Set { .. })) {
+                Some(warning) => return Err(Failed::For(refusal::unconfirmed(&warning, &self.address))),
+                None => return Ok(answer.messages),
+            },
             Err(error) => error,
         };
         let code = match &error {
@@ -287,11 +287,6 @@ impl PostgresRegister {
 
     fn unreached(&self, error: &io::Error, limit: CallLimit) -> EngineError {
         refusal::unreached(error, &self.address, limit.within())
-    }
-
-    fn unconfirmed(&self) -> EngineError {
-        EngineError::unreachable(format!("{} did not wait for a standby to have the record", self.address))
-            .hint("see what it says of its standbys: SELECT * FROM pg_stat_replication")
     }
 }
 

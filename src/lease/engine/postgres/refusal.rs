@@ -126,6 +126,14 @@ pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration)
     }
 }
 
+/// A warning has no code of its own: it may say that the server waited for no standby.
+pub fn unconfirmed(warning: &str, address: &PostgresAddress) -> EngineError {
+    let warning = words(warning, address);
+    EngineError::unreachable(format!("{address} warns of the write, so it does not count: {warning}"))
+        .hint("if it is about a standby, see what the server says of its own: SELECT * FROM pg_stat_replication")
+        .hint("if a trigger of the table solobot_lease warns, drop it: DROP TRIGGER NAME ON solobot_lease")
+}
+
 /// It would be proved by any certificate of any authority.
 pub fn without_authority(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!(

@@ -77,7 +77,12 @@ pub fn set(name: &str, seen: &SeenRow<'_>, record: &[u8], left: Duration) -> Str
             )
         }
     };
-    format!("{}; SET LOCAL synchronous_commit = on; {change}; {}", patience(left), what_stands(name))
+    // That no standby was waited for is a warning, which a setting may keep back.
+    format!(
+        "{}, pg_catalog.set_config('client_min_messages', 'warning', true); SET LOCAL synchronous_commit = on; {change}; {}",
+        patience(left),
+        what_stands(name),
+    )
 }
 
 /// Why the server may lose what stands in the table: one row.
