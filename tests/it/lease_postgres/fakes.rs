@@ -221,21 +221,43 @@ fn one_that_cannot_keep_a_lease() {
     assert!(said.contains("which server it is"), "{said}");
 }
 
-/// A password is sent to nobody who makes the client work for it for ever.
-#[test]
-fn one_whose_login_is_endless() {
-    let url = fake(|client| {
+/// One that asks for so many rounds of hashing, and says this once it has the client's proof.
+fn hashes(rounds: &'static str, last: &'static str) -> String {
+    fake(move |client| {
         assert!(heard(client));
         client.write_all(&message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0")).unwrap();
         let mut buffer = [0; 4096];
         let length = client.read(&mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         let nonce = text.rsplit_once("r=").unwrap().1;
-        let challenge = format!("\0\0\0\x0br={nonce}x,s=c2FsdA==,i=4294967295");
+        let challenge = format!("\0\0\0\x0br={nonce}x,s=c2FsdA==,i={rounds}");
         client.write_all(&message(b'R', challenge.as_bytes())).unwrap();
-        let _ = client.read(&mut buffer);
-    });
-    each_call_fails(Unreachable, &url);
+        if heard(client) {
+            let _ = client.write_all(&message(b'R', &[b"\0\0\0\x0c", last.as_bytes()].concat()));
+            let _ = client.read(&mut buffer);
+        }
+    })
+}
+
+/// A password is sent to nobody who makes the client work for it for ever.
+#[test]
+fn one_whose_login_is_endless() {
+    for rounds in ["4294967295", "100001"] {
+        let said = each_call_fails(Configuration, &hashes(rounds, ""));
+        assert!(said.contains("SET scram_iterations = 4096"), "{said}");
+    }
+}
+
+#[test]
+fn one_whose_login_fails_at_the_end() {
+    let said = each_call_fails(NotPermitted, &hashes("1", "v=AAAA"));
+    assert!(said.contains("did not prove that it knows the user's password"), "{said}");
+    let said = each_call_fails(NotPermitted, &hashes("1", "e=invalid-proof"));
+    assert!(said.contains("refuses the login: invalid-proof") && said.contains("USER:PASSWORD@HOST"), "{said}");
+    let said = each_call_fails(NotPermitted, &hashes("1", "e=hunter2 of hunter1 \u{1b}[2J"));
+    assert!(said.contains("refuses the login: … of …") && !said.contains('\u{1b}'), "{said}");
+    let said = each_call_fails(Unreachable, &hashes("1", "x=hunter2 \u{1b}[2J"));
+    assert!(!said.contains("hunter") && !said.contains('\u{1b}'), "{said}");
 }
 
 #[test]

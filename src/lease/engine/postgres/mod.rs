@@ -274,13 +274,12 @@ impl PostgresRegister {
         if let Some(error) = error.as_db_error() {
             return refusal::meaning(error, request, &self.address);
         }
-        match error.source() {
-            Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(error) => self.unreached(error, limit),
-                None if source.to_string() == "password missing" => refusal::without_password(&self.address),
-                None if source.to_string().starts_with("unsupported") => refusal::unknown_login(&self.address),
-                None => nonsense(&self.address),
-            },
+        let Some(source) = error.source() else { return nonsense(&self.address) };
+        if let Some(meaning) = refusal::of_login(&source.to_string(), &self.address) {
+            return meaning;
+        }
+        match source.downcast_ref::<io::Error>() {
+            Some(error) => self.unreached(error, limit),
             None => nonsense(&self.address),
         }
     }

@@ -105,16 +105,17 @@ fn of_pooler(words: &str, said: String) -> EngineError {
 /// What a failure of a connection means.
 pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration) -> EngineError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    // It may repeat what the server says.
+    let why = words(&plain(error), address);
     match (tls, error.kind()) {
         (Some(rustls::Error::InvalidCertificate(_)), _) => EngineError::not_permitted(format!(
-            "{address} did not prove who it is: {}",
-            plain(error)
+            "{address} did not prove who it is: {why}"
         ))
         .hint(format!("if it has its own certificate authority, trust that: {OWN_AUTHORITY}"))
         .hint(
             "if its certificate has another name, check only its own authority: sslmode=verify-ca&sslrootcert=CA.pem",
         ),
-        (Some(_), _) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error))),
+        (Some(_), _) => EngineError::unreachable(format!("TLS with {address} failed: {why}")),
         (None, io::ErrorKind::TimedOut) => {
             EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)))
         }
@@ -122,8 +123,34 @@ pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration)
         (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
             nonsense(address)
         }
-        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
+        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {why}")),
     }
+}
+
+/// What went wrong while a password was proved, in the words of the library; `None`: nothing that it has words for.
+pub fn of_login(why: &str, address: &PostgresAddress) -> Option<EngineError> {
+    if why == "password missing" {
+        return Some(without_password(address));
+    }
+    if why.starts_with("unsupported") {
+        return Some(unknown_login(address));
+    }
+    if why.contains("iteration count exceeds") {
+        return Some(
+            EngineError::configuration(format!(
+                "{address} wants more rounds of hashing for a password than solobot does (scram_iterations)"
+            ))
+            .hint("on the server: SET scram_iterations = 4096; ALTER ROLE USER PASSWORD 'PASSWORD'"),
+        );
+    }
+    if why == "SCRAM verification error" {
+        return Some(
+            EngineError::not_permitted(format!("{address} did not prove that it knows the user's password"))
+                .hint("see that it is the right server: another one may answer in its place"),
+        );
+    }
+    let said = why.strip_prefix("SCRAM error: ")?;
+    Some(EngineError::not_permitted(format!("{address} refuses the login: {}", words(said, address))).hint(LOGIN))
 }
 
 /// A warning has no code of its own: it may say that the server waited for no standby.
@@ -158,13 +185,13 @@ pub fn too_old(version: &str, address: &PostgresAddress) -> EngineError {
 }
 
 /// What the server wants to know is not in the URL.
-pub fn without_password(address: &PostgresAddress) -> EngineError {
+fn without_password(address: &PostgresAddress) -> EngineError {
     EngineError::not_permitted(format!("{address} wants a password"))
         .hint("put postgres://USER:PASSWORD@HOST/DATABASE into a variable, and name it with --lease-env NAME")
 }
 
 /// It wants a login of a kind that is not known here.
-pub fn unknown_login(address: &PostgresAddress) -> EngineError {
+fn unknown_login(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!("{address} wants a login that solobot does not have, such as Kerberos"))
         .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
 }
