@@ -212,7 +212,7 @@ fn one_that_cannot_keep_a_lease() {
             let _ = client.read(&mut [0]);
         });
         let said = each_call_fails(Configuration, &url);
-        assert!(said.contains(&format!("is of version {version}")), "{said}");
+        assert!(said.contains(&format!("is of version {version}: a lease needs PostgreSQL 12 or newer")), "{said}");
     }
     let nameless = "ERROR: function pg_control_system() does not exist";
     let error = message(b'E', format!("SERROR\0VERROR\0C42883\0M{nameless}\0\0").as_bytes());
@@ -269,6 +269,7 @@ fn each_refusal_has_its_kind() {
         ("08P01", "no such user: hunter1", NotPermitted),
         ("08P01", "SASL authentication failed", NotPermitted),
         ("08P01", "server login failed: FATAL password authentication failed for user \"x\"", NotPermitted),
+        ("08P01", "server login failed: FATAL role \"hunter1\" does not exist", NotPermitted),
         ("3D000", "database \"db\" does not exist", Configuration),
         ("25006", "cannot execute CREATE TABLE in a read-only transaction", Configuration),
         ("08P01", "unsupported startup parameter: options", Configuration),

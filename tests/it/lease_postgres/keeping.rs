@@ -195,6 +195,8 @@ fn a_database_and_a_schema_of_its_own() {
         let server = Server::start(test, "data", "");
         server.psql("CREATE DATABASE bots");
         server.psql("CREATE SCHEMA leases");
+        // Called as the user.
+        look(&mut *register(&format!("postgres://postgres@127.0.0.1:{}", server.port)));
         let urls = [
             format!("postgresql://postgres@localhost:{}/bots", server.port),
             format!("{}?options=-c%20search_path%3Dleases", server.url()),

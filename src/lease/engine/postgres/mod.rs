@@ -89,7 +89,8 @@ impl PostgresRegister {
     /// The URL's certificates cannot be used.
     pub fn open(address: &PostgresAddress, url: &EngineUrl, name: &str) -> Result<Self, Error> {
         let mut config = Config::new();
-        config.user(&address.user).dbname(&address.database).application_name("solobot").ssl_mode(SslMode::Disable);
+        let database = address.database.as_ref().unwrap_or(&address.user);
+        config.user(&address.user).dbname(database).application_name("solobot").ssl_mode(SslMode::Disable);
         if let Some(password) = &address.password {
             config.password(password);
         }

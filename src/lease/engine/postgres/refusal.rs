@@ -60,7 +60,7 @@ pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddr
         }
         "42501" => not_permitted(RIGHTS),
         "42883" | "0A000" if request != PostgresRequest::Connection => {
-            configuration("name a server of PostgreSQL 12 or a newer one, which says which server it is")
+            configuration("a lease needs PostgreSQL 12 or newer, which says which server it is: name a database there")
         }
         // Our own texts are UTF-8: the server reads what stands there as such.
         "22021" => no_record(address, "is no UTF-8"),
@@ -88,7 +88,9 @@ fn of_pooler(words: &str, said: String) -> EngineError {
     let has = |part: &str| words.contains(part);
     if has("unsupported startup parameter") {
         EngineError::configuration(said).hint("leave `options` out of the lease's URL")
-    } else if has("authentication failed") || has("no such user") || has("no authentication method") {
+    } else if ["authentication failed", "no such user", "no authentication method"].into_iter().any(has)
+        || has("role \"") && has("does not exist")
+    {
         EngineError::not_permitted(said).hint(LOGIN).hint("or correct what the pooler knows of users: auth_file")
     } else if has("no such database") || has("does not exist") {
         EngineError::configuration(said).hint("name a database that the pooler has: postgres://USER@HOST/DATABASE")
@@ -180,8 +182,8 @@ pub fn without_tls(address: &PostgresAddress) -> EngineError {
 /// As it says itself; a pooler's own console has a version too.
 pub fn too_old(version: &str, address: &PostgresAddress) -> EngineError {
     let version = words(version, address);
-    EngineError::configuration(format!("{address} is of version {version}, which does not say which server it is"))
-        .hint("name a database on a server of PostgreSQL 12 or a newer one")
+    EngineError::configuration(format!("{address} is of version {version}: a lease needs PostgreSQL 12 or newer"))
+        .hint("name a database on a newer server: postgres://USER@HOST/DATABASE")
 }
 
 /// What the server wants to know is not in the URL.

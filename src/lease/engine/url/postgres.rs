@@ -23,7 +23,8 @@ pub struct PostgresAddress {
     pub place: HostAndPort,
     pub user: String,
     pub password: Option<String>,
-    pub database: String,
+    /// `None`: the one that is called as the user.
+    pub database: Option<String>,
     pub tls: PostgresTls,
     /// `sslrootcert`: certificates to trust.
     pub root_certificates: Option<PathBuf>,
@@ -83,7 +84,7 @@ impl PostgresAddress {
         }
         let mut address = Self {
             place,
-            database: if database.is_empty() { user.clone() } else { database },
+            database: Some(database).filter(|database| !database.is_empty()),
             user,
             password: password.filter(|password| !password.is_empty()),
             tls: PostgresTls::Prefer,
@@ -234,7 +235,8 @@ fn words_of(options: &str) -> Vec<String> {
 /// The login masked.
 impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "postgres://…@{}/{}", self.place, self.database)
+        write!(f, "postgres://…@{}", self.place)?;
+        self.database.as_ref().map_or(Ok(()), |database| write!(f, "/{database}"))
     }
 }
 

@@ -51,7 +51,7 @@ fn the_parts_of_a_url_of_postgresql() {
     let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
     assert_eq!((address.place.host.as_str(), address.place.port), ("::1", 6432));
     assert_eq!((address.user.as_str(), address.password.as_deref()), ("us@er", Some("pa/ss")));
-    assert_eq!((address.database.as_str(), address.tls), ("my db", PostgresTls::VerifyFull));
+    assert_eq!((address.database.as_deref(), address.tls), (Some("my db"), PostgresTls::VerifyFull));
     assert_eq!(address.root_certificates.as_deref(), Some(Path::new("/a b.pem")));
     assert_eq!(address.options.as_deref(), Some("-c x=1"));
     assert!(url.has_password());
@@ -60,7 +60,7 @@ fn the_parts_of_a_url_of_postgresql() {
     assert!(EngineUrl::parse("POSTGRES://bot@h?pgbouncer=true&schema=public&sslmode=").is_err());
     let url = parse("postgres://bot@h?pgbouncer=true&connection_limit=1&schema=public&sslrootcert=system");
     let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
-    assert_eq!((address.database.as_str(), address.place.port, address.tls), ("bot", 5432, PostgresTls::VerifyFull));
+    assert_eq!((address.database.as_deref(), address.place.port, address.tls), (None, 5432, PostgresTls::VerifyFull));
     assert_eq!(address.root_certificates, None);
     assert!(!url.has_password());
 }
@@ -206,7 +206,13 @@ fn what_names_no_engine_is_an_error_with_what_to_type_and_without_a_secret() {
 
 #[test]
 fn no_password_is_shown() {
-    for text in ["rediss://hunter1:hunter2@h/0", "postgres://hunter1:hunter2@h/d", "etcd://hunter1:hunter2@h"] {
+    assert_eq!(parse("postgres://hunter1@h/?sslmode=disable").shown(), "postgres://…@h:5432");
+    for text in [
+        "rediss://hunter1:hunter2@h/0",
+        "postgres://hunter1:hunter2@h/d",
+        "postgres://hunter1@h",
+        "etcd://hunter1:hunter2@h",
+    ] {
         let url = parse(text);
         let address = url.address();
         assert!(!format!("{url} {url:?} {address:?} {}", url.shown()).contains("hunter"), "{text}");
