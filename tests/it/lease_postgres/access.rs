@@ -132,7 +132,7 @@ fn a_table_of_another_shape_is_left_alone() {
             for register in [&mut kept, &mut register(&server.url())] {
                 let said = fails(Configuration, AMPLE, |limit| register.read(limit).err());
                 assert!(
-                    said.contains("something else that is called solobot_lease") && said.contains("RENAME TO"),
+                    said.contains("a solobot_lease that is not a lease's table") && said.contains("RENAME TO"),
                     "{make}: {said}"
                 );
                 fails(Configuration, AMPLE, |limit| register.set_if(&absent.version, b"other", limit).err());
@@ -151,7 +151,7 @@ fn a_table_of_another_shape_is_left_alone() {
         assert!(said.contains("record"), "{said}");
         server.psql("ALTER TABLE solobot_lease RENAME text TO record; UPDATE solobot_lease SET version = NULL");
         let said = look_fails(Configuration, &server.url());
-        assert!(said.contains("something else"), "{said}");
+        assert!(said.contains("not a lease's table"), "{said}");
     });
 }
 

@@ -285,7 +285,7 @@ fn what_is_no_record_stays_as_it_is() {
         let line = format!("{} -h 127.0.0.1 -p {} -U postgres -d bytes -XAtqc \"{sql}\"", program("psql"), server.port);
         super::server::run(test, &line.replace('\\', "\\\\"));
         let said = look_fails(Configuration, &url);
-        assert!(said.contains("is no UTF-8"), "{said}");
+        assert!(said.contains("is not UTF-8"), "{said}");
         // One that lacks a letter.
         server.psql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
         let mut latin = crate::lease_redis::register(&format!("postgres://postgres@127.0.0.1:{}/latin", server.port));

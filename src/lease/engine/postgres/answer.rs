@@ -79,7 +79,7 @@ impl StandingRow {
                 if length > LONGEST {
                     return Err(no_record(address, &format!("has {length} bytes")));
                 }
-                let record = row.row.try_get(4).map_err(|_| no_record(address, "is no UTF-8"))?;
+                let record = row.row.try_get(4).map_err(|_| no_record(address, "is not UTF-8"))?;
                 Some((version, record.ok_or_else(|| nonsense(address))?.as_bytes()))
             }
             _ => return Err(of_another_shape(address)),
@@ -160,7 +160,7 @@ pub fn read_only(address: &PostgresAddress) -> EngineError {
 
 /// There is a table of that name that is not ours.
 pub fn of_another_shape(address: &PostgresAddress) -> EngineError {
-    EngineError::configuration(format!("{address} has something else that is called solobot_lease"))
+    EngineError::configuration(format!("{address} has a solobot_lease that is not a lease's table"))
         .hint("on the server, rename it: ALTER TABLE solobot_lease RENAME TO NAME")
         .hint(format!("a lease's table is made by: {}", sql::TABLE))
 }
@@ -197,6 +197,6 @@ fn without_options(address: &PostgresAddress, path: &str) -> EngineError {
 
 /// What stands in the place of the record, and why it is none.
 pub fn no_record(address: &PostgresAddress, why: &str) -> EngineError {
-    EngineError::configuration(format!("the row of the lease on {address} {why}: it is no record"))
+    EngineError::configuration(format!("the row of the lease on {address} {why}, so it is not a lease's record"))
         .hint("give the lease another name: --lease-name NAME")
 }

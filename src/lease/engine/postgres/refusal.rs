@@ -63,7 +63,7 @@ pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddr
             configuration("a lease needs PostgreSQL 12 or newer, which says which server it is: name a database there")
         }
         // Our own texts are UTF-8: the server reads what stands there as such.
-        "22021" => no_record(address, "is no UTF-8"),
+        "22021" => no_record(address, "is not UTF-8"),
         "22P05" => configuration(
             "use a database that can hold any text: CREATE DATABASE NAME ENCODING 'UTF8' TEMPLATE template0",
         ),
@@ -176,7 +176,7 @@ pub fn without_authority(address: &PostgresAddress) -> EngineError {
 pub fn without_tls(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!("{address} has no TLS, which the lease's URL asks for"))
         .hint("on the server: ssl = on in postgresql.conf")
-        .hint("or, on a network that nobody listens to: postgres://USER@HOST/DATABASE?sslmode=disable")
+        .hint("or, on a network you trust: postgres://USER@HOST/DATABASE?sslmode=disable")
 }
 
 /// As it says itself; a pooler's own console has a version too.
@@ -194,6 +194,8 @@ fn without_password(address: &PostgresAddress) -> EngineError {
 
 /// It wants a login of a kind that is not known here.
 fn unknown_login(address: &PostgresAddress) -> EngineError {
-    EngineError::configuration(format!("{address} wants a login that solobot does not have, such as Kerberos"))
-        .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
+    EngineError::configuration(format!(
+        "{address} asks for a kind of login that solobot does not support, such as Kerberos"
+    ))
+    .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
 }
