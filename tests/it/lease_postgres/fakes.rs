@@ -254,9 +254,9 @@ fn one_whose_login_fails_at_the_end() {
     assert!(said.contains("did not prove that it knows the user's password"), "{said}");
     let said = each_call_fails(NotPermitted, &hashes("1", "e=invalid-proof"));
     assert!(said.contains("refuses the login: invalid-proof") && said.contains("USER:PASSWORD@HOST"), "{said}");
-    let said = each_call_fails(NotPermitted, &hashes("1", "e=hunter2 of hunter1 \u{1b}[2J"));
+    let said = each_call_fails(NotPermitted, &hashes("1", "e=hunter2-and-more of hunter1 \u{1b}[2J"));
     assert!(said.contains("refuses the login: … of …") && !said.contains('\u{1b}'), "{said}");
-    let said = each_call_fails(Unreachable, &hashes("1", "x=hunter2 \u{1b}[2J"));
+    let said = each_call_fails(Unreachable, &hashes("1", "x=hunter2-and-more \u{1b}[2J"));
     assert!(!said.contains("hunter") && !said.contains('\u{1b}'), "{said}");
 }
 

@@ -26,7 +26,7 @@ fn a_table_where_this_host_does_not_look_is_refused() {
         for register in [&mut early, &mut register(&server.url())] {
             let said = fails(Configuration, AMPLE, |limit| register.read(limit).err());
             assert!(said.contains("in the schema away, where the lease's user does not look"), "{said}");
-            assert!(said.contains("SET search_path = SCHEMA") && said.contains("options=-csearch_path%3D"), "{said}");
+            assert!(said.contains("SET search_path = NAME") && said.contains("options=-csearch_path%3D"), "{said}");
             fails(Configuration, AMPLE, |limit| register.set_if(&absent.version, b"second", limit).err());
             fails(Configuration, AMPLE, |limit| register.weaknesses(limit).err());
         }

@@ -19,6 +19,9 @@ pub struct Inspection {
     pub server: String,
     /// The table, if there is one.
     pub table: Option<u32>,
+    /// There is one, but not where this connection is led to. It may have been made this very moment: where a name leads to is
+    /// looked up in what the server knew before.
+    pub elsewhere: Option<EngineError>,
 }
 
 impl Inspection {
@@ -56,10 +59,12 @@ impl Inspection {
             Some(wanted) => !wanted.contains("$user"),
             None => false,
         };
-        match row.text(8)? {
-            Some(others) if !is_chosen => Err(of_several_tables(address, row.text(9)?, others)),
-            _ => Ok(Self { server: server.to_owned(), table }),
-        }
+        let elsewhere = match (row.text(8)?.filter(|_| !is_chosen), row.text(9)?) {
+            (None, _) => None,
+            (Some(others), None) => Some(of_a_table_elsewhere(address, others)),
+            (Some(others), Some(own)) => return Err(of_several_tables(address, own, others)),
+        };
+        Ok(Self { server: server.to_owned(), table, elsewhere })
     }
 }
 
@@ -165,24 +170,27 @@ pub fn of_another_shape(address: &PostgresAddress) -> EngineError {
         .hint(format!("a lease's table is made by: {}", sql::TABLE))
 }
 
+const BY_SCHEMA: &str = "or name the schema on every host, which no pooler may leave out: \
+                         postgres://USER@HOST/DATABASE?options=-csearch_path%3DSCHEMA";
+
 /// Two hosts with this URL may be led to two tables. `own`: the schema of the one that this connection is led to.
-fn of_several_tables(address: &PostgresAddress, own: Option<&str>, others: &str) -> EngineError {
+fn of_several_tables(address: &PostgresAddress, own: &str, others: &str) -> EngineError {
+    let (own, others) = (words(own, address), words(others, address));
+    EngineError::configuration(format!(
+        "{address} has more than one table solobot_lease, in the schemas {own} and {others}: a lease needs one"
+    ))
+    .hint("stop the bots, and drop all but one on the server: DROP TABLE SCHEMA.solobot_lease")
+    .hint(BY_SCHEMA)
+}
+
+/// Another host with this URL was led there.
+fn of_a_table_elsewhere(address: &PostgresAddress, others: &str) -> EngineError {
     let others = words(others, address);
-    let by_url = "or name the schema on every host, which no pooler may leave out: \
-                  postgres://USER@HOST/DATABASE?options=-csearch_path%3DSCHEMA";
-    match own {
-        Some(own) => EngineError::configuration(format!(
-            "{address} has more than one table solobot_lease, in the schemas {} and {others}: a lease needs one",
-            words(own, address)
-        ))
-        .hint("stop the bots, and drop all but one on the server: DROP TABLE SCHEMA.solobot_lease")
-        .hint(by_url),
-        None => EngineError::configuration(format!(
-            "{address} has its table solobot_lease in the schema {others}, where the lease's user does not look"
-        ))
-        .hint("on the server: GRANT USAGE ON SCHEMA SCHEMA TO USER; ALTER ROLE USER SET search_path = SCHEMA")
-        .hint(by_url),
-    }
+    EngineError::configuration(format!(
+        "{address} has its table solobot_lease in the schema {others}, where the lease's user does not look"
+    ))
+    .hint("on the server: GRANT USAGE ON SCHEMA NAME TO USER; ALTER ROLE USER SET search_path = NAME")
+    .hint(BY_SCHEMA)
 }
 
 /// A pooler between has left them out.
@@ -192,7 +200,7 @@ fn without_options(address: &PostgresAddress, path: &str) -> EngineError {
         words(path, address)
     ))
     .hint("name the server itself, without a pooler")
-    .hint("or leave `options` out, and type on the server: ALTER ROLE USER SET search_path = SCHEMA")
+    .hint("or leave `options` out, and type on the server: ALTER ROLE USER SET search_path = NAME")
 }
 
 /// What stands in the place of the record, and why it is none.

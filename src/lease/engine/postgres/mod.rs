@@ -197,7 +197,11 @@ impl PostgresRegister {
 
     async fn inspect(&self, link: &mut PostgresLink, limit: CallLimit) -> Result<Inspection, Failed> {
         let messages = self.ask(link, limit, &sql::inspect(self.left(limit)?), PostgresRequest::Look).await?;
-        Ok(Inspection::of(&messages, &self.address)?)
+        let inspection = Inspection::of(&messages, &self.address)?;
+        match inspection.elsewhere {
+            Some(error) => Err(Failed::Conflict(error)),
+            None => Ok(inspection),
+        }
     }
 
     async fn ask(
