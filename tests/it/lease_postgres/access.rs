@@ -132,7 +132,7 @@ fn a_table_of_another_shape_is_left_alone() {
             for register in [&mut kept, &mut register(&server.url())] {
                 let said = fails(Configuration, AMPLE, |limit| register.read(limit).err());
                 assert!(
-                    said.contains("something else that is called solobot_lease") && said.contains("RENAME TO"),
+                    said.contains("a solobot_lease that is not a lease's table") && said.contains("RENAME TO"),
                     "{make}: {said}"
                 );
                 fails(Configuration, AMPLE, |limit| register.set_if(&absent.version, b"other", limit).err());
@@ -151,7 +151,29 @@ fn a_table_of_another_shape_is_left_alone() {
         assert!(said.contains("record"), "{said}");
         server.psql("ALTER TABLE solobot_lease RENAME text TO record; UPDATE solobot_lease SET version = NULL");
         let said = look_fails(Configuration, &server.url());
-        assert!(said.contains("something else"), "{said}");
+        assert!(said.contains("not a lease's table"), "{said}");
+    });
+}
+
+/// A warning may say that no standby has the record.
+#[test]
+fn what_a_trigger_warns_of_is_shown() {
+    alone(|test| {
+        let server = Server::start(test, "data", "-c client_min_messages=error");
+        server.psql(&format!("CREATE ROLE hunter1 SUPERUSER LOGIN PASSWORD '{PASSWORD}'"));
+        let mut register = register(&server.url_as(&format!("hunter1:{PASSWORD}")));
+        let absent = look(&mut *register);
+        let seen = write(&mut *register, &absent.version, "record");
+        server.psql(&format!(
+            "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             RAISE WARNING 'the archive of hunter1 ({PASSWORD}) is full'; RETURN NEW; END $$; \
+             CREATE TRIGGER warn BEFORE UPDATE ON solobot_lease FOR EACH ROW EXECUTE FUNCTION warn()",
+        ));
+        let said = fails(Unreachable, AMPLE, |limit| register.set_if(&seen.version, b"other", limit).err());
+        assert!(said.contains("the archive of … (…) is full") && said.contains("DROP TRIGGER"), "{said}");
+        server.psql("DROP TRIGGER warn ON solobot_lease");
+        let seen = look(&mut *register);
+        write(&mut *register, &seen.version, "again");
     });
 }
 

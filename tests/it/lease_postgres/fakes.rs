@@ -160,13 +160,13 @@ fn one_that_talks_nonsense() {
         [message(b'D', &[0, 1, 0, 0, 0, 0]), ready.clone()].concat(),
         [message(b'T', &[0, 9]), ready.clone()].concat(),
         // As many cells as are expected, and others in the row.
-        [&row_of(8, "t")[..200], &message(b'D', &[0, 1, 0, 0, 0, 1, b'x']), &ready].concat(),
+        [&row_of(11, "t")[..250], &message(b'D', &[0, 1, 0, 0, 0, 1, b'x']), &ready].concat(),
         [message(b'T', &[0, 0]), message(b'D', &[0xff, 0xff]), ready.clone()].concat(),
         row(&[]),
         row_of(1, "x"),
-        row_of(5, "x"),
-        row(&[Some("f"), Some("off"), None, None, None, None, Some("f"), None]),
-        row(&[Some("f"), Some("off"), Some("s"), Some("-1"), None, None, Some("f"), None]),
+        row(&[Some("f"), Some("off"), None, None, None, None, Some("f"), None, None, None, Some("p")]),
+        row(&[Some("f"), Some("off"), Some("s"), Some("-1"), None, None, Some("f"), None, None, None, Some("p")]),
+        row(&[Some("f"), Some("off"), Some("s"), None, None, None, Some("f"), None, None, None, None]),
         [row(&[Some("f"), Some("off")]), row(&[Some("f")])].concat(),
         message(b'G', &[0, 0, 0]),
         message(b'H', &[0, 0, 0]),
@@ -212,7 +212,7 @@ fn one_that_cannot_keep_a_lease() {
             let _ = client.read(&mut [0]);
         });
         let said = each_call_fails(Configuration, &url);
-        assert!(said.contains(&format!("is of version {version}")), "{said}");
+        assert!(said.contains(&format!("is of version {version}: a lease needs PostgreSQL 12 or newer")), "{said}");
     }
     let nameless = "ERROR: function pg_control_system() does not exist";
     let error = message(b'E', format!("SERROR\0VERROR\0C42883\0M{nameless}\0\0").as_bytes());
@@ -221,21 +221,43 @@ fn one_that_cannot_keep_a_lease() {
     assert!(said.contains("which server it is"), "{said}");
 }
 
-/// A password is sent to nobody who makes the client work for it for ever.
-#[test]
-fn one_whose_login_is_endless() {
-    let url = fake(|client| {
+/// One that asks for so many rounds of hashing, and says this once it has the client's proof.
+fn hashes(rounds: &'static str, last: &'static str) -> String {
+    fake(move |client| {
         assert!(heard(client));
         client.write_all(&message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0")).unwrap();
         let mut buffer = [0; 4096];
         let length = client.read(&mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         let nonce = text.rsplit_once("r=").unwrap().1;
-        let challenge = format!("\0\0\0\x0br={nonce}x,s=c2FsdA==,i=4294967295");
+        let challenge = format!("\0\0\0\x0br={nonce}x,s=c2FsdA==,i={rounds}");
         client.write_all(&message(b'R', challenge.as_bytes())).unwrap();
-        let _ = client.read(&mut buffer);
-    });
-    each_call_fails(Unreachable, &url);
+        if heard(client) {
+            let _ = client.write_all(&message(b'R', &[b"\0\0\0\x0c", last.as_bytes()].concat()));
+            let _ = client.read(&mut buffer);
+        }
+    })
+}
+
+/// A password is sent to nobody who makes the client work for it for ever.
+#[test]
+fn one_whose_login_is_endless() {
+    for rounds in ["4294967295", "100001"] {
+        let said = each_call_fails(Configuration, &hashes(rounds, ""));
+        assert!(said.contains("SET scram_iterations = 4096"), "{said}");
+    }
+}
+
+#[test]
+fn one_whose_login_fails_at_the_end() {
+    let said = each_call_fails(NotPermitted, &hashes("1", "v=AAAA"));
+    assert!(said.contains("did not prove that it knows the user's password"), "{said}");
+    let said = each_call_fails(NotPermitted, &hashes("1", "e=invalid-proof"));
+    assert!(said.contains("refuses the login: invalid-proof") && said.contains("USER:PASSWORD@HOST"), "{said}");
+    let said = each_call_fails(NotPermitted, &hashes("1", "e=hunter2-and-more of hunter1 \u{1b}[2J"));
+    assert!(said.contains("refuses the login: … of …") && !said.contains('\u{1b}'), "{said}");
+    let said = each_call_fails(Unreachable, &hashes("1", "x=hunter2-and-more \u{1b}[2J"));
+    assert!(!said.contains("hunter") && !said.contains('\u{1b}'), "{said}");
 }
 
 #[test]
@@ -247,6 +269,7 @@ fn each_refusal_has_its_kind() {
         ("08P01", "no such user: hunter1", NotPermitted),
         ("08P01", "SASL authentication failed", NotPermitted),
         ("08P01", "server login failed: FATAL password authentication failed for user \"x\"", NotPermitted),
+        ("08P01", "server login failed: FATAL role \"hunter1\" does not exist", NotPermitted),
         ("3D000", "database \"db\" does not exist", Configuration),
         ("25006", "cannot execute CREATE TABLE in a read-only transaction", Configuration),
         ("08P01", "unsupported startup parameter: options", Configuration),

@@ -6,7 +6,7 @@ use std::thread;
 use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 use solobot::lease::engine::{Register, SetResult};
 
-use super::server::Server;
+use super::server::{Server, program};
 use crate::harness::{Signal, alone, wait_until};
 use crate::lease_redis::server::free_port;
 use crate::lease_redis::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
@@ -22,7 +22,8 @@ fn a_record_is_read_set_and_refused() {
         assert_eq!(text(&absent), None);
         assert_eq!(server.psql("SELECT to_regclass('solobot_lease') IS NULL"), "t", "a look makes nothing");
         let first = write(&mut *one, &absent.version, "first");
-        assert_eq!((text(&first), &first.server), (Some("first"), &absent.server));
+        assert_eq!(text(&first), Some("first"));
+        assert!(first.server.starts_with(&format!("{}:", absent.server)), "{} {}", first.server, absent.server);
         assert_eq!(look(&mut *other), first);
         let second = write(&mut *other, &first.version, "second");
         for old in [&absent.version, &first.version] {
@@ -194,10 +195,12 @@ fn a_database_and_a_schema_of_its_own() {
         let server = Server::start(test, "data", "");
         server.psql("CREATE DATABASE bots");
         server.psql("CREATE SCHEMA leases");
+        // Called as the user.
+        look(&mut *register(&format!("postgres://postgres@127.0.0.1:{}", server.port)));
         let urls = [
             format!("postgresql://postgres@localhost:{}/bots", server.port),
             format!("{}?options=-c%20search_path%3Dleases", server.url()),
-            server.url(),
+            format!("{}?options=--search-path%3Dpublic", server.url()),
         ];
         for (at, url) in urls.iter().enumerate() {
             let mut register = register(url);
@@ -214,6 +217,40 @@ fn a_database_and_a_schema_of_its_own() {
         );
         let seen = look(&mut *one);
         assert_eq!(text(&refused(&mut *other, &seen.version, "late")), Some("1"));
+    });
+}
+
+/// What *released* says in a copy was true when the copy was made.
+#[test]
+fn a_database_or_a_table_out_of_a_copy_is_another_server() {
+    alone(|test| {
+        let server = Server::start(test, "data", "");
+        server.psql("CREATE DATABASE bots");
+        let url = format!("postgres://postgres@127.0.0.1:{}/bots", server.port);
+        let mut register = register(&url);
+        let absent = look(&mut *register);
+        let first = write(&mut *register, &absent.version, "record");
+        assert_eq!(look(&mut *register).server, first.server);
+        let copy = || {
+            for line in [
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'bots'",
+                "CREATE DATABASE copy TEMPLATE bots",
+                "DROP DATABASE bots",
+                "ALTER DATABASE copy RENAME TO bots",
+            ] {
+                server.psql(line);
+            }
+        };
+        copy();
+        let second = look(&mut *register);
+        assert_eq!((text(&second), second.server == first.server), (Some("record"), false));
+        // As pg_restore does it.
+        let restore = "CREATE TABLE copy (LIKE solobot_lease INCLUDING ALL); INSERT INTO copy SELECT * FROM solobot_lease; \
+                       DROP TABLE solobot_lease; ALTER TABLE copy RENAME TO solobot_lease";
+        let line = format!("{} -h 127.0.0.1 -p {} -U postgres -d bots -XAtqc", program("psql"), server.port);
+        super::server::run(test, &format!("{line} '{restore}'"));
+        let third = look(&mut *register);
+        assert_eq!((text(&third), third.server == second.server), (Some("record"), false));
     });
 }
 
@@ -245,14 +282,10 @@ fn what_is_no_record_stays_as_it_is() {
         let written = write(&mut *bytes, &absent.version, "é");
         assert_eq!(look(&mut *bytes), written);
         let sql = "SET client_encoding = 'SQL_ASCII'; UPDATE solobot_lease SET record = E'\\xff'";
-        let line = format!(
-            "{} -h 127.0.0.1 -p {} -U postgres -d bytes -XAtqc \"{sql}\"",
-            super::server::program("psql"),
-            server.port
-        );
+        let line = format!("{} -h 127.0.0.1 -p {} -U postgres -d bytes -XAtqc \"{sql}\"", program("psql"), server.port);
         super::server::run(test, &line.replace('\\', "\\\\"));
         let said = look_fails(Configuration, &url);
-        assert!(said.contains("is no UTF-8"), "{said}");
+        assert!(said.contains("is not UTF-8"), "{said}");
         // One that lacks a letter.
         server.psql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
         let mut latin = crate::lease_redis::register(&format!("postgres://postgres@127.0.0.1:{}/latin", server.port));

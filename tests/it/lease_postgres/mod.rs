@@ -6,6 +6,7 @@ mod fakes;
 mod keeping;
 mod late;
 mod poolers;
+mod schemas;
 pub mod server;
 mod standbys;
 mod tls;

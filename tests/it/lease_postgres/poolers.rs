@@ -30,11 +30,11 @@ fn every_kind_of_pool() {
             }
             assert!(one.weaknesses(AMPLE).is_ok());
             // Nothing is left behind for whoever comes next.
-            let settings = ["lock_timeout", "statement_timeout", "synchronous_commit"]
+            let settings = ["lock_timeout", "statement_timeout", "synchronous_commit", "client_min_messages"]
                 .map(|name| server.psql(&format!("SHOW {name}")));
             let command = format!(
                 "{} -h 127.0.0.1 -p {} -U postgres -d postgres -XAtq -c 'SHOW lock_timeout' -c 'SHOW statement_timeout' \
-                 -c 'SHOW synchronous_commit'",
+                 -c 'SHOW synchronous_commit' -c 'SHOW client_min_messages'",
                 super::server::program("psql"),
                 pooler.port,
             );
@@ -74,7 +74,7 @@ fn what_a_pooler_says_itself() {
         let said = look_fails(NotPermitted, &trusting.url_as("hunter1"));
         assert!(said.contains("authentication failed"), "{said}");
         let said = look_fails(Configuration, &format!("{}?options=-c%20search_path%3Dx", trusting.url_as("postgres")));
-        assert!(said.contains("unsupported startup parameter") && said.contains("ignore_startup_parameters"), "{said}");
+        assert!(said.contains("unsupported startup parameter") && said.contains("leave `options` out"), "{said}");
         let said = look_fails(Configuration, &format!("postgres://postgres@127.0.0.1:{}/no-such", trusting.port));
         assert!(said.contains("does not exist"), "{said}");
         let said = look_fails(Configuration, &format!("{}?sslmode=require", trusting.url_as("postgres")));

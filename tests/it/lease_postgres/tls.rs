@@ -73,22 +73,32 @@ fn every_mode_with_a_server_that_has_tls() {
             assert_eq!(look(&mut *register), written, "over another connection");
         }
         let bad = [
-            ("127.0.0.1", "verify-ca", None),
             ("127.0.0.1", "verify-full", None),
+            // Channels are not bound.
+            ("127.0.0.1", "require&channel_binding=require", None),
+            ("127.0.0.2", "require&channel_binding=require", Some(&authority)),
             ("127.0.0.1", "require", Some(&stranger)),
             ("127.0.0.1", "verify-ca", Some(&stranger)),
             ("127.0.0.2", "verify-full", Some(&authority)),
         ];
         for (host, mode, roots) in bad {
             let said = look_fails(NotPermitted, &with_mode(&server, host, mode, roots));
-            assert!(said.contains("did not prove who it is") && said.contains("sslrootcert=CA.pem"), "{mode}: {said}");
+            assert!(said.contains("did not prove who it is"), "{mode}: {said}");
+            for hint in ["?sslmode=verify-full&sslrootcert=CA.pem", "sslmode=verify-ca&sslrootcert=CA.pem"] {
+                assert!(said.contains(hint), "{mode}: {said}");
+            }
         }
+        // Any certificate of a well-known authority would do.
+        let said = look_fails(Configuration, &with_mode(&server, "127.0.0.1", "verify-ca", None));
+        assert!(said.contains("names no authority") && said.contains("sslmode=verify-full"), "{said}");
         // --ca-file is as good as sslrootcert.
         let option = |mode: &str, file: &PathBuf| -> Box<dyn Register> {
             let url = EngineUrl::parse(&with_mode(&server, "127.0.0.1", mode, None)).unwrap();
             open(&url.with_ca_file(Some(file.clone())), "bot").unwrap()
         };
-        assert!(text(&look(&mut *option("verify-full", &authority))).is_some());
+        for mode in ["verify-full", "verify-ca", "require&channel_binding=require"] {
+            assert!(text(&look(&mut *option(mode, &authority))).is_some());
+        }
         let mut strange = option("require", &stranger);
         fails(NotPermitted, AMPLE, |limit| strange.read(limit).err());
         // Where only TLS, or none, is let in.
@@ -129,7 +139,7 @@ fn a_server_without_tls() {
         for mode in ["disable", "prefer"] {
             look(&mut *register(&with_mode(&server, "127.0.0.1", mode, None)));
         }
-        for mode in ["require", "verify-ca", "verify-full"] {
+        for mode in ["require", "verify-full", "disable&ssl=true", "disable&channel_binding=require"] {
             let said = look_fails(Configuration, &with_mode(&server, "127.0.0.1", mode, None));
             assert!(said.contains("has no TLS") && said.contains("sslmode=disable"), "{mode}: {said}");
         }

@@ -3,6 +3,7 @@
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
 use super::seen::{LONGEST, SeenRow};
+use super::shown::words;
 use super::sql;
 use crate::lease::engine::register::{EngineError, RegisterLook};
 use crate::lease::engine::url::PostgresAddress;
@@ -18,6 +19,9 @@ pub struct Inspection {
     pub server: String,
     /// The table, if there is one.
     pub table: Option<u32>,
+    /// There is one, but not where this connection is led to. It may have been made this very moment: where a name leads to is
+    /// looked up in what the server knew before.
+    pub elsewhere: Option<EngineError>,
 }
 
 impl Inspection {
@@ -30,7 +34,7 @@ impl Inspection {
     /// # Errors
     /// It is no server, or no table, that can keep a lease.
     pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
-        let row = Cells::last(messages, 8, address)?;
+        let row = Cells::last(messages, 11, address)?;
         if row.is_true(0)? || row.text(1)? != Some("off") {
             return Err(read_only(address));
         }
@@ -48,7 +52,19 @@ impl Inspection {
                 .hint("on the server: ALTER TABLE solobot_lease DISABLE ROW LEVEL SECURITY"));
             }
         }
-        Ok(Self { server: server.to_owned(), table })
+        let Some(path) = row.text(10)? else { return Err(nonsense(address)) };
+        let is_chosen = match address.search_path() {
+            Some(wanted) if wanted != path => return Err(without_options(address, path)),
+            // With `$user` it is another one for each user.
+            Some(wanted) => !wanted.contains("$user"),
+            None => false,
+        };
+        let elsewhere = match (row.text(8)?.filter(|_| !is_chosen), row.text(9)?) {
+            (None, _) => None,
+            (Some(others), None) => Some(of_a_table_elsewhere(address, others)),
+            (Some(others), Some(own)) => return Err(of_several_tables(address, own, others)),
+        };
+        Ok(Self { server: server.to_owned(), table, elsewhere })
     }
 }
 
@@ -56,9 +72,11 @@ impl StandingRow {
     /// # Errors
     /// It is no server that can keep a lease, or the record no lease's.
     pub fn of(messages: &[SimpleQueryMessage], address: &PostgresAddress) -> Result<Self, EngineError> {
-        let row = Cells::last(messages, 5, address)?;
+        let row = Cells::last(messages, 6, address)?;
         let Some(server) = row.text(0)? else { return Err(read_only(address)) };
-        let Some(table) = row.number(1)? else { return Err(nonsense(address)) };
+        let (Some(table), Some(database)) = (row.number(1)?, row.number::<u32>(5)?) else {
+            return Err(nonsense(address));
+        };
         let (version, length) = (row.number::<i64>(2)?, row.number::<usize>(3)?);
         let seen = match (version, length) {
             (None, None) => None,
@@ -66,7 +84,7 @@ impl StandingRow {
                 if length > LONGEST {
                     return Err(no_record(address, &format!("has {length} bytes")));
                 }
-                let record = row.row.try_get(4).map_err(|_| no_record(address, "is no UTF-8"))?;
+                let record = row.row.try_get(4).map_err(|_| no_record(address, "is not UTF-8"))?;
                 Some((version, record.ok_or_else(|| nonsense(address))?.as_bytes()))
             }
             _ => return Err(of_another_shape(address)),
@@ -75,7 +93,8 @@ impl StandingRow {
             look: RegisterLook {
                 content: seen.map(|(_, record)| record.to_vec()),
                 version: SeenRow { server, table: Some(table), row: seen }.version(),
-                server: server.to_owned(),
+                // A database or a table that came out of a copy has what was true once.
+                server: format!("{server}:{database}:{table}"),
             },
             table,
         })
@@ -146,13 +165,46 @@ pub fn read_only(address: &PostgresAddress) -> EngineError {
 
 /// There is a table of that name that is not ours.
 pub fn of_another_shape(address: &PostgresAddress) -> EngineError {
-    EngineError::configuration(format!("{address} has something else that is called solobot_lease"))
+    EngineError::configuration(format!("{address} has a solobot_lease that is not a lease's table"))
         .hint("on the server, rename it: ALTER TABLE solobot_lease RENAME TO NAME")
         .hint(format!("a lease's table is made by: {}", sql::TABLE))
 }
 
+const BY_SCHEMA: &str = "or name the schema on every host, which no pooler may leave out: \
+                         postgres://USER@HOST/DATABASE?options=-csearch_path%3DSCHEMA";
+
+/// Two hosts with this URL may be led to two tables. `own`: the schema of the one that this connection is led to.
+fn of_several_tables(address: &PostgresAddress, own: &str, others: &str) -> EngineError {
+    let (own, others) = (words(own, address), words(others, address));
+    EngineError::configuration(format!(
+        "{address} has more than one table solobot_lease, in the schemas {own} and {others}: a lease needs one"
+    ))
+    .hint("stop the bots, and drop all but one on the server: DROP TABLE SCHEMA.solobot_lease")
+    .hint(BY_SCHEMA)
+}
+
+/// Another host with this URL was led there.
+fn of_a_table_elsewhere(address: &PostgresAddress, others: &str) -> EngineError {
+    let others = words(others, address);
+    EngineError::configuration(format!(
+        "{address} has its table solobot_lease in the schema {others}, where the lease's user does not look"
+    ))
+    .hint("on the server: GRANT USAGE ON SCHEMA NAME TO USER; ALTER ROLE USER SET search_path = NAME")
+    .hint(BY_SCHEMA)
+}
+
+/// A pooler between has left them out.
+fn without_options(address: &PostgresAddress, path: &str) -> EngineError {
+    EngineError::configuration(format!(
+        "{address} did not get the search_path that the `options` of the lease's URL ask for: it has {}",
+        words(path, address)
+    ))
+    .hint("name the server itself, without a pooler")
+    .hint("or leave `options` out, and type on the server: ALTER ROLE USER SET search_path = NAME")
+}
+
 /// What stands in the place of the record, and why it is none.
 pub fn no_record(address: &PostgresAddress, why: &str) -> EngineError {
-    EngineError::configuration(format!("the row of the lease on {address} {why}: it is no record"))
+    EngineError::configuration(format!("the row of the lease on {address} {why}, so it is not a lease's record"))
         .hint("give the lease another name: --lease-name NAME")
 }

@@ -36,7 +36,8 @@ pub struct PostgresLink {
 /// What a query was answered.
 pub struct LinkAnswer {
     pub messages: Vec<SimpleQueryMessage>,
-    pub has_warned: bool,
+    /// What the server warned of, last.
+    pub warning: Option<String>,
 }
 
 /// Why there is no answer.
@@ -122,9 +123,9 @@ impl PostgresLink {
     /// [`LinkError`].
     pub async fn ask(&mut self, query: &str) -> Result<LinkAnswer, LinkError> {
         let Self { client, connection, .. } = self;
-        let mut has_warned = false;
-        let messages = while_driven(connection, client.simple_query(query), &mut has_warned).await?;
-        Ok(LinkAnswer { messages, has_warned })
+        let mut warning = None;
+        let messages = while_driven(connection, client.simple_query(query), &mut warning).await?;
+        Ok(LinkAnswer { messages, warning })
     }
 
     /// What it warned of during the login is about no query.
@@ -147,7 +148,7 @@ impl PostgresLink {
 async fn while_driven<T>(
     connection: &mut Connection<PostgresStream, NoTlsStream>,
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    has_warned: &mut bool,
+    warning: &mut Option<String>,
 ) -> Result<T, LinkError> {
     let mut call = pin!(call);
     poll_fn(|cx| {
@@ -157,7 +158,9 @@ async fn while_driven<T>(
         }
         let end = loop {
             match connection.poll_message(cx) {
-                Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => *has_warned |= notice.code().code() == WARNING,
+                Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) if notice.code().code() == WARNING => {
+                    *warning = Some(notice.message().to_owned());
+                }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(Some(Err(error))) => break Some(LinkError::Postgres(error)),
                 Poll::Ready(None) => break Some(LinkError::Io(io::ErrorKind::ConnectionReset.into())),

@@ -2,8 +2,8 @@
 //!
 //! Invariants: a set compares the row's version and record, the table, and the server on which they were seen, in the statement
 //! that writes; so a set that is carried out late, or elsewhere, changes nothing. A row's version never comes again, even if
-//! the row is deleted. A look changes nothing: only a set makes the table. Nothing outlives the query that it is part of, so
-//! that a pooler of transactions may stand in between.
+//! the row is deleted. A look changes nothing: only a set makes the table. A database has one such table, unless the URL says
+//! which is meant. Nothing outlives the query that it is part of, so that a pooler of transactions may stand in between.
 //!
 //! Not promised: that a failover keeps the record. The server that takes over has another name.
 
@@ -11,6 +11,7 @@ mod answer;
 mod link;
 mod refusal;
 mod seen;
+mod shown;
 mod socket;
 mod sql;
 mod tls;
@@ -49,7 +50,8 @@ pub struct PostgresRegister {
     address: PostgresAddress,
     name: String,
     config: Config,
-    tls: TlsWish,
+    /// `None`: it would prove nothing.
+    tls: Option<TlsWish>,
     route: EngineRoute,
     budget: ByteBudget,
     link: Option<PostgresLink>,
@@ -87,7 +89,8 @@ impl PostgresRegister {
     /// The URL's certificates cannot be used.
     pub fn open(address: &PostgresAddress, url: &EngineUrl, name: &str) -> Result<Self, Error> {
         let mut config = Config::new();
-        config.user(&address.user).dbname(&address.database).application_name("solobot").ssl_mode(SslMode::Disable);
+        let database = address.database.as_ref().unwrap_or(&address.user);
+        config.user(&address.user).dbname(database).application_name("solobot").ssl_mode(SslMode::Disable);
         if let Some(password) = &address.password {
             config.password(password);
         }
@@ -178,6 +181,12 @@ impl PostgresRegister {
         let messages = self.ask(link, limit, &query, request).await?;
         let standing = StandingRow::of(&messages, &self.address)?;
         if change.is_some() && has_changed(&messages) {
+            // Another host may have made a table elsewhere meanwhile. Whoever looks last sees both, and the next call looks again.
+            if request == (PostgresRequest::Set { makes_table: true })
+                && self.inspect(link, limit).await?.table != Some(standing.table)
+            {
+                return Err(Failed::NoTable);
+            }
             return Ok(SetResult::Written(standing.look));
         }
         if self.table != Some(standing.table) {
@@ -188,7 +197,11 @@ impl PostgresRegister {
 
     async fn inspect(&self, link: &mut PostgresLink, limit: CallLimit) -> Result<Inspection, Failed> {
         let messages = self.ask(link, limit, &sql::inspect(self.left(limit)?), PostgresRequest::Look).await?;
-        Ok(Inspection::of(&messages, &self.address)?)
+        let inspection = Inspection::of(&messages, &self.address)?;
+        match inspection.elsewhere {
+            Some(error) => Err(Failed::Conflict(error)),
+            None => Ok(inspection),
+        }
     }
 
     async fn ask(
@@ -199,10 +212,10 @@ impl PostgresRegister {
         request: PostgresRequest,
     ) -> Result<Vec<SimpleQueryMessage>, Failed> {
         let error = match within(limit, link.ask(query)).await {
-            Ok(answer) if answer.has_warned && matches!(request, PostgresRequest::Set { .. }) => {
-                return Err(Failed::For(self.unconfirmed()));
-            }
-            Ok(answer) => return Ok(answer.messages),
+            Ok(answer) => match answer.warning.filter(|_| matches!(request, PostgresRequest::Set { .. })) {
+                Some(warning) => return Err(Failed::For(refusal::unconfirmed(&warning, &self.address))),
+                None => return Ok(answer.messages),
+            },
             Err(error) => error,
         };
         let code = match &error {
@@ -231,7 +244,7 @@ impl PostgresRegister {
         {
             return Ok((link, true));
         }
-        let tls = self.tls.clone();
+        let tls = self.tls.clone().ok_or_else(|| refusal::without_authority(&self.address))?;
         let link = match self.connect(limit, &tls).await {
             Err(error) if matches!(tls, TlsWish::Preferred(_)) && error.may_pass_without_tls() => {
                 self.connect(limit, &TlsWish::No).await
@@ -266,24 +279,18 @@ impl PostgresRegister {
         if let Some(error) = error.as_db_error() {
             return refusal::meaning(error, request, &self.address);
         }
-        match error.source() {
-            Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(error) => self.unreached(error, limit),
-                None if source.to_string() == "password missing" => refusal::without_password(&self.address),
-                None if source.to_string().starts_with("unsupported") => refusal::unknown_login(&self.address),
-                None => nonsense(&self.address),
-            },
+        let Some(source) = error.source() else { return nonsense(&self.address) };
+        if let Some(meaning) = refusal::of_login(&source.to_string(), &self.address) {
+            return meaning;
+        }
+        match source.downcast_ref::<io::Error>() {
+            Some(error) => self.unreached(error, limit),
             None => nonsense(&self.address),
         }
     }
 
     fn unreached(&self, error: &io::Error, limit: CallLimit) -> EngineError {
         refusal::unreached(error, &self.address, limit.within())
-    }
-
-    fn unconfirmed(&self) -> EngineError {
-        EngineError::unreachable(format!("{} did not wait for a standby to have the record", self.address))
-            .hint("see what it says of its standbys: SELECT * FROM pg_stat_replication")
     }
 }
 

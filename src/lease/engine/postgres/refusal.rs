@@ -8,15 +8,17 @@ use std::time::Duration;
 use tokio_postgres::error::DbError;
 
 use super::answer::{no_record, nonsense, of_another_shape, read_only};
+use super::shown::words;
 use super::sql;
 use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::register::EngineError;
-use crate::lease::engine::url::{Login, PostgresAddress, PostgresTls};
-use crate::lease::engine::words::scrubbed;
+use crate::lease::engine::url::{PostgresAddress, PostgresTls};
 
 const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
 const RIGHTS: &str = "on the server, as the owner of the table: GRANT SELECT, INSERT, UPDATE ON solobot_lease TO USER";
+
+const OWN_AUTHORITY: &str = "postgres://USER@HOST/DATABASE?sslmode=verify-full&sslrootcert=CA.pem";
 
 /// What was asked of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +60,10 @@ pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddr
         }
         "42501" => not_permitted(RIGHTS),
         "42883" | "0A000" if request != PostgresRequest::Connection => {
-            configuration("name a server of PostgreSQL 12 or a newer one, which says which server it is")
+            configuration("a lease needs PostgreSQL 12 or newer, which says which server it is: name a database there")
         }
         // Our own texts are UTF-8: the server reads what stands there as such.
-        "22021" => no_record(address, "is no UTF-8"),
+        "22021" => no_record(address, "is not UTF-8"),
         "22P05" => configuration(
             "use a database that can hold any text: CREATE DATABASE NAME ENCODING 'UTF8' TEMPLATE template0",
         ),
@@ -85,10 +87,10 @@ pub fn meaning(error: &DbError, request: PostgresRequest, address: &PostgresAddr
 fn of_pooler(words: &str, said: String) -> EngineError {
     let has = |part: &str| words.contains(part);
     if has("unsupported startup parameter") {
-        EngineError::configuration(said).hint(
-            "leave `options` out of the lease's URL, or set in pgbouncer.ini: ignore_startup_parameters = options",
-        )
-    } else if has("authentication failed") || has("no such user") || has("no authentication method") {
+        EngineError::configuration(said).hint("leave `options` out of the lease's URL")
+    } else if ["authentication failed", "no such user", "no authentication method"].into_iter().any(has)
+        || has("role \"") && has("does not exist")
+    {
         EngineError::not_permitted(said).hint(LOGIN).hint("or correct what the pooler knows of users: auth_file")
     } else if has("no such database") || has("does not exist") {
         EngineError::configuration(said).hint("name a database that the pooler has: postgres://USER@HOST/DATABASE")
@@ -105,14 +107,17 @@ fn of_pooler(words: &str, said: String) -> EngineError {
 /// What a failure of a connection means.
 pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration) -> EngineError {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    // It may repeat what the server says.
+    let why = words(&plain(error), address);
     match (tls, error.kind()) {
         (Some(rustls::Error::InvalidCertificate(_)), _) => EngineError::not_permitted(format!(
-            "{address} did not prove who it is: {}",
-            plain(error)
+            "{address} did not prove who it is: {why}"
         ))
-        .hint("if it has its own certificate authority, trust that: postgres://USER@HOST/DATABASE?sslrootcert=CA.pem")
-        .hint("if its certificate has another name, look at the authority alone: sslmode=verify-ca"),
-        (Some(_), _) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error))),
+        .hint(format!("if it has its own certificate authority, trust that: {OWN_AUTHORITY}"))
+        .hint(
+            "if its certificate has another name, check only its own authority: sslmode=verify-ca&sslrootcert=CA.pem",
+        ),
+        (Some(_), _) => EngineError::unreachable(format!("TLS with {address} failed: {why}")),
         (None, io::ErrorKind::TimedOut) => {
             EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)))
         }
@@ -120,61 +125,77 @@ pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration)
         (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
             nonsense(address)
         }
-        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error))),
+        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {why}")),
     }
+}
+
+/// What went wrong while a password was proved, in the words of the library; `None`: nothing that it has words for.
+pub fn of_login(why: &str, address: &PostgresAddress) -> Option<EngineError> {
+    if why == "password missing" {
+        return Some(without_password(address));
+    }
+    if why.starts_with("unsupported") {
+        return Some(unknown_login(address));
+    }
+    if why.contains("iteration count exceeds") {
+        return Some(
+            EngineError::configuration(format!(
+                "{address} wants more rounds of hashing for a password than solobot does (scram_iterations)"
+            ))
+            .hint("on the server: SET scram_iterations = 4096; ALTER ROLE USER PASSWORD 'PASSWORD'"),
+        );
+    }
+    if why == "SCRAM verification error" {
+        return Some(
+            EngineError::not_permitted(format!("{address} did not prove that it knows the user's password"))
+                .hint("see that it is the right server: another one may answer in its place"),
+        );
+    }
+    let said = why.strip_prefix("SCRAM error: ")?;
+    Some(EngineError::not_permitted(format!("{address} refuses the login: {}", words(said, address))).hint(LOGIN))
+}
+
+/// A warning has no code of its own: it may say that the server waited for no standby.
+pub fn unconfirmed(warning: &str, address: &PostgresAddress) -> EngineError {
+    let warning = words(warning, address);
+    EngineError::unreachable(format!("{address} warns of the write, so it does not count: {warning}"))
+        .hint("if it is about a standby, see what the server says of its own: SELECT * FROM pg_stat_replication")
+        .hint("if a trigger of the table solobot_lease warns, drop it: DROP TRIGGER NAME ON solobot_lease")
+}
+
+/// It would be proved by any certificate of any authority.
+pub fn without_authority(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!(
+        "{address} would prove nothing: sslmode=verify-ca checks no name, and the lease's URL names no authority"
+    ))
+    .hint("write sslmode=verify-full")
+    .hint("or name the server's own authority: sslmode=verify-ca&sslrootcert=CA.pem")
 }
 
 /// TLS is asked for, and the server has none.
 pub fn without_tls(address: &PostgresAddress) -> EngineError {
     EngineError::configuration(format!("{address} has no TLS, which the lease's URL asks for"))
         .hint("on the server: ssl = on in postgresql.conf")
-        .hint("or, on a network that nobody listens to: postgres://USER@HOST/DATABASE?sslmode=disable")
+        .hint("or, on a network you trust: postgres://USER@HOST/DATABASE?sslmode=disable")
 }
 
 /// As it says itself; a pooler's own console has a version too.
 pub fn too_old(version: &str, address: &PostgresAddress) -> EngineError {
     let version = words(version, address);
-    EngineError::configuration(format!("{address} is of version {version}, which does not say which server it is"))
-        .hint("name a database on a server of PostgreSQL 12 or a newer one")
+    EngineError::configuration(format!("{address} is of version {version}: a lease needs PostgreSQL 12 or newer"))
+        .hint("name a database on a newer server: postgres://USER@HOST/DATABASE")
 }
 
 /// What the server wants to know is not in the URL.
-pub fn without_password(address: &PostgresAddress) -> EngineError {
+fn without_password(address: &PostgresAddress) -> EngineError {
     EngineError::not_permitted(format!("{address} wants a password"))
         .hint("put postgres://USER:PASSWORD@HOST/DATABASE into a variable, and name it with --lease-env NAME")
 }
 
 /// It wants a login of a kind that is not known here.
-pub fn unknown_login(address: &PostgresAddress) -> EngineError {
-    EngineError::configuration(format!("{address} wants a login that solobot does not have, such as Kerberos"))
-        .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
-}
-
-fn words(text: &str, address: &PostgresAddress) -> String {
-    let login = Login { user: Some(address.user.clone()), password: address.password.clone().unwrap_or_default() };
-    scrubbed(text, Some(&login), &[])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lease::engine::url::{EngineAddress, EngineUrl};
-    use crate::lease::engine::words::MOST_WORDS;
-
-    fn address() -> PostgresAddress {
-        let url = EngineUrl::parse("postgres://hunter1:hunter2@h/db").unwrap();
-        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
-        address.clone()
-    }
-
-    #[test]
-    fn what_a_server_repeats_is_shown_without_the_login() {
-        let long = format!("{}hunter2", "x".repeat(MOST_WORDS - 3));
-        for text in ["password authentication failed for user \"hunter1\"", "hunter1 has hunter2 and xhunter2x", &long]
-        {
-            let shown = words(text, &address());
-            assert!(!shown.contains("hun"), "{shown}");
-        }
-        assert_eq!(words("a\u{1b}[2J\n", &address()), "a [2J");
-    }
+fn unknown_login(address: &PostgresAddress) -> EngineError {
+    EngineError::configuration(format!(
+        "{address} asks for a kind of login that solobot does not support, such as Kerberos"
+    ))
+    .hint("let the lease's user have a password: scram-sha-256 in the server's pg_hba.conf")
 }

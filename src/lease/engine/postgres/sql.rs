@@ -21,18 +21,26 @@ const SERVER: &str = "(SELECT c.system_identifier FROM pg_catalog.pg_control_sys
 /// The table of this name that the connection's `search_path` leads to.
 const TABLE_OID: &str = "pg_catalog.to_regclass('solobot_lease')::pg_catalog.oid";
 
+/// The tables of this name in the whole database that no session keeps for itself, but one.
+const OTHERS: &str = "FROM pg_catalog.pg_class AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.relnamespace \
+     WHERE o.relname = 'solobot_lease' AND o.relkind IN ('r', 'p') AND o.relpersistence <> 't' AND o.oid";
+
 /// What kind of server it is, and what its table looks like: one row.
 pub fn inspect(left: Duration) -> String {
     format!(
         "{}; SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only'), \
-         CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN {SERVER} END, t.oid, t.relkind, \
+         CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN {SERVER} END, t.oid, \
+         CASE WHEN t.relpersistence <> 't' THEN t.relkind END, \
          (SELECT pg_catalog.string_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, NULL), ', ' ORDER BY a.attname) \
          FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
          AND a.attname IN ('name', 'version', 'record')), \
          EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a \
          ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid \
          AND i.indimmediate AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = 'name'), \
-         pg_catalog.row_security_active(t.oid) \
+         pg_catalog.row_security_active(t.oid), \
+         (SELECT pg_catalog.left(pg_catalog.string_agg(n.nspname, ', ' ORDER BY n.nspname), 1000) {OTHERS} IS DISTINCT FROM t.oid), \
+         (SELECT n.nspname FROM pg_catalog.pg_namespace AS n WHERE n.oid = t.relnamespace), \
+         pg_catalog.current_setting('search_path') \
          FROM (SELECT {TABLE_OID} AS oid) AS r LEFT JOIN pg_catalog.pg_class AS t ON t.oid = r.oid",
         patience(left),
     )
@@ -69,7 +77,12 @@ pub fn set(name: &str, seen: &SeenRow<'_>, record: &[u8], left: Duration) -> Str
             )
         }
     };
-    format!("{}; SET LOCAL synchronous_commit = on; {change}; {}", patience(left), what_stands(name))
+    // That no standby was waited for is a warning, which a setting may keep back.
+    format!(
+        "{}, pg_catalog.set_config('client_min_messages', 'warning', true); SET LOCAL synchronous_commit = on; {change}; {}",
+        patience(left),
+        what_stands(name),
+    )
 }
 
 /// Why the server may lose what stands in the table: one row.
@@ -92,7 +105,8 @@ fn what_stands(name: &str) -> String {
     format!(
         "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN {SERVER} END, t.oid, l.version, \
          pg_catalog.octet_length(l.record), \
-         CASE WHEN pg_catalog.octet_length(l.record) <= {LONGEST} THEN l.record END \
+         CASE WHEN pg_catalog.octet_length(l.record) <= {LONGEST} THEN l.record END, \
+         (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()) \
          FROM (SELECT {TABLE_OID} AS oid) AS t LEFT JOIN solobot_lease AS l ON l.name = {}",
         text(name.as_bytes()),
     )

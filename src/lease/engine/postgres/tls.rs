@@ -28,10 +28,16 @@ pub enum TlsWish {
 }
 
 impl TlsWish {
+    /// `None`: the URL wants an authority looked at and no name, but names no authority. Anybody gets a certificate of one that
+    /// the whole world trusts.
+    ///
     /// # Errors
     /// The URL's certificates cannot be used.
-    pub fn of(address: &PostgresAddress, url: &EngineUrl) -> Result<Self, Error> {
+    pub fn of(address: &PostgresAddress, url: &EngineUrl) -> Result<Option<Self>, Error> {
         let file = address.root_certificates.as_deref().or(url.ca_file());
+        if file.is_none() && address.tls == PostgresTls::VerifyCa {
+            return Ok(None);
+        }
         let bug = |error: io::Error| Error::Bug(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let unverified = || Verifier { provider: Arc::clone(&provider), chain: None };
@@ -47,7 +53,7 @@ impl TlsWish {
             Ok(Verifier { provider: Arc::clone(&provider), chain: Some(chain) })
         };
         let (certificates, is_required) = match address.tls {
-            PostgresTls::Disable => return Ok(Self::No),
+            PostgresTls::Disable => return Ok(Some(Self::No)),
             PostgresTls::Prefer => (unverified(), false),
             PostgresTls::Require if file.is_none() => (unverified(), true),
             PostgresTls::Require | PostgresTls::VerifyCa => (verified(false)?, true),
@@ -60,7 +66,7 @@ impl TlsWish {
             .with_custom_certificate_verifier(Arc::new(certificates))
             .with_no_client_auth();
         let config = Arc::new(config);
-        Ok(if is_required { Self::Required(config) } else { Self::Preferred(config) })
+        Ok(Some(if is_required { Self::Required(config) } else { Self::Preferred(config) }))
     }
 }
 

@@ -33,7 +33,9 @@ pub fn of(settings: ServerSettings<'_>, address: &PostgresAddress) -> Vec<Engine
     if settings.standbys > 0 && settings.synchronous_standby_names == Some("") {
         add(
             format!("{address} waits for none of its standbys, so one that is promoted may lack the last renewal"),
-            "ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf();",
+            // One alone would stop every program that writes there.
+            "with two standbys or more: ALTER SYSTEM SET synchronous_standby_names = '*'; SELECT pg_reload_conf(); with one \
+             alone every write to the database would wait for as long as that one is away",
         );
     }
     if settings.persistence == Some("u") {

@@ -1,8 +1,10 @@
 //! `postgres://` and `postgresql://`, as in `DATABASE_URL`.
 //!
 //! What such a URL has for other programs (`pgbouncer=true`, `connection_limit=…`, `schema=…`) is passed over. What is about TLS
-//! is understood or refused, since whoever wrote it relies on it; the modes mean what they mean to libpq. The password stands
-//! before the host or nowhere: behind the question mark it would be shown by what masks the login.
+//! is understood or refused, since whoever wrote it relies on it; the modes mean what they mean to libpq. solobot does not bind
+//! channels: what `channel_binding=require` is for, that nobody stands in between, is had by a certificate that is proved, so
+//! it means `sslmode=verify-full`. The password stands before the host or nowhere: behind the question mark it would be shown by
+//! what masks the login.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +23,8 @@ pub struct PostgresAddress {
     pub place: HostAndPort,
     pub user: String,
     pub password: Option<String>,
-    pub database: String,
+    /// `None`: the one that is called as the user.
+    pub database: Option<String>,
     pub tls: PostgresTls,
     /// `sslrootcert`: certificates to trust.
     pub root_certificates: Option<PathBuf>,
@@ -29,8 +32,8 @@ pub struct PostgresAddress {
     pub options: Option<String>,
 }
 
-/// `sslmode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `sslmode`; each proves more than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PostgresTls {
     Disable,
     /// With TLS if the server has it; libpq's default.
@@ -81,7 +84,7 @@ impl PostgresAddress {
         }
         let mut address = Self {
             place,
-            database: if database.is_empty() { user.clone() } else { database },
+            database: Some(database).filter(|database| !database.is_empty()),
             user,
             password: password.filter(|password| !password.is_empty()),
             tls: PostgresTls::Prefer,
@@ -89,27 +92,58 @@ impl PostgresAddress {
             options: None,
         };
         let pairs = parts.query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty());
-        let pairs: Vec<_> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let pairs: Vec<_> =
+            pairs.map(|(key, value)| (decode(key).unwrap_or_else(|| key.to_owned()), decode(value))).collect();
         // As libpq has it.
-        let is_systems = pairs.contains(&("sslrootcert", "system"));
+        let is_systems = pairs.iter().any(|(key, value)| key == "sslrootcert" && value.as_deref() == Some("system"));
         if is_systems {
             address.tls = PostgresTls::VerifyFull;
         }
+        let mut at_least = PostgresTls::Disable;
         for (key, value) in pairs {
-            address.set(key, value)?;
+            at_least = at_least.max(address.set(&key, value.as_deref())?);
         }
+        address.tls = address.tls.max(at_least);
         if is_systems && address.tls != PostgresTls::VerifyFull {
             return Err(wrong(
                 "the lease's URL trusts well-known authorities (sslrootcert=system), but an sslmode that does not look at names",
                 "write sslmode=verify-full",
             ));
         }
+        if address.root_certificates.is_some() && address.tls < PostgresTls::Require {
+            return Err(wrong(
+                "the lease's URL has certificates to trust (sslrootcert), but an sslmode that checks none",
+                "write sslmode=verify-full",
+            ));
+        }
         Ok(address)
     }
 
-    fn set(&mut self, key: &str, value: &str) -> Result<(), MalformedEngine> {
+    /// What `options` sets `search_path` to.
+    pub fn search_path(&self) -> Option<String> {
+        let words = words_of(self.options.as_deref().unwrap_or_default());
+        let mut words = words.iter();
+        let mut path = None;
+        while let Some(word) = words.next() {
+            let setting = match word.strip_prefix("-c") {
+                Some("") => words.next().map(String::as_str),
+                Some(setting) => Some(setting),
+                None => word.strip_prefix("--"),
+            };
+            if let Some((name, value)) = setting.and_then(|setting| setting.split_once('='))
+                && name.replace('-', "_").eq_ignore_ascii_case("search_path")
+            {
+                path = Some(value.to_owned());
+            }
+        }
+        path
+    }
+
+    /// What it says of TLS beside `sslmode`, as the least mode that does it.
+    fn set(&mut self, key: &str, value: Option<&str>) -> Result<PostgresTls, MalformedEngine> {
         let decoded = || {
-            decode(value).filter(|value| !value.contains('\0')).ok_or_else(|| {
+            value.filter(|value| !value.contains('\0')).map(str::to_owned).ok_or_else(|| {
                 wrong("what stands behind the `?` of the lease's URL has a % that is not an escape such as %20", FORM)
             })
         };
@@ -123,7 +157,7 @@ impl PostgresAddress {
                 })?;
             }
             // What `system` means is said by the mode.
-            "sslrootcert" if value != "system" => self.root_certificates = Some(decoded()?.into()),
+            "sslrootcert" => self.root_certificates = Some(decoded()?).filter(|file| file != "system").map(Into::into),
             "options" => self.options = Some(decoded()?),
             "sslcert" | "sslkey" | "sslpassword" => {
                 return Err(wrong(
@@ -131,25 +165,78 @@ impl PostgresAddress {
                     BY_VARIABLE,
                 ));
             }
-            "sslnegotiation" if value != "postgres" => {
+            // As libpq reads what other programs write.
+            "ssl" => {
+                if decoded()? == "true" {
+                    return Ok(PostgresTls::Require);
+                }
                 return Err(wrong(
-                    "the lease's URL wants TLS without asking for it first (sslnegotiation), which solobot does not do",
+                    "the lease's URL has an ssl that is not ssl=true",
+                    "write sslmode=disable, prefer, require, verify-ca or verify-full instead",
+                ));
+            }
+            "channel_binding" => match decoded()?.as_str() {
+                "require" => return Ok(PostgresTls::VerifyFull),
+                "prefer" | "disable" => {}
+                _ => {
+                    return Err(wrong(
+                        "the channel_binding of the lease's URL is unknown",
+                        "write channel_binding=disable, prefer or require",
+                    ));
+                }
+            },
+            "sslnegotiation" if value != Some("postgres") => {
+                return Err(wrong(
+                    "the lease's URL asks for direct TLS (sslnegotiation), which solobot does not do",
                     "leave sslnegotiation out",
                 ));
             }
+            "gssencmode" if matches!(value, Some("disable" | "prefer")) => {}
+            "gssencmode" | "require_auth" | "requiressl" => return Err(not_done(key)),
+            // It says nothing of who is believed.
+            "sslcompression" | "sslsni" | "sslnegotiation" => {}
+            _ if key.to_ascii_lowercase().starts_with("ssl") => return Err(not_done(key)),
             "host" | "hostaddr" | "port" | "user" | "password" | "dbname" | "service" => {
                 return Err(wrong(format!("the lease's URL has its {key} behind the `?`"), BY_VARIABLE));
             }
             _ => {}
         }
-        Ok(())
+        Ok(PostgresTls::Disable)
     }
+}
+
+fn not_done(key: &str) -> MalformedEngine {
+    // The name may be anything.
+    let known = ["gssencmode", "require_auth", "requiressl", "sslcrl", "sslcrldir"];
+    let known =
+        known.into_iter().chain(["ssl_min_protocol_version", "ssl_max_protocol_version"]).find(|known| *known == key);
+    let what = known.unwrap_or("a parameter that begins with ssl");
+    wrong(
+        format!("the lease's URL asks for what solobot does not do: {what}"),
+        "leave it out, and write sslmode=verify-full",
+    )
+}
+
+/// As the server takes `options` apart: at white space that has no backslash before it.
+fn words_of(options: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut chars = options.chars();
+    while let Some(c) = chars.next() {
+        if c.is_ascii_whitespace() {
+            words.push(String::new());
+        } else if let (Some(word), Some(c)) = (words.last_mut(), if c == '\\' { chars.next() } else { Some(c) }) {
+            word.push(c);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// The login masked.
 impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "postgres://…@{}/{}", self.place, self.database)
+        write!(f, "postgres://…@{}", self.place)?;
+        self.database.as_ref().map_or(Ok(()), |database| write!(f, "/{database}"))
     }
 }
 

@@ -51,19 +51,62 @@ fn the_parts_of_a_url_of_postgresql() {
     let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
     assert_eq!((address.place.host.as_str(), address.place.port), ("::1", 6432));
     assert_eq!((address.user.as_str(), address.password.as_deref()), ("us@er", Some("pa/ss")));
-    assert_eq!((address.database.as_str(), address.tls), ("my db", PostgresTls::VerifyFull));
+    assert_eq!((address.database.as_deref(), address.tls), (Some("my db"), PostgresTls::VerifyFull));
     assert_eq!(address.root_certificates.as_deref(), Some(Path::new("/a b.pem")));
     assert_eq!(address.options.as_deref(), Some("-c x=1"));
     assert!(url.has_password());
     assert_eq!(url.shown(), "postgres://…@[::1]:6432/my db");
     // As some platforms write it for other programs.
-    let text = "POSTGRES://bot@h?pgbouncer=true&connection_limit=1&schema=public&sslmode=&channel_binding=require";
-    assert!(EngineUrl::parse(text).is_err());
-    let url = parse("postgres://bot@h?pgbouncer=true&connection_limit=1&channel_binding=require&sslrootcert=system");
+    assert!(EngineUrl::parse("POSTGRES://bot@h?pgbouncer=true&schema=public&sslmode=").is_err());
+    let url = parse("postgres://bot@h?pgbouncer=true&connection_limit=1&schema=public&sslrootcert=system");
     let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
-    assert_eq!((address.database.as_str(), address.place.port, address.tls), ("bot", 5432, PostgresTls::VerifyFull));
+    assert_eq!((address.database.as_deref(), address.place.port, address.tls), (None, 5432, PostgresTls::VerifyFull));
     assert_eq!(address.root_certificates, None);
     assert!(!url.has_password());
+}
+
+#[test]
+fn what_a_url_of_postgresql_says_of_tls_is_understood() {
+    for (query, mode) in [
+        ("", PostgresTls::Prefer),
+        ("sslmode=allow", PostgresTls::Prefer),
+        ("sslmode=disable&sslcompression=0&sslsni=1&gssencmode=prefer&sslnegotiation=postgres", PostgresTls::Disable),
+        ("ssl=true", PostgresTls::Require),
+        ("ssl=true&sslmode=disable", PostgresTls::Require),
+        ("sslmode=verify-full&ssl=true", PostgresTls::VerifyFull),
+        ("sslmode=require&sslrootcert=CA.pem", PostgresTls::Require),
+        ("ssl=true&sslrootcert=CA.pem", PostgresTls::Require),
+        ("sslrootcert=system", PostgresTls::VerifyFull),
+        // As Neon writes it.
+        ("sslmode=require&channel_binding=require", PostgresTls::VerifyFull),
+        ("channel_binding=require&sslmode=disable", PostgresTls::VerifyFull),
+        ("channel_binding=re%71uire", PostgresTls::VerifyFull),
+        ("channel_binding=prefer", PostgresTls::Prefer),
+        ("channel_binding=disable&sslmode=verify-ca", PostgresTls::VerifyCa),
+    ] {
+        let url = parse(&format!("postgres://u@h/d?{query}"));
+        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
+        assert_eq!(address.tls, mode, "{query}");
+    }
+}
+
+#[test]
+fn the_schema_that_a_url_of_postgresql_names() {
+    for (options, path) in [
+        ("-csearch_path%3Dx", Some("x")),
+        ("-c%20search_path%3Dx", Some("x")),
+        ("--search-path%3Dx", Some("x")),
+        ("--SEARCH_PATH%3Dx", Some("x")),
+        ("-c%20lock_timeout%3D1%20-c%20search_path%3Dx,%5C%20y%09-cgeqo%3Doff", Some("x, y")),
+        ("-csearch_path%3Dx%20-csearch_path%3D", Some("")),
+        ("-cother%3Dsearch_path%3Dx", None),
+        ("-c", None),
+        ("", None),
+    ] {
+        let url = parse(&format!("postgres://u@h/d?options={options}"));
+        let EngineAddress::Postgres(address) = url.address() else { panic!("{url:?}") };
+        assert_eq!(address.search_path().as_deref(), path, "{options}");
+    }
 }
 
 #[test]
@@ -101,6 +144,22 @@ fn what_names_no_engine_is_an_error_with_what_to_type_and_without_a_secret() {
         ("postgres://u@h/db?sslmode=require&sslrootcert=system", "an sslmode that does not look at names"),
         ("postgres://u@h/db?sslkey=hunter2", "a certificate of the client's own"),
         ("postgres://u@h/db?sslnegotiation=direct", "sslnegotiation"),
+        ("postgres://u@h/db?ssl=false", "an ssl that is not ssl=true"),
+        ("postgres://u@h/db?channel_binding=hunter2", "channel_binding of the lease's URL is unknown"),
+        ("postgres://u@h/db?sslrootcert=/hunter2", "an sslmode that checks none"),
+        ("postgres://u@h/db?sslmode=prefer&sslrootcert=/hunter2", "an sslmode that checks none"),
+        ("postgres://u@h/db?sslmode=allow&sslrootcert=/hunter2", "an sslmode that checks none"),
+        ("postgres://u@h/db?sslrootcert=/hunter2&sslmode=disable", "an sslmode that checks none"),
+        ("postgres://u@h/db?require_auth=scram-sha-256", "does not do: require_auth"),
+        ("postgres://u@h/db?requiressl=1", "does not do: requiressl"),
+        ("postgres://u@h/db?gssencmode=require", "does not do: gssencmode"),
+        ("postgres://u@h/db?sslcrl=/hunter2", "does not do: sslcrl"),
+        ("postgres://u@h/db?sslcrldir=/hunter2", "does not do: sslcrldir"),
+        ("postgres://u@h/db?ssl_min_protocol_version=TLSv1.3", "does not do: ssl_min_protocol_version"),
+        ("postgres://u@h/db?ssl_max_protocol_version=TLSv1.3", "does not do: ssl_max_protocol_version"),
+        ("postgres://u@h/db?ssl%63rl=/hunter2", "does not do: sslcrl"),
+        ("postgres://u@h/db?SSLMODE=verify-full", "a parameter that begins with ssl"),
+        ("postgres://u@h/db?sslhunter2=1", "a parameter that begins with ssl"),
         ("postgres://u@h/db#hunter2", "behind its `#`"),
         ("etcd://", "names no host: etcd://"),
         ("etcd://h1,,h2", "names no host: etcd://"),
@@ -147,7 +206,13 @@ fn what_names_no_engine_is_an_error_with_what_to_type_and_without_a_secret() {
 
 #[test]
 fn no_password_is_shown() {
-    for text in ["rediss://hunter1:hunter2@h/0", "postgres://hunter1:hunter2@h/d", "etcd://hunter1:hunter2@h"] {
+    assert_eq!(parse("postgres://hunter1@h/?sslmode=disable").shown(), "postgres://…@h:5432");
+    for text in [
+        "rediss://hunter1:hunter2@h/0",
+        "postgres://hunter1:hunter2@h/d",
+        "postgres://hunter1@h",
+        "etcd://hunter1:hunter2@h",
+    ] {
         let url = parse(text);
         let address = url.address();
         assert!(!format!("{url} {url:?} {address:?} {}", url.shown()).contains("hunter"), "{text}");
