@@ -57,11 +57,11 @@ fn a_timeout_that_meets_a_late_grant_gives_it_back() {
 fn late_grants(test: &crate::harness::Test) {
     use rustix::fs::{FlockOperation, flock};
     use std::time::{Duration, Instant};
+    const STEP: Duration = Duration::from_micros(1500);
+    const MOST: u32 = 600;
     test.write("bot.lock", "");
     let holder = std::fs::File::open(test.path("bot.lock")).unwrap();
     let script = format!("exec 9<>bot.lock; {EXE} acquire -q -w 0.05 --fd 9; echo $? >code; read -r end <gate");
-    const STEP: Duration = Duration::from_micros(1500);
-    const MOST: u32 = 600;
     let (mut refused, mut granted) = (0, 0);
     let mut later = Duration::from_millis(45);
     for round in 0..MOST {
