@@ -35,6 +35,8 @@ pub struct EtcdSeen<'a> {
 /// An answer that shows the key.
 pub struct EtcdAnswer {
     pub look: RegisterLook,
+    /// The ID of the member that answered.
+    pub member: String,
     /// Only a set that was carried out succeeds.
     pub is_written: bool,
 }
@@ -48,6 +50,7 @@ pub enum EtcdFault {
 #[derive(Deserialize)]
 struct ResponseHeader {
     cluster_id: String,
+    member_id: String,
     raft_term: String,
 }
 
@@ -126,7 +129,7 @@ pub fn transaction(key: &str, change: EtcdChange<'_>) -> Value {
 /// The answer to [`range`].
 pub fn of_range(body: &[u8], key: &str) -> Result<EtcdAnswer, EtcdFault> {
     let RangeResponse { header, kvs } = serde_json::from_slice(body).map_err(|_| EtcdFault::Nonsense)?;
-    Ok(EtcdAnswer { look: look(header, kvs, key)?, is_written: false })
+    shown(header, kvs, key, false)
 }
 
 /// The answer to [`transaction`]; without `succeeded` it was not carried out.
@@ -134,7 +137,7 @@ pub fn of_transaction(body: &[u8], key: &str) -> Result<EtcdAnswer, EtcdFault> {
     let TxnResponse { header, succeeded, mut responses } =
         serde_json::from_slice(body).map_err(|_| EtcdFault::Nonsense)?;
     let range = responses.pop().and_then(|step| step.response_range).ok_or(EtcdFault::Nonsense)?;
-    Ok(EtcdAnswer { look: look(header, range.kvs, key)?, is_written: succeeded })
+    shown(header, range.kvs, key, succeeded)
 }
 
 /// Whether an answer was cut off within the value of the key.
@@ -145,7 +148,7 @@ pub fn is_cut_value(body: &[u8], key: &str) -> bool {
     start.starts_with(r#"{"header":{"cluster_id":"#) && start.contains(&format!(r#""kvs":[{{"key":"{key}","#))
 }
 
-fn look(header: Option<Value>, kvs: Vec<KeyValue>, key: &str) -> Result<RegisterLook, EtcdFault> {
+fn shown(header: Option<Value>, kvs: Vec<KeyValue>, key: &str, is_written: bool) -> Result<EtcdAnswer, EtcdFault> {
     let header: ResponseHeader =
         header.and_then(|header| serde_json::from_value(header).ok()).ok_or(EtcdFault::Nonsense)?;
     let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0).ok_or(EtcdFault::Nonsense);
@@ -163,7 +166,8 @@ fn look(header: Option<Value>, kvs: Vec<KeyValue>, key: &str) -> Result<Register
     };
     let seen = format!("{server}\n{revision}\n").into_bytes();
     let version = Version([&seen, content.as_deref().unwrap_or_default()].concat());
-    Ok(RegisterLook { content, version, server })
+    let member = number(&header.member_id)?.to_string();
+    Ok(EtcdAnswer { look: RegisterLook { content, version, server }, member, is_written })
 }
 
 #[cfg(test)]
@@ -173,7 +177,7 @@ mod tests {
     const HEADER: &str =
         r#""header":{"cluster_id":"18446744073709551615","member_id":"2","revision":"7","raft_term":"3"}"#;
 
-    fn shown(answer: Result<EtcdAnswer, EtcdFault>) -> Option<(Option<Vec<u8>>, bool)> {
+    fn seen(answer: Result<EtcdAnswer, EtcdFault>) -> Option<(Option<Vec<u8>>, bool)> {
         answer.ok().map(|answer| (answer.look.content, answer.is_written))
     }
 
@@ -207,10 +211,10 @@ mod tests {
         let range = format!(r#"{{"response_range":{{"header":{{"revision":"6"}},"kvs":[{key}]}}}}"#);
         let put = r#"{"response_put":{"header":{"revision":"6"}}}"#;
         let written = format!(r#"{{{HEADER},"succeeded":true,"responses":[{put},{range}]}}"#);
-        assert_eq!(shown(of_transaction(written.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), true)));
+        assert_eq!(seen(of_transaction(written.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), true)));
         for succeeded in ["", r#""succeeded":false,"#] {
             let refused = format!(r#"{{{HEADER},{succeeded}"responses":[{range}]}}"#);
-            assert_eq!(shown(of_transaction(refused.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), false)));
+            assert_eq!(seen(of_transaction(refused.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), false)));
         }
         for nonsense in [
             format!(r#"{{{HEADER},"succeeded":true}}"#),
@@ -218,7 +222,7 @@ mod tests {
             format!(r#"{{{HEADER},"succeeded":"true","responses":[{range}]}}"#),
             format!(r#"{{"succeeded":true,"responses":[{range}]}}"#),
         ] {
-            assert_eq!(shown(of_transaction(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
+            assert_eq!(seen(of_transaction(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
         }
     }
 
@@ -230,10 +234,11 @@ mod tests {
             "[]".into(),
             "<html>".into(),
             r#"{"header":{}}"#.into(),
-            r#"{"header":{"cluster_id":1,"raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":1,"member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1","revision":"7","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"1"}}"#.into(),
-            r#"{"header":{"cluster_id":"0","raft_term":"1"}}"#.into(),
-            r#"{"header":{"cluster_id":"1\n2","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"0","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1\n2","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
             format!(r#"{{{HEADER},"kvs":{{}}}}"#),
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","value":"YQ=="}}]}}"#),
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","mod_revision":"0","value":"YQ=="}}]}}"#),
@@ -242,7 +247,7 @@ mod tests {
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","mod_revision":"6"}},{{"key":"a2V5","mod_revision":"6"}}]}}"#),
             "[".repeat(10_000),
         ] {
-            assert_eq!(shown(of_range(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
+            assert_eq!(seen(of_range(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
         }
     }
 

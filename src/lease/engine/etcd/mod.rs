@@ -16,8 +16,12 @@
 //!
 //! **Several members** are tried one after the other, the one that answered last first, each with its share of the time. A set
 //! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
-//! then is this very record, it was one of ours, and is written. The first call asks every member for its cluster, and so does
-//! an answer of another cluster: two that differ are an error.
+//! then is this very record, it was one of ours, and is written.
+//!
+//! **They are of one cluster**: the first call asks every member who it is, and so does an answer that does not fit. Two places
+//! with different clusters are an error. So are two with one member ID: stock clusters have the same IDs, of the cluster as of
+//! the member. While a place has never said who it is, the cluster must have as many members that vote as the URL has places:
+//! the one that is away may be a cluster of its own, to which another host may write.
 //!
 //! Not promised: that a member run with `--unsafe-no-fsync` keeps what it has confirmed.
 
@@ -33,7 +37,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, cluster};
-use self::member::EtcdMember;
+use self::member::{EtcdMember, MemberName};
 use self::refusal::EtcdRefusal;
 use super::exchange::{JsonPost, PostAnswer};
 use super::register::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
@@ -94,28 +98,53 @@ impl EtcdRegister {
         Err(refusal::of_all(errors, &self.address, within))
     }
 
-    /// The members that were never tried, and those that were of another cluster, are asked for theirs. One that is away says
-    /// nothing, and is not asked again; unless what it said before is another cluster, which it then still counts for.
+    /// The members that were never tried, and those that do not fit, are asked who they are. One that is away says nothing, and
+    /// is not asked again; unless what it said before does not fit, which it then still counts for.
     fn agree(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
         let shares = self.members.len();
         for other in (0..shares).filter(|other| *other != at) {
-            let differs = |members: &[EtcdMember]| {
-                let of_other = members[other].cluster.as_ref();
-                of_other.is_some() && of_other != members[at].cluster.as_ref()
-            };
-            if self.members[other].was_asked && !differs(&self.members) {
+            if self.members[other].was_asked && self.misfit(at, other).is_none() {
                 continue;
             }
             if let Ok(mut share) = limit.share(shares) {
-                // Only whether it is of another cluster counts.
+                // Only who it is counts.
                 let _ = self.look(other, &mut share, true);
                 limit.count(&share);
             }
-            if differs(&self.members) {
-                return Err(refusal::other_clusters(&self.members[at].address, &self.members[other].address));
+            if let Some(error) = self.misfit(at, other) {
+                return Err(error);
             }
         }
-        Ok(())
+        let named = self.members.iter().filter(|member| member.named.is_some()).count();
+        if named == shares {
+            return Ok(());
+        }
+        match self.voters(at, limit) {
+            Ok(voters) if voters < shares => Err(refusal::too_many_places(&self.address, voters)),
+            // Whoever has heard most of the places has heard one that everybody else has heard who may write.
+            Err(error) if named * 2 <= shares => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why two places are not two members of one cluster, as far as they have said.
+    fn misfit(&self, at: usize, other: usize) -> Option<EngineError> {
+        let [one, other] = [&self.members[at], &self.members[other]];
+        match (&one.named, &other.named) {
+            (Some(name), Some(its)) if name.cluster != its.cluster => {
+                Some(refusal::other_clusters(&one.address, &other.address))
+            }
+            (Some(name), Some(its)) if name.id == its.id => Some(refusal::same_member(&one.address, &other.address)),
+            _ => None,
+        }
+    }
+
+    /// How many members of the cluster vote.
+    fn voters(&mut self, at: usize, limit: &mut CallLimit) -> Result<usize, EngineError> {
+        self.reach(at, limit)?;
+        let members = self.ask(at, limit, "/v3/cluster/member/list", &json!({}))?;
+        weaknesses::voters(&members)
+            .ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, &self.members[at].address, &self.key_name))
     }
 
     fn look(&mut self, at: usize, limit: &mut CallLimit, only_count: bool) -> Result<RegisterLook, EngineError> {
@@ -143,10 +172,12 @@ impl EtcdRegister {
             if look.version != *change.version {
                 return Ok(result(look, *was_sent));
             }
+            // A look at another stock cluster may show the same.
+            self.agree(at, limit)?;
         }
         let was_sent = mem::replace(was_sent, true);
         let body = self.ask(at, limit, "/v3/kv/txn", &answer::transaction(&self.key, change))?;
-        let EtcdAnswer { look, is_written } = self.heard(at, answer::of_transaction(&body, &self.key))?;
+        let EtcdAnswer { look, is_written, .. } = self.heard(at, answer::of_transaction(&body, &self.key))?;
         if cluster(&look.server) != change.seen.cluster() {
             // Something in between led it elsewhere.
             let address = &self.members[at].address;
@@ -159,7 +190,8 @@ impl EtcdRegister {
     fn heard(&mut self, at: usize, answer: Result<EtcdAnswer, EtcdFault>) -> Result<EtcdAnswer, EngineError> {
         let member = &mut self.members[at];
         let answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
-        member.hear(&answer.look.server, cluster(&answer.look.server));
+        let name = MemberName { cluster: cluster(&answer.look.server).to_owned(), id: answer.member.clone() };
+        member.hear(&answer.look.server, name);
         Ok(answer)
     }
 

@@ -97,6 +97,8 @@ fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -
     }
 }
 
+/// What tells two clusters apart.
+const ONE_CLUSTER: &str = "name only members of one cluster; give each cluster its own --initial-cluster-token";
 /// What frees space.
 pub const SPACE: &str = "free its space: etcdctl compact REVISION, then etcdctl defrag, then etcdctl alarm disarm";
 /// What to do about members that differ.
@@ -161,6 +163,20 @@ fn nonsense(address: &EtcdAddress) -> EngineError {
 pub fn other_clusters(one: &EtcdAddress, other: &EtcdAddress) -> EngineError {
     EngineError::configuration(format!("{one} and {other} are of different clusters"))
         .hint("name only members of one cluster: etcdctl member list")
+}
+
+/// Two places that answer as one member.
+pub fn same_member(one: &EtcdAddress, other: &EtcdAddress) -> EngineError {
+    EngineError::configuration(format!("{one} and {other} say that they are the same member of the same cluster"))
+        .hint("name each member once")
+        .hint(ONE_CLUSTER)
+}
+
+/// More places than members, while not all of them have said who they are.
+pub fn too_many_places(address: &EtcdAddress, voters: usize) -> EngineError {
+    let places = address.members.len();
+    EngineError::configuration(format!("{address} names {places} places, but the members that vote are {voters}"))
+        .hint(ONE_CLUSTER)
 }
 
 /// What the errors of all members that were tried mean together: the first that says what to change, or all.

@@ -60,6 +60,12 @@ pub fn of(members: &[u8], alarms: &[u8], address: &EtcdAddress) -> Option<Vec<En
     Some(found)
 }
 
+/// How many members vote, by the answer of [`of`]'s `members`; `None`: it is none of etcd's.
+pub fn voters(members: &[u8]) -> Option<usize> {
+    let ClusterMembers { members } = serde_json::from_slice(members).ok()?;
+    Some(members.iter().filter(|member| !member.is_learner).count()).filter(|voters| *voters > 0)
+}
+
 fn parsed<'a, T: Default + Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     if body.is_empty() { Some(T::default()) } else { serde_json::from_slice(body).ok() }
 }
