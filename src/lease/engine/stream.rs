@@ -5,8 +5,9 @@
 //!
 //! Where several servers are tried, each has a [share](CallLimit::share) of the time, and all have the bytes together.
 //!
-//! The resolver is asked by a thread of its own, and never again after [`EngineRoute::keep_addresses`]: whoever renews a lease connects
-//! again to the addresses that are known. Until then each new connection asks, so that a waiter follows a name that moves.
+//! The resolver is asked by a thread of its own. A look asks it with each new connection, after
+//! [`EngineRoute::ask_for_addresses`], so that whoever waits follows a name that moves. A set asks nobody, after
+//! [`EngineRoute::keep_addresses`], and connects to the addresses that are known: whoever holds a lease only ever sets.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -129,20 +130,27 @@ pub struct EngineRoute {
     /// The one that answered last comes first.
     addresses: Vec<SocketAddr>,
     lookup: Option<Lookup>,
-    is_fixed: bool,
+    /// It is an address itself.
+    is_address: bool,
+    may_ask: bool,
 }
 
 impl EngineRoute {
     /// Nothing is sent, and no name is looked up.
     pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
         let addresses: Vec<_> = host.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)).into_iter().collect();
-        let is_fixed = !addresses.is_empty();
-        Self { host: host.to_owned(), port, trust, addresses, lookup: None, is_fixed }
+        let is_address = !addresses.is_empty();
+        Self { host: host.to_owned(), port, trust, addresses, lookup: None, is_address, may_ask: true }
     }
 
-    /// From now on no resolver is asked.
+    /// From now on no resolver is asked, until [`EngineRoute::ask_for_addresses`].
     pub fn keep_addresses(&mut self) {
-        self.is_fixed = true;
+        self.may_ask = false;
+    }
+
+    /// From now on each new connection asks the resolver, and waits for it only where no address is known.
+    pub fn ask_for_addresses(&mut self) {
+        self.may_ask = true;
     }
 
     /// # Errors
@@ -175,7 +183,7 @@ impl EngineRoute {
     /// # Errors
     /// No connection in time.
     pub fn connect_tcp(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
-        if !self.is_fixed {
+        if self.may_ask && !self.is_address {
             self.look_up(limit)?;
         }
         let tcp = self.connect_to_one(limit)?;

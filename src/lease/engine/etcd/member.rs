@@ -42,9 +42,14 @@ impl EtcdMember {
         }
     }
 
-    /// From now on no resolver is asked.
+    /// As [`EngineRoute::keep_addresses`].
     pub fn keep_addresses(&mut self) {
         self.route.keep_addresses();
+    }
+
+    /// As [`EngineRoute::ask_for_addresses`].
+    pub fn ask_for_addresses(&mut self) {
+        self.route.ask_for_addresses();
     }
 
     /// Has a connection: the one that was kept, or another one.

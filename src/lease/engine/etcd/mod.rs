@@ -252,6 +252,7 @@ impl EtcdRegister {
 
 impl Register for EtcdRegister {
     fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError> {
+        self.members.iter_mut().for_each(EtcdMember::ask_for_addresses);
         self.on_members(limit, |this, at, limit| this.look(at, limit, false))
     }
 
@@ -263,11 +264,8 @@ impl Register for EtcdRegister {
             EtcdSeen::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
         let change = EtcdChange { version, seen, record };
         let mut was_sent = false;
-        let result = self.on_members(limit, |this, at, limit| this.set(at, limit, change, &mut was_sent))?;
-        if let SetResult::Written(_) = result {
-            self.members.iter_mut().for_each(EtcdMember::keep_addresses);
-        }
-        Ok(result)
+        self.members.iter_mut().for_each(EtcdMember::keep_addresses);
+        self.on_members(limit, |this, at, limit| this.set(at, limit, change, &mut was_sent))
     }
 
     fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError> {
