@@ -185,6 +185,8 @@ impl EngineRoute {
     pub fn connect_tcp(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
         if self.may_ask && !self.is_address {
             self.look_up(limit)?;
+        } else if self.addresses.is_empty() {
+            self.take_answer();
         }
         let tcp = self.connect_to_one(limit)?;
         tcp.set_nodelay(true)?;
@@ -211,6 +213,16 @@ impl EngineRoute {
             Err(Unresolved::Refused(error) | Unresolved::NoThread(error)) => return Err(error),
         }
         Ok(())
+    }
+
+    /// What the resolver was asked for before, if it has answered since.
+    fn take_answer(&mut self) {
+        let Some(lookup) = self.lookup.take() else { return };
+        match lookup.answer(Duration::ZERO) {
+            Ok(found) => self.addresses = found,
+            Err(Unresolved::Late) => self.lookup = Some(lookup),
+            Err(Unresolved::Refused(_) | Unresolved::NoThread(_)) => {}
+        }
     }
 
     /// Each address has an equal share of the time that is left.
@@ -340,5 +352,28 @@ fn in_time(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_asked_for_before_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut route = EngineRoute::new("localhost", port, None);
+        route.keep_addresses();
+        let limit = CallLimit::new(Duration::from_secs(30));
+        assert!(route.connect_tcp(limit).is_err() && route.lookup.is_none(), "nobody is asked");
+        route.lookup = Some(addresses::ask("localhost", port).unwrap());
+        let end = Instant::now() + Duration::from_secs(20);
+        while route.connect_tcp(limit).is_err() {
+            assert!(Instant::now() < end, "{route:?}");
+        }
+        assert!(route.lookup.is_none() && !route.addresses.is_empty());
     }
 }
