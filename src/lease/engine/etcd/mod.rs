@@ -277,7 +277,8 @@ impl Register for EtcdRegister {
                 said => said,
             };
             let (members, alarms) = (said("/v3/cluster/member/list")?, said("/v3/maintenance/alarm")?);
-            weaknesses::of(&members, &alarms, &this.address)
+            let status = said("/v3/maintenance/status")?;
+            weaknesses::of(&members, &alarms, &status, &this.address)
                 .ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, &this.members[at].address, &this.key_name))
         })
     }

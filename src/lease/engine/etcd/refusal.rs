@@ -101,6 +101,9 @@ fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -
 const ONE_CLUSTER: &str = "name only members of one cluster; give each cluster its own --initial-cluster-token";
 /// What frees space.
 pub const SPACE: &str = "free its space: etcdctl compact REVISION, then etcdctl defrag, then etcdctl alarm disarm";
+/// What keeps space free.
+pub const COMPACT: &str = "start each member with --auto-compaction-retention=1h; free its space: etcdctl compact REVISION, \
+                           then etcdctl defrag";
 /// What to do about members that differ.
 pub const CORRUPT: &str = "see which member is corrupt, and replace it: etcdctl endpoint hashkv --cluster";
 /// What makes a learner count.

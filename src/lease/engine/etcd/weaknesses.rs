@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::refusal::{CORRUPT, PROMOTE, SPACE};
+use super::refusal::{COMPACT, CORRUPT, PROMOTE, SPACE};
 use crate::lease::engine::register::EngineWeakness;
 use crate::lease::engine::url::EtcdAddress;
 
@@ -30,15 +30,33 @@ struct ClusterAlarm {
     alarm: String,
 }
 
-/// `members` and `alarms`: its answers, or nothing if it did not say. `None`: they are no answers of etcd's.
-pub fn of(members: &[u8], alarms: &[u8], address: &EtcdAddress) -> Option<Vec<EngineWeakness>> {
+#[derive(Default, Deserialize)]
+struct MemberStatus {
+    #[serde(default, rename = "dbSize")]
+    size: String,
+}
+
+/// Half of the space that a member has by default, in bytes.
+const MUCH: u64 = 1 << 30;
+
+/// `members`, `alarms` and `status`: its answers, or nothing if it did not say. `None`: they are no answers of etcd's.
+pub fn of(members: &[u8], alarms: &[u8], status: &[u8], address: &EtcdAddress) -> Option<Vec<EngineWeakness>> {
     let members: ClusterMembers = parsed(members)?;
     let alarms: ClusterAlarms = parsed(alarms)?;
+    let status: MemberStatus = parsed(status)?;
     let mut found = Vec::new();
     let mut add = |what: String, remedy: &str| found.push(EngineWeakness { what, remedy: remedy.to_owned() });
     let has = |name| alarms.alarms.iter().any(|alarm| alarm.alarm == name);
     if has("NOSPACE") {
         add(format!("{address} has no space left, so that no lease can be renewed (alarm NOSPACE)"), SPACE);
+    }
+    let size: u64 = status.size.parse().unwrap_or_default();
+    if size > MUCH {
+        let mebibytes = size >> 20;
+        add(
+            format!("the database of {address} has {mebibytes} MiB, and stops at its quota (2 GiB by default)"),
+            COMPACT,
+        );
     }
     if has("CORRUPT") {
         add(format!("the members of {address} differ from each other (alarm CORRUPT)"), CORRUPT);
@@ -76,9 +94,13 @@ mod tests {
     use crate::lease::engine::url::{EngineAddress, EngineUrl};
 
     fn found(members: &str, alarms: &str) -> Option<Vec<String>> {
+        found_with(members, alarms, "{}")
+    }
+
+    fn found_with(members: &str, alarms: &str, status: &str) -> Option<Vec<String>> {
         let url = EngineUrl::parse("etcd://h").unwrap();
         let EngineAddress::Etcd(address) = url.address() else { panic!("{url:?}") };
-        let found = of(members.as_bytes(), alarms.as_bytes(), address)?;
+        let found = of(members.as_bytes(), alarms.as_bytes(), status.as_bytes(), address)?;
         Some(found.into_iter().map(|weakness| format!("{}: {}", weakness.what, weakness.remedy)).collect())
     }
 
@@ -100,6 +122,10 @@ mod tests {
         let alarms = r#"{"alarms":[{"memberID":"1","alarm":"NOSPACE"},{"memberID":"2","alarm":"CORRUPT"}]}"#;
         let alarms = found(&members(1, 0), alarms).unwrap();
         assert!(alarms.len() == 2 && alarms[0].contains("alarm disarm"), "{alarms:?}");
+        let sized = |size: u64| found_with("{}", "{}", &format!(r#"{{"dbSize":"{size}"}}"#)).unwrap();
+        assert_eq!((sized(1 << 30), found_with("{}", "{}", "")), (vec![], Some(vec![])));
+        let large = sized((1 << 30) + 1);
+        assert!(large.len() == 1 && large[0].contains("1024 MiB") && large[0].contains("etcdctl defrag"), "{large:?}");
         for nonsense in ["7", "{", r#"{"members":1}"#] {
             assert_eq!(found(nonsense, "{}"), None);
         }
