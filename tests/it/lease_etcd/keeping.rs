@@ -127,9 +127,14 @@ fn a_server_without_its_data_repeats_revisions_but_not_records() {
         let mut other = register(&member.url());
         let forgotten = look(&mut *other);
         assert_eq!(forgotten, absent, "not even its name is another, and nothing stands there");
+        // Whoever saw more before is told another name.
+        let less = look(&mut *one);
+        assert_eq!((text(&less), less.server), (None, format!("{}:1", absent.server)));
         let repeated = write(&mut *other, &forgotten.version, "another");
         assert_eq!(repeated.server, before.server);
-        assert_eq!(refused(&mut *one, &before.version, "late"), repeated, "the same revision of another record");
+        let fresh = refused(&mut *register(&member.url()), &before.version, "late");
+        assert_eq!(fresh, repeated, "the same revision of another record");
+        assert_eq!(text(&refused(&mut *one, &before.version, "late")), Some("another"));
         assert_eq!(member.value(KEY), "another");
     });
 }

@@ -1,6 +1,8 @@
 //! What is asked of the gateway and what it answers: JSON in which keys and values are base64, numbers are texts, and whatever
 //! is empty, zero or false is left out.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -37,6 +39,8 @@ pub struct EtcdAnswer {
     pub look: RegisterLook,
     /// The ID of the member that answered.
     pub member: String,
+    /// How many changes there were of all keys.
+    pub revision: u64,
     /// Only a set that was carried out succeeds.
     pub is_written: bool,
 }
@@ -51,6 +55,7 @@ pub enum EtcdFault {
 struct ResponseHeader {
     cluster_id: String,
     member_id: String,
+    revision: String,
     raft_term: String,
 }
 
@@ -82,6 +87,41 @@ struct TxnResponse {
 #[derive(Deserialize)]
 struct TxnStep {
     response_range: Option<RangeResponse>,
+}
+
+impl EtcdAnswer {
+    /// The server has another name behind its own, and so has the version.
+    fn add_to_name(&mut self, more: &str) {
+        let RegisterLook { version, server, .. } = &mut self.look;
+        let behind = version.0.split_off(server.len());
+        server.push_str(more);
+        version.0 = [server.as_bytes(), &behind].concat();
+    }
+}
+
+/// The highest revision that each server has shown.
+#[derive(Default)]
+pub struct ShownRevisions {
+    of_servers: BTreeMap<String, ShownRevision>,
+}
+
+#[derive(Default)]
+struct ShownRevision {
+    last: u64,
+    returns: u64,
+}
+
+impl ShownRevisions {
+    /// An answer that is linearizable never shows less than the one before it. One that does is of an older state that was put
+    /// back within the same term: another server.
+    pub fn name(&mut self, answer: &mut EtcdAnswer) {
+        let shown = self.of_servers.entry(answer.look.server.clone()).or_default();
+        shown.returns += u64::from(answer.revision < shown.last);
+        shown.last = answer.revision;
+        if shown.returns > 0 {
+            answer.add_to_name(&format!(":{}", shown.returns));
+        }
+    }
 }
 
 impl<'a> EtcdSeen<'a> {
@@ -166,8 +206,8 @@ fn shown(header: Option<Value>, kvs: Vec<KeyValue>, key: &str, is_written: bool)
     };
     let seen = format!("{server}\n{revision}\n").into_bytes();
     let version = Version([&seen, content.as_deref().unwrap_or_default()].concat());
-    let member = number(&header.member_id)?.to_string();
-    Ok(EtcdAnswer { look: RegisterLook { content, version, server }, member, is_written })
+    let (member, revision) = (number(&header.member_id)?.to_string(), number(&header.revision)?);
+    Ok(EtcdAnswer { look: RegisterLook { content, version, server }, member, revision, is_written })
 }
 
 #[cfg(test)]
@@ -227,6 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn whoever_shows_less_than_before_has_another_name() {
+        let mut shown = ShownRevisions::default();
+        let mut name = |revision: u64, term: u64| {
+            let header = format!(r#""cluster_id":"9","member_id":"2","revision":"{revision}","raft_term":"{term}""#);
+            let body = format!(
+                r#"{{"header":{{{header}}},"kvs":[{{"key":"a2V5","mod_revision":"6","value":"YQpi"}}],"count":"1"}}"#
+            );
+            let mut answer = of_range(body.as_bytes(), "a2V5").ok().unwrap();
+            shown.name(&mut answer);
+            let seen = EtcdSeen::of(&answer.look.version).unwrap();
+            assert_eq!((seen.server, seen.revision, seen.content), (answer.look.server.as_str(), 6, &b"a\nb"[..]));
+            assert_eq!(seen.cluster(), "9");
+            answer.look.server
+        };
+        let names = [(7, 3), (7, 3), (9, 3), (8, 3), (8, 3), (9, 3), (7, 4), (6, 3)].map(|(r, t)| name(r, t));
+        assert_eq!(names, ["9:3", "9:3", "9:3", "9:3:1", "9:3:1", "9:3:1", "9:4", "9:3:2"]);
+    }
+
+    #[test]
     fn what_is_no_answer_of_etcd() {
         for nonsense in [
             String::new(),
@@ -237,6 +296,7 @@ mod tests {
             r#"{"header":{"cluster_id":1,"member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"1","revision":"7","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1","member_id":"2","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"0","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"1\n2","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
             format!(r#"{{{HEADER},"kvs":{{}}}}"#),

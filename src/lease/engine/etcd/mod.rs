@@ -11,8 +11,9 @@
 //! **Who the server is**: the cluster's ID and the term of its leader. The ID alone is not enough: etcd makes it of
 //! `--initial-cluster` and `--initial-cluster-token`, so a cluster that is wiped, or restored from a snapshot, with the same
 //! two has the same ID (seen with 3.4), while its terms begin again. The price is that after an election a holder renews
-//! twice, and what was released before it is watched once more. Not seen: a cluster that is restored in its first term, from
-//! a snapshot of its first term.
+//! twice, and what was released before it is watched once more. An older state that is put back
+//! within one term is noticed by whoever saw the newer one: revisions never go back, so a server that shows a lower one has
+//! another name from then on. Not seen: the same, by a process that was started later.
 //!
 //! **Several members** are tried one after the other, the one that answered last first, each with its share of the time. A set
 //! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
@@ -36,7 +37,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, cluster};
+use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, ShownRevisions, cluster};
 use self::member::{EtcdMember, MemberName};
 use self::refusal::EtcdRefusal;
 use super::exchange::{JsonPost, PostAnswer};
@@ -56,6 +57,7 @@ pub struct EtcdRegister {
     members: Vec<EtcdMember>,
     /// Who we are to the cluster, once it has heard the password.
     token: Option<String>,
+    revisions: ShownRevisions,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +73,7 @@ impl EtcdRegister {
         let key_name = format!("solobot/lease/{name}");
         let members = address.members.iter().map(|place| EtcdMember::new(place, address, trust.clone())).collect();
         let key = answer::encoded(key_name.as_bytes());
-        Ok(Self { address: address.clone(), key_name, key, members, token: None })
+        Ok(Self { address: address.clone(), key_name, key, members, token: None, revisions: ShownRevisions::default() })
     }
 
     /// Makes the call on one member after the other, until one answers.
@@ -189,7 +191,8 @@ impl EtcdRegister {
 
     fn heard(&mut self, at: usize, answer: Result<EtcdAnswer, EtcdFault>) -> Result<EtcdAnswer, EngineError> {
         let member = &mut self.members[at];
-        let answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
+        let mut answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
+        self.revisions.name(&mut answer);
         let name = MemberName { cluster: cluster(&answer.look.server).to_owned(), id: answer.member.clone() };
         member.hear(&answer.look.server, name);
         Ok(answer)
