@@ -8,7 +8,7 @@ use solobot::lease::engine::{Register, SetResult};
 use super::fakes::{http, says};
 use super::relay::{Relay, Silence, Wire};
 use super::server::{Member, cluster, free_ports, url_of};
-use super::{KEY, SLACK, fails, look, look_fails, refused, register, text, write};
+use super::{KEY, SHORT, SLACK, fails, look, look_fails, refused, register, text, write};
 use crate::harness::{Signal, alone, wait_until};
 
 /// What a call may take where one of three members does not answer.
@@ -23,7 +23,7 @@ fn bears(register: &mut dyn Register, what: &str) {
     let start = Instant::now();
     let seen = register.read(LIMIT).unwrap_or_else(|error| panic!("{what}: {error}"));
     let took = start.elapsed();
-    assert!(took < LIMIT / 3 + SLACK, "{what}: {took:?}");
+    assert!(took < LIMIT / 2 + SLACK, "{what}: {took:?}");
     let start = Instant::now();
     let written = write(register, &seen.version, what);
     assert_eq!(look(register), written);
@@ -68,6 +68,19 @@ fn one_of_three_may_be_away() {
         let start = Instant::now();
         look(&mut *register);
         assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn the_member_that_answered_last_has_half_of_the_time() {
+    alone(|test| {
+        let members = cluster(test, &["a", "b", "c"]);
+        let mut register = register(&url_of(&members));
+        look(&mut *register);
+        members.iter().for_each(|member| member.signal(Signal::STOP));
+        let said = fails(Unreachable, SHORT, |limit| register.read(limit).err());
+        assert!(said.contains("did not answer within 500ms") && said.contains("within 250ms"), "{said}");
+        members.iter().for_each(|member| member.signal(Signal::CONT));
     });
 }
 

@@ -15,7 +15,7 @@
 //! within one term is noticed by whoever saw the newer one: revisions never go back, so a server that shows a lower one has
 //! another name from then on. Not seen: the same, by a process that was started later.
 //!
-//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time. A set
+//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time, and that one with half of it. A set
 //! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
 //! then is this very record, it was one of ours, and is written.
 //!
@@ -85,7 +85,7 @@ impl EtcdRegister {
         let mut limit = CallLimit::new(within);
         let mut errors = Vec::new();
         for at in 0..self.members.len() {
-            let Ok(mut share) = limit.share(self.members.len() - at) else { break };
+            let Ok(mut share) = limit.share(self.shares(at)) else { break };
             let result = call(self, at, &mut share);
             limit.count(&share);
             match result {
@@ -98,6 +98,12 @@ impl EtcdRegister {
             }
         }
         Err(refusal::of_all(errors, &self.address, within))
+    }
+
+    /// The member that answered last has half of the time: a login or TLS needs more than a small part.
+    fn shares(&self, at: usize) -> usize {
+        let left = self.members.len() - at;
+        if at == 0 && self.members[0].named.is_some() { left.min(2) } else { left }
     }
 
     /// The members that were never tried, and those that do not fit, are asked who they are. One that is away says nothing, and
