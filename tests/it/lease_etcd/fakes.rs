@@ -152,11 +152,15 @@ fn one_that_talks_nonsense() {
 #[test]
 fn one_that_is_no_etcd() {
     let login = format!("bot:{PASSWORD}@");
-    let repeated = format!("{{\"message\":\"invalid auth token for bot {PASSWORD} \\u001b[2J\"}}");
+    let repeated = format!("{{\"message\":\"invalid auth token for bot {PASSWORD} \\u001b[2J\",\"code\":16}}");
     let cases = [
         (http(404, "<html>Not Found</html>"), Configuration, "HTTP status 404"),
         ("HTTP/1.0 501 Unsupported method ('POST')\r\n\r\n".into(), Unreachable, "HTTP status 501"),
         (http(204, ""), Configuration, "HTTP status 204"),
+        (http(404, r#"{"code":5,"message":"Not Found","details":[]}"#), Configuration, "HTTP status 404"),
+        (http(404, r#"{"kind":"Status","message":"not found","code":404}"#), Configuration, "HTTP status 404"),
+        (http(403, r#"{"kind":"Status","message":"permission denied","code":403}"#), Configuration, "HTTP status 403"),
+        (http(403, r#"{"error":"permission denied"}"#), Configuration, "HTTP status 403"),
         (http(405, "no"), Configuration, "HTTP status 405"),
         (http(401, "no"), Configuration, "HTTP status 401"),
         (http(502, "<html>Bad Gateway</html>"), Unreachable, "HTTP status 502"),

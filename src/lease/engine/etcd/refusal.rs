@@ -33,11 +33,15 @@ struct GatewayError {
     /// Since 3.6 this alone.
     message: Option<String>,
     error: Option<String>,
+    code: u64,
 }
 
 impl EtcdRefusal {
     pub fn of(answer: &PostAnswer) -> Self {
         let error = serde_json::from_slice::<GatewayError>(&answer.body).ok();
+        // gRPC's codes. Others answer with words too, and with no code or that of HTTP. And where there is no gateway, that is all
+        // that 404 says, in whatever words.
+        let error = error.filter(|error| (1..=16).contains(&error.code) && answer.status != 404);
         let words = error.and_then(|error| error.message.or(error.error)).filter(|words| !words.is_empty());
         Self { status: answer.status, words, body: String::from_utf8_lossy(&answer.body).into_owned() }
     }
