@@ -248,7 +248,8 @@ fn one_that_closes_after_each_answer_is_sent_no_set() {
     let mut register = register(&url);
     let seen = register.read(SHORT).unwrap();
     let said = fails(Unreachable, SHORT, |limit| register.set_if(&seen.version, b"record", limit).err());
-    assert!(said.contains("closed the connection after an answer"), "{said}");
+    assert!(said.contains("closed the connection after an answer") && said.contains("without a proxy"), "{said}");
+    assert!(!said.contains("TLS"), "it was spoken to: {said}");
     assert_eq!(sets.load(Ordering::SeqCst), 0);
 }
 

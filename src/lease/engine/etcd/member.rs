@@ -69,10 +69,10 @@ impl EtcdMember {
     /// Over the open connection, and never over another one.
     ///
     /// # Errors
-    /// There is none; or no whole answer came, and there is none any more.
+    /// There is none ([`NotConnected`](io::ErrorKind::NotConnected)); or no whole answer came, and there is none any more.
     pub fn post(&mut self, post: JsonPost<'_>, limit: &mut CallLimit) -> Result<PostAnswer, PostCut> {
         let Some(mut link) = self.link.take() else {
-            let error = io::Error::new(io::ErrorKind::ConnectionReset, "it closed the connection after an answer");
+            let error = io::Error::new(io::ErrorKind::NotConnected, "it closed the connection after an answer");
             return Err(PostCut { error, body: Vec::new() });
         };
         let result = JsonPost { host: &self.host, ..post }.send(&mut link);

@@ -189,8 +189,9 @@ impl EtcdRegister {
         if cluster(&look.server) != change.seen.cluster() {
             // Something in between led it elsewhere.
             let address = &self.members[at].address;
-            return Err(EngineError::configuration(format!("{address} answers for different clusters"))
-                .hint("name the members themselves, without a proxy in between"));
+            return Err(
+                EngineError::configuration(format!("{address} answers for different clusters")).hint(refusal::NO_PROXY)
+            );
         }
         Ok(if is_written { SetResult::Written(look) } else { result(look, was_sent) })
     }
@@ -206,7 +207,9 @@ impl EtcdRegister {
 
     fn reach(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
         let member = &mut self.members[at];
-        member.open(limit).map_err(|error| refusal::unreached(&error, &member.address, limit.within()))
+        member
+            .open(limit)
+            .map_err(|error| refusal::unreached(&error, &member.address, limit.within(), member.named.is_some()))
     }
 
     /// Over the open connection; with a login, and again with another token if the cluster no longer takes ours.
@@ -254,7 +257,7 @@ impl EtcdRegister {
             if is_too_long && answer::is_cut_value(&cut.body, &self.key) {
                 return refusal::fault(&EtcdFault::TooLong, &member.address, &self.key_name);
             }
-            refusal::unreached(&cut.error, &member.address, limit.within())
+            refusal::unreached(&cut.error, &member.address, limit.within(), member.named.is_some())
         })
     }
 }
