@@ -103,7 +103,7 @@ fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -
     } else if has("corrupt") {
         EngineError::configuration(said).hint(CORRUPT)
     } else if has("not supported for learner") {
-        EngineError::unreachable(said).hint(format!("let it vote, or name another member: {PROMOTE}"))
+        EngineError::unreachable(said).hint(format!("let it vote: {PROMOTE}; or name another member"))
     } else {
         // No leader, a leader that changed, a request that timed out, a server that stops, too many requests: they pass.
         EngineError::unreachable(said)
@@ -142,13 +142,15 @@ pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration, was
             .hint("solobot has none: name a port that takes a password instead, without --client-cert-auth");
         }
         Some(_) => {
-            return EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
+            return EngineError::unreachable(format!("TLS with {address} failed: {}", plain(error)))
                 .hint("if it speaks no TLS: etcd://HOST:2379");
         }
         None => {}
     }
     match error.kind() {
         io::ErrorKind::InvalidData => nonsense(address),
+        // It was reached.
+        io::ErrorKind::FileTooLarge => EngineError::unreachable(format!("{address}: {}", plain(error))),
         io::ErrorKind::Unsupported => {
             EngineError::configuration(format!("{address}: {}", plain(error))).hint(gateway(address))
         }

@@ -64,16 +64,22 @@ pub fn of(members: &[u8], alarms: &[u8], status: &[u8], address: &EtcdAddress) -
     let learners = members.members.iter().filter(|member| member.is_learner).count();
     let voters = members.members.len() - learners;
     if voters > 0 && voters.is_multiple_of(2) {
-        let bears = voters / 2 - 1;
+        let away = voters / 2;
+        let verb = if away == 1 { "is" } else { "are" };
         add(
             format!(
-                "{address} has {voters} members that vote, and stops when more than {bears} are away: one less is as safe"
+                "{address} has {voters} members that vote, and stops when {away} of them {verb} away; with one more it would not"
             ),
             "etcdctl member add NAME --peer-urls=URL",
         );
     }
     if learners > 0 {
-        add(format!("{address} has {learners} members that only learn, and count for nothing"), PROMOTE);
+        let learn = if learners == 1 {
+            "1 member that only learns, and counts"
+        } else {
+            &format!("{learners} members that only learn, and count")
+        };
+        add(format!("{address} has {learn} for nothing"), PROMOTE);
     }
     Some(found)
 }
@@ -116,9 +122,10 @@ mod tests {
             assert_eq!(found(&members, alarms), Some(vec![]), "{members}");
         }
         let two = found(&members(2, 0), "{}").unwrap();
-        assert!(two.len() == 1 && two[0].contains("2 members that vote, and stops when more than 0"), "{two:?}");
+        assert!(two.len() == 1 && two[0].contains("2 members that vote, and stops when 1 of them is away"), "{two:?}");
         let learner = found(&members(3, 1), "{}").unwrap();
         assert!(learner.len() == 1 && learner[0].ends_with("etcdctl member promote ID"), "{learner:?}");
+        assert!(learner[0].contains("has 1 member that only learns"), "{learner:?}");
         let alarms = r#"{"alarms":[{"memberID":"1","alarm":"NOSPACE"},{"memberID":"2","alarm":"CORRUPT"}]}"#;
         let alarms = found(&members(1, 0), alarms).unwrap();
         assert!(alarms.len() == 2 && alarms[0].contains("alarm disarm"), "{alarms:?}");
