@@ -129,7 +129,7 @@ fn a_server_without_its_data_repeats_revisions_but_not_records() {
         assert_eq!(forgotten, absent, "not even its name is another, and nothing stands there");
         // Whoever saw more before is told another name.
         let less = look(&mut *one);
-        assert_eq!((text(&less), less.server), (None, format!("{}:1", absent.server)));
+        assert_eq!((text(&less), less.server.clone()), (None, format!("{}:1", absent.server)));
         let repeated = write(&mut *other, &forgotten.version, "another");
         assert_eq!(repeated.server, before.server);
         let fresh = refused(&mut *register(&member.url()), &before.version, "late");

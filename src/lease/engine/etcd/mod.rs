@@ -58,6 +58,8 @@ pub struct EtcdRegister {
     /// Who we are to the cluster, once it has heard the password.
     token: Option<String>,
     revisions: ShownRevisions,
+    /// The places were of one cluster when they were last compared.
+    has_agreed: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +75,15 @@ impl EtcdRegister {
         let key_name = format!("solobot/lease/{name}");
         let members = address.members.iter().map(|place| EtcdMember::new(place, address, trust.clone())).collect();
         let key = answer::encoded(key_name.as_bytes());
-        Ok(Self { address: address.clone(), key_name, key, members, token: None, revisions: ShownRevisions::default() })
+        Ok(Self {
+            address: address.clone(),
+            key_name,
+            key,
+            members,
+            token: None,
+            revisions: ShownRevisions::default(),
+            has_agreed: false,
+        })
     }
 
     /// Makes the call on one member after the other, until one answers.
@@ -109,6 +119,7 @@ impl EtcdRegister {
     /// The members that were never tried, and those that do not fit, are asked who they are. One that is away says nothing, and
     /// is not asked again; unless what it said before does not fit, which it then still counts for.
     fn agree(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
+        self.has_agreed = false;
         let shares = self.members.len();
         for other in (0..shares).filter(|other| *other != at) {
             if self.members[other].was_asked && self.misfit(at, other).is_none() {
@@ -124,15 +135,16 @@ impl EtcdRegister {
             }
         }
         let named = self.members.iter().filter(|member| member.named.is_some()).count();
-        if named == shares {
-            return Ok(());
+        if named < shares {
+            match self.voters(at, limit) {
+                Ok(voters) if voters < shares => return Err(refusal::too_many_places(&self.address, voters)),
+                // Whoever has heard most of the places has heard one that everybody else has heard who may write.
+                Err(error) if named * 2 <= shares => return Err(error),
+                _ => {}
+            }
         }
-        match self.voters(at, limit) {
-            Ok(voters) if voters < shares => Err(refusal::too_many_places(&self.address, voters)),
-            // Whoever has heard most of the places has heard one that everybody else has heard who may write.
-            Err(error) if named * 2 <= shares => Err(error),
-            _ => Ok(()),
-        }
+        self.has_agreed = true;
+        Ok(())
     }
 
     /// Why two places are not two members of one cluster, as far as they have said.
@@ -181,6 +193,9 @@ impl EtcdRegister {
                 return Ok(result(look, *was_sent));
             }
             // A look at another stock cluster may show the same.
+            self.has_agreed = false;
+        }
+        if !self.has_agreed {
             self.agree(at, limit)?;
         }
         let was_sent = mem::replace(was_sent, true);
