@@ -49,6 +49,8 @@ class Etcd(EtcdServer, SolobotEngine):
     """One member. A killed one may start again with its data at once."""
 
     name = "etcd"
+    # Go asks the kernel for the time, not the C library.
+    clock_can_move = False
 
     def lock_command(self, name, restarts):
         places = ",".join(f"{SERVER_ADDRESS}:{PORT + 100 * number}" for number in range(self.members))
@@ -111,7 +113,8 @@ class EtcdCluster(Etcd):
         raise HostError("the cluster has no leader")
 
     def end_member(self, index):
-        self.host.do("send_to", pid=self.pid(index), number=int(signal.SIGKILL))
+        """Whether there was anything to end."""
+        return self.host.do("send_to", pid=self.pid(index), number=int(signal.SIGKILL))["sent"]
 
     def start_member(self, index):
         if index:
@@ -121,7 +124,8 @@ class EtcdCluster(Etcd):
             self.host.do("start")
 
     def freeze_member(self, index):
-        self.host.do("send_to", pid=self.pid(index), number=int(signal.SIGSTOP))
+        """Whether there was anything to stop."""
+        return self.host.do("send_to", pid=self.pid(index), number=int(signal.SIGSTOP))["sent"]
 
 
 class Etcdctl(EtcdServer, Engine):

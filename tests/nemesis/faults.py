@@ -48,7 +48,7 @@ def fault(name, part, needs=None):
 
 def suitable(engine):
     """The names of the faults that can befall this engine and who uses it."""
-    return [kind.name for kind in KINDS.values() if kind.needs is None or hasattr(engine, kind.needs)]
+    return [kind.name for kind in KINDS.values() if kind.needs is None or getattr(engine, kind.needs, None)]
 
 
 def lasting(random):
@@ -412,8 +412,7 @@ def majority_killed(pair, random):
     lasts = lasting(random)
 
     def begin():
-        for index in two:
-            engine.end_member(index)
+        return all([engine.end_member(index) for index in two])
 
     def heal():
         for index in two:

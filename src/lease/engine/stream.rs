@@ -5,8 +5,9 @@
 //!
 //! Where several servers are tried, each has a [share](CallLimit::share) of the time, and all have the bytes together.
 //!
-//! The resolver is asked by a thread of its own, and never again after [`EngineRoute::keep_addresses`]: whoever renews a lease connects
-//! again to the addresses that are known. Until then each new connection asks, so that a waiter follows a name that moves.
+//! The resolver is asked by a thread of its own. A look asks it with each new connection, after
+//! [`EngineRoute::ask_for_addresses`], so that whoever waits follows a name that moves. A set asks nobody, after
+//! [`EngineRoute::keep_addresses`], and connects to the addresses that are known: whoever holds a lease only ever sets.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -129,20 +130,27 @@ pub struct EngineRoute {
     /// The one that answered last comes first.
     addresses: Vec<SocketAddr>,
     lookup: Option<Lookup>,
-    is_fixed: bool,
+    /// It is an address itself.
+    is_address: bool,
+    may_ask: bool,
 }
 
 impl EngineRoute {
     /// Nothing is sent, and no name is looked up.
     pub fn new(host: &str, port: u16, trust: Option<Trust>) -> Self {
         let addresses: Vec<_> = host.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port)).into_iter().collect();
-        let is_fixed = !addresses.is_empty();
-        Self { host: host.to_owned(), port, trust, addresses, lookup: None, is_fixed }
+        let is_address = !addresses.is_empty();
+        Self { host: host.to_owned(), port, trust, addresses, lookup: None, is_address, may_ask: true }
     }
 
-    /// From now on no resolver is asked.
+    /// From now on no resolver is asked, until [`EngineRoute::ask_for_addresses`].
     pub fn keep_addresses(&mut self) {
-        self.is_fixed = true;
+        self.may_ask = false;
+    }
+
+    /// From now on each new connection asks the resolver, and waits for it only where no address is known.
+    pub fn ask_for_addresses(&mut self) {
+        self.may_ask = true;
     }
 
     /// # Errors
@@ -175,8 +183,10 @@ impl EngineRoute {
     /// # Errors
     /// No connection in time.
     pub fn connect_tcp(&mut self, limit: CallLimit) -> io::Result<TcpStream> {
-        if !self.is_fixed {
+        if self.may_ask && !self.is_address {
             self.look_up(limit)?;
+        } else if self.addresses.is_empty() {
+            self.take_answer();
         }
         let tcp = self.connect_to_one(limit)?;
         tcp.set_nodelay(true)?;
@@ -203,6 +213,16 @@ impl EngineRoute {
             Err(Unresolved::Refused(error) | Unresolved::NoThread(error)) => return Err(error),
         }
         Ok(())
+    }
+
+    /// What the resolver was asked for before, if it has answered since.
+    fn take_answer(&mut self) {
+        let Some(lookup) = self.lookup.take() else { return };
+        match lookup.answer(Duration::ZERO) {
+            Ok(found) => self.addresses = found,
+            Err(Unresolved::Late) => self.lookup = Some(lookup),
+            Err(Unresolved::Refused(_) | Unresolved::NoThread(_)) => {}
+        }
     }
 
     /// Each address has an equal share of the time that is left.
@@ -332,5 +352,28 @@ fn in_time(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_asked_for_before_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut route = EngineRoute::new("localhost", port, None);
+        route.keep_addresses();
+        let limit = CallLimit::new(Duration::from_secs(30));
+        assert!(route.connect_tcp(limit).is_err() && route.lookup.is_none(), "nobody is asked");
+        route.lookup = Some(addresses::ask("localhost", port).unwrap());
+        let end = Instant::now() + Duration::from_secs(20);
+        while route.connect_tcp(limit).is_err() {
+            assert!(Instant::now() < end, "{route:?}");
+        }
+        assert!(route.lookup.is_none() && !route.addresses.is_empty());
     }
 }

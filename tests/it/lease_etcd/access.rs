@@ -1,7 +1,7 @@
 //! Who may do what on a cluster, and what a cluster is that cannot keep a lease.
 
 use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unreachable};
-use solobot::lease::engine::EngineWeakness;
+use solobot::lease::engine::{EngineUrl, EngineWeakness};
 
 use super::relay::Relay;
 use super::server::{Member, cluster, free_ports, url_of};
@@ -59,6 +59,20 @@ fn users_and_passwords() {
         let said = fails(NotPermitted, AMPLE, |limit| right.set_if(&third.version, b"fourth", limit).err());
         assert!(said.contains("permission denied"), "{said}");
     });
+}
+
+#[test]
+fn a_login_stands_once_and_a_hint_has_the_scheme_of_the_url() {
+    for scheme in ["etcd", "etcds"] {
+        for places in ["u:hunter2@h1,u:hunter2@h2", "u:hunter@2@h1", "u@h1,u:hunter2@h2:2379/"] {
+            let said = EngineUrl::parse(&format!("{scheme}://{places}")).unwrap_err();
+            let shown = format!("{said:?}");
+            assert!(shown.contains(&format!("{scheme}://USER:PASSWORD@HOST1:2379,HOST2:2379")), "{shown}");
+            assert!(shown.contains("%40") && !shown.contains("hunter"), "{shown}");
+        }
+        let said = format!("{:?}", EngineUrl::parse(&format!("{scheme}://u:@h")).unwrap_err());
+        assert!(said.contains(&format!("put {scheme}://USER")), "{said}");
+    }
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn one_that_trickles() {
 
 #[test]
 fn one_that_talks_nonsense() {
-    let header = r#""header":{"cluster_id":"1","raft_term":"1"}"#;
+    let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"1","raft_term":"1"}"#;
     let deep = http(200, &"[".repeat(10_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1000));
     for nonsense in [
@@ -152,11 +152,15 @@ fn one_that_talks_nonsense() {
 #[test]
 fn one_that_is_no_etcd() {
     let login = format!("bot:{PASSWORD}@");
-    let repeated = format!("{{\"message\":\"invalid auth token for bot {PASSWORD} \\u001b[2J\"}}");
+    let repeated = format!("{{\"message\":\"invalid auth token for bot {PASSWORD} \\u001b[2J\",\"code\":16}}");
     let cases = [
         (http(404, "<html>Not Found</html>"), Configuration, "HTTP status 404"),
         ("HTTP/1.0 501 Unsupported method ('POST')\r\n\r\n".into(), Unreachable, "HTTP status 501"),
         (http(204, ""), Configuration, "HTTP status 204"),
+        (http(404, r#"{"code":5,"message":"Not Found","details":[]}"#), Configuration, "HTTP status 404"),
+        (http(404, r#"{"kind":"Status","message":"not found","code":404}"#), Configuration, "HTTP status 404"),
+        (http(403, r#"{"kind":"Status","message":"permission denied","code":403}"#), Configuration, "HTTP status 403"),
+        (http(403, r#"{"error":"permission denied"}"#), Configuration, "HTTP status 403"),
         (http(405, "no"), Configuration, "HTTP status 405"),
         (http(401, "no"), Configuration, "HTTP status 401"),
         (http(502, "<html>Bad Gateway</html>"), Unreachable, "HTTP status 502"),
@@ -237,14 +241,15 @@ fn one_that_closes_after_each_answer_is_sent_no_set() {
         if String::from_utf8_lossy(&request[..length]).contains("/v3/kv/txn") {
             count.fetch_add(1, Ordering::SeqCst);
         }
-        let body = r#"{"header":{"cluster_id":"1","raft_term":"1"}}"#;
+        let body = r#"{"header":{"cluster_id":"1","member_id":"2","revision":"1","raft_term":"1"}}"#;
         let answer = http(200, body).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
         let _ = client.write_all(answer.as_bytes());
     });
     let mut register = register(&url);
     let seen = register.read(SHORT).unwrap();
     let said = fails(Unreachable, SHORT, |limit| register.set_if(&seen.version, b"record", limit).err());
-    assert!(said.contains("closed the connection after an answer"), "{said}");
+    assert!(said.contains("closed the connection after an answer") && said.contains("without a proxy"), "{said}");
+    assert!(!said.contains("TLS"), "it was spoken to: {said}");
     assert_eq!(sets.load(Ordering::SeqCst), 0);
 }
 
@@ -258,9 +263,9 @@ fn one_that_is_two_clusters() {
         {
             let is_set = String::from_utf8_lossy(&request[..length]).contains("/v3/kv/txn");
             let body = if is_set {
-                r#"{"header":{"cluster_id":"2","raft_term":"1"},"succeeded":true,"responses":[{"response_range":{}}]}"#
+                r#"{"header":{"cluster_id":"2","member_id":"2","revision":"1","raft_term":"1"},"succeeded":true,"responses":[{"response_range":{}}]}"#
             } else {
-                r#"{"header":{"cluster_id":"1","raft_term":"1"}}"#
+                r#"{"header":{"cluster_id":"1","member_id":"2","revision":"1","raft_term":"1"}}"#
             };
             let _ = client.write_all(http(200, body).as_bytes());
         }
@@ -314,7 +319,10 @@ fn the_bytes_of_a_call_are_for_all_members_together() {
     let broken = fake(move |client| answers(client, start.as_bytes()));
     let value = "eHh4".repeat(7 << 10);
     let kvs = format!(r#"[{{"key":"c29sb2JvdC9sZWFzZS9ib3Q=","mod_revision":"2","value":"{value}"}}]"#);
-    let whole = says(&http(200, &format!(r#"{{"header":{{"cluster_id":"1","raft_term":"1"}},"kvs":{kvs}}}"#)));
+    let whole = says(&http(
+        200,
+        &format!(r#"{{"header":{{"cluster_id":"1","member_id":"2","revision":"1","raft_term":"1"}},"kvs":{kvs}}}"#),
+    ));
     assert_eq!(register(&whole).read(SHORT).unwrap().content.unwrap().len(), 21 << 10);
     let both = format!("{broken},{}", &whole["etcd://".len()..]);
     let said = fails(Configuration, SHORT, |limit| register(&both).read(limit).err());

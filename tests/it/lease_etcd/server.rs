@@ -105,8 +105,25 @@ impl<'a> Member<'a> {
         if let Some(process) = self.process.take() {
             process.kill();
         }
-        self.process = Some(self.test.start(&format!("{} {options}", self.line)));
+        self.start_again(options);
         self.wait();
+    }
+
+    /// Starts one that was killed, and does not wait for it.
+    #[track_caller]
+    pub fn start_again(&mut self, options: &str) {
+        self.process = Some(self.test.start(&format!("{} {options}", self.line)));
+    }
+
+    /// One without a name, a cluster or a URL for its peers that anybody has chosen.
+    #[track_caller]
+    pub fn stock(test: &'a Test, folder: &str) -> Self {
+        let mut member = Self::new(test, folder, "http", "");
+        let chosen = [format!("--name {folder} "), format!("--initial-advertise-peer-urls {} ", member.peers)];
+        member.line = chosen.iter().fold(member.line, |line, option| line.replace(option, ""));
+        member.start_again("");
+        member.wait();
+        member
     }
 
     /// Kills it, and starts it again without its data, or with those that `restored` has put there.

@@ -1,6 +1,8 @@
 //! What is asked of the gateway and what it answers: JSON in which keys and values are base64, numbers are texts, and whatever
 //! is empty, zero or false is left out.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
@@ -35,6 +37,10 @@ pub struct EtcdSeen<'a> {
 /// An answer that shows the key.
 pub struct EtcdAnswer {
     pub look: RegisterLook,
+    /// The ID of the member that answered.
+    pub member: String,
+    /// How many changes there were of all keys.
+    pub revision: u64,
     /// Only a set that was carried out succeeds.
     pub is_written: bool,
 }
@@ -48,6 +54,8 @@ pub enum EtcdFault {
 #[derive(Deserialize)]
 struct ResponseHeader {
     cluster_id: String,
+    member_id: String,
+    revision: String,
     raft_term: String,
 }
 
@@ -79,6 +87,41 @@ struct TxnResponse {
 #[derive(Deserialize)]
 struct TxnStep {
     response_range: Option<RangeResponse>,
+}
+
+impl EtcdAnswer {
+    /// The server has another name behind its own, and so has the version.
+    fn add_to_name(&mut self, more: &str) {
+        let RegisterLook { version, server, .. } = &mut self.look;
+        let behind = version.0.split_off(server.len());
+        server.push_str(more);
+        version.0 = [server.as_bytes(), &behind].concat();
+    }
+}
+
+/// The highest revision that each server has shown.
+#[derive(Default)]
+pub struct ShownRevisions {
+    of_servers: BTreeMap<String, ShownRevision>,
+}
+
+#[derive(Default)]
+struct ShownRevision {
+    last: u64,
+    returns: u64,
+}
+
+impl ShownRevisions {
+    /// An answer that is linearizable never shows less than the one before it. One that does is of an older state that was put
+    /// back within the same term: another server.
+    pub fn name(&mut self, answer: &mut EtcdAnswer) {
+        let shown = self.of_servers.entry(answer.look.server.clone()).or_default();
+        shown.returns += u64::from(answer.revision < shown.last);
+        shown.last = answer.revision;
+        if shown.returns > 0 {
+            answer.add_to_name(&format!(":{}", shown.returns));
+        }
+    }
 }
 
 impl<'a> EtcdSeen<'a> {
@@ -126,7 +169,7 @@ pub fn transaction(key: &str, change: EtcdChange<'_>) -> Value {
 /// The answer to [`range`].
 pub fn of_range(body: &[u8], key: &str) -> Result<EtcdAnswer, EtcdFault> {
     let RangeResponse { header, kvs } = serde_json::from_slice(body).map_err(|_| EtcdFault::Nonsense)?;
-    Ok(EtcdAnswer { look: look(header, kvs, key)?, is_written: false })
+    shown(header, kvs, key, false)
 }
 
 /// The answer to [`transaction`]; without `succeeded` it was not carried out.
@@ -134,7 +177,7 @@ pub fn of_transaction(body: &[u8], key: &str) -> Result<EtcdAnswer, EtcdFault> {
     let TxnResponse { header, succeeded, mut responses } =
         serde_json::from_slice(body).map_err(|_| EtcdFault::Nonsense)?;
     let range = responses.pop().and_then(|step| step.response_range).ok_or(EtcdFault::Nonsense)?;
-    Ok(EtcdAnswer { look: look(header, range.kvs, key)?, is_written: succeeded })
+    shown(header, range.kvs, key, succeeded)
 }
 
 /// Whether an answer was cut off within the value of the key.
@@ -145,7 +188,7 @@ pub fn is_cut_value(body: &[u8], key: &str) -> bool {
     start.starts_with(r#"{"header":{"cluster_id":"#) && start.contains(&format!(r#""kvs":[{{"key":"{key}","#))
 }
 
-fn look(header: Option<Value>, kvs: Vec<KeyValue>, key: &str) -> Result<RegisterLook, EtcdFault> {
+fn shown(header: Option<Value>, kvs: Vec<KeyValue>, key: &str, is_written: bool) -> Result<EtcdAnswer, EtcdFault> {
     let header: ResponseHeader =
         header.and_then(|header| serde_json::from_value(header).ok()).ok_or(EtcdFault::Nonsense)?;
     let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0).ok_or(EtcdFault::Nonsense);
@@ -163,7 +206,8 @@ fn look(header: Option<Value>, kvs: Vec<KeyValue>, key: &str) -> Result<Register
     };
     let seen = format!("{server}\n{revision}\n").into_bytes();
     let version = Version([&seen, content.as_deref().unwrap_or_default()].concat());
-    Ok(RegisterLook { content, version, server })
+    let (member, revision) = (number(&header.member_id)?.to_string(), number(&header.revision)?);
+    Ok(EtcdAnswer { look: RegisterLook { content, version, server }, member, revision, is_written })
 }
 
 #[cfg(test)]
@@ -173,7 +217,7 @@ mod tests {
     const HEADER: &str =
         r#""header":{"cluster_id":"18446744073709551615","member_id":"2","revision":"7","raft_term":"3"}"#;
 
-    fn shown(answer: Result<EtcdAnswer, EtcdFault>) -> Option<(Option<Vec<u8>>, bool)> {
+    fn seen(answer: Result<EtcdAnswer, EtcdFault>) -> Option<(Option<Vec<u8>>, bool)> {
         answer.ok().map(|answer| (answer.look.content, answer.is_written))
     }
 
@@ -207,10 +251,10 @@ mod tests {
         let range = format!(r#"{{"response_range":{{"header":{{"revision":"6"}},"kvs":[{key}]}}}}"#);
         let put = r#"{"response_put":{"header":{"revision":"6"}}}"#;
         let written = format!(r#"{{{HEADER},"succeeded":true,"responses":[{put},{range}]}}"#);
-        assert_eq!(shown(of_transaction(written.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), true)));
+        assert_eq!(seen(of_transaction(written.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), true)));
         for succeeded in ["", r#""succeeded":false,"#] {
             let refused = format!(r#"{{{HEADER},{succeeded}"responses":[{range}]}}"#);
-            assert_eq!(shown(of_transaction(refused.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), false)));
+            assert_eq!(seen(of_transaction(refused.as_bytes(), "a2V5")), Some((Some(b"a".to_vec()), false)));
         }
         for nonsense in [
             format!(r#"{{{HEADER},"succeeded":true}}"#),
@@ -218,8 +262,27 @@ mod tests {
             format!(r#"{{{HEADER},"succeeded":"true","responses":[{range}]}}"#),
             format!(r#"{{"succeeded":true,"responses":[{range}]}}"#),
         ] {
-            assert_eq!(shown(of_transaction(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
+            assert_eq!(seen(of_transaction(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn whoever_shows_less_than_before_has_another_name() {
+        let mut shown = ShownRevisions::default();
+        let mut name = |revision: u64, term: u64| {
+            let header = format!(r#""cluster_id":"9","member_id":"2","revision":"{revision}","raft_term":"{term}""#);
+            let body = format!(
+                r#"{{"header":{{{header}}},"kvs":[{{"key":"a2V5","mod_revision":"6","value":"YQpi"}}],"count":"1"}}"#
+            );
+            let mut answer = of_range(body.as_bytes(), "a2V5").ok().unwrap();
+            shown.name(&mut answer);
+            let seen = EtcdSeen::of(&answer.look.version).unwrap();
+            assert_eq!((seen.server, seen.revision, seen.content), (answer.look.server.as_str(), 6, &b"a\nb"[..]));
+            assert_eq!(seen.cluster(), "9");
+            answer.look.server
+        };
+        let names = [(7, 3), (7, 3), (9, 3), (8, 3), (8, 3), (9, 3), (7, 4), (6, 3)].map(|(r, t)| name(r, t));
+        assert_eq!(names, ["9:3", "9:3", "9:3", "9:3:1", "9:3:1", "9:3:1", "9:4", "9:3:2"]);
     }
 
     #[test]
@@ -230,10 +293,12 @@ mod tests {
             "[]".into(),
             "<html>".into(),
             r#"{"header":{}}"#.into(),
-            r#"{"header":{"cluster_id":1,"raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":1,"member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1","revision":"7","raft_term":"1"}}"#.into(),
             r#"{"header":{"cluster_id":"1"}}"#.into(),
-            r#"{"header":{"cluster_id":"0","raft_term":"1"}}"#.into(),
-            r#"{"header":{"cluster_id":"1\n2","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1","member_id":"2","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"0","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
+            r#"{"header":{"cluster_id":"1\n2","member_id":"2","revision":"7","raft_term":"1"}}"#.into(),
             format!(r#"{{{HEADER},"kvs":{{}}}}"#),
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","value":"YQ=="}}]}}"#),
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","mod_revision":"0","value":"YQ=="}}]}}"#),
@@ -242,7 +307,7 @@ mod tests {
             format!(r#"{{{HEADER},"kvs":[{{"key":"a2V5","mod_revision":"6"}},{{"key":"a2V5","mod_revision":"6"}}]}}"#),
             "[".repeat(10_000),
         ] {
-            assert_eq!(shown(of_range(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
+            assert_eq!(seen(of_range(nonsense.as_bytes(), "a2V5")), None, "{nonsense}");
         }
     }
 

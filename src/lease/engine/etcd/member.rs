@@ -6,6 +6,13 @@ use crate::lease::engine::exchange::{JsonPost, PostAnswer, PostCut};
 use crate::lease::engine::stream::{CallLimit, EngineRoute, EngineStream, Trust};
 use crate::lease::engine::url::{EtcdAddress, HostAndPort};
 
+/// Who a member says that it is. Two clusters that were set up alike, as stock ones are, have the same IDs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberName {
+    pub cluster: String,
+    pub id: String,
+}
+
 /// A member as the URL names it.
 pub struct EtcdMember {
     /// This one alone, for messages.
@@ -16,8 +23,8 @@ pub struct EtcdMember {
     link: Option<EngineStream>,
     /// The server of the last answer, if that came over the connection that is kept.
     heard: Option<String>,
-    /// The cluster of its last answer, over whatever connection.
-    pub cluster: Option<String>,
+    /// Who its last answer was from, over whatever connection.
+    pub named: Option<MemberName>,
     /// It was tried.
     pub was_asked: bool,
 }
@@ -30,14 +37,19 @@ impl EtcdMember {
             route: EngineRoute::new(&place.host, place.port, trust),
             link: None,
             heard: None,
-            cluster: None,
+            named: None,
             was_asked: false,
         }
     }
 
-    /// From now on no resolver is asked.
+    /// As [`EngineRoute::keep_addresses`].
     pub fn keep_addresses(&mut self) {
         self.route.keep_addresses();
+    }
+
+    /// As [`EngineRoute::ask_for_addresses`].
+    pub fn ask_for_addresses(&mut self) {
+        self.route.ask_for_addresses();
     }
 
     /// Has a connection: the one that was kept, or another one.
@@ -57,10 +69,10 @@ impl EtcdMember {
     /// Over the open connection, and never over another one.
     ///
     /// # Errors
-    /// There is none; or no whole answer came, and there is none any more.
+    /// There is none ([`NotConnected`](io::ErrorKind::NotConnected)); or no whole answer came, and there is none any more.
     pub fn post(&mut self, post: JsonPost<'_>, limit: &mut CallLimit) -> Result<PostAnswer, PostCut> {
         let Some(mut link) = self.link.take() else {
-            let error = io::Error::new(io::ErrorKind::ConnectionReset, "it closed the connection after an answer");
+            let error = io::Error::new(io::ErrorKind::NotConnected, "it closed the connection after an answer");
             return Err(PostCut { error, body: Vec::new() });
         };
         let result = JsonPost { host: &self.host, ..post }.send(&mut link);
@@ -72,9 +84,9 @@ impl EtcdMember {
     }
 
     /// Notes who answered.
-    pub fn hear(&mut self, server: &str, cluster: &str) {
+    pub fn hear(&mut self, server: &str, name: MemberName) {
         self.heard = Some(server.to_owned());
-        self.cluster = Some(cluster.to_owned());
+        self.named = Some(name);
     }
 
     /// Whether the open connection is known to lead to that server.

@@ -11,13 +11,18 @@
 //! **Who the server is**: the cluster's ID and the term of its leader. The ID alone is not enough: etcd makes it of
 //! `--initial-cluster` and `--initial-cluster-token`, so a cluster that is wiped, or restored from a snapshot, with the same
 //! two has the same ID (seen with 3.4), while its terms begin again. The price is that after an election a holder renews
-//! twice, and what was released before it is watched once more. Not seen: a cluster that is restored in its first term, from
-//! a snapshot of its first term.
+//! twice, and what was released before it is watched once more. An older state that is put back
+//! within one term is noticed by whoever saw the newer one: revisions never go back, so a server that shows a lower one has
+//! another name from then on. Not seen: the same, by a process that was started later.
 //!
-//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time. A set
+//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time, and that one with half of it. A set
 //! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
-//! then is this very record, it was one of ours, and is written. The first call asks every member for its cluster, and so does
-//! an answer of another cluster: two that differ are an error.
+//! then is this very record, it was one of ours, and is written.
+//!
+//! **They are of one cluster**: the first call asks every member who it is, and so does an answer that does not fit. Two places
+//! with different clusters are an error. So are two with one member ID: stock clusters have the same IDs, of the cluster as of
+//! the member. While a place has never said who it is, the cluster must have as many members that vote as the URL has places:
+//! the one that is away may be a cluster of its own, to which another host may write.
 //!
 //! Not promised: that a member run with `--unsafe-no-fsync` keeps what it has confirmed.
 
@@ -32,8 +37,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, cluster};
-use self::member::EtcdMember;
+use self::answer::{EtcdAnswer, EtcdChange, EtcdFault, EtcdSeen, LONGEST, ShownRevisions, cluster};
+use self::member::{EtcdMember, MemberName};
 use self::refusal::EtcdRefusal;
 use super::exchange::{JsonPost, PostAnswer};
 use super::register::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
@@ -52,6 +57,9 @@ pub struct EtcdRegister {
     members: Vec<EtcdMember>,
     /// Who we are to the cluster, once it has heard the password.
     token: Option<String>,
+    revisions: ShownRevisions,
+    /// The places were of one cluster when they were last compared.
+    has_agreed: bool,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +75,15 @@ impl EtcdRegister {
         let key_name = format!("solobot/lease/{name}");
         let members = address.members.iter().map(|place| EtcdMember::new(place, address, trust.clone())).collect();
         let key = answer::encoded(key_name.as_bytes());
-        Ok(Self { address: address.clone(), key_name, key, members, token: None })
+        Ok(Self {
+            address: address.clone(),
+            key_name,
+            key,
+            members,
+            token: None,
+            revisions: ShownRevisions::default(),
+            has_agreed: false,
+        })
     }
 
     /// Makes the call on one member after the other, until one answers.
@@ -79,7 +95,7 @@ impl EtcdRegister {
         let mut limit = CallLimit::new(within);
         let mut errors = Vec::new();
         for at in 0..self.members.len() {
-            let Ok(mut share) = limit.share(self.members.len() - at) else { break };
+            let Ok(mut share) = limit.share(self.shares(at)) else { break };
             let result = call(self, at, &mut share);
             limit.count(&share);
             match result {
@@ -94,28 +110,61 @@ impl EtcdRegister {
         Err(refusal::of_all(errors, &self.address, within))
     }
 
-    /// The members that were never tried, and those that were of another cluster, are asked for theirs. One that is away says
-    /// nothing, and is not asked again; unless what it said before is another cluster, which it then still counts for.
+    /// The member that answered last has half of the time: a login or TLS needs more than a small part.
+    fn shares(&self, at: usize) -> usize {
+        let left = self.members.len() - at;
+        if at == 0 && self.members[0].named.is_some() { left.min(2) } else { left }
+    }
+
+    /// The members that were never tried, and those that do not fit, are asked who they are. One that is away says nothing, and
+    /// is not asked again; unless what it said before does not fit, which it then still counts for.
     fn agree(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
+        self.has_agreed = false;
         let shares = self.members.len();
         for other in (0..shares).filter(|other| *other != at) {
-            let differs = |members: &[EtcdMember]| {
-                let of_other = members[other].cluster.as_ref();
-                of_other.is_some() && of_other != members[at].cluster.as_ref()
-            };
-            if self.members[other].was_asked && !differs(&self.members) {
+            if self.members[other].was_asked && self.misfit(at, other).is_none() {
                 continue;
             }
             if let Ok(mut share) = limit.share(shares) {
-                // Only whether it is of another cluster counts.
+                // Only who it is counts.
                 let _ = self.look(other, &mut share, true);
                 limit.count(&share);
             }
-            if differs(&self.members) {
-                return Err(refusal::other_clusters(&self.members[at].address, &self.members[other].address));
+            if let Some(error) = self.misfit(at, other) {
+                return Err(error);
             }
         }
+        let named = self.members.iter().filter(|member| member.named.is_some()).count();
+        if named < shares {
+            match self.voters(at, limit) {
+                Ok(voters) if voters < shares => return Err(refusal::too_many_places(&self.address, voters)),
+                // Whoever has heard most of the places has heard one that everybody else has heard who may write.
+                Err(error) if named * 2 <= shares => return Err(error),
+                _ => {}
+            }
+        }
+        self.has_agreed = true;
         Ok(())
+    }
+
+    /// Why two places are not two members of one cluster, as far as they have said.
+    fn misfit(&self, at: usize, other: usize) -> Option<EngineError> {
+        let [one, other] = [&self.members[at], &self.members[other]];
+        match (&one.named, &other.named) {
+            (Some(name), Some(its)) if name.cluster != its.cluster => {
+                Some(refusal::other_clusters(&one.address, &other.address))
+            }
+            (Some(name), Some(its)) if name.id == its.id => Some(refusal::same_member(&one.address, &other.address)),
+            _ => None,
+        }
+    }
+
+    /// How many members of the cluster vote.
+    fn voters(&mut self, at: usize, limit: &mut CallLimit) -> Result<usize, EngineError> {
+        self.reach(at, limit)?;
+        let members = self.ask(at, limit, "/v3/cluster/member/list", &json!({}))?;
+        weaknesses::voters(&members)
+            .ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, &self.members[at].address, &self.key_name))
     }
 
     fn look(&mut self, at: usize, limit: &mut CallLimit, only_count: bool) -> Result<RegisterLook, EngineError> {
@@ -143,29 +192,39 @@ impl EtcdRegister {
             if look.version != *change.version {
                 return Ok(result(look, *was_sent));
             }
+            // A look at another stock cluster may show the same.
+            self.has_agreed = false;
+        }
+        if !self.has_agreed {
+            self.agree(at, limit)?;
         }
         let was_sent = mem::replace(was_sent, true);
         let body = self.ask(at, limit, "/v3/kv/txn", &answer::transaction(&self.key, change))?;
-        let EtcdAnswer { look, is_written } = self.heard(at, answer::of_transaction(&body, &self.key))?;
+        let EtcdAnswer { look, is_written, .. } = self.heard(at, answer::of_transaction(&body, &self.key))?;
         if cluster(&look.server) != change.seen.cluster() {
             // Something in between led it elsewhere.
             let address = &self.members[at].address;
-            return Err(EngineError::configuration(format!("{address} answers for different clusters"))
-                .hint("name the members themselves, without a proxy in between"));
+            return Err(
+                EngineError::configuration(format!("{address} answers for different clusters")).hint(refusal::NO_PROXY)
+            );
         }
         Ok(if is_written { SetResult::Written(look) } else { result(look, was_sent) })
     }
 
     fn heard(&mut self, at: usize, answer: Result<EtcdAnswer, EtcdFault>) -> Result<EtcdAnswer, EngineError> {
         let member = &mut self.members[at];
-        let answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
-        member.hear(&answer.look.server, cluster(&answer.look.server));
+        let mut answer = answer.map_err(|fault| refusal::fault(&fault, &member.address, &self.key_name))?;
+        self.revisions.name(&mut answer);
+        let name = MemberName { cluster: cluster(&answer.look.server).to_owned(), id: answer.member.clone() };
+        member.hear(&answer.look.server, name);
         Ok(answer)
     }
 
     fn reach(&mut self, at: usize, limit: &mut CallLimit) -> Result<(), EngineError> {
         let member = &mut self.members[at];
-        member.open(limit).map_err(|error| refusal::unreached(&error, &member.address, limit.within()))
+        member
+            .open(limit)
+            .map_err(|error| refusal::unreached(&error, &member.address, limit.within(), member.named.is_some()))
     }
 
     /// Over the open connection; with a login, and again with another token if the cluster no longer takes ours.
@@ -213,13 +272,14 @@ impl EtcdRegister {
             if is_too_long && answer::is_cut_value(&cut.body, &self.key) {
                 return refusal::fault(&EtcdFault::TooLong, &member.address, &self.key_name);
             }
-            refusal::unreached(&cut.error, &member.address, limit.within())
+            refusal::unreached(&cut.error, &member.address, limit.within(), member.named.is_some())
         })
     }
 }
 
 impl Register for EtcdRegister {
     fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError> {
+        self.members.iter_mut().for_each(EtcdMember::ask_for_addresses);
         self.on_members(limit, |this, at, limit| this.look(at, limit, false))
     }
 
@@ -231,11 +291,8 @@ impl Register for EtcdRegister {
             EtcdSeen::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
         let change = EtcdChange { version, seen, record };
         let mut was_sent = false;
-        let result = self.on_members(limit, |this, at, limit| this.set(at, limit, change, &mut was_sent))?;
-        if let SetResult::Written(_) = result {
-            self.members.iter_mut().for_each(EtcdMember::keep_addresses);
-        }
-        Ok(result)
+        self.members.iter_mut().for_each(EtcdMember::keep_addresses);
+        self.on_members(limit, |this, at, limit| this.set(at, limit, change, &mut was_sent))
     }
 
     fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError> {
@@ -247,7 +304,8 @@ impl Register for EtcdRegister {
                 said => said,
             };
             let (members, alarms) = (said("/v3/cluster/member/list")?, said("/v3/maintenance/alarm")?);
-            weaknesses::of(&members, &alarms, &this.address)
+            let status = said("/v3/maintenance/status")?;
+            weaknesses::of(&members, &alarms, &status, &this.address)
                 .ok_or_else(|| refusal::fault(&EtcdFault::Nonsense, &this.members[at].address, &this.key_name))
         })
     }

@@ -13,12 +13,20 @@ use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::exchange::PostAnswer;
 use crate::lease::engine::register::{EngineError, EngineErrorKind};
-use crate::lease::engine::url::{ETCD_BY_VARIABLE, EtcdAddress};
+use crate::lease::engine::url::EtcdAddress;
 use crate::lease::engine::words::scrubbed;
 
+/// What to do about a proxy.
+pub const NO_PROXY: &str = "name the members themselves, without a proxy in between";
+
 /// Where there is no gateway.
-const GATEWAY: &str = "name the port for clients of an etcd 3.4 or newer that was started without \
-                       --enable-grpc-gateway=false: etcd://HOST:2379";
+fn gateway(address: &EtcdAddress) -> String {
+    let scheme = address.scheme();
+    format!(
+        "name the port for clients of an etcd 3.4 or newer that was started without --enable-grpc-gateway=false: \
+         {scheme}://HOST:2379"
+    )
+}
 
 /// An answer other than 200.
 pub struct EtcdRefusal {
@@ -33,11 +41,15 @@ struct GatewayError {
     /// Since 3.6 this alone.
     message: Option<String>,
     error: Option<String>,
+    code: u64,
 }
 
 impl EtcdRefusal {
     pub fn of(answer: &PostAnswer) -> Self {
         let error = serde_json::from_slice::<GatewayError>(&answer.body).ok();
+        // gRPC's codes. Others answer with words too, and with no code or that of HTTP. And where there is no gateway, that is all
+        // that 404 says, in whatever words.
+        let error = error.filter(|error| (1..=16).contains(&error.code) && answer.status != 404);
         let words = error.and_then(|error| error.message.or(error.error)).filter(|words| !words.is_empty());
         Self { status: answer.status, words, body: String::from_utf8_lossy(&answer.body).into_owned() }
     }
@@ -60,12 +72,12 @@ impl EtcdRefusal {
         let status = self.status;
         let said = format!("{address} answers with HTTP status {status}");
         match status {
-            404 => EngineError::configuration(format!("{said}: there is no gateway of etcd's")).hint(GATEWAY),
+            404 => EngineError::configuration(format!("{said}: there is no gateway of etcd's")).hint(gateway(address)),
             400 if self.body.contains("HTTP request to an HTTPS server") => {
                 EngineError::configuration(format!("{address} speaks TLS")).hint("with TLS: etcds://HOST:2379")
             }
             408 | 425 | 429 | 500.. => EngineError::unreachable(said),
-            _ => EngineError::configuration(format!("{said}, as no etcd does")).hint(GATEWAY),
+            _ => EngineError::configuration(format!("{said}, as no etcd does")).hint(gateway(address)),
         }
     }
 }
@@ -79,10 +91,11 @@ fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -
             format!("allow the lease's user to write its key: etcdctl role grant-permission ROLE readwrite {key}");
         EngineError::not_permitted(said).hint(rights)
     } else if has("user name is empty") {
-        EngineError::not_permitted(said).hint(ETCD_BY_VARIABLE)
+        EngineError::not_permitted(said).hint(address.by_variable())
     } else if has("invalid user ID or password") || has("user name not found") {
+        let scheme = address.scheme();
         EngineError::not_permitted(said)
-            .hint("correct the user and the password in the lease's URL: etcd://USER:PASSWORD@HOST:2379")
+            .hint(format!("correct the user and the password in the lease's URL: {scheme}://USER:PASSWORD@HOST:2379"))
     } else if has("authentication is not enabled") {
         EngineError::configuration(said).hint("the cluster has no users: write the lease's URL without a login")
     } else if has("database space exceeded") {
@@ -90,22 +103,27 @@ fn meaning(words: &str, address: &EtcdAddress, key: &str, token: Option<&str>) -
     } else if has("corrupt") {
         EngineError::configuration(said).hint(CORRUPT)
     } else if has("not supported for learner") {
-        EngineError::unreachable(said).hint(format!("let it vote, or name another member: {PROMOTE}"))
+        EngineError::unreachable(said).hint(format!("let it vote: {PROMOTE}; or name another member"))
     } else {
         // No leader, a leader that changed, a request that timed out, a server that stops, too many requests: they pass.
         EngineError::unreachable(said)
     }
 }
 
+/// What tells two clusters apart.
+const ONE_CLUSTER: &str = "name only members of one cluster; give each cluster its own --initial-cluster-token";
 /// What frees space.
 pub const SPACE: &str = "free its space: etcdctl compact REVISION, then etcdctl defrag, then etcdctl alarm disarm";
+/// What keeps space free.
+pub const COMPACT: &str = "start each member with --auto-compaction-retention=1h; free its space: etcdctl compact REVISION, \
+                           then etcdctl defrag";
 /// What to do about members that differ.
 pub const CORRUPT: &str = "see which member is corrupt, and replace it: etcdctl endpoint hashkv --cluster";
 /// What makes a learner count.
 pub const PROMOTE: &str = "etcdctl member promote ID";
 
-/// What a failure of a connection means.
-pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration) -> EngineError {
+/// What a failure of a connection means; `was_heard`: the member has answered before, so what it speaks is right.
+pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration, was_heard: bool) -> EngineError {
     if error.kind() == io::ErrorKind::TimedOut {
         return EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)));
     }
@@ -124,18 +142,25 @@ pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration) -> 
             .hint("solobot has none: name a port that takes a password instead, without --client-cert-auth");
         }
         Some(_) => {
-            return EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
+            return EngineError::unreachable(format!("TLS with {address} failed: {}", plain(error)))
                 .hint("if it speaks no TLS: etcd://HOST:2379");
         }
         None => {}
     }
     match error.kind() {
         io::ErrorKind::InvalidData => nonsense(address),
-        io::ErrorKind::Unsupported => EngineError::configuration(format!("{address}: {}", plain(error))).hint(GATEWAY),
+        // It was reached.
+        io::ErrorKind::FileTooLarge => EngineError::unreachable(format!("{address}: {}", plain(error))),
+        io::ErrorKind::Unsupported => {
+            EngineError::configuration(format!("{address}: {}", plain(error))).hint(gateway(address))
+        }
         kind => {
             let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
             let (tls, no_tls) = ("if it speaks TLS: etcds://HOST:2379", "if it speaks no TLS: etcd://HOST:2379");
-            let is_closed = kind == io::ErrorKind::ConnectionReset;
+            if kind == io::ErrorKind::NotConnected {
+                return unreachable.hint(NO_PROXY);
+            }
+            let is_closed = kind == io::ErrorKind::ConnectionReset && !was_heard;
             if is_closed { unreachable.hint(if address.is_tls() { no_tls } else { tls }) } else { unreachable }
         }
     }
@@ -163,10 +188,24 @@ pub fn other_clusters(one: &EtcdAddress, other: &EtcdAddress) -> EngineError {
         .hint("name only members of one cluster: etcdctl member list")
 }
 
+/// Two places that answer as one member.
+pub fn same_member(one: &EtcdAddress, other: &EtcdAddress) -> EngineError {
+    EngineError::configuration(format!("{one} and {other} say that they are the same member of the same cluster"))
+        .hint("name each member once")
+        .hint(ONE_CLUSTER)
+}
+
+/// More places than members, while not all of them have said who they are.
+pub fn too_many_places(address: &EtcdAddress, voters: usize) -> EngineError {
+    let places = address.members.len();
+    EngineError::configuration(format!("{address} names {places} places, but the members that vote are {voters}"))
+        .hint(ONE_CLUSTER)
+}
+
 /// What the errors of all members that were tried mean together: the first that says what to change, or all.
 pub fn of_all(mut errors: Vec<EngineError>, address: &EtcdAddress, within: Duration) -> EngineError {
     if errors.is_empty() {
-        return unreached(&io::ErrorKind::TimedOut.into(), address, within);
+        return unreached(&io::ErrorKind::TimedOut.into(), address, within, true);
     }
     let first = errors.iter().position(|error| error.kind != EngineErrorKind::Unreachable);
     if let Some(first) = first {

@@ -296,6 +296,7 @@ impl PostgresRegister {
 
 impl Register for PostgresRegister {
     fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError> {
+        self.route.ask_for_addresses();
         match self.call(limit, async |register, limit| register.run(limit, None).await)? {
             SetResult::Written(look) | SetResult::Refused(look) => Ok(look),
         }
@@ -311,11 +312,8 @@ impl Register for PostgresRegister {
         let seen =
             SeenRow::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
         let change = WantedChange { seen, record };
-        let result = self.call(limit, async |register, limit| register.run(limit, Some(change)).await)?;
-        if matches!(result, SetResult::Written(_)) {
-            self.route.keep_addresses();
-        }
-        Ok(result)
+        self.route.keep_addresses();
+        self.call(limit, async |register, limit| register.run(limit, Some(change)).await)
     }
 
     fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError> {

@@ -192,17 +192,15 @@ impl RedisRegister {
 
 impl Register for RedisRegister {
     fn read(&mut self, limit: Duration) -> Result<RegisterLook, EngineError> {
+        self.route.ask_for_addresses();
         Ok(self.run(limit, None)?.look)
     }
 
     fn set_if(&mut self, version: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError> {
+        self.route.keep_addresses();
         let answer = self.run(limit, Some(Change { version, record }))?;
-        if answer.is_written {
-            self.route.keep_addresses();
-            Ok(SetResult::Written(answer.look))
-        } else {
-            Ok(SetResult::Refused(answer.look))
-        }
+        let result = if answer.is_written { SetResult::Written } else { SetResult::Refused };
+        Ok(result(answer.look))
     }
 
     fn weaknesses(&mut self, limit: Duration) -> Result<Vec<EngineWeakness>, EngineError> {

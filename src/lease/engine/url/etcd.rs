@@ -6,8 +6,11 @@ use super::malformed::{MalformedEngine, wrong};
 use super::parts::{HostAndPort, Login, Parts};
 
 /// How a password is given.
-pub const ETCD_BY_VARIABLE: &str =
-    "with a password: put etcd://USER:PASSWORD@HOST:2379 into a variable, and name it with --lease-env NAME";
+fn by_variable(scheme: &str) -> String {
+    format!(
+        "with a password: put {scheme}://USER:PASSWORD@HOST:2379 into a variable, and name it with --lease-env NAME"
+    )
+}
 
 /// A cluster of etcd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +32,31 @@ impl EtcdAddress {
                 "leave it out; the lease's name is set with --lease-name NAME",
             ));
         }
-        let login = parts.whole_login(ETCD_BY_VARIABLE)?;
+        // Before a second member, or within a password: what stands behind it would be taken for a host.
+        if rest.matches('@').count() > 1 {
+            return Err(wrong(
+                "the lease's URL has more than one @",
+                format!(
+                    "write the login once: {scheme}://USER:PASSWORD@HOST1:2379,HOST2:2379; and %40 for @ in a password"
+                ),
+            ));
+        }
+        let by_variable = by_variable(scheme);
+        let login = parts.whole_login(&by_variable)?;
         if login.as_ref().is_some_and(|login| login.user.is_none()) {
-            return Err(wrong("the lease's URL has a password without a user", ETCD_BY_VARIABLE));
+            return Err(wrong("the lease's URL has a password without a user", by_variable));
         }
         Ok(Self { scheme, members, login })
+    }
+
+    /// As it stands in the URL.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// How a password is given.
+    pub fn by_variable(&self) -> String {
+        by_variable(self.scheme)
     }
 
     pub fn is_tls(&self) -> bool {

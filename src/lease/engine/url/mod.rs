@@ -15,7 +15,7 @@ mod tests;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use self::etcd::{ETCD_BY_VARIABLE, EtcdAddress};
+pub use self::etcd::EtcdAddress;
 use self::malformed::wrong;
 pub use self::malformed::{FORMS, MalformedEngine};
 pub use self::parts::{HostAndPort, Login};
