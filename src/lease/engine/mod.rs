@@ -12,6 +12,7 @@ mod redis;
 mod register;
 pub mod ssh;
 mod stream;
+mod trouble;
 mod url;
 mod words;
 

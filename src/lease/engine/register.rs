@@ -92,6 +92,16 @@ impl EngineError {
         Self { kind: EngineErrorKind::NotPermitted, message: message.into(), hints: Vec::new() }
     }
 
+    /// A record that no answer has room for.
+    pub fn too_long(record: &[u8]) -> Self {
+        Self::configuration(format!("the lease's record has {} bytes, which is too long", record.len()))
+    }
+
+    /// A version that another engine made: only a mistake of ours.
+    pub fn foreign_version() -> Self {
+        Self::configuration("the lease's version was made by another engine")
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -80,45 +80,34 @@ impl Trust {
     /// # Errors
     /// The file cannot be used.
     pub fn of_file(path: Option<&Path>) -> Result<Self, Error> {
-        let Some(path) = path else {
-            return Self::new(None).map_err(|error| Error::Bug(error.to_string()));
-        };
-        let unusable = |error: io::Error| client::Error::CaFile { path: path.to_owned(), why: error.to_string() };
-        Ok(Self::new(Some(trusted(path)?)).map_err(unusable)?)
-    }
-
-    /// These certificates (DER), or Mozilla's.
-    ///
-    /// # Errors
-    /// None of the certificates can be used.
-    pub fn new(certificates: Option<Vec<Vec<u8>>>) -> io::Result<Self> {
-        let roots = trusted_roots(certificates)?;
+        let (roots, _) = trusted_roots(path)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
+            .map_err(|error| Error::Bug(error.to_string()))?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
     }
 }
 
-/// These certificates (DER), or Mozilla's.
+/// The certificates in this PEM file, or Mozilla's; and those of the file as they are.
 ///
 /// # Errors
-/// None of the certificates can be used.
-pub fn trusted_roots(certificates: Option<Vec<Vec<u8>>>) -> io::Result<RootCertStore> {
+/// The file cannot be used, or none of its certificates.
+pub fn trusted_roots(path: Option<&Path>) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), Error> {
     let mut roots = RootCertStore::empty();
-    match certificates {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(certificates) => {
-            let (added, _) = roots.add_parsable_certificates(certificates.into_iter().map(CertificateDer::from));
-            if added == 0 {
-                return Err(io::Error::other("none of its certificates can be used"));
-            }
-        }
+    let Some(path) = path else {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        return Ok((roots, Vec::new()));
+    };
+    let own: Vec<CertificateDer<'static>> = trusted(path)?.into_iter().map(CertificateDer::from).collect();
+    let (added, _) = roots.add_parsable_certificates(own.iter().cloned());
+    if added == 0 {
+        let why = "none of its certificates can be used".into();
+        return Err(client::Error::CaFile { path: path.to_owned(), why }.into());
     }
-    Ok(roots)
+    Ok((roots, own))
 }
 
 /// The way to a server.
@@ -340,7 +329,7 @@ impl Write for Bounded {
 }
 
 /// As [`FileTooLarge`](io::ErrorKind::FileTooLarge), which no socket says.
-fn too_long() -> io::Error {
+pub fn too_long() -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "its answer is longer than 64 KiB")
 }
 

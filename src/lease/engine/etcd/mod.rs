@@ -4,20 +4,20 @@
 //! on which the server has already said who it is. Looks are linearizable. There is no etcd lease, whose end a server's clock
 //! decides.
 //!
-//! **What is compared**: the revision of the key's last change (0: there is none), and its value. A cluster that was made anew
-//! counts revisions again from one, so one revision may be that of another record; a record has a random part and a number of
+//! **What is compared**: the revision of the key's last change (0: there is none), and its value. A cluster that was set up
+//! again counts revisions from one, so one revision may be that of another record; a record has a random part and a number of
 //! its own.
 //!
 //! **Who the server is**: the cluster's ID and the term of its leader. The ID alone is not enough: etcd makes it of
 //! `--initial-cluster` and `--initial-cluster-token`, so a cluster that is wiped, or restored from a snapshot, with the same
 //! two has the same ID (seen with 3.4), while its terms begin again. The price is that after an election a holder renews
-//! twice, and what was released before it is watched once more. An older state that is put back
-//! within one term is noticed by whoever saw the newer one: revisions never go back, so a server that shows a lower one has
-//! another name from then on. Not seen: the same, by a process that was started later.
+//! twice, and what was released before it is watched once more. An older state that is put back within one term is noticed by
+//! whoever saw the newer one: revisions never go back, so a server that shows a lower one has another name from then on. Not
+//! seen: the same, by a process that was started later.
 //!
-//! **Several members** are tried one after the other, the one that answered last first, each with its share of the time, and that one with half of it. A set
-//! that was not answered may be sent to the next: the comparison lets one of them be carried out at most. If what stands there
-//! then is this very record, it was one of ours, and is written.
+//! **Several members** are tried one after the other, each with its share of the time: the one that answered last comes first, and
+//! has half of it. A set that was not answered may be sent to the next: the comparison lets one of them be carried out at most.
+//! If what stands there then is this very record, it was one of ours, and is written.
 //!
 //! **They are of one cluster**: the first call asks every member who it is, and so does an answer that does not fit. Two places
 //! with different clusters are an error. So are two with one member ID: stock clusters have the same IDs, of the cluster as of
@@ -285,10 +285,9 @@ impl Register for EtcdRegister {
 
     fn set_if(&mut self, version: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError> {
         if record.len() > LONGEST {
-            return Err(EngineError::configuration(format!("a record of {} bytes is too long", record.len())));
+            return Err(EngineError::too_long(record));
         }
-        let seen =
-            EtcdSeen::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
+        let seen = EtcdSeen::of(version).ok_or_else(EngineError::foreign_version)?;
         let change = EtcdChange { version, seen, record };
         let mut was_sent = false;
         self.members.iter_mut().for_each(EtcdMember::keep_addresses);

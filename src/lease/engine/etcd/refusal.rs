@@ -9,10 +9,10 @@ use rustls::AlertDescription::{AccessDenied, BadCertificate, CertificateRequired
 use serde::Deserialize;
 
 use super::answer::{EtcdFault, LONGEST};
-use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::exchange::PostAnswer;
 use crate::lease::engine::register::{EngineError, EngineErrorKind};
+use crate::lease::engine::trouble::{OWN_AUTHORITY, Trouble};
 use crate::lease::engine::url::EtcdAddress;
 use crate::lease::engine::words::scrubbed;
 
@@ -124,45 +124,26 @@ pub const PROMOTE: &str = "etcdctl member promote ID";
 
 /// What a failure of a connection means; `was_heard`: the member has answered before, so what it speaks is right.
 pub fn unreached(error: &io::Error, address: &EtcdAddress, within: Duration, was_heard: bool) -> EngineError {
-    if error.kind() == io::ErrorKind::TimedOut {
-        return EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)));
-    }
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            return EngineError::not_permitted(format!("{address} did not prove who it is: {}", plain(error)))
-                .hint("if it has its own certificate authority, trust that: solobot acquire --ca-file CA.pem …");
-        }
-        Some(rustls::Error::AlertReceived(
+    use io::ErrorKind::{ConnectionReset, InvalidData, NotConnected, Unsupported};
+    const NO_TLS: &str = "if it speaks no TLS: etcd://HOST:2379";
+    let trouble = Trouble::of(error);
+    let told = trouble.told(address, within, &plain(error));
+    match trouble {
+        Trouble::Unproved => told.hint(OWN_AUTHORITY),
+        Trouble::Tls(rustls::Error::AlertReceived(
             AccessDenied | BadCertificate | CertificateRequired | CertificateUnknown | UnknownCA,
-        )) => {
-            return EngineError::not_permitted(format!(
-                "{address} wants a certificate of the client: {}",
-                plain(error)
-            ))
-            .hint("solobot has none: name a port that takes a password instead, without --client-cert-auth");
-        }
-        Some(_) => {
-            return EngineError::unreachable(format!("TLS with {address} failed: {}", plain(error)))
-                .hint("if it speaks no TLS: etcd://HOST:2379");
-        }
-        None => {}
-    }
-    match error.kind() {
-        io::ErrorKind::InvalidData => nonsense(address),
-        // It was reached.
-        io::ErrorKind::FileTooLarge => EngineError::unreachable(format!("{address}: {}", plain(error))),
-        io::ErrorKind::Unsupported => {
+        )) => EngineError::not_permitted(format!("{address} wants a certificate of the client: {}", plain(error)))
+            .hint("solobot has none: name a port that takes a password instead, without --client-cert-auth"),
+        Trouble::Tls(_) => told.hint(NO_TLS),
+        Trouble::Other(InvalidData) => nonsense(address),
+        Trouble::Other(Unsupported) => {
             EngineError::configuration(format!("{address}: {}", plain(error))).hint(gateway(address))
         }
-        kind => {
-            let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
-            let (tls, no_tls) = ("if it speaks TLS: etcds://HOST:2379", "if it speaks no TLS: etcd://HOST:2379");
-            if kind == io::ErrorKind::NotConnected {
-                return unreachable.hint(NO_PROXY);
-            }
-            let is_closed = kind == io::ErrorKind::ConnectionReset && !was_heard;
-            if is_closed { unreachable.hint(if address.is_tls() { no_tls } else { tls }) } else { unreachable }
+        Trouble::Other(NotConnected) => told.hint(NO_PROXY),
+        Trouble::Other(ConnectionReset) if !was_heard => {
+            told.hint(if address.is_tls() { NO_TLS } else { "if it speaks TLS: etcds://HOST:2379" })
         }
+        Trouble::Late | Trouble::TooLong | Trouble::Other(_) => told,
     }
 }
 

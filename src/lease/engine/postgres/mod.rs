@@ -237,6 +237,12 @@ impl PostgresRegister {
         })
     }
 
+    /// What the server says of itself.
+    async fn settings(&self, link: &mut PostgresLink, limit: CallLimit) -> Result<Vec<SimpleQueryMessage>, Failed> {
+        self.inspect(link, limit).await?;
+        self.ask(link, limit, &sql::weaknesses(self.left(limit)?), PostgresRequest::Look).await
+    }
+
     /// The connection that was kept, or another one; and whether it was kept.
     async fn link(&mut self, limit: CallLimit) -> Result<(PostgresLink, bool), EngineError> {
         if let Some(link) = self.link.take()
@@ -304,13 +310,12 @@ impl Register for PostgresRegister {
 
     fn set_if(&mut self, version: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError> {
         if record.len() > LONGEST {
-            return Err(EngineError::configuration(format!("a record of {} bytes is too long", record.len())));
+            return Err(EngineError::too_long(record));
         }
         if record.contains(&0) || std::str::from_utf8(record).is_err() {
-            return Err(EngineError::configuration("a record that is no text"));
+            return Err(EngineError::configuration("the lease's record is not text"));
         }
-        let seen =
-            SeenRow::of(version).ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
+        let seen = SeenRow::of(version).ok_or_else(EngineError::foreign_version)?;
         let change = WantedChange { seen, record };
         self.route.keep_addresses();
         self.call(limit, async |register, limit| register.run(limit, Some(change)).await)
@@ -334,13 +339,6 @@ impl Register for PostgresRegister {
             };
             Ok(weaknesses::of(settings, &register.address))
         })
-    }
-}
-
-impl PostgresRegister {
-    async fn settings(&self, link: &mut PostgresLink, limit: CallLimit) -> Result<Vec<SimpleQueryMessage>, Failed> {
-        self.inspect(link, limit).await?;
-        self.ask(link, limit, &sql::weaknesses(self.left(limit)?), PostgresRequest::Look).await
     }
 }
 

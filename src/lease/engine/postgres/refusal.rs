@@ -10,9 +10,9 @@ use tokio_postgres::error::DbError;
 use super::answer::{no_record, nonsense, of_another_shape, read_only};
 use super::shown::words;
 use super::sql;
-use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::register::EngineError;
+use crate::lease::engine::trouble::Trouble;
 use crate::lease::engine::url::{PostgresAddress, PostgresTls};
 
 const LOGIN: &str = "correct the user and the password in the lease's URL: postgres://USER:PASSWORD@HOST/DATABASE";
@@ -106,26 +106,18 @@ fn of_pooler(words: &str, said: String) -> EngineError {
 
 /// What a failure of a connection means.
 pub fn unreached(error: &io::Error, address: &PostgresAddress, within: Duration) -> EngineError {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let trouble = Trouble::of(error);
     // It may repeat what the server says.
-    let why = words(&plain(error), address);
-    match (tls, error.kind()) {
-        (Some(rustls::Error::InvalidCertificate(_)), _) => EngineError::not_permitted(format!(
-            "{address} did not prove who it is: {why}"
-        ))
-        .hint(format!("if it has its own certificate authority, trust that: {OWN_AUTHORITY}"))
-        .hint(
-            "if its certificate has another name, check only its own authority: sslmode=verify-ca&sslrootcert=CA.pem",
-        ),
-        (Some(_), _) => EngineError::unreachable(format!("TLS with {address} failed: {why}")),
-        (None, io::ErrorKind::TimedOut) => {
-            EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)))
-        }
+    let told = trouble.told(address, within, &words(&plain(error), address));
+    match trouble {
+        Trouble::Unproved => told
+            .hint(format!("if it has its own certificate authority, trust that: {OWN_AUTHORITY}"))
+            .hint("if its certificate has another name, check only its own authority: sslmode=verify-ca&sslrootcert=CA.pem"),
         // Of the parser.
-        (None, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+        Trouble::Other(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
             nonsense(address)
         }
-        (None, _) => EngineError::unreachable(format!("{address} cannot be reached: {why}")),
+        Trouble::Late | Trouble::Tls(_) | Trouble::TooLong | Trouble::Other(_) => told,
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::lease::engine::stream::too_long;
 use crate::lease::record::LARGEST;
 
 /// What the call may still read, over however many connections.
@@ -66,7 +67,7 @@ impl AsyncRead for MeteredSocket {
         let left = this.budget.0.load(Ordering::Relaxed);
         let most = buffer.remaining().min(left);
         if left == 0 {
-            return Poll::Ready(Err(io::Error::other("its answer is longer than 64 KiB")));
+            return Poll::Ready(Err(too_long()));
         }
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(Pin::new(&mut this.tcp).poll_read(cx, &mut part))?;

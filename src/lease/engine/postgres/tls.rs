@@ -3,7 +3,6 @@
 //! As libpq means it: `prefer` and `require` believe whoever answers, but `require` with certificates to trust is `verify-ca`.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,7 +13,6 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
 use crate::base::error::Error;
-use crate::http::client::{self, trusted};
 use crate::lease::engine::stream::trusted_roots;
 use crate::lease::engine::url::{EngineUrl, PostgresAddress, PostgresTls};
 
@@ -38,19 +36,13 @@ impl TlsWish {
         if file.is_none() && address.tls == PostgresTls::VerifyCa {
             return Ok(None);
         }
-        let bug = |error: io::Error| Error::Bug(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let unverified = || Verifier { provider: Arc::clone(&provider), chain: None };
         let verified = |has_name: bool| -> Result<Verifier, Error> {
-            let chain = match file {
-                None => Chain::new(None, has_name, &provider).map_err(bug)?,
-                Some(path) => {
-                    let unusable =
-                        |error: io::Error| client::Error::CaFile { path: path.to_owned(), why: error.to_string() };
-                    Chain::new(Some(trusted(path)?), has_name, &provider).map_err(unusable)?
-                }
-            };
-            Ok(Verifier { provider: Arc::clone(&provider), chain: Some(chain) })
+            let (roots, own) = trusted_roots(file)?;
+            let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            let webpki = webpki.build().map_err(|error| Error::Bug(error.to_string()))?;
+            Ok(Verifier { provider: Arc::clone(&provider), chain: Some(Chain { webpki, own, has_name }) })
         };
         let (certificates, is_required) = match address.tls {
             PostgresTls::Disable => return Ok(Some(Self::No)),
@@ -81,15 +73,6 @@ struct Chain {
     /// The trusted certificates that a file names. PostgreSQL's manual has a server's own one be its root.
     own: Vec<CertificateDer<'static>>,
     has_name: bool,
-}
-
-impl Chain {
-    fn new(certificates: Option<Vec<Vec<u8>>>, has_name: bool, provider: &Arc<CryptoProvider>) -> io::Result<Self> {
-        let own = certificates.iter().flatten().map(|der| CertificateDer::from(der.clone())).collect();
-        let roots = Arc::new(trusted_roots(certificates)?);
-        let webpki = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
-        Ok(Self { webpki: webpki.build().map_err(io::Error::other)?, own, has_name })
-    }
 }
 
 impl fmt::Debug for Verifier {

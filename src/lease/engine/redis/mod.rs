@@ -92,11 +92,10 @@ impl RedisRegister {
         let (server, seen, record) = match change {
             None => (&b""[..], &b""[..], &b""[..]),
             Some(Change { record, .. }) if record.len() > LONGEST => {
-                return Err(EngineError::configuration(format!("a record of {} bytes is too long", record.len())));
+                return Err(EngineError::too_long(record));
             }
             Some(Change { version, record }) => {
-                let (server, seen) = answer::parts(version)
-                    .ok_or_else(|| EngineError::configuration("a version that another engine made"))?;
+                let (server, seen) = answer::parts(version).ok_or_else(EngineError::foreign_version)?;
                 (server, seen, record)
             }
         };

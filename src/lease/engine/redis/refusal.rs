@@ -8,9 +8,9 @@ use std::time::Duration;
 use redis::ServerError;
 
 use super::answer::in_cluster_mode;
-use crate::base::duration;
 use crate::base::error::plain;
 use crate::lease::engine::register::EngineError;
+use crate::lease::engine::trouble::{OWN_AUTHORITY, Trouble};
 use crate::lease::engine::url::RedisAddress;
 use crate::lease::engine::words::scrubbed;
 
@@ -56,22 +56,15 @@ pub fn meaning(error: &ServerError, address: &RedisAddress) -> EngineError {
 
 /// What a failure of a connection means.
 pub fn unreached(error: &io::Error, address: &RedisAddress, within: Duration) -> EngineError {
-    if error.kind() == io::ErrorKind::TimedOut {
-        return EngineError::unreachable(format!("{address} did not answer within {}", duration::show(within)));
-    }
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            EngineError::not_permitted(format!("{address} did not prove who it is: {}", plain(error)))
-                .hint("if it has its own certificate authority, trust that: solobot acquire --ca-file CA.pem …")
+    let trouble = Trouble::of(error);
+    let told = trouble.told(address, within, &plain(error));
+    match trouble {
+        Trouble::Unproved => told.hint(OWN_AUTHORITY),
+        Trouble::Tls(_) => told.hint("if it speaks no TLS: redis://HOST:PORT/0"),
+        Trouble::Other(io::ErrorKind::ConnectionReset) if !address.is_tls() => {
+            told.hint("if it speaks TLS: rediss://HOST:PORT/0")
         }
-        Some(_) => EngineError::unreachable(format!("{address} cannot be spoken to with TLS: {}", plain(error)))
-            .hint("if it speaks no TLS: redis://HOST:PORT/0"),
-        None => {
-            let unreachable = EngineError::unreachable(format!("{address} cannot be reached: {}", plain(error)));
-            let may_want_tls = error.kind() == io::ErrorKind::ConnectionReset && !address.is_tls();
-            if may_want_tls { unreachable.hint("if it speaks TLS: rediss://HOST:PORT/0") } else { unreachable }
-        }
+        Trouble::Late | Trouble::TooLong | Trouble::Other(_) => told,
     }
 }
 

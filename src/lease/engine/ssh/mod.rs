@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::connection::{ConnectionEnd, SshConnection, Starting};
 use self::refusal::SshTarget;
 use super::home::protocol::{HoldAnswer, HoldQuestion, Message};
-use super::{EngineError, EngineErrorKind, EngineWeakness, Register, RegisterLook, SetResult, Version};
+use super::{EngineError, EngineWeakness, Register, RegisterLook, SetResult, Version};
 use crate::lease::record::LARGEST;
 use crate::platform::clock;
 
@@ -123,10 +123,10 @@ impl Register for SshRegister {
     }
 
     fn set_if(&mut self, before: &Version, record: &[u8], limit: Duration) -> Result<SetResult, EngineError> {
-        let Some((server, old)) = versioned(before).filter(|_| record.len() <= LARGEST) else {
-            let message = "a record that is too long, or a version of another engine".into();
-            return Err(EngineError { kind: EngineErrorKind::Configuration, message, hints: Vec::new() });
-        };
+        if record.len() > LARGEST {
+            return Err(EngineError::too_long(record));
+        }
+        let (server, old) = versioned(before).ok_or_else(EngineError::foreign_version)?;
         let body = [old.unwrap_or_default(), record].concat();
         let question = HoldQuestion::Set { server: server.to_owned(), old: old.map(<[u8]>::len) };
         let answer = self.ask(question, body, limit)?;
