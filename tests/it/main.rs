@@ -76,6 +76,7 @@ mod pid_reuse;
 mod promises;
 mod races;
 mod recipes;
+mod registers;
 mod release;
 mod removed;
 mod restart;

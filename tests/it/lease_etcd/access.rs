@@ -3,10 +3,11 @@
 use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unreachable};
 use solobot::lease::engine::{EngineUrl, EngineWeakness};
 
+use super::KEY;
 use super::relay::Relay;
 use super::server::{Member, cluster, free_ports, url_of};
-use super::{AMPLE, KEY, PASSWORD, fails, look, look_fails, register, text, write};
 use crate::harness::alone;
+use crate::registers::{AMPLE, PASSWORD, fails, look, look_fails, register, text, write};
 
 /// Has users from now on: root, `bot` with the role `lease`, and `other` without rights.
 #[track_caller]
@@ -142,7 +143,7 @@ fn a_cluster_that_may_stop_says_so() {
         assert!(two.len() == 1 && two[0].contains("2 members that vote"), "{two:?}");
         drop(members);
         let one = Member::start(test, "one", "");
-        let mut register = super::register(&one.url());
+        let mut register = crate::registers::register(&one.url());
         assert_eq!(found(&mut *register), [""; 0]);
         let [peer] = free_ports();
         one.ctl(&format!("member add learner --learner --peer-urls=http://127.0.0.1:{peer}"));

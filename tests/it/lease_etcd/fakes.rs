@@ -3,30 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use solobot::lease::engine::EngineErrorKind;
 use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unreachable};
 
-use super::{PASSWORD, SHORT, fails, register};
-
-/// No buffers of a socket are larger.
-const BUFFERS: u64 = 32 << 20;
+use crate::registers::{Flood, PASSWORD, SHORT, each_call_fails, fails, forever, register, served};
 
 /// Behaves so to each client, in threads that end with the test's process.
 fn fake(behave: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let behave = Arc::new(behave);
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (mut client, behave) = (client.unwrap(), Arc::clone(&behave));
-            thread::spawn(move || behave(&mut client));
-        }
-    });
-    format!("etcd://127.0.0.1:{port}")
+    format!("etcd://127.0.0.1:{}", served(behave))
 }
 
 /// One that says this to each request, and keeps the connection.
@@ -49,21 +36,6 @@ fn answers(client: &mut TcpStream, answer: &[u8]) {
 
 pub fn http(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-#[track_caller]
-fn each_call_fails(kind: EngineErrorKind, url: &str) -> String {
-    let mut register = register(url);
-    let said = fails(kind, SHORT, |limit| register.read(limit).err());
-    // The next one begins with a connection of its own, and fails no later.
-    fails(kind, SHORT, |limit| register.read(limit).err());
-    fails(kind, SHORT, |limit| register.weaknesses(limit).err());
-    said
-}
-
-/// A connection that stays open: only the caller's time limit ends the call.
-fn forever() {
-    thread::sleep(Duration::MAX);
 }
 
 #[test]
@@ -289,26 +261,19 @@ fn one_that_floods() {
         ("HTTP/1.1 404 x\r\n\r\n", "[1,"),
         ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"),
     ] {
-        let sent = Arc::new(AtomicU64::new(0));
-        let (count, block) = (Arc::clone(&sent), block.repeat((256 << 10) / block.len()));
+        let flood = Flood::new();
+        let (source, block) = (flood.source(), block.repeat((256 << 10) / block.len()));
         let url = fake(move |client| {
             answers(client, start.as_bytes());
-            // Ten gigabytes, if anybody took them.
-            while count.load(Ordering::Relaxed) < 10_000_000_000 && client.write_all(block.as_bytes()).is_ok() {
-                count.fetch_add(block.len() as u64, Ordering::Relaxed);
-            }
+            source(client, block.as_bytes());
         });
-        let before = memory();
         // All of them together have the bytes of one call.
         for url in [format!("{url},{}", &url["etcd://".len()..]), url] {
             let said = each_call_fails(Unreachable, &url);
             let is_over = said.contains("longer than 64 KiB");
             assert!(is_over || said.contains("does not answer as etcd does"), "{start:?}: {said}");
         }
-        let sent = sent.load(Ordering::Relaxed);
-        assert!(sent < 9 * BUFFERS, "{start:?}: {sent} bytes were taken");
-        let grown = memory().saturating_sub(before);
-        assert!(grown < 64 << 10, "{start:?}: {grown} KiB more");
+        flood.cost_little(9, &format!("{start:?}"));
     }
 }
 
@@ -327,11 +292,4 @@ fn the_bytes_of_a_call_are_for_all_members_together() {
     let both = format!("{broken},{}", &whole["etcd://".len()..]);
     let said = fails(Configuration, SHORT, |limit| register(&both).read(limit).err());
     assert!(said.contains("it is no record"), "{said}");
-}
-
-/// The most memory that this process has had, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 use solobot::lease::engine::SetResult;
 
+use super::KEY;
 use super::relay::{Relay, Wire};
 use super::server::{Member, free_ports};
-use super::{AMPLE, KEY, SHORT, fails, look, look_fails, refused, register, text, write};
 use crate::harness::{Signal, alone, wait_until};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
 
 #[test]
 fn a_record_is_read_set_and_refused() {

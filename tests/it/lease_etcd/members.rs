@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 use solobot::lease::engine::{Register, SetResult};
 
+use super::KEY;
 use super::fakes::{http, says};
 use super::relay::{Relay, Silence, Wire};
 use super::server::{Member, cluster, free_ports, url_of};
-use super::{KEY, SHORT, SLACK, fails, look, look_fails, refused, register, text, write};
 use crate::harness::{Signal, alone, wait_until};
+use crate::registers::{SHORT, SLACK, fails, look, look_fails, refused, register, text, write};
 
 /// What a call may take where one of three members does not answer.
 const LIMIT: Duration = Duration::from_secs(6);

@@ -7,8 +7,8 @@ use solobot::lease::engine::{EngineUrl, Register, open};
 
 use super::relay::Relay;
 use super::server::Member;
-use super::{AMPLE, SHORT, fails, look, look_fails, write};
 use crate::harness::{Test, alone};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, write};
 use crate::standin::make_authority;
 
 /// A member with a certificate for 127.0.0.1 and localhost; the authority's certificate.

@@ -5,7 +5,7 @@ use solobot::lease::engine::EngineWeakness;
 
 use super::server::Server;
 use crate::harness::{alone, wait_until};
-use crate::lease_redis::{AMPLE, PASSWORD, fails, look, look_fails, register, text, write};
+use crate::registers::{AMPLE, PASSWORD, fails, look, look_fails, register, text, write};
 
 #[test]
 fn passwords() {
@@ -88,7 +88,7 @@ fn rights() {
         let said = look_fails(NotPermitted, &url);
         assert!(said.contains("GRANT CONNECT"), "{said}");
         // No schema at all.
-        let mut nowhere = crate::lease_redis::register(&format!("{}?options=-c%20search_path%3Dnone", server.url()));
+        let mut nowhere = crate::registers::register(&format!("{}?options=-c%20search_path%3Dnone", server.url()));
         let said = set_fails(&mut *nowhere, Configuration);
         assert!(said.contains("no schema has been selected"), "{said}");
     });
@@ -211,7 +211,7 @@ fn a_server_that_may_forget_says_so() {
         server.psql(logged);
         assert_eq!(remedies(), [fsync]);
         let safe = Server::start(test, "safe", "-c fsync=on");
-        assert_eq!(crate::lease_redis::register(&safe.url()).weaknesses(AMPLE).unwrap(), []);
+        assert_eq!(crate::registers::register(&safe.url()).weaknesses(AMPLE).unwrap(), []);
     });
 }
 

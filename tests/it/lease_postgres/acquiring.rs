@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::server::Server;
 use crate::harness::{Background, Signal, Test, alive, alone, wait_until, wait_within};
-use crate::lease_redis::PASSWORD;
+use crate::registers::PASSWORD;
 
 /// `acquire` on a host of this name, with a folder of its own.
 #[track_caller]

@@ -2,31 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use solobot::lease::engine::EngineErrorKind;
 use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unreachable};
 
-use crate::lease_redis::{PASSWORD, SHORT, fails, register};
-
-/// No buffers of a socket are larger.
-const BUFFERS: u64 = 32 << 20;
+use crate::registers::{Flood, PASSWORD, each_call_fails, forever, served};
 
 /// Behaves so to each client, in threads that end with the test's process; a URL without TLS.
 fn fake(behave: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let behave = Arc::new(behave);
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (mut client, behave) = (client.unwrap(), Arc::clone(&behave));
-            thread::spawn(move || behave(&mut client));
-        }
-    });
-    format!("postgres://hunter1:{PASSWORD}@127.0.0.1:{port}/db?sslmode=disable")
+    format!("postgres://hunter1:{PASSWORD}@127.0.0.1:{}/db?sslmode=disable", served(behave))
 }
 
 /// A message of the protocol.
@@ -77,21 +62,10 @@ fn answers(client: &mut TcpStream, answer: &[u8]) {
     let _ = client.write_all(answer);
 }
 
-#[track_caller]
-fn each_call_fails(kind: EngineErrorKind, url: &str) -> String {
-    let mut register = register(url);
-    let said = fails(kind, SHORT, |limit| register.read(limit).err());
-    // The next one begins with a connection of its own, and fails no later.
-    fails(kind, SHORT, |limit| register.read(limit).err());
-    fails(kind, SHORT, |limit| register.weaknesses(limit).err());
-    said
-}
-
 #[test]
 fn one_that_hangs() {
     // The connection stays open: only the caller's time limit ends the call.
-    let forever = || thread::sleep(Duration::MAX);
-    let silent = fake(move |_| forever());
+    let silent = fake(|_| forever());
     for url in [silent.clone(), silent.replace("=disable", "=prefer"), silent.replace("=disable", "=verify-full")] {
         let said = each_call_fails(Unreachable, &url);
         assert!(said.contains("did not answer within 1s"), "{said}");
@@ -340,8 +314,8 @@ fn one_that_floods() {
         (false, b"R\0\0\0\x08\0\0\0\0"),
     ];
     for (greeted, start) in starts {
-        let sent = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&sent);
+        let flood = Flood::new();
+        let source = flood.source();
         let url = fake(move |client| {
             let block = if start.len() == 5 {
                 vec![b'1'; 256 * 1024]
@@ -355,24 +329,10 @@ fn one_that_floods() {
                 assert!(heard(client));
                 let _ = client.write_all(start);
             }
-            // Ten gigabytes, if anybody took them.
-            while count.load(Ordering::Relaxed) < 10_000_000_000 && client.write_all(&block).is_ok() {
-                count.fetch_add(block.len() as u64, Ordering::Relaxed);
-            }
+            source(client, &block);
         });
-        let before = memory();
         let said = each_call_fails(Unreachable, &url);
         assert!(said.contains("longer than 64 KiB"), "{start:?}: {said}");
-        let sent = sent.load(Ordering::Relaxed);
-        assert!(sent < 3 * BUFFERS, "{start:?}: {sent} bytes were taken");
-        let grown = memory().saturating_sub(before);
-        assert!(grown < 64 << 10, "{start:?}: {grown} KiB more");
+        flood.cost_little(3, &format!("{start:?}"));
     }
-}
-
-/// The most memory that this process has had, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

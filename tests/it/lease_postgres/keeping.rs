@@ -9,7 +9,7 @@ use solobot::lease::engine::{Register, SetResult};
 use super::server::{Server, program};
 use crate::harness::{Signal, alone, wait_until};
 use crate::lease_redis::server::free_port;
-use crate::lease_redis::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
 
 const RECORD: &str = "SELECT record FROM solobot_lease WHERE name = 'bot'";
 
@@ -277,7 +277,7 @@ fn what_is_no_record_stays_as_it_is() {
         // A database that believes every byte.
         server.psql("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0");
         let url = format!("postgres://postgres@127.0.0.1:{}/bytes", server.port);
-        let mut bytes = crate::lease_redis::register(&url);
+        let mut bytes = crate::registers::register(&url);
         let absent = look(&mut *bytes);
         let written = write(&mut *bytes, &absent.version, "é");
         assert_eq!(look(&mut *bytes), written);
@@ -288,7 +288,7 @@ fn what_is_no_record_stays_as_it_is() {
         assert!(said.contains("is not UTF-8"), "{said}");
         // One that lacks a letter.
         server.psql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0");
-        let mut latin = crate::lease_redis::register(&format!("postgres://postgres@127.0.0.1:{}/latin", server.port));
+        let mut latin = crate::registers::register(&format!("postgres://postgres@127.0.0.1:{}/latin", server.port));
         let absent = look(&mut *latin);
         let written = write(&mut *latin, &absent.version, "é");
         assert_eq!((text(&written), &look(&mut *latin)), (Some("é"), &written));

@@ -9,7 +9,7 @@ use solobot::lease::engine::EngineErrorKind::Unreachable;
 
 use super::server::Server;
 use crate::harness::{Background, Test, alone, wait_until};
-use crate::lease_redis::{AMPLE, SHORT, fails, look, register, text, write};
+use crate::registers::{AMPLE, SHORT, fails, look, register, text, write};
 
 /// A way to a server that can be cut so that only the client notices.
 struct Relay {

@@ -5,7 +5,7 @@ use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unrea
 use super::server::{Pooler, Server};
 use crate::harness::alone;
 use crate::lease_redis::server::free_port;
-use crate::lease_redis::{AMPLE, PASSWORD, SHORT, fails, look, look_fails, refused, register, text, write};
+use crate::registers::{AMPLE, PASSWORD, SHORT, fails, look, look_fails, refused, register, text, write};
 
 const TRUSTED: &str = "auth_type = trust";
 const USERS: &str = "\"postgres\" \"\"\n";

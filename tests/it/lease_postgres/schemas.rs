@@ -8,7 +8,7 @@ use solobot::lease::engine::SetResult;
 
 use super::server::{Pooler, Server};
 use crate::harness::alone;
-use crate::lease_redis::{AMPLE, fails, look, look_fails, register, text, write};
+use crate::registers::{AMPLE, fails, look, look_fails, register, text, write};
 
 /// A table as another host has made it.
 const TABLE: &str = "solobot_lease (name text PRIMARY KEY, version bigint NOT NULL, record text NOT NULL)";

@@ -4,7 +4,7 @@ use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 
 use super::server::Server;
 use crate::harness::{Signal, alone, wait_until};
-use crate::lease_redis::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
 
 #[test]
 fn a_standby_is_refused_and_one_that_is_promoted_has_another_name_at_once() {
@@ -45,7 +45,7 @@ fn a_server_that_takes_no_writes_is_refused() {
         server.psql("ALTER DATABASE postgres SET default_transaction_read_only = on");
         let said = look_fails(Configuration, &server.url());
         assert!(said.contains("takes no writes"), "{said}");
-        let mut fresh = crate::lease_redis::register(&server.url());
+        let mut fresh = crate::registers::register(&server.url());
         let said = fails(Configuration, AMPLE, |limit| fresh.set_if(&written.version, b"other", limit).err());
         assert!(said.contains("name the primary"), "{said}");
         assert_eq!(server.psql("SELECT record FROM solobot_lease"), "record");

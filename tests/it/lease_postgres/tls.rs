@@ -7,7 +7,7 @@ use solobot::lease::engine::{EngineUrl, Register, open};
 
 use super::server::{Server, give_away, place, run};
 use crate::harness::{Test, alone};
-use crate::lease_redis::{AMPLE, SHORT, fails, look, look_fails, register, text, write};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, register, text, write};
 use crate::standin::make_authority;
 
 /// What the server is asked about its connections.

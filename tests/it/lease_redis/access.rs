@@ -4,8 +4,8 @@ use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unrea
 use solobot::lease::engine::EngineWeakness;
 
 use super::server::Server;
-use super::{AMPLE, PASSWORD, fails, look, look_fails, register, write};
 use crate::harness::{alone, wait_until};
+use crate::registers::{AMPLE, PASSWORD, fails, look, look_fails, register, write};
 
 #[test]
 fn passwords() {

@@ -2,31 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use solobot::lease::engine::EngineErrorKind;
 use solobot::lease::engine::EngineErrorKind::{Configuration, NotPermitted, Unreachable};
 
-use super::{PASSWORD, SHORT, fails, register};
-
-/// No buffers of a socket are larger.
-const BUFFERS: u64 = 32 << 20;
+use crate::registers::{Flood, PASSWORD, SHORT, each_call_fails, fails, forever, register, served};
 
 /// Behaves so to each client, in threads that end with the test's process.
 fn fake(behave: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let behave = Arc::new(behave);
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (mut client, behave) = (client.unwrap(), Arc::clone(&behave));
-            thread::spawn(move || behave(&mut client));
-        }
-    });
-    format!("redis://:{PASSWORD}@127.0.0.1:{port}")
+    format!("redis://:{PASSWORD}@127.0.0.1:{}", served(behave))
 }
 
 /// Answers the login, reads the next request, and says this to it.
@@ -38,21 +23,9 @@ fn answers(client: &mut TcpStream, answer: &[u8]) {
     let _ = client.write_all(answer);
 }
 
-#[track_caller]
-fn each_call_fails(kind: EngineErrorKind, url: &str) -> String {
-    let mut register = register(url);
-    let said = fails(kind, SHORT, |limit| register.read(limit).err());
-    // The next one begins with a connection of its own, and fails no later.
-    fails(kind, SHORT, |limit| register.read(limit).err());
-    fails(kind, SHORT, |limit| register.weaknesses(limit).err());
-    said
-}
-
 #[test]
 fn one_that_hangs() {
-    // The connection stays open: only the caller's time limit ends the call.
-    let forever = || thread::sleep(Duration::MAX);
-    let said = each_call_fails(Unreachable, &fake(move |_| forever()));
+    let said = each_call_fails(Unreachable, &fake(|_| forever()));
     assert!(said.contains("did not answer within 1s"), "{said}");
     each_call_fails(
         Unreachable,
@@ -146,30 +119,17 @@ fn one_that_turns_away_is_heard() {
 #[test]
 fn one_that_floods() {
     for start in ["$10000000000\r\n", "*1000000000\r\n", "*9223372036854775807\r\n", "-", "+", ":", "$"] {
-        let sent = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&sent);
+        let flood = Flood::new();
+        let source = flood.source();
         let url = fake(move |client| {
             answers(client, start.as_bytes());
-            // Ten gigabytes, if anybody took them: as numbers, so that each is an element of an array too.
+            // Numbers, so that each is an element of an array too.
             let block = b":1\r\n".repeat(64 * 1024);
             let block = if start.starts_with('*') { block } else { vec![b'1'; block.len()] };
-            while count.load(Ordering::Relaxed) < 10_000_000_000 && client.write_all(&block).is_ok() {
-                count.fetch_add(block.len() as u64, Ordering::Relaxed);
-            }
+            source(client, &block);
         });
-        let before = memory();
         let said = each_call_fails(Unreachable, &url);
         assert!(said.contains("longer than 64 KiB"), "{start:?}: {said}");
-        let sent = sent.load(Ordering::Relaxed);
-        assert!(sent < 3 * BUFFERS, "{start:?}: {sent} bytes were taken");
-        let grown = memory().saturating_sub(before);
-        assert!(grown < 64 << 10, "{start:?}: {grown} KiB more");
+        flood.cost_little(3, &format!("{start:?}"));
     }
-}
-
-/// The most memory that this process has had, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 
 use super::server::{Server, free_port};
-use super::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
 use crate::harness::{Signal, alone, wait_until};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, refused, register, text, write};
 
 /// Where the record stands.
 const KEY: &str = "solobot:lease:bot";

@@ -3,8 +3,8 @@
 use solobot::lease::engine::EngineErrorKind::{Configuration, Unreachable};
 
 use super::server::Server;
-use super::{SHORT, fails, look, look_fails, register, text, write};
 use crate::harness::{Signal, Test, alone, wait_until};
+use crate::registers::{SHORT, fails, look, look_fails, register, text, write};
 
 /// A server and its replica, which has confirmed something.
 fn pair(test: &Test) -> (Server<'_>, Server<'_>) {
@@ -79,7 +79,7 @@ fn a_server_that_lost_its_replicas_after_an_unconfirmed_write_shows_nothing_that
         let said = fails(Unreachable, SHORT, |limit| register.read(limit).err());
         assert!(said.contains("no replica"), "{said}");
         // Whoever begins anew takes the server as it is.
-        assert_eq!(text(&look(&mut *super::register(&primary.url()))), Some("alone"));
+        assert_eq!(text(&look(&mut *crate::registers::register(&primary.url()))), Some("alone"));
         replica.again();
         wait_until("a replica confirms", || register.read(SHORT).is_ok());
         assert_eq!(text(&look(&mut *register)), Some("alone"));

@@ -7,8 +7,8 @@ use solobot::lease::engine::EngineErrorKind::{NotPermitted, Unreachable};
 use solobot::lease::engine::{EngineUrl, Register, open};
 
 use super::server::{Server, free_port};
-use super::{AMPLE, SHORT, fails, look, look_fails, write};
 use crate::harness::{Test, alone};
+use crate::registers::{AMPLE, SHORT, fails, look, look_fails, register, write};
 use crate::standin::make_authority;
 
 /// A server with a certificate for 127.0.0.1 and localhost; its port for TLS, and the authority's certificate.
@@ -35,7 +35,7 @@ fn trusting(url: &str, ca_file: &Path) -> Box<dyn Register> {
 fn a_server_that_proves_who_it_is() {
     alone(|test| {
         let (server, port, authority) = start(test, "data", 2);
-        let mut plain = super::register(&server.url());
+        let mut plain = register(&server.url());
         for url in [format!("rediss://127.0.0.1:{port}/0"), format!("valkeys://localhost:{port}/0")] {
             let mut register = trusting(&url, &authority);
             let before = look(&mut *register);
