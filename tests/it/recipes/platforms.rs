@@ -27,13 +27,18 @@ fn start_command() -> String {
 /// A release with its files, started as a platform does.
 #[track_caller]
 fn release(test: &Test, name: &str, url: &str, options: &str) -> Background {
+    release_by(test, name, url, options, &format!("exec {}", start_command()))
+}
+
+#[track_caller]
+fn release_by(test: &Test, name: &str, url: &str, options: &str, line: &str) -> Background {
     let folder = format!("/srv/{name}");
     fs::create_dir_all(&folder).unwrap();
     fs::copy("/srv/bot/main.py", format!("{folder}/main.py")).unwrap();
     let toml = but(&text_of("platforms/solobot.toml"), "lease_ttl = \"15s\"", "lease_ttl = \"5s\"");
     let toml = but(&toml, "grace = \"5s\"", "grace = \"1s\"");
     fs::write(format!("{folder}/solobot.toml"), toml).unwrap();
-    let mut command = typed(test, &format!("exec {}", start_command()));
+    let mut command = typed(test, line);
     command
         .current_dir(&folder)
         .env("HOME", &folder)
@@ -93,5 +98,42 @@ fn a_new_release_waits_until_the_old_one_has_ended() {
         assert!(alive(third));
         three.signal(Signal::TERM);
         let _ = three.finish().settled();
+    });
+}
+
+/// What answers the health check is a child of solobot then, and neither the bot's nor the lease's business.
+#[test]
+fn a_web_service_answers_its_health_check_beside_the_bot() {
+    alone(|test| {
+        settle(test);
+        let page = include_str!("../../../docs/src/recipes/platforms.md");
+        let line = page.split('`').find(|part| part.starts_with("sh -c ")).expect("the line of the page");
+        assert!(line.contains(&format!("exec {}", start_command())), "{line}");
+        let server = Server::start(test, "data", "");
+        let url = server.url();
+        let health = |name: &str| {
+            fs::create_dir_all(format!("/srv/{name}")).unwrap();
+            let script = "import os, time\nopen('health', 'w').write(str(os.getpid()))\ntime.sleep(600)  # it only has to be there\n";
+            fs::write(format!("/srv/{name}/health.py"), script).unwrap();
+            let one = release_by(test, name, &url, "", &format!("exec {line}"));
+            let path = format!("/srv/{name}/health");
+            wait_until("the health check is there", || fs::read_to_string(&path).is_ok_and(|pid| !pid.is_empty()));
+            (one, fs::read_to_string(&path).unwrap().parse::<i32>().unwrap())
+        };
+        let (one, first_health) = health("one");
+        let first = started("one");
+        // The new release answers before the old one has ended, and its bot waits.
+        let (mut two, second_health) = health("two");
+        two.wait_for_stderr("is held by");
+        assert!(alive(first) && bot_of("two").is_none());
+        one.signal(Signal::TERM);
+        let second = started("two");
+        assert!(!alive(first) && alive(second) && alive(second_health));
+        let _ = one.finish().settled();
+        two.signal(Signal::TERM);
+        let _ = two.finish().settled();
+        for pid in [first_health, second_health] {
+            send_to(pid, Signal::KILL);
+        }
     });
 }
