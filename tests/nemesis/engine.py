@@ -105,6 +105,29 @@ class SolobotEngine(Engine):
         return [self.tools.solobot, *words, *(["--restart", "always"] if restarts else [])]
 
 
+class Database(SolobotEngine):
+    """A server of several processes, whose data is a folder."""
+
+    def kill(self):
+        """Not only its first process: a server that is down answers nobody."""
+        self.host.do("end_all")
+        wait_until(lambda: self.host.look()["pid"] is None, "the server ends")
+
+    def freeze(self):
+        return self.host.freeze()
+
+    def keep_old_data(self):
+        """As it stood at one moment: nobody writes meanwhile."""
+        self.freeze()
+        shutil.rmtree(self.host.path("old"), ignore_errors=True)
+        shutil.copytree(self.data, self.host.path("old"))
+        self.thaw()
+
+    def put_old_data_back(self):
+        shutil.rmtree(self.data)
+        shutil.copytree(self.host.path("old"), self.data)
+
+
 def write(path, lines):
     with open(path, "w", encoding="ascii") as file:
         file.write("".join(f"{line}\n" for line in lines))

@@ -2,10 +2,9 @@
 
 import json
 import os
-import shutil
 import signal
 
-from engine import SERVER_ADDRESS, TTL, Engine, SolobotEngine, wait_until
+from engine import SERVER_ADDRESS, TTL, Database, Engine, wait_until
 from host import HostError
 
 PORT = 2379
@@ -45,7 +44,7 @@ class EtcdServer:
         return self.host.call("env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={ports}", "--command-timeout=20s", *words)
 
 
-class Etcd(EtcdServer, SolobotEngine):
+class Etcd(EtcdServer, Database):
     """One member. A killed one may start again with its data at once."""
 
     name = "etcd"
@@ -66,24 +65,6 @@ class Etcd(EtcdServer, SolobotEngine):
     def compact(self):
         status = json.loads(self.etcdctl("endpoint", "status", "-w", "json"))
         self.etcdctl("compact", "--physical", str(status[0]["Status"]["header"]["revision"]))
-
-    def keep_old_data(self):
-        """As it stood at one moment: nobody writes meanwhile."""
-        self.freeze()
-        shutil.rmtree(self.host.path("old"), ignore_errors=True)
-        shutil.copytree(self.data, self.host.path("old"))
-        self.thaw()
-
-    def put_old_data_back(self):
-        shutil.rmtree(self.data)
-        shutil.copytree(self.host.path("old"), self.data)
-
-    def kill(self):
-        self.host.do("end_all")
-        wait_until(lambda: self.host.look()["pid"] is None, "the server ends")
-
-    def freeze(self):
-        return self.host.freeze()
 
 
 class EtcdCluster(Etcd):

@@ -392,33 +392,35 @@ def compacted(pair, _):
     return Fault("its history compacted", 0.0, pair.engine.compact)
 
 
+def members_killed(pair, random, count):
+    engine, lasts = pair.engine, lasting(random)
+    chosen = random.sample(range(engine.members), count)
+    names = " and ".join(str(index) for index in chosen)
+
+    def begin():
+        return all([engine.end_member(index) for index in chosen])
+
+    def heal():
+        for index in chosen:
+            engine.start_member(index)
+
+    return Fault(f"KILL of member {names} of {engine.members}, and its start", lasts, begin, heal)
+
+
 @fault("member-killed", "server", needs="end_member")
 def member_killed(pair, random):
-    index = random.randrange(pair.engine.members)
-    lasts, engine = lasting(random), pair.engine
-    begin, heal = lambda: engine.end_member(index), lambda: engine.start_member(index)
-    return Fault(f"KILL of member {index} of {engine.members}, and its start", lasts, begin, heal)
+    return members_killed(pair, random, 1)
+
+
+@fault("majority-killed", "server", needs="end_member")
+def majority_killed(pair, random):
+    return members_killed(pair, random, 2)
 
 
 @fault("leader-stops", "server", needs="freeze_member")
 def leader_stops(pair, random):
     engine = pair.engine
     return Fault("STOP of the leader", lasting(random), lambda: engine.freeze_member(engine.leader()), engine.thaw)
-
-
-@fault("majority-killed", "server", needs="end_member")
-def majority_killed(pair, random):
-    engine, two = pair.engine, random.sample(range(pair.engine.members), 2)
-    lasts = lasting(random)
-
-    def begin():
-        return all([engine.end_member(index) for index in two])
-
-    def heal():
-        for index in two:
-            engine.start_member(index)
-
-    return Fault(f"KILL of two members of {engine.members}, and their start", lasts, begin, heal)
 
 
 assert GRACE < 0.4 * TTL, "solobot refuses such times"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 
-from engine import PATIENCE, SERVER_ADDRESS, SolobotEngine, wait_until, write
+from engine import PATIENCE, SERVER_ADDRESS, Database, Engine, wait_until, write
 from host import HostError
 
 # Neither program runs as root. In a user namespace of its own it has another number, and root's files.
@@ -48,13 +48,12 @@ def make_data(folder, template):
     shutil.copytree(template, folder)
 
 
-class Postgres(SolobotEngine):
+class Postgres(Database):
     name, port = "postgres", 5432
 
     def __init__(self, host, tools):
         super().__init__(host, tools)
         self.template = os.path.join(os.path.dirname(os.path.dirname(tools.clock)), "postgres-template")
-        self.standby = None
 
     def command(self, folder=None, port=None):
         options = {**OPTIONS, "port": port or self.port}
@@ -67,23 +66,20 @@ class Postgres(SolobotEngine):
     def start(self):
         if not os.path.isdir(self.data):
             make_data(self.data, self.template)
-        self.forget_process(self.data)
+        try:
+            # Of a server that was killed: by now its number may be another process's.
+            os.remove(os.path.join(self.data, "postmaster.pid"))
+        except FileNotFoundError:
+            pass
         super().start()
 
     def await_start(self):
         super().await_start()
         wait_until(self.takes_writes, "the server takes writes")
 
-    def forget_process(self, folder):
-        """Of a server that was killed: by now its number may be another process's."""
+    def takes_writes(self):
         try:
-            os.remove(os.path.join(folder, "postmaster.pid"))
-        except FileNotFoundError:
-            pass
-
-    def takes_writes(self, port=None):
-        try:
-            return self.sql("SELECT pg_is_in_recovery()", port) == "f"
+            return self.sql("SELECT pg_is_in_recovery()") == "f"
         except HostError:
             return False
 
@@ -96,14 +92,6 @@ class Postgres(SolobotEngine):
             raise HostError(f"psql: {done.stderr}")
         return done.stdout.strip()
 
-    def kill(self):
-        """Not only its first process: a server that is down answers nobody."""
-        self.host.do("end_all")
-        wait_until(lambda: self.host.look()["pid"] is None, "the server ends")
-
-    def freeze(self):
-        return self.host.freeze()
-
     def remove_record(self):
         self.sql("DELETE FROM solobot_lease")
 
@@ -113,17 +101,6 @@ class Postgres(SolobotEngine):
     def end_sessions(self):
         others = "pid <> pg_backend_pid() AND backend_type = 'client backend'"
         self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-
-    def keep_old_data(self):
-        """As it stood at one moment: nobody writes meanwhile."""
-        self.freeze()
-        shutil.rmtree(self.host.path("old"), ignore_errors=True)
-        shutil.copytree(self.data, self.host.path("old"), ignore=shutil.ignore_patterns("*.sock*"))
-        self.thaw()
-
-    def put_old_data_back(self):
-        shutil.rmtree(self.data)
-        shutil.copytree(self.host.path("old"), self.data)
 
     def start_replica(self):
         """A second server that follows the first one."""
@@ -139,7 +116,7 @@ class Postgres(SolobotEngine):
         if done.returncode:
             raise HostError(f"pg_basebackup: {done.stderr}")
         argv = self.command(folder, Postgres.port + 1)
-        self.standby = self.host.do("spawn", argv=argv, environment={**self.environment, **self.preload()})["pid"]
+        self.host.do("spawn", argv=argv, environment={**self.environment, **self.preload()})
 
         def follows():
             try:
@@ -158,17 +135,13 @@ class Postgres(SolobotEngine):
 
     def promote_replica(self):
         """The first server dies, and the standby takes its place with what it last heard."""
-        self.kill_primary()
+        # The standby lives on.
+        Engine.kill(self)
         self.sql("SELECT pg_promote()", Postgres.port + 1)
         self.kill()
         shutil.rmtree(self.data)
         os.rename(self.host.path("standby"), self.data)
-        self.standby = None
         self.start()
-
-    def kill_primary(self):
-        self.host.kill("main")
-        wait_until(lambda: self.host.look()["pid"] is None, "the primary ends")
 
 
 class PgBouncer(Postgres):
