@@ -52,6 +52,13 @@ pub fn text(look: &RegisterLook) -> Option<&str> {
     look.content.as_deref().map(|content| std::str::from_utf8(content).unwrap())
 }
 
+/// It asks no engine about a change that solobot should never ask for.
+#[track_caller]
+pub fn never_asked(register: &mut dyn Register, version: &Version, record: &[u8], why: &str) {
+    let error = register.set_if(version, record, AMPLE).unwrap_err();
+    assert!(error.kind == EngineErrorKind::Configuration && error.message.contains(why), "{error:?}");
+}
+
 /// The error is of this kind, shows no password, and came in time.
 #[track_caller]
 pub fn fails(kind: EngineErrorKind, limit: Duration, call: impl FnOnce(Duration) -> Option<EngineError>) -> String {
