@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::LockFile;
+use super::holders;
 use crate::platform::identity::{self, Identity};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc::{self, OpenFile};
@@ -47,6 +48,10 @@ fn has_name_of_a_lock(path: &Path) -> bool {
 /// # Errors
 /// The file or `/proc/locks` cannot be looked at.
 pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
+    if !locks::ARE_LISTED {
+        let sharers = holders::all_sharers(lock)?;
+        return Ok(sharers.into_iter().map(|process| Carrier { process, kind: LockKind::Flock, caller: 0 }).collect());
+    }
     let key = kernel_key(lock.file())?;
     let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
     let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
@@ -61,8 +66,11 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
 }
 
 /// Who called for the flock on the file that a process carries: 0 if that one is dead or elsewhere and we are in a PID
-/// namespace; `None` if the process has no such lock, or may not be asked.
+/// namespace, or where the kernel lists no locks; `None` if the process has no such lock, or may not be asked.
 pub fn caller_of(lock: &LockFile, process: Identity) -> Option<i32> {
+    if !locks::ARE_LISTED {
+        return holders::shares(lock, process.pid).then_some(0);
+    }
     let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
     carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock).map(|one| one.caller)
 }

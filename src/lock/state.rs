@@ -229,7 +229,7 @@ fn is_covered(process: Identity, kernel: &KernelHolders) -> bool {
 /// # Errors
 /// The text cannot be read.
 pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
-    let text = LockText::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
+    let text = lock.read_text().map_err(|error| Error::io("read lock", lock.path(), error))?;
     let is_json = layouts::of_path(lock.path()).is_some_and(|layout| layout.content == Content::Json);
     if is_json && text == LockText::Foreign {
         return Ok(match claim::of_json(lock) {

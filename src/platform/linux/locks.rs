@@ -15,6 +15,10 @@ use super::mounts;
 /// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
 const OVERLAYFS: FsWord = 0x794C_7630;
 
+/// Whether the kernel lists its locks: [`listed`], [`OpenFile::locks`](super::open_files::OpenFile::locks). Where it does
+/// not, who has the file open is all there is to know.
+pub const ARE_LISTED: bool = true;
+
 /// Where the kernel lists all locks, for people.
 pub const TABLE: &str = "/proc/locks";
 

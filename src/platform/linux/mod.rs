@@ -19,6 +19,7 @@ pub mod handle;
 pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
+pub mod lock_handle;
 pub mod locks;
 pub mod mounts;
 pub mod nss;

@@ -1,14 +1,17 @@
 //! What a process has open: the descriptor walk.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::file::{FileId, FileStatus};
 use super::handle::living_thread;
+use super::identity::{Identity, own_pid};
 use super::locks::{self, KernelLock};
-use super::proc::pids;
+use super::proc::{all_pids, pids};
 
 /// A descriptor of any process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,35 @@ fn descriptors_of_thread(pid: i32) -> io::Result<Vec<OpenFile>> {
     )?;
     // The names are numbers, as those of processes are.
     Ok(pids(folder.as_fd())?.into_iter().map(|number| OpenFile { pid, number }).collect())
+}
+
+/// Who has a file open.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Openers {
+    /// Without ourselves.
+    pub seen: Vec<Identity>,
+    /// How many processes could not be asked.
+    pub unasked: usize,
+}
+
+/// The processes that have a file open, locked or not.
+///
+/// # Errors
+/// The file cannot be looked at; [`io::ErrorKind::Unsupported`] where the system does not tell.
+pub fn openers(file: &File) -> io::Result<Openers> {
+    let (own, wanted) = (own_pid(), FileStatus::of_open(file)?.id());
+    let mut openers = Openers::default();
+    for pid in all_pids().unwrap_or_default().into_iter().filter(|&pid| pid != own) {
+        match descriptors(pid) {
+            Ok(descriptors) => {
+                let is_open = descriptors.into_iter().any(|one| FileId::of(&one.path()) == Some(wanted));
+                openers.seen.extend(is_open.then(|| Identity::of(pid)).flatten());
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => openers.unasked += 1,
+            Err(_) => {}
+        }
+    }
+    Ok(openers)
 }
 
 #[cfg(test)]
