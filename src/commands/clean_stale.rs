@@ -20,7 +20,6 @@ use crate::lock::{held, owner};
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaned, Cleaning};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
-use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 use crate::settings::Settings;
@@ -210,7 +209,7 @@ fn removal_refused(lock: &LockFile) -> Option<String> {
     if proc::hides_others() {
         return Some("other users' processes are hidden, and one may have it open; try again with sudo".into());
     }
-    match is_open_elsewhere(lock.file()) {
+    match lock.locked().is_open_elsewhere() {
         Ok(true) => Some("a process that cannot be seen from here has it open; look on the host".into()),
         Err(_) if openers.is_none() => Some("nobody can say here who has it open".into()),
         // Where the kernel does not tell, everybody must have been seen.

@@ -91,7 +91,7 @@ impl LockFile {
                 continue;
             }
             require_plain(path, &meta)?;
-            let (inode, handle) = (meta.id(), high(&handle, path)?);
+            let (inode, handle) = (meta.id(), high(handle, path)?);
             let lock = Self { inode, handle, text: None, location, writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
@@ -110,7 +110,7 @@ impl LockFile {
         let link = filesystem::path_of_descriptor(fd).map_err(not_open)?;
         // SAFETY: no Rust value owns it: solobot opened nothing under a number the user can name.
         let file = unsafe { descriptor::duplicate(fd) }.map_err(not_open)?;
-        let handle = high(&LockHandle::inherited(file), &link)?;
+        let handle = high(LockHandle::inherited(file), &link)?;
         let meta = handle.status().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(meta.kind()) });
@@ -373,6 +373,6 @@ fn require_owner(at: &Location, meta: &FileStatus) -> Result<(), Error> {
 }
 
 /// Moves the descriptor to a number that no shell or program uses by itself.
-fn high(handle: &LockHandle, path: &Path) -> Result<LockHandle, Error> {
+fn high(handle: LockHandle, path: &Path) -> Result<LockHandle, Error> {
     handle.renumbered(LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
 }

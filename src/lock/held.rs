@@ -17,7 +17,7 @@ use super::text::LockText;
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::platform::descriptor::Descriptor;
-use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
+use crate::platform::filesystem::FileStatus;
 use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
@@ -293,10 +293,7 @@ impl Held {
     /// --remove`: unless anybody else has it open.
     pub fn hand_over(self) {
         let lock = self.present();
-        if self.is_pid_file
-            && lock.is_current()
-            && is_open_elsewhere(lock.locked().file()).is_ok_and(|is_open| !is_open)
-        {
+        if self.is_pid_file && lock.is_current() && lock.locked().is_open_elsewhere().is_ok_and(|is_open| !is_open) {
             let _ = lock.remove();
         }
         self.release();

@@ -18,7 +18,6 @@ use super::owner::{self, FoundRecord};
 use super::replaced::LockPathNow;
 use super::text::LockText;
 use crate::base::error::typed;
-use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
@@ -186,7 +185,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<LockFa
     let lock = file::open_to_look(path).ok()?;
     let record = lock.record();
     let is_named_alive = record.named().into_iter().any(|pid| Identity::of(pid).is_some());
-    if is_named_alive || is_open_elsewhere(lock.file()).ok()? {
+    if is_named_alive || lock.locked().is_open_elsewhere().ok()? {
         return None;
     }
     let state = unlocked(&lock, &record).ok()?;

@@ -6,7 +6,7 @@ use std::io;
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
-use super::filesystem::{Flock, flock, renumber};
+use super::filesystem::{Flock, flock, is_open_elsewhere, renumber};
 use super::folder::Folder;
 
 /// An open lock file. The lock belongs to the open file: whoever inherits [`LockHandle::descriptor`] shares it.
@@ -53,7 +53,7 @@ impl LockHandle {
     ///
     /// # Errors
     /// Too many files are open.
-    pub fn renumbered(&self, lowest: i32) -> io::Result<Self> {
+    pub fn renumbered(self, lowest: i32) -> io::Result<Self> {
         renumber(&self.0, lowest).map(Self)
     }
 
@@ -84,5 +84,13 @@ impl LockHandle {
     /// Those of `flock(2)`.
     pub fn lock(&self, what: Flock) -> io::Result<bool> {
         flock(&self.0, what)
+    }
+
+    /// Whether anybody has the file open besides this handle.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn is_open_elsewhere(&self) -> io::Result<bool> {
+        is_open_elsewhere(&self.0)
     }
 }
