@@ -180,12 +180,15 @@ impl LockFile {
         self.location.folder().remove(self.location.name()).map_err(|error| Error::io("remove", self.path(), error))
     }
 
-    /// What its text says; nothing where its lock keeps everybody from reading it.
+    /// What its text says; where its lock keeps everybody from reading it, only whether it can be a lock's.
     ///
     /// # Errors
     /// Those of `pread(2)`.
     pub fn read_text(&self) -> io::Result<LockText> {
-        self.text_file().map_or(Ok(LockText::Empty), LockText::read)
+        match self.text_file() {
+            Some(file) => LockText::read(file),
+            None => Ok(LockText::unread(self.handle.status()?.len())),
+        }
     }
 
     /// Writes a PID into it, where it can have a text.
