@@ -11,11 +11,15 @@ mod linux;
 mod listing;
 #[cfg(feature = "cli")]
 pub mod portable;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "linux")]
 use linux as host;
-#[cfg(not(target_os = "linux"))]
-compile_error!("solobot runs on Linux (and WSL2); other platforms need their own folder in src/platform");
+#[cfg(windows)]
+use windows as host;
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!("solobot runs on Linux (and WSL2) and Windows; other platforms need their own folder in src/platform");
 
 // What `main` does first.
 pub use host::nss;

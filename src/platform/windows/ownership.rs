@@ -1,0 +1,1 @@
+//! Who may write a file besides its owner. (Not there yet.)
