@@ -29,6 +29,10 @@ impl<'a> Descriptor<'a> {
         Self { handle: file.as_handle(), kind: WaitKind::File }
     }
 
+    pub(super) fn of_handle(handle: BorrowedHandle<'a>) -> Self {
+        Self { handle, kind: WaitKind::File }
+    }
+
     pub(super) fn of_object(owner: &'a impl AsHandle) -> Self {
         Self { handle: owner.as_handle(), kind: WaitKind::Object }
     }

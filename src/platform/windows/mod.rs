@@ -22,6 +22,7 @@ pub mod identity;
 mod job;
 #[cfg(feature = "cli")]
 pub mod limits;
+pub mod lock_handle;
 pub mod locks;
 mod native;
 pub mod nss;

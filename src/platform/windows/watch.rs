@@ -1,6 +1,5 @@
-//! Being woken when a file changes. (Not there yet.)
+//! Nobody wakes us when a file changes: whoever wants to know looks again.
 
-use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -9,13 +8,13 @@ use std::path::Path;
 use super::descriptor::Descriptor;
 use super::native::unsupported;
 
-/// Watches files.
+/// Cannot be made.
 #[derive(Debug)]
-pub struct Watch(Infallible);
+pub enum Watch {}
 
 /// One watched file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct WatchId(u32);
+pub struct WatchId(());
 
 /// What happened since the last look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,58 +28,45 @@ pub struct WatchEvents {
 }
 
 impl Watch {
-    /// A watch on nothing yet.
-    ///
     /// # Errors
-    /// Always `Unsupported`.
+    /// Always [`io::ErrorKind::Unsupported`].
     pub fn new() -> io::Result<Self> {
-        Err(unsupported("a watch"))
+        Err(unsupported("watching files"))
     }
 
-    /// Watches a file.
-    ///
     /// # Errors
-    /// Always `Unsupported`.
+    /// None: there is no such value.
     pub fn add(&self, _path: &Path, _opens: bool) -> io::Result<WatchId> {
-        match self.0 {}
+        match *self {}
     }
 
-    /// The same for an open file.
-    ///
     /// # Errors
-    /// As [`Watch::add`].
+    /// None: there is no such value.
     pub fn add_open(&self, _file: &File, _opens: bool) -> io::Result<WatchId> {
-        match self.0 {}
+        match *self {}
     }
 
-    /// Watches a folder for its own renaming and removal.
-    ///
     /// # Errors
-    /// As [`Watch::add`].
+    /// None: there is no such value.
     pub fn add_moves(&self, _path: &Path) -> io::Result<WatchId> {
-        match self.0 {}
+        match *self {}
     }
 
-    /// Watches a folder for entries.
-    ///
     /// # Errors
-    /// As [`Watch::add`].
+    /// None: there is no such value.
     pub fn add_folder(&self, _path: &Path) -> io::Result<WatchId> {
-        match self.0 {}
+        match *self {}
     }
 
-    /// Takes what has happened since the last call.
     pub fn take(&self) -> WatchEvents {
-        match self.0 {}
+        match *self {}
     }
 
-    /// The same for these names.
     pub fn take_of(&self, _is_meant: &dyn Fn(&OsStr) -> bool) -> WatchEvents {
-        match self.0 {}
+        match *self {}
     }
 
-    /// Readable when something has happened.
     pub fn descriptor(&self) -> Descriptor<'_> {
-        match self.0 {}
+        match *self {}
     }
 }
