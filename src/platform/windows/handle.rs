@@ -13,7 +13,7 @@ use super::command_line;
 use super::file::FileId;
 use super::identity::own_pid;
 use super::native::{is_signalled, open_process, owned, succeeded};
-use super::peb::Parameters;
+use super::peb::{self, Parameters};
 use super::processes::{self, LOOK};
 use super::stat::Stat;
 use super::user::{self, Credentials};
@@ -53,7 +53,7 @@ impl Handle {
     /// # Errors
     /// It is another user's, or it has ended.
     pub fn cmdline(&self) -> io::Result<Vec<u8>> {
-        Ok(ended_by_nul(command_line::split(&processes::command_line(self.process()?)?)))
+        Ok(ended_by_nul(command_line::split(&peb::command_line(self.pid, self.process()?)?)))
     }
 
     /// Its environment as it is now, `NAME=VALUE` each, ended by NUL. Windows does not keep the one that it was started with.
@@ -125,7 +125,7 @@ impl Handle {
 
     /// Its arguments.
     pub fn argv(&self) -> Vec<OsString> {
-        let line = self.process().and_then(processes::command_line);
+        let line = self.process().and_then(|process| peb::command_line(self.pid, process));
         line.map(|line| command_line::split(&line)).unwrap_or_default()
     }
 }

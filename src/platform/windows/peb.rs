@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Threading::{PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_VM_READ};
 
 use super::native::{open_process, succeeded};
-use super::processes::basic;
+use super::processes::{self, basic};
 
 /// Where the process environment block has the address of the parameters.
 const PARAMETERS: usize = 0x20;
@@ -24,6 +24,8 @@ const SIZE: usize = 0x410;
 const CONSOLE: usize = 0x10;
 /// The path of the current folder, a `UNICODE_STRING`.
 const FOLDER: usize = 0x38;
+/// The command line, another one.
+const COMMAND_LINE: usize = 0x70;
 /// The address of the environment, and its size in bytes.
 const ENVIRONMENT: usize = 0x80;
 const ENVIRONMENT_SIZE: usize = 0x3F0;
@@ -70,12 +72,16 @@ impl Parameters {
     /// # Errors
     /// Its memory cannot be read.
     pub(super) fn folder(&self) -> io::Result<PathBuf> {
-        let length = usize::from(u16::from_ne_bytes([self.bytes[FOLDER], self.bytes[FOLDER + 1]]));
-        let units = units(&read(&self.process, number(&self.bytes, FOLDER + 8), length)?);
+        let units = self.text(FOLDER)?;
         // It is kept with a backslash behind it, which only a drive's root has by itself.
         let is_root = units.len() <= 3;
         let end = if !is_root && units.last() == Some(&u16::from(b'\\')) { units.len() - 1 } else { units.len() };
         Ok(OsString::from_wide(&units[..end]).into())
+    }
+
+    fn text(&self, at: usize) -> io::Result<Vec<u16>> {
+        let length = usize::from(u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]));
+        Ok(units(&read(&self.process, number(&self.bytes, at + 8), length)?))
     }
 
     /// Its variables, each `NAME=VALUE`.
@@ -91,6 +97,14 @@ impl Parameters {
         let entries = units.split(|&unit| unit == 0).take_while(|entry| !entry.is_empty());
         Ok(entries.map(OsString::from_wide).collect())
     }
+}
+
+/// The line that a process was started with. Where the system does not tell (wine 8), the process itself does.
+///
+/// # Errors
+/// It is another user's, or has ended.
+pub(super) fn command_line(pid: i32, process: &OwnedHandle) -> io::Result<Vec<u16>> {
+    processes::command_line(process).or_else(|_| Parameters::of(pid)?.text(COMMAND_LINE))
 }
 
 fn number(bytes: &[u8], at: usize) -> usize {

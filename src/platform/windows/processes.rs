@@ -91,10 +91,9 @@ fn system_list() -> io::Result<Vec<SystemProcess>> {
     let mut found = Vec::with_capacity(256);
     let mut at = 0;
     // Whatever is said about offsets, only the buffer is read.
-    while at % size_of::<u64>() == 0 && at + size_of::<SYSTEM_PROCESS_INFORMATION>() <= bytes {
-        // SAFETY: there are that many bytes from there on, aligned as numbers of 64 bits, and any bytes make one.
-        let one: SYSTEM_PROCESS_INFORMATION =
-            unsafe { buffer.as_ptr().byte_add(at).cast::<SYSTEM_PROCESS_INFORMATION>().read() };
+    while at + size_of::<SYSTEM_PROCESS_INFORMATION>() <= bytes {
+        // SAFETY: there are that many bytes from there on, and any bytes make one. wine does not align them.
+        let one = unsafe { buffer.as_ptr().byte_add(at).cast::<SYSTEM_PROCESS_INFORMATION>().read_unaligned() };
         let created: [u8; 8] = one.Reserved1[CREATED..CREATED + 8].try_into().unwrap_or_default();
         let pid = |handle: *mut core::ffi::c_void| i32::try_from(handle.addr()).ok();
         // One that has ended and is still held open by somebody has no threads.

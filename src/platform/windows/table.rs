@@ -9,6 +9,7 @@ use super::handle::ended_by_nul;
 use super::identity::Identity;
 use super::job::Job;
 use super::native::open_process;
+use super::peb;
 use super::processes::{self, LOOK, all};
 use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
@@ -30,7 +31,7 @@ enum TableEntry {
 pub fn list(keep: &Filter<'_>) -> io::Result<Listing> {
     listing(|pid| {
         let process = open_process(pid, LOOK)?;
-        let cmdline = ended_by_nul(split(&processes::command_line(&process)?));
+        let cmdline = ended_by_nul(split(&peb::command_line(pid, &process)?));
         Ok(if keep(&cmdline) { TableEntry::Kept(Listed { pid, cmdline, exe: None }) } else { TableEntry::Passed })
     })
 }
@@ -48,7 +49,7 @@ pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<
         if path.as_ref().is_some_and(|path| !exe(path)) {
             return Ok(TableEntry::Passed);
         }
-        let line = ended_by_nul(split(&processes::command_line(&process)?));
+        let line = ended_by_nul(split(&peb::command_line(pid, &process)?));
         let is_kept = path.is_some() || cmdline(&line);
         Ok(if is_kept { TableEntry::Kept(Listed { pid, cmdline: line, exe: path }) } else { TableEntry::Passed })
     })
