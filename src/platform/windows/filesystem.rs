@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use windows_sys::Win32::Foundation::{ERROR_IO_PENDING, ERROR_LOCK_VIOLATION, ERROR_STOPPED_ON_SYMLINK};
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_FLAG_OPEN_REPARSE_POINT, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_TYPE_DISK, GetFileType,
-    GetFinalPathNameByHandleW, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, UnlockFileEx,
+    FILE_FLAG_OPEN_REPARSE_POINT, FILE_TYPE_DISK, GetFileType, GetFinalPathNameByHandleW, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, UnlockFileEx,
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
@@ -67,10 +67,10 @@ pub(super) fn path_of(file: &File) -> io::Result<PathBuf> {
 }
 
 /// Options for opening a path that another user may have planted: a symbolic link is opened itself, and not followed (see
-/// [`refuse_link`]); nobody can remove or rename the file meanwhile.
+/// [`refuse_link`]).
 pub fn careful_open() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).share_mode(FILE_SHARE_READ | FILE_SHARE_WRITE);
+    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
     options
 }
 
