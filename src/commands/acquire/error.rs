@@ -110,7 +110,7 @@ pub enum Error {
     #[error("the keeper did not start: exit code {code}")]
     Keeper {
         /// Its code, which is ours too.
-        code: u8,
+        code: u32,
     },
 }
 

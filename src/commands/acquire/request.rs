@@ -122,7 +122,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
     Ok(Request {
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
         grace: bot.grace,
-        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
+        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, |code| Exit::Code(code.into())),
         lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
