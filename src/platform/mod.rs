@@ -64,9 +64,9 @@ pub mod signals {
 /// Starting a program: as a child, as a child that waits at a gate, or in our place.
 #[cfg(feature = "cli")]
 pub mod spawn {
-    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, is_gate_shut};
+    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, HAS_GATES, is_gate_shut};
     pub use crate::platform::host::piped::PipedChild;
-    pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
+    pub use crate::platform::host::spawn::{CAN_REPLACE, Launch, spawn_ourselves};
 }
 
 /// Short messages to another process.
@@ -90,7 +90,7 @@ pub mod daemon {
 
 /// Open descriptors, to wait for or to pass on.
 pub mod descriptor {
-    pub use crate::platform::host::descriptor::{Descriptor, duplicate, inherited};
+    pub use crate::platform::host::descriptor::{Descriptor, SHELLS_PASS_THEM, duplicate, inherited};
 }
 
 /// Waiting for several things at once.
