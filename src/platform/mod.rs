@@ -148,7 +148,7 @@ pub mod user {
 
 #[cfg(feature = "cli")]
 pub mod terminal {
-    pub use crate::platform::host::terminal::{Size, Stream, size, width};
+    pub use crate::platform::host::terminal::{Size, Stream, is_dumb, size, width};
 }
 
 /// Words from bytes.
