@@ -153,7 +153,9 @@ pub mod terminal {
 
 /// Words from bytes.
 pub mod words {
-    pub use crate::platform::host::words::{os_str, os_string};
+    pub use crate::platform::host::words::{
+        file_name, is_same_name, names_folder, os_str, os_string, program_name, started_file,
+    };
 }
 
 /// Commands for people who want to look themselves.
