@@ -64,9 +64,9 @@ pub mod signals {
 /// Starting a program: as a child, as a child that waits at a gate, or in our place.
 #[cfg(feature = "cli")]
 pub mod spawn {
-    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, is_gate_shut};
+    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, HAS_GATES, is_gate_shut};
     pub use crate::platform::host::piped::PipedChild;
-    pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
+    pub use crate::platform::host::spawn::{CAN_REPLACE, Launch, spawn_ourselves};
 }
 
 /// Short messages to another process.
@@ -90,7 +90,7 @@ pub mod daemon {
 
 /// Open descriptors, to wait for or to pass on.
 pub mod descriptor {
-    pub use crate::platform::host::descriptor::{Descriptor, duplicate, inherited};
+    pub use crate::platform::host::descriptor::{Descriptor, SHELLS_PASS_THEM, duplicate, inherited};
 }
 
 /// Waiting for several things at once.
@@ -149,12 +149,14 @@ pub mod user {
 
 #[cfg(feature = "cli")]
 pub mod terminal {
-    pub use crate::platform::host::terminal::{Size, Stream, size, width};
+    pub use crate::platform::host::terminal::{Size, Stream, is_dumb, size, width};
 }
 
 /// Words from bytes.
 pub mod words {
-    pub use crate::platform::host::words::{os_str, os_string};
+    pub use crate::platform::host::words::{
+        file_name, is_same_name, names_folder, os_str, os_string, program_name, started_file,
+    };
 }
 
 /// Commands for people who want to look themselves.

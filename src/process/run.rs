@@ -216,7 +216,7 @@ impl Supervised {
     }
 
     fn pass_on(&mut self, arrived: ReceivedSignal, supervision: &Supervision<'_>) {
-        self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
+        self.asked_to_end |= asks_to_end(arrived.signal);
         // Whose terminal has gone is not started again in the dark.
         self.asked_to_end |= arrived.signal == Signal::SIGHUP && arrived.from_terminal;
         self.hung_up |= arrived.signal == Signal::SIGHUP;
@@ -248,6 +248,10 @@ impl Supervised {
                 && let Err(error) = pidfd.send(arrived.signal)
             {
                 tracing::warn!(pid, signal = %arrived.signal, %error, "cannot forward the signal");
+                // On Windows, a program without a console cannot be asked.
+                if error.kind() == io::ErrorKind::Unsupported && asks_to_end(arrived.signal) {
+                    let _ = pidfd.send(Signal::SIGKILL);
+                }
             }
         }
     }
@@ -267,6 +271,10 @@ impl Supervised {
         let command = self.command.iter().map(|child| (child.identity.pid, &child.pidfd));
         command.chain(self.rest.iter().map(|(identity, pidfd)| (identity.pid, pidfd)))
     }
+}
+
+fn asks_to_end(signal: Signal) -> bool {
+    matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
 }
 
 fn rest(counting: &DescendantCounter<'_>) -> CountedDescendants {

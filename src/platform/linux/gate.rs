@@ -21,6 +21,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::descriptor::Descriptor;
 
+/// Whether a program can wait at a gate, without which there is no lease.
+pub const HAS_GATES: bool = true;
+
 /// The name that the child has while it waits.
 const NAME: &CStr = c"lease-gate";
 

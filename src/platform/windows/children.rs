@@ -21,8 +21,8 @@ use super::signals::{Signal, child_has_ended};
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With this exit code.
-    Code(u8),
+    /// With this exit code, of 32 bits.
+    Code(u32),
     /// By the signal of this number: by Ctrl-C, if it handles that as Windows does.
     Signal(i32),
 }
@@ -169,6 +169,6 @@ pub(super) fn exit_code(process: &OwnedHandle) -> u32 {
 fn how(code: u32) -> Ended {
     match code {
         code if code == STATUS_CONTROL_C_EXIT.cast_unsigned() => Ended::Signal(Signal::SIGINT.number()),
-        code => Ended::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        code => Ended::Code(code),
     }
 }

@@ -8,6 +8,9 @@ use std::ptr;
 
 use super::native::{set_inheritable, unsupported};
 
+/// Whether shells pass on what they have opened, by its number: none does.
+pub const SHELLS_PASS_THEM: bool = false;
+
 /// How an open handle is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WaitKind {

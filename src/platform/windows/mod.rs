@@ -9,6 +9,8 @@ pub mod boot;
 #[cfg(feature = "cli")]
 pub mod children;
 mod command_line;
+#[cfg(feature = "cli")]
+mod console;
 pub mod daemon;
 pub mod descriptor;
 pub mod file;
@@ -49,6 +51,8 @@ pub mod stack;
 #[cfg(feature = "cli")]
 pub mod startup;
 pub mod stat;
+#[cfg(feature = "cli")]
+mod stop_event;
 #[cfg(feature = "cli")]
 pub mod table;
 #[cfg(feature = "cli")]

@@ -12,16 +12,22 @@ use windows_sys::Win32::System::Threading::{PROCESS_TERMINATE, TerminateProcess}
 
 #[cfg(feature = "cli")]
 use super::children::{self, Ended};
+#[cfg(feature = "cli")]
+use super::console;
 use super::descriptor::Descriptor;
 use super::identity::Identity;
 use super::native::{Event, KILLED, is_signalled, open_process, succeeded, unsupported};
 use super::processes::LOOK;
+#[cfg(feature = "cli")]
+use super::processes::created;
 use super::signals::Signal;
+#[cfg(feature = "cli")]
+use super::stop_event;
 
 /// A handle on one process; readable (for `poll`) once it has ended.
 #[derive(Debug)]
 pub struct Pidfd {
-    pid: i32,
+    identity: Identity,
     /// The process; or, where it lets nobody open it, an event that is never set.
     process: OwnedHandle,
     may_end_it: bool,
@@ -44,7 +50,7 @@ impl Pidfd {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        Ok(identity.is_alive().then_some(Self { pid, process, may_end_it }))
+        Ok(identity.is_alive().then_some(Self { identity, process, may_end_it }))
     }
 
     /// A handle on a child of ours that is not reaped: its PID cannot have been reused, dead or alive.
@@ -53,7 +59,8 @@ impl Pidfd {
     /// It is none.
     #[cfg(feature = "cli")]
     pub fn of_child(pid: i32) -> io::Result<Self> {
-        Ok(Self { pid, process: children::handle_of(pid)?, may_end_it: true })
+        let process = children::handle_of(pid)?;
+        Ok(Self { identity: Identity { pid, start_ticks: created(&process)? }, process, may_end_it: true })
     }
 
     /// Asks the process to end, or kills it; `Ok(false)` if it has gone.
@@ -66,7 +73,18 @@ impl Pidfd {
         }
         match signal {
             Signal::SIGKILL => self.kill(),
-            _ => Err(unsupported(&format!("sending {signal} to PID {}", self.pid))),
+            #[cfg(feature = "cli")]
+            Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP => {
+                if stop_event::ask(self.identity) {
+                    return Ok(true);
+                }
+                match console::ask(self.identity) {
+                    Ok(()) => Ok(true),
+                    Err(_) if self.has_ended(Duration::ZERO) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            _ => Err(unsupported(&format!("sending {signal} to PID {}", self.identity))),
         }
     }
 
@@ -86,7 +104,7 @@ impl Pidfd {
     /// Reaps a child of ours that has ended, and says how; `None` if somebody else has reaped it.
     #[cfg(feature = "cli")]
     pub fn reap(&self) -> Option<Ended> {
-        children::reap_one(self.pid)
+        children::reap_one(self.identity.pid)
     }
 
     /// Readable once the process has ended.

@@ -20,6 +20,8 @@ use windows_sys::core::BOOL;
 
 use super::descriptor::Descriptor;
 use super::native::{Event, is_signalled, succeeded};
+#[cfg(feature = "cli")]
+use super::stop_event::StopEvent;
 
 /// A signal that has a name. The numbers are those of Linux, so that one means the same everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,9 +146,20 @@ unsafe extern "system" fn console_says(event: u32) -> BOOL {
     1
 }
 
+/// Called on a thread of the system when another solobot asks us to end.
+#[cfg(feature = "cli")]
+unsafe extern "system" fn is_asked(_context: *mut std::ffi::c_void, _timed_out: bool) {
+    if let Ok(arrivals) = arrivals() {
+        arrivals.add(Signal::SIGTERM, false);
+    }
+}
+
 /// What the console says is read from here, and has no other effect, until this is dropped.
 #[derive(Debug)]
 pub struct Signals {
+    /// How another solobot asks us to end.
+    #[cfg(feature = "cli")]
+    _stop: Option<StopEvent>,
     /// `None` if the console's words keep their effect: then an event that is never set.
     silent: Option<Event>,
     stay_blocked: Cell<bool>,
@@ -161,7 +174,12 @@ impl Signals {
         arrivals()?;
         // SAFETY: the function is for this, and there for as long as the program.
         succeeded(unsafe { SetConsoleCtrlHandler(Some(console_says), 1) })?;
-        Ok(Self { silent: None, stay_blocked: Cell::new(false) })
+        Ok(Self {
+            #[cfg(feature = "cli")]
+            _stop: Some(StopEvent::listen(is_asked)?),
+            silent: None,
+            stay_blocked: Cell::new(false),
+        })
     }
 
     /// Takes in nothing: for a wait in another program, which handles what the console says.
@@ -169,7 +187,12 @@ impl Signals {
     /// # Errors
     /// There is no memory for the event.
     pub fn none() -> io::Result<Self> {
-        Ok(Self { silent: Some(Event::new()?), stay_blocked: Cell::new(false) })
+        Ok(Self {
+            #[cfg(feature = "cli")]
+            _stop: None,
+            silent: Some(Event::new()?),
+            stay_blocked: Cell::new(false),
+        })
     }
 
     /// The next signal that arrived, if any.

@@ -34,6 +34,9 @@ use super::job::{self, Job};
 use super::native::{set_inheritable, succeeded, unsupported, wide};
 use super::signals::Mask;
 
+/// Whether a program can be started in our place: what [`Launch::exec`] does instead ends when solobot is killed.
+pub const CAN_REPLACE: bool = false;
+
 /// What to start: command line, environment, handles to inherit.
 #[derive(Debug)]
 pub struct Launch<'a> {

@@ -3,8 +3,18 @@
 
 use std::ffi::{OsString, c_char, c_int};
 
-/// Must be called before anything else.
-pub fn prepare() {}
+use windows_sys::Win32::System::Threading::ExitProcess;
+
+use super::console;
+
+/// Must be called before anything else. If this process was started to ask another one to end, it does that, and ends.
+pub fn prepare() {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = console::help(&args) {
+        // SAFETY: it ends the process, which has printed nothing.
+        unsafe { ExitProcess(code.cast_unsigned()) };
+    }
+}
 
 /// The command line. What the C runtime passes to `main` is in the code page of the system, which loses what is not in it; so
 /// that is not looked at.
