@@ -11,6 +11,8 @@ mod linux;
 mod listing;
 #[cfg(feature = "cli")]
 pub mod portable;
+#[cfg(unix)]
+mod unix;
 
 #[cfg(target_os = "linux")]
 use linux as host;

@@ -39,6 +39,12 @@ impl File {
     pub fn top(&self) -> &str {
         self.module.first().map_or("", String::as_str)
     }
+
+    /// The platform's folder that it is in.
+    pub fn platform(&self) -> Option<&'static str> {
+        let folder = self.module.get(1).filter(|_| self.top() == "platform")?;
+        super::PLATFORMS.into_iter().find(|name| name == folder)
+    }
 }
 
 /// All files below `src`, but for those of tests.

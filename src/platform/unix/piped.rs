@@ -13,15 +13,14 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::SigSet;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::children::{self, Ended};
 use super::descriptor::Descriptor;
 use super::identity::own_pid;
-use super::pidfd::Pidfd;
 use super::signals::Signal;
 use super::startup;
 use super::stat::Stat;
+use crate::platform::host::pidfd::Pidfd;
 
 /// How long a killed one is waited for: only the kernel can delay its end.
 const LAST_WAIT: Duration = Duration::from_millis(200);
@@ -131,7 +130,8 @@ impl Drop for PipedChild {
 
 /// A pipe that no other child inherits: the end for reading, the end for writing.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+    let (read, write) = io::pipe()?;
+    Ok((read.into(), write.into()))
 }
 
 /// An end of ours, which does not block; the program's own end does, as it will expect.

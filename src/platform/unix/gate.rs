@@ -17,16 +17,16 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, fork};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::descriptor::Descriptor;
+use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 
 /// The name that the child has while it waits.
 const NAME: &CStr = c"lease-gate";
 
 /// The end of a gate that opens it. Dropped, it stays shut for ever.
 #[derive(Debug)]
-pub struct Gate(pub(super) OwnedFd);
+pub struct Gate(pub(in crate::platform) OwnedFd);
 
 impl Gate {
     /// Lets the program start.
@@ -105,10 +105,10 @@ struct ChildView<'a> {
 /// Forks it. The thread that calls this must live as long as the child may.
 ///
 /// # Errors
-/// Those of `pipe2(2)` and `fork(2)`; `/proc/self/fd` cannot be read.
+/// Those of `pipe(2)` and `fork(2)`; the list of our own descriptors cannot be read.
 pub(super) fn fork_gated(prepared: &Prepared<'_>) -> io::Result<GatedChild> {
-    let (waits, gate) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (told, tells) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (waits, gate) = io::pipe()?;
+    let (told, tells) = io::pipe()?;
     let view = ChildView {
         prepared,
         argv: pointers(prepared.argv.iter().map(CString::as_c_str)),
@@ -124,9 +124,11 @@ pub(super) fn fork_gated(prepared: &Prepared<'_>) -> io::Result<GatedChild> {
             // SAFETY: this is the child, whose descriptors are its own copies.
             unsafe { view.become_program() }
         }
-        ForkResult::Parent { child } => {
-            Ok(GatedChild { pid: child.as_raw(), gate: Gate(gate), execution: ExecutionReport(File::from(told)) })
-        }
+        ForkResult::Parent { child } => Ok(GatedChild {
+            pid: child.as_raw(),
+            gate: Gate(gate.into()),
+            execution: ExecutionReport(File::from(OwnedFd::from(told))),
+        }),
     }
 }
 
@@ -137,7 +139,7 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
 /// What is open here, the standard streams and those in `keep` excepted. A child that waits for long must not keep others'
 /// pipes and sockets open.
 fn open_but(keep: &[i32]) -> io::Result<Vec<i32>> {
-    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let entries = std::fs::read_dir(OWN_DESCRIPTORS)?;
     let open = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     Ok(open.filter(|fd| *fd > 2 && !keep.contains(fd)).collect())
 }

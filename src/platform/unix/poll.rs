@@ -1,14 +1,14 @@
 //! Waiting for several descriptors at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::event::{EventfdFlags, eventfd};
 
 use super::descriptor::Descriptor;
+pub use crate::platform::host::wakeup::Wakeup;
 
 /// Waits until one of `fds` is readable or `timeout` has passed (`None`: forever). Says of each whether it is readable
 /// (or broken, so that reading it tells). An interruption by a signal is not a wake-up.
@@ -85,35 +85,4 @@ fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = left.as_micros().div_ceil(1000);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-}
-
-/// A descriptor that one thread raises and another one polls (`eventfd(2)`).
-#[derive(Debug)]
-pub struct Wakeup(OwnedFd);
-
-impl Wakeup {
-    /// A new one, not raised.
-    ///
-    /// # Errors
-    /// Those of `eventfd(2)`.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
-    }
-
-    /// Raises it; it stays raised.
-    pub fn raise(&self) {
-        // It can only fail when the counter is full, and then it is raised.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    /// Lowers it, raised or not.
-    pub fn lower(&self) {
-        // It fails when it is not raised.
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-
-    /// Readable while it is raised.
-    pub fn descriptor(&self) -> Descriptor<'_> {
-        Descriptor::borrow(&self.0)
-    }
 }
