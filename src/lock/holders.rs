@@ -25,8 +25,8 @@ pub struct KernelHolders {
     /// The processes that share the locked description, lowest PID first. Empty while held: a process outside this PID
     /// namespace holds it, or one that cannot be inspected.
     pub holders: Vec<Identity>,
-    /// The processes that wait for it.
-    pub waiters: Vec<Identity>,
+    /// The processes that wait for it; `None` on a platform that does not show them.
+    pub waiters: Option<Vec<Identity>>,
 }
 
 /// Finds who holds the lock that is open in `lock`. `hints` are PIDs that probably share it (from the owner record): they
@@ -52,15 +52,19 @@ pub fn look(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Erro
 fn look_once(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Error> {
     let io = |action, error| super::Error::io(action, lock.path(), error);
     let key = kernel_key(lock.file()).map_err(|error| io("look at lock", error))?;
-    let lines = flocks().map_err(|error| io("find the holder of", error))?;
-    let of_ours = |waits: bool| {
-        lines.iter().filter(move |line| line.key == key && line.waits == waits).map(|line| line.pid).collect::<Vec<_>>()
+    let lines = as_far_as_listed(flocks()).map_err(|error| io("find the holder of", error))?;
+    let of_ours = |lines: &[KernelLock], waits: bool| {
+        let lines = lines.iter().filter(|line| line.key == key && line.waits == waits);
+        lines.filter_map(|line| line.pid).collect::<Vec<_>>()
     };
-    let callers = of_ours(false);
-    // A waiter's PID is that of the thread's process, as for any POSIX call.
-    let mut waiters: Vec<Identity> = of_ours(true).into_iter().filter_map(Identity::of).collect();
-    waiters.sort_unstable();
-    waiters.dedup();
+    let callers = lines.as_ref().map(|lines| of_ours(lines, false)).unwrap_or_default();
+    let waiters = lines.map(|lines| {
+        // A waiter's PID is that of the thread's process, as for any POSIX call.
+        let mut waiters: Vec<Identity> = of_ours(&lines, true).into_iter().filter_map(Identity::of).collect();
+        waiters.sort_unstable();
+        waiters.dedup();
+        waiters
+    });
     if callers.is_empty() && !lock.is_held_by_another()? {
         return Ok(KernelHolders { held: false, holders: Vec::new(), waiters });
     }
@@ -110,10 +114,11 @@ fn carries(pid: i32, key: KernelKey) -> Option<Identity> {
     (found && identity.is_alive()).then_some(identity)
 }
 
-/// Who called for the flocks on this file that descriptors of the process carry: a PID, 0 for one that cannot be named.
+/// Who called for the flocks on this file that descriptors of the process carry: a PID, 0 for one that cannot be named; none
+/// where the platform does not say.
 pub fn callers_of(pid: i32, key: KernelKey) -> Vec<i32> {
     let carried = proc::descriptors(pid).unwrap_or_default().into_iter().flat_map(OpenFile::locks);
-    carried.filter(|lock| is_flock(lock) && lock.key == key).map(|lock| lock.pid).collect()
+    carried.filter(|lock| is_flock(lock) && lock.key == key).filter_map(|lock| lock.pid).collect()
 }
 
 fn is_flock(lock: &KernelLock) -> bool {
@@ -125,6 +130,17 @@ pub(super) fn flocks() -> io::Result<Vec<KernelLock>> {
     Ok(locks::listed()?.into_iter().filter(is_flock).collect())
 }
 
+/// What the kernel lists; `None` on a platform without such a list, where descriptors and the record must do.
+///
+/// # Errors
+/// There is one, and it cannot be read.
+pub(super) fn as_far_as_listed(listed: io::Result<Vec<KernelLock>>) -> io::Result<Option<Vec<KernelLock>>> {
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        listed => listed.map(Some),
+    }
+}
+
 /// Processes that have the inode open, locked or not, and how many processes could not be asked.
 pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
     let own = own_pid();
@@ -132,7 +148,7 @@ pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
     for pid in proc::all_pids().unwrap_or_default().into_iter().filter(|&pid| pid != own) {
         match proc::descriptors(pid) {
             Ok(descriptors) => {
-                let open = descriptors.into_iter().any(|one| FileId::of(&one.path()) == Some(inode));
+                let open = descriptors.into_iter().any(|one| one.file() == Some(inode));
                 openers.extend(open.then(|| Identity::of(pid)).flatten());
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => uninspected += 1,

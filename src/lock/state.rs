@@ -87,6 +87,7 @@ pub struct LockFacts {
     pub path: PathBuf,
     pub state: State,
     pub record: FoundRecord,
+    /// Empty on a platform that does not show who waits.
     pub waiters: Vec<Identity>,
     /// The process that a keeper holds it for.
     pub kept_for: Option<Identity>,
@@ -201,20 +202,21 @@ fn judge(
     candidates: &[i32],
 ) -> Result<(State, Vec<Identity>), Error> {
     let mut hints = record.named();
-    let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    let mut kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    let waiters = kernel.waiters.take().unwrap_or_default();
     hints.extend(candidates);
     let replaced = LockPathNow::of(path, lock.map(LockFile::inode), record).holders(&hints);
     let replaced = replaced.into_iter().map(|one| one.process);
     let uncovered: Vec<Identity> = replaced.filter(|&one| !is_covered(one, &kernel)).collect();
     if !uncovered.is_empty() {
-        return Ok((State::Replaced { holders: uncovered }, kernel.waiters));
+        return Ok((State::Replaced { holders: uncovered }, waiters));
     }
     let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
     if kernel.held {
         let orphaned = orphan::is_orphaned(lock, record, &kernel.holders);
-        return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
+        return Ok((State::Held { holders: kernel.holders, orphaned }, waiters));
     }
-    Ok((unlocked(lock, record)?, kernel.waiters))
+    Ok((unlocked(lock, record)?, waiters))
 }
 
 /// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::file::FileId;
 use super::handle::living_thread;
 use super::locks::{self, KernelLock};
 use super::proc::pids;
@@ -19,14 +20,25 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// A path that leads to the open file, even if another file is at its path by now.
-    pub fn path(self) -> PathBuf {
+    /// A path that leads to the open file, even if another file is at its path by now; `None` on a platform without one, where
+    /// the file has been removed or renamed.
+    #[expect(clippy::unnecessary_wraps, reason = "other platforms have none")]
+    pub fn path(self) -> Option<PathBuf> {
+        Some(self.link())
+    }
+
+    fn link(self) -> PathBuf {
         format!("/proc/{}/fd/{}", self.pid, self.number).into()
+    }
+
+    /// The identity of the open file.
+    pub fn file(self) -> Option<FileId> {
+        FileId::of(&self.link())
     }
 
     /// What it is open on, as the kernel shows it: a path, `socket:[77]`, `pipe:[78]`.
     pub fn target(self) -> Option<PathBuf> {
-        std::fs::read_link(self.path()).ok()
+        std::fs::read_link(self.link()).ok()
     }
 
     /// The number of the socket that it is.

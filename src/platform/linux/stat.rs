@@ -56,8 +56,8 @@ impl Stat {
         let session = Some(fields.next()?.parse().ok()?);
         let has_terminal = fields.next()?.parse::<i32>().ok()? != 0;
         let flags: u64 = fields.nth(1)?.parse().ok()?;
-        let children_faults = fields.nth(1)?.parse().ok()?;
-        let threads = fields.nth(8)?.parse().ok()?;
+        let children_faults = Some(fields.nth(1)?.parse().ok()?);
+        let threads = Some(fields.nth(8)?.parse().ok()?);
         let start_ticks = fields.nth(1)?.parse().ok()?;
         let (is_kernel_thread, is_exiting) = (flags & PF_KTHREAD != 0, flags & PF_EXITING != 0);
         Some(Self {
@@ -84,7 +84,7 @@ mod tests {
         let text = b"42 (a) S 1 (evil)) S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3\n";
         let stat = Stat::parse(text).unwrap();
         assert_eq!((stat.state, stat.parent, stat.start_ticks), (RunState::Sleeping, 7, 98765));
-        assert_eq!((stat.children_faults, stat.threads), (2, 1));
+        assert_eq!((stat.children_faults, stat.threads), (Some(2), Some(1)));
         assert!(stat.has_terminal && !stat.is_kernel_thread && !stat.is_exiting);
     }
 

@@ -8,12 +8,13 @@ use std::fmt;
 
 use super::stat::Stat;
 
-/// One process: PID and start time in clock ticks since boot.
+/// One process: PID and start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The PID in solobot's own PID namespace; always above 0.
     pub pid: i32,
-    /// Field 22 of `/proc/PID/stat`.
+    /// On Linux in clock ticks since boot (field 22 of `/proc/PID/stat`), on macOS in microseconds since 1970. Of two processes
+    /// of one boot, the one that started later has no smaller number.
     pub start_ticks: u64,
 }
 

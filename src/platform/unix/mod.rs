@@ -13,6 +13,7 @@ pub mod gate;
 pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
+pub mod locks;
 pub mod nss;
 #[cfg(feature = "cli")]
 pub mod piped;

@@ -10,6 +10,8 @@ pub enum RunState {
     Running,
     /// It waits, and a signal wakes it.
     Sleeping,
+    /// It runs or sleeps, on a platform that does not say which.
+    Active,
     /// It waits for a device such as a disk, and signals do not wake it.
     Uninterruptible,
     /// A signal has stopped it.
@@ -37,6 +39,7 @@ impl fmt::Display for RunState {
         f.write_char(match self {
             Self::Running => 'R',
             Self::Sleeping => 'S',
+            Self::Active => '?',
             Self::Uninterruptible => 'D',
             Self::Stopped => 'T',
             Self::Traced => 't',
@@ -64,10 +67,11 @@ pub struct Stat {
     /// It is on its way out: its folder and its descriptors are gone before it is a zombie.
     pub is_exiting: bool,
     /// The page faults of the children that it has waited for: it grows with each of them that ends, however short its life.
-    pub children_faults: u64,
-    /// How many threads it has.
-    pub threads: u64,
-    /// Start time in clock ticks since boot.
+    /// `None` on a platform that does not count them.
+    pub children_faults: Option<u64>,
+    /// How many threads it has; `None` on a platform that does not say.
+    pub threads: Option<u64>,
+    /// Start time, in the unit of [`Identity`](super::identity::Identity).
     pub start_ticks: u64,
 }
 
@@ -75,6 +79,6 @@ impl Stat {
     /// Neither a zombie nor dead. If only the first thread has ended (`pthread_exit`), a process looks like a zombie but still
     /// runs.
     pub fn is_alive(&self) -> bool {
-        !matches!(self.state, RunState::Zombie | RunState::Dead) || self.threads > 1
+        !matches!(self.state, RunState::Zombie | RunState::Dead) || self.threads.is_some_and(|threads| threads > 1)
     }
 }
