@@ -64,11 +64,11 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     Ok(found)
 }
 
-/// Who called for the flock on the file that a process carries, as in [`Carrier`]: 0 too if that one is dead and we are in a
-/// PID namespace; `None` if the process has no such lock, or may not be asked.
-pub fn caller_of(lock: &LockFile, process: Identity) -> Option<Option<i32>> {
+/// The flock on the file that a process carries: its caller is 0 too if that one is dead and we are in a PID namespace. `None`
+/// if the process has no such lock, or may not be asked.
+pub fn flock_of(lock: &LockFile, process: Identity) -> Option<Carrier> {
     let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
-    carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock).map(|one| one.caller)
+    carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock)
 }
 
 fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {

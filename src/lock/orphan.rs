@@ -49,7 +49,7 @@ fn is_heir(
     details: &OwnerDetails,
     holders: &[Identity],
 ) -> bool {
-    match carriers::caller_of(lock, process) {
+    match carriers::flock_of(lock, process).map(|one| one.caller) {
         Some(Some(0) | None) => {
             let was_given =
                 |(path, holder): (PathBuf, i32)| holder == details.holder_pid && is_same(&path, lock.path());

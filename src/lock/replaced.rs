@@ -50,7 +50,8 @@ impl LockPathNow {
     /// Whoever holds a file that was here. Only processes that `/proc/locks` names are asked, and those in `hints`, whose
     /// locks may be listed under a dead caller; where nothing is at the path any more, whoever may have inherited such a lock.
     pub fn holders(&self, hints: &[i32]) -> Vec<ReplacedHolder> {
-        let named = |lines: Vec<KernelLock>| lines.iter().filter(|line| !line.waits).filter_map(|line| line.pid).collect();
+        let named =
+            |lines: Vec<KernelLock>| lines.iter().filter(|line| !line.waits).filter_map(|line| line.pid).collect();
         let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
         let listed = if self.present.is_none() { Ok(None) } else { as_far_as_listed(flocks()) };
         let Ok(asked) = listed.and_then(|listed| listed.map_or_else(heirs, |lines| Ok(named(lines)))) else {

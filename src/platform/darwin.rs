@@ -1,6 +1,6 @@
 //! What macOS's kernel answers, taken apart: pure, so that its tests run everywhere.
 //!
-//! Each offset is that of a field in Apple's headers for 64-bit programs, the same on aarch64 and x86_64; a table of them is
+//! Each offset is that of a field in Apple's headers for 64-bit programs, the same on aarch64 and `x86_64`; a table of them is
 //! compiled against the headers in `tests/platforms/layouts.c`. The functions return `None` for an answer that is too short.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -354,7 +354,10 @@ mod tests {
     fn what_is_known_of_a_process() {
         let mut bytes = kinfo();
         let one = KernelProcess::parse(&bytes).unwrap();
-        assert_eq!((one.pid, one.uid, one.groups.as_slice(), one.name.as_str()), (77, 501, &[20, 20, 80][..], "python3.13"));
+        assert_eq!(
+            (one.pid, one.uid, one.groups.as_slice(), one.name.as_str()),
+            (77, 501, &[20, 20, 80][..], "python3.13")
+        );
         assert_eq!((one.stat.parent, one.stat.group, one.stat.start_ticks), (1, Some(77), 1_700_000_000_000_042));
         assert!(one.ignores_hangup && !one.stat.has_terminal && one.stat.is_alive() && !one.stat.is_exiting);
         bytes[STATUS] = SZOMB;

@@ -5,10 +5,14 @@
 //! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
 //! connections of other processes). The same value never has another meaning on another platform.
 
+#[cfg(any(target_os = "macos", all(unix, test)))]
+mod darwin;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(feature = "cli")]
 mod listing;
+#[cfg(target_os = "macos")]
+mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
 #[cfg(unix)]
@@ -16,8 +20,10 @@ mod unix;
 
 #[cfg(target_os = "linux")]
 use linux as host;
-#[cfg(not(target_os = "linux"))]
-compile_error!("solobot runs on Linux (and WSL2); other platforms need their own folder in src/platform");
+#[cfg(target_os = "macos")]
+use macos as host;
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+compile_error!("solobot runs on Linux (and WSL2) and macOS; other platforms need their own folder in src/platform");
 
 // What `main` does first.
 pub use host::nss;

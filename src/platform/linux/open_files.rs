@@ -22,7 +22,6 @@ pub struct OpenFile {
 impl OpenFile {
     /// A path that leads to the open file, even if another file is at its path by now; `None` on a platform without one, where
     /// the file has been removed or renamed.
-    #[expect(clippy::unnecessary_wraps, reason = "other platforms have none")]
     pub fn path(self) -> Option<PathBuf> {
         Some(self.link())
     }

@@ -1,8 +1,9 @@
 //! A program that is forked and waits at a gate: whoever has the gate's other end, perhaps another process, lets it start.
 //!
 //! Invariant: it starts only if one byte is written to the gate. If that end is closed instead, wherever it is by then, the
-//! child ends; so it ends too if whoever was to open the gate is killed. It gets SIGTERM when the thread that forked it ends
-//! (`PR_SET_PDEATHSIG`, which the kernel forgets when a program with more rights than its caller starts, such as `sudo`).
+//! child ends; so it ends too if whoever was to open the gate is killed. On Linux it gets SIGTERM when the thread that forked it
+//! ends (`PR_SET_PDEATHSIG`, which the kernel forgets when a program with more rights than its caller starts, such as `sudo`).
+//! On macOS it does not: once it has started, only the guardian ends it there.
 //!
 //! There may be other threads when it is forked, so the child calls nothing but what `signal-safety(7)` lists, and allocates
 //! nothing: everything that it needs is prepared before.
@@ -22,6 +23,7 @@ use super::descriptor::Descriptor;
 use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 
 /// The name that the child has while it waits.
+#[cfg(target_os = "linux")]
 const NAME: &CStr = c"lease-gate";
 
 /// The end of a gate that opens it. Dropped, it stays shut for ever.
@@ -118,8 +120,16 @@ pub(super) fn fork_gated(prepared: &Prepared<'_>) -> io::Result<GatedChild> {
         gate: waits.as_raw_fd(),
         report: tells.as_raw_fd(),
     };
+    // Where signals have handlers of ours, none may run in the child.
+    #[cfg(not(target_os = "linux"))]
+    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child calls only functions that are async-signal-safe, on memory that is prepared, and never returns.
-    match unsafe { fork() }? {
+    let forked = unsafe { fork() };
+    #[cfg(not(target_os = "linux"))]
+    if !matches!(forked, Ok(ForkResult::Child)) {
+        before.thread_set_mask()?;
+    }
+    match forked? {
         ForkResult::Child => {
             // SAFETY: this is the child, whose descriptors are its own copies.
             unsafe { view.become_program() }
@@ -151,8 +161,11 @@ impl ChildView<'_> {
         // SAFETY: all of these are async-signal-safe system calls; the pointers are to memory that was prepared, in lists that
         // end with NULL; the descriptors that are closed are this child's copies, which nothing in it uses.
         unsafe {
-            libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            #[cfg(target_os = "linux")]
+            {
+                libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            }
             // 0 is a parent outside of the child's PID namespace, which cannot be told from another one.
             let parent = libc::getppid();
             if parent != self.parent && parent != 0 {
@@ -168,6 +181,15 @@ impl ChildView<'_> {
             action.sa_sigaction = libc::SIG_DFL;
             for signal in self.prepared.to_default {
                 libc::sigaction(signal as c_int, &raw const action, ptr::null_mut());
+            }
+            // Handlers of ours write into our pipe until a program is executed.
+            #[cfg(not(target_os = "linux"))]
+            for signal in 1..libc::SIGUSR2 + 1 {
+                let mut present: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(signal, ptr::null(), &raw mut present);
+                if present.sa_sigaction != libc::SIG_IGN {
+                    libc::sigaction(signal, &raw const action, ptr::null_mut());
+                }
             }
             libc::sigprocmask(libc::SIG_SETMASK, self.prepared.mask.as_ref(), ptr::null_mut());
             self.wait_at_gate();

@@ -59,8 +59,15 @@ pub fn is_writable_within(fd: Descriptor<'_>, timeout: Duration) -> io::Result<b
     }
 }
 
-/// How much can be written at once to a pipe that is writable (`PIPE_BUF`).
-pub const WRITABLE_AT_ONCE: usize = 4096;
+/// How much can be written at once to a pipe that is writable.
+pub const WRITABLE_AT_ONCE: usize = nix::libc::PIPE_BUF;
+
+/// What must be asked for to learn that a reader has gone. macOS tells nothing unasked, and calls what cannot be polled invalid.
+#[cfg(target_os = "linux")]
+const ASKS_FOR_END: (PollFlags, PollFlags) =
+    (PollFlags::empty(), PollFlags::POLLERR.union(PollFlags::POLLHUP).union(PollFlags::POLLNVAL));
+#[cfg(not(target_os = "linux"))]
+const ASKS_FOR_END: (PollFlags, PollFlags) = (PollFlags::POLLOUT, PollFlags::POLLERR.union(PollFlags::POLLHUP));
 
 /// Whether a write of up to [`WRITABLE_AT_ONCE`] to stderr will not block before `patience` is over; always true for a
 /// file.
@@ -74,8 +81,8 @@ pub fn is_stderr_writable(patience: Duration) -> bool {
 /// Whether the other end of stdout, a pipe or a socket, has gone.
 pub fn is_stdout_broken() -> bool {
     let stdout = io::stdout();
-    let mut list = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
-    let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    let (asked, gone) = ASKS_FOR_END;
+    let mut list = [PollFd::new(stdout.as_fd(), asked)];
     poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].revents().is_some_and(|events| events.intersects(gone))
 }
 

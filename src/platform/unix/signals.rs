@@ -104,6 +104,7 @@ pub fn die_of(signal: i32) {
     let Ok(signal) = Known::try_from(signal) else { return };
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     // Where `core_pattern` names a program, as systemd-coredump and apport make it, the limit is not asked (`core(5)`).
+    #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);
     let _ = set_handler(signal, SigHandler::SigDfl);
     let mut set = SigSet::empty();
