@@ -4,6 +4,7 @@
 #   bash tests/platforms.sh [PLATFORM…]
 #
 #   musl    x86_64-unknown-linux-musl: built, and run here
+#   macos   aarch64-apple-darwin, x86_64-apple-darwin: type-checked and linked, never run
 #
 # The platform's standard library comes from rustup if it is installed (`rustup target add`). If not, it is built from Debian's
 # sources. As root, the script installs what is missing through apt. The last lines say what passed. The first failed check of
@@ -19,7 +20,7 @@ unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRA
 # These programs are not debugged.
 export CARGO_PROFILE_DEV_DEBUG=false
 
-readonly PLATFORMS=(musl)
+readonly PLATFORMS=(musl macos)
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
 readonly TARGET
@@ -131,6 +132,84 @@ musl() {
     one_life "$solobot"
 }
 
+# zig, as a compiler and a linker for macOS: it has Apple's headers, and the stub of its C library.
+readonly ZIG_VERSION=0.17.0
+
+# The frameworks and libraries that sysinfo and std name; what they export is looked up when the program starts, which it never
+# does here.
+stub() {
+    local file=$1 name=$2
+    mkdir -p "$(dirname "$file")"
+    printf -- "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\ninstall-name: '%s'\n...\n" "$name" >"$file"
+}
+
+# A program that calls zig for this architecture, without the options that only Apple's tools know.
+zig_wrapper() {
+    local arch=$1
+    cat >"$zig/$arch" <<END
+#!/bin/sh
+for argument do
+    shift
+    case \$argument in
+        --target=* | -arch | arm64 | x86_64 | -mmacosx-version-min=*) ;;
+        *) set -- "\$@" "\$argument" ;;
+    esac
+done
+exec "$zig/bin/python" -m ziglang cc -target $arch-macos -Wno-unused-command-line-argument \\
+    -F"$zig/sdk/System/Library/Frameworks" -L"$zig/sdk/usr/lib" "\$@"
+END
+    chmod +x "$zig/$arch"
+}
+
+# cargo for a target of macOS.
+cargo_for_macos() {
+    local command=$1 target=$2
+    shift 2
+    local options=(--target "$target" --target-dir "$TARGET/macos" "$@")
+    if has_std "$target"; then
+        cargo "$command" --quiet --locked "${options[@]}"
+    else
+        cargo_with_std "$command" "${options[@]}"
+    fi
+}
+
+# Whether it succeeds, and says nothing: no warning.
+is_silent() {
+    local said
+    if ! said=$("$@" 2>&1) || [[ -n $said ]]; then
+        printf '%s\n' "$said"
+        return 1
+    fi
+}
+
+macos() {
+    need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' 'python3 python3' \
+        '/usr/share/doc/python3-venv python3-venv' 'file file'
+    local zig=$TARGET/zig arch framework
+    [[ -x $zig/bin/python ]] || python3 -m venv "$zig"
+    "$zig/bin/python" -m ziglang version 2>/dev/null | grep -qxF "$ZIG_VERSION" ||
+        "$zig/bin/pip" install --quiet "ziglang==$ZIG_VERSION"
+    printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$zig/bin/python" >"$zig/ar"
+    chmod +x "$zig/ar"
+    for framework in CoreFoundation IOKit; do
+        local place=/System/Library/Frameworks/$framework.framework
+        stub "$zig/sdk$place/$framework.tbd" "$place/Versions/A/$framework"
+    done
+    stub "$zig/sdk/usr/lib/libobjc.tbd" /usr/lib/libobjc.A.dylib
+    export SDKROOT=$zig/sdk
+    for arch in aarch64 x86_64; do
+        local target=$arch-apple-darwin
+        local name=${target//-/_}
+        zig_wrapper "$arch"
+        export "CC_$name=$zig/$arch" "AR_$name=$zig/ar" "CARGO_TARGET_${name^^}_LINKER=$zig/$arch"
+        check "$arch: the layouts are those of Apple's headers" \
+            "$zig/$arch" -c -Werror -o "$folder/layouts.o" tests/platforms/layouts.c
+        say "cargo check --target $target"
+        check "$arch: it compiles without a warning" is_silent cargo_for_macos check "$target"
+        check "$arch: so does the library alone" is_silent cargo_for_macos check "$target" --lib --no-default-features
+    done
+}
+
 # ------------------------------------------------------------------------------------------------------------------------
 
 (($#)) || set -- "${PLATFORMS[@]}"
@@ -148,6 +227,7 @@ for platform in "$@"; do
         set -e
         case $platform in
             musl) musl ;;
+            macos) macos ;;
         esac
         printf '%s' "$checks" >"$folder/$platform.passed"
     )

@@ -133,6 +133,8 @@ impl LockFacts {
 pub fn unseen_holder() -> &'static str {
     if proc::hides_others() {
         "a process hidden by /proc (hidepid; use sudo to see it)"
+    } else if identity::pid_namespace().is_none() && identity::is_initial_pid_namespace() {
+        "a process of another user (use sudo to see it)"
     } else {
         "a process outside this PID namespace"
     }

@@ -47,12 +47,14 @@ pub struct ReceivedSignal {
     pub sender: i32,
 }
 
-/// Signals that are read from a descriptor, until dropped. There is one at a time.
+/// Signals that are read from a descriptor, until dropped. The one that was made last has them.
 #[derive(Debug)]
 pub struct Signals {
     reads: File,
     _writes: OwnedFd,
     before: Vec<(Known, SigAction)>,
+    /// The pipe of the one that had them before.
+    outer: i32,
     mask: SigSet,
     stay_blocked: Cell<bool>,
 }
@@ -106,11 +108,12 @@ impl Signals {
             fcntl(end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
         }
         let mask = SigSet::thread_get_mask()?;
-        PIPE.store(writes.as_raw_fd(), Ordering::Relaxed);
+        let outer = PIPE.swap(writes.as_raw_fd(), Ordering::Relaxed);
         let mut taken = Self {
             reads: File::from(reads),
             _writes: writes,
             before: Vec::new(),
+            outer,
             mask,
             stay_blocked: Cell::new(false),
         };
@@ -165,7 +168,7 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         // Before the pipe is closed, and its number is another's.
-        PIPE.store(-1, Ordering::Relaxed);
+        PIPE.store(self.outer, Ordering::Relaxed);
         if self.stay_blocked.get() {
             return;
         }
