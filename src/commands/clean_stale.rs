@@ -16,11 +16,10 @@ use crate::cli;
 use crate::journal::{Event, EventKind, Journal};
 use crate::lock::file::{LockFile, LockReply, open_to_look};
 use crate::lock::state::{self, LockFacts, Obstacle, State, inspect};
-use crate::lock::{held, holders, owner};
+use crate::lock::{held, owner};
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaned, Cleaning};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
-use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 use crate::settings::Settings;
@@ -197,10 +196,11 @@ fn only_removal_helps(facts: &LockFacts, why: &str) -> String {
 /// process can find. The processes that can be seen are asked first, because they have names; then the kernel, which knows
 /// all of them.
 fn removal_refused(lock: &LockFile) -> Option<String> {
-    let (openers, uninspected) = holders::openers(lock.inode());
-    if let Some(opener) = openers.first() {
+    let openers = proc::openers(lock.file()).ok();
+    if let Some(opener) = openers.iter().flat_map(|openers| &openers.seen).next() {
         return Some(format!("PID {} has it open; removing it would allow two holders", opener.pid));
     }
+    let uninspected = openers.as_ref().map_or(0, |openers| openers.unasked);
     if uninspected > 0 {
         return Some(format!(
             "it may be open in a process that cannot be inspected (there are {uninspected}); try again with sudo"
@@ -209,8 +209,9 @@ fn removal_refused(lock: &LockFile) -> Option<String> {
     if proc::hides_others() {
         return Some("other users' processes are hidden, and one may have it open; try again with sudo".into());
     }
-    match is_open_elsewhere(lock.file()) {
+    match lock.locked().is_open_elsewhere() {
         Ok(true) => Some("a process that cannot be seen from here has it open; look on the host".into()),
+        Err(_) if openers.is_none() => Some("nobody can say here who has it open".into()),
         // Where the kernel does not tell, everybody must have been seen.
         Err(_) if !identity::is_initial_pid_namespace() => {
             Some("a process outside this container may have it open; try again on the host".into())

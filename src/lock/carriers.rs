@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::LockFile;
-use super::holders::as_far_as_listed;
+use super::holders::{self, as_far_as_listed};
 use crate::platform::identity::{self, Identity};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc::{self, OpenFile};
@@ -48,6 +48,13 @@ fn has_name_of_a_lock(path: &Path) -> bool {
 /// # Errors
 /// The file or `/proc/locks` cannot be looked at.
 pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
+    if !locks::ARE_LISTED {
+        let sharers = holders::all_sharers(lock)?;
+        return Ok(sharers
+            .into_iter()
+            .map(|process| Carrier { process, kind: LockKind::Flock, caller: None })
+            .collect());
+    }
     let key = kernel_key(lock.file())?;
     let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
     let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
@@ -67,6 +74,10 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
 /// The flock on the file that a process carries: its caller is 0 too if that one is dead and we are in a PID namespace. `None`
 /// if the process has no such lock, or may not be asked.
 pub fn flock_of(lock: &LockFile, process: Identity) -> Option<Carrier> {
+    if !locks::ARE_LISTED {
+        let carrier = Carrier { process, kind: LockKind::Flock, caller: None };
+        return holders::shares(lock, process.pid).then_some(carrier);
+    }
     let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
     carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock)
 }

@@ -113,7 +113,8 @@ const STARTS: [&str; 2] = ["start_time", "startTime"];
 /// Why it says nothing, in a few words.
 pub fn of_json(lock: &LockFile) -> Result<Claim, String> {
     let mut bytes = vec![0; LARGEST + 1];
-    let length = read_at(lock.file(), &mut bytes, 0).map_err(|error| plain(&error))?;
+    let file = lock.text_file().ok_or("it is locked for reading too")?;
+    let length = read_at(file, &mut bytes, 0).map_err(|error| plain(&error))?;
     if length > LARGEST {
         return Err(format!("it is longer than {} KiB, too long for a lock", LARGEST / 1024));
     }

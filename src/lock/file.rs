@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::location::Location;
-use super::text::LockText;
+use super::text::{self, LockText};
 use super::{Error, owner};
-use crate::platform::descriptor::{self, Descriptor};
-use crate::platform::filesystem::{self, FileId, FileKind, FileStatus, Flock};
+use crate::platform::descriptor;
+use crate::platform::filesystem::{self, FileId, FileKind, FileStatus, Flock, LockHandle};
 use crate::platform::{proc, user};
 
 /// Other programs (and shells' `exec 9<`) use low numbers: the lock's descriptor is never one of them.
@@ -26,8 +26,8 @@ pub const TRY_AGAIN: Duration = Duration::from_millis(1);
 /// An open lock file; locked or not is for the holder of the value to know.
 #[derive(Debug)]
 pub struct LockFile {
-    file: File,
-    /// For the text, where `file` is a shell's: opened for writing alone, for appending, for reading alone.
+    handle: LockHandle,
+    /// For the text, where `handle` is a shell's: opened for writing alone, for appending, for reading alone.
     text: Option<File>,
     location: Location,
     inode: FileId,
@@ -74,25 +74,25 @@ impl LockFile {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("look at lock", path, error)),
             }
-            let (file, writable, created) = match open_existing(&location) {
-                Ok((file, writable)) => (file, writable, false),
+            let (handle, writable, created) = match LockHandle::open(location.folder(), location.name()) {
+                Ok((handle, writable)) => (handle, writable, false),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    match location.folder().create(location.name()) {
-                        Ok(file) => (file, true, true),
+                    match LockHandle::create(location.folder(), location.name()) {
+                        Ok(handle) => (handle, true, true),
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                         Err(error) => return Err(creation_error(path, error)),
                     }
                 }
                 Err(error) => return Err(Error::opening(path, error)),
             };
-            let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
+            let meta = handle.status().map_err(|error| Error::io("look at lock", path, error))?;
             if meta.links() == 0 {
                 // Unlinked between two calls: the path means another file now.
                 continue;
             }
             require_plain(path, &meta)?;
-            let (inode, file) = (meta.id(), high(&file, path)?);
-            let lock = Self { inode, file, text: None, location, writable, created };
+            let (inode, handle) = (meta.id(), high(handle, path)?);
+            let lock = Self { inode, handle, text: None, location, writable, created };
             lock.require_usable(&meta, allow_network_fs)?;
             return Ok(lock);
         }
@@ -109,8 +109,9 @@ impl LockFile {
         let moved = |why, path: &Path| Error::Descriptor { fd, why, lock: Some(path.to_owned()), is_open: true };
         let link = filesystem::path_of_descriptor(fd).map_err(not_open)?;
         // SAFETY: no Rust value owns it: solobot opened nothing under a number the user can name.
-        let file = high(&unsafe { descriptor::duplicate(fd) }.map_err(not_open)?, &link)?;
-        let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at descriptor of", &link, error))?;
+        let file = unsafe { descriptor::duplicate(fd) }.map_err(not_open)?;
+        let handle = high(LockHandle::inherited(file), &link)?;
+        let meta = handle.status().map_err(|error| Error::io("look at descriptor of", &link, error))?;
         if !meta.is_file() {
             return Err(Error::NotAFile { path: link, what: what_is(meta.kind()) });
         }
@@ -118,9 +119,10 @@ impl LockFile {
             return Err(moved("is open on a file that has been removed", &proc::undeleted(&link)));
         }
         require_plain(&link, &meta)?;
-        let (text, writable) = filesystem::reopen(&file).map_err(|error| Error::io("open lock", &link, error))?;
+        let (text, writable) =
+            filesystem::reopen(handle.file()).map_err(|error| Error::io("open lock", &link, error))?;
         let location = Location::open(&link)?;
-        let lock = Self { inode: meta.id(), file, text: Some(text), location, writable, created: false };
+        let lock = Self { inode: meta.id(), handle, text: Some(text), location, writable, created: false };
         if !(lock.is_current() && lock.is_in_its_folder()) {
             return Err(moved("is open on a file that is no longer at its path", lock.path()));
         }
@@ -141,17 +143,17 @@ impl LockFile {
         let file = unsafe { descriptor::inherited(fd) }.map_err(not_open)?;
         let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
         let writable = filesystem::is_writable(&file);
-        let location = Location::open(path)?;
-        Ok(Self { inode: meta.id(), file, text: None, location, writable, created: false })
+        let (location, handle) = (Location::open(path)?, LockHandle::inherited(file));
+        Ok(Self { inode: meta.id(), handle, text: None, location, writable, created: false })
     }
 
     fn require_usable(&self, meta: &FileStatus, allow_network_fs: bool) -> Result<(), Error> {
-        self.location.require_fs_for_files(Descriptor::of(&self.file))?;
+        self.location.require_fs_for_files(self.handle.descriptor())?;
         require_owner(&self.location, meta)?;
-        if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(&self.file) {
+        if !allow_network_fs && let Ok(Some(kind)) = filesystem::network_fs(self.handle.file()) {
             return Err(Error::NetworkFs { path: self.path().to_owned(), kind });
         }
-        match LockText::read(self.file()) {
+        match self.read_text() {
             Ok(LockText::Foreign) => Err(Error::ForeignContent { path: self.path().to_owned() }),
             Ok(LockText::Empty | LockText::Pid(_)) => Ok(()),
             Err(error) => Err(Error::io("read lock", self.path(), error)),
@@ -178,15 +180,47 @@ impl LockFile {
         self.location.folder().remove(self.location.name()).map_err(|error| Error::io("remove", self.path(), error))
     }
 
+    /// What its text says; where its lock keeps everybody from reading it, only whether it can be a lock's.
+    ///
+    /// # Errors
+    /// Those of `pread(2)`.
+    pub fn read_text(&self) -> io::Result<LockText> {
+        match self.text_file() {
+            Some(file) => LockText::read(file),
+            None => Ok(LockText::unread(self.handle.status()?.len())),
+        }
+    }
+
+    /// Writes a PID into it, where it can have a text.
+    ///
+    /// # Errors
+    /// As [`text::write`].
+    pub fn write_text(&self, pid: i32) -> io::Result<()> {
+        self.text_file().map_or(Ok(()), |file| text::write(file, pid))
+    }
+
+    /// Empties it.
+    ///
+    /// # Errors
+    /// As [`text::clear`].
+    pub fn clear_text(&self) -> io::Result<()> {
+        self.text_file().map_or(Ok(()), text::clear)
+    }
+
+    /// The file in which its text stands; `None` where its lock keeps everybody from reading it.
+    pub fn text_file(&self) -> Option<&File> {
+        self.text.as_ref().or_else(|| self.handle.text())
+    }
+
     /// The open file, for its text and metadata. The lock may be on another description of it: that is for
     /// [`LockFile::locked`].
     pub fn file(&self) -> &File {
-        self.text.as_ref().unwrap_or(&self.file)
+        self.text.as_ref().unwrap_or(self.handle.file())
     }
 
     /// The open file description that the lock is, or will be, on.
-    pub fn locked(&self) -> &File {
-        &self.file
+    pub fn locked(&self) -> &LockHandle {
+        &self.handle
     }
 
     pub fn inode(&self) -> FileId {
@@ -198,7 +232,7 @@ impl LockFile {
     }
 
     pub fn owner(&self) -> Option<u32> {
-        FileStatus::of_open(&self.file).ok().map(|meta| meta.owner())
+        self.handle.status().ok().map(|meta| meta.owner())
     }
 
     /// Whether the PID can be written into it.
@@ -212,7 +246,7 @@ impl LockFile {
     /// Those of `flock(2)`: ENOLCK, or EOPNOTSUPP on odd file systems.
     pub fn try_lock(&self) -> Result<LockReply, Error> {
         loop {
-            match filesystem::flock(&self.file, Flock::TryExclusive) {
+            match self.handle.lock(Flock::TryExclusive) {
                 Ok(true) => return Ok(LockReply::Granted),
                 Ok(false) => return Ok(LockReply::Refused),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -226,7 +260,7 @@ impl LockFile {
     /// # Errors
     /// As [`LockFile::try_lock`].
     pub fn is_held_by_another(&self) -> Result<bool, Error> {
-        let is_free = filesystem::flock(&self.file, Flock::TryShared);
+        let is_free = self.handle.lock(Flock::TryShared);
         if is_free.map_err(|error| Error::io("lock", self.path(), error))? {
             self.unlock();
             return Ok(false);
@@ -239,7 +273,7 @@ impl LockFile {
     /// # Errors
     /// As [`LockFile::try_lock`].
     pub fn lock(&self) -> Result<LockReply, Error> {
-        match filesystem::flock(&self.file, Flock::Exclusive) {
+        match self.handle.lock(Flock::Exclusive) {
             Ok(_) => Ok(LockReply::Granted),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(LockReply::Interrupted),
             Err(error) => Err(Error::io("lock", self.path(), error)),
@@ -248,7 +282,7 @@ impl LockFile {
 
     /// Gives the lock back explicitly: closing alone would leave it with every process that inherited the descriptor.
     pub fn unlock(&self) {
-        if let Err(error) = filesystem::flock(&self.file, Flock::Unlock) {
+        if let Err(error) = self.handle.lock(Flock::Unlock) {
             tracing::warn!(path = %self.path().display(), %error, "cannot unlock");
         }
     }
@@ -273,25 +307,17 @@ pub fn open_to_look(path: &Path) -> Result<LockFile, Error> {
     let location = Location::open(path)?;
     let look = location.folder().look(location.name());
     require_plain(path, &look.map_err(|error| Error::io("look at lock", path, error))?)?;
-    // For reading alone: who watches the file takes an open for writing for somebody's try to take the lock.
-    let open = || location.folder().read(location.name()).map_err(|error| Error::opening(path, error));
-    let file = patiently(open)?;
-    location.require_fs_for_files(Descriptor::of(&file))?;
-    let meta = FileStatus::of_open(&file).map_err(|error| Error::io("look at lock", path, error))?;
-    Ok(LockFile { inode: meta.id(), file, text: None, location, writable: false, created: false })
-}
-
-fn open_existing(at: &Location) -> io::Result<(File, bool)> {
-    match at.folder().write(at.name()) {
-        Ok(file) => Ok((file, true)),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok((at.folder().read(at.name())?, false)),
-        Err(error) => Err(error),
-    }
+    let open =
+        || LockHandle::open_to_look(location.folder(), location.name()).map_err(|error| Error::opening(path, error));
+    let handle = patiently(open)?;
+    location.require_fs_for_files(handle.descriptor())?;
+    let meta = handle.status().map_err(|error| Error::io("look at lock", path, error))?;
+    Ok(LockFile { inode: meta.id(), handle, text: None, location, writable: false, created: false })
 }
 
 /// Whether a lease keeps a locker from opening the file.
 pub fn is_leased(path: &Path) -> bool {
-    let open = |at: &Location| open_existing(at).err();
+    let open = |at: &Location| LockHandle::open(at.folder(), at.name()).err();
     let refused = Location::open(path).ok().as_ref().and_then(open);
     refused.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
@@ -350,6 +376,6 @@ fn require_owner(at: &Location, meta: &FileStatus) -> Result<(), Error> {
 }
 
 /// Moves the descriptor to a number that no shell or program uses by itself.
-fn high(file: &File, path: &Path) -> Result<File, Error> {
-    filesystem::renumber(file, LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
+fn high(handle: LockHandle, path: &Path) -> Result<LockHandle, Error> {
+    handle.renumbered(LOWEST_FD).map_err(|error| Error::io("duplicate the descriptor of", path, error))
 }

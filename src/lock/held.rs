@@ -13,11 +13,11 @@ use super::Error;
 use super::file::{LockFile, LockReply};
 use super::holders;
 use super::owner::{self, OwnerDetails, OwnerRecord, SCHEMA};
-use super::text::{self, LockText};
+use super::text::LockText;
 use crate::base::error::plain;
 use crate::base::secret::mask;
 use crate::platform::descriptor::Descriptor;
-use crate::platform::filesystem::{FileStatus, is_open_elsewhere};
+use crate::platform::filesystem::FileStatus;
 use crate::platform::identity::{self, Identity};
 use crate::platform::user;
 use crate::platform::watch::Watch;
@@ -101,8 +101,7 @@ impl Held {
         allow_network_fs: bool,
     ) -> Result<SettleResult, Error> {
         let record = new_record(&lock, claim, process, holder);
-        let is_pid_file =
-            lock.is_new() || LockText::read(lock.file()).is_ok_and(|text| matches!(text, LockText::Pid(_)));
+        let is_pid_file = lock.is_new() || lock.read_text().is_ok_and(|text| matches!(text, LockText::Pid(_)));
         let (later, watch, lost, unread) = (Vec::new(), None, None, None);
         let held = Self { lock, later, record, watch, allow_network_fs, lost, is_pid_file, unread, over: false };
         let incidents = match held.write(process) {
@@ -125,7 +124,7 @@ impl Held {
 
     /// The descriptor for COMMAND to inherit.
     pub fn descriptor(&self) -> Descriptor<'_> {
-        Descriptor::of(self.lock.locked())
+        self.lock.locked().descriptor()
     }
 
     /// The file that was locked first.
@@ -144,7 +143,7 @@ impl Held {
         if !lock.is_writable() {
             return Vec::new();
         }
-        text::write(lock.file(), process.pid).err().map(not_recorded).into_iter().collect()
+        lock.write_text(process.pid).err().map(not_recorded).into_iter().collect()
     }
 
     /// Writes the owner record, unless the path names another file: the holder of that one has its own record.
@@ -167,10 +166,12 @@ impl Held {
         let mut incidents = Vec::new();
         let lock = self.present();
         if lock.is_writable() {
-            match LockText::read(lock.file()) {
+            match lock.read_text() {
                 Ok(LockText::Foreign) => return Err(Error::ForeignContent { path: lock.path().to_owned() }),
-                Ok(LockText::Empty | LockText::Pid(_)) => text::write(lock.file(), process.pid)
-                    .map_err(|error| Error::io("write the PID into", lock.path(), error))?,
+                Ok(LockText::Empty | LockText::Pid(_)) => {
+                    lock.write_text(process.pid)
+                        .map_err(|error| Error::io("write the PID into", lock.path(), error))?;
+                }
                 Err(error) => return Err(Error::io("read lock", lock.path(), error)),
             }
         } else {
@@ -199,7 +200,7 @@ impl Held {
                 tracing::warn!(folder = %folder.display(), %error, "cannot watch a folder of the lock");
             }
         }
-        watch.add_open(lock.locked(), opens).map(drop)
+        watch.add_open(lock.locked().file(), opens).map(drop)
     }
 
     pub fn watch(&self) -> Option<&Watch> {
@@ -212,9 +213,9 @@ impl Held {
             return self.take_present();
         }
         let lock = self.present();
-        if lock.is_writable() && LockText::read(lock.file()).is_ok_and(|text| self.is_wrong(text)) {
+        if lock.is_writable() && lock.read_text().is_ok_and(|text| self.is_wrong(text)) {
             let Ok(pid) = i32::try_from(self.record.pid) else { return Vec::new() };
-            return match text::write(lock.file(), pid) {
+            return match lock.write_text(pid) {
                 Ok(()) => vec![Incident::Restored],
                 Err(error) => vec![not_recorded(error)],
             };
@@ -292,7 +293,7 @@ impl Held {
     /// --remove`: unless anybody else has it open.
     pub fn hand_over(self) {
         let lock = self.present();
-        if self.is_pid_file && lock.is_current() && is_open_elsewhere(lock.locked()).is_ok_and(|is_open| !is_open) {
+        if self.is_pid_file && lock.is_current() && lock.locked().is_open_elsewhere().is_ok_and(|is_open| !is_open) {
             let _ = lock.remove();
         }
         self.release();
@@ -313,8 +314,8 @@ impl Held {
             return;
         }
         for lock in self.later.iter().chain([&self.lock]) {
-            if lock.is_writable() && LockText::read(lock.file()).is_ok_and(|text| matches!(text, LockText::Pid(_))) {
-                let _ = text::clear(lock.file());
+            if lock.is_writable() && lock.read_text().is_ok_and(|text| matches!(text, LockText::Pid(_))) {
+                let _ = lock.clear_text();
             }
         }
         if self.lost.is_none()
@@ -342,7 +343,7 @@ fn uncreate(lock: &LockFile) {
     let is_waited_for = || match holders::look(lock, &[]).map(|kernel| kernel.waiters) {
         Ok(Some(waiters)) => !waiters.is_empty(),
         // Who waits has it open.
-        Ok(None) => is_open_elsewhere(lock.locked()).unwrap_or(true),
+        Ok(None) => lock.locked().is_open_elsewhere().unwrap_or(true),
         Err(_) => true,
     };
     if lock.is_new() && lock.is_current() && !is_waited_for() {
@@ -394,7 +395,7 @@ pub fn clear_stale(lock: &LockFile) -> Result<(), Error> {
     if !lock.is_writable() {
         return Err(Error::io("clear lock", lock.path(), io::ErrorKind::PermissionDenied.into()));
     }
-    text::clear(lock.file()).map_err(|error| Error::io("clear lock", lock.path(), error))?;
+    lock.clear_text().map_err(|error| Error::io("clear lock", lock.path(), error))?;
     owner::remove(lock.location())
 }
 

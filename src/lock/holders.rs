@@ -3,14 +3,17 @@
 //! `/proc/locks` names the PID that *called* flock, which may have exited since; the `lock:` lines in
 //! `/proc/PID/fdinfo` show every process that shares the locked open file description. In a PID namespace the
 //! lock of a dead caller is not listed and fdinfo shows PID 0, so if `/proc/locks` lists nothing, a probe decides.
+//!
+//! Where the kernel lists no locks, a probe tells whether it is held, and who has the file open holds it. Where not even
+//! that is shown, those hold it whom the owner record names. Nobody knows there who waits.
 
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use super::file::LockFile;
-use crate::platform::filesystem::FileId;
-use crate::platform::identity::{Identity, own_pid};
+use super::owner::{OwnerDetails, OwnerRecord};
+use crate::platform::identity::Identity;
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc::{self, OpenFile};
 
@@ -50,6 +53,9 @@ pub fn look(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Erro
 }
 
 fn look_once(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Error> {
+    if !locks::ARE_LISTED {
+        return look_at_openers(lock);
+    }
     let io = |action, error| super::Error::io(action, lock.path(), error);
     let key = kernel_key(lock.file()).map_err(|error| io("look at lock", error))?;
     let lines = as_far_as_listed(flocks()).map_err(|error| io("find the holder of", error))?;
@@ -69,6 +75,27 @@ fn look_once(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Err
         return Ok(KernelHolders { held: false, holders: Vec::new(), waiters });
     }
     Ok(KernelHolders { held: true, holders: sharers(key, &callers, hints), waiters })
+}
+
+/// The look where the kernel lists no locks.
+fn look_at_openers(lock: &LockFile) -> Result<KernelHolders, super::Error> {
+    let is_held = lock.is_held_by_another()?;
+    let holders = if is_held { sharers_by_openers(lock) } else { Vec::new() };
+    Ok(KernelHolders { held: is_held, holders, waiters: None })
+}
+
+/// Whoever has the file of a held lock open; where that is not shown, the living that its record names.
+fn sharers_by_openers(lock: &LockFile) -> Vec<Identity> {
+    if let Ok(openers) = proc::openers(lock.file()) {
+        return openers.seen;
+    }
+    let record = lock.record();
+    let named = [record.details().map(OwnerDetails::holder), record.record().and_then(OwnerRecord::process)];
+    let mut named: Vec<Identity> = named.into_iter().flatten().filter(|one| one.is_alive()).collect();
+    named.retain(|one| record.may_speak_of(one.pid));
+    named.sort_unstable();
+    named.dedup();
+    named
 }
 
 /// The processes whose descriptors carry the lock. The likely ones are asked first; only if none of them has it, all.
@@ -93,6 +120,9 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
 /// # Errors
 /// The lock's file cannot be looked at.
 pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
+    if !locks::ARE_LISTED {
+        return Ok(sharers_by_openers(lock));
+    }
     let key = kernel_key(lock.file())?;
     let mut holders: Vec<Identity> = proc::all_pids()?.into_iter().filter_map(|pid| carries(pid, key)).collect();
     holders.sort_unstable();
@@ -101,6 +131,9 @@ pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
 
 /// Whether the process has a descriptor that carries the lock on the file open in `lock`.
 pub fn shares(lock: &LockFile, pid: i32) -> bool {
+    if !locks::ARE_LISTED {
+        return sharers_by_openers(lock).iter().any(|one| one.pid == pid);
+    }
     kernel_key(lock.file()).is_ok_and(|key| carries(pid, key).is_some())
 }
 
@@ -141,26 +174,43 @@ pub(super) fn as_far_as_listed(listed: io::Result<Vec<KernelLock>>) -> io::Resul
     }
 }
 
-/// Processes that have the inode open, locked or not, and how many processes could not be asked.
-pub fn openers(inode: FileId) -> (Vec<Identity>, usize) {
-    let own = own_pid();
-    let (mut openers, mut uninspected) = (Vec::new(), 0);
-    for pid in proc::all_pids().unwrap_or_default().into_iter().filter(|&pid| pid != own) {
-        match proc::descriptors(pid) {
-            Ok(descriptors) => {
-                let open = descriptors.into_iter().any(|one| one.file() == Some(inode));
-                openers.extend(open.then(|| Identity::of(pid)).flatten());
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => uninspected += 1,
-            Err(_) => {}
-        }
-    }
-    (openers, uninspected)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command};
+    use std::time::Instant;
+
     use super::*;
+
+    /// A child that is ended, by its handle, when the test ends.
+    struct Flock(Child);
+
+    impl Drop for Flock {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn a_holder_is_the_same_where_the_kernel_lists_no_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let lock = LockFile::open(&path, false).unwrap();
+        let both =
+            || [look(&lock, &[]).unwrap(), look_at_openers(&lock).unwrap()].map(|seen| (seen.held, seen.holders));
+        assert_eq!(both(), [(false, vec![]), (false, vec![])]);
+        let holder =
+            Flock(Command::new("flock").args(["-F", "-n"]).arg(&path).args(["sleep", "47.13"]).spawn().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !look(&lock, &[]).unwrap().held {
+            assert!(Instant::now() < deadline, "the deadline passed");
+            thread::yield_now();
+        }
+        let listed = look(&lock, &[]).unwrap();
+        assert_eq!(listed.holders, [Identity::of(i32::try_from(holder.0.id()).unwrap()).unwrap()]);
+        let [one, other] = both();
+        assert_eq!(one, other);
+    }
 
     #[test]
     fn a_lock_of_ours_is_seen_and_its_release_too() {

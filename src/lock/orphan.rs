@@ -33,7 +33,7 @@ pub fn is_orphaned(lock: &LockFile, record: &FoundRecord, holders: &[Identity]) 
 /// COMMAND's PID is in the text before it is in the record.
 fn is_recorded(lock: &LockFile, record: &FoundRecord, details: &OwnerDetails, holders: &[Identity]) -> bool {
     let is_apart = |pid: i64| pid != i64::from(details.holder_pid);
-    let named = LockText::read(lock.file()).ok().and_then(LockText::pid);
+    let named = lock.read_text().ok().and_then(LockText::pid);
     let passed_on = named.is_some_and(|pid| is_apart(pid.into()) && holders.iter().any(|holder| holder.pid == pid));
     let apart = record.record().is_some_and(|record| is_apart(record.pid)) || passed_on;
     apart && holders.iter().any(|&holder| is_heir(holder, lock, record, details, holders))

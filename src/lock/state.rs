@@ -18,7 +18,6 @@ use super::owner::{self, FoundRecord};
 use super::replaced::LockPathNow;
 use super::text::LockText;
 use crate::base::error::typed;
-use crate::platform::filesystem::is_open_elsewhere;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
@@ -189,7 +188,7 @@ pub fn glance(path: &Path, running: &[i32], seen: &LocksByName) -> Option<LockFa
     let lock = file::open_to_look(path).ok()?;
     let record = lock.record();
     let is_named_alive = record.named().into_iter().any(|pid| Identity::of(pid).is_some());
-    if is_named_alive || is_open_elsewhere(lock.file()).ok()? {
+    if is_named_alive || lock.locked().is_open_elsewhere().ok()? {
         return None;
     }
     let state = unlocked(&lock, &record).ok()?;
@@ -233,7 +232,7 @@ fn is_covered(process: Identity, kernel: &KernelHolders) -> bool {
 /// # Errors
 /// The text cannot be read.
 pub fn unlocked(lock: &LockFile, record: &FoundRecord) -> Result<State, Error> {
-    let text = LockText::read(lock.file()).map_err(|error| Error::io("read lock", lock.path(), error))?;
+    let text = lock.read_text().map_err(|error| Error::io("read lock", lock.path(), error))?;
     let is_json = layouts::of_path(lock.path()).is_some_and(|layout| layout.content == Content::Json);
     if is_json && text == LockText::Foreign {
         return Ok(match claim::of_json(lock) {

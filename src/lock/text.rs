@@ -38,6 +38,11 @@ impl LockText {
         Ok(Self::parse(&buffer[..length]))
     }
 
+    /// What a text of so many bytes may be that nobody can read.
+    pub fn unread(length: u64) -> Self {
+        if length > LONGEST as u64 { Self::Foreign } else { Self::Empty }
+    }
+
     /// Says what `bytes` are.
     pub fn parse(bytes: &[u8]) -> Self {
         if bytes.len() > LONGEST || !bytes.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_whitespace()) {
@@ -125,6 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_somebodys_file() {
+        assert_eq!([0, 32, 33].map(LockText::unread), [LockText::Empty, LockText::Empty, LockText::Foreign]);
         for bytes in [&b"import os"[..], b"12a", b"-1", b"\0", &[b'1'; 33], &[b' '; 33], "٣".as_bytes()] {
             assert_eq!(LockText::parse(bytes), LockText::Foreign, "{bytes:?}");
         }

@@ -47,7 +47,7 @@ pub mod table {
 /// What one process shows about itself, and what it has open.
 pub mod proc {
     pub use crate::platform::host::handle::{Handle, StatusFacts, name, owner, runs_our_file, sleeps_in, words};
-    pub use crate::platform::host::open_files::{OpenFile, descriptors};
+    pub use crate::platform::host::open_files::{OpenFile, Openers, descriptors, openers};
     pub use crate::platform::host::proc::{all_pids, hides_others};
     pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
     pub use crate::platform::host::user::Credentials;
@@ -119,16 +119,17 @@ pub mod limits {
 pub mod filesystem {
     pub use crate::platform::host::file::{FileId, FileKind, FileStatus};
     pub use crate::platform::host::filesystem::{
-        Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_open_elsewhere, is_writable,
-        kernel_fs, make_readable_by_all, network_fs, open_named, open_regular, open_without_waiting,
-        path_of_current_folder, path_of_descriptor, read_at, read_bounded, renumber, reopen, volatile_fs, write_all_at,
+        Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, kernel_fs,
+        make_readable_by_all, network_fs, open_named, open_regular, open_without_waiting, path_of_current_folder,
+        path_of_descriptor, read_at, read_bounded, renumber, reopen, volatile_fs, write_all_at,
     };
     pub use crate::platform::host::folder::Folder;
+    pub use crate::platform::host::lock_handle::LockHandle;
 }
 
 /// Who holds which lock, as the kernel lists it.
 pub mod locks {
-    pub use crate::platform::host::locks::{KernelKey, KernelLock, LockKind, TABLE, kernel_key, listed};
+    pub use crate::platform::host::locks::{ARE_LISTED, KernelKey, KernelLock, LockKind, TABLE, kernel_key, listed};
 }
 
 /// The TCP connections of processes.

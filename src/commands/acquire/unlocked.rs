@@ -27,7 +27,7 @@ use crate::lock::held::Held;
 use crate::lock::orphan::{abandoned, has_outlived_its_solobot};
 use crate::lock::replaced::LockPathNow;
 use crate::lock::state::{self, LockFacts, State};
-use crate::lock::text::{self, LockText};
+use crate::lock::text::LockText;
 use crate::lock::wait::ending_signal;
 use crate::lock::{carriers, holders, layouts};
 use crate::outcome::events::{Events, Notice};
@@ -114,7 +114,7 @@ pub fn wait_for_predecessors(
 /// does.
 fn predecessors(lock: &LockFile, takes_itself: bool) -> Vec<Rival> {
     let record = lock.record();
-    let text = LockText::read(lock.file()).ok().and_then(LockText::pid);
+    let text = lock.read_text().ok().and_then(LockText::pid);
     let is_named_alive = || record.named().into_iter().chain(text).any(|pid| Identity::of(pid).is_some());
     let mut found: Vec<Rival> = Vec::new();
     if lock.is_new() || is_named_alive() {
@@ -135,7 +135,7 @@ fn predecessors(lock: &LockFile, takes_itself: bool) -> Vec<Rival> {
     found.sort_by_key(|one| one.process);
     found.dedup_by_key(|one| one.process);
     if let Some(first) = found.first().filter(|first| lock.is_writable() && text != Some(first.process.pid)) {
-        let _ = text::write(lock.file(), first.process.pid);
+        let _ = lock.write_text(first.process.pid);
     }
     found
 }

@@ -16,6 +16,11 @@ pub use crate::platform::unix::locks::{KernelKey, KernelLock, LockKind};
 /// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
 const OVERLAYFS: FsWord = 0x794C_7630;
 
+/// Whether the kernel shows locks: those of a descriptor ([`OpenFile::locks`](super::open_files::OpenFile::locks)), and all of
+/// them ([`listed`]) where that is not [`io::ErrorKind::Unsupported`]. Where it does not, who has the file open is all there is
+/// to know.
+pub const ARE_LISTED: bool = true;
+
 /// Where the kernel lists all locks, for people.
 pub const TABLE: &str = "/proc/locks";
 

@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 use super::descriptor::{Descriptor, duplicate};
 use super::file::{FileId, FileStatus};
 use super::identity::own_pid;
-use super::{kernel, open_files};
+use super::open_files;
 pub use crate::platform::unix::files::{
     Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, make_readable_by_all,
     open_without_waiting, read_at, read_bounded, renumber, write_all_at,
@@ -182,18 +182,13 @@ pub fn reopen(file: &File) -> io::Result<(File, bool)> {
 pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
     let id = FileStatus::of_open(file)?.id();
     let own = Descriptor::of(file).number();
-    let mut refused = None;
-    for pid in kernel::all_pids()? {
-        match open_files::descriptors(pid) {
-            Ok(open) => {
-                let others = open.into_iter().filter(|one| pid != own_pid() || one.number != own);
-                if others.into_iter().any(|one| one.file() == Some(id)) {
-                    return Ok(true);
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refused = Some(error),
-            Err(_) => {}
-        }
+    let of_ours = open_files::descriptors(own_pid())?.into_iter().filter(|one| one.number != own);
+    if of_ours.into_iter().any(|one| one.file() == Some(id)) {
+        return Ok(true);
     }
-    refused.map_or(Ok(false), Err)
+    match open_files::openers(file)? {
+        openers if !openers.seen.is_empty() => Ok(true),
+        openers if openers.unasked > 0 => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => Ok(false),
+    }
 }

@@ -6,6 +6,9 @@ use std::io;
 use super::file::{FileId, FileStatus};
 pub use crate::platform::unix::locks::{KernelKey, KernelLock, LockKind};
 
+/// Whether the kernel shows locks: those of a descriptor, as far as it has had any.
+pub const ARE_LISTED: bool = true;
+
 /// Where a person sees locks.
 pub const TABLE: &str = "lsof";
 

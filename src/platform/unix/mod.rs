@@ -13,8 +13,10 @@ pub mod gate;
 pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
+pub mod lock_handle;
 pub mod locks;
 pub mod nss;
+pub mod openers;
 #[cfg(feature = "cli")]
 pub mod piped;
 pub mod poll;

@@ -25,7 +25,7 @@ pub fn look<'a>(
     let path = facts.path.as_path();
     let file = open_to_look(path).ok();
     let carried = file.as_ref().and_then(|file| carriers::of(file).ok()).unwrap_or_default();
-    let text = file.as_ref().and_then(|file| LockText::read(file.file()).ok()).and_then(LockText::pid);
+    let text = file.as_ref().and_then(|file| file.read_text().ok()).and_then(LockText::pid);
     let record = facts.record.record().and_then(|record| i32::try_from(record.pid).ok());
     let holder = facts.record.details().map(|details| details.holder_pid);
     let network = match &file {

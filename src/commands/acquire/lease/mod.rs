@@ -146,7 +146,7 @@ impl<'a> BotLease<'a> {
             no_guardian: None,
             guard_again: None,
             is_swept: true,
-            lock: held.and_then(|held| kernel_key(held.file().locked()).ok()),
+            lock: held.and_then(|held| kernel_key(held.file().locked().file()).ok()),
             grant: None,
             may_start: false,
             lost: None,
