@@ -135,12 +135,27 @@ musl() {
 # zig, as a compiler and a linker for macOS: it has Apple's headers, and the stub of its C library.
 readonly ZIG_VERSION=0.17.0
 
-# The frameworks and libraries that sysinfo and std name; what they export is looked up when the program starts, which it never
-# does here.
+# A stub of a library of Apple's that zig lacks: its name, and what is used of it. sysinfo uses all of it.
 stub() {
-    local file=$1 name=$2
+    local file=$1 name=$2 symbols
+    shift 2
+    printf -v symbols '%s, ' "$@"
     mkdir -p "$(dirname "$file")"
-    printf -- "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\ninstall-name: '%s'\n...\n" "$name" >"$file"
+    cat >"$file" <<END
+--- !tapi-tbd
+tbd-version: 4
+targets: [ x86_64-macos, arm64-macos ]
+install-name: '$name'
+exports:
+  - targets: [ x86_64-macos, arm64-macos ]
+    symbols: [ ${symbols%, } ]
+...
+END
+}
+
+stub_framework() {
+    local place=/System/Library/Frameworks/$1.framework
+    stub "$zig/sdk$place/$1.tbd" "$place/Versions/A/$1" "${@:2}"
 }
 
 # A program that calls zig for this architecture, without the options that only Apple's tools know.
@@ -182,20 +197,24 @@ is_silent() {
     fi
 }
 
+is_for_macos() { [[ $(file -b "$1") == "Mach-O 64-bit"*executable* ]]; }
+
 macos() {
     need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' 'python3 python3' \
         '/usr/share/doc/python3-venv python3-venv' 'file file'
-    local zig=$TARGET/zig arch framework
+    local zig=$TARGET/zig arch
     [[ -x $zig/bin/python ]] || python3 -m venv "$zig"
     "$zig/bin/python" -m ziglang version 2>/dev/null | grep -qxF "$ZIG_VERSION" ||
         "$zig/bin/pip" install --quiet "ziglang==$ZIG_VERSION"
     printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$zig/bin/python" >"$zig/ar"
     chmod +x "$zig/ar"
-    for framework in CoreFoundation IOKit; do
-        local place=/System/Library/Frameworks/$framework.framework
-        stub "$zig/sdk$place/$framework.tbd" "$place/Versions/A/$framework"
-    done
-    stub "$zig/sdk/usr/lib/libobjc.tbd" /usr/lib/libobjc.A.dylib
+    stub_framework CoreFoundation _CFDataGetBytes _CFDataGetLength _CFDataGetTypeID _CFGetTypeID _CFRelease _CFRetain \
+        _CFStringCreateWithBytesNoCopy _kCFAllocatorDefault _kCFAllocatorNull
+    stub_framework IOKit _IOIteratorNext _IOObjectRelease _IORegistryEntryCreateCFProperty _IORegistryEntryGetName \
+        _IOServiceGetMatchingServices _IOServiceMatching _kIOMasterPortDefault
+    # Named by crates that use nothing of it here.
+    stub_framework SystemConfiguration _SCDynamicStoreCreate
+    stub "$zig/sdk/usr/lib/libiconv.tbd" /usr/lib/libiconv.2.dylib _iconv
     export SDKROOT=$zig/sdk
     for arch in aarch64 x86_64; do
         local target=$arch-apple-darwin
@@ -207,6 +226,9 @@ macos() {
         say "cargo check --target $target"
         check "$arch: it compiles without a warning" is_silent cargo_for_macos check "$target"
         check "$arch: so does the library alone" is_silent cargo_for_macos check "$target" --lib --no-default-features
+        say "cargo build --target $target"
+        check "$arch: it links" is_silent cargo_for_macos build "$target" --bin solobot
+        check "$arch: it is a program for macOS" is_for_macos "$TARGET/macos/$target/debug/solobot"
     done
 }
 

@@ -18,10 +18,12 @@ pub mod portable;
 #[cfg(unix)]
 mod unix;
 
-#[cfg(target_os = "linux")]
-use linux as host;
 #[cfg(target_os = "macos")]
 use macos as host;
+
+// The last one is that which tests/it/house follows.
+#[cfg(target_os = "linux")]
+use linux as host;
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 compile_error!("solobot runs on Linux (and WSL2) and macOS; other platforms need their own folder in src/platform");
 
@@ -47,7 +49,8 @@ pub mod table {
 /// What one process shows about itself, and what it has open.
 pub mod proc {
     pub use crate::platform::host::handle::{Handle, StatusFacts, name, owner, runs_our_file, sleeps_in, words};
-    pub use crate::platform::host::open_files::{OpenFile, Openers, descriptors, openers};
+    pub use crate::platform::host::open_files::{OpenFile, descriptors};
+    pub use crate::platform::host::openers::{Openers, openers};
     pub use crate::platform::host::proc::{all_pids, hides_others};
     pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
     pub use crate::platform::host::user::Credentials;

@@ -30,4 +30,4 @@ pub mod watch;
 
 #[cfg(feature = "cli")]
 pub use super::unix::{children, gate, limits, piped, spawn, stack, startup, terminal};
-pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, poll, user, words};
+pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, openers, poll, user, words};

@@ -10,7 +10,6 @@ use super::file::FileId;
 use super::handle::living_thread;
 use super::locks::{self, KernelLock};
 use super::proc::pids;
-pub use crate::platform::unix::openers::{Openers, openers};
 
 /// A descriptor of any process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use super::descriptor::{Descriptor, duplicate};
 use super::file::{FileId, FileStatus};
 use super::identity::own_pid;
 use super::open_files;
+use super::openers::openers;
 pub use crate::platform::unix::files::{
     Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, make_readable_by_all,
     open_without_waiting, read_at, read_bounded, renumber, write_all_at,
@@ -186,9 +187,9 @@ pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
     if of_ours.into_iter().any(|one| one.file() == Some(id)) {
         return Ok(true);
     }
-    match open_files::openers(file)? {
-        openers if !openers.seen.is_empty() => Ok(true),
-        openers if openers.unasked > 0 => Err(io::ErrorKind::PermissionDenied.into()),
+    match openers(file)? {
+        found if !found.seen.is_empty() => Ok(true),
+        found if found.unasked > 0 => Err(io::ErrorKind::PermissionDenied.into()),
         _ => Ok(false),
     }
 }

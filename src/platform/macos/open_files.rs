@@ -11,7 +11,6 @@ use super::file::FileId;
 use super::kernel;
 use super::locks::{KernelLock, LockKind, key_of};
 use crate::platform::darwin::{self, DESCRIPTOR, DescriptorKind, KernelSocket, OPENED, OpenedFile, SOCKET};
-pub use crate::platform::unix::openers::{Openers, openers};
 
 /// `PROC_PIDFDVNODEPATHINFO` and `PROC_PIDFDSOCKETINFO` in `<sys/proc_info.h>`.
 const OF_FILE: i32 = 2;

@@ -120,7 +120,7 @@ pub fn lock(path: &str, state: State) -> LockEvidence {
             path: path.into(),
             state,
             record: FoundRecord::Absent,
-            waiters: vec![],
+            waiters: Some(vec![]),
             kept_for: None,
             layout: None,
         },

@@ -81,7 +81,8 @@ impl House {
         let at = *self.by_module.get(&module)?;
         let passed_on =
             rest.first().filter(|_| at != from && depth < DEEPEST).and_then(|name| self.files[at].imported.get(name));
-        passed_on.and_then(|segments| self.follow(at, segments, depth + 1)).or(Some(at))
+        let whole = passed_on.map(|path| path.iter().chain(&rest[1..]).cloned().collect::<Vec<String>>());
+        whole.and_then(|path| self.follow(at, &path, depth + 1)).or(Some(at))
     }
 
     /// Every use of one file by another: who, where, whom.
