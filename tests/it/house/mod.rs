@@ -315,6 +315,7 @@ mod the_checks {
             "const TEXT: &str = \"crate::b::X\";",
             "// use crate::b::X;",
             "pub(crate) fn f() {}",
+            "pub(in crate::b) fn f() {}",
         ];
         for text in others {
             let house = house(&[("", "mod a; mod b;"), ("a", text), ("b", "")]);
