@@ -235,7 +235,7 @@ windows() {
     done
     # A prefix of its own, with its own server, which ends with this function's shell.
     export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all
-    export WINEDLLOVERRIDES='winemenubuilder.exe,mscoree,mshtml='
+    export WINEDLLOVERRIDES='winemenubuilder.exe,winedbg.exe,mscoree,mshtml='
     trap '"$WINE_FOLDER/wineserver" -k || true' EXIT
     if [[ ! -f $WINEPREFIX/system.reg ]]; then
         say 'wineboot'
