@@ -1,6 +1,6 @@
 //! The `solobot` command: everything is in the library.
 
-// The C runtime calls `main`: src/platform/linux/startup.rs says why.
+// The C runtime calls `main`: src/platform/unix/startup.rs says why.
 #![no_main]
 
 use std::ffi::{c_char, c_int};

@@ -7,6 +7,7 @@
 #   arm64        aarch64-unknown-linux-gnu: built, and run under qemu-user
 #   arm64-musl   aarch64-unknown-linux-musl: the same
 #   windows      x86_64-pc-windows-gnu: built, and run under wine
+#   macos   aarch64-apple-darwin, x86_64-apple-darwin: type-checked and linked, never run
 #
 # The platform's standard library comes from rustup if it is installed (`rustup target add`). If not, it is built from Debian's
 # sources. As root, the script installs what is missing through apt. The last lines say what passed. The first failed check of
@@ -24,7 +25,7 @@ export CARGO_PROFILE_DEV_DEBUG=false
 
 # Where Debian's wine64 is; the package has no command.
 readonly WINE_FOLDER=/usr/lib/wine
-readonly PLATFORMS=(musl arm64 arm64-musl windows)
+readonly PLATFORMS=(musl arm64 arm64-musl macos windows)
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
 readonly TARGET
@@ -181,22 +182,41 @@ arm64() {
     arm64_life "$TARGET/arm64/$target/debug/solobot"
 }
 
-# Debian has no musl for another processor. Zig's wheel has one, and LLVM's unwinder.
-arm64-musl() {
-    local target=aarch64-unknown-linux-musl zig=$TARGET/zig
-    need 'python3 python3' 'readelf binutils' 'ar binutils'
+# Zig, as a compiler and a linker for other systems: it has their headers, their C libraries and LLVM's unwinder.
+need_zig() {
+    need 'python3 python3'
     make_venv "$TARGET/venv-zig" ziglang==0.17.1
     mkdir -p "$zig"
     export ZIG_GLOBAL_CACHE_DIR=$zig ZIG_LOCAL_CACHE_DIR=$zig
-    # The cc crate names the target as Rust does, which Zig does not understand.
-    cat >"$zig/cc" <<END
-#!/usr/bin/env bash
-args=()
-for arg; do [[ \$arg == --target=* ]] || args+=("\$arg"); done
-exec '$TARGET/venv-zig/bin/python3' -m ziglang cc -target aarch64-linux-musl "\${args[@]}"
-END
     printf '#!/bin/sh\nexec %q -m ziglang ar "$@"\n' "$TARGET/venv-zig/bin/python3" >"$zig/ar"
-    chmod +x "$zig/cc" "$zig/ar"
+    chmod +x "$zig/ar"
+}
+
+# A program that calls it for a target, as Zig names it, without the options that name one otherwise. Further arguments are its
+# options.
+make_zig_compiler() {
+    local file=$1
+    printf -v line '%q ' "$TARGET/venv-zig/bin/python3" -m ziglang cc -target "${@:2}"
+    cat >"$file" <<END
+#!/bin/sh
+for argument do
+    shift
+    case \$argument in
+        --target=* | -arch | arm64 | x86_64 | -mmacosx-version-min=*) ;;
+        *) set -- "\$@" "\$argument" ;;
+    esac
+done
+exec $line "\$@"
+END
+    chmod +x "$file"
+}
+
+# Debian has no musl for another processor. Zig has one.
+arm64-musl() {
+    local target=aarch64-unknown-linux-musl zig=$TARGET/zig
+    need 'readelf binutils' 'ar binutils'
+    need_zig
+    make_zig_compiler "$zig/cc" aarch64-linux-musl
     export CC_aarch64_unknown_linux_musl=$zig/cc AR_aarch64_unknown_linux_musl=$zig/ar
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=$zig/cc
     "$zig/cc" -O1 -c tests/qemu/prctl.c -o "$zig/prctl.o"
@@ -208,6 +228,81 @@ END
     local solobot=$TARGET/arm64-musl/$target/debug/solobot
     is_static "$solobot"
     arm64_life "$solobot"
+}
+
+# A stub of a library of Apple's that Zig lacks: its name, and what is used of it. sysinfo uses all of it.
+stub() {
+    local file=$1 name=$2 symbols
+    shift 2
+    printf -v symbols '%s, ' "$@"
+    mkdir -p "$(dirname "$file")"
+    cat >"$file" <<END
+--- !tapi-tbd
+tbd-version: 4
+targets: [ x86_64-macos, arm64-macos ]
+install-name: '$name'
+exports:
+  - targets: [ x86_64-macos, arm64-macos ]
+    symbols: [ ${symbols%, } ]
+...
+END
+}
+
+stub_framework() {
+    local place=/System/Library/Frameworks/$1.framework
+    stub "$zig/sdk$place/$1.tbd" "$place/Versions/A/$1" "${@:2}"
+}
+
+# cargo for a target of macOS.
+cargo_for_macos() {
+    local command=$1 target=$2
+    shift 2
+    local options=(--target "$target" --target-dir "$TARGET/macos" "$@")
+    if has_std "$target"; then
+        cargo "$command" --quiet --locked "${options[@]}"
+    else
+        cargo_with_std "$command" "${options[@]}"
+    fi
+}
+
+# Whether it succeeds, and says nothing: no warning.
+is_silent() {
+    local said
+    if ! said=$("$@" 2>&1) || [[ -n $said ]]; then
+        printf '%s\n' "$said"
+        return 1
+    fi
+}
+
+is_for_macos() { [[ $(file -b "$1") == "Mach-O 64-bit"*executable* ]]; }
+
+macos() {
+    need '/usr/bin/rustc rustc-web' '/usr/lib/rustlib/src/rust/library/std rust-web-src' 'file file'
+    local zig=$TARGET/zig arch
+    need_zig
+    stub_framework CoreFoundation _CFDataGetBytes _CFDataGetLength _CFDataGetTypeID _CFGetTypeID _CFRelease _CFRetain \
+        _CFStringCreateWithBytesNoCopy _kCFAllocatorDefault _kCFAllocatorNull
+    stub_framework IOKit _IOIteratorNext _IOObjectRelease _IORegistryEntryCreateCFProperty _IORegistryEntryGetName \
+        _IOServiceGetMatchingServices _IOServiceMatching _kIOMasterPortDefault
+    # Named by crates that use nothing of it here.
+    stub_framework SystemConfiguration _SCDynamicStoreCreate
+    stub "$zig/sdk/usr/lib/libiconv.tbd" /usr/lib/libiconv.2.dylib _iconv
+    export SDKROOT=$zig/sdk
+    for arch in aarch64 x86_64; do
+        local target=$arch-apple-darwin
+        local name=${target//-/_}
+        make_zig_compiler "$zig/$arch" "$arch-macos" -Wno-unused-command-line-argument \
+            -F"$zig/sdk/System/Library/Frameworks" -L"$zig/sdk/usr/lib"
+        export "CC_$name=$zig/$arch" "AR_$name=$zig/ar" "CARGO_TARGET_${name^^}_LINKER=$zig/$arch"
+        check "$arch: the layouts are those of Apple's headers" \
+            "$zig/$arch" -c -Werror -o "$folder/layouts.o" tests/platforms/layouts.c
+        say "cargo check --target $target"
+        check "$arch: it compiles without a warning" is_silent cargo_for_macos check "$target"
+        check "$arch: so does the library alone" is_silent cargo_for_macos check "$target" --lib --no-default-features
+        say "cargo build --target $target"
+        check "$arch: it links" is_silent cargo_for_macos build "$target" --bin solobot
+        check "$arch: it is a program for macOS" is_for_macos "$TARGET/macos/$target/debug/solobot"
+    done
 }
 
 # Node 22: wine 8 cannot give the newer ones the memory that they reserve.
@@ -235,7 +330,7 @@ windows() {
     done
     # A prefix of its own, with its own server, which ends with this function's shell.
     export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all
-    export WINEDLLOVERRIDES='winemenubuilder.exe,mscoree,mshtml='
+    export WINEDLLOVERRIDES='winemenubuilder.exe,winedbg.exe,mscoree,mshtml='
     trap '"$WINE_FOLDER/wineserver" -k || true' EXIT
     if [[ ! -f $WINEPREFIX/system.reg ]]; then
         say 'wineboot'

@@ -54,6 +54,7 @@ readonly NEEDED=(
     'pg_ctlcluster postgresql'
     '/usr/sbin/pgbouncer pgbouncer'
     'promtool prometheus'
+    'xmllint libxml2-utils'
     'runsv runit'
     's6-svscan s6'
     'cron cron'
@@ -190,7 +191,7 @@ make_venv "$TARGET/venv-ptb13" 'python-telegram-bot==13.15' 'urllib3<2' 'pyTeleg
 make_venv "$TARGET/venv-aiogram2" 'aiogram==2.25.1'
 make_venv "$TARGET/venv-web" gunicorn uwsgi setproctitle
 make_venv "$TARGET/venv-schema" 'jsonschema>=4.18,<5'
-make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec
+make_venv "$TARGET/venv-recipes" flask pyyaml kubernetes-validate compose-spec tree-sitter tree-sitter-powershell
 install_node_packages
 if [[ ${1:-} == --setup ]]; then
     say "set up; to run single tests: cargo nextest run FILTER"

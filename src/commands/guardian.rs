@@ -27,7 +27,11 @@ pub fn run(args: &cli::GuardianArgs) -> Result<(), Error> {
     let lock = args.lock.as_deref().map(parse_lock).transpose().map_err(no_guardian)?;
     // SAFETY: the number was inherited for this, and nothing here has opened it.
     let socket = unsafe { Packets::inherited(args.socket) }.map_err(|error| no_guardian(error.to_string()))?;
-    daemon::be_called(NAME).map_err(io("change the name"))?;
+    match daemon::be_called(NAME) {
+        // There `pkill solobot` ends both.
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {}
+        called => called.map_err(io("change the name"))?,
+    }
     daemon::detach().map_err(io("leave the terminal"))?;
     // SAFETY: nothing here has opened another descriptor.
     unsafe { daemon::close_others(&[args.socket]) }.map_err(io("close what the caller had open"))?;

@@ -104,7 +104,7 @@ fn of_bot(bot: &FoundBot, now: Timestamp) -> BotMetrics {
         lock_state: lock.state,
         lock_age: age.and_then(|age| u64::try_from(age).ok()),
         telegram: TelegramMetrics::default(),
-        waiters: lock.waiters.len(),
+        waiters: lock.waiters.as_ref().map(Vec::len),
         lease: leases::local(&bot.locks.own.path).as_ref().map(LeaseView::of),
         errors: logs.as_ref().map(|(summary, _)| summary.totals),
         last_conflict: logs.as_ref().and_then(|(summary, _)| summary.last),

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::LockFile;
-use super::holders;
+use super::holders::{self, as_far_as_listed};
 use crate::platform::identity::{self, Identity};
 use crate::platform::locks::{self, KernelKey, KernelLock, LockKind, kernel_key};
 use crate::platform::proc::{self, OpenFile};
@@ -18,9 +18,9 @@ use crate::platform::proc::{self, OpenFile};
 pub struct Carrier {
     pub process: Identity,
     pub kind: LockKind,
-    /// The PID that called for it: another one than the process's own if the descriptor was inherited; 0 or -1 where
-    /// nobody can say.
-    pub caller: i32,
+    /// The PID that called for it: another one than the process's own if the descriptor was inherited; 0 or -1 where it is
+    /// outside this PID namespace, `None` where the platform does not say.
+    pub caller: Option<i32>,
 }
 
 /// A file that a process has locked with `flock(2)`.
@@ -28,8 +28,8 @@ pub struct Carrier {
 pub struct LockedFile {
     /// Its path, as the kernel shows it (`… (deleted)` after an unlink).
     pub path: PathBuf,
-    /// The PID that called for the lock.
-    pub caller: i32,
+    /// The PID that called for the lock, as in [`Carrier`].
+    pub caller: Option<i32>,
 }
 
 /// Whether a path is named like a lock, and still there under that name. Programs lock other files too: databases, logs.
@@ -50,29 +50,36 @@ fn has_name_of_a_lock(path: &Path) -> bool {
 pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     if !locks::ARE_LISTED {
         let sharers = holders::all_sharers(lock)?;
-        return Ok(sharers.into_iter().map(|process| Carrier { process, kind: LockKind::Flock, caller: 0 }).collect());
+        return Ok(sharers
+            .into_iter()
+            .map(|process| Carrier { process, kind: LockKind::Flock, caller: None })
+            .collect());
     }
     let key = kernel_key(lock.file())?;
     let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
     let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
-    let unseen = locks::listed()?.into_iter().filter(|line| {
-        line.kind == LockKind::Posix && line.key == key && !line.waits && line.pid > 0 && !seen.contains(&line.pid)
+    let listed = as_far_as_listed(locks::listed())?.unwrap_or_default();
+    let unseen = listed.into_iter().filter(|line| {
+        let is_new = line.pid.is_some_and(|pid| pid > 0 && !seen.contains(&pid));
+        line.kind == LockKind::Posix && line.key == key && !line.waits && is_new
     });
     found.extend(
-        unseen.filter_map(|line| Some(Carrier { process: Identity::of(line.pid)?, kind: line.kind, caller: line.pid })),
+        unseen
+            .filter_map(|line| Some(Carrier { process: Identity::of(line.pid?)?, kind: line.kind, caller: line.pid })),
     );
     found.sort_unstable_by_key(|carrier| carrier.process);
     Ok(found)
 }
 
-/// Who called for the flock on the file that a process carries: 0 if that one is dead or elsewhere and we are in a PID
-/// namespace, or where the kernel lists no locks; `None` if the process has no such lock, or may not be asked.
-pub fn caller_of(lock: &LockFile, process: Identity) -> Option<i32> {
+/// The flock on the file that a process carries: its caller is 0 too if that one is dead and we are in a PID namespace. `None`
+/// if the process has no such lock, or may not be asked.
+pub fn flock_of(lock: &LockFile, process: Identity) -> Option<Carrier> {
     if !locks::ARE_LISTED {
-        return holders::shares(lock, process.pid).then_some(0);
+        let carrier = Carrier { process, kind: LockKind::Flock, caller: None };
+        return holders::shares(lock, process.pid).then_some(carrier);
     }
     let carried = carried_by(process.pid, kernel_key(lock.file()).ok()?);
-    carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock).map(|one| one.caller)
+    carried.into_iter().find(|one| one.process == process && one.kind == LockKind::Flock)
 }
 
 fn carried_by(pid: i32, key: KernelKey) -> Vec<Carrier> {
@@ -123,14 +130,16 @@ fn flocks_among(pid: i32, is_asked: &dyn Fn(&Path) -> bool) -> Vec<LockedFile> {
     flocks.filter_map(|(descriptor, line)| Some(LockedFile { path: descriptor.target()?, caller: line.pid })).collect()
 }
 
-/// Who may carry a flock that is held now: the callers; or everybody, where one of them has ended and others may have
-/// inherited what it called for. In a PID namespace the kernel does not list a caller that has ended.
+/// Who may carry a flock that is held now: the callers; or everybody, where the platform lists none, or one of them has ended
+/// and others may have inherited what it called for. In a PID namespace the kernel does not list a caller that has ended.
 ///
 /// # Errors
 /// `/proc` or `/proc/locks` cannot be read.
 pub fn suspects() -> io::Result<Vec<Identity>> {
-    let flocks = locks::listed()?.into_iter().filter(|line| line.kind == LockKind::Flock && !line.waits);
-    let callers: Option<Vec<Identity>> = flocks.map(|line| Identity::of(line.pid)).collect();
+    let callers = as_far_as_listed(locks::listed())?.and_then(|lines| {
+        let flocks = lines.into_iter().filter(|line| line.kind == LockKind::Flock && !line.waits);
+        flocks.map(|line| Identity::of(line.pid?)).collect::<Option<Vec<Identity>>>()
+    });
     let mut found = match callers.filter(|_| identity::is_initial_pid_namespace()) {
         Some(callers) => callers,
         None => proc::all_pids()?.into_iter().filter_map(Identity::of).collect(),
@@ -163,7 +172,7 @@ mod tests {
         assert_eq!(of(&lock).unwrap(), []);
         lock.try_lock().unwrap();
         let own = Identity::own().unwrap();
-        assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: LockKind::Flock, caller: own.pid }]);
-        assert!(flocks_of(own.pid).contains(&LockedFile { path, caller: own.pid }));
+        assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: LockKind::Flock, caller: Some(own.pid) }]);
+        assert!(flocks_of(own.pid).contains(&LockedFile { path, caller: Some(own.pid) }));
     }
 }

@@ -340,7 +340,12 @@ impl Drop for Held {
 /// Removes a file that [`LockFile::open`] created and that no other process can be waiting for, so that a full disk leaves
 /// nothing behind.
 fn uncreate(lock: &LockFile) {
-    let is_waited_for = || holders::look(lock, &[]).map_or(true, |kernel| !kernel.waiters.is_empty());
+    let is_waited_for = || match holders::look(lock, &[]).map(|kernel| kernel.waiters) {
+        Ok(Some(waiters)) => !waiters.is_empty(),
+        // Who waits has it open.
+        Ok(None) => lock.locked().is_open_elsewhere().unwrap_or(true),
+        Err(_) => true,
+    };
     if lock.is_new() && lock.is_current() && !is_waited_for() {
         let _ = lock.remove();
     }

@@ -40,7 +40,8 @@ fn is_recorded(lock: &LockFile, record: &FoundRecord, details: &OwnerDetails, ho
 }
 
 /// Whether the dead solobot of the record called for the lock that this process has now: whoever came later called for it
-/// himself. In a PID namespace the kernel calls all dead callers 0, so there the process must be known too.
+/// himself. In a PID namespace the kernel calls all dead callers 0, and macOS names no caller, so there the process must be
+/// known too.
 fn is_heir(
     process: Identity,
     lock: &LockFile,
@@ -48,14 +49,14 @@ fn is_heir(
     details: &OwnerDetails,
     holders: &[Identity],
 ) -> bool {
-    match carriers::caller_of(lock, process) {
-        Some(0) => {
+    match carriers::flock_of(lock, process).map(|one| one.caller) {
+        Some(Some(0) | None) => {
             let was_given =
                 |(path, holder): (PathBuf, i32)| holder == details.holder_pid && is_same(&path, lock.path());
             record.record().and_then(OwnerRecord::process) == Some(process)
                 || environment_of(process.pid).is_some_and(was_given)
         }
-        Some(caller) => caller == details.holder_pid && !holders.iter().any(|holder| holder.pid == caller),
+        Some(Some(caller)) => caller == details.holder_pid && !holders.iter().any(|holder| holder.pid == caller),
         None => false,
     }
 }
@@ -103,7 +104,11 @@ fn is_numbered_here(process: Identity, lineage: &[i32], wrote: &(PathBuf, i32)) 
     };
     lineage.last() == Some(&1)
         && init_has_another
-        && identity::pid_namespace().is_some_and(|own| identity::pid_namespace_of(process.pid) == Some(own))
+        && match identity::pid_namespace() {
+            Some(own) => identity::pid_namespace_of(process.pid) == Some(own),
+            // There are none.
+            None => identity::is_initial_pid_namespace(),
+        }
 }
 
 /// Whether a process is a solobot or its keeper: never a bot, whatever it has in its environment.

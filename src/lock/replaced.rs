@@ -7,20 +7,20 @@
 use std::path::{Path, PathBuf};
 
 use super::carriers;
-use super::holders::flocks;
+use super::holders::{as_far_as_listed, flocks};
 use super::orphan::{is_here, resolved};
 use super::owner::FoundRecord;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
-use crate::platform::locks::LockKind;
+use crate::platform::locks::{KernelLock, LockKind};
 use crate::platform::proc::{self, Handle};
 
 /// A process that holds such a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplacedHolder {
     pub process: Identity,
-    /// The PID that called for the lock; 0 where that one has ended.
-    pub caller: i32,
+    /// The PID that called for the lock; 0 where that one has ended, `None` where the platform does not say.
+    pub caller: Option<i32>,
     /// The kernel says that the file was at the path; else the owner record does.
     pub is_by_name: bool,
 }
@@ -50,9 +50,13 @@ impl LockPathNow {
     /// Whoever holds a file that was here. Only processes that `/proc/locks` names are asked, and those in `hints`, whose
     /// locks may be listed under a dead caller; where nothing is at the path any more, whoever may have inherited such a lock.
     pub fn holders(&self, hints: &[i32]) -> Vec<ReplacedHolder> {
-        let named = || flocks().map(|lines| lines.iter().filter(|line| !line.waits).map(|line| line.pid).collect());
+        let named =
+            |lines: Vec<KernelLock>| lines.iter().filter(|line| !line.waits).filter_map(|line| line.pid).collect();
         let heirs = || carriers::suspects().map(|all| all.iter().map(|one| one.pid).collect::<Vec<_>>());
-        let Ok(asked) = (if self.present.is_none() { heirs() } else { named() }) else { return Vec::new() };
+        let listed = if self.present.is_none() { Ok(None) } else { as_far_as_listed(flocks()) };
+        let Ok(asked) = listed.and_then(|listed| listed.map_or_else(heirs, |lines| Ok(named(lines)))) else {
+            return Vec::new();
+        };
         self.held_by(asked.into_iter().chain(hints.iter().copied()))
     }
 
@@ -77,7 +81,7 @@ impl LockPathNow {
             if !is_by_name && recorded.is_none() {
                 return None;
             }
-            let file = FileId::of(&descriptor.path()).filter(|&file| Some(file) != self.present)?;
+            let file = descriptor.file().filter(|&file| Some(file) != self.present)?;
             if !is_by_name && recorded != Some(file.inode) {
                 return None;
             }

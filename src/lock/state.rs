@@ -86,7 +86,8 @@ pub struct LockFacts {
     pub path: PathBuf,
     pub state: State,
     pub record: FoundRecord,
-    pub waiters: Vec<Identity>,
+    /// Who waits for it; `None` on a platform that does not show that.
+    pub waiters: Option<Vec<Identity>>,
     /// The process that a keeper holds it for.
     pub kept_for: Option<Identity>,
     /// The layout whose file it is.
@@ -96,7 +97,7 @@ pub struct LockFacts {
 impl LockFacts {
     fn new(path: &Path, state: State, record: FoundRecord) -> Self {
         let layout = layouts::of_path(path);
-        Self { path: path.to_owned(), state, record, waiters: Vec::new(), kept_for: None, layout }
+        Self { path: path.to_owned(), state, record, waiters: Some(Vec::new()), kept_for: None, layout }
     }
 
     /// The program whose own file it is, as people call it.
@@ -131,6 +132,8 @@ impl LockFacts {
 pub fn unseen_holder() -> &'static str {
     if proc::hides_others() {
         "a process hidden by /proc (hidepid; use sudo to see it)"
+    } else if identity::pid_namespace().is_none() && identity::is_initial_pid_namespace() {
+        "a process of another user (use sudo to see it)"
     } else {
         "a process outside this PID namespace"
     }
@@ -198,22 +201,24 @@ fn judge(
     lock: Option<&LockFile>,
     record: &FoundRecord,
     candidates: &[i32],
-) -> Result<(State, Vec<Identity>), Error> {
+) -> Result<(State, Option<Vec<Identity>>), Error> {
     let mut hints = record.named();
-    let kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    let mut kernel = lock.map(|lock| holders::look(lock, &hints)).transpose()?.unwrap_or_default();
+    // Nobody waits for a file that is not there.
+    let waiters = if lock.is_some() { kernel.waiters.take() } else { Some(Vec::new()) };
     hints.extend(candidates);
     let replaced = LockPathNow::of(path, lock.map(LockFile::inode), record).holders(&hints);
     let replaced = replaced.into_iter().map(|one| one.process);
     let uncovered: Vec<Identity> = replaced.filter(|&one| !is_covered(one, &kernel)).collect();
     if !uncovered.is_empty() {
-        return Ok((State::Replaced { holders: uncovered }, kernel.waiters));
+        return Ok((State::Replaced { holders: uncovered }, waiters));
     }
-    let Some(lock) = lock else { return Ok((State::Absent, Vec::new())) };
+    let Some(lock) = lock else { return Ok((State::Absent, waiters)) };
     if kernel.held {
         let orphaned = orphan::is_orphaned(lock, record, &kernel.holders);
-        return Ok((State::Held { holders: kernel.holders, orphaned }, kernel.waiters));
+        return Ok((State::Held { holders: kernel.holders, orphaned }, waiters));
     }
-    Ok((unlocked(lock, record)?, kernel.waiters))
+    Ok((unlocked(lock, record)?, waiters))
 }
 
 /// A process that holds the replaced file is covered if it, or an ancestor of it, holds the present one too: that is a

@@ -282,7 +282,7 @@ mod tests {
             let path = path.clone();
             thread::spawn(move || take_for(&path, Duration::from_secs(30)))
         };
-        while holders::look(&holder, &[]).unwrap().waiters.is_empty() {
+        while holders::look(&holder, &[]).unwrap().waiters.unwrap().is_empty() {
             thread::yield_now();
         }
         std::fs::remove_file(&path).unwrap();

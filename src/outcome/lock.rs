@@ -43,8 +43,8 @@ pub struct LockView {
     pub leased_to: Option<HomeHolding>,
     /// Who holds it (for `replaced`: who holds the deleted file; for `owner-alive-unlocked`: who claims it).
     pub holders: Vec<ProcessView>,
-    /// Who waits for it.
-    pub waiters: Vec<ProcessView>,
+    /// Who waits for it; `null` on a platform that does not show that.
+    pub waiters: Option<Vec<ProcessView>>,
     /// When it was taken, by its owner record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -77,7 +77,7 @@ impl LockView {
             unseen: facts.is_held_unseen().then(state::unseen_holder),
             leased_to: HomeHolding::of(&facts.path),
             holders: holders.iter().copied().map(ProcessView::of).collect(),
-            waiters: facts.waiters.iter().copied().map(ProcessView::of).collect(),
+            waiters: facts.waiters.as_ref().map(|all| all.iter().copied().map(ProcessView::of).collect()),
             since: facts.record.details().filter(|_| held).and_then(taken_at),
             record_problem: match &facts.record {
                 owner::FoundRecord::Untrusted(why) => Some(why.clone()),

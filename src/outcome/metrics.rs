@@ -42,8 +42,8 @@ pub struct BotMetrics {
     pub lock_state: LockStateView,
     /// How long the lock has been held, in seconds.
     pub lock_age: Option<u64>,
-    /// How many processes wait for it.
-    pub waiters: usize,
+    /// How many processes wait for it; `null` on a platform that does not show that.
+    pub waiters: Option<usize>,
     /// What an `acquire` on this host says of the bot's lease; `null` without one.
     pub lease: Option<LeaseView>,
     #[serde(flatten)]

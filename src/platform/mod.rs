@@ -5,21 +5,33 @@
 //! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
 //! connections of other processes). The same value never has another meaning on another platform.
 
+#[cfg(any(target_os = "macos", all(unix, test)))]
+mod darwin;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(feature = "cli")]
 mod listing;
+#[cfg(target_os = "macos")]
+mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
+#[cfg(unix)]
+mod unix;
 #[cfg(windows)]
 mod windows;
 
-#[cfg(target_os = "linux")]
-use linux as host;
+#[cfg(target_os = "macos")]
+use macos as host;
 #[cfg(windows)]
 use windows as host;
-#[cfg(not(any(target_os = "linux", windows)))]
-compile_error!("solobot runs on Linux (and WSL2) and Windows; other platforms need their own folder in src/platform");
+
+// The last one is that which tests/it/house follows.
+#[cfg(target_os = "linux")]
+use linux as host;
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!(
+    "solobot runs on Linux (and WSL2), macOS and Windows; other platforms need their own folder in src/platform"
+);
 
 // What `main` does first.
 pub use host::nss;
@@ -43,7 +55,8 @@ pub mod table {
 /// What one process shows about itself, and what it has open.
 pub mod proc {
     pub use crate::platform::host::handle::{Handle, StatusFacts, name, owner, runs_our_file, sleeps_in, words};
-    pub use crate::platform::host::open_files::{OpenFile, Openers, descriptors, openers};
+    pub use crate::platform::host::open_files::{OpenFile, descriptors};
+    pub use crate::platform::host::openers::{Openers, openers};
     pub use crate::platform::host::proc::{all_pids, hides_others};
     pub use crate::platform::host::removed::{deleted, is_deleted, undeleted, unmarked};
     pub use crate::platform::host::user::Credentials;

@@ -50,16 +50,21 @@ pub trait Upkeep {
 pub struct Child {
     identity: Identity,
     pidfd: Pidfd,
+    /// What it leaves behind becomes ours.
+    is_adopted_from: bool,
 }
 
 impl Child {
-    /// Starts it, as a child of a subreaper.
+    /// Starts it, as a child of a subreaper where the platform has that.
     ///
     /// # Errors
     /// Those of `execve(2)`.
     pub fn start(launch: &Launch<'_>) -> io::Result<Self> {
-        children::adopt_orphans()?;
-        Self::of_spawned(launch.spawn()?)
+        let is_adopted_from = match children::adopt_orphans() {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => false,
+            adopted => adopted.map(|()| true)?,
+        };
+        Ok(Self { is_adopted_from, ..Self::of_spawned(launch.spawn()?)? })
     }
 
     /// One that has just been started here.
@@ -71,7 +76,7 @@ impl Child {
         let start_ticks = Stat::read(pid).map_or(0, |stat| stat.start_ticks);
         // Without a handle (no descriptor left, a seccomp filter) it could not be supervised, so it must not keep running.
         let pidfd = Pidfd::of_child(pid).inspect_err(|_| children::put_down(pid))?;
-        Ok(Self { identity: Identity { pid, start_ticks }, pidfd })
+        Ok(Self { identity: Identity { pid, start_ticks }, pidfd, is_adopted_from: true })
     }
 
     pub fn identity(&self) -> Identity {
@@ -105,6 +110,8 @@ struct Supervised {
     bot: Option<Identity>,
     /// How soon those that may become the bot are looked at again; `None` if there are none.
     look_in: Option<Duration>,
+    /// No child is left only where no descendant is.
+    is_adopted_from: bool,
     ended: Option<Ended>,
     ended_at: Option<Instant>,
     term_at: Option<Instant>,
@@ -122,7 +129,7 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
     loop {
         let more = instance.reap()?;
         if let Some(ended) = instance.ended
-            && (!more || !instance.find_rest(supervision))
+            && ((!more && instance.is_adopted_from) || !instance.find_rest(supervision))
         {
             // A hangup asks many a program to read its files again; one that dies of it was asked to end.
             let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP.number());
@@ -157,6 +164,7 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
 impl Supervised {
     fn of(command: Child) -> Self {
         Self {
+            is_adopted_from: command.is_adopted_from,
             command: Some(command),
             rest: Vec::new(),
             bot: None,
@@ -190,7 +198,7 @@ impl Supervised {
     /// bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can be had of,
     /// counts too: its own child may run the program now, so the next look decides.
     fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
-        let running = rest(supervision.counting);
+        let running = self.rest_of(supervision.counting);
         let before = std::mem::take(&mut self.rest);
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
@@ -260,11 +268,22 @@ impl Supervised {
         for (_, pidfd) in self.targets() {
             let _ = pidfd.send(Signal::SIGKILL);
         }
-        for (identity, _) in rest(counting) {
+        for (identity, _) in self.rest_of(counting) {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 let _ = pidfd.send(Signal::SIGKILL);
             }
         }
+    }
+
+    /// The descendants of COMMAND that count; where orphans are not ours, those too that have our mark in their environment.
+    fn rest_of(&self, counting: &DescendantCounter<'_>) -> CountedDescendants {
+        let Ok(own) = Identity::own() else { return Vec::new() };
+        let mut found = counting.descendants(own.pid);
+        if !self.is_adopted_from {
+            let marked = counting.marked(own.pid).into_iter();
+            found.extend(marked.filter(|(one, _)| found.iter().all(|(known, _)| known != one)).collect::<Vec<_>>());
+        }
+        found
     }
 
     fn targets(&self) -> impl Iterator<Item = (i32, &Pidfd)> {
@@ -275,10 +294,6 @@ impl Supervised {
 
 fn asks_to_end(signal: Signal) -> bool {
     matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
-}
-
-fn rest(counting: &DescendantCounter<'_>) -> CountedDescendants {
-    Identity::own().map(|own| counting.descendants(own.pid)).unwrap_or_default()
 }
 
 /// Our descendants that live.

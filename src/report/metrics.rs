@@ -40,7 +40,7 @@ pub fn text(outcome: &MetricsOutcome) -> String {
     );
     family(&mut text, "lock_state", "1 for the state that the lock is in.", &states(bots));
     family(&mut text, "lock_age_seconds", "How long the lock has been held.", &each(&|bot| bot.lock_age));
-    family(&mut text, "lock_waiters", "Processes waiting for the lock.", &each(&|bot| count(bot.waiters)));
+    family(&mut text, "lock_waiters", "Processes waiting for the lock.", &each(&|bot| count(bot.waiters?)));
     family(&mut text, "lock_stale", "1 if the lock is stale.", &each(&stale));
     leases(&mut text, bots);
     let webhook = |bot: &BotMetrics| bot.telegram.webhook_set.map(u64::from);
@@ -236,7 +236,7 @@ mod tests {
             probable: 1,
             lock_state: LockStateView::Stale,
             lock_age: None,
-            waiters: 1,
+            waiters: Some(1),
             lease: None,
             telegram: TelegramMetrics {
                 webhook_set: Some(false),
@@ -281,7 +281,7 @@ mod tests {
             probable: 0,
             lock_state: LockStateView::Free,
             lock_age: None,
-            waiters: 0,
+            waiters: Some(0),
             lease: None,
             telegram: TelegramMetrics::default(),
             errors: None,

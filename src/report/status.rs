@@ -162,8 +162,8 @@ fn lock(lock: &LockView, now: Timestamp) -> String {
     if let Some(leased_to) = &lock.leased_to {
         let _ = writeln!(text, "  leased to {}", sanitize::line(&leased_to.by));
     }
-    if !lock.waiters.is_empty() {
-        let _ = writeln!(text, "  waiting: {}", list(&lock.waiters, now));
+    if let Some(waiters) = lock.waiters.as_ref().filter(|waiters| !waiters.is_empty()) {
+        let _ = writeln!(text, "  waiting: {}", list(waiters, now));
     }
     if let Some(problem) = &lock.record_problem {
         let _ = writeln!(text, "  {}", paint(WARNING, format!("owner record ignored: {}", sanitize::line(problem))));
@@ -322,7 +322,7 @@ mod tests {
             keeper: None,
             leased_to: None,
             holders: vec![holder],
-            waiters: vec![],
+            waiters: Some(vec![]),
             since: None,
             record_problem: None,
         };

@@ -180,6 +180,8 @@ pub struct Connected {
     pub unowned: Vec<u32>,
     /// So many processes are in containers whose connections cannot be looked at.
     pub out_of_reach: usize,
+    /// So many processes of other users did not show theirs, on a platform without a list of all connections.
+    pub unshown: usize,
 }
 
 impl Connected {
@@ -189,6 +191,7 @@ impl Connected {
         self.owners.sort_unstable();
         self.owners.dedup();
         self.out_of_reach = self.out_of_reach.max(other.out_of_reach);
+        self.unshown = self.unshown.max(other.unshown);
         if other.unowned.len() > self.unowned.len() {
             self.unowned = other.unowned;
         }
@@ -209,10 +212,23 @@ pub fn connected(servers: &Servers) -> io::Result<Connected> {
     let mut owned = HashSet::new();
     for pid in proc::all_pids()? {
         let Some(process) = Identity::of(pid) else { continue };
-        let Ok(table) = connections.around(pid) else {
-            let is_below = Handle::open(pid).is_some_and(|handle| handle.upbringing().is_below);
-            found.out_of_reach += usize::from(is_below);
-            continue;
+        let table = match connections.around(pid) {
+            Ok(table) => table,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                match connections.of(pid) {
+                    Ok(own) if own.iter().any(|one| servers.has(one.to)) && process.is_alive() => {
+                        found.owners.push(process);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => found.unshown += 1,
+                    _ => {}
+                }
+                continue;
+            }
+            Err(_) => {
+                let is_below = Handle::open(pid).is_some_and(|handle| handle.upbringing().is_below);
+                found.out_of_reach += usize::from(is_below);
+                continue;
+            }
         };
         let there = table.iter().filter(|(inode, one)| **inode != 0 && servers.has(one.to));
         let there: Vec<(u64, (u32, i32))> = there.map(|(&inode, one)| (inode, (one.uid, pid))).collect();
@@ -244,11 +260,19 @@ pub fn connected_among(servers: &Servers, processes: impl Iterator<Item = Identi
 
 /// The processes that have connections to these servers, in our own network namespace, of which none of the `known` ones
 /// is the owner: the kernel's list is read once, and descriptors of others than the `known` only where those do not account
-/// for all of it.
+/// for all of it. Where the platform has no such list, each process that shows its connections is asked.
 pub fn unexplained(servers: &Servers, known: impl Iterator<Item = Identity>) -> Vec<Identity> {
     let mut connections = Connections::default();
     let own = own_pid();
-    let Ok(table) = connections.around(own) else { return Vec::new() };
+    let table = match connections.around(own) {
+        Ok(table) => table,
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            let known: HashSet<i32> = known.map(|process| process.pid).collect();
+            let all = proc::all_pids().unwrap_or_default().into_iter().filter(|pid| !known.contains(pid));
+            return connected_among(servers, all.filter_map(Identity::of));
+        }
+        Err(_) => return Vec::new(),
+    };
     let there = table.iter().filter(|(inode, one)| **inode != 0 && servers.has(one.to));
     let mut left: HashSet<u64> = there.map(|(&inode, _)| inode).collect();
     let mut seen = HashSet::new();

@@ -25,8 +25,8 @@ use crate::platform::{proc, user};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockCarrier {
     pub process: Identity,
-    /// The PID that called for the lock; 0 or less where nobody can say.
-    caller: i32,
+    /// The PID that called for the lock; 0 or less where it has ended or is elsewhere, `None` where nobody can say.
+    caller: Option<i32>,
     /// The kernel says that it is this lock; else the owner record does.
     is_by_name: bool,
 }
@@ -102,20 +102,23 @@ impl HolderContext<'_> {
         if let Some(why) = self.stranger(one.process) {
             return Some(why);
         }
-        let called = lineage(one.process.pid).any(|pid| pid == one.caller);
+        let called = lineage(one.process.pid).any(|pid| Some(pid) == one.caller);
         let is_named = self.record.may_speak_of(one.process.pid)
             && self.record.record().and_then(OwnerRecord::process) == Some(one.process);
         if called && (one.is_by_name || is_named) {
             return None;
         }
-        if !called && Identity::of(one.caller).is_some() {
-            return Some(format!("the lock was taken by PID {}, which did not start it", one.caller));
+        if let Some(caller) = one.caller.filter(|&caller| !called && Identity::of(caller).is_some()) {
+            return Some(format!("the lock was taken by PID {caller}, which did not start it"));
         }
         let is_its = (one.is_by_name && is_named)
             || (self.runs_program)(one.process)
             || has_outlived_its_solobot(one.process, self.lock);
-        (!is_its)
-            .then(|| "the process that took the lock has ended, and this one does not run the bot's program".to_owned())
+        let who = match one.caller {
+            Some(_) => "the process that took the lock has ended",
+            None => "which process took the lock is not known",
+        };
+        (!is_its).then(|| format!("{who}, and this one does not run the bot's program"))
     }
 
     fn stranger(&self, process: Identity) -> Option<String> {

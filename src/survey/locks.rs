@@ -65,7 +65,8 @@ pub fn of_bot(
     // What was locked further up may be a deploy script's, whose descriptor it has inherited.
     let close = close_to(found, scan);
     let is_its_own = |file: &LockedFile| {
-        close.iter().any(|process| process.pid == file.caller) || Identity::of(file.caller).is_none()
+        file.caller
+            .is_none_or(|caller| close.iter().any(|process| process.pid == caller) || Identity::of(caller).is_none())
     };
     let may_stand = |facts: &LockFacts| {
         if facts.program().is_some() {

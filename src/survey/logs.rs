@@ -152,13 +152,14 @@ fn written_file(descriptor: OpenFile) -> Option<PathBuf> {
     if !path.is_absolute() || !(is_output || is_called_log(&path)) {
         return None;
     }
-    let meta = FileStatus::of(&descriptor.path()).ok().filter(|file| file.is_file())?;
+    let itself = descriptor.path()?;
+    let meta = FileStatus::of(&itself).ok().filter(|file| file.is_file())?;
     if !descriptor.is_for_writing() {
         return None;
     }
     // In another root, or removed, the path names another file or none; the descriptor is the file itself.
     let is_there = FileId::of(&path) == Some(meta.id());
-    Some(if is_there { path } else { descriptor.path() })
+    Some(if is_there { path } else { itself })
 }
 
 /// `bot.log`, `bot.log.1`, `error.log (deleted)`.

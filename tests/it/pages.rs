@@ -30,7 +30,7 @@ fn files_below(folder: &Path, kind: &str) -> Vec<PathBuf> {
 }
 
 /// Every page with its text.
-fn pages() -> BTreeMap<PathBuf, String> {
+pub fn pages() -> BTreeMap<PathBuf, String> {
     let mut paths = files_below(&root().join("docs/src"), "md");
     paths.extend(["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
     paths.into_iter().map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
@@ -51,6 +51,22 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str, bool)> {
         }
         Some((number + 1, line, is_code))
     })
+}
+
+/// The code blocks of a page in this language.
+pub fn code_blocks(text: &str, language: &str) -> Vec<String> {
+    let (mut blocks, mut is_wanted) = (vec![], false);
+    for line in text.lines() {
+        match line.trim_start().strip_prefix("```") {
+            Some(named) => {
+                is_wanted = named == language;
+                blocks.extend(is_wanted.then(String::new));
+            }
+            None if is_wanted => blocks.last_mut().unwrap().extend([line, "\n"]),
+            None => {}
+        }
+    }
+    blocks
 }
 
 /// What `#…` of a link can name: the headings, as GitHub and mdBook write them.
@@ -106,7 +122,7 @@ fn words(rest: &str) -> Vec<String> {
     let (line, command) = line.split_once(" -- ").map_or((line, &[][..]), |(line, _)| (line, &["--", "x"][..]));
     let bare = line.replace(['"', '\'', ','], " ");
     let filled = bare.split_ascii_whitespace().map(|word| match word {
-        "$$" | "PID" => "2".to_owned(),
+        "$$" | "$PID" | "PID" => "2".to_owned(),
         "N" => "9".to_owned(),
         "CODE" => "private-tmp".to_owned(),
         _ if word.starts_with('$') && word.ends_with("WAIT") => "5s".to_owned(),
@@ -121,7 +137,14 @@ fn every_command_line_is_one_that_solobot_takes() {
     for (path, text) in pages() {
         // What is typed wrongly on purpose.
         let wrong = text.find("<!-- screen: wrong -->").map(|at| text[..at].lines().count());
+        // The comments of XML may have several lines.
+        let mut in_comment = false;
         for (number, line, is_code) in lines(&text) {
+            in_comment |= is_code && line.contains("<!--");
+            if in_comment {
+                in_comment = !line.contains("-->");
+                continue;
+            }
             let is_wrong = wrong.is_some_and(|first| (first..first + 16).contains(&number));
             let comment = line.trim_start().starts_with(['#', ';', '/', '*']) && !line.contains("* * * ");
             if is_wrong || (is_code && comment) {
@@ -135,8 +158,8 @@ fn every_command_line_is_one_that_solobot_takes() {
             for (before, rest) in calls {
                 let words = words(rest);
                 // Not typed: "its solobot is dead", a column of a table, a path that is copied.
-                let is_typed =
-                    !["its solobot ", "/solobot ", "--from=solobot "].iter().any(|end| before.ends_with(end));
+                let not_typed = ["its solobot ", "/solobot ", "--from=solobot ", "$solobot ", "Get-Command solobot "];
+                let is_typed = !not_typed.iter().any(|end| before.ends_with(end));
                 if !is_typed || words.is_empty() || rest.starts_with(' ') {
                     continue;
                 }
@@ -155,11 +178,14 @@ fn every_command_line_is_one_that_solobot_takes() {
     assert!(count > 150, "only {count} command lines were looked at");
 }
 
-/// Debian has no `python`; a virtual environment has.
+/// Debian has no `python`; a virtual environment has, and so has Windows.
 #[test]
 fn python_is_called_as_debian_calls_it() {
     let mut wrong = vec![];
     for (path, text) in pages() {
+        if path.to_str().unwrap().contains("windows") {
+            continue;
+        }
         for (number, line, _) in lines(&text) {
             let is_bare = |(at, _): (usize, &str)| !line[..at].ends_with(['/', '-']);
             if line.match_indices("python ").any(is_bare) {
@@ -210,7 +236,7 @@ fn every_code_of_doctor_has_a_section() {
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let mut count = 0;
-    for name in ["safety.md", "comparison.md"] {
+    for name in ["safety.md", "comparison.md", "platforms.md"] {
         let text = page(name);
         for span in text.split('`').skip(1).step_by(2) {
             let Some((module, function)) = span.rsplit_once("::") else { continue };
@@ -229,6 +255,41 @@ fn every_promise_names_a_test_that_exists() {
         assert!(unproved.is_empty(), "no test shows: {unproved:#?}");
     }
     assert!(count > 30, "only {count} names were looked at");
+}
+
+/// The rows of the tables with the given first column, cell by cell.
+fn rows<'a>(text: &'a str, first: &str) -> Vec<Vec<&'a str>> {
+    let (mut rows, mut is_wanted) = (vec![], false);
+    for line in text.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        is_wanted = line.starts_with('|') && (is_wanted || cells[0] == first);
+        if is_wanted && cells[0] != first && cells[0] != "---" {
+            rows.push(cells);
+        }
+    }
+    rows
+}
+
+/// What ran nowhere is not called tested: each cell has one of the marks, and "tested" its evidence.
+#[test]
+fn every_cell_of_the_platforms_has_a_mark() {
+    let text = page("platforms.md");
+    let marks: Vec<String> = rows(&text, "mark").iter().map(|row| row[0].to_owned()).collect();
+    let (_, tests) = text.split_once("\n## The tests\n").expect("the list of tests");
+    let promises = rows(&text, "promise");
+    for row in &promises {
+        assert_eq!(row.len(), 6, "{row:?}");
+        for cell in &row[1..] {
+            let cell = cell.replace("<!-- check -->", "");
+            let mark = cell.split([':', '(']).next().unwrap().trim();
+            assert!(marks.iter().any(|known| known == mark), "docs/src/platforms.md: {}: no mark `{mark}`", row[0]);
+            let number = cell.split_once('(').and_then(|(_, rest)| rest.split(')').next());
+            let is_known = number.is_some_and(|number| tests.contains(&format!("\n({number}) ")));
+            assert!(is_known || mark != "tested", "docs/src/platforms.md: {}: no test: {cell}", row[0]);
+            assert!(mark != "not there" || cell.contains(':'), "docs/src/platforms.md: {}: what instead?", row[0]);
+        }
+    }
+    assert!(promises.len() > 25 && marks.len() > 5, "{} rows, {} marks", promises.len(), marks.len());
 }
 
 #[test]

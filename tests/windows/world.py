@@ -40,7 +40,7 @@ class Ended:
         self.line, self.code, self.out, self.err = line, code, out, err
 
     def __str__(self):
-        return f"  {self.line}\n  code {self.code}\n  stdout: {self.out.strip()}\n  stderr: {self.err.strip()}"
+        return f"  {self.line}\n  code {self.code}\n  stdout: {short(self.out)}\n  stderr: {short(self.err)}"
 
     def ends_with(self, code):
         expect(self.code == code, f"code {self.code} instead of {code}", self)
@@ -56,6 +56,10 @@ class Ended:
             return json.loads(self.out)
         except ValueError:
             raise Failed(f"no JSON:\n{self}") from None
+
+
+def short(text):
+    return text.strip()[:2000]
 
 
 class Running:
@@ -245,4 +249,4 @@ class Scene:
 def read_all(folder):
     """What the programs of a scene have said."""
     names = sorted(name for name in os.listdir(folder) if name.endswith((".out", ".err")))
-    return "\n".join(f"  {name}: {read(os.path.join(folder, name)).strip()}" for name in names)
+    return "\n".join(f"  {name}: {short(read(os.path.join(folder, name)))}" for name in names)

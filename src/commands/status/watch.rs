@@ -197,7 +197,7 @@ impl WakeSources {
     fn attach_to_processes(&mut self, seen: &StatusOutcome) -> bool {
         let members = seen.bots.iter().flat_map(|bot| &bot.instances).flat_map(|one| one.members.iter().copied());
         let locks = seen.bots.iter().map(|bot| &bot.lock);
-        let at_lock = locks.flat_map(|lock| lock.holders.iter().chain(&lock.waiters));
+        let at_lock = locks.flat_map(|lock| lock.holders.iter().chain(lock.waiters.iter().flatten()));
         let at_lock = at_lock.filter_map(|process| Identity::of(process.pid));
         let present: HashSet<Identity> = members.chain(at_lock).take(MOST_PIDFDS).collect();
         self.pidfds.retain(|process, _| present.contains(process));

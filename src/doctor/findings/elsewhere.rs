@@ -296,7 +296,12 @@ fn unseen(facts: &Facts) -> Vec<String> {
         format!("cannot tell: {} {are} be inspected", unseen.contained)
     });
     let hidden = facts.hidden.then(|| format!("cannot tell: {}", advice::HIDDEN));
-    [hidden, owners, contained].into_iter().flatten().collect()
+    let unshown = (unseen.unshown > 0).then(|| {
+        let processes = if unseen.unshown == 1 { "process" } else { "processes" };
+        let count = unseen.unshown;
+        format!("cannot tell: {count} {processes} of other users cannot be asked for connections; use sudo to see them")
+    });
+    [hidden, owners, contained, unshown].into_iter().flatten().collect()
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn locked(path: &str) -> LockedFile {
-        LockedFile { path: path.into(), caller: 10 }
+        LockedFile { path: path.into(), caller: Some(10) }
     }
 
     #[test]

@@ -63,7 +63,8 @@ pub fn nobody_fetches(facts: &Facts) -> Vec<Finding> {
 pub fn fetched_elsewhere(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         // Conflicts tell more: the finding that shows them has this evidence too.
-        if bot.logs.fresh.other_poller > 0 || !facts.unseen_connections.users.is_empty() {
+        let unseen = &facts.unseen_connections;
+        if bot.logs.fresh.other_poller > 0 || !unseen.users.is_empty() || unseen.unshown > 0 {
             return None;
         }
         let evidence = seen_in_queue(bot);

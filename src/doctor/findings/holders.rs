@@ -51,7 +51,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     let is_heir = |sharer: &&LockSharer| {
         let process = sharer.who.process;
         !sharer.is_keeper
-            && sharer.caller != process.pid
+            && sharer.caller.is_some_and(|caller| caller != process.pid)
             && !lock.named.contains(&process.pid)
             && !bot.has_process(process)
     };
@@ -71,7 +71,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     let pids = heirs.iter().map(|heir| heir.who.process.pid);
     let kill: Vec<String> = pids.clone().map(|pid| pid.to_string()).collect();
     let called = match first.caller {
-        caller if caller > 0 => format!("the lock was taken by PID {caller}"),
+        Some(caller) if caller > 0 => format!("the lock was taken by PID {caller}"),
         _ => "the process that took the lock has ended or cannot be seen".into(),
     };
     Some(

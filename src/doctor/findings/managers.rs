@@ -35,7 +35,7 @@ pub fn cron_respawner(facts: &Facts) -> Vec<Finding> {
     facts.each(|bot| {
         let line = bot.starts.cron.lines.first()?;
         // One that takes the lock by itself ends where another one has it.
-        let callers = bot.locks.iter().flat_map(|lock| &lock.sharers).map(|sharer| sharer.caller);
+        let callers = bot.locks.iter().flat_map(|lock| &lock.sharers).filter_map(|sharer| sharer.caller);
         let locks_itself = |pid: i32| bot.instances.iter().any(|seen| seen.instance.pids().contains(&pid));
         if bot.instances.is_empty() || callers.into_iter().any(locks_itself) {
             return None;

@@ -19,7 +19,7 @@ use std::ffi::{CStr, OsString};
 
 use crate::platform::descriptor::Descriptor;
 use crate::platform::locks::KernelKey;
-use crate::platform::proc;
+use crate::platform::proc::{self, Handle};
 
 pub use self::family::GrantMarks;
 pub use self::message::GuardianMessage;
@@ -32,7 +32,15 @@ pub const NAME: &CStr = c"lease-guardian";
 
 /// Whether a process is a guardian, of any solobot.
 pub fn is_guardian(pid: i32) -> bool {
-    proc::name(pid).is_some_and(|name| name.as_bytes() == NAME.to_bytes()) && proc::runs_our_file(pid) != Some(false)
+    let is_name = |word: &[u8]| word == NAME.to_bytes();
+    // Where a process cannot be called otherwise than its file, its first word tells.
+    let has_word = || {
+        let argv = Handle::open(pid).map(|handle| handle.argv()).unwrap_or_default();
+        argv.first().is_some_and(|first| is_name(first.as_encoded_bytes()))
+    };
+    let name = proc::name(pid);
+    let is_called = name.as_ref().is_some_and(|name| is_name(name.as_bytes()));
+    (is_called || (name.as_deref() == Some("solobot") && has_word())) && proc::runs_our_file(pid) != Some(false)
 }
 
 /// What a guardian is told when it is started. Every user can read it.

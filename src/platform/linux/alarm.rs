@@ -46,8 +46,8 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::linux::boot::uptime;
-    use crate::platform::linux::poll::readable;
+    use crate::platform::host::boot::uptime;
+    use crate::platform::host::poll::readable;
 
     fn rings_within(alarm: &Alarm, patience: Duration) -> bool {
         readable([Some(alarm.descriptor())], Some(patience)).unwrap()[0]

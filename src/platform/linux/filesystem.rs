@@ -1,19 +1,23 @@
-//! File systems, and which of them do not exclude reliably; opening files that somebody else may have put there.
+//! File systems, and which of them do not exclude reliably; opening files by what the kernel says of them.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::libc;
-use rustix::fs::{FlockOperation, FsWord, fstatfs};
-use rustix::io::Errno;
+use rustix::fs::{CWD, FsWord, Mode, OFlags, fstatfs, openat};
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
 use super::signals::Ignored;
+pub use crate::platform::unix::files::{
+    Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, make_readable_by_all,
+    open_without_waiting, read_at, read_bounded, renumber, write_all_at,
+};
 
 /// File systems on which `flock(2)` may not exclude other hosts, is emulated by byte-range locks, or is not forwarded:
 /// magic numbers from the kernel's `include/uapi/linux/magic.h`, and those of each file system's own sources.
@@ -90,58 +94,6 @@ fn named_in(table: &[(i64, &'static str)], kind: FsWord) -> Option<&'static str>
     table.iter().find(|(number, _)| *number == magic).map(|(_, name)| *name)
 }
 
-/// Options for opening a path that another user may have planted: a symbolic link is refused (see
-/// [`is_link_refusal`]), a FIFO does not block, a terminal does not become ours, no child inherits the descriptor.
-pub fn careful_open() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).bits());
-    options
-}
-
-/// The same, to append to a file that is created where it is absent, for everybody to read.
-pub fn careful_append() -> OpenOptions {
-    let mut options = careful_open();
-    options.append(true).create(true).mode(0o644);
-    options
-}
-
-/// Creates a file that nobody but us may write, whatever the umask allows, and everybody may read who may by it.
-///
-/// # Errors
-/// Those of `open(2)`; there is one already.
-pub fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)
-}
-
-/// Lets every user read a file, even if the umask says otherwise.
-///
-/// # Errors
-/// Those of `fchmod(2)`.
-pub fn make_readable_by_all(file: &File) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(0o644))
-}
-
-/// Reads at a place in a file, without moving anybody's position in it: as much as one call gives, 0 at its end.
-///
-/// # Errors
-/// Those of `pread(2)`, EINTR excepted.
-pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    loop {
-        match file.read_at(buffer, at) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
-        }
-    }
-}
-
-/// Writes all of it at a place in a file, without moving anybody's position in it.
-///
-/// # Errors
-/// Those of `pwrite(2)`.
-pub fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.write_all_at(bytes, at)
-}
-
 /// The path of a descriptor that the process which started solobot opened.
 ///
 /// # Errors
@@ -158,13 +110,19 @@ pub fn path_of_current_folder() -> io::Result<PathBuf> {
     fs::read_link("/proc/self/cwd")
 }
 
-/// Opens a file that was named, through links, for reading: a FIFO is not waited on.
-///
-/// # Errors
-/// Those of `open(2)`.
-pub fn open_without_waiting(path: &Path) -> io::Result<File> {
-    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    OpenOptions::new().custom_flags(flags.bits()).read(true).open(path)
+/// Where our own descriptors are listed, by number.
+pub(in crate::platform) const OWN_DESCRIPTORS: &str = "/proc/self/fd";
+
+/// Opens a folder as a path only: neither reading nor listing is needed.
+pub(in crate::platform) fn open_folder(path: &OsStr) -> io::Result<File> {
+    let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, look, Mode::empty())?.into())
+}
+
+/// The status of a name in an open folder, without following a symbolic link.
+pub(in crate::platform) fn status_in(folder: &File, name: &OsStr) -> io::Result<FileStatus> {
+    let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    FileStatus::of_open(&openat(folder, name, look, Mode::empty())?.into())
 }
 
 /// Opens a regular file that was only found, and that another user may have planted; refuses anything else.
@@ -205,67 +163,6 @@ fn regular(path: &Path, flags: OFlag) -> io::Result<File> {
     }
 }
 
-/// An operation of `flock(2)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flock {
-    /// The lock, without waiting.
-    TryExclusive,
-    /// A shared one, without waiting.
-    TryShared,
-    /// The lock: waits for it, until a signal comes ([`io::ErrorKind::Interrupted`]).
-    Exclusive,
-    /// Unlocks, for every process that has the descriptor.
-    Unlock,
-}
-
-/// Tries once; `false` if another process has the lock.
-///
-/// # Errors
-/// Those of `flock(2)`.
-pub fn flock(file: &File, what: Flock) -> io::Result<bool> {
-    let operation = match what {
-        Flock::TryExclusive => FlockOperation::NonBlockingLockExclusive,
-        Flock::TryShared => FlockOperation::NonBlockingLockShared,
-        Flock::Exclusive => FlockOperation::LockExclusive,
-        Flock::Unlock => FlockOperation::Unlock,
-    };
-    match rustix::fs::flock(file, operation) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Everything in a file, or in a pipe, that is no longer than `most` bytes.
-///
-/// # Errors
-/// Those of `read(2)`; it is longer ([`io::ErrorKind::FileTooLarge`]).
-pub fn read_bounded(file: File, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {} KiB", most / 1024)));
-    }
-    Ok(bytes)
-}
-
-/// Whether `error` says that a path was not opened because it is a symbolic link.
-pub fn is_link_refusal(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::ELOOP)
-}
-
-/// Moves a file's descriptor to the first free number from `lowest` on, or to the first one after the standard streams if
-/// the limit of descriptors (`ulimit -n`) is lower.
-///
-/// # Errors
-/// EMFILE.
-pub fn renumber(file: &File, lowest: i32) -> io::Result<File> {
-    let above = |lowest| fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest));
-    let number = above(lowest).or_else(|_| above(3))?;
-    // SAFETY: fcntl just made this descriptor for us.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
-}
-
 /// Opens a file once more by its descriptor, whatever its path names by now: for reading and writing, or for reading
 /// where that is all that is allowed, or a lease keeps writers out. Says whether it can be written.
 ///
@@ -279,12 +176,6 @@ pub fn reopen(file: &File) -> io::Result<(File, bool)> {
         Ok(file) => Ok((file, true)),
         Err(_) => Ok((options.open(&link)?, false)),
     }
-}
-
-/// Whether the descriptor was opened for writing.
-pub fn is_writable(file: &File) -> bool {
-    let flags = fcntl(file, FcntlArg::F_GETFL).map_or(OFlag::O_RDONLY, OFlag::from_bits_truncate);
-    flags.intersects(OFlag::O_RDWR | OFlag::O_WRONLY)
 }
 
 /// Whether anybody has the file open beside `file` itself, in whatever PID namespace and however well hidden: the kernel
@@ -310,6 +201,8 @@ pub fn is_open_elsewhere(file: &File) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -320,14 +213,6 @@ mod tests {
         assert_eq!((network_fs(&file).unwrap(), kernel_fs(Descriptor::of(&file)).unwrap()), (None, Some("procfs")));
         assert_eq!(kernel_fs(Descriptor::of(&File::open(".").unwrap())).unwrap(), None);
         assert_eq!(named_in(VOLATILE, 0x0102_1994), Some("tmpfs"));
-    }
-
-    #[test]
-    fn a_link_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        assert!(is_link_refusal(&careful_open().read(true).open(&link).unwrap_err()));
     }
 
     #[test]

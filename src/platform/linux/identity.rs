@@ -1,40 +1,15 @@
-//! A process identity: a PID together with its start time.
-//!
-//! A bare PID is never an identity, because the kernel reuses it. The start time is field 22 of `/proc/PID/stat`
-//! (clock ticks since boot, `proc(5)`); it is exact, unlike a start time in whole seconds. Across reboots the pair can
-//! repeat, so whoever stores one stores [`super::boot::boot_id`] beside it.
+//! When a process started: field 22 of `/proc/PID/stat` (clock ticks since boot, `proc(5)`), which is exact, unlike a start time
+//! in whole seconds.
 
-use std::collections::HashSet;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use super::boot::booted_at;
 use super::stat::{STAT, Stat, read_stat};
-
-/// One process: PID and start time in clock ticks since boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// The PID in solobot's own PID namespace; always above 0.
-    pub pid: i32,
-    /// Field 22 of `/proc/PID/stat`.
-    pub start_ticks: u64,
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.pid)
-    }
-}
+pub use crate::platform::unix::identity::{Identity, ancestry, lineage, own_pid, parent};
 
 impl Identity {
-    /// The identity of the process that has `pid` now; `None` if there is none or it is a zombie.
-    pub fn of(pid: i32) -> Option<Self> {
-        let stat = Stat::read(pid)?;
-        stat.is_alive().then_some(Self { pid, start_ticks: stat.start_ticks })
-    }
-
     /// This very process.
     ///
     /// # Errors
@@ -65,37 +40,10 @@ impl Identity {
         let ticks = rustix::param::clock_ticks_per_second().max(1);
         Some(uptime.saturating_sub(Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks)))
     }
-
-    /// Whether the process still runs: same start time and no zombie.
-    pub fn is_alive(self) -> bool {
-        Self::of(self.pid) == Some(self)
-    }
 }
 
 /// Where this process is looked up, for people.
 pub const OWN_FOLDER: &str = "/proc/self";
-
-/// Who started this process, or has adopted it since; `None` where that is nobody of this PID namespace.
-pub fn parent() -> Option<i32> {
-    i32::try_from(std::os::unix::process::parent_id()).ok().filter(|&pid| pid > 0)
-}
-
-/// This process's PID.
-pub fn own_pid() -> i32 {
-    std::process::id().cast_signed()
-}
-
-/// This process and its ancestors, nearest first.
-pub fn ancestry() -> impl Iterator<Item = i32> {
-    lineage(own_pid())
-}
-
-/// A process and its ancestors, nearest first. It ends also where PIDs that are used again meanwhile make a circle of it.
-pub fn lineage(pid: i32) -> impl Iterator<Item = i32> {
-    let mut seen = HashSet::new();
-    let all = std::iter::successors(Some(pid), |&pid| Stat::read(pid).map(|stat| stat.parent));
-    all.take_while(move |&pid| pid > 0 && seen.insert(pid))
-}
 
 #[cfg(test)]
 mod tests {

@@ -11,39 +11,18 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{FsWord, fstatfs, major, minor};
 
 use super::mounts;
+pub use crate::platform::unix::locks::{KernelKey, KernelLock, LockKind};
 
 /// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
 const OVERLAYFS: FsWord = 0x794C_7630;
 
-/// Whether the kernel lists its locks: [`listed`], [`OpenFile::locks`](super::open_files::OpenFile::locks). Where it does
-/// not, who has the file open is all there is to know.
+/// Whether the kernel shows locks: those of a descriptor ([`OpenFile::locks`](super::open_files::OpenFile::locks)), and all of
+/// them ([`listed`]) where that is not [`io::ErrorKind::Unsupported`]. Where it does not, who has the file open is all there is
+/// to know.
 pub const ARE_LISTED: bool = true;
 
 /// Where the kernel lists all locks, for people.
 pub const TABLE: &str = "/proc/locks";
-
-/// Which of the kernel's locks it is. They do not exclude each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockKind {
-    /// `flock(2)`, the only one that counts here.
-    Flock,
-    /// `fcntl(2)` `F_SETLK`: Python's `fcntl.lockf`, `s6-setlock`.
-    Posix,
-    /// `fcntl(2)` `F_OFD_SETLK`; it has no caller.
-    OpenFile,
-}
-
-/// One lock, or one wait for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KernelLock {
-    pub kind: LockKind,
-    /// The file.
-    pub key: KernelKey,
-    /// Who called; perhaps dead, 0 for one outside this PID namespace, -1 for an open file's.
-    pub pid: i32,
-    /// It is waited for, not held.
-    pub waits: bool,
-}
 
 impl KernelLock {
     /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. Leases are not listed.
@@ -60,7 +39,7 @@ impl KernelLock {
             "OFDLCK" => LockKind::OpenFile,
             _ => return None,
         };
-        let pid = words.nth(2)?.parse().ok()?;
+        let pid = Some(words.nth(2)?.parse().ok()?);
         let mut file = words.next()?.splitn(3, ':');
         let major = u32::from_str_radix(file.next()?, 16).ok()?;
         let minor = u32::from_str_radix(file.next()?, 16).ok()?;
@@ -80,17 +59,6 @@ pub fn listed() -> io::Result<Vec<KernelLock>> {
 
 pub(super) fn of_fdinfo(info: &str) -> Vec<KernelLock> {
     info.lines().filter_map(|line| KernelLock::parse(line.strip_prefix("lock:")?)).collect()
-}
-
-/// How `/proc/locks` and fdinfo name a file: the device of its super block and its inode number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KernelKey {
-    /// Major number of the super block's device.
-    pub major: u32,
-    /// Minor number of the super block's device.
-    pub minor: u32,
-    /// Inode number.
-    pub inode: u64,
 }
 
 /// The kernel's name for an open file.
@@ -124,7 +92,7 @@ mod tests {
     #[test]
     fn lines_of_proc_locks() {
         let key = KernelKey { major: 8, minor: 0x1f, inode: 5678 };
-        let line = |kind, pid, waits| Some(KernelLock { kind, key, pid, waits });
+        let line = |kind, pid, waits| Some(KernelLock { kind, key, pid: Some(pid), waits });
         for (text, parsed) in [
             ("1: FLOCK  ADVISORY  WRITE 1234 08:1f:5678 0 EOF", line(LockKind::Flock, 1234, false)),
             ("1: -> FLOCK  ADVISORY  WRITE 99 08:1f:5678 0 EOF", line(LockKind::Flock, 99, true)),
@@ -143,7 +111,7 @@ mod tests {
     fn fdinfo_shows_a_lock_even_of_a_caller_outside_the_namespace() {
         let key = KernelKey { major: 0xfe, minor: 0, inode: 7 };
         let text = "pos:\t0\nflags:\t02\nmnt_id:\t27\nino:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 0 fe:00:7 0 EOF\n";
-        assert_eq!(of_fdinfo(text), [KernelLock { kind: LockKind::Flock, key, pid: 0, waits: false }]);
+        assert_eq!(of_fdinfo(text), [KernelLock { kind: LockKind::Flock, key, pid: Some(0), waits: false }]);
     }
 
     #[test]

@@ -1,53 +1,33 @@
 //! Linux 5.4 and newer (pidfds need 5.3, `P_PIDFD` 5.4).
 //!
-//! Owner of `nix` and `rustix`.
+//! Owner of `nix` and `rustix`, with what Linux and macOS have in common.
 
 pub mod advice;
 #[cfg(feature = "cli")]
 pub mod alarm;
 pub mod boot;
-#[cfg(feature = "cli")]
-pub mod children;
-pub mod daemon;
-pub mod descriptor;
-pub mod file;
 pub mod filesystem;
-pub mod folder;
-#[cfg(feature = "cli")]
-pub mod gate;
 pub mod handle;
 pub mod identity;
-#[cfg(feature = "cli")]
-pub mod limits;
-pub mod lock_handle;
 pub mod locks;
 pub mod mounts;
-pub mod nss;
 pub mod open_files;
 pub mod ownership;
 #[cfg(feature = "cli")]
 pub mod packets;
 pub mod pidfd;
-#[cfg(feature = "cli")]
-pub mod piped;
-pub mod poll;
 pub mod proc;
 pub mod removed;
 pub mod signals;
 pub mod sock_diag;
 #[cfg(feature = "cli")]
 pub mod sockets;
-#[cfg(feature = "cli")]
-pub mod spawn;
-#[cfg(feature = "cli")]
-pub mod stack;
-#[cfg(feature = "cli")]
-pub mod startup;
 pub mod stat;
 #[cfg(feature = "cli")]
 pub mod table;
-#[cfg(feature = "cli")]
-pub mod terminal;
-pub mod user;
+pub mod wakeup;
 pub mod watch;
-pub mod words;
+
+#[cfg(feature = "cli")]
+pub use super::unix::{children, gate, limits, piped, spawn, stack, startup, terminal};
+pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, openers, poll, user, words};

@@ -1,17 +1,15 @@
 //! What a process has open: the descriptor walk.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
-use super::file::{FileId, FileStatus};
+use super::file::FileId;
 use super::handle::living_thread;
-use super::identity::{Identity, own_pid};
 use super::locks::{self, KernelLock};
-use super::proc::{all_pids, pids};
+use super::proc::pids;
 
 /// A descriptor of any process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +20,24 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// A path that leads to the open file, even if another file is at its path by now.
-    pub fn path(self) -> PathBuf {
+    /// A path that leads to the open file, even if another file is at its path by now; `None` on a platform without one, where
+    /// the file has been removed or renamed.
+    pub fn path(self) -> Option<PathBuf> {
+        Some(self.link())
+    }
+
+    fn link(self) -> PathBuf {
         format!("/proc/{}/fd/{}", self.pid, self.number).into()
+    }
+
+    /// The identity of the open file.
+    pub fn file(self) -> Option<FileId> {
+        FileId::of(&self.link())
     }
 
     /// What it is open on, as the kernel shows it: a path, `socket:[77]`, `pipe:[78]`.
     pub fn target(self) -> Option<PathBuf> {
-        std::fs::read_link(self.path()).ok()
+        std::fs::read_link(self.link()).ok()
     }
 
     /// The number of the socket that it is.
@@ -81,35 +89,6 @@ fn descriptors_of_thread(pid: i32) -> io::Result<Vec<OpenFile>> {
     )?;
     // The names are numbers, as those of processes are.
     Ok(pids(folder.as_fd())?.into_iter().map(|number| OpenFile { pid, number }).collect())
-}
-
-/// Who has a file open.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Openers {
-    /// Without ourselves.
-    pub seen: Vec<Identity>,
-    /// How many processes could not be asked.
-    pub unasked: usize,
-}
-
-/// The processes that have a file open, locked or not.
-///
-/// # Errors
-/// The file cannot be looked at; [`io::ErrorKind::Unsupported`] where the system does not tell.
-pub fn openers(file: &File) -> io::Result<Openers> {
-    let (own, wanted) = (own_pid(), FileStatus::of_open(file)?.id());
-    let mut openers = Openers::default();
-    for pid in all_pids().unwrap_or_default().into_iter().filter(|&pid| pid != own) {
-        match descriptors(pid) {
-            Ok(descriptors) => {
-                let is_open = descriptors.into_iter().any(|one| FileId::of(&one.path()) == Some(wanted));
-                openers.seen.extend(is_open.then(|| Identity::of(pid)).flatten());
-            }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => openers.unasked += 1,
-            Err(_) => {}
-        }
-    }
-    Ok(openers)
 }
 
 #[cfg(test)]

@@ -1,30 +1,9 @@
 //! What one look at a process shows: `proc_pid_stat(5)`.
 
-use std::fmt::{self, Write};
 use std::fs;
 use std::io::Read;
 
-/// What a process is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RunState {
-    /// It runs, or waits for a processor.
-    #[default]
-    Running,
-    /// It waits, and a signal wakes it.
-    Sleeping,
-    /// It waits for a device such as a disk, and signals do not wake it.
-    Uninterruptible,
-    /// A signal has stopped it.
-    Stopped,
-    /// A debugger has stopped it.
-    Traced,
-    /// It has ended and is not reaped.
-    Zombie,
-    /// It has ended, and is about to vanish.
-    Dead,
-    /// Something else, by the kernel's letter.
-    Other(u8),
-}
+pub use crate::platform::unix::stat::{RunState, Stat};
 
 impl RunState {
     fn of_letter(letter: u8) -> Self {
@@ -39,51 +18,6 @@ impl RunState {
             other => Self::Other(other),
         }
     }
-
-    /// Whether it is stopped until another process continues it.
-    pub fn is_stopped(self) -> bool {
-        matches!(self, Self::Stopped | Self::Traced)
-    }
-}
-
-/// The letter that `ps` shows.
-impl fmt::Display for RunState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char(match self {
-            Self::Running => 'R',
-            Self::Sleeping => 'S',
-            Self::Uninterruptible => 'D',
-            Self::Stopped => 'T',
-            Self::Traced => 't',
-            Self::Zombie => 'Z',
-            Self::Dead => 'X',
-            Self::Other(letter) => char::from(*letter),
-        })
-    }
-}
-
-/// What one look at a process shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stat {
-    pub state: RunState,
-    /// Parent PID; 0 for one outside the PID namespace.
-    pub parent: i32,
-    /// Its process group; `None` on a platform without.
-    pub group: Option<i32>,
-    /// Its session; `None` on a platform without.
-    pub session: Option<i32>,
-    /// It has a controlling terminal.
-    pub has_terminal: bool,
-    /// It is a thread of the kernel, never a process in our sense.
-    pub is_kernel_thread: bool,
-    /// It is on its way out: its folder and its descriptors are gone before it is a zombie.
-    pub is_exiting: bool,
-    /// The page faults of the children that it has waited for: it grows with each of them that ends, however short its life.
-    pub children_faults: u64,
-    /// How many threads it has.
-    pub threads: u64,
-    /// Start time in clock ticks since boot.
-    pub start_ticks: u64,
 }
 
 /// Room for a `stat` file, in bytes: some 50 numbers and a name of at most 64 bytes. One read gives the whole of it.
@@ -122,8 +56,8 @@ impl Stat {
         let session = Some(fields.next()?.parse().ok()?);
         let has_terminal = fields.next()?.parse::<i32>().ok()? != 0;
         let flags: u64 = fields.nth(1)?.parse().ok()?;
-        let children_faults = fields.nth(1)?.parse().ok()?;
-        let threads = fields.nth(8)?.parse().ok()?;
+        let children_faults = Some(fields.nth(1)?.parse().ok()?);
+        let threads = Some(fields.nth(8)?.parse().ok()?);
         let start_ticks = fields.nth(1)?.parse().ok()?;
         let (is_kernel_thread, is_exiting) = (flags & PF_KTHREAD != 0, flags & PF_EXITING != 0);
         Some(Self {
@@ -139,12 +73,6 @@ impl Stat {
             start_ticks,
         })
     }
-
-    /// Neither a zombie nor dead. If only the first thread has ended (`pthread_exit`), a process looks like a zombie but still
-    /// runs.
-    pub fn is_alive(&self) -> bool {
-        !matches!(self.state, RunState::Zombie | RunState::Dead) || self.threads > 1
-    }
 }
 
 #[cfg(test)]
@@ -156,7 +84,7 @@ mod tests {
         let text = b"42 (a) S 1 (evil)) S 7 42 42 34816 42 4194304 1 2 3 4 5 6 7 8 20 0 1 0 98765 1 2 3\n";
         let stat = Stat::parse(text).unwrap();
         assert_eq!((stat.state, stat.parent, stat.start_ticks), (RunState::Sleeping, 7, 98765));
-        assert_eq!((stat.children_faults, stat.threads), (2, 1));
+        assert_eq!((stat.children_faults, stat.threads), (Some(2), Some(1)));
         assert!(stat.has_terminal && !stat.is_kernel_thread && !stat.is_exiting);
     }
 

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::platform::filesystem::open_named;
 use crate::platform::user;
@@ -12,10 +14,15 @@ use crate::platform::user;
 use super::super::argv;
 use super::super::details::{Details, DetailsByPid};
 use super::cgroup;
+use super::forecast::answer_of;
+use super::launchd::{self, LaunchdJob};
 use super::starter::Starter;
 use crate::platform::identity::{ancestry, own_pid};
 use crate::platform::proc::{self, Handle};
 use crate::platform::words::os_str;
+
+/// How long launchd may take to list its jobs.
+const LAUNCHD_PATIENCE: Duration = Duration::from_millis(200);
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +74,8 @@ pub struct OriginFacts {
     pub is_top_ours: bool,
     /// Its ancestors, nearest first.
     pub chain: Vec<AncestorFacts>,
+    /// The job of launchd that it is or descends from.
+    pub launchd: Option<LaunchdJob>,
     /// pm2's dump of its processes (`HOME/dump.pm2`), where a pm2 is among the ancestors.
     pub pm2_dump: Option<String>,
 }
@@ -79,8 +88,10 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin
     // A shell that has started a bot may have become this solobot (`exec`, or bash's last command): it starts no more.
     let others = ancestors.iter().filter(|&&pid| pid != own_pid());
     let chain: Vec<AncestorFacts> = others.filter_map(|pid| Some(link(known.get(pid)?))).collect();
+    let environ = handle.as_ref().and_then(|handle| handle.environ().ok());
     OriginFacts {
         pid,
+        launchd: launchd_job(pid, root.stat.parent, &chain, known, environ.as_deref()),
         uid: upbringing.uid,
         own_uid: user::real_uid(),
         parent: root.stat.parent,
@@ -89,13 +100,34 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin
         has_terminal: root.stat.has_terminal,
         ignores_hangup: upbringing.ignores_hangup,
         is_namespace_init: upbringing.is_namespace_init,
-        environ: handle.as_ref().and_then(|handle| handle.environ().ok()),
+        environ,
         cgroup: handle.as_ref().map(Handle::cgroup).unwrap_or_default(),
         own_container: own().container.clone(),
         pm2_dump: pm2_dump(&chain),
         is_top_ours: own().ancestors.contains(&chain.last().map_or(root.stat.parent, |link| link.parent)),
         chain,
     }
+}
+
+/// The job of launchd that a process belongs to, where launchd is PID 1: it, or the last one of the chain below, is its child.
+fn launchd_job(
+    pid: i32,
+    parent: i32,
+    chain: &[AncestorFacts],
+    known: &DetailsByPid,
+    environ: Option<&[u8]>,
+) -> Option<LaunchdJob> {
+    static LIST: OnceLock<Option<String>> = OnceLock::new();
+    let is_launchd =
+        |init: &Details| init.exe.as_deref().and_then(Path::file_name).is_some_and(|name| name == "launchd");
+    known.get(&1).filter(|init| is_launchd(init))?;
+    let top = if parent == 1 { pid } else { chain.iter().find(|link| link.parent == 1)?.pid };
+    let list = LIST.get_or_init(|| {
+        let mut command = Command::new("launchctl");
+        command.arg("list");
+        answer_of(command, LAUNCHD_PATIENCE)
+    });
+    launchd::job(top, proc::owner(top), environ, list.as_deref())
 }
 
 /// pm2 writes it on `pm2 save`; a stale one says nothing about a process that is not in it.

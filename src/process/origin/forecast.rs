@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::launchd;
 use super::manager::{Manager, Respawns, Scope};
 use super::verdict::Origin;
 
@@ -13,7 +14,10 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the managers have said, by unit: one question each, however many instances it has.
 #[derive(Debug, Default)]
-pub struct ManagerAnswers(HashMap<(String, Scope), HashMap<String, String>>);
+pub struct ManagerAnswers {
+    units: HashMap<(String, Scope), HashMap<String, String>>,
+    jobs: HashMap<String, Respawns>,
+}
 
 impl ManagerAnswers {
     /// Asks the instance's manager, for at most 200 ms, whether it would start it again; a silent one leaves `Unknown`.
@@ -22,11 +26,24 @@ impl ManagerAnswers {
             self.forecast(above);
         }
         if let Manager::Systemd { unit, scope, .. } = &origin.manager {
-            let answer = self.0.entry((unit.clone(), *scope));
+            let answer = self.units.entry((unit.clone(), *scope));
             let answer = answer.or_insert_with_key(|(unit, scope)| ask_systemd(unit, *scope).unwrap_or_default());
             apply_systemd(origin, answer);
         }
+        if let Manager::Launchd { label, respawns, .. } = &mut origin.manager {
+            let ask = |label: &String| launchd::respawns(&answer_of_launchd(label).unwrap_or_default());
+            *respawns = *self.jobs.entry(label.clone()).or_insert_with_key(ask);
+            if *respawns == Respawns::Yes {
+                origin.evidence.push_str(", KeepAlive");
+            }
+        }
     }
+}
+
+fn answer_of_launchd(label: &str) -> Option<String> {
+    let mut command = Command::new("launchctl");
+    command.args(["list", label]);
+    answer_of(command, PATIENCE)
 }
 
 /// Asks the very manager that the stop command names, about the very unit.

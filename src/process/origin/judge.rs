@@ -83,6 +83,11 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
         let evidence = format!("its cgroup belongs to {whose} {}", service.name);
         return origin(systemd(service, facts.own_uid), evidence);
     }
+    if let Some(job) = &facts.launchd {
+        let (label, domain) = (job.label.clone(), job.domain);
+        let manager = Manager::Launchd { label, domain, own_uid: facts.own_uid, respawns: Respawns::Unknown };
+        return origin(manager, job.evidence.clone());
+    }
     if facts.has_terminal {
         return origin(Manager::Terminal, "it has a controlling terminal".into());
     }

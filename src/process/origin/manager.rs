@@ -52,6 +52,16 @@ pub enum Manager {
         /// How often it has started the unit again by itself (`NRestarts`); `None` before it was asked.
         restarts: Option<u64>,
     },
+    /// A job of macOS's launchd.
+    Launchd {
+        /// `com.example.bot`.
+        label: String,
+        domain: LaunchDomain,
+        /// solobot's own uid: another user's agents are root's to stop.
+        own_uid: u32,
+        /// What launchd says of `KeepAlive`; `Unknown` before it was asked.
+        respawns: Respawns,
+    },
     /// cron, anacron, atd.
     Cron(Place),
     /// A tmux pane.
@@ -117,6 +127,15 @@ pub enum Scope {
     User(u32),
 }
 
+/// Where launchd keeps a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LaunchDomain {
+    /// With the graphical session of the user with this uid.
+    Agent(u32),
+    /// The system's.
+    Daemon,
+}
+
 /// A process that starts the instance and is not a service manager: a shell loop, a home-made supervisor, solobot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -179,6 +198,7 @@ impl Manager {
             Self::Runit(_) => "runit",
             Self::S6(_) => "s6",
             Self::Systemd { .. } => "systemd",
+            Self::Launchd { .. } => "launchd",
             Self::Cron(_) => "cron",
             Self::Tmux { .. } => "tmux",
             Self::Screen { .. } => "screen",
@@ -200,7 +220,8 @@ impl Manager {
             | Self::Supervisord { .. }
             | Self::Runit(_)
             | Self::S6(_)
-            | Self::Systemd { .. } => ManagerRole::Service,
+            | Self::Systemd { .. }
+            | Self::Launchd { .. } => ManagerRole::Service,
             Self::Loop(_) | Self::Parent(_) | Self::Hidden => ManagerRole::Script,
             Self::Solobot(_) => ManagerRole::Holder,
             Self::Cron(_)
@@ -221,6 +242,7 @@ impl Manager {
             Self::Supervisord { process, .. } => process.as_ref()?.name(),
             Self::Runit(service) | Self::S6(service) => service.name.as_deref()?.into(),
             Self::Systemd { unit, .. } => unit.into(),
+            Self::Launchd { label, .. } => label.into(),
             Self::Tmux { pane, .. } => pane.as_deref()?.into(),
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
@@ -237,7 +259,7 @@ impl Manager {
     /// What its kind and its settings say of a killed instance; of solobot, its own starter has to be asked.
     pub fn respawns(&self) -> Respawns {
         match self {
-            Self::Systemd { respawns, .. } => *respawns,
+            Self::Systemd { respawns, .. } | Self::Launchd { respawns, .. } => *respawns,
             Self::Container(_) | Self::Hidden => Respawns::Unknown,
             Self::Pm2 { autorestart: true, .. }
             | Self::Supervisord { .. }
@@ -266,7 +288,8 @@ impl Manager {
 
     /// Its own command that stops the instance for good; `None` where it has none.
     pub fn stop(&self) -> Option<String> {
-        self.command("stop")
+        let verb = if matches!(self, Self::Launchd { .. }) { "bootout" } else { "stop" };
+        self.command(verb)
     }
 
     /// What stops the instance now and at the next boot.
@@ -274,6 +297,8 @@ impl Manager {
         match self {
             Self::Systemd { .. } => self.command("disable --now"),
             Self::Pm2 { .. } => self.command("delete"),
+            // A job that is out of launchd comes back at the next login or boot, unless it is disabled.
+            Self::Launchd { .. } => Some(format!("{} && {}", self.command("disable")?, self.command("bootout")?)),
             _ => self.stop(),
         }
     }
@@ -304,6 +329,7 @@ impl Manager {
             Self::Runit(service) => service.place.typed(None, &["sv", "stop", service.folder.as_deref()?]),
             Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
+            Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
                 let pane = pane.as_deref()?;
@@ -329,6 +355,17 @@ impl Manager {
 fn systemctl(scope: Scope, verb: &str, unit: &str) -> String {
     let words = [vec!["systemctl".to_owned()], scope.flags(), vec![verb.to_owned(), quote(unit).into_owned()]];
     words.concat().join(" ")
+}
+
+impl LaunchDomain {
+    fn launchctl(self, verb: &str, label: &str, own_uid: u32) -> String {
+        let (sudo, domain) = match self {
+            Self::Agent(uid) if uid == own_uid => ("", format!("gui/{uid}")),
+            Self::Agent(uid) => ("sudo ", format!("gui/{uid}")),
+            Self::Daemon => ("sudo ", "system".into()),
+        };
+        format!("{sudo}launchctl {verb} {}", quote(&format!("{domain}/{label}")))
+    }
 }
 
 impl SupervisorProcess {
@@ -450,6 +487,28 @@ mod tests {
             assert_eq!(unit("bot.service", true).stop(), None);
             assert_eq!(unit("bot.service", true).forget(), None);
         }
+    }
+
+    #[test]
+    fn a_job_of_launchd_is_stopped_where_it_is() {
+        let job = |label: &str, domain| Manager::Launchd {
+            label: label.into(),
+            domain,
+            own_uid: 501,
+            respawns: Respawns::Unknown,
+        };
+        for (domain, stop) in [
+            (LaunchDomain::Agent(501), "launchctl bootout gui/501/com.example.bot"),
+            (LaunchDomain::Agent(502), "sudo launchctl bootout gui/502/com.example.bot"),
+            (LaunchDomain::Daemon, "sudo launchctl bootout system/com.example.bot"),
+        ] {
+            assert_eq!(job("com.example.bot", domain).stop().as_deref(), Some(stop));
+        }
+        let agent = job("com.example.a bot", LaunchDomain::Agent(501));
+        let forget = "launchctl disable 'gui/501/com.example.a bot' && launchctl bootout 'gui/501/com.example.a bot'";
+        assert_eq!(agent.forget().as_deref(), Some(forget));
+        assert_eq!((agent.as_str(), agent.name().as_deref()), ("launchd", Some("com.example.a bot")));
+        assert_eq!((agent.part(), agent.edit()), (ManagerRole::Service, None));
     }
 
     #[test]

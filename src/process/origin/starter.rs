@@ -51,7 +51,11 @@ pub enum Starter {
 impl Starter {
     /// Tells what a process is.
     pub fn of(process: &Details) -> Self {
-        let Some(title) = process.argv.first() else { return Self::Other };
+        let Some(title) = process.argv.first() else {
+            // Another user's, whose arguments a platform may hide: `login`, launchd.
+            let name = process.exe.as_deref().and_then(Path::file_name).unwrap_or_default();
+            return by_name(&name.to_string_lossy()).unwrap_or(Self::Other);
+        };
         let title = title.to_string_lossy();
         if let Some(home) = pm2_home(&title) {
             return Self::Pm2 { home };
@@ -168,6 +172,8 @@ fn by_name(name: &str) -> Option<Starter> {
         | "tilix"
         | "ptyxis-agent"
         | "ghostty"
+        | "Terminal"
+        | "iTerm2"
         | "st"
         | "ttyd"
         | "gnome-shell"
@@ -186,6 +192,8 @@ fn by_name(name: &str) -> Option<Starter> {
         | "lightdm"
         | "Xorg"
         | "dbus-daemon" => Starter::Session,
+        // iTerm2's sessions outlive its window by it: `iTermServer-3.5.0`.
+        name if name.starts_with("iTermServer") => Starter::Session,
         _ => return None,
     })
 }
@@ -209,7 +217,13 @@ fn ide(title: &str, exe: Option<&Path>) -> Option<&'static str> {
         ("spyder", "Spyder"),
         ("code-server", "code-server"),
     ];
-    const FOLDERS: [(&str, &str); 7] = [
+    const FOLDERS: [(&str, &str); 13] = [
+        ("Visual Studio Code.app", "VS Code"),
+        ("Cursor.app", "Cursor"),
+        ("Windsurf.app", "Windsurf"),
+        ("Zed.app", "Zed"),
+        ("PyCharm.app", "PyCharm"),
+        ("IntelliJ IDEA.app", "IntelliJ IDEA"),
         (".vscode-server", "VS Code"),
         (".vscode-remote", "VS Code"),
         (".vscode-server-insiders", "VS Code"),

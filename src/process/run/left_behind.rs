@@ -7,11 +7,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::base::env;
 use crate::platform::identity::{Identity, own_pid};
 use crate::platform::proc::Handle;
-use crate::platform::table;
+use crate::platform::table::{self, Listed};
 use crate::process::argv::{Inner, ParsedArgv, Runner};
 use crate::process::candidate::{self, Candidate};
+use crate::process::details::variable;
 use crate::process::matching::Matcher;
 use crate::process::program::Program;
 
@@ -47,6 +49,22 @@ impl DescendantCounter<'_> {
     /// The descendants of this process that count.
     pub fn descendants(&self, root: i32) -> CountedDescendants {
         self.with_rules(|known| candidate::descendants(&[root], &|one| Some((one.identity(), known.role(one)?))))
+    }
+
+    /// Those that count among the processes with the mark of this solobot in their environment, whoever their parent is.
+    pub fn marked(&self, solobot: i32) -> CountedDescendants {
+        let mark = solobot.to_string();
+        let is_marked = |handle: &Handle| {
+            let environ = handle.environ().unwrap_or_default();
+            variable(&environ, env::HOLDER_PID) == Some(mark.as_bytes())
+        };
+        let listed = table::list(&|_| true).map(|listing| listing.kept).unwrap_or_default();
+        let read = |hit: &Listed| {
+            let handle = Handle::open(hit.pid).filter(|handle| hit.pid != solobot && is_marked(handle))?;
+            Candidate::read(&handle, &hit.cmdline)
+        };
+        let candidates: Vec<Candidate> = listed.iter().filter_map(read).collect();
+        self.with_rules(|known| candidates.iter().filter_map(|one| Some((one.identity(), known.role(one)?))).collect())
     }
 
     /// Whether COMMAND hands the bot on to a daemon, so that it may come only after COMMAND's end.

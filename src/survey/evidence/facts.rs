@@ -186,8 +186,8 @@ impl NamedProcess {
 pub struct LockSharer {
     /// The process.
     pub who: NamedProcess,
-    /// Who called flock; not itself if it inherited the descriptor.
-    pub caller: i32,
+    /// Who called flock; not itself if it inherited the descriptor. `None` where the platform does not say.
+    pub caller: Option<i32>,
     /// It is a program that holds locks for others: solobot, flock(1), a shell with the descriptor open.
     pub is_keeper: bool,
 }

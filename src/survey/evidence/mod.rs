@@ -209,7 +209,8 @@ impl CloserLook<'_> {
         }
         let mut users: Vec<String> = connected.unowned.into_iter().map(user::name).collect();
         users.sort();
-        facts.unseen_connections = UnseenConnections { users, contained: connected.out_of_reach };
+        facts.unseen_connections =
+            UnseenConnections { users, contained: connected.out_of_reach, unshown: connected.unshown };
         if is_fight {
             facts.strangers = self.strangers(facts, &connected.owners);
         }

@@ -120,7 +120,7 @@ pub fn lock(path: &str, state: State) -> LockEvidence {
             path: path.into(),
             state,
             record: FoundRecord::Absent,
-            waiters: vec![],
+            waiters: Some(vec![]),
             kept_for: None,
             layout: None,
         },
@@ -145,7 +145,7 @@ pub fn held_by(path: &str, pids: &[i32]) -> LockEvidence {
 
 /// A sharer of a lock that `caller` took.
 pub fn sharer(pid: i32, caller: i32) -> LockSharer {
-    LockSharer { who: named(pid), caller, is_keeper: false }
+    LockSharer { who: named(pid), caller: Some(caller), is_keeper: false }
 }
 
 /// A process with a command.

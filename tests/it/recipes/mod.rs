@@ -5,6 +5,7 @@ mod containers;
 mod gateways;
 mod leases;
 mod managers;
+mod other_systems;
 mod platforms;
 mod scripts;
 mod syntax;

@@ -163,12 +163,15 @@ fn what_cannot_be_seen_is_no_error_and_says_why() {
     let of = |users: &[&str], contained| UnseenConnections {
         users: users.iter().map(|user| (*user).to_owned()).collect(),
         contained,
+        unshown: 0,
     };
     let one = said(&|facts| facts.unseen_connections = of(&["root"], 0));
     assert!(one.contains("1 connection to Telegram belongs to user root"), "{one}");
     let two = said(&|facts| facts.unseen_connections = of(&["bob", "bob", "root"], 0));
     assert!(two.contains("3 connections to Telegram belong to user bob and root"), "{two}");
     assert!(said(&|facts| facts.unseen_connections = of(&[], 2)).contains("2 processes in containers"));
+    let unshown = |facts: &mut Facts| facts.unseen_connections.unshown = 2;
+    assert!(said(&unshown).contains("2 processes of other users cannot be asked"));
 }
 
 #[test]

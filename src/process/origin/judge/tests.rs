@@ -1,6 +1,8 @@
 //! Facts written by hand from the formats, one row of the table of origins each.
 
 use super::super::super::details::Details;
+use super::super::launchd::LaunchdJob;
+use super::super::manager::LaunchDomain;
 use super::*;
 use crate::platform::identity::{Identity, Stat};
 
@@ -50,6 +52,7 @@ fn facts(lines: &[&str]) -> OriginFacts {
         has_terminal: false,
         ignores_hangup: false,
         is_namespace_init: false,
+        launchd: None,
         environ: None,
         cgroup: "0::/user.slice/user-1000.slice/session-1.scope\n".into(),
         own_container: None,
@@ -79,6 +82,26 @@ fn row(
 }
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+#[test]
+fn jobs_of_launchd() {
+    let job = LaunchdJob {
+        label: "com.example.bot".into(),
+        domain: LaunchDomain::Agent(1000),
+        evidence: "launchctl lists PID 4711 as com.example.bot".into(),
+    };
+    let direct = OriginFacts { launchd: Some(job.clone()), cgroup: String::new(), ..facts(&["/sbin/init"]) };
+    let stop = "launchctl bootout gui/1000/com.example.bot";
+    assert_eq!(summary(&direct), row("launchd", Some("com.example.bot"), Some(stop), "unknown"));
+    let held = OriginFacts {
+        launchd: Some(job),
+        cgroup: String::new(),
+        ..facts(&["solobot acquire -- python main.py", "/sbin/init"])
+    };
+    let origin = judge(&held);
+    assert_eq!((origin.to_string().as_str(), origin.stop().as_deref()), ("launchd com.example.bot", Some(stop)));
+    assert!(origin.would_respawn());
+}
 
 #[test]
 fn containers() {

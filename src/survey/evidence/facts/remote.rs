@@ -149,6 +149,8 @@ pub struct UnseenConnections {
     pub users: Vec<String>,
     /// So many processes are in containers that cannot be looked into.
     pub contained: usize,
+    /// So many processes of other users do not show theirs.
+    pub unshown: usize,
 }
 
 /// An instance of another program that has the token of one of the bots.

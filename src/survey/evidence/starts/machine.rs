@@ -29,7 +29,7 @@ pub struct StartingProcess {
     argv: Vec<OsString>,
     cwd: PathBuf,
     /// The page faults of its children so far.
-    faults: u64,
+    faults: Option<u64>,
 }
 
 pub enum StarterKind {
@@ -138,7 +138,7 @@ impl StartingProcess {
 
     /// Whether children of it have ended by then, or since.
     pub fn has_had_children(&self) -> bool {
-        self.faults > 0
+        self.faults.is_some_and(|faults| faults > 0)
     }
 
     /// Whether the child of a service's supervisor has ended since it was looked at. Others have children of many kinds.

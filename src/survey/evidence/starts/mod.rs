@@ -262,7 +262,7 @@ fn has_started_before(machine: &Machine, origin: &Origin) -> bool {
         Some((StarterKind::Supervisord(programs), _)) => programs.iter().any(|one| one.starts > 1),
         Some((StarterKind::Pm2(restarts), _)) => *restarts > 1,
         Some((_, process)) => process.has_had_children(),
-        None => origin.pid.and_then(Stat::read).is_some_and(|stat| stat.children_faults > 0),
+        None => origin.pid.and_then(Stat::read).is_some_and(|stat| stat.children_faults > Some(0)),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Waiting for several descriptors at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::event::{EventfdFlags, eventfd};
 
 use super::descriptor::Descriptor;
+pub use crate::platform::host::wakeup::Wakeup;
 
 /// Waits until one of `fds` is readable or `timeout` has passed (`None`: forever). Says of each whether it is readable
 /// (or broken, so that reading it tells). An interruption by a signal is not a wake-up.
@@ -59,8 +59,15 @@ pub fn is_writable_within(fd: Descriptor<'_>, timeout: Duration) -> io::Result<b
     }
 }
 
-/// How much can be written at once to a pipe that is writable (`PIPE_BUF`).
-pub const WRITABLE_AT_ONCE: usize = 4096;
+/// How much can be written at once to a pipe that is writable.
+pub const WRITABLE_AT_ONCE: usize = nix::libc::PIPE_BUF;
+
+/// What must be asked for to learn that a reader has gone. macOS tells nothing unasked, and calls what cannot be polled invalid.
+#[cfg(target_os = "linux")]
+const ASKS_FOR_END: (PollFlags, PollFlags) =
+    (PollFlags::empty(), PollFlags::POLLERR.union(PollFlags::POLLHUP).union(PollFlags::POLLNVAL));
+#[cfg(not(target_os = "linux"))]
+const ASKS_FOR_END: (PollFlags, PollFlags) = (PollFlags::POLLOUT, PollFlags::POLLERR.union(PollFlags::POLLHUP));
 
 /// Whether a write of up to [`WRITABLE_AT_ONCE`] to stderr will not block before `patience` is over; always true for a
 /// file.
@@ -74,8 +81,8 @@ pub fn is_stderr_writable(patience: Duration) -> bool {
 /// Whether the other end of stdout, a pipe or a socket, has gone.
 pub fn is_stdout_broken() -> bool {
     let stdout = io::stdout();
-    let mut list = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
-    let gone = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;
+    let (asked, gone) = ASKS_FOR_END;
+    let mut list = [PollFd::new(stdout.as_fd(), asked)];
     poll(&mut list, PollTimeout::ZERO).is_ok() && list[0].revents().is_some_and(|events| events.intersects(gone))
 }
 
@@ -85,35 +92,4 @@ fn poll_timeout(deadline: Option<Instant>) -> PollTimeout {
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = left.as_micros().div_ceil(1000);
     PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
-}
-
-/// A descriptor that one thread raises and another one polls (`eventfd(2)`).
-#[derive(Debug)]
-pub struct Wakeup(OwnedFd);
-
-impl Wakeup {
-    /// A new one, not raised.
-    ///
-    /// # Errors
-    /// Those of `eventfd(2)`.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
-    }
-
-    /// Raises it; it stays raised.
-    pub fn raise(&self) {
-        // It can only fail when the counter is full, and then it is raised.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-
-    /// Lowers it, raised or not.
-    pub fn lower(&self) {
-        // It fails when it is not raised.
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-
-    /// Readable while it is raised.
-    pub fn descriptor(&self) -> Descriptor<'_> {
-        Descriptor::borrow(&self.0)
-    }
 }

@@ -10,18 +10,22 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::SigSet;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::children::{self, Ended};
 use super::descriptor::Descriptor;
 use super::identity::own_pid;
-use super::pidfd::Pidfd;
 use super::signals::Signal;
 use super::startup;
 use super::stat::Stat;
+use crate::platform::host::pidfd::Pidfd;
+
+/// `POSIX_SPAWN_SETSID`; on macOS since 10.15, `<spawn.h>` there.
+#[cfg(target_os = "linux")]
+const SETSID: i32 = nix::libc::POSIX_SPAWN_SETSID as i32;
+#[cfg(not(target_os = "linux"))]
+const SETSID: i32 = 0x0400;
 
 /// How long a killed one is waited for: only the kernel can delay its end.
 const LAST_WAIT: Duration = Duration::from_millis(200);
@@ -47,7 +51,7 @@ impl PipedChild {
         let ((its_input, input), (output, its_output), (errors, its_errors)) = (pipe()?, pipe()?, pipe()?);
         let (input, output, errors) = (unblocked(input)?, unblocked(output)?, unblocked(errors)?);
         let mut attr = PosixSpawnAttr::init()?;
-        let own_session = PosixSpawnFlags::from_bits_retain(i32::from(libc::POSIX_SPAWN_SETSID));
+        let own_session = PosixSpawnFlags::from_bits_retain(SETSID);
         attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | own_session)?;
         attr.set_sigmask(&SigSet::empty())?;
         attr.set_sigdefault(&startup::to_default())?;
@@ -131,7 +135,8 @@ impl Drop for PipedChild {
 
 /// A pipe that no other child inherits: the end for reading, the end for writing.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+    let (read, write) = io::pipe()?;
+    Ok((read.into(), write.into()))
 }
 
 /// An end of ours, which does not block; the program's own end does, as it will expect.

@@ -7,8 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::ownership::has_private_group;
 use super::user::Credentials;
+use crate::platform::host::ownership::has_private_group;
 
 /// Mode bits of `inode(7)`.
 const STICKY: u32 = 0o1000;

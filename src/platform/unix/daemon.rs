@@ -5,9 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 
-use rustix::pipe::{PipeFlags, pipe_with};
-
 use super::descriptor::{self, Descriptor};
+use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 
 /// Leaves the session, terminal, folder and standard streams of the process that started solobot, so that nothing waits for
 /// the end of a pipe (`$(solobot acquire --pid $$)`), and no file system is kept busy.
@@ -29,13 +28,13 @@ pub fn detach() -> io::Result<()> {
 /// script had open (a pipe that is read to its end, another lock).
 ///
 /// # Errors
-/// `/proc/self/fd` cannot be read.
+/// The list of our own descriptors cannot be read.
 ///
 /// # Safety
 /// Nothing in this process may own another descriptor.
 pub unsafe fn close_others(keep: &[i32]) -> io::Result<()> {
     // Collected first, so that the folder's own descriptor is closed before its number is met.
-    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+    let open: Vec<i32> = std::fs::read_dir(OWN_DESCRIPTORS)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|fd| *fd > 2 && !keep.contains(fd))
         .collect();
@@ -48,13 +47,19 @@ pub unsafe fn close_others(keep: &[i32]) -> io::Result<()> {
 /// Gives this process another short name, which `ps`, `pkill` and `killall` go by: at most 15 bytes.
 ///
 /// # Errors
-/// Those of `prctl(2)`.
+/// Those of `prctl(2)`; `Unsupported` on macOS, where a process is called as the file that it runs.
+#[cfg_attr(not(target_os = "linux"), expect(unused_variables, reason = "there is no call that takes it"))]
 pub fn be_called(name: &CStr) -> io::Result<()> {
-    Ok(nix::sys::prctl::set_name(name)?)
+    #[cfg(target_os = "linux")]
+    return Ok(nix::sys::prctl::set_name(name)?);
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Asks the kernel not to choose this process when memory is short. Only root is granted that; nothing else changes then.
+/// Asks the kernel not to choose this process when memory is short. Only root is granted that; nothing else changes then, nor
+/// on macOS.
 pub fn be_spared() {
+    #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
 }
 
@@ -71,8 +76,8 @@ pub struct ReadinessSignal(File);
 /// # Errors
 /// EMFILE.
 pub fn pipe() -> io::Result<(ReadinessWaiter, ReadinessSignal)> {
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    Ok((ReadinessWaiter(read), ReadinessSignal(File::from(write))))
+    let (read, write) = io::pipe()?;
+    Ok((ReadinessWaiter(read.into()), ReadinessSignal(File::from(OwnedFd::from(write)))))
 }
 
 impl ReadinessWaiter {

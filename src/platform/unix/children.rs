@@ -2,7 +2,6 @@
 
 use std::io;
 
-use nix::sys::prctl;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 
@@ -29,9 +28,12 @@ pub enum Reaped {
 /// Orphans among our descendants become our children (`PR_SET_CHILD_SUBREAPER`).
 ///
 /// # Errors
-/// Those of `prctl(2)`.
+/// Those of `prctl(2)`; `Unsupported` on macOS, where launchd adopts them.
 pub fn adopt_orphans() -> io::Result<()> {
-    Ok(prctl::set_child_subreaper(true)?)
+    #[cfg(target_os = "linux")]
+    return Ok(nix::sys::prctl::set_child_subreaper(true)?);
+    #[cfg(not(target_os = "linux"))]
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Kills a child that is not reaped yet (its PID is its own), and reaps it.

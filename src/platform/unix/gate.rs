@@ -1,8 +1,9 @@
 //! A program that is forked and waits at a gate: whoever has the gate's other end, perhaps another process, lets it start.
 //!
 //! Invariant: it starts only if one byte is written to the gate. If that end is closed instead, wherever it is by then, the
-//! child ends; so it ends too if whoever was to open the gate is killed. It gets SIGTERM when the thread that forked it ends
-//! (`PR_SET_PDEATHSIG`, which the kernel forgets when a program with more rights than its caller starts, such as `sudo`).
+//! child ends; so it ends too if whoever was to open the gate is killed. On Linux it gets SIGTERM when the thread that forked it
+//! ends (`PR_SET_PDEATHSIG`, which the kernel forgets when a program with more rights than its caller starts, such as `sudo`).
+//! On macOS it does not: once it has started, only the guardian ends it there.
 //!
 //! There may be other threads when it is forked, so the child calls nothing but what `signal-safety(7)` lists, and allocates
 //! nothing: everything that it needs is prepared before.
@@ -17,19 +18,20 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, fork};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::descriptor::Descriptor;
+use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 
 /// Whether a program can wait at a gate, without which there is no lease.
 pub const HAS_GATES: bool = true;
 
 /// The name that the child has while it waits.
+#[cfg(target_os = "linux")]
 const NAME: &CStr = c"lease-gate";
 
 /// The end of a gate that opens it. Dropped, it stays shut for ever.
 #[derive(Debug)]
-pub struct Gate(pub(super) OwnedFd);
+pub struct Gate(pub(in crate::platform) OwnedFd);
 
 impl Gate {
     /// Lets the program start.
@@ -108,10 +110,10 @@ struct ChildView<'a> {
 /// Forks it. The thread that calls this must live as long as the child may.
 ///
 /// # Errors
-/// Those of `pipe2(2)` and `fork(2)`; `/proc/self/fd` cannot be read.
+/// Those of `pipe(2)` and `fork(2)`; the list of our own descriptors cannot be read.
 pub(super) fn fork_gated(prepared: &Prepared<'_>) -> io::Result<GatedChild> {
-    let (waits, gate) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (told, tells) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (waits, gate) = io::pipe()?;
+    let (told, tells) = io::pipe()?;
     let view = ChildView {
         prepared,
         argv: pointers(prepared.argv.iter().map(CString::as_c_str)),
@@ -121,15 +123,25 @@ pub(super) fn fork_gated(prepared: &Prepared<'_>) -> io::Result<GatedChild> {
         gate: waits.as_raw_fd(),
         report: tells.as_raw_fd(),
     };
+    // Where signals have handlers of ours, none may run in the child.
+    #[cfg(not(target_os = "linux"))]
+    let before = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the child calls only functions that are async-signal-safe, on memory that is prepared, and never returns.
-    match unsafe { fork() }? {
+    let forked = unsafe { fork() };
+    #[cfg(not(target_os = "linux"))]
+    if !matches!(forked, Ok(ForkResult::Child)) {
+        before.thread_set_mask()?;
+    }
+    match forked? {
         ForkResult::Child => {
             // SAFETY: this is the child, whose descriptors are its own copies.
             unsafe { view.become_program() }
         }
-        ForkResult::Parent { child } => {
-            Ok(GatedChild { pid: child.as_raw(), gate: Gate(gate), execution: ExecutionReport(File::from(told)) })
-        }
+        ForkResult::Parent { child } => Ok(GatedChild {
+            pid: child.as_raw(),
+            gate: Gate(gate.into()),
+            execution: ExecutionReport(File::from(OwnedFd::from(told))),
+        }),
     }
 }
 
@@ -140,7 +152,7 @@ fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*const c_char> {
 /// What is open here, the standard streams and those in `keep` excepted. A child that waits for long must not keep others'
 /// pipes and sockets open.
 fn open_but(keep: &[i32]) -> io::Result<Vec<i32>> {
-    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let entries = std::fs::read_dir(OWN_DESCRIPTORS)?;
     let open = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     Ok(open.filter(|fd| *fd > 2 && !keep.contains(fd)).collect())
 }
@@ -152,8 +164,11 @@ impl ChildView<'_> {
         // SAFETY: all of these are async-signal-safe system calls; the pointers are to memory that was prepared, in lists that
         // end with NULL; the descriptors that are closed are this child's copies, which nothing in it uses.
         unsafe {
-            libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            #[cfg(target_os = "linux")]
+            {
+                libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            }
             // 0 is a parent outside of the child's PID namespace, which cannot be told from another one.
             let parent = libc::getppid();
             if parent != self.parent && parent != 0 {
@@ -169,6 +184,15 @@ impl ChildView<'_> {
             action.sa_sigaction = libc::SIG_DFL;
             for signal in self.prepared.to_default {
                 libc::sigaction(signal as c_int, &raw const action, ptr::null_mut());
+            }
+            // Handlers of ours write into our pipe until a program is executed.
+            #[cfg(not(target_os = "linux"))]
+            for signal in 1..libc::SIGUSR2 + 1 {
+                let mut present: libc::sigaction = std::mem::zeroed();
+                libc::sigaction(signal, ptr::null(), &raw mut present);
+                if present.sa_sigaction != libc::SIG_IGN {
+                    libc::sigaction(signal, &raw const action, ptr::null_mut());
+                }
             }
             libc::sigprocmask(libc::SIG_SETMASK, self.prepared.mask.as_ref(), ptr::null_mut());
             self.wait_at_gate();

@@ -6,12 +6,13 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, openat, renameat, renameat_with, unlinkat};
 use rustix::io::retry_on_intr;
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
 use super::user;
+use crate::platform::host::filesystem::{open_folder, status_in};
 
 /// One folder, held open.
 #[derive(Debug)]
@@ -26,10 +27,7 @@ impl Folder {
         let bytes = path.as_os_str().as_bytes();
         let (folder, name) = bytes.split_at(bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1));
         let or_itself = |bytes: &[u8]| OsString::from_vec(if bytes.is_empty() { b".".into() } else { bytes.into() });
-        // Opened as a path only: neither reading nor listing is needed.
-        let look = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat(CWD, or_itself(folder), look, Mode::empty())?;
-        Ok((Self(folder.into()), or_itself(name)))
+        Ok((Self(open_folder(&or_itself(folder))?), or_itself(name)))
     }
 
     /// The status of a name in it, without following a symbolic link.
@@ -37,8 +35,7 @@ impl Folder {
     /// # Errors
     /// Those of `open(2)`.
     pub fn look(&self, name: &OsStr) -> io::Result<FileStatus> {
-        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        FileStatus::of_open(&openat(&self.0, name, look, Mode::empty())?.into())
+        status_in(&self.0, name)
     }
 
     /// Opens a file in it for reading, as [`super::filesystem::careful_open`] does.

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp};
 use nix::sys::signal::SigSet;
-use nix::unistd::execvpe;
 
 use super::descriptor::Descriptor;
 use super::gate::{self, GatedChild, Prepared};
@@ -46,11 +46,7 @@ impl Launch<'_> {
         attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF)?;
         attr.set_sigmask(self.mask.signals())?;
         attr.set_sigdefault(&startup::to_default())?;
-        let mut actions = PosixSpawnFileActions::init()?;
-        for fd in self.inherit {
-            // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
-            actions.add_dup2(fd.number(), fd.number())?;
-        }
+        let actions = passing(self.inherit)?;
         Ok(posix_spawnp(&argv[0], &actions, &attr, &argv, &envp)?.as_raw())
     }
 
@@ -87,7 +83,7 @@ impl Launch<'_> {
             fcntl(fd.fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
         startup::restore(self.mask)?;
-        Ok(execvpe(&argv[0], &argv, &envp)?)
+        replace(&argv, &envp)
     }
 
     fn argv(&self) -> io::Result<Vec<CString>> {
@@ -116,11 +112,75 @@ pub fn spawn_ourselves(argv: &[OsString], inherit: &[Descriptor<'_>]) -> io::Res
     let mut attr = PosixSpawnAttr::init()?;
     attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
     attr.set_sigmask(&SigSet::all())?;
+    let actions = passing(inherit)?;
+    Ok(posix_spawn(&*own_program()?, &actions, &attr, &argv, &[] as &[CString])?.as_raw())
+}
+
+/// Where the program lies that this process runs.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as where it can fail")]
+fn own_program() -> io::Result<PathBuf> {
+    Ok("/proc/self/exe".into())
+}
+
+/// The same, by its path: if the file there has been replaced, it is another program.
+#[cfg(not(target_os = "linux"))]
+fn own_program() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// What a new program inherits under the same numbers.
+fn passing(inherit: &[Descriptor<'_>]) -> io::Result<PosixSpawnFileActions> {
     let mut actions = PosixSpawnFileActions::init()?;
     for fd in inherit {
+        // A dup2 onto itself clears FD_CLOEXEC (POSIX.1-2024; glibc 2.29).
+        #[cfg(target_os = "linux")]
         actions.add_dup2(fd.number(), fd.number())?;
+        #[cfg(not(target_os = "linux"))]
+        inherits(&mut actions, fd.number())?;
     }
-    Ok(posix_spawn("/proc/self/exe", &actions, &attr, &argv, &[] as &[CString])?.as_raw())
+    Ok(actions)
+}
+
+/// On macOS it does not, and this does.
+#[cfg(not(target_os = "linux"))]
+fn inherits(actions: &mut PosixSpawnFileActions, number: i32) -> io::Result<()> {
+    unsafe extern "C" {
+        /// Declared in `<spawn.h>`.
+        fn posix_spawn_file_actions_addinherit_np(
+            actions: *mut nix::libc::posix_spawn_file_actions_t,
+            number: std::ffi::c_int,
+        ) -> std::ffi::c_int;
+    }
+    // SAFETY: the wrapper is transparent around the structure that the C library has initialised and will destroy.
+    let error = unsafe { posix_spawn_file_actions_addinherit_np(std::ptr::from_mut(actions).cast(), number) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}
+
+#[cfg(target_os = "linux")]
+fn replace(argv: &[CString], envp: &[Cow<'static, CStr>]) -> io::Result<std::convert::Infallible> {
+    Ok(nix::unistd::execvpe(&argv[0], argv, envp)?)
+}
+
+/// Of the calls of macOS that look in PATH, none takes an environment: it becomes ours first.
+#[cfg(not(target_os = "linux"))]
+fn replace(argv: &[CString], envp: &[Cow<'static, CStr>]) -> io::Result<std::convert::Infallible> {
+    let ends_with_null = |all: &mut dyn Iterator<Item = *const c_char>| -> Vec<*const c_char> {
+        all.chain([std::ptr::null()]).collect()
+    };
+    let words = ends_with_null(&mut argv.iter().map(|word| word.as_ptr()));
+    let mut environment = ends_with_null(&mut envp.iter().map(|entry| entry.as_ptr()));
+    // SAFETY: both lists end with NULL and live on; whoever reads the environment after a failure finds these strings, which are
+    // not freed.
+    unsafe {
+        let ours = nix::libc::_NSGetEnviron();
+        let before = *ours;
+        *ours = environment.as_mut_ptr().cast();
+        nix::libc::execvp(words[0], words.as_ptr());
+        let error = io::Error::last_os_error();
+        *ours = before;
+        Err(error)
+    }
 }
 
 /// Where `execvp(3)` would look for a program: in each folder of PATH, unless its name has a slash.
@@ -140,6 +200,7 @@ fn places(name: &[u8]) -> io::Result<Vec<CString>> {
 
 /// Our own environment, unchanged: `NAME=VALUE` entries, and anything else that was put there.
 fn environment() -> impl Iterator<Item = &'static CStr> {
+    #[cfg(target_os = "linux")]
     unsafe extern "C" {
         /// Declared in `<unistd.h>`.
         static environ: *const *const c_char;
@@ -147,7 +208,10 @@ fn environment() -> impl Iterator<Item = &'static CStr> {
     // SAFETY: the C library keeps a list of strings there that ends with NULL, or NULL in its place, and nothing in solobot
     // ever changes the environment.
     let entry = |index| unsafe {
+        #[cfg(target_os = "linux")]
         let list = environ;
+        #[cfg(not(target_os = "linux"))]
+        let list: *const *const c_char = (*nix::libc::_NSGetEnviron()).cast();
         let entry = if list.is_null() { list.cast() } else { *list.add(index) };
         (!entry.is_null()).then(|| CStr::from_ptr(entry))
     };

@@ -16,11 +16,11 @@ impl<'a> Descriptor<'a> {
         Self(file.as_fd())
     }
 
-    pub(super) fn borrow(owner: &'a impl AsFd) -> Self {
+    pub(in crate::platform) fn borrow(owner: &'a impl AsFd) -> Self {
         Self(owner.as_fd())
     }
 
-    pub(super) fn fd(self) -> BorrowedFd<'a> {
+    pub(in crate::platform) fn fd(self) -> BorrowedFd<'a> {
         self.0
     }
 

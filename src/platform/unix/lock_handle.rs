@@ -6,8 +6,9 @@ use std::io;
 
 use super::descriptor::Descriptor;
 use super::file::FileStatus;
-use super::filesystem::{Flock, flock, is_open_elsewhere, renumber};
+use super::files::{Flock, flock, renumber};
 use super::folder::Folder;
+use crate::platform::host::filesystem::is_open_elsewhere;
 
 /// An open lock file. The lock belongs to the open file: whoever inherits [`LockHandle::descriptor`] shares it.
 #[derive(Debug)]

@@ -83,6 +83,7 @@ pub(super) fn restore(mask: Mask) -> io::Result<()> {
 }
 
 /// C's `pow`, for the program to define.
+#[cfg(target_os = "linux")]
 pub fn pow(base: f64, exponent: f64) -> f64 {
     libm::pow(base, exponent)
 }

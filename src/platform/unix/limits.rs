@@ -2,6 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// As many descriptors as macOS always allows (`<sys/syslimits.h>`).
+const OPEN_MAX: u64 = 10_240;
+
 /// The soft limit of descriptors, raised for as long as this exists.
 #[derive(Debug)]
 pub struct DescriptorLimit(Rlimit);
@@ -10,7 +13,9 @@ impl DescriptorLimit {
     /// Raises it as far as it goes; where it does not, nothing is lost but room.
     pub fn raise() -> Self {
         let before = getrlimit(Resource::Nofile);
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
+        // macOS refuses to raise it to "any number", which is its usual hard limit.
+        let most = if cfg!(target_os = "macos") { before.maximum.or(Some(OPEN_MAX)) } else { before.maximum };
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: most, ..before });
         Self(before)
     }
 

@@ -1,0 +1,18 @@
+# Three functions for the PowerShell profile. Type them in the bot's folder. Put these lines into the file that $PROFILE names.
+
+# Starts the bot under its lock, with the Python of its virtual environment if there is one.
+function Start-Bot {
+    param([string]$Script = 'main.py')
+    $python = if (Test-Path venv\Scripts\python.exe) { 'venv\Scripts\python.exe' } else { 'python' }
+    solobot acquire '--' $python $Script @args
+}
+
+# Stops every instance of this folder's bot, and no other Python.
+function Stop-Bot {
+    solobot stop @args
+}
+
+# What is running, since when, started by what.
+function Get-Bot {
+    solobot status @args
+}
