@@ -15,6 +15,15 @@ const EVERYBODYS: [&str; 7] = ["serde", "serde_json", "thiserror", "tracing", "j
 /// What a platform's own files alone may name.
 const OF_SYSTEMS: [&str; 6] = ["nix", "rustix", "procfs", "libc", "sysinfo", "windows_sys"];
 
+/// The folders below `platform` that may name what is the operating system's.
+const PLATFORMS: [&str; 4] = ["unix", "linux", "macos", "windows"];
+
+/// Which of them are never compiled together, so that each may have a type of one name.
+fn are_alternatives(one: &str, other: &str) -> bool {
+    let is_host = |name: &str| PLATFORMS[1..].contains(&name);
+    one != other && ((is_host(one) && is_host(other)) || [one, other].contains(&"windows"))
+}
+
 /// More names than these stand for one another nowhere.
 const DEEPEST: usize = 8;
 
@@ -72,7 +81,8 @@ impl House {
         let at = *self.by_module.get(&module)?;
         let passed_on =
             rest.first().filter(|_| at != from && depth < DEEPEST).and_then(|name| self.files[at].imported.get(name));
-        passed_on.and_then(|segments| self.follow(at, segments, depth + 1)).or(Some(at))
+        let whole = passed_on.map(|path| path.iter().chain(&rest[1..]).cloned().collect::<Vec<String>>());
+        whole.and_then(|path| self.follow(at, &path, depth + 1)).or(Some(at))
     }
 
     /// Every use of one file by another: who, where, whom.
@@ -126,8 +136,7 @@ impl House {
     /// What is the operating system's, anywhere but in a platform's own folder; sysinfo may be named by the portable list.
     fn system_interfaces(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let is_shared =
-            |(_, file): &(usize, &File)| !file.module.starts_with(&["platform".to_owned(), "linux".to_owned()]);
+        let is_shared = |(_, file): &(usize, &File)| file.platform().is_none();
         for (at, file) in self.files.iter().enumerate().filter(is_shared) {
             let is_system = |named: &&Named| {
                 let first = named.segments[0].as_str();
@@ -162,14 +171,26 @@ impl House {
 
     /// Types that are called alike, but for each module's own `Error`.
     fn types_of_one_name(&self) -> Vec<String> {
-        let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut files: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
         for file in &self.files {
             for name in file.types.iter().filter(|name| *name != "Error") {
-                files.entry(name).or_default().push(file.path.display().to_string());
+                files.entry(name).or_default().push(file);
             }
         }
-        let alike = files.into_iter().filter(|(_, files)| files.len() > 1);
-        alike.map(|(name, files)| format!("{name}: {}", files.join(", "))).collect()
+        let are_apart = |one: &File, other: &File| match (one.platform(), other.platform()) {
+            (Some(one), Some(other)) => are_alternatives(one, other),
+            _ => false,
+        };
+        let is_alike = |files: &[&File]| {
+            let mut pairs = (0..files.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+            pairs.any(|(one, other)| !are_apart(files[one], files[other]))
+        };
+        let paths = |files: &[&File]| {
+            let paths: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+            paths.join(", ")
+        };
+        let alike = files.iter().filter(|(_, files)| is_alike(files));
+        alike.map(|(name, files)| format!("{name}: {}", paths(files))).collect()
     }
 
     /// What one subcommand uses of another.
@@ -233,7 +254,10 @@ fn no_subcommand_uses_another() {
 
 #[test]
 fn the_system_is_the_platforms() {
-    assert_none("system interfaces outside src/platform/linux", &House::of_project().system_interfaces());
+    assert_none(
+        "system interfaces outside a platform's folder in src/platform",
+        &House::of_project().system_interfaces(),
+    );
 }
 
 #[test]
@@ -291,6 +315,7 @@ mod the_checks {
             "const TEXT: &str = \"crate::b::X\";",
             "// use crate::b::X;",
             "pub(crate) fn f() {}",
+            "pub(in crate::b) fn f() {}",
         ];
         for text in others {
             let house = house(&[("", "mod a; mod b;"), ("a", text), ("b", "")]);
@@ -316,7 +341,7 @@ mod the_checks {
         let text =
             "use std::os::fd::AsFd; fn f() { nix::unistd::getpid(); let _ = [\"/proc/self\", \"/proc is hidden\"]; }";
         let count = |module: &str| house(&[("", ""), (module, text)]).system_interfaces().len();
-        assert_eq!([count("a"), count("platform"), count("platform::linux::a")], [3, 3, 0]);
+        assert_eq!([count("a"), count("platform"), count("platform::a"), count("platform::linux::a")], [3, 3, 3, 0]);
     }
 
     #[test]
@@ -328,8 +353,16 @@ mod the_checks {
 
     #[test]
     fn types_of_one_name_are_found() {
-        let house = house(&[("", ""), ("a", "struct X; enum Error {}"), ("b", "enum X {} struct Error;")]);
-        assert_eq!(house.types_of_one_name(), ["X: a, b"]);
+        let two = house(&[("", ""), ("a", "struct X; enum Error {}"), ("b", "enum X {} struct Error;")]);
+        assert_eq!(two.types_of_one_name(), ["X: a, b"]);
+        let pair = |one: &str, other: &str| {
+            house(&[("", ""), (one, "struct X;"), (other, "struct X;")]).types_of_one_name().len()
+        };
+        assert_eq!(pair("platform::linux::a", "platform::macos::a"), 0);
+        assert_eq!(pair("platform::unix::a", "platform::windows::a"), 0);
+        assert_eq!(pair("platform::linux::a", "platform::unix::a"), 1);
+        assert_eq!(pair("platform::linux::a", "platform::linux::b"), 1);
+        assert_eq!(pair("platform::linux::a", "a"), 1);
     }
 
     #[test]

@@ -39,6 +39,12 @@ impl File {
     pub fn top(&self) -> &str {
         self.module.first().map_or("", String::as_str)
     }
+
+    /// The platform's folder that it is in.
+    pub fn platform(&self) -> Option<&'static str> {
+        let folder = self.module.get(1).filter(|_| self.top() == "platform")?;
+        super::PLATFORMS.into_iter().find(|name| name == folder)
+    }
 }
 
 /// All files below `src`, but for those of tests.
@@ -135,10 +141,17 @@ fn end_of_item(tokens: &[TokenTree], from: usize) -> usize {
     tokens[from..].iter().position(is_end).map_or(tokens.len(), |found| from + found + 1)
 }
 
+/// `(in crate::platform)`: for whom something is.
+fn is_restriction(token: Option<&TokenTree>) -> bool {
+    let Some(TokenTree::Group(group)) = token else { return false };
+    word(group.stream().into_iter().next().as_ref()).is_some_and(|first| first == "in")
+}
+
 /// `mod`, the declaration of a type, or a path.
 fn ordinary(file: &mut File, tokens: &[TokenTree], at: usize) -> usize {
     let (this, next) = (word(tokens.get(at)).unwrap(), word(tokens.get(at + 1)));
     match (this.as_str(), next) {
+        ("pub", None) if is_restriction(tokens.get(at + 1)) => return at + 2,
         ("mod", Some(name)) => {
             if is(tokens.get(at + 2), ';') {
                 file.children.insert(name);
