@@ -14,10 +14,12 @@ pub mod portable;
 #[cfg(windows)]
 mod windows;
 
-#[cfg(target_os = "linux")]
-use linux as host;
 #[cfg(windows)]
 use windows as host;
+
+// The last one is that which tests/it/house follows.
+#[cfg(target_os = "linux")]
+use linux as host;
 #[cfg(not(any(target_os = "linux", windows)))]
 compile_error!("solobot runs on Linux (and WSL2) and Windows; other platforms need their own folder in src/platform");
 
