@@ -203,7 +203,7 @@ impl Supervised {
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
-                    let _ = pidfd.send(Signal::SIGTERM);
+                    forward(identity.pid, &pidfd, Signal::SIGTERM);
                 }
                 self.rest.push((identity, pidfd));
             }
@@ -252,14 +252,8 @@ impl Supervised {
         let own_group = own.and_then(|(_, stat)| stat.group);
         let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).and_then(|stat| stat.group) == own_group;
         for (pid, pidfd) in self.targets() {
-            if !had(pid)
-                && let Err(error) = pidfd.send(arrived.signal)
-            {
-                tracing::warn!(pid, signal = %arrived.signal, %error, "cannot forward the signal");
-                // On Windows, a program without a console cannot be asked.
-                if error.kind() == io::ErrorKind::Unsupported && asks_to_end(arrived.signal) {
-                    let _ = pidfd.send(Signal::SIGKILL);
-                }
+            if !had(pid) {
+                forward(pid, pidfd, arrived.signal);
             }
         }
     }
@@ -289,6 +283,15 @@ impl Supervised {
     fn targets(&self) -> impl Iterator<Item = (i32, &Pidfd)> {
         let command = self.command.iter().map(|child| (child.identity.pid, &child.pidfd));
         command.chain(self.rest.iter().map(|(identity, pidfd)| (identity.pid, pidfd)))
+    }
+}
+
+fn forward(pid: i32, pidfd: &Pidfd, signal: Signal) {
+    let Err(error) = pidfd.send(signal) else { return };
+    tracing::warn!(pid, %signal, %error, "cannot forward the signal");
+    // On Windows, a program without a console cannot be asked.
+    if error.kind() == io::ErrorKind::Unsupported && asks_to_end(signal) {
+        let _ = pidfd.send(Signal::SIGKILL);
     }
 }
 
