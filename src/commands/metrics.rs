@@ -84,7 +84,7 @@ fn telegram(
         last_error_age: last.last_error.and_then(|date| u64::try_from(now.as_second() - date).ok()),
         deaf: match history.judge(queue::RESPONSIVE) {
             Judgement::Deaf(_) => Some(true),
-            Judgement::Fine => Some(false).filter(|_| !history.here.instances.is_empty()),
+            Judgement::Fine => (!history.here.instances.is_empty()).then_some(false),
             Judgement::Slow(stuck, _) => stuck.quiet.map(|_| false),
             Judgement::TooFew { .. } | Judgement::Webhook => None,
         },

@@ -96,10 +96,8 @@ impl<R: Read> Utf16<R> {
         let mut piece = [0; 8192];
         let got = self.source.read(&mut piece)?;
         self.left.extend_from_slice(&piece[..got]);
-        let unit = |pair: &[u8]| {
-            if self.is_big { u16::from_be_bytes([pair[0], pair[1]]) } else { u16::from_le_bytes([pair[0], pair[1]]) }
-        };
-        let mut units: Vec<u16> = self.left.chunks_exact(2).map(unit).collect();
+        let unit = |&pair: &[u8; 2]| if self.is_big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
+        let mut units: Vec<u16> = self.left.as_chunks().0.iter().map(unit).collect();
         // The second half of a character may still come.
         if got > 0 && units.last().is_some_and(|last| (0xd800..0xdc00).contains(last)) {
             units.pop();

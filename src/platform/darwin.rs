@@ -134,7 +134,8 @@ impl KernelProcess {
 
     /// Many of them, one behind the other. Processes that are just being made are no processes yet.
     pub fn parse_all(bytes: &[u8]) -> Vec<Self> {
-        bytes.chunks_exact(KINFO).filter(|one| one[STATUS] != SIDL).filter_map(Self::parse).collect()
+        let all = bytes.as_chunks::<KINFO>().0.iter();
+        all.filter(|one| one[STATUS] != SIDL).filter_map(|one| Self::parse(one)).collect()
     }
 }
 
@@ -191,7 +192,7 @@ pub enum DescriptorKind {
 
 /// Every descriptor of a process, as `PROC_PIDLISTFDS` lists them.
 pub fn descriptors(bytes: &[u8]) -> Vec<(i32, DescriptorKind)> {
-    let one = |bytes: &[u8]| {
+    let one = |bytes: &[u8; DESCRIPTOR]| {
         let kind = match u32_at(bytes, 4)? {
             1 => DescriptorKind::File,
             2 => DescriptorKind::Socket,
@@ -200,7 +201,7 @@ pub fn descriptors(bytes: &[u8]) -> Vec<(i32, DescriptorKind)> {
         };
         Some((i32_at(bytes, 0)?, kind))
     };
-    bytes.chunks_exact(DESCRIPTOR).filter_map(one).collect()
+    bytes.as_chunks().0.iter().filter_map(one).collect()
 }
 
 /// `struct vnode_fdinfowithpath`: `pfi.fi_openflags`, then `pvip`, a `struct vnode_info_path` at 24.

@@ -368,7 +368,7 @@ mod tests {
         }
         let named = place.load_named(&file).unwrap();
         assert!(named.select_for_command(&none, Some("main"), &[]).unwrap().command.is_some());
-        assert!(named.warnings.is_empty());
+        assert_eq!(named.warnings, [""; 0]);
         assert_eq!((settings.journal(), named.journal()), (None, Some(place.path("app/j"))));
     }
 

@@ -89,7 +89,7 @@ impl KnownLease {
 
     /// What the engine said, if it was asked.
     pub fn of_engine(&self) -> Option<&SeenLease> {
-        self.beside.as_deref().or_else(|| Some(&self.seen).filter(|_| !self.is_local()))
+        self.beside.as_deref().or_else(|| (!self.is_local()).then_some(&self.seen))
     }
 }
 

@@ -98,7 +98,7 @@ fn unknown_keys_name_line_and_nearest_key() {
             let wanted = format!("{}:{line}: ", test.name("solobot.toml"));
             test.solobot("status").run().code(78).stderr_has(&[&wanted, nearest]);
             let output = test.solobot("status --json").run().code(78);
-            assert!(output.json()["error"]["code"] == 78);
+            assert_eq!(output.json()["error"]["code"], 78);
         }
     });
 }

@@ -46,7 +46,7 @@ fn twenty_that_ignore_term_take_one_grace() {
         assert_eq!(with(&answer, "results", "killed").len(), 20, "{answer}");
         assert!(taken > Duration::from_secs(2), "the grace was not given: {taken:?}");
         assert!(taken < Duration::from_secs(20), "one after the other: {taken:?}");
-        assert!(roots(test, "-m ./mybot").is_empty());
+        assert_eq!(roots(test, "-m ./mybot").len(), 0);
     });
 }
 
@@ -71,7 +71,7 @@ fn a_loop_of_short_lived_bots_is_reported_and_solobot_ends() {
         let _ = output.stdout();
         output.code(0);
         wait_for_end_of(&[bomb.pid()]);
-        assert!(roots(test, "-m ./mybot").is_empty());
+        assert_eq!(roots(test, "-m ./mybot").len(), 0);
     });
 }
 

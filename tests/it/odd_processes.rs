@@ -46,7 +46,7 @@ fn a_zombie_is_no_instance() {
         let parent = test.start("python3 parent.py");
         let zombie = test.wait_for_pid("zombie.pid");
         wait_until("it is a zombie", || state(zombie) == Some('Z'));
-        assert!(instances(test, "-m bot.py").is_empty());
+        assert_eq!(instances(test, "-m bot.py").len(), 0);
         test.solobot("check -m bot.py").run().code(0).stdout_has(&["safe to start"]);
         test.solobot("stop -m bot.py").run().code(0).stdout_is("no instance is running\n");
         drop(parent);
@@ -83,7 +83,7 @@ fn one_that_hangs_in_the_kernel_is_killed_after_the_grace() {
         assert_eq!(seen["pids"].as_array().unwrap().len(), 2, "the child has its command line still: {seen}");
         let answer = test.solobot("stop --json --grace 300ms -m bot.py").run().code(0).json();
         assert_eq!(by_pid(&answer, "results"), [(bot.pid(), "killed".to_owned())].into(), "{answer}");
-        assert!(roots(test, "-m bot.py").is_empty());
+        assert_eq!(roots(test, "-m bot.py").len(), 0);
     });
 }
 
@@ -310,7 +310,7 @@ fn ten_thousand_processes() {
         let seen = only(test, "-m ./crowd", crowd.pid());
         assert_eq!(seen["pids"].as_array().map(Vec::len), Some(10_001));
         test.solobot("stop -m ./crowd").run().code(0).stdout_has(&["terminated"]);
-        assert!(instances(test, "-m ./crowd").is_empty());
+        assert_eq!(instances(test, "-m ./crowd").len(), 0);
     });
 }
 

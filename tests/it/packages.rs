@@ -116,6 +116,8 @@ pub fn builder(program: &str) -> Command {
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
+    // Whatever else rustup thinks of it, no test downloads a toolchain.
+    command.env("RUSTUP_AUTO_INSTALL", "0");
     command
 }
 

@@ -26,7 +26,8 @@ fn count(entries: &[String], who: &str) -> usize {
 /// A contender that starts `line` anew until `rounds` are used up by all of them together.
 fn contend(mut command: Command, rounds: &AtomicUsize) {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    while rounds.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok() {
+    // Each contender takes it one further below zero, which the sign shows.
+    while rounds.fetch_sub(1, Ordering::AcqRel).cast_signed() > 0 {
         let output = command.spawn().unwrap().wait_with_output().unwrap();
         // It ends well, or it or its COMMAND was shot; anything else is a fault.
         let shot = output.status.signal() == Some(Signal::KILL.as_raw()) || output.status.code() == Some(137);

@@ -114,6 +114,6 @@ fn a_keeper_ended_by_release_is_gone() {
         test.solobot("release -q -y -l bot.lock").run().code(0);
         wait_until("the keeper has ended", || !alive(keeper));
         assert!(alive(sheltered.pid()));
-        assert!(children(sheltered.pid()).is_empty());
+        assert_eq!(children(sheltered.pid()), [0; 0]);
     });
 }

@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(read_into(&mut found, &refused, answer).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(answer(&[INET; ANSWER - 1]), None);
         assert_eq!(answer(&[1; ANSWER]), None);
-        assert!(found.is_empty());
+        assert_eq!(found.len(), 0);
         for length in [0, 1, 4, 5, 255] {
             assert_eq!(attribute(&[length, 0, 9, 0, 1], INFO), None, "{length}");
         }

@@ -146,8 +146,8 @@ fn address(text: &str) -> Option<SocketAddr> {
         8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
         32 => {
             let mut bytes = [0; 16];
-            for (index, chunk) in bytes.chunks_exact_mut(4).enumerate() {
-                chunk.copy_from_slice(&word(index * 8)?);
+            for (index, chunk) in bytes.as_chunks_mut().0.iter_mut().enumerate() {
+                *chunk = word(index * 8)?;
             }
             IpAddr::V6(Ipv6Addr::from(bytes))
         }

@@ -211,7 +211,7 @@ impl SshConnection {
     fn ended(&mut self, end: Duration) -> ConnectionEnd {
         let how = self.child.ending(left_until(end).min(LAST_MOMENT)).flatten();
         loop {
-            let errors = Some(self.child.output()[1]).filter(|_| !self.stderr_ended);
+            let errors = (!self.stderr_ended).then(|| self.child.output()[1]);
             let is_ready =
                 errors.is_some() && poll::readable([errors], Some(Duration::ZERO)).is_ok_and(|[ready]| ready);
             if !is_ready || clock::uptime().whole >= end {
