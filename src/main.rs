@@ -19,5 +19,5 @@ extern "C" fn main(count: c_int, first: *const *const c_char) -> c_int {
     if let Exit::Signal(signal) = exit {
         signals::die_of(signal);
     }
-    exit.code().into()
+    exit.code().cast_signed()
 }

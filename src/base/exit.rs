@@ -26,8 +26,8 @@ pub enum Exit {
     NotExecutable,
     /// COMMAND was not found.
     NotFound,
-    /// COMMAND's own exit code, or the one chosen with `-E`.
-    Code(u8),
+    /// COMMAND's own exit code, or the one chosen with `-E`: above 255 only on Windows.
+    Code(u32),
     /// A signal of this number ended COMMAND or solobot; solobot ends by the same signal.
     Signal(i32),
 }
@@ -35,7 +35,7 @@ pub enum Exit {
 impl Exit {
     /// The number that the parent process sees. For [`Exit::Signal`] it is `128 + n`, which PID 1 of a container uses;
     /// any other process ends by the signal itself.
-    pub fn code(self) -> u8 {
+    pub fn code(self) -> u32 {
         match self {
             Self::Ok => 0,
             Self::No => 1,
@@ -49,7 +49,7 @@ impl Exit {
             Self::NotExecutable => 126,
             Self::NotFound => 127,
             Self::Code(code) => code,
-            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            Self::Signal(signal) => u32::try_from(128 + signal).unwrap_or(255),
         }
     }
 }

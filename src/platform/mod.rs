@@ -17,15 +17,21 @@ mod macos;
 pub mod portable;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(target_os = "macos")]
 use macos as host;
+#[cfg(windows)]
+use windows as host;
 
 // The last one is that which tests/it/house follows.
 #[cfg(target_os = "linux")]
 use linux as host;
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-compile_error!("solobot runs on Linux (and WSL2) and macOS; other platforms need their own folder in src/platform");
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+compile_error!(
+    "solobot runs on Linux (and WSL2), macOS and Windows; other platforms need their own folder in src/platform"
+);
 
 // What `main` does first.
 pub use host::nss;
@@ -71,9 +77,9 @@ pub mod signals {
 /// Starting a program: as a child, as a child that waits at a gate, or in our place.
 #[cfg(feature = "cli")]
 pub mod spawn {
-    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, is_gate_shut};
+    pub use crate::platform::host::gate::{ExecutionReport, Gate, GatedChild, HAS_GATES, is_gate_shut};
     pub use crate::platform::host::piped::PipedChild;
-    pub use crate::platform::host::spawn::{Launch, spawn_ourselves};
+    pub use crate::platform::host::spawn::{CAN_REPLACE, Launch, spawn_ourselves};
 }
 
 /// Short messages to another process.
@@ -97,7 +103,7 @@ pub mod daemon {
 
 /// Open descriptors, to wait for or to pass on.
 pub mod descriptor {
-    pub use crate::platform::host::descriptor::{Descriptor, duplicate, inherited};
+    pub use crate::platform::host::descriptor::{Descriptor, SHELLS_PASS_THEM, duplicate, inherited};
 }
 
 /// Waiting for several things at once.
@@ -156,12 +162,14 @@ pub mod user {
 
 #[cfg(feature = "cli")]
 pub mod terminal {
-    pub use crate::platform::host::terminal::{Size, Stream, size, width};
+    pub use crate::platform::host::terminal::{Size, Stream, is_dumb, size, width};
 }
 
 /// Words from bytes.
 pub mod words {
-    pub use crate::platform::host::words::{os_str, os_string};
+    pub use crate::platform::host::words::{
+        file_name, is_same_name, names_folder, os_str, os_string, program_name, started_file,
+    };
 }
 
 /// Commands for people who want to look themselves.

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use self::words::os;
 use crate::platform::proc::undeleted;
+use crate::platform::words::names_folder;
 
 pub use self::reading::{Inner, Invocation, ParsedArgv, Runner, Target, Wrapped};
 pub use self::words::{base, has_script_extension};
@@ -63,7 +64,7 @@ pub fn as_typed(argv: &[OsString], exe: Option<&Path>) -> Option<Vec<OsString>> 
         let runner = Runner::of_name(name);
         base(first) == name || is_multi_call(name) || (runner.is_some() && runner == Runner::of_name(base(first)))
     });
-    if argv.len() < 2 || is_command || first.as_encoded_bytes().contains(&b'/') {
+    if argv.len() < 2 || is_command || names_folder(first.as_encoded_bytes()) {
         return Some(argv.to_vec());
     }
     Some(exe.map(PathBuf::into_os_string).into_iter().chain(argv[1..].iter().cloned()).collect())

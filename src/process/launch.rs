@@ -4,6 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::platform::words::names_folder;
+
 use super::argv::{self, ParsedArgv, Runner, Target, base, has_script_extension};
 
 /// Whether a word names a program rather than a bot: an interpreter, a script, a path, a file of this folder.
@@ -17,7 +19,7 @@ pub fn is_interpreter(word: &str) -> bool {
 }
 
 fn is_script(word: &str) -> bool {
-    word.contains('/') || has_script_extension(OsStr::new(word)) || Path::new(word).is_file()
+    names_folder(word.as_bytes()) || has_script_extension(OsStr::new(word)) || Path::new(word).is_file()
 }
 
 /// The command that starts these words: with an interpreter in front where the first is a script.
@@ -26,7 +28,7 @@ pub fn command_for(words: &[String]) -> Vec<String> {
     let before: &[&str] = if is_interpreter(first) { &[] } else { interpreter_of(first) };
     let mut command: Vec<String> = before.iter().map(|&word| word.to_owned()).collect();
     command.extend_from_slice(words);
-    if before.is_empty() && !is_interpreter(first) && !first.contains('/') && Path::new(first).is_file() {
+    if before.is_empty() && !is_interpreter(first) && !names_folder(first.as_bytes()) && Path::new(first).is_file() {
         command[0] = format!("./{first}");
     }
     command
@@ -46,7 +48,7 @@ fn interpreter_of(word: &str) -> &'static [&'static str] {
         "tcl" => &["tclsh"],
         "jar" => &["java", "-jar"],
         "dll" => &["dotnet"],
-        "sh" | "bash" if !word.contains('/') => &["bash"],
+        "sh" | "bash" if !names_folder(word.as_bytes()) => &["bash"],
         _ => &[],
     }
 }

@@ -12,6 +12,7 @@ use memchr::memmem::Finder;
 use crate::platform::filesystem::FileId;
 use crate::platform::proc;
 use crate::platform::table::Listed;
+use crate::platform::words::{file_name, is_same_name, names_folder, program_name};
 
 use super::argv::{self, Invocation, Runner, Target};
 use super::program::{NamedBy, PathPattern, Program, absolute, module_files};
@@ -237,21 +238,19 @@ impl<'a> Matcher<'a> {
     /// The filter on an executable's path: an interpreter, or a file called as the program's. One system call for each
     /// process is all that most cost.
     pub fn may_be_run_by(&self, exe: &[u8]) -> bool {
-        let exe = proc::unmarked(exe);
-        let name = exe.rsplit(|&byte| byte == b'/').next().unwrap_or(exe);
+        let name = program_name(file_name(proc::unmarked(exe)));
         let is_interpreter = || match self.program.kind() {
             NamedBy::Executable(_) => false,
             _ => is_interpreter(name) || is_shell(name),
         };
-        is_interpreter() || self.names.iter().any(|ours| ours.as_encoded_bytes() == name)
+        is_interpreter() || self.names.iter().any(|ours| is_same_name(ours.as_encoded_bytes(), name))
     }
 
     /// The filter on the raw bytes of a command line, where the executable cannot be read: it runs under an
     /// interpreter, or the program's name occurs in it.
     pub fn may_run(&self, cmdline: &[u8]) -> bool {
         let end = cmdline.iter().position(|&byte| byte == 0 || byte == b' ').unwrap_or(cmdline.len());
-        let first = &cmdline[..end];
-        let name = first.rsplit(|&byte| byte == b'/').next().unwrap_or(first);
+        let name = program_name(file_name(&cmdline[..end]));
         is_interpreter(name.strip_prefix(b"-").unwrap_or(name)) || self.needle.find(cmdline).is_some()
     }
 
@@ -290,7 +289,7 @@ impl<'a> Matcher<'a> {
             return self.file(&proc::undeleted(exe), Confidence::File, seen);
         }
         // Another user's process: its `exe` cannot be read, so argv[0] must do.
-        if !name.as_encoded_bytes().contains(&b'/') {
+        if !names_folder(name.as_encoded_bytes()) {
             return self.suffix(Path::new(name));
         }
         match resolve(Path::new(name), seen.cwd) {

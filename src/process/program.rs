@@ -19,6 +19,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::base::error::{Expected, quoted};
 use crate::base::exit::Exit;
 use crate::base::secret::mask;
+use crate::platform::words::names_folder;
 
 use super::argv::{Runner, base, has_script_extension, wrapper};
 
@@ -166,7 +167,7 @@ impl Program {
             let main = path.join("__main__.py");
             return if main.is_file() { Ok(Self::script(&main)) } else { Err(Error::Folder(path)) };
         }
-        if bytes.contains(&b'/') || path.is_file() {
+        if names_folder(bytes) || path.is_file() {
             return Ok(Self::at(&path));
         }
         if bytes.iter().any(|byte| byte.is_ascii_control() || b"*?[]".contains(byte)) {

@@ -203,7 +203,7 @@ impl Supervised {
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
-                    let _ = pidfd.send(Signal::SIGTERM);
+                    forward(identity.pid, &pidfd, Signal::SIGTERM);
                 }
                 self.rest.push((identity, pidfd));
             }
@@ -224,7 +224,7 @@ impl Supervised {
     }
 
     fn pass_on(&mut self, arrived: ReceivedSignal, supervision: &Supervision<'_>) {
-        self.asked_to_end |= matches!(arrived.signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT);
+        self.asked_to_end |= asks_to_end(arrived.signal);
         // Whose terminal has gone is not started again in the dark.
         self.asked_to_end |= arrived.signal == Signal::SIGHUP && arrived.from_terminal;
         self.hung_up |= arrived.signal == Signal::SIGHUP;
@@ -252,10 +252,8 @@ impl Supervised {
         let own_group = own.and_then(|(_, stat)| stat.group);
         let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).and_then(|stat| stat.group) == own_group;
         for (pid, pidfd) in self.targets() {
-            if !had(pid)
-                && let Err(error) = pidfd.send(arrived.signal)
-            {
-                tracing::warn!(pid, signal = %arrived.signal, %error, "cannot forward the signal");
+            if !had(pid) {
+                forward(pid, pidfd, arrived.signal);
             }
         }
     }
@@ -286,6 +284,19 @@ impl Supervised {
         let command = self.command.iter().map(|child| (child.identity.pid, &child.pidfd));
         command.chain(self.rest.iter().map(|(identity, pidfd)| (identity.pid, pidfd)))
     }
+}
+
+fn forward(pid: i32, pidfd: &Pidfd, signal: Signal) {
+    let Err(error) = pidfd.send(signal) else { return };
+    tracing::warn!(pid, %signal, %error, "cannot forward the signal");
+    // On Windows, a program without a console cannot be asked.
+    if error.kind() == io::ErrorKind::Unsupported && asks_to_end(signal) {
+        let _ = pidfd.send(Signal::SIGKILL);
+    }
+}
+
+fn asks_to_end(signal: Signal) -> bool {
+    matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
 }
 
 /// Our descendants that live.

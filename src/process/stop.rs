@@ -11,6 +11,7 @@ mod guard;
 mod opened;
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::instance::Instance;
@@ -156,9 +157,10 @@ fn run(attempts: &mut [StopInProgress], options: &StopOptions, guard: &Protected
         for attempt in &mut *attempts {
             attempt.ask(options.signal);
         }
-        wait(living(attempts), Instant::now() + options.grace);
+        let asked = living(attempts.iter_mut().filter(|attempt| !attempt.cannot_be_asked));
+        wait(asked, Instant::now() + options.grace);
     }
-    if living(attempts).is_empty() {
+    if living(&mut *attempts).is_empty() {
         return;
     }
     // What was started since the snapshot descends from what still lives.
@@ -169,9 +171,9 @@ fn run(attempts: &mut [StopInProgress], options: &StopOptions, guard: &Protected
     wait(living(attempts), Instant::now() + AFTER_KILL);
 }
 
-fn living(attempts: &mut [StopInProgress]) -> Vec<&mut OpenedProcess> {
+fn living<'a>(attempts: impl IntoIterator<Item = &'a mut StopInProgress>) -> Vec<&'a mut OpenedProcess> {
     attempts
-        .iter_mut()
+        .into_iter()
         .filter(|attempt| attempt.verdict.is_none())
         .flat_map(|attempt| attempt.root.iter_mut().chain(attempt.family.iter_mut()))
         .filter(|opened| opened.is_alive)
@@ -186,6 +188,8 @@ struct StopInProgress {
     family: Vec<OpenedProcess>,
     /// Decided without waiting.
     verdict: Option<StopStatus>,
+    /// There is no way to ask the root: on Windows, of a program without a console.
+    cannot_be_asked: bool,
     /// The root was alive when KILL was sent.
     was_killed: bool,
     /// The root could not be opened for lack of descriptors.
@@ -249,6 +253,7 @@ impl StopInProgress {
                 let _ = root.send(Signal::SIGCONT);
             }
             Ok(false) => root.is_alive = false,
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.cannot_be_asked = true,
             Err(_) => self.verdict = Some(not_permitted(root.identity)),
         }
     }

@@ -30,7 +30,7 @@ struct ErrorDocument<'a> {
 
 #[derive(Serialize)]
 struct ErrorView<'a> {
-    code: u8,
+    code: u32,
     kind: &'a str,
     message: &'a str,
     hints: &'a [String],
@@ -63,6 +63,6 @@ pub fn error(error: &Error, typed: TypedLine<'_>) -> String {
 }
 
 /// The same from its parts.
-pub fn usage_or_error(code: u8, kind: &str, message: &str, hints: &[String]) -> String {
+pub fn usage_or_error(code: u32, kind: &str, message: &str, hints: &[String]) -> String {
     line(&Document { schema: SCHEMA, content: ErrorDocument { error: ErrorView { code, kind, message, hints } } })
 }

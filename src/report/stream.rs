@@ -18,23 +18,20 @@ pub fn has_colour(choice: Color, stream: &impl IsTerminal) -> bool {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => {
-            stream.is_terminal() && std::env::var_os(env::NO_COLOR).is_none_or(|value| value.is_empty()) && !is_dumb()
+            let no_colour = std::env::var_os(env::NO_COLOR).is_some_and(|value| !value.is_empty());
+            stream.is_terminal() && !no_colour && !terminal::is_dumb()
         }
     }
 }
 
 /// The width of a stream's terminal; `None` where it is no terminal, or one that knows nothing but lines.
 pub fn columns(stream: &impl Stream) -> Option<usize> {
-    terminal::width(stream).filter(|_| !is_dumb())
+    terminal::width(stream).filter(|_| !terminal::is_dumb())
 }
 
 /// Whether a line that was written can be written again in the same place.
 pub fn can_redraw(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && !is_dumb()
-}
-
-fn is_dumb() -> bool {
-    std::env::var_os(env::TERM).is_none_or(|term| term.is_empty() || term == "dumb")
+    stream.is_terminal() && !terminal::is_dumb()
 }
 
 /// Writes to stdout in lines of at most `columns`, without its colours if it has none.

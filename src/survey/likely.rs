@@ -21,6 +21,7 @@ use crate::journal::{Event, EventKind};
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Listed};
+use crate::platform::words::{file_name, is_same_name};
 use crate::process::argv::{ParsedArgv, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
@@ -251,8 +252,7 @@ fn bring_in(scan: &mut ProcessScan, all: &mut [LikelyBot], rest: &[&Listed]) {
 
 fn is_of_interpreter(hit: &Listed) -> bool {
     let path = hit.exe.as_deref().or_else(|| hit.cmdline.split(|&byte| byte == 0).next()).unwrap_or_default();
-    let path = proc::unmarked(path);
-    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let name = file_name(proc::unmarked(path));
     let name = std::str::from_utf8(name).unwrap_or_default();
     Runner::of_name(name.as_ref()).is_some_and(|runner| !matches!(runner, Runner::Shell | Runner::Native))
 }
@@ -419,6 +419,6 @@ const TOOLS: [&[u8]; 62] = [
 /// Whether a path, or the first argument of a command line, names such a program.
 fn is_tool(text: &[u8]) -> bool {
     let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
-    let name = text[..end].rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    TOOLS.contains(&name)
+    let name = file_name(&text[..end]);
+    TOOLS.iter().any(|tool| is_same_name(tool, name))
 }

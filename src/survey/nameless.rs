@@ -9,6 +9,7 @@ use crate::lock::coverage::LockCoverage;
 use crate::lock::state::{LockFacts, State};
 use crate::platform::identity::Identity;
 use crate::platform::table;
+use crate::platform::words::file_name;
 use crate::process::argv::{ParsedArgv, Runner, Target};
 use crate::process::candidate::Candidate;
 use crate::process::instance::Instance;
@@ -54,7 +55,7 @@ pub fn short_name(candidate: &Candidate) -> String {
     }
     let command = candidate.details.command();
     let first = command.split(' ').next().unwrap_or_default();
-    first.rsplit('/').next().unwrap_or(first).trim_end_matches(':').to_owned()
+    String::from_utf8_lossy(file_name(first.as_bytes())).trim_end_matches(':').to_owned()
 }
 
 /// Whether a process hands on what it was given, tokens or connections: a shell, a manager, a proxy.

@@ -16,6 +16,7 @@ use crate::platform::identity::{Identity, ancestry, lineage};
 use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Filter, Listed};
 use crate::platform::user;
+use crate::platform::words::{file_name, is_same_name};
 use crate::process::argv::{self, ParsedArgv};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
@@ -81,9 +82,8 @@ impl ProcessScan {
         let own =
             std::env::current_exe().ok().and_then(|path| path.file_name().map(|name| name.as_encoded_bytes().to_vec()));
         let is_solobot = |path: &[u8]| {
-            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-            let name = proc::unmarked(name);
-            name == b"solobot" || own.as_deref() == Some(name)
+            let name = proc::unmarked(file_name(path));
+            is_same_name(name, b"solobot") || own.as_deref() == Some(name)
         };
         let is_keeper = |hit: &Listed| {
             let first = hit.cmdline.split(|&byte| byte == 0).next().unwrap_or_default();

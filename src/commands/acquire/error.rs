@@ -83,6 +83,9 @@ pub enum Error {
     /// The lease of that name is another bot's.
     #[error("lease {} on {} belongs to another bot{}", .lease.name, .lease.engine, of_bot(.record))]
     OtherBot { lease: LeaseName, record: Box<LeaseRecord> },
+    /// On this platform nothing could stop the bot in time.
+    #[error("bot `{bot}` has a lease, and a lease needs Linux or macOS so far")]
+    NoLeases { bot: String },
     /// The process for which the lock should be held has ended.
     #[error("process {pid} does not exist, so there is nothing to hold the lock for")]
     TargetGone { pid: i32 },
@@ -110,7 +113,7 @@ pub enum Error {
     #[error("the keeper did not start: exit code {code}")]
     Keeper {
         /// Its code, which is ours too.
-        code: u8,
+        code: u32,
     },
 }
 
@@ -260,7 +263,7 @@ impl Expected for Error {
             | Self::LeaseLost { exit, why: LostLease::Another(_), .. } => *exit,
             Self::LeaseLost { why: LostLease::Silence { .. }, .. } => Exit::Unavailable,
             Self::Engine { error, .. } => error.kind.exit(),
-            Self::OtherBot { .. } => Exit::Config,
+            Self::OtherBot { .. } | Self::NoLeases { .. } => Exit::Config,
             Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
@@ -286,6 +289,7 @@ impl Expected for Error {
             Self::LeaseLost { .. } => "lease-lost",
             Self::Engine { .. } => "engine-unreachable",
             Self::OtherBot { .. } => "lease-of-another-bot",
+            Self::NoLeases { .. } => "lease-unsupported",
             Self::TakeoverRefused { .. } => "takeover-refused",
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
@@ -313,6 +317,9 @@ impl Expected for Error {
             Self::Engine { error, .. } => error.hints.clone(),
             Self::OtherBot { .. } => {
                 vec!["to name this bot's own lease: --lease-name NAME, or `lease_name` in solobot.toml".into()]
+            }
+            Self::NoLeases { .. } => {
+                vec!["to run it under its lock alone, on this host only: remove its `lease`".into()]
             }
             Self::TakeoverRefused { hints, .. } => hints.clone(),
             Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$ …".into()],

@@ -16,9 +16,11 @@ use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::LockPlace;
 use crate::outcome::sentence::shortened;
+use crate::platform::descriptor::SHELLS_PASS_THEM;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
 use crate::platform::pidfd::Pidfd;
+use crate::platform::spawn::CAN_REPLACE;
 use crate::process::details;
 use crate::process::launch::command_for;
 use crate::settings::{self, Bot, Settings};
@@ -107,6 +109,7 @@ fn sharer(lock: &LockFile, own: Identity) -> Identity {
 /// # Errors
 /// Wrong usage: no mode, two modes, modes that exclude each other, a PID that cannot be kept.
 pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Settings) -> Result<Request<'a>, Error> {
+    refuse_impossible(args)?;
     refuse_misplaced(args, settings)?;
     refuse_contradictions(args)?;
     let mut bot = bot_of(args, settings)?;
@@ -122,13 +125,30 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
     Ok(Request {
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
         grace: bot.grace,
-        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, Exit::Code),
+        conflict_exit: args.conflict_exit_code.map_or(Exit::Held, |code| Exit::Code(code.into())),
         lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
         args,
         settings,
     })
+}
+
+/// What this platform has nothing like.
+fn refuse_impossible(args: &cli::Acquire) -> Result<(), Error> {
+    if args.no_fork && !CAN_REPLACE {
+        return Err(Error::usage(
+            "`-F` does not exist on Windows, where no program can replace another one",
+            "to run it as a child of solobot: solobot acquire -- COMMAND",
+        ));
+    }
+    if args.fd.is_some() && !SHELLS_PASS_THEM {
+        return Err(Error::usage(
+            "`--fd` does not exist on Windows, where no shell passes a descriptor on",
+            "to hold the lock while a PowerShell script runs: solobot acquire --pid $PID",
+        ));
+    }
+    Ok(())
 }
 
 fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {

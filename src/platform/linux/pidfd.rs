@@ -62,7 +62,7 @@ impl Pidfd {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
 
         let status = waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok()??;
-        let code = || Ended::Code(u8::try_from(status.exit_status().unwrap_or(0)).unwrap_or(u8::MAX));
+        let code = || Ended::Code(u32::try_from(status.exit_status().unwrap_or(0)).unwrap_or(255));
         Some(status.terminating_signal().map_or_else(code, Ended::Signal))
     }
 

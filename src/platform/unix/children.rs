@@ -8,8 +8,8 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait, waitpid};
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With this exit code.
-    Code(u8),
+    /// With this exit code, of 8 bits.
+    Code(u32),
     /// By the signal of this number.
     Signal(i32),
 }
@@ -75,6 +75,6 @@ pub fn reap() -> io::Result<Reaped> {
 fn ending(status: WaitStatus) -> Ended {
     match (status.exit_status(), status.terminating_signal()) {
         (_, Some(signal)) => Ended::Signal(signal),
-        (code, None) => Ended::Code(u8::try_from(code.unwrap_or(0)).unwrap_or(u8::MAX)),
+        (code, None) => Ended::Code(u32::try_from(code.unwrap_or(0)).unwrap_or(255)),
     }
 }

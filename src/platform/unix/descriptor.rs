@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// Whether shells pass on what they have opened, by its number.
+pub const SHELLS_PASS_THEM: bool = true;
+
 /// An open descriptor of ours, as long as its owner exists.
 #[derive(Debug, Clone, Copy)]
 pub struct Descriptor<'a>(BorrowedFd<'a>);

@@ -22,6 +22,9 @@ use nix::unistd::{ForkResult, fork};
 use super::descriptor::Descriptor;
 use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 
+/// Whether a program can wait at a gate, without which there is no lease.
+pub const HAS_GATES: bool = true;
+
 /// The name that the child has while it waits.
 #[cfg(target_os = "linux")]
 const NAME: &CStr = c"lease-gate";

@@ -19,6 +19,9 @@ use super::gate::{self, GatedChild, Prepared};
 use super::signals::Mask;
 use super::startup;
 
+/// Whether a program can be started in our place.
+pub const CAN_REPLACE: bool = true;
+
 /// What to start: command line, environment, descriptors to inherit.
 #[derive(Debug)]
 pub struct Launch<'a> {

@@ -3,11 +3,18 @@
 use std::io::{Stderr, Stdout};
 use std::os::fd::AsFd;
 
+use crate::base::env;
+
 /// A stream that may lead to a terminal.
 pub trait Stream: AsFd {}
 
 impl Stream for Stdout {}
 impl Stream for Stderr {}
+
+/// Whether terminals know nothing but lines.
+pub fn is_dumb() -> bool {
+    std::env::var_os(env::TERM).is_none_or(|term| term.is_empty() || term == "dumb")
+}
 
 /// How large a terminal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::platform::words::{os_str, os_string};
+use crate::platform::words::{file_name, os_str, os_string};
 
 /// The last component of a word that may be a path, a login shell's dash left out.
 pub fn base(word: &OsStr) -> &OsStr {
-    let bytes = word.as_encoded_bytes();
-    let name = bytes.rsplit(|&byte| byte == b'/').next().unwrap_or(bytes);
+    let name = file_name(word.as_encoded_bytes());
     os_str(name.strip_prefix(b"-").unwrap_or(name))
 }
 

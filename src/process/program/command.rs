@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::platform::filesystem::open_regular;
 use crate::platform::proc;
-use crate::platform::words::os_str;
+use crate::platform::words::{names_folder, os_str, started_file};
 
 use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, Wrapped};
 use super::shebang::{is_shells, shebang};
@@ -221,12 +221,12 @@ fn which(name: &OsStr, cwd: &Path) -> Option<PathBuf> {
     if name.is_empty() {
         return None;
     }
-    if name.as_encoded_bytes().contains(&b'/') {
-        return Some(absolute(cwd, Path::new(name)));
+    if names_folder(name.as_encoded_bytes()) {
+        return Some(started_file(absolute(cwd, Path::new(name))));
     }
     let path = std::env::var_os(crate::base::env::PATH);
     let folders = path.iter().flat_map(std::env::split_paths);
-    let in_path = folders.map(|dir| absolute(cwd, &dir.join(name)));
+    let in_path = folders.map(|dir| started_file(absolute(cwd, &dir.join(name))));
     let installed = cwd.ancestors().map(|dir| dir.join("node_modules/.bin").join(name));
     in_path.chain(installed).find(|file| file.is_file())
 }

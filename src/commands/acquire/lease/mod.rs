@@ -36,7 +36,7 @@ use crate::platform::descriptor::Descriptor;
 use crate::platform::locks::{KernelKey, kernel_key};
 use crate::platform::poll;
 use crate::platform::signals::{Signal, Signals};
-use crate::platform::spawn::{Launch, is_gate_shut};
+use crate::platform::spawn::{HAS_GATES, Launch, is_gate_shut};
 use crate::platform::user;
 use crate::platform::watch::Watch;
 use crate::process::run::Child;
@@ -64,8 +64,11 @@ impl PreparedLease {
 /// Settles which lease the bot runs under, and resolves its engine's name; `None`: under none.
 ///
 /// # Errors
-/// The lease's settings; a grace that leaves no time to renew.
+/// The platform has none; the lease's settings; a grace that leaves no time to renew.
 pub fn prepare(request: &Request<'_>, token: Option<&Token>) -> Result<Option<PreparedLease>, Error> {
+    if request.bot.lease.is_some() && !HAS_GATES {
+        return Err(AcquireError::NoLeases { bot: request.bot.name.clone() }.into());
+    }
     let Some(target) = request.bot.lease_target(token)? else { return Ok(None) };
     let times = LeaseTimes::new(target.ttl, request.grace)
         .ok_or_else(|| Error::Bug("the grace leaves no time to renew the lease".into()))?;

@@ -211,7 +211,7 @@ mod tests {
             (1, "\x1b[31mred\u{202e}\n", Unreachable, "[31mred"),
         ];
         for (code, words, kind, text) in cases {
-            let how = Some(Ended::Code(*code));
+            let how = Some(Ended::Code((*code).into()));
             let error = target("/l").ended(&ConnectionEnd::Ended { how, was_greeted: false, words: (*words).into() });
             assert_eq!(error.kind, *kind, "{words}: {error}");
             assert!(error.message.contains(text) && !error.message.contains(is_hidden), "{error:?}");
