@@ -38,7 +38,7 @@ impl Folder {
         status_in(&self.0, name)
     }
 
-    /// Opens a file in it for reading, as [`super::filesystem::careful_open`] does.
+    /// Opens a file in it for reading, as `careful_open` does.
     ///
     /// # Errors
     /// Those of `open(2)`.
