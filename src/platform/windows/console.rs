@@ -21,7 +21,7 @@ use windows_sys::Win32::System::Threading::DETACHED_PROCESS;
 use super::handle;
 use super::identity::{Identity, ancestry, lineage, own_pid};
 use super::native::{succeeded, unsupported};
-use super::peb::Parameters;
+use super::peb::ProcessParameters;
 use super::table;
 
 /// Programs to which Ctrl-C means that what they wait for is to end.
@@ -43,7 +43,7 @@ pub(super) fn ask(process: Identity) -> io::Result<()> {
     if attached().contains(&process.pid) {
         return ask_here(process, ancestor_of(process));
     }
-    if !Parameters::of(process.pid)?.has_console() {
+    if !ProcessParameters::of(process.pid)?.has_console() {
         return Err(unsupported(&format!("asking PID {process} to end, which has no console")));
     }
     let mut helper = Command::new(std::env::current_exe()?);
@@ -92,7 +92,7 @@ fn ask_here(process: Identity, may_tell_shells: bool) -> io::Result<()> {
     let is_told = |pid: &i32| *pid == process.pid || *pid == own_pid() || below.contains(pid) || above.contains(pid);
     let event = if may_tell_shells && attached.iter().all(is_told) {
         (CTRL_C_EVENT, 0)
-    } else if Parameters::of(process.pid)?.group() == Some(process.pid) {
+    } else if ProcessParameters::of(process.pid)?.group() == Some(process.pid) {
         (CTRL_BREAK_EVENT, process.pid.cast_unsigned())
     } else {
         return Err(not_alone(process));

@@ -14,7 +14,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 
 use super::native::succeeded;
-use super::ownership::Access;
+use super::ownership::FileRights;
 use super::user::Credentials;
 
 /// What identifies a file as long as it is there: `BY_HANDLE_FILE_INFORMATION`.
@@ -50,7 +50,7 @@ pub struct FileStatus {
     meta: Metadata,
     id: FileId,
     links: u64,
-    access: Access,
+    access: FileRights,
 }
 
 impl Deref for FileStatus {
@@ -99,7 +99,7 @@ impl FileStatus {
                 inode: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
             },
             links: if is_deleted { 0 } else { info.nNumberOfLinks.into() },
-            access: Access::of(file),
+            access: FileRights::of(file),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
@@ -97,12 +97,16 @@ pub fn make_readable_by_all(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads at a place in a file: as much as one call gives, 0 at its end.
+/// Reads at a place in a file, and leaves our position in it where it was: as much as one call gives, 0 at its end.
 ///
 /// # Errors
-/// Those of `ReadFile`.
+/// Those of `ReadFile` and `SetFilePointerEx`.
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    file.seek_read(buffer, at)
+    let mut positioned = file;
+    let before = positioned.stream_position()?;
+    let length = file.seek_read(buffer, at)?;
+    positioned.seek(SeekFrom::Start(before))?;
+    Ok(length)
 }
 
 /// Writes all of it at a place in a file.

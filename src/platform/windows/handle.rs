@@ -13,7 +13,7 @@ use super::command_line;
 use super::file::FileId;
 use super::identity::own_pid;
 use super::native::{is_signalled, open_process, owned, succeeded};
-use super::peb::{self, Parameters};
+use super::peb::{self, ProcessParameters};
 use super::processes::{self, LOOK};
 use super::stat::Stat;
 use super::user::{self, Credentials};
@@ -44,8 +44,8 @@ impl Handle {
         }
     }
 
-    fn parameters(&self) -> io::Result<Parameters> {
-        self.process().and_then(|_| Parameters::of(self.pid))
+    fn parameters(&self) -> io::Result<ProcessParameters> {
+        self.process().and_then(|_| ProcessParameters::of(self.pid))
     }
 
     /// Its command line, each word ended by NUL.

@@ -28,7 +28,7 @@ pub struct KernelLock {
     /// The file.
     pub key: KernelKey,
     /// Who called.
-    pub pid: i32,
+    pub pid: Option<i32>,
     /// It is waited for, not held.
     pub waits: bool,
 }

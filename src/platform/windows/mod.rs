@@ -29,6 +29,7 @@ pub mod locks;
 mod native;
 pub mod nss;
 pub mod open_files;
+pub mod openers;
 pub mod ownership;
 #[cfg(feature = "cli")]
 pub mod packets;

@@ -92,9 +92,9 @@ pub(super) fn milliseconds(time: Duration) -> u32 {
 
 /// An event that stays set until it is reset.
 #[derive(Debug)]
-pub(super) struct Event(OwnedHandle);
+pub(super) struct KernelEvent(OwnedHandle);
 
-impl Event {
+impl KernelEvent {
     /// A new one, not set.
     ///
     /// # Errors
@@ -119,8 +119,8 @@ impl Event {
     }
 }
 
-impl From<Event> for OwnedHandle {
-    fn from(event: Event) -> Self {
+impl From<KernelEvent> for OwnedHandle {
+    fn from(event: KernelEvent) -> Self {
         event.0
     }
 }

@@ -31,7 +31,7 @@ const READ: u32 = FILE_READ_DATA | GENERIC_READ | GENERIC_ALL;
 
 /// Who may do what with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct FileRights {
     /// Its owner, as [`user`] counts users.
     pub owner: u32,
     /// A group to which every user of the machine belongs may change it.
@@ -41,7 +41,7 @@ pub struct Access {
     pub is_readable_by_all: bool,
 }
 
-impl Access {
+impl FileRights {
     /// What may not be asked belongs to a stranger, and others may write it.
     const UNKNOWN: Self =
         Self { owner: u32::MAX, is_writable_by_all: true, is_writable_by_others: true, is_readable_by_all: false };

@@ -36,12 +36,12 @@ const LONGEST: usize = 2 * 1024 * 1024;
 
 /// The start parameters of a process, as they are now.
 #[derive(Debug)]
-pub(super) struct Parameters {
+pub(super) struct ProcessParameters {
     process: OwnedHandle,
     bytes: Vec<u8>,
 }
 
-impl Parameters {
+impl ProcessParameters {
     /// Reads those of a process.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Parameters {
 /// # Errors
 /// It is another user's, or has ended.
 pub(super) fn command_line(pid: i32, process: &OwnedHandle) -> io::Result<Vec<u16>> {
-    processes::command_line(process).or_else(|_| Parameters::of(pid)?.text(COMMAND_LINE))
+    processes::command_line(process).or_else(|_| ProcessParameters::of(pid)?.text(COMMAND_LINE))
 }
 
 fn number(bytes: &[u8], at: usize) -> usize {

@@ -16,7 +16,7 @@ use super::children::{self, Ended};
 use super::console;
 use super::descriptor::Descriptor;
 use super::identity::Identity;
-use super::native::{Event, KILLED, is_signalled, open_process, succeeded, unsupported};
+use super::native::{KILLED, KernelEvent, is_signalled, open_process, succeeded, unsupported};
 use super::processes::LOOK;
 #[cfg(feature = "cli")]
 use super::processes::created;
@@ -46,7 +46,7 @@ impl Pidfd {
             opened => opened.map(|process| (process, true)),
         };
         let (process, may_end_it) = match opened {
-            Err(error) if is_denied(&error) => (Event::new()?.into(), false),
+            Err(error) if is_denied(&error) => (KernelEvent::new()?.into(), false),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };

@@ -16,7 +16,7 @@ use windows_sys::Win32::System::Pipes::PeekNamedPipe;
 use windows_sys::Win32::System::Threading::{INFINITE, WaitForMultipleObjects};
 
 use super::descriptor::{Descriptor, WaitKind};
-use super::native::{Event, done, is_signalled, milliseconds, unsupported};
+use super::native::{KernelEvent, done, is_signalled, milliseconds, unsupported};
 
 /// `MAXIMUM_WAIT_OBJECTS`: one call waits for no more.
 const AT_ONCE: usize = 64;
@@ -158,7 +158,7 @@ fn pipe_state(handle: BorrowedHandle<'_>) -> Option<FILE_PIPE_LOCAL_INFORMATION>
 
 /// Something that one thread raises and another one polls.
 #[derive(Debug)]
-pub struct Wakeup(Event);
+pub struct Wakeup(KernelEvent);
 
 impl Wakeup {
     /// A new one, not raised.
@@ -166,7 +166,7 @@ impl Wakeup {
     /// # Errors
     /// There is no memory for it.
     pub fn new() -> io::Result<Self> {
-        Event::new().map(Self)
+        KernelEvent::new().map(Self)
     }
 
     /// Raises it; it stays raised.

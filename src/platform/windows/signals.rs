@@ -19,7 +19,7 @@ use windows_sys::Win32::System::Threading::ExitProcess;
 use windows_sys::core::BOOL;
 
 use super::descriptor::Descriptor;
-use super::native::{Event, is_signalled, succeeded};
+use super::native::{KernelEvent, is_signalled, succeeded};
 #[cfg(feature = "cli")]
 use super::stop_event::StopEvent;
 
@@ -89,7 +89,7 @@ pub struct ReceivedSignal {
 /// What has arrived and was not taken yet.
 struct Arrivals {
     /// Set while there is something.
-    event: Event,
+    event: KernelEvent,
     queue: Mutex<VecDeque<ReceivedSignal>>,
 }
 
@@ -99,7 +99,7 @@ fn arrivals() -> io::Result<&'static Arrivals> {
     if let Some(arrivals) = ARRIVALS.get() {
         return Ok(arrivals);
     }
-    let new = Arrivals { event: Event::new()?, queue: Mutex::new(VecDeque::new()) };
+    let new = Arrivals { event: KernelEvent::new()?, queue: Mutex::new(VecDeque::new()) };
     Ok(ARRIVALS.get_or_init(|| new))
 }
 
@@ -161,7 +161,7 @@ pub struct Signals {
     #[cfg(feature = "cli")]
     _stop: Option<StopEvent>,
     /// `None` if the console's words keep their effect: then an event that is never set.
-    silent: Option<Event>,
+    silent: Option<KernelEvent>,
     stay_blocked: Cell<bool>,
 }
 
@@ -190,7 +190,7 @@ impl Signals {
         Ok(Self {
             #[cfg(feature = "cli")]
             _stop: None,
-            silent: Some(Event::new()?),
+            silent: Some(KernelEvent::new()?),
             stay_blocked: Cell::new(false),
         })
     }
@@ -242,12 +242,12 @@ impl Drop for Signals {
 }
 
 /// Set to interrupt whoever waits for a lock.
-fn interruption() -> io::Result<&'static Event> {
-    static INTERRUPTION: OnceLock<Event> = OnceLock::new();
+fn interruption() -> io::Result<&'static KernelEvent> {
+    static INTERRUPTION: OnceLock<KernelEvent> = OnceLock::new();
     if let Some(event) = INTERRUPTION.get() {
         return Ok(event);
     }
-    let new = Event::new()?;
+    let new = KernelEvent::new()?;
     Ok(INTERRUPTION.get_or_init(|| new))
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::peb::Parameters;
+use super::peb::ProcessParameters;
 use super::processes::{self, ProcessLook, SystemProcess, is_kernels};
 
 /// What a process is doing. Windows stops and continues threads, no processes.
@@ -65,7 +65,7 @@ pub struct Stat {
     /// Never on Windows.
     pub is_exiting: bool,
     /// Windows counts nothing that grows with each child that ends.
-    pub children_faults: u64,
+    pub children_faults: Option<u64>,
     /// When it was created: 100 ns units since 1601.
     pub start_ticks: u64,
 }
@@ -81,8 +81,8 @@ impl Stat {
     }
 
     fn new(pid: i32, look: ProcessLook) -> Self {
-        let parameters = Parameters::of(pid).ok();
-        let has_terminal = parameters.as_ref().is_some_and(Parameters::has_console);
+        let parameters = ProcessParameters::of(pid).ok();
+        let has_terminal = parameters.as_ref().is_some_and(ProcessParameters::has_console);
         Self {
             state: if look.has_ended { RunState::Zombie } else { RunState::Running },
             parent: look.parent,
@@ -91,7 +91,7 @@ impl Stat {
             has_terminal,
             is_kernel_thread: is_kernels(pid, look.parent),
             is_exiting: false,
-            children_faults: 0,
+            children_faults: None,
             start_ticks: look.created,
         }
     }
