@@ -1,6 +1,6 @@
 //! One process, held by its handle.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::peb::{self, ProcessParameters};
 use super::processes::{self, LOOK};
 use super::stat::Stat;
 use super::user::{self, Credentials};
-use super::words::os_string;
+use super::words::{os_string, program_name};
 
 /// One process, opened: as long as this exists, no other process gets its PID.
 #[derive(Debug)]
@@ -168,10 +168,11 @@ pub fn runs_our_file(pid: i32) -> Option<bool> {
     Some(is_same_path || FileId::of(own).is_some_and(|id| FileId::of(&other) == Some(id)))
 }
 
-/// The short name of a process: that of the file it runs.
+/// The short name of a process: that of the file it runs, without `.exe`.
 pub fn name(pid: i32) -> Option<String> {
     let exe = Handle::open(pid)?.exe()?;
-    exe.file_name().map(OsStr::to_string_lossy).map(std::borrow::Cow::into_owned)
+    let name = program_name(exe.file_name()?.as_encoded_bytes());
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// What a process waits for: Windows does not tell.
