@@ -34,15 +34,19 @@ const FIRST_BYTE: u64 = 0;
 /// How long somebody may have the file open without a lock on it (a virus scanner, a program between its opening and its lock)
 /// before that counts as a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Whatever others do with the file.
+const ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 /// How often a file that is open elsewhere is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
 
 /// An open lock file. Whoever inherits [`LockHandle::descriptor`] shares its lock.
 #[derive(Debug)]
 pub struct LockHandle {
-    /// Open for its attributes alone.
+    /// Open for its attributes alone, or for reading.
     file: File,
     path: PathBuf,
+    /// It is open for reading.
+    has_text: bool,
     /// Open without sharing, while the lock is held.
     held: Mutex<Option<File>>,
 }
@@ -62,7 +66,7 @@ impl LockHandle {
     /// # Errors
     /// Those of `CreateFileW`.
     pub fn open(folder: &Folder, name: &OsStr) -> io::Result<(Self, bool)> {
-        Ok((Self::open_to_look(folder, name)?, true))
+        Ok((Self::of(folder.path_of(name))?, true))
     }
 
     /// Opens one to look at it.
@@ -71,8 +75,17 @@ impl LockHandle {
     /// Those of `CreateFileW`.
     pub fn open_to_look(folder: &Folder, name: &OsStr) -> io::Result<Self> {
         let path = folder.path_of(name);
-        let file = attributes_of(&path)?;
-        Ok(Self { file, path, held: Mutex::new(None) })
+        // Another program's lock may have a text, which can be read unless the lock is held as solobot holds it. For so short a
+        // time whoever wants the lock is patient.
+        match options(GENERIC_READ, ALL).open(&path) {
+            Ok(file) => Ok(Self { file, path, has_text: true, held: Mutex::new(None) }),
+            Err(_) => Self::of(path),
+        }
+    }
+
+    /// Open for its attributes alone.
+    fn of(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: attributes_of(&path)?, path, has_text: false, held: Mutex::new(None) })
     }
 
     /// Creates one for locking, which is not there yet.
@@ -81,18 +94,18 @@ impl LockHandle {
     /// Those of `CreateFileW`.
     pub fn create(folder: &Folder, name: &OsStr) -> io::Result<Self> {
         drop(folder.create(name)?);
-        Self::open_to_look(folder, name)
+        Self::of(folder.path_of(name))
     }
 
     /// Takes a file that another process has opened for locking, and locked.
     pub fn inherited(file: File) -> Self {
         let path = path_of(&file).unwrap_or_default();
         match attributes_of(&path) {
-            Ok(look) => Self { file: look, path, held: Mutex::new(Some(file)) },
+            Ok(look) => Self { file: look, path, has_text: false, held: Mutex::new(Some(file)) },
             // Nothing can be asked of it, but it is held.
             Err(_) => match file.try_clone() {
-                Ok(look) => Self { file: look, path, held: Mutex::new(Some(file)) },
-                Err(_) => Self { file, path, held: Mutex::new(None) },
+                Ok(look) => Self { file: look, path, has_text: false, held: Mutex::new(Some(file)) },
+                Err(_) => Self { file, path, has_text: false, held: Mutex::new(None) },
             },
         }
     }
@@ -105,9 +118,9 @@ impl LockHandle {
         Ok(self)
     }
 
-    /// Nobody can read a text in it while it is locked, so it has none.
+    /// What somebody else may have written into it. We write nothing: nobody could read it while the lock is held.
     pub fn text(&self) -> Option<&File> {
-        None
+        self.has_text.then_some(&self.file)
     }
 
     /// # Errors
@@ -116,7 +129,7 @@ impl LockHandle {
         FileStatus::of_open(&self.file)
     }
 
-    /// The file, open for its attributes alone.
+    /// The file, open for its attributes, and perhaps for reading.
     pub fn file(&self) -> &File {
         &self.file
     }
@@ -199,8 +212,7 @@ impl LockHandle {
 
     /// Whether somebody has it open without sharing it, or has locked its first byte.
     fn is_locked(&self) -> io::Result<bool> {
-        let file = match options(GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE).open(&self.path)
-        {
+        let file = match options(GENERIC_READ, ALL).open(&self.path) {
             Ok(file) => file,
             Err(error) if is(&error, ERROR_SHARING_VIOLATION) => return Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -231,9 +243,8 @@ fn options(access: u32, share: u32) -> OpenOptions {
 
 /// A file, open for its attributes alone, which disturbs nobody who locks it.
 fn attributes_of(path: &Path) -> io::Result<File> {
-    let all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    match options(FILE_READ_ATTRIBUTES | READ_CONTROL, all).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => options(FILE_READ_ATTRIBUTES, all).open(path),
+    match options(FILE_READ_ATTRIBUTES | READ_CONTROL, ALL).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => options(FILE_READ_ATTRIBUTES, ALL).open(path),
         opened => opened,
     }
 }

@@ -288,17 +288,14 @@ impl Drop for Interruptible {
     }
 }
 
-/// Parses a signal's name or number: what can be asked of a process here is to end, or it is killed.
+/// There are none to choose: a process is asked to end, or it is killed.
 ///
 /// # Errors
-/// If it is neither; the message says what to write.
+/// It is not what `stop` does anyway; the message says what to use instead.
 pub fn parse_signal(text: &str) -> Result<Signal, String> {
-    let name = text.trim().to_ascii_uppercase();
-    match name.strip_prefix("SIG").unwrap_or(&name) {
-        "TERM" | "15" => Ok(Signal::SIGTERM),
-        "INT" | "2" => Ok(Signal::SIGINT),
-        "KILL" | "9" => Ok(Signal::SIGKILL),
-        _ => Err(format!("`{text}` is no signal that Windows has anything like: use TERM, INT or KILL")),
+    match text {
+        "TERM" => Ok(Signal::SIGTERM),
+        _ => Err("Windows has no signals: to wait longer, use --grace; to kill at once, --force".to_owned()),
     }
 }
 

@@ -129,7 +129,9 @@ fn pm2_home(title: &str) -> Option<String> {
 
 fn by_name(name: &str) -> Option<Starter> {
     Some(match name {
-        "solobot" => Starter::Solobot,
+        "solobot" | "solobot.exe" => Starter::Solobot,
+        "cmd.exe" | "powershell.exe" | "pwsh" | "pwsh.exe" => Starter::Shell,
+        "explorer.exe" | "conhost.exe" | "OpenConsole.exe" | "WindowsTerminal.exe" => Starter::Session,
         "supervisord" => Starter::Supervisord,
         "runsv" => Starter::Runsv,
         "s6-supervise" => Starter::S6,
@@ -244,4 +246,23 @@ fn ide(title: &str, exe: Option<&Path>) -> Option<&'static str> {
         by_folder.or_else(|| part.starts_with("pycharm-").then_some("PyCharm"))
     };
     paths.iter().flatten().flat_map(|path| path.iter()).filter_map(OsStr::to_str).find_map(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_windows_has() {
+        for (name, starter) in [
+            ("solobot.exe", Starter::Solobot),
+            ("cmd.exe", Starter::Shell),
+            ("powershell.exe", Starter::Shell),
+            ("explorer.exe", Starter::Session),
+        ] {
+            assert_eq!(by_name(name), Some(starter), "{name}");
+        }
+        // Any program may be called that elsewhere.
+        assert_eq!(by_name("cmd"), None);
+    }
 }
