@@ -120,6 +120,10 @@ class Place:
         until("the bot is connected", lambda: connected(bot.pid))
 
 
+def children(pid):
+    return map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
 def connected(pid):
     try:
         links = [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
@@ -200,8 +204,8 @@ def another_users(place):
 def replaced(place):
     place.bot()
     lock = place.folder / ".solobot.lock"
-    start(f"flock {lock} python3 main.py", place.folder)
-    until("the lock is held", lambda: is_held(lock))
+    flock = start(f"flock {lock} python3 main.py", place.folder)
+    until("the bot is connected", lambda: any(map(connected, children(flock.pid))))
     lock.unlink()
     lock.touch()
     return ["solobot status", "solobot check", "solobot acquire -n -- python3 main.py"]

@@ -87,7 +87,7 @@ impl Pidfd {
         use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
         match waitpid(Pid::from_raw(self.process.pid), Some(WaitPidFlag::WNOHANG)).ok()? {
-            WaitStatus::Exited(_, code) => Some(Ended::Code(u8::try_from(code).unwrap_or(u8::MAX))),
+            WaitStatus::Exited(_, code) => Some(Ended::Code(u8::try_from(code).unwrap_or(u8::MAX).into())),
             WaitStatus::Signaled(_, signal, _) => Some(Ended::Signal(signal as i32)),
             _ => None,
         }
