@@ -287,7 +287,8 @@ macos() {
     # Named by crates that use nothing of it here.
     stub_framework SystemConfiguration _SCDynamicStoreCreate
     stub "$zig/sdk/usr/lib/libiconv.tbd" /usr/lib/libiconv.2.dylib _iconv
-    export SDKROOT=$zig/sdk
+    # The tool that strips is not in Debian's compiler.
+    export SDKROOT=$zig/sdk CARGO_PROFILE_DEV_STRIP=none
     for arch in aarch64 x86_64; do
         local target=$arch-apple-darwin
         local name=${target//-/_}
