@@ -131,7 +131,6 @@ fn by_name(name: &str) -> Option<Starter> {
     Some(match name {
         "solobot" | "solobot.exe" => Starter::Solobot,
         "cmd.exe" | "powershell.exe" | "pwsh" | "pwsh.exe" => Starter::Shell,
-        "explorer.exe" | "conhost.exe" | "OpenConsole.exe" | "WindowsTerminal.exe" => Starter::Session,
         "supervisord" => Starter::Supervisord,
         "runsv" => Starter::Runsv,
         "s6-supervise" => Starter::S6,
@@ -193,7 +192,11 @@ fn by_name(name: &str) -> Option<Starter> {
         | "sddm-helper"
         | "lightdm"
         | "Xorg"
-        | "dbus-daemon" => Starter::Session,
+        | "dbus-daemon"
+        | "explorer.exe"
+        | "conhost.exe"
+        | "OpenConsole.exe"
+        | "WindowsTerminal.exe" => Starter::Session,
         // iTerm2's sessions outlive its window by it: `iTermServer-3.5.0`.
         name if name.starts_with("iTermServer") => Starter::Session,
         _ => return None,
