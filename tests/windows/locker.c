@@ -4,8 +4,9 @@
 //   byte     LockFileEx of byte 0
 //   whole    LockFileEx of the whole file
 //
-// Prints `locked PID` and holds the lock until the program ends, or without one until its input ends; or prints `refused` and
-// ends with code 75. With `unlink`, it deletes the file once the lock is given up, as `filelock` does, and prints how that ended.
+// Prints `locked PID` and holds the lock until its input ends, or prints `refused` and ends with code 75. With a program, it tries
+// again every 50 ms, as `filelock` does, and holds the lock until the program ends. With `unlink`, it deletes the file once the
+// lock is given up, as `filelock` does too, and prints how that ended.
 #include <windows.h>
 #include <fcntl.h>
 #include <io.h>
@@ -14,9 +15,20 @@
 #include <sys/locking.h>
 #include <sys/stat.h>
 
-static int refused(void) {
-    puts("refused");
-    return 75;
+static int file;
+static OVERLAPPED start;
+static DWORD length = 1, high = 0;
+
+static int lock(char **words) {
+    // Python's open shares reading and writing, never deleting, and so does this.
+    file = _open(words[2], _O_RDWR | _O_CREAT | _O_BINARY, _S_IREAD | _S_IWRITE);
+    if (file < 0) return 0;
+    DWORD how = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+    if (!strcmp(words[1], "msvcrt") ? _locking(file, _LK_NBLCK, 1) == 0
+                                    : LockFileEx((HANDLE)_get_osfhandle(file), how, 0, length, high, &start))
+        return 1;
+    _close(file);
+    return 0;
 }
 
 // Runs the program, which inherits nothing, and waits for its end.
@@ -36,16 +48,14 @@ int main(int count, char **words) {
     if (count < 3) return 2;
     int unlinks = count > 3 && !strcmp(words[3], "unlink");
     char **program = count > 4 + unlinks && !strcmp(words[3 + unlinks], "run") ? words + 4 + unlinks : NULL;
-    // Python's open shares reading and writing, never deleting, and so does this.
-    int file = _open(words[2], _O_RDWR | _O_CREAT | _O_BINARY, _S_IREAD | _S_IWRITE);
-    if (file < 0) return refused();
-    HANDLE handle = (HANDLE)_get_osfhandle(file);
-    OVERLAPPED start = {0};
-    DWORD length = strcmp(words[1], "whole") ? 1 : MAXDWORD, high = length == 1 ? 0 : MAXDWORD;
-    int locked = !strcmp(words[1], "msvcrt")
-        ? _locking(file, _LK_NBLCK, 1) == 0
-        : LockFileEx(handle, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, length, high, &start);
-    if (!locked) return refused();
+    if (!strcmp(words[1], "whole")) length = high = MAXDWORD;
+    while (!lock(words)) {
+        if (!program) {
+            puts("refused");
+            return 75;
+        }
+        Sleep(50);
+    }
     printf("locked %lu\n", GetCurrentProcessId());
     fflush(stdout);
     if (program) run(program);
@@ -54,7 +64,7 @@ int main(int count, char **words) {
         _lseek(file, 0, SEEK_SET);
         _locking(file, _LK_UNLCK, 1);
     } else {
-        UnlockFileEx(handle, 0, length, high, &start);
+        UnlockFileEx((HANDLE)_get_osfhandle(file), 0, length, high, &start);
     }
     _close(file);
     if (unlinks) puts(DeleteFileA(words[2]) ? "deleted" : "not deleted");

@@ -18,6 +18,9 @@ import traceback
 from world import TOKEN, Failed, Scene, expect, read, wait_until
 
 
+NOBODY = "http://127.0.0.1:1"
+
+
 class Bed:
     def __init__(self, solobot, node, peers, folder):
         self.solobot, self.node, self.peers, self.folder = solobot, node, peers, folder
@@ -25,6 +28,8 @@ class Bed:
         kept = ("PATH", "HOME", "WINEPREFIX", "WINEDEBUG", "LANG", "LC_ALL")
         self.env = {name: os.environ[name] for name in kept if name in os.environ}
         self.env["NODE_SKIP_PLATFORM_CHECK"] = "1"
+        # Nobody there: no scene asks Telegram itself.
+        self.env["SOLOBOT_API_URL"] = NOBODY
         self.nothing = ["cmd", "/c", "exit 0"]
 
     def windows(self, path):
@@ -326,6 +331,72 @@ def stops_a_tree_whole(world):
     world.free()
 
 
+# ---------------------------------------------------------------------------------------------------------------- agreement
+
+ASKED = ("status", "check", "doctor", "kill-duplicates --dry-run", "stop --dry-run", "metrics")
+
+
+def agree(world, situation, state, *pids):
+    """Every subcommand says that the lock is in this state, and that these are the instances."""
+    for line in ASKED:
+        ended = world.solobot(*line.split(), "--json", "-m", world.path("bot.js"), "-l", "bot.lock")
+        answer = ended.json()
+        expect("error" not in answer and len(answer["bots"]) == 1, f"{situation}: no answer", ended)
+        bot = answer["bots"][0]
+        lock = bot.get("lock") or (bot.get("locks") or [{}])[0]
+        expect(lock.get("state", state) == bot.get("lock_state", state) == state, f"{situation}: not {state}", ended)
+        seen = bot.get("instances", answer.get("plan"))
+        if isinstance(seen, list):
+            seen = sorted(one if isinstance(one, int) else one["pid"] for one in seen)
+            expect(seen == sorted(pids), f"{situation}: not {sorted(pids)}", ended)
+        else:
+            expect(seen == len(pids), f"{situation}: not {len(pids)}", ended)
+
+
+@scene
+def all_say_the_same(world):
+    agree(world, "nothing yet", "absent")
+    first = start_unlocked(world)
+    agree(world, "one by hand", "absent", first)
+    second = start_unlocked(world)
+    agree(world, "two by hand", "absent", first, second)
+    world.terminate(first)
+    world.terminate(second)
+    acquire, bot = world.started()
+    agree(world, "one under solobot", "held", bot["pid"])
+    other = start_unlocked(world)
+    agree(world, "one under solobot, one by hand", "held", bot["pid"], other)
+    world.terminate(other)
+    waiting = world.acquire("--wait", "1h", "-l", "bot.lock", "--", *world.node())
+    wait_until(lambda: waiting.so_far().err, "that it waits", waiting.so_far)
+    agree(world, "one under solobot, another waits", "held", bot["pid"])
+    world.terminate(bot["pid"])
+    acquire.wait()
+    bot = next_bot(world, bot)
+    agree(world, "the other one's turn", "held", bot["pid"])
+    world.terminate(bot["env"]["SOLOBOT_HOLDER_PID"])
+    agree(world, "an orphan", "held", bot["pid"])
+    world.terminate(bot["pid"])
+    agree(world, "both gone", "stale")
+    world.solobot("clean-stale", "bot.lock").ends_with(0)
+    agree(world, "all cleaned", "free")
+    locker = world.locked("msvcrt")
+    agree(world, "a program that locks as Python does", "held")
+    locker.child.stdin.close()
+    locker.wait()
+    agree(world, "that one gone", "free")
+
+
+def next_bot(world, before):
+    """The bot that solobot starts when that one has gone."""
+
+    def found():
+        known = [bot for bot in world.bots() if "SOLOBOT_HOLDER_PID" in bot["env"] and bot["pid"] != before["pid"]]
+        return known and known[-1]
+
+    return wait_until(found, "the next bot")
+
+
 # ---------------------------------------------------------------------------------------------------------------- files, Telegram
 
 CONFLICT = (
@@ -401,7 +472,7 @@ def deletes_a_webhook(world):
 
 @scene
 def an_api_that_is_not_there(world):
-    ended = world.solobot("delete-webhook", "--token-env", "BOT_TOKEN", "--api-url", "http://127.0.0.1:1")
+    ended = world.solobot("delete-webhook", "--token-env", "BOT_TOKEN", "--api-url", NOBODY)
     ended.ends_with(69)
 
 
@@ -442,10 +513,16 @@ def doctor_of_locks(world):
     asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
     pid = start_unlocked(world)
     expect(finds(world, "unlocked-instance", *asked)["pids"] == [pid], "another PID")
-    world.write("bot.lock", str(pid))
-    expect(finds(world, "pidfile-only", *asked)["pids"] == [pid], "another PID")
     both = sorted([pid, start_unlocked(world)])
     expect(sorted(finds(world, "duplicate-instances", *asked)["pids"]) == both, "other PIDs")
+
+
+@scene
+def doctor_of_a_pid_file(world):
+    pid = start_unlocked(world)
+    world.write("bot.lock", str(pid))
+    found = finds(world, "pidfile-only", "-m", world.path("bot.js"), "-l", "bot.lock")
+    expect(found["pids"] == [pid], "another PID", found)
 
 
 @scene
@@ -473,12 +550,12 @@ def doctor_of_telegram(world):
     expect("delete-webhook" in finds(world, "webhook-active", *asked, "--api-url", url)["command"], "another command")
     server.webhook = ""
     finds(world, "token-invalid", *asked, "--api-url", url, BOT_TOKEN=TOKEN.replace("abc", "xyz"))
-    finds(world, "tcp", *asked, "--api-url", "http://127.0.0.1:1", "--timeout", "2s")
+    finds(world, "tcp", *asked, "--api-url", NOBODY, "--timeout", "2s")
     world.write("own-token", TOKEN + "\r\n")
     finds(world, "token-whitespace", "-m", "bot.js", "--token-file", "own-token", "--api-url", url)
     bots = "".join(f'[bots.{name}]\nscript = "{name}.js"\nlock = "{name}.lock"\n' for name in "ab")
     world.write("solobot.toml", f'[defaults]\napi_url = "{url}"\n{bots}')
-    finds(world, "token-shared")
+    finds(world, "token-shared", SOLOBOT_API_URL=url)
     server.shutdown()
 
 
@@ -498,13 +575,21 @@ def doctor_of_a_poller_elsewhere(world):
 
 
 @scene
-def metrics_init_and_completions(world):
-    _, bot = world.started()
-    metrics = world.solobot("metrics", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
-    expect(metrics.out.rstrip().endswith("# EOF"), "it is no OpenMetrics", metrics)
+def metrics(world):
+    world.started()
+    said = world.solobot("metrics", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
+    expect(said.out.rstrip().endswith("# EOF"), "it is no OpenMetrics", said)
+
+
+@scene
+def writes_a_configuration_of_what_runs(world):
+    start_unlocked(world)
     world.solobot("init", "--dry-run").ends_with(0).says("bot.js")
+
+
+@scene
+def completions_for_powershell(world):
     world.solobot("completions", "powershell").ends_with(0).says("Register-ArgumentCompleter")
-    expect(bot["pid"] in [one["pid"] for one in world.status()["instances"]], "it is not listed", bot)
 
 
 @scene
@@ -540,7 +625,7 @@ def lockers_exclude_each_other(world):
 
 @scene
 def never_two_at_once(world):
-    """Sixteen contenders, C programs that lock as Python does among them; holders are killed: the witness meets nobody."""
+    """Sixteen contenders, four of them programs that lock as Python does; holders are killed: the witness meets nobody."""
     turns, chance, killed = 200, random.Random(19), 0
     os.mkdir(world.here("meeting"))
     witness = [world.bed.windows(world.bed.peer("witness")), world.path("meeting")]
@@ -549,7 +634,6 @@ def never_two_at_once(world):
         inside = [*witness, str(chance.randint(20, 120))]
         if place % 4:
             return world.acquire("--lock-only", "--wait", "1h", "-l", "bot.lock", "--", *inside)
-        # These do not wait: they are started again, as often as Python's filelock tries.
         how = ("msvcrt", "byte", "whole", "msvcrt")[place // 4]
         return world.start(world.bed.peer("locker"), how, world.path("bot.lock"), "run", *inside)
 
@@ -570,7 +654,7 @@ def never_two_at_once(world):
         expect(time.monotonic() < until, f"only {seen} turns within 600 s", *(one.so_far() for one in contenders))
         for place, one in enumerate(contenders):
             if not one.is_running():
-                expect(one.child.returncode in (0, 99) or not place % 4, "a bad end", one.so_far())
+                expect(one.child.returncode in (0, 99), "a bad end", one.so_far())
                 contenders[place] = start(place)
         if len(entries()) > seen:
             seen = len(entries())

@@ -10,11 +10,12 @@
 
 int main(int count, char **words) {
     char path[MAX_PATH], line[60], *solobot = getenv("SOLOBOT_HOLDER_PID");
+    if (!solobot) solobot = "0";
     if (count < 2) return 2;
     snprintf(path, sizeof path, "%s\\inside", words[1]);
     HANDLE inside = CreateFileA(path, GENERIC_WRITE | DELETE, 0, NULL, CREATE_NEW, FILE_FLAG_DELETE_ON_CLOSE, NULL);
     int alone = inside != INVALID_HANDLE_VALUE;
-    int length = snprintf(line, sizeof line, "%s %lu %s\n", alone ? "turn" : "overlap", GetCurrentProcessId(), solobot ? solobot : "0");
+    int length = snprintf(line, sizeof line, "%s %lu %s\n", alone ? "turn" : "overlap", GetCurrentProcessId(), solobot);
     snprintf(path, sizeof path, "%s\\log", words[1]);
     // To append is all that it may, so every line is written whole.
     HANDLE log = CreateFileA(path, FILE_APPEND_DATA, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_ALWAYS, 0, NULL);

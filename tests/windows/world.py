@@ -59,7 +59,8 @@ class Ended:
 
 
 def short(text):
-    return text.strip()[:2000]
+    text = text.strip()
+    return text if len(text) < 2000 else f"{text[:1000]} […] {text[-1000:]}"
 
 
 class Running:
