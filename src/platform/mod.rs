@@ -130,7 +130,7 @@ pub mod filesystem {
     pub use crate::platform::host::filesystem::{
         Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, kernel_fs,
         make_readable_by_all, network_fs, open_named, open_regular, open_without_waiting, path_of_current_folder,
-        path_of_descriptor, read_at, read_bounded, renumber, reopen, volatile_fs, write_all_at,
+        path_of_descriptor, read_at, read_bounded, reopen, volatile_fs, write_all_at,
     };
     pub use crate::platform::host::folder::Folder;
     pub use crate::platform::host::lock_handle::LockHandle;

@@ -20,7 +20,7 @@ use super::open_files;
 use super::openers::openers;
 pub use crate::platform::unix::files::{
     Flock, careful_append, careful_open, create_new, flock, is_link_refusal, is_writable, make_readable_by_all,
-    open_without_waiting, read_at, read_bounded, renumber, write_all_at,
+    open_without_waiting, read_at, read_bounded, write_all_at,
 };
 
 /// File systems by which `flock(2)` may not exclude other hosts: `f_fstypename` of `statfs(2)`.

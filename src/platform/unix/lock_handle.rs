@@ -15,7 +15,7 @@ use crate::platform::host::filesystem::is_open_elsewhere;
 pub struct LockHandle(File);
 
 impl LockHandle {
-    /// Opens one for locking that is there, and says whether it can be written.
+    /// Opens an existing file to lock it, and says whether it can be written.
     ///
     /// # Errors
     /// Those of `open(2)`.

@@ -267,14 +267,6 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_STOPPED_ON_SYMLINK.cast_signed())
 }
 
-/// Handles have no numbers that a shell uses: a duplicate.
-///
-/// # Errors
-/// Those of `DuplicateHandle`.
-pub fn renumber(file: &File, _lowest: i32) -> io::Result<File> {
-    file.try_clone()
-}
-
 /// No shell of Windows passes files on by number.
 ///
 /// # Errors

@@ -61,7 +61,7 @@ enum Taken {
 }
 
 impl LockHandle {
-    /// Opens one for locking that is there. Whether its text can be written does not matter here: it has none.
+    /// Opens an existing file to lock it. `true`: its text is never written, so a read-only file serves as well.
     ///
     /// # Errors
     /// Those of `CreateFileW`.
