@@ -25,7 +25,7 @@ export CARGO_PROFILE_DEV_DEBUG=false
 
 # Where Debian's wine64 is; the package has no command.
 readonly WINE_FOLDER=/usr/lib/wine
-readonly PLATFORMS=(musl arm64 arm64-musl macos)
+readonly PLATFORMS=(musl arm64 arm64-musl windows macos)
 mkdir -p "${CARGO_TARGET_DIR:-target}"
 TARGET=$(realpath "${CARGO_TARGET_DIR:-target}")
 readonly TARGET
