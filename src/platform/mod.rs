@@ -7,6 +7,7 @@
 
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod darwin;
+mod kernel_lock;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(feature = "cli")]
@@ -15,6 +16,7 @@ mod listing;
 mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
+mod stat;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -42,7 +44,7 @@ pub use host::{stack, startup};
 pub mod identity {
     pub use crate::platform::host::boot::{boot_id, is_initial_pid_namespace, pid_namespace, pid_namespace_of};
     pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, own_pid, parent};
-    pub use crate::platform::host::stat::{RunState, Stat};
+    pub use crate::platform::stat::{RunState, Stat};
 }
 
 /// All processes, at the least cost; [`portable`] has the same for every platform.
@@ -138,7 +140,8 @@ pub mod filesystem {
 
 /// Who holds which lock, as the kernel lists it.
 pub mod locks {
-    pub use crate::platform::host::locks::{ARE_LISTED, KernelKey, KernelLock, LockKind, TABLE, kernel_key, listed};
+    pub use crate::platform::host::locks::{ARE_LISTED, TABLE, kernel_key, listed};
+    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind};
 }
 
 /// The TCP connections of processes.

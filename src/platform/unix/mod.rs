@@ -14,7 +14,6 @@ pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
 pub mod lock_handle;
-pub mod locks;
 pub mod nss;
 pub mod openers;
 #[cfg(feature = "cli")]
@@ -27,7 +26,6 @@ pub mod spawn;
 pub mod stack;
 #[cfg(feature = "cli")]
 pub mod startup;
-pub mod stat;
 #[cfg(feature = "cli")]
 pub mod terminal;
 pub mod user;

@@ -1,4 +1,4 @@
-//! Locks as the kernel shows them.
+//! Locks as the kernel shows them, where it does.
 
 /// Which of the kernel's locks it is. They do not exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
