@@ -5,6 +5,9 @@
 //! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
 //! connections of other processes). The same value never has another meaning on another platform.
 
+#[cfg(feature = "cli")]
+mod all_processes;
+mod choice;
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod darwin;
 mod kernel_lock;
@@ -50,8 +53,14 @@ pub mod identity {
 /// All processes, at the least cost; [`portable`] has the same for every platform.
 #[cfg(feature = "cli")]
 pub mod table {
-    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents, stats};
+    pub use crate::platform::all_processes::{descendants, list, list_by_executable, parents, stats};
     pub use crate::platform::listing::{Filter, Listed, Listing, below};
+}
+
+/// For tests: looking as every platform can, on one that can do more.
+#[cfg(debug_assertions)]
+pub mod looking {
+    pub use crate::platform::choice::be_portable;
 }
 
 /// What one process shows about itself, and what it has open.
@@ -140,8 +149,8 @@ pub mod filesystem {
 
 /// Who holds which lock, as the kernel lists it.
 pub mod locks {
-    pub use crate::platform::host::locks::{ARE_LISTED, TABLE, kernel_key, listed};
-    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind};
+    pub use crate::platform::host::locks::{TABLE, kernel_key};
+    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind, are_listed, listed};
 }
 
 /// The TCP connections of processes.
