@@ -283,10 +283,10 @@ def a_locker_deletes_the_file_after_release(world):
 # ---------------------------------------------------------------------------------------------------------- which processes
 
 
-def start_unlocked(world, script="bot.js", *words):
+def start_unlocked(world, script="bot.js", *words, **env):
     """A bot that somebody has started by hand; its PID."""
     known = world.bots()
-    world.start(world.bed.node, world.path(script), *words)
+    world.start(world.bed.node, world.path(script), *words, **env)
     return world.bot(known)["pid"]
 
 
@@ -467,6 +467,36 @@ def deletes_a_webhook(world):
     )
     ended.ends_with(0)
     expect(not server.webhook, "the webhook is left", server.asked, ended)
+    server.shutdown()
+
+
+@scene
+def shows_who_is_connected(world):
+    server, url = telegram()
+    server.webhook = ""
+    port = server.server_address[1]
+    pid = start_unlocked(world, BOT_POLLS=str(port), BOT_CHILDREN="1")
+    world.bot(generations=0)
+    asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
+
+    def polling(api):
+        ended = world.solobot("status", "--json", *asked, SOLOBOT_API_URL=api).ends_with(0)
+        instances = ended.json()["bots"][0]["instances"]
+        expect([one["pid"] for one in instances] == [pid], "other instances", ended)
+        return instances[0]["polling"]
+
+    wait_until(lambda: polling(url) == "yes", "that its child is connected")
+    # The same address with another port is another server.
+    expect(polling(NOBODY) == "no", "it is connected to nobody")
+    expect(" yes " in world.solobot("status", *asked, SOLOBOT_API_URL=url).ends_with(0).out, "the table does not say so")
+    world.write("hang-up", "")
+    wait_until(lambda: polling(url) == "no", "that nobody is connected")
+    world.terminate(pid)
+    os.remove(world.here("hang-up"))
+    world.started(BOT_POLLS=str(port))
+    healthy = ("check", "--running", *asked)
+    wait_until(lambda: world.solobot(*healthy, SOLOBOT_API_URL=url).code == 0, "that it is healthy")
+    expect(not server.asked, "status has asked the server", server.asked)
     server.shutdown()
 
 
