@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -328,6 +329,31 @@ def stops_a_tree_whole(world):
     world.solobot("stop", "--yes", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
     world.gone("bot.js")
     acquire.wait()
+    world.free()
+
+
+@scene
+def names_the_service_that_keeps_a_bot(world):
+    name = f"tgbot-{os.getpid()}"
+    # Its name tells that it starts its program again.
+    nssm = shutil.copy(world.bed.peer("service"), world.here("nssm.exe"))
+    world.run(nssm, "install", name, "Telegram bot", world.bed.windows(world.folder), *world.node()).ends_with(0)
+    try:
+        bot = world.bot()
+        instance = world.status()["instances"][0]
+        origin = instance["origin"]
+        expect(instance["pid"] == bot["pid"], "another process", instance, bot)
+        wanted = {"kind": "service", "name": name, "stop": f"Stop-Service -Name '{name}'", "respawns": "yes"}
+        expect(wanted.items() <= origin.items(), "another origin", origin)
+        asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
+        world.solobot("stop", "--yes", *asked).ends_with(1).says("Stop-Service", name)
+        expect(world.status()["instances"][0]["pid"] == bot["pid"], "it was stopped, and the service is to do that")
+        # It does come back.
+        known = world.bots()
+        expect(world.bed.terminate(bot["pid"]), "it had gone already")
+        world.bot(known)
+    finally:
+        world.run(nssm, "remove", name).ends_with(0)
     world.free()
 
 
