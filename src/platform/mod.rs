@@ -10,6 +10,8 @@ mod all_processes;
 mod choice;
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod darwin;
+#[cfg(any(windows, test))]
+mod grants;
 mod kernel_lock;
 #[cfg(target_os = "linux")]
 mod linux;

@@ -542,6 +542,30 @@ def reads_its_configuration(world):
 
 
 @scene
+def believes_no_configuration_that_others_may_write(world):
+    """wine makes an access list of the mode, and an owner of the user: every other user of Linux is `ANONYMOUS LOGON`."""
+    world.write("app/solobot.toml", '[bots.main]\nscript = "bot.js"\n')
+    file, folder = world.here("app/solobot.toml"), world.here("app")
+
+    def status():
+        return world.run("cmd", "/c", f"cd app && {world.bed.windows(world.bed.solobot)} status")
+
+    status().ends_with(0)
+    for path, mode in ((file, 0o666), (folder, 0o777)):
+        before = os.stat(path).st_mode
+        os.chmod(path, mode)
+        status().ends_with(78).says("is writable by every user", "icacls", "/remove:g *S-1-1-0")
+        os.chmod(path, before)
+    status().ends_with(0)
+    if os.getuid() == 0:
+        for path in (file, folder):
+            os.chown(path, 65534, -1)
+            status().ends_with(78).says("belongs to user ")
+            os.chown(path, 0, -1)
+        status().ends_with(0)
+
+
+@scene
 def paths_may_be_long_and_of_any_alphabet(world):
     folder = "Ünïcödé 机器人/" + "/".join("x" * 60 for _ in range(5))
     world.write(f"{folder}/bot.js", read(world.here("bot.js")))
