@@ -681,6 +681,17 @@ def watches(world):
 
 
 @scene
+def watching_is_woken_by_the_folder(world):
+    watch = world.start(world.bed.solobot, "status", "--watch=1h", "-m", world.path("bot.js"), "-l", "bot.lock")
+    wait_until(lambda: "no instance" in watch.so_far().out, "a first look", watch.so_far)
+    said = len(watch.so_far().out)
+    for text, state in (("", "bot.lock: free"), ("999999", "bot.lock: stale")):
+        world.write("new.lock", text)
+        os.replace(world.here("new.lock"), world.here("bot.lock"))
+        wait_until(lambda state=state: state in watch.so_far().out[said:], "a look long before its time", watch.so_far)
+
+
+@scene
 def the_witness_sees_two(world):
     os.mkdir(world.here("meeting"))
     witness, log = world.bed.peer("witness"), world.here("meeting/log")
