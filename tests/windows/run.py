@@ -682,13 +682,19 @@ def watches(world):
 
 @scene
 def watching_is_woken_by_the_folder(world):
+    pid = start_unlocked(world)
     watch = world.start(world.bed.solobot, "status", "--watch=1h", "-m", world.path("bot.js"), "-l", "bot.lock")
-    wait_until(lambda: "no instance" in watch.so_far().out, "a first look", watch.so_far)
-    said = len(watch.so_far().out)
+    wait_until(lambda: str(pid) in watch.so_far().out, "a first look", watch.so_far)
+
+    def shown(what):
+        wait_until(lambda: what in watch.so_far().out, f"a look long before its time: {what}", watch.so_far)
+
     for text, state in (("", "bot.lock: free"), ("999999", "bot.lock: stale")):
         world.write("new.lock", text)
         os.replace(world.here("new.lock"), world.here("bot.lock"))
-        wait_until(lambda state=state: state in watch.so_far().out[said:], "a look long before its time", watch.so_far)
+        shown(state)
+    world.terminate(pid)
+    shown("no instance")
 
 
 @scene
