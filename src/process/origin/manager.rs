@@ -354,10 +354,7 @@ impl Manager {
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
             Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
             Self::Service { name, .. } => format!("Stop-Service -Name {}", in_powershell(name)),
-            // All running ones, among which the reader finds it.
-            Self::TaskScheduler => {
-                "Get-ScheduledTask | Where-Object State -eq Running; Stop-ScheduledTask -TaskName NAME".into()
-            }
+            Self::TaskScheduler => TASK_STOP.to_owned(),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
                 let pane = pane.as_deref()?;
@@ -379,6 +376,10 @@ impl Manager {
         })
     }
 }
+
+/// All running tasks, among which the reader finds it. One that is only stopped may start again within minutes.
+const TASK_STOP: &str = "Get-ScheduledTask | Where-Object State -eq Running; \
+                         Disable-ScheduledTask -TaskName NAME; Stop-ScheduledTask -TaskName NAME";
 
 /// A word for PowerShell, in which a quote is doubled.
 fn in_powershell(word: &str) -> String {

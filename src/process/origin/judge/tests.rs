@@ -164,7 +164,10 @@ fn services_of_windows() {
 
 #[test]
 fn tasks_and_other_parents_on_windows() {
-    let stop = Some("Get-ScheduledTask | Where-Object State -eq Running; Stop-ScheduledTask -TaskName NAME");
+    let stop = Some(
+        "Get-ScheduledTask | Where-Object State -eq Running; Disable-ScheduledTask -TaskName NAME; \
+         Stop-ScheduledTask -TaskName NAME",
+    );
     let host = [(1, ServiceRole::TaskScheduler)];
     let task = of_windows(&["cmd.exe /c start.bat", "svchost.exe -k netsvcs -p -s Schedule", "services.exe"], &host);
     assert_eq!(summary(&task), row("task-scheduler", None, stop, "later"));
