@@ -324,7 +324,7 @@ windows() {
     build "$target" windows
     # The programs of the tests, beside solobot.exe; and a DLL that wine 8 lacks, which Rust's library needs.
     x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -shared -o "$beside/bcryptprimitives.dll" tests/windows/processprng.c -ladvapi32
-    for source in locker witness terminator; do
+    for source in locker witness terminator service; do
         x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -o "$beside/$source.exe" "tests/windows/$source.c"
     done
     # A prefix of its own, with its own server, which ends with this function's shell.

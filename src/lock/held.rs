@@ -195,12 +195,13 @@ impl Held {
     /// Watches by descriptor, so that the inode is watched and not the path. The folders above are watched too, because
     /// moving one of them also takes the lock away from its path.
     fn add(watch: &Watch, lock: &LockFile, opens: bool) -> io::Result<()> {
+        watch.add_open(lock.locked().file(), opens)?;
         for folder in lock.path().ancestors().skip(1) {
             if let Err(error) = watch.add_moves(folder) {
                 tracing::warn!(folder = %folder.display(), %error, "cannot watch a folder of the lock");
             }
         }
-        watch.add_open(lock.locked().file(), opens).map(drop)
+        Ok(())
     }
 
     pub fn watch(&self) -> Option<&Watch> {

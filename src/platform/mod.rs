@@ -10,6 +10,8 @@ mod all_processes;
 mod choice;
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod darwin;
+#[cfg(any(windows, test))]
+mod grants;
 mod kernel_lock;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -19,6 +21,10 @@ mod listing;
 mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
+#[cfg(feature = "cli")]
+pub mod programs;
+#[cfg(feature = "cli")]
+mod service;
 mod stat;
 #[cfg(unix)]
 mod unix;
@@ -158,6 +164,13 @@ pub mod locks {
 pub mod sockets {
     pub use crate::platform::host::sock_diag::{Flow, flows_around};
     pub use crate::platform::host::sockets::{Connections, OwnConnection, is_listening, sockets_of};
+}
+
+/// Services of the system itself, where it has a list of them.
+#[cfg(feature = "cli")]
+pub mod services {
+    pub use crate::platform::host::services::{running, settings};
+    pub use crate::platform::service::{RunningService, ServiceSettings};
 }
 
 /// Time that nobody sets.

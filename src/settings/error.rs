@@ -43,7 +43,7 @@ pub enum Error {
         path: PathBuf,
         /// Who, naming the file or folder.
         reason: String,
-        /// The `chmod` that fixes it, if there is one.
+        /// The command that fixes it, if there is one: `chmod`, on Windows `icacls`.
         chmod: Option<String>,
     },
     /// The configuration file's text is wrong.

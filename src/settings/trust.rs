@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 
 use super::context::{Caller, Context, Purpose};
-use crate::base::error::{quoted, typed};
+use crate::base::error::quoted;
 use crate::lock::file::what_is;
 use crate::platform::filesystem::{FileStatus, open_regular};
 use crate::platform::user;
@@ -42,7 +42,7 @@ pub enum Refusal {
     Distrust {
         /// Who, as a clause that names the file or folder.
         reason: String,
-        /// The `chmod` that fixes it, if there is one.
+        /// The command that fixes it, if there is one: `chmod`, on Windows `icacls`.
         chmod: Option<String>,
     },
     /// What it is instead of a regular file, with its article.
@@ -114,20 +114,10 @@ fn is_absent(error: &io::Error) -> bool {
 /// Judges who owns a file or folder and who may write it.
 fn judge(path: &Path, meta: &FileStatus, by_owner: &OwnerCheck<'_>) -> Result<Access, Refusal> {
     let access = by_owner(path, meta)?;
-    let Some((who, change)) = who_else_may_write(path, meta) else { return Ok(access) };
+    let Some((who, chmod)) = meta.other_writers(path) else { return Ok(access) };
     // Nobody should be told to run chmod on /tmp.
-    let chmod = (!meta.is_sticky()).then(|| format!("chmod {change} {}", typed(path)));
+    let chmod = (!meta.is_sticky()).then_some(chmod);
     Err(Refusal::Distrust { reason: format!("{} is writable by {who}", quoted(path)), chmod })
-}
-
-/// Who besides its owner may write it, and the change of mode that forbids it.
-fn who_else_may_write(path: &Path, meta: &FileStatus) -> Option<(&'static str, &'static str)> {
-    match (meta.is_writable_by_group(path), meta.is_writable_by_all()) {
-        (false, false) => None,
-        (true, false) => Some(("its group", "g-w")),
-        (false, true) => Some(("every user", "o-w")),
-        (true, true) => Some(("every user", "go-w")),
-    }
 }
 
 fn judge_owner(path: &Path, meta: &FileStatus, caller: Caller) -> Result<Access, Refusal> {

@@ -72,8 +72,8 @@ impl ConnectionEvidence {
 pub struct Connection {
     /// The process, the first in the instance's order if several share the socket.
     pub pid: i32,
-    /// Its descriptor in that process.
-    pub descriptor: i32,
+    /// Its descriptor in that process, where descriptors can be seen.
+    pub descriptor: Option<i32>,
     /// The other end.
     pub to: SocketAddr,
 }
@@ -380,7 +380,7 @@ mod tests {
         let evidence = look_at(own, &servers);
         assert_eq!((evidence.polling, evidence.connections.len()), (Polling::Yes, 1), "{evidence:?}");
         let descriptor = std::os::fd::AsRawFd::as_raw_fd(&client);
-        assert_eq!(evidence.connections[0], Connection { pid: own.pid, descriptor, to: address });
+        assert_eq!(evidence.connections[0], Connection { pid: own.pid, descriptor: Some(descriptor), to: address });
         let ours = || connected(&servers).unwrap().owners.contains(&own);
         assert!(ours() && connected_among(&servers, [own].into_iter()) == [own]);
         drop((client, accepted));

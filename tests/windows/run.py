@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -283,10 +284,10 @@ def a_locker_deletes_the_file_after_release(world):
 # ---------------------------------------------------------------------------------------------------------- which processes
 
 
-def start_unlocked(world, script="bot.js", *words):
+def start_unlocked(world, script="bot.js", *words, **env):
     """A bot that somebody has started by hand; its PID."""
     known = world.bots()
-    world.start(world.bed.node, world.path(script), *words)
+    world.start(world.bed.node, world.path(script), *words, **env)
     return world.bot(known)["pid"]
 
 
@@ -328,6 +329,31 @@ def stops_a_tree_whole(world):
     world.solobot("stop", "--yes", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
     world.gone("bot.js")
     acquire.wait()
+    world.free()
+
+
+@scene
+def names_the_service_that_keeps_a_bot(world):
+    name = f"tgbot-{os.getpid()}"
+    # Its name tells that it starts its program again.
+    nssm = shutil.copy(world.bed.peer("service"), world.here("nssm.exe"))
+    world.run(nssm, "install", name, "Telegram bot", world.bed.windows(world.folder), *world.node()).ends_with(0)
+    try:
+        bot = world.bot()
+        instance = world.status()["instances"][0]
+        origin = instance["origin"]
+        expect(instance["pid"] == bot["pid"], "another process", instance, bot)
+        wanted = {"kind": "service", "name": name, "stop": f"Stop-Service -Name '{name}'", "respawns": "yes"}
+        expect(wanted.items() <= origin.items(), "another origin", origin)
+        asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
+        world.solobot("stop", "--yes", *asked).ends_with(1).says("Stop-Service", name)
+        expect(world.status()["instances"][0]["pid"] == bot["pid"], "it was stopped, and the service is to do that")
+        # It does come back.
+        known = world.bots()
+        expect(world.bed.terminate(bot["pid"]), "it had gone already")
+        world.bot(known)
+    finally:
+        world.run(nssm, "remove", name).ends_with(0)
     world.free()
 
 
@@ -471,6 +497,36 @@ def deletes_a_webhook(world):
 
 
 @scene
+def shows_who_is_connected(world):
+    server, url = telegram()
+    server.webhook = ""
+    port = server.server_address[1]
+    pid = start_unlocked(world, BOT_POLLS=str(port), BOT_CHILDREN="1")
+    world.bot(generations=0)
+    asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
+
+    def polling(api):
+        ended = world.solobot("status", "--json", *asked, SOLOBOT_API_URL=api).ends_with(0)
+        instances = ended.json()["bots"][0]["instances"]
+        expect([one["pid"] for one in instances] == [pid], "other instances", ended)
+        return instances[0]["polling"]
+
+    wait_until(lambda: polling(url) == "yes", "that its child is connected")
+    # The same address with another port is another server.
+    expect(polling(NOBODY) == "no", "it is connected to nobody")
+    expect(" yes " in world.solobot("status", *asked, SOLOBOT_API_URL=url).ends_with(0).out, "the table does not say so")
+    world.write("hang-up", "")
+    wait_until(lambda: polling(url) == "no", "that nobody is connected")
+    world.terminate(pid)
+    os.remove(world.here("hang-up"))
+    world.started(BOT_POLLS=str(port))
+    healthy = ("check", "--running", *asked)
+    wait_until(lambda: world.solobot(*healthy, SOLOBOT_API_URL=url).code == 0, "that it is healthy")
+    expect(not server.asked, "status has asked the server", server.asked)
+    server.shutdown()
+
+
+@scene
 def an_api_that_is_not_there(world):
     ended = world.solobot("delete-webhook", "--token-env", "BOT_TOKEN", "--api-url", NOBODY)
     ended.ends_with(69)
@@ -483,6 +539,30 @@ def reads_its_configuration(world):
     expect(bot["name"] == "main" and bot["lock"]["path"] == world.path("bot.lock"), "another bot", bot)
     world.write("solobot.toml", '[bots.main]\nscrpt = "bot.js"\n')
     world.solobot("status").ends_with(78).says("script")
+
+
+@scene
+def believes_no_configuration_that_others_may_write(world):
+    """wine makes an access list of the mode, and an owner of the user: every other user of Linux is `ANONYMOUS LOGON`."""
+    world.write("app/solobot.toml", '[bots.main]\nscript = "bot.js"\n')
+    file, folder = world.here("app/solobot.toml"), world.here("app")
+
+    def status():
+        return world.run("cmd", "/c", f"cd app && {world.bed.windows(world.bed.solobot)} status")
+
+    status().ends_with(0)
+    for path, mode in ((file, 0o666), (folder, 0o777)):
+        before = os.stat(path).st_mode
+        os.chmod(path, mode)
+        status().ends_with(78).says("is writable by every user", "icacls", "/remove:g *S-1-1-0")
+        os.chmod(path, before)
+    status().ends_with(0)
+    if os.getuid() == 0:
+        for path in (file, folder):
+            os.chown(path, 65534, -1)
+            status().ends_with(78).says("belongs to user ")
+            os.chown(path, 0, -1)
+        status().ends_with(0)
 
 
 @scene
@@ -598,6 +678,23 @@ def watches(world):
     wait_until(lambda: "no instance" in watch.so_far().out, "a first look", watch.so_far)
     _, bot = world.started()
     wait_until(lambda: str(bot["pid"]) in watch.so_far().out, "the bot", watch.so_far)
+
+
+@scene
+def watching_is_woken_by_the_folder(world):
+    pid = start_unlocked(world)
+    watch = world.start(world.bed.solobot, "status", "--watch=1h", "-m", world.path("bot.js"), "-l", "bot.lock")
+    wait_until(lambda: str(pid) in watch.so_far().out, "a first look", watch.so_far)
+
+    def shown(what):
+        wait_until(lambda: what in watch.so_far().out, f"a look long before its time: {what}", watch.so_far)
+
+    for text, state in (("", "bot.lock: free"), ("999999", "bot.lock: stale")):
+        world.write("new.lock", text)
+        os.replace(world.here("new.lock"), world.here("bot.lock"))
+        shown(state)
+    world.terminate(pid)
+    shown("no instance")
 
 
 @scene

@@ -10,7 +10,7 @@ use crate::base::finding_code::Code;
 use crate::base::text::plural;
 use crate::platform::advice;
 use crate::process::program::Program;
-use crate::survey::connections::Polling;
+use crate::survey::connections::{Connection, Polling};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// Two bots that keep polling cause a conflict at least every 30 s. After this time, the conflict is over.
@@ -67,7 +67,7 @@ pub fn remote_poller(facts: &Facts) -> Vec<Finding> {
         let is_sure = is_ongoing && facts.uninspected == 0 && bot.logs.fresh.other_poller > 1;
         let level = if is_sure { Level::Error } else { Level::Warning };
         let twice = twice(bot);
-        let itself = twice.as_ref().map_or_else(String::new, |(pid, _)| format!("; or PID {pid} itself polls twice"));
+        let itself = twice.as_ref().map_or_else(String::new, |all| format!("; or PID {} itself polls twice", all[0].pid));
         let summary = format!(
             "another program polls with the token of {}, on another machine or where solobot cannot see it{itself}",
             bot.name
@@ -159,22 +159,20 @@ fn find_it(bot: &BotFacts) -> String {
     )
 }
 
-/// A process of the bot with several connections, and their descriptors. A healthy client may have two, one of them for
-/// sending, so it is only evidence beside conflicts.
-fn twice(bot: &BotFacts) -> Option<(i32, Vec<i32>)> {
-    bot.instances.iter().find_map(|seen| {
-        let all = &seen.evidence.connections;
-        let descriptors: Vec<i32> = all.iter().map(|one| one.descriptor).collect();
-        (all.len() > 1).then(|| (all[0].pid, descriptors))
-    })
+/// The connections of an instance that has several. A healthy client may have two, one of them for sending, so it is only
+/// evidence beside conflicts.
+fn twice(bot: &BotFacts) -> Option<&[Connection]> {
+    bot.instances.iter().map(|seen| seen.evidence.connections.as_slice()).find(|all| all.len() > 1)
 }
 
-fn or_itself((pid, descriptors): (i32, Vec<i32>)) -> String {
-    let list: Vec<String> = descriptors.iter().map(i32::to_string).collect();
+fn or_itself(connections: &[Connection]) -> String {
+    let list: Vec<String> =
+        connections.iter().filter_map(|one| one.descriptor).map(|descriptor| descriptor.to_string()).collect();
+    let descriptors = if list.is_empty() { String::new() } else { format!(" (fd {})", list.join(", ")) };
     format!(
-        "or this very process polls twice: PID {pid} has {} to Telegram (fd {}); then a new token changes nothing",
-        plural(descriptors.len() as u64, "connection"),
-        list.join(", ")
+        "or this very process polls twice: PID {} has {} to Telegram{descriptors}; then a new token changes nothing",
+        connections[0].pid,
+        plural(connections.len() as u64, "connection"),
     )
 }
 

@@ -29,5 +29,5 @@ pub mod wakeup;
 pub mod watch;
 
 #[cfg(feature = "cli")]
-pub use super::unix::{children, gate, limits, piped, spawn, stack, startup, terminal};
+pub use super::unix::{children, gate, limits, piped, services, spawn, stack, startup, terminal};
 pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, openers, poll, user, words};

@@ -31,7 +31,8 @@ pub fn sockets_of(pid: i32) -> io::Result<Vec<u64>> {
 /// A connection of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnConnection {
-    pub descriptor: i32,
+    /// Where the platform numbers them for each process.
+    pub descriptor: Option<i32>,
     /// The number of the socket, which several descriptors and processes may share.
     pub socket: u64,
     /// The other end.
@@ -59,7 +60,7 @@ impl Connections {
         let table = self.around(pid)?;
         let own = |(descriptor, socket)| {
             let to = table.get(&socket)?.to;
-            Some(OwnConnection { descriptor, socket, to })
+            Some(OwnConnection { descriptor: Some(descriptor), socket, to })
         };
         Ok(sockets.into_iter().filter_map(own).collect())
     }

@@ -50,7 +50,8 @@ pub fn sockets_of(pid: i32) -> io::Result<Vec<u64>> {
 /// A connection of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnConnection {
-    pub descriptor: i32,
+    /// Where the platform numbers them for each process.
+    pub descriptor: Option<i32>,
     /// The kernel's handle of the socket, which several descriptors and processes may share.
     pub socket: u64,
     /// The other end.
@@ -69,7 +70,7 @@ impl Connections {
     pub fn of(&mut self, pid: i32) -> io::Result<Vec<OwnConnection>> {
         let own = |file: OpenFile| {
             let KernelSocket { handle, to, .. } = file.connection()?;
-            Some(OwnConnection { descriptor: file.number, socket: handle, to: to? })
+            Some(OwnConnection { descriptor: Some(file.number), socket: handle, to: to? })
         };
         Ok(open_files::sockets(pid)?.into_iter().filter_map(own).collect())
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::user::Credentials;
+use crate::base::error::typed;
 use crate::platform::host::ownership::has_private_group;
 
 /// Mode bits of `inode(7)`.
@@ -123,6 +124,17 @@ impl FileStatus {
     /// `path` is the path of the file.
     pub fn is_writable_by_group(&self, path: &Path) -> bool {
         self.mode() & GROUP_WRITABLE != 0 && !has_private_group(path, self.uid(), self.gid())
+    }
+
+    /// Who else may write it, and the command that forbids them to, with the path in it.
+    pub fn other_writers(&self, path: &Path) -> Option<(String, String)> {
+        let (who, change) = match (self.is_writable_by_group(path), self.is_writable_by_all()) {
+            (false, false) => return None,
+            (true, false) => ("its group", "g-w"),
+            (false, true) => ("every user", "o-w"),
+            (true, true) => ("every user", "go-w"),
+        };
+        Some((who.to_owned(), format!("chmod {change} {}", typed(path))))
     }
 
     /// Whether every user may read it.

@@ -19,6 +19,8 @@ pub mod openers;
 #[cfg(feature = "cli")]
 pub mod piped;
 pub mod poll;
+#[cfg(feature = "cli")]
+pub mod services;
 pub mod signals;
 #[cfg(feature = "cli")]
 pub mod spawn;

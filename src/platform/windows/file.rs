@@ -9,13 +9,15 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_READ_ATTRIBUTES,
-    FILE_STANDARD_INFO, FileStandardInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, READ_CONTROL,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_DIRECTORY, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_READ_ATTRIBUTES, FILE_STANDARD_INFO, FileStandardInfo, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, READ_CONTROL,
 };
 
 use super::native::succeeded;
 use super::ownership::FileRights;
-use super::user::Credentials;
+use super::user::{self, Credentials};
+use crate::base::error::typed;
 
 /// What identifies a file as long as it is there: `BY_HANDLE_FILE_INFORMATION`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,7 +101,7 @@ impl FileStatus {
                 inode: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
             },
             links: if is_deleted { 0 } else { info.nNumberOfLinks.into() },
-            access: FileRights::of(file),
+            access: FileRights::of(file, info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY != 0),
         })
     }
 
@@ -133,17 +135,28 @@ impl FileStatus {
 
     /// Whether every user may write it; of a folder, create files in it.
     pub fn is_writable_by_all(&self) -> bool {
-        self.access.is_writable_by_all
+        self.access.others.is_writable_by_all
     }
 
     /// Whether users other than its owner and the administrators may write it.
     pub fn is_writable_by_group(&self, _path: &Path) -> bool {
-        self.access.is_writable_by_others
+        !self.access.others.writers.is_empty()
+    }
+
+    /// Who else may write it, and the command that forbids them to, with the path in it.
+    pub fn other_writers(&self, path: &Path) -> Option<(String, String)> {
+        let writers = &self.access.others.writers;
+        let names = || writers.iter().map(|&writer| user::name(writer)).collect::<Vec<_>>().join(", ");
+        let who = if self.is_writable_by_all() { "every user".to_owned() } else { names() };
+        let sids = writers.iter().filter_map(|&writer| user::sid(writer)).map(|sid| format!(" *{sid}"));
+        // What is inherited becomes the file's own first: it cannot be removed otherwise.
+        let change = format!("icacls {} /inheritance:d /remove:g{}", typed(path), sids.collect::<String>());
+        (!writers.is_empty()).then_some((who, change))
     }
 
     /// Whether every user may read it.
     pub fn is_readable_by_all(&self) -> bool {
-        self.access.is_readable_by_all
+        self.access.others.is_readable_by_all
     }
 
     /// Whether a process of these credentials may read it, as far as its owner tells.

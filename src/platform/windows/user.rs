@@ -19,6 +19,7 @@ use windows_sys::Win32::System::SystemInformation::{ComputerNameDnsHostname, Get
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 use super::native::{owned, wide};
+use crate::platform::grants::Grantee;
 
 /// `S-1-5-18`, the system; `S-1-5-32-544`, the administrators; the service `TrustedInstaller`: [MS-DTYP] 2.4.2.4.
 const ALMIGHTY: [&str; 3] =
@@ -26,6 +27,10 @@ const ALMIGHTY: [&str; 3] =
 /// Everyone, anonymous, network, interactive, authenticated users, this organization, users, guests.
 const EVERYBODY: [&str; 8] =
     ["S-1-1-0", "S-1-5-7", "S-1-5-2", "S-1-5-4", "S-1-5-11", "S-1-5-15", "S-1-5-32-545", "S-1-5-32-546"];
+/// Everyone.
+const EVERYONE: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+/// Whoever owns the file that has it in its list, or owned the folder when the file was made.
+const OWNER: [&str; 2] = ["S-1-3-4", "S-1-3-0"];
 /// The longest SID, in bytes: `SECURITY_MAX_SID_SIZE`.
 const LONGEST_SID: usize = 68;
 
@@ -80,7 +85,15 @@ pub(super) fn of_token(token: &OwnedHandle) -> Option<Credentials> {
 /// It is a SID.
 pub(super) unsafe fn number_of(sid: PSID) -> u32 {
     // SAFETY: the caller's promise.
-    let bytes = unsafe { bytes_of(sid) };
+    number(unsafe { bytes_of(sid) })
+}
+
+/// The number of everyone.
+pub(super) fn everyone() -> u32 {
+    number(EVERYONE.to_vec())
+}
+
+fn number(bytes: Vec<u8>) -> u32 {
     if ALMIGHTY.contains(&shown(&bytes).as_str()) {
         return 0;
     }
@@ -92,13 +105,29 @@ pub(super) unsafe fn number_of(sid: PSID) -> u32 {
     number
 }
 
-/// Whether it is a group to which every user of the machine belongs, or anybody who can reach it.
+/// Whom an entry of an access list means.
 ///
 /// # Safety
 /// It is a SID.
-pub(super) unsafe fn is_everybody(sid: PSID) -> bool {
+pub(super) unsafe fn grantee(sid: PSID) -> Grantee {
     // SAFETY: the caller's promise.
-    EVERYBODY.contains(&shown(&unsafe { bytes_of(sid) }).as_str())
+    let bytes = unsafe { bytes_of(sid) };
+    let text = shown(&bytes);
+    if OWNER.contains(&text.as_str()) {
+        return Grantee::Owner;
+    }
+    let is_everybody = EVERYBODY.contains(&text.as_str());
+    match number(bytes) {
+        0 => Grantee::Almighty,
+        number if is_everybody => Grantee::Everybody(number),
+        number => Grantee::One(number),
+    }
+}
+
+/// The SID of a number that was given out, as `S-1-5-…`.
+pub(super) fn sid(number: u32) -> Option<String> {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    known.as_ref()?.get(&number).map(|sid| shown(sid))
 }
 
 /// # Safety

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::platform::filesystem::open_named;
+use crate::platform::services::{self, RunningService, ServiceSettings};
 use crate::platform::user;
 
 use super::super::argv;
@@ -23,6 +24,9 @@ use crate::platform::words::os_str;
 
 /// How long launchd may take to list its jobs.
 const LAUNCHD_PATIENCE: Duration = Duration::from_millis(200);
+
+/// The name of the service that is Windows' Task Scheduler.
+const TASK_SCHEDULER: &str = "Schedule";
 
 /// One ancestor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,23 @@ pub struct AncestorFacts {
     pub owner: Option<String>,
     /// Whether solobot descends from it too.
     pub is_ours: bool,
+    /// What it is to Windows' services.
+    pub service: Option<ServiceRole>,
+}
+
+/// What a process is to Windows' services.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceRole {
+    /// The process of a service.
+    Service {
+        /// As commands take it.
+        name: String,
+        /// As people see it.
+        display: String,
+        settings: ServiceSettings,
+    },
+    /// The host of the Task Scheduler.
+    TaskScheduler,
 }
 
 /// Everything that [`judge()`](super::judge()) looks at.
@@ -64,6 +85,8 @@ pub struct OriginFacts {
     pub ignores_hangup: bool,
     /// Whether it is PID 1 of its own PID namespace.
     pub is_namespace_init: bool,
+    /// What it is itself to Windows' services.
+    pub service: Option<ServiceRole>,
     /// Its environment block; `None` where it cannot be read.
     pub environ: Option<Vec<u8>>,
     /// Its `cgroup` file.
@@ -87,11 +110,14 @@ pub fn gather(root: &Details, ancestors: &[i32], known: &DetailsByPid) -> Origin
     let upbringing = handle.as_ref().map(Handle::upbringing).unwrap_or_default();
     // A shell that has started a bot may have become this solobot (`exec`, or bash's last command): it starts no more.
     let others = ancestors.iter().filter(|&&pid| pid != own_pid());
+    let running = services::running().unwrap_or_default();
+    let link = |process: &Details| link(process, &running);
     let chain: Vec<AncestorFacts> = others.filter_map(|pid| Some(link(known.get(pid)?))).collect();
     let environ = handle.as_ref().and_then(|handle| handle.environ().ok());
     OriginFacts {
         pid,
         launchd: launchd_job(pid, root.stat.parent, &chain, known, environ.as_deref()),
+        service: service_role(pid, &running),
         uid: upbringing.uid,
         own_uid: user::real_uid(),
         parent: root.stat.parent,
@@ -139,7 +165,20 @@ fn pm2_dump(chain: &[AncestorFacts]) -> Option<String> {
     String::from_utf8(read_head(&Path::new(home).join("dump.pm2"), 4 * 1024 * 1024)?).ok()
 }
 
-fn link(process: &Details) -> AncestorFacts {
+/// What a process is to these services.
+fn service_role(pid: i32, running: &[RunningService]) -> Option<ServiceRole> {
+    running.iter().filter(|service| service.pid == pid).find_map(
+        |RunningService { name, display, is_alone, .. }| {
+            if name.eq_ignore_ascii_case(TASK_SCHEDULER) {
+                return Some(ServiceRole::TaskScheduler);
+            }
+            let (name, display) = (name.clone(), display.clone());
+            is_alone.then(|| ServiceRole::Service { settings: services::settings(&name), name, display })
+        },
+    )
+}
+
+fn link(process: &Details, running: &[RunningService]) -> AncestorFacts {
     let pid = process.identity.pid;
     let starter = starter_of(process);
     let cwd = || cwd_of(process);
@@ -152,6 +191,7 @@ fn link(process: &Details) -> AncestorFacts {
         argv: process.argv.clone(),
         owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
+        service: service_role(pid, running),
     }
 }
 

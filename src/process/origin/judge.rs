@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::argv;
 use super::super::details::variable;
 use super::cgroup;
-use super::facts::{AncestorFacts, OriginFacts};
+use super::facts::{AncestorFacts, OriginFacts, ServiceRole};
 use super::manager::{Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 use super::place::{Container, Engine, Place};
 use super::starter::Starter;
@@ -14,7 +14,14 @@ use super::verdict::{LostBy, Origin};
 
 /// What started the instance: the nearest ancestor that is a manager, or a home-made program.
 pub fn judge(facts: &OriginFacts) -> Origin {
-    from(facts, &facts.chain)
+    match &facts.service {
+        Some(role @ ServiceRole::Service { settings, .. }) => {
+            let respawns = by_system(settings.restarts).unwrap_or(Respawns::No);
+            let (manager, evidence) = service_of_windows(role, respawns);
+            Origin { manager, evidence: format!("it is {evidence}"), ..Origin::unknown() }
+        }
+        _ => from(facts, &facts.chain),
+    }
 }
 
 /// The origin, as seen from the given part of the chain upward.
@@ -40,6 +47,9 @@ fn has_adopted(link: &AncestorFacts, facts: &OriginFacts) -> bool {
 fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts]) -> Option<Origin> {
     let script = || Script { name: name_of(link), owner: link.owner.clone(), instance: facts.pid };
     let place = || Place { container: foreign_container(facts), user: None };
+    if let Some((manager, evidence)) = by_service(link) {
+        return Some(Origin { manager, evidence, pid: Some(link.pid), ..Origin::unknown() });
+    }
     let manager = match &link.starter {
         Starter::Wrapper | Starter::Shell | Starter::Session | Starter::Init | Starter::UserManager => return None,
         Starter::ContainerRuntime => return container(facts),
@@ -49,7 +59,8 @@ fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts
         // An orphan has PID 1 as its parent, a child of PID 1 also has its session.
         Starter::Other if link.pid == 1 && (link.session != facts.session || facts.parent != 1) => return None,
         Starter::Loop => Manager::Loop(script()),
-        Starter::Other => Manager::Parent(script()),
+        Starter::Other | Starter::ServiceKeeper => Manager::Parent(script()),
+        Starter::TaskScheduler => Manager::TaskScheduler,
         Starter::Pm2 { home } => pm2(home, facts),
         // PID 1 of a container gets the orphans of its children.
         Starter::Supervisord if link.pid == 1 && facts.parent == 1 && !facts.leads_group => return None,
@@ -70,6 +81,46 @@ fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts
     let is_nested = matches!(manager, Manager::Solobot(_) | Manager::Loop(_) | Manager::Parent(_));
     let above = is_nested.then(|| Box::new(from(facts, above)));
     Some(Origin { manager, evidence, pid: Some(link.pid), above, left_behind_by: None })
+}
+
+/// What an ancestor is as the process of a service of Windows. A pm2 or a solobot in one is the nearer manager, a session of ssh
+/// was started by hand.
+fn by_service(link: &AncestorFacts) -> Option<(Manager, String)> {
+    let role = link.service.as_ref()?;
+    let respawns = match (role, &link.starter) {
+        (ServiceRole::TaskScheduler, _) => Respawns::Later,
+        (_, Starter::ServiceKeeper) => Respawns::Yes,
+        // What its process does when the bot ends is its own business.
+        (ServiceRole::Service { settings, .. }, Starter::Other | Starter::Wrapper | Starter::Shell) => {
+            by_system(settings.restarts).unwrap_or(Respawns::Unknown)
+        }
+        _ => return None,
+    };
+    let (manager, evidence) = service_of_windows(role, respawns);
+    Some((manager, format!("{} (PID {}) is {evidence}", name_of(link), link.pid)))
+}
+
+/// Whether the system starts a service again whose process is killed; `None` if it does not.
+fn by_system(restarts: Option<bool>) -> Option<Respawns> {
+    match restarts {
+        Some(true) => Some(Respawns::Yes),
+        Some(false) => None,
+        None => Some(Respawns::Unknown),
+    }
+}
+
+fn service_of_windows(role: &ServiceRole, respawns: Respawns) -> (Manager, String) {
+    let ServiceRole::Service { name, display, settings } = role else {
+        return (Manager::TaskScheduler, "the Task Scheduler".into());
+    };
+    let boot = match settings.starts_at_boot {
+        Some(true) => ", which starts at boot",
+        Some(false) => ", which does not start at boot",
+        None => "",
+    };
+    let called = if display.is_empty() || display == name { String::new() } else { format!(" ({display})") };
+    let manager = Manager::Service { name: name.clone(), respawns, starts_at_boot: settings.starts_at_boot };
+    (manager, format!("the service {name}{called}{boot}"))
 }
 
 /// No ancestor is a manager: it is a container, a unit, a terminal, or nothing.

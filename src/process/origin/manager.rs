@@ -62,6 +62,17 @@ pub enum Manager {
         /// What launchd says of `KeepAlive`; `Unknown` before it was asked.
         respawns: Respawns,
     },
+    /// A service of Windows.
+    Service {
+        /// As commands take it.
+        name: String,
+        /// Whether it is started again when its process, or what that runs, is killed.
+        respawns: Respawns,
+        /// Whether the next boot starts it; `None` where it may not be asked.
+        starts_at_boot: Option<bool>,
+    },
+    /// A task of Windows' Task Scheduler, which tells the name of a running one only by COM.
+    TaskScheduler,
     /// cron, anacron, atd.
     Cron(Place),
     /// A tmux pane.
@@ -199,6 +210,8 @@ impl Manager {
             Self::S6(_) => "s6",
             Self::Systemd { .. } => "systemd",
             Self::Launchd { .. } => "launchd",
+            Self::Service { .. } => "service",
+            Self::TaskScheduler => "task-scheduler",
             Self::Cron(_) => "cron",
             Self::Tmux { .. } => "tmux",
             Self::Screen { .. } => "screen",
@@ -221,10 +234,12 @@ impl Manager {
             | Self::Runit(_)
             | Self::S6(_)
             | Self::Systemd { .. }
-            | Self::Launchd { .. } => ManagerRole::Service,
+            | Self::Launchd { .. }
+            | Self::Service { .. } => ManagerRole::Service,
             Self::Loop(_) | Self::Parent(_) | Self::Hidden => ManagerRole::Script,
             Self::Solobot(_) => ManagerRole::Holder,
-            Self::Cron(_)
+            Self::TaskScheduler
+            | Self::Cron(_)
             | Self::Tmux { .. }
             | Self::Screen { .. }
             | Self::Ide(_)
@@ -243,11 +258,14 @@ impl Manager {
             Self::Runit(service) | Self::S6(service) => service.name.as_deref()?.into(),
             Self::Systemd { unit, .. } => unit.into(),
             Self::Launchd { label, .. } => label.into(),
+            Self::Service { name, .. } => name.into(),
             Self::Tmux { pane, .. } => pane.as_deref()?.into(),
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
             Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
-            Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => return None,
+            Self::TaskScheduler | Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => {
+                return None;
+            }
         })
     }
 
@@ -259,7 +277,9 @@ impl Manager {
     /// What its kind and its settings say of a killed instance; of solobot, its own starter has to be asked.
     pub fn respawns(&self) -> Respawns {
         match self {
-            Self::Systemd { respawns, .. } | Self::Launchd { respawns, .. } => *respawns,
+            Self::Systemd { respawns, .. } | Self::Launchd { respawns, .. } | Self::Service { respawns, .. } => {
+                *respawns
+            }
             Self::Container(_) | Self::Hidden => Respawns::Unknown,
             Self::Pm2 { autorestart: true, .. }
             | Self::Supervisord { .. }
@@ -267,7 +287,7 @@ impl Manager {
             | Self::S6(_)
             | Self::Loop(_)
             | Self::Parent(_) => Respawns::Yes,
-            Self::Cron(_) | Self::Ide(_) => Respawns::Later,
+            Self::TaskScheduler | Self::Cron(_) | Self::Ide(_) => Respawns::Later,
             Self::Pm2 { autorestart: false, .. }
             | Self::Tmux { .. }
             | Self::Screen { .. }
@@ -299,6 +319,9 @@ impl Manager {
             Self::Pm2 { .. } => self.command("delete"),
             // A job that is out of launchd comes back at the next login or boot, unless it is disabled.
             Self::Launchd { .. } => Some(format!("{} && {}", self.command("disable")?, self.command("bootout")?)),
+            Self::Service { name, starts_at_boot, .. } if *starts_at_boot != Some(false) => {
+                Some(format!("Set-Service -Name {} -StartupType Disabled; {}", in_powershell(name), self.stop()?))
+            }
             _ => self.stop(),
         }
     }
@@ -330,6 +353,8 @@ impl Manager {
             Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
             Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
+            Self::Service { name, .. } => format!("Stop-Service -Name {}", in_powershell(name)),
+            Self::TaskScheduler => TASK_STOP.to_owned(),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
                 let pane = pane.as_deref()?;
@@ -350,6 +375,15 @@ impl Manager {
             | Self::Detached => return None,
         })
     }
+}
+
+/// All running tasks, among which the reader finds it. One that is only stopped may start again within minutes.
+const TASK_STOP: &str = "Get-ScheduledTask | Where-Object State -eq Running; \
+                         Disable-ScheduledTask -TaskName NAME; Stop-ScheduledTask -TaskName NAME";
+
+/// A word for PowerShell, in which a quote is doubled.
+fn in_powershell(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "''"))
 }
 
 fn systemctl(scope: Scope, verb: &str, unit: &str) -> String {
@@ -509,6 +543,23 @@ mod tests {
         assert_eq!(agent.forget().as_deref(), Some(forget));
         assert_eq!((agent.as_str(), agent.name().as_deref()), ("launchd", Some("com.example.a bot")));
         assert_eq!((agent.part(), agent.edit()), (ManagerRole::Service, None));
+    }
+
+    #[test]
+    fn a_service_of_windows_is_stopped_by_powershell() {
+        let service = |name: &str, starts_at_boot| Manager::Service {
+            name: name.into(),
+            respawns: Respawns::Yes,
+            starts_at_boot,
+        };
+        assert_eq!(service("tgbot", None).stop().unwrap(), "Stop-Service -Name 'tgbot'");
+        assert_eq!(service("it's a bot", None).stop().unwrap(), "Stop-Service -Name 'it''s a bot'");
+        let forget = "Set-Service -Name 'tgbot' -StartupType Disabled; Stop-Service -Name 'tgbot'";
+        for starts_at_boot in [None, Some(true)] {
+            assert_eq!(service("tgbot", starts_at_boot).forget().unwrap(), forget);
+        }
+        // The next boot starts it no more than this one did.
+        assert_eq!(service("tgbot", Some(false)).forget(), service("tgbot", None).stop());
     }
 
     #[test]

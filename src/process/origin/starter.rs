@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, shell};
 use super::super::details::Details;
-use crate::platform::proc;
+use crate::platform::programs::{KnownProgram, of_windows};
+use crate::platform::{proc, words};
 
 /// What an ancestor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub enum Starter {
     Ssh,
     /// A terminal emulator, `login`, a desktop session: transparent.
     Session,
+    /// Task Scheduler's own process, where it has one.
+    TaskScheduler,
+    /// The process of a Windows service that starts its program again whenever that ends.
+    ServiceKeeper,
     /// The process in which a container runs.
     ContainerRuntime,
     /// A shell that starts its commands again and again.
@@ -128,9 +133,28 @@ fn pm2_home(title: &str) -> Option<String> {
 }
 
 fn by_name(name: &str) -> Option<Starter> {
+    of_windows(name)
+        .map(Starter::from)
+        .or_else(|| by_plain_name(&String::from_utf8_lossy(words::program_name(name.as_bytes()))))
+}
+
+impl From<KnownProgram> for Starter {
+    fn from(program: KnownProgram) -> Self {
+        match program {
+            KnownProgram::Shell => Self::Shell,
+            KnownProgram::Session => Self::Session,
+            KnownProgram::Ssh => Self::Ssh,
+            KnownProgram::TaskScheduler => Self::TaskScheduler,
+            KnownProgram::ServiceKeeper => Self::ServiceKeeper,
+            KnownProgram::Ide(name) => Self::Ide(name),
+        }
+    }
+}
+
+fn by_plain_name(name: &str) -> Option<Starter> {
     Some(match name {
-        "solobot" | "solobot.exe" => Starter::Solobot,
-        "cmd.exe" | "powershell.exe" | "pwsh" | "pwsh.exe" => Starter::Shell,
+        "solobot" => Starter::Solobot,
+        "pwsh" => Starter::Shell,
         "supervisord" => Starter::Supervisord,
         "runsv" => Starter::Runsv,
         "s6-supervise" => Starter::S6,
@@ -192,11 +216,7 @@ fn by_name(name: &str) -> Option<Starter> {
         | "sddm-helper"
         | "lightdm"
         | "Xorg"
-        | "dbus-daemon"
-        | "explorer.exe"
-        | "conhost.exe"
-        | "OpenConsole.exe"
-        | "WindowsTerminal.exe" => Starter::Session,
+        | "dbus-daemon" => Starter::Session,
         // iTerm2's sessions outlive its window by it: `iTermServer-3.5.0`.
         name if name.starts_with("iTermServer") => Starter::Session,
         _ => return None,
@@ -258,14 +278,13 @@ mod tests {
     #[test]
     fn names_that_windows_has() {
         for (name, starter) in [
-            ("solobot.exe", Starter::Solobot),
             ("cmd.exe", Starter::Shell),
-            ("powershell.exe", Starter::Shell),
             ("explorer.exe", Starter::Session),
+            ("taskeng.exe", Starter::TaskScheduler),
+            ("nssm.exe", Starter::ServiceKeeper),
+            ("Code.exe", Starter::Ide("VS Code")),
         ] {
             assert_eq!(by_name(name), Some(starter), "{name}");
         }
-        // Any program may be called that elsewhere.
-        assert_eq!(by_name("cmd"), None);
     }
 }

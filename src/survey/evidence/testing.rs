@@ -172,8 +172,11 @@ pub fn polling(seen: SeenInstance, polling: Polling) -> SeenInstance {
 
 /// The same instance with connections of these processes.
 pub fn connected(seen: SeenInstance, to: &[(i32, &str)]) -> SeenInstance {
-    let connection =
-        |(number, &(pid, to)): (i32, &(i32, &str))| Connection { pid, descriptor: 3 + number, to: to.parse().unwrap() };
+    let connection = |(number, &(pid, to)): (i32, &(i32, &str))| Connection {
+        pid,
+        descriptor: Some(3 + number),
+        to: to.parse().unwrap(),
+    };
     let connections = (0..).zip(to).map(connection).collect();
     SeenInstance { evidence: ConnectionEvidence { polling: Polling::Yes, connections }, ..seen }
 }

@@ -1,10 +1,12 @@
 //! Facts written by hand from the formats, one row of the table of origins each.
 
 use super::super::super::details::Details;
+use super::super::facts::ServiceRole;
 use super::super::launchd::LaunchdJob;
 use super::super::manager::LaunchDomain;
 use super::*;
 use crate::platform::identity::{Identity, Stat};
+use crate::platform::services::ServiceSettings;
 
 fn process(pid: i32, parent: i32, argv: &[&str]) -> Details {
     let stat = Stat { parent, session: Some(1), ..Stat::default() };
@@ -35,6 +37,7 @@ fn chain(lines: &[&str]) -> Vec<AncestorFacts> {
                 cwd: Some("/etc/service/bot".into()),
                 owner: None,
                 is_ours: false,
+                service: None,
             }
         })
         .collect()
@@ -53,6 +56,7 @@ fn facts(lines: &[&str]) -> OriginFacts {
         ignores_hangup: false,
         is_namespace_init: false,
         launchd: None,
+        service: None,
         environ: None,
         cgroup: "0::/user.slice/user-1000.slice/session-1.scope\n".into(),
         own_container: None,
@@ -101,6 +105,82 @@ fn jobs_of_launchd() {
     let origin = judge(&held);
     assert_eq!((origin.to_string().as_str(), origin.stop().as_deref()), ("launchd com.example.bot", Some(stop)));
     assert!(origin.would_respawn());
+}
+
+/// A chain of Windows, whose links that are services have their roles by their place.
+fn of_windows(lines: &[&str], roles: &[(usize, ServiceRole)]) -> OriginFacts {
+    let mut seen = OriginFacts { cgroup: String::new(), session: None, parent: 0, ..facts(lines) };
+    seen.parent = seen.chain.first().map_or(0, |link| link.pid);
+    for link in &mut seen.chain {
+        link.session = None;
+    }
+    for (at, role) in roles {
+        seen.chain[*at].service = Some(role.clone());
+    }
+    seen
+}
+
+fn service(restarts: Option<bool>, starts_at_boot: Option<bool>) -> ServiceRole {
+    let settings = ServiceSettings { restarts, starts_at_boot };
+    ServiceRole::Service { name: "tgbot".into(), display: "Telegram bot".into(), settings }
+}
+
+#[test]
+fn services_of_windows() {
+    let stop = Some("Stop-Service -Name 'tgbot'");
+    let by = |program: &str, role| of_windows(&[program, "services.exe"], &[(0, role)]);
+    // Recorded: NSSM has no recovery by the system, and starts its program again itself. WinSW leaves that to the system.
+    for (program, restarts, respawns) in [
+        ("nssm.exe", Some(false), "yes"),
+        ("WinSW-x64.exe", Some(true), "yes"),
+        ("WinSW-x64.exe", Some(false), "unknown"),
+        ("WinSW-x64.exe", None, "unknown"),
+        ("python.exe C:/bots/service.py", Some(true), "yes"),
+    ] {
+        let seen = by(program, service(restarts, Some(true)));
+        assert_eq!(summary(&seen), row("service", Some("tgbot"), stop, respawns), "{program}");
+        assert!(judge(&seen).would_respawn() && judge(&seen).is_managed(), "{program}");
+    }
+    let seen = by("nssm.exe", service(None, Some(true)));
+    assert_eq!(judge(&seen).evidence, "nssm.exe (PID 20) is the service tgbot (Telegram bot), which starts at boot");
+    // Another user's process shows nothing, and its PID still tells.
+    let mut silent = by("nssm.exe", service(None, None));
+    (silent.chain[0].argv, silent.chain[0].starter) = (vec![], Starter::Other);
+    assert_eq!(summary(&silent), row("service", Some("tgbot"), stop, "unknown"));
+    // The bot is the service's process itself.
+    for (restarts, respawns) in [(Some(true), "yes"), (Some(false), "no"), (None, "unknown")] {
+        let itself = OriginFacts { service: Some(service(restarts, None)), ..of_windows(&["services.exe"], &[]) };
+        assert_eq!(summary(&itself), row("service", Some("tgbot"), stop, respawns));
+        assert_eq!(judge(&itself).evidence, "it is the service tgbot (Telegram bot)");
+    }
+    let held = of_windows(
+        &["solobot.exe acquire -- python main.py", "cmd.exe /c run.bat", "nssm.exe", "services.exe"],
+        &[(2, service(Some(false), None))],
+    );
+    // On Linux that name is no solobot's.
+    let held = OriginFacts { chain: held.chain.into_iter().skip(1).collect(), ..held };
+    assert_eq!(summary(&held), row("service", Some("tgbot"), stop, "yes"));
+}
+
+#[test]
+fn tasks_and_other_parents_on_windows() {
+    let stop = Some(
+        "Get-ScheduledTask | Where-Object State -eq Running; Disable-ScheduledTask -TaskName NAME; \
+         Stop-ScheduledTask -TaskName NAME",
+    );
+    let host = [(1, ServiceRole::TaskScheduler)];
+    let task = of_windows(&["cmd.exe /c start.bat", "svchost.exe -k netsvcs -p -s Schedule", "services.exe"], &host);
+    assert_eq!(summary(&task), row("task-scheduler", None, stop, "later"));
+    assert_eq!(summary(&of_windows(&["taskeng.exe {0}", "svchost.exe -k netsvcs"], &[])).0, "task-scheduler");
+    // Other hosts of services, and the desktop, start what asks them to.
+    for line in ["svchost.exe -k DcomLaunch -p", "explorer.exe"] {
+        assert_eq!(summary(&of_windows(&[line], &[])), row("detached", None, None, "no"), "{line}");
+    }
+    let by_ide = of_windows(&["cmd.exe", "Code.exe", "explorer.exe"], &[]);
+    assert_eq!(summary(&by_ide), row("ide", Some("VS Code"), None, "later"));
+    // ssh's server is a service, and who comes by it has started the bot by hand.
+    let by_ssh = of_windows(&["cmd.exe", "sshd.exe -R", "services.exe"], &[(1, service(None, None))]);
+    assert_eq!(summary(&by_ssh).0, "ssh");
 }
 
 #[test]
