@@ -82,7 +82,7 @@ pub fn command_line(argv: &[OsString]) -> String {
     let line = match words.as_slice() {
         // A title is one string by intention.
         [title] => title.clone(),
-        words => shell::join(words),
+        words => shell::command(words),
     };
     mask(&line).into_owned()
 }
