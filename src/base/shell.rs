@@ -31,11 +31,13 @@ pub fn join_for_sh<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String 
 }
 
 /// The words of a command line in a file; `None` without a closing quote. On Windows a backslash is one: it is in every path.
+#[cfg(feature = "cli")]
 pub fn split(line: &str) -> Option<Vec<String>> {
     if cfg!(windows) { split_with_backslashes(line) } else { shell_words::split(line).ok() }
 }
 
 /// Words with spaces are in single or double quotes, and nothing is escaped.
+#[cfg(feature = "cli")]
 fn split_with_backslashes(line: &str) -> Option<Vec<String>> {
     let (mut words, mut word, mut quote) = (Vec::new(), None, None);
     for c in line.chars() {
@@ -95,7 +97,7 @@ fn sh(word: &str) -> Cow<'_, str> {
 
 /// For Windows PowerShell 5.1 and newer, as an argument. A double quote in a word reaches cmdlets; Windows PowerShell loses it on
 /// the way to a program, whatever is written.
-fn powershell(word: &str) -> Cow<'_, str> {
+pub fn powershell(word: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c.is_alphanumeric() || r"_-./\:=+".contains(c);
     // It takes `-Da.b` apart, as a parameter and its value.
     let is_parameter = word.starts_with('-') && !word.starts_with("--") && word.contains(['.', ':']);
@@ -217,6 +219,7 @@ mod tests {
         assert_eq!(and_for_powershell(&["a"]), "a");
     }
 
+    #[cfg(feature = "cli")]
     #[test]
     fn a_backslash_of_windows_is_one() {
         let split = split_with_backslashes;

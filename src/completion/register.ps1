@@ -1,4 +1,4 @@
-Register-ArgumentCompleter -Native -CommandName solobot, solobot.exe -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName 'solobot', 'solobot.exe' -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
 
     # The words before the cursor, as they were typed. Nothing in them is run.
