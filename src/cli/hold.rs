@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::{Args, ValueEnum};
 
 use super::select::{Api, LeaseArgs, Selection};
-use crate::platform::spawn::CAN_REPLACE;
-use crate::platform::descriptor::SHELLS_PASS_THEM;
 use crate::base::duration::{Limit, parse_duration, parse_limit};
+use crate::platform::descriptor::SHELLS_PASS_THEM;
+use crate::platform::spawn::CAN_REPLACE;
 
 /// Take the lock and run COMMAND, so that one instance runs.
 #[derive(Debug, Args)]

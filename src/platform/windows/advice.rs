@@ -132,7 +132,7 @@ pub fn open_files_of(pid: i32) -> String {
 }
 
 /// The lines of explanations and examples that are something else in PowerShell, the names of programs and PIDs aside.
-const LINES: [(&str, &str); 32] = [
+const LINES: [(&str, &str); 33] = [
     (
         "ls -l /proc/PID/cwd",
         "Get-CimInstance Win32_Process -Filter 'ProcessId=PID' | Format-List ExecutablePath, CommandLine",
@@ -147,6 +147,7 @@ const LINES: [(&str, &str); 32] = [
     ("grep lock: /proc/PID/fdinfo/*", "handle.exe LOCK  # Sysinternals"),
     ("rm bot.pid", "Remove-Item bot.pid"),
     ("kill PID", "Stop-Process -Id PID"),
+    ("kill -CONT PID", "# in Process Explorer: Resume, of PID"),
     ("stat -f -c %T LOCK", "Get-CimInstance Win32_LogicalDisk | Format-Table DeviceID, DriveType, ProviderName"),
     ("sudo solobot doctor", "solobot doctor  # in a terminal that runs as administrator"),
     ("od -c FILE | tail -n 2", "Format-Hex FILE"),
