@@ -110,8 +110,11 @@ pub fn exit_of_io(error: &io::Error) -> Exit {
 }
 
 /// What to do if no process or thread can be started.
-pub const MORE_PROCESSES: &str =
-    "raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u 4096";
+pub const MORE_PROCESSES: &str = if cfg!(windows) {
+    "there is no memory for another process or thread: end other programs, then try again"
+} else {
+    "raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u 4096"
+};
 
 /// What to do about an error of a system call, if the error alone tells.
 pub fn hints_of_io(error: &io::Error) -> Vec<String> {
