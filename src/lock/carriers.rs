@@ -48,7 +48,7 @@ fn has_name_of_a_lock(path: &Path) -> bool {
 /// # Errors
 /// The file or `/proc/locks` cannot be looked at.
 pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
-    if !locks::ARE_LISTED {
+    if !locks::are_listed() {
         let sharers = holders::all_sharers(lock)?;
         return Ok(sharers
             .into_iter()
@@ -74,7 +74,7 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
 /// The flock on the file that a process carries: its caller is 0 too if that one is dead and we are in a PID namespace. `None`
 /// if the process has no such lock, or may not be asked.
 pub fn flock_of(lock: &LockFile, process: Identity) -> Option<Carrier> {
-    if !locks::ARE_LISTED {
+    if !locks::are_listed() {
         let carrier = Carrier { process, kind: LockKind::Flock, caller: None };
         return holders::shares(lock, process.pid).then_some(carrier);
     }

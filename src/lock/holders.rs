@@ -53,7 +53,7 @@ pub fn look(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Erro
 }
 
 fn look_once(lock: &LockFile, hints: &[i32]) -> Result<KernelHolders, super::Error> {
-    if !locks::ARE_LISTED {
+    if !locks::are_listed() {
         return look_at_openers(lock);
     }
     let io = |action, error| super::Error::io(action, lock.path(), error);
@@ -120,7 +120,7 @@ fn sharers(key: KernelKey, callers: &[i32], hints: &[i32]) -> Vec<Identity> {
 /// # Errors
 /// The lock's file cannot be looked at.
 pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
-    if !locks::ARE_LISTED {
+    if !locks::are_listed() {
         return Ok(sharers_by_openers(lock));
     }
     let key = kernel_key(lock.file())?;
@@ -131,7 +131,7 @@ pub fn all_sharers(lock: &LockFile) -> io::Result<Vec<Identity>> {
 
 /// Whether the process has a descriptor that carries the lock on the file open in `lock`.
 pub fn shares(lock: &LockFile, pid: i32) -> bool {
-    if !locks::ARE_LISTED {
+    if !locks::are_listed() {
         return sharers_by_openers(lock).iter().any(|one| one.pid == pid);
     }
     kernel_key(lock.file()).is_ok_and(|key| carries(pid, key).is_some())

@@ -5,8 +5,12 @@
 //! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
 //! connections of other processes). The same value never has another meaning on another platform.
 
+#[cfg(feature = "cli")]
+mod all_processes;
+mod choice;
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod darwin;
+mod kernel_lock;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(feature = "cli")]
@@ -15,6 +19,7 @@ mod listing;
 mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
+mod stat;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -42,14 +47,20 @@ pub use host::{stack, startup};
 pub mod identity {
     pub use crate::platform::host::boot::{boot_id, is_initial_pid_namespace, pid_namespace, pid_namespace_of};
     pub use crate::platform::host::identity::{Identity, OWN_FOLDER, ancestry, lineage, own_pid, parent};
-    pub use crate::platform::host::stat::{RunState, Stat};
+    pub use crate::platform::stat::{RunState, Stat};
 }
 
 /// All processes, at the least cost; [`portable`] has the same for every platform.
 #[cfg(feature = "cli")]
 pub mod table {
-    pub use crate::platform::host::table::{descendants, list, list_by_executable, parents, stats};
+    pub use crate::platform::all_processes::{descendants, list, list_by_executable, parents, stats};
     pub use crate::platform::listing::{Filter, Listed, Listing, below};
+}
+
+/// For tests: looking as every platform can, on one that can do more.
+#[cfg(debug_assertions)]
+pub mod looking {
+    pub use crate::platform::choice::be_portable;
 }
 
 /// What one process shows about itself, and what it has open.
@@ -138,7 +149,8 @@ pub mod filesystem {
 
 /// Who holds which lock, as the kernel lists it.
 pub mod locks {
-    pub use crate::platform::host::locks::{ARE_LISTED, KernelKey, KernelLock, LockKind, TABLE, kernel_key, listed};
+    pub use crate::platform::host::locks::{TABLE, kernel_key};
+    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind, are_listed, listed};
 }
 
 /// The TCP connections of processes.

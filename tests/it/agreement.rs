@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Background, Output, Signal, Test, alive, alone, peer, send, token, wait_until};
+use crate::harness::{
+    Background, Output, Signal, Test, UNDER_TEST, alive, alone, example, peer, send, token, wait_until,
+};
 use crate::odd_processes::{NOBODY, public, start_as};
 use crate::pairs::{app, dot_env, other_token};
 use crate::scenes::script;
@@ -362,12 +365,8 @@ fn locks_of_every_kind() {
         let (solobot, bot) = acquire("acquire -- python3 bot.py");
         let seen = agree("held by solobot", &["", "-m bot.py"], &here);
         assert_eq!((instances(&seen, "bot"), &seen["bot"]["lock state"]), (i64s(&[bot]), &json!(["held"])));
-        let waiting = test.solobot("acquire -- python3 bot.py").in_dir("app").start();
-        wait_until("it waits", || {
-            here("status --json").code(0).json()["bots"][0]["lock"]["waiters"]
-                .as_array()
-                .is_some_and(|all| !all.is_empty())
-        });
+        let mut waiting = test.solobot("acquire -- python3 bot.py").in_dir("app").start();
+        waiting.wait_for_stderr("waiting");
         agree("one waits", &["", "-m bot.py"], &here);
         waiting.kill();
         fs::remove_file(test.path("app/.solobot.lock")).unwrap();
@@ -629,4 +628,20 @@ fn other_users() {
         agree("hidden from the stranger", &[&by_program], &as_nobody);
         drop((theirs, own));
     });
+}
+
+/// All of them again, with the lists of processes and locks that every platform has.
+#[test]
+fn where_the_platform_shows_no_more_than_any_other() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // By a name that is recognised, in the place of the real one.
+    let solobot = folder.path().join("solobot");
+    fs::hard_link(example("portable"), &solobot).unwrap();
+    let own = "agreement::where_the_platform_shows_no_more_than_any_other";
+    let mut scenes = Command::new(std::env::current_exe().unwrap());
+    scenes.args(["agreement::", "--skip", own, "--test-threads=2"]).env(UNDER_TEST, &solobot);
+    let output = scenes.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(" 9 passed; 0 failed"), "{said}");
 }

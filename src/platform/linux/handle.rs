@@ -15,8 +15,8 @@ use super::identity::own_pid;
 use super::mounts;
 use super::proc::{LONGEST, pids};
 use super::removed::{deleted, is_deleted};
-use super::stat::Stat;
 use super::user::Credentials;
+use crate::platform::stat::Stat;
 
 /// `/proc/PID`, opened: everything that is read in it is of one process, or fails once that has ended.
 #[derive(Debug)]

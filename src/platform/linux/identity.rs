@@ -6,7 +6,8 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use super::boot::booted_at;
-use super::stat::{STAT, Stat, read_stat};
+use super::stat::{STAT, read_stat};
+use crate::platform::stat::Stat;
 pub use crate::platform::unix::identity::{Identity, ancestry, lineage, own_pid, parent};
 
 impl Identity {

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use rustix::fs::{FsWord, fstatfs, major, minor};
 
 use super::mounts;
-pub use crate::platform::unix::locks::{KernelKey, KernelLock, LockKind};
+use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind};
 
 /// `OVERLAYFS_SUPER_MAGIC` in the kernel's `include/uapi/linux/magic.h`.
 const OVERLAYFS: FsWord = 0x794C_7630;

@@ -8,8 +8,9 @@ use rustix::fs::{Mode, OFlags};
 
 use super::file::FileId;
 use super::handle::living_thread;
-use super::locks::{self, KernelLock};
+use super::locks;
 use super::proc::pids;
+use crate::platform::kernel_lock::KernelLock;
 
 /// A descriptor of any process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

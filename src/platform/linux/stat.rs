@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-pub use crate::platform::unix::stat::{RunState, Stat};
+use crate::platform::stat::{RunState, Stat};
 
 impl RunState {
     fn of_letter(letter: u8) -> Self {

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::handle::living_thread;
 use super::proc::{self, ProcReadError, ProcReader};
-use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
+use crate::platform::stat::Stat;
 
 /// Up to here one thread is faster than starting a second.
 const ALONE: usize = 300;

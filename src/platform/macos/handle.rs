@@ -11,9 +11,10 @@ use super::file::FileId;
 use super::identity::own_pid;
 use super::kernel;
 use super::open_files::OpenFile;
-use super::stat::{self, Stat};
+use super::stat;
 use super::user::{self, Credentials};
 use crate::platform::darwin::{FOLDERS, KernelProcess, ReferredFile, StartWords, folders};
+use crate::platform::stat::Stat;
 
 /// A process: everything that is read of it is checked to be of this one.
 #[derive(Debug)]

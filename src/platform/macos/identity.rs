@@ -4,7 +4,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use super::stat::Stat;
+use crate::platform::stat::Stat;
 pub use crate::platform::unix::identity::{Identity, ancestry, lineage, own_pid, parent};
 
 impl Identity {

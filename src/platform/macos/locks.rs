@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use super::file::{FileId, FileStatus};
-pub use crate::platform::unix::locks::{KernelKey, KernelLock, LockKind};
+use crate::platform::kernel_lock::{KernelKey, KernelLock};
 
 /// Whether the kernel shows locks: those of a descriptor, as far as it has had any.
 pub const ARE_LISTED: bool = true;

@@ -9,8 +9,9 @@ use nix::libc;
 
 use super::file::FileId;
 use super::kernel;
-use super::locks::{KernelLock, LockKind, key_of};
+use super::locks::key_of;
 use crate::platform::darwin::{self, DESCRIPTOR, DescriptorKind, KernelSocket, OPENED, OpenedFile, SOCKET};
+use crate::platform::kernel_lock::{KernelLock, LockKind};
 
 /// `PROC_PIDFDVNODEPATHINFO` and `PROC_PIDFDSOCKETINFO` in `<sys/proc_info.h>`.
 const OF_FILE: i32 = 2;

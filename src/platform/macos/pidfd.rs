@@ -16,7 +16,7 @@ use super::events::EventQueue;
 use super::identity::Identity;
 use super::poll;
 use super::signals::Signal;
-use super::stat::Stat;
+use crate::platform::stat::Stat;
 
 /// A handle on one process; readable (for `poll`) once it has ended.
 #[derive(Debug)]

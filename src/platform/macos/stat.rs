@@ -7,7 +7,7 @@ use nix::libc;
 
 use super::kernel;
 use crate::platform::darwin::{KINFO, KernelProcess};
-pub use crate::platform::unix::stat::{RunState, Stat};
+use crate::platform::stat::Stat;
 
 impl Stat {
     /// `None` if there is no such process.

@@ -6,8 +6,9 @@ use std::io;
 use std::path::Path;
 
 use super::handle::{exe_of, words_of};
-use super::stat::{self, Stat};
+use super::stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
+use crate::platform::stat::Stat;
 
 /// Folders of what comes with macOS, which nobody else writes to: what runs from there as another user is the system's own,
 /// unless it is an interpreter.

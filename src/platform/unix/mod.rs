@@ -15,7 +15,6 @@ pub mod identity;
 #[cfg(feature = "cli")]
 pub mod limits;
 pub mod lock_handle;
-pub mod locks;
 pub mod nss;
 pub mod openers;
 #[cfg(feature = "cli")]
@@ -28,7 +27,6 @@ pub mod spawn;
 pub mod stack;
 #[cfg(feature = "cli")]
 pub mod startup;
-pub mod stat;
 #[cfg(feature = "cli")]
 pub mod terminal;
 pub mod user;

@@ -18,8 +18,8 @@ use super::descriptor::Descriptor;
 use super::identity::own_pid;
 use super::signals::Signal;
 use super::startup;
-use super::stat::Stat;
 use crate::platform::host::pidfd::Pidfd;
+use crate::platform::stat::Stat;
 
 /// `POSIX_SPAWN_SETSID`; on macOS since 10.15, `<spawn.h>` there.
 #[cfg(target_os = "linux")]

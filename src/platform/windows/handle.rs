@@ -15,9 +15,9 @@ use super::identity::own_pid;
 use super::native::{is_signalled, open_process, owned, succeeded};
 use super::peb::{self, ProcessParameters};
 use super::processes::{self, LOOK};
-use super::stat::Stat;
 use super::user::{self, Credentials};
 use super::words::{os_string, program_name};
+use crate::platform::stat::Stat;
 
 /// One process, opened: as long as this exists, no other process gets its PID.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::file::FileId;
-use super::locks::KernelLock;
 use super::native::unsupported;
+use crate::platform::kernel_lock::KernelLock;
 
 /// A descriptor of any process: there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::job::Job;
 use super::native::open_process;
 use super::peb;
 use super::processes::{self, LOOK, all};
-use super::stat::Stat;
 use crate::platform::listing::{Filter, Listed, Listing, below};
+use crate::platform::stat::Stat;
 
 /// What a look at one process tells the list.
 enum TableEntry {

@@ -91,8 +91,8 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
     if facts.has_terminal {
         return origin(Manager::Terminal, "it has a controlling terminal".into());
     }
-    // The chain breaks off at an ancestor that cannot be seen.
-    let top = chain.last().map_or(facts.parent, |link| link.parent);
+    // The chain breaks off at an ancestor that cannot be seen. Of the whole chain: the part above a solobot may be empty.
+    let top = facts.chain.last().map_or(facts.parent, |link| link.parent);
     if top > 1 && !facts.is_top_ours {
         return origin(Manager::Hidden, format!("its ancestor PID {top} cannot be seen"));
     }
@@ -102,7 +102,8 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
         Some(parent) if parent.pid != 1 => {
             format!("no terminal and no manager; started by {} (PID {}){hangup}", name_of(parent), parent.pid)
         }
-        _ => format!("no terminal; its parent is PID {}{hangup}", facts.parent),
+        Some(init) => format!("no terminal; its parent is PID {}{hangup}", init.pid),
+        None => format!("no terminal; its parent is PID {top}{hangup}"),
     };
     // The variables are inherited by all that a manager's process starts: what a living one has started is another's.
     let is_orphan =

@@ -83,6 +83,14 @@ pub fn alone<F: FnOnce(&Test)>(body: F) {
     assert!(root.path().join("ran").exists(), "the test `{name}` did not run in its namespace:\n{}", text());
 }
 
+/// Set where tests are run with another program in the place of solobot.
+pub const UNDER_TEST: &str = "SOLOBOT_UNDER_TEST";
+
+/// The program that is tested.
+pub fn under_test() -> OsString {
+    std::env::var_os(UNDER_TEST).unwrap_or_else(|| env!("CARGO_BIN_EXE_solobot").into())
+}
+
 /// Polls `condition` until it holds; panics with `what` if it does not in [`DEADLINE`].
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
@@ -249,7 +257,7 @@ impl Test {
         let words = words(line);
         let (program, args) = words.split_first().expect("a program");
         let program = match program.to_str() {
-            Some("solobot") => OsString::from(env!("CARGO_BIN_EXE_solobot")),
+            Some("solobot") => under_test(),
             Some("python3") => python::interpreter().into_os_string(),
             Some("witness") => python::witness().into_os_string(),
             Some("sleeper") => python::sleeper().into_os_string(),
@@ -328,7 +336,7 @@ impl Test {
         if !copy.exists() {
             self.mount("tmpfs", "mode=755,size=256m", PUBLIC);
             fs::create_dir(Path::new(PUBLIC).join("work")).expect("a mount point");
-            fs::copy(env!("CARGO_BIN_EXE_solobot"), &copy).expect("a copy of solobot");
+            fs::copy(under_test(), &copy).expect("a copy of solobot");
             let status = Command::new("mount").arg("--bind").arg(&self.work).arg(format!("{PUBLIC}/work")).status();
             assert!(status.is_ok_and(|status| status.success()), "mount --bind");
         }

@@ -19,7 +19,7 @@ pub struct Solobot<'a> {
 
 impl<'a> Solobot<'a> {
     pub(super) fn new(test: &'a Test, args: Vec<OsString>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_solobot"));
+        let mut command = Command::new(super::under_test());
         command.args(args);
         test.settle(&mut command);
         Self { test, command }

@@ -344,3 +344,13 @@ fn where_the_chain_breaks_off() {
     let origin = judge(&OriginFacts { is_top_ours: true, ..facts });
     assert_eq!((&origin.manager, origin.unseen(), origin.would_respawn()), (&Manager::Detached, None, false));
 }
+
+#[test]
+fn a_solobot_without_a_parent_has_nothing_hidden_above_it() {
+    // On Windows: what started it has ended.
+    let above = *judge(&facts(&["solobot acquire -- node bot.js"])).above.unwrap();
+    assert_eq!((above.manager, above.evidence.as_str()), (Manager::Detached, "no terminal; its parent is PID 0"));
+    let mut hidden = facts(&["solobot acquire -- node bot.js"]);
+    hidden.chain[0].parent = 7;
+    assert_eq!(judge(&hidden).above.unwrap().evidence, "its ancestor PID 7 cannot be seen");
+}
