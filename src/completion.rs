@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
-use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
 
 use crate::base::env;
 use crate::base::error::Error;
@@ -27,11 +27,18 @@ use crate::settings::{self, Context, Purpose};
 /// A process's command line is shown up to this many columns.
 const COMMAND_COLUMNS: usize = 120;
 
+/// What registers solobot with PowerShell. `clap_complete`'s own would run `$(…)` in what was typed so far, create the file
+/// behind a `>`, and lose the empty last word in Windows PowerShell.
+const POWERSHELL: &str = include_str!("completion/register.ps1");
+
 /// What registers solobot with a shell: the text of the files in `completions/`.
 ///
 /// # Errors
 /// None in practice: it is written into memory.
 pub fn registration(shell: Shell) -> Result<String, Error> {
+    if shell == Shell::PowerShell {
+        return Ok(POWERSHELL.to_owned());
+    }
     let mut text = Vec::new();
     of(shell)
         .write_registration(env::COMPLETE, "solobot", "solobot", "solobot", &mut text)
@@ -50,19 +57,24 @@ pub fn answer(shell: &OsStr, args: &[OsString]) -> Option<Vec<u8>> {
         "bash" => Shell::Bash,
         "zsh" => Shell::Zsh,
         "fish" => Shell::Fish,
+        "powershell" => Shell::PowerShell,
         _ => return None,
     };
-    let words = args.split_first()?.1.strip_prefix(&[OsString::from("--")])?;
+    let mut words = args.split_first()?.1.strip_prefix(&[OsString::from("--")])?.to_vec();
+    // An empty word, as our script for PowerShell has to write it.
+    if let Some(last) = words.last_mut().filter(|last| shell == Shell::PowerShell && *last == "\"\"") {
+        last.clear();
+    }
     let mut text = Vec::new();
     let cwd = std::env::current_dir().ok();
-    let config = config_of(words);
+    let config = config_of(&words);
     let mut command = cli::command();
     let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(name, |one| one.mut_args(|arg| with_values(arg, config.as_deref())));
     }
     // Whatever goes wrong, a shell must not see it on the line that is being typed.
-    let _ = of(shell).write_complete(&mut command, words.to_vec(), cwd.as_deref(), &mut text);
+    let _ = of(shell).write_complete(&mut command, words, cwd.as_deref(), &mut text);
     Some(text)
 }
 
@@ -71,6 +83,7 @@ fn of(shell: Shell) -> &'static dyn EnvCompleter {
         Shell::Bash => &Bash,
         Shell::Zsh => &Zsh,
         Shell::Fish => &Fish,
+        Shell::PowerShell => &Powershell,
     }
 }
 

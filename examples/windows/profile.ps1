@@ -1,4 +1,8 @@
-# Three functions for the PowerShell profile. Type them in the bot's folder. Put these lines into the file that $PROFILE names.
+# For the PowerShell profile: completions, and three functions to type in the bot's folder. Put these lines into the file that
+# $PROFILE names.
+
+# Tab completes subcommands, options, and the names of bots.
+if (Get-Command solobot -ErrorAction SilentlyContinue) { solobot completions powershell | Out-String | Invoke-Expression }
 
 # Starts the bot under its lock, with the Python of its virtual environment if there is one.
 function Start-Bot {

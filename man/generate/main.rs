@@ -22,7 +22,13 @@ fn main() {
         fs::create_dir_all(root.join(folder)).expect("a folder");
         fs::write(root.join(folder).join(name), text).expect("write");
     };
-    for (shell, name) in [(Shell::Bash, "solobot.bash"), (Shell::Zsh, "_solobot"), (Shell::Fish, "solobot.fish")] {
+    let shells = [
+        (Shell::Bash, "solobot.bash"),
+        (Shell::Zsh, "_solobot"),
+        (Shell::Fish, "solobot.fish"),
+        (Shell::PowerShell, "solobot.ps1"),
+    ];
+    for (shell, name) in shells {
         write("completions", name, &registration(shell).expect("a registration"));
     }
     for (name, text) in pages::all() {

@@ -39,6 +39,15 @@ pub const TERM: &str = "TERM";
 pub const PATH: &str = "PATH";
 /// Read: where programs keep their state; `~/.local/state` without it.
 pub const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
+/// Read on Windows: where programs keep the configuration of a user, the state of a user on this machine, the configuration of
+/// the machine.
+pub const APPDATA: &str = "APPDATA";
+/// See [`APPDATA`].
+pub const LOCALAPPDATA: &str = "LOCALAPPDATA";
+/// See [`APPDATA`].
+pub const PROGRAMDATA: &str = "ProgramData";
+/// Read on Windows: the home folder.
+pub const USERPROFILE: &str = "USERPROFILE";
 /// Read: the home folder.
 pub const HOME: &str = "HOME";
 /// Read, and of the bots' processes too: where programs have locks of their own (`lock::layouts`).
@@ -109,6 +118,10 @@ pub const TABLE: &[VarDoc] = &[
     read(&[PATH], "The folders to look for COMMAND in."),
     read(&[XDG_STATE_HOME], "The folder of the journal and of the locks of some bots [default: ~/.local/state]."),
     read(&[HOME], "The home folder [default: what the user database says]."),
+    read(&[USERPROFILE], "On Windows: the home folder."),
+    read(&[APPDATA], "On Windows: the folder of your configuration, which is in its folder `solobot`."),
+    read(&[LOCALAPPDATA], "On Windows: the folder of the journal, which is in its folder `solobot`."),
+    read(&[PROGRAMDATA], "On Windows: the folder of the machine's configuration, which is in its folder `solobot`."),
     read(
         &[TELEGRAM_STATE_DIR],
         "The folder of the PID file of Claude Code's Telegram plugin [default: channels/telegram in CLAUDE_CONFIG_DIR].",

@@ -110,20 +110,23 @@ pub fn exit_of_io(error: &io::Error) -> Exit {
 }
 
 /// What to do if no process or thread can be started.
-pub const MORE_PROCESSES: &str =
-    "raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u 4096";
+pub const MORE_PROCESSES: &str = if cfg!(windows) {
+    "there is no memory for another process or thread: end other programs, then try again"
+} else {
+    "raise the limit of processes and threads (TasksMax= in a systemd unit, pids.max of a container): ulimit -u 4096"
+};
 
 /// What to do about an error of a system call, if the error alone tells.
 pub fn hints_of_io(error: &io::Error) -> Vec<String> {
-    match error.raw_os_error() {
+    match error.raw_os_error().filter(|_| cfg!(unix)) {
         Some(EMFILE) => vec!["raise the limit of open files: ulimit -n 1024".into()],
         Some(EAGAIN) => vec![MORE_PROCESSES.into()],
         _ => Vec::new(),
     }
 }
 
-/// A descriptor that is not open: `EBADF`, the same on every Linux.
-const EBADF: i32 = 9;
+/// A descriptor that is not open: `EBADF`, the same on every Linux; `ERROR_INVALID_HANDLE` on Windows.
+const EBADF: i32 = if cfg!(windows) { 6 } else { 9 };
 /// No more processes or threads are allowed: `EAGAIN`, the same on every Linux.
 const EAGAIN: i32 = 11;
 /// Too many open files: `EMFILE`, the same on every Linux.

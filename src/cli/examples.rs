@@ -1,6 +1,8 @@
 //! Three examples from real use for each subcommand: the end of its `--help`, and a section of its manual page.
 
-/// A purpose and the command line for it.
+use crate::platform::advice::{manual, typed_here};
+
+/// A purpose and the command line for it, for sh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Example {
     pub purpose: &'static str,
@@ -215,17 +217,23 @@ pub(super) fn short(name: &str, path: &str) -> String {
 pub(super) fn long(name: &str, path: &str) -> String {
     let examples = of(name);
     if examples.is_empty() {
-        return "Manual: man solobot".to_owned();
+        return manual("solobot").map_or_else(String::new, |page| format!("Manual: {page}"));
     }
     let mut text = String::from("Examples:\n");
     for Example { purpose, line } in examples {
+        let line = typed_here(line);
+        if line.is_empty() {
+            continue;
+        }
         text.push_str("  ");
-        text.push_str(purpose);
+        text.push_str(&typed_here(purpose));
         text.push_str("\n    ");
-        text.push_str(&unbroken(line));
+        text.push_str(&unbroken(&line));
         text.push('\n');
     }
-    text.push_str("\nManual: man ");
-    text.push_str(&path.replace(' ', "-"));
+    if let Some(page) = manual(&path.replace(' ', "-")) {
+        text.push_str("\nManual: ");
+        text.push_str(&page);
+    }
     text
 }

@@ -8,6 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::select::{Api, LeaseArgs, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
+use crate::platform::descriptor::SHELLS_PASS_THEM;
+use crate::platform::spawn::CAN_REPLACE;
 
 /// Take the lock and run COMMAND, so that one instance runs.
 #[derive(Debug, Args)]
@@ -25,14 +27,14 @@ pub struct Acquire {
     #[arg(short = 'E', long, value_name = "CODE", hide_short_help = true)]
     pub conflict_exit_code: Option<u8>,
     /// Become COMMAND instead of staying as its parent
-    #[arg(short = 'F', long)]
+    #[arg(short = 'F', long, hide = !CAN_REPLACE)]
     pub no_fork: bool,
     /// Do not let COMMAND inherit the lock's descriptor
     #[arg(short = 'o', long, conflicts_with = "no_fork", hide_short_help = true)]
     pub close: bool,
     /// Lock descriptor N of the calling shell
     #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"], allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..), hide = !SHELLS_PASS_THEM)]
     pub fd: Option<i32>,
     /// Hold the lock until process PID ends
     #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
@@ -114,7 +116,7 @@ pub struct Release {
     pub bot: Option<String>,
     /// Unlock descriptor N of the calling shell
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..), hide = !SHELLS_PASS_THEM)]
     pub fd: Option<i32>,
     /// Do not ask for confirmation
     #[arg(short, long)]

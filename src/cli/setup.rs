@@ -35,4 +35,7 @@ pub enum Shell {
     Zsh,
     /// fish
     Fish,
+    /// Windows PowerShell 5.1, or PowerShell 7
+    #[value(name = "powershell")]
+    PowerShell,
 }

@@ -7,11 +7,12 @@ use clap::error::{ContextKind, ErrorKind};
 use super::complaint::texts;
 use super::typed::{Typed, operand};
 use crate::base::nearest::nearest;
-use crate::base::shell::join;
+use crate::base::shell::{self, join};
+use crate::platform::advice::{PYTHON, RESTART, SHELLS_PID};
 use crate::process::launch::{command_for, is_interpreter, is_program, program_of};
 
 /// Stands for a command that solobot cannot guess.
-const COMMAND: &str = "python3 main.py";
+const COMMAND: [&str; 2] = [PYTHON, "main.py"];
 
 /// What to type, most likely first; never nothing.
 pub(super) fn hints(error: &clap::Error, typed: &Typed, command: &Command) -> Vec<String> {
@@ -120,10 +121,7 @@ impl Tips<'_> {
             [name] if !is_program(name) => self.line(&["acquire"], rest),
             _ => self.run(&[], &command_for(rest)),
         };
-        vec![
-            "if systemd, pm2 or another manager runs the bot, restart it there: systemctl restart UNIT".to_owned(),
-            format!("otherwise stop it and start it again: {stop} && {start}"),
-        ]
+        vec![RESTART.to_owned(), format!("otherwise stop it and start it again: {}", shell::and(&[stop, start]))]
     }
 
     /// `lock FILE COMMAND`, as flock(1) has it.
@@ -136,7 +134,7 @@ impl Tips<'_> {
         vec![
             format!("to run a bot under the lock: {}", self.run(&option, command)),
             format!(
-                "to hold it for a shell script: {} --pid $$",
+                "to hold it for a shell script: {} --pid {SHELLS_PID}",
                 self.line(&[&["acquire"], &option[..]].concat(), &[])
             ),
         ]
@@ -227,7 +225,7 @@ impl Tips<'_> {
     /// `acquire` with a command, or with the word that stands for one.
     fn run(&self, options: &[&str], command: &[String]) -> String {
         let acquire = self.line(&[&["acquire"], options].concat(), &[]);
-        let command = if command.is_empty() { COMMAND.to_owned() } else { join(command) };
+        let command = if command.is_empty() { COMMAND.join(" ") } else { join(command) };
         format!("{acquire} -- {command}")
     }
 

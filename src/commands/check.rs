@@ -25,6 +25,7 @@ use crate::outcome::lock::{LockBrief, Unreadable};
 use crate::outcome::process::{TokenRival, command_line};
 use crate::outcome::sentence::Sentence;
 use crate::outcome::unseen;
+use crate::platform::advice;
 use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
@@ -74,7 +75,7 @@ impl Objections {
         }
         let holder = || unseen::holder(&bot.locks.own).filter(|_| running);
         let Some(why) = unseen::instance(&bot.found).or_else(holder) else { return self };
-        let how = format!("; to look as root: sudo {}", again(bot, running));
+        let how = format!("; {}", advice::as_root("to look", &again(bot, running)));
         let reasons = vec![why.after("cannot tell: ").followed_by(&how)];
         Self { reasons, unknown: Some(Exit::NotPermitted), ..self }
     }
@@ -166,9 +167,9 @@ pub fn run(
 
 fn hidden(bot: &FoundBot) -> Notice {
     Notice::Warning(format!(
-        "{}: other users' processes are hidden, and one of them may be the bot; to see them: sudo {}",
+        "{}: other users' processes are hidden, and one of them may be the bot; {}",
         bot.label,
-        again(bot, false)
+        advice::with_sudo("to see them", &again(bot, false))
     ))
 }
 

@@ -20,6 +20,7 @@ use crate::lock::{held, owner};
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaned, Cleaning};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
+use crate::platform::advice::{self, WITH_SUDO};
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 use crate::settings::Settings;
@@ -176,7 +177,10 @@ fn alive(path: &Path, process: Identity, program: Option<&str>) -> String {
     match program {
         Some(program) => format!("{named}: the file belongs to {program}"),
         None => {
-            format!("{named} that does not hold the lock; if that is not your bot, remove the file: rm {}", typed(path))
+            format!(
+                "{named} that does not hold the lock; if that is not your bot, remove the file: {}",
+                advice::remove(path)
+            )
         }
     }
 }
@@ -203,11 +207,11 @@ fn removal_refused(lock: &LockFile) -> Option<String> {
     let uninspected = openers.as_ref().map_or(0, |openers| openers.unasked);
     if uninspected > 0 {
         return Some(format!(
-            "it may be open in a process that cannot be inspected (there are {uninspected}); try again with sudo"
+            "it may be open in a process that cannot be inspected (there are {uninspected}); try again {WITH_SUDO}"
         ));
     }
     if proc::hides_others() {
-        return Some("other users' processes are hidden, and one may have it open; try again with sudo".into());
+        return Some(format!("other users' processes are hidden, and one may have it open; try again {WITH_SUDO}"));
     }
     match lock.locked().is_open_elsewhere() {
         Ok(true) => Some("a process that cannot be seen from here has it open; look on the host".into()),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::base::error::{Error, exit_of_io, plain, typed};
+use crate::base::error::{Error, exit_of_io, plain};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::logs::input::{self, Input};
@@ -15,6 +15,7 @@ use crate::logs::time::Clock;
 use crate::logs::{Query, read};
 use crate::outcome::conflicts::ConflictsOutcome;
 use crate::outcome::events::{Events, Notice};
+use crate::platform::advice;
 use crate::settings::{Bot, Settings};
 use crate::survey::{FoundBot, Surveyor, logs};
 
@@ -219,7 +220,7 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         if found.is_empty() {
             return Err(Error::usage(
                 format!("no file matches `{}`", path.display()),
-                format!("to see which files are there: ls -l {}", typed(&folder_of(path))),
+                format!("to see which files are there: {}", advice::list(&folder_of(path))),
             ));
         }
         return Ok(found.into_iter().map(Input::File).collect());
@@ -227,7 +228,7 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         let known: Vec<&str> = settings.names().collect();
         let hint = if known.is_empty() {
-            format!("to see which files are there: ls -l {}", typed(&folder_of(path)))
+            format!("to see which files are there: {}", advice::list(&folder_of(path)))
         } else {
             format!("to choose one of the bots ({}): solobot conflicts {}", known.join(", "), known[0])
         };

@@ -170,9 +170,9 @@ fn bot_words(bot: &Bot, args: &cli::Doctor, global: &cli::Global) -> Option<Stri
 fn diagnosis(facts: &Facts, guessed: bool) -> Diagnosis {
     let mut unseen = facts.unseen.clone();
     let is_root = user::effective_uid() == 0;
-    let sudo = if is_root { "" } else { "; sudo shows more" };
+    let more = if is_root { String::new() } else { format!("; {}", advice::SUDO_SHOWS_MORE) };
     if facts.uninspected > 0 {
-        unseen.push(format!("{} of {} processes could not be inspected{sudo}", facts.uninspected, facts.processes));
+        unseen.push(format!("{} of {} processes could not be inspected{more}", facts.uninspected, facts.processes));
     }
     if facts.hidden {
         unseen.push(advice::HIDDEN.into());

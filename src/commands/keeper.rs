@@ -7,6 +7,7 @@ use crate::journal::lock_journal::LockJournal;
 use crate::lock::file::LockFile;
 use crate::lock::held::{Held, HolderFacts, SettleResult};
 use crate::lock::keeper::{self, KeeperRequest};
+use crate::platform::advice;
 use crate::platform::daemon::{self, ReadinessSignal};
 use crate::platform::identity::{self, Identity};
 use crate::platform::pidfd::Pidfd;
@@ -25,7 +26,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     let Some(KeeperRequest { lock: path, name, journal }) = KeeperRequest::of_process() else {
         return Err(Error::usage(
             "only `acquire --pid` starts the keeper",
-            "to hold a lock for the calling shell: solobot acquire --pid $$",
+            format!("to hold a lock for the calling shell: solobot acquire --pid {}", advice::SHELLS_PID),
         ));
     };
     daemon::detach().map_err(io("leave the terminal"))?;

@@ -30,6 +30,7 @@ use super::proxy::{self, Protocol, Proxy, ProxyTarget};
 use crate::base::env::Vars;
 use crate::base::error::{Expected, plain, quoted};
 use crate::base::exit::Exit;
+use crate::platform::advice;
 
 /// No answer to what solobot asks is nearly as long.
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -111,10 +112,10 @@ impl Expected for Error {
         match self {
             Self::Proxy(error) => vec![
                 format!("write it like this: {}=http://host:3128 or socks5h://host:1080", error.variable),
-                format!("or use no proxy: env -u {} solobot …", error.variable),
+                format!("or use no proxy: {}", advice::without_variable(error.variable, "solobot …")),
             ],
             Self::CaFile { .. } => {
-                vec!["name a PEM file with certificates: --ca-file /etc/ssl/certs/ca-certificates.crt".into()]
+                vec![format!("name a PEM file with certificates: --ca-file {}", advice::CERTIFICATES)]
             }
         }
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::error::plain;
 use crate::base::folders::Folders;
+use crate::base::folders::STATE_FOLDER;
 use crate::base::secret::mask;
 use crate::platform::clock::{name_of_clock, uptime};
 use crate::platform::filesystem::{FileStatus, create_new, open_regular, read_bounded};
@@ -151,7 +152,7 @@ impl Looks {
         let folder = Folders::of_process().state.map(|state| state.join("solobot").join("looks"));
         let mut looks = Self::in_folder(folder.as_deref(), bot_id, server);
         if folder.is_none() {
-            looks.trouble = Some("there is no state folder to keep looks in: set XDG_STATE_HOME".into());
+            looks.trouble = Some(format!("there is no state folder to keep looks in: set {STATE_FOLDER}"));
         }
         looks
     }

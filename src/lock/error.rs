@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
+use crate::platform::advice;
 use crate::platform::filesystem::FileStatus;
 use crate::platform::{proc, user};
 
@@ -185,7 +186,7 @@ impl Expected for Error {
                 vec!["to use another file: solobot … --lock PATH".into()]
             }
             Self::ForeignOwner { owner, .. } => vec![
-                format!("as its owner: sudo -u {} solobot …", user::name(*owner)),
+                advice::as_user("as its owner", &user::name(*owner), "solobot …"),
                 "to use a lock in a folder of your own: solobot … --lock PATH".into(),
             ],
             Self::NetworkFs { .. } => vec![
@@ -197,7 +198,7 @@ impl Expected for Error {
             Self::NoFolder { path } if proc::is_deleted(parent(path)) => {
                 vec!["the current folder no longer exists; change to another one: cd".into()]
             }
-            Self::NoFolder { path } => vec![format!("create it: mkdir -p {}", parent(path).display())],
+            Self::NoFolder { path } => vec![format!("create it: {}", advice::make(parent(path)))],
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => vec![owner_hint(path)],
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
@@ -224,5 +225,5 @@ impl Expected for Error {
 /// Which user may do it: the owner of the path, or of the nearest folder that can be seen.
 fn owner_hint(path: &Path) -> String {
     let owner = path.ancestors().find_map(|part| FileStatus::of_entry(part).ok()).map_or(0, |part| part.owner());
-    format!("as its owner: sudo -u {} solobot …", user::name(owner))
+    advice::as_user("as its owner", &user::name(owner), "solobot …")
 }

@@ -17,7 +17,7 @@ use super::orphan;
 use super::owner::{self, FoundRecord};
 use super::replaced::LockPathNow;
 use super::text::LockText;
-use crate::base::error::typed;
+use crate::platform::advice;
 use crate::platform::identity::{self, Identity};
 use crate::platform::proc;
 
@@ -115,9 +115,11 @@ impl LockFacts {
         let program = self.program()?;
         match &self.state {
             State::Unreadable { obstacle: Obstacle::Place, .. } => {
-                Some(format!("if {program} is not running, remove it: rm {}", typed(&self.path)))
+                Some(format!("if {program} is not running, remove it: {}", advice::remove(&self.path)))
             }
-            State::Unreadable { obstacle: Obstacle::NotPermitted, .. } => Some("try again with sudo".into()),
+            State::Unreadable { obstacle: Obstacle::NotPermitted, .. } => {
+                Some(format!("try again {}", advice::WITH_SUDO))
+            }
             _ => None,
         }
     }
@@ -131,9 +133,9 @@ impl LockFacts {
 /// How to name a holder that cannot be seen.
 pub fn unseen_holder() -> &'static str {
     if proc::hides_others() {
-        "a process hidden by /proc (hidepid; use sudo to see it)"
+        advice::HIDDEN_HOLDER
     } else if identity::pid_namespace().is_none() && identity::is_initial_pid_namespace() {
-        "a process of another user (use sudo to see it)"
+        advice::FOREIGN_HOLDER
     } else {
         "a process outside this PID namespace"
     }

@@ -14,6 +14,7 @@ use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::file;
 use crate::lock::layouts;
 use crate::lock::state::{LockFacts, State, inspect};
+use crate::platform::advice;
 use crate::platform::identity::{Identity, lineage, own_pid};
 use crate::platform::proc;
 use crate::process::origin::{self, Origin};
@@ -184,12 +185,12 @@ impl Remedies<'_> {
             HeldBy::Keeper => {}
             HeldBy::Lease => all.push(HINT_OF_LEASE.into()),
             HeldBy::Unseen => {
-                let look = if proc::hides_others() {
-                    "to see it as root: sudo"
+                let look = format!("solobot status {lock_option}");
+                all.push(if proc::hides_others() {
+                    advice::as_root("to see it", &look)
                 } else {
-                    "to see it, on the host or in the other container:"
-                };
-                all.push(format!("{look} solobot status {lock_option}"));
+                    format!("to see it, on the host or in the other container: {look}")
+                });
             }
         }
         all.push(WAIT.into());

@@ -1,13 +1,13 @@
 //! The bot of another host that has the lease which a lock of this host belongs to (`ssh://USER@HOST/LOCK`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::sentence::shortened;
 use crate::base::duration::show;
-use crate::base::error::typed;
 use crate::lease::engine::home::{HomeLease, LeaseWatch};
 use crate::lock::location::Location;
+use crate::platform::advice;
 use crate::platform::clock;
 
 /// Who has the lease.
@@ -35,10 +35,13 @@ impl HomeHolding {
                 );
                 Some(Self { by, remedies: vec![record.by.hint(None)] })
             }
-            Ok(HomeLease::Held { by: None, .. }) => Some(Self {
-                by: format!("whoever wrote {}.lease, which is no record that this solobot can read", lock.display()),
-                remedies: vec![format!("if no other host runs the bot: rm {}.lease", typed(lock))],
-            }),
+            Ok(HomeLease::Held { by: None, .. }) => {
+                let file = PathBuf::from(format!("{}.lease", lock.display()));
+                Some(Self {
+                    by: format!("whoever wrote {}, which is no record that this solobot can read", file.display()),
+                    remedies: vec![format!("if no other host runs the bot: {}", advice::remove(&file))],
+                })
+            }
             Err(error) => Some(Self { by: format!("a lease that cannot be read: {error}"), remedies: error.hints }),
         }
     }

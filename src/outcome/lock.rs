@@ -15,6 +15,7 @@ use crate::lock::error::HINT_OF_LEASE;
 use crate::lock::keeper;
 use crate::lock::owner::{self, OwnerDetails};
 use crate::lock::state::{self, LockFacts, Obstacle, State};
+use crate::platform::advice;
 
 /// A lock as it is shown.
 #[derive(Debug, Clone, Serialize)]
@@ -177,7 +178,7 @@ impl Expected for Unreadable {
 
     fn hints(&self) -> Vec<String> {
         vec![match self.obstacle {
-            Obstacle::NotPermitted => "to look as root: sudo solobot …".into(),
+            Obstacle::NotPermitted => advice::as_root("to look", "solobot …"),
             Obstacle::Leased => HINT_OF_LEASE.into(),
             Obstacle::Place => "to use another lock: solobot … --lock PATH".into(),
         }]
@@ -202,7 +203,7 @@ impl Expected for HiddenHolder {
 
     fn hints(&self) -> Vec<String> {
         vec![
-            format!("if it belongs to another user: sudo solobot status {}", lock_option(&self.lock)),
+            advice::with_sudo("if it belongs to another user", &format!("solobot status {}", lock_option(&self.lock))),
             "if it runs in a container, or on the host: run solobot status there".into(),
         ]
     }

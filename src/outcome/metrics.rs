@@ -1,7 +1,7 @@
 //! What `metrics` measured.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,8 +10,8 @@ use super::lease::LeaseView;
 use super::lock::LockStateView;
 use crate::base::error::{Expected, plain, typed};
 use crate::base::exit::Exit;
-use crate::base::shell;
 use crate::logs::tally::Counts;
+use crate::platform::advice;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -95,10 +95,11 @@ impl Expected for MetricsNotWritten {
             let file = self.path.join("solobot.prom");
             return vec![format!("to write a file in that folder: solobot metrics -o {}", typed(&file))];
         }
-        let folder = self.path.parent().unwrap_or(&self.path).to_string_lossy().into_owned();
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         vec![
             "the folder must exist, and you must be allowed to write to it".into(),
-            format!("to look at it: ls -ld {}", shell::quote(if folder.is_empty() { "." } else { &folder })),
+            format!("to look at it: {}", advice::rights_of(folder)),
         ]
     }
 }

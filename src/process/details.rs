@@ -51,10 +51,10 @@ impl Details {
 }
 
 impl Details {
-    /// Its command line as it can be typed, tokens masked; `None` where it shows a title instead.
+    /// Its command line as it can be typed behind `--`, tokens masked; `None` where it shows a title instead.
     pub fn typed(&self) -> Option<String> {
         let argv = argv::as_typed(&self.argv, self.exe.as_deref())?;
-        Some(command_line(&argv))
+        Some(mask(&shell::join(argv.iter().map(|word| word.to_string_lossy()))).into_owned())
     }
 }
 
@@ -82,7 +82,7 @@ pub fn command_line(argv: &[OsString]) -> String {
     let line = match words.as_slice() {
         // A title is one string by intention.
         [title] => title.clone(),
-        words => shell::join(words),
+        words => shell::command(words),
     };
     mask(&line).into_owned()
 }

@@ -2,8 +2,9 @@
 //! folder needs `./`. For hints only: nothing here starts anything.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{MAIN_SEPARATOR, Path};
 
+use crate::platform::advice::PYTHON;
 use crate::platform::words::names_folder;
 
 use super::argv::{self, ParsedArgv, Runner, Target, base, has_script_extension};
@@ -29,7 +30,7 @@ pub fn command_for(words: &[String]) -> Vec<String> {
     let mut command: Vec<String> = before.iter().map(|&word| word.to_owned()).collect();
     command.extend_from_slice(words);
     if before.is_empty() && !is_interpreter(first) && !names_folder(first.as_bytes()) && Path::new(first).is_file() {
-        command[0] = format!("./{first}");
+        command[0] = format!(".{MAIN_SEPARATOR}{first}");
     }
     command
 }
@@ -38,7 +39,7 @@ pub fn command_for(words: &[String]) -> Vec<String> {
 fn interpreter_of(word: &str) -> &'static [&'static str] {
     let extension = Path::new(word).extension().and_then(OsStr::to_str).unwrap_or_default();
     match extension {
-        "py" | "pyc" | "pyw" | "pyz" => &["python3"],
+        "py" | "pyc" | "pyw" | "pyz" => &[PYTHON],
         "js" | "mjs" | "cjs" => &["node"],
         "ts" | "mts" | "cts" | "tsx" | "jsx" => &["npx", "tsx"],
         "rb" => &["ruby"],

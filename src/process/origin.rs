@@ -18,6 +18,7 @@ mod verdict;
 use std::collections::{BTreeMap, HashMap};
 
 use super::details::{Details, DetailsByPid};
+use crate::platform::advice;
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc::Handle;
 
@@ -63,6 +64,6 @@ pub fn kill_by_hand(pids: &[i32]) -> String {
     for &pid in pids {
         by_owner.entry(facts::foreign_owner(pid)).or_default().push(pid);
     }
-    let commands = by_owner.iter().map(|(owner, pids)| place::kill_as(owner.as_deref(), pids));
+    let commands = by_owner.iter().map(|(owner, pids)| advice::end(owner.as_deref(), pids));
     commands.collect::<Vec<_>>().join("; ")
 }

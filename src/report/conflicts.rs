@@ -17,6 +17,7 @@ use crate::logs::rhythm::PatternKind;
 use crate::logs::tally::{Bucket, Counts, Period};
 use crate::logs::words::{Kind, Library};
 use crate::outcome::conflicts::ConflictsOutcome;
+use crate::platform::advice;
 
 /// A full bar has this many columns.
 const BAR: usize = 24;
@@ -302,7 +303,7 @@ pub fn incomplete(outcome: &ConflictsOutcome, typed: TypedLine<'_>) -> String {
 /// What helps where a log cannot be read, if anything does.
 fn remedy(error: &std::io::Error) -> Option<String> {
     match error.kind() {
-        ErrorKind::PermissionDenied => Some("to read it as root: sudo solobot …".to_owned()),
+        ErrorKind::PermissionDenied => Some(advice::as_root("to read it", "solobot …")),
         ErrorKind::InvalidData | ErrorKind::IsADirectory | ErrorKind::NotFound => {
             Some("to read another log: solobot conflicts FILE".to_owned())
         }

@@ -10,6 +10,7 @@ use crate::base::text::plural;
 use crate::doctor::{self, ExplanationLine, Finding, Level};
 use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome};
 use crate::outcome::lock::LockStateView;
+use crate::platform::advice::typed_here;
 
 /// Longer lines are hard to read, whatever the terminal's width is.
 const WIDEST: usize = 100;
@@ -152,7 +153,7 @@ fn explanation(code: Code, width: Option<usize>) -> String {
                     }
                 }
                 ExplanationLine::Command(command) => {
-                    let _ = writeln!(text, "{INDENT}{INDENT}{}", paint(COMMAND, command));
+                    let _ = writeln!(text, "{INDENT}{INDENT}{}", paint(COMMAND, typed_here(command)));
                 }
             }
         }

@@ -2,7 +2,9 @@
 
 use crate::base::shell;
 use crate::outcome::init::{BotDraft, Guess, InitOutcome};
+use crate::platform::advice;
 use std::fmt::Write;
+use std::path::Path;
 
 use super::sanitize;
 use super::style::{COMMAND, FAINT, NAME, paint};
@@ -24,7 +26,7 @@ pub fn text(outcome: &InitOutcome) -> String {
     if let Some(guess) = &outcome.guess {
         let _ = writeln!(text, "  {}", guessed(guess));
     }
-    let edit = format!("${{EDITOR:-nano}} {}", shell::quote(&path));
+    let edit = advice::edit(Path::new(&path));
     // The words that make it count.
     let solobot = |words: &str| {
         if !outcome.is_distrusted {

@@ -43,7 +43,7 @@ pub fn hint_lines(hints: &[String], typed: TypedLine<'_>) -> String {
 }
 
 /// What the command of a hint begins with, variables before it aside.
-const PROGRAMS: [&str; 42] = [
+const PROGRAMS: [&str; 44] = [
     "cat",
     "cd",
     "chmod",
@@ -58,6 +58,7 @@ const PROGRAMS: [&str; 42] = [
     "exec",
     "getent",
     "grep",
+    "icacls",
     "journalctl",
     "kill",
     "kubectl",
@@ -66,6 +67,7 @@ const PROGRAMS: [&str; 42] = [
     "mkdir",
     "mount",
     "mv",
+    "notepad",
     "pm2",
     "podman",
     "ps",
@@ -92,10 +94,18 @@ const PROGRAMS: [&str; 42] = [
 fn command_at(hint: &str) -> usize {
     let is_command = |text: &str| {
         let is_variable = |word: &&str| word.split_once('=').is_some_and(|(name, _)| is_name(name));
-        text.split(' ').find(|word| !is_variable(word)).is_some_and(|word| PROGRAMS.contains(&word))
+        text.split(' ')
+            .find(|word| !is_variable(word))
+            .is_some_and(|word| PROGRAMS.contains(&word) || is_powershells(word))
     };
     let mut begins = std::iter::once(0).chain(hint.match_indices(": ").map(|(at, colon)| at + colon.len()));
     begins.find(|at| is_command(&hint[*at..])).unwrap_or(hint.len())
+}
+
+/// `Stop-Process`, or a variable that gets a value.
+fn is_powershells(word: &str) -> bool {
+    const VERBS: [&str; 8] = ["Disable", "Get", "New", "Remove", "Restart", "Set", "Start", "Stop"];
+    word.starts_with("$env:") || word.split_once('-').is_some_and(|(verb, _)| VERBS.contains(&verb))
 }
 
 fn is_name(text: &str) -> bool {
@@ -161,6 +171,8 @@ mod tests {
         assert_eq!(of("do without: NO_PROXY=h solobot status"), "NO_PROXY=h solobot status");
         assert_eq!(of("which bot? it could be: main, other"), "");
         assert_eq!(of("ls -ld /x"), "ls -ld /x");
+        assert_eq!(of("to stop it: Stop-Process -Id 4"), "Stop-Process -Id 4");
+        assert_eq!(of("do without it: $env:NO_PROXY = 'h'; solobot status"), "$env:NO_PROXY = 'h'; solobot status");
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::outcome::Outcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
+use crate::platform::advice;
 use crate::platform::stack;
 use progress::Progress;
 use watching::WatchScreen;
@@ -279,7 +280,7 @@ fn help(text: &str) -> String {
 fn not_written(error: &io::Error, colour: bool, typed: TypedLine<'_>) -> Exit {
     let message = format!("cannot write to stdout: {}", plain(error));
     let hints = [
-        "if its disk is full, free some space: df -h".to_owned(),
+        format!("if its disk is full, free some space: {}", advice::FREE_SPACE),
         "write it to another file: solobot … > FILE".to_owned(),
     ];
     stream::notice(&message::error(&message, &hints, typed), colour);

@@ -1,6 +1,7 @@
 //! The plan of `kill-duplicates` and `stop`, and what became of it.
 
 use crate::outcome::kill_duplicates::{Action, PlanView, ResultView, StopOutcome};
+use crate::platform::advice;
 use std::fmt::Write;
 
 use super::style::{BAD, COMMAND, FAINT, GOOD, WARNING, paint};
@@ -53,7 +54,7 @@ fn blind(outcome: &StopOutcome) -> Option<String> {
     };
     let hidden = outcome.hidden.then(|| "other users' processes are hidden (hidepid)".to_owned());
     let parts: Vec<String> = hidden.into_iter().chain(unread).collect();
-    (!parts.is_empty()).then(|| format!("{}; sudo shows more", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("{}; {}", parts.join(", "), advice::SUDO_SHOWS_MORE))
 }
 
 /// The plan as a table, or in blocks where the terminal is too narrow for one; and below it what to type for what solobot

@@ -17,6 +17,7 @@ use crate::outcome::lock::{LockStateView, LockView};
 use crate::outcome::process::ProcessView;
 use crate::outcome::sentence::shortened;
 use crate::outcome::status::{BotView, InstanceView, PollingView, StatusOutcome};
+use crate::platform::advice::SUDO_SHOWS_MORE;
 use crate::settings::why_no_bot;
 
 /// The whole of it, for a terminal of `width` columns; `None` cuts nothing.
@@ -49,11 +50,12 @@ fn first_line(outcome: &StatusOutcome) -> String {
     }
     if outcome.uninspected > 0 {
         let _ = write!(line, ", {} not inspected", outcome.uninspected);
-        let sudo = if outcome.user == "root" { "" } else { " (sudo shows more)" };
-        line.push_str(sudo);
+        if outcome.user != "root" {
+            let _ = write!(line, " ({SUDO_SHOWS_MORE})");
+        }
     }
     if outcome.hidden {
-        line.push_str(", other users' processes are hidden (sudo shows more)");
+        let _ = write!(line, ", other users' processes are hidden ({SUDO_SHOWS_MORE})");
     }
     if is_blind(outcome) { paint(WARNING, line) + "\n" } else { line + "\n" }
 }

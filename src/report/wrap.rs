@@ -1,16 +1,16 @@
 //! Breaks text into lines that fit the terminal, between words and never inside one.
 //!
 //! Invariant: a command ([`COMMAND`]) can be pasted from the screen. A command that fits into a line gets its own line.
-//! A longer one is broken between its words, and every line except the last ends with a backslash, as a shell reads it.
+//! A longer one is broken between its words, and every line except the last ends as the shell reads it: with a backslash, or a
+//! backtick in PowerShell.
 //! A word that is wider than the terminal stays whole: the terminal folds it, and copies it as one.
 
 use super::style::COMMAND;
 use super::table::width_of;
+use crate::base::shell::{ESCAPE, GOES_ON};
 
 /// What stands before a line that goes on, beyond the indent of the first one.
 const HANGING: usize = 2;
-/// What ends a line of a command that goes on in the next one.
-const GOES_ON: &str = " \\";
 
 /// The same text in lines of at most `columns`; `None` breaks nothing.
 pub fn page(text: &str, columns: Option<usize>) -> String {
@@ -127,7 +127,7 @@ fn chunks(line: &str) -> Vec<Chunk> {
             continue;
         }
         rest = &rest[c.len_utf8()..];
-        if c == '\\' && in_command && quote.is_none() {
+        if c == ESCAPE && in_command && quote.is_none() {
             // What follows is itself: in `'it'\''s'` the quote behind the backslash begins nothing.
             let escaped = rest.chars().next().filter(|&c| c != '\x1b');
             for c in [Some(c), escaped].into_iter().flatten() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::error::Error;
 use crate::base::env::{self, Vars};
-use crate::base::folders::Folders;
+use crate::base::folders::{self, Folders};
 use crate::platform::{filesystem, user};
 
 /// Who calls, and what for.
@@ -37,7 +37,7 @@ pub struct Context {
     pub home: Option<PathBuf>,
     /// The user's configuration folder: `~/.config`.
     pub config_home: Option<PathBuf>,
-    /// The machine's configuration folder: `/etc`.
+    /// The machine's configuration folder: `/etc`; on Windows `%ProgramData%`.
     pub system_config: PathBuf,
     /// Who calls.
     pub caller: Caller,
@@ -59,7 +59,7 @@ impl Context {
             cwd: current_dir().map_err(|source| Error::Cwd { source })?,
             home: folders.home,
             config_home: folders.config,
-            system_config: PathBuf::from("/etc"),
+            system_config: folders::of_machine(),
             caller: Caller { uid, sudo_uid: sudo_uid.filter(|_| uid == 0), purpose },
             vars,
         })

@@ -9,6 +9,7 @@ use crate::base::error::{Expected, exit_of_io, plain, quoted, typed};
 use crate::base::exit::Exit;
 use crate::base::nearest::nearest;
 use crate::base::shell;
+use crate::platform::advice::{PYTHON, manual};
 use crate::process::launch::is_interpreter;
 use crate::process::program;
 use crate::telegram::{base_url, sources};
@@ -154,16 +155,19 @@ impl Expected for Error {
             Self::Cwd { .. } => vec!["change to a folder that exists: cd".into()],
             Self::NoFile { .. } => vec![
                 "name a file that exists: solobot -c FILE …".into(),
-                "to run a command (solobot has no -c like flock): solobot acquire -- python3 main.py".into(),
+                format!("to run a command (solobot has no -c like flock): solobot acquire -- {PYTHON} main.py"),
             ],
             Self::Unreadable { .. } => vec!["name a file that you can read: solobot -c FILE …".into()],
             Self::NotAFile { path, what, is_named } => hints_of_no_file(path, what, *is_named),
             Self::Untrusted { path, chmod, .. } => {
                 chmod.iter().map(|chmod| format!("to fix it: {chmod}")).chain([name_it(path)]).collect()
             }
-            Self::Text { fault, .. } => {
-                fault.hint.iter().cloned().chain(["to see every key: man 5 solobot.toml".to_owned()]).collect()
-            }
+            Self::Text { fault, .. } => fault
+                .hint
+                .iter()
+                .cloned()
+                .chain(manual("5 solobot.toml").map(|page| format!("to see every key: {page}")))
+                .collect(),
             Self::Withheld { path, .. } => vec![name_it(path)],
             Self::SharedLock { other, .. } => vec![
                 format!("give each bot its own lock: lock = \".solobot-{other}.lock\""),

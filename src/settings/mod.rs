@@ -43,6 +43,7 @@ use trust::{Refusal, open_found};
 
 use crate::cli;
 use crate::lock::layouts;
+use crate::platform::advice;
 use crate::platform::user;
 use crate::process::program::{Args, Program};
 
@@ -238,7 +239,7 @@ fn withheld_warning(bot: &Bot, file: &ConfigFile) -> Option<String> {
     let path = file.path.display();
     let how = match (file.access, file.owner()) {
         (Access::Foreign, Some(owner)) => {
-            format!("to use it, run solobot as its owner: sudo -u {} solobot …", user::name(owner))
+            advice::as_user("to use it, run solobot as its owner", &user::name(owner), "solobot …")
         }
         _ => "to use it, name the file with -c".to_owned(),
     };

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use crate::base::duration::{Limit, parse_duration, parse_limit};
 use crate::base::nearest::nearest;
+use crate::base::shell;
 use crate::base::text::{escape, is_hidden};
 use crate::lease::bounds::{parse_name, parse_ttl};
 use crate::telegram::base_url::shown;
@@ -292,8 +293,7 @@ impl<'de> Visitor<'de> for WordsVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, line: &str) -> Result<CommandWords, E> {
-        let words =
-            shell_words::split(line).map_err(|_| E::custom("a closing quote is missing in this command line"))?;
+        let words = shell::split(line).ok_or_else(|| E::custom("a closing quote is missing in this command line"))?;
         not_empty(words)
     }
 

@@ -7,7 +7,9 @@ use super::base_url::{self, BaseUrl};
 use crate::base::error::{Expected, MORE_PROCESSES};
 use crate::base::exit::Exit;
 use crate::base::secret::{Token, mask};
+use crate::base::shell::quote;
 use crate::http::client::{self, NO_THREAD, Step};
+use crate::platform::advice::{typed_here, with_variable};
 
 /// How much of a foreign text an error repeats, in characters.
 const LONGEST: usize = 300;
@@ -216,7 +218,10 @@ impl Expected for Error {
             }
             Self::Refused { .. } => Vec::new(),
             Self::Redirected { server, .. } | Self::NoBotApi { server, .. } => {
-                vec![format!("to see what answers there (a proxy, or a wrong --api-url?): curl -v {server}")]
+                vec![format!(
+                    "to see what answers there (a proxy, or a wrong --api-url?): {}",
+                    typed_here(&format!("curl -v {server}"))
+                )]
             }
         }
     }
@@ -228,11 +233,23 @@ fn hints_of_step(server: &BaseUrl, step: Step, why: &str) -> Vec<String> {
     }
     let host = server.host();
     match step {
-        Step::Dns => vec![format!("to see whether this machine can look up names: getent hosts {host}")],
-        Step::Proxy => vec![format!("if the proxy is wrong, do without it: NO_PROXY={host} solobot …")],
-        Step::Tcp if server.is_public() => vec![format!("to see whether a firewall blocks it: curl -v {server}")],
-        Step::Tcp => vec![format!("to see whether the Bot API server is running: curl -v {server}")],
-        Step::Tls if is_about_time(why) => vec!["to see whether this machine's clock is right: date -u".into()],
+        Step::Dns => vec![format!(
+            "to see whether this machine can look up names: {}",
+            typed_here(&format!("getent hosts {host}"))
+        )],
+        Step::Proxy => vec![format!(
+            "if the proxy is wrong, do without it: {}",
+            with_variable("NO_PROXY", &quote(host), "solobot …")
+        )],
+        Step::Tcp if server.is_public() => {
+            vec![format!("to see whether a firewall blocks it: {}", typed_here(&format!("curl -v {server}")))]
+        }
+        Step::Tcp => {
+            vec![format!("to see whether the Bot API server is running: {}", typed_here(&format!("curl -v {server}")))]
+        }
+        Step::Tls if is_about_time(why) => {
+            vec![format!("to see whether this machine's clock is right: {}", typed_here("date -u"))]
+        }
         Step::Tls => vec!["if the server has its own certificate authority: solobot … --ca-file CA.pem".into()],
         Step::Http => vec!["to try again with more time for an answer: solobot … --timeout 30s".into()],
     }

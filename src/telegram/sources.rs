@@ -11,9 +11,10 @@ use std::sync::OnceLock;
 
 use super::dotenv::DotEnv;
 use crate::base::env::Vars;
-use crate::base::error::{Expected, plain, quoted, typed};
+use crate::base::error::{Expected, plain, quoted};
 use crate::base::exit::Exit;
 use crate::base::secret::Token;
+use crate::platform::advice;
 use crate::platform::filesystem::{self, FileStatus};
 
 /// No token file is longer; what is longer is something else, named by mistake.
@@ -187,9 +188,8 @@ fn read_bounded(path: &Path) -> Result<TokenFileText, SourceError> {
     })?;
     let mut warnings = Vec::new();
     if meta.is_file() && meta.is_readable_by_all() {
-        let chmod = typed(path);
-        warnings
-            .push(format!("every user of this machine can read {}; to change that: chmod o-r {chmod}", quoted(path)));
+        let hide = advice::hide(path);
+        warnings.push(format!("every user of this machine can read {}; to change that: {hide}", quoted(path)));
     }
     Ok(TokenFileText { text: String::from_utf8_lossy(&bytes).into_owned(), warnings })
 }
@@ -279,7 +279,7 @@ impl Expected for SourceError {
                 "or name another place: --token-env NAME, --token-file PATH or --env-file PATH".into(),
             ],
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                vec!["run solobot as the user of the bot: sudo -u USER solobot …".into()]
+                vec![advice::as_user("run solobot as the user of the bot", "USER", "solobot …")]
             }
             Self::Unreadable { .. } => vec!["name another place: --token-env NAME or --token-file PATH".into()],
             Self::TooLarge { .. } | Self::Missing { .. } => {

@@ -95,6 +95,27 @@ fn fish_completes() {
     });
 }
 
+/// What solobot answers to its script for PowerShell, which a grammar reads in `recipes::other_systems`.
+#[test]
+fn powershell_gets_an_answer() {
+    alone(|test| {
+        prepare(test);
+        let offered = |typed: &[&str]| {
+            let mut command = test.command(env!("CARGO_BIN_EXE_solobot"));
+            command.args(["--", "solobot"]).args(typed).env("SOLOBOT_COMPLETE", "powershell");
+            test.start_command(command).finish().code(0).stdout().to_owned()
+        };
+        assert_eq!(words(&offered(&["stat"])), ["status"]);
+        assert!(offered(&["stat"]).contains("\tShow instances"), "what a word means is shown beside it");
+        assert_eq!(words(&offered(&["doctor", "--expl"])), ["--explain"]);
+        assert_eq!(words(&offered(&["check", "aux"])), ["auxiliary"]);
+        // An empty word. Windows PowerShell 5.1 cannot pass one.
+        for empty in ["", "\"\""] {
+            assert!(words(&offered(&["check", empty])).starts_with(&["mainbot", "auxiliary"]), "{empty:?}");
+        }
+    });
+}
+
 #[test]
 fn values_are_what_solobot_knows() {
     alone(|test| {
@@ -141,11 +162,13 @@ fn pids_are_shown_with_their_masked_command_lines() {
 #[test]
 fn completions_prints_the_registration_and_a_leaked_variable_changes_nothing() {
     alone(|test| {
-        for (shell, file) in [("bash", "solobot.bash"), ("zsh", "_solobot"), ("fish", "solobot.fish")] {
+        for (shell, file) in
+            [("bash", "solobot.bash"), ("zsh", "_solobot"), ("fish", "solobot.fish"), ("powershell", "solobot.ps1")]
+        {
             let committed = std::fs::read_to_string(format!("{COMPLETIONS}/{file}")).unwrap();
             test.solobot(&format!("completions {shell}")).run().code(0).stdout_is(&committed);
         }
-        test.solobot("completions tcsh").run().code(2).stderr_has(&["tcsh", "use bash, zsh or fish"]);
+        test.solobot("completions tcsh").run().code(2).stderr_has(&["tcsh", "use bash, zsh, fish or powershell"]);
         let json = test.solobot("completions --json bash").run().code(0).json();
         assert_eq!(json["shell"], "bash");
         for value in ["bash", "0", "", "nonsense"] {

@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -670,6 +671,92 @@ def writes_a_configuration_of_what_runs(world):
 @scene
 def completions_for_powershell(world):
     world.solobot("completions", "powershell").ends_with(0).says("Register-ArgumentCompleter")
+    world.write("solobot.toml", '[bots.mainbot]\nscript = "bot.js"\n')
+
+    def offered(*typed):
+        said = world.solobot("--", "solobot", *typed, SOLOBOT_COMPLETE="powershell").ends_with(0)
+        return [line.split("\t")[0] for line in said.out.splitlines()]
+
+    for typed, wanted in ((["stat"], "status"), (["check", "mai"], "mainbot"), (["check", '""'], "mainbot"), (["-c", "solo"], "solobot.toml")):
+        expect(wanted in offered(*typed), f"{wanted} is not offered for {typed}", offered(*typed))
+
+
+# What only a shell of Unix reads, or only a system of that kind has.
+OF_UNIX = re.compile(
+    r"/proc|\bsudo\b|\$\$|(?<!\.)\b(ls|rm|ps|tr|kill|env|stat|od|ss|ip|chmod|grep|mkdir) -|\brm \w|\bkill \w*PID|&&|\blslocks|\bgetent|/tmp/|/srv/"
+    r"|\bpython3|\bcurl |\bman \w|\bexec \d|date -u|timedatectl|printf %s|--fd [<\d]"
+)
+
+
+def speaks_powershell(ended):
+    for line in (ended.out + ended.err).splitlines():
+        expect(not OF_UNIX.search(line), f"not for Windows: {line}", ended)
+
+
+@scene
+def hints_are_powershells(world):
+    world.solobot("acquire", "-l", "a.lock").ends_with(2).says("--pid $PID")
+    for words in (
+        *(["acquire", "-l", "a.lock"], ["acquire", "-l", "a.lock", "--", "nowhere.exe"], ["acquire", "--pid", "999999", "-l", "a.lock"]),
+        *(["acquire", "--pid", "4", "-l", "a.lock", "--", "x"], ["acquire"], ["restart", "main"], ["lock", "a.lock"], ["start", "bot.py"]),
+        *(["conflicts", "none/*.log"], ["conflicts", "none.log"], ["metrics", "-o", "none/x.prom"], ["status", "-c", "none.toml"]),
+        *(["acquire", "-n", "-l", r"none\a.lock", "--", "x"], ["delete-webhook", "--token-env", "BOT_TOKEN"]),
+    ):
+        speaks_powershell(world.solobot(*words))
+    world.write("solobot.toml", "[bots.main]\nscrpt = 1\n")
+    speaks_powershell(world.solobot("status").ends_with(78))
+
+
+@scene
+def words_are_quoted_for_powershell(world):
+    lock = "it's a #1, $x.lock"
+    acquire = world.acquire("-l", lock, "--", *world.node())
+    world.bot()
+    quoted = "'" + world.path(lock).replace("'", "''") + "'"
+    refused = world.solobot("acquire", "-n", "-l", lock, "--", *world.node()).ends_with(75)
+    refused.says(f"solobot stop --lock {quoted}", "-l 'it''s a #1, $x.lock' -- ")
+    speaks_powershell(refused)
+    world.solobot("stop", "--yes", "--lock", lock).ends_with(0)
+    acquire.wait()
+    # What has spaces is run by its call operator.
+    world.write("a b.js", read(world.here("bot.js")))
+    start_unlocked(world, "a b.js")
+    said = world.solobot("status", "--json", "-m", world.path("a b.js"), "-l", "b.lock").ends_with(0).json()
+    command = said["bots"][0]["instances"][0]["command"]
+    expect(f"'{world.path('a b.js')}'" in command, "it is not quoted", command)
+
+
+@scene
+def help_and_explanations_are_for_windows(world):
+    said = world.solobot("--help").ends_with(0)
+    subcommands = [line.split()[0] for line in said.out.splitlines() if re.match(r"  [a-z-]+ {2,}\w", line)]
+    expect("acquire" in subcommands and len(subcommands) > 10, "other subcommands", subcommands)
+    for subcommand in subcommands:
+        if subcommand != "help":
+            speaks_powershell(world.solobot(subcommand, "--help").ends_with(0))
+    codes = world.solobot("--", "solobot", "doctor", "--explain", '""', SOLOBOT_COMPLETE="powershell").out.split()
+    expect(len(codes) > 40, "other codes", codes)
+    for code in codes:
+        if code not in ("private-tmp", "fcntl-lock", "inherited-lock", "tmp-cleaner"):  # none of these is on Windows
+            said = world.solobot("doctor", "--explain", code).ends_with(0)
+            said.out = "\n".join(line for line in said.out.splitlines() if line.startswith("    "))  # the commands
+            speaks_powershell(said)
+
+
+@scene
+def has_folders_of_its_own(world):
+    # The program that Linux starts gets those of wine's user, whatever is asked for; not so what that one starts.
+    roaming, local = world.path("roaming"), world.path("local")
+    world.write(r"roaming/solobot/solobot.toml", '[bots.configured]\nscript = "bot.js"\ndir = "' + world.path("").replace("\\", "/") + '"\n')
+
+    def solobot(*words):
+        return world.run("cmd", "/c", f"set APPDATA={roaming}&& set LOCALAPPDATA={local}&& " + " ".join([world.bed.solobot, *words]))
+
+    names = [bot["name"] for bot in solobot("status", "--json").ends_with(0).json()["bots"]]
+    expect("configured" in names, "the file in APPDATA is not used", names)
+    solobot("acquire", "configured", "--", *world.bed.nothing).ends_with(0)
+    journal = world.here("local/solobot/journal.jsonl")
+    expect("configured" in read(journal), "no journal in LOCALAPPDATA", *(os.path.join(at, name) for at, _, names in os.walk(world.here("local")) for name in names))
 
 
 @scene

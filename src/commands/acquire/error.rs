@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::duration::{Limit, show};
-use crate::base::error::{Expected, hints_of_io, plain};
+use crate::base::error::{Expected, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::base::shell;
 use crate::lease::engine::EngineError;
@@ -14,6 +14,8 @@ use crate::outcome::lease_notice::{LeaseName, LostLease, WaitingFor};
 use crate::outcome::lock::lock_option;
 use crate::outcome::process::UnlockedProcess;
 use crate::outcome::sentence::shortened;
+use crate::platform::advice::{self, PYTHON, SHELLS_PID};
+use crate::platform::words::names_folder;
 use crate::process::launch::command_for;
 use crate::process::origin::kill_by_hand;
 
@@ -241,15 +243,15 @@ fn hints_of_unlocked(instances: &[UnlockedProcess], typed: &str) -> Vec<String> 
 
 /// A whole command line in quotes, a file of this folder without its interpreter, or a program that is not installed.
 fn hint_of_not_found(command: &str) -> String {
-    let words = shell_words::split(command).unwrap_or_default();
+    let words = shell::split(command).unwrap_or_default();
     if words.len() > 1 {
         return format!("without the quotes: solobot acquire -- {}", shell::join(words));
     }
-    if !command.contains('/') && Path::new(command).is_file() {
+    if !names_folder(command.as_bytes()) && Path::new(command).is_file() {
         let command = shell::join(command_for(&[command.to_owned()]));
         return format!("to run the file in this folder: solobot acquire -- {command}");
     }
-    format!("is it installed, and in PATH? to find out: command -v {}", shell::quote(command))
+    format!("is it installed, and in PATH? to find out: {}", advice::find_program(command))
 }
 
 impl Expected for Error {
@@ -304,7 +306,7 @@ impl Expected for Error {
             Self::Held { holding, .. } => holding.remedies.clone(),
             Self::Unlocked { instances, typed, .. } => hints_of_unlocked(instances, typed),
             Self::Undecided { user, typed, .. } => vec![
-                format!("to look at it as root: sudo solobot status {typed}"),
+                advice::as_root("to look at it", &format!("solobot status {typed}")),
                 format!("if that user runs the bot: user = \"{user}\" in solobot.toml"),
                 "if it is something else: solobot acquire --lock-only …".into(),
             ],
@@ -322,16 +324,20 @@ impl Expected for Error {
                 vec!["to run it under its lock alone, on this host only: remove its `lease`".into()]
             }
             Self::TakeoverRefused { hints, .. } => hints.clone(),
-            Self::TargetGone { .. } => vec!["to hold it for the calling shell: solobot acquire --pid $$ …".into()],
+            Self::TargetGone { .. } => {
+                vec![format!("to hold it for the calling shell: solobot acquire --pid {SHELLS_PID} …")]
+            }
             Self::NotFound { command } => vec![hint_of_not_found(command)],
             Self::NotExecutable { command, source } => match source.kind() {
                 io::ErrorKind::IsADirectory => {
                     let inside = Path::new(command).join("main.py");
-                    vec![format!("to run a program in that folder: solobot acquire -- python3 {}", inside.display())]
+                    vec![format!("to run a program in that folder: solobot acquire -- {PYTHON} {}", typed(&inside))]
                 }
                 io::ErrorKind::WouldBlock => hints_of_io(source),
-                io::ErrorKind::PermissionDenied => vec![format!("to make it executable: chmod +x {command}")],
-                _ => vec![format!("to run it with an interpreter: solobot acquire -- python3 {command}")],
+                io::ErrorKind::PermissionDenied => {
+                    advice::make_executable(command).iter().map(|how| format!("to make it executable: {how}")).collect()
+                }
+                _ => vec![format!("to run it with an interpreter: solobot acquire -- {PYTHON} {command}")],
             },
             Self::KeeperEnded { lock, .. } => {
                 vec![format!("to see who holds it now: solobot status {}", lock_option(lock))]

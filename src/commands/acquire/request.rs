@@ -16,6 +16,7 @@ use crate::lock::file::LockFile;
 use crate::lock::holders;
 use crate::lock::wait::LockPlace;
 use crate::outcome::sentence::shortened;
+use crate::platform::advice::{PYTHON, SHELLS_PID, UNLESS_75};
 use crate::platform::descriptor::SHELLS_PASS_THEM;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{self, Identity, Stat};
@@ -158,13 +159,13 @@ fn refuse_contradictions(args: &cli::Acquire) -> Result<(), Error> {
     if !args.command.is_empty() {
         return Err(Error::usage(
             "`--fd` and `--pid` cannot be used with a COMMAND",
-            "to hold the lock while a script runs it: solobot acquire --pid $$",
+            format!("to hold the lock while a script runs it: solobot acquire --pid {SHELLS_PID}"),
         ));
     }
     if args.if_held == cli::IfHeld::Run {
         return Err(Error::usage(
             "`--if-held run` needs a COMMAND, and `--fd` and `--pid` take none",
-            "to go on without the lock in a script: solobot acquire --pid $$ || [ $? = 75 ]",
+            format!("to go on without the lock in a script: solobot acquire --pid {SHELLS_PID}{UNLESS_75}"),
         ));
     }
     Ok(())
@@ -276,7 +277,7 @@ fn to_be_kept(pid: i32) -> Result<Identity, Error> {
     if pid <= 1 {
         return Err(Error::usage(
             format!("`--pid {pid}`: the PID must be above 1"),
-            "to hold the lock for the calling shell: solobot acquire --pid $$",
+            format!("to hold the lock for the calling shell: solobot acquire --pid {SHELLS_PID}"),
         ));
     }
     // A thread has a folder in /proc too, but nobody could wait for its end.
@@ -288,12 +289,16 @@ fn no_mode(bot: &Bot) -> Error {
     let typed = bot.typed();
     Error::Usage {
         message: "acquire does not know how long to hold the lock".into(),
-        hints: vec![
-            format!("to hold it while a command runs: solobot acquire {typed} -- COMMAND"),
-            format!("to replace solobot with the command: solobot acquire -F {typed} -- COMMAND"),
-            format!("to hold it while a shell script runs: solobot acquire {typed} --pid $$"),
-            "to hold it while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
-        ],
+        hints: [
+            Some(format!("to hold it while a command runs: solobot acquire {typed} -- COMMAND")),
+            CAN_REPLACE.then(|| format!("to replace solobot with the command: solobot acquire -F {typed} -- COMMAND")),
+            Some(format!("to hold it while a shell script runs: solobot acquire {typed} --pid {SHELLS_PID}")),
+            SHELLS_PASS_THEM
+                .then(|| "to hold it while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 
@@ -310,12 +315,16 @@ fn nothing_named(has_pid: bool) -> Error {
     }
     Error::Usage {
         message: "acquire has no COMMAND to run, and no solobot.toml names a bot".into(),
-        hints: vec![
-            "to run a bot, write its command line after two dashes: solobot acquire -- python3 main.py".into(),
-            "to hold the lock while a shell script runs: solobot acquire -m main.py --pid $$".into(),
-            "to hold a lock while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into(),
-            "to write a solobot.toml: solobot init".into(),
-        ],
+        hints: [
+            Some(format!("to run a bot, write its command line after two dashes: solobot acquire -- {PYTHON} main.py")),
+            Some(format!("to hold the lock while a shell script runs: solobot acquire -m main.py --pid {SHELLS_PID}")),
+            SHELLS_PASS_THEM
+                .then(|| "to hold a lock while a descriptor is open: exec 9<>PATH; solobot acquire --fd 9".into()),
+            Some("to write a solobot.toml: solobot init".into()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 

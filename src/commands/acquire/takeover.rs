@@ -21,6 +21,7 @@ use crate::lock::{carriers, holders};
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lock::{HiddenHolder, lock_option};
 use crate::outcome::process::ProcessView;
+use crate::platform::advice::{self, KILL};
 use crate::platform::identity::{Identity, ancestry};
 use crate::process::origin;
 use crate::process::stop::{self, StopOptions, StopStatus, StopTarget};
@@ -152,11 +153,11 @@ fn stop(request: &Request<'_>, targets: &[Identity], shown: &[Identity], events:
     let pid = left.root.pid;
     let (why, hint) = match left.outcome {
         StopStatus::NotPermitted { user } => {
-            (format!("PID {pid} belongs to {user}"), format!("to do it as that user: sudo -u {user} solobot …"))
+            (format!("PID {pid} belongs to {user}"), advice::as_user("to do it as that user", &user, "solobot …"))
         }
         StopStatus::Survived { pid, state, wait_channel } => (
             format!(
-                "PID {pid} survives SIGKILL, in state {}, waiting in {}",
+                "PID {pid} survives {KILL}, in state {}, waiting in {}",
                 state,
                 wait_channel.as_deref().unwrap_or("an unknown kernel function")
             ),

@@ -22,6 +22,7 @@ use crate::outcome::doctor::{DiagnosedBot, Diagnosis, DoctorOutcome, Elsewhere, 
 use crate::outcome::events::{Activity, Events, Notice};
 use crate::outcome::holding;
 use crate::outcome::lock::LockBrief;
+use crate::platform::advice::WITH_SUDO;
 use crate::platform::identity::own_pid;
 use crate::platform::poll;
 use crate::platform::proc::Handle;
@@ -112,8 +113,8 @@ pub fn run(args: &cli::Doctor, settings: &Settings, events: &mut dyn Events) -> 
     let servers = servers::of_bot(&bot);
     let mut doubts = Vec::new();
     if survey.uninspected > 0 || survey.hidden {
-        let sudo = if user::effective_uid() == 0 { "" } else { ": run it with sudo" };
-        doubts.push(format!("not every process here could be inspected, and one may be the bot{sudo}"));
+        let how = if user::effective_uid() == 0 { String::new() } else { format!(": run it {WITH_SUDO}") };
+        doubts.push(format!("not every process here could be inspected, and one may be the bot{how}"));
     }
     let probable = found.found.probable.iter().filter(|one| one.doubt.is_none_or(|doubt| !doubt.is_void()));
     doubts.extend(probable.map(|one| format!("PID {} may be the bot: {}", one.root.pid, one.command)));

@@ -9,17 +9,22 @@ use super::look::Inventory;
 use crate::base::secret::mask;
 use crate::base::text::is_hidden;
 use crate::outcome::init::BotDraft;
+use crate::platform::advice::{PROGRAM, PYTHON, WITH_SUDO, manual};
 use crate::settings::toml_string;
 
-const HEAD: &str = "\
+/// The commands to know, and what there is to know about the file.
+const HEAD: (&str, &str) = (
+    "\
 # solobot.toml: the bots of this folder, for solobot(1). Written by `solobot init`; edit it as you like.
 #
 #   solobot status          see what is running, and under which lock
 #   solobot acquire NAME    run a bot under its lock
-#   man 5 solobot.toml      every key
+",
+    "\
 #
 # Relative paths start at `dir`, and `dir` at this file's folder. The file says where a token is, never the token.
-";
+",
+);
 const TEMPLATE: &str = "
 # No bot is running here, so this is a template: uncomment and edit.
 #
@@ -37,13 +42,15 @@ const REST: &str = "
 
 /// The whole file, for `folder`.
 pub fn file(entries: &[BotDraft], seen: &Inventory, folder: &Path) -> String {
-    let mut text = HEAD.to_owned();
+    let (commands, rules) = HEAD;
+    let keys = manual("5 solobot.toml").map_or_else(String::new, |page| format!("#   {page}      every key\n"));
+    let mut text = format!("{commands}{keys}{rules}");
     for one in entries {
         text.push('\n');
         text.push_str(&entry(one));
     }
     if entries.iter().all(|entry| entry.doubtful) {
-        text.push_str(TEMPLATE);
+        text.push_str(&TEMPLATE.replace("python3", PYTHON).replace("/usr/bin/mybot", PROGRAM));
     }
     let is_named = |path: &&PathBuf| entries.iter().any(|entry| draft::lock_path(entry, folder) == **path);
     for lock in seen.locks.iter().filter(|path| !is_named(path)) {
@@ -56,8 +63,10 @@ pub fn file(entries: &[BotDraft], seen: &Inventory, folder: &Path) -> String {
         let _ = writeln!(text, "# lock = {}", toml_string(&path));
     }
     if seen.uninspected > 0 {
-        let said =
-            format!("processes that could not be inspected: {}; with sudo, init may find more bots", seen.uninspected);
+        let said = format!(
+            "processes that could not be inspected: {}; {WITH_SUDO}, init may find more bots",
+            seen.uninspected
+        );
         let _ = write!(text, "\n{}", comment(&said));
     }
     mask(&(text + REST)).into_owned()

@@ -9,6 +9,7 @@ use crate::base::exit::Exit;
 use crate::cli;
 use crate::outcome::events::{Activity, Events, Notice};
 use crate::outcome::kill_duplicates::{Action, ResultView, StopStatusView};
+use crate::platform::advice;
 use crate::platform::identity::Identity;
 use crate::platform::poll;
 use crate::process::instance::Instance;
@@ -74,9 +75,11 @@ fn detail(pid: i32, outcome: &StopStatus) -> Option<String> {
     match outcome {
         StopStatus::Survived { pid, state, wait_channel } => {
             let place = wait_channel.as_ref().map_or_else(String::new, |place| format!(", waiting in {place}"));
-            Some(format!("PID {pid} survives SIGKILL in state {state}{place}"))
+            Some(format!("PID {pid} survives {} in state {state}{place}", advice::KILL))
         }
-        StopStatus::NotPermitted { user } => Some(format!("belongs to {user}; to stop it: sudo -u {user} kill {pid}")),
+        StopStatus::NotPermitted { user } => {
+            Some(format!("belongs to {user}; to stop it: {}", advice::end(Some(user), &[pid])))
+        }
         StopStatus::Refused(refusal) => Some(refusal.reason().to_owned()),
         StopStatus::Terminated | StopStatus::Killed | StopStatus::Gone => None,
     }

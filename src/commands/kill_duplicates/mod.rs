@@ -23,6 +23,7 @@ use crate::outcome::lock::HiddenHolder;
 use crate::outcome::process::TokenRival;
 use crate::outcome::sentence::{Sentence, shortened};
 use crate::outcome::unseen;
+use crate::platform::advice;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::{Identity, lineage};
 use crate::platform::proc;
@@ -185,12 +186,17 @@ impl StopRun<'_> {
         if !bot.found.instances.is_empty() || plan.stops_any() {
             return None;
         }
-        let (why, there) = match unseen::instance(&bot.found) {
-            Some(why) => (why, "to look as root: sudo"),
-            None if proc::hides_others() => (unseen::holder(&bot.locks.own)?, "to look as root: sudo"),
-            None => (unseen::holder(&bot.locks.own)?, "to stop it on the host or in the other container:"),
+        let command = format!("solobot {} {}", self.name(), bot.bot.typed());
+        let as_root = || advice::as_root("to look", &command);
+        let (why, how) = match unseen::instance(&bot.found) {
+            Some(why) => (why, as_root()),
+            None if proc::hides_others() => (unseen::holder(&bot.locks.own)?, as_root()),
+            None => {
+                let there = format!("to stop it on the host or in the other container: {command}");
+                (unseen::holder(&bot.locks.own)?, there)
+            }
         };
-        Some(why.followed_by(&format!("; {there} solobot {} {}", self.name(), bot.bot.typed())))
+        Some(why.followed_by(&format!("; {how}")))
     }
 
     fn wishes(&self) -> StopRequest {

@@ -9,6 +9,7 @@ use super::logged::see_logs;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
+use crate::platform::advice::typed_here;
 use crate::survey::connections::{Connection, Polling};
 use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::api::WebhookInfo;
@@ -180,7 +181,7 @@ pub fn local_api_server(facts: &Facts) -> Vec<Finding> {
         let connections = elsewhere(bot).map(|(seen, to)| format!("PID {} is connected to {}", seen.pid(), to.to));
         let error = bot.telegram.error().filter(|_| level == Level::Error);
         let command = match (level, &bot.server) {
-            (Level::Error, Some(server)) => Some(format!("curl -v {server}")),
+            (Level::Error, Some(server)) => Some(typed_here(&format!("curl -v {server}")).into_owned()),
             _ => bot.solobot("status"),
         };
         Some(

@@ -4,6 +4,7 @@ use super::super::finding::{Finding, Level};
 use super::logged::conflicts;
 use super::stopping::stop_surplus;
 use crate::base::finding_code::Code;
+use crate::platform::advice;
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
 /// More than one instance of one bot. Other findings may name the cause.
@@ -54,13 +55,14 @@ pub fn folded_instance(facts: &Facts) -> Vec<Finding> {
             let list: Vec<String> = pids.iter().map(i32::to_string).collect();
             let pid = if list.len() > 2 { "PIDs" } else { "PID" };
             let summary = format!("{} processes belong to one instance of {}: not duplicates", pids.len(), bot.name);
+            let command = advice::processes(&pids);
             Finding::new(Code::FoldedInstance, Level::Info, summary)
                 .shown_by([
                     bot.describe(seen, facts.now),
                     format!("PID {} started {pid} {}", list[0], list[1..].join(", ")),
                 ])
                 .about(pids)
-                .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(",")))
+                .explored_by(command)
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use super::fetching;
 use super::logged::{conflicts, see_logs};
 use crate::base::finding_code::Code;
 use crate::base::text::plural;
-use crate::platform::advice;
+use crate::platform::advice::{self, USE_SUDO};
 use crate::process::program::Program;
 use crate::survey::connections::{Connection, Polling};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
@@ -115,15 +115,14 @@ pub fn unseen_poller(facts: &Facts) -> Vec<Finding> {
                     many => format!("it may be one of {} other processes here", many.len()),
                 };
                 let pids: Vec<i32> = suspects.iter().map(|one| one.pid).collect();
-                let list: Vec<String> = pids.iter().map(i32::to_string).collect();
                 let left = suspects.len().saturating_sub(MOST_SUSPECTS);
                 let more = (left > 0).then(|| format!("and {left} more that are connected"));
                 let lines = suspects.iter().take(MOST_SUSPECTS).map(|one| one.describe(name)).chain(more).collect();
-                let command = format!("ps -o pid,ppid,lstart,args -p {}", list.join(","));
+                let command = advice::processes(&pids);
                 (format!("another program polls with the token of {name}: {who}"), lines, pids, Some(command))
             }
             ConflictCause::Unseen(why) => {
-                let command = bot.solobot("doctor").map(|command| format!("sudo {command}"));
+                let command = bot.solobot("doctor").map(|command| advice::typed_as_root(&command));
                 let summary = format!(
                     "another program polls with the token of {name}: cannot tell whether it is here, since not every \
                      process can be seen"
@@ -297,7 +296,9 @@ fn unseen(facts: &Facts) -> Vec<String> {
     let unshown = (unseen.unshown > 0).then(|| {
         let processes = if unseen.unshown == 1 { "process" } else { "processes" };
         let count = unseen.unshown;
-        format!("cannot tell: {count} {processes} of other users cannot be asked for connections; use sudo to see them")
+        format!(
+            "cannot tell: {count} {processes} of other users cannot be asked for connections; {USE_SUDO} to see them"
+        )
     });
     [hidden, owners, contained, unshown].into_iter().flatten().collect()
 }

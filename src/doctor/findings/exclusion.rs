@@ -143,8 +143,8 @@ fn pidfile(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
     let finding = |level, summary| Finding::new(Code::PidfileOnly, level, summary).about([pid]);
     if bot.has_program && !bot.has_process(claimant.process) {
         let summary = format!("{path} is a PID file, and its PID {pid} now belongs to another program");
-        let remove = format!("if that is not your bot, remove the file: rm {}", typed(&lock.facts.path));
-        let shows = format!("ps -o pid,lstart,args -p {pid}");
+        let remove = format!("if that is not your bot, remove the file: {}", advice::remove(&lock.facts.path));
+        let shows = advice::processes(&[pid]);
         return Some(finding(Level::Warning, summary).shown_by([command, remove]).explored_by(shows));
     }
     // What a program of that kind does about itself is enough for it, and for nobody else.
@@ -154,7 +154,7 @@ fn pidfile(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
         let why = format!("a second start of it {}; other programs do not look at the file", layout.second_start);
         (format!("{path} belongs to {program}: it names PID {pid}, which holds no other lock"), why)
     } else {
-        let why = "no flock on the file in /proc/locks or on any open descriptor".to_owned();
+        let why = format!("no flock on the file in {TABLE} or on any open descriptor");
         (format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock"), why)
     };
     let fix = if is_lock && !bot.has_program {
@@ -275,7 +275,7 @@ mod tests {
         let acquire = Some("solobot acquire main -- command 10".to_owned());
         assert_eq!(said, [(Level::Warning, vec![10], acquire)]);
         let said = say(pidfile_only, with_lock(bot("main", vec![seen(10)]), claimed(99)));
-        assert_eq!(said[0].2.as_deref(), Some("ps -o pid,lstart,args -p 99"));
+        assert_eq!(said[0].2.as_deref(), Some("ps -o pid,ppid,lstart,args -p 99"));
         let posix = LockEvidence { fcntl: vec![named(10)], ..claimed(10) };
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), posix)), []);
         assert_eq!(say(pidfile_only, with_lock(bot("main", vec![seen(10)]), held_by("/l", &[10]))), []);

@@ -69,7 +69,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
         (Level::Warning, format!("{path} will stay locked when the bot ends: a helper process inherited the lock"))
     };
     let pids = heirs.iter().map(|heir| heir.who.process.pid);
-    let kill: Vec<String> = pids.clone().map(|pid| pid.to_string()).collect();
+    let kill: Vec<i32> = pids.clone().collect();
     let called = match first.caller {
         Some(caller) if caller > 0 => format!("the lock was taken by PID {caller}"),
         _ => "the process that took the lock has ended or cannot be seen".into(),
@@ -80,7 +80,7 @@ fn inherited(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
             .shown_by([called])
             .shown_by(rightful.iter().map(|one| format!("PID {} holds it for the bot", one.who.process.pid)))
             .about(pids)
-            .fixed_by(format!("kill {}", kill.join(" "))),
+            .fixed_by(advice::end(None, &kill)),
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
+use crate::base::shell;
 use crate::process::origin::{Manager, Origin};
 use crate::survey::evidence::facts::{BotFacts, Facts, SeenInstance};
 
@@ -111,7 +112,7 @@ fn copies(facts: &Facts, is_of: fn(&Manager) -> bool, say: impl Fn(&str, usize, 
                 .collect();
             let mut finding = say(&service.name, copies.len(), bot)
                 .about(copies.iter().map(|seen| seen.pid()))
-                .fixed_by((!stop.is_empty()).then(|| stop.join(" && ")));
+                .fixed_by((!stop.is_empty()).then(|| shell::and(&stop)));
             finding.evidence.splice(0..0, bot.describe_all(copies.iter().copied(), facts.now));
             found.push(finding);
         }
@@ -135,7 +136,7 @@ pub fn second_manager(facts: &Facts) -> Vec<Finding> {
         let finding = Finding::new(Code::SecondManager, Level::Error, summary)
             .shown_by(bot.describe_all(shown.clone(), facts.now))
             .about(shown.map(SeenInstance::pid));
-        Some(finding.fixed_by((!leave.is_empty()).then(|| leave.join(" && "))))
+        Some(finding.fixed_by((!leave.is_empty()).then(|| shell::and(&leave))))
     })
 }
 

@@ -5,8 +5,10 @@ use super::logged::see_logs;
 use crate::base::duration::show;
 use crate::base::error::Expected;
 use crate::base::finding_code::Code;
+use crate::base::shell::quote;
 use crate::base::text::plural;
 use crate::http::client::{self, Step};
+use crate::platform::advice::{typed_here, with_variable};
 use crate::survey::connections::Polling;
 use crate::survey::evidence::facts::{BotFacts, FRESH, Facts, SeenInstance};
 use crate::telegram::base_url::BaseUrl;
@@ -123,7 +125,9 @@ fn command(error: &Error, bot: &BotFacts) -> Option<String> {
     let again = || Some(format!("{}{}", bot.solobot("doctor")?, bot.api_flags));
     match error {
         Error::Setup(client::Error::Proxy(malformed)) => Some(format!("env -u {} {}", malformed.variable, again()?)),
-        Error::Unreachable { server, step: Step::Dns, .. } => Some(format!("getent hosts {}", server.host())),
+        Error::Unreachable { server, step: Step::Dns, .. } => {
+            Some(typed_here(&format!("getent hosts {}", server.host())).into_owned())
+        }
         Error::Unreachable { server, step: Step::Proxy, .. } => Some(around(server, &again()?)),
         Error::Redirected { server, .. } | Error::NoBotApi { server, .. } if bot.telegram.proxy().is_some() => {
             Some(around(server, &again()?))
@@ -132,13 +136,13 @@ fn command(error: &Error, bot: &BotFacts) -> Option<String> {
         | Error::Server { server, .. }
         | Error::Refused { server, .. }
         | Error::Redirected { server, .. }
-        | Error::NoBotApi { server, .. } => Some(format!("curl -v {server}")),
+        | Error::NoBotApi { server, .. } => Some(typed_here(&format!("curl -v {server}")).into_owned()),
         _ => None,
     }
 }
 
 fn around(server: &BaseUrl, again: &str) -> String {
-    format!("NO_PROXY={} {again}", server.host())
+    with_variable("NO_PROXY", &quote(server.host()), again)
 }
 
 /// Connections of the bot keep breaking, although ours did not.

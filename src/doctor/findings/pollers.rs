@@ -115,14 +115,14 @@ pub fn several_pollers(facts: &Facts) -> Vec<Finding> {
             pids.len(),
             bot.name
         );
-        let list: Vec<String> = pids.iter().map(i32::to_string).collect();
         let each = seen.evidence.connections.iter().map(|one| format!("PID {} is connected to {}", one.pid, one.to));
+        let command = advice::processes(&pids.iter().copied().collect::<Vec<_>>());
         Some(
             Finding::new(Code::SeveralPollers, level, summary)
                 .shown_by(each)
                 .shown_by(are_at_odds.then(|| conflicts(bot, facts.now)).into_iter().flatten())
                 .about(pids)
-                .explored_by(format!("ps -o pid,ppid,lstart,args -p {}", list.join(","))),
+                .explored_by(command),
         )
     })
     .collect()

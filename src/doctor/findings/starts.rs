@@ -7,6 +7,7 @@ use super::logged::conflicts;
 use super::stopping::stop_surplus;
 use crate::base::duration::show;
 use crate::base::finding_code::Code;
+use crate::base::shell;
 use crate::lock::coverage::LockCoverage;
 use crate::lock::state::State;
 use crate::logs::rhythm::PatternKind;
@@ -162,7 +163,7 @@ pub fn respawn_loop(facts: &Facts) -> Vec<Finding> {
                 .shown_by(holder(bot))
                 .shown_by(lives(bot))
                 .about(starts.seen.iter().map(|start| start.process.pid))
-                .fixed_by((!stop.is_empty()).then(|| stop.join(" && ")))
+                .fixed_by((!stop.is_empty()).then(|| shell::and(&stop)))
                 .explored_by(bot.solobot("status")),
         )
     })

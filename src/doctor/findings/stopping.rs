@@ -1,5 +1,7 @@
 //! The commands that stop instances: a manager's own first, since it would start again what solobot stops.
 
+use crate::base::shell;
+use crate::platform::advice;
 use crate::process::origin::Origin;
 use crate::survey::evidence::facts::{BotFacts, SeenInstance};
 
@@ -13,14 +15,13 @@ pub fn stop(bot: &BotFacts, instances: &[&SeenInstance], subcommand: &str) -> Op
             commands.push(command);
         }
     }
-    let left: Vec<String> =
-        instances.iter().filter(|seen| by_manager(seen).is_none()).map(|seen| seen.pid().to_string()).collect();
+    let left: Vec<i32> = instances.iter().filter(|seen| by_manager(seen).is_none()).map(|seen| seen.pid()).collect();
     if instances.is_empty() || !left.is_empty() {
         // A module of another root has no name here that means it.
-        let by_hand = || (!left.is_empty()).then(|| format!("kill {}", left.join(" ")));
+        let by_hand = || (!left.is_empty()).then(|| advice::end(None, &left));
         commands.extend(bot.solobot(subcommand).or_else(by_hand));
     }
-    (!commands.is_empty()).then(|| commands.join(" && "))
+    (!commands.is_empty()).then(|| shell::and(&commands))
 }
 
 /// Stops every instance except the one to keep.

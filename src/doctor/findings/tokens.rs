@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::finding::{Finding, Level};
 use crate::base::finding_code::Code;
+use crate::platform::advice;
 use crate::survey::connections::Polling;
 use crate::survey::evidence::facts::{ConfiguredBot, Facts, KnownToken, SeenInstance};
 use crate::telegram::errors::Error;
@@ -137,12 +138,8 @@ fn shared(token: &str, users: &[SharedTokenUser], entries: &[&ConfiguredBot]) ->
     } else {
         "two programs are running with the same token: only one of them may poll".to_owned()
     };
-    let pids: Vec<String> = users.iter().map(|user| user.pid.to_string()).collect();
-    let command = if both_run {
-        Some(format!("ps -o pid,ppid,lstart,args -p {}", pids.join(",")))
-    } else {
-        Some("solobot status".to_owned())
-    };
+    let pids: Vec<i32> = users.iter().map(|user| user.pid).collect();
+    let command = if both_run { Some(advice::processes(&pids)) } else { Some("solobot status".to_owned()) };
     let level = if is_proved { Level::Error } else { Level::Warning };
     Some(
         Finding::new(Code::TokenShared, level, summary)

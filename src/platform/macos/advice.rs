@@ -1,7 +1,15 @@
 //! What to type, for people who want to see it themselves.
 
+pub use crate::platform::unix::advice::{
+    CERTIFICATES, FOREIGN_HOLDER, FREE_SPACE, KILL, PROGRAM, PYTHON, RESTART, SHELLS_PID, SUDO_SHOWS_MORE, UNLESS_75,
+    USE_SUDO, WITH_SUDO, as_root, as_user, edit, end, find_program, hide, list, make, make_executable, manual,
+    processes, remove, rights_of, typed_as_root, typed_here, with_sudo, with_variable, without_variable,
+};
+
 /// Why other users' processes may be missing from everything.
 pub const HIDDEN: &str = "macOS does not show the command lines of other users' processes; use sudo to see them";
+/// A holder of a lock that is hidden.
+pub const HIDDEN_HOLDER: &str = "a process that macOS hides (use sudo to see it)";
 
 /// Shows a variable of a process.
 pub fn variable_of(pid: i32, name: &str) -> String {

@@ -1,6 +1,7 @@
 //! What Linux and macOS do alike: POSIX, and what both have beyond it. Where they differ, each has a file of its own, which is
 //! named here through `host`.
 
+pub mod advice;
 #[cfg(feature = "cli")]
 pub mod children;
 pub mod daemon;

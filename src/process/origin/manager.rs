@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::place::{Container, Place};
-use crate::base::shell::quote;
+use crate::base::shell::{powershell, quote};
 
 /// Who started an instance and would start it again, with all that its commands need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -320,7 +320,7 @@ impl Manager {
             // A job that is out of launchd comes back at the next login or boot, unless it is disabled.
             Self::Launchd { .. } => Some(format!("{} && {}", self.command("disable")?, self.command("bootout")?)),
             Self::Service { name, starts_at_boot, .. } if *starts_at_boot != Some(false) => {
-                Some(format!("Set-Service -Name {} -StartupType Disabled; {}", in_powershell(name), self.stop()?))
+                Some(format!("Set-Service -Name {} -StartupType Disabled; {}", powershell(name), self.stop()?))
             }
             _ => self.stop(),
         }
@@ -353,7 +353,7 @@ impl Manager {
             Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
             Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
-            Self::Service { name, .. } => format!("Stop-Service -Name {}", in_powershell(name)),
+            Self::Service { name, .. } => format!("Stop-Service -Name {}", powershell(name)),
             Self::TaskScheduler => TASK_STOP.to_owned(),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
@@ -380,11 +380,6 @@ impl Manager {
 /// All running tasks, among which the reader finds it. One that is only stopped may start again within minutes.
 const TASK_STOP: &str = "Get-ScheduledTask | Where-Object State -eq Running; \
                          Disable-ScheduledTask -TaskName NAME; Stop-ScheduledTask -TaskName NAME";
-
-/// A word for PowerShell, in which a quote is doubled.
-fn in_powershell(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "''"))
-}
 
 fn systemctl(scope: Scope, verb: &str, unit: &str) -> String {
     let words = [vec!["systemctl".to_owned()], scope.flags(), vec![verb.to_owned(), quote(unit).into_owned()]];
@@ -552,9 +547,9 @@ mod tests {
             respawns: Respawns::Yes,
             starts_at_boot,
         };
-        assert_eq!(service("tgbot", None).stop().unwrap(), "Stop-Service -Name 'tgbot'");
+        assert_eq!(service("tgbot", None).stop().unwrap(), "Stop-Service -Name tgbot");
         assert_eq!(service("it's a bot", None).stop().unwrap(), "Stop-Service -Name 'it''s a bot'");
-        let forget = "Set-Service -Name 'tgbot' -StartupType Disabled; Stop-Service -Name 'tgbot'";
+        let forget = "Set-Service -Name tgbot -StartupType Disabled; Stop-Service -Name tgbot";
         for starts_at_boot in [None, Some(true)] {
             assert_eq!(service("tgbot", starts_at_boot).forget().unwrap(), forget);
         }

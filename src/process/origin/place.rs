@@ -1,6 +1,7 @@
-//! Where to type a manager's command: as which user, in which container. Every word is quoted for a POSIX shell.
+//! Where to type a manager's command: as which user, in which container. Every word is quoted for the shell.
 
 use crate::base::shell::quote;
+use crate::platform::advice;
 
 /// A container that the instance runs in, and solobot does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,13 @@ impl Place {
                 line.extend(set.map(|set| format!("-e {set}")));
                 line.push(id.clone());
             }
+            None if user.is_none() => {
+                let words = words.iter().map(|word| quote(word).into_owned()).collect::<Vec<_>>().join(" ");
+                return match variable {
+                    Some((name, value)) => advice::with_variable(name, &quote(value), &words),
+                    None => words,
+                };
+            }
             None => {
                 let env = if user.is_some() && set.is_some() { " env" } else { "" };
                 line.extend(user.map(|uid| format!("sudo -u '#{uid}'{env}")));
@@ -93,16 +101,6 @@ impl Place {
         }
         line.extend(words.iter().map(|word| quote(word).into_owned()));
         line.join(" ")
-    }
-}
-
-/// The command that ends processes by hand, as their own user if solobot may not signal them.
-pub fn kill_as(owner: Option<&str>, pids: &[i32]) -> String {
-    let pids = pids.iter().map(i32::to_string).collect::<Vec<_>>().join(" ");
-    match owner {
-        None => format!("kill {pids}"),
-        Some("root") => format!("sudo kill {pids}"),
-        Some(owner) => format!("sudo -u {} kill {pids}", quote(owner)),
     }
 }
 
@@ -145,12 +143,5 @@ mod tests {
             assert_eq!(place.typed(None, &["pm2", "ls"]), without);
         }
         assert_eq!(inside(Engine::Docker, None).opened(&["crontab", "-e"]), "docker exec -it 0123456789ab crontab -e");
-    }
-
-    #[test]
-    fn what_ends_a_process_is_typed_as_its_user() {
-        assert_eq!(kill_as(None, &[7, 8]), "kill 7 8");
-        assert_eq!(kill_as(Some("root"), &[7]), "sudo kill 7");
-        assert_eq!(kill_as(Some("a b"), &[7]), "sudo -u 'a b' kill 7");
     }
 }

@@ -1,9 +1,9 @@
 //! The origin of an instance: its manager, the evidence for it, and what started the manager.
 
+use crate::platform::advice;
 use std::borrow::Cow;
 
 use super::manager::{Manager, ManagerRole, Respawns};
-use super::place::kill_as;
 
 /// Who started an instance and would start it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +72,11 @@ impl Origin {
     pub fn stop(&self) -> Option<String> {
         match &self.manager {
             Manager::Solobot(script) => {
-                self.stop_above().or_else(|| Some(kill_as(script.owner.as_deref(), &[self.pid?])))
+                self.stop_above().or_else(|| Some(advice::end(script.owner.as_deref(), &[self.pid?])))
             }
             // A loop that ends leaves its bot running; solobot takes it along.
             Manager::Loop(script) | Manager::Parent(script) => {
-                self.stop_above().or_else(|| Some(kill_as(script.owner.as_deref(), &[self.pid?, script.instance])))
+                self.stop_above().or_else(|| Some(advice::end(script.owner.as_deref(), &[self.pid?, script.instance])))
             }
             manager => manager.stop(),
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::Parser;
 use serde_json::Value;
+use solobot::base::shell::powershell;
 use solobot::cli::Cli;
 
 use super::{HOME, but, path_of, search_path, settle, text_of};
@@ -213,6 +214,50 @@ for path in sys.argv[1:]:
 sys.exit(found)
 "#;
 
+/// Prints the arguments of the one command of each file, as tree-sitter reads them: one a line.
+const ARGUMENTS: &str = r#"import sys, tree_sitter, tree_sitter_powershell
+
+parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
+for path in sys.argv[1:]:
+    text = open(path, "rb").read()
+    node = parser.parse(text).root_node
+    assert not node.has_error, text
+    while node.type != "command_elements":
+        (node,) = [child for child in node.children if child.type not in ("command_name", "&")]
+    print(*(child.text.decode() for child in node.named_children if child.type != "command_argument_sep"), sep="\n")
+"#;
+
+#[test]
+fn a_grammar_of_powershell_reads_a_quoted_word_as_one() {
+    alone(|test| {
+        test.write("arguments.py", ARGUMENTS);
+        let hard = [
+            "",
+            "it's",
+            "a b",
+            "$x",
+            "@x",
+            "a,b",
+            "#",
+            "(",
+            ";",
+            "a`b",
+            "--%",
+            "~",
+            "{",
+            "a\nb",
+            "\u{2018}a\u{2019}b",
+            "\u{202e}$`\"\u{201d}",
+        ];
+        let quoted = hard.map(|word| powershell(word).into_owned());
+        test.write("words.ps1", format!("solobot {}\n", quoted.join(" ")));
+        let python = installed("venv-recipes/bin/python3");
+        let output = test.run(&format!("{python} arguments.py words.ps1"));
+        assert_eq!(output.stdout().lines().collect::<Vec<_>>(), quoted, "{}", output.stderr());
+        output.code(0);
+    });
+}
+
 /// The lines in the first column of the page for Windows operators.
 fn lines_of_today() -> Vec<String> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/tasks-windows.md")).unwrap();
@@ -234,6 +279,9 @@ fn a_grammar_of_powershell_reads_the_scripts_and_the_lines_of_the_pages() {
             assert!(text_of(recipe).is_ascii(), "{recipe}");
         }
         judge(&scripts.map(|recipe| path_of(&recipe).to_str().unwrap().to_owned())).code(0);
+        let completions = concat!(env!("CARGO_MANIFEST_DIR"), "/completions/solobot.ps1");
+        assert!(fs::read_to_string(completions).unwrap().is_ascii());
+        judge(&[completions.to_owned()]).code(0);
         let mut blocks: Vec<String> = pages().values().flat_map(|text| code_blocks(text, "powershell")).collect();
         assert!(blocks.len() > 6, "only {} blocks were found", blocks.len());
         blocks.extend(lines_of_today());

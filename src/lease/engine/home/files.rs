@@ -19,6 +19,7 @@ use crate::lease::engine::{EngineError, EngineErrorKind};
 use crate::lock::error::Error as LockError;
 use crate::lock::file::{LockFile, LockReply};
 use crate::lock::location::Location;
+use crate::platform::advice;
 use crate::platform::filesystem::{self, FileStatus, is_link_refusal};
 use crate::platform::{clock, identity, user};
 
@@ -146,7 +147,7 @@ pub fn read(lock: &Location) -> Result<Option<StoredRecord>, EngineError> {
     let wrong = |what: &str| {
         let path = path();
         let message = format!("{} {what}", path.display());
-        configuration(message, format!("if no other host runs the bot by it, remove it: rm {}", typed(&path)))
+        configuration(message, format!("if no other host runs the bot by it, remove it: {}", advice::remove(&path)))
     };
     let file = match lock.folder().read(&lock.beside(ENDING)) {
         Ok(file) => file,

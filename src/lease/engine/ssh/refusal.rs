@@ -67,7 +67,7 @@ impl SshTarget {
         let mut words: Vec<String> = vec!["ssh".into(), "-T".into()];
         words.extend(options.flat_map(|option| ["-o".to_owned(), option.to_owned()]));
         words.extend(self.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
-        let script = shell::join(["exec", "sh", "-c", SCRIPT, "sh", &self.path]);
+        let script = shell::join_for_sh(["exec", "sh", "-c", SCRIPT, "sh", &self.path]);
         words.extend(["--".into(), self.destination(), script]);
         words.into_iter().map(OsString::from).collect()
     }

@@ -127,7 +127,7 @@ fn service(restarts: Option<bool>, starts_at_boot: Option<bool>) -> ServiceRole 
 
 #[test]
 fn services_of_windows() {
-    let stop = Some("Stop-Service -Name 'tgbot'");
+    let stop = Some("Stop-Service -Name tgbot");
     let by = |program: &str, role| of_windows(&[program, "services.exe"], &[(0, role)]);
     // Recorded: NSSM has no recovery by the system, and starts its program again itself. WinSW leaves that to the system.
     for (program, restarts, respawns) in [
