@@ -7,8 +7,7 @@ use super::choice::is_portable;
 use super::host::table as own;
 use super::listing::{Filter, Listing};
 use super::portable;
-
-pub use super::host::table::stats;
+use super::stat::Stat;
 
 /// Lists the processes whose command line passes the filter.
 ///
@@ -25,6 +24,14 @@ pub fn list(keep: &Filter<'_>) -> io::Result<Listing> {
 /// As [`list`].
 pub fn list_by_executable(exe: &Filter<'_>, cmdline: &Filter<'_>) -> io::Result<Listing> {
     if is_portable() { portable::list_by_executable(exe, cmdline) } else { own::list_by_executable(exe, cmdline) }
+}
+
+/// What a look at each process shows.
+///
+/// # Errors
+/// As [`list`].
+pub fn stats() -> io::Result<HashMap<i32, Stat>> {
+    own::stats()
 }
 
 /// Every process and its parent.

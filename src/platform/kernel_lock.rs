@@ -1,23 +1,5 @@
 //! Locks as the kernel shows them, where it does.
 
-use std::io;
-
-use super::choice::is_portable;
-use super::host::locks;
-
-/// Whether the kernel shows locks. Where it does not, who has the file open is all there is to know.
-pub fn are_listed() -> bool {
-    locks::ARE_LISTED && !is_portable()
-}
-
-/// Every lock that the kernel lists.
-///
-/// # Errors
-/// [`io::ErrorKind::Unsupported`] where it lists none; else those of reading the list.
-pub fn listed() -> io::Result<Vec<KernelLock>> {
-    if is_portable() { Err(io::ErrorKind::Unsupported.into()) } else { locks::listed() }
-}
-
 /// Which of the kernel's locks it is. They do not exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockKind {

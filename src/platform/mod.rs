@@ -5,6 +5,7 @@
 //! group, a session, a namespace, what another user's process does) or `ErrorKind::Unsupported` (a list of all locks, the
 //! connections of other processes). The same value never has another meaning on another platform.
 
+mod all_locks;
 #[cfg(feature = "cli")]
 mod all_processes;
 mod choice;
@@ -155,8 +156,9 @@ pub mod filesystem {
 
 /// Who holds which lock, as the kernel lists it.
 pub mod locks {
+    pub use crate::platform::all_locks::{are_listed, listed};
     pub use crate::platform::host::locks::{TABLE, kernel_key};
-    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind, are_listed, listed};
+    pub use crate::platform::kernel_lock::{KernelKey, KernelLock, LockKind};
 }
 
 /// The TCP connections of processes.

@@ -78,7 +78,7 @@ fn detail(pid: i32, outcome: &StopStatus) -> Option<String> {
             Some(format!("PID {pid} survives {} in state {state}{place}", advice::KILL))
         }
         StopStatus::NotPermitted { user } => {
-            Some(format!("belongs to {user}; to stop it: {}", advice::end(Some(user), &[pid])))
+            Some(format!("belongs to {user}; {}", advice::as_user("to stop it", user, &advice::end(None, &[pid]))))
         }
         StopStatus::Refused(refusal) => Some(refusal.reason().to_owned()),
         StopStatus::Terminated | StopStatus::Killed | StopStatus::Gone => None,
