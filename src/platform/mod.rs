@@ -15,6 +15,8 @@ mod listing;
 mod macos;
 #[cfg(feature = "cli")]
 pub mod portable;
+#[cfg(feature = "cli")]
+mod service_word;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -92,6 +94,13 @@ pub mod packets {
 #[cfg(feature = "cli")]
 pub mod children {
     pub use crate::platform::host::children::{Ended, Reaped, adopt_orphans, put_down, reap, wait_for};
+}
+
+/// Words to the manager that started us as a service.
+#[cfg(feature = "cli")]
+pub mod service {
+    pub use crate::platform::host::service::{is_ours, tell, watchdog};
+    pub use crate::platform::service_word::ServiceWord;
 }
 
 /// Going into the background.

@@ -85,6 +85,7 @@ mod runtimes;
 mod same_token;
 mod schema;
 mod screens;
+mod service;
 mod signals;
 mod small_stack;
 mod start_scripts;

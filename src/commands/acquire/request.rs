@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::Error as AcquireError;
+use super::service::UnitNotifier;
 use crate::base::duration::Limit;
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
@@ -36,6 +37,8 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// What the journal is told.
     pub lock_journal: LockJournal,
+    /// What systemd is told.
+    pub service: UnitNotifier,
 }
 
 impl Request<'_> {
@@ -122,15 +125,17 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
     bot.grace = args.grace.unwrap_or(bot.grace);
     let mode = mode_of(args, &bot)?;
     refuse_mode(args, global, &bot, mode)?;
+    let grace = bot.grace;
     Ok(Request {
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
-        grace: bot.grace,
+        grace,
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, |code| Exit::Code(code.into())),
         lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
         args,
         settings,
+        service: UnitNotifier::of_process(mode == Mode::Run, grace),
     })
 }
 

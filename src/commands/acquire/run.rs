@@ -8,7 +8,7 @@ use super::environment;
 use super::error::Error as AcquireError;
 use super::lease::{BotLease, GatedStart, LeaseWait};
 use super::request::{Mode, Request, own};
-use crate::base::error::Error;
+use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
 use crate::cli::Restart;
 use crate::lock::held::Held;
@@ -212,6 +212,7 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     };
     holding.now_runs(child.identity());
     request.lock_journal.taken(child.identity().pid);
+    holding.tell_of_start(child.identity().pid);
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
     let counting = DescendantCounter { command: request.command(), cwd: request.folder(), named };
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
@@ -280,6 +281,37 @@ impl LockUpkeep<'_> {
         }
     }
 
+    fn tell_of_start(&mut self, pid: i32) {
+        if let Err(error) = self.request.service.runs(pid) {
+            let why = format!("cannot tell systemd (NOTIFY_SOCKET) that the bot is running: {}", plain(&error));
+            self.events.notice(&Notice::Warning(why));
+        }
+    }
+
+    /// The lock is ours, and the lease is fresh. A lock that was handed over is the bot's own.
+    fn is_well(&self) -> bool {
+        self.held.as_ref().is_none_or(Held::is_at_its_path) && self.lease.as_ref().is_none_or(BotLease::is_fresh)
+    }
+
+    fn tend_lock(&mut self) {
+        let Some(held) = &mut self.held else { return };
+        let mut incidents = Vec::new();
+        if std::mem::take(&mut self.record_is_old) {
+            incidents.extend(held.write_record());
+        }
+        let happened = held.watch().map(Watch::take).unwrap_or_default();
+        self.is_touched(Touched::by(happened));
+        self.was_read_unwatched();
+        let Some(held) = &mut self.held else { return };
+        // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
+        if held.watch().is_none() {
+            incidents.extend(held.start_watching(true));
+        }
+        incidents.extend(held.tend());
+        self.request.lock_journal.incidents(&incidents);
+        self.events.incidents(held.path(), incidents);
+    }
+
     fn is_touched(&mut self, touched: Option<Touched>) {
         self.touched = self.touched.max(touched);
     }
@@ -307,6 +339,7 @@ impl LockUpkeep<'_> {
     fn wait_for_lease(&mut self, signals: &Signals) -> Option<Result<AcquireOutcome, Error>> {
         let lease = self.lease.as_mut()?;
         lease.again(self.events);
+        self.request.service.rests();
         match lease.wait(&mut self.held, signals, None, self.events) {
             Ok(LeaseWait::Granted) => None,
             Ok(LeaseWait::Signal(signal)) => Some(Ok(AcquireOutcome::Ended(Exit::Signal(signal)))),
@@ -332,6 +365,7 @@ impl LockUpkeep<'_> {
 
     /// Gives the lease and the lock back for good, in this order.
     fn end(&mut self) {
+        self.request.service.stops();
         if let Some(lease) = self.lease.take() {
             lease.leave(self.events);
         }
@@ -357,7 +391,7 @@ impl LockUpkeep<'_> {
             if let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal.number()));
             }
-            if changed || self.lease.is_some() {
+            if changed || self.lease.is_some() || self.request.service.again_in().is_zero() {
                 self.tend();
             }
         }
@@ -376,30 +410,17 @@ impl Upkeep for LockUpkeep<'_> {
         if let Some(lease) = &mut self.lease {
             lease.tend(self.events);
         }
-        let Some(held) = &mut self.held else { return };
-        let mut incidents = Vec::new();
-        if std::mem::take(&mut self.record_is_old) {
-            incidents.extend(held.write_record());
-        }
-        let happened = held.watch().map(Watch::take).unwrap_or_default();
-        self.is_touched(Touched::by(happened));
-        self.was_read_unwatched();
-        let Some(held) = &mut self.held else { return };
-        // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
-        if held.watch().is_none() {
-            incidents.extend(held.start_watching(true));
-        }
-        incidents.extend(held.tend());
-        self.request.lock_journal.incidents(&incidents);
-        self.events.incidents(held.path(), incidents);
+        self.tend_lock();
+        self.request.service.watch(|| self.is_well());
     }
 
     fn again_in(&self) -> Duration {
-        let lock = self.held.as_ref().map_or(IDLE, Held::look_in);
+        let lock = self.held.as_ref().map_or(IDLE, Held::look_in).min(self.request.service.again_in());
         self.lease.as_ref().map_or(lock, |lease| lock.min(lease.again_in()))
     }
 
     fn asked_to_end_by(&mut self, sender: i32) {
+        self.request.service.stops();
         // A manager that stops its service needs no notice, another solobot does.
         if let Some(solobot) = Identity::of(sender).filter(|_| is_solobot(sender)) {
             let notice = Notice::AskedToEnd { command: self.request.shown_command(), by: ProcessView::of(solobot) };
@@ -470,6 +491,7 @@ pub fn without_lock(
         return Ok(AcquireOutcome::HeldForUs);
     }
     enter_folder(request)?;
+    request.service.becomes_command();
     let launch = Launch { argv: request.command(), env, mask: Mask::present(), inherit: &[] };
     Err(cannot_run(request, launch.exec()))
 }

@@ -18,6 +18,8 @@ pub mod packets;
 pub mod pidfd;
 pub mod proc;
 pub mod removed;
+#[cfg(feature = "cli")]
+pub mod service;
 pub mod signals;
 pub mod sock_diag;
 #[cfg(feature = "cli")]

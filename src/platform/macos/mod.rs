@@ -30,6 +30,8 @@ pub mod packets;
 pub mod pidfd;
 pub mod proc;
 pub mod removed;
+#[cfg(feature = "cli")]
+pub mod service;
 pub mod signals;
 #[cfg(feature = "cli")]
 pub mod sockets;

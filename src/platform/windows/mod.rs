@@ -41,6 +41,8 @@ pub mod poll;
 pub mod proc;
 mod processes;
 pub mod removed;
+#[cfg(feature = "cli")]
+pub mod service;
 pub mod signals;
 pub mod sock_diag;
 #[cfg(feature = "cli")]
