@@ -19,6 +19,7 @@ use crate::lock::coverage::LockCoverage;
 use crate::lock::keeper;
 use crate::lock::state::{LockFacts, Obstacle, State, unseen_holder};
 use crate::outcome::check::{BotAnswer, CheckOutcome};
+use crate::outcome::condition::STARTS_IN;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::lease::LeaseView;
 use crate::outcome::lock::{LockBrief, Unreadable};
@@ -43,9 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// While waiting, the engine of a lease is asked no more often.
 const ENGINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a bot may take to start before it has to be connected, and for how long the poll of the one before it may still
-/// cost it conflicts.
-const STARTS_IN: SignedDuration = SignedDuration::from_mins(1);
 /// An older conflict says nothing of now.
 const YOUNG: SignedDuration = SignedDuration::from_mins(5);
 

@@ -336,6 +336,8 @@ mod tests {
             polling: PollingView::Yes,
             confidence: "file",
             doubt: None,
+            counts: true,
+            is_strangers: false,
             is_stopped: false,
             command: "python3 main.py".into(),
             pids: vec![4242],
@@ -351,6 +353,10 @@ mod tests {
             lease: None,
             instances: vec![instance],
             hints: vec![],
+            names_lock: true,
+            has_no_program: false,
+            rivals: vec![],
+            may_be_unseen: false,
             token: None,
         };
         StatusOutcome {
@@ -366,6 +372,7 @@ mod tests {
             events: vec![],
             broken_events: 0,
             provenance: vec![],
+            is_asked: false,
             watched: None,
         }
     }

@@ -90,6 +90,7 @@ mod signals;
 mod small_stack;
 mod start_scripts;
 mod status;
+mod status_exit;
 mod surroundings;
 mod takeover;
 mod telegram_acquire;

@@ -119,6 +119,7 @@ impl<'a> StatusObserver<'a> {
             provenance: bots.iter().flat_map(crate::settings::Bot::explained).collect(),
             events: Vec::new(),
             broken_events: 0,
+            is_asked: false,
             watched: None,
         })
     }

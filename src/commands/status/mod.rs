@@ -33,7 +33,7 @@ pub fn run(
     if let Some(every) = args.watch {
         return watch::run(look, every, journal, events);
     }
-    let mut seen = look.once(events)?;
+    let mut seen = StatusOutcome { is_asked: args.exit_code, ..look.once(events)? };
     if let Some(journal) = &journal {
         look::add_events(&mut seen, journal);
     }
