@@ -60,6 +60,10 @@ fn what_is_left_of_a_lock() {
         fs::create_dir(test.path("bot.lock")).unwrap();
         is(test, BOT, 1);
     });
+}
+
+#[test]
+fn an_orphan_and_a_replaced_lock() {
     alone(|test| {
         orphan(test);
         is(test, BOT, 0);
