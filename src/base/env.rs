@@ -71,6 +71,13 @@ pub const GENERATION: &str = "SOLOBOT_GENERATION";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
 
+/// Set for a command of `[on]`: what happened.
+pub const EVENT: &str = "SOLOBOT_EVENT";
+/// Set for a command of `[on]`: the bot's name.
+pub const BOT: &str = "SOLOBOT_BOT";
+/// Set for a command of `[on]`: more of it, in a line.
+pub const DETAIL: &str = "SOLOBOT_DETAIL";
+
 /// Set for a keeper, and read by it: the lock's path, the bot's name, the journal's path.
 pub const KEEPER_LOCK: &str = "SOLOBOT_KEEPER_LOCK";
 /// See [`KEEPER_LOCK`].
@@ -152,6 +159,7 @@ pub const TABLE: &[VarDoc] = &[
         &[GENERATION],
         "With a lease: the number of its grant, which only ever grows. A database can refuse a write with a smaller one.",
     ),
+    set(&[EVENT, BOT, DETAIL], "For a command of `[on]`: what happened, to which bot, and more of it in a line."),
     set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` passes to the keeper that it starts."),
     set(&[POLLING], "`0` if COMMAND runs without the lock (`--if-held run`), so it must not poll."),
 ];

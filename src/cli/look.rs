@@ -17,7 +17,7 @@ pub struct Status {
     /// Names of bots in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bots: Vec<String>,
-    /// Repeat every SECS seconds [default: 2]
+    /// Repeat every SECS seconds [default: 2]; with -q, show nothing and run the alerts of solobot.toml
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
           value_parser = parse_duration, allow_negative_numbers = true)]
     pub watch: Option<Duration>,

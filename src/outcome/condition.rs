@@ -1,16 +1,11 @@
 //! How a bot is, in one word: what `status --exit-code` says. Pure.
 
-use jiff::SignedDuration;
-
 use super::lease::LeaseStateView;
 use super::lock::LockStateView;
 use super::status::{BotView, InstanceView, PollingView, StatusOutcome};
 use crate::base::exit::Exit;
 use crate::lock::coverage::LockCoverage;
-
-/// How long a bot may take to start before it has to be connected, and for how long the poll of the one before it may still
-/// cost it conflicts.
-pub const STARTS_IN: SignedDuration = SignedDuration::from_mins(1);
+use crate::survey::recent::STARTS_IN;
 
 /// From well to bad: of several bots the worst counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +40,7 @@ impl StatusOutcome {
 }
 
 impl BotView {
-    fn condition(&self, seen: &StatusOutcome) -> BotCondition {
+    pub fn condition(&self, seen: &StatusOutcome) -> BotCondition {
         let is_broken = matches!(self.lock.state, LockStateView::Replaced | LockStateView::Unreadable);
         match self.counted().as_slice() {
             _ if is_broken => BotCondition::Trouble,
@@ -58,7 +53,8 @@ impl BotView {
         }
     }
 
-    fn counted(&self) -> Vec<&InstanceView> {
+    /// The instances that count.
+    pub fn counted(&self) -> Vec<&InstanceView> {
         self.instances.iter().filter(|one| one.counts).collect()
     }
 

@@ -11,6 +11,7 @@ mod standin;
 
 mod acquire;
 mod agreement;
+mod alerts;
 mod bad_paths;
 mod bad_records;
 mod blind;
