@@ -55,6 +55,7 @@
 //! | [`survey`] | what is running here, and what is known about it: the one place that answers |
 //! | [`doctor`] | what is wrong: turns facts into findings, each with a code and an explanation |
 //! | [`outcome`] | the result of each subcommand, as plain data, and how it speaks before its end |
+//! | [`alert`] | commands that are run when something happens to a bot |
 //! | [`commands`] | one file for each subcommand: survey, decide, act, return an outcome |
 //! | [`report`] | turns outcomes into bytes: for people, and as JSON |
 //! | [`completion`] | what a shell asks for to complete a word |
@@ -71,6 +72,8 @@
     )
 )]
 
+#[cfg(feature = "cli")]
+pub mod alert;
 pub mod base;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -174,6 +174,7 @@ recipes() {
         check "with its own journal" grep -q '"event":"lock-taken"' "/srv/$name/journal.jsonl"
     done
     systemctl stop tgbot@quiz.service tgbot@weather.service
+    words
     releases
 }
 
@@ -200,6 +201,83 @@ releases() {
     done
     check 'the unit is the place to stop it' is "$(as_bot solobot status --json main | json bots 0 instances 0 origin stop)" 'systemctl stop tgbot.service'
     systemctl stop tgbot.service
+}
+
+status_text() { systemctl show -p StatusText --value tgbot.service; }
+says() { [[ $(status_text) == "$1"* ]]; }
+is_active() { [[ $(systemctl show -p ActiveState --value "$1") == active ]]; }
+drop_in() {
+    printf '%s\n' '[Service]' "$@" >/run/systemd/system/tgbot.service.d/words.conf
+    systemctl daemon-reload
+}
+
+# What solobot tells systemd: tgbot.service with shorter times.
+words() {
+    local solobot bot holder
+    cd /srv/bot
+    rm -f main.pid wrong signals
+    drop_in WatchdogSec=2 Restart=no
+    systemctl start tgbot.service
+    wait_for main.pid
+    bot=$(<main.pid)
+    solobot=$(main_pid tgbot.service)
+    check 'systemctl start returns once the bot runs' kill -0 "$bot"
+    check 'systemd is told which process that is' is "$(status_text)" "running: PID $bot"
+    check 'solobot is the main process' is "$(readlink "/proc/$solobot/exe")" /usr/local/bin/solobot
+    check 'the watchdog leaves a solobot alone that is well' stays main.pid
+    kill -STOP "$solobot"
+    check 'solobot stopped: the unit is down' wait_until is_inactive tgbot.service
+    check 'by the watchdog' is "$(systemctl show -p Result --value tgbot.service)" watchdog
+    check 'with the bot' fails kill -0 "$bot"
+    check 'which was asked to end' is "$(<signals)" SIGTERM
+    check 'and the lock is free' as_bot solobot check main
+    systemctl reset-failed tgbot.service
+
+    rm -f main.pid
+    drop_in WatchdogSec=2
+    systemctl start tgbot.service
+    wait_for main.pid
+    bot=$(<main.pid)
+    kill -STOP "$(main_pid tgbot.service)"
+    check 'with Restart=always another bot runs' wait_until changed main.pid "$bot"
+    wait_until is_active tgbot.service
+    check 'it is the only one' wait_until as_bot solobot check --running main
+    systemctl stop tgbot.service
+
+    rm -f main.pid
+    drop_in WatchdogSec=2 TimeoutStartSec=3
+    setpriv --reuid=bot --regid=bot --clear-groups solobot acquire -q -- venv/bin/python main.py &
+    holder=$!
+    wait_for main.pid
+    bot=$(<main.pid)
+    systemctl start --no-block tgbot.service
+    check 'a unit that waits says for whom' wait_until says "waiting: held by PID $bot on $(hostname) since 20"
+    SECONDS=0
+    while ((SECONDS < 10)); do
+        # It would have timed out three times.
+        is "$(systemctl show -p ActiveState --value tgbot.service)" activating || break
+        sleep 0.2 # how often it looks
+    done
+    check 'and waits longer than TimeoutStartSec=' test "$SECONDS" -ge 10
+    kill -TERM "$holder"
+    check 'until the lock is free' wait_until is_active tgbot.service
+    check 'then it runs its own bot' wait_until changed main.pid "$bot"
+    wait "$holder" || true
+
+    drop_in WatchdogSec=1 ExecStart= 'ExecStart=solobot acquire -n --if-held run -l words.lock -- /srv/bot/venv/bin/python main.py'
+    systemctl stop tgbot.service
+    setpriv --reuid=bot --regid=bot --clear-groups flock -o words.lock sleep 600 &
+    holder=$!
+    rm -f main.pid
+    systemctl start tgbot.service
+    wait_for main.pid
+    check 'a bot without the lock is not watched' stays main.pid
+    check 'and that is said' is "$(status_text)" 'running without the lock'
+    systemctl stop tgbot.service
+    kill "$holder"
+    wait "$holder" || true
+    rm /run/systemd/system/tgbot.service.d/words.conf
+    systemctl daemon-reload
 }
 
 # Root does not trust a file that belongs to the bot's user.

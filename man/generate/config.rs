@@ -110,6 +110,28 @@ pub fn page() -> String {
         &["The file that solobot appends to when it does something. A relative path starts at the folder of solobot.toml. The \
            default is `~/.local/state/solobot/journal.jsonl`."],
     );
+    page.item(
+        "`ping = \"URL\"`",
+        &["An http or https URL that is asked for every minute while all is well, for a monitor that raises the alarm when it \
+           hears nothing: by `acquire` while its bot is running under the lock, and by `status --watch -q` while every bot is \
+           well. `{bot}` becomes the bot's name; then each bot has its own."],
+    );
+    page.heading("[on]");
+    page.fill(
+        "Commands that are run when something happens to a bot: arrays of words, which no shell reads. They find \
+         `SOLOBOT_EVENT`, `SOLOBOT_BOT` and `SOLOBOT_DETAIL` in their environment, and no token. They run in the folder of \
+         solobot.toml, for at most 10 s. The same event of a bot is told at most once in 10 min. A program that is missing is \
+         exit code 78.",
+    );
+    page.item(
+        "`up`, `down`, `lost`",
+        &["The bot is running; it is not; its lock or lease was lost. Run by `acquire` and by `status --watch -q`."],
+    );
+    page.item(
+        "`duplicate`, `conflict`, `deaf`",
+        &["Several instances are running; its logs tell of another poller; it fetches no updates. Run by \
+           `status --watch -q`. Only `deaf` asks Telegram."],
+    );
     page.heading("[defaults]");
     page.fill("Defaults for all bots: `wait`, `grace` and `api_url`, as below.");
     page.heading("[bots.NAME]");

@@ -95,7 +95,7 @@ pub fn of(name: &str) -> Prose {
                  `unlocked` or `unknown`. POLLING says whether the instance is connected to Telegram.",
                 "With `-v` it also shows where each setting came from, and the last events of the journal.",
             ],
-            &["0", "2", "70", "77", "78"],
+            &["0", "1", "2", "3", "70", "77", "78"],
             &[CONFIG, TOKEN, URL, COLOR],
             &[
                 "It changes nothing: no file is created or written. Only if /proc/locks does not tell, it takes a shared lock \
@@ -239,10 +239,25 @@ fn acquire() -> Prose {
              bot that runs without the lock, for example one started by hand, counts as a holder; `--lock-only` does not \
              look for one.",
             "In a systemd unit: `ExecStart=solobot acquire main --wait forever` with `KillMode=mixed` and \
-             `RestartPreventExitStatus=78`.",
+             `RestartPreventExitStatus=78`. With `Type=notify` the unit is active once COMMAND has started, `systemctl status` \
+             says whom it waits for, and the wait is not ended by `TimeoutStartSec=`. With `WatchdogSec=` systemd ends the \
+             unit if solobot hangs or the lock is lost. With `-F` COMMAND has to speak to systemd itself.",
         ],
         &["0", "2", "69", "70", "73", "75", "77", "78", "126, 127", "signal"],
-        &[CONFIG, TOKEN, URL, "SKIP_TELEGRAM_LOCK", "https_proxy", "http_proxy", "all_proxy", "no_proxy", COLOR],
+        &[
+            CONFIG,
+            TOKEN,
+            URL,
+            "SKIP_TELEGRAM_LOCK",
+            "https_proxy",
+            "http_proxy",
+            "all_proxy",
+            "no_proxy",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "SYSTEMD_EXEC_PID",
+            COLOR,
+        ],
         &[
             "COMMAND inherits the lock's descriptor. If solobot is killed with SIGKILL, the bot still holds the lock, and no \
              second one can start. Stop such an orphan with `solobot stop`, or replace it with `--takeover=orphan`, which \

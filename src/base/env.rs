@@ -62,6 +62,13 @@ pub const OPENCLAW_STATE_DIR: &str = "OPENCLAW_STATE_DIR";
 pub const TMPDIR: &str = "TMPDIR";
 /// Read: under `sudo`, the uid of the caller.
 pub const SUDO_UID: &str = "SUDO_UID";
+/// Read: the socket at which systemd listens to a service of `Type=notify`. A COMMAND below solobot does not get it, nor those
+/// two of the watchdog.
+pub const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// Read: how long may pass between two words that all is well, in microseconds, and for which process that counts.
+pub const WATCHDOG: [&str; 2] = ["WATCHDOG_USEC", "WATCHDOG_PID"];
+/// Read: the process that systemd started for a unit.
+pub const SYSTEMD_EXEC_PID: &str = "SYSTEMD_EXEC_PID";
 /// Set for COMMAND: the lock's absolute path.
 pub const LOCK: &str = "SOLOBOT_LOCK";
 /// Set for COMMAND: solobot's own PID (COMMAND's with `-F`).
@@ -72,6 +79,13 @@ pub const LOCK_FD: &str = "SOLOBOT_LOCK_FD";
 pub const GENERATION: &str = "SOLOBOT_GENERATION";
 /// Set to `0` for a COMMAND that runs without the lock (`--if-held run`).
 pub const POLLING: &str = "SOLOBOT_POLLING";
+
+/// Set for a command of `[on]`: what happened.
+pub const EVENT: &str = "SOLOBOT_EVENT";
+/// Set for a command of `[on]`: the bot's name.
+pub const BOT: &str = "SOLOBOT_BOT";
+/// Set for a command of `[on]`: more of it, in a line.
+pub const DETAIL: &str = "SOLOBOT_DETAIL";
 
 /// Set for a keeper, and read by it: the lock's path, the bot's name, the journal's path.
 pub const KEEPER_LOCK: &str = "SOLOBOT_KEEPER_LOCK";
@@ -139,6 +153,16 @@ pub const TABLE: &[VarDoc] = &[
         "If it is `1`, and an ancestor process is proved to hold the lock, `acquire` runs COMMAND without taking the lock \
          again. `skip_env` in solobot.toml names another variable.",
     ),
+    read(
+        &[NOTIFY_SOCKET],
+        "Set by systemd for a unit with `Type=notify`: `acquire` says there that it waits, that COMMAND has started, and that \
+         it ends. COMMAND gets it only with `-F`.",
+    ),
+    read(
+        &WATCHDOG,
+        "Set by systemd with `WatchdogSec=`: `acquire` says twice in that time that the lock is still held.",
+    ),
+    read(&[SYSTEMD_EXEC_PID], "Set by systemd: only the process with this PID speaks for the unit."),
     read(&[COMPLETE], "Set only by the completion of a shell: the name of that shell."),
     set(&[SKIP_LOCK], "`1`: solobot holds the lock, so COMMAND need not take it. `--no-skip-env` leaves it unset."),
     set(&[LOCK], "The lock's absolute path."),
@@ -148,6 +172,7 @@ pub const TABLE: &[VarDoc] = &[
         &[GENERATION],
         "With a lease: the number of its grant, which only ever grows. A database can refuse a write with a smaller one.",
     ),
+    set(&[EVENT, BOT, DETAIL], "For a command of `[on]`: what happened, to which bot, and more of it in a line."),
     set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` passes to the keeper that it starts."),
     set(&[POLLING], "`0` if COMMAND runs without the lock (`--if-held run`), so it must not poll."),
 ];

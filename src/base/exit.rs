@@ -11,6 +11,8 @@ pub enum Exit {
     /// A negative answer: not safe to start, a surplus instance remains, findings at level error, declined.
     No,
     Usage,
+    /// `status --exit-code`: no instance is running. As `systemctl status` and the LSB's init scripts say it.
+    NotRunning,
     /// Telegram, or the engine of a lease, could not be reached.
     Unavailable,
     Bug,
@@ -40,6 +42,7 @@ impl Exit {
             Self::Ok => 0,
             Self::No => 1,
             Self::Usage => 2,
+            Self::NotRunning => 3,
             Self::Unavailable => 69,
             Self::Bug => 70,
             Self::CantCreate => 73,
@@ -56,14 +59,18 @@ impl Exit {
 
 /// The table as the README and the manual show it: code and meaning.
 pub const TABLE: &[(&str, &str)] = &[
-    ("0", "done, or nothing to do; for `check`: yes; for `status`: always, unless it could not look"),
+    (
+        "0",
+        "done, or nothing to do; for `check`: yes; for `status`: always, unless it could not look or `--exit-code` asks",
+    ),
     (
         "1",
         "a negative answer: not safe to start; a surplus instance remains (blocked, surviving, respawned; with \
          `--dry-run`: anything would be stopped); findings at level error; `release` refused because a bot holds the \
-         lock; `clean-stale --remove` refused; you answered no",
+         lock; `clean-stale --remove` refused; you answered no; `status --exit-code`: a bot is in trouble",
     ),
     ("2", "wrong usage"),
+    ("3", "only `status --exit-code`: a bot has no running instance, and none is in trouble"),
     (
         "69",
         "Telegram, or the engine of a lease, could not be reached; `acquire`: the lease could not be renewed, so the bot \
@@ -79,7 +86,8 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (
         "77",
-        "not permitted (EACCES, EPERM, or by the engine of a lease); `check` and `doctor --elsewhere`: it cannot be told",
+        "not permitted (EACCES, EPERM, or by the engine of a lease); `check`, `doctor --elsewhere` and `status --exit-code`: it \
+         cannot be told",
     ),
     (
         "78",

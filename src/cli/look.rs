@@ -17,10 +17,19 @@ pub struct Status {
     /// Names of bots in solobot.toml [default: all of them]
     #[arg(value_name = "BOT")]
     pub bots: Vec<String>,
-    /// Repeat every SECS seconds [default: 2]
+    /// Repeat every SECS seconds [default: 2]; with -q, show nothing and run the alerts of solobot.toml
     #[arg(long, value_name = "SECS", num_args = 0..=1, require_equals = true, default_missing_value = "2",
           value_parser = parse_duration, allow_negative_numbers = true)]
     pub watch: Option<Duration>,
+    /// Let the exit code say how the bots are: 0 well, 3 not running, 1 in trouble
+    ///
+    /// 0: each bot has exactly one running instance. It holds the lock, if the bot has one, and is connected, as far as that
+    /// can be seen. 3: a bot has none. 1: a bot has several, or one that is not well: without the lock, not connected a minute
+    /// after its start, stopped, another user's, or beside another program with its token; or its lock was replaced or cannot
+    /// be read. 77: no instance was seen, but a process that cannot be inspected may be one. Of several bots, the worst counts:
+    /// 1, then 77, then 3. Logs are not read: see `check --running`.
+    #[arg(long, conflicts_with = "watch")]
+    pub exit_code: bool,
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]

@@ -7,12 +7,11 @@ mod responsive;
 
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use self::responsive::Responsiveness;
 use crate::base::duration::{Limit, parse_duration};
-use crate::base::error::{Error, Expected, plain};
+use crate::base::error::{Error, Expected};
 use crate::base::exit::Exit;
 use crate::cli;
 use crate::lock::coverage::LockCoverage;
@@ -30,25 +29,19 @@ use crate::platform::identity::Identity;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::process::instance::Instance;
-use crate::process::matching::Doubt;
 use crate::settings::{Bot, SetBy, Settings};
 use crate::survey::connections::{self, Polling, Subject};
 use crate::survey::lease_observer::LeaseObserver;
 use crate::survey::leases;
+use crate::survey::recent::{self, STARTS_IN};
 use crate::survey::token_users::TokenUser;
-use crate::survey::{FoundBot, Surveyor, find, folder, logs, servers};
+use crate::survey::{FoundBot, Surveyor, find, folder, servers};
 
 /// While waiting for a yes: a new instance, or a lock taken by somebody else, is seen after this time at the latest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// While waiting, the engine of a lease is asked no more often.
 const ENGINE_EVERY: Duration = Duration::from_secs(5);
-
-/// How long a bot may take to start before it has to be connected, and for how long the poll of the one before it may still
-/// cost it conflicts.
-const STARTS_IN: SignedDuration = SignedDuration::from_mins(1);
-/// An older conflict says nothing of now.
-const YOUNG: SignedDuration = SignedDuration::from_mins(5);
 
 /// What speaks against a yes.
 #[derive(Debug, Default)]
@@ -281,45 +274,11 @@ fn is_unconnected(bot: &Bot, instance: &Instance) -> bool {
     seen.iter().any(|evidence| evidence.polling == Polling::No)
 }
 
-/// Whether the logs have a conflict that tells of now. A line without a time may be of any day: it only warns. Right after a
-/// start conflicts are normal, unless something that may be a second one runs.
+/// Whether the logs have a conflict that tells of now.
 fn has_conflicts(bot: &FoundBot, instance: &Instance, events: &mut dyn Events) -> Option<String> {
-    let now = Timestamp::now();
-    let rival = bot
-        .found
-        .probable
-        .iter()
-        .find(|one| one.doubt.is_some_and(|doubt| doubt != Doubt::OtherRoot && !doubt.is_void()));
-    let since = if rival.is_some() { now - YOUNG } else { (now - YOUNG).max(instance.started + STARTS_IN) };
-    let label = &bot.label;
-    let inputs = logs::of_bot(bot).inputs;
-    if inputs.is_empty() || since > now {
-        return None;
-    }
-    let (summary, sources) = logs::summary(inputs, since);
-    for source in &sources {
-        if let Some(error) = &source.error {
-            events.notice(&Notice::Warning(format!("{label}: cannot read {}: {}", source.name, plain(error))));
-        }
-    }
-    if summary.undated_conflicts > 0 {
-        let count = summary.undated_conflicts;
-        let s = plural(count);
-        let text = format!("{label}: ignored {count} conflict{s} without a time in its logs, which may be old");
-        events.notice(&Notice::Warning(text));
-    }
-    let count = summary.totals.conflicts;
-    let last = summary.last.filter(|_| count > 0)?.to_zoned(TimeZone::system());
-    let (what, s) = (if summary.totals.other_poller > 0 { "another poller" } else { "a webhook" }, plural(count));
-    let rival = rival.map_or_else(String::new, |one| {
-        let doubt = one.doubt.map_or("not certain", Doubt::reason);
-        format!("; PID {} may be the other one ({doubt})", one.root.pid)
-    });
-    Some(format!("{count} conflict{s} with {what} in its logs, the last one at {}{rival}", last.strftime("%H:%M:%S")))
-}
-
-fn plural(count: u64) -> &'static str {
-    if count == 1 { "" } else { "s" }
+    let seen = recent::conflicts(bot, instance);
+    seen.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
+    seen.conflicts
 }
 
 /// Where only a lock says what the bot is: that it is held is all there is to ask.

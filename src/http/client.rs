@@ -1,4 +1,4 @@
-//! One POST to a server: the only file that knows the HTTP library.
+//! One request to a server: the only file that knows the HTTP library.
 //!
 //! Invariants: every wait is bounded. No redirect is followed. An answer is read up to 1 MiB. The only proxy is the one of
 //! [`proxy::choose`]. solobot chains the library's connectors itself, with a mark between each two, because the library's
@@ -16,6 +16,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use ureq::config::Config;
+use ureq::http::Response;
 use ureq::http::{Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -23,7 +24,7 @@ use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, RustlsConnector, SocksConnector, TcpConnector,
     Transport,
 };
-use ureq::{Agent, ProxyProtocol};
+use ureq::{Agent, Body, ProxyProtocol};
 
 use super::addresses::{self, Unresolved};
 use super::proxy::{self, Protocol, Proxy, ProxyTarget};
@@ -211,9 +212,21 @@ impl Http {
     /// # Errors
     /// [`Failure`], if no whole answer came.
     pub fn post(&self, url: &str, body: &impl Serialize) -> Result<HttpResponse, Failure> {
+        self.read(|agent| agent.post(url).send_json(body))
+    }
+
+    /// Asks for what is there.
+    ///
+    /// # Errors
+    /// As [`Http::post`].
+    pub fn get(&self, url: &str) -> Result<HttpResponse, Failure> {
+        self.read(|agent| agent.get(url).call())
+    }
+
+    fn read(&self, send: impl FnOnce(&Agent) -> Result<Response<Body>, ureq::Error>) -> Result<HttpResponse, Failure> {
         self.steps.set(Step::Http);
         let failed = |error| self.failure(error);
-        let mut response = self.agent.post(url).send_json(body).map_err(failed)?;
+        let mut response = send(&self.agent).map_err(failed)?;
         let now = Timestamp::now();
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let date =

@@ -6,6 +6,7 @@
 //!
 //! It contains no token and no environment. Command lines are not written to it, and every line is masked.
 
+pub mod alerts;
 pub mod lease_journal;
 pub mod leases;
 pub mod lock_journal;

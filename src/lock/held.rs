@@ -208,6 +208,11 @@ impl Held {
         self.watch.as_ref()
     }
 
+    /// Whether the path still names what we hold.
+    pub fn is_at_its_path(&self) -> bool {
+        self.lost.is_none() && self.present().is_current()
+    }
+
     /// Repairs what happened to the file: truncation by another process, an unlink, a replacement.
     pub fn tend(&mut self) -> Vec<Incident> {
         if !self.present().is_current() {

@@ -7,6 +7,7 @@
 pub mod acquire;
 pub mod check;
 pub mod clean_stale;
+pub mod condition;
 pub mod conflicts;
 pub mod delete_webhook;
 pub mod doctor;

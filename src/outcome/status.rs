@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::lease::{LeaseStateView, LeaseView};
 use super::lock::{LockStateView, LockView};
 use super::origin::{OriginView, hint_if_started_again};
+use super::unseen;
 use crate::base::error::typed;
 use crate::base::exit::Exit;
 use crate::base::secret::TokenId;
@@ -17,8 +18,8 @@ use crate::lock::coverage::LockCoverage;
 use crate::platform::identity::{Identity, RunState};
 use crate::process::instance::Instance;
 use crate::process::matching::Doubt;
-use crate::settings::ExplainedSetting;
-use crate::survey::{FoundBot, connections};
+use crate::settings::{ExplainedSetting, SetBy};
+use crate::survey::{FoundBot, connections, find};
 
 /// What was seen.
 #[derive(Debug, Clone, Serialize)]
@@ -52,6 +53,9 @@ pub struct StatusOutcome {
     /// Where each bot's settings came from, for `-v`.
     #[serde(skip)]
     pub provenance: Vec<ExplainedSetting>,
+    /// The exit code is to say how the bots are.
+    #[serde(skip)]
+    pub is_asked: bool,
     /// With `--watch` everything has been shown already, until this signal or until its reader was gone.
     #[serde(skip)]
     pub watched: Option<WatchEnd>,
@@ -69,6 +73,7 @@ impl StatusOutcome {
     pub fn exit(&self) -> Exit {
         match self.watched {
             Some(WatchEnd::Signal(signal)) => Exit::Signal(signal),
+            None if self.is_asked => self.condition_exit(),
             Some(WatchEnd::Unread) | None => Exit::Ok,
         }
     }
@@ -89,6 +94,18 @@ pub struct BotView {
     /// What to type next, where something is wrong.
     #[serde(skip)]
     pub hints: Vec<String>,
+    /// A flag or solobot.toml says which lock it has.
+    #[serde(skip)]
+    pub names_lock: bool,
+    /// Only the lock says which bot it is.
+    #[serde(skip)]
+    pub has_no_program: bool,
+    /// Other programs that are connected with its token.
+    #[serde(skip)]
+    pub rivals: Vec<i32>,
+    /// A process that cannot be looked at may be an instance.
+    #[serde(skip)]
+    pub may_be_unseen: bool,
     /// Its token, as far as it may be shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenId>,
@@ -113,6 +130,12 @@ pub struct InstanceView {
     /// Why it may be another bot, where it is only probably this one.
     #[serde(skip)]
     pub doubt: Option<&'static str>,
+    /// It counts where something is to be started.
+    #[serde(skip)]
+    pub counts: bool,
+    /// It is another user's, so it proves nothing.
+    #[serde(skip)]
+    pub is_strangers: bool,
     /// It is stopped (SIGSTOP), so it does nothing.
     #[serde(skip)]
     pub is_stopped: bool,
@@ -171,6 +194,10 @@ impl BotView {
             lock,
             lease: bot.lease.as_ref().map(LeaseView::of),
             instances,
+            names_lock: *bot.bot.provenance.of("lock") != SetBy::Default,
+            has_no_program: bot.bot.program.is_none(),
+            rivals: bot.rivals.iter().map(|rival| rival.process.pid).collect(),
+            may_be_unseen: unseen::instance(&bot.found).is_some(),
             token: bot.token.clone(),
         }
     }
@@ -225,6 +252,8 @@ impl InstanceView {
             polling,
             confidence: instance.confidence.as_str(),
             doubt: None,
+            counts: bot.found.for_starting().any(|one| one.root == instance.root),
+            is_strangers: find::is_strangers(instance),
             // A debugger stops it as well (`t`), and lets it go on itself.
             is_stopped: instance.state == RunState::Stopped,
             command: instance.command.clone(),

@@ -25,7 +25,9 @@ pub mod portable;
 #[cfg(feature = "cli")]
 pub mod programs;
 #[cfg(feature = "cli")]
-mod service;
+mod running_service;
+#[cfg(feature = "cli")]
+mod service_word;
 mod stat;
 #[cfg(unix)]
 mod unix;
@@ -112,6 +114,13 @@ pub mod children {
     pub use crate::platform::host::children::{Ended, Reaped, adopt_orphans, put_down, reap, wait_for};
 }
 
+/// Words to the manager that started us as a service.
+#[cfg(feature = "cli")]
+pub mod notify {
+    pub use crate::platform::host::notify::{is_ours, tell, watchdog};
+    pub use crate::platform::service_word::ServiceWord;
+}
+
 /// Going into the background.
 pub mod daemon {
     pub use crate::platform::host::daemon::{
@@ -172,7 +181,7 @@ pub mod sockets {
 #[cfg(feature = "cli")]
 pub mod services {
     pub use crate::platform::host::services::{running, settings};
-    pub use crate::platform::service::{RunningService, ServiceSettings};
+    pub use crate::platform::running_service::{RunningService, ServiceSettings};
 }
 
 /// Time that nobody sets.

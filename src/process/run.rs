@@ -43,6 +43,12 @@ pub trait Upkeep {
     fn passed_on(&mut self, to: Identity);
     /// The bot has ended, and these descendants of COMMAND run on.
     fn left(&mut self, running: &[Identity]);
+    /// Children of ours that do not belong to COMMAND, nor does what is below them.
+    fn apart(&self) -> Vec<i32> {
+        Vec::new()
+    }
+    /// A child of ours that is not COMMAND has ended, and was waited for.
+    fn reaped(&mut self, _pid: i32, _ended: Ended) {}
 }
 
 /// A started COMMAND.
@@ -127,14 +133,15 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
     let mut instance = Supervised::of(child);
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
     loop {
-        let more = instance.reap()?;
+        let more = instance.reap(supervision.upkeep)?;
         if let Some(ended) = instance.ended
             && ((!more && instance.is_adopted_from) || !instance.find_rest(supervision))
         {
             // A hangup asks many a program to read its files again; one that dies of it was asked to end.
             let hung_up = instance.hung_up && ended == Ended::Signal(Signal::SIGHUP.number());
             if more {
-                supervision.upkeep.left(&left_running());
+                let running = without(left_running(), &supervision.upkeep.apart());
+                supervision.upkeep.left(&running);
             }
             return Ok((ended, instance.asked_to_end || hung_up));
         }
@@ -178,7 +185,7 @@ impl Supervised {
     }
 
     /// Reaps every child that has ended; says whether any child is left.
-    fn reap(&mut self) -> io::Result<bool> {
+    fn reap(&mut self, upkeep: &mut dyn Upkeep) -> io::Result<bool> {
         loop {
             match children::reap()? {
                 Reaped::NoChildren => return Ok(false),
@@ -188,6 +195,8 @@ impl Supervised {
                         self.command = None;
                         self.ended = Some(ended);
                         self.ended_at = Some(Instant::now());
+                    } else {
+                        upkeep.reaped(pid, ended);
                     }
                 }
             }
@@ -198,7 +207,7 @@ impl Supervised {
     /// bot is passed on to those that it has not reached yet. One that has ended since, or that no handle can be had of,
     /// counts too: its own child may run the program now, so the next look decides.
     fn find_rest(&mut self, supervision: &mut Supervision<'_>) -> bool {
-        let running = self.rest_of(supervision.counting);
+        let running = self.rest_of(supervision);
         let before = std::mem::take(&mut self.rest);
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
@@ -237,7 +246,7 @@ impl Supervised {
             Signal::SIGTERM => {
                 let again = self.term_at.is_some_and(|at| at.elapsed() >= supervision.grace);
                 self.term_at.get_or_insert_with(Instant::now);
-                if again { self.kill(supervision.counting) } else { self.send_unless_had(arrived) }
+                if again { self.kill(supervision) } else { self.send_unless_had(arrived) }
             }
             _ => self.send_unless_had(arrived),
         }
@@ -258,11 +267,11 @@ impl Supervised {
         }
     }
 
-    fn kill(&self, counting: &DescendantCounter<'_>) {
+    fn kill(&self, supervision: &Supervision<'_>) {
         for (_, pidfd) in self.targets() {
             let _ = pidfd.send(Signal::SIGKILL);
         }
-        for (identity, _) in self.rest_of(counting) {
+        for (identity, _) in self.rest_of(supervision) {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 let _ = pidfd.send(Signal::SIGKILL);
             }
@@ -270,13 +279,16 @@ impl Supervised {
     }
 
     /// The descendants of COMMAND that count; where orphans are not ours, those too that have our mark in their environment.
-    fn rest_of(&self, counting: &DescendantCounter<'_>) -> CountedDescendants {
+    fn rest_of(&self, supervision: &Supervision<'_>) -> CountedDescendants {
         let Ok(own) = Identity::own() else { return Vec::new() };
+        let counting = supervision.counting;
         let mut found = counting.descendants(own.pid);
         if !self.is_adopted_from {
             let marked = counting.marked(own.pid).into_iter();
             found.extend(marked.filter(|(one, _)| found.iter().all(|(known, _)| known != one)).collect::<Vec<_>>());
         }
+        let apart = below(&supervision.upkeep.apart());
+        found.retain(|(one, _)| !apart.contains(&one.pid));
         found
     }
 
@@ -297,6 +309,22 @@ fn forward(pid: i32, pidfd: &Pidfd, signal: Signal) {
 
 fn asks_to_end(signal: Signal) -> bool {
     matches!(signal, Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT)
+}
+
+/// These processes and what is below them.
+fn below(roots: &[i32]) -> Vec<i32> {
+    if roots.is_empty() {
+        return Vec::new();
+    }
+    let mut all = table::descendants(roots).unwrap_or_default();
+    all.extend(roots);
+    all
+}
+
+fn without(mut all: Vec<Identity>, roots: &[i32]) -> Vec<Identity> {
+    let apart = below(roots);
+    all.retain(|one| !apart.contains(&one.pid));
+    all
 }
 
 /// Our descendants that live.

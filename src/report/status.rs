@@ -338,6 +338,8 @@ mod tests {
             polling: PollingView::Yes,
             confidence: "file",
             doubt: None,
+            counts: true,
+            is_strangers: false,
             is_stopped: false,
             command: "python3 main.py".into(),
             pids: vec![4242],
@@ -353,6 +355,10 @@ mod tests {
             lease: None,
             instances: vec![instance],
             hints: vec![],
+            names_lock: true,
+            has_no_program: false,
+            rivals: vec![],
+            may_be_unseen: false,
             token: None,
         };
         StatusOutcome {
@@ -368,6 +374,7 @@ mod tests {
             events: vec![],
             broken_events: 0,
             provenance: vec![],
+            is_asked: false,
             watched: None,
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Not promised: that a bot's program or lock exists.
 
+pub mod alerts;
 mod bots;
 pub mod context;
 mod error;
@@ -34,6 +35,7 @@ pub use lease::source::LeaseSource;
 pub use provenance::{Provenance, SetBy};
 pub use schema::{FILE_NAME, toml_string};
 
+use alerts::AlertSettings;
 use bots::BotBuilder;
 use file::ConfigFile;
 use overrides::Overrides;
@@ -54,6 +56,7 @@ pub struct Settings {
     file: Option<ConfigFile>,
     /// The bots of the file without any flag, in the file's order.
     bots: Vec<Bot>,
+    alerts: AlertSettings,
     /// Whole sentences for the operator.
     pub warnings: Vec<String>,
 }
@@ -73,12 +76,13 @@ impl Settings {
         let file = ConfigFile::find(global.config.as_deref(), &context, &mut warnings)?;
         let bots = file.as_ref().map_or_else(|| Ok(Vec::new()), |file| configured_bots(file, &context))?;
         warnings.extend(bots.iter().filter_map(|bot| withheld_warning(bot, file.as_ref()?)));
-        Ok(Self { context, file, bots, warnings })
+        let alerts = file.as_ref().map(|file| AlertSettings::of(file, context.home.as_deref())).transpose()?;
+        Ok(Self { context, file, bots, alerts: alerts.unwrap_or_default(), warnings })
     }
 
     /// Settings without a file.
     pub fn without_file(context: Context) -> Self {
-        Self { context, file: None, bots: Vec::new(), warnings: Vec::new() }
+        Self { context, file: None, bots: Vec::new(), alerts: AlertSettings::default(), warnings: Vec::new() }
     }
 
     /// The absolute path of the configuration file.
@@ -158,6 +162,11 @@ impl Settings {
         self.bots.iter().find(|bot| is_same_place(&bot.lock, lock)).map(|bot| bot.name.as_str())
     }
 
+    /// `[on]` and `ping`.
+    pub fn alerts(&self) -> &AlertSettings {
+        &self.alerts
+    }
+
     /// The journal's path, if the file names one. Root does not write to a path from the file of the user who called `sudo`.
     pub fn journal(&self) -> Option<PathBuf> {
         let file = self.file.as_ref().filter(|file| file.access == Access::Full)?;
@@ -172,6 +181,7 @@ impl Settings {
 /// What [`Settings::load`] would say of it.
 pub fn check(path: &Path, text: &str, context: &Context) -> Result<(), Error> {
     let file = ConfigFile::of_text(path.to_owned(), text.to_owned(), Access::Full)?;
+    AlertSettings::of(&file, context.home.as_deref())?;
     configured_bots(&file, context).map(drop)
 }
 

@@ -33,6 +33,23 @@ pub struct Schema {
     pub bots: BTreeMap<String, Spanned<Entry>>,
     /// The file to which solobot appends what it did.
     pub journal: Option<PathBuf>,
+    /// What is run when something happens to a bot.
+    #[serde(default)]
+    pub on: On,
+    /// The URL that is asked for while all is well.
+    pub ping: Option<Spanned<String>>,
+}
+
+/// `[on]`, as it is written: each a command line, an array of words.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table [on]")]
+pub struct On {
+    pub conflict: Option<Spanned<Vec<String>>>,
+    pub duplicate: Option<Spanned<Vec<String>>>,
+    pub lost: Option<Spanned<Vec<String>>>,
+    pub deaf: Option<Spanned<Vec<String>>>,
+    pub down: Option<Spanned<Vec<String>>>,
+    pub up: Option<Spanned<Vec<String>>>,
 }
 
 /// Defaults for every bot.

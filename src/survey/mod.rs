@@ -31,6 +31,7 @@ pub mod logs;
 pub mod moved;
 mod nameless;
 pub mod queue;
+pub mod recent;
 pub mod scan;
 pub mod scripts;
 pub mod servers;

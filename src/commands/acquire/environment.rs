@@ -33,7 +33,14 @@ pub fn for_command<'a>(
         let skips = !handover && !request.args.no_skip_env;
         variables.push((name, skips.then(|| "1".into())));
     }
+    variables.extend(of_service(request));
     variables
+}
+
+/// A COMMAND below us does not speak for our unit.
+fn of_service<'a>(request: &'a Request<'_>) -> impl Iterator<Item = (&'a str, Option<OsString>)> {
+    let names = [env::NOTIFY_SOCKET].into_iter().chain(env::WATCHDOG);
+    names.filter(|_| request.service.speaks_for_command()).map(|name| (name, None))
 }
 
 /// What a COMMAND finds that runs although another holds the lock: nothing that says it were held for it.
@@ -41,6 +48,7 @@ pub fn without_polling<'a>(request: &'a Request<'_>) -> Vec<(&'a str, Option<OsS
     let mut variables = [env::LOCK, env::HOLDER_PID, env::LOCK_FD, env::GENERATION].map(|name| (name, None)).to_vec();
     variables.push((env::POLLING, Some("0".into())));
     variables.extend(request.bot.skip_env.as_deref().map(|name| (name, None)));
+    variables.extend(of_service(request));
     variables
 }
 

@@ -18,6 +18,7 @@ mod keep;
 mod lease;
 mod request;
 mod run;
+mod service;
 mod takeover;
 mod unlocked;
 mod webhook;
@@ -28,6 +29,7 @@ use self::attempt::{Attempt, AttemptResult};
 use self::error::Error as AcquireError;
 use self::lease::{BotLease, LeaseWait, PreparedLease};
 use self::request::Request;
+use self::service::ServiceEvents;
 use self::webhook::{RemovalEnd, WebhookRemover};
 use crate::base::duration::Limit;
 use crate::base::error::Error;
@@ -51,6 +53,7 @@ pub fn run(
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
     let request = request::settle(args, global, settings)?;
+    let events = &mut ServiceEvents { service: &request.service, events };
     if global.verbose > 0 {
         explain::explain(&request, settings, events);
     }

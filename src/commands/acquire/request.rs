@@ -1,10 +1,13 @@
 //! What the command line asks for: the bot, how long its lock is held, and the times.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 use super::error::Error as AcquireError;
+use super::service::UnitNotifier;
+use crate::alert::{AlertedBot, Alerts};
 use crate::base::duration::Limit;
 use crate::base::error::{self, Error};
 use crate::base::exit::Exit;
@@ -37,6 +40,10 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// What the journal is told.
     pub lock_journal: LockJournal,
+    /// What is run when something happens to the bot, until COMMAND takes it along.
+    pub alerts: RefCell<Option<Alerts>>,
+    /// What systemd is told.
+    pub service: UnitNotifier,
 }
 
 impl Request<'_> {
@@ -60,6 +67,11 @@ impl Request<'_> {
 
     pub fn command(&self) -> &[OsString] {
         self.bot.command.as_deref().unwrap_or_default()
+    }
+
+    /// For alerts.
+    pub fn alerted(&self) -> AlertedBot<'_> {
+        AlertedBot { name: &self.bot.name, lock: &self.bot.lock }
     }
 
     /// It in a message.
@@ -123,15 +135,21 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
     bot.grace = args.grace.unwrap_or(bot.grace);
     let mode = mode_of(args, &bot)?;
     refuse_mode(args, global, &bot, mode)?;
+    let grace = bot.grace;
+    // Where no solobot stays, nobody could run them; a COMMAND that the file does not know is no bot of it.
+    let has_alerts = mode == Mode::Run && bot.configured;
+    let alerts = if has_alerts { Alerts::prepare(settings)? } else { None };
     Ok(Request {
         wait: if args.nonblock { Limit::For(Duration::ZERO) } else { args.wait.unwrap_or(bot.wait) },
-        grace: bot.grace,
+        grace,
         conflict_exit: args.conflict_exit_code.map_or(Exit::Held, |code| Exit::Code(code.into())),
         lock_journal: LockJournal::new(Journal::at(settings.journal()), &bot.name, &bot.lock),
         bot,
         mode,
         args,
         settings,
+        alerts: RefCell::new(alerts),
+        service: UnitNotifier::of_process(mode == Mode::Run, grace),
     })
 }
 

@@ -8,7 +8,8 @@ use super::environment;
 use super::error::Error as AcquireError;
 use super::lease::{BotLease, GatedStart, LeaseWait};
 use super::request::{Mode, Request, own};
-use crate::base::error::Error;
+use crate::alert::Alerts;
+use crate::base::error::{Error, plain};
 use crate::base::exit::Exit;
 use crate::cli::Restart;
 use crate::lock::held::Held;
@@ -29,6 +30,7 @@ use crate::process::details::Details;
 use crate::process::origin::{self, Manager};
 use crate::process::run::left_behind::DescendantCounter;
 use crate::process::run::{self, Child, HANDED_ON, Supervision, Upkeep};
+use crate::settings::alerts::AlertKind;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
 const SOON: Duration = Duration::from_mins(1);
@@ -63,6 +65,8 @@ pub fn as_child(
         record_is_old: false,
         touched: None,
         bot: BotPlace::InCommand,
+        runs: None,
+        alerts: request.alerts.take(),
         events,
     };
     if let Err(error) = enter_folder(request) {
@@ -92,6 +96,7 @@ pub fn as_child(
             }
             Ok(RunEnd::Ended(ended, asked_to_end)) => (ended, asked_to_end),
         };
+        holding.tell_of_end(ended, asked_to_end);
         let loss = holding.lease.as_ref().and_then(BotLease::loss);
         let failed = ended != Ended::Code(0);
         if failed && !asked_to_end && loss.is_none() && started.elapsed() < SOON {
@@ -162,6 +167,9 @@ struct LockUpkeep<'a> {
     /// What others did with the file while COMMAND ran.
     touched: Option<Touched>,
     bot: BotPlace,
+    /// COMMAND's PID, while it runs.
+    runs: Option<i32>,
+    alerts: Option<Alerts>,
     events: &'a mut dyn Events,
 }
 
@@ -212,6 +220,7 @@ fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signa
     };
     holding.now_runs(child.identity());
     request.lock_journal.taken(child.identity().pid);
+    holding.tell_of_start(child.identity().pid);
     let named = request.names_program().then_some(request.bot.program.as_ref()).flatten();
     let counting = DescendantCounter { command: request.command(), cwd: request.folder(), named };
     let mut supervision = Supervision { signals, counting: &counting, grace: request.grace, upkeep: holding };
@@ -280,6 +289,64 @@ impl LockUpkeep<'_> {
         }
     }
 
+    fn tell_of_start(&mut self, pid: i32) {
+        self.runs = Some(pid);
+        if let Err(error) = self.request.service.runs(pid) {
+            let why = format!("cannot tell systemd (NOTIFY_SOCKET) that the bot is running: {}", plain(&error));
+            self.events.notice(&Notice::Warning(why));
+        }
+    }
+
+    fn tell_of_end(&mut self, ended: Ended, asked_to_end: bool) {
+        self.runs = None;
+        // It runs on, without the lock.
+        if self.bot == BotPlace::Elsewhere {
+            return;
+        }
+        let Some(alerts) = &mut self.alerts else { return };
+        let why = if asked_to_end { "it was asked to end".into() } else { format!("it ended with {}", how(ended)) };
+        alerts.down(self.request.alerted(), &why, self.events);
+    }
+
+    /// Tells whoever wants to know how the bot is.
+    fn alert(&mut self) {
+        let Some(mut alerts) = self.alerts.take() else { return };
+        let (bot, is_well) = (self.request.alerted(), self.is_well());
+        if let Some(pid) = self.runs {
+            let is_lost = !is_well && (self.lease.is_some() || self.held.is_some());
+            let lost = is_lost.then_some("the lock or the lease is lost: two instances may be running");
+            alerts.set(bot, AlertKind::Lost, lost, self.events);
+            alerts.up(bot, &format!("PID {pid}"), true, self.events);
+        }
+        let runs = self.runs.is_some();
+        alerts.tend(bot.name, || runs && is_well, self.events);
+        self.alerts = Some(alerts);
+    }
+
+    /// The lock is ours, and the lease is fresh. A lock that was handed over is the bot's own.
+    fn is_well(&self) -> bool {
+        self.held.as_ref().is_none_or(Held::is_at_its_path) && self.lease.as_ref().is_none_or(BotLease::is_fresh)
+    }
+
+    fn tend_lock(&mut self) {
+        let Some(held) = &mut self.held else { return };
+        let mut incidents = Vec::new();
+        if std::mem::take(&mut self.record_is_old) {
+            incidents.extend(held.write_record());
+        }
+        let happened = held.watch().map(Watch::take).unwrap_or_default();
+        self.is_touched(Touched::by(happened));
+        self.was_read_unwatched();
+        let Some(held) = &mut self.held else { return };
+        // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
+        if held.watch().is_none() {
+            incidents.extend(held.start_watching(true));
+        }
+        incidents.extend(held.tend());
+        self.request.lock_journal.incidents(&incidents);
+        self.events.incidents(held.path(), incidents);
+    }
+
     fn is_touched(&mut self, touched: Option<Touched>) {
         self.touched = self.touched.max(touched);
     }
@@ -307,6 +374,7 @@ impl LockUpkeep<'_> {
     fn wait_for_lease(&mut self, signals: &Signals) -> Option<Result<AcquireOutcome, Error>> {
         let lease = self.lease.as_mut()?;
         lease.again(self.events);
+        self.request.service.rests();
         match lease.wait(&mut self.held, signals, None, self.events) {
             Ok(LeaseWait::Granted) => None,
             Ok(LeaseWait::Signal(signal)) => Some(Ok(AcquireOutcome::Ended(Exit::Signal(signal)))),
@@ -332,12 +400,21 @@ impl LockUpkeep<'_> {
 
     /// Gives the lease and the lock back for good, in this order.
     fn end(&mut self) {
+        self.request.service.stops();
         if let Some(lease) = self.lease.take() {
             lease.leave(self.events);
         }
         let handed_over = self.held.is_none();
         self.release();
-        if handed_over { self.request.lock_journal.tell() } else { self.request.lock_journal.released() }
+        if handed_over {
+            self.request.lock_journal.tell();
+        } else {
+            self.request.lock_journal.released();
+        }
+        // With nothing held any more: the next start does not wait for them.
+        if let Some(alerts) = &mut self.alerts {
+            alerts.finish(self.events);
+        }
     }
 
     /// Waits before a restart; a signal that asks to end ends it.
@@ -357,7 +434,8 @@ impl LockUpkeep<'_> {
             if let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal.number()));
             }
-            if changed || self.lease.is_some() {
+            let is_due = self.request.service.again_in().is_zero() || self.alerts.is_some();
+            if changed || self.lease.is_some() || is_due {
                 self.tend();
             }
         }
@@ -376,30 +454,19 @@ impl Upkeep for LockUpkeep<'_> {
         if let Some(lease) = &mut self.lease {
             lease.tend(self.events);
         }
-        let Some(held) = &mut self.held else { return };
-        let mut incidents = Vec::new();
-        if std::mem::take(&mut self.record_is_old) {
-            incidents.extend(held.write_record());
-        }
-        let happened = held.watch().map(Watch::take).unwrap_or_default();
-        self.is_touched(Touched::by(happened));
-        self.was_read_unwatched();
-        let Some(held) = &mut self.held else { return };
-        // Not before, since closing an inotify descriptor takes the kernel some 10 ms.
-        if held.watch().is_none() {
-            incidents.extend(held.start_watching(true));
-        }
-        incidents.extend(held.tend());
-        self.request.lock_journal.incidents(&incidents);
-        self.events.incidents(held.path(), incidents);
+        self.tend_lock();
+        self.request.service.watch(|| self.is_well());
+        self.alert();
     }
 
     fn again_in(&self) -> Duration {
-        let lock = self.held.as_ref().map_or(IDLE, Held::look_in);
+        let alerts = self.alerts.as_ref().map_or(IDLE, Alerts::again_in);
+        let lock = self.held.as_ref().map_or(IDLE, Held::look_in).min(self.request.service.again_in()).min(alerts);
         self.lease.as_ref().map_or(lock, |lease| lock.min(lease.again_in()))
     }
 
     fn asked_to_end_by(&mut self, sender: i32) {
+        self.request.service.stops();
         // A manager that stops its service needs no notice, another solobot does.
         if let Some(solobot) = Identity::of(sender).filter(|_| is_solobot(sender)) {
             let notice = Notice::AskedToEnd { command: self.request.shown_command(), by: ProcessView::of(solobot) };
@@ -413,6 +480,16 @@ impl Upkeep for LockUpkeep<'_> {
         if std::mem::replace(&mut self.bot, BotPlace::Below) != BotPlace::Below {
             let notice = Notice::PassedOn { command: self.request.shown_command(), to: ProcessView::of(to) };
             self.events.notice(&notice);
+        }
+    }
+
+    fn apart(&self) -> Vec<i32> {
+        self.alerts.as_ref().map_or_else(Vec::new, Alerts::pids)
+    }
+
+    fn reaped(&mut self, pid: i32, ended: Ended) {
+        if let Some(alerts) = &mut self.alerts {
+            alerts.reaped(pid, ended);
         }
     }
 
@@ -470,6 +547,7 @@ pub fn without_lock(
         return Ok(AcquireOutcome::HeldForUs);
     }
     enter_folder(request)?;
+    request.service.becomes_command();
     let launch = Launch { argv: request.command(), env, mask: Mask::present(), inherit: &[] };
     Err(cannot_run(request, launch.exec()))
 }

@@ -236,6 +236,7 @@ fn wait_until_none(
             if let Some(signal) = wait_for_end(&instances, signals, until).map_err(io)? {
                 return Ok(Some(Interrupted::Signal(signal)));
             }
+            request.service.waits();
             if !lock.is_current() {
                 return Ok(Some(Interrupted::Moved));
             }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::signs::SignReader;
 use crate::base::error::Error;
 use crate::base::time::to_the_second;
 use crate::cli;
@@ -39,6 +40,8 @@ pub struct StatusObserver<'a> {
     settings: &'a Settings,
     surveyor: Surveyor<'a>,
     leases: LeaseObserver,
+    /// Looked for only where somebody wants to be told.
+    pub signs: Option<SignReader<'a>>,
     is_first: bool,
     /// When the managers and the resolver were asked last, and what that one said.
     asked: Instant,
@@ -50,7 +53,23 @@ impl<'a> StatusObserver<'a> {
         let cli::Status { selection, lease, bots, .. } = args;
         let (surveyor, servers) = (Surveyor::new(settings), HashMap::new());
         let leases = LeaseObserver::every(LEASE_BELIEVED);
-        Self { selection, lease, bots, settings, surveyor, leases, is_first: true, asked: Instant::now(), servers }
+        Self {
+            selection,
+            lease,
+            bots,
+            settings,
+            surveyor,
+            leases,
+            signs: None,
+            is_first: true,
+            asked: Instant::now(),
+            servers,
+        }
+    }
+
+    /// Lets it look for what alerts need.
+    pub fn look_for_signs(&mut self) {
+        self.signs = Some(SignReader::new(self.settings));
     }
 
     /// Looks once.
@@ -104,6 +123,9 @@ impl<'a> StatusObserver<'a> {
         };
         survey.look_at_connections(&mut servers, pause);
         self.leases.look(&mut survey.bots);
+        if let Some(signs) = &mut self.signs {
+            signs.look(&survey.bots, survey.uninspected > 0 || survey.hidden, events);
+        }
         let mut bots_seen: Vec<BotView> = survey.bots.iter().map(|bot| BotView::of(bot, before)).collect();
         measure(&mut bots_seen);
         Ok(StatusOutcome {
@@ -119,6 +141,7 @@ impl<'a> StatusObserver<'a> {
             provenance: bots.iter().flat_map(crate::settings::Bot::explained).collect(),
             events: Vec::new(),
             broken_events: 0,
+            is_asked: false,
             watched: None,
         })
     }

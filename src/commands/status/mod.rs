@@ -1,9 +1,13 @@
 //! `status`: instances, lock, origin and polling of each bot, once (`look`) or continuously (`watch`).
 
+mod alerts;
 mod look;
+mod signs;
 mod watch;
 
+use self::alerts::WatchAlerts;
 use self::look::StatusObserver;
+use crate::alert::Alerts;
 use crate::base::error::Error;
 use crate::cli;
 use crate::journal::Journal;
@@ -31,11 +35,22 @@ pub fn run(
     let journal = verbose.then(|| Journal::at(settings.journal()));
     let look = StatusObserver::new(args, settings);
     if let Some(every) = args.watch {
-        return watch::run(look, every, journal, events);
+        let alerts = if global.quiet { Some(WatchAlerts::new(alerts_of(settings)?, settings)) } else { None };
+        return watch::run(look, every, journal, alerts, events);
     }
-    let mut seen = look.once(events)?;
+    let mut seen = StatusOutcome { is_asked: args.exit_code, ..look.once(events)? };
     if let Some(journal) = &journal {
         look::add_events(&mut seen, journal);
     }
     Ok(seen)
+}
+
+/// With `-q` nothing is shown: alerts are all that is left to do.
+fn alerts_of(settings: &Settings) -> Result<Alerts, Error> {
+    Alerts::prepare(settings)?.ok_or_else(|| {
+        Error::usage(
+            "`--watch -q` shows nothing and only runs alerts, but solobot.toml has neither [on] nor `ping`",
+            "to see what changes: solobot status --watch",
+        )
+    })
 }

@@ -23,7 +23,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
+use super::alerts::WatchAlerts;
 use super::look::{StatusObserver, add_events};
+use super::signs::SignReader;
 use crate::base::error::Error;
 use crate::base::time::to_the_second;
 use crate::journal::{Event, Journal};
@@ -55,8 +57,12 @@ pub fn run(
     mut look: StatusObserver<'_>,
     every: Duration,
     journal: Option<Journal>,
+    mut alerts: Option<WatchAlerts>,
     events: &mut dyn Events,
 ) -> Result<StatusOutcome, Error> {
+    if alerts.is_some() {
+        look.look_for_signs();
+    }
     // Before the first look: no signal finds the terminal in disorder, and every thread inherits the mask.
     let signals = Signals::block().map_err(|source| Error::Io { action: "block signals".into(), source })?;
     let mut wakers = WakeSources::new(signals);
@@ -69,7 +75,11 @@ pub fn run(
             journal.add_to(&mut seen);
         }
         polling = seen.polling();
-        if let Some(end) = follow(&mut seen, &mut wakers, began + every, events)? {
+        let end = follow(&mut seen, &mut wakers, began + every, alerts.as_mut(), look.signs.as_ref(), events)?;
+        if let Some(end) = end {
+            if let Some(alerts) = &mut alerts {
+                alerts.finish(events);
+            }
             return Ok(StatusOutcome { watched: Some(end), ..seen });
         }
     }
@@ -80,6 +90,8 @@ fn follow(
     seen: &mut StatusOutcome,
     wakers: &mut WakeSources,
     next: Instant,
+    mut alerts: Option<&mut WatchAlerts>,
+    signs: Option<&SignReader<'_>>,
     events: &mut dyn Events,
 ) -> Result<Option<WatchEnd>, Error> {
     wakers.looked = Instant::now();
@@ -90,10 +102,16 @@ fn follow(
             seen.look_again();
             wakers.attach(seen);
         }
-        if !events.interim(seen) {
-            return Ok(Some(WatchEnd::Unread));
+        match &mut alerts {
+            Some(alerts) => alerts.see(seen, signs, events),
+            None if !events.interim(seen) => return Ok(Some(WatchEnd::Unread)),
+            None => {}
         }
-        match wakers.wait(next, events).map_err(|source| Error::Io { action: "wait".into(), source })? {
+        // What runs is looked after more often than bots are.
+        let again_in = alerts.as_ref().map_or(Duration::MAX, |alerts| alerts.again_in().max(APART));
+        let until = Instant::now().checked_add(again_in).map_or(next, |at| at.min(next));
+        match wakers.wait(until, events).map_err(|source| Error::Io { action: "wait".into(), source })? {
+            WakeReason::Time if Instant::now() < next => {}
             WakeReason::Time => return Ok(None),
             WakeReason::Change => seen.look_again(),
             WakeReason::Redraw => {}

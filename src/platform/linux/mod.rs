@@ -11,6 +11,8 @@ pub mod handle;
 pub mod identity;
 pub mod locks;
 pub mod mounts;
+#[cfg(feature = "cli")]
+pub mod notify;
 pub mod open_files;
 pub mod ownership;
 #[cfg(feature = "cli")]

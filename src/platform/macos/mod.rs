@@ -23,6 +23,8 @@ pub mod handle;
 pub mod identity;
 pub mod kernel;
 pub mod locks;
+#[cfg(feature = "cli")]
+pub mod notify;
 pub mod open_files;
 pub mod ownership;
 #[cfg(feature = "cli")]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::platform::service::{RunningService, ServiceSettings};
+use crate::platform::running_service::{RunningService, ServiceSettings};
 
 /// # Errors
 /// Always [`io::ErrorKind::Unsupported`].

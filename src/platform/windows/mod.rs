@@ -27,6 +27,8 @@ pub mod limits;
 pub mod lock_handle;
 pub mod locks;
 mod native;
+#[cfg(feature = "cli")]
+pub mod notify;
 pub mod nss;
 pub mod open_files;
 pub mod openers;

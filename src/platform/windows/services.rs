@@ -17,7 +17,7 @@ use windows_sys::Win32::System::Services::{
 use windows_sys::core::PCWSTR;
 
 use super::native::{succeeded, wide};
-use crate::platform::service::{RunningService, ServiceSettings};
+use crate::platform::running_service::{RunningService, ServiceSettings};
 
 /// The most that one answer can have, in bytes: as it is documented for both calls.
 const LONGEST_LIST: usize = 256 * 1024;

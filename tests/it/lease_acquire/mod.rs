@@ -6,6 +6,7 @@ mod dying;
 mod holding;
 mod modes;
 mod refusals;
+mod service;
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The recipes of `examples/`, run as they are in the test's own `/srv/bot`.
 
+mod alerts;
 mod apps;
 mod containers;
 mod gateways;

@@ -11,7 +11,7 @@ fn units_are_verified_by_systemd() {
         // systemd looks for a bare name in folders of its own choice.
         test.mount("tmpfs", "mode=755,size=256m", "/usr/local/bin");
         fs::copy(env!("CARGO_BIN_EXE_solobot"), "/usr/local/bin/solobot").unwrap();
-        for name in ["tgbot.service", "tgbot@.service", "tgbot-job.service"] {
+        for name in ["tgbot.service", "tgbot@.service", "tgbot-job.service", "solobot-watch.service"] {
             let unit = path_of(&format!("systemd/{name}"));
             fs::copy(&unit, test.path(name)).unwrap();
             let name = name.replace('@', "@quiz");

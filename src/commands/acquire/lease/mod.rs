@@ -574,6 +574,12 @@ impl<'a> BotLease<'a> {
         AcquireError::LeaseHeld { lease, why: why.map(Box::new), waited, exit: self.request.conflict_exit }
     }
 
+    /// Whether the grant that COMMAND runs under is ours still.
+    pub fn is_fresh(&self) -> bool {
+        let is_overdue = self.grant.as_ref().is_none_or(LeaseGrant::is_overdue);
+        self.may_start && self.lost.is_none() && !is_overdue
+    }
+
     /// Why the bot was stopped, as `acquire`'s error.
     pub fn loss(&self) -> Option<AcquireError> {
         let is_overdue = self.grant.as_ref().is_some_and(LeaseGrant::is_overdue);
