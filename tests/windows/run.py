@@ -26,13 +26,17 @@ NOBODY = "http://127.0.0.1:1"
 class Bed:
     def __init__(self, solobot, node, peers, folder):
         self.solobot, self.node, self.peers, self.folder = solobot, node, peers, folder
-        self.wine, self.terminator = [os.environ["WINE"]], None
+        self.wine = [os.environ["WINE"]]
         kept = ("PATH", "HOME", "WINEPREFIX", "WINEDEBUG", "LANG", "LC_ALL")
         self.env = {name: os.environ[name] for name in kept if name in os.environ}
         self.env["NODE_SKIP_PLATFORM_CHECK"] = "1"
         # Nobody there: no scene asks Telegram itself.
         self.env["SOLOBOT_API_URL"] = NOBODY
         self.nothing = ["cmd", "/c", "exit 0"]
+        # First, so that what wine starts beside its first program belongs to no scene.
+        pipe, line = subprocess.PIPE, [*self.wine, self.peer("terminator")]
+        self.terminator = subprocess.Popen(line, env=self.env, stdin=pipe, stdout=pipe, encoding="utf-8")
+        expect(not self.terminate(1), "the terminator does not answer")
 
     def windows(self, path):
         return "Z:" + path.replace("/", "\\")
@@ -42,10 +46,6 @@ class Bed:
 
     def terminate(self, pid):
         """TerminateProcess; whether the process was still there."""
-        if not self.terminator:
-            line = [*self.wine, self.peer("terminator")]
-            pipe = subprocess.PIPE
-            self.terminator = subprocess.Popen(line, env=self.env, stdin=pipe, stdout=pipe, encoding="utf-8")
         self.terminator.stdin.write(f"{pid}\n")
         self.terminator.stdin.flush()
         return self.terminator.stdout.readline().strip() == "ended"
@@ -873,9 +873,8 @@ def main():
             failed += 1
             shown = error if isinstance(error, Failed) else traceback.format_exc()
             print(f"FAILED: {function.__name__}: {shown}", flush=True)
-    if bed.terminator:
-        bed.terminator.stdin.close()
-        bed.terminator.wait()
+    bed.terminator.stdin.close()
+    bed.terminator.wait()
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
