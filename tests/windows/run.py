@@ -70,6 +70,7 @@ def knows_its_version(world):
 @scene
 def one_life(world):
     world.free()
+    world.solobot("status", "--exit-code", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(3)
     acquire, bot = world.started()
     world.held(bot["pid"])
     record = json.loads(read(world.here("bot.lock.info")))
@@ -300,6 +301,7 @@ def kills_duplicates_and_nothing_else(world):
     first, second = start_unlocked(world), start_unlocked(world)
     decoys = [start_unlocked(world, "other/bot.js"), start_unlocked(world, "editor.js", world.path("bot.js"))]
     asked = ("kill-duplicates", "--json", "-m", world.path("bot.js"), "-l", "bot.lock", "--keep", str(first))
+    world.solobot("status", "--exit-code", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(1)
     plan = world.solobot(*asked, "--dry-run").ends_with(1).json()["plan"]
     actions = {one["pid"]: one["action"] for one in plan}
     expect(actions == {first: "keep", second: "stop"}, "another plan", plan)
