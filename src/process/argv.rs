@@ -8,6 +8,7 @@ mod python;
 mod reading;
 mod runtime;
 pub mod shell;
+pub mod windows_shell;
 mod words;
 pub mod wrapper;
 
@@ -100,6 +101,9 @@ fn read_words(argv: &[OsString], exe: Option<&Path>) -> ParsedArgv {
     };
     if let Some(wrapped) = wrapper::read(argv) {
         return ParsedArgv::Wraps(wrapped);
+    }
+    if let Some(read) = windows_shell::read(argv) {
+        return read;
     }
     let rest = &argv[1..];
     match runner(first, exe) {

@@ -212,7 +212,10 @@ impl Supervised {
         for &(identity, _) in &running {
             if let Ok(Some(pidfd)) = Pidfd::open(identity) {
                 if self.term_at.is_some() && !before.iter().any(|(known, _)| *known == identity) {
-                    forward(identity.pid, &pidfd, Signal::SIGTERM);
+                    let is_asked = forward(identity.pid, &pidfd, Signal::SIGTERM);
+                    if !is_asked {
+                        let _ = pidfd.send(Signal::SIGKILL);
+                    }
                 }
                 self.rest.push((identity, pidfd));
             }
@@ -240,30 +243,29 @@ impl Supervised {
         match arrived.signal {
             Signal::SIGCHLD => {}
             Signal::SIGTSTP => {
-                self.send_unless_had(arrived);
+                self.send_unless_had(arrived, supervision);
                 supervision.signals.stop_ourselves();
             }
             Signal::SIGTERM => {
                 let again = self.term_at.is_some_and(|at| at.elapsed() >= supervision.grace);
                 self.term_at.get_or_insert_with(Instant::now);
-                if again { self.kill(supervision) } else { self.send_unless_had(arrived) }
+                if again { self.kill(supervision) } else { self.send_unless_had(arrived, supervision) }
             }
-            _ => self.send_unless_had(arrived),
+            _ => self.send_unless_had(arrived, supervision),
         }
     }
 
     /// Passes a signal on. One from the terminal went to the whole foreground process group already: it is forwarded only
     /// to a COMMAND that has left our group. A hangup goes to the session's leader alone; if that is us, nobody else has
-    /// it.
-    fn send_unless_had(&self, arrived: ReceivedSignal) {
+    /// it. On Windows, a program without a console cannot be asked to end: then all that counts is killed.
+    fn send_unless_had(&self, arrived: ReceivedSignal, supervision: &Supervision<'_>) {
         let own = Identity::own().ok().and_then(|own| Some((own.pid, Stat::read(own.pid)?)));
         let alone = own.is_some_and(|(pid, stat)| arrived.signal == Signal::SIGHUP && stat.session == Some(pid));
         let own_group = own.and_then(|(_, stat)| stat.group);
         let had = |pid| arrived.from_terminal && !alone && Stat::read(pid).and_then(|stat| stat.group) == own_group;
-        for (pid, pidfd) in self.targets() {
-            if !had(pid) {
-                forward(pid, pidfd, arrived.signal);
-            }
+        let unasked = self.targets().filter(|(pid, pidfd)| !had(*pid) && !forward(*pid, pidfd, arrived.signal)).count();
+        if unasked > 0 && asks_to_end(arrived.signal) {
+            self.kill(supervision);
         }
     }
 
@@ -298,13 +300,11 @@ impl Supervised {
     }
 }
 
-fn forward(pid: i32, pidfd: &Pidfd, signal: Signal) {
-    let Err(error) = pidfd.send(signal) else { return };
+/// Passes a signal on to one process; whether there is a way to.
+fn forward(pid: i32, pidfd: &Pidfd, signal: Signal) -> bool {
+    let Err(error) = pidfd.send(signal) else { return true };
     tracing::warn!(pid, %signal, %error, "cannot forward the signal");
-    // On Windows, a program without a console cannot be asked.
-    if error.kind() == io::ErrorKind::Unsupported && asks_to_end(signal) {
-        let _ = pidfd.send(Signal::SIGKILL);
-    }
+    error.kind() != io::ErrorKind::Unsupported
 }
 
 fn asks_to_end(signal: Signal) -> bool {

@@ -346,7 +346,7 @@ def names_the_service_that_keeps_a_bot(world):
         instance = world.status()["instances"][0]
         origin = instance["origin"]
         expect(instance["pid"] == bot["pid"], "another process", instance, bot)
-        wanted = {"kind": "service", "name": name, "stop": f"Stop-Service -Name '{name}'", "respawns": "yes"}
+        wanted = {"kind": "service", "name": name, "stop": f"Stop-Service -Name {name}", "respawns": "yes"}
         expect(wanted.items() <= origin.items(), "another origin", origin)
         asked = ("-m", world.path("bot.js"), "-l", "bot.lock")
         world.solobot("stop", "--yes", *asked).ends_with(1).says("Stop-Service", name)
@@ -357,6 +357,26 @@ def names_the_service_that_keeps_a_bot(world):
         world.bot(known)
     finally:
         world.run(nssm, "remove", name).ends_with(0)
+    world.free()
+
+
+@scene
+def a_batch_file_starts_the_bot(world):
+    script = world.path("start.bat")
+    world.write("start.bat", f'@echo off\r\ncd /d %~dp0\r\n"{world.node()[0]}" bot.js >> bot.log 2>&1\r\n')
+    by_hand = start_unlocked(world)
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", script).ends_with(75).says(by_hand)
+    world.terminate(by_hand)
+    known = world.bots()
+    acquire = world.acquire("-l", "bot.lock", "--", script)
+    bot = world.bot(known)
+    seen = world.held()["instances"]
+    expect([(one["pid"], one["lock"]) for one in seen] == [(bot["pid"], "covered")], "another instance", seen)
+    began = time.monotonic()
+    world.solobot("stop", "--yes", "--grace", "1h", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(0)
+    acquire.wait()
+    expect(time.monotonic() - began < 120, "what cannot be asked to end was waited for")
+    world.gone("bot.js")
     world.free()
 
 

@@ -12,9 +12,9 @@ pub fn base(word: &OsStr) -> &OsStr {
 }
 
 /// Extensions that make a word a script.
-const EXTENSIONS: [&str; 22] = [
+const EXTENSIONS: [&str; 25] = [
     "py", "pyc", "pyw", "pyz", "js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx", "rb", "php", "phar", "pl", "lua",
-    "sh", "bash", "tcl", "jar", "dll",
+    "sh", "bash", "tcl", "jar", "dll", "bat", "cmd", "ps1",
 ];
 
 /// Whether a word is a script by its extension.

@@ -33,7 +33,7 @@ impl Program {
         let NamedBy::Script(script) = &self.kind else { return Vec::new() };
         let (Some(text), Some(own)) = (shell_text(script), script.parent()) else { return Vec::new() };
         let cwd = self.folder().unwrap_or(own);
-        let started = argv::shell::commands(os_str(&text)).into_iter().filter_map(|inner| {
+        let started = commands_of_script(script, &text).into_iter().filter_map(|inner| {
             let dir = match inner.dir {
                 Some(dir) => folder_of(&dir, cwd, own)?,
                 None => cwd.to_path_buf(),
@@ -131,8 +131,9 @@ fn is_handed_on(command: &[OsString], cwd: &Path, depth: usize) -> bool {
         ParsedArgv::Runs(invocation) if launched(&invocation).is_some() => true,
         ParsedArgv::Runs(invocation) => {
             let program = Program::of_invocation(&invocation, None, cwd);
-            let text = program.and_then(|program| shell_text(&program.place()?)).unwrap_or_default();
-            any(&argv::shell::commands(os_str(&text)))
+            let script = program.and_then(|program| program.place());
+            let text = script.as_deref().and_then(shell_text).unwrap_or_default();
+            any(&commands_of_script(script.as_deref().unwrap_or(Path::new("")), &text))
         }
     }
 }
@@ -146,6 +147,16 @@ pub(super) fn shell_text(script: &Path) -> Option<Vec<u8>> {
     let file = open_regular(script).ok()?;
     file.take(LARGEST_SCRIPT).read_to_end(&mut text).ok()?;
     Some(text)
+}
+
+/// The commands of a script that a shell runs.
+pub(super) fn commands_of_script(script: &Path, text: &[u8]) -> Vec<argv::Inner> {
+    match (script.extension(), script.parent()) {
+        (Some(extension), Some(own)) if argv::windows_shell::is_script(extension) => {
+            argv::windows_shell::commands_of_script(&String::from_utf8_lossy(text), extension, &own.to_string_lossy())
+        }
+        _ => argv::shell::commands(os_str(text)),
+    }
 }
 
 /// The folder that a script changes to: its own by `$0`, the home folder, or one that is written out.

@@ -18,6 +18,7 @@ pub fn is_shells(script: &Path) -> bool {
     };
     match extension {
         Some("sh" | "bash") => true,
+        Some(other) if argv::windows_shell::is_script(OsStr::new(other)) => true,
         Some(_) => false,
         None => by_its_first_line(),
     }

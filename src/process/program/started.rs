@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::super::argv::{self, Inner, ParsedArgv};
-use super::command::{DEEPEST, folder_of, is_expansion, shell_text};
+use super::command::{DEEPEST, commands_of_script, folder_of, is_expansion, shell_text};
 use super::{NamedBy, Program};
 
 /// Commands that only one of several at a time gets through.
@@ -67,7 +67,7 @@ impl StartSearch<'_> {
     fn of_script(&self, script: &Path, cwd: &Path, depth: usize) -> Option<Start> {
         let text = shell_text(script)?;
         let own = script.parent().unwrap_or(cwd);
-        self.of_commands(&argv::shell::commands(crate::platform::words::os_str(&text)), cwd, own, depth)
+        self.of_commands(&commands_of_script(script, &text), cwd, own, depth)
     }
 
     fn of_commands(&self, commands: &[Inner], cwd: &Path, own: &Path, depth: usize) -> Option<Start> {
