@@ -63,6 +63,8 @@ readonly NEEDED=(
     'php php-cli'
     'systemd-analyze systemd'
     'dpkg-deb dpkg'
+    'rpm rpm'
+    'readelf binutils'
     'zsh zsh'
     'fish fish'
     'mandoc mandoc'
