@@ -113,11 +113,13 @@ make_npm_program() {
 }
 
 make_npm() {
-    local folder=$WORK/npm
+    local folder=$WORK/npm pages
     mkdir "$folder"
     cp -r packaging/npm/{bin,install.js,package.json} README.md LICENSE-APACHE LICENSE-MIT "$folder/"
     mkdir "$folder/man"
     cp man/*.[15] "$folder/man/"
+    printf -v pages '"./%s", ' man/*.[15]
+    sed -i "s|PAGES|${pages%, }|" "$folder/package.json"
     fill_in "$folder/package.json"
     npm_pack "$folder"
 }

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::harness::{Background, Output, Signal, Test, alive, alone, descendants, sleeper, wait_until};
-use crate::packages::made;
+use crate::packages::{files_below, made};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const PROGRAM: &str = "node_modules/.bin/solobot";
@@ -62,10 +62,22 @@ fn npm_puts_the_packages_in_and_out() {
                 test.run(&format!("{words} --version")).code(0).stdout_is(&version).stderr_has(&[]);
                 test.run(&format!("{words} acquire -n -l bot.lock -- sh -c 'exit 42'")).code(42).stderr_has(&[]);
             }
-            assert!(test.has("node_modules/solobot-cli/man/solobot-acquire.1"), "its manual pages");
             npm(test, &format!("uninstall solobot-cli {}", platform())).code(0);
             assert!(!test.has(PROGRAM) && !test.has("node_modules/solobot-cli"), "nothing is left");
         }
+    });
+}
+
+#[test]
+fn installed_for_all_projects_it_brings_its_manual_pages() {
+    alone(|test| {
+        install(test, "--global --prefix all");
+        test.run("all/bin/solobot --version").code(0).stdout_has(&[VERSION]);
+        for page in ["man1/solobot-acquire.1", "man5/solobot.toml.5"] {
+            assert!(test.read(&format!("all/share/man/{page}")).contains(".SH NAME"), "{page}");
+        }
+        npm(test, &format!("uninstall --global --prefix all solobot-cli {}", platform())).code(0);
+        assert_eq!(files_below(&test.path("all")), Vec::<String>::new(), "nothing is left");
     });
 }
 
