@@ -9,6 +9,7 @@ use super::typed::{Typed, operand};
 use crate::base::nearest::nearest;
 use crate::base::shell::{self, join};
 use crate::platform::advice::{PYTHON, RESTART, SHELLS_PID};
+use crate::platform::daemon::HAS_BACKGROUND;
 use crate::process::launch::{command_for, is_interpreter, is_program, program_of};
 
 /// Stands for a command that solobot cannot guess.
@@ -148,6 +149,9 @@ impl Tips<'_> {
                 ("to stop the holder and take its place", "--takeover")
             }
             ("acquire", "--no-wait" | "--nowait" | "--non-block") => ("to give up at once", "--nonblock"),
+            ("acquire", "--background" | "--daemon" | "--daemonize" | "--bg" | "-b" | "-d") if HAS_BACKGROUND => {
+                ("to run it in the background", "--detach")
+            }
             ("stop" | "kill-duplicates", "-f" | "-9" | "--kill") => ("to kill at once", "--force"),
             ("status", "-w" | "-f" | "--follow") => ("to repeat it", "--watch"),
             ("acquire", _) if !self.typed.has_dashes() => {

@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod release;
 pub mod status;
 
+use self::acquire::background::Background;
 use crate::base::error::Error;
 use crate::cli::{self, Cli, Command};
 use crate::outcome::Outcome;
@@ -74,12 +75,17 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
         }
         command => command,
     };
+    let background = match &command {
+        Command::Acquire(args) if args.detach => Background::of_process()?,
+        _ => None,
+    };
     let settings = Settings::load(&cli.global, Context::of_process(purpose(&command))?)?;
-    for warning in &settings.warnings {
+    // The solobot that started this one in the background has said them.
+    for warning in settings.warnings.iter().filter(|_| background.is_none()) {
         events.notice(&Notice::Warning(warning.clone()));
     }
     match command {
-        Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, events).map(Outcome::Acquire),
+        Command::Acquire(args) => acquire::run(&args, background, &cli.global, &settings, events).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, events).map(Outcome::Release),
         Command::Status(args) => status::run(&args, &cli.global, &settings, events).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),

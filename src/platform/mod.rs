@@ -124,7 +124,8 @@ pub mod notify {
 /// Going into the background.
 pub mod daemon {
     pub use crate::platform::host::daemon::{
-        ReadinessSignal, ReadinessWaiter, be_called, be_spared, close_others, detach, pipe,
+        HAS_BACKGROUND, ReadinessSignal, ReadinessWaiter, be_called, be_spared, close_others, detach,
+        go_into_background, pipe,
     };
 }
 

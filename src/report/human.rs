@@ -7,7 +7,7 @@ use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
 use super::{sanitize, status};
 use crate::base::exit::Exit;
 use crate::cli::again::TypedLine;
-use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::acquire::{AcquireOutcome, BackgroundView};
 use crate::outcome::check::CheckOutcome;
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
 use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal};
@@ -15,9 +15,15 @@ use crate::outcome::lease::{LeaseOutcome, LeaseStateView};
 use crate::outcome::release::{Reason, ReleaseOutcome};
 
 /// What `acquire` says at its end; nothing if COMMAND ran.
-pub fn acquire(outcome: AcquireOutcome) -> String {
+pub fn acquire(outcome: &AcquireOutcome) -> String {
     match outcome {
         AcquireOutcome::Ended(_) | AcquireOutcome::HeldForUs => String::new(),
+        AcquireOutcome::Background(BackgroundView { bot, pid, log, stop }) => format!(
+            "{} is running in the background, solobot's PID is {pid}\n{}{}",
+            sanitize::line(bot),
+            detail("log", &sanitize::line(&log.display().to_string())),
+            detail("to stop", stop),
+        ),
         AcquireOutcome::Descriptor(fd) => format!("the lock is held by descriptor {fd} until it is closed\n"),
         AcquireOutcome::Kept(pid) => format!("the lock is held by a keeper, PID {pid}\n"),
     }

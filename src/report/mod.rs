@@ -33,6 +33,7 @@ use crate::cli::examples::NO_BREAK;
 use crate::cli::{Color, Global, Usage, Wrong};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
+use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
@@ -127,9 +128,11 @@ impl<'a> Report<'a> {
             Outcome::Init(drafted) if speaks => init::text(drafted),
             Outcome::Completions { text, .. } => return stream::write_raw(text.as_bytes()),
             Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
+            Outcome::Acquire(AcquireOutcome::Background(_)) if !speaks => return Ok(()),
+            Outcome::Acquire(acquired @ AcquireOutcome::Background(_)) => human::acquire(acquired),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
-                let text = human::acquire(*acquired);
+                let text = human::acquire(acquired);
                 if self.global.verbose > 0 && !text.is_empty() {
                     stream::notice(&text, self.has_colour());
                 }

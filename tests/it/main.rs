@@ -22,6 +22,7 @@ mod config;
 mod conflicts;
 mod conflicts_clients;
 mod deaf;
+mod detach;
 mod docs;
 mod doctor;
 mod doctor_cron;

@@ -132,7 +132,7 @@ pub fn open_files_of(pid: i32) -> String {
 }
 
 /// The lines of explanations and examples that are something else in PowerShell, the names of programs and PIDs aside.
-const LINES: [(&str, &str); 33] = [
+const LINES: [(&str, &str); 35] = [
     (
         "ls -l /proc/PID/cwd",
         "Get-CimInstance Win32_Process -Filter 'ProcessId=PID' | Format-List ExecutablePath, CommandLine",
@@ -185,6 +185,8 @@ const LINES: [(&str, &str); 33] = [
         r"solobot init -c C:\ProgramData\solobot\solobot.toml --force",
     ),
     ("solobot release --fd 9", ""),
+    ("solobot acquire main --detach", ""),
+    ("See what would be run: systemctl restart, or solobot itself:", "See what would be run: Restart-Service, or solobot itself:"),
     ("solobot conflicts unit:bot.service --by hour --since 1d", r"solobot conflicts logs\bot.log --by hour --since 1d"),
     ("By the hour, from a unit's journal:", "By the hour, from one file:"),
     ("docker logs bot 2>&1 | solobot conflicts --max 0 -", "Get-Content bot.log | solobot conflicts --max 0 -"),

@@ -8,12 +8,13 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::base::env;
 use crate::platform::filesystem::open_named;
 use crate::platform::services::{self, RunningService, ServiceSettings};
 use crate::platform::user;
 
 use super::super::argv;
-use super::super::details::{Details, DetailsByPid};
+use super::super::details::{Details, DetailsByPid, variable};
 use super::cgroup;
 use super::forecast::answer_of;
 use super::launchd::{self, LaunchdJob};
@@ -46,6 +47,8 @@ pub struct AncestorFacts {
     pub is_ours: bool,
     /// What it is to Windows' services.
     pub service: Option<ServiceRole>,
+    /// Of a solobot that `acquire --detach` left in the background: its log.
+    pub log: Option<PathBuf>,
 }
 
 /// What a process is to Windows' services.
@@ -187,12 +190,18 @@ fn link(process: &Details, running: &[RunningService]) -> AncestorFacts {
         parent: process.stat.parent,
         session: process.stat.session,
         cwd: if matches!(starter, Starter::Runsv | Starter::S6 | Starter::Tmux) { cwd() } else { None },
+        log: if starter == Starter::Solobot { log_of(pid) } else { None },
         starter,
         argv: process.argv.clone(),
         owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
         service: service_role(pid, running),
     }
+}
+
+fn log_of(pid: i32) -> Option<PathBuf> {
+    let environ = Handle::open(pid)?.environ().ok()?;
+    Some(os_str(variable(&environ, env::BACKGROUND_LOG)?).into())
 }
 
 fn cwd_of(process: &Details) -> Option<PathBuf> {

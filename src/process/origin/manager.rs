@@ -3,6 +3,7 @@
 //! Invariant: commands are built from words here and never split again; each word is quoted for a POSIX shell.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use super::place::{Container, Place};
 use crate::base::shell::{powershell, quote};
@@ -104,6 +105,11 @@ pub enum Manager {
     Hidden,
     /// solobot itself.
     Solobot(Script),
+    /// `solobot acquire --detach`: nobody any more, but the solobot that it left in the background.
+    Background {
+        /// What that one and its bot write to.
+        log: PathBuf,
+    },
     /// Nobody any more.
     Detached,
 }
@@ -220,7 +226,7 @@ impl Manager {
             Self::Ssh => "ssh",
             Self::Terminal => "terminal",
             Self::Parent(_) | Self::Hidden => "parent",
-            Self::Solobot(_) => "solobot",
+            Self::Solobot(_) | Self::Background { .. } => "solobot",
             Self::Detached => "detached",
         }
     }
@@ -245,6 +251,7 @@ impl Manager {
             | Self::Ide(_)
             | Self::Ssh
             | Self::Terminal
+            | Self::Background { .. }
             | Self::Detached => ManagerRole::Launcher,
         }
     }
@@ -263,6 +270,7 @@ impl Manager {
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
             Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
+            Self::Background { log } => log.file_name()?.to_string_lossy(),
             Self::TaskScheduler | Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => {
                 return None;
             }
@@ -294,6 +302,7 @@ impl Manager {
             | Self::Ssh
             | Self::Terminal
             | Self::Solobot(_)
+            | Self::Background { .. }
             | Self::Detached => Respawns::No,
         }
     }
@@ -372,6 +381,7 @@ impl Manager {
             | Self::Parent(_)
             | Self::Hidden
             | Self::Solobot(_)
+            | Self::Background { .. }
             | Self::Detached => return None,
         })
     }
