@@ -99,6 +99,14 @@ const ALL: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "restart",
+        &[
+            example("After an update of its code:", "solobot restart main"),
+            example("See what would be run: systemctl restart, or solobot itself:", "solobot restart main --dry-run"),
+            example("In a script, without solobot.toml:", "solobot restart -m /srv/bot/main.py --yes"),
+        ],
+    ),
+    (
         "clean-stale",
         &[
             example("Clear what crashed bots left in their locks:", "solobot clean-stale"),

@@ -15,6 +15,7 @@ pub mod kill_duplicates;
 pub mod lease;
 pub mod metrics;
 pub mod release;
+pub mod restart;
 pub mod status;
 
 use self::acquire::background::Background;
@@ -40,10 +41,12 @@ fn purpose(command: &Command) -> Purpose {
             Purpose::Looking
         }
         Command::CleanStale(args) if args.dry_run => Purpose::Looking,
+        Command::Restart(args) if args.dry_run => Purpose::Looking,
         Command::Acquire(_)
         | Command::Release(_)
         | Command::KillDuplicates(_)
         | Command::Stop(_)
+        | Command::Restart(_)
         | Command::CleanStale(_)
         | Command::DeleteWebhook(_)
         | Command::Init(_)
@@ -96,6 +99,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
         Command::Stop(args) => {
             kill_duplicates::stop(&args, &cli.global, &settings, events).map(Outcome::KillDuplicates)
         }
+        Command::Restart(args) => restart::run(&args, &cli.global, &settings, events).map(Outcome::Restart),
         Command::Check(args) => check::run(&args, cli.global.verbose > 0, &settings, events).map(Outcome::Check),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, events).map(Outcome::Doctor),
         Command::Conflicts(args) => {

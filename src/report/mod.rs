@@ -107,6 +107,7 @@ impl<'a> Report<'a> {
         let text = match outcome {
             Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, self.typed),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, columns),
+            Outcome::Restart(done) if speaks => human::restart(done),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::Lease(lease) if speaks => human::lease(lease, self.typed),
             Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, columns),
@@ -143,6 +144,7 @@ impl<'a> Report<'a> {
             | Outcome::Doctor(_)
             | Outcome::CleanStale(_)
             | Outcome::KillDuplicates(_)
+            | Outcome::Restart(_)
             | Outcome::DeleteWebhook(_)
             | Outcome::Init(_)
             | Outcome::Background => return Ok(()),

@@ -84,6 +84,7 @@ mod registers;
 mod release;
 mod removed;
 mod restart;
+mod restart_bot;
 mod rules;
 mod runtimes;
 mod same_token;

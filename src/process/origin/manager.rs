@@ -335,6 +335,15 @@ impl Manager {
         }
     }
 
+    /// Its own command that stops the instance and starts it again; `None` where it has none.
+    pub fn restart(&self) -> Option<String> {
+        match self {
+            Self::Launchd { .. } => self.command("kickstart -k"),
+            _ if self.part() == ManagerRole::Service => self.command("restart"),
+            _ => None,
+        }
+    }
+
     /// What opens its settings for the instance in an editor, where the manager has such a command.
     pub fn edit(&self) -> Option<String> {
         match self {
@@ -346,7 +355,7 @@ impl Manager {
     /// With that verb, where the manager has several.
     fn command(&self, verb: &str) -> Option<String> {
         Some(match self {
-            Self::Container(container) => container.stop(),
+            Self::Container(container) => container.command(verb)?,
             Self::Pm2 { home, id, name, place, .. } => {
                 let entry = id.as_deref().or(name.as_deref())?;
                 place.typed(Some(("PM2_HOME", home)), &["pm2", verb, entry])
@@ -354,15 +363,21 @@ impl Manager {
             Self::Supervisord { process, server, place } => {
                 let name = process.as_ref()?.name();
                 match server {
-                    Some(server) => place.typed(None, &["supervisorctl", "-s", server, "stop", &name]),
-                    None => place.typed(None, &["supervisorctl", "stop", &name]),
+                    Some(server) => place.typed(None, &["supervisorctl", "-s", server, verb, &name]),
+                    None => place.typed(None, &["supervisorctl", verb, &name]),
                 }
             }
-            Self::Runit(service) => service.place.typed(None, &["sv", "stop", service.folder.as_deref()?]),
-            Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
+            Self::Runit(service) => service.place.typed(None, &["sv", verb, service.folder.as_deref()?]),
+            Self::S6(service) => {
+                let option = if verb == "restart" { "-r" } else { "-d" };
+                service.place.typed(None, &["s6-svc", option, service.folder.as_deref()?])
+            }
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
             Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
-            Self::Service { name, .. } => format!("Stop-Service -Name {}", powershell(name)),
+            Self::Service { name, .. } => {
+                let verb = if verb == "restart" { "Restart" } else { "Stop" };
+                format!("{verb}-Service -Name {}", powershell(name))
+            }
             Self::TaskScheduler => TASK_STOP.to_owned(),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
