@@ -54,7 +54,7 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         }
         Notice::EndedSoon { command, why, log, lines } => {
             let head = if lines.is_empty() { "" } else { "solobot: the last lines of the log:\n" };
-            let lines: String = lines.iter().map(|line| format!("  | {}\n", sanitize::line(line))).collect();
+            let lines = lines.iter().fold(String::new(), |text, line| text + "  | " + &sanitize::line(line) + "\n");
             let hint = format!("to see the whole log: cat {}", shell::quote(&log.to_string_lossy()));
             format!(
                 "{head}{lines}solobot: {} {} ended with {why}, too soon to go on in the background\n{}",

@@ -192,11 +192,15 @@ fn status_shows_solobot_and_the_log() {
         assert_eq!((origin["log"].as_str(), &origin["respawns"]), (log.to_str(), &"no".into()));
         let text = test.solobot("status main").run().code(0);
         let _ = text.stdout_has(&["solobot main.log", &format!(": {}", log.display())]);
+        // Another bot of that name has another log.
+        test.write("other.toml", "[bots.main]\nlock = \"other.lock\"\ncommand = [\"sleep\", \"600\"]\n");
+        let told = test.solobot("-c other.toml acquire main --detach --json").run().code(0).json();
+        assert_eq!(told["background"]["log"].as_str(), log.with_file_name("main-2.log").to_str());
         let _ = test
             .solobot("acquire main --detach --takeover")
             .run()
             .code(0)
-            .stdout_has(&["in the background"])
+            .stdout_has(&["/main.log"])
             .stderr_has(&["taking over"]);
         let _ = test.solobot("stop main -y").run().code(0).stdout_has(&["terminated"]);
         wait_until("it is over", || !test.is_locked("bot.lock"));

@@ -101,7 +101,8 @@ fn a_lock_alone_says_which_bot() {
         let other = test.solobot("acquire -l other.lock --lock-only -- python3 bot.py --pid-file two.pid").start();
         let (one, two) = (test.wait_for_pid("one.pid"), test.wait_for_pid("two.pid"));
         wait_until("it is recorded", || test.has("bot.lock.info") && test.record("bot.lock")["pid"] == one);
-        let told = restarted(test, "-l bot.lock");
+        let output = test.solobot("restart --json -l bot.lock").run().code(0);
+        let told = output.stderr_has(&["two.pid) may be the same bot"]).json();
         assert_eq!(
             (told["pid"].as_i64(), told["how"]["stops"].as_i64()),
             (Some(one.into()), Some(solobot.pid().into()))
@@ -164,7 +165,7 @@ fn refused(test: &Test, selection: &str, bot: i32, why: &str) {
 #[test]
 fn what_nobody_can_start_again_is_not_stopped() {
     alone(|test| {
-        let bot = by_hand(test, &format!("python3 bot.py --say {}", token()));
+        let bot = by_hand(test, &format!("python3 bot.py --until {}", token()));
         refused(test, "-m app/bot.py", bot.pid(), "there is a token in its command line");
         bot.kill();
         fs::remove_file(test.path("app/bot.pid")).unwrap();

@@ -12,7 +12,7 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::log_file::{self, LogFile};
@@ -23,6 +23,8 @@ use crate::base::error::Error;
 use crate::base::folders::Folders;
 use crate::base::secret::mask;
 use crate::cli::IfHeld;
+use crate::lock::file::open_to_look;
+use crate::lock::holders;
 use crate::outcome::acquire::{AcquireOutcome, BackgroundView};
 use crate::outcome::events::{Events, Notice};
 use crate::platform::children;
@@ -34,6 +36,7 @@ use crate::platform::proc::Handle;
 use crate::platform::signals::{Signal, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::words::os_str;
+use crate::process::details::background_log;
 
 /// A COMMAND that runs for so long has started.
 const STARTED: Duration = Duration::from_secs(2);
@@ -69,10 +72,10 @@ pub fn start(request: &Request<'_>, events: &mut dyn Events) -> Result<AcquireOu
             log,
             stop: format!("solobot stop {}", request.bot.typed()),
         })),
-        Waited::Ended { had_command } => {
+        Waited::Ended { after_start } => {
             let ended = children::wait_for(pid).map_err(failed)?;
             // What kept it from COMMAND, it has said itself.
-            if had_command {
+            if after_start {
                 let lines = log_file::last_lines(&log, written);
                 let (command, why) = (request.shown_command(), how(ended));
                 events.notice(&Notice::EndedSoon { command, why, log, lines });
@@ -87,13 +90,13 @@ enum Waited {
     Started,
     /// It has ended; whether it had come to start COMMAND.
     Ended {
-        had_command: bool,
+        after_start: bool,
     },
 }
 
 fn wait(pid: i32, awaited: &mut ReadinessWaiter, signals: &Signals) -> std::io::Result<Waited> {
     let other = Pidfd::of_child(pid)?;
-    let mut has_command = false;
+    let mut is_starting = false;
     loop {
         let [signalled, said] = poll::readable([Some(signals.descriptor()), Some(awaited.descriptor())], None)?;
         while signalled && let Some(arrived) = signals.take() {
@@ -101,7 +104,7 @@ fn wait(pid: i32, awaited: &mut ReadinessWaiter, signals: &Signals) -> std::io::
                 Signal::SIGTSTP => signals.stop_ourselves(),
                 Signal::SIGCHLD | Signal::SIGCONT | Signal::SIGWINCH => {}
                 // While it is in our group, the terminal has sent it to both.
-                _ if arrived.from_terminal && !has_command => {}
+                _ if arrived.from_terminal && !is_starting => {}
                 signal => {
                     other.send(signal)?;
                 }
@@ -110,10 +113,10 @@ fn wait(pid: i32, awaited: &mut ReadinessWaiter, signals: &Signals) -> std::io::
         if !said {
             continue;
         }
-        match (awaited.comes(), has_command) {
-            (true, false) => has_command = true,
+        match (awaited.comes(), is_starting) {
+            (true, false) => is_starting = true,
             (true, true) => return Ok(Waited::Started),
-            (false, had_command) => return Ok(Waited::Ended { had_command }),
+            (false, _) => return Ok(Waited::Ended { after_start: is_starting }),
         }
     }
 }
@@ -130,9 +133,24 @@ fn log_of(request: &Request<'_>) -> Result<PathBuf, Error> {
         ));
     };
     let name = mask(&request.bot.name).replace(std::path::is_separator, "-");
-    let log = state.join("solobot").join(format!("{name}.log"));
+    let folder = state.join("solobot");
+    let log = folder.join(format!("{name}.log"));
     log_file::make_folder(&log)?;
-    Ok(log)
+    if !log_file::is_in_use(&log) {
+        return Ok(log);
+    }
+    // Its holder is to end before this one starts. Otherwise it is another bot of that name.
+    let of_holder = logs_of_holders(&request.bot.lock).into_iter().find(|log| log.parent() == Some(&folder));
+    let others = (2..).map(|number| folder.join(format!("{name}-{number}.log")));
+    of_holder
+        .or_else(|| others.into_iter().find(|log| !log_file::is_in_use(log)))
+        .ok_or(Error::Bug("no log is free".into()))
+}
+
+/// What the solobots in the background write to that hold a lock.
+fn logs_of_holders(lock: &Path) -> Vec<PathBuf> {
+    let holders = open_to_look(lock).ok().and_then(|lock| holders::all_sharers(&lock).ok()).unwrap_or_default();
+    holders.iter().filter_map(|holder| background_log(holder.pid)).collect()
 }
 
 /// The solobot in the background, as seen by itself.

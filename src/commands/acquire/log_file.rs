@@ -11,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::Error as AcquireError;
@@ -25,6 +26,8 @@ const LONGEST: u64 = 10 * 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How soon to try again after an error: a full disk stays full for a while.
 const AFTER_ERROR: Duration = Duration::from_mins(5);
+/// Whoever only looks whether it is in use has it for a moment.
+const LOOKED_AT: Duration = Duration::from_millis(200);
 /// How much of its end is shown, in bytes and lines.
 const SHOWN: u64 = 8 * 1024;
 const SHOWN_LINES: usize = 10;
@@ -46,8 +49,12 @@ impl LogFile {
     pub fn take(path: &Path) -> Result<Self, Error> {
         let file = open(path)?;
         let not_opened = |source| AcquireError::LogNotOpened { path: path.to_owned(), source };
-        if !filesystem::flock(&file, Flock::TryExclusive).map_err(not_opened)? {
-            return Err(AcquireError::LogInUse { path: path.to_owned() }.into());
+        let until = Instant::now() + LOOKED_AT;
+        while !filesystem::flock(&file, Flock::TryExclusive).map_err(not_opened)? {
+            if Instant::now() >= until {
+                return Err(AcquireError::LogInUse { path: path.to_owned() }.into());
+            }
+            thread::sleep(LOOKED_AT / 10);
         }
         Ok(Self { path: path.to_owned(), file, next: Instant::now(), is_said: false })
     }
@@ -182,6 +189,12 @@ pub fn last_lines(path: &Path, from: u64) -> Vec<String> {
     let text = mask(&String::from_utf8_lossy(&text)).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(SHOWN_LINES)..].iter().map(|&line| line.to_owned()).collect()
+}
+
+/// Whether a solobot writes to it.
+pub fn is_in_use(path: &Path) -> bool {
+    let open = filesystem::careful_open().read(true).open(path);
+    open.is_ok_and(|file| filesystem::flock(&file, Flock::TryShared).is_ok_and(|is_free| !is_free))
 }
 
 /// Creates the folder of a log that nobody named.

@@ -173,8 +173,8 @@ fn plan(instance: &Instance, bot: &Bot, settings: &Settings) -> Result<RestartPl
         _ => None,
     };
     let target = solobot.unwrap_or(instance.root);
-    let managed = [Some(starter.as_ref()), starter.above.as_deref()].into_iter().flatten();
-    for origin in managed.filter(|origin| origin.is_managed()) {
+    let both = [Some(starter.as_ref()), starter.above.as_deref()].into_iter().flatten();
+    for origin in both.filter(|origin| origin.is_managed()) {
         let Some(command) = origin.manager.restart() else { continue };
         return Ok(RestartPlan::Manager(command));
     }
@@ -193,13 +193,15 @@ fn plan(instance: &Instance, bot: &Bot, settings: &Settings) -> Result<RestartPl
         Manager::TaskScheduler => {
             Err(NoStart::new("the Task Scheduler has started it", format!("restart it there; {look}")))
         }
-        _ => Ok(match solobot {
-            Some(solobot) => RestartPlan::Solobot(solobot, BotStart::of_solobot(solobot, &typed)?),
-            None => {
-                let start = BotStart::of_bot(instance.root, bot, settings.file(), instance.program.as_ref())?;
-                RestartPlan::Solobot(instance.root, start)
-            }
-        }),
+        _ => {
+            let (target, start) = match solobot {
+                Some(solobot) => (solobot, BotStart::of_solobot(solobot, &typed)?),
+                None => {
+                    (instance.root, BotStart::of_bot(instance.root, bot, settings.file(), instance.program.as_ref())?)
+                }
+            };
+            Ok(RestartPlan::Solobot(target, start))
+        }
     }
 }
 

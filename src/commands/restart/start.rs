@@ -23,7 +23,7 @@ use crate::platform::proc::{self, Handle};
 use crate::platform::user;
 use crate::platform::words::{names_folder, os_str};
 use crate::process::argv;
-use crate::process::details::command_line;
+use crate::process::details::{background_log, command_line};
 use crate::process::program::Program;
 use crate::settings::Bot;
 
@@ -89,6 +89,12 @@ impl BotStart {
         let at = words.iter().position(|word| word == "acquire").ok_or_else(no_acquire)?;
         if !acquire.detach {
             words.insert(at + 1, "--detach".into());
+        }
+        if acquire.log.is_none()
+            && let Some(log) = background_log(solobot.pid)
+        {
+            words.insert(at + 1, log.into());
+            words.insert(at + 1, "--log".into());
         }
         let start = Self {
             words,

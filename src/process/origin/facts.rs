@@ -8,13 +8,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::base::env;
 use crate::platform::filesystem::open_named;
 use crate::platform::services::{self, RunningService, ServiceSettings};
 use crate::platform::user;
 
 use super::super::argv;
-use super::super::details::{Details, DetailsByPid, variable};
+use super::super::details::{Details, DetailsByPid, background_log};
 use super::cgroup;
 use super::forecast::answer_of;
 use super::launchd::{self, LaunchdJob};
@@ -190,18 +189,13 @@ fn link(process: &Details, running: &[RunningService]) -> AncestorFacts {
         parent: process.stat.parent,
         session: process.stat.session,
         cwd: if matches!(starter, Starter::Runsv | Starter::S6 | Starter::Tmux) { cwd() } else { None },
-        log: if starter == Starter::Solobot { log_of(pid) } else { None },
+        log: if starter == Starter::Solobot { background_log(pid) } else { None },
         starter,
         argv: process.argv.clone(),
         owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
         service: service_role(pid, running),
     }
-}
-
-fn log_of(pid: i32) -> Option<PathBuf> {
-    let environ = Handle::open(pid)?.environ().ok()?;
-    Some(os_str(variable(&environ, env::BACKGROUND_LOG)?).into())
 }
 
 fn cwd_of(process: &Details) -> Option<PathBuf> {
