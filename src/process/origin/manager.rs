@@ -270,10 +270,13 @@ impl Manager {
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
             Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
-            Self::Background { log } => log.file_name()?.to_string_lossy(),
-            Self::TaskScheduler | Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => {
-                return None;
-            }
+            Self::TaskScheduler
+            | Self::Cron(_)
+            | Self::Ssh
+            | Self::Terminal
+            | Self::Hidden
+            | Self::Background { .. }
+            | Self::Detached => return None,
         })
     }
 
