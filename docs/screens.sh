@@ -147,6 +147,17 @@ kept = [server.accept() for _ in range(99)]' 2>/dev/null &
     type_line 'solobot acquire python3 main.py'
     type_line 'solobot status mian'
 
+    # In the background, and started again.
+    bot /srv/background
+    cd /srv/background
+    printf '%s\n' 'command = ["python3", "main.py"]' >>solobot.toml
+    screen detached
+    type_line 'solobot acquire main --detach'
+    screen restart
+    type_line 'solobot restart main --dry-run'
+    type_line 'solobot restart main'
+    solobot stop -yq main
+
     # Two hosts with one lease: this one, which has it, and a laptop.
     ip address add 10.0.0.5/32 dev lo
     mkdir /srv/engine

@@ -117,6 +117,25 @@ pub fn of(name: &str) -> Prose {
             &["acquire", "stop", "clean-stale"],
         ),
         "kill-duplicates" | "stop" => stopping(),
+        "restart" => prose(
+            &[
+                "It restarts one instance. If a manager runs it, also through a solobot, the manager's own command is run: \
+                 `systemctl restart`, `pm2 restart`, `supervisorctl restart`, `sv restart`, `s6-svc -r`, `docker restart`, \
+                 `launchctl kickstart -k`. In a shell loop, the bot is stopped, and the loop starts it again. Otherwise it is \
+                 stopped, and `solobot acquire --detach` starts it again in the background. A bot that already runs under \
+                 solobot gets the same line again, and its log.",
+                "Then it waits up to a minute for the new instance. On a terminal it asks first.",
+            ],
+            &["0", "1", "2", "73", "77", "78"],
+            &[CONFIG, TOKEN, COLOR],
+            &[
+                "Everything that the start needs is read before anything is stopped. If it cannot be read, or if nobody knows \
+                 who would start the bot again, the exit code is 1 and the bot runs on.",
+                "The environment, with the token, goes from the old process to the new one, and nowhere else. A bot with a \
+                 token in its command line is not restarted.",
+            ],
+            &["stop", "acquire", "status"],
+        ),
         "clean-stale" => prose(
             &[
                 "A lock file or owner record is stale if it is not locked and the process it names is gone: dead, a zombie, \
@@ -238,6 +257,10 @@ fn acquire() -> Prose {
             "While it waits, it says who holds the lock: PID, command, since when, what started it, and what you can do. A \
              bot that runs without the lock, for example one started by hand, counts as a holder; `--lock-only` does not \
              look for one.",
+            "`acquire --detach` runs COMMAND in the background. It waits for the lock in the foreground, and returns once COMMAND has \
+             run for 2 seconds. If COMMAND ends sooner, even with `--restart`, it shows the last lines of the log and ends with \
+             COMMAND's exit code. What COMMAND and solobot print goes to `--log FILE`, otherwise to NAME.log in the state \
+             folder. At 10 MiB the log is copied to FILE.1 and emptied.",
             "In a systemd unit: `ExecStart=solobot acquire main --wait forever` with `KillMode=mixed` and \
              `RestartPreventExitStatus=78`. With `Type=notify` the unit is active once COMMAND has started, `systemctl status` \
              says whom it waits for, and the wait is not ended by `TimeoutStartSec=`. With `WatchdogSec=` systemd ends the \

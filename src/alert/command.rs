@@ -56,7 +56,7 @@ impl RunningAlert {
                 command.env_remove(name);
             }
         }
-        for name in [env::NOTIFY_SOCKET].into_iter().chain(env::WATCHDOG) {
+        for name in [env::NOTIFY_SOCKET, env::BACKGROUND, env::BACKGROUND_LOG].into_iter().chain(env::WATCHDOG) {
             command.env_remove(name);
         }
         let detail = mask(detail).replace(is_hidden, " ");

@@ -94,6 +94,11 @@ pub const KEEPER_NAME: &str = "SOLOBOT_KEEPER_NAME";
 /// See [`KEEPER_LOCK`].
 pub const KEEPER_JOURNAL: &str = "SOLOBOT_KEEPER_JOURNAL";
 
+/// Set for the solobot that `acquire --detach` leaves in the background, and read by it: the descriptor on which it reports.
+pub const BACKGROUND: &str = "SOLOBOT_BACKGROUND";
+/// The same, and read in its environment by whoever looks at it: its log.
+pub const BACKGROUND_LOG: &str = "SOLOBOT_BACKGROUND_LOG";
+
 /// Read: the name of the shell that asks for completions of the words after `--` (set by the files in `completions/`).
 /// `clap_complete` then also reads `_CLAP_COMPLETE_INDEX`, `_CLAP_COMPLETE_COMP_TYPE`, `_CLAP_COMPLETE_SPACE` and
 /// `_CLAP_IFS`, which the same files set.
@@ -174,6 +179,10 @@ pub const TABLE: &[VarDoc] = &[
     ),
     set(&[EVENT, BOT, DETAIL], "For a command of `[on]`: what happened, to which bot, and more of it in a line."),
     set(&[KEEPER_LOCK, KEEPER_NAME, KEEPER_JOURNAL], "What `acquire --pid` passes to the keeper that it starts."),
+    set(
+        &[BACKGROUND, BACKGROUND_LOG],
+        "What `acquire --detach` passes to the solobot that goes on in the background. COMMAND does not get them.",
+    ),
     set(&[POLLING], "`0` if COMMAND runs without the lock (`--if-held run`), so it must not poll."),
 ];
 

@@ -67,7 +67,8 @@ pub const TABLE: &[(&str, &str)] = &[
         "1",
         "a negative answer: not safe to start; a surplus instance remains (blocked, surviving, respawned; with \
          `--dry-run`: anything would be stopped); findings at level error; `release` refused because a bot holds the \
-         lock; `clean-stale --remove` refused; you answered no; `status --exit-code`: a bot is in trouble",
+         lock; `clean-stale --remove` refused; `restart`: nobody can start the bot again, so it was not stopped, or it did not start; you \
+         answered no; `status --exit-code`: a bot is in trouble",
     ),
     ("2", "wrong usage"),
     ("3", "only `status --exit-code`: a bot has no running instance, and none is in trouble"),

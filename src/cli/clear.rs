@@ -65,6 +65,25 @@ pub struct Stopping {
     pub selection: Selection,
 }
 
+/// Restart a bot.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// Name of a bot in solobot.toml
+    #[arg(value_name = "BOT")]
+    pub bot: Option<String>,
+    /// Show what would be run, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long it may take to end before it is killed, where solobot stops it [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_negative_numbers = true)]
+    pub grace: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
 /// Clear what dead processes left: lock text and owner record.
 #[derive(Debug, Args)]
 pub struct CleanStale {

@@ -45,6 +45,7 @@ const ALL: &[(&str, &[Example])] = &[
                 "In a terminal or a script: run the bot, or say who already runs it:",
                 "solobot acquire -- python3 main.py",
             ),
+            example("In an ssh session: run the bot in the background:", "solobot acquire main --detach"),
             example(
                 "In a systemd unit: if someone started the bot by hand, wait until it ends:",
                 "solobot acquire main --wait forever",
@@ -95,6 +96,14 @@ const ALL: &[(&str, &[Example])] = &[
                 "Stop what holds a lock, without a configuration:",
                 "solobot stop --lock /tmp/telegram_polling.lock",
             ),
+        ],
+    ),
+    (
+        "restart",
+        &[
+            example("After an update of its code:", "solobot restart main"),
+            example("See what would be run: systemctl restart, or solobot itself:", "solobot restart main --dry-run"),
+            example("In a script, without solobot.toml:", "solobot restart -m /srv/bot/main.py --yes"),
         ],
     ),
     (

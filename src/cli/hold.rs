@@ -3,11 +3,13 @@
 #![expect(clippy::struct_excessive_bools, reason = "a struct of options is one bool a flag")]
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::select::{Api, LeaseArgs, Selection};
 use crate::base::duration::{Limit, parse_duration, parse_limit};
+use crate::platform::daemon::HAS_BACKGROUND;
 use crate::platform::descriptor::SHELLS_PASS_THEM;
 use crate::platform::spawn::CAN_REPLACE;
 
@@ -39,6 +41,17 @@ pub struct Acquire {
     /// Hold the lock until process PID ends
     #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]
     pub pid: Option<i32>,
+    /// Run COMMAND in the background
+    ///
+    /// solobot goes into the background once the lock is held, and returns when COMMAND has run for 2 seconds. If COMMAND
+    /// ends sooner, it shows the last lines of the log and ends with COMMAND's exit code.
+    #[arg(long, conflicts_with_all = ["no_fork", "pid", "fd"], hide = !HAS_BACKGROUND)]
+    pub detach: bool,
+    /// With --detach: what COMMAND prints goes to this file [default: NAME.log in the state folder]
+    ///
+    /// At 10 MiB it becomes FILE.1, which replaces the older one.
+    #[arg(long, value_name = "FILE", requires = "detach", hide = !HAS_BACKGROUND, hide_short_help = true)]
+    pub log: Option<PathBuf>,
     /// Stop the holder first; with =orphan, only an orphan
     ///
     /// An orphan is a bot that still holds the lock although the solobot that started it is dead. solobot stops only

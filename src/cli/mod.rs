@@ -24,7 +24,7 @@ use std::ffi::OsString;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, Stop, Stopping};
+pub use self::clear::{CleanStale, DeleteWebhook, KillDuplicates, RestartArgs, Stop, Stopping};
 pub use self::global::{Color, Global, HelpFlags};
 pub use self::hold::{Acquire, GuardianArgs, Hold, IfHeld, Keeper, Release, Restart, Takeover};
 pub use self::look::{Check, Conflicts, Doctor, GroupBy, Lease, Metrics, Status};
@@ -134,6 +134,14 @@ pub enum Command {
     /// instance that a manager would start again is not stopped: the manager's own command is printed instead. The same as
     /// kill-duplicates --keep none.
     Stop(Stop),
+    /// Restart a bot, by whatever runs it
+    ///
+    /// If a manager runs the bot, it runs the manager's own command: systemctl restart, pm2 restart, docker restart, or the
+    /// like. Otherwise it stops the bot and starts it again in the background, under its lock, with the same command line,
+    /// folder, user and environment. These are read before anything is stopped: a bot that nobody can start again is not
+    /// stopped.
+    #[command(name = "restart")]
+    Restart(RestartArgs),
     /// Clear what dead processes left: lock text and owner record
     ///
     /// It never touches a lock that is held, or a file that is not a lock. The lock file itself stays, because removing

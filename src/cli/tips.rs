@@ -7,8 +7,9 @@ use clap::error::{ContextKind, ErrorKind};
 use super::complaint::texts;
 use super::typed::{Typed, operand};
 use crate::base::nearest::nearest;
-use crate::base::shell::{self, join};
-use crate::platform::advice::{PYTHON, RESTART, SHELLS_PID};
+use crate::base::shell::join;
+use crate::platform::advice::{PYTHON, SHELLS_PID};
+use crate::platform::daemon::HAS_BACKGROUND;
 use crate::process::launch::{command_for, is_interpreter, is_program, program_of};
 
 /// Stands for a command that solobot cannot guess.
@@ -65,7 +66,9 @@ impl Tips<'_> {
                 let line = self.line(&["conflicts"], rest);
                 vec![format!("to count conflict and network errors in a bot's logs: {line}")]
             }
-            "restart" | "reload" => self.restart(rest),
+            "reload" | "respawn" => {
+                vec![format!("to stop it and start it again: {}", self.line(&["restart"], &selected(rest)))]
+            }
             "unlock" => vec![
                 format!("to release what `acquire --pid` or `--fd` holds: {}", self.line(&["release"], &lock(rest))),
                 format!("if a bot holds the lock, stop the bot: {}", self.line(&["stop"], &lock(rest))),
@@ -113,17 +116,6 @@ impl Tips<'_> {
         }
     }
 
-    /// Stopping and starting: solobot knows how to stop, the operator how to start.
-    fn restart(&self, rest: &[String]) -> Vec<String> {
-        let stop = self.line(&["stop"], &selected(rest));
-        let start = match rest {
-            [] => self.run(&[], &[]),
-            [name] if !is_program(name) => self.line(&["acquire"], rest),
-            _ => self.run(&[], &command_for(rest)),
-        };
-        vec![RESTART.to_owned(), format!("otherwise stop it and start it again: {}", shell::and(&[stop, start]))]
-    }
-
     /// `lock FILE COMMAND`, as flock(1) has it.
     fn lock(&self, rest: &[String]) -> Vec<String> {
         let (path, command) = match rest.split_first() {
@@ -148,6 +140,9 @@ impl Tips<'_> {
                 ("to stop the holder and take its place", "--takeover")
             }
             ("acquire", "--no-wait" | "--nowait" | "--non-block") => ("to give up at once", "--nonblock"),
+            ("acquire", "--background" | "--daemon" | "--daemonize" | "--bg" | "-b" | "-d") if HAS_BACKGROUND => {
+                ("to run it in the background", "--detach")
+            }
             ("stop" | "kill-duplicates", "-f" | "-9" | "--kill") => ("to kill at once", "--force"),
             ("status", "-w" | "-f" | "--follow") => ("to repeat it", "--watch"),
             ("acquire", _) if !self.typed.has_dashes() => {

@@ -36,7 +36,7 @@ pub fn run(args: &cli::Keeper) -> Result<(), Error> {
     let signals = Signals::block().map_err(io("block signals"))?;
     // SAFETY: both numbers were inherited from `start` for this, and nothing here has opened them.
     let (lock, ready) = unsafe { (LockFile::inherited(args.fd, &path)?, ReadinessSignal::inherited(args.ready)) };
-    let ready = ready.map_err(io("take over the descriptor to report on"))?;
+    let mut ready = ready.map_err(io("take over the descriptor to report on"))?;
     let target = Identity { pid: args.pid, start_ticks: args.start_ticks };
     let own = Identity::own().map_err(io(&format!("read {}/stat", identity::OWN_FOLDER)))?;
     let Some(target) = Pidfd::open(target).map_err(io("open the process to keep the lock for"))? else {

@@ -15,8 +15,10 @@ pub mod kill_duplicates;
 pub mod lease;
 pub mod metrics;
 pub mod release;
+pub mod restart;
 pub mod status;
 
+use self::acquire::background::Background;
 use crate::base::error::Error;
 use crate::cli::{self, Cli, Command};
 use crate::outcome::Outcome;
@@ -39,10 +41,12 @@ fn purpose(command: &Command) -> Purpose {
             Purpose::Looking
         }
         Command::CleanStale(args) if args.dry_run => Purpose::Looking,
+        Command::Restart(args) if args.dry_run => Purpose::Looking,
         Command::Acquire(_)
         | Command::Release(_)
         | Command::KillDuplicates(_)
         | Command::Stop(_)
+        | Command::Restart(_)
         | Command::CleanStale(_)
         | Command::DeleteWebhook(_)
         | Command::Init(_)
@@ -74,12 +78,17 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
         }
         command => command,
     };
+    let background = match &command {
+        Command::Acquire(args) if args.detach => Background::of_process()?,
+        _ => None,
+    };
     let settings = Settings::load(&cli.global, Context::of_process(purpose(&command))?)?;
-    for warning in &settings.warnings {
+    // The solobot that started this one in the background has said them.
+    for warning in settings.warnings.iter().filter(|_| background.is_none()) {
         events.notice(&Notice::Warning(warning.clone()));
     }
     match command {
-        Command::Acquire(args) => acquire::run(&args, &cli.global, &settings, events).map(Outcome::Acquire),
+        Command::Acquire(args) => acquire::run(&args, background, &cli.global, &settings, events).map(Outcome::Acquire),
         Command::Release(args) => release::run(&args, &settings, events).map(Outcome::Release),
         Command::Status(args) => status::run(&args, &cli.global, &settings, events).map(Outcome::Status),
         Command::CleanStale(args) => clean_stale::run(&args, &settings).map(Outcome::CleanStale),
@@ -90,6 +99,7 @@ pub fn run(cli: Cli, events: &mut dyn Events) -> Result<Outcome, Error> {
         Command::Stop(args) => {
             kill_duplicates::stop(&args, &cli.global, &settings, events).map(Outcome::KillDuplicates)
         }
+        Command::Restart(args) => restart::run(&args, &cli.global, &settings, events).map(Outcome::Restart),
         Command::Check(args) => check::run(&args, cli.global.verbose > 0, &settings, events).map(Outcome::Check),
         Command::Doctor(args) => doctor::run(&args, &cli.global, &settings, events).map(Outcome::Doctor),
         Command::Conflicts(args) => {

@@ -91,6 +91,15 @@ pub enum Notice {
     HeldForUs,
     /// Something about the bot's lease.
     Lease(LeaseName, LeaseNotice),
+    /// COMMAND was to go on in the background, and ended at once.
+    EndedSoon {
+        command: String,
+        /// How it ended.
+        why: String,
+        /// What it wrote to, and the last lines of that.
+        log: PathBuf,
+        lines: Vec<String>,
+    },
     /// COMMAND has ended and will be started again.
     Restarting {
         command: String,

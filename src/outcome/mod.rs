@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod origin;
 pub mod process;
 pub mod release;
+pub mod restart;
 pub mod sentence;
 pub mod status;
 pub mod unseen;
@@ -40,6 +41,7 @@ use self::kill_duplicates::StopOutcome;
 use self::lease::LeaseOutcome;
 use self::metrics::MetricsOutcome;
 use self::release::ReleaseOutcome;
+use self::restart::RestartOutcome;
 use self::status::StatusOutcome;
 use crate::base::exit::Exit;
 use crate::cli::Shell;
@@ -60,6 +62,8 @@ pub enum Outcome {
     DeleteWebhook(DeleteWebhookOutcome),
     /// `kill-duplicates` or `stop` ended.
     KillDuplicates(StopOutcome),
+    /// `restart` did it, or says how.
+    Restart(RestartOutcome),
     /// `check` answered.
     Check(CheckOutcome),
     /// `doctor` looked.
@@ -97,7 +101,9 @@ impl Outcome {
             Self::Acquire(outcome) => outcome.exit(),
             Self::Release(outcome) => outcome.exit(),
             Self::Status(outcome) => outcome.exit(),
-            Self::Metrics(_) | Self::Init(_) | Self::Completions { .. } | Self::Background => Exit::Ok,
+            Self::Metrics(_) | Self::Init(_) | Self::Restart(_) | Self::Completions { .. } | Self::Background => {
+                Exit::Ok
+            }
             Self::CleanStale(outcome) => outcome.exit(),
             Self::DeleteWebhook(outcome) => outcome.exit(),
             Self::KillDuplicates(outcome) => outcome.exit(),

@@ -1,10 +1,11 @@
 //! Origins as they are shown.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::process::origin::{self, Respawns};
+use crate::process::origin::{self, Manager, Respawns};
 
 /// Who started an instance, or the solobot that runs it, and what stops it for good.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +18,9 @@ pub struct OriginView {
     pub stop: Option<String>,
     /// Whether it starts again what was killed.
     pub respawns: &'static str,
+    /// Of a bot in the background (`acquire --detach`): what it writes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
 }
 
 impl fmt::Display for OriginView {
@@ -45,6 +49,10 @@ impl OriginView {
             name: starter.name().map(Into::into),
             stop: origin.stop(),
             respawns: origin.respawns().as_str(),
+            log: match starter {
+                Manager::Background { log } => Some(log.clone()),
+                _ => None,
+            },
         }
     }
 }

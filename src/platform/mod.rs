@@ -124,7 +124,8 @@ pub mod notify {
 /// Going into the background.
 pub mod daemon {
     pub use crate::platform::host::daemon::{
-        ReadinessSignal, ReadinessWaiter, be_called, be_spared, close_others, detach, pipe,
+        HAS_BACKGROUND, ReadinessSignal, ReadinessWaiter, be_called, be_spared, close_others, detach,
+        go_into_background, pipe,
     };
 }
 
@@ -211,7 +212,7 @@ pub mod words {
 /// Commands for people who want to look themselves.
 pub mod advice {
     pub use crate::platform::host::advice::{
-        CERTIFICATES, FOREIGN_HOLDER, FREE_SPACE, HIDDEN, HIDDEN_HOLDER, KILL, PROGRAM, PYTHON, RESTART, SHELLS_PID,
+        CERTIFICATES, FOREIGN_HOLDER, FREE_SPACE, HIDDEN, HIDDEN_HOLDER, KILL, PROGRAM, PYTHON, SHELL, SHELLS_PID,
         SUDO_SHOWS_MORE, UNLESS_75, USE_SUDO, WITH_SUDO, as_root, as_user, edit, end, find_program, hide, list, make,
         make_executable, manual, open_files_of, processes, proxies_of, remove, rights_of, typed_as_root, typed_here,
         variable_of, with_sudo, with_variable, without_variable,

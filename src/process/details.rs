@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::argv;
+use crate::base::env;
 use crate::base::secret::mask;
 use crate::base::shell;
 use crate::platform::identity::{Identity, Stat};
@@ -70,6 +71,13 @@ pub type DetailsByPid = HashMap<i32, Details>;
 /// The value of a variable in an environment block.
 pub fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
     environ.split(|&byte| byte == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// What a solobot writes to that `acquire --detach` left in the background; `None` for any other process, and for one whose
+/// environment cannot be read.
+pub fn background_log(pid: i32) -> Option<PathBuf> {
+    let environ = Handle::open(pid)?.environ().ok()?;
+    Some(os_str(variable(&environ, env::BACKGROUND_LOG)?).into())
 }
 
 /// The folders of a `PYTHONPATH`, relative to the process's working folder.

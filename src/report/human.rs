@@ -7,20 +7,55 @@ use super::style::{BAD, COMMAND, GOOD, NAME, WARNING, paint};
 use super::{sanitize, status};
 use crate::base::exit::Exit;
 use crate::cli::again::TypedLine;
-use crate::outcome::acquire::AcquireOutcome;
+use crate::outcome::acquire::{AcquireOutcome, BackgroundView};
 use crate::outcome::check::CheckOutcome;
 use crate::outcome::clean_stale::{CleanStaleOutcome, Cleaning};
 use crate::outcome::delete_webhook::{DeleteWebhookOutcome, Removal};
 use crate::outcome::lease::{LeaseOutcome, LeaseStateView};
 use crate::outcome::release::{Reason, ReleaseOutcome};
+use crate::outcome::restart::{RestartOutcome, RestartView, RestartedView};
 
 /// What `acquire` says at its end; nothing if COMMAND ran.
-pub fn acquire(outcome: AcquireOutcome) -> String {
+pub fn acquire(outcome: &AcquireOutcome) -> String {
     match outcome {
         AcquireOutcome::Ended(_) | AcquireOutcome::HeldForUs => String::new(),
+        AcquireOutcome::Background(BackgroundView { bot, pid, log, stop }) => format!(
+            "{} is running in the background, solobot's PID is {pid}\n{}{}",
+            sanitize::line(bot),
+            detail("log", &sanitize::line(&log.display().to_string())),
+            detail("to stop", stop),
+        ),
         AcquireOutcome::Descriptor(fd) => format!("the lock is held by descriptor {fd} until it is closed\n"),
         AcquireOutcome::Kept(pid) => format!("the lock is held by a keeper, PID {pid}\n"),
     }
+}
+
+/// What `restart` did, or would do.
+pub fn restart(outcome: &RestartOutcome) -> String {
+    let RestartOutcome { bot, pid, command, origin, how, result } = outcome;
+    let bot = sanitize::line(bot);
+    let mut text = match result {
+        Some(RestartedView { pid: now, .. }) => format!("{bot} was restarted: PID {now}; before: PID {pid}\n"),
+        None => format!("{bot} would be restarted: PID {pid}, {}\n", sanitize::line(command)),
+    };
+    text.push_str(&detail("origin", &sanitize::line(origin)));
+    match how {
+        RestartView::Manager { run } => text.push_str(&detail("run", &sanitize::line(run))),
+        RestartView::Loop { stops } => {
+            text.push_str(&detail("stop", &format!("PID {stops}; the loop around it starts it again")));
+        }
+        RestartView::Solobot { stops, run, folder, user } => {
+            text.push_str(&detail("stop", &format!("PID {stops}")));
+            text.push_str(&detail("run", &sanitize::line(run)));
+            let folder = sanitize::line(&folder.display().to_string());
+            let user = sanitize::line(user);
+            text.push_str(&detail("in", &format!("{folder}, as {user}, with the environment of PID {stops}")));
+        }
+    }
+    if let Some(log) = result.as_ref().and_then(|result| result.log.as_ref()) {
+        text.push_str(&detail("log", &sanitize::line(&log.display().to_string())));
+    }
+    text
 }
 
 /// What `release` did, in a sentence.

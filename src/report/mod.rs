@@ -33,6 +33,7 @@ use crate::cli::examples::NO_BREAK;
 use crate::cli::{Color, Global, Usage, Wrong};
 use crate::lock::held::Incident;
 use crate::outcome::Outcome;
+use crate::outcome::acquire::AcquireOutcome;
 use crate::outcome::events::{Events, Notice};
 use crate::outcome::metrics::MetricsNotWritten;
 use crate::outcome::status::StatusOutcome;
@@ -106,6 +107,7 @@ impl<'a> Report<'a> {
         let text = match outcome {
             Outcome::Status(status) => status::status(status, columns, self.global.verbose > 0, self.typed),
             Outcome::KillDuplicates(done) if speaks => plan::outcome(done, columns),
+            Outcome::Restart(done) if speaks => human::restart(done),
             Outcome::Check(check) if speaks => human::check(check),
             Outcome::Lease(lease) if speaks => human::lease(lease, self.typed),
             Outcome::Doctor(outcome) if speaks => doctor::doctor(outcome, columns),
@@ -127,9 +129,11 @@ impl<'a> Report<'a> {
             Outcome::Init(drafted) if speaks => init::text(drafted),
             Outcome::Completions { text, .. } => return stream::write_raw(text.as_bytes()),
             Outcome::DeleteWebhook(deleted) if speaks => human::delete_webhook(deleted),
+            Outcome::Acquire(AcquireOutcome::Background(_)) if !speaks => return Ok(()),
+            Outcome::Acquire(acquired @ AcquireOutcome::Background(_)) => human::acquire(acquired),
             Outcome::Acquire(acquired) => {
                 // Its stdout may be captured by the shell that holds the lock; what it says is no data.
-                let text = human::acquire(*acquired);
+                let text = human::acquire(acquired);
                 if self.global.verbose > 0 && !text.is_empty() {
                     stream::notice(&text, self.has_colour());
                 }
@@ -140,6 +144,7 @@ impl<'a> Report<'a> {
             | Outcome::Doctor(_)
             | Outcome::CleanStale(_)
             | Outcome::KillDuplicates(_)
+            | Outcome::Restart(_)
             | Outcome::DeleteWebhook(_)
             | Outcome::Init(_)
             | Outcome::Background => return Ok(()),

@@ -52,6 +52,17 @@ pub fn notice(notice: &Notice, width: Option<usize>, typed: TypedLine<'_>) -> St
         Notice::HeldForUs => {
             "solobot: the parent process already holds the lock for this command; not taking it again\n".into()
         }
+        Notice::EndedSoon { command, why, log, lines } => {
+            let head = if lines.is_empty() { "" } else { "solobot: the last lines of the log:\n" };
+            let lines = lines.iter().fold(String::new(), |text, line| text + "  | " + &sanitize::line(line) + "\n");
+            let hint = format!("to see the whole log: cat {}", shell::quote(&log.to_string_lossy()));
+            format!(
+                "{head}{lines}solobot: {} {} ended with {why}, too soon to go on in the background\n{}",
+                paint(BAD, "error:"),
+                sanitize::line(command),
+                hint_lines(&[hint], typed)
+            )
+        }
         Notice::Restarting { command, why, after } => {
             format!("solobot: {} ended with {why}; starting it again in {}\n", sanitize::line(command), show(*after))
         }

@@ -76,6 +76,9 @@ fn one(bot: &BotView, outcome: &StatusOutcome, width: Option<usize>) -> String {
         let _ = writeln!(text, "  {}", lease(view));
     }
     text.push_str(&instances(&bot.instances, outcome.time, width));
+    for (pid, log) in bot.instances.iter().filter_map(|one| Some((one.pid, one.origin.log.as_ref()?))) {
+        let _ = writeln!(text, "  log of PID {pid}: {}", sanitize::line(&log.display().to_string()));
+    }
     for why in bot.instances.iter().flat_map(remarks) {
         let _ = writeln!(text, "  {}", paint(WARNING, why));
     }
@@ -328,7 +331,8 @@ mod tests {
             since: None,
             record_problem: None,
         };
-        let origin = OriginView { kind: "systemd", name: Some("tgbot.service".into()), stop: None, respawns: "yes" };
+        let origin =
+            OriginView { kind: "systemd", name: Some("tgbot.service".into()), stop: None, respawns: "yes", log: None };
         let instance = InstanceView {
             pid: 4242,
             start: moment(NOW - 3),

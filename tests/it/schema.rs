@@ -179,6 +179,10 @@ fn locks_in_every_state() {
         let value: Value = serde_json::from_slice(&said).unwrap();
         assert_eq!(value["fd"], 9, "{value}");
         checker.add("acquire", &value);
+        let told = checker.run("restart -m not-there.py");
+        assert!(told["error"]["message"].is_string(), "{told}");
+        let line = "acquire --json --detach --log detached.log -l detached.lock -- sleep 600";
+        checker.add("acquire", &test.solobot(line).run().code(0).json());
         let line = format!("acquire -l us.lock -- {solobot} acquire -l us.lock --pid $PPID --json");
         let output = test.solobot(&line.replace("$PPID", &std::process::id().to_string())).run().settled();
         checker.add("acquire", &serde_json::from_str(output.stdout()).unwrap());

@@ -76,17 +76,15 @@ fn logs_are_what_conflicts_reads() {
 }
 
 #[test]
-fn restart_is_the_managers_or_stop_and_acquire() {
+fn reload_is_restart() {
     alone(|test| {
-        let manager = "if systemd, pm2 or another manager runs the bot, restart it there: systemctl restart UNIT";
         for (line, typed) in [
-            ("restart", "solobot stop && solobot acquire -- python3 main.py"),
-            ("reload main", "solobot stop main && solobot acquire main"),
-            ("restart main", "solobot stop main && solobot acquire main"),
-            ("restart bot.py", "solobot stop -m bot.py && solobot acquire -- python3 bot.py"),
-            ("restart python3 bot.py", "solobot stop -m bot.py && solobot acquire -- python3 bot.py"),
+            ("reload", "solobot restart"),
+            ("reload main", "solobot restart main"),
+            ("reload bot.py", "solobot restart -m bot.py"),
+            ("respawn python3 bot.py", "solobot restart -m bot.py"),
         ] {
-            told(test, line, &[manager, &format!("otherwise stop it and start it again: {typed}")]);
+            told(test, line, &[&format!("to stop it and start it again: {typed}")]);
         }
     });
 }

@@ -27,6 +27,8 @@ pub fn for_command<'a>(
         (env::LOCK_FD, inherited.map(|held| held.descriptor().number().to_string().into())),
         (env::GENERATION, generation.map(|generation| generation.to_string().into())),
         (env::POLLING, None),
+        (env::BACKGROUND, None),
+        (env::BACKGROUND_LOG, None),
     ];
     // A bot that takes the lock itself must not be told to take none; a leaked variable would tell it so.
     if let Some(name) = &request.bot.skip_env {

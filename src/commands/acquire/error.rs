@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::duration::{Limit, show};
-use crate::base::error::{Expected, hints_of_io, plain, typed};
+use crate::base::error::{Expected, exit_of_io, hints_of_io, plain, typed};
 use crate::base::exit::Exit;
 use crate::base::shell;
 use crate::lease::engine::EngineError;
@@ -104,6 +104,15 @@ pub enum Error {
         command: String,
         source: io::Error,
     },
+    /// The log of a bot in the background cannot be opened.
+    #[error("cannot write the log `{}`: {}", .path.display(), plain(.source))]
+    LogNotOpened { path: PathBuf, source: io::Error },
+    /// What is there is not to be written to.
+    #[error("`{}` cannot be a log: {why}", .path.display())]
+    NotALog { path: PathBuf, why: &'static str },
+    /// Another solobot writes to it.
+    #[error("the log `{}` is in use by another bot in the background", .path.display())]
+    LogInUse { path: PathBuf },
     /// The keeper was killed, or its file replaced, before it held the lock.
     #[error("the keeper was stopped before it held lock `{}`", .lock.display())]
     KeeperEnded {
@@ -265,7 +274,10 @@ impl Expected for Error {
             | Self::LeaseLost { exit, why: LostLease::Another(_), .. } => *exit,
             Self::LeaseLost { why: LostLease::Silence { .. }, .. } => Exit::Unavailable,
             Self::Engine { error, .. } => error.kind.exit(),
-            Self::OtherBot { .. } | Self::NoLeases { .. } => Exit::Config,
+            Self::OtherBot { .. } | Self::NoLeases { .. } | Self::NotALog { .. } | Self::LogInUse { .. } => {
+                Exit::Config
+            }
+            Self::LogNotOpened { source, .. } => exit_of_io(source),
             Self::Undecided { .. } => Exit::NotPermitted,
             Self::TargetGone { .. } => Exit::Usage,
             Self::NotFound { .. } => Exit::NotFound,
@@ -296,6 +308,9 @@ impl Expected for Error {
             Self::TargetGone { .. } => "target-gone",
             Self::NotFound { .. } => "command-not-found",
             Self::NotExecutable { .. } => "command-not-executable",
+            Self::LogNotOpened { .. } => "log-not-opened",
+            Self::NotALog { .. } => "not-a-log",
+            Self::LogInUse { .. } => "log-in-use",
             Self::KeeperEnded { .. } => "keeper-ended",
             Self::Keeper { .. } => "keeper",
         }
@@ -339,6 +354,9 @@ impl Expected for Error {
                 }
                 _ => vec![format!("to run it with an interpreter: solobot acquire -- {PYTHON} {command}")],
             },
+            Self::LogNotOpened { .. } | Self::NotALog { .. } | Self::LogInUse { .. } => {
+                vec!["to name another log: solobot acquire --log FILE …".into()]
+            }
             Self::KeeperEnded { lock, .. } => {
                 vec![format!("to see who holds it now: solobot status {}", lock_option(lock))]
             }

@@ -28,7 +28,7 @@ pub fn start_keeper(
     conflict: Exit,
 ) -> Result<i32, Error> {
     let failed = |source| Error::Io { action: "start the keeper".into(), source };
-    let (awaited, ready) = daemon::pipe().map_err(failed)?;
+    let (mut awaited, ready) = daemon::pipe().map_err(failed)?;
     let program = std::env::current_exe().map_err(failed)?;
     let line = keeper::command_line(&program, target, held.descriptor(), ready.descriptor());
     let journal = journal.path().map(Path::to_owned);

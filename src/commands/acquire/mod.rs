@@ -9,6 +9,7 @@
 //! 7. run COMMAND, become COMMAND, leave the lock with the shell's descriptor, or start a keeper.
 
 mod attempt;
+pub mod background;
 mod environment;
 mod error;
 mod explain;
@@ -16,6 +17,7 @@ mod hold;
 mod home_lease;
 mod keep;
 mod lease;
+mod log_file;
 mod request;
 mod run;
 mod service;
@@ -26,6 +28,7 @@ mod webhook;
 use std::time::Instant;
 
 use self::attempt::{Attempt, AttemptResult};
+use self::background::Background;
 use self::error::Error as AcquireError;
 use self::lease::{BotLease, LeaseWait, PreparedLease};
 use self::request::Request;
@@ -42,17 +45,23 @@ use crate::outcome::events::{Events, Notice};
 use crate::platform::signals::Signals;
 use crate::settings::{Bot, Settings};
 
-/// Runs `acquire`.
+/// Runs `acquire`; `background`: as the solobot that goes on in the background.
 ///
 /// # Errors
 /// The lock is held by another; COMMAND cannot be run; everything [`crate::lock::Error`] names.
 pub fn run(
     args: &cli::Acquire,
+    background: Option<Background>,
     global: &cli::Global,
     settings: &Settings,
     events: &mut dyn Events,
 ) -> Result<AcquireOutcome, Error> {
     let request = request::settle(args, global, settings)?;
+    if args.detach && background.is_none() {
+        background::refuse(&request)?;
+        return background::start(&request, events);
+    }
+    request.background.replace(background);
     let events = &mut ServiceEvents { service: &request.service, events };
     if global.verbose > 0 {
         explain::explain(&request, settings, events);
@@ -62,6 +71,9 @@ pub fn run(
     let remover = webhook::prepare(&request, settings, events)?;
     let lease = lease::prepare(&request, token)?;
     let is_held_for_us = environment::is_held_for_us(&request, events);
+    if is_held_for_us && args.detach {
+        return Err(background::held_for_us());
+    }
     if is_held_for_us && lease.as_ref().is_none_or(|lease| environment::has_lease_for_us(&request, lease.target())) {
         if let Some(remover) = remover {
             remover.run(None, events)?;

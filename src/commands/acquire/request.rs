@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use super::background::Background;
 use super::error::Error as AcquireError;
 use super::service::UnitNotifier;
 use crate::alert::{AlertedBot, Alerts};
@@ -44,6 +45,8 @@ pub struct Request<'a> {
     pub alerts: RefCell<Option<Alerts>>,
     /// What systemd is told.
     pub service: UnitNotifier,
+    /// This solobot was started by another one, to go on in the background; until COMMAND takes it along.
+    pub background: RefCell<Option<Background>>,
 }
 
 impl Request<'_> {
@@ -150,6 +153,7 @@ pub fn settle<'a>(args: &'a cli::Acquire, global: &cli::Global, settings: &'a Se
         settings,
         alerts: RefCell::new(alerts),
         service: UnitNotifier::of_process(mode == Mode::Run, grace),
+        background: RefCell::default(),
     })
 }
 
@@ -235,7 +239,7 @@ fn refuse_mode(args: &cli::Acquire, global: &cli::Global, bot: &Bot, mode: Mode)
             "to run the bot under its lease: solobot acquire … -- COMMAND",
         ));
     }
-    if global.json && matches!(mode, Mode::Run | Mode::Become) {
+    if global.json && matches!(mode, Mode::Run | Mode::Become) && !args.detach {
         return Err(Error::usage(
             "`--json` cannot be used with a COMMAND, because stdout is for the COMMAND",
             "to see the bot as JSON, in another terminal: solobot status --json",

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::background::Background;
 use super::environment;
 use super::error::Error as AcquireError;
 use super::lease::{BotLease, GatedStart, LeaseWait};
@@ -67,6 +68,7 @@ pub fn as_child(
         bot: BotPlace::InCommand,
         runs: None,
         alerts: request.alerts.take(),
+        background: request.background.take(),
         events,
     };
     if let Err(error) = enter_folder(request) {
@@ -108,6 +110,8 @@ pub fn as_child(
             }
         }
         let again = match request.args.restart {
+            // Whoever waits for its start is told that it failed.
+            _ if holding.background.as_ref().is_some_and(|background| !background.has_started()) => false,
             // It waits for another grant.
             Some(_) if loss.is_some() => true,
             // Another one would be a second.
@@ -170,6 +174,7 @@ struct LockUpkeep<'a> {
     /// COMMAND's PID, while it runs.
     runs: Option<i32>,
     alerts: Option<Alerts>,
+    background: Option<Background>,
     events: &'a mut dyn Events,
 }
 
@@ -192,6 +197,9 @@ enum RunEnd {
 }
 
 fn run_once(request: &Request<'_>, holding: &mut LockUpkeep<'_>, signals: &Signals) -> Result<RunEnd, Error> {
+    if let Some(background) = &mut holding.background {
+        background.enter()?;
+    }
     let handover = environment::hands_over(request);
     let generation = holding.lease.as_ref().and_then(BotLease::generation);
     let environment = environment::for_command(request, holding.held.as_ref(), generation);
@@ -291,6 +299,9 @@ impl LockUpkeep<'_> {
 
     fn tell_of_start(&mut self, pid: i32) {
         self.runs = Some(pid);
+        if let Some(background) = &mut self.background {
+            background.now_runs();
+        }
         if let Err(error) = self.request.service.runs(pid) {
             let why = format!("cannot tell systemd (NOTIFY_SOCKET) that the bot is running: {}", plain(&error));
             self.events.notice(&Notice::Warning(why));
@@ -401,6 +412,8 @@ impl LockUpkeep<'_> {
     /// Gives the lease and the lock back for good, in this order.
     fn end(&mut self) {
         self.request.service.stops();
+        // Before the lock: whoever has that next may write to the same log.
+        self.background = None;
         if let Some(lease) = self.lease.take() {
             lease.leave(self.events);
         }
@@ -434,7 +447,8 @@ impl LockUpkeep<'_> {
             if let Some(arrived) = ending_signal(signals) {
                 return Ok(Some(arrived.signal.number()));
             }
-            let is_due = self.request.service.again_in().is_zero() || self.alerts.is_some();
+            let is_due =
+                self.request.service.again_in().is_zero() || self.alerts.is_some() || self.background.is_some();
             if changed || self.lease.is_some() || is_due {
                 self.tend();
             }
@@ -457,11 +471,16 @@ impl Upkeep for LockUpkeep<'_> {
         self.tend_lock();
         self.request.service.watch(|| self.is_well());
         self.alert();
+        if let Some(warning) = self.background.as_mut().and_then(Background::tend) {
+            self.events.notice(&Notice::Warning(warning));
+        }
     }
 
     fn again_in(&self) -> Duration {
         let alerts = self.alerts.as_ref().map_or(IDLE, Alerts::again_in);
-        let lock = self.held.as_ref().map_or(IDLE, Held::look_in).min(self.request.service.again_in()).min(alerts);
+        let background = self.background.as_ref().map_or(IDLE, Background::again_in);
+        let lock = self.held.as_ref().map_or(IDLE, Held::look_in).min(self.request.service.again_in());
+        let lock = lock.min(alerts).min(background);
         self.lease.as_ref().map_or(lock, |lease| lock.min(lease.again_in()))
     }
 
@@ -589,7 +608,7 @@ fn starter(manager: &Manager) -> Option<String> {
     }
 }
 
-fn exit_of(ended: Ended) -> Exit {
+pub fn exit_of(ended: Ended) -> Exit {
     match ended {
         Ended::Code(0) => Exit::Ok,
         Ended::Code(code) => Exit::Code(code),
@@ -597,7 +616,7 @@ fn exit_of(ended: Ended) -> Exit {
     }
 }
 
-fn how(ended: Ended) -> String {
+pub fn how(ended: Ended) -> String {
     match ended {
         Ended::Code(code) => format!("exit code {code}"),
         Ended::Signal(signal) => format!("signal {signal}"),

@@ -24,8 +24,8 @@ pub const FREE_SPACE: &str = "df -h";
 pub const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Where a program may be.
 pub const PROGRAM: &str = "/usr/bin/mybot";
-/// How a bot is restarted that a manager runs.
-pub const RESTART: &str = "if systemd, pm2 or another manager runs the bot, restart it there: systemctl restart UNIT";
+/// What runs a command line as it is shown; the line follows.
+pub const SHELL: [&str; 2] = ["sh", "-c"];
 /// Behind a command: the exit code 75 is no failure.
 pub const UNLESS_75: &str = " || [ $? = 75 ]";
 /// A holder of a lock that belongs to somebody else.

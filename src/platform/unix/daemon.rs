@@ -12,15 +12,26 @@ use crate::platform::host::filesystem::OWN_DESCRIPTORS;
 /// the end of a pipe (`$(solobot acquire --pid $$)`), and no file system is kept busy.
 ///
 /// # Errors
-/// Those of `setsid(2)`, `chdir(2)`, and of opening `/dev/null`.
+/// Those of `chdir(2)`, and of [`go_into_background`].
 pub fn detach() -> io::Result<()> {
+    std::env::set_current_dir("/")?;
+    go_into_background(&OpenOptions::new().write(true).open("/dev/null")?)
+}
+
+/// Whether a program can go on in the background, with the programs that it starts.
+pub const HAS_BACKGROUND: bool = true;
+
+/// Leaves the session and the terminal of the process that started solobot. From now on solobot, and what it starts, write to
+/// `output` and read nothing. The current folder stays.
+///
+/// # Errors
+/// Those of opening `/dev/null`, and of `dup2(2)`.
+pub fn go_into_background(output: &File) -> io::Result<()> {
     // A group leader cannot; it has no terminal to lose then but its parent's, and the streams go anyway.
     let _ = nix::unistd::setsid();
-    std::env::set_current_dir("/")?;
-    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    rustix::stdio::dup2_stdin(&File::open("/dev/null")?)?;
+    rustix::stdio::dup2_stdout(output)?;
+    rustix::stdio::dup2_stderr(output)?;
     Ok(())
 }
 
@@ -65,7 +76,7 @@ pub fn be_spared() {
 
 /// The end of a pipe on which the starter waits for a background process.
 #[derive(Debug)]
-pub struct ReadinessWaiter(OwnedFd);
+pub struct ReadinessWaiter(File);
 
 /// The end on which that process says that it is ready.
 #[derive(Debug)]
@@ -77,13 +88,18 @@ pub struct ReadinessSignal(File);
 /// EMFILE.
 pub fn pipe() -> io::Result<(ReadinessWaiter, ReadinessSignal)> {
     let (read, write) = io::pipe()?;
-    Ok((ReadinessWaiter(read.into()), ReadinessSignal(File::from(OwnedFd::from(write)))))
+    Ok((ReadinessWaiter(File::from(OwnedFd::from(read))), ReadinessSignal(File::from(OwnedFd::from(write)))))
 }
 
 impl ReadinessWaiter {
-    /// Waits until the process is ready; `false` if it closed its end before that.
-    pub fn comes(self) -> bool {
-        File::from(self.0).read_exact(&mut [0]).is_ok()
+    /// Waits until the process says the next time that it is ready; `false` if it closed its end before that.
+    pub fn comes(&mut self) -> bool {
+        self.0.read_exact(&mut [0]).is_ok()
+    }
+
+    /// Readable once it has said so, or closed its end.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::of(&self.0)
     }
 }
 
@@ -109,7 +125,7 @@ impl ReadinessSignal {
     ///
     /// # Errors
     /// EPIPE if the starter no longer waits.
-    pub fn say(mut self) -> io::Result<()> {
+    pub fn say(&mut self) -> io::Result<()> {
         self.0.write_all(b"1")
     }
 }

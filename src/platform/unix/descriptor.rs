@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
 /// Whether shells pass on what they have opened, by its number.
 pub const SHELLS_PASS_THEM: bool = true;
 
@@ -30,7 +32,7 @@ impl<'a> Descriptor<'a> {
     }
 }
 
-/// Takes over a descriptor that was inherited for this purpose.
+/// Takes over a descriptor that was inherited for this purpose. No child inherits it in turn, unless it is passed on.
 ///
 /// # Errors
 /// EBADF if it is not open.
@@ -38,9 +40,9 @@ impl<'a> Descriptor<'a> {
 /// # Safety
 /// Nothing else in this process may own `number`.
 pub unsafe fn inherited(number: i32) -> io::Result<File> {
-    // SAFETY: borrowed only to ask whether it is open.
-    nix::fcntl::fcntl(unsafe { BorrowedFd::borrow_raw(number) }, nix::fcntl::FcntlArg::F_GETFD)?;
-    // SAFETY: open, as just asked, and by the caller's promise ours alone.
+    // SAFETY: borrowed only for a call that fails if it is not open.
+    fcntl(unsafe { BorrowedFd::borrow_raw(number) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    // SAFETY: open, as just seen, and by the caller's promise ours alone.
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 

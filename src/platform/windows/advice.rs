@@ -17,9 +17,8 @@ pub const FREE_SPACE: &str = "Get-PSDrive -PSProvider FileSystem";
 pub const CERTIFICATES: &str = r"C:\ProgramData\certificates.pem";
 /// Where a program may be.
 pub const PROGRAM: &str = "mybot.exe";
-/// How a bot is restarted that a manager runs.
-pub const RESTART: &str =
-    "if a service, a task or another manager runs the bot, restart it there: Restart-Service NAME";
+/// What runs a command line as it is shown; the line follows.
+pub const SHELL: [&str; 3] = ["powershell.exe", "-NoProfile", "-Command"];
 /// Behind a command: the exit code 75 is no failure.
 pub const UNLESS_75: &str = "; if ($LASTEXITCODE -notin 0, 75) { exit $LASTEXITCODE }";
 /// A holder of a lock that belongs to somebody else.
@@ -132,7 +131,7 @@ pub fn open_files_of(pid: i32) -> String {
 }
 
 /// The lines of explanations and examples that are something else in PowerShell, the names of programs and PIDs aside.
-const LINES: [(&str, &str); 33] = [
+const LINES: [(&str, &str); 35] = [
     (
         "ls -l /proc/PID/cwd",
         "Get-CimInstance Win32_Process -Filter 'ProcessId=PID' | Format-List ExecutablePath, CommandLine",
@@ -185,6 +184,11 @@ const LINES: [(&str, &str); 33] = [
         r"solobot init -c C:\ProgramData\solobot\solobot.toml --force",
     ),
     ("solobot release --fd 9", ""),
+    ("solobot acquire main --detach", ""),
+    (
+        "See what would be run: systemctl restart, or solobot itself:",
+        "See what would be run: Restart-Service, or solobot itself:",
+    ),
     ("solobot conflicts unit:bot.service --by hour --since 1d", r"solobot conflicts logs\bot.log --by hour --since 1d"),
     ("By the hour, from a unit's journal:", "By the hour, from one file:"),
     ("docker logs bot 2>&1 | solobot conflicts --max 0 -", "Get-Content bot.log | solobot conflicts --max 0 -"),

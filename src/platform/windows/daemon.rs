@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::windows::io::{FromRawHandle, IntoRawHandle, OwnedHandle};
 
 use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
@@ -39,6 +39,18 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a program can go on in the background, with the programs that it starts: COMMAND is in a job that ends with the
+/// console's own solobot, and how to leave that is not built.
+pub const HAS_BACKGROUND: bool = false;
+
+/// See [`HAS_BACKGROUND`].
+///
+/// # Errors
+/// Always `Unsupported`.
+pub fn go_into_background(_output: &File) -> io::Result<()> {
+    Err(unsupported("a program that goes into the background"))
+}
+
 /// Nothing is to be closed: a child inherits only what it is passed.
 ///
 /// # Errors
@@ -63,7 +75,7 @@ pub fn be_spared() {}
 
 /// The end of a pipe on which the starter waits for a background process.
 #[derive(Debug)]
-pub struct ReadinessWaiter(PipeReader);
+pub struct ReadinessWaiter(File);
 
 /// The end on which that process says that it is ready.
 #[derive(Debug)]
@@ -75,13 +87,18 @@ pub struct ReadinessSignal(File);
 /// Those of `CreatePipe`.
 pub fn pipe() -> io::Result<(ReadinessWaiter, ReadinessSignal)> {
     let (read, write) = io::pipe()?;
-    Ok((ReadinessWaiter(read), ReadinessSignal(File::from(OwnedHandle::from(write)))))
+    Ok((ReadinessWaiter(File::from(OwnedHandle::from(read))), ReadinessSignal(File::from(OwnedHandle::from(write)))))
 }
 
 impl ReadinessWaiter {
-    /// Waits until the process is ready; `false` if it closed its end before that.
-    pub fn comes(mut self) -> bool {
+    /// Waits until the process says the next time that it is ready; `false` if it closed its end before that.
+    pub fn comes(&mut self) -> bool {
         self.0.read_exact(&mut [0]).is_ok()
+    }
+
+    /// Readable once it has said so, or closed its end.
+    pub fn descriptor(&self) -> Descriptor<'_> {
+        Descriptor::of(&self.0)
     }
 }
 
@@ -107,7 +124,7 @@ impl ReadinessSignal {
     ///
     /// # Errors
     /// `BrokenPipe` if the starter no longer waits.
-    pub fn say(mut self) -> io::Result<()> {
+    pub fn say(&mut self) -> io::Result<()> {
         self.0.write_all(b"1")
     }
 }

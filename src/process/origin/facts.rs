@@ -13,7 +13,7 @@ use crate::platform::services::{self, RunningService, ServiceSettings};
 use crate::platform::user;
 
 use super::super::argv::{self, windows_shell};
-use super::super::details::{Details, DetailsByPid};
+use super::super::details::{Details, DetailsByPid, background_log};
 use super::cgroup;
 use super::forecast::answer_of;
 use super::launchd::{self, LaunchdJob};
@@ -46,6 +46,8 @@ pub struct AncestorFacts {
     pub is_ours: bool,
     /// What it is to Windows' services.
     pub service: Option<ServiceRole>,
+    /// Of a solobot that `acquire --detach` left in the background: its log.
+    pub log: Option<PathBuf>,
 }
 
 /// What a process is to Windows' services.
@@ -187,6 +189,7 @@ fn link(process: &Details, running: &[RunningService]) -> AncestorFacts {
         parent: process.stat.parent,
         session: process.stat.session,
         cwd: if matches!(starter, Starter::Runsv | Starter::S6 | Starter::Tmux) { cwd() } else { None },
+        log: if starter == Starter::Solobot { background_log(pid) } else { None },
         starter,
         argv: process.argv.clone(),
         owner: foreign_owner(pid),

@@ -1,7 +1,7 @@
 //! The judgement: from facts to an origin. Pure.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::argv;
 use super::super::details::variable;
@@ -11,6 +11,7 @@ use super::manager::{Manager, Respawns, Scope, Script, ServiceFolder, Supervisor
 use super::place::{Container, Engine, Place};
 use super::starter::Starter;
 use super::verdict::{LostBy, Origin};
+use crate::base::env::BACKGROUND_LOG;
 
 /// What started the instance: the nearest ancestor that is a manager, or a home-made program.
 pub fn judge(facts: &OriginFacts) -> Origin {
@@ -156,6 +157,11 @@ fn without_manager(facts: &OriginFacts, chain: &[AncestorFacts]) -> Origin {
         Some(init) => format!("no terminal; its parent is PID {}{hangup}", init.pid),
         None => format!("no terminal; its parent is PID {top}{hangup}"),
     };
+    let log = facts.chain.iter().find_map(|link| link.log.clone());
+    if let Some(log) = log.or_else(|| text(facts, BACKGROUND_LOG).map(PathBuf::from)) {
+        let evidence = format!("acquire --detach, log {}", log.display());
+        return origin(Manager::Background { log }, evidence);
+    }
     // The variables are inherited by all that a manager's process starts: what a living one has started is another's.
     let is_orphan =
         facts.parent <= 1 || chain.iter().all(|link| matches!(link.starter, Starter::Init | Starter::UserManager));

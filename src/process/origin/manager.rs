@@ -3,6 +3,7 @@
 //! Invariant: commands are built from words here and never split again; each word is quoted for a POSIX shell.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use super::place::{Container, Place};
 use crate::base::shell::{powershell, quote};
@@ -104,6 +105,11 @@ pub enum Manager {
     Hidden,
     /// solobot itself.
     Solobot(Script),
+    /// `solobot acquire --detach`: nobody any more, but the solobot that it left in the background.
+    Background {
+        /// What that one and its bot write to.
+        log: PathBuf,
+    },
     /// Nobody any more.
     Detached,
 }
@@ -220,7 +226,7 @@ impl Manager {
             Self::Ssh => "ssh",
             Self::Terminal => "terminal",
             Self::Parent(_) | Self::Hidden => "parent",
-            Self::Solobot(_) => "solobot",
+            Self::Solobot(_) | Self::Background { .. } => "solobot",
             Self::Detached => "detached",
         }
     }
@@ -245,6 +251,7 @@ impl Manager {
             | Self::Ide(_)
             | Self::Ssh
             | Self::Terminal
+            | Self::Background { .. }
             | Self::Detached => ManagerRole::Launcher,
         }
     }
@@ -263,6 +270,7 @@ impl Manager {
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
             Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
+            Self::Background { log } => log.file_name()?.to_string_lossy(),
             Self::TaskScheduler | Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => {
                 return None;
             }
@@ -294,6 +302,7 @@ impl Manager {
             | Self::Ssh
             | Self::Terminal
             | Self::Solobot(_)
+            | Self::Background { .. }
             | Self::Detached => Respawns::No,
         }
     }
@@ -326,6 +335,15 @@ impl Manager {
         }
     }
 
+    /// Its own command that stops the instance and starts it again; `None` where it has none.
+    pub fn restart(&self) -> Option<String> {
+        match self {
+            Self::Launchd { .. } => self.command("kickstart -k"),
+            _ if self.part() == ManagerRole::Service => self.command("restart"),
+            _ => None,
+        }
+    }
+
     /// What opens its settings for the instance in an editor, where the manager has such a command.
     pub fn edit(&self) -> Option<String> {
         match self {
@@ -337,7 +355,7 @@ impl Manager {
     /// With that verb, where the manager has several.
     fn command(&self, verb: &str) -> Option<String> {
         Some(match self {
-            Self::Container(container) => container.stop(),
+            Self::Container(container) => container.command(verb)?,
             Self::Pm2 { home, id, name, place, .. } => {
                 let entry = id.as_deref().or(name.as_deref())?;
                 place.typed(Some(("PM2_HOME", home)), &["pm2", verb, entry])
@@ -345,15 +363,21 @@ impl Manager {
             Self::Supervisord { process, server, place } => {
                 let name = process.as_ref()?.name();
                 match server {
-                    Some(server) => place.typed(None, &["supervisorctl", "-s", server, "stop", &name]),
-                    None => place.typed(None, &["supervisorctl", "stop", &name]),
+                    Some(server) => place.typed(None, &["supervisorctl", "-s", server, verb, &name]),
+                    None => place.typed(None, &["supervisorctl", verb, &name]),
                 }
             }
-            Self::Runit(service) => service.place.typed(None, &["sv", "stop", service.folder.as_deref()?]),
-            Self::S6(service) => service.place.typed(None, &["s6-svc", "-d", service.folder.as_deref()?]),
+            Self::Runit(service) => service.place.typed(None, &["sv", verb, service.folder.as_deref()?]),
+            Self::S6(service) => {
+                let option = if verb == "restart" { "-r" } else { "-d" };
+                service.place.typed(None, &["s6-svc", option, service.folder.as_deref()?])
+            }
             Self::Systemd { unit, scope, is_left_over: false, .. } => systemctl(*scope, verb, unit),
             Self::Launchd { label, domain, own_uid, .. } => domain.launchctl(verb, label, *own_uid),
-            Self::Service { name, .. } => format!("Stop-Service -Name {}", powershell(name)),
+            Self::Service { name, .. } => {
+                let verb = if verb == "restart" { "Restart" } else { "Stop" };
+                format!("{verb}-Service -Name {}", powershell(name))
+            }
             Self::TaskScheduler => TASK_STOP.to_owned(),
             Self::Cron(place) => place.opened(&["crontab", "-e"]),
             Self::Tmux { pane, socket, place } => {
@@ -372,6 +396,7 @@ impl Manager {
             | Self::Parent(_)
             | Self::Hidden
             | Self::Solobot(_)
+            | Self::Background { .. }
             | Self::Detached => return None,
         })
     }

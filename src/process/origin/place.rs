@@ -29,11 +29,13 @@ impl Container {
         self.pod.as_deref().unwrap_or(&self.id)
     }
 
-    /// What stops it for good.
-    pub fn stop(&self) -> String {
+    /// Its runtime's command with that verb. Nothing here tells the name of a deployment of Kubernetes: where one is only shown
+    /// it has to be put in by the reader.
+    pub fn command(&self, verb: &str) -> Option<String> {
         match self.engine {
-            Engine::Kubernetes => "kubectl scale --replicas=0 deployment/NAME".to_owned(),
-            engine => format!("{} stop {}", engine.as_str(), self.id),
+            Engine::Kubernetes if verb == "stop" => Some("kubectl scale --replicas=0 deployment/NAME".to_owned()),
+            Engine::Kubernetes => None,
+            engine => Some(format!("{} {verb} {}", engine.as_str(), self.id)),
         }
     }
 }

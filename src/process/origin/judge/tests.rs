@@ -38,6 +38,7 @@ fn chain(lines: &[&str]) -> Vec<AncestorFacts> {
                 owner: None,
                 is_ours: false,
                 service: None,
+                log: None,
             }
         })
         .collect()
