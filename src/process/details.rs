@@ -55,7 +55,13 @@ impl Details {
     /// Its command line as it can be typed behind `--`, tokens masked; `None` where it shows a title instead.
     pub fn typed(&self) -> Option<String> {
         let argv = argv::as_typed(&self.argv, self.exe.as_deref())?;
-        Some(mask(&shell::join(argv.iter().map(|word| word.to_string_lossy()))).into_owned())
+        let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+        let line = match words.as_slice() {
+            // A program that was told its command line in one word has it as its title: pm2's.
+            [line] => line.clone().into_owned(),
+            words => shell::join(words),
+        };
+        Some(mask(&line).into_owned())
     }
 }
 

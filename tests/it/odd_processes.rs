@@ -113,8 +113,11 @@ pub fn public(test: &Test) -> String {
 #[track_caller]
 pub fn start_as(test: &Test, user: u32, line: &str) -> Background {
     let bot = test.start(&format!("setpriv --reuid={user} --regid={user} --clear-groups {line}"));
+    // Before it executes setpriv, it shows our own command line.
+    let own = fs::read("/proc/self/cmdline").unwrap();
     wait_until("it runs", || {
-        fs::read(format!("/proc/{}/cmdline", bot.pid())).is_ok_and(|text| !text.starts_with(b"setpriv"))
+        let line = fs::read(format!("/proc/{}/cmdline", bot.pid()));
+        line.is_ok_and(|text| !text.starts_with(b"setpriv") && text != own)
     });
     bot
 }

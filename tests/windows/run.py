@@ -380,6 +380,18 @@ def a_batch_file_starts_the_bot(world):
     world.free()
 
 
+@scene
+def a_batch_file_that_starts_its_bot_again_is_named(world):
+    world.write("run.bat", f'@echo off\r\n:again\r\n"{world.node()[0]}" "{world.node()[1]}"\r\ngoto again\r\n')
+    known = world.bots()
+    world.start("cmd", "/c", world.path("run.bat"))
+    bot = world.bot(known)
+    origin = world.status()["instances"][0]["origin"]
+    expect(origin["kind"] == "loop" and origin["respawns"] == "yes", "another origin", origin)
+    ended = world.solobot("stop", "--yes", "-m", world.path("bot.js"), "-l", "bot.lock").ends_with(1)
+    expect(world.status()["instances"][0]["pid"] == bot["pid"], "the bot was stopped", ended)
+
+
 # ---------------------------------------------------------------------------------------------------------------- agreement
 
 ASKED = ("status", "check", "doctor", "kill-duplicates --dry-run", "stop --dry-run", "metrics")

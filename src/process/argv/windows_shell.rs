@@ -37,6 +37,43 @@ pub fn commands_of_script(text: &str, extension: &OsStr, own: &str) -> Vec<Inner
     commands(&text.replace("%~dp0", &format!("{own}\\")), Dialect::Cmd)
 }
 
+/// Whether a script or a line of theirs starts something again and again: `goto` back, `for /l`, PowerShell's `while`. A loop
+/// that only waits, or looks at files, is none.
+pub fn has_loop(text: &str, is_powershell: bool) -> bool {
+    let dialect = if is_powershell { Dialect::PowerShell } else { Dialect::Cmd };
+    let may_be_bot = |inner: &Inner| {
+        let name = inner.argv[0].to_string_lossy().to_ascii_lowercase();
+        // A cmdlet is called by a verb and a noun.
+        let is_cmdlet = name.contains('-') && !name.contains(['.', '\\', '/']);
+        let is_name = name.contains(char::is_alphanumeric);
+        is_name && !is_cmdlet && !["while", "do", "for", "foreach", "until", "else", "try", "catch"].contains(&&*name)
+    };
+    let is_loop = if is_powershell { loops_in_powershell(text) } else { loops_in_batch(text) };
+    is_loop && commands(text, dialect).iter().any(may_be_bot)
+}
+
+fn loops_in_powershell(text: &str) -> bool {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || "_-$.".contains(c)));
+    words.into_iter().any(|word| ["while", "do", "for"].iter().any(|one| word.eq_ignore_ascii_case(one)))
+}
+
+fn loops_in_batch(text: &str) -> bool {
+    let mut labels: Vec<String> = Vec::new();
+    text.lines().any(|line| {
+        let line = line.trim().trim_start_matches('@').to_ascii_lowercase();
+        if let Some(label) = line.strip_prefix(':') {
+            labels.extend(label.split_whitespace().next().map(str::to_owned));
+            return false;
+        }
+        let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || "()&|".contains(c)).collect();
+        words.windows(2).any(|pair| match pair {
+            ["goto", label] => labels.iter().any(|known| known == label.trim_start_matches(':')),
+            ["for", option] => *option == "/l",
+            _ => false,
+        })
+    })
+}
+
 fn runs(target: Target, args: &[String]) -> ParsedArgv {
     ParsedArgv::Runs(Invocation { runner: Runner::Shell, target, args: args.iter().map(OsString::from).collect() })
 }
@@ -274,6 +311,32 @@ mod tests {
             &[(&["while"], None), (&["python", "bot.py"], None)],
         );
         wraps(&["powershell.exe", "-EncodedCommand", "eAA="], &[]);
+    }
+
+    #[test]
+    fn a_script_that_starts_its_bot_again() {
+        for (text, is_loop) in [
+            (":again\r\npython bot.py\r\ngoto again\r\n", true),
+            ("@ECHO OFF\n:A\npython bot.py\nif errorlevel 1 goto :a\n", true),
+            ("for /l %%i in (1,0,2) do python bot.py", true),
+            // Forward, and to the end.
+            ("goto run\n:run\npython bot.py\n", false),
+            (":run\npython bot.py\ngoto :eof\n", false),
+            ("for %%f in (*.txt) do type %%f\npython bot.py\n", false),
+            // It only waits.
+            (":wait\nif exist ready exit\ntimeout /t 1\ngoto wait\n", false),
+            ("while ($true) { python bot.py }", false),
+        ] {
+            assert_eq!(has_loop(text, false), is_loop, "{text}");
+        }
+        for (text, is_loop) in [
+            ("while ($true) { python bot.py; Start-Sleep 5 }", true),
+            ("do {\n  & 'C:\\p\\python.exe' bot.py\n} while (1)", true),
+            ("while (!(Test-Path ready)) { Start-Sleep 1 }", false),
+            ("python bot.py", false),
+        ] {
+            assert_eq!(has_loop(text, true), is_loop, "{text}");
+        }
     }
 
     #[test]

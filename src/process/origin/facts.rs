@@ -12,7 +12,7 @@ use crate::platform::filesystem::open_named;
 use crate::platform::services::{self, RunningService, ServiceSettings};
 use crate::platform::user;
 
-use super::super::argv;
+use super::super::argv::{self, windows_shell};
 use super::super::details::{Details, DetailsByPid, background_log};
 use super::cgroup;
 use super::forecast::answer_of;
@@ -217,15 +217,28 @@ pub fn foreign_owner(pid: i32) -> Option<String> {
     (own != 0 && own != uid).then(|| user::name(uid))
 }
 
-/// Whether the shell script that this process runs starts something again and again.
+/// Whether the shell script that this process runs starts something again and again, or the line of one of Windows' shells.
 fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
-    let argv::ParsedArgv::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) =
-        argv::read(&process.argv, process.exe.as_deref())
-    else {
-        return false;
+    let is_looping = |script: &Path| {
+        let text = read_head(&cwd.unwrap_or(Path::new("/")).join(script), 64 * 1024).unwrap_or_default();
+        match script.extension().filter(|extension| windows_shell::is_script(extension)) {
+            Some(extension) => {
+                windows_shell::has_loop(&String::from_utf8_lossy(&text), extension.eq_ignore_ascii_case("ps1"))
+            }
+            None => argv::shell::has_loop(os_str(&text)),
+        }
     };
-    let path = cwd.unwrap_or(Path::new("/")).join(script);
-    read_head(&path, 64 * 1024).is_some_and(|text| argv::shell::has_loop(os_str(&text)))
+    match argv::read(&process.argv, process.exe.as_deref()) {
+        argv::ParsedArgv::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) => is_looping(&script),
+        argv::ParsedArgv::Runs(_) => false,
+        argv::ParsedArgv::Wraps(wrapped) => {
+            let is_powershell = wrapped.name == "powershell";
+            let is_loop = |word: &OsString| windows_shell::has_loop(&word.to_string_lossy(), is_powershell);
+            let scripts = wrapped.inner.iter().map(|inner| Path::new(&inner.argv[0]));
+            process.argv.iter().skip(1).any(is_loop)
+                || scripts.filter(|script| script.extension().is_some_and(windows_shell::is_script)).any(is_looping)
+        }
+    }
 }
 
 /// The beginning of a file that another user has named. It does not block on a FIFO.
